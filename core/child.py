@@ -1,0 +1,237 @@
+"""What runs inside every child process: from its birth to `run(context, …)`, and the way out.
+
+The supervisor gives a child its channels at birth, fresh ones for each incarnation: a Queue up (news and heartbeats), an
+Event down (stop), a plain shared number (the deadline for draining) and, where wanted, an inbox (news of others).
+"""
+
+import faulthandler
+import importlib
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import Queue
+from multiprocessing.synchronize import Event
+from typing import Any, Protocol
+
+import setproctitle
+import structlog
+
+from core import logs, orphan
+from core.config import Config
+from core.errors import PERMANENT_EXIT, PermanentError
+
+#: A message to the supervisor: ("ready",), ("beat", monotonic seconds) or ("news", stream, seq). Small on purpose: what
+#: fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
+Message = tuple[Any, ...]
+
+_TICK = 1.0  # longest sleep between two heartbeats
+_BEAT_EVERY = 0.5
+_WATCH_EVERY = 0.25  # how soon a SIGTERM or the parent's death is noticed
+_DRAIN_ALONE = 5.0  # stopped by SIGTERM alone: nobody gave a deadline
+_DRAIN_ORPHANED = 1.0
+
+
+class Number(Protocol):
+    """A number in shared memory (multiprocessing.RawValue): no lock that a killed process could keep."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """All that a child gets from the supervisor when it is spawned."""
+
+    name: str
+    entry: str  #: "package.module:function", imported in the child only: the supervisor stays small
+    arguments: tuple[Any, ...]  #: what the entry is called with, after the context
+    config: Config
+    parent_pid: int
+    up: "Queue[Message]"
+    stop: Event
+    deadline: Number  #: time.monotonic() at which a stopping child should be done; 0 while nobody has said
+    inbox: "Queue[Message] | None" = None
+
+
+class ChildContext:
+    """How the code in a child hears of stop and of news, and lets the supervisor know that it lives."""
+
+    def __init__(
+        self,
+        name: str,
+        log: structlog.stdlib.BoundLogger,
+        send: Callable[[Message], None] = lambda _message: None,
+        deadline: Callable[[], float] = lambda: 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.stop = threading.Event()
+        self._send = send
+        self._deadline = deadline
+        self._clock = clock
+        self._wake = threading.Event()
+        self._next_beat = 0.0
+        self._alone_until = 0.0
+        self._callbacks: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep for at most `seconds`, less if stop is asked or news arrives; tell whether stop is asked.
+
+        Beats meanwhile. Once stop is asked it returns at once, so a draining loop must wait on something else.
+        """
+        end = self._clock() + seconds
+        while not self.stop.is_set():
+            self.beat()
+            remaining = end - self._clock()
+            if self._wake.wait(max(0.0, min(_TICK, remaining))) or remaining <= _TICK:
+                break
+        self._wake.clear()
+        return self.stop.is_set()
+
+    def beat(self) -> None:
+        """Say from the working loop that it turns; cheap enough for every round, sent about twice a second."""
+        now = self._clock()
+        if now >= self._next_beat:
+            self._next_beat = now + _BEAT_EVERY
+            self._send(("beat", now))
+
+    def ready(self) -> None:
+        """Say that this child is up and working (RUNNING)."""
+        self._send(("ready",))
+
+    def announce(self, last_seq: int) -> None:
+        """Say that this stream's spool holds new rows up to `last_seq`: news, never the only copy."""
+        self._send(("news", self.name, last_seq))
+
+    def drain_seconds(self) -> float:
+        """Once stopping: how long this child may still work."""
+        until = self._deadline() or self._alone_until
+        return max(0.0, until - self._clock()) if until else _DRAIN_ALONE
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called (from another thread) when stop is asked; at once if it was asked already."""
+        with self._lock:
+            late = self.stop.is_set()
+            if not late:
+                self._callbacks.append(callback)
+        if late:
+            self._call(callback)
+
+    def ask_stop(self, drain_alone: float = _DRAIN_ALONE) -> None:
+        """Ask this child to stop; `drain_alone` counts when the supervisor gave no deadline."""
+        with self._lock:
+            if self.stop.is_set():
+                return
+            self._alone_until = self._clock() + drain_alone
+            self.stop.set()
+            callbacks, self._callbacks = self._callbacks, []
+        self._wake.set()
+        for callback in callbacks:
+            self._call(callback)
+
+    def wake(self) -> None:
+        """End the current (or next) `wait`: there is something to do."""
+        self._wake.set()
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception:  # noqa: BLE001 - a stop callback must not keep the others from being called
+            self.log.exception("stop_callback_failed")
+
+
+def main(birth: Birth) -> None:
+    """Live as the child described by `birth`; the exit code says whether a restart can help."""
+    terminated = _install_signals()
+    setproctitle.setproctitle(birth.name)
+    faulthandler.enable()
+    orphan.die_with_parent(birth.parent_pid)
+    settings = birth.config.supervisor
+    logs.configure(birth.name, settings.log_dir, settings.log_format, settings.log_max_bytes, settings.log_backups)
+    context = ChildContext(
+        birth.name,
+        logs.get_logger(birth.name),
+        send=_sender(birth.up),
+        deadline=lambda: birth.deadline.value,
+    )
+    _start_thread("watcher", _watch, context, birth, terminated)
+    if birth.inbox is not None:
+        _start_thread("inbox", _listen, context, birth.inbox)
+    sys.exit(_run(context, birth))
+
+
+def _run(context: ChildContext, birth: Birth) -> int:
+    """Import and call the entry; turn its end into an exit code."""
+    try:
+        module, _, function = birth.entry.partition(":")
+        getattr(importlib.import_module(module), function)(context, *birth.arguments)
+    except PermanentError as error:
+        context.log.error("will_never_work", error=str(error), exc_info=True)
+        return PERMANENT_EXIT
+    except Exception:  # noqa: BLE001 - the last station: whatever it is belongs in the log, with its traceback
+        context.log.exception("crashed")
+        return 1
+    context.log.info("ended", asked=context.stop.is_set())
+    return 0
+
+
+def _install_signals() -> list[int]:
+    """Leave Ctrl-C to the parent; let SIGTERM note itself in the returned list.
+
+    The handler only appends: setting a threading.Event there could find its lock held by the code it interrupted.
+    The parent spawns with both signals blocked, so that none of them hits a half-made process.
+    """
+    terminated: list[int] = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _frame: terminated.append(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    return terminated
+
+
+def _sender(up: "Queue[Message]") -> Callable[[Message], None]:
+    def send(message: Message) -> None:
+        try:
+            up.put_nowait(message)
+        except queue.Full:
+            # The supervisor does not read at the moment. All of this is news, and there will be newer.
+            pass
+
+    return send
+
+
+def _start_thread(name: str, target: Callable[..., None], *args: object) -> None:
+    threading.Thread(target=target, args=args, name=name, daemon=True).start()
+
+
+def _watch(context: ChildContext, birth: Birth, terminated: list[int]) -> None:
+    """Wait for the reason to stop: the supervisor's Event, a SIGTERM, or the supervisor's death."""
+    while not birth.stop.wait(_WATCH_EVERY):
+        if terminated:
+            context.log.info("stop_asked", by="SIGTERM")
+            context.ask_stop()
+            break
+        if orphan.is_orphan(birth.parent_pid):
+            break
+    else:
+        context.log.debug("stop_asked", by="supervisor")
+        context.ask_stop()
+    while not orphan.is_orphan(birth.parent_pid):
+        time.sleep(_WATCH_EVERY)
+    # Only where the kernel did not kill us with our parent (see core.orphan).
+    context.log.warning("supervisor_died", hint="nothing is lost: a new start continues from the spool")
+    context.ask_stop(_DRAIN_ORPHANED)
+    time.sleep(_DRAIN_ORPHANED)
+    os._exit(1)
+
+
+def _listen(context: ChildContext, inbox: "Queue[Message]") -> None:
+    """Let each message in the inbox end the current wait: what it says stands in the spool."""
+    while True:
+        inbox.get()
+        context.wake()

@@ -1,0 +1,42 @@
+"""The guard against outliving the parent: no process of ours runs on after its supervisor was killed."""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+#: `python -I -S -c …`: a launcher that guards itself, then becomes the program. The parent-death signal survives exec,
+#: and setting it in a process of one thread needs no `preexec_fn`, which is unsafe beside threads.
+_LAUNCHER = (
+    "import ctypes,os,sys\n"
+    "sys.platform.startswith('linux') and ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)\n"
+    "if os.getppid() != int(sys.argv[1]): sys.exit('the parent is gone already')\n"
+    "os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+
+
+def is_orphan(parent_pid: int) -> bool:
+    """Tell whether the parent is gone. Compared with its pid, not with 1: in a container the supervisor is 1."""
+    return os.getppid() != parent_pid
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel for SIGKILL when the parent dies, and leave now if it is dead already.
+
+    SIGKILL and not SIGTERM: it also ends a stopped process and one stuck in C code; what was captured is on disk.
+    Where the kernel has no such signal, the child's watcher compares the parent's pid instead.
+    """
+    if sys.platform.startswith("linux"):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+            sys.stderr.write(f"prctl(PR_SET_PDEATHSIG) failed: {os.strerror(ctypes.get_errno())}\n")
+    if is_orphan(parent_pid):
+        # The signal was armed too late: the parent died while we were being born.
+        os._exit(1)
+
+
+def guarded_command(command: list[str]) -> list[str]:
+    """Wrap the command of a foreign program so that it dies with the calling process (see `_LAUNCHER`)."""
+    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
