@@ -1,9 +1,10 @@
 """What runs inside every child process: from its birth to `run(context, …)`, and the way out.
 
-The supervisor gives a child its channels at birth, fresh ones for each incarnation: a Queue up (news and heartbeats), an
-Event down (stop), a plain shared number (the deadline for draining) and, where wanted, an inbox (news of others).
+The supervisor gives a child its channels at birth, fresh ones for each incarnation: a Queue up (news, heartbeats),
+an Event down (stop), a plain shared number (the deadline for draining) and, where wanted, an inbox (news of others).
 """
 
+import contextlib
 import faulthandler
 import importlib
 import os
@@ -142,7 +143,7 @@ class ChildContext:
     def _call(self, callback: Callable[[], None]) -> None:
         try:
             callback()
-        except Exception:  # noqa: BLE001 - a stop callback must not keep the others from being called
+        except Exception:
             self.log.exception("stop_callback_failed")
 
 
@@ -174,7 +175,7 @@ def _run(context: ChildContext, birth: Birth) -> int:
     except PermanentError as error:
         context.log.error("will_never_work", error=str(error), exc_info=True)
         return PERMANENT_EXIT
-    except Exception:  # noqa: BLE001 - the last station: whatever it is belongs in the log, with its traceback
+    except Exception:
         context.log.exception("crashed")
         return 1
     context.log.info("ended", asked=context.stop.is_set())
@@ -196,11 +197,9 @@ def _install_signals() -> list[int]:
 
 def _sender(up: "Queue[Message]") -> Callable[[Message], None]:
     def send(message: Message) -> None:
-        try:
+        # Full: the supervisor does not read at the moment. All of this is news, and there will be newer.
+        with contextlib.suppress(queue.Full):
             up.put_nowait(message)
-        except queue.Full:
-            # The supervisor does not read at the moment. All of this is news, and there will be newer.
-            pass
 
     return send
 
