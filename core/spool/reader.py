@@ -1,0 +1,111 @@
+"""Reading a spool that another process is writing."""
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+from core.spool.files import spool_path
+from core.spool.model import Gap, Row
+from core.sqlite import connect_readonly
+
+_GAP_COLUMNS = 'id, subreddits, start, "end", reason, recorded_at, epoch, pending, found, repaired_at'
+
+
+class SpoolReader:
+    """A read-only view of one stream's spool; each call sees what is committed at that moment."""
+
+    def __init__(self, path: Path, stream: str, connection: sqlite3.Connection, spool_id: str) -> None:
+        self.stream = stream
+        self.spool_id = spool_id
+        self._path = path
+        self._connection = connection
+        self._identity = _identity(path)
+
+    @classmethod
+    def open(cls, state_dir: Path, stream: str) -> "SpoolReader | None":
+        """Open the stream's spool, or return None while there is none (not made yet, or being made just now)."""
+        path = spool_path(state_dir, stream)
+        if not path.exists():
+            return None
+        try:
+            connection = connect_readonly(path)
+        except sqlite3.OperationalError:
+            return None  # it vanished between the two looks
+        try:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'spool_id'").fetchone()
+        except sqlite3.OperationalError:
+            connection.close()
+            return None  # the tables are not there yet
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        if row is None:
+            connection.close()
+            return None
+        return cls(path, stream, connection, str(row[0]))
+
+    def moved(self) -> bool:
+        """Tell whether the file was replaced (moved aside, deleted): close this reader and open again."""
+        return _identity(self._path) != self._identity
+
+    def last_seq(self) -> int:
+        """Return the highest seq ever given, 0 for none; pruned rows count."""
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        return int(row[0]) if row else 0
+
+    def read(self, after: int, limit: int) -> list[Row]:
+        """Return at most `limit` rows with seq > `after`, ascending."""
+        cursor = self._connection.execute(
+            "SELECT seq, key, value, schema FROM records WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        )
+        return [Row._make(row) for row in cursor]
+
+    def waiting_after(self, seq: int) -> int:
+        """Return how many rows stand beyond the acknowledged `seq`; rows are numbered without holes from a base."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'base_seq'").fetchone()
+        return max(0, self.last_seq() - max(seq, int(row[0]) if row else 0))
+
+    def gaps(self) -> list[Gap]:
+        """Return the loss ledger, oldest entry first."""
+        return read_gaps(self._connection, self.stream)
+
+    def counters(self) -> dict[str, int]:
+        """Return the stream's durable counters; they never go back while the file lives."""
+        return dict(self._connection.execute("SELECT name, value FROM counters"))
+
+    def cursor(self) -> dict[str, object]:
+        """Return the cursor: what the stream has proven, as the writer stored it."""
+        return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM cursor")}
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+
+def read_gaps(connection: sqlite3.Connection, stream: str) -> list[Gap]:
+    """Read the ledger over any connection to the file."""
+    return [
+        Gap(
+            id=row[0],
+            stream=stream,
+            subreddits=tuple(json.loads(row[1])),
+            start=row[2],
+            end=row[3],
+            reason=row[4],
+            recorded_at=row[5],
+            epoch=row[6],
+            pending=tuple(json.loads(row[7])),
+            found=row[8],
+            repaired_at=row[9],
+        )
+        for row in connection.execute(f"SELECT {_GAP_COLUMNS} FROM gaps ORDER BY id")  # noqa: S608 (a constant)
+    ]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,218 @@
+"""The one writer of a spool: appends, remembers, prunes; one transaction for each step of the stream."""
+
+import fcntl
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import structlog
+
+from core.errors import TransientError
+from core.positions import read_positions
+from core.spool.files import report_suspect, spool_path, suspect_path
+from core.spool.model import Batch, Gap
+from core.spool.reader import read_gaps
+from core.spool.recovery import examine, open_database
+from core.sqlite import is_corrupt, transaction
+
+#: Acknowledged rows are kept so long (seconds) and so many, for a look back; then they go.
+KEEP_SECONDS = 3600.0
+KEEP_ROWS = 10_000
+_PRUNE_CHUNK = 5_000
+
+#: How long a new writer waits for a dying predecessor to let go of the file, seconds.
+_TAKEOVER_TIMEOUT = 10.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class SpoolError(TransientError):
+    """The spool could not take a batch (disk full, locked, broken): nothing of it was written, nothing moved on."""
+
+
+class SpoolWriter:
+    """Write access to one stream's spool; holds a lock that dies with the process."""
+
+    def __init__(self, state_dir: Path, stream: str, *, clock: Callable[[], float] = time.time) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        self.stream = stream
+        self._state_dir = state_dir
+        self._clock = clock
+        self._lock = _take_lock(spool_path(state_dir, stream).with_suffix(".lock"))
+        examine(state_dir, stream, clock())
+        self._connection, self.spool_id = open_database(state_dir, stream)
+        self._never_reuse_published_numbers()
+
+    def _never_reuse_published_numbers(self) -> None:
+        """Go on above the publisher's position, should the file have been put back from an older copy."""
+        position = read_positions(self._state_dir).get(self.spool_id, 0)
+        if position > self.last_seq():
+            log.error("spool is older than the publisher's position", position=position, last_seq=self.last_seq())
+            with transaction(self._connection) as connection:
+                connection.execute("DELETE FROM sqlite_sequence WHERE name = 'records'")
+                connection.execute("INSERT INTO sqlite_sequence VALUES ('records', ?)", (position,))
+
+    def last_seq(self) -> int:
+        """Return the highest seq ever given, 0 for none."""
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        return int(row[0]) if row else 0
+
+    def load_seen(self) -> dict[str, int]:
+        """Return every remembered name with its epoch (0: met, not yet proven)."""
+        return dict(self._connection.execute("SELECT name, epoch FROM seen"))
+
+    def load_cursor(self) -> dict[str, object]:
+        """Return the stored cursor."""
+        return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM cursor")}
+
+    def load_gaps(self) -> list[Gap]:
+        """Return the loss ledger."""
+        return read_gaps(self._connection, self.stream)
+
+    def counters(self) -> dict[str, int]:
+        """Return the durable counters."""
+        return dict(self._connection.execute("SELECT name, value FROM counters"))
+
+    def commit(self, batch: Batch) -> int:
+        """Write the batch in one durable transaction and return the last seq; new gaps get their `id`.
+
+        Raises SpoolError when nothing of it was written; the caller keeps its position and tries again.
+        """
+        try:
+            with transaction(self._connection) as connection:
+                self._apply(connection, batch)
+            return self.last_seq()
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _apply(self, connection: sqlite3.Connection, batch: Batch) -> None:
+        now = self._clock()
+        if batch.records:
+            connection.executemany(
+                "INSERT INTO records (key, value, schema, captured_at) VALUES (?, ?, ?, ?)",
+                [(*record, now) for record in batch.records],
+            )
+        if batch.seen:
+            connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", batch.seen)
+        if batch.prove_epoch is not None:
+            connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
+        for key, value in batch.cursor.items():
+            connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (key, json.dumps(value)))
+        for gap in batch.gaps:
+            _store_gap(connection, gap)
+        if batch.rejects:
+            rows = [(now, reason, raw) for reason, raw in batch.rejects]
+            connection.executemany("INSERT INTO rejects (at, reason, raw) VALUES (?, ?, ?)", rows)
+        for name, amount in batch.counters.items():
+            connection.execute(
+                "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                (name, amount),
+            )
+
+    def prune(self, keep_names: Callable[[str], int]) -> list[str]:
+        """Drop acknowledged rows by age and count, and each bucket's oldest names; return the names dropped.
+
+        `keep_names(bucket)` is how many of a bucket's newest names must stay: what its listing could show again.
+        """
+        if suspect_path(self._state_dir, self.stream).exists():
+            raise SpoolError("a reader found the spool broken: starting again, to examine it")
+        try:
+            self._prune_records()
+            return self._prune_seen(keep_names)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _prune_records(self) -> None:
+        position = read_positions(self._state_dir).get(self.spool_id, 0)
+        with transaction(self._connection) as connection:
+            connection.execute(
+                "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
+                " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)",
+                (position, position - KEEP_ROWS, self._clock() - KEEP_SECONDS, _PRUNE_CHUNK),
+            )
+        self._connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
+
+    def _prune_seen(self, keep_names: Callable[[str], int]) -> list[str]:
+        dropped: list[str] = []
+        with transaction(self._connection) as connection:
+            buckets = connection.execute("SELECT bucket, count(*) FROM seen GROUP BY bucket").fetchall()
+            for bucket, count in buckets:
+                surplus = count - keep_names(bucket)
+                if surplus > 0:
+                    dropped += _drop_oldest(connection, bucket, surplus)
+        return dropped
+
+    def _explained(self, error: sqlite3.Error) -> SpoolError:
+        if is_corrupt(error):
+            report_suspect(self._state_dir, self.stream)
+            return SpoolError(f"the spool is broken ({error}): starting again, to move it aside")
+        path = spool_path(self._state_dir, self.stream)
+        return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
+
+    def close(self) -> None:
+        """Close the file and let go of the lock."""
+        self._connection.close()
+        self._lock.close()
+
+    def __enter__(self) -> "SpoolWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _drop_oldest(connection: sqlite3.Connection, bucket: str, surplus: int) -> Iterable[str]:
+    rows = connection.execute(
+        "DELETE FROM seen WHERE name IN (SELECT name FROM seen WHERE bucket = ? AND epoch > 0"
+        " ORDER BY created LIMIT ?) RETURNING name",
+        (bucket, surplus),
+    )
+    return [name for (name,) in rows.fetchall()]
+
+
+def _store_gap(connection: sqlite3.Connection, gap: Gap) -> None:
+    values = (
+        json.dumps(gap.subreddits),
+        gap.start,
+        gap.end,
+        gap.reason,
+        gap.recorded_at,
+        gap.epoch,
+        json.dumps(gap.pending),
+        gap.found,
+        gap.repaired_at,
+    )
+    if gap.id is None:
+        gap.id = connection.execute(
+            'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, found, repaired_at)'
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            values,
+        ).lastrowid
+    else:
+        connection.execute(
+            'UPDATE gaps SET subreddits = ?, start = ?, "end" = ?, reason = ?, recorded_at = ?, epoch = ?,'
+            " pending = ?, found = ?, repaired_at = ? WHERE id = ?",
+            (*values, gap.id),
+        )
+
+
+def _take_lock(path: Path) -> IO[bytes]:
+    """Lock the file for this process; the kernel lets go when the process ends, however it ends."""
+    handle = path.open("ab")
+    deadline = time.monotonic() + _TAKEOVER_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                handle.close()
+                raise SpoolError(f"{path} is held by another process: end that one (see `fuser {path}`)") from None
+            time.sleep(0.02)
+        else:
+            return handle
