@@ -1,0 +1,46 @@
+"""Fixtures for all tests: the real brokers, one of each per test runner, brought back to life for every test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.brokers import ApacheKafka, TansuBroker
+from tests.support.kafka_jars import KafkaUnavailableError
+
+
+@pytest.fixture(scope="session")
+def tansu_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TansuBroker]:
+    """The embedded broker, started once."""
+    broker = TansuBroker(tmp_path_factory.mktemp("tansu"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def apache_kafka_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """Apache Kafka, started once; skipped with the reason where it cannot run, unless REQUIRE_KAFKA=1 forbids that."""
+    try:
+        broker = ApacheKafka(tmp_path_factory.mktemp("kafka"))
+    except KafkaUnavailableError as missing:
+        if os.environ.get("REQUIRE_KAFKA") == "1":
+            pytest.fail(f"REQUIRE_KAFKA=1, yet {missing}")
+        pytest.skip(str(missing))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def tansu(tansu_session: TansuBroker) -> TansuBroker:
+    """The embedded broker, running. Topics of earlier tests are still there: choose your own name."""
+    tansu_session.ensure_running()
+    return tansu_session
+
+
+@pytest.fixture
+def apache_kafka(apache_kafka_session: ApacheKafka) -> ApacheKafka:
+    """Apache Kafka, running whatever the last test did to it. Choose your own topic name."""
+    apache_kafka_session.ensure_running()
+    return apache_kafka_session

@@ -1,0 +1,153 @@
+"""The ledger of a run: what Reddit showed, against what the topic holds, against the gaps that we admit. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tests.support.topic import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One submission or comment as the simulator knows it; times are epoch seconds, None where it never happened."""
+
+    fullname: str
+    stream: str  # "submissions" or "comments"
+    subreddit: str
+    created: float
+    surfaced_at: float | None
+    removed_at: float | None
+    shown_at: float | None
+
+    @property
+    def due(self) -> bool:
+        """Whether it must be in the topic: it stood in a listing, and was not taken away before anyone saw it."""
+        return self.surfaced_at is not None and (self.removed_at is None or self.shown_at is not None)
+
+    @property
+    def late(self) -> bool:
+        """Whether it surfaced below newer ones."""
+        return self.surfaced_at is not None and self.surfaced_at - self.created > 1.0
+
+    @classmethod
+    def from_truth(cls, line: dict[str, Any]) -> "Item":
+        """Read one line of the simulator's truth."""
+        return cls(
+            fullname=line["fullname"],
+            stream="submissions" if line["fullname"].startswith("t3_") else "comments",
+            subreddit=line["subreddit"],
+            created=line["created"],
+            surfaced_at=line["surfaced_at"],
+            removed_at=line["removed_at"],
+            shown_at=line["shown_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One admitted interval: what was created in it may be missing."""
+
+    stream: str
+    subreddits: frozenset[str]  # lower case
+    start: float
+    end: float
+    repaired: bool
+
+    def covers(self, item: Item) -> bool:
+        """Whether the item lies inside; Reddit tells creation in whole seconds, so no more can be asked."""
+        return (
+            not self.repaired
+            and item.stream == self.stream
+            and item.subreddit.lower() in self.subreddits
+            and self.start <= item.created
+            and int(item.created) <= self.end
+        )
+
+    @classmethod
+    def from_report(cls, entry: dict[str, Any]) -> "Gap":
+        """Read one entry of `python -m supervisor gaps --json`."""
+        return cls(
+            stream=entry["stream"],
+            subreddits=frozenset(name.lower() for name in entry["subreddits"]),
+            start=_epoch(entry["from"]),
+            end=_epoch(entry["to"]),
+            repaired=bool(entry["repaired"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The outcome of a comparison; empty tuples mean that all is well."""
+
+    due: int
+    delivered: int  # distinct items in the topic that Reddit knows
+    records: int
+    lost: tuple[Item, ...]
+    lost_outside_gaps: tuple[Item, ...]
+    duplicated: dict[str, int]  # fullname → how often it stands in the topic
+    invented: tuple[str, ...]  # in the topic, unknown to Reddit
+    waiting: int  # items that are yet to surface: the run is not over
+
+    def summary(self) -> str:
+        """Say it in one line, with a few names for whoever must look further."""
+        line = (
+            f"due {self.due}, delivered {self.delivered} in {self.records} records, lost {len(self.lost)} "
+            f"({len(self.lost_outside_gaps)} outside gaps), duplicated {len(self.duplicated)}, "
+            f"invented {len(self.invented)}, yet to surface {self.waiting}"
+        )
+        if self.lost:
+            line += "\n  lost: " + ", ".join(_describe(item) for item in self.lost[:5])
+        if self.duplicated:
+            line += f"\n  duplicated: {dict(list(self.duplicated.items())[:5])}"
+        return line
+
+
+def compare(truth: Iterable[Item], records: Iterable[Record], gaps: Iterable[Gap] = ()) -> Ledger:
+    """Hold the topic against the truth; what the gaps admit is lost all the same, only not in silence."""
+    items = {item.fullname: item for item in truth}
+    copies = Counter(record.key for record in records)
+    admitted = list(gaps)
+    due = [item for item in items.values() if item.due]
+    lost = tuple(item for item in due if item.fullname not in copies)
+    return Ledger(
+        due=len(due),
+        delivered=sum(name in items for name in copies),
+        records=copies.total(),
+        lost=lost,
+        lost_outside_gaps=tuple(item for item in lost if not any(gap.covers(item) for gap in admitted)),
+        duplicated={name: count for name, count in copies.items() if count > 1},
+        invented=tuple(name for name in copies if name not in items),
+        waiting=sum(item.surfaced_at is None and item.removed_at is None for item in items.values()),
+    )
+
+
+def out_of_order(records: Iterable[Record]) -> list[tuple[Record, Record]]:
+    """Return the neighbours in a partition whose sequence runs backwards, looking at each item's first copy only."""
+    newest: dict[tuple[int, str], Record] = {}
+    seen: set[str] = set()
+    wrong: list[tuple[Record, Record]] = []
+    for record in sorted(records, key=lambda one: (one.partition, one.offset)):
+        if record.key in seen:
+            continue
+        seen.add(record.key)
+        before = newest.get((record.partition, record.stream))
+        if before is not None and before.seq > record.seq:
+            wrong.append((before, record))
+        newest[record.partition, record.stream] = record
+    return wrong
+
+
+def _epoch(moment: float | str) -> float:
+    return datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
+
+
+def _describe(item: Item) -> str:
+    def after(moment: float | None) -> str:
+        return "never" if moment is None else f"+{moment - item.created:.1f}s"
+
+    return (
+        f"{item.fullname} r/{item.subreddit} created {item.created:.1f} surfaced {after(item.surfaced_at)} "
+        f"shown {after(item.shown_at)} removed {after(item.removed_at)}"
+    )

@@ -1,0 +1,104 @@
+"""The simulated Reddit as a test drives it: started as a process, steered and asked over HTTP."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from tests.support.ledger import Item
+from tests.support.server import ServerProcess
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+SUBREDDITS = ("CryptoCurrency", "Bitcoin", "ethereum", "ethtrader")
+
+
+class Simulator:
+    """`python -m simulator` with its control API; options are those of its command line, spelled with underscores."""
+
+    def __init__(self, directory: Path, *, subreddits: tuple[str, ...] = SUBREDDITS, **options: Any) -> None:
+        self.subreddits = subreddits
+        self.url = ""
+        command = [sys.executable, "-m", "simulator", "--port", "0", "--subreddits", *subreddits]
+        for name, value in options.items():
+            command += [f"--{name.replace('_', '-')}", *_words(value)]
+        self.server = ServerProcess(command, directory / "simulator.out", cwd=ROOT)
+
+    def start(self) -> None:
+        self.server.start()
+        ready = wait_until(self._listening, 20.0, "the simulator to listen")
+        assert ready is not None
+        self.url = ready["url"]
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def truth(self) -> list[Item]:
+        lines = self._call("GET", "/_sim/truth").splitlines()
+        return [Item.from_truth(json.loads(line)) for line in lines if line.strip()]
+
+    def stats(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._call("GET", "/_sim/stats"))
+        return answer
+
+    def requests(self, path: str = "") -> int:
+        """How many requests came, of those whose path contains `path`."""
+        by_path: dict[str, int] = self.stats()["by_path"]
+        return sum(count for name, count in by_path.items() if path in name)
+
+    def faults(self, **faults: Any) -> None:
+        """Set faults; `seconds` makes them pass."""
+        self._call("POST", "/_sim/faults", faults)
+
+    def clear_faults(self) -> None:
+        self._call("DELETE", "/_sim/faults")
+
+    def rates(self, **rates: float) -> None:
+        """Set items a second; `seconds` makes it a burst."""
+        self._call("POST", "/_sim/rates", rates)
+
+    def generate(self, **counts: int) -> None:
+        """Make so many items this instant."""
+        self._call("POST", "/_sim/generate", counts)
+
+    def pause(self) -> None:
+        self._call("POST", "/_sim/pause")
+
+    def resume(self) -> None:
+        self._call("POST", "/_sim/resume")
+
+    def subreddit(self, name: str, state: str) -> None:
+        self._call("POST", "/_sim/subreddits", {"name": name, "state": state})
+
+    def expire_tokens(self) -> None:
+        self._call("POST", "/_sim/expire-tokens")
+
+    def odd(self, stream: str, data: dict[str, Any]) -> None:
+        """Let an item with exactly these fields appear."""
+        self._call("POST", "/_sim/odd", {"kind": stream, "data": data})
+
+    def _listening(self) -> dict[str, Any] | None:
+        if not self.server.running:
+            raise AssertionError(f"the simulator ended with {self.server.returncode}:\n{self.server.tail()}")
+        for line in self.server.output.read_text().splitlines():
+            if line.startswith("{") and '"listening"' in line:
+                ready: dict[str, Any] = json.loads(line)
+                return ready
+        return None
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> str:
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.url}{path}", data, {"Content-Type": "application/json"}, method=method)
+        with urlopen(request, timeout=30.0) as answer:
+            text: str = answer.read().decode()
+            return text
+
+
+def _words(value: Any) -> list[str]:
+    """Spell an option's value for the command line; True is a bare flag."""
+    if value is True:
+        return []
+    if isinstance(value, dict):
+        return [json.dumps(value)]
+    return [str(one) for one in value] if isinstance(value, (tuple, list)) else [str(value)]

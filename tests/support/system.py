@@ -1,0 +1,149 @@
+"""The whole product as a person runs it: `python -m supervisor run config.toml`, its children seen from outside."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.support.server import ServerProcess
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+CHILDREN = ("submissions", "comments", "publisher")
+
+
+class System:
+    """One deployment: its configuration, state and logs, and the supervisor that runs on them."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        reddit: Mapping[str, Any],
+        kafka: Mapping[str, Any],
+        streams: Mapping[str, Any] | None = None,
+        supervisor: Mapping[str, Any] | None = None,
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.state_dir = directory / "state"
+        self.log_dir = directory / "logs"
+        self.config = directory / "config.toml"
+        tables = {
+            "reddit": reddit,
+            "streams": streams or {},
+            "kafka": kafka,
+            "scraper": {"enabled": False},
+            "supervisor": {"state_dir": str(self.state_dir), "log_dir": str(self.log_dir), **(supervisor or {})},
+            "monitor": {"enabled": False},
+        }
+        self.config.write_text("\n".join(_table(name, keys) for name, keys in tables.items()))
+        # No .env of the person who runs the tests may leak in: the working directory is ours, the variables are set.
+        self._env = {name: value for name, value in os.environ.items() if not name.startswith(("REDDIT_", "KAFKA_"))}
+        self._env |= {
+            "PYTHONPATH": str(ROOT),
+            "REDDIT_CLIENT_ID": "test-client",
+            "REDDIT_CLIENT_SECRET": "test-secret",
+            "REDDIT_USER_AGENT": "python:gapless-tests:1 (by /u/nobody)",
+        }
+        command = [sys.executable, "-m", "supervisor", "run", str(self.config)]
+        self.server = ServerProcess(command, directory / "supervisor.out", cwd=directory, env=self._env)
+        self.kills: list[str] = []
+
+    def start(self) -> None:
+        self.server.start()
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The titled processes below the supervisor that are alive now."""
+        try:
+            below = psutil.Process(self.server.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return {}
+        return {title: process for process in below if (title := _title(process)) in CHILDREN}
+
+    def wait_up(self, timeout: float = 30.0) -> None:
+        """Return when every child has its title."""
+
+        def complete() -> bool:
+            assert self.server.running, f"the supervisor ended with {self.server.returncode}:\n{self.report()}"
+            return len(self.children()) == len(CHILDREN)
+
+        wait_until(complete, timeout, f"the processes {', '.join(CHILDREN)}")
+
+    def kill_child(self, name: str) -> None:
+        """SIGKILL one child by its name, when it is there."""
+        wait_until(lambda: name in self.children(), 20.0, f"a living {name}")
+        self.children()[name].kill()
+        self.kills.append(name)
+
+    def kill_random_child(self, generator: random.Random) -> None:
+        """SIGKILL one of those that live, so that a slow restart does not shift the beat."""
+        alive = wait_until(self.children, 20.0, "a living child")
+        name = generator.choice(sorted(alive))
+        alive[name].kill()
+        self.kills.append(name)
+
+    def kill_supervisor(self) -> list[psutil.Process]:
+        """SIGKILL the supervisor; return the children that it leaves behind."""
+        orphans = list(self.children().values())
+        self.server.kill()
+        self.kills.append("supervisor")
+        return orphans
+
+    def terminate(self) -> None:
+        self.server.signal(signal.SIGTERM)
+
+    def stop(self, timeout: float = 40.0) -> int:
+        """SIGTERM; return the exit code."""
+        return self.server.stop(timeout)
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """What `python -m supervisor gaps CONFIG --json` says."""
+        command = [sys.executable, "-m", "supervisor", "gaps", str(self.config), "--json"]
+        answer = subprocess.run(
+            command, cwd=self.directory, env=self._env, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert answer.returncode == 0, f"gaps answered {answer.returncode}: {answer.stdout}{answer.stderr}"
+        entries: list[dict[str, Any]] = json.loads(answer.stdout)
+        return entries
+
+    def log(self, name: str) -> list[dict[str, Any]]:
+        """The lines of one process's log file."""
+        path = self.log_dir / f"{name}.log"
+        if not path.exists():
+            return []
+        # the line that a SIGKILL cut short is no JSON
+        lines = path.read_text(errors="replace").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def report(self, lines: int = 15) -> str:
+        """The ends of all logs, for a failure's report."""
+        parts = [f"== supervisor's output\n{self.server.tail(lines)}"]
+        for path in sorted(self.log_dir.glob("*.log")):
+            parts += [f"== {path.name}", *path.read_text(errors="replace").splitlines()[-lines:]]
+        return "\n".join(parts)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return (process.cmdline() or [""])[0].strip()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
+def _table(name: str, keys: Mapping[str, Any]) -> str:
+    """Write one TOML table; JSON's strings, numbers, booleans and lists are TOML's too, tables come below."""
+    plain = [f"{_key(key)} = {json.dumps(value)}" for key, value in keys.items() if not isinstance(value, Mapping)]
+    below = [_table(f"{name}.{_key(key)}", value) for key, value in keys.items() if isinstance(value, Mapping)]
+    return "\n".join([f"[{name}]", *plain, *below, ""])
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").isalnum() else json.dumps(key)
