@@ -2,6 +2,9 @@
 
 import enum
 import os
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 class ExitCode(enum.IntEnum):
@@ -27,3 +30,32 @@ class TransientError(GaplessError):
 
 class PermanentError(GaplessError):
     """Something that no retry mends: the process parks (FATAL) until a person acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a configuration: where, what stands there, and what would be right."""
+
+    key: str
+    advice: str
+    value: str | None = None  # as people may see it: secrets are masked before they come here
+    source: str = ""  # where the value came from, when that is not the file
+
+    def __str__(self) -> str:
+        where = self.key if self.value is None else f"{self.key} = {self.value}"
+        source = f"  ({self.source})" if self.source else ""
+        return f"{where}{source}\n" + textwrap.indent(self.advice, "    ")
+
+
+class ConfigError(GaplessError, ValueError):
+    """Everything that is wrong with a configuration, at once; its text is what the user reads."""
+
+    def __init__(self, problems: Iterable[Problem], path: str = "the configuration") -> None:
+        self.problems = tuple(problems)
+        self.path = path
+        super().__init__(self.problems, path)  # both as arguments, so that it survives pickling
+
+    def __str__(self) -> str:
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        listed = "\n".join(textwrap.indent(str(problem), "  ") for problem in self.problems)
+        return f"{self.path}: {count}\n\n{listed}"

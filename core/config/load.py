@@ -1,0 +1,128 @@
+"""From the sources to one Config: every value is parsed, the strongest source wins, all problems come out at once."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast
+
+from core.config import sources
+from core.config.model import SECTIONS, Config, all_settings
+from core.config.nearest import nearest, nearest_key
+from core.config.rules import check
+from core.config.setting import Setting
+from core.config.sources import Given
+from core.config.wrong import WrongValue
+from core.errors import ConfigError, Problem
+from core.redact import show
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+def load_config(
+    path: str | Path | None,
+    overrides: Mapping[str, object] = _NOTHING,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    credentials: bool = True,
+) -> Config:
+    """Load the configuration, or raise a ConfigError that holds every problem.
+
+    No path means no file. Overrides carry dotted keys ("kafka.topic") and win over everything. Commands that never
+    talk to Reddit ask with credentials=False.
+    """
+    path = Path(path) if path is not None else None
+    settings = {setting.key: setting for setting in all_settings()}
+    given, problems = _gather(path, overrides, environ, settings)
+    values: dict[str, object] = {}
+    for value in given:  # the strongest source first; the weaker ones are still checked
+        parsed, wrong = _parse(value, settings[value.key])
+        problems += wrong
+        if not wrong:
+            values.setdefault(value.key, parsed)
+    config = _build(values)
+    problems += check(config, credentials=credentials)
+    if problems:
+        raise ConfigError(problems, str(path) if path else "the configuration")
+    return config
+
+
+def _gather(
+    path: Path | None, overrides: Mapping[str, object], environ: Mapping[str, str], settings: dict[str, Setting]
+) -> tuple[list[Given], list[Problem]]:
+    given: list[Given] = []
+    problems: list[Problem] = []
+    for value in sources.from_command_line(overrides):
+        if value.key in settings:
+            given.append(value)
+        else:
+            problems.append(_unknown(value, settings))
+    given += sources.from_variables(environ, settings.values(), "in the environment")
+    dotenv = sources.dotenv_file(path)
+    if dotenv:
+        variables, wrong = sources.read_dotenv(dotenv)
+        problems += wrong
+        given += sources.from_variables(variables, settings.values(), f"in {dotenv}")
+    if path:
+        document, wrong = sources.read_file(path)
+        problems += wrong
+        for found in _walk(document, settings):
+            if isinstance(found, Given):
+                given.append(found)
+            else:
+                problems.append(found)
+    return given, problems
+
+
+def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Iterator[Given | Problem]:
+    """Go through the tables of the file: each key is a known one, or a problem."""
+    for table, content in document.items():
+        if table not in SECTIONS:
+            yield _unknown(Given(table, content, sources.FILE), settings)
+        elif not isinstance(content, Mapping):
+            advice = f"must be a table: write [{table}] on a line of its own, its keys below"
+            yield Problem(table, advice, show(content))
+        else:
+            for leaf, raw in content.items():
+                value = Given(f"{table}.{leaf}", raw, sources.FILE)
+                setting = settings.get(value.key)
+                if setting is None:
+                    yield _unknown(value, settings)
+                elif not setting.in_file:
+                    advice = f"does not belong into this file: set {setting.variable} in the environment or in .env"
+                    yield Problem(value.key, advice, "(hidden)")
+                else:
+                    yield value
+
+
+def _unknown(value: Given, settings: dict[str, Setting]) -> Problem:
+    if isinstance(value.raw, Mapping) and "." not in value.key:
+        table = nearest(value.key, {name: name for name in SECTIONS})
+        return Problem(f"[{value.key}]", f"unknown table; the nearest known one is [{table}]", source=value.source)
+    known = [key for key, setting in settings.items() if setting.in_file or value.source]
+    near = nearest_key(value.key, known)
+    shown = show(value.raw, value.key)
+    return Problem(value.key, f"unknown key; the nearest known one is {near}", shown, value.source)
+
+
+def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
+    try:
+        return setting.parse(value.raw), []
+    except WrongValue as wrong:
+        problems = []
+        for fault in wrong.faults:
+            key = f"{value.key}{fault.at}"
+            shown = show(fault.value if fault.has_value else value.raw, key)
+            missing = fault.at and not fault.has_value and fault.advice.startswith("is missing")
+            text = None if missing else "(hidden)" if setting.secret else shown
+            problems.append(Problem(key, fault.advice, text, value.source))
+        return None, problems
+
+
+def _build(values: Mapping[str, object]) -> Config:
+    tables: dict[str, dict[str, object]] = {table: {} for table in SECTIONS}
+    for key, value in values.items():
+        table, _, leaf = key.partition(".")
+        tables[table][leaf] = value
+    sections = {table: SECTIONS[table](**content) for table, content in tables.items()}
+    return Config(**cast("dict[str, object]", sections))  # type: ignore[arg-type]  # parsed by the keys' own types

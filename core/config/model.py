@@ -1,0 +1,181 @@
+"""The configuration as the program sees it: every key with its type, default and meaning, in one place."""
+
+# ruff: noqa: RUF009  setting() gives a dataclass field, which carries its default safely
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.config import address, kinds
+from core.config.producer import Property, producer
+from core.config.proxy import Proxy, proxies
+from core.config.setting import Section, Setting, setting, settings_of
+from core.config.subreddit import subreddits
+from core.redact import is_secret_name, url_passwords
+
+_SUBREDDITS = (
+    "CryptoCurrency",
+    "Bitcoin",
+    "ethereum",
+    "CryptoMarkets",
+    "bitcoinmarkets",
+    "ethtrader",
+    "CryptoTechnology",
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RedditSection(Section):
+    """What to read, from where, with whose name, and how often."""
+
+    subreddits: tuple[str, ...] = setting(subreddits, _SUBREDDITS, "whose submissions and comments are captured")
+    reddit_url: str = setting(address.http_url, "https://www.reddit.com", "server that gives tokens")
+    oauth_url: str = setting(address.http_url, "https://oauth.reddit.com", "server that gives data")
+    requests_per_minute: int = setting(
+        kinds.whole(1), 100, "the client's quota, shared by every process that uses this client id"
+    )
+    client_id: str = setting(
+        kinds.header_text, "", "id of the application at Reddit", variable="REDDIT_CLIENT_ID", in_file=False
+    )
+    client_secret: str = setting(
+        kinds.header_text, "", "its secret", variable="REDDIT_CLIENT_SECRET", secret=True, in_file=False
+    )
+    user_agent: str = setting(
+        kinds.header_text, "", "the honest name Reddit asks for", variable="REDDIT_USER_AGENT", in_file=False
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StreamsSection(Section):
+    """The live capture."""
+
+    submissions: bool = setting(kinds.boolean, default=True, doc="capture submissions")
+    comments: bool = setting(kinds.boolean, default=True, doc="capture comments")
+    start: str = setting(
+        kinds.choice("backlog", "now"), "backlog", "first start: all the listing still holds, or only what is new"
+    )
+    max_poll_interval: float = setting(kinds.seconds(), 16.0, "longest wait between two polls of a stream")
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """The names of the streams that run."""
+        return tuple(name for name in ("submissions", "comments") if getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KafkaSection(Section):
+    """Where records go, and with which promise."""
+
+    bootstrap_servers: str = setting(
+        address.bootstrap_servers,
+        "localhost:9092",
+        'brokers, as host:port,host:port; "embedded" starts a local one',
+        variable="KAFKA_BOOTSTRAP_SERVERS",
+    )
+    topic: str = setting(address.topic, "reddit-posts", "topic of all records", variable="KAFKA_TOPIC_REDDIT")
+    delivery: str = setting(
+        kinds.choice("at_least_once", "exactly_once"), "at_least_once", "promise kept through restarts"
+    )
+    producer: dict[str, Property] = setting(
+        producer, lambda: {"compression.type": "zstd"}, "properties handed to librdkafka as they stand"
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ScraperSection(Section):
+    """The crawl of subreddits, posts and users into the database."""
+
+    enabled: bool = setting(kinds.boolean, default=True, doc="run the scraper")
+    subreddits: tuple[str, ...] = setting(subreddits, ("Bitcoin",), "where the crawl starts")
+    authentication: str = setting(
+        kinds.choice("oauth", "none"), "oauth", "with a token, or plain .json addresses on reddit_url"
+    )
+    user_agent: str = setting(
+        kinds.choice("fixed", "rotate"), "fixed", "REDDIT_USER_AGENT, or one of many browsers' names"
+    )
+    users_per_subreddit: int = setting(kinds.whole(0), 40, "authors of a subreddit whose profiles are read")
+    concurrency: int = setting(kinds.whole(1), 20, "requests in flight per proxy")
+    discover: bool = setting(kinds.boolean, default=True, doc="follow subreddits found in users' posts")
+    max_depth: int = setting(kinds.whole(0), 1, "steps of discovery away from where the crawl starts")
+    refresh_after: float = setting(kinds.seconds(zero=True), 86400.0, "younger rows are not fetched again")
+    max_retries: int = setting(kinds.whole(0), 3, "further tries of a request that failed")
+    timeout: float = setting(kinds.seconds(), 15.0, "longest wait for one request")
+    proxies: tuple[Proxy, ...] = setting(proxies, (), "one process each; none: one process, direct")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DatabaseSection(Section):
+    """Where the scraper keeps what it found."""
+
+    url: str = setting(
+        address.database_url,
+        "sqlite:///state/reddit.db",
+        "sqlite:///PATH or postgresql://user:password@host/name",
+        variable="DATABASE_URL",
+    )
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file, when the database is a SQLite file."""
+        return address.sqlite_path(self.url)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SupervisorSection(Section):
+    """Files, deadlines and logs."""
+
+    state_dir: Path = setting(kinds.directory, Path("state"), "spools, positions, database: what must outlive a stop")
+    log_dir: Path = setting(kinds.directory, Path("logs"), "one log file per process")
+    shutdown_timeout: float = setting(kinds.seconds(), 25.0, "from the first SIGTERM to the last process gone")
+    stats_interval: float = setting(kinds.seconds(), 60.0, "between two statistics blocks")
+    log_format: str = setting(
+        kinds.choice("auto", "console", "json"), "auto", "lines on standard error; auto: console on a terminal"
+    )
+    log_max_bytes: int = setting(kinds.whole(1000), 10_000_000, "a log file of this size is set aside")
+    log_backups: int = setting(kinds.whole(1), 5, "log files kept aside per process")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MonitorSection(Section):
+    """The web page, the metrics and the health checks."""
+
+    enabled: bool = setting(kinds.boolean, default=True, doc="run the monitor")
+    host: str = setting(address.host, "127.0.0.1", "address to listen on")
+    port: int = setting(kinds.whole(0, 65535), 9108, "port to listen on; 0 takes a free one")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Config(Section):
+    """The whole configuration: plain data, frozen, and picklable for the processes that are spawned."""
+
+    reddit: RedditSection = field(default_factory=RedditSection)
+    streams: StreamsSection = field(default_factory=StreamsSection)
+    kafka: KafkaSection = field(default_factory=KafkaSection)
+    scraper: ScraperSection = field(default_factory=ScraperSection)
+    database: DatabaseSection = field(default_factory=DatabaseSection)
+    supervisor: SupervisorSection = field(default_factory=SupervisorSection)
+    monitor: MonitorSection = field(default_factory=MonitorSection)
+
+    def secrets(self) -> tuple[str, ...]:
+        """List every secret text in here, for `core.logs.hide`."""
+        found = [self.reddit.client_secret, *url_passwords(self.database.url)]
+        found += [password for proxy in self.scraper.proxies for password in url_passwords(proxy.url)]
+        found += [str(value) for name, value in self.kafka.producer.items() if is_secret_name(name)]
+        return tuple(dict.fromkeys(secret for secret in found if secret))
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "reddit": RedditSection,
+    "streams": StreamsSection,
+    "kafka": KafkaSection,
+    "scraper": ScraperSection,
+    "database": DatabaseSection,
+    "supervisor": SupervisorSection,
+    "monitor": MonitorSection,
+}
+
+
+def all_settings() -> Iterator[Setting]:
+    """List every key there is, table by table."""
+    for table, section in SECTIONS.items():
+        yield from settings_of(table, section)

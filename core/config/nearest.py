@@ -1,0 +1,29 @@
+"""The known key that a misspelt one most likely means."""
+
+from collections.abc import Collection
+from difflib import SequenceMatcher
+
+_CLOSE = 0.6
+
+
+def nearest_key(key: str, known: Collection[str]) -> str:
+    """Name the nearest key: a sibling in the same table if one is close, else the best anywhere."""
+    table, _, leaf = key.rpartition(".")
+    siblings = [other for other in known if other.rpartition(".")[0] == table]
+    if siblings:
+        best = nearest(leaf, {other.rpartition(".")[2]: other for other in siblings})
+        if likeness(leaf, best.rpartition(".")[2]) >= _CLOSE:
+            return best
+    # In the wrong table, or in none: the last word says more than the table does.
+    return max(known, key=lambda other: (likeness(leaf, other.rpartition(".")[2]), likeness(key, other)))
+
+
+def nearest(word: str, known: dict[str, str]) -> str:
+    """Give the value under the most similar name."""
+    return known[max(known, key=lambda other: likeness(word, other))]
+
+
+def likeness(one: str, other: str) -> float:
+    """Say how alike two words are, 0 to 1, whatever their case and the way they join words."""
+    first, second = (word.casefold().replace("-", "_") for word in (one, other))
+    return SequenceMatcher(None, first, second).ratio()

@@ -1,0 +1,65 @@
+"""[kafka.producer]: handed to librdkafka as it stands, save what would break a promise of the publisher."""
+
+from collections.abc import Iterator, Mapping
+
+from core.config.wrong import Fault, WrongValue
+
+Property = str | int | float | bool
+
+_ORDER = "the publisher's idempotence needs it: without it a retry can lose, repeat or reorder records"
+_OWN = "is set by the publisher itself"
+
+# Property → (values that keep the promises, lower case; why). No values: the property is not for this table at all.
+_GUARDED: dict[str, tuple[tuple[str, ...], str]] = {
+    "enable.idempotence": (("true",), _ORDER),
+    "acks": (("all", "-1"), "a record counts as delivered only when every in-sync replica has it"),
+    "request.required.acks": (("all", "-1"), "a record counts as delivered only when every in-sync replica has it"),
+    "queuing.strategy": (("fifo",), _ORDER),
+    "delivery.report.only.error": (("false",), "the publisher's position moves by the reports of success"),
+    "max.in.flight": (tuple("12345"), _ORDER),
+    "max.in.flight.requests.per.connection": (tuple("12345"), _ORDER),
+    "bootstrap.servers": ((), "belongs to kafka.bootstrap_servers"),
+    "metadata.broker.list": ((), "belongs to kafka.bootstrap_servers"),
+    "transactional.id": ((), f'{_OWN}: write kafka.delivery = "exactly_once"'),
+}
+_NEEDS_RETRIES = ("retries", "message.send.max.retries")
+
+
+def producer(raw: object) -> dict[str, Property]:
+    """Take the table; names may be quoted ("linger.ms" = 5) or not (linger.ms = 5), which TOML nests."""
+    if not isinstance(raw, Mapping):
+        raise WrongValue('must be a table: [kafka.producer], then lines such as "linger.ms" = 5')
+    taken: dict[str, Property] = {}
+    faults: list[Fault] = []
+    for name, value in _flat(raw):
+        if isinstance(value, str | int | float):  # bool is an int
+            taken[name] = value
+            faults += _guard(name, value)
+        else:
+            faults.append(Fault("must be text, a number, true or false", f'."{name}"', value))
+    if faults:
+        raise WrongValue(*faults)
+    return taken
+
+
+def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _guard(name: str, value: Property) -> list[Fault]:
+    at = f'."{name}"'
+    if name in _NEEDS_RETRIES and str(value).strip() == "0":
+        return [Fault(f"must be more than 0, or left out: {_ORDER}", at, value)]
+    if name not in _GUARDED:
+        return []
+    allowed, why = _GUARDED[name]
+    if not allowed:
+        return [Fault(why, at, value)]
+    if str(value).strip().lower() in allowed:
+        return []
+    words = f"1 to {allowed[-1]}" if allowed[0] == "1" else " or ".join(f'"{word}"' for word in allowed)
+    return [Fault(f"must be {words}, or left out: {why}", at, value)]

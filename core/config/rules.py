@@ -1,0 +1,49 @@
+"""What must hold between keys: each value may be right by itself and the whole still cannot run."""
+
+from collections.abc import Iterator
+
+from core.config.model import Config
+from core.errors import Problem
+
+_DOTENV = {
+    "client_id": "REDDIT_CLIENT_ID=",
+    "client_secret": "REDDIT_CLIENT_SECRET=",
+    "user_agent": 'REDDIT_USER_AGENT="linux:gapless:v0.1 (by /u/YOUR_NAME)"',
+}
+
+
+def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
+    """Find what does not fit together."""
+    if config.streams.enabled and not config.reddit.subreddits:
+        yield _empty("reddit.subreddits", "or switch both streams off")
+    if config.scraper.enabled and not config.scraper.subreddits:
+        yield _empty("scraper.subreddits", "or write scraper.enabled = false")
+    if credentials:
+        yield from _missing_credentials(config)
+
+
+def _empty(key: str, otherwise: str) -> Problem:
+    return Problem(key, f'must name at least one subreddit, such as ["Bitcoin"], {otherwise}', "[]")
+
+
+def needed_credentials(config: Config) -> tuple[str, ...]:
+    """Name the credentials that what is switched on cannot do without."""
+    scraper = config.scraper
+    if config.streams.enabled or (scraper.enabled and scraper.authentication == "oauth"):
+        return tuple(_DOTENV)
+    return ("user_agent",) if scraper.enabled and scraper.user_agent == "fixed" else ()
+
+
+def _missing_credentials(config: Config) -> Iterator[Problem]:
+    missing = [name for name in needed_credentials(config) if not getattr(config.reddit, name)]
+    if not missing:
+        return
+    lines = [_DOTENV[name] for name in missing]
+    names = ", ".join(line.partition("=")[0] for line in lines)
+    example = "\n".join(f"    {line}" for line in lines)
+    yield Problem(
+        f"missing: {names}",
+        'create an application of the type "script" at https://www.reddit.com/prefs/apps, then put this into a file\n'
+        "named .env in the directory you start from (or set the same names in the environment):\n\n"
+        f"{example}",
+    )

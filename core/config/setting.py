@@ -1,0 +1,83 @@
+"""How a key of the configuration is declared: parser, default, variable, meaning, beside the field that holds it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TypeVar
+
+from core.redact import show
+
+T = TypeVar("T")
+
+_METADATA = "setting"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that is known about one key."""
+
+    key: str
+    parse: Callable[[object], object]
+    default: object
+    doc: str
+    variable: str | None = None
+    secret: bool = False
+    in_file: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Declaration:
+    parse: Callable[[object], object]
+    doc: str
+    variable: str | None
+    secret: bool
+    in_file: bool
+
+
+def setting(
+    parse: Callable[[object], T],
+    default: T | Callable[[], T],
+    doc: str,
+    *,
+    variable: str | None = None,
+    secret: bool = False,
+    in_file: bool = True,
+) -> T:
+    """Declare a field of a section as a key of the configuration; a callable default makes a new value each time."""
+    metadata = {_METADATA: _Declaration(parse, doc, variable, secret, in_file)}
+    made: T = (
+        field(default_factory=default, metadata=metadata)
+        if callable(default)
+        else field(default=default, metadata=metadata)
+    )
+    return made
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Section:
+    """A table of the configuration. Its representation never shows a secret."""
+
+    def __repr__(self) -> str:
+        shown = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            declared = each.metadata.get(_METADATA)
+            hidden = isinstance(declared, _Declaration) and declared.secret and value
+            text = repr(value) if isinstance(value, Section) else show(value, each.name)
+            shown.append(f"{each.name}={'(hidden)' if hidden else text}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def settings_of(table: str, section: type[Section]) -> Iterator[Setting]:
+    """List the keys that a section declares, in their order."""
+    for each in fields(section):
+        declared = each.metadata[_METADATA]
+        default = each.default_factory() if each.default_factory is not MISSING else each.default
+        yield Setting(
+            key=f"{table}.{each.name}",
+            parse=declared.parse,
+            default=default,
+            doc=declared.doc,
+            variable=declared.variable,
+            secret=declared.secret,
+            in_file=declared.in_file,
+        )

@@ -1,0 +1,91 @@
+"""Where values come from: command line, environment, `.env`, file. Each is read into the same form, none is judged."""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from core.config.setting import Setting
+from core.errors import Problem
+
+COMMAND_LINE = "from the command line"
+FILE = ""  # the message names the file already
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value before it is parsed."""
+
+    key: str
+    raw: object
+    source: str
+
+
+def from_command_line(overrides: Mapping[str, object]) -> Iterator[Given]:
+    """Take what was given; None stands for an option that was not used."""
+    properties: dict[str, object] = {}
+    for key, raw in overrides.items():
+        if key.startswith("kafka.producer."):
+            properties[key.removeprefix("kafka.producer.")] = raw
+        elif raw is not None:
+            yield Given(key, raw, COMMAND_LINE)
+    if properties:
+        yield Given("kafka.producer", properties, COMMAND_LINE)
+
+
+def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setting], origin: str) -> Iterator[Given]:
+    """Take the variables that name a key. An empty one counts as not set, as `${NAME:-}` in a compose file does."""
+    for setting in settings:
+        raw = variables.get(setting.variable) if setting.variable else None
+        if raw is not None and raw.strip():
+            yield Given(setting.key, raw, f"{setting.variable} {origin}")
+
+
+def dotenv_file(config_path: Path | None) -> Path | None:
+    """Find `.env`: in the directory the command is started from, else beside the configuration."""
+    places = [Path(".env")] + ([config_path.parent / ".env"] if config_path else [])
+    return next((place for place in places if place.is_file()), None)
+
+
+def read_dotenv(path: Path) -> tuple[dict[str, str | None], list[Problem]]:
+    """Read `.env` without touching the environment, and without replacing $NAME: secrets may hold any character."""
+    text, problems = _read(path)
+    return (dict(dotenv_values(stream=StringIO(text), interpolate=False)), problems)
+
+
+def read_file(path: Path) -> tuple[dict[str, object], list[Problem]]:
+    """Read the TOML document, or say why that cannot be done and how to mend it."""
+    if not path.exists():
+        return {}, [_missing(path)]
+    text, problems = _read(path)
+    try:
+        return tomllib.loads(text), problems
+    except tomllib.TOMLDecodeError as error:
+        # The line itself is not shown: it may hold a password.
+        advice = f"is not valid TOML: {error}\ntext needs quotes, true and false none; a key stands once in its table"
+        return {}, [Problem(str(path), advice)]
+
+
+def _read(path: Path) -> tuple[str, list[Problem]]:
+    try:
+        return path.read_text(encoding="utf-8-sig"), []  # editors on Windows put a byte order mark in front
+    except UnicodeDecodeError as error:
+        return "", [Problem(str(path), f"is not UTF-8 (byte {error.start}): save it as UTF-8")]
+    except OSError as error:
+        return "", [Problem(str(path), f"cannot be read: {error.strerror or error}")]
+
+
+def _missing(path: Path) -> Problem:
+    folder = path.parent
+    others = sorted(other.name for other in folder.glob("*.toml")) if folder.is_dir() else []
+    near = [name for name in others if name != "pyproject.toml"]
+    there = f"\nin {folder.absolute()} there is: {', '.join(near)}" if near else ""
+    return Problem(
+        str(path),
+        "does not exist: copy config.toml from the root of the repository, where every key is explained.\n"
+        "Every key has a default, so two lines are a whole file:\n\n"
+        f'    [reddit]\n    subreddits = ["Bitcoin"]{there and chr(10)}{there}',
+    )

@@ -1,0 +1,27 @@
+"""What a parser says about a value that it cannot take."""
+
+from dataclasses import dataclass
+
+_UNSET = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One reason why a value is wrong; `at` and `value` point at a part of it, such as `[2].url`."""
+
+    advice: str
+    at: str = ""
+    value: object = _UNSET
+
+    @property
+    def has_value(self) -> bool:
+        """Tell whether the fault names a part instead of the whole value."""
+        return self.value is not _UNSET
+
+
+class WrongValue(Exception):  # noqa: N818  it never leaves core.config: the loader turns it into problems
+    """A value cannot be taken; carries every reason found."""
+
+    def __init__(self, *faults: Fault | str) -> None:
+        self.faults = tuple(Fault(fault) if isinstance(fault, str) else fault for fault in faults)
+        super().__init__("; ".join(fault.advice for fault in self.faults))
