@@ -1,0 +1,1 @@
+"""Streams of submissions and comments, from Reddit into the spool and from the spool into Kafka."""

@@ -1,0 +1,133 @@
+"""From status, headers and body of an answer to what it means; pure, one table for all."""
+
+import email.utils
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from core.errors import GaplessError
+from core.quota import RateHeaders
+from streams.capture.errors import (
+    BadAnswer,
+    CredentialsRejected,
+    NetworkBlocked,
+    RateLimited,
+    ServerTrouble,
+    TokenRejected,
+    Unavailable,
+)
+
+#: 403 and 404 without a reason in the body.
+_NAMELESS = {403: "forbidden", 404: "missing", 451: "unavailable for legal reasons"}
+
+
+def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> GaplessError | None:
+    """Return the error that an answer to a listing request stands for, None for one to be parsed."""
+    if status == 200:
+        return BadAnswer("HTML instead of JSON") if _is_html(headers, body) else None
+    if status == 401:
+        return TokenRejected("the access token is no longer accepted")
+    if status == 429:
+        return RateLimited(retry_after(headers, now))
+    if status >= 500 or status == 408:
+        return ServerTrouble(f"Reddit answered {status}")
+    if status in _NAMELESS:
+        return _refusal(status, headers, body)
+    if status in {301, 302, 303, 307, 308}:
+        return _redirection(headers)
+    return BadAnswer(f"Reddit answered {status}: {_excerpt(body)}")
+
+
+def judge_token(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> GaplessError | None:
+    """Return the error that an answer to a token request stands for, None for a good one."""
+    if status in {400, 401}:
+        return CredentialsRejected(_WRONG_CREDENTIALS)
+    if status == 429:
+        return RateLimited(retry_after(headers, now))
+    if status >= 500 or status == 408:
+        return ServerTrouble(f"Reddit answered {status} to the request for a token")
+    if status == 403 and _is_html(headers, body):
+        return NetworkBlocked("403 with HTML to the request for a token: this network is blocked by Reddit")
+    payload = _json_object(body)
+    if status != 200 or payload is None:
+        return BadAnswer(f"no token in the answer ({status}): {_excerpt(body)}")
+    if "error" in payload:
+        return CredentialsRejected(_WRONG_CREDENTIALS)
+    if not (
+        isinstance(payload.get("access_token"), str)
+        and isinstance(payload.get("expires_in"), int)
+        and isinstance(payload.get("scope"), str)
+    ):
+        return BadAnswer(f"an incomplete token: {sorted(payload)}")
+    return None
+
+
+_WRONG_CREDENTIALS = (
+    "Reddit rejects these credentials: compare REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET with "
+    "https://www.reddit.com/prefs/apps (an app of type 'script' or 'web app'), then start again"
+)
+
+
+def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> GaplessError:
+    payload = _json_object(body)
+    if payload is None:
+        if status == 403:
+            return NetworkBlocked("403 with HTML: this network is blocked by Reddit")
+        return BadAnswer(f"Reddit answered {status} without JSON: is oauth_url right? {_excerpt(body)}")
+    reason = payload.get("reason")
+    return Unavailable(reason if isinstance(reason, str) and reason else _NAMELESS[status])
+
+
+def _redirection(headers: Mapping[str, str]) -> GaplessError:
+    location = _header(headers, "location")
+    if location and "/subreddits/search" in location:
+        return Unavailable("missing")
+    return BadAnswer(f"a redirect to {location}" if location else "a redirect without a Location")
+
+
+def rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
+    """Read X-Ratelimit-*, whole or fractional; None when they are absent or unreadable."""
+    try:
+        return RateHeaders(
+            used=float(headers["x-ratelimit-used"]),
+            remaining=float(headers["x-ratelimit-remaining"]),
+            reset=float(headers["x-ratelimit-reset"]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Read Retry-After in seconds, from either of its forms (RFC 9110 §10.2.3); None when absent or unreadable."""
+    text = _header(headers, "retry-after")
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (email.utils.parsedate_to_datetime(text) - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    # a wait that is no number would never end
+    return max(0.0, seconds) if seconds == seconds and seconds != float("inf") else None  # noqa: PLR0124 (NaN)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return headers.get(name)
+
+
+def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
+    return "html" in headers.get("content-type", "") or body.lstrip()[:1] == b"<"
+
+
+def _json_object(body: bytes) -> dict[str, object] | None:
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def _excerpt(body: bytes) -> str:
+    return repr(body[:80].decode("utf-8", "replace"))

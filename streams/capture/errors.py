@@ -1,0 +1,47 @@
+"""What can go wrong between us and Reddit, by what is to be done about it."""
+
+from core.errors import GaplessError, PermanentError, TransientError
+
+
+class Stopped(GaplessError):
+    """The process was asked to stop while it waited: nothing was moved, nothing is lost."""
+
+
+class Unreachable(TransientError):
+    """No answer: refused, reset, timed out."""
+
+
+class ServerTrouble(TransientError):
+    """Reddit answered 5xx or 408."""
+
+
+class BadAnswer(TransientError):
+    """An answer that is no JSON, is cut off, or is not what was asked for."""
+
+
+class NetworkBlocked(TransientError):
+    """A 403 with HTML: the network refuses us, it says nothing about the subreddit."""
+
+
+class TokenRejected(TransientError):
+    """The access token expired or was revoked: a new one is fetched."""
+
+
+class RateLimited(TransientError):
+    """A 429; `retry_after` are seconds, None where Reddit names no time."""
+
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__("Reddit answered 429 (too many requests)")
+        self.retry_after = retry_after
+
+
+class Unavailable(GaplessError):
+    """The subreddit asked for (or one of several) cannot be read: private, banned, quarantined, missing, …"""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class CredentialsRejected(PermanentError):
+    """Reddit does not know the client id and secret."""

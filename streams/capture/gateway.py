@@ -1,0 +1,203 @@
+"""One request to Reddit at a time: leave from the shared quota, PRAW in a thread, the answer reported back.
+
+The thread is there so that the working loop can beat and hear of a stop while an answer is awaited; an answer that
+never comes is abandoned together with its thread and connection.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import praw
+import requests
+from prawcore.exceptions import PrawcoreException
+
+from core.child import ChildContext
+from core.config import Config
+from core.errors import GaplessError
+from core.limiter import Grant, Limiter, Wait
+from core.quota import Priority
+from streams.capture.errors import BadAnswer, CredentialsRejected, RateLimited, Stopped, TokenRejected, Unreachable
+from streams.capture.requestor import JudgingRequestor
+
+#: An answer that has not come whole after so long is given up, seconds.
+ANSWER_DEADLINE = 20.0
+
+#: Credentials count as wrong when Reddit rejects them so often in a row.
+_REJECTIONS = 2
+
+_LOOK_EVERY = 0.5
+
+
+class Connection:
+    """A PRAW instance with its HTTP session, used from one thread."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._http = requests.Session()
+        self._requestor: JudgingRequestor | None = None
+        self._reddit = self._log_in()
+
+    def _log_in(self) -> praw.Reddit:
+        settings = self._config.reddit
+
+        def make_requestor(**kwargs: Any) -> JudgingRequestor:  # noqa: ANN401 (PRAW decides what it passes)
+            self._requestor = JudgingRequestor(**kwargs, session=self._http)
+            return self._requestor
+
+        return praw.Reddit(
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            user_agent=settings.user_agent,
+            reddit_url=settings.reddit_url,
+            oauth_url=settings.oauth_url,
+            check_for_updates=False,
+            requestor_class=make_requestor,  # type: ignore[arg-type]  # a factory serves as well
+        )
+
+    @property
+    def requestor(self) -> JudgingRequestor:
+        """What the last answer said about status and rate."""
+        assert self._requestor is not None  # noqa: S101 (made by _log_in)
+        return self._requestor
+
+    def get(self, path: str, params: dict[str, str | int]) -> object:
+        """Fetch and decode; PRAW logs in when it has no token. Raises our errors only."""
+        try:
+            return self._reddit.request(method="GET", path=path, params=params)
+        except TokenRejected:
+            # a fresh PRAW instance has no token and fetches one: its own renewal would sleep first
+            self._reddit = self._log_in()
+            raise
+        except GaplessError:
+            raise
+        except (PrawcoreException, KeyError, ValueError, TypeError) as error:
+            raise BadAnswer(f"PRAW could not read the answer: {type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._http.close()
+
+
+class _Job:
+    """One request on its way through the thread."""
+
+    def __init__(self, path: str, params: dict[str, str | int]) -> None:
+        self.path = path
+        self.params = params
+        self.done = threading.Event()
+        self.answer: object = None
+        self.error: BaseException | None = None
+
+
+class Gateway:
+    """What the capture asks for pages. `get` makes one attempt; the patience is the caller's."""
+
+    def __init__(
+        self,
+        config: Config,
+        context: ChildContext,
+        limiter: Limiter,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        connect: Callable[[Config], Connection] = Connection,
+    ) -> None:
+        self._config = config
+        self._context = context
+        self._limiter = limiter
+        self._clock = clock
+        self._connect = connect
+        self._rejections = 0
+        self._current: _Job | None = None
+        self._start_thread()
+        context.on_stop(self._interrupt)
+
+    def _start_thread(self) -> None:
+        self._connection = self._connect(self._config)
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        arguments = (self._connection, self._jobs)
+        threading.Thread(target=_work, args=arguments, name="reddit", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        job = self._current
+        if job is not None:
+            job.done.set()
+
+    def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
+        """Return the decoded answer. Raises Stopped, TransientErrors, Unavailable, CredentialsRejected."""
+        try:
+            answer = self._send(path, params, priority)
+        except TokenRejected:
+            self._context.log.info("token_renewed")
+            answer = self._send(path, params, priority)
+        except CredentialsRejected as error:
+            self._rejections += 1
+            if self._rejections >= _REJECTIONS:
+                raise
+            raise Unreachable(f"once more, to be sure: {error}") from error
+        self._rejections = 0
+        return answer
+
+    def _send(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
+        grant = self._leave(priority)
+        job = _Job(path, params)
+        self._current = job
+        self._jobs.put(job)
+        self._await(job, grant)
+        requestor = self._connection.requestor
+        if isinstance(job.error, RateLimited):
+            job.error.retry_after = self._limiter.refused(grant, job.error.retry_after)
+        elif requestor.last_status is None:
+            self._limiter.failed(grant, "none")
+        else:
+            self._limiter.answered(grant, str(requestor.last_status), requestor.last_rate)
+        if job.error is not None:
+            raise job.error
+        return job.answer
+
+    def _leave(self, priority: Priority) -> Grant:
+        """Wait for leave from the shared quota."""
+        told = False
+        while True:
+            if self._context.stop.is_set():
+                raise Stopped
+            answer = self._limiter.ask(priority)
+            if isinstance(answer, Grant):
+                return answer
+            if not told and priority is Priority.STREAM and answer.seconds > 5.0:
+                told = True
+                self._context.log.warning("waiting_for_quota", seconds=round(answer.seconds, 1))
+            self._pause(answer)
+
+    def _pause(self, wait: Wait) -> None:
+        # another process may be refused meanwhile, or the window may roll: look again at times
+        self._context.wait(min(wait.seconds, 5.0))
+
+    def _await(self, job: _Job, grant: Grant) -> None:
+        deadline = self._clock() + ANSWER_DEADLINE
+        while not job.done.wait(_LOOK_EVERY):
+            self._context.beat()
+            if self._clock() > deadline:
+                self._abandon(grant)
+                raise Unreachable(f"no whole answer within {ANSWER_DEADLINE:g} s")
+        if self._context.stop.is_set() and job.answer is None and job.error is None:
+            self._limiter.failed(grant, "stopped")
+            raise Stopped
+
+    def _abandon(self, grant: Grant) -> None:
+        """Leave the thread to its fate; a new one with a connection of its own takes over."""
+        self._limiter.failed(grant, "timeout")
+        self._connection.close()
+        self._start_thread()
+
+
+def _work(connection: Connection, jobs: "queue.SimpleQueue[_Job]") -> None:
+    while True:
+        job = jobs.get()
+        try:
+            job.answer = connection.get(job.path, job.params)
+        except Exception as error:  # noqa: BLE001 (handed over, not swallowed: the caller raises it)
+            job.error = error
+        job.done.set()

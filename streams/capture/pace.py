@@ -1,0 +1,46 @@
+"""When to poll next: often enough for what arrives, rarely enough for the quota. Pure."""
+
+from dataclasses import dataclass
+
+from streams.capture.listing import PAGE_SIZE
+
+#: So much of a page should be new at each poll: room for a doubling before the next one.
+_TARGET = PAGE_SIZE / 2
+
+#: While quota is spare, a poll is worth its request when so many items wait; then seconds of delay are saved.
+_WORTH_A_REQUEST = 2.0
+
+#: Polls are never closer than this, seconds; a page of a burst takes longer to arrive.
+_SHORTEST = 0.25
+
+#: While quota is spare no busy stream is polled more rarely than this, nor more often for freshness, seconds.
+_FRESH = 2.2
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The observed rate of a stream, items a second."""
+
+    rate: float = 0.0
+
+    def observe(self, new_items: int, seconds: float) -> "Pace":
+        """Take in a poll: up at once, down slowly, so that a burst finds us awake."""
+        if seconds <= 0:
+            return self
+        now = new_items / seconds
+        return Pace(max(now, 0.7 * self.rate + 0.3 * now))
+
+    def interval(self, longest: float, spare: float, seconds_per_request: float) -> float:
+        """Return the seconds to the next poll.
+
+        `spare` is how far the quota's window is ahead of an even pace (1: on pace); `seconds_per_request` what an
+        even spending of what is left would allow each stream.
+        """
+        if self.rate <= 0:
+            return longest
+        needed = _TARGET / self.rate
+        fresh = max(_FRESH, _WORTH_A_REQUEST / self.rate) if spare >= 1.0 else needed
+        wanted = max(_SHORTEST, min(needed, fresh))
+        if spare < 0.5:
+            wanted = max(wanted, seconds_per_request)
+        return min(longest, wanted)

@@ -1,0 +1,65 @@
+"""The seam between PRAW and the network: one HTTP request, its answer judged before PRAW sees it.
+
+PRAW fetches and renews the token and builds the requests. What it must not do here is sleep (its limiter and its
+retries use `time.sleep`, which no shutdown ends) or trip over odd headers (see docs/architecture.md), so the rate
+headers are taken off the answer, and an answer that is an error is raised as one of ours.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import prawcore
+import requests
+from prawcore.const import ACCESS_TOKEN_PATH
+
+from core.quota import RateHeaders
+from streams.capture.answers import judge, judge_token, rate_headers
+from streams.capture.errors import Unreachable
+
+#: Seconds to connect, and between two pieces of an answer.
+TIMEOUT = (5.0, 10.0)
+
+_RATE_HEADERS = ("x-ratelimit-used", "x-ratelimit-remaining", "x-ratelimit-reset")
+
+
+class JudgingRequestor(prawcore.Requestor):
+    """A prawcore requestor that raises our errors and keeps the rate headers of the last answer."""
+
+    def __init__(
+        self, *args: Any, now: Callable[[], datetime] = lambda: datetime.now(UTC), **kwargs: Any  # noqa: ANN401
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._now = now
+        self.last_status: int | None = None
+        self.last_rate: RateHeaders | None = None
+
+    def request(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> requests.Response:  # noqa: ANN401
+        """Send one request; raise what its answer stands for, or return it for PRAW to parse."""
+        del timeout  # prawcore passes its own constant
+        is_token = len(args) > 1 and str(args[1]).endswith(ACCESS_TOKEN_PATH)
+        if not is_token:
+            self.last_status, self.last_rate = None, None
+        try:
+            # a tuple bounds connecting and reading apart; requests takes it, prawcore's annotation does not know
+            response = super().request(*args, timeout=TIMEOUT, **kwargs)  # type: ignore[arg-type]
+        except prawcore.exceptions.RequestException as error:
+            raise Unreachable(f"no answer: {_brief(error.original_exception)}") from error
+        if not is_token:
+            self.last_status = response.status_code
+            self.last_rate = rate_headers(response.headers)
+        verdict = (judge_token if is_token else judge)(
+            response.status_code, response.headers, response.content, self._now()
+        )
+        if verdict is not None:
+            raise verdict
+        for name in _RATE_HEADERS:
+            response.headers.pop(name, None)
+        return response
+
+
+def _brief(error: BaseException) -> str:
+    """Name the innermost cause: urllib3 wraps a reset several times over."""
+    while error.__context__ is not None and isinstance(error, requests.RequestException):
+        error = error.__context__
+    return f"{type(error).__name__}: {str(error)[:120]}"

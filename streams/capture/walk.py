@@ -1,0 +1,104 @@
+"""The walk down a listing: page after page until it meets what is proven, or the listing ends. Pure.
+
+A listing is a cached list, newest first. `after=X` gives what follows X, and an empty page when X is no longer in the
+list: that looks like the end and is none. So the end counts as proven only when a page with items says that nothing
+follows, and an empty page is checked from other anchors before it is believed.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from streams.capture.listing import Item, Page
+
+#: Anchors tried after an empty page: so many names back from the last one.
+_FALLBACKS = (1, 2, 3, 5, 9, 17, 33, 65, 99)
+
+#: An empty first page is believed when it comes so often in a row.
+_EMPTY_TOPS = 3
+
+#: So many items at the foot of a page must be older than the horizon to count as met: one odd date proves nothing.
+_OLD_ITEMS = 3
+
+#: No listing is longer than this many pages; a server that never ends would hold us for ever.
+_MOST_PAGES = 200
+
+
+class Outcome(enum.Enum):
+    """How a walk ended."""
+
+    MET = "met what was proven before"
+    ENDED = "the listing ended first"
+    STALE = "all anchors have left the listing"
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk. Ask `next_after()`, fetch that page, `take` it, until `outcome` is set.
+
+    `proven(name)` tells whether an item was proven by an earlier walk; items created before `horizon`
+    (created_utc seconds) lie below everything that can be new.
+    """
+
+    proven: Callable[[str], bool]
+    horizon: float = float("-inf")
+    start_after: str | None = None
+    outcome: Outcome | None = None
+    pages: int = 0
+    items: int = 0
+    #: created_utc of the last items of the page that ended the walk
+    foot: tuple[float, ...] = ()
+    _anchors: list[str] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+    _tried: set[str | None] = field(default_factory=set)
+    _empty_tops: int = 0
+
+    def __post_init__(self) -> None:
+        if self.start_after is not None:
+            self._anchors = [self.start_after]
+
+    def next_after(self) -> str | None:
+        """Return the anchor of the page to fetch next, None for the top of the listing."""
+        return self._anchors[0] if self._anchors else None
+
+    def take(self, page: Page) -> None:
+        """Take in the page fetched with `next_after()`."""
+        self.pages += 1
+        anchor = self.next_after()
+        self._tried.add(anchor)
+        if self.pages >= _MOST_PAGES:
+            self.outcome = Outcome.ENDED
+        elif page.items:
+            self._take_items(page)
+        elif anchor is None:
+            self._empty_tops += 1
+            if self._empty_tops >= _EMPTY_TOPS:
+                self.outcome = Outcome.ENDED
+        else:
+            del self._anchors[0]
+            if not self._anchors:
+                self.outcome = Outcome.STALE
+
+    def _take_items(self, page: Page) -> None:
+        names = [item.name for item in page.items]
+        news = [name for name in names if name not in self._names]
+        self._names.update(names)
+        self.items += len(news)
+        self.foot = tuple(item.created for item in page.items[-10:] if item.created is not None)
+        follows = page.after or names[-1]
+        if self._met(page.items):
+            self.outcome = Outcome.MET
+        elif page.after is None or (not news and follows in self._tried):
+            self.outcome = Outcome.ENDED
+        else:
+            backwards = [names[-1 - step] for step in _FALLBACKS if step < len(names)]
+            self._anchors = [name for name in dict.fromkeys([follows, *backwards]) if name not in self._tried]
+            if not self._anchors:
+                self.outcome = Outcome.ENDED
+
+    def _met(self, items: tuple[Item, ...]) -> bool:
+        """Judge by the foot of the page: a single known or old item may stand higher by accident."""
+        if self.proven(items[-1].name):
+            return True
+        foot = items[-_OLD_ITEMS:]
+        return all(item.created is not None and item.created < self.horizon for item in foot)
