@@ -19,6 +19,7 @@ class Item:
     created: float
     surfaced_at: float | None
     removed_at: float | None
+    fell_off_at: float | None  # newer ones pushed it out of the last listing that held it
     shown_at: float | None
 
     @property
@@ -41,6 +42,7 @@ class Item:
             created=line["created"],
             surfaced_at=line["surfaced_at"],
             removed_at=line["removed_at"],
+            fell_off_at=line["fell_off_at"],
             shown_at=line["shown_at"],
         )
 

@@ -1,5 +1,6 @@
 """The whole product as a person runs it: `python -m supervisor run config.toml`, its children seen from outside."""
 
+import contextlib
 import json
 import os
 import random
@@ -103,6 +104,14 @@ class System:
     def stop(self, timeout: float = 40.0) -> int:
         """SIGTERM; return the exit code."""
         return self.server.stop(timeout)
+
+    def destroy(self) -> None:
+        """End all of it by force."""
+        orphans = self.children() if self.server.running else {}
+        self.server.kill()
+        for process in orphans.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def gaps(self) -> list[dict[str, Any]]:
         """What `python -m supervisor gaps CONFIG --json` says."""

@@ -5,7 +5,9 @@ from dataclasses import replace
 from tests.support.ledger import Gap, Item, compare, out_of_order
 from tests.support.topic import Record
 
-SHOWN = Item("t1_a", "comments", "Bitcoin", created=100.4, surfaced_at=100.4, removed_at=None, shown_at=101.0)
+SHOWN = Item(
+    "t1_a", "comments", "Bitcoin", created=100.4, surfaced_at=100.4, removed_at=None, fell_off_at=None, shown_at=101.0
+)
 
 
 def record(name: str, *, partition: int = 0, offset: int = 0, seq: int = 1) -> Record:

@@ -1,0 +1,73 @@
+"""A trial on the stage that a scenario asks for, and the table of all figures at the end of the run."""
+
+import itertools
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.stages import Stage
+from tests.support.brokers import Broker
+from tests.support.kafka_jars import KafkaUnavailableError, java_command, kafka_classpath
+from tests.support.trial import Trial
+
+_FIGURES = "figures"
+_COLUMNS = ("due", "delivered", "lost", "duplicated", "gaps", "kills", "seed")
+
+
+@pytest.fixture
+def broker(stage: Stage, request: pytest.FixtureRequest) -> Broker:
+    """The broker of the stage, running."""
+    name = "tansu" if stage.broker == "tansu" or _only_tansu(stage) else "apache_kafka"
+    chosen: Broker = request.getfixturevalue(name)
+    return chosen
+
+
+def _only_tansu(stage: Stage) -> bool:
+    if stage.broker != "kafka-else-tansu" or os.environ.get("REQUIRE_KAFKA") == "1":
+        return False
+    try:
+        java_command()
+        kafka_classpath()
+    except KafkaUnavailableError:
+        return True
+    return False
+
+
+@pytest.fixture
+def seed() -> int:
+    """One number behind all chance in a run; GAPLESS_SEED repeats one."""
+    given = os.environ.get("GAPLESS_SEED")
+    chosen = int(given) if given else random.SystemRandom().randrange(1_000_000)
+    print(f"seed {chosen} (repeat with GAPLESS_SEED={chosen})")
+    return chosen
+
+
+@pytest.fixture
+def trial(
+    tmp_path: Path, stage: Stage, broker: Broker, seed: int, record_property: Callable[[str, Any], None]
+) -> Iterator[Trial]:
+    """A trial that leaves no process behind, and its story if it failed."""
+    made = Trial(tmp_path, broker, stage.delivery, seed)
+    yield made
+    print(made.report())
+    made.end()
+    record_property(_FIGURES, made.notes | {"seed": seed})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was counted in every run, whoever ran it."""
+    rows = []
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport) and report.when == "teardown":
+            figures = dict(report.user_properties).get(_FIGURES)
+            rows += [(report.nodeid.split("::")[-1], figures)] if isinstance(figures, dict) else []
+    if not rows:
+        return
+    terminalreporter.section("the proof in figures")
+    for name, figures in sorted(rows, key=lambda row: row[0]):
+        cells = "  ".join(f"{column} {figures[column]:,}" for column in _COLUMNS if column in figures)
+        terminalreporter.write_line(f"{name}\n    {cells}")

@@ -1,0 +1,29 @@
+"""On which broker, with which promise, a scenario plays."""
+
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One delivery mode on one kind of broker."""
+
+    delivery: str
+    broker: str  # "tansu" · "kafka" · "kafka-else-tansu"
+
+    def __str__(self) -> str:
+        return f"{self.delivery}-{self.broker}"
+
+
+EVERYWHERE = Stage("at_least_once", "tansu")
+EXACTLY_ONCE = Stage("exactly_once", "kafka")
+# Kills and outages belong on the real thing; where it cannot run they are still worth a run.
+SERIOUS = Stage("at_least_once", "kafka-else-tansu")
+# What Tansu gives of transactions is enough while nothing fails.
+FAIR_WEATHER = Stage("exactly_once", "tansu")
+
+
+def on(*stages: Stage) -> pytest.MarkDecorator:
+    """Play the scenario on each of these stages."""
+    return pytest.mark.parametrize("stage", stages, ids=str)

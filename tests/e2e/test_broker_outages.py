@@ -1,0 +1,50 @@
+"""While the broker is away the streams go on; when it is back, everything arrives, in order, on its own."""
+
+from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, SERIOUS, Stage, on
+from tests.support.brokers import ApacheKafka
+from tests.support.ledger import out_of_order
+from tests.support.trial import Trial
+
+KAFKA = Stage("at_least_once", "kafka")
+
+
+@on(EVERYWHERE, KAFKA, EXACTLY_ONCE)
+def test_the_broker_stopped_for_15_seconds_and_back(trial: Trial) -> None:
+    trial.start()
+    trial.pass_time(3)
+    before = shown(trial)
+    trial.outage_of_the_broker(15)
+    assert shown(trial) - before >= 150, "the streams must go on while the broker is away"
+    trial.pass_time(5)
+    trial.finish(at_least=500)
+    assert out_of_order(trial.records()) == []
+
+
+@on(KAFKA, EXACTLY_ONCE)
+def test_the_broker_killed_and_started_again_on_its_own_data(trial: Trial) -> None:
+    """Twice: at once, and after some seconds of absence."""
+    trial.start()
+    assert isinstance(trial.broker, ApacheKafka)
+    for absence in (0, 5):
+        trial.pass_time(4)
+        trial.broker.kill()
+        trial.pass_time(absence)
+        trial.broker.start()
+    trial.pass_time(4)
+    trial.finish(at_least=400)
+
+
+@on(SERIOUS, EXACTLY_ONCE)
+def test_the_publisher_killed_while_the_broker_is_away(trial: Trial) -> None:
+    """The position on disk is all that it has to go by."""
+    trial.start()
+    trial.pass_time(3)
+    trial.outage_of_the_broker(3)
+    trial.system.kill_child("publisher")
+    trial.outage_of_the_broker(3)
+    trial.pass_time(3)
+    trial.finish(at_least=300)
+
+
+def shown(trial: Trial) -> int:
+    return sum(item.shown_at is not None for item in trial.simulator.truth())

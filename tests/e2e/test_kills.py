@@ -1,0 +1,57 @@
+"""Whatever dies, by whichever signal, every item stands in the topic; in exactly-once it stands there once."""
+
+import time
+
+import psutil
+
+from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, SERIOUS, on
+from tests.support.system import CHILDREN
+from tests.support.trial import Trial
+from tests.support.waiting import wait_until
+
+
+@on(SERIOUS, EXACTLY_ONCE)
+def test_sigkill_of_a_random_child_every_2_seconds_for_a_minute(trial: Trial) -> None:
+    trial.start()
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        trial.pass_time(2)
+        trial.system.kill_random_child(trial.random)
+    trial.finish(at_least=1000)
+    assert len(trial.system.kills) >= 20
+    assert set(trial.system.kills) == set(CHILDREN)
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_sigkill_of_the_supervisor_and_a_new_start(trial: Trial) -> None:
+    """Twice, the second time in the middle of a burst; no orphan outlives it by two seconds."""
+    trial.start()
+    for burst in (19, 150):
+        trial.simulator.rates(comments=burst)
+        trial.pass_time(5)
+        orphans = trial.system.kill_supervisor()
+        assert len(orphans) == len(CHILDREN)
+        wait_until(lambda: not any(alive(child) for child in orphans), 2.0, "the orphans to end themselves")  # noqa: B023
+        trial.simulator.rates(comments=19)
+        trial.system.start()
+        trial.system.wait_up()
+    trial.pass_time(3)
+    trial.finish(at_least=900)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_sigterm_in_the_middle_of_a_burst_and_a_new_start(trial: Trial) -> None:
+    trial.start()
+    trial.simulator.rates(comments=150, seconds=10)
+    trial.pass_time(4)
+    assert trial.system.stop() == 0
+    trial.system.start()
+    trial.pass_time(8)
+    trial.finish(at_least=1500)

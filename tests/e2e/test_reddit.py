@@ -1,0 +1,158 @@
+"""Whatever Reddit does, every item that it showed stands in the topic."""
+
+import statistics
+
+import pytest
+
+from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, FAIR_WEATHER, on
+from tests.support.ledger import Gap, Item, out_of_order
+from tests.support.trial import Trial
+from tests.support.waiting import wait_until
+
+UNRELIABLE = {"status_503": 0.05, "reset": 0.03, "truncated_json": 0.03, "html": 0.02}
+
+
+@on(EVERYWHERE, EXACTLY_ONCE, FAIR_WEATHER)
+def test_a_steady_20_a_second(trial: Trial) -> None:
+    trial.start(streams={})  # as shipped
+    trial.pass_time(20)
+    trial.finish(at_least=450)
+    assert out_of_order(trial.records()) == []
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_a_burst_of_150_a_second_for_10_seconds(trial: Trial) -> None:
+    trial.start(streams={})
+    trial.simulator.rates(comments=150, seconds=10)
+    trial.pass_time(15)
+    trial.finish(at_least=1600)
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_errors_resets_broken_json_and_html(trial: Trial) -> None:
+    """At the shares of the issue, and then with a third of all answers bad."""
+    trial.start(faults=UNRELIABLE)
+    trial.pass_time(20)
+    trial.simulator.faults(status_503=0.15, reset=0.05, truncated_json=0.05, html=0.05)
+    trial.pass_time(10)
+    trial.finish(at_least=700)
+    assert trial.simulator.stats()["by_status"].get("503", 0) >= 1
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_late_and_removed_items(trial: Trial) -> None:
+    """Late ones are found within a minute of surfacing, and finding them doubles nothing."""
+    trial.start(
+        comments_per_second=60, late_share=0.02, late_seconds=(3, 12), removed_share=0.03, removed_seconds=(1, 30)
+    )
+    trial.pass_time(20)
+    trial.finish(at_least=1200)
+    truth = trial.simulator.truth()
+    late = {item.fullname: item for item in truth if item.late and item.due}
+    assert len(late) >= 5
+    assert sum(item.removed_at is not None for item in truth) >= 5
+    found = {record.key: record.appended_at for record in trial.records() if record.key in late}
+    delays = [found[name] - (item.surfaced_at or 0.0) for name, item in late.items()]
+    trial.notes["late items found after (median, worst)"] = f"{statistics.median(delays):.0f} s, {max(delays):.0f} s"
+    assert max(delays) < 60.0
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_a_storm_of_429(trial: Trial) -> None:
+    """With `Retry-After` in both its forms; asking again too soon is refused like the first time."""
+    trial.start()
+    trial.simulator.faults(status_429=1.0, retry_after=2)
+    trial.pass_time(6)
+    trial.simulator.faults(status_429=0.5, retry_after="date")
+    trial.pass_time(8)
+    trial.simulator.clear_faults()
+    trial.finish(at_least=400)
+    refused = trial.simulator.stats()["by_status"].get("429", 0)
+    assert 2 <= refused <= 30, "each refusal must be waited out"
+
+
+@on(EVERYWHERE)
+def test_a_429_without_a_word_is_waited_out_for_a_minute(trial: Trial) -> None:
+    trial.start(comments_per_second=10)
+    trial.simulator.faults(status_429=1.0, retry_after=None)
+    wait_until(lambda: trial.simulator.stats()["by_status"].get("429", 0), 20.0, "the first 429")
+    trial.pass_time(3)
+    trial.simulator.clear_faults()
+    trial.pass_time(55)
+    trial.finish(at_least=600)
+    assert trial.simulator.stats()["by_status"]["429"] <= 4, "a refusal without Retry-After means a minute of silence"
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_tokens_that_expire_every_5_seconds(trial: Trial) -> None:
+    """Announced by their lifetime, and revoked without a word as well."""
+    trial.start(token_lifetime=5)
+    for _ in range(4):
+        trial.pass_time(5)
+        trial.simulator.expire_tokens()
+    trial.finish(at_least=400)
+    assert trial.simulator.requests("access_token") >= 4
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_reddit_away_for_longer_than_its_listings_reach(trial: Trial) -> None:
+    trial.start(subreddits=("Bitcoin", "ethereum"), cap=200)
+    trial.simulator.faults(status_503=1.0)
+    trial.simulator.rates(comments=150, seconds=8)
+    trial.pass_time(9)
+    trial.simulator.clear_faults()
+    trial.pass_time(5)
+    assert_losses_are_admitted(trial)
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_ourselves_away_for_longer_than_the_listings_reach(trial: Trial) -> None:
+    trial.start(subreddits=("Bitcoin", "ethereum"), cap=200)
+    assert trial.system.stop() == 0
+    trial.simulator.rates(comments=150, seconds=8)
+    made = trial.simulator.stats()["items"]["comments"]
+    wait_until(lambda: trial.simulator.stats()["items"]["comments"] > made + 1100, 20.0, "the burst to pass")
+    trial.system.start()
+    trial.pass_time(10)
+    assert_losses_are_admitted(trial)
+
+
+def assert_losses_are_admitted(trial: Trial) -> None:
+    """Something was lost, all of it in gaps, only what no listing held any more, and the gaps are no blank cheque."""
+    ledger, gaps = trial.finish_with_gaps(at_least=1200)
+    assert ledger.lost, "the outage was meant to be too long"
+    assert all(item.fell_off_at is not None for item in ledger.lost), ledger.summary()
+    truth = trial.simulator.truth()
+    for stream in ("comments", "submissions"):
+        inside = [item for item in truth if item.due and any(gap.covers(item) for gap in of(gaps, stream))]
+        lost = [item for item in ledger.lost if item.stream == stream]
+        assert len(inside) <= 1.5 * len(lost) + 60, f"{len(lost)} {stream} lost, yet the gaps span {len(inside)}"
+
+
+def of(gaps: list[Gap], stream: str) -> list[Gap]:
+    return [gap for gap in gaps if gap.stream == stream]
+
+
+@on(EVERYWHERE)
+@pytest.mark.parametrize("state", ["private", "banned", "quarantined", "missing"])
+def test_a_subreddit_that_closes_does_not_take_the_others_along(trial: Trial, state: str) -> None:
+    trial.start()
+    trial.simulator.subreddit("ethereum", state)
+    trial.pass_time(8)
+    shown = shown_of_others(trial.simulator.truth())
+    assert shown >= 200
+    trial.simulator.pause()
+    wait_until(lambda: not missing_of_others(trial), 30.0, "the other subreddits' items")
+    assert trial.system.stop() == 0
+
+
+def others(items: list[Item]) -> list[Item]:
+    return [item for item in items if item.subreddit != "ethereum"]
+
+
+def shown_of_others(items: list[Item]) -> int:
+    return sum(item.shown_at is not None for item in others(items))
+
+
+def missing_of_others(trial: Trial) -> list[Item]:
+    return others(list(trial.ledger().lost))

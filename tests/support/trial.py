@@ -1,0 +1,163 @@
+"""One trial: a simulated Reddit, our whole system, a real broker, something that goes wrong, and the reckoning."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sized
+from pathlib import Path
+from typing import Any
+
+from tests.support.brokers import ApacheKafka, Broker
+from tests.support.ledger import Gap, Ledger, compare
+from tests.support.simulator import Simulator
+from tests.support.system import System
+from tests.support.topic import Record, read_topic
+from tests.support.waiting import wait_until
+
+# Late items must be found within a minute of surfacing; a child may be in its longest backoff just then.
+SETTLE = 90.0
+
+
+class Trial:
+    """Starts the parts, lets time pass while watching that they live, and holds the topic against the truth."""
+
+    def __init__(self, directory: Path, broker: Broker, delivery: str, seed: int) -> None:
+        self.broker = broker
+        self.delivery = delivery
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.topic = f"reddit-{uuid.uuid4().hex[:8]}"
+        self.notes: dict[str, Any] = {}
+        self._directory = directory
+        self._simulator: Simulator | None = None
+        self._system: System | None = None
+
+    @property
+    def simulator(self) -> Simulator:
+        assert self._simulator is not None, "start the trial first"
+        return self._simulator
+
+    @property
+    def system(self) -> System:
+        assert self._system is not None, "start the trial first"
+        return self._system
+
+    def start(self, *, streams: dict[str, Any] | None = None, **world: Any) -> None:
+        """Start Reddit as `world` (the simulator's options) says, then the system on it; return when records flow."""
+        calm = {
+            "comments_per_second": 19,
+            "submissions_per_second": 1,
+            "backlog": 100,
+            "late_share": 0,
+            "removed_share": 0,
+        }
+        self._simulator = Simulator(self._directory, seed=self.seed, **(calm | world))
+        self._simulator.start()
+        self._system = System(
+            self._directory / "system",
+            reddit={
+                "subreddits": list(self._simulator.subreddits),
+                "reddit_url": self._simulator.url,
+                "oauth_url": self._simulator.url,
+            },
+            kafka={
+                "bootstrap_servers": self.broker.bootstrap_servers,
+                "topic": self.topic,
+                "delivery": self.delivery,
+            },
+            streams={"max_poll_interval": 2.0} if streams is None else streams,
+        )
+        self._system.start()
+        self._system.wait_up()
+        wait_until(self.records, 30.0, "the first records in the topic")
+
+    def records(self) -> list[Record]:
+        """The topic as a consumer with read_committed sees it now."""
+        return read_topic(self.broker.bootstrap_servers, self.topic)
+
+    def pass_time(self, seconds: float, *, meanwhile: Callable[[], bool] = lambda: False) -> None:
+        """Let the system work for so long, or until `meanwhile` says enough; fail at once if the supervisor ends."""
+        end = time.monotonic() + seconds
+
+        def over() -> bool:
+            assert self.system.server.running, f"the supervisor ended with {self.system.server.returncode}"
+            return time.monotonic() >= end or meanwhile()
+
+        wait_until(over, seconds + 10.0, f"{seconds:g} s to pass")
+
+    def outage_of_the_broker(self, seconds: float) -> None:
+        """Take the broker away for so long and bring it back; one that has only memory is frozen instead."""
+        if isinstance(self.broker, ApacheKafka):
+            self.broker.stop()
+            self.pass_time(seconds)
+            self.broker.start()
+        else:
+            self.broker.freeze()
+            self.pass_time(seconds)
+            self.broker.thaw()
+
+    def gaps(self) -> list[Gap]:
+        """What the system admits."""
+        return [Gap.from_report(entry) for entry in self.system.gaps()]
+
+    def ledger(self, gaps: Iterable[Gap] = ()) -> Ledger:
+        """How things stand."""
+        return compare(self.simulator.truth(), self.records(), gaps)
+
+    def finish(self, *, at_least: int) -> Ledger:
+        """Stop the world, wait until all arrived, stop the system; nothing may be lost, and doubled only if allowed."""
+        ledger = self._settle(lambda: self.ledger().lost)
+        assert not ledger.lost, ledger.summary()
+        self._check(ledger, at_least)
+        return ledger
+
+    def finish_with_gaps(self, *, at_least: int) -> tuple[Ledger, list[Gap]]:
+        """As `finish`, where Reddit dropped things before anyone could look: each lost item must lie in a gap."""
+        self._settle(lambda: self.ledger(self.gaps()).lost_outside_gaps)
+        gaps = self.gaps()
+        ledger = self.ledger(gaps)
+        assert not ledger.lost_outside_gaps, f"{ledger.summary()}\n  gaps: {gaps}"
+        self.notes["gaps"] = len(gaps)
+        self._check(ledger, at_least)
+        return ledger, gaps
+
+    def _settle(self, missing: Callable[[], Sized]) -> Ledger:
+        """Pause Reddit, wait until nothing is missing, end the system, and return the ledger after its last word."""
+        self.simulator.pause()
+        end = time.monotonic() + SETTLE
+        while (missing() or self.ledger().waiting) and time.monotonic() < end:
+            self.pass_time(1.0)
+        code = self.system.stop()
+        assert code == 0, f"the supervisor left with {code} after SIGTERM"
+        return self.ledger()
+
+    def _check(self, ledger: Ledger, at_least: int) -> None:
+        self.notes |= {
+            "due": ledger.due,
+            "delivered": ledger.delivered,
+            "lost": len(ledger.lost),
+            "duplicated": len(ledger.duplicated),
+            "kills": len(self.system.kills),
+        }
+        print(ledger.summary())
+        assert ledger.due >= at_least, f"only {ledger.due} items were due, the scenario wants {at_least}"
+        assert not ledger.invented, f"the topic holds what Reddit never had: {ledger.invented[:5]}"
+        if self.delivery == "exactly_once" or not self.system.kills:
+            assert not ledger.duplicated, ledger.summary()
+
+    def report(self) -> str:
+        """What a failure's reader wants: the seed and the ends of all logs."""
+        parts = [f"seed {self.seed}, {self.delivery} on {self.broker.name}, topic {self.topic}"]
+        if self._system is not None:
+            parts.append(self._system.report())
+        if self._simulator is not None:
+            parts.append(f"== simulator\n{self._simulator.server.tail(15)}")
+        parts.append(f"== {self.broker.name}\n{self.broker.server.tail(15)}")
+        return "\n".join(parts)
+
+    def end(self) -> None:
+        """Leave no process behind, whatever happened."""
+        if self._system is not None:
+            self._system.destroy()
+        if self._simulator is not None:
+            self._simulator.stop()
