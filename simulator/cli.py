@@ -1,0 +1,197 @@
+"""The command line of `python -m simulator`."""
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import os
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from simulator.faults import FaultError
+from simulator.server import serve
+from simulator.settings import DEFAULT_SUBREDDITS, Settings
+from simulator.simulation import Simulation, steady_clock
+from simulator.texts import TextsError
+
+_EPILOG = """\
+Prints one line of JSON once it listens: {"event": "listening", "url": …, "pid": …, "seed": …}.
+While it runs, /_sim/truth tells every item and whether it was shown, /_sim/stats what was asked;
+POST /_sim/faults, /_sim/rates, /_sim/generate, /_sim/subreddits and more steer it (docs/simulator.md).
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser; its defaults are those of `Settings`."""
+    top = argparse.ArgumentParser(
+        prog="python -m simulator",
+        description="A server that behaves as Reddit does, and remembers what it showed.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_server(top.add_argument_group("server"))
+    _add_world(top.add_argument_group("what appears"))
+    _add_api(top.add_argument_group("what clients may do"))
+    return top
+
+
+def _add_server(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    group.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (%(default)s)")
+    group.add_argument("--seed", type=int, help="the same seed makes the same items (chosen and printed if not given)")
+    group.add_argument("--parent", type=int, metavar="PID", help="end when this process has died")
+    group.add_argument("--faults", type=_faults, default={}, metavar="JSON", help='e.g. {"status_503": 0.05}')
+    group.add_argument("--latency", type=_amount, metavar="SECONDS", help="added to every answer")
+
+
+def _add_world(group: argparse._ArgumentGroup) -> None:
+    base = Settings()
+    group.add_argument(
+        "--subreddits", nargs="+", metavar="NAME", default=list(DEFAULT_SUBREDDITS), help="busiest first"
+    )
+    group.add_argument("--submissions-per-second", type=_amount, metavar="N", default=base.submissions_per_second)
+    group.add_argument("--comments-per-second", type=_amount, metavar="N", default=base.comments_per_second)
+    group.add_argument(
+        "--texts",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="folders or t1/t3 .jsonl[.gz] files: the items' bodies, in turn",
+    )
+    group.add_argument("--backlog", type=int, default=0, metavar="N", help="items of each kind that exist at the start")
+    group.add_argument("--cap", type=_positive, default=base.cap, metavar="N", help="names in a listing (%(default)s)")
+    ids = group.add_mutually_exclusive_group()
+    ids.add_argument(
+        "--random-ids", dest="sequential_ids", action="store_false", default=False, help="ids without order (default)"
+    )
+    ids.add_argument("--sequential-ids", action="store_true", default=False, help="ids that count up")
+    group.add_argument(
+        "--late-share",
+        type=_share,
+        default=base.late_share,
+        metavar="SHARE",
+        help="items that surface late, below newer ones (%(default)s)",
+    )
+    group.add_argument("--late-seconds", nargs=2, type=_amount, default=base.late_seconds, metavar=("FROM", "TO"))
+    group.add_argument(
+        "--removed-share",
+        type=_share,
+        default=base.removed_share,
+        metavar="SHARE",
+        help="items that are removed after a while (%(default)s)",
+    )
+    group.add_argument("--removed-seconds", nargs=2, type=_amount, default=base.removed_seconds, metavar=("FROM", "TO"))
+
+
+def _add_api(group: argparse._ArgumentGroup) -> None:
+    base = Settings()
+    group.add_argument("--client-id", help="the only client id that gets a token (any)")
+    group.add_argument("--client-secret", help="its secret (any)")
+    group.add_argument(
+        "--token-lifetime",
+        type=_amount,
+        default=base.token_lifetime,
+        metavar="SECONDS",
+        help="how long a token works (%(default)s)",
+    )
+    group.add_argument(
+        "--expires-in",
+        dest="announced_lifetime",
+        type=_amount,
+        metavar="SECONDS",
+        help="the lifetime that is announced, if it is to differ from the real one",
+    )
+    group.add_argument(
+        "--quota",
+        type=_positive,
+        default=base.quota,
+        metavar="N",
+        help="requests of one client in a window (%(default)s)",
+    )
+    group.add_argument(
+        "--window", type=_amount, default=base.window, metavar="SECONDS", help="its length (%(default)s)"
+    )
+    group.add_argument(
+        "--lenient-combined",
+        action="store_true",
+        help="a closed subreddit is left out of a combined listing instead of failing it",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the simulator until it is told to end."""
+    top = parser()
+    given = vars(top.parse_args(arguments))
+    latency = given.pop("latency")
+    if latency is not None:
+        given["faults"] = {**given["faults"], "latency": latency}
+    if given["seed"] is None:
+        given["seed"] = random.SystemRandom().randrange(2**31)
+    for name in ("subreddits", "texts", "late_seconds", "removed_seconds"):
+        given[name] = tuple(given[name])
+    try:
+        simulation = Simulation(Settings(**given), steady_clock())
+    except (FaultError, TextsError) as error:
+        top.error(str(error))
+    _take_title()
+    try:
+        _run(simulation)
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {given['host']}:{given['port']}: {error}\n")
+        return 1
+    return 0
+
+
+def _run(simulation: Simulation) -> None:
+    def announce(address: str) -> None:
+        line = {"event": "listening", "url": address, "pid": os.getpid(), "seed": simulation.settings.seed}
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    if importlib.util.find_spec("uvloop") is None:
+        asyncio.run(serve(simulation, announce))
+        return
+    import uvloop  # noqa: PLC0415 -- optional: only faster
+
+    uvloop.run(serve(simulation, announce))
+
+
+def _take_title() -> None:
+    if importlib.util.find_spec("setproctitle") is not None:
+        from setproctitle import setproctitle  # noqa: PLC0415 -- optional: only for `ps`
+
+        setproctitle("simulator")
+
+
+def _faults(text: str) -> dict[str, object]:
+    try:
+        faults = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(faults, dict):
+        raise argparse.ArgumentTypeError('give an object, e.g. {"status_503": 0.05}')
+    return faults
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: give a number, 0 or more")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _amount(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a share from 0 to 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number, 1 or more")
+    return value

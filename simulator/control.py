@@ -1,0 +1,220 @@
+"""The simulator's own side, under `/_sim/`: the truth, the faults, and the hand that steers the world."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from simulator.faults import FaultError
+from simulator.item import Item, Kind
+from simulator.simulation import Simulation
+from simulator.world import State
+
+_TRUTH_CHUNK = 500
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BadRequestError(ValueError):
+    """A request to the control side that makes no sense; the message says what would."""
+
+
+class Control:
+    """The handlers of `/_sim/`."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def add_routes(self, app: web.Application) -> None:
+        """Put the control side into a web application."""
+        routes: list[tuple[str, str, Handler]] = [
+            ("GET", "truth", self.truth),
+            ("GET", "stats", self.stats),
+            ("GET", "faults", self.faults),
+            ("POST", "faults", self.faults),
+            ("DELETE", "faults", self.faults),
+            ("POST", "rates", self.rates),
+            ("POST", "generate", self.generate),
+            ("POST", "pause", self.pause),
+            ("POST", "resume", self.pause),
+            ("POST", "subreddits", self.subreddits),
+            ("POST", "remove", self.remove),
+            ("POST", "odd", self.odd),
+            ("POST", "expire-tokens", self.expire_tokens),
+        ]
+        for method, name, handler in routes:
+            app.router.add_route(method, f"/_sim/{name}", _explaining(handler))
+        known = ", ".join(sorted({name for _, name, _ in routes}))
+        app.router.add_route("*", "/_sim/{unknown:.*}", _unknown(known))
+
+    async def truth(self, request: web.Request) -> web.StreamResponse:
+        """Tell every item, when it could be seen, and whether it was shown: one JSON object a line."""
+        self._simulation.now()
+        kind = _kind(request.query["kind"]) if "kind" in request.query else None
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        async for chunk in _lines(list(self._simulation.world.truth(kind))):
+            await response.write(chunk)
+        await response.write_eof()
+        return response
+
+    async def stats(self, _: web.Request) -> web.StreamResponse:
+        """Tell what was asked, and how the world stands."""
+        simulation, traffic = self._simulation, self._simulation.traffic
+        now = simulation.now()
+        world, quota = simulation.world, simulation.reddit.quota
+        standing = {client: quota.usage(client, now) for client in quota.clients()}
+        return _json(
+            {
+                "uptime_s": round(now - traffic.started, 3),
+                "requests": traffic.requests,
+                "listing_requests": traffic.listing_requests,
+                "by_path": traffic.by_path,
+                "by_status": traffic.by_status,
+                "by_fault": traffic.by_fault,
+                "by_client": traffic.by_client,
+                "requests_per_minute_by_client": traffic.last_minute(now),
+                "quota": {
+                    client: {"used": usage.used, "remaining": usage.remaining, "reset": round(usage.reset, 3)}
+                    for client, usage in standing.items()
+                },
+                "items": {name: world.counts[name] for name in _ITEM_COUNTS} | {"shown": world.counts["shown"]},
+                "rates": {kind: arrivals.rate for kind, arrivals in world.arrivals.items()},
+                "subreddits": {subreddit.name: subreddit.state for subreddit in world.subreddits.values()},
+            }
+        )
+
+    async def faults(self, request: web.Request) -> web.StreamResponse:
+        """Tell, change or clear what goes wrong."""
+        now, faults = self._simulation.clock(), self._simulation.faults
+        if request.method == "POST":
+            try:
+                faults.change(await _object(request), now)
+            except FaultError as error:
+                raise BadRequestError(str(error)) from error
+        elif request.method == "DELETE":
+            faults.clear()
+        return _json(faults.current(now))
+
+    async def rates(self, request: web.Request) -> web.StreamResponse:
+        """Change how much appears, for good or for some `seconds`."""
+        body = await _object(request)
+        seconds = _number(body, "seconds") if "seconds" in body else None
+        now = self._simulation.now()
+        for kind, arrivals in self._simulation.world.arrivals.items():
+            if kind in body:
+                arrivals.set(_number(body, kind), now, seconds)
+        return _json({kind: arrivals.rate for kind, arrivals in self._simulation.world.arrivals.items()})
+
+    async def generate(self, request: web.Request) -> web.StreamResponse:
+        """Make items this moment; `age` dates their creation back, as for a late item."""
+        body = await _object(request)
+        now, world = self._simulation.now(), self._simulation.world
+        age = _number(body, "age") if "age" in body else 0.0
+        made = [
+            world.make(kind, now, subreddit=body.get("subreddit"), age=age).fullname
+            for kind in Kind
+            for _ in range(int(_number(body, kind)) if kind in body else 0)
+        ]
+        return _json({"fullnames": made})
+
+    async def pause(self, request: web.Request) -> web.StreamResponse:
+        """Stop or resume what appears by itself."""
+        now = self._simulation.now()
+        for arrivals in self._simulation.world.arrivals.values():
+            if request.path.endswith("pause"):
+                arrivals.pause(now)
+            else:
+                arrivals.resume(now)
+        return _json({kind: arrivals.rate for kind, arrivals in self._simulation.world.arrivals.items()})
+
+    async def subreddits(self, request: web.Request) -> web.StreamResponse:
+        """Change the state of a subreddit, or found one."""
+        body = await _object(request)
+        name, state = body.get("name"), body.get("state", State.PUBLIC)
+        if not isinstance(name, str) or not name or state not in set(State):
+            raise BadRequestError(f'give {{"name": …, "state": one of {", ".join(State)}}}')
+        self._simulation.world.set_state(name, State(state), self._simulation.now())
+        return _json({"name": name, "state": state})
+
+    async def remove(self, request: web.Request) -> web.StreamResponse:
+        """Remove one item, as a moderator would."""
+        fullname = str((await _object(request)).get("fullname"))
+        if not self._simulation.world.remove(fullname, self._simulation.now()):
+            raise BadRequestError(f"{fullname}: no such item, or it is removed already")
+        return _json({"fullname": fullname})
+
+    async def odd(self, request: web.Request) -> web.StreamResponse:
+        """Let an item appear with exactly the fields given."""
+        body = await _object(request)
+        data, kind = body.get("data"), _kind(body.get("kind"))
+        if not isinstance(data, dict):
+            raise BadRequestError('give {"kind": "comments" or "submissions", "data": {…}}')
+        now, world = self._simulation.now(), self._simulation.world
+        if data.get("name") in world.items:
+            raise BadRequestError(f"{data['name']}: this item exists already")
+        named = body.get("subreddit", data.get("subreddit"))
+        known = isinstance(named, str) and named.lower() in world.subreddits
+        item = world.make(kind, now, subreddit=named if known else None, custom=data)
+        return _json({"fullname": item.fullname, "subreddit": item.subreddit})
+
+    async def expire_tokens(self, _: web.Request) -> web.StreamResponse:
+        """Let every token in circulation expire."""
+        return _json({"expired": self._simulation.reddit.tokens.expire_all()})
+
+
+_ITEM_COUNTS = (*Kind, "surfaced", "late", "removed", "fell_off")
+
+
+async def _lines(items: list[Item]) -> AsyncIterator[bytes]:
+    for start in range(0, len(items), _TRUTH_CHUNK):
+        yield b"".join(orjson.dumps(item.truth()) + b"\n" for item in items[start : start + _TRUTH_CHUNK])
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    try:
+        body = orjson.loads(await request.read() or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise BadRequestError(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadRequestError("the body must be a JSON object")
+    return body
+
+
+def _kind(name: object) -> Kind:
+    if name not in set(Kind):
+        raise BadRequestError(f"kind = {name!r}: give submissions or comments")
+    return Kind(str(name))
+
+
+def _number(body: dict[str, Any], name: str) -> float:
+    value = body[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise BadRequestError(f"{name} = {value!r}: give a number, 0 or more")
+    return float(value)
+
+
+def _json(content: object, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        body=orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS) + b"\n",
+        content_type="application/json",
+    )
+
+
+def _explaining(handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except BadRequestError as error:
+            return _json({"error": str(error)}, status=400)
+
+    return handle
+
+
+def _unknown(known: str) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return _json({"error": f"{request.method} {request.path}: not here; under /_sim/ are {known}"}, status=404)
+
+    return handle

@@ -1,0 +1,70 @@
+"""One submission or comment, and what became of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """The two kinds of items, by the names that the listings of this simulator use for them."""
+
+    SUBMISSIONS = "submissions"
+    COMMENTS = "comments"
+
+    @property
+    def prefix(self) -> str:
+        """Reddit's type prefix: `t3` or `t1`."""
+        return "t3" if self is Kind.SUBMISSIONS else "t1"
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """What exists, when it came, when it could be seen, and whether it ever was. Times are epoch seconds."""
+
+    serial: int
+    kind: Kind
+    fullname: str
+    subreddit: str
+    created: float
+    template: int
+    link: str = ""
+    parent: str = ""
+    #: exact fields of an item that was injected on purpose
+    custom: dict[str, Any] | None = None
+    surfaced_at: float | None = None
+    removed_at: float | None = None
+    fell_off_at: float | None = None
+    shown_at: float | None = None
+    shown_count: int = 0
+    rendered: bytes | None = None
+
+    @property
+    def key(self) -> tuple[float, int]:
+        """The item's place in a listing: exact creation time, ties broken by the order of making."""
+        return (self.created, self.serial)
+
+    @property
+    def created_utc(self) -> float:
+        """Creation as Reddit tells it: whole seconds."""
+        return float(int(self.created))
+
+    def show(self, now: float) -> None:
+        """Note that a complete, good answer with this item in it has been written."""
+        if self.shown_at is None:
+            self.shown_at = now
+        self.shown_count += 1
+
+    def truth(self) -> dict[str, object]:
+        """Return the item's line in the truth."""
+        return {
+            "fullname": self.fullname,
+            "kind": self.kind,
+            "subreddit": self.subreddit,
+            "created_utc": self.created_utc,
+            "created": self.created,
+            "surfaced_at": self.surfaced_at,
+            "removed_at": self.removed_at,
+            "fell_off_at": self.fell_off_at,
+            "shown_at": self.shown_at,
+            "shown_count": self.shown_count,
+        }

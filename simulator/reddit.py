@@ -1,0 +1,172 @@
+"""Reddit's own side: what a request means, and the answer that Reddit would give if nothing went wrong."""
+
+import re
+from collections.abc import Mapping
+
+import orjson
+
+from simulator.answer import Answer, blocked, error, redirect, too_many, unauthorized
+from simulator.faults import Endpoint
+from simulator.item import Item, Kind
+from simulator.listing import Page
+from simulator.quota import Quota
+from simulator.render import Renderer, listing, subreddit_id
+from simulator.tokens import Tokens
+from simulator.world import State, Subreddit, World
+
+TOKEN_PATH = "/api/v1/access_token"  # noqa: S105 -- a path
+
+_LISTING = re.compile(r"/r/([A-Za-z0-9_+]+)/(new|comments)(?:\.json)?/?")
+_ABOUT = re.compile(r"/r/([A-Za-z0-9_]+)/about(?:\.json)?/?")
+_INFO = re.compile(r"/api/info(?:\.json)?/?")
+_DEFAULT_LIMIT = 25
+_HIGHEST_LIMIT = 100
+_KINDS = {"new": Kind.SUBMISSIONS, "comments": Kind.COMMENTS}
+_STATUS = {State.PRIVATE: 403, State.QUARANTINED: 403, State.BANNED: 404}
+
+
+def endpoint(path: str) -> Endpoint:
+    """Say what kind of endpoint a path names."""
+    if path.rstrip("/") == TOKEN_PATH:
+        return Endpoint.TOKEN
+    return Endpoint.LISTING if _LISTING.fullmatch(path) else Endpoint.OTHER
+
+
+class Reddit:
+    """Answers requests; knows nothing of sockets and faults."""
+
+    def __init__(
+        self,
+        world: World,
+        renderer: Renderer,
+        tokens: Tokens,
+        quota: Quota,
+        *,
+        announced_lifetime: float,
+        lenient_combined: bool = False,
+    ) -> None:
+        self.world = world
+        self.tokens = tokens
+        self.quota = quota
+        self._renderer = renderer
+        self._announced_lifetime = announced_lifetime
+        self._lenient = lenient_combined
+
+    def token(self, authorization: str | None, grant_type: str, now: float) -> Answer:
+        """Answer a request for a token."""
+        token = self.tokens.issue(authorization, now)
+        if token is None:
+            return error(401)
+        if grant_type != "client_credentials":
+            return Answer(body=b'{"error":"unsupported_grant_type"}')
+        lifetime = int(self._announced_lifetime)
+        grant = {"access_token": token, "token_type": "bearer", "expires_in": lifetime, "scope": "*"}
+        return Answer(body=orjson.dumps(grant))
+
+    def data(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        authorization: str | None,
+        now: float,
+        *,
+        fractional_reset: bool = False,
+    ) -> Answer:
+        """Answer a request for data, charging it to the client."""
+        if authorization is None:
+            return blocked()
+        client = self.tokens.client(authorization, now)
+        if client is None:
+            return unauthorized()
+        usage = self.quota.charge(client, now)
+        answer = self._content(path, query) if usage.allowed else too_many()
+        return answer.with_headers(usage.headers(fractional_reset=fractional_reset))
+
+    def empty(self, answer: Answer) -> Answer:
+        """Return a listing's answer with nothing in it."""
+        if answer.status != 200:
+            return answer
+        return Answer(body=listing(()), headers=answer.headers)
+
+    def _content(self, path: str, query: Mapping[str, str]) -> Answer:
+        if match := _LISTING.fullmatch(path):
+            return self._listing(match[1], _KINDS[match[2]], query)
+        if match := _ABOUT.fullmatch(path):
+            found = self._resolve(match[1])
+            return found if isinstance(found, Answer) else _about(found[0])
+        if _INFO.fullmatch(path):
+            return self._info(query)
+        return error(404)
+
+    def _listing(self, names: str, kind: Kind, query: Mapping[str, str]) -> Answer:
+        found = self._resolve(names)
+        if isinstance(found, Answer):
+            return found
+        page = self._page(kind, found, query)
+        body = self._renderer.page(page, raw=query.get("raw_json") == "1")
+        return Answer(body=body, items=page.items)
+
+    def _page(self, kind: Kind, subreddits: list[Subreddit], query: Mapping[str, str]) -> Page:
+        combined = self.world.listing(kind, subreddits)
+        limit = _limit(query.get("limit"))
+        if after := query.get("after"):
+            return combined.after(self._anchor(after, kind), limit)
+        if before := query.get("before"):
+            return combined.before(self._anchor(before, kind), limit)
+        return combined.newest(limit)
+
+    def _anchor(self, fullname: str, kind: Kind) -> Item | None:
+        item = self.world.items.get(fullname)
+        return item if item is not None and item.kind is kind else None
+
+    def _info(self, query: Mapping[str, str]) -> Answer:
+        names = [name for name in query.get("id", "").split(",") if name][:_HIGHEST_LIMIT]
+        items = [item for item in map(self.world.find, names) if item is not None]
+        things = (self._renderer.info(item) for item in items)
+        return Answer(body=listing(things, raw=query.get("raw_json") == "1"))
+
+    def _resolve(self, names: str) -> list[Subreddit] | Answer:
+        """Return the subreddits behind `A+B`, or the refusal that one of them brings upon the whole request."""
+        known = self.world.subreddits
+        wanted = [name for name in dict.fromkeys(names.lower().split("+")) if name]
+        if wanted == ["all"] and "all" not in known:
+            return [subreddit for subreddit in known.values() if subreddit.open]
+        found = [known[name] for name in wanted if name in known and known[name].open]
+        closed = [name for name in wanted if name not in known or not known[name].open]
+        if closed and not (self._lenient and found):
+            return _refusal(closed[0], known.get(closed[0]))
+        return found or error(404)
+
+
+def _refusal(name: str, subreddit: Subreddit | None) -> Answer:
+    if subreddit is None or subreddit.state is State.MISSING:
+        return redirect(f"/subreddits/search?q={subreddit.name if subreddit else name}")
+    return error(_STATUS[subreddit.state], subreddit.state)
+
+
+def _about(subreddit: Subreddit) -> Answer:
+    fullname = subreddit_id(subreddit.name)
+    data = {
+        "id": fullname.removeprefix("t5_"),
+        "name": fullname,
+        "display_name": subreddit.name,
+        "display_name_prefixed": f"r/{subreddit.name}",
+        "title": subreddit.name,
+        "url": f"/r/{subreddit.name}/",
+        "subscribers": 1000 * len(subreddit.name),
+        "subreddit_type": "public",
+        "over18": False,
+        "quarantine": False,
+        "public_description": "",
+        "description": "",
+        "lang": "en",
+        "created_utc": 1363997000.0,
+    }
+    return Answer(body=orjson.dumps({"kind": "t5", "data": data}))
+
+
+def _limit(text: str | None) -> int:
+    try:
+        return min(max(int(text), 1), _HIGHEST_LIMIT) if text is not None else _DEFAULT_LIMIT
+    except ValueError:
+        return _DEFAULT_LIMIT

@@ -1,0 +1,112 @@
+"""Items as JSON: each is written once, from a template's fixed part and its own fresh fields."""
+
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from simulator.item import Item, Kind
+from simulator.listing import Page
+from simulator.texts import Texts
+
+_FRESH = frozenset(
+    {
+        "id",
+        "name",
+        "created",
+        "created_utc",
+        "subreddit",
+        "subreddit_id",
+        "subreddit_name_prefixed",
+        "permalink",
+        "link_id",
+        "parent_id",
+        "link_permalink",
+        "replies",
+    }
+)
+
+
+class Renderer:
+    """Turns items into the bytes that a listing holds."""
+
+    def __init__(self, texts: Texts, reddit_url: str = "https://www.reddit.com") -> None:
+        self._texts = texts
+        self._site = reddit_url
+        self._fixed = {kind: [_fixed(template) for template in texts.of(kind)] for kind in Kind}
+
+    def thing(self, item: Item) -> bytes:
+        """`{"kind": …, "data": …}` of one item; only the fresh fields are kept with the item."""
+        if item.rendered is None:
+            item.rendered = orjson.dumps(self._fresh(item) if item.custom is None else item.custom)
+        if item.custom is not None:
+            return b'{"kind":"%b","data":%b}' % (item.kind.prefix.encode(), item.rendered)
+        fixed = self._fixed[item.kind]
+        return b'{"kind":"%b","data":%b%b}' % (
+            item.kind.prefix.encode(), fixed[item.template % len(fixed)], item.rendered[1:],
+        )  # fmt: skip
+
+    def info(self, item: Item) -> bytes:
+        """Return the item as `/api/info` tells it: of what was removed only the shell is left."""
+        thing = self.thing(item)
+        if item.removed_at is None:
+            return thing
+        shell = orjson.loads(thing)
+        emptied = {"selftext": "[removed]"} if item.kind is Kind.SUBMISSIONS else {"body": "[removed]"}
+        shell["data"] |= emptied | {"author": "[deleted]"}
+        return orjson.dumps(shell)
+
+    def page(self, page: Page, *, raw: bool) -> bytes:
+        """Render a page of a listing."""
+        return listing((self.thing(item) for item in page.items), page.after, page.before, raw=raw)
+
+    def _fresh(self, item: Item) -> dict[str, Any]:
+        bare = item.fullname.partition("_")[2]
+        fresh: dict[str, Any] = {
+            "id": bare,
+            "name": item.fullname,
+            "created": item.created_utc,
+            "created_utc": item.created_utc,
+            "subreddit": item.subreddit,
+            "subreddit_id": subreddit_id(item.subreddit),
+            "subreddit_name_prefixed": f"r/{item.subreddit}",
+        }
+        if item.kind is Kind.COMMENTS:
+            link = item.link.partition("_")[2]
+            thread = f"/r/{item.subreddit}/comments/{link}/_/"
+            return fresh | {
+                "link_id": item.link,
+                "parent_id": item.parent,
+                "permalink": f"{thread}{bare}/",
+                "link_permalink": f"{self._site}{thread}",
+                "replies": "",
+            }
+        permalink = f"/r/{item.subreddit}/comments/{bare}/_/"
+        template = self._texts.submissions[item.template % len(self._texts.submissions)]
+        own_page = {"url": f"{self._site}{permalink}"} if template.get("is_self") or "url" not in template else {}
+        return fresh | {"permalink": permalink} | own_page
+
+
+def listing(things: Iterable[bytes], after: str | None = None, before: str | None = None, *, raw: bool = True) -> bytes:
+    """Join rendered things into a Listing; without `raw`, strings come HTML-escaped as Reddit does by default."""
+    rendered = list(things)
+    children = b",".join(rendered)
+    if not raw:
+        # These three occur only inside strings: the structure of JSON does not use them.
+        children = children.replace(b"&", b"&amp;").replace(b"<", b"&lt;").replace(b">", b"&gt;")
+    frame = {"after": after, "before": before, "dist": len(rendered), "modhash": None}
+    return b'{"kind":"Listing","data":%b,"children":[%b]}}' % (orjson.dumps(frame)[:-1], children)
+
+
+def subreddit_id(name: str) -> str:
+    """Return a fullname for a subreddit that is always the same for the same name."""
+    return f"t5_{zlib.crc32(name.lower().encode()):x}"
+
+
+def _fixed(template: dict[str, Any]) -> bytes:
+    """Render the part of an item that all uses of a template share: an open object that ends in a comma."""
+    kept = {name: value for name, value in template.items() if name not in _FRESH and name != "url"}
+    if "url" in template and not template.get("is_self"):
+        kept["url"] = template["url"]
+    return (orjson.dumps(kept)[:-1] + b",") if kept else b"{"

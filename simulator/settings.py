@@ -1,0 +1,44 @@
+"""What one simulator is: everything that the command line decides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_SUBREDDITS = (
+    "CryptoCurrency",
+    "Bitcoin",
+    "ethereum",
+    "CryptoMarkets",
+    "bitcoinmarkets",
+    "ethtrader",
+    "CryptoTechnology",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The world (what appears, and when) and the server (who may ask, and how often)."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed: int = 0
+    subreddits: tuple[str, ...] = DEFAULT_SUBREDDITS
+    submissions_per_second: float = 1.0
+    comments_per_second: float = 20.0
+    texts: tuple[Path, ...] = ()
+    backlog: int = 0
+    cap: int = 1000
+    sequential_ids: bool = False
+    late_share: float = 0.02
+    late_seconds: tuple[float, float] = (3.0, 12.0)
+    removed_share: float = 0.03
+    removed_seconds: tuple[float, float] = (1.0, 30.0)
+    client_id: str | None = None
+    client_secret: str | None = None
+    token_lifetime: float = 3600.0
+    announced_lifetime: float | None = None
+    quota: int = 1000
+    window: float = 600.0
+    lenient_combined: bool = False
+    faults: Mapping[str, object] = field(default_factory=dict)
+    parent: int | None = None

@@ -1,0 +1,55 @@
+"""All parts of one simulator, put together."""
+
+import random
+import time
+from collections.abc import Callable
+
+from simulator import texts
+from simulator.faults import Faults
+from simulator.quota import Quota
+from simulator.reddit import Reddit
+from simulator.render import Renderer
+from simulator.settings import Settings
+from simulator.tokens import Credentials, Tokens
+from simulator.traffic import Traffic
+from simulator.world import World
+
+Clock = Callable[[], float]
+
+
+def steady_clock() -> Clock:
+    """Return a clock of epoch seconds that never jumps, whatever happens to the machine's."""
+    offset = time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset
+
+
+class Simulation:
+    """The world, the API in front of it, what goes wrong, and what was asked."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        now = clock()
+        self.world = World(settings, now)
+        self.faults = Faults(random.Random(f"{settings.seed} faults"))
+        self.faults.change(settings.faults, now)
+        self.traffic = Traffic(now)
+        announced = settings.announced_lifetime
+        self.reddit = Reddit(
+            self.world,
+            Renderer(texts.load(settings.texts, settings.seed)),
+            Tokens(
+                Credentials(settings.client_id, settings.client_secret),
+                settings.token_lifetime,
+                random.Random(f"{settings.seed} tokens"),
+            ),
+            Quota(settings.quota, settings.window),
+            announced_lifetime=settings.token_lifetime if announced is None else announced,
+            lenient_combined=settings.lenient_combined,
+        )
+
+    def now(self) -> float:
+        """Bring the world up to the present and return what time that is."""
+        now = self.clock()
+        self.world.advance(now)
+        return now

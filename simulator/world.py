@@ -1,0 +1,254 @@
+"""The simulated Reddit: what is made, when it surfaces, and when it is gone again.
+
+Time comes in as an argument of every call, chance from seeded dice: the same seed and the same calls make the same
+world.
+"""
+
+import heapq
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from functools import partial
+from itertools import count
+from typing import Any
+
+from simulator.arrivals import Arrivals
+from simulator.item import Item, Kind
+from simulator.listing import Listing, NameList
+from simulator.settings import Settings
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_FIRST_SEQUENTIAL_ID = 36**6 * 15
+_REMEMBERED_THREADS = 50
+_OLD = 7 * 86400.0
+
+
+class State(StrEnum):
+    """What became of a subreddit."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    BANNED = "banned"
+    QUARANTINED = "quarantined"
+    MISSING = "missing"
+
+
+class Subreddit:
+    """One subreddit: its state and its two listings."""
+
+    def __init__(self, name: str, cap: int, thread: str) -> None:
+        self.name = name
+        self.state = State.PUBLIC
+        self.lists = {kind: NameList(cap) for kind in Kind}
+        #: submissions to comment on, and comments (with their submission) to reply to
+        self.threads: deque[str] = deque([thread], maxlen=_REMEMBERED_THREADS)
+        self.replies: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_THREADS)
+
+    @property
+    def open(self) -> bool:
+        """Whether its listings can be read."""
+        return self.state is State.PUBLIC
+
+
+class World:
+    """All subreddits, all items that ever were, and what is still to happen."""
+
+    def __init__(self, settings: Settings, now: float) -> None:
+        self._settings = settings
+        self._dice = {kind: random.Random(f"{settings.seed} {kind}") for kind in Kind}
+        self._id_dice = random.Random(f"{settings.seed} ids")
+        self._serial = count(1)
+        self._sequence = count(_FIRST_SEQUENTIAL_ID)
+        self._due: list[tuple[float, int, Callable[[float], None]]] = []
+        self._tick = count()
+        self.items: dict[str, Item] = {}
+        #: old threads that stand in no listing; they exist so that every comment answers something
+        self.ancient: dict[str, Item] = {}
+        self.subreddits: dict[str, Subreddit] = {}
+        self.counts: Counter[str] = Counter()
+        for name in settings.subreddits:
+            self.subreddit(name, now)
+        rates = {Kind.SUBMISSIONS: settings.submissions_per_second, Kind.COMMENTS: settings.comments_per_second}
+        self._fill(rates, now)
+        self.arrivals = {
+            kind: Arrivals(rates[kind], now, random.Random(f"{settings.seed} {kind} arrivals")) for kind in Kind
+        }
+
+    def advance(self, now: float) -> None:
+        """Let everything happen that falls due up to now, in its order."""
+        while True:
+            kind = min(self.arrivals, key=lambda kind: self.arrivals[kind].next_at)
+            arrival = self.arrivals[kind].next_at
+            due = self._due[0][0] if self._due else float("inf")
+            if min(arrival, due) > now:
+                return
+            if due <= arrival:
+                moment, _, happen = heapq.heappop(self._due)
+                happen(moment)
+                continue
+            created = self.arrivals[kind].step()
+            if created is not None:
+                self._arrive(kind, created)
+
+    def subreddit(self, name: str, now: float) -> Subreddit:
+        """Return the subreddit of that name, made if need be."""
+        known = self.subreddits.get(name.lower())
+        if known is None:
+            thread = Item(next(self._serial), Kind.SUBMISSIONS, self._fullname(Kind.SUBMISSIONS), name, now - _OLD, 0)
+            self.ancient[thread.fullname] = thread
+            known = self.subreddits[name.lower()] = Subreddit(name, self._settings.cap, thread.fullname)
+        return known
+
+    def set_state(self, name: str, state: State, now: float) -> None:
+        """Close or open a subreddit; items that came while it was closed surface when it opens."""
+        subreddit = self.subreddit(name, now)
+        subreddit.state = state
+        if subreddit.open:
+            self._uncover(subreddit, now)
+
+    def make(
+        self,
+        kind: Kind,
+        now: float,
+        *,
+        subreddit: str | None = None,
+        age: float = 0.0,
+        custom: dict[str, Any] | None = None,
+    ) -> Item:
+        """Make one item that surfaces now, `age` seconds after its creation."""
+        home = self.subreddit(subreddit, now) if subreddit else self._home(kind)
+        item = self._new(kind, home, now - age, custom)
+        self._surface(item, now)
+        return item
+
+    def remove(self, fullname: str, now: float) -> bool:
+        """Take an item out of its listing; say whether it was there to be removed."""
+        item = self.items.get(fullname)
+        if item is None or item.removed_at is not None:
+            return False
+        self._remove(item, now)
+        return True
+
+    def listing(self, kind: Kind, subreddits: list[Subreddit]) -> Listing:
+        """Return the combined listing of some subreddits."""
+        return Listing([subreddit.lists[kind] for subreddit in subreddits], self._settings.cap)
+
+    def find(self, fullname: str) -> Item | None:
+        """Return an item that can be looked up by name; one that has not surfaced yet cannot."""
+        item = self.items.get(fullname)
+        if item is None or (item.surfaced_at is None and item.fell_off_at is None):
+            return self.ancient.get(fullname)
+        return item
+
+    def truth(self, kind: Kind | None = None) -> Iterator[Item]:
+        """Every item that ever was, in the order of making."""
+        return (item for item in list(self.items.values()) if kind in {None, item.kind})
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    def _fill(self, rates: dict[Kind, float], now: float) -> None:
+        """Make the backlog: items that existed before the start, spaced as the rate would have spaced them."""
+        for kind in Kind:
+            spacing = 1.0 / rates[kind] if rates[kind] > 0 else 1.0
+            for ago in range(self._settings.backlog, 0, -1):
+                created = now - (ago - self._dice[kind].random()) * spacing
+                item = self._new(kind, self._home(kind), created, None)
+                self._place(item, now)
+        for subreddit in self.subreddits.values():
+            self._uncover(subreddit, now)
+
+    def _arrive(self, kind: Kind, created: float) -> None:
+        """Make the item that arrival brings, and decide its fate."""
+        dice, settings = self._dice[kind], self._settings
+        late = dice.random() < settings.late_share
+        delay = dice.uniform(*settings.late_seconds) if late else 0.0
+        removed = dice.random() < settings.removed_share
+        lifetime = dice.uniform(*settings.removed_seconds) if removed else None
+        item = self._new(kind, self._home(kind), created, None)
+        self.counts["late"] += late
+        if late:
+            self._later(created + delay, partial(self._surface, item))
+        else:
+            self._surface(item, created)
+        if lifetime is not None:
+            self._later(created + delay + lifetime, partial(self._remove, item))
+
+    def _later(self, moment: float, happen: Callable[[float], None]) -> None:
+        heapq.heappush(self._due, (moment, next(self._tick), happen))
+
+    def _new(self, kind: Kind, home: Subreddit, created: float, custom: dict[str, Any] | None) -> Item:
+        dice = self._dice[kind]
+        named = (custom or {}).get("name")
+        fullname = named if isinstance(named, str) and named else self._fullname(kind)
+        item = Item(next(self._serial), kind, fullname, home.name, created, self.counts[kind], custom=custom)
+        if custom is not None and "name" not in custom:
+            item.custom = custom | {"name": fullname}
+        if kind is Kind.SUBMISSIONS:
+            home.threads.append(fullname)
+        else:
+            item.link = item.parent = dice.choice(home.threads)
+            if home.replies and dice.random() < 0.5:
+                item.parent, item.link = dice.choice(home.replies)
+            home.replies.append((fullname, item.link))
+        self.items[fullname] = item
+        self.counts[kind] += 1
+        return item
+
+    def _home(self, kind: Kind) -> Subreddit:
+        """Choose where an item appears: the earlier a subreddit is named, the busier it is."""
+        homes = [subreddit for subreddit in self.subreddits.values() if subreddit.open]
+        homes = homes or list(self.subreddits.values())
+        return self._dice[kind].choices(homes, weights=[1.0 / (place + 1) for place in range(len(homes))])[0]
+
+    def _surface(self, item: Item, now: float) -> None:
+        if item.removed_at is not None:
+            return
+        self._place(item, now)
+        home = self.subreddits[item.subreddit.lower()]
+        if item.fell_off_at is None and home.open:
+            self._uncovered(item, now)
+
+    def _place(self, item: Item, now: float) -> None:
+        pushed_out = self.subreddits[item.subreddit.lower()].lists[item.kind].insert(item)
+        if pushed_out is not None:
+            pushed_out.fell_off_at = now
+            pushed_out.rendered = None
+            self.counts["fell_off"] += 1
+
+    def _uncover(self, subreddit: Subreddit, now: float) -> None:
+        for names in subreddit.lists.values():
+            for item in names:
+                if item.surfaced_at is None:
+                    self._uncovered(item, now)
+
+    def _uncovered(self, item: Item, now: float) -> None:
+        item.surfaced_at = now
+        self.counts["surfaced"] += 1
+
+    def _remove(self, item: Item, now: float) -> None:
+        if item.removed_at is None:
+            item.removed_at = now
+            item.rendered = None
+            self.counts["removed"] += 1
+            self.subreddits[item.subreddit.lower()].lists[item.kind].remove(item)
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    def _fullname(self, kind: Kind) -> str:
+        while True:
+            if self._settings.sequential_ids:
+                bare = _base36(next(self._sequence))
+            else:
+                bare = "".join(self._id_dice.choices(_BASE36, k=7))
+            fullname = f"{kind.prefix}_{bare}"
+            if fullname not in self.items and fullname not in self.ancient:
+                return fullname
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _BASE36[digit] + digits
+    return digits
