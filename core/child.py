@@ -155,6 +155,7 @@ def main(birth: Birth) -> None:
     orphan.die_with_parent(birth.parent_pid)
     settings = birth.config.supervisor
     logs.configure(birth.name, settings.log_dir, settings.log_format, settings.log_max_bytes, settings.log_backups)
+    logs.hide(*birth.config.secrets())
     context = ChildContext(
         birth.name,
         logs.get_logger(birth.name),

@@ -1,0 +1,1 @@
+"""The processes of Gapless: their wiring, their lives, and the command line."""

@@ -1,0 +1,289 @@
+"""The loop that keeps the children alive, hands their news on, and stops them in order.
+
+It decides nothing about restarts (see policy) and nothing about what runs (see topology). The clock, the kind of
+process and the wait come in as arguments, so that a test can drive it with scripted processes and a clock of its own.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from typing import Protocol
+
+import structlog
+
+from core.child import Message
+from core.errors import ExitCode
+from supervisor import policy
+from supervisor.policy import Life, State, describe_exit
+from supervisor.process import Handle, Process
+from supervisor.spec import ChildSpec, Stage
+from supervisor.stopping import Slot, slot
+
+_LONGEST_WAIT = 60.0
+_NOT_SPAWNED = 1  # stands for the exit code where there was no process
+_WAIT_FOR_OTHERS = 15.0  # a child is started after so long even if what it comes after is not ready
+_SILENT_AFTER = 30.0  # STARTING for so long is worth a line in the log
+
+
+class Alarm(Protocol):
+    """Where requests to stop come from: signals, the demo (see bell)."""
+
+    def fileno(self) -> int:
+        """Return what becomes readable when there is a request."""
+
+    def collect(self) -> list[str]:
+        """Return the requests since the last time."""
+
+
+@dataclass(slots=True)
+class Chore:
+    """Something to call every `interval` seconds; it may return a reason to stop everything."""
+
+    interval: float
+    action: Callable[[], str | None]
+    due: float = 0.0
+
+
+@dataclass(slots=True)
+class Child:
+    """One line of the manager's table."""
+
+    spec: ChildSpec
+    life: Life = field(default_factory=Life)
+    process: Process | None = None
+    last_beat: float = 0.0  #: when it was last heard of
+    slot: Slot | None = None
+    terminated: bool = False
+    killed: bool = False
+    silence_reported: bool = False
+
+
+class Manager:
+    """Supervises the children of one topology until it is asked to stop and all are gone."""
+
+    def __init__(
+        self,
+        specs: Sequence[ChildSpec],
+        spawn: Callable[[ChildSpec], Process],
+        alarm: Alarm,
+        *,
+        shutdown_timeout: float,
+        log: structlog.stdlib.BoundLogger,
+        chores: Sequence[Chore] = (),
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+        wait: Callable[[list[Handle], float], object] = connection.wait,
+    ) -> None:
+        self.children = {spec.name: Child(spec) for spec in specs}
+        self.gave_up = ""
+        self._spawn = spawn
+        self._alarm = alarm
+        self._shutdown_timeout = shutdown_timeout
+        self._log = log
+        self._chores = list(chores)
+        self._clock = clock
+        self._draw = draw
+        self._wait = wait
+        self._born = clock()
+        self._stopping_since: float | None = None
+
+    def run(self) -> ExitCode:
+        """Keep everything running until it has stopped; tell how it went."""
+        for chore in self._chores:
+            chore.due = self._clock() + chore.interval
+        while not self.done:
+            self.step()
+        if self.gave_up:
+            return ExitCode.GAVE_UP
+        return ExitCode.KILLED if any(child.killed for child in self.children.values()) else ExitCode.OK
+
+    @property
+    def done(self) -> bool:
+        """Whether stop was asked and no process is left."""
+        return self._stopping_since is not None and all(child.process is None for child in self.children.values())
+
+    def step(self) -> None:
+        """Do what is due, wait for what comes next, and take it in."""
+        self._act()
+        if self.done:
+            return
+        now = self._clock()
+        timeout = max(0.0, min([_LONGEST_WAIT, *(moment - now for moment in self._moments())]))
+        self._wait(self._handles(), timeout)
+        for reason in self._alarm.collect():
+            self.stop(reason)
+        for child in self.children.values():
+            self._hear(child)
+
+    def stop(self, reason: str) -> None:
+        """Begin to stop everything; once begun, nothing changes it."""
+        if self._stopping_since is None:
+            self._stopping_since = self._clock()
+            self._log.info("stopping", reason=reason, deadline_s=self._shutdown_timeout)
+
+    # What is due
+
+    def _act(self) -> None:
+        now = self._clock()
+        if self._stopping_since is not None:
+            self._stop_stage(now, self._stopping_since)
+            return
+        for child in self.children.values():
+            if child.process is None and now >= self._start_at(child):
+                self._start(child, now)
+            if child.life.state is State.STARTING and not child.silence_reported and child.process is not None:
+                self._report_silence(child, now)
+        for chore in self._chores:
+            if now >= chore.due:
+                chore.due = now + chore.interval
+                self._do(chore)
+
+    def _do(self, chore: Chore) -> None:
+        try:
+            reason = chore.action()
+        except Exception:  # noqa: BLE001 - an odd job must not end the supervision of the children
+            self._log.exception("chore_failed", retry_in_s=chore.interval)
+            return
+        if reason:
+            self.stop(reason)
+
+    def _start_at(self, child: Child) -> float:
+        """Return when a child without a process is to be started: a moment, now, or never."""
+        match child.life.state:
+            case State.BACKOFF:
+                return child.life.restart_at
+            case State.STARTING if self._others_ready(child):
+                return self._born
+            case State.STARTING:
+                return self._born + _WAIT_FOR_OTHERS
+            case _:
+                return float("inf")
+
+    def _others_ready(self, child: Child) -> bool:
+        return all(self.children[name].life.was_ready for name in child.spec.after)
+
+    def _start(self, child: Child, now: float) -> None:
+        child.life = policy.started(child.life, now)
+        child.last_beat = now
+        child.silence_reported = False
+        try:
+            child.process = self._spawn(child.spec)
+        except OSError as error:
+            self._log.error("child_not_spawned", child=child.spec.name, error=str(error))
+            self._bury(child, _NOT_SPAWNED)
+            return
+        self._log.info(
+            "child_started", child=child.spec.name, child_pid=child.process.pid, restarts=child.life.restarts
+        )
+
+    def _report_silence(self, child: Child, now: float) -> None:
+        if now - child.life.since >= _SILENT_AFTER:
+            child.silence_reported = True
+            self._log.warning("child_not_ready", child=child.spec.name, waiting_s=round(now - child.life.since, 1))
+
+    def _moments(self) -> list[float]:
+        """Return when something is due next."""
+        if self._stopping_since is not None:
+            slots = [(child, child.slot) for child in self.children.values() if child.process and child.slot]
+            return [
+                when.kill_at if child.terminated else when.terminate_at for child, when in slots if not child.killed
+            ]
+        moments = [chore.due for chore in self._chores]
+        for child in self.children.values():
+            if child.process is None:
+                moments.append(self._start_at(child))
+            elif child.life.state is State.STARTING and not child.silence_reported:
+                moments.append(child.life.since + _SILENT_AFTER)
+        return moments
+
+    def _handles(self) -> list[Handle]:
+        handles: list[Handle] = [self._alarm.fileno()]
+        for child in self.children.values():
+            if child.process is not None:
+                handles += child.process.handles()
+        return handles
+
+    # What came in
+
+    def _hear(self, child: Child) -> None:
+        if child.process is None:
+            return
+        code = child.process.exit_code()  # asked first: what it said before it died is in the queue by then
+        for message in child.process.messages():
+            self._take(child, message)
+        if code is not None:
+            child.process.close()
+            child.process = None
+            self._bury(child, code)
+
+    def _take(self, child: Child, message: Message) -> None:
+        now = self._clock()
+        child.last_beat = now
+        match message:
+            case ("ready",):
+                child.life = policy.ready(child.life, now)
+                self._log.info("child_ready", child=child.spec.name)
+            case ("news", _, _):
+                self._forward(message)
+            case ("beat", _):
+                pass  # heard: that is all it says
+            case _:
+                self._log.warning("unknown_message", child=child.spec.name, message=repr(message))
+
+    def _forward(self, message: Message) -> None:
+        for listener in self.children.values():
+            if listener.spec.listens and listener.process is not None:
+                listener.process.tell(message)
+
+    def _bury(self, child: Child, code: int) -> None:
+        now = self._clock()
+        if self._stopping_since is not None:
+            child.life = policy.asked_to_stop(child.life, now, alive=True)
+        child.life = policy.exited(child.life, code, now, self._draw())
+        name, life = child.spec.name, child.life
+        match life.state:
+            case State.EXITED:
+                self._log.info("child_stopped", child=name, exit=describe_exit(code))
+            case State.FATAL:
+                self._log.error("child_fatal", child=name, exit=describe_exit(code), why=life.why)
+                self._give_up_if_hopeless()
+            case _:
+                delay = round(life.restart_at - now, 2)
+                self._log.warning("child_died", child=name, exit=describe_exit(code), restart_in_s=delay)
+
+    def _give_up_if_hopeless(self) -> None:
+        sources = [child for child in self.children.values() if child.spec.stage is Stage.SOURCE]
+        if all(child.life.state is State.FATAL for child in sources):
+            self.gave_up = "; ".join(f"{child.spec.name}: {child.life.why}" for child in sources)
+            self.stop("nothing is left that could capture anything")
+
+    # Stopping
+
+    def _stop_stage(self, now: float, since: float) -> None:
+        """Ask the first stage that still has processes to stop; press those who are late."""
+        alive = [child for child in self.children.values() if child.process is not None]
+        for child in self.children.values():
+            if child.process is None:
+                child.life = policy.asked_to_stop(child.life, now, alive=False)
+        first = min((child.spec.stage for child in alive), default=None)
+        for child in alive:
+            if child.spec.stage is first:
+                self._press(child, now, since)
+
+    def _press(self, child: Child, now: float, since: float) -> None:
+        process = child.process
+        assert process is not None  # noqa: S101 - the caller chose it for that
+        if child.slot is None:
+            child.slot = slot(child.spec.stage, since, self._shutdown_timeout)
+            child.life = policy.asked_to_stop(child.life, now, alive=True)
+            process.ask_stop(child.slot.done_by)
+        elif now >= child.slot.kill_at and not child.killed:
+            child.killed = True
+            self._log.error("child_killed", child=child.spec.name, hint="it did not stop in time; see its log")
+            process.kill()
+        elif now >= child.slot.terminate_at and not child.terminated:
+            child.terminated = True
+            self._log.warning("child_late", child=child.spec.name)
+            process.terminate()

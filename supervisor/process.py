@@ -1,0 +1,144 @@
+"""One incarnation of a child: a spawned process with channels of its own, thrown away with it.
+
+A killed child may take any lock of its Queue or Event into its grave. So none is shared with a sibling or with the next
+incarnation, and the parent touches what might hang from a thread it can forget.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import RawValue
+from typing import Any, Protocol, cast
+
+from core import child
+from core.child import Birth, Message, Number
+from core.config import Config
+from supervisor.spec import ChildSpec
+
+_CONTEXT = multiprocessing.get_context("spawn")
+
+#: Messages under way, at most: above, the writer drops news (there will be newer), so nobody's memory grows.
+_UNREAD = 1000
+
+#: What `multiprocessing.connection.wait` takes.
+Handle = int | Connection
+
+
+class Process(Protocol):
+    """What the manager needs of a process; tests drive it with a scripted one."""
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+
+    def handles(self) -> list[Handle]:
+        """Return what becomes readable when there are messages, or when the process has ended."""
+
+    def messages(self) -> list[Message]:
+        """Return the messages that have arrived."""
+
+    def exit_code(self) -> int | None:
+        """Return the exit code (minus the signal's number if one killed it), None while it lives."""
+
+    def tell(self, message: Message) -> None:
+        """Put a message into the child's inbox, if it has one and it is not full."""
+
+    def ask_stop(self, deadline: float) -> None:
+        """Ask the child to be done by `deadline` on the monotonic clock."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+
+    def close(self) -> None:
+        """Release the channels of an ended process."""
+
+
+class SpawnedProcess:
+    """The real one."""
+
+    def __init__(self, spec: ChildSpec, config: Config) -> None:
+        self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
+        self._inbox: multiprocessing.Queue[Message] | None = _CONTEXT.Queue(_UNREAD) if spec.listens else None
+        self._stop = _CONTEXT.Event()
+        self._deadline = cast(Number, RawValue("d", 0.0))
+        birth = Birth(
+            name=spec.name,
+            entry=spec.entry,
+            arguments=spec.arguments,
+            config=config,
+            parent_pid=os.getpid(),
+            up=self._up,
+            stop=self._stop,
+            deadline=self._deadline,
+            inbox=self._inbox,
+        )
+        self._process = _CONTEXT.Process(target=child.main, args=(birth,), name=spec.name)
+        if self._inbox is not None:
+            # Our own exit must not wait until a child that hangs has emptied its inbox.
+            self._inbox.cancel_join_thread()
+        # The child inherits the blocked signals and unblocks them when it can handle them (see core.child).
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        assert self._process.pid is not None  # noqa: S101 - it was started in the constructor
+        return self._process.pid
+
+    def handles(self) -> list[Handle]:
+        """Return the Queue's reading end and the process's sentinel."""
+        return [_reading_end(self._up), self._process.sentinel]
+
+    def messages(self) -> list[Message]:
+        """Drain the Queue; safe at any time, since frames below PIPE_BUF are never torn."""
+        messages: list[Message] = []
+        with contextlib.suppress(queue.Empty):
+            while len(messages) < _UNREAD:
+                messages.append(self._up.get_nowait())
+        return messages
+
+    def exit_code(self) -> int | None:
+        """Return the exit code; also reaps the process."""
+        return self._process.exitcode
+
+    def tell(self, message: Message) -> None:
+        """Put a message into the inbox; when it is full the child has enough reason to look."""
+        if self._inbox is not None:
+            with contextlib.suppress(queue.Full):
+                self._inbox.put_nowait(message)
+
+    def ask_stop(self, deadline: float) -> None:
+        """Set the deadline, then the Event: in a thread, since a dying child may hold the Event's lock for ever."""
+        self._deadline.value = deadline
+        threading.Thread(target=self._stop.set, name=f"stop-{self._process.name}", daemon=True).start()
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Close both queues and the process object."""
+        self._up.close()
+        if self._inbox is not None:
+            self._inbox.close()
+        self._process.close()
+
+
+def _reading_end(up: "multiprocessing.Queue[Message]") -> Connection:
+    # multiprocessing has no public name for it, and waiting on many queues at once needs it.
+    return cast(Any, up)._reader  # type: ignore[no-any-return] # noqa: SLF001

@@ -1,0 +1,25 @@
+"""What there is to know about a child before it is born."""
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+
+class Stage(enum.IntEnum):
+    """When a child is stopped: a stage begins when all before it are gone."""
+
+    SOURCE = 0  #: takes things in
+    SINK = 1  #: hands on what the sources left in their spools
+    COMPANION = 2  #: what both talk to: the embedded broker, the simulator
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """One child of the topology."""
+
+    name: str
+    entry: str  #: "package.module:function", called with a ChildContext and `arguments`
+    arguments: tuple[Any, ...]
+    stage: Stage
+    listens: bool = False  #: gets the news of the sources in its inbox
+    after: tuple[str, ...] = ()  #: names of children that are ready before this one is started

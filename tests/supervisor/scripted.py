@@ -1,0 +1,142 @@
+"""A clock, an alarm and processes that follow a table: what drives the manager in its tests."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from core.child import Message
+from supervisor.manager import Chore, Manager
+from supervisor.process import Handle
+from supervisor.spec import ChildSpec, Stage
+
+#: moment, what happens, to whom: "says" (a message), "ends" (an exit code), "rings" (a reason to stop)
+Event = tuple[float, str, str, object]
+
+
+class ScriptedProcess:
+    """Remembers what it is told; ends when the script says so, or when it obeys."""
+
+    def __init__(self, world: "World", name: str, pid: int) -> None:
+        self.world = world
+        self.name = name
+        self.pid = pid
+        self.inbox: list[Message] = []
+        self.unread: list[Message] = []
+        self.code: int | None = None
+
+    def handles(self) -> list[Handle]:
+        return []
+
+    def messages(self) -> list[Message]:
+        messages, self.unread = self.unread, []
+        return messages
+
+    def exit_code(self) -> int | None:
+        return self.code
+
+    def tell(self, message: Message) -> None:
+        self.inbox.append(message)
+
+    def ask_stop(self, deadline: float) -> None:
+        self.world.did("stop", self.name)
+        self.world.deadlines[self.name] = deadline
+        takes = self.world.stop_takes.get(self.name, 0.0)
+        if takes is not None:
+            self.world.at(takes, "ends", self.name, 0)
+
+    def terminate(self) -> None:
+        self.world.did("terminate", self.name)
+
+    def kill(self) -> None:
+        self.world.did("kill", self.name)
+        self.world.at(0.0, "ends", self.name, -9)
+
+    def close(self) -> None:
+        self.world.alive.pop(self.name)
+
+
+@dataclass
+class World:
+    """The clock, and everything that happens when it moves."""
+
+    script: list[Event] = field(default_factory=list)
+    stop_takes: dict[str, float | None] = field(default_factory=dict)  # None: does not stop by itself
+    now: float = 0.0
+    diary: list[tuple[float, str, str]] = field(default_factory=list)
+    alive: dict[str, ScriptedProcess] = field(default_factory=dict)
+    deadlines: dict[str, float] = field(default_factory=dict)
+    rung: list[str] = field(default_factory=list)
+    unspawnable: int = 0
+    pids: int = 100
+
+    def clock(self) -> float:
+        return self.now
+
+    def at(self, delay: float, what: str, name: str, value: object = None) -> None:
+        self.script.append((self.now + delay, what, name, value))
+
+    def did(self, what: str, name: str) -> None:
+        self.diary.append((round(self.now, 3), what, name))
+
+    def spawn(self, spec: ChildSpec) -> ScriptedProcess:
+        if self.unspawnable:
+            self.unspawnable -= 1
+            raise OSError("no more processes")
+        self.pids += 1
+        process = ScriptedProcess(self, spec.name, self.pids)
+        assert spec.name not in self.alive, f"a second {spec.name} beside the first"
+        self.alive[spec.name] = process
+        self.did("start", spec.name)
+        return process
+
+    def wait(self, _handles: list[Handle], timeout: float) -> None:
+        """Move to the next event, or to the end of the wait; let happen what is due."""
+        end = self.now + timeout
+        upcoming = min((event[0] for event in self.script), default=end)
+        self.now = max(self.now, min(upcoming, end))
+        due = [event for event in self.script if event[0] <= self.now]
+        self.script = [event for event in self.script if event[0] > self.now]
+        for _, what, name, value in due:
+            if what == "rings":
+                self.rung.append(name)
+                continue
+            process = self.alive.get(name)
+            if process is None:
+                continue
+            if what == "says":
+                process.unread.append(value)  # type: ignore[arg-type]
+            else:
+                process.code = value  # type: ignore[assignment]
+
+    def fileno(self) -> int:
+        return -1
+
+    def collect(self) -> list[str]:
+        rung, self.rung = self.rung, []
+        return rung
+
+    def manager(self, specs: Iterable[ChildSpec], shutdown_timeout: float = 10.0, *chores: Chore) -> Manager:
+        return Manager(
+            list(specs),
+            self.spawn,
+            self,
+            shutdown_timeout=shutdown_timeout,
+            log=structlog.stdlib.get_logger("test"),
+            chores=chores,
+            clock=self.clock,
+            draw=lambda: 1.0,
+            wait=self.wait,
+        )
+
+
+def source(name: str, **more: object) -> ChildSpec:
+    return ChildSpec(name, "nowhere:run", (), Stage.SOURCE, **more)  # type: ignore[arg-type]
+
+
+def sink(name: str = "publisher", **more: object) -> ChildSpec:
+    return ChildSpec(name, "nowhere:run", (), Stage.SINK, listens=True, **more)  # type: ignore[arg-type]
+
+
+def companion(name: str = "broker") -> ChildSpec:
+    return ChildSpec(name, "nowhere:run", (), Stage.COMPANION)

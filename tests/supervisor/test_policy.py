@@ -1,0 +1,101 @@
+"""What becomes of a child: every rule of the restart policy, by example and by property."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import PERMANENT_EXIT
+from supervisor import policy
+from supervisor.policy import FIRST_DELAY, LONGEST_DELAY, MOST_FAILURES, STABLE_AFTER, Life, State
+
+CODES = st.one_of(st.integers(0, 77), st.integers(79, 255), st.integers(-31, -1))
+
+
+def fail(life: Life, now: float, code: int = 1, draw: float = 1.0) -> Life:
+    return policy.exited(policy.started(life, now), code, now, draw)
+
+
+def test_the_first_restart_is_quick_and_the_delays_double_up_to_the_cap() -> None:
+    assert [policy.backoff(n, 1.0) for n in range(1, 9)] == [0.25, 0.5, 1, 2, 4, 8, 8, 8]
+    assert policy.backoff(1, 0.0) == FIRST_DELAY / 2
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_a_delay_never_exceeds_the_cap_and_never_vanishes(failures: int, draw: float) -> None:
+    assert FIRST_DELAY / 2 <= policy.backoff(failures, draw) <= LONGEST_DELAY
+
+
+def test_ten_failed_starts_in_a_row_park_a_child_that_was_never_ready() -> None:
+    life = Life()
+    for n in range(MOST_FAILURES):
+        assert life.state is not State.FATAL, n
+        life = fail(life, now=float(n))
+    assert life.state is State.FATAL
+    assert "10 times" in life.why
+
+
+def test_an_exit_that_says_never_parks_at_once() -> None:
+    assert fail(Life(), 0.0, PERMANENT_EXIT).state is State.FATAL
+    running = policy.ready(policy.started(Life(), 0.0), 1.0)
+    assert policy.exited(running, PERMANENT_EXIT, 2.0, 0.5).state is State.FATAL
+
+
+@given(st.lists(st.tuples(CODES, st.floats(0, 1), st.booleans(), st.floats(0, 60)), max_size=60))
+def test_a_child_that_was_ready_once_is_always_restarted(deaths: list[tuple[int, float, bool, float]]) -> None:
+    life = policy.ready(policy.started(Life(), 0.0), 0.0)
+    now = 0.0
+    for code, draw, becomes_ready, lived in deaths:
+        now += lived
+        life = policy.exited(life, code, now, draw)
+        assert life.state is State.BACKOFF
+        assert now < life.restart_at <= now + LONGEST_DELAY
+        assert life.last_exit == code
+        now = life.restart_at
+        life = policy.started(life, now)
+        if becomes_ready:
+            life = policy.ready(life, now)
+    assert life.restarts == len(deaths)
+
+
+def test_being_killed_while_starting_is_not_held_against_a_child() -> None:
+    life = Life()
+    for n in range(3 * MOST_FAILURES):
+        life = fail(life, float(n), code=-9)
+    assert life.state is State.BACKOFF
+
+
+def test_after_a_stable_time_the_backoff_starts_again() -> None:
+    life = Life()
+    for n in range(5):
+        life = fail(life, float(n))
+    life = policy.ready(policy.started(life, 10.0), 10.0)
+    shaken = policy.exited(life, -9, 10.0 + STABLE_AFTER - 1, 1.0)
+    stable = policy.exited(life, -9, 10.0 + STABLE_AFTER, 1.0)
+    assert shaken.failures == 6
+    assert stable.failures == 1
+    assert stable.restart_at == pytest.approx(10.0 + STABLE_AFTER + FIRST_DELAY)
+
+
+@pytest.mark.parametrize("code", [0, 1, -9, -15, PERMANENT_EXIT])
+def test_whatever_the_exit_a_stopping_child_has_stopped(code: int) -> None:
+    life = policy.asked_to_stop(policy.started(Life(), 0.0), 1.0, alive=True)
+    assert life.state is State.STOPPING
+    assert policy.exited(life, code, 2.0, 0.5).state is State.EXITED
+
+
+def test_ready_is_not_believed_of_a_stopping_child() -> None:
+    life = policy.asked_to_stop(policy.started(Life(), 0.0), 1.0, alive=True)
+    assert policy.ready(life, 2.0) == life
+
+
+def test_stop_ends_a_child_in_backoff_and_leaves_a_parked_one_parked() -> None:
+    waiting = fail(Life(), 0.0)
+    assert policy.asked_to_stop(waiting, 1.0, alive=False).state is State.EXITED
+    parked = replace(waiting, state=State.FATAL)
+    assert policy.asked_to_stop(parked, 1.0, alive=False) == parked
+
+
+def test_exits_in_words() -> None:
+    assert [policy.describe_exit(code) for code in (0, 78, -9, -99)] == ["code 0", "code 78", "SIGKILL", "signal 99"]
