@@ -1,0 +1,82 @@
+"""What the children of the tests run."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from core.child import ChildContext
+from core.errors import PermanentError
+
+
+def obedient(context: ChildContext) -> None:
+    """Be ready, wait for stop, end."""
+    context.ready()
+    while not context.wait(60):
+        pass
+
+
+def deaf(context: ChildContext) -> None:
+    """Be ready and never look at stop."""
+    context.ready()
+    while True:
+        time.sleep(60)
+
+
+def failing(_context: ChildContext) -> None:
+    raise RuntimeError("failed on purpose")
+
+
+def hopeless(_context: ChildContext) -> None:
+    raise PermanentError("set REDDIT_CLIENT_ID")
+
+
+def hopeless_when_told(context: ChildContext, marker: Path) -> None:
+    """Be ready; fail for ever once the file is there."""
+    context.ready()
+    while not context.wait(0.05):
+        if marker.exists():
+            raise PermanentError("the credentials were revoked")
+
+
+def counting(context: ChildContext, wanted: int) -> None:
+    """Announce rows, then end."""
+    context.ready()
+    for seq in range(1, wanted + 1):
+        context.announce(seq)
+
+
+def woken(context: ChildContext, marker: Path) -> None:
+    """Write down when news ends a long wait."""
+    context.ready()
+    context.wait(60)
+    marker.write_text("woken")
+    obedient(context)
+
+
+def draining(context: ChildContext, marker: Path) -> None:
+    """Write down how long it may still work, and from where it heard of stop."""
+    heard: list[str] = []
+    context.on_stop(lambda: heard.append("callback"))
+    context.ready()
+    while not context.wait(60):
+        pass
+    marker.write_text(f"{context.drain_seconds():.1f} {heard}")
+
+
+def chatty(context: ChildContext) -> None:
+    """Fill the queue as fast as it can, for ever."""
+    context.ready()
+    seq = 0
+    while not context.stop.is_set():
+        seq += 1
+        context.announce(seq)
+        context.beat()
+
+
+def printing(context: ChildContext) -> None:
+    """Report how it was set up on standard output."""
+    handler = signal.getsignal(signal.SIGINT)
+    sys.stdout.write(f"{context.name} {os.getpid()} {handler!r}\n")
+    sys.stdout.flush()
