@@ -27,11 +27,6 @@ class Item:
         """Whether it must be in the topic: it stood in a listing, and was not taken away before anyone saw it."""
         return self.surfaced_at is not None and (self.removed_at is None or self.shown_at is not None)
 
-    @property
-    def late(self) -> bool:
-        """Whether it surfaced below newer ones."""
-        return self.surfaced_at is not None and self.surfaced_at - self.created > 1.0
-
     @classmethod
     def from_truth(cls, line: dict[str, Any]) -> "Item":
         """Read one line of the simulator's truth."""

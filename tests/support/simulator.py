@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tests.support.ledger import Item
@@ -90,9 +91,12 @@ class Simulator:
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> str:
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.url}{path}", data, {"Content-Type": "application/json"}, method=method)
-        with urlopen(request, timeout=30.0) as answer:
-            text: str = answer.read().decode()
-            return text
+        try:
+            with urlopen(request, timeout=30.0) as answer:
+                text: str = answer.read().decode()
+                return text
+        except HTTPError as refusal:
+            raise AssertionError(f"{method} {path} {body}: {refusal.code} {refusal.read().decode()}") from None
 
 
 def _words(value: Any) -> list[str]:
