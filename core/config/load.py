@@ -1,7 +1,7 @@
 """From the sources to one Config: every value is parsed, the strongest source wins, all problems come out at once."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -25,11 +25,12 @@ def load_config(
     environ: Mapping[str, str] = os.environ,
     *,
     credentials: bool = True,
+    further: Callable[[Config], Iterable[Problem]] | None = None,
 ) -> Config:
     """Load the configuration, or raise a ConfigError that holds every problem.
 
     No path means no file. Overrides carry dotted keys ("kafka.topic") and win over everything. Commands that never
-    talk to Reddit ask with credentials=False.
+    talk to Reddit ask with credentials=False. A further check may add problems that only others can find.
     """
     path = Path(path) if path is not None else None
     settings = {setting.key: setting for setting in all_settings()}
@@ -42,6 +43,7 @@ def load_config(
             values.setdefault(value.key, parsed)
     config = _build(values)
     problems += check(config, credentials=credentials)
+    problems += further(config) if further else ()
     if problems:
         raise ConfigError(problems, str(path) if path else "the configuration")
     return config

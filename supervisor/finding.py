@@ -1,0 +1,31 @@
+"""What a probe of `check --connect` found."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the answer; the text says what is there, or what to do."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+def fine(name: str, text: str) -> Finding:
+    """Report what works."""
+    return Finding(name, ok=True, text=text)
+
+
+def failed(name: str, text: str) -> Finding:
+    """Report what does not; the text says what to do."""
+    return Finding(name, ok=False, text=text)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Something to try, by the name its line begins with."""
+
+    name: str
+    run: Callable[[], Iterator[Finding]]
