@@ -3,6 +3,6 @@
 from core.spool.files import report_suspect, spool_path
 from core.spool.model import Batch, Gap, Record, Row, Seen
 from core.spool.reader import SpoolReader
-from core.spool.writer import SpoolWriter
+from core.spool.writer import SpoolBroken, SpoolError, SpoolWriter
 
-__all__ = ["Batch", "Gap", "Record", "Row", "Seen", "SpoolReader", "SpoolWriter", "report_suspect", "spool_path"]
+__all__ = ["Batch", "Gap", "Record", "Row", "Seen", "SpoolBroken", "SpoolError", "SpoolReader", "SpoolWriter", "report_suspect", "spool_path"]

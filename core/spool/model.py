@@ -40,7 +40,8 @@ class Gap:
 
     `start` and `end` are created_utc seconds, both inclusive; `start` None means "since before we know".
     `found` counts items that a repair brought back; `repaired_at` is set when all of it was proven after all.
-    `epoch` is the stretch of coverage that begins after the gap. `pending` lists the subreddits still to be repaired.
+    `epoch` is the stretch of coverage that begins after the gap. Of the `subreddits` it concerns, `unproven` are those
+    not proven complete since, and `pending` those of them whose own listing is still to be walked.
     """
 
     stream: str
@@ -51,6 +52,7 @@ class Gap:
     recorded_at: float
     epoch: int
     pending: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
     found: int = 0
     repaired_at: float | None = None
     id: int | None = None

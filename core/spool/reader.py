@@ -9,7 +9,7 @@ from core.spool.files import spool_path
 from core.spool.model import Gap, Row
 from core.sqlite import connect_readonly
 
-_GAP_COLUMNS = 'id, subreddits, start, "end", reason, recorded_at, epoch, pending, found, repaired_at'
+_GAP_COLUMNS = 'id, subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found, repaired_at'
 
 
 class SpoolReader:
@@ -96,8 +96,9 @@ def read_gaps(connection: sqlite3.Connection, stream: str) -> list[Gap]:
             recorded_at=row[5],
             epoch=row[6],
             pending=tuple(json.loads(row[7])),
-            found=row[8],
-            repaired_at=row[9],
+            unproven=tuple(json.loads(row[8])),
+            found=row[9],
+            repaired_at=row[10],
         )
         for row in connection.execute(f"SELECT {_GAP_COLUMNS} FROM gaps ORDER BY id")  # noqa: S608 (a constant)
     ]

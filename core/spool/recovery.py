@@ -100,7 +100,7 @@ def _salvage(path: Path, positions: dict[str, int]) -> Salvage:
     except sqlite3.DatabaseError:
         return found
     with contextlib.closing(connection):
-        meta = dict(_rows(connection, "SELECT key, value FROM meta"))
+        meta = {str(key): value for key, value in _rows(connection, "SELECT key, value FROM meta")}
         position = positions.get(str(meta.get("spool_id", "")), 0)
         for (last_seq,) in _rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'records'"):
             found.last_seq = int(str(last_seq))
@@ -142,7 +142,7 @@ def _refill(connection: sqlite3.Connection, salvage: Salvage, now: float) -> Non
     if salvage.last_seq is not None:
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'records'")
         connection.execute("INSERT INTO sqlite_sequence VALUES ('records', ?)", (salvage.last_seq,))
-    connection.executemany("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", salvage.gaps)
+    connection.executemany("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", salvage.gaps)
     connection.executemany("INSERT OR IGNORE INTO counters VALUES (?, ?)", salvage.counters)
     if salvage.complete:
         connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)", salvage.seen)
@@ -157,15 +157,15 @@ def _refill(connection: sqlite3.Connection, salvage: Salvage, now: float) -> Non
     connection.execute("INSERT OR REPLACE INTO cursor VALUES ('recovered', 'true')")
     subreddits = _subreddits(salvage)
     connection.execute(
-        'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, found)'
-        " VALUES (?, NULL, ?, ?, ?, 1, '[]', 0)",
-        (json.dumps(subreddits), now, reason, now),
+        'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found)'
+        " VALUES (?, NULL, ?, ?, ?, 1, '[]', ?, 0)",
+        (json.dumps(subreddits), now, reason, now, json.dumps(subreddits)),
     )
 
 
 def _subreddits(salvage: Salvage) -> list[str]:
     """Name the subreddits the old cursor covered, `*` when that is unreadable."""
-    proven = dict(salvage.cursor).get("proven_at")
+    proven = {str(key): value for key, value in salvage.cursor}.get("proven_at")
     try:
         return sorted(json.loads(str(proven))) if proven else ["*"]
     except ValueError:

@@ -34,6 +34,7 @@ CREATE TABLE gaps (
     recorded_at REAL NOT NULL,
     epoch INTEGER NOT NULL,
     pending TEXT NOT NULL,                   -- JSON list
+    unproven TEXT NOT NULL,                  -- JSON list
     found INTEGER NOT NULL,
     repaired_at REAL
 );

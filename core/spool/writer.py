@@ -34,6 +34,10 @@ class SpoolError(TransientError):
     """The spool could not take a batch (disk full, locked, broken): nothing of it was written, nothing moved on."""
 
 
+class SpoolBroken(SpoolError):
+    """The file itself is broken: end the process, the next start moves the file aside."""
+
+
 class SpoolWriter:
     """Write access to one stream's spool; holds a lock that dies with the process."""
 
@@ -119,7 +123,7 @@ class SpoolWriter:
         `keep_names(bucket)` is how many of a bucket's newest names must stay: what its listing could show again.
         """
         if suspect_path(self._state_dir, self.stream).exists():
-            raise SpoolError("a reader found the spool broken: starting again, to examine it")
+            raise SpoolBroken("a reader found the spool broken: starting again, to examine it")
         try:
             self._prune_records()
             return self._prune_seen(keep_names)
@@ -149,7 +153,7 @@ class SpoolWriter:
     def _explained(self, error: sqlite3.Error) -> SpoolError:
         if is_corrupt(error):
             report_suspect(self._state_dir, self.stream)
-            return SpoolError(f"the spool is broken ({error}): starting again, to move it aside")
+            return SpoolBroken(f"the spool is broken ({error}): starting again, to move it aside")
         path = spool_path(self._state_dir, self.stream)
         return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
 
@@ -185,19 +189,20 @@ def _store_gap(connection: sqlite3.Connection, gap: Gap) -> None:
         gap.recorded_at,
         gap.epoch,
         json.dumps(gap.pending),
+        json.dumps(gap.unproven),
         gap.found,
         gap.repaired_at,
     )
     if gap.id is None:
         gap.id = connection.execute(
-            'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, found, repaired_at)'
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found, repaired_at)'
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values,
         ).lastrowid
     else:
         connection.execute(
             'UPDATE gaps SET subreddits = ?, start = ?, "end" = ?, reason = ?, recorded_at = ?, epoch = ?,'
-            " pending = ?, found = ?, repaired_at = ? WHERE id = ?",
+            " pending = ?, unproven = ?, found = ?, repaired_at = ? WHERE id = ?",
             (*values, gap.id),
         )
 

@@ -27,6 +27,10 @@ class TokenRejected(TransientError):
     """The access token expired or was revoked: a new one is fetched."""
 
 
+class QuotaShort(TransientError):
+    """No leave for work that can be put off: what is left of the quota belongs to the streams."""
+
+
 class RateLimited(TransientError):
     """A 429; `retry_after` are seconds, None where Reddit names no time."""
 

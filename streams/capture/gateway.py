@@ -19,7 +19,7 @@ from core.config import Config
 from core.errors import GaplessError
 from core.limiter import Grant, Limiter, Wait
 from core.quota import Priority
-from streams.capture.errors import BadAnswer, CredentialsRejected, RateLimited, Stopped, TokenRejected, Unreachable
+from streams.capture.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, Stopped, TokenRejected, Unreachable
 from streams.capture.requestor import JudgingRequestor
 
 #: An answer that has not come whole after so long is given up, seconds.
@@ -166,7 +166,9 @@ class Gateway:
             answer = self._limiter.ask(priority)
             if isinstance(answer, Grant):
                 return answer
-            if not told and priority is Priority.STREAM and answer.seconds > 5.0:
+            if priority is not Priority.STREAM:
+                raise QuotaShort(f"the quota is kept for the streams for another {answer.seconds:.0f} s")
+            if not told and answer.seconds > 5.0:
                 told = True
                 self._context.log.warning("waiting_for_quota", seconds=round(answer.seconds, 1))
             self._pause(answer)

@@ -21,7 +21,7 @@ _FRESH = 2.2
 class Pace:
     """The observed rate of a stream, items a second."""
 
-    rate: float = 0.0
+    rate: float = 1.0  # a first guess: look again soon
 
     def observe(self, new_items: int, seconds: float) -> "Pace":
         """Take in a poll: up at once, down slowly, so that a burst finds us awake."""
@@ -36,7 +36,7 @@ class Pace:
         `spare` is how far the quota's window is ahead of an even pace (1: on pace); `seconds_per_request` what an
         even spending of what is left would allow each stream.
         """
-        if self.rate <= 0:
+        if self.rate <= 0.001:
             return longest
         needed = _TARGET / self.rate
         fresh = max(_FRESH, _WORTH_A_REQUEST / self.rate) if spare >= 1.0 else needed

@@ -42,7 +42,8 @@ class Walk:
 
     proven: Callable[[str], bool]
     horizon: float = float("-inf")
-    start_after: str | None = None
+    #: anchors to begin below, best first; none: begin at the top
+    below: tuple[str, ...] = ()
     outcome: Outcome | None = None
     pages: int = 0
     items: int = 0
@@ -54,8 +55,7 @@ class Walk:
     _empty_tops: int = 0
 
     def __post_init__(self) -> None:
-        if self.start_after is not None:
-            self._anchors = [self.start_after]
+        self._anchors = list(self.below)
 
     def next_after(self) -> str | None:
         """Return the anchor of the page to fetch next, None for the top of the listing."""

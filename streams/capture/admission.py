@@ -1,0 +1,115 @@
+"""Subreddits that come and go: newcomers, those that cannot be read for a while, and their return."""
+
+from collections.abc import Callable
+
+from core.child import ChildContext
+from core.quota import Priority
+from core.spool import Batch
+from streams.capture.coverage import Coverage
+from streams.capture.errors import Unavailable
+from streams.capture.fetcher import Fetcher
+from streams.capture.roster import Roster
+from streams.capture.walk import Outcome, Walk
+
+
+class Admission:
+    """Keeps the roster true to what Reddit lets us read, and the coverage true to the roster."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        coverage: Coverage,
+        fetcher: Fetcher,
+        context: ChildContext,
+        wall: Callable[[], float],
+    ) -> None:
+        self._roster = roster
+        self._coverage = coverage
+        self._fetcher = fetcher
+        self._context = context
+        self._log = context.log
+        self._wall = wall
+
+    def newcomers(self, *, first: bool, start: str) -> None:
+        """Walk the own listing of each subreddit that joined since the last run (`first`: all did, together)."""
+        if first:
+            return
+        for name in self._roster.active():
+            if self._coverage.moment([name]) is None:
+                try:
+                    self._backfill(name, deliver=start == "backlog")
+                except Unavailable as error:
+                    self._set_aside(name, error.reason)
+
+    def _backfill(self, name: str, *, deliver: bool) -> None:
+        """Take in all that the subreddit's listing holds (or only remember it), then count it as proven."""
+        coverage = self._coverage
+        walk = Walk(proven=lambda _name: False)
+        newest: float | None = None
+        new = 0
+        while walk.outcome is None:
+            page = self._fetcher.page([name], walk.next_after(), Priority.STREAM)
+            walk.take(page)
+            newest = max((at for at in (newest, coverage.sane(page.items)) if at is not None), default=None)
+            change = coverage.proof([name], newest) if walk.outcome is Outcome.ENDED else None
+            absorbed = coverage.absorb(page, epoch=coverage.epoch, deliver=deliver, change=change)
+            new += absorbed.new
+            if absorbed.new and deliver:
+                self._context.announce(absorbed.last_seq)
+        if walk.outcome is Outcome.ENDED:
+            self._log.info("subreddit_joined", subreddit=name, items=new, delivered=deliver)
+
+    def find_absent(self, subreddits: tuple[str, ...], reason: str) -> None:
+        """Find out which of these made a request fail, and set those aside."""
+        if len(subreddits) == 1:
+            self._set_aside(subreddits[0], reason)
+            return
+        found = 0
+        halves = [subreddits[: len(subreddits) // 2], subreddits[len(subreddits) // 2 :]]
+        while halves:
+            group = halves.pop()
+            try:
+                self._fetcher.page(group, None, Priority.STREAM, limit=1)
+            except Unavailable as error:
+                if len(group) == 1:
+                    self._set_aside(group[0], error.reason)
+                    found += 1
+                else:
+                    halves += [group[: len(group) // 2], group[len(group) // 2 :]]
+        if not found:
+            self._log.warning("subreddits_refused_together", reason=reason, hint="each alone answers: trying again")
+            self._context.wait(1.0)
+
+    def _set_aside(self, name: str, reason: str) -> None:
+        returning = name in self._roster.absent
+        absence = self._roster.exclude(name, reason, self._wall())
+        self._coverage.store(absent=self._roster.dump())
+        log = self._log.info if returning else self._log.error
+        log(
+            "subreddit_unavailable",
+            subreddit=name,
+            reason=reason,
+            retry_in_seconds=round(absence.next_try - self._wall()),
+            hint="the others go on; what it shows on its return is walked then",
+        )
+
+    def retry(self) -> None:
+        """Try the absent subreddit that is due; take it back, with a gap to be repaired for the time between."""
+        name = self._roster.due(self._wall())
+        if name is None:
+            return
+        try:
+            self._fetcher.page([name], None, Priority.STREAM, limit=1)
+        except Unavailable as error:
+            self._set_aside(name, error.reason)
+            return
+        absence = self._roster.readmit(name)
+        change = Batch(cursor={"absent": self._roster.dump()})
+        if self._coverage.moment([name]) is not None:
+            reason = f"r/{name} was {absence.reason}"
+            change.gaps.append(self._coverage.new_gap((name,), self._wall(), reason, repairable=True))
+            change.cursor["epoch"] = self._coverage.epoch
+        self._coverage.apply(change)
+        self._log.info(
+            "subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since)
+        )

@@ -1,0 +1,220 @@
+"""What a stream has seen and proven: the memory beside the spool, changed only after the spool took the change."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from core.spool import Batch, Gap, Seen, SpoolWriter
+from streams.capture.listing import Item, Page
+from streams.capture.record import make_record
+
+#: How far below the last proven moment an item must lie to prove that a walk has passed it, seconds.
+MARGIN = 60.0
+
+#: A gap begins so much before the last proven moment: late items surface minutes after their creation, seconds.
+LATE_MARGIN = 300.0
+
+#: Names remembered for each subreddit; a listing shows at most 1000, removed ones may come back.
+KEEP_NAMES = 3_000
+#: The same for what comes through r/all and the like.
+KEEP_FOREIGN_NAMES = 20_000
+_FOREIGN = "*"
+
+
+@dataclass(slots=True)
+class Absorbed:
+    """What a page brought: new items, and of them those that count as late."""
+
+    new: int
+    last_seq: int
+    subreddits: dict[str, int]
+
+
+class Coverage:
+    """The stream's knowledge. `absorb` makes a page durable; `prove` and the gap methods move the proof."""
+
+    def __init__(
+        self,
+        writer: SpoolWriter,
+        stream: str,
+        subreddits: Iterable[str],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._writer = writer
+        self._stream = stream
+        self._clock = clock
+        self._buckets = {name.lower() for name in subreddits}
+        cursor = writer.load_cursor()
+        self.stored = cursor
+        #: when a walk was last recorded as complete, epoch seconds; what went by in quiet is recorded now and then
+        self.polled_at = 0.0
+        names = writer.load_seen()
+        self._proven = {name: epoch for name, epoch in names.items() if epoch > 0}
+        self._met = {name for name, epoch in names.items() if epoch == 0}
+        stored_moments = cursor.get("proven_at")
+        moments = stored_moments if isinstance(stored_moments, dict) else {}
+        self.proven_at: dict[str, float] = {name: at for name, at in moments.items() if name in self._buckets}
+        self.epoch = int(str(cursor.get("epoch", 1)))
+        self.gaps = {gap.id: gap for gap in writer.load_gaps()}
+        self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
+
+    def known(self, name: str) -> bool:
+        """Tell whether the item was captured before, proven or not."""
+        return name in self._proven or name in self._met
+
+    def proven(self, name: str) -> bool:
+        """Tell whether the item is proven: everything below it in its listing was seen."""
+        return name in self._proven
+
+    def proven_before(self, name: str, epoch: int) -> bool:
+        """Tell whether the item was proven in a stretch of coverage before `epoch`."""
+        return self._proven.get(name, epoch) < epoch
+
+    def moment(self, subreddits: Iterable[str]) -> float | None:
+        """Return the created_utc up to which all of these are proven, None if one of them never was."""
+        moments = [self.proven_at.get(name.lower()) for name in subreddits]
+        known = [moment for moment in moments if moment is not None]
+        return min(known) if moments and len(known) == len(moments) else None
+
+    def horizon(self, subreddits: Iterable[str]) -> float:
+        """Return the created_utc below which nothing can be new."""
+        moment = self.moment(subreddits)
+        return float("-inf") if moment is None else moment - MARGIN
+
+    def absorb(
+        self,
+        page: Page,
+        *,
+        epoch: int = 0,
+        proven_until: float = float("inf"),
+        deliver: bool = True,
+        change: Batch | None = None,
+        counter: str = "",
+    ) -> Absorbed:
+        """Write a page's new items (oldest first) and `change` in one transaction.
+
+        Names get `epoch` (0: unproven) if created up to `proven_until`, else 0. `deliver=False` only remembers them. `counter` is counted up beside
+        `captured`. Raises core.spool SpoolError; then nothing has changed, here or there.
+        """
+        now = self._clock()
+        fresh = {item.name: item for item in reversed(page.items) if not self.known(item.name)}
+        batch = change or Batch()
+        batch.seen += [
+            self._sighting(item, epoch if (item.created or 0.0) <= proven_until else 0, now) for item in fresh.values()
+        ]
+        if deliver:
+            batch.records += [make_record(item, self._stream, now) for item in fresh.values()]
+        batch.rejects += [("not an object", raw) for raw in page.rejects]
+        for name, amount in (
+            ("captured", len(batch.records)),
+            (counter, len(fresh) if counter else 0),
+            ("rejected", len(page.rejects)),
+        ):
+            if amount:
+                batch.counters[name] = batch.counters.get(name, 0) + amount
+        last_seq = self._commit(batch)
+        counts: dict[str, int] = {}
+        for item in fresh.values():
+            counts[item.subreddit] = counts.get(item.subreddit, 0) + 1
+        return Absorbed(len(fresh), last_seq, counts)
+
+    def absorb_late(self, page: Page, subreddits: Iterable[str]) -> Absorbed:
+        """Write what a deeper look found; only what is older than the proven moment may count as proven."""
+        moment = self.moment(subreddits)
+        until = float("-inf") if moment is None else moment
+        return self.absorb(page, epoch=self.epoch, proven_until=until, counter="late")
+
+    def _sighting(self, item: Item, epoch: int, now: float) -> Seen:
+        bucket = item.subreddit.lower()
+        return Seen(
+            item.name,
+            bucket if bucket in self._buckets else _FOREIGN,
+            now if item.created is None else item.created,
+            epoch,
+        )
+
+    def _commit(self, batch: Batch) -> int:
+        if not (batch.records or batch.seen or batch.rejects or batch.cursor or batch.gaps) and (
+            batch.prove_epoch is None
+        ):
+            return 0
+        last_seq = self._writer.commit(batch)
+        for seen in batch.seen:
+            if seen.epoch > 0:
+                self._proven[seen.name] = seen.epoch
+            else:
+                self._met.add(seen.name)
+        if batch.prove_epoch is not None:
+            self._proven.update(dict.fromkeys(self._met, batch.prove_epoch))
+            self._met.clear()
+        moments = batch.cursor.get("proven_at")
+        if isinstance(moments, dict):
+            self.proven_at = moments
+        polled_at = batch.cursor.get("polled_at")
+        if isinstance(polled_at, float):
+            self.polled_at = polled_at
+        for gap in batch.gaps:
+            self.gaps[gap.id] = gap
+        return last_seq
+
+    def sane(self, items: Iterable[Item]) -> float | None:
+        """Return the newest created_utc of these that does not lie in the future."""
+        now = self._clock()
+        return max((item.created for item in items if item.created is not None and item.created <= now), default=None)
+
+    def proof(self, subreddits: Iterable[str], newest: float | None) -> Batch:
+        """Return the change by which a completed walk proves these subreddits; `newest` None: it saw no items."""
+        moments = dict(self.proven_at)
+        fallback = self._clock() - MARGIN
+        for name in subreddits:
+            key = name.lower()
+            known = [moment for moment in (moments.get(key), newest) if moment is not None]
+            moments[key] = max(known, default=fallback)
+        return Batch(
+            # an empty answer proves no item, least of all those that an abandoned walk has met
+            prove_epoch=None if newest is None else self.epoch,
+            cursor={"proven_at": moments, "epoch": self.epoch, "polled_at": self._clock()},
+        )
+
+    def new_gap(self, subreddits: tuple[str, ...], end: float, reason: str, *, repairable: bool) -> Gap:
+        """Return a gap from the last proven moment to `end`, and begin a new stretch of coverage."""
+        moment = self.moment(subreddits)
+        self.epoch += 1
+        return Gap(
+            stream=self._stream,
+            subreddits=subreddits,
+            start=None if moment is None else moment - LATE_MARGIN,
+            end=end,
+            reason=reason,
+            recorded_at=self._clock(),
+            epoch=self.epoch,
+            pending=subreddits if repairable else (),
+            unproven=subreddits,
+        )
+
+    def now(self) -> float:
+        """Return the wall clock, epoch seconds."""
+        return self._clock()
+
+    def pending_gaps(self) -> list[Gap]:
+        """Return the gaps that still can be repaired, newest first: their items leave the listings soonest."""
+        return sorted((gap for gap in self.gaps.values() if gap.pending), key=lambda gap: -gap.epoch)
+
+    def apply(self, change: Batch) -> None:
+        """Write a change that concerns no items."""
+        self._commit(change)
+
+    def store(self, **cursor: object) -> None:
+        """Write cursor entries that concern no items."""
+        self._commit(Batch(cursor=cursor))
+
+    def store_gap(self, gap: Gap) -> None:
+        """Write a changed gap."""
+        self._commit(Batch(gaps=[dataclasses.replace(gap)]))
+
+    def prune(self) -> None:
+        """Forget the oldest names and drop acknowledged records."""
+        for name in self._writer.prune(lambda bucket: KEEP_FOREIGN_NAMES if bucket == _FOREIGN else KEEP_NAMES):
+            self._proven.pop(name, None)

@@ -1,0 +1,63 @@
+"""Which subreddits are asked together, which stand aside for now, and when they are tried again. Pure."""
+
+from dataclasses import dataclass, field
+
+#: First pause before a subreddit that could not be read is tried again, and the longest, seconds.
+_FIRST_RETRY = 60.0
+_LONGEST_RETRY = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why and since when a subreddit stands aside (epoch seconds), and when it is tried again."""
+
+    reason: str
+    since: float
+    tries: int
+    next_try: float
+
+
+@dataclass(slots=True)
+class Roster:
+    """The configured subreddits of a stream, by availability; names keep the spelling of the configuration."""
+
+    subreddits: tuple[str, ...]
+    absent: dict[str, Absence] = field(default_factory=dict)
+
+    def active(self) -> tuple[str, ...]:
+        """Return those that are asked for together."""
+        return tuple(name for name in self.subreddits if name not in self.absent)
+
+    def exclude(self, name: str, reason: str, now: float) -> Absence:
+        """Set a subreddit aside, or put off its next try when it stands aside already."""
+        before = self.absent.get(name)
+        tries = before.tries + 1 if before else 1
+        pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** (tries - 1))
+        absence = Absence(reason, before.since if before else now, tries, now + pause)
+        self.absent[name] = absence
+        return absence
+
+    def readmit(self, name: str) -> Absence:
+        """Take a subreddit back; return how it was absent."""
+        return self.absent.pop(name)
+
+    def due(self, now: float) -> str | None:
+        """Return a subreddit that is to be tried again now."""
+        waiting = [(absence.next_try, name) for name, absence in self.absent.items()]
+        moment, name = min(waiting, default=(float("inf"), ""))
+        return name if moment <= now else None
+
+    def next_try(self) -> float:
+        """Return when the next absent subreddit is due, infinity when none is absent."""
+        return min((absence.next_try for absence in self.absent.values()), default=float("inf"))
+
+    def dump(self) -> dict[str, list[str | float | int]]:
+        """Return the absences as JSON-able values."""
+        return {name: [a.reason, a.since, a.tries, a.next_try] for name, a in self.absent.items()}
+
+    def load(self, stored: object) -> None:
+        """Take up stored absences of subreddits that are still configured."""
+        if isinstance(stored, dict):
+            for name, (reason, since, tries, next_try) in stored.items():
+                if name in self.subreddits:
+                    self.absent[name] = Absence(reason, since, tries, next_try)
