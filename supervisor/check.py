@@ -93,7 +93,7 @@ def producer_problems(config: Config) -> list[Problem]:
         try:
             Producer({**properties, "enable.idempotence": True, "acks": "all"}, logger=silent_logger())
         except KafkaException as error:
-            text = error.args[0].str()
+            text = error.args[0].str().strip()
             advice = redact_url(f"{text}\nlibrdkafka's CONFIGURATION.md lists its properties and their values")
             name = _blamed(text, properties)
             if name is None:

@@ -9,6 +9,7 @@ from typing import cast
 from core.config import sources
 from core.config.model import SECTIONS, Config, all_settings
 from core.config.nearest import nearest, nearest_key
+from core.config.producer import merged
 from core.config.rules import check
 from core.config.setting import Setting
 from core.config.sources import Given
@@ -36,11 +37,13 @@ def load_config(
     settings = {setting.key: setting for setting in all_settings()}
     given, problems = _gather(path, overrides, environ, settings)
     values: dict[str, object] = {}
-    for value in given:  # the strongest source first; the weaker ones are still checked
-        parsed, wrong = _parse(value, settings[value.key])
+    for found in given:  # the strongest source first; the weaker ones are still checked
+        parsed, wrong = _parse(found, settings[found.key])
         problems += wrong
         if not wrong:
-            values.setdefault(value.key, parsed)
+            values[found.key] = _laid_over(parsed, values[found.key]) if found.key in values else parsed
+    for key, value in values.items():
+        values[key] = _laid_over(settings[key].default, value)
     config = _build(values)
     problems += check(config, credentials=credentials)
     problems += further(config) if further else ()
@@ -119,6 +122,13 @@ def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
             text = None if missing else "(hidden)" if setting.secret else shown
             problems.append(Problem(key, fault.advice, text, value.source))
         return None, problems
+
+
+def _laid_over(weaker: object, stronger: object) -> object:
+    """Give the stronger value; tables of properties combine, name by name."""
+    if isinstance(weaker, dict) and isinstance(stronger, dict):
+        return merged(weaker, stronger)
+    return stronger
 
 
 def _build(values: Mapping[str, object]) -> Config:

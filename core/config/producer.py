@@ -23,6 +23,7 @@ _GUARDED: dict[str, tuple[tuple[str, ...], str]] = {
     "transactional.id": ((), f'{_OWN}: write kafka.delivery = "exactly_once"'),
 }
 _NEEDS_RETRIES = ("retries", "message.send.max.retries")
+_ALIASES = {"compression.type": "compression.codec"}
 
 
 def producer(raw: object) -> dict[str, Property]:
@@ -40,6 +41,12 @@ def producer(raw: object) -> dict[str, Property]:
     if faults:
         raise WrongValue(*faults)
     return taken
+
+
+def merged(weaker: Mapping[str, Property], stronger: Mapping[str, Property]) -> dict[str, Property]:
+    """Lay one table over another: a property of the weaker stays unless the stronger sets it, by either name."""
+    kept = {name: value for name, value in weaker.items() if _ALIASES.get(name) not in stronger}
+    return {**kept, **stronger}
 
 
 def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
