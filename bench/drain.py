@@ -1,0 +1,119 @@
+"""From a full spool to the broker by the publisher's process, against a bare `Producer.produce` loop."""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from bench.arrivals import create_topic
+from bench.figure import Figure, at_least
+from bench.material import comment_pages, in_chunks
+from core.positions import read_positions
+from core.spool import Batch, Record, SpoolReader, SpoolWriter
+from streams.capture.listing import parse_page
+from streams.capture.record import make_record
+from streams.publisher.settings import settle
+from tests.support.brokers import ApacheKafka, Broker, TansuBroker
+from tests.support.kafka_jars import KafkaUnavailableError
+from tests.support.system import System
+from tests.support.waiting import wait_until
+
+_RECORDS = 200_000
+_AIM = 0.6
+
+
+def measure() -> list[Figure]:
+    records = _records()
+    figures = [Figure("a record's value", sum(len(one.value) for one in records) / len(records), "bytes")]
+    with tempfile.TemporaryDirectory(prefix="gapless-bench-") as directory:
+        for make in (TansuBroker, ApacheKafka):
+            figures += _on(make, Path(directory), records)
+    return figures
+
+
+def _on(make: type[TansuBroker | ApacheKafka], directory: Path, records: list[Record]) -> list[Figure]:
+    try:
+        broker = make(directory)
+    except KafkaUnavailableError as missing:
+        print(f"(no Apache Kafka: {missing})")
+        return []
+    broker.start()
+    try:
+        bare = max(_bare(broker, f"bare-{number}", records) for number in range(2))
+        figures = [Figure(f"{broker.name}: baseline, bare produce loop, same bytes and settings", bare, "records/s")]
+        for delivery in ("at_least_once", "exactly_once"):
+            ours = _drain(directory / f"{broker.name}-{delivery}", broker, delivery, records)
+            aim = at_least if delivery == "at_least_once" else _plain
+            figures.append(Figure(f"{broker.name}: publisher, {delivery}", ours, "records/s"))
+            figures.append(aim(f"{broker.name}: ratio, {delivery}", ours / bare, _AIM, digits=2))
+        return figures
+    finally:
+        broker.stop()
+
+
+def _plain(what: str, value: float, _aim: float, *, digits: int) -> Figure:
+    return Figure(what, value, digits=digits)
+
+
+def _records() -> list[Record]:
+    items = [item for body in comment_pages(20) for item in parse_page(json.loads(body), "comments").items]
+    values = [make_record(item, "comments", 0.0) for item in items]
+    return [
+        Record(b"t1_%07x" % number, values[number % len(values)].value, values[0].schema) for number in range(_RECORDS)
+    ]
+
+
+def _bare(broker: Broker, topic: str, records: list[Record]) -> float:
+    """Measure the fastest that this machine, client and broker do: rows in memory, nobody counts, one flush at the end."""
+    create_topic(broker.bootstrap_servers, topic)
+    producer = Producer(settle(broker.bootstrap_servers, topic, {}).producer)
+    producer.list_topics(topic, timeout=10)
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("schema", "reddit.comment.v1"),
+        ("stream", "comments"),
+        ("seq", "1"),
+    ]
+    began = time.perf_counter()
+    for record in records:
+        while True:
+            try:
+                producer.produce(topic, record.value, record.key, headers=headers)
+            except BufferError:
+                producer.poll(0.05)
+            else:
+                break
+    producer.flush()
+    return len(records) / (time.perf_counter() - began)
+
+
+def _drain(directory: Path, broker: Broker, delivery: str, records: list[Record]) -> float:
+    """Measure the product's publisher on a spool that was filled before, from its first step to its last."""
+    topic = f"drain-{delivery}"
+    create_topic(broker.bootstrap_servers, topic)
+    system = System(
+        directory,
+        reddit={"subreddits": ["Bitcoin"]},
+        streams={"submissions": False, "comments": False},
+        kafka={"bootstrap_servers": broker.bootstrap_servers, "topic": topic, "delivery": delivery},
+    )
+    with SpoolWriter(system.state_dir, "comments") as writer:
+        for chunk in in_chunks(records, 5_000):
+            writer.commit(Batch(records=chunk))
+    reader = SpoolReader.open(system.state_dir, "comments")
+    assert reader is not None
+    spool_id = reader.spool_id
+    reader.close()
+
+    def position() -> int:
+        return read_positions(system.state_dir).get(spool_id, 0)
+
+    system.start()
+    try:
+        wait_until(position, 30.0, "the publisher's first step")
+        began, first = time.perf_counter(), position()
+        wait_until(lambda: position() >= len(records), 120.0, "the publisher's last step")
+        return (len(records) - first) / (time.perf_counter() - began)
+    finally:
+        system.destroy()
