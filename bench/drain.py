@@ -66,7 +66,7 @@ def _records() -> list[Record]:
 
 
 def _bare(broker: Broker, topic: str, records: list[Record]) -> float:
-    """Measure the fastest that this machine, client and broker do: rows in memory, nobody counts, one flush at the end."""
+    """Measure the fastest that this machine, client and broker do: rows in memory, one flush at the end."""
     create_topic(broker.bootstrap_servers, topic)
     producer = Producer(settle(broker.bootstrap_servers, topic, {}).producer)
     producer.list_topics(topic, timeout=10)
