@@ -93,6 +93,7 @@ class Manager:
         """Keep everything running until it has stopped; tell how it went."""
         for chore in self._chores:
             chore.due = self._clock() + chore.interval
+        self._listen()  # a signal that came before all this must not find anything started
         while not self.done:
             self.step()
         if self.gave_up:
@@ -112,8 +113,7 @@ class Manager:
         now = self._clock()
         timeout = max(0.0, min([_LONGEST_WAIT, *(moment - now for moment in self._moments())]))
         self._wait(self._handles(), timeout)
-        for reason in self._alarm.collect():
-            self.stop(reason)
+        self._listen()
         for child in self.children.values():
             self._hear(child)
 
@@ -122,6 +122,10 @@ class Manager:
         if self._stopping_since is None:
             self._stopping_since = self._clock()
             self._log.info("stopping", reason=reason, deadline_s=self._shutdown_timeout)
+
+    def _listen(self) -> None:
+        for reason in self._alarm.collect():
+            self.stop(reason)
 
     # What is due
 

@@ -1,0 +1,119 @@
+"""What a run has done so far, read from the durable files of its processes, so that a killed process loses no count."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from core.limiter import read_counters
+from core.positions import read_positions, read_publisher_counters
+from core.spool import SpoolReader
+
+STREAMS = ("submissions", "comments")
+
+_RULE = "=" * 60
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The numbers since the start of a run; the queue is what is captured and not yet acknowledged, of whatever run."""
+
+    submissions_processed: int = 0
+    comments_processed: int = 0
+    kafka_published: int = 0
+    kafka_errors: int = 0
+    rate_limit_hits: int = 0
+    queue_size: int = 0
+
+    @property
+    def total_items(self) -> int:
+        """Return what both streams captured."""
+        return self.submissions_processed + self.comments_processed
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the numbers by name, the total among them."""
+        return {**asdict(self), "total_items": self.total_items}
+
+
+class Meter:
+    """Counts from the moment it is made. The files it reads may be absent, replaced or broken at any time."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._counted = dict.fromkeys(("submissions", "comments", "published", "errors", "rate_limit_hits"), 0)
+        self._latest: dict[tuple[str, str], int] = {}
+        self._queue_size = 0
+        self._complaints: set[str] = set()
+        self.read()
+        self._counted = dict.fromkeys(self._counted, 0)
+
+    def read(self) -> Statistics:
+        """Read the files and give the numbers since this meter was made."""
+        self._attempt("spool", self._look_at_spools)
+        self._attempt("publisher", self._look_at_publisher)
+        self._attempt("quota", self._look_at_quota)
+        return Statistics(
+            submissions_processed=self._counted["submissions"],
+            comments_processed=self._counted["comments"],
+            kafka_published=self._counted["published"],
+            kafka_errors=self._counted["errors"],
+            rate_limit_hits=self._counted["rate_limit_hits"],
+            queue_size=self._queue_size,
+        )
+
+    def _attempt(self, what: str, look: Callable[[], None]) -> None:
+        """Look; where a file cannot be read just now the last numbers stand, and the log says so once."""
+        try:
+            look()
+        except (sqlite3.Error, OSError) as error:
+            if what not in self._complaints:
+                log.warning("statistics_incomplete", file=what, error=str(error))
+                self._complaints.add(what)
+        else:
+            self._complaints.discard(what)
+
+    def _look_at_spools(self) -> None:
+        positions = read_positions(self._state_dir)
+        waiting = 0
+        for stream in STREAMS:
+            reader = SpoolReader.open(self._state_dir, stream)
+            if reader is None:
+                continue
+            with contextlib.closing(reader):
+                self._count(stream, reader.spool_id, reader.counters().get("captured", 0))
+                waiting += reader.waiting_after(positions.get(reader.spool_id, 0))
+        self._queue_size = waiting
+
+    def _look_at_publisher(self) -> None:
+        counters = read_publisher_counters(self._state_dir)
+        for name in ("published", "errors"):
+            self._count(name, "", counters.get(name, 0))
+
+    def _look_at_quota(self) -> None:
+        self._count("rate_limit_hits", "", read_counters(self._state_dir)["rate_limit_hits"])
+
+    def _count(self, name: str, source: str, value: int) -> None:
+        """Add what a durable counter has grown by; one that went back belongs to a new file, which began at zero."""
+        latest = self._latest.get((name, source), 0)
+        self._counted[name] += value - latest if value >= latest else value
+        self._latest[name, source] = value
+
+
+def render(statistics: Statistics) -> str:
+    """Lay the numbers out as the block that people know."""
+    lines = [
+        ("Submissions processed:", statistics.submissions_processed),
+        ("Comments processed:", statistics.comments_processed),
+        ("Total items:", statistics.total_items),
+        ("Kafka published:", statistics.kafka_published),
+        ("Kafka errors:", statistics.kafka_errors),
+        ("Rate limit hits:", statistics.rate_limit_hits),
+        ("Queue size:", statistics.queue_size),
+    ]
+    body = [f"{label:<23}{value:,}" for label, value in lines]
+    return "\n".join([_RULE, "STREAMING STATISTICS", _RULE, *body, _RULE])

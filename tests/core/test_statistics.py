@@ -1,0 +1,104 @@
+"""The statistics block: its exact shape, and numbers that no kill and no replaced file can falsify."""
+
+import sqlite3
+from pathlib import Path
+
+from core.positions import publisher_path
+from core.spool import Batch, Record, SpoolWriter
+from core.statistics import Meter, Statistics, render
+
+BLOCK = """\
+============================================================
+STREAMING STATISTICS
+============================================================
+Submissions processed: 127
+Comments processed:    8,453
+Total items:           8,580
+Kafka published:       8,578
+Kafka errors:          2
+Rate limit hits:       0
+Queue size:            3
+============================================================"""
+
+
+def capture(writer: SpoolWriter, count: int) -> None:
+    record = Record(b"t1_x", b"{}", "reddit.comment.v1")
+    writer.commit(Batch(records=[record] * count, counters={"captured": count}))
+
+
+def acknowledge(state_dir: Path, spool_id: str, seq: int, published: int) -> None:
+    with sqlite3.connect(publisher_path(state_dir)) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS positions (spool_id TEXT PRIMARY KEY, seq INTEGER)")
+        connection.execute("CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER)")
+        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (spool_id, seq))
+        connection.execute("INSERT OR REPLACE INTO counters VALUES ('published', ?)", (published,))
+
+
+def test_the_block_is_the_one_people_know() -> None:
+    numbers = Statistics(
+        submissions_processed=127, comments_processed=8453, kafka_published=8578, kafka_errors=2, queue_size=3
+    )
+    assert render(numbers) == BLOCK
+
+
+def test_without_any_file_all_is_zero(tmp_path: Path) -> None:
+    assert Meter(tmp_path).read() == Statistics()
+    assert list(tmp_path.iterdir()) == [], "reading must not make files"
+
+
+def test_it_counts_from_the_start_of_the_run_and_the_queue_from_what_is_there(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path, "comments")
+    capture(writer, 10)
+    acknowledge(tmp_path, writer.spool_id, 4, published=4)
+    meter = Meter(tmp_path)
+    assert meter.read() == Statistics(queue_size=6)
+    capture(writer, 5)
+    acknowledge(tmp_path, writer.spool_id, 12, published=12)
+    assert meter.read() == Statistics(comments_processed=5, kafka_published=8, queue_size=3)
+
+
+def test_a_new_process_on_the_same_file_loses_no_count(tmp_path: Path) -> None:
+    meter = Meter(tmp_path)
+    for _ in range(3):
+        writer = SpoolWriter(tmp_path, "submissions")
+        capture(writer, 7)
+        writer.close()
+        meter.read()
+    assert meter.read().submissions_processed == 21
+
+
+def test_a_file_made_anew_goes_on_from_what_was_counted(tmp_path: Path) -> None:
+    meter = Meter(tmp_path)
+    for _ in range(2):
+        writer = SpoolWriter(tmp_path, "comments")
+        capture(writer, 7)
+        assert meter.read().queue_size == 7
+        writer.close()
+        for path in tmp_path.glob("spool-comments*"):
+            path.unlink()
+    assert meter.read().comments_processed == 14
+
+
+def test_a_broken_file_leaves_the_last_numbers_standing(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path, "comments")
+    meter = Meter(tmp_path)
+    capture(writer, 7)
+    assert meter.read().comments_processed == 7
+    writer.close()
+    for path in tmp_path.glob("spool-comments*"):
+        path.write_bytes(b"this is no database" * 1000)
+    assert meter.read() == Statistics(comments_processed=7, queue_size=7)
+
+
+def test_as_a_dict_it_has_the_total() -> None:
+    numbers = Statistics(submissions_processed=1, comments_processed=2).as_dict()
+    assert numbers["total_items"] == 3
+    assert set(numbers) == {
+        "submissions_processed",
+        "comments_processed",
+        "total_items",
+        "kafka_published",
+        "kafka_errors",
+        "rate_limit_hits",
+        "queue_size",
+    }

@@ -1,0 +1,41 @@
+"""A supervisor of dummies: the real loop, signals and processes, with nothing to capture.
+
+`python -m tests.supervisor.family STATE_DIR NAME=STAGE:ENTRY[:ARGUMENT] … [--timeout SECONDS]`
+"""
+
+import sys
+from pathlib import Path
+
+from core.config import Config, SupervisorSection
+from supervisor.bell import Bell
+from supervisor.lock import StateLockedError
+from supervisor.run import claim, supervise
+from supervisor.spec import ChildSpec, Stage
+
+
+def main() -> int:
+    bell = Bell()
+    bell.install()
+    state_dir = Path(sys.argv[1])
+    timeout = float(sys.argv[2])
+    config = Config(supervisor=SupervisorSection(state_dir=state_dir, log_dir=state_dir, shutdown_timeout=timeout))
+    try:
+        lock = claim(config)
+    except StateLockedError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    try:
+        return supervise(config, [_spec(text) for text in sys.argv[3:]], bell, []).run()
+    finally:
+        lock.close()
+
+
+def _spec(text: str) -> ChildSpec:
+    name, _, rest = text.partition("=")
+    stage, entry, *arguments = rest.split(":")
+    paths = tuple(Path(argument) for argument in arguments)
+    return ChildSpec(name, f"tests.core.entries:{entry}", paths, Stage[stage], listens=stage == "SINK")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
