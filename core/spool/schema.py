@@ -24,7 +24,10 @@ CREATE TABLE seen (
 ) WITHOUT ROWID;
 CREATE INDEX seen_unproven ON seen (epoch) WHERE epoch = 0;
 CREATE INDEX seen_by_age ON seen (bucket, created);
-CREATE TABLE cursor (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;   -- values are JSON
+CREATE TABLE cursor (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL                      -- JSON
+) WITHOUT ROWID;
 CREATE TABLE gaps (
     id INTEGER PRIMARY KEY,
     subreddits TEXT NOT NULL,                -- JSON list
