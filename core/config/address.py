@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from core.config.wrong import Fault, WrongValue
 
@@ -85,8 +85,8 @@ def sqlite_path(url: str) -> Path | None:
     """Give the file of a SQLite address; None when the address is of another kind or names no file."""
     if not url.startswith("sqlite:///"):
         return None
-    name = unquote(url.removeprefix("sqlite:///").partition("?")[0])
-    return Path(name).expanduser() if name else None
+    name = url.removeprefix("sqlite:///").partition("?")[0]
+    return Path(name) if name else None
 
 
 def host(raw: object) -> str:

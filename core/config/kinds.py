@@ -80,8 +80,12 @@ def directory(raw: object) -> Path:
     """Take the path of a directory, which need not exist yet; `~` is the home directory."""
     if not isinstance(raw, str | Path) or not str(raw).strip() or "\0" in str(raw):
         raise WrongValue('must be the path of a directory, in quotes, such as "state"')
-    path = Path(raw).expanduser()
-    if path.exists() and not path.is_dir():
+    try:
+        path = Path(raw).expanduser()
+        blocked = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError) as error:  # too long, not to be looked at, "~name" of nobody
+        raise WrongValue(f"cannot be the path of a directory: {error}") from error
+    if blocked:
         raise WrongValue("must be a directory, but a file stands there: name another, or move the file away")
     return path
 

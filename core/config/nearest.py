@@ -7,8 +7,11 @@ _CLOSE = 0.6
 
 
 def nearest_key(key: str, known: Collection[str]) -> str:
-    """Name the nearest key: a sibling in the same table if one is close, else the best anywhere."""
+    """Name the nearest key: the same word in another table, else a close sibling, else the best anywhere."""
     table, _, leaf = key.rpartition(".")
+    misplaced = [other for other in known if likeness(leaf, other.rpartition(".")[2]) == 1.0]
+    if misplaced:
+        return max(misplaced, key=lambda other: likeness(key, other))
     siblings = [other for other in known if other.rpartition(".")[0] == table]
     if siblings:
         best = nearest(leaf, {other.rpartition(".")[2]: other for other in siblings})
