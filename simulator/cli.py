@@ -111,9 +111,7 @@ def _add_api(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="requests of one client in a window (%(default)s)",
     )
-    group.add_argument(
-        "--window", type=_amount, default=base.window, metavar="SECONDS", help="its length (%(default)s)"
-    )
+    group.add_argument("--window", type=_span, default=base.window, metavar="SECONDS", help="its length (%(default)s)")
     group.add_argument(
         "--lenient-combined",
         action="store_true",
@@ -128,6 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     latency = given.pop("latency")
     if latency is not None:
         given["faults"] = {**given["faults"], "latency": latency}
+    for name in ("late_seconds", "removed_seconds"):
+        if given[name][0] > given[name][1]:
+            top.error(f"--{name.replace('_', '-')}: FROM must not be larger than TO")
     if given["seed"] is None:
         given["seed"] = random.SystemRandom().randrange(2**31)
     for name in ("subreddits", "texts", "late_seconds", "removed_seconds"):
@@ -180,6 +181,13 @@ def _amount(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text}: give a number, 0 or more")
+    return value
+
+
+def _span(text: str) -> float:
+    value = _amount(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text}: give a number above 0")
     return value
 
 

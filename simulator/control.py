@@ -9,7 +9,7 @@ from aiohttp import web
 from simulator.faults import FaultError
 from simulator.item import Item, Kind
 from simulator.simulation import Simulation
-from simulator.world import State
+from simulator.world import State, World
 
 _TRUTH_CHUNK = 500
 
@@ -99,7 +99,7 @@ class Control:
 
     async def rates(self, request: web.Request) -> web.StreamResponse:
         """Change how much appears, for good or for some `seconds`."""
-        body = await _object(request)
+        body = await _object(request, *Kind, "seconds")
         seconds = _number(body, "seconds") if "seconds" in body else None
         now = self._simulation.now()
         for kind, arrivals in self._simulation.world.arrivals.items():
@@ -109,11 +109,14 @@ class Control:
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
         """Make items this moment; `age` dates their creation back, as for a late item."""
-        body = await _object(request)
+        body = await _object(request, *Kind, "subreddit", "age")
         now, world = self._simulation.now(), self._simulation.world
+        subreddit = body.get("subreddit")
+        if subreddit is not None and str(subreddit).lower() not in world.subreddits:
+            raise BadRequestError(f"subreddit = {subreddit!r}: not here; known are {_names(world)}")
         age = _number(body, "age") if "age" in body else 0.0
         made = [
-            world.make(kind, now, subreddit=body.get("subreddit"), age=age).fullname
+            world.make(kind, now, subreddit=subreddit, age=age).fullname
             for kind in Kind
             for _ in range(int(_number(body, kind)) if kind in body else 0)
         ]
@@ -131,7 +134,7 @@ class Control:
 
     async def subreddits(self, request: web.Request) -> web.StreamResponse:
         """Change the state of a subreddit, or found one."""
-        body = await _object(request)
+        body = await _object(request, "name", "state")
         name, state = body.get("name"), body.get("state", State.PUBLIC)
         if not isinstance(name, str) or not name or state not in set(State):
             raise BadRequestError(f'give {{"name": …, "state": one of {", ".join(State)}}}')
@@ -140,14 +143,14 @@ class Control:
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
         """Remove one item, as a moderator would."""
-        fullname = str((await _object(request)).get("fullname"))
+        fullname = str((await _object(request, "fullname")).get("fullname"))
         if not self._simulation.world.remove(fullname, self._simulation.now()):
             raise BadRequestError(f"{fullname}: no such item, or it is removed already")
         return _json({"fullname": fullname})
 
     async def odd(self, request: web.Request) -> web.StreamResponse:
         """Let an item appear with exactly the fields given."""
-        body = await _object(request)
+        body = await _object(request, "kind", "data", "subreddit")
         data, kind = body.get("data"), _kind(body.get("kind"))
         if not isinstance(data, dict):
             raise BadRequestError('give {"kind": "comments" or "submissions", "data": {…}}')
@@ -172,14 +175,22 @@ async def _lines(items: list[Item]) -> AsyncIterator[bytes]:
         yield b"".join(orjson.dumps(item.truth()) + b"\n" for item in items[start : start + _TRUTH_CHUNK])
 
 
-async def _object(request: web.Request) -> dict[str, Any]:
+async def _object(request: web.Request, *keys: str) -> dict[str, Any]:
+    """Read the body: a JSON object, with no other keys than those known."""
     try:
         body = orjson.loads(await request.read() or b"{}")
     except orjson.JSONDecodeError as error:
         raise BadRequestError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadRequestError("the body must be a JSON object")
+    for key in body:
+        if keys and key not in keys:
+            raise BadRequestError(f"no such key: {key}; known are {', '.join(keys)}")
     return body
+
+
+def _names(world: World) -> str:
+    return ", ".join(subreddit.name for subreddit in world.subreddits.values())
 
 
 def _kind(name: object) -> Kind:

@@ -128,13 +128,13 @@ class Reddit:
     def _resolve(self, names: str) -> list[Subreddit] | Answer:
         """Return the subreddits behind `A+B`, or the refusal that one of them brings upon the whole request."""
         known = self.world.subreddits
-        wanted = [name for name in dict.fromkeys(names.lower().split("+")) if name]
-        if wanted == ["all"] and "all" not in known:
+        wanted = {name.lower(): name for name in names.split("+") if name}
+        if list(wanted) == ["all"] and "all" not in known:
             return [subreddit for subreddit in known.values() if subreddit.open]
-        found = [known[name] for name in wanted if name in known and known[name].open]
-        closed = [name for name in wanted if name not in known or not known[name].open]
+        found = [known[key] for key in wanted if key in known and known[key].open]
+        closed = [key for key in wanted if key not in known or not known[key].open]
         if closed and not (self._lenient and found):
-            return _refusal(closed[0], known.get(closed[0]))
+            return _refusal(wanted[closed[0]], known.get(closed[0]))
         return found or error(404)
 
 

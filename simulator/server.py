@@ -120,7 +120,7 @@ class Server:
 
 
 def _headers(answer: Answer) -> dict[str, str]:
-    return {"Content-Type": answer.content_type, **answer.headers}
+    return {"Server": "snooserv", "Content-Type": answer.content_type, **answer.headers}
 
 
 async def _begin(request: web.Request, answer: Answer) -> web.StreamResponse:
