@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.figure import Figure, at_least
 from bench.material import PAGE, comment_pages
@@ -17,45 +18,64 @@ from tests.support.simulator import SUBREDDITS
 _PAGES = 300
 
 
+class Pace(NamedTuple):
+    """Items a second."""
+
+    by_cpu: float
+    by_clock: float
+
+
+class Watch:
+    """Measures from its making."""
+
+    def __init__(self) -> None:
+        self._cpu, self._clock = time.process_time(), time.perf_counter()
+
+    def pace(self, items: int) -> Pace:
+        """Return the pace at which so many items were done."""
+        return Pace(items / (time.process_time() - self._cpu), items / (time.perf_counter() - self._clock))
+
+
 def measure() -> list[Figure]:
     pages = comment_pages(_PAGES)
     with tempfile.TemporaryDirectory(prefix="gapless-bench-") as directory:
-        ours = _PAGES * PAGE / _capture(Path(directory), pages)
-        bare = _PAGES * PAGE / _bare(Path(directory), pages)
+        ours = _capture(Path(directory), pages)
+        bare = _bare(Path(directory), pages)
     size = sum(map(len, pages)) / (_PAGES * PAGE)
     return [
         Figure("an item in its page", size, "bytes"),
-        at_least("captured: parsed, walked, remembered, committed (FULL)", ours, 20_000, "items/s"),
-        Figure("baseline: json.loads and one INSERT an item, committed (FULL)", bare, "items/s"),
-        Figure("ratio", ours / bare, digits=2),
+        at_least("captured: parsed, walked, remembered, committed; a second of CPU", ours.by_cpu, 20_000, "items"),
+        Figure("the same; a second by the clock, with the waits for the disk", ours.by_clock, "items"),
+        Figure("baseline: json.loads, INSERT and COMMIT; a second of CPU", bare.by_cpu, "items"),
+        Figure("ratio of the two", ours.by_cpu / bare.by_cpu, digits=2),
     ]
 
 
-def _capture(directory: Path, pages: list[bytes]) -> float:
+def _capture(directory: Path, pages: list[bytes]) -> Pace:
     with SpoolWriter(directory, "comments") as writer:
         coverage = Coverage(writer, "comments", SUBREDDITS)
-        began = time.perf_counter()
+        watch = Watch()
         for body in pages:
             page = parse_page(json.loads(body), "comments")  # as PRAW decodes it
             walk = Walk(coverage.proven, coverage.horizon(SUBREDDITS))
             walk.take(page)
             newest = max(item.created or 0.0 for item in page.items)
             coverage.absorb(page, change=coverage.proof(SUBREDDITS, newest))
-        return time.perf_counter() - began
+        return watch.pace(len(pages) * PAGE)
 
 
-def _bare(directory: Path, pages: list[bytes]) -> float:
+def _bare(directory: Path, pages: list[bytes]) -> Pace:
     connection = sqlite3.connect(directory / "bare.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("CREATE TABLE records (seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT, value TEXT)")
-    began = time.perf_counter()
+    watch = Watch()
     for body in pages:
         children = json.loads(body)["data"]["children"]
         rows = [(child["data"]["name"], child["data"]["body"]) for child in children]
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO records (key, value) VALUES (?, ?)", rows)
         connection.execute("COMMIT")
-    seconds = time.perf_counter() - began
+    pace = watch.pace(len(pages) * PAGE)
     connection.close()
-    return seconds
+    return pace

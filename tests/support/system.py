@@ -17,6 +17,7 @@ from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+_LONG = 600  # characters of a line in a report
 CHILDREN = ("submissions", "comments", "publisher")
 
 
@@ -134,9 +135,10 @@ class System:
 
     def report(self, lines: int = 15) -> str:
         """The ends of all logs, for a failure's report."""
-        parts = [f"== supervisor's output\n{self.server.tail(lines)}"]
+        parts = [f"== supervisor left with {self.server.returncode}" if self.server.returncode is not None else ""]
         for path in sorted(self.log_dir.glob("*.log")):
-            parts += [f"== {path.name}", *path.read_text(errors="replace").splitlines()[-lines:]]
+            tail = path.read_text(errors="replace").splitlines()[-lines:]
+            parts += [f"== {path.name}", *(line if len(line) < _LONG else f"{line[:_LONG]} …" for line in tail)]
         return "\n".join(parts)
 
 
