@@ -4,6 +4,7 @@ import json
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from streams.capture.listing import parse_page
 from streams.capture.walk import Walk
 from tests.support.simulator import SUBREDDITS
 
-_PAGES = 300
+_PAGES = 100
+_ROUNDS = 5  # the best counts: whatever else runs on the machine only takes away
 
 
 class Pace(NamedTuple):
@@ -38,9 +40,7 @@ class Watch:
 
 def measure() -> list[Figure]:
     pages = comment_pages(_PAGES)
-    with tempfile.TemporaryDirectory(prefix="gapless-bench-") as directory:
-        ours = _capture(Path(directory), pages)
-        bare = _bare(Path(directory), pages)
+    ours, bare = _best(_capture, pages), _best(_bare, pages)
     size = sum(map(len, pages)) / (_PAGES * PAGE)
     return [
         Figure("an item in its page", size, "bytes"),
@@ -49,6 +49,14 @@ def measure() -> list[Figure]:
         Figure("baseline: json.loads, INSERT and COMMIT; a second of CPU", bare.by_cpu, "items"),
         Figure("ratio of the two", ours.by_cpu / bare.by_cpu, digits=2),
     ]
+
+
+def _best(run: Callable[[Path, list[bytes]], Pace], pages: list[bytes]) -> Pace:
+    paces = []
+    for _ in range(_ROUNDS):
+        with tempfile.TemporaryDirectory(prefix="gapless-bench-") as directory:
+            paces.append(run(Path(directory), pages))
+    return Pace(max(pace.by_cpu for pace in paces), max(pace.by_clock for pace in paces))
 
 
 def _capture(directory: Path, pages: list[bytes]) -> Pace:
