@@ -58,7 +58,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     _add_overrides(run)
     run.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop as if asked to after so long")
     run.add_argument(
-        "--with-parent", action="store_true", help="stop as if asked to when the process that started this one ends"
+        "--with-parent", type=int, metavar="PID", help="stop as if asked to when the parent, which is PID, ends"
     )
 
 

@@ -11,6 +11,7 @@ from typing import TextIO
 from core import logs
 from core.config import Config, load_config
 from core.errors import ConfigError, ExitCode, Problem
+from core.orphan import is_orphan
 from core.statistics import Meter, render
 from supervisor import topology
 from supervisor.bell import Bell
@@ -30,12 +31,11 @@ def run(
     *,
     environ: Mapping[str, str] = os.environ,
     duration: float | None = None,
-    with_parent: bool = False,
+    with_parent: int | None = None,
     out: TextIO = sys.stdout,
     err: TextIO = sys.stderr,
 ) -> ExitCode:
     """Run everything that the configuration asks for until SIGTERM or SIGINT."""
-    parent = os.getppid()
     try:
         config, specs = resolve(load_config(path, overrides, environ))
         lock = claim(config)
@@ -46,8 +46,8 @@ def run(
         chores = [statistics_chore(config, out)]
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
-        if with_parent:
-            chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(parent)))
+        if with_parent is not None:
+            chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
         manager = supervise(config, specs, bell, chores)
         code = manager.run()
         chores[0].action()
@@ -118,6 +118,6 @@ def statistics_chore(config: Config, out: TextIO) -> Chore:
 
 def _parent_chore(parent: int) -> Callable[[], str | None]:
     def look() -> str | None:
-        return "the process that started this one has ended" if os.getppid() != parent else None
+        return "the process that started this one has ended" if is_orphan(parent) else None
 
     return look
