@@ -19,7 +19,11 @@ _HARMLESS_ENDING = re.compile(r"(location|url|endpoint|file|path|dir|env)$", re.
 
 # user:password@ with or without a scheme before it. A password may hold anything but white space: rather mask too
 # much than too little. "//" after the colon means that the colon belonged to a scheme.
-_PASSWORD = re.compile(r"(?P<user>(?:[a-z][a-z0-9+.-]{0,20}://)?[^\s:/@\"'=,\[({]{0,256}):(?!//)[^\s]*@", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"""(?P<user>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}://[^\s:/@]{0,256}"""
+    r"""|(?<![^\s:/@"'=,;|\[({<>])[^\s:/@"'=,;|\[({<>]{0,256}):(?!//)[^\s]*@""",
+    re.IGNORECASE,
+)
 _QUERY_SECRET = re.compile(r"(?P<name>[?&][a-z_.-]*(?:password|secret|token)=)[^&\s\"']*", re.IGNORECASE)
 
 
