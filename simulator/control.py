@@ -1,6 +1,7 @@
 """The simulator's own side, under `/_sim/`: the truth, the faults, and the hand that steers the world."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -28,24 +29,9 @@ class Control:
 
     def add_routes(self, app: web.Application) -> None:
         """Put the control side into a web application."""
-        routes: list[tuple[str, str, Handler]] = [
-            ("GET", "truth", self.truth),
-            ("GET", "stats", self.stats),
-            ("GET", "faults", self.faults),
-            ("POST", "faults", self.faults),
-            ("DELETE", "faults", self.faults),
-            ("POST", "rates", self.rates),
-            ("POST", "generate", self.generate),
-            ("POST", "pause", self.pause),
-            ("POST", "resume", self.pause),
-            ("POST", "subreddits", self.subreddits),
-            ("POST", "remove", self.remove),
-            ("POST", "odd", self.odd),
-            ("POST", "expire-tokens", self.expire_tokens),
-        ]
-        for method, name, handler in routes:
-            app.router.add_route(method, f"/_sim/{name}", _explaining(handler))
-        known = ", ".join(sorted({name for _, name, _ in routes}))
+        for (method, name), handler in ROUTES.items():
+            app.router.add_route(method, f"/_sim/{name}", _explaining(partial(handler, self)))
+        known = ", ".join(sorted({name for _, name in ROUTES}))
         app.router.add_route("*", "/_sim/{unknown:.*}", _unknown(known))
 
     async def truth(self, request: web.Request) -> web.StreamResponse:
@@ -166,6 +152,23 @@ class Control:
         """Let every token in circulation expire."""
         return _json({"expired": self._simulation.reddit.tokens.expire_all()})
 
+
+#: method and name under /_sim/, and who answers
+ROUTES: dict[tuple[str, str], Callable[[Control, web.Request], Awaitable[web.StreamResponse]]] = {
+    ("GET", "truth"): Control.truth,
+    ("GET", "stats"): Control.stats,
+    ("GET", "faults"): Control.faults,
+    ("POST", "faults"): Control.faults,
+    ("DELETE", "faults"): Control.faults,
+    ("POST", "rates"): Control.rates,
+    ("POST", "generate"): Control.generate,
+    ("POST", "pause"): Control.pause,
+    ("POST", "resume"): Control.pause,
+    ("POST", "subreddits"): Control.subreddits,
+    ("POST", "remove"): Control.remove,
+    ("POST", "odd"): Control.odd,
+    ("POST", "expire-tokens"): Control.expire_tokens,
+}
 
 _ITEM_COUNTS = (*Kind, "surfaced", "late", "removed", "fell_off")
 

@@ -48,6 +48,8 @@ _DEFAULTS: dict[str, object] = {fault.value: 0.0 for fault in Fault} | {
     "token_401_bare": False,
     "fractional_reset": False,
 }
+#: every name that a change of faults may hold, besides `seconds`
+KNOWN = frozenset(_DEFAULTS)
 _SWITCHES = {"token_401_bare", "fractional_reset"}
 _RETRY_AFTER_WORDS = {"seconds", "date"}
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from simulator.answer import Answer, spoiled
 from simulator.control import Control
 from simulator.faults import Endpoint, Fault, Verdict
+from simulator.item import Item
 from simulator.parent import gone
 from simulator.reddit import endpoint
 from simulator.simulation import Simulation
@@ -99,24 +100,34 @@ class Server:
             await asyncio.sleep(seconds if isinstance(seconds, int | float) else 0.0)
             _abort(request)
             return response
-        traffic.answered(str(answer.status))
-        return await self._write(request, answer)
-
-    async def _write(self, request: web.Request, answer: Answer) -> web.StreamResponse:
-        """Write the whole answer; only when its last byte has left for the client do its items count as shown."""
-        response = web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
-        await response.prepare(request)
-        await response.write_eof()
-        transport = request.transport
-        while transport is not None and transport.get_write_buffer_size() and not transport.is_closing():
-            await asyncio.sleep(_WRITE_PAUSE)
-            transport = request.transport
-        if transport is not None and not transport.is_closing():
-            now = self._simulation.clock()
-            for item in answer.items:
-                self._simulation.world.counts["shown"] += item.shown_at is None
-                item.show(now)
+        outcome = "abandoned"
+        try:
+            response = web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
+            if await _write(request, response):
+                outcome = str(answer.status)
+                self._show(answer.items)
+        finally:
+            traffic.answered(outcome)
         return response
+
+    def _show(self, items: tuple[Item, ...]) -> None:
+        now = self._simulation.clock()
+        for item in items:
+            self._simulation.world.counts["shown"] += item.shown_at is None
+            item.show(now)
+
+
+async def _write(request: web.Request, response: web.Response) -> bool:
+    """Write the whole answer; say whether its last byte has left for the client."""
+    await response.prepare(request)
+    await response.write_eof()
+    transport = request.transport
+    while transport is not None and not transport.is_closing():
+        if not transport.get_write_buffer_size():
+            return True
+        await asyncio.sleep(_WRITE_PAUSE)
+        transport = request.transport
+    return False
 
 
 def _headers(answer: Answer) -> dict[str, str]:

@@ -59,6 +59,12 @@ class Running:
         """Ask as Reddit's client, following no redirect."""
         return self._session.get(self.url + path, params=params, timeout=patience, allow_redirects=False)
 
+    def abandon(self, path: str, **params: Any) -> None:
+        """Ask, and go away after the first bytes of the answer."""
+        answer = self._session.get(self.url + path, params=params, timeout=10, stream=True)
+        assert next(answer.iter_content(1000))
+        answer.close()
+
     def page(self, path: str, **params: Any) -> tuple[list[str], str | None]:
         """Return the names on a page of a listing, and its `after`."""
         data = self.get(path, **params).json()["data"]

@@ -147,6 +147,14 @@ def test_temporary_faults_pass(simulator: Running) -> None:
     wait_until(lambda: simulator.get(PATH).status_code == 200, 5.0, "the fault to pass")
 
 
+def test_an_answer_that_the_client_did_not_wait_for_is_not_shown(simulator: Running) -> None:
+    name = simulator.post("odd", kind="comments", data={"body": "x" * 30_000_000, "subreddit": "Beta"})["fullname"]
+    simulator.abandon("/r/Beta/comments", limit=1)
+    wait_until(lambda: simulator.stats()["by_status"].get("abandoned"), 5.0, "the simulator to notice")
+    assert unseen(simulator, [name])
+    simulator.post("remove", fullname=name)
+
+
 def test_a_good_answer_shows_its_items_once_each_time(simulator: Running, names: list[str]) -> None:
     for count in (1, 2):
         assert set(names) <= set(simulator.page(PATH)[0])

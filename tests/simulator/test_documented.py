@@ -1,0 +1,31 @@
+"""Nothing of the simulator's surface is left out of its page."""
+
+import pytest
+
+from simulator.cli import parser
+from simulator.control import ROUTES
+from simulator.faults import KNOWN
+from tests.simulator.client import ROOT
+
+PAGE = (ROOT / "docs" / "simulator.md").read_text()
+
+
+def options() -> list[str]:
+    actions = parser()._actions  # noqa: SLF001 -- argparse tells its options nowhere else
+    names = {name for action in actions for name in action.option_strings}
+    return sorted(names - {"-h", "--help"})
+
+
+@pytest.mark.parametrize("option", options())
+def test_every_option_is_documented(option: str) -> None:
+    assert f"`{option}" in PAGE
+
+
+@pytest.mark.parametrize("fault", sorted(KNOWN))
+def test_every_fault_is_documented(fault: str) -> None:
+    assert f"`{fault}`" in PAGE
+
+
+@pytest.mark.parametrize("name", sorted({name for _, name in ROUTES}))
+def test_every_control_request_is_documented(name: str) -> None:
+    assert f"/_sim/{name}`" in PAGE
