@@ -1,0 +1,47 @@
+"""What the publisher has recorded as delivered, for those who must know: pruning, recovery, statistics.
+
+Only the publisher writes this file (see streams.publisher.store, which owns its tables); here it is read.
+"""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from core.sqlite import connect_readonly, is_corrupt
+
+_FILE = "publisher.db"
+
+#: Not there yet, gone again, or without its tables: there is nothing to read.
+_ABSENT = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_ERROR}
+
+
+def publisher_path(state_dir: Path) -> Path:
+    """Return the file that holds the publisher's positions."""
+    return state_dir / _FILE
+
+
+def read_positions(state_dir: Path) -> dict[str, int]:
+    """Return spool_id → last seq up to which everything is delivered (or dead-lettered).
+
+    Empty without a file and for a broken one, which its owner will report and replace: "nothing is delivered" is the
+    answer that loses nothing. Raises sqlite3.OperationalError when the file is there but cannot be read just now.
+    """
+    return _read(state_dir, "SELECT spool_id, seq FROM positions")
+
+
+def read_publisher_counters(state_dir: Path) -> dict[str, int]:
+    """Return the publisher's durable counters (`published`, `errors`, `dead_letters`); as careful as read_positions."""
+    return _read(state_dir, "SELECT name, value FROM counters")
+
+
+def _read(state_dir: Path, query: str) -> dict[str, int]:
+    path = publisher_path(state_dir)
+    if not path.exists():
+        return {}
+    try:
+        with contextlib.closing(connect_readonly(path)) as connection:
+            return {str(name): int(value) for name, value in connection.execute(query)}
+    except sqlite3.DatabaseError as error:
+        if is_corrupt(error) or error.sqlite_errorcode & 0xFF in _ABSENT:
+            return {}
+        raise

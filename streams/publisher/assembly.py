@@ -1,0 +1,124 @@
+"""Putting the publisher together: from the configuration to the parts that work."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from confluent_kafka import Producer
+
+from core.child import ChildContext
+from core.config import Config
+from streams.publisher.at_least_once import AtLeastOnce
+from streams.publisher.client import connect
+from streams.publisher.exactly_once import ExactlyOnce
+from streams.publisher.lanes import Lanes
+from streams.publisher.ledger import Ledger
+from streams.publisher.pace import Pace
+from streams.publisher.retries import Retries
+from streams.publisher.settings import Settings, settle
+from streams.publisher.store import PublisherStore
+from streams.publisher.topics import Topic
+from streams.publisher.watch import Watch
+
+#: The pause after a failure: a moment first, ten at most, seconds.
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 10.0
+
+
+class Courier(Protocol):
+    """One way to deliver: at least once, or exactly once."""
+
+    def step(self) -> Pace:
+        """Do one round of work."""
+        ...
+
+    def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for what is on its way, then let go of the broker."""
+        ...
+
+
+class Publisher:
+    """A courier with the lanes and the ledger it works on."""
+
+    def __init__(self, courier: Courier, lanes: Lanes, ledger: Ledger) -> None:
+        self._courier = courier
+        self._lanes = lanes
+        self._ledger = ledger
+
+    def step(self) -> Pace:
+        """Do one round of work."""
+        return self._courier.step()
+
+    def backlog(self) -> int:
+        """Return how many records are captured and not yet delivered."""
+        return self._lanes.backlog()
+
+    def close(self, seconds: float) -> None:
+        """End: the last reports, the last position, then everything is let go."""
+        try:
+            self._courier.close(seconds)
+        finally:
+            self._ledger.close()
+            self._lanes.close()
+
+
+def assemble(
+    context: ChildContext,
+    config: Config,
+    *,
+    clock: Callable[[], float],
+    random: Callable[[], float],
+    make_producer: Callable[[Settings, Watch], Producer] = connect,
+) -> Publisher:
+    """Build the publisher that the configuration asks for."""
+    log, kafka, state_dir = context.log, config.kafka, config.supervisor.state_dir
+    ledger = Ledger(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
+    exactly_once = kafka.delivery == "exactly_once"
+    transactional_id = f"gapless-{ledger.deployment_id}" if exactly_once else None
+    settings = settle(kafka.bootstrap_servers, kafka.topic, kafka.producer, transactional_id)
+    watch = Watch(log, ledger, kafka.bootstrap_servers, clock)
+    lanes = Lanes(
+        state_dir=state_dir,
+        ledger=ledger,
+        log=log,
+        clock=clock,
+        watch=watch,
+        message_max_bytes=settings.message_max_bytes,
+    )
+    retries = Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random)
+    topic = Topic(settings.topic, settings.connection, watch=watch, log=log, clock=clock, random=random)
+    courier: Courier
+    if exactly_once:
+        marks = Topic(
+            settings.positions_topic,
+            settings.connection,
+            watch=watch,
+            log=log,
+            clock=clock,
+            random=random,
+            partitions=1,
+            settings={"cleanup.policy": "compact"},
+        )
+        courier = ExactlyOnce(
+            settings=settings,
+            lanes=lanes,
+            ledger=ledger,
+            topics=(topic, marks),
+            watch=watch,
+            retries=retries,
+            log=log,
+            clock=clock,
+            make_producer=make_producer,
+        )
+    else:
+        courier = AtLeastOnce(
+            settings=settings,
+            lanes=lanes,
+            ledger=ledger,
+            topic=topic,
+            watch=watch,
+            retries=retries,
+            log=log,
+            clock=clock,
+            make_producer=make_producer,
+        )
+    return Publisher(courier, lanes, ledger)

@@ -1,0 +1,139 @@
+"""At least once: an idempotent producer, and a position that follows the delivery reports."""
+
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import KafkaException, Producer
+
+from streams.publisher.client import connect, discard
+from streams.publisher.lanes import Lanes
+from streams.publisher.ledger import Ledger
+from streams.publisher.pace import Pace
+from streams.publisher.retries import Retries
+from streams.publisher.settings import Settings
+from streams.publisher.topics import Topic
+from streams.publisher.verdict import Verdict, cause
+from streams.publisher.watch import Watch
+
+#: How long to wait for reports, or for an answer about the topic, before looking for new rows again, seconds.
+_PATIENCE = 0.01
+#: The same while Kafka is away: nothing to hurry for.
+_PATIENCE_AWAY = 0.1
+#: After so many failures without one arrival between them, the producer itself is under suspicion.
+_FAILURES_TOO_MANY = 5
+
+
+class AtLeastOnce:
+    """Sends everything; after a failure it sends again, in order, what has not arrived."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        lanes: Lanes,
+        ledger: Ledger,
+        topic: Topic,
+        watch: Watch,
+        retries: Retries,
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float],
+        make_producer: Callable[[Settings, Watch], Producer] = connect,
+    ) -> None:
+        self._settings = settings
+        self._lanes = lanes
+        self._ledger = ledger
+        self._topic = topic
+        self._watch = watch
+        self._retries = retries
+        self._log = log
+        self._clock = clock
+        self._make_producer = make_producer
+        self._producer: Producer | None = None
+        #: a record failed: nothing more is sent until all reports are in, then we start again behind the position
+        self._failing = False
+        self._resume_at = 0.0
+
+    def step(self) -> Pace:
+        """Do one round: hand over, take in reports, save the position."""
+        self._lanes.refresh(lambda reader: self._ledger.position(reader.spool_id))
+        if self._producer is None and self._clock() >= self._resume_at:
+            self._producer = self._make_producer(self._settings, self._watch)
+        producer = self._producer
+        if producer is None:
+            return self._rest()
+        ready = self._ready()
+        fed = self._lanes.feed(producer, self._topic.name) if ready else 0
+        try:
+            producer.poll(0.0 if fed else self._patience(producer))
+        except KafkaException as exception:  # how the client tells that this producer is at its end
+            self._watch.fatal = cause(exception)
+        self._take_reports(producer)
+        saved = self._ledger.save()
+        if fed or self._failing or len(producer):
+            return Pace.BUSY
+        return self._rest(ready=ready, saved=saved)
+
+    def _ready(self) -> bool:
+        return (
+            not self._failing
+            and self._clock() >= self._resume_at
+            and self._topic.ensure(_PATIENCE_AWAY if self._watch.away else _PATIENCE)
+        )
+
+    def _patience(self, producer: Producer) -> float:
+        if not len(producer):
+            return 0.0
+        return _PATIENCE_AWAY if self._watch.away else _PATIENCE
+
+    def _rest(self, *, ready: bool = False, saved: bool = True) -> Pace:
+        waiting = not ready and self._lanes.backlog() > 0
+        self._watch.look(waiting=waiting)
+        if self._topic.asking:
+            return Pace.BUSY
+        return Pace.BLOCKED if waiting or not saved else Pace.IDLE
+
+    def _take_reports(self, producer: Producer) -> None:
+        if self._lanes.collect():
+            self._watch.arrived(self._lanes.backlog)
+            self._retries.succeed()
+        elif len(producer):
+            self._watch.look(waiting=True)
+        verdicts = self._lanes.judge_failures()
+        if self._watch.fatal is not None or Verdict.FATAL in verdicts:
+            self._start_anew("the producer failed for good: a new one goes on behind the position")
+        elif Verdict.TOPIC in verdicts:
+            self._topic.missing()
+            self._start_anew("the topic is gone: asking for it, then going on behind the position")
+        elif verdicts:
+            self._failing = True
+        if self._failing and not len(producer):
+            self._try_again()
+
+    def _try_again(self) -> None:
+        self._failing = False
+        self._lanes.rewind()
+        self._resume_at = self._clock() + self._retries.fail()
+        if self._retries.failures >= _FAILURES_TOO_MANY:
+            self._start_anew("records fail again and again: a new producer goes on behind the position")
+
+    def _start_anew(self, event: str) -> None:
+        """Throw the producer away; what it held is sent again by a new one, after a pause."""
+        fatal, self._watch.fatal = self._watch.fatal, None
+        pause = self._retries.fail()
+        self._log.error(event, error=fatal.str() if fatal else None, pause_seconds=round(pause, 2))
+        if self._producer is not None:
+            discard(self._producer)
+            self._producer = None
+        self._failing = False
+        self._lanes.rewind()
+        self._resume_at = self._clock() + pause
+
+    def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the last reports, then let go of the broker."""
+        if self._producer is None:
+            return
+        if len(self._producer):
+            self._producer.flush(max(0.0, seconds))
+            self._lanes.collect()
+        discard(self._producer)
+        self._producer = None

@@ -1,0 +1,180 @@
+"""One spool on its way to the topic: rows that are read, records that are sent, reports that come back."""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from core.spool import Row, SpoolReader
+from streams.publisher.delivery import Delivery
+from streams.publisher.verdict import Verdict, cause, judge
+
+#: Rows are read, and handed over, in portions of this size.
+PORTION = 500
+#: So many records may wait for their reports before reading stops; bytes are bounded by the producer's own queue.
+_WINDOW = 50_000
+
+#: An empty queue that cannot take a record never will.
+_TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "larger than queue.buffering.max.kbytes of the producer")
+
+Report = Callable[[int, KafkaError | None, Message], None]
+
+
+class Lane:
+    """The way of one spool. Records leave in order, and none waits for the report of another.
+
+    The exception is a *suspect*: a record that a broker refused together with others of its batch. It is sent once
+    more, alone, so that the verdict can only be about itself.
+    """
+
+    def __init__(self, reader: SpoolReader, position: int) -> None:
+        self.reader: SpoolReader | None = reader
+        self.stream = reader.stream
+        self.spool_id = reader.spool_id
+        self.delivery = Delivery(position)
+        #: the Kafka key of the last record that was handed over
+        self.last_key = b""
+        #: the suspect whose verdict is awaited
+        self.alone: Row | None = None
+        #: records that the producer itself would not take, with its reason
+        self.refused: list[tuple[Row, KafkaError]] = []
+        self._rows: deque[Row] = deque()
+        self._suspects: set[int] = set()
+        self._stream_header = ("stream", self.stream)
+        self._open_mailbox()
+
+    def _open_mailbox(self) -> None:
+        """Have reports come to new lists: those of a producer that was thrown away end in the old ones, unread."""
+        self._acknowledged: list[int] = []
+        self._failed: list[tuple[int, KafkaError]] = []
+        self._report = _reporter(self._acknowledged, self._failed)
+
+    @property
+    def at_suspect(self) -> bool:
+        """Whether a suspect is the next to go, or on its way alone."""
+        return self.alone is not None or bool(self._rows and self._rows[0].seq in self._suspects)
+
+    def feed(self, producer: Producer, topic: str) -> int:
+        """Hand over what the spool holds, a portion at most, up to the first suspect; return how many records."""
+        self.pending()
+        count = 0
+        while self._rows and (not self._suspects or not self.at_suspect) and self._send(producer, topic):
+            count += 1
+        return count
+
+    def feed_alone(self, producer: Producer, topic: str) -> int:
+        """Hand over the suspect that is next; the caller has seen to it that nothing else is on its way."""
+        if self.alone is not None or not self._rows:
+            return 0
+        suspect = self._rows[0]
+        if self._send(producer, topic) and suspect.seq not in self.delivery.arrived:
+            self.alone = suspect
+            return 1
+        return 0
+
+    def pending(self) -> bool:
+        """Tell whether there is something to hand over; reads the next portion if need be."""
+        if not self._rows and self.reader is not None and len(self.delivery.on_way) < _WINDOW:
+            self._rows.extend(self.reader.read(self.delivery.sent, PORTION))
+        return bool(self._rows)
+
+    def holds(self, seq: int, key: str) -> bool:
+        """Tell whether the record `seq` of this spool is, or before it was pruned may have been, the one with `key`."""
+        if self.reader is None:
+            return False
+        rows = self.reader.read(seq - 1, 1)
+        if rows and rows[0].seq == seq:
+            return rows[0].key.decode(errors="replace") == key
+        return self.reader.last_seq() >= seq
+
+    def _send(self, producer: Producer, topic: str) -> bool:
+        """Hand over the next row; tell whether the one after it may follow at once."""
+        row = self._rows[0]
+        seq, key, value, schema = row
+        delivery = self.delivery
+        if seq not in delivery.arrived:  # it did arrive where another one of its time failed
+            headers: list[tuple[str, str | bytes | None]] = [("schema", schema), self._stream_header, ("seq", str(seq))]
+            try:
+                producer.produce(topic, value, key, -1, partial(self._report, seq), None, 0, headers)
+            except BufferError:
+                if len(producer):
+                    return False
+                self._refuse(row, _TOO_LARGE)
+            except KafkaException as exception:
+                error = cause(exception)
+                if judge(error) is not Verdict.REFUSED:
+                    self._failed.append((seq, error))
+                    return False
+                self._refuse(row, error)
+        self._rows.popleft()
+        delivery.hand_over(seq)
+        self.last_key = key
+        return True
+
+    def _refuse(self, row: Row, error: KafkaError) -> None:
+        self.refused.append((row, error))
+        self.delivery.bury(row.seq)
+
+    def collect(self) -> int:
+        """Take in the reports of success that came; return how many."""
+        arrived = len(self._acknowledged)
+        if arrived:
+            self.delivery.acknowledge(self._acknowledged)
+            self._suspects.difference_update(self._acknowledged)
+            self._acknowledged.clear()
+            if self.alone is not None and self.alone.seq in self.delivery.arrived:
+                self.alone = None
+        return arrived
+
+    def failures(self) -> list[tuple[int, KafkaError]]:
+        """Take in the reports of failure that came."""
+        failed = self._failed.copy()
+        self._failed.clear()
+        return failed
+
+    def suspect(self, seq: int) -> Row | None:
+        """Take in that a broker refused this record; return it if it was alone, so that nothing is left to doubt."""
+        if self.alone is not None and self.alone.seq == seq:
+            row, self.alone = self.alone, None
+            self._suspects.discard(seq)
+            self.delivery.bury(seq)
+            return row
+        self._suspects.add(seq)
+        return None
+
+    def rewind(self) -> None:
+        """Send again, from the position on, what has not arrived; reports of what was sent before count no more."""
+        self._open_mailbox()
+        self._rows.clear()
+        self.alone = None
+        self.delivery.rewind()
+
+    def move(self, position: int) -> None:
+        """Take another position for this spool; nothing may be on its way."""
+        self.rewind()
+        self.delivery = Delivery(position)
+
+    def waiting(self) -> int:
+        """Return how many rows stand in the spool beyond the position."""
+        return self.reader.waiting_after(self.delivery.position) if self.reader is not None else 0
+
+    def detach(self) -> None:
+        """Let go of the file; what is on its way still counts."""
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+        self._rows.clear()
+
+
+def _reporter(acknowledged: list[int], failed: list[tuple[int, KafkaError]]) -> Report:
+    """Make the delivery report callback: called once for each record, so it does next to nothing."""
+    arrived = acknowledged.append
+
+    def report(seq: int, error: KafkaError | None, _message: Message) -> None:
+        if error is None:
+            arrived(seq)
+        else:
+            failed.append((seq, error))
+
+    return report

@@ -1,0 +1,217 @@
+"""All spools at once: opened when they appear, opened anew when they are replaced, and how far each one is."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from confluent_kafka import KafkaError, Producer
+
+from core.spool import Row, SpoolReader, report_suspect
+from core.spool.files import STREAMS
+from core.sqlite import is_corrupt
+from streams.publisher.lane import Lane
+from streams.publisher.ledger import Ledger
+from streams.publisher.marks import Mark
+from streams.publisher.store import DeadLetter
+from streams.publisher.verdict import Verdict, judge
+from streams.publisher.watch import Watch
+
+#: How often we look whether a spool appeared, was replaced, or can be read again, seconds.
+_LOOK_EVERY = 0.25
+
+T = TypeVar("T")
+
+
+class Lanes:
+    """The lanes of all streams: a stream that is switched off now may have left rows from before."""
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        ledger: Ledger,
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float],
+        watch: Watch,
+        message_max_bytes: int,
+    ) -> None:
+        self._state_dir = state_dir
+        self._ledger = ledger
+        self._log = log
+        self._clock = clock
+        self._watch = watch
+        self._message_max_bytes = message_max_bytes
+        self._lanes: dict[str, Lane] = {}
+        #: lanes of files that are gone, with records still on their way
+        self._retired: list[Lane] = []
+        self._unreadable: set[str] = set()
+        self._next_look = 0.0
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
+    def refresh(self, locate: Callable[[SpoolReader], int]) -> None:
+        """Open what appeared and what was replaced; `locate` says from where a newly opened spool is to be sent."""
+        now = self._clock()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_EVERY
+        for stream in STREAMS:
+            lane = self._lanes.get(stream)
+            if lane is not None and lane.reader is not None and lane.reader.moved():
+                self._log.warning("the spool was replaced: reading the new one", stream=stream)
+                lane.detach()
+            if lane is None or lane.reader is None:
+                self._open(stream, locate)
+
+    def _open(self, stream: str, locate: Callable[[SpoolReader], int]) -> None:
+        try:
+            reader = SpoolReader.open(self._state_dir, stream)
+            if reader is None:
+                return
+            self._attach(stream, reader, locate)
+        except sqlite3.DatabaseError as error:
+            self._cannot_read(stream, error)
+
+    def _attach(self, stream: str, reader: SpoolReader, locate: Callable[[SpoolReader], int]) -> None:
+        lane = self._lanes.get(stream)
+        if lane is not None and lane.spool_id == reader.spool_id:
+            lane.reader = reader  # the same spool, readable again: what is on its way still counts
+        else:
+            position = locate(reader)
+            if lane is not None:
+                self._retired.append(lane)
+            self._lanes[stream] = Lane(reader, position)
+            self._log.info("spool opened", stream=stream, position=position, waiting=reader.waiting_after(position))
+        self._unreadable.discard(stream)
+
+    def _cannot_read(self, stream: str, error: sqlite3.DatabaseError) -> None:
+        if stream in self._lanes:
+            self._lanes[stream].detach()
+        if stream in self._unreadable:
+            return  # said already; tried again at every look
+        self._unreadable.add(stream)
+        broken = is_corrupt(error)
+        self._log.error("the spool cannot be read: trying again", stream=stream, broken=broken, error=str(error))
+        if broken:
+            self._ledger.save(now=True)  # what we delivered from it need not be salvaged
+            report_suspect(self._state_dir, stream)
+
+    def feed(self, producer: Producer, topic: str) -> int:
+        """Hand over a portion of each spool; return how many records. A suspect waits until nothing is on its way."""
+        held = next((lane for lane in self if lane.at_suspect), None)
+        if held is None:
+            return sum(self._feed(lane, partial(lane.feed, producer, topic)) for lane in self)
+        return self._feed(held, partial(held.feed_alone, producer, topic)) if not len(producer) else 0
+
+    def _feed(self, lane: Lane, feed: Callable[[], int]) -> int:
+        count = self._guarded(lane, feed, default=0)
+        for row, refusal in lane.refused:
+            self._bury(lane, row, refusal)
+        lane.refused.clear()
+        return count
+
+    def _bury(self, lane: Lane, row: Row, error: KafkaError) -> None:
+        """Keep as a dead letter what Kafka will never take, and say so."""
+        reason = f"{error.name()}: {error.str()}"
+        self._log.error(
+            "Kafka does not take this record: kept as a dead letter in publisher.db",
+            stream=lane.stream,
+            seq=row.seq,
+            key=row.key.decode(errors="replace"),
+            size=len(row.value),
+            limit=self._message_max_bytes,
+            reason=reason,
+        )
+        self._ledger.count_errors(1)
+        self._ledger.bury(
+            DeadLetter(lane.stream, lane.spool_id, row.seq, row.key, row.value, row.schema, reason=reason)
+        )
+
+    def collect(self) -> int:
+        """Take in the reports of success and move the positions; return how many reports came."""
+        arrived = 0
+        for lane in (*self, *self._retired):
+            arrived += lane.collect()
+            self._settle(lane)
+        self._retired = [lane for lane in self._retired if not lane.delivery.settled]
+        return arrived
+
+    def judge_failures(self) -> set[Verdict]:
+        """Take in the reports of failure: count them, say so, and return what they mean."""
+        return {self._judge(lane, seq, error) for lane in (*self, *self._retired) for seq, error in lane.failures()} - {
+            Verdict.DROPPED
+        }
+
+    def _judge(self, lane: Lane, seq: int, error: KafkaError) -> Verdict:
+        """Decide about one failed record; a record refused alone is buried, one refused in company becomes suspect."""
+        verdict = judge(error)
+        if verdict is Verdict.DROPPED:
+            return verdict
+        row = lane.suspect(seq) if verdict is Verdict.REFUSED else None
+        if row is not None:
+            self._bury(lane, row, error)
+        else:
+            self._ledger.count_errors(1)
+            self._watch.complain("a record was not delivered: it is sent again", error, stream=lane.stream, seq=seq)
+        return verdict
+
+    def _settle(self, lane: Lane) -> None:
+        before = lane.delivery.position
+        arrived = lane.delivery.advance()
+        if lane.delivery.position != before:
+            self._ledger.settle(lane.stream, lane.spool_id, lane.delivery.position, arrived)
+
+    def pending(self) -> bool:
+        """Tell whether any spool holds something to hand over."""
+        return any(self._guarded(lane, lane.pending, default=False) for lane in self)
+
+    def adopt(self, marks: Mapping[str, Mark]) -> None:
+        """Go on behind the marks that Kafka holds, where they are ahead of our own file."""
+        for lane in self:
+            mark = marks.get(lane.spool_id)
+            if mark is not None and mark.seq > lane.delivery.position:
+                self._guarded(lane, partial(self._adopt, lane, mark), default=None)
+
+    def _adopt(self, lane: Lane, mark: Mark) -> None:
+        before = lane.delivery.position
+        if not lane.holds(mark.seq, mark.key):
+            self._log.error(
+                "the spool is another one than the records in Kafka came from (put back from a copy?):"
+                " going on behind the position in publisher.db; records may be repeated",
+                stream=lane.stream,
+                position=before,
+                mark=mark.seq,
+            )
+            return
+        passed = lane.waiting()
+        lane.move(mark.seq)
+        self._ledger.settle(lane.stream, lane.spool_id, mark.seq, passed - lane.waiting())
+        self._log.info("a committed position was read from Kafka", stream=lane.stream, seq=mark.seq, ahead_by=passed)
+
+    def rewind(self) -> None:
+        """Send again what has not arrived. What a replaced file held unsent, its writer took over into the new one."""
+        self._retired.clear()
+        for lane in self:
+            lane.rewind()
+
+    def backlog(self) -> int:
+        """Return how many records are captured and not yet delivered."""
+        on_way = sum(len(lane.delivery.on_way) for lane in self._retired)
+        return on_way + sum(self._guarded(lane, lane.waiting, default=0) for lane in self)
+
+    def _guarded(self, lane: Lane, action: Callable[[], T], *, default: T) -> T:
+        """Do something with a spool; one that cannot be read is put aside, the other one goes on."""
+        try:
+            return action()
+        except sqlite3.DatabaseError as error:
+            self._cannot_read(lane.stream, error)
+            return default
+
+    def close(self) -> None:
+        """Release the files."""
+        for lane in self:
+            lane.detach()

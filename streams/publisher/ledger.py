@@ -1,0 +1,94 @@
+"""How far each spool is delivered, in memory and, a moment later, on disk."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from core.sqlite import is_corrupt
+from streams.publisher.store import DeadLetter, Position, PublisherStore
+
+#: Positions are written at most so often (seconds): an fsync for many records instead of one for each.
+_SAVE_EVERY = 0.15
+#: A disk that refused is asked again after this long.
+_RETRY_AFTER = 1.0
+
+
+class Ledger:
+    """Gathers positions, counts and dead letters; writes them together, in one transaction.
+
+    What cannot be written (a full disk) stays here and is tried again: the records themselves are in Kafka, and a
+    position that lags can only repeat records, not lose any.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[str | None], PublisherStore],
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float],
+    ) -> None:
+        self._open_store = open_store
+        self._log = log
+        self._clock = clock
+        self._store = open_store(None)
+        self.deployment_id = self._store.deployment_id
+        self._positions = {position.spool_id: position for position in self._store.positions()}
+        self._changed: dict[str, Position] = {}
+        self._counts: Counter[str] = Counter()
+        self._dead_letters: list[DeadLetter] = []
+        self._next_save = 0.0
+
+    def position(self, spool_id: str) -> int:
+        """Return up to where this spool is delivered, 0 for one we never met."""
+        position = self._positions.get(spool_id)
+        return position.seq if position else 0
+
+    def settle(self, stream: str, spool_id: str, seq: int, arrived: int) -> None:
+        """Note that the spool's position moved to `seq`, over `arrived` records that are in Kafka now."""
+        self._positions[spool_id] = self._changed[spool_id] = Position(stream, spool_id, seq)
+        self._counts["published"] += arrived
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Keep a record that Kafka will never take."""
+        self._dead_letters.append(letter)
+
+    def count_errors(self, number: int) -> None:
+        """Add to the errors people see in the statistics."""
+        self._counts["errors"] += number
+
+    def save(self, *, now: bool = False) -> bool:
+        """Write what changed, if it is time for it (or `now`); tell whether all is on disk."""
+        if not (self._changed or self._dead_letters or self._counts):
+            return True
+        moment = self._clock()
+        if moment < self._next_save and not now:
+            return False
+        try:
+            self._store.save(list(self._changed.values()), self._counts, self._dead_letters)
+        except sqlite3.Error as error:
+            self._next_save = moment + _RETRY_AFTER
+            self._log.error(
+                "the publisher's position cannot be written: free the disk; after a crash records may be repeated",
+                error=str(error),
+            )
+            if is_corrupt(error):
+                self._replace()
+            return False
+        self._changed.clear()
+        self._counts.clear()
+        self._dead_letters.clear()
+        self._next_save = moment + _SAVE_EVERY
+        return True
+
+    def _replace(self) -> None:
+        """Have the broken file moved aside; the new one starts with what we know."""
+        self._store.close()
+        self._store = self._open_store(self.deployment_id)
+        self._changed |= self._positions
+        self._next_save = 0.0
+
+    def close(self) -> None:
+        """Write the rest and release the file."""
+        self.save(now=True)
+        self._store.close()

@@ -1,0 +1,129 @@
+"""The positions that exactly-once keeps in Kafka itself, in the same transaction as the records they cover.
+
+One compacted topic, one partition; for each spool the last committed record says up to where it is delivered, and
+which record stands there, so that a mark can be told from one that belongs to another history of the same file.
+"""
+
+from concurrent.futures import Future, wait
+from typing import Any, NamedTuple
+
+import orjson
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from streams.publisher.settings import Settings
+from streams.publisher.verdict import is_passing
+
+#: The marks we look for are nearly always among the last so many records.
+_TAIL = 10_000
+_REQUEST_TIMEOUT = 10.0
+
+
+class Mark(NamedTuple):
+    """Everything of a spool up to `seq` is in the topic; `key` is the Kafka key of that last record."""
+
+    seq: int
+    key: str
+
+    def to_json(self) -> bytes:
+        """Return the value of the record that carries the mark; its key is the spool_id."""
+        return orjson.dumps(self._asdict())
+
+    @classmethod
+    def from_json(cls, value: bytes) -> "Mark":
+        """Read the value of a record."""
+        fields = orjson.loads(value)
+        return cls(int(fields["seq"]), str(fields["key"]))
+
+
+class MarkReader:
+    """Reads back the committed marks of some spools; `read` returns after a moment, until it has them all.
+
+    A committed record is visible only when every transaction that began before it has ended, those of other
+    publishers too: so we read until the end as it stands now, not until the end of what is visible now.
+    """
+
+    def __init__(self, settings: Settings, spool_ids: set[str]) -> None:
+        self.spool_ids = frozenset(spool_ids)
+        self._topic = settings.positions_topic
+        self._partition = TopicPartition(self._topic, 0)
+        self._marks: dict[str, Mark] = {}
+        self._from_the_start = False
+        self._answer: Future[Any] | None = None
+        self._end: int | None = None
+        quiet = {**settings.connection, "log_level": 0}
+        self._admin = AdminClient(quiet)
+        self._consumer = Consumer(
+            {
+                **quiet,
+                "group.id": "gapless-positions",  # never joined: the partition is assigned by hand
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 50,
+            }
+        )
+
+    def read(self, seconds: float) -> dict[str, Mark] | None:
+        """Read on for about so long; return the marks when all is read, None as long as it is not.
+
+        Raises KafkaException for what does not pass by itself.
+        """
+        if self._end is None:
+            self._ask_for_end(seconds)
+            return None
+        if self._end == 0:
+            return {}
+        for message in self._consumer.consume(1000, timeout=seconds):
+            if self._take(message):
+                return self._finish()
+        return None
+
+    def _ask_for_end(self, seconds: float) -> None:
+        if self._answer is None:
+            latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            self._answer = self._admin.list_offsets(
+                {self._partition: latest},
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=_REQUEST_TIMEOUT,
+            )[self._partition]
+        if self._answer in wait([self._answer], seconds).done:
+            self._end = int(self._answer.result().offset)
+            self._begin(max(0, self._end - _TAIL))
+
+    def _begin(self, offset: int) -> None:
+        self._from_the_start = offset == 0
+        self._consumer.assign([TopicPartition(self._topic, 0, offset or OFFSET_BEGINNING)])
+
+    def _take(self, message: Message) -> bool:
+        """Take in a message; tell whether it says that all is read."""
+        error = message.error()
+        if error is None:
+            spool_id = (message.key() or b"").decode(errors="replace")
+            if spool_id in self.spool_ids:
+                self._marks[spool_id] = Mark.from_json(message.value() or b"")
+            return False
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            return (message.offset() or 0) >= (self._end or 0)
+        if not is_passing(error):
+            raise KafkaException(error)
+        return False
+
+    def _finish(self) -> dict[str, Mark] | None:
+        if self._from_the_start or self.spool_ids <= self._marks.keys():
+            return self._marks
+        self._begin(0)
+        return None
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._consumer.close()

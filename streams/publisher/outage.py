@@ -1,0 +1,48 @@
+"""Is Kafka away, since when, and when did it come back. Pure: the time comes in."""
+
+#: A broken connection is often back at once; one that is not, for this long (seconds), is an outage.
+_LOST_FOR = 1.0
+#: A broker may also fall silent with its connections open: no report for this long while records wait for one.
+_SILENT_FOR = 8.0
+
+
+class Outage:
+    """Follows the signs of life: lost connections, waiting records, arrivals."""
+
+    def __init__(self) -> None:
+        self._lost_at: float | None = None
+        self._waiting_since: float | None = None
+        self._began: float | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether Kafka is away as far as we know."""
+        return self._began is not None
+
+    def lost(self, now: float) -> None:
+        """Take in that no broker can be reached."""
+        if self._lost_at is None:
+            self._lost_at = now
+
+    def begins(self, now: float, *, waiting: bool) -> bool:
+        """Tell, once for each outage, that it began; `waiting`: something is to be delivered."""
+        if not waiting:
+            self._waiting_since = None
+            return False
+        if self._waiting_since is None:
+            self._waiting_since = now
+        if self.on:
+            return False
+        lost = self._lost_at is not None and now - self._lost_at >= _LOST_FOR
+        if lost or now - self._waiting_since >= _SILENT_FOR:
+            self._began = min(self._waiting_since, self._lost_at if self._lost_at is not None else now)
+            return True
+        return False
+
+    def arrived(self, now: float) -> float | None:
+        """Take in a sign of life; return how long the outage was, in seconds, if this ended one."""
+        self._lost_at = self._waiting_since = None
+        if self._began is None:
+            return None
+        began, self._began = self._began, None
+        return now - began

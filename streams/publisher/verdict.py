@@ -1,0 +1,74 @@
+"""What an error of Kafka means for the record, or for the producer, that met it."""
+
+import enum
+
+from confluent_kafka import KafkaError, KafkaException
+
+
+class Verdict(enum.Enum):
+    """What to do about it."""
+
+    AGAIN = "send it again"
+    TOPIC = "the topic is not there"
+    REFUSED = "Kafka does not take this record"
+    FATAL = "this producer can do no more"
+    DROPPED = "we threw it away ourselves, on the way out"
+
+
+# librdkafka's own codes are spelled with an underscore; they are public
+_REFUSED = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_MSG_SIZE,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError._BAD_MSG,  # noqa: SLF001
+}
+_TOPIC = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+}
+_DROPPED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._DESTROY}  # noqa: SLF001
+_FENCED = {
+    KafkaError._FENCED,  # noqa: SLF001
+    KafkaError.INVALID_PRODUCER_EPOCH,
+}
+_PASSING = {
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._WAIT_COORD,  # noqa: SLF001
+}
+
+
+def judge(error: KafkaError) -> Verdict:
+    """Decide what an error means; what we do not know is tried again, since a record must not be lost by a guess."""
+    code = error.code()
+    if error.fatal() or code == KafkaError._FATAL:  # noqa: SLF001
+        return Verdict.FATAL
+    if code in _REFUSED:
+        return Verdict.REFUSED
+    if code in _TOPIC:
+        return Verdict.TOPIC
+    if code in _DROPPED:
+        return Verdict.DROPPED
+    return Verdict.AGAIN
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Tell whether another producer with the same transactional id has taken over."""
+    return error.code() in _FENCED
+
+
+def is_passing(error: KafkaError) -> bool:
+    """Tell whether the same transactional call may simply be made again."""
+    return error.retriable() or error.code() in _PASSING
+
+
+def cause(exception: KafkaException) -> KafkaError:
+    """Return the error inside librdkafka's exception."""
+    error = exception.args[0]
+    if not isinstance(error, KafkaError):
+        raise exception
+    return error

@@ -1,0 +1,92 @@
+"""What Kafka says about itself: outages are reported once, repeated complaints once a minute."""
+
+import logging
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import KafkaError
+
+from streams.publisher.ledger import Ledger
+from streams.publisher.outage import Outage
+from streams.publisher.verdict import Verdict, judge
+
+_REPEAT_AFTER = 60.0
+
+_UNREACHABLE = {
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001  librdkafka's own codes are spelled with an underscore
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+}
+_REFUSED_ENTRY = {
+    KafkaError._AUTHENTICATION,  # noqa: SLF001
+    KafkaError._SSL,  # noqa: SLF001
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+
+
+class Watch:
+    """Listens to librdkafka (`on_error`, `log`) and tells people what they need to know, without repeating itself."""
+
+    def __init__(
+        self, log: structlog.stdlib.BoundLogger, ledger: Ledger, servers: str, clock: Callable[[], float]
+    ) -> None:
+        self._log = log
+        self._ledger = ledger
+        self._servers = servers
+        self._clock = clock
+        self._outage = Outage()
+        self._said: dict[str, tuple[float, int]] = {}
+        #: the error that ended the current producer, until someone takes note
+        self.fatal: KafkaError | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether Kafka is away as far as we know."""
+        return self._outage.on
+
+    def on_error(self, error: KafkaError) -> None:
+        """Take librdkafka's `error_cb`."""
+        if judge(error) is Verdict.FATAL:
+            self.fatal = error
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self._outage.lost(self._clock())
+        elif error.code() not in _UNREACHABLE:
+            self.complain("Kafka reports an error", error)
+
+    def log(self, level: int, template: str, *arguments: object) -> None:
+        """Take librdkafka's own log lines (it calls this as a logging.Logger's `log`)."""
+        text = template % arguments if arguments else template
+        # lost connections come by the hundred; on_error and the outage tell them once
+        self._log.log(logging.WARNING if level >= logging.CRITICAL else logging.DEBUG, "librdkafka", text=text)
+
+    def complain(self, event: str, error: KafkaError, **details: object) -> None:
+        """Log an error, the same one at most once a minute, with how often it came."""
+        kind = f"{event} {error.name()}"
+        now = self._clock()
+        said_at, unsaid = self._said.get(kind, (-_REPEAT_AFTER, 0))
+        if now - said_at < _REPEAT_AFTER:
+            self._said[kind] = (said_at, unsaid + 1)
+            return
+        self._said[kind] = (now, 0)
+        if error.code() in _REFUSED_ENTRY:
+            details["hint"] = "check security.*, sasl.*, ssl.* in [kafka.producer] and the broker's access rules"
+        if unsaid:
+            details["times"] = unsaid + 1
+        self._log.error(event, error=error.name(), text=error.str(), **details)
+
+    def look(self, *, waiting: bool) -> None:
+        """Report an outage when it begins."""
+        if self._outage.begins(self._clock(), waiting=waiting):
+            self._ledger.count_errors(1)
+            self._log.error(
+                "Kafka does not answer: the streams go on, records wait in the spools", servers=self._servers
+            )
+
+    def arrived(self, backlog: Callable[[], int]) -> None:
+        """Take in a sign of life: records arrived, or a transaction was committed."""
+        seconds = self._outage.arrived(self._clock())
+        if seconds is not None:
+            self._log.warning("Kafka is back", away_seconds=round(seconds, 1), records_waiting=backlog())
