@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from core.config.setting import Setting
 from core.errors import Problem
 
@@ -52,8 +50,20 @@ def dotenv_file(config_path: Path | None) -> Path | None:
 
 def read_dotenv(path: Path) -> tuple[dict[str, str | None], list[Problem]]:
     """Read `.env` without touching the environment, and without replacing $NAME: secrets may hold any character."""
+    from dotenv.parser import parse_stream  # noqa: PLC0415  spawned processes get a ready Config and never come here
+
     text, problems = _read(path)
-    return (dict(dotenv_values(stream=StringIO(text), interpolate=False)), problems)
+    values: dict[str, str | None] = {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:  # not shown: it may hold a secret
+            blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
+            where = f"{path}, line {binding.original.line + blank}"
+            problems.append(
+                Problem(where, 'is not NAME=value: quotes around a value must be closed, comments begin with "#"')
+            )
+        elif binding.key:
+            values[binding.key] = binding.value
+    return values, problems
 
 
 def read_file(path: Path) -> tuple[dict[str, object], list[Problem]]:

@@ -140,3 +140,12 @@ def test_files_that_cannot_be_read(empty_directory: Path) -> None:
 def test_a_byte_order_mark_is_no_problem(empty_directory: Path) -> None:
     (empty_directory / "c.toml").write_text('\ufeff[kafka]\ntopic = "x"\n', encoding="utf-8")
     assert load_config("c.toml", {}, CREDENTIALS).kafka.topic == "x"
+
+
+def test_a_line_of_dotenv_that_makes_no_sense(problems: Problems, empty_directory: Path) -> None:
+    (empty_directory / ".env").write_text("# fine\nOTHER\n\nREDDIT_CLIENT_SECRET='geheim\nKAFKA_TOPIC_REDDIT=a b\n")
+    broken, topic = problems("")
+    assert broken.key == ".env, line 4"
+    assert "quotes around a value must be closed" in broken.advice
+    assert "geheim" not in str(broken)
+    assert (topic.key, topic.source) == ("kafka.topic", "KAFKA_TOPIC_REDDIT in .env")
