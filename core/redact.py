@@ -1,5 +1,6 @@
 """What people may see: values shown without the secrets in them, for error messages, representations and logs."""
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ _PASSWORD = re.compile(
 _QUERY_SECRET = re.compile(r"(?P<name>[?&][a-z_.-]*(?:password|secret|token)=)[^&\s\"']*", re.IGNORECASE)
 
 
+@functools.lru_cache(maxsize=1024)  # asked for every field of every log line
 def is_secret_name(name: str) -> bool:
     """Tell whether a value under this name must not be shown."""
     return bool(_SECRET_NAME.search(name)) and not _HARMLESS_ENDING.search(name)
