@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_check(commands)
     _add_gaps(commands)
+    _add_demo(commands)
     return top
 
 
@@ -73,6 +74,24 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_gaps(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     gaps = _command(commands, "gaps", _gaps, "list every interval that could not be proven complete")
     gaps.add_argument("--json", action="store_true", help="for programs")
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = "show the whole system on this machine alone, and prove that nothing is lost"
+    demo = commands.add_parser(
+        "demo",
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}: a simulated Reddit with faults, a burst and a killed process.",
+    )
+    demo.set_defaults(command=_demo)
+    demo.add_argument(
+        "--duration",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long it runs, what is late at the end aside (%(default)g)",
+    )
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="keep state and logs here (else removed if all is well)")
 
 
 def _command(
@@ -157,3 +176,11 @@ def _gaps(options: argparse.Namespace) -> int:
 
     config = load_config(options.config, credentials=False)
     return show_gaps(config.supervisor.state_dir, as_json=options.json, out=sys.stdout, err=sys.stderr)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    bell = Bell()
+    bell.install()
+    from supervisor.demo.run import demo  # noqa: PLC0415
+
+    return demo(options.duration, options.keep, bell)

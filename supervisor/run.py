@@ -17,7 +17,7 @@ from supervisor import topology
 from supervisor.bell import Bell
 from supervisor.companion import free_port
 from supervisor.lock import StateLock, StateLockedError
-from supervisor.manager import Chore, Manager
+from supervisor.manager import Alarm, Chore, Manager
 from supervisor.process import SpawnedProcess
 from supervisor.spec import ChildSpec
 
@@ -85,12 +85,12 @@ def resolve(config: Config) -> tuple[Config, list[ChildSpec]]:
     return config, topology.topology(config, (topology.broker(port),))
 
 
-def supervise(config: Config, specs: list[ChildSpec], bell: Bell, chores: list[Chore]) -> Manager:
+def supervise(config: Config, specs: list[ChildSpec], alarm: Alarm, chores: list[Chore]) -> Manager:
     """Make the manager of these children, with real processes."""
     return Manager(
         specs,
         lambda spec: SpawnedProcess(spec, config),
-        bell,
+        alarm,
         shutdown_timeout=config.supervisor.shutdown_timeout,
         log=logs.get_logger("supervisor"),
         chores=chores,

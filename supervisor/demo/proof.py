@@ -1,0 +1,77 @@
+"""The proof: what the simulator knows, held against what a consumer reads from the topic. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.spool.model import Gap
+
+#: One line of the simulator's truth.
+Truth = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The outcome, in numbers; `examples` name some of what is wrong."""
+
+    shown: int  #: items that stood in an answer which was sent to its end
+    delivered: int  #: of these, how many the topic holds
+    lost: int  #: shown and not in the topic, or never shown and not inside a recorded gap
+    unseen: int  #: never shown, but inside a recorded gap: missing, and admitted
+    duplicated: int  #: records beyond the first of their item
+    unknown: int  #: records of items that the simulator never had
+    gaps: int  #: recorded and not repaired
+    examples: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is lost and nothing is made up."""
+        return self.lost == 0 and self.unknown == 0
+
+
+def prove(truth: Sequence[Truth], keys: Iterable[str], gaps: Sequence[Gap]) -> Proof:
+    """Compare every item there was with the keys of all records in the topic."""
+    copies = Counter(keys)
+    shown = [item for item in truth if item["shown_at"] is not None]
+    unseen = [item for item in truth if item["shown_at"] is None and _was_to_be_seen(item)]
+    lost = [item for item in shown if item["fullname"] not in copies]
+    admitted = [item for item in unseen if any(_covers(gap, item) for gap in gaps)]
+    lost += [item for item in unseen if item not in admitted]
+    known = {item["fullname"] for item in truth}
+    return Proof(
+        shown=len(shown),
+        delivered=sum(item["fullname"] in copies for item in shown),
+        lost=len(lost),
+        unseen=len(admitted),
+        duplicated=sum(count - 1 for count in copies.values()),
+        unknown=sum(count for key, count in copies.items() if key not in known),
+        gaps=sum(not gap.repaired for gap in gaps),
+        examples=tuple(item["fullname"] for item in lost[:5]),
+    )
+
+
+def is_complete(truth: Sequence[Truth]) -> bool:
+    """Tell whether everything has surfaced that ever will, and been shown."""
+    return not any(item["shown_at"] is None and (_is_to_come(item) or _was_to_be_seen(item)) for item in truth)
+
+
+def _is_to_come(item: Truth) -> bool:
+    return item["surfaced_at"] is None and item["removed_at"] is None
+
+
+def _was_to_be_seen(item: Truth) -> bool:
+    """Tell whether it stood in a listing and was not taken away again."""
+    return item["surfaced_at"] is not None and item["removed_at"] is None
+
+
+def _covers(gap: Gap, item: Truth) -> bool:
+    stream, created = item["kind"], int(item["created"])
+    names = {name.lower() for name in gap.subreddits}
+    return (
+        stream == gap.stream
+        and item["subreddit"].lower() in names
+        and not gap.repaired
+        and (gap.start or 0.0) <= item["created"]
+        and created <= gap.end
+    )

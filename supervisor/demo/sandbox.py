@@ -1,0 +1,48 @@
+"""The simulator's steering wheel: its HTTP control, as far as the demo turns it."""
+
+import json
+import urllib.request
+from typing import Any
+
+from supervisor.demo.proof import Truth
+
+_TIMEOUT = 10.0
+
+
+class Sandbox:
+    """The simulated Reddit at `url`. Raises OSError when it does not answer."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def stats(self) -> dict[str, Any]:
+        """Return what was asked of it, and how its world stands."""
+        answer: dict[str, Any] = json.loads(self._call("GET", "stats"))
+        return answer
+
+    def truth(self) -> list[Truth]:
+        """Return every item that ever was."""
+        return [json.loads(line) for line in self._call("GET", "truth").splitlines()]
+
+    def faults(self, faults: dict[str, float]) -> None:
+        """Let these shares of its answers go wrong."""
+        self._call("POST", "faults", faults)
+
+    def no_faults(self) -> None:
+        """Let everything go right again."""
+        self._call("DELETE", "faults")
+
+    def rates(self, rates: dict[str, float]) -> None:
+        """Change how much appears (a second), or for how long (`seconds`)."""
+        self._call("POST", "rates", rates)
+
+    def pause(self) -> None:
+        """Let nothing new appear."""
+        self._call("POST", "pause", {})
+
+    def _call(self, method: str, name: str, body: dict[str, float] | None = None) -> bytes:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(f"{self._url}/_sim/{name}", data, method=method)  # noqa: S310 - our own http
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
+            content: bytes = response.read()
+        return content

@@ -1,0 +1,140 @@
+"""The script of the demo: what is done to the system, and when. It runs in a thread beside the supervisor's loop."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from core.statistics import Meter
+from supervisor.demo.proof import is_complete
+from supervisor.demo.sandbox import Sandbox
+from supervisor.demo.screen import Screen
+
+_LOOK_EVERY = 0.5
+_START_WITHIN = 30.0
+_LONGEST_END = 20.0  # of the duration: nothing new appears, so that what is late can arrive
+_CATCH_UP_WITHIN = 90.0
+COMMENTS_PER_SECOND = 20.0
+_BURST = 150.0
+FAULTS = {"status_503": 0.1, "reset": 0.05, "truncated_json": 0.05, "html": 0.02}
+
+
+class Aborted(Exception):  # noqa: N818 - not an error: the system is being stopped
+    """The system stops before the script has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A turn of the script, at a share of the whole duration."""
+
+    at: float
+    text: str
+    action: Callable[[], None]
+
+
+class Script:
+    """Plays the scenes, shows how things stand, and in the end waits until all has arrived."""
+
+    def __init__(
+        self, duration: float, sandbox: Sandbox, meter: Meter, screen: Screen, kill: Callable[[], None]
+    ) -> None:
+        self._duration = duration
+        self._playing = duration - min(_LONGEST_END, duration / 3)
+        self._sandbox = sandbox
+        self._meter = meter
+        self._screen = screen
+        self._kill = kill
+        self._hurried = threading.Event()
+        self._aborted = threading.Event()
+        self.stats: dict[str, Any] = {}
+
+    def hurry(self) -> bool:
+        """Have the playing end now, and the proof begin; tell whether this was the first time."""
+        first = not self._hurried.is_set()
+        self._hurried.set()
+        return first
+
+    def abort(self) -> None:
+        """Have everything end now."""
+        self._aborted.set()
+        self._hurried.set()
+
+    def play(self) -> None:
+        """Play to the end of the duration, or until hurried; then let nothing new appear and all arrive."""
+        self._await_start()
+        started = time.monotonic()
+        scenes = self._scenes()
+        while (elapsed := time.monotonic() - started) < self._playing and not self._hurried.is_set():
+            while scenes and elapsed >= scenes[0].at * self._playing:
+                scene = scenes.pop(0)
+                self._screen.say(f"{_clock(elapsed)}  {scene.text}")
+                scene.action()
+            self._show(f"{_clock(elapsed)} of {_clock(self._duration)}")
+            self._hurried.wait(min(_LOOK_EVERY, self._playing - elapsed))
+        self._catch_up(started)
+
+    def met(self) -> str:
+        """Say what the system had to go through."""
+        items, faults = self.stats.get("items", {}), self.stats.get("by_fault", {})
+        counts = {"late items": items.get("late", 0), "removed items": items.get("removed", 0), **faults}
+        return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+    def _scenes(self) -> list[Scene]:
+        seconds = 0.15 * self._playing
+        faults = "10 % of the answers 503, 5 % cut off, 5 % broken JSON, 2 % HTML"
+        return [
+            Scene(
+                0.0,
+                f"{COMMENTS_PER_SECOND:g} comments and 1 submission a second, 2 % of them late, 3 % removed",
+                lambda: None,
+            ),
+            Scene(0.15, f"faults: {faults}", lambda: self._sandbox.faults(FAULTS)),
+            Scene(0.4, f"burst: {_BURST:g} comments a second for {seconds:.0f} s", lambda: self._burst(seconds)),
+            Scene(0.65, "the process `comments` is killed (SIGKILL)", self._kill),
+        ]
+
+    def _burst(self, seconds: float) -> None:
+        self._sandbox.rates({"comments": _BURST, "seconds": seconds})
+
+    def _await_start(self) -> None:
+        deadline = time.monotonic() + _START_WITHIN
+        while self._meter.read().total_items == 0 and not self._hurried.is_set():
+            if time.monotonic() > deadline:
+                raise TimeoutError("nothing was captured within 30 s")
+            self._screen.status("starting …")
+            self._pause()
+
+    def _catch_up(self, started: float) -> None:
+        """Wait until what is still under way has surfaced, was shown, and is acknowledged by the broker."""
+        self._screen.say(
+            f"{_clock(time.monotonic() - started)}  nothing new appears, no more faults: what is under way arrives"
+        )
+        self._sandbox.pause()
+        self._sandbox.no_faults()
+        deadline = time.monotonic() + _CATCH_UP_WITHIN
+        quiet = 0  # looks in a row without anything missing: an answer may be shown and not yet captured
+        while quiet < 2 and time.monotonic() < deadline:
+            self._show(_clock(time.monotonic() - started))
+            complete = is_complete(self._sandbox.truth()) and self._meter.read().queue_size == 0
+            quiet = quiet + 1 if complete else 0
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._aborted.wait(_LOOK_EVERY):
+            raise Aborted
+
+    def _show(self, moment: str) -> None:
+        if self._aborted.is_set():
+            raise Aborted
+        self.stats = self._sandbox.stats()
+        numbers = self._meter.read()
+        spoiled = sum(self.stats["by_fault"].values())
+        self._screen.status(
+            f"{moment}  shown {self.stats['items']['shown']:,} · captured {numbers.total_items:,} · "
+            f"in Kafka {numbers.kafka_published:,} · queue {numbers.queue_size:,} · answers spoiled {spoiled:,}"
+        )
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
