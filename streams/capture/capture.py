@@ -55,7 +55,8 @@ class Capture:
         self._sweep = Sweep(clock)
         self._pace = Pace()
         self._repair: Repair | None = None
-        self._next_poll = self._last_poll = clock()
+        self._next_poll = clock()
+        self._last_poll: float | None = None
         self._next_prune = clock() + _PRUNE_EVERY
         self._next_repair = clock()
         self._catching_up: float | None = _seconds_since(coverage.stored.get("polled_at"), wall())
@@ -118,7 +119,8 @@ class Capture:
             self._admission.find_absent(subreddits, error.reason)
             self._sweep.begin_again()
             return
-        self._pace = self._pace.observe(new, began - self._last_poll)
+        if self._last_poll is not None:
+            self._pace = self._pace.observe(new, began - self._last_poll)
         self._last_poll = began
         self._next_poll = began + self._interval()
 
@@ -212,21 +214,23 @@ class Capture:
 
     def _sweep_step(self) -> None:
         """Fetch one page of the deeper look."""
-        subreddits = self._roster.active()
-        after = self._sweep.next_after()
-        if after is None or not subreddits:
+        wanted = self._sweep.next_page(self._roster.active())
+        if wanted is None:
+            return
+        subreddits, after = wanted
+        if not subreddits:
             self._sweep.begin_again()
             return
         try:
             page = self._fetcher.attempt(subreddits, after, Priority.SWEEP)
         except Unavailable:
-            self._sweep.put_off(_IMPATIENT)  # the next poll finds out who is absent
+            self._sweep.drop()  # the next poll finds out who is absent
             return
         except TransientError as error:
             self._log.info("deeper_look_delayed", error=str(error))
             self._sweep.put_off(_IMPATIENT / 2)
             return
-        self._sweep.take(page)
+        self._sweep.take(page, self._pace.rate)
         absorbed = self._coverage.absorb_late(page, subreddits)
         if absorbed.new:
             self._context.announce(absorbed.last_seq)

@@ -1,4 +1,4 @@
-"""Deeper looks: a slow walk below the newest page, again and again, for items that surface late."""
+"""Deeper looks: a quick walk below the newest page, again and again, for items that surface late."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,68 +6,129 @@ from dataclasses import dataclass, field
 from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.walk import Outcome, Walk
 
-#: A whole look takes about so long, seconds: what surfaces below is found within a minute, retries included.
-PERIOD = 40.0
+#: Looks begin so far apart, seconds: what surfaces below is found within a minute, retries included.
+LONGEST_PERIOD = 40.0
+SHORTEST_PERIOD = 5.0
 
-#: Pages of the longest listing.
-_PAGES = 10
+#: In a busy listing an item passes from top to foot in seconds: look twice in that time.
+_LOOKS_IN_PASSING = 2.0
+
+#: Where items pass through the combined listing faster than this (seconds), late ones surface beyond its foot.
+_BUSY = 40.0
+
+#: So long after such a time, and so often, each subreddit's own, deeper listing is looked at too, seconds.
+_OWN_LOOKS_FOR = 60.0
+_OWN_LOOKS_EVERY = 30.0
+_FIRST_OWN_LOOK = 15.0
+
+#: From the first poll to the first look, seconds.
+_FIRST_LOOK = 5.0
+
+_NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class _Look:
+    """One walk for late items: through the combined listing, or through a single subreddit's own."""
+
+    subreddits: tuple[str, ...]
+    walk: Walk
+    began: float
 
 
 @dataclass(slots=True)
 class Sweep:
-    """When the next page of the deeper look is due, and which. Pure; the caller fetches."""
+    """When the next page of a deeper look is due, and which. Pure; the caller fetches.
+
+    A look fetches its pages one right after the other: an item sinks while newer ones arrive, and a slow walk down a
+    busy listing would sink along with those it has already met.
+    """
 
     clock: Callable[[], float]
+    due: float = _NEVER
     #: the last names of the newest page that a poll saw, best anchor first; empty: nothing lies below it
-    anchors: tuple[str, ...] = ()
-    due: float = float("inf")
-    _walk: Walk | None = None
-    _began: float = 0.0
-    _pages: int = _PAGES
-    _finished: bool = field(default=True)
+    _anchors: tuple[str, ...] = ()
+    _look: _Look | None = None
+    _next_look: float = _NEVER
+    _own_queue: list[str] = field(default_factory=list)
+    _next_own: float = _NEVER
+    _busy_until: float = 0.0
 
     def polled(self, top: Page) -> None:
         """Learn from a poll what the newest page ends with."""
         more = top.after is not None or len(top.items) >= PAGE_SIZE
-        self.anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
-        if self._finished and self.due == float("inf") and self.anchors:
-            self.due = self.clock()
+        self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
+        if self._anchors and self._next_look == _NEVER:
+            self._next_look = self.clock() + _FIRST_LOOK
+        self._schedule()
 
-    def next_after(self) -> str | None:
-        """Return the anchor of the page to fetch now; None: there is nothing below the newest page."""
-        if self._walk is None:
-            if not self.anchors:
-                self.due = float("inf")
-                return None
-            self._walk = Walk(proven=lambda _name: False, below=self.anchors)
-            self._began = self.clock()
-            self._finished = False
-        return self._walk.next_after()
+    def next_page(self, subreddits: tuple[str, ...]) -> tuple[tuple[str, ...], str | None] | None:
+        """Return whose listing to fetch now and from which anchor; `subreddits` are those asked for together."""
+        if self._look is None:
+            self._begin(subreddits)
+        if self._look is None:
+            self._schedule()
+            return None
+        return self._look.subreddits, self._look.walk.next_after()
 
-    def take(self, page: Page) -> None:
-        """Take in the page and set when the next one is due."""
-        walk = self._walk
-        if walk is None:
-            return
-        walk.take(page)
+    def _begin(self, subreddits: tuple[str, ...]) -> None:
         now = self.clock()
-        if walk.outcome is None:
-            self.due = now + PERIOD / (self._pages + 1)
+        if now >= self._next_own and len(subreddits) > 1:
+            self._own_queue += list(subreddits)
+            self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
+        if now >= self._next_look:
+            if self._anchors:
+                self._look = _Look(subreddits, Walk(proven=_nothing, below=self._anchors), now)
+            else:
+                self._next_look = _NEVER
+        elif self._own_queue:
+            self._look = _Look((self._own_queue.pop(0),), Walk(proven=_nothing), now)
+
+    def take(self, page: Page, rate: float) -> None:
+        """Take in the page; `rate` is the stream's, items a second."""
+        if self._look is not None:
+            self._look.walk.take(page)
+            if self._look.walk.outcome is not None:
+                self._finish(self._look, rate)
+        self._schedule()
+
+    def _finish(self, look: _Look, rate: float) -> None:
+        self._look = None
+        if len(look.subreddits) == 1 and look.walk.below == ():
             return
-        if walk.outcome is Outcome.ENDED:
-            self._pages = max(1, walk.pages)
-        # anchors that left the listing: begin again below a newer page, without delay
-        self.due = now + 1.0 if walk.outcome is Outcome.STALE else max(now + 1.0, self._began + PERIOD)
-        self._walk = None
-        self._finished = True
+        if look.walk.outcome is Outcome.STALE:
+            return  # all anchors have left the listing: begin again at once, below a newer page
+        now = self.clock()
+        passing = (look.walk.items + PAGE_SIZE) / rate if rate > 0 else _NEVER
+        self._next_look = look.began + min(LONGEST_PERIOD, max(SHORTEST_PERIOD, passing / _LOOKS_IN_PASSING))
+        if passing < _BUSY:
+            if now >= self._busy_until:
+                self._next_own = now + _FIRST_OWN_LOOK
+            self._busy_until = now + _OWN_LOOKS_FOR
+
+    def _schedule(self) -> None:
+        if self._look is not None or self._own_queue:
+            self.due = self.clock()
+        else:
+            self.due = min(self._next_look, self._next_own)
 
     def put_off(self, seconds: float) -> None:
         """Try the same page later: the quota or the network does not let us."""
         self.due = self.clock() + seconds
 
+    def drop(self) -> None:
+        """Drop the look under way: its listing cannot be read."""
+        self._look = None
+        self._schedule()
+
     def begin_again(self) -> None:
-        """Drop the walk: the set of subreddits changed, its anchors mean nothing any more."""
-        self._walk = None
-        self._finished = True
-        self.anchors = ()
-        self.due = float("inf")
+        """Forget everything under way: the set of subreddits changed, the anchors mean nothing any more."""
+        self._look = None
+        self._own_queue.clear()
+        self._anchors = ()
+        self._next_look = self._next_own = _NEVER
+        self._schedule()
+
+
+def _nothing(_name: str) -> bool:
+    return False
