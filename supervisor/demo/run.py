@@ -47,8 +47,12 @@ class Interlude:
     def collect(self) -> list[str]:
         """Return the requests that are for the supervisor."""
         requests = self._bell.collect()
-        if requests and _OVER not in requests and self._script.hurry():
+        if not requests or _OVER in requests:
+            return requests
+        if self._script.hurry():
             requests.pop(0)
+        if requests:
+            self._script.abort()
         return requests
 
 

@@ -18,6 +18,12 @@ _CATCH_UP_WITHIN = 90.0
 COMMENTS_PER_SECOND = 20.0
 _BURST = 150.0
 FAULTS = {"status_503": 0.1, "reset": 0.05, "truncated_json": 0.05, "html": 0.02}
+_NAMES = {
+    "status_503": "answers 503",
+    "reset": "connections cut",
+    "truncated_json": "broken JSON",
+    "html": "HTML instead of JSON",
+}
 
 
 class Aborted(Exception):  # noqa: N818 - not an error: the system is being stopped
@@ -51,9 +57,11 @@ class Script:
 
     def hurry(self) -> bool:
         """Have the playing end now, and the proof begin; tell whether this was the first time."""
-        first = not self._hurried.is_set()
+        if self._hurried.is_set():
+            return False
         self._hurried.set()
-        return first
+        self._screen.say("stopping: the proof comes first (once more to go without)")
+        return True
 
     def abort(self) -> None:
         """Have everything end now."""
@@ -77,7 +85,8 @@ class Script:
     def met(self) -> str:
         """Say what the system had to go through."""
         items, faults = self.stats.get("items", {}), self.stats.get("by_fault", {})
-        counts = {"late items": items.get("late", 0), "removed items": items.get("removed", 0), **faults}
+        counts = {"late items": items.get("late", 0), "removed items": items.get("removed", 0)}
+        counts |= {_NAMES[name]: faults.get(name, 0) for name in FAULTS}
         return ", ".join(f"{count} {name}" for name, count in counts.items())
 
     def _scenes(self) -> list[Scene]:
@@ -104,6 +113,8 @@ class Script:
                 raise TimeoutError("nothing was captured within 30 s")
             self._screen.status("starting …")
             self._pause()
+        if self._hurried.is_set():
+            raise Aborted
 
     def _catch_up(self, started: float) -> None:
         """Wait until what is still under way has surfaced, was shown, and is acknowledged by the broker."""

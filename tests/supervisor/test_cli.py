@@ -1,0 +1,90 @@
+"""The command line: what it offers, what it refuses, and what its options mean."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from supervisor import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+CREDENTIALS = {"REDDIT_CLIENT_ID": "id", "REDDIT_CLIENT_SECRET": "s3cr3t-s3cr3t", "REDDIT_USER_AGENT": "python:t:1"}
+
+
+def call(*arguments: object, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REDDIT_", "KAFKA_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "supervisor", *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**kept, "PYTHONPATH": str(ROOT), **environ},
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "check", "gaps", "demo"])
+def test_every_command_has_a_help_and_the_general_one_names_it(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in ([command, "--help"], ["--help"]):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(arguments)
+        assert caught.value.code == 0
+        assert command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "line", ["", "fly", "run", "run c.toml --duration soon", "run c.toml --duration -1", "run c.toml --set nonsense"]
+)
+def test_a_command_line_that_makes_no_sense_ends_with_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(line.split())
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_the_overrides_of_run_become_keys_of_the_configuration() -> None:
+    line = "run c.toml --subreddits Bitcoin ethereum --kafka-servers a:1,b:2 --topic t --set streams.comments=false"
+    options = cli.parser().parse_args([*line.split(), "--set", "supervisor.state_dir=some/where"])
+    assert cli._overrides(options) == {  # noqa: SLF001
+        "reddit.subreddits": ["Bitcoin", "ethereum"],
+        "kafka.bootstrap_servers": "a:1,b:2",
+        "kafka.topic": "t",
+        "streams.comments": False,
+        "supervisor.state_dir": "some/where",
+    }
+
+
+def test_a_bad_configuration_ends_with_2_and_all_its_problems(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[reddit]\nsubredits = ["Bitcoin"]\n[kafka]\ndelivery = "maybe"\n')
+    result = call("run", "config.toml", cwd=tmp_path)
+    assert result.returncode == 2
+    for part in ("subredits", "reddit.subreddits", "exactly_once", "REDDIT_CLIENT_SECRET"):
+        assert part in result.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_directory_that_cannot_be_made_ends_with_2_and_says_which(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("")
+    (tmp_path / "state").write_text("a file stands in the way")
+    result = call("run", "config.toml", cwd=tmp_path, **CREDENTIALS)
+    assert result.returncode == 2
+    assert "supervisor.state_dir" in result.stderr
+
+
+def test_gaps_needs_no_credentials(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("")
+    result = call("gaps", "config.toml", "--json", cwd=tmp_path)
+    assert (result.returncode, json.loads(result.stdout)) == (0, [])
+
+
+def test_check_says_ok(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("")
+    result = call("check", "config.toml", cwd=tmp_path, **CREDENTIALS)
+    assert result.returncode == 0
+    assert "OK" in result.stdout
