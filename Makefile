@@ -1,0 +1,52 @@
+# make demo   the whole system on this machine: simulated Reddit, embedded broker, a proof at the end
+# make test   every test; those on Apache Kafka skip, with a reason, where there is no JVM or Maven
+# make bench  speed and memory, each figure beside a named baseline of the same run
+# make lint   style, types and import directions
+# make lock   pin the dependencies anew
+
+# the first Python that is new enough; or say `make PYTHON=/path/to/python demo`
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?= 60
+
+.PHONY: demo test bench lint lock clean python
+
+demo: $(VENV)/run
+	@$(BIN)/python -m supervisor demo --duration $(SECONDS)
+
+test: $(VENV)/dev
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
+
+bench: $(VENV)/dev
+	@$(BIN)/python -m bench
+
+lint: $(VENV)/dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: $(VENV)/dev
+	@$(BIN)/pip install --quiet uv
+	@for part in "--extra embedded --extra simulator -o requirements.lock" "--all-extras -o requirements-dev.lock"; do \
+		$(BIN)/uv pip compile pyproject.toml $$part --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet || exit 1; done
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+python:
+	@test -n "$(PYTHON)" || { echo "Gapless needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3.11 …"; exit 1; }
+
+$(VENV)/run: requirements.lock | python
+	@echo "Installing into $(VENV) (once) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/dev: requirements-dev.lock $(VENV)/run
+	@echo "Installing the tools for tests (once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
