@@ -44,12 +44,10 @@ def test_errors_resets_broken_json_and_html(trial: Trial) -> None:
 
 @on(EVERYWHERE, EXACTLY_ONCE)
 def test_late_and_removed_items(trial: Trial) -> None:
-    """Late ones are found within a minute of surfacing, and finding them doubles nothing."""
-    trial.start(
-        comments_per_second=60, late_share=0.02, late_seconds=(3, 12), removed_share=0.03, removed_seconds=(1, 30)
-    )
-    trial.pass_time(20)
-    trial.finish(at_least=1200)
+    """More than the issue's 2 % and 3 %. Late ones are found within a minute of surfacing, and none of them twice."""
+    trial.start(late_share=0.05, late_seconds=(3, 12), removed_share=0.05, removed_seconds=(1, 30))
+    trial.pass_time(30)
+    trial.finish(at_least=600)
     truth = trial.simulator.truth()
     began = min(item.surfaced_at for item in truth if item.surfaced_at is not None)
     late = {item.fullname: item for item in truth if item.due and surfaced_below_newer_ones(item, began)}
@@ -117,6 +115,18 @@ def test_reddit_away_for_longer_than_its_listings_reach(trial: Trial) -> None:
 @on(EVERYWHERE, EXACTLY_ONCE)
 def test_ourselves_away_for_longer_than_the_listings_reach(trial: Trial) -> None:
     trial.start(subreddits=("Bitcoin", "ethereum"), cap=200)
+    trial.pass_time(3)
+    stay_away_for_a_burst(trial)
+
+
+@on(EVERYWHERE)
+def test_ourselves_stopped_in_the_very_first_walk_and_away_for_too_long(trial: Trial) -> None:
+    """Nothing was proven yet, but a part was captured: what follows it must not go missing in silence."""
+    trial.start(subreddits=("Bitcoin", "ethereum"), cap=200, backlog=150, latency=1.0)
+    stay_away_for_a_burst(trial)
+
+
+def stay_away_for_a_burst(trial: Trial) -> None:
     assert trial.system.stop() == 0
     began = time.time()
     trial.simulator.rates(comments=150, seconds=8)
@@ -138,7 +148,7 @@ def assert_losses_are_admitted(trial: Trial, began: float) -> None:
     during = [item for item in trial.simulator.truth() if item.due and item.created > began]
     admitted = sum(any(gap.covers(item) for gap in gaps) for item in during)
     trial.notes["admitted"] = admitted
-    assert admitted <= 1.2 * len(ledger.lost) + 60, f"{len(ledger.lost)} were lost, yet the gaps span {admitted}"
+    assert admitted <= 1.5 * len(ledger.lost) + 60, f"{len(ledger.lost)} were lost, yet the gaps span {admitted}"
 
 
 @on(EVERYWHERE)
