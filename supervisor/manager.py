@@ -96,9 +96,10 @@ class Manager:
         self._listen()  # a signal that came before all this must not find anything started
         while not self.done:
             self.step()
-        if self.gave_up:
-            return ExitCode.GAVE_UP
-        return ExitCode.KILLED if any(child.killed for child in self.children.values()) else ExitCode.OK
+        killed = any(child.killed for child in self.children.values())
+        code = ExitCode.GAVE_UP if self.gave_up else ExitCode.KILLED if killed else ExitCode.OK
+        self._log.info("stopped", exit_code=int(code), uptime_s=round(self._clock() - self._born, 1))
+        return code
 
     @property
     def done(self) -> bool:

@@ -79,7 +79,8 @@ class SpawnedProcess:
             deadline=self._deadline,
             inbox=self._inbox,
         )
-        self._process = _CONTEXT.Process(target=child.main, args=(birth,), name=spec.name)
+        # daemon: should this process ever end by an error of its own, it sends SIGTERM instead of waiting for ever.
+        self._process = _CONTEXT.Process(target=child.main, args=(birth,), name=spec.name, daemon=True)
         if self._inbox is not None:
             # Our own exit must not wait until a child that hangs has emptied its inbox.
             self._inbox.cancel_join_thread()
