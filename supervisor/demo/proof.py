@@ -13,7 +13,7 @@ Truth = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The outcome, in numbers; `examples` name some of what is wrong."""
+    """The outcome, in numbers."""
 
     shown: int  #: items that stood in an answer which was sent to its end
     delivered: int  #: of these, how many the topic holds
@@ -22,7 +22,7 @@ class Proof:
     duplicated: int  #: records beyond the first of their item
     unknown: int  #: records of items that the simulator never had
     gaps: int  #: recorded and not repaired
-    examples: tuple[str, ...] = ()
+    missing: tuple[Truth, ...] = ()  #: what is lost, as the simulator knows it
 
     @property
     def holds(self) -> bool:
@@ -47,7 +47,7 @@ def prove(truth: Sequence[Truth], keys: Iterable[str], gaps: Sequence[Gap]) -> P
         duplicated=sum(count - 1 for count in copies.values()),
         unknown=sum(count for key, count in copies.items() if key not in known),
         gaps=sum(not gap.repaired for gap in gaps),
-        examples=tuple(item["fullname"] for item in lost[:5]),
+        missing=tuple(lost),
     )
 
 

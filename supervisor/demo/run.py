@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -104,7 +105,7 @@ def _play(config: Config, duration: float, bell: Bell, screen: Screen) -> ExitCo
         performance.end()
     finally:
         lock.close()
-    return _report(performance, meter, code, screen)
+    return _report(performance, meter, code, screen, config.supervisor.state_dir.parent)
 
 
 def _specs(config: Config) -> list[ChildSpec]:
@@ -174,7 +175,7 @@ def _kill_comments(manager: Manager) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-def _report(performance: Performance, meter: Meter, code: ExitCode, screen: Screen) -> ExitCode:
+def _report(performance: Performance, meter: Meter, code: ExitCode, screen: Screen, directory: Path) -> ExitCode:
     screen.say(render(meter.read()))
     proof = performance.proof
     if proof is None:
@@ -192,7 +193,9 @@ def _report(performance: Performance, meter: Meter, code: ExitCode, screen: Scre
     for name, number, meaning in lines:
         screen.say(f"  {name:<11}{number:>8,}   {meaning}")
     if not proof.holds:
-        screen.say(f"VERDICT: {proof.lost} lost, {proof.unknown} unknown, such as {', '.join(proof.examples) or '-'}")
+        evidence = directory / "lost.ndjson"
+        evidence.write_text("".join(f"{json.dumps(item)}\n" for item in proof.missing))
+        screen.say(f"VERDICT: {proof.lost} lost, {proof.unknown} unknown. What the simulator knows of them: {evidence}")
         return ExitCode.GAVE_UP
     screen.say("VERDICT: nothing lost.")
     return code

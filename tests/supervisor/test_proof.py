@@ -30,7 +30,7 @@ def test_all_shown_and_delivered_is_the_good_case() -> None:
 
 def test_shown_and_not_delivered_is_lost_even_inside_a_gap() -> None:
     proof = prove([item("a"), item("b")], ["a"], [gap()])
-    assert (proof.lost, proof.examples, proof.holds) == (1, ("b",), False)
+    assert (proof.lost, proof.missing, proof.holds) == (1, (item("b"),), False)
 
 
 def test_never_shown_is_lost_outside_every_gap_and_admitted_inside_one() -> None:
