@@ -55,7 +55,7 @@ def judge_token(status: int, headers: Mapping[str, str], body: bytes, now: datet
         return CredentialsRejected(_WRONG_CREDENTIALS)
     if not (
         isinstance(payload.get("access_token"), str)
-        and isinstance(payload.get("expires_in"), int)
+        and isinstance(payload.get("expires_in"), int | float)
         and isinstance(payload.get("scope"), str)
     ):
         return BadAnswer(f"an incomplete token: {sorted(payload)}")

@@ -131,7 +131,7 @@ class Coverage:
         return Seen(
             item.name,
             bucket if bucket in self._buckets else _FOREIGN,
-            now if item.created is None else item.created,
+            now,  # names are forgotten in the order we met them: dates may be odd
             epoch,
         )
 

@@ -6,6 +6,7 @@ follows, and an empty page is checked from other anchors before it is believed.
 """
 
 import enum
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +20,10 @@ _EMPTY_TOPS = 3
 
 #: So many items at the foot of a page must be older than the horizon to count as met: one odd date proves nothing.
 _OLD_ITEMS = 3
+
+#: Dates that rise by so much from one item to the one below (seconds) are out of order; few may be.
+_DISORDER = 60.0
+_FEW = 0.05
 
 #: No listing is longer than this many pages; a server that never ends would hold us for ever.
 _MOST_PAGES = 200
@@ -101,4 +106,12 @@ class Walk:
         if self.proven(items[-1].name):
             return True
         foot = items[-_OLD_ITEMS:]
-        return all(item.created is not None and item.created < self.horizon for item in foot)
+        old = all(item.created is not None and item.created < self.horizon for item in foot)
+        return old and _newest_first(items)
+
+
+def _newest_first(items: tuple[Item, ...]) -> bool:
+    """Tell whether the page is ordered by creation, give or take: else a date says nothing about what lies below."""
+    dates = [item.created for item in items if item.created is not None]
+    risen = sum(below > above + _DISORDER for above, below in itertools.pairwise(dates))
+    return risen <= len(dates) * _FEW
