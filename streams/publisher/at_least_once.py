@@ -63,14 +63,15 @@ class AtLeastOnce:
             return self._rest()
         ready = self._ready()
         fed = self._lanes.feed(producer, self._topic.name) if ready else 0
+        in_flight = len(producer) > 0
         try:
             producer.poll(0.0 if fed else self._patience(producer))
         except KafkaException as exception:  # how the client tells that this producer is at its end
             self._watch.fatal = cause(exception)
         self._take_reports(producer)
         saved = self._ledger.save()
-        if fed or self._failing or len(producer):
-            return Pace.BUSY
+        if fed or in_flight or self._failing:
+            return Pace.BUSY  # reports that came may have made room for more
         return self._rest(ready=ready, saved=saved)
 
     def _ready(self) -> bool:

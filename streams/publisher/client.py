@@ -1,5 +1,7 @@
 """Making a producer, and getting rid of one without waiting for what it still holds."""
 
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
 import contextlib
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -16,7 +18,7 @@ def connect(settings: Settings, watch: Watch) -> Producer:
         return Producer({**settings.producer, "error_cb": watch.on_error}, logger=watch)
     except KafkaException as exception:
         error = cause(exception)
-        if error.code() == KafkaError._INVALID_ARG:  # noqa: SLF001
+        if error.code() == KafkaError._INVALID_ARG:
             raise PermanentError(f"correct [kafka.producer]: librdkafka says: {error.str()}") from exception
         raise TransientError(f"no Kafka producer could be made: {error.str()}") from exception
 

@@ -4,6 +4,8 @@ A consumer with `read_committed` sees each record once, whatever is killed: a su
 (`init_transactions` ends what that one left open), then reads the position that was committed last.
 """
 
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
 from collections.abc import Callable
 
 import structlog
@@ -96,8 +98,12 @@ class ExactlyOnce:
         try:
             marks = self._mark_reader.read(_CALL)
         except KafkaException as exception:
-            self._watch.complain("the committed position cannot be read from Kafka", cause(exception))
             self._forget_reader()
+            error = cause(exception)
+            if judge(error) is Verdict.TOPIC:
+                self._lose_topics()
+            else:
+                self._watch.complain("the committed position cannot be read from Kafka", error)
             self._resume_at = self._clock() + self._retries.fail()
             return Pace.BLOCKED
         if marks is not None:
@@ -183,7 +189,9 @@ class ExactlyOnce:
         if not error.fatal() and is_passing(error):
             return  # the same call again
         self._ledger.count_errors(1)
-        if error.txn_requires_abort() and self._phase != self._abort:
+        # once a transaction has failed, further records are refused with _STATE: aborting it is what is left
+        failed = error.txn_requires_abort() or error.code() == KafkaError._STATE
+        if failed and self._in_transaction and self._phase != self._abort:
             self._watch.complain("the transaction failed: its records are sent again in another one", error)
             self._fail({judge(error)})
         else:
@@ -192,8 +200,7 @@ class ExactlyOnce:
     def _fail(self, verdicts: set[Verdict]) -> None:
         """Give this transaction up; its records are sent again, after a pause."""
         if Verdict.TOPIC in verdicts:
-            for topic in self._topics:
-                topic.missing()
+            self._lose_topics()
         self._resume_at = self._clock() + self._retries.fail()
         self._phase = self._abort
 
@@ -208,6 +215,10 @@ class ExactlyOnce:
         self._lanes.rewind()
         self._resume_at = self._clock() + pause
         self._phase = self._connect
+
+    def _lose_topics(self) -> None:
+        for topic in self._topics:
+            topic.missing()
 
     def _forget_reader(self) -> None:
         if self._mark_reader is not None:

@@ -102,10 +102,13 @@ class Lanes:
 
     def feed(self, producer: Producer, topic: str) -> int:
         """Hand over a portion of each spool; return how many records. A suspect waits until nothing is on its way."""
+        count = 0
+        if not any(lane.at_suspect for lane in self):
+            count = sum(self._feed(lane, partial(lane.feed, producer, topic)) for lane in self)
         held = next((lane for lane in self if lane.at_suspect), None)
-        if held is None:
-            return sum(self._feed(lane, partial(lane.feed, producer, topic)) for lane in self)
-        return self._feed(held, partial(held.feed_alone, producer, topic)) if not len(producer) else 0
+        if held is not None and not len(producer):
+            count += self._feed(held, partial(held.feed_alone, producer, topic))
+        return count
 
     def _feed(self, lane: Lane, feed: Callable[[], int]) -> int:
         count = self._guarded(lane, feed, default=0)
@@ -142,15 +145,12 @@ class Lanes:
 
     def judge_failures(self) -> set[Verdict]:
         """Take in the reports of failure: count them, say so, and return what they mean."""
-        return {self._judge(lane, seq, error) for lane in (*self, *self._retired) for seq, error in lane.failures()} - {
-            Verdict.DROPPED
-        }
+        lanes = (*self, *self._retired)
+        return {self._judge(lane, seq, error) for lane in lanes for seq, error in lane.failures()}
 
     def _judge(self, lane: Lane, seq: int, error: KafkaError) -> Verdict:
         """Decide about one failed record; a record refused alone is buried, one refused in company becomes suspect."""
         verdict = judge(error)
-        if verdict is Verdict.DROPPED:
-            return verdict
         row = lane.suspect(seq) if verdict is Verdict.REFUSED else None
         if row is not None:
             self._bury(lane, row, error)

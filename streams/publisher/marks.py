@@ -4,27 +4,28 @@ One compacted topic, one partition; for each spool the last committed record say
 which record stands there, so that a mark can be told from one that belongs to another history of the same file.
 """
 
-from concurrent.futures import Future, wait
-from typing import Any, NamedTuple
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 import orjson
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.publisher.settings import Settings
-from streams.publisher.verdict import is_passing
+from streams.publisher.verdict import cause, is_passing
 
 #: The marks we look for are nearly always among the last so many records.
 _TAIL = 10_000
-_REQUEST_TIMEOUT = 10.0
+_PORTION = 1000
 
 
 class Mark(NamedTuple):
@@ -51,27 +52,16 @@ class MarkReader:
     publishers too: so we read until the end as it stands now, not until the end of what is visible now.
     """
 
-    def __init__(self, settings: Settings, spool_ids: set[str]) -> None:
+    def __init__(self, settings: Settings, spool_ids: set[str], clock: Callable[[], float] = time.monotonic) -> None:
         self.spool_ids = frozenset(spool_ids)
+        self._clock = clock
         self._topic = settings.positions_topic
-        self._partition = TopicPartition(self._topic, 0)
         self._marks: dict[str, Mark] = {}
         self._from_the_start = False
-        self._answer: Future[Any] | None = None
         self._end: int | None = None
-        quiet = {**settings.connection, "log_level": 0}
-        self._admin = AdminClient(quiet)
-        self._consumer = Consumer(
-            {
-                **quiet,
-                "group.id": "gapless-positions",  # never joined: the partition is assigned by hand
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 50,
-            }
-        )
+        # two, since a client sees either what is committed or how far the log really goes
+        self._consumer = _consumer(settings, "read_committed")
+        self._measure = _consumer(settings, "read_uncommitted")
 
     def read(self, seconds: float) -> dict[str, Mark] | None:
         """Read on for about so long; return the marks when all is read, None as long as it is not.
@@ -79,25 +69,26 @@ class MarkReader:
         Raises KafkaException for what does not pass by itself.
         """
         if self._end is None:
-            self._ask_for_end(seconds)
+            self._find_end(seconds)
             return None
         if self._end == 0:
             return {}
-        for message in self._consumer.consume(1000, timeout=seconds):
-            if self._take(message):
-                return self._finish()
+        deadline = self._clock() + seconds
+        while self._clock() < deadline:
+            for message in self._consumer.consume(_PORTION, timeout=0.05):
+                if self._take(message):
+                    return self._finish()
         return None
 
-    def _ask_for_end(self, seconds: float) -> None:
-        if self._answer is None:
-            latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-            self._answer = self._admin.list_offsets(
-                {self._partition: latest},
-                isolation_level=IsolationLevel.READ_UNCOMMITTED,
-                request_timeout=_REQUEST_TIMEOUT,
-            )[self._partition]
-        if self._answer in wait([self._answer], seconds).done:
-            self._end = int(self._answer.result().offset)
+    def _find_end(self, seconds: float) -> None:
+        try:
+            # the first fetch would wait half a second for what this learns at once: who leads the partition
+            self._consumer.list_topics(self._topic, timeout=seconds)
+            _, self._end = self._measure.get_watermark_offsets(TopicPartition(self._topic, 0), seconds, cached=False)
+        except KafkaException as exception:
+            if not is_passing(cause(exception)):
+                raise
+        else:
             self._begin(max(0, self._end - _TAIL))
 
     def _begin(self, offset: int) -> None:
@@ -112,7 +103,7 @@ class MarkReader:
             if spool_id in self.spool_ids:
                 self._marks[spool_id] = Mark.from_json(message.value() or b"")
             return False
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+        if error.code() == KafkaError._PARTITION_EOF:
             return (message.offset() or 0) >= (self._end or 0)
         if not is_passing(error):
             raise KafkaException(error)
@@ -127,3 +118,19 @@ class MarkReader:
     def close(self) -> None:
         """Let go of the broker."""
         self._consumer.close()
+        self._measure.close()
+
+
+def _consumer(settings: Settings, isolation_level: str) -> Consumer:
+    return Consumer(
+        {
+            **settings.connection,
+            "log_level": 0,
+            "group.id": "gapless-positions",  # never joined: the partition is assigned by hand
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "isolation.level": isolation_level,
+            "fetch.wait.max.ms": 50,
+        }
+    )

@@ -20,6 +20,8 @@ _DEFAULTS: Properties = {
     "queue.buffering.max.messages": 50_000,
     # a broker that comes back after hours is noticed within two seconds
     "reconnect.backoff.max.ms": 2_000,
+    # how long a topic that is not there may still be on its way to this broker
+    "topic.metadata.propagation.max.ms": 3_000,
     # a missing topic is created on purpose (see topics), not by the way
     "allow.auto.create.topics": False,
 }

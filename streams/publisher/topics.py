@@ -1,5 +1,7 @@
 """Seeing to it that a topic is there: asked for, and made where the broker allows it."""
 
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 
@@ -106,7 +108,7 @@ class Topic:
         if error.code() == KafkaError.TOPIC_EXCEPTION:
             raise PermanentError(f"Kafka does not take {self.name!r} as the name of a topic: change kafka.topic")
         self._next_try = self._clock() + self._retries.fail()
-        if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):  # noqa: SLF001
+        if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is away: the watch says so
         advice = "create it by hand (kafka-topics.sh --create), or allow it" if self._creating else "see the broker"
         self._watch.complain(

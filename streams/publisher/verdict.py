@@ -1,5 +1,7 @@
 """What an error of Kafka means for the record, or for the producer, that met it."""
 
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
 import enum
 
 from confluent_kafka import KafkaError, KafkaException
@@ -12,10 +14,8 @@ class Verdict(enum.Enum):
     TOPIC = "the topic is not there"
     REFUSED = "Kafka does not take this record"
     FATAL = "this producer can do no more"
-    DROPPED = "we threw it away ourselves, on the way out"
 
 
-# librdkafka's own codes are spelled with an underscore; they are public
 _REFUSED = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.RECORD_LIST_TOO_LARGE,
@@ -23,36 +23,34 @@ _REFUSED = {
     KafkaError.INVALID_MSG,
     KafkaError.INVALID_MSG_SIZE,
     KafkaError.INVALID_TIMESTAMP,
-    KafkaError._BAD_MSG,  # noqa: SLF001
+    KafkaError._BAD_MSG,
 }
 _TOPIC = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
 }
-_DROPPED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._DESTROY}  # noqa: SLF001
 _FENCED = {
-    KafkaError._FENCED,  # noqa: SLF001
+    KafkaError._FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
 }
 _PASSING = {
-    KafkaError._TIMED_OUT,  # noqa: SLF001
-    KafkaError._TRANSPORT,  # noqa: SLF001
-    KafkaError._WAIT_COORD,  # noqa: SLF001
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._WAIT_COORD,
 }
 
 
 def judge(error: KafkaError) -> Verdict:
     """Decide what an error means; what we do not know is tried again, since a record must not be lost by a guess."""
     code = error.code()
-    if error.fatal() or code == KafkaError._FATAL:  # noqa: SLF001
+    if error.fatal() or code == KafkaError._FATAL:
         return Verdict.FATAL
     if code in _REFUSED:
         return Verdict.REFUSED
     if code in _TOPIC:
         return Verdict.TOPIC
-    if code in _DROPPED:
-        return Verdict.DROPPED
     return Verdict.AGAIN
 
 

@@ -1,5 +1,7 @@
 """What Kafka says about itself: outages are reported once, repeated complaints once a minute."""
 
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
 import logging
 from collections.abc import Callable
 
@@ -13,13 +15,13 @@ from streams.publisher.verdict import Verdict, judge
 _REPEAT_AFTER = 60.0
 
 _UNREACHABLE = {
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001  librdkafka's own codes are spelled with an underscore
-    KafkaError._TRANSPORT,  # noqa: SLF001
-    KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
 }
 _REFUSED_ENTRY = {
-    KafkaError._AUTHENTICATION,  # noqa: SLF001
-    KafkaError._SSL,  # noqa: SLF001
+    KafkaError._AUTHENTICATION,
+    KafkaError._SSL,
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -51,7 +53,7 @@ class Watch:
         """Take librdkafka's `error_cb`."""
         if judge(error) is Verdict.FATAL:
             self.fatal = error
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._outage.lost(self._clock())
         elif error.code() not in _UNREACHABLE:
             self.complain("Kafka reports an error", error)

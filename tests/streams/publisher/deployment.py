@@ -1,0 +1,150 @@
+"""The publisher as a real process on real spools and a real broker; the test plays the streams and the supervisor."""
+
+import itertools
+import json
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from core.config import Config, KafkaSection, SupervisorSection
+from core.config.producer import Property
+from core.positions import read_positions, read_publisher_counters
+from supervisor.process import SpawnedProcess
+from supervisor.spec import ChildSpec, Stage
+from tests.streams.publisher.spools import FilledSpool
+from tests.support.brokers import Broker
+from tests.support.topic import Record, read_topic
+from tests.support.waiting import wait_until
+
+_names = itertools.count(1)
+
+
+def new_topic() -> str:
+    """A topic that no test used before: brokers live longer than tests."""
+    return f"posts-{os.getpid()}-{next(_names)}"
+
+
+class Deployment:
+    """One state directory, its spools, and the publisher that runs on them, any number of times."""
+
+    def __init__(
+        self, directory: Path, broker: Broker, *, delivery: str = "at_least_once", **producer: Property
+    ) -> None:
+        self.broker = broker
+        self.topic = new_topic()
+        self.state_dir = directory / "state"
+        self.log_dir = directory / "logs"
+        properties = {name.replace("_", "."): value for name, value in producer.items()}
+        self.config = Config(
+            kafka=KafkaSection(
+                bootstrap_servers=broker.bootstrap_servers,
+                topic=self.topic,
+                delivery=delivery,
+                producer={"compression.type": "zstd", **properties},
+            ),
+            supervisor=SupervisorSection(state_dir=self.state_dir, log_dir=self.log_dir),
+        )
+        self.comments = FilledSpool(self.state_dir, "comments")
+        self.submissions = FilledSpool(self.state_dir, "submissions")
+        self._born: list[SpawnedProcess] = []
+
+    # -- the process
+
+    def start(self) -> SpawnedProcess:
+        """Start a publisher; a second one beside it if there is one."""
+        spec = ChildSpec("publisher", "streams.publisher.process:run", (self.config,), Stage.SINK, listens=True)
+        self._born.append(SpawnedProcess(spec, self.config))
+        return self._born[-1]
+
+    @property
+    def publisher(self) -> SpawnedProcess:
+        return self._born[-1]
+
+    def kill(self) -> None:
+        os.kill(self.publisher.pid, signal.SIGKILL)
+        self.ended()
+
+    def stop(self, drain: float = 20.0) -> tuple[int, float]:
+        """Ask it to stop; return its exit code and how long it took."""
+        began = time.monotonic()
+        self.publisher.ask_stop(began + drain)
+        return self.ended(drain + 10.0), time.monotonic() - began
+
+    def ended(self, timeout: float = 10.0) -> int:
+        wait_until(lambda: self.publisher.exit_code() is not None, timeout, "the publisher to end")
+        code = self.publisher.exit_code()
+        assert code is not None
+        return code
+
+    # -- what can be seen of it
+
+    def tell(self) -> None:
+        """Let it know that there is something new, as the supervisor does."""
+        self.publisher.tell(("news", "comments", 0))
+
+    def backlog(self) -> int:
+        positions = read_positions(self.state_dir)
+        return sum(spool.writer.last_seq() - positions.get(spool.writer.spool_id, 0) for spool in self.spools)
+
+    def wait_delivered(self, timeout: float = 20.0) -> None:
+        wait_until(lambda: self.backlog() == 0, timeout, "the position to reach the end of the spools")
+
+    def counters(self) -> dict[str, int]:
+        return read_publisher_counters(self.state_dir)
+
+    def log(self) -> list[dict[str, Any]]:
+        path = self.log_dir / "publisher.log"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def said(self, part: str) -> list[dict[str, Any]]:
+        """The log lines whose event contains `part`."""
+        return [line for line in self.log() if part in line["event"]]
+
+    def wait_said(self, part: str, timeout: float = 20.0) -> dict[str, Any]:
+        return wait_until(lambda: self.said(part), timeout, f"the log to say {part!r}")[0]
+
+    def records(self) -> list[Record]:
+        return read_topic(self.broker.bootstrap_servers, self.topic)
+
+    @property
+    def spools(self) -> tuple[FilledSpool, FilledSpool]:
+        return self.comments, self.submissions
+
+    def prove(self, *, repeats: bool = False, without: tuple[str, ...] = ()) -> list[Record]:
+        """Fail unless the topic holds every captured record in its order, once (or with `repeats`: at least once)."""
+        records = self.records()
+        counts = Counter(record.key for record in records)
+        expected = {key for spool in self.spools for key in spool.keys} - set(without)
+        assert set(counts) == expected, f"missing: {sorted(expected - set(counts))[:5]}, {len(records)} there"
+        if not repeats:
+            assert counts.total() == len(counts), [key for key, count in counts.items() if count > 1][:5]
+        self._assert_order(records)
+        return records
+
+    def _assert_order(self, records: list[Record]) -> None:
+        seen: set[str] = set()
+        last: dict[tuple[int, str], int] = {}
+        for record in sorted(records, key=lambda record: record.offset):
+            if record.key not in seen:
+                seen.add(record.key)
+                place = (record.partition, record.stream)
+                assert record.seq > last.get(place, 0), f"{record.key} came out of order"
+                last[place] = record.seq
+
+    def __enter__(self) -> "Deployment":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._born:
+            if process.exit_code() is None:
+                process.kill()
+                wait_until(lambda process=process: process.exit_code() is not None, 10, "the publisher to be gone")  # type: ignore[misc]
+            process.close()
+        for spool in self.spools:
+            spool.close()

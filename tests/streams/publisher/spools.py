@@ -1,0 +1,47 @@
+"""Spools filled by hand: what a stream would have captured."""
+
+from pathlib import Path
+from types import TracebackType
+
+import orjson
+
+from core.spool import Batch, Record, SpoolWriter
+
+_KINDS = {"comments": ("t1_", "reddit.comment.v1"), "submissions": ("t3_", "reddit.submission.v1")}
+
+
+class FilledSpool:
+    """A stream's spool with its real writer; `keys` holds all that was ever appended, in order."""
+
+    def __init__(self, state_dir: Path, stream: str) -> None:
+        self.stream = stream
+        self.keys: list[str] = []
+        self._prefix, self.schema = _KINDS[stream]
+        self.writer = SpoolWriter(state_dir, stream)
+
+    def capture(self, count: int = 1, *, size: int = 100) -> list[str]:
+        """Append `count` records of about `size` bytes in one transaction; return their keys."""
+        first = len(self.keys)
+        keys = [f"{self._prefix}{number:x}" for number in range(first, first + count)]
+        self.writer.commit(Batch(records=[Record(key.encode(), _value(key, size), self.schema) for key in keys]))
+        self.keys += keys
+        return keys
+
+    def reopen(self, state_dir: Path) -> None:
+        """Open the file again, or whatever lies in its place by now."""
+        self.writer = SpoolWriter(state_dir, self.stream)
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def __enter__(self) -> "FilledSpool":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _value(key: str, size: int) -> bytes:
+    return orjson.dumps({"fullname": key, "text": "x" * size})

@@ -1,0 +1,147 @@
+"""A publisher with everything real but the broker: a producer that does as the test tells it, and a clock by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.publisher.at_least_once import AtLeastOnce
+from streams.publisher.lanes import Lanes
+from streams.publisher.ledger import Ledger
+from streams.publisher.pace import Pace
+from streams.publisher.retries import Retries
+from streams.publisher.settings import Settings, settle
+from streams.publisher.store import PublisherStore
+from streams.publisher.watch import Watch
+
+LOG = structlog.stdlib.get_logger("test")
+
+
+@dataclass
+class Sent:
+    """A record that the producer was given."""
+
+    key: str
+    headers: dict[str, str]
+    report: Callable[[KafkaError | None, Any], None]
+
+
+class StagedProducer:
+    """Takes records; the test says when, and with what, their reports come."""
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self.sent: list[Sent] = []
+        self.flying: list[Sent] = []
+        self.capacity = capacity
+        #: keys that the client itself refuses, with the reason
+        self.refuses: dict[str, KafkaError] = {}
+        #: what the next poll raises, as librdkafka's client does when it met a fatal error
+        self.fatal: KafkaError | None = None
+        self._reports: list[tuple[Sent, KafkaError | None]] = []
+
+    def produce(self, _topic: str, _value: bytes, key: bytes, *rest: Any) -> None:
+        _partition, report, _callback, _timestamp, headers = rest
+        if error := self.refuses.get(key.decode()):
+            raise KafkaException(error)
+        if len(self.flying) >= self.capacity:
+            raise BufferError("queue full")
+        record = Sent(key.decode(), dict(headers), report)
+        self.sent.append(record)
+        self.flying.append(record)
+
+    def report(self, keys: list[str], error: KafkaError | None = None) -> None:
+        """Have the reports of these records come with the next poll."""
+        for key in keys:
+            record = next(record for record in self.flying if record.key == key)
+            self.flying.remove(record)
+            self._reports.append((record, error))
+
+    def poll(self, _timeout: float) -> int:
+        if self.fatal is not None:
+            fatal, self.fatal = self.fatal, None
+            raise KafkaException(fatal)
+        reports, self._reports = self._reports, []
+        for record, error in reports:
+            record.report(error, None)
+        return len(reports)
+
+    def flush(self, _timeout: float) -> int:
+        self.poll(0.0)
+        return len(self)
+
+    def purge(self) -> None:
+        self.flying.clear()
+
+    def __len__(self) -> int:
+        return len(self.flying) + len(self._reports)
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys that were sent, in order, repeated ones too."""
+        return [record.key for record in self.sent]
+
+
+class PresentTopic:
+    """A topic that is there until someone says otherwise; then it is made again at once."""
+
+    name = "posts"
+    asking = False
+
+    def __init__(self) -> None:
+        self.losses = 0
+
+    def ensure(self, _patience: float) -> bool:
+        return True
+
+    def missing(self) -> None:
+        self.losses += 1
+
+
+class Stage:
+    """An at-least-once courier on `state_dir`, with one staged producer after the other."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.now = 1000.0
+        self.producers: list[StagedProducer] = []
+        self.topic = PresentTopic()
+        self.capacity = 10_000
+        clock = lambda: self.now  # noqa: E731
+        self.ledger = Ledger(lambda known: PublisherStore.open(state_dir, LOG, deployment_id=known), LOG, clock)
+        self.watch = Watch(LOG, self.ledger, "broker:9092", clock)
+        self.lanes = Lanes(
+            state_dir=state_dir, ledger=self.ledger, log=LOG, clock=clock, watch=self.watch, message_max_bytes=1000
+        )
+        self.courier = AtLeastOnce(
+            settings=settle("broker:9092", "posts", {}),
+            lanes=self.lanes,
+            ledger=self.ledger,
+            topic=self.topic,  # type: ignore[arg-type]
+            watch=self.watch,
+            retries=Retries(0.2, 10.0, lambda: 0.5),
+            log=LOG,
+            clock=clock,
+            make_producer=self._make,  # type: ignore[arg-type]
+        )
+
+    def _make(self, _settings: Settings, _watch: Watch) -> StagedProducer:
+        self.producers.append(StagedProducer(self.capacity))
+        return self.producers[-1]
+
+    @property
+    def producer(self) -> StagedProducer:
+        return self.producers[-1]
+
+    def step(self, times: int = 1) -> Pace:
+        """Do rounds of work, a second apart."""
+        for _ in range(times):
+            pace = self.courier.step()
+            self.now += 1.0
+        return pace
+
+    def close(self) -> None:
+        self.courier.close(0.0)
+        self.ledger.close()
+        self.lanes.close()

@@ -1,0 +1,270 @@
+"""The at-least-once courier against a producer that fails on command: in order, nothing lost, little repeated."""
+
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaError
+from structlog.testing import capture_logs
+
+from core.positions import read_positions, read_publisher_counters
+from streams.publisher.pace import Pace
+from tests.streams.publisher.spools import FilledSpool
+from tests.streams.publisher.stage import Stage
+
+TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT)
+TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[FilledSpool]:
+    with FilledSpool(tmp_path, "comments") as spool:
+        yield spool
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.close()
+
+
+def scribble_over(path: Path) -> None:
+    """Break every page of the file but the first two."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * (size - 8192))
+
+
+def position(stage: Stage, spool: FilledSpool) -> int:
+    return stage.ledger.position(spool.writer.spool_id)
+
+
+def test_no_record_waits_for_another_and_the_position_follows_the_reports(stage: Stage, spool: FilledSpool) -> None:
+    keys = spool.capture(5)
+    assert stage.step() is Pace.BUSY
+    assert stage.producer.keys == keys
+    assert stage.producer.sent[1].headers == {"schema": "reddit.comment.v1", "stream": "comments", "seq": "2"}
+    stage.producer.report(keys[1:3])
+    stage.step()
+    assert position(stage, spool) == 0
+    stage.producer.report([keys[0]])
+    stage.step()
+    assert position(stage, spool) == 3
+
+
+def test_it_rests_when_all_has_arrived(stage: Stage, spool: FilledSpool, tmp_path: Path) -> None:
+    stage.step()
+    assert stage.step() is Pace.IDLE
+    keys = spool.capture(2)
+    assert stage.step() is Pace.BUSY
+    stage.producer.report(keys)
+    stage.step()
+    assert stage.step() is Pace.IDLE
+    assert read_positions(tmp_path) == {spool.writer.spool_id: 2}
+    assert read_publisher_counters(tmp_path) == {"published": 2}
+
+
+def test_a_full_queue_is_waited_for(tmp_path: Path, spool: FilledSpool) -> None:
+    stage = Stage(tmp_path)
+    stage.capacity = 3
+    keys = spool.capture(7)
+    for portion in (keys[:3], keys[3:6], keys[6:]):
+        stage.step()
+        assert stage.producer.keys[-len(portion) :] == portion
+        stage.producer.report(portion)
+    stage.step(2)
+    assert stage.producer.keys == keys
+    assert position(stage, spool) == 7
+    stage.close()
+
+
+def test_a_failed_record_goes_again_behind_the_position_and_what_arrived_does_not(
+    stage: Stage, spool: FilledSpool, tmp_path: Path
+) -> None:
+    keys = spool.capture(4)
+    stage.step()
+    stage.producer.report(keys[1:2], TIMED_OUT)
+    stage.step()
+    spool.capture(1)
+    assert stage.step() is Pace.BUSY, "the reports of the others are awaited first"
+    stage.producer.report([keys[0], *keys[2:]])
+    stage.step(3)
+    assert stage.producer.keys == [*keys, keys[1], spool.keys[4]]
+    stage.producer.report([keys[1], spool.keys[4]])
+    stage.step(2)
+    assert position(stage, spool) == 5
+    assert read_publisher_counters(tmp_path) == {"published": 5, "errors": 1}
+
+
+def test_after_a_fatal_error_a_new_producer_goes_on_behind_the_position(stage: Stage, spool: FilledSpool) -> None:
+    keys = spool.capture(4)
+    stage.step()
+    stage.producer.report(keys[:2])
+    stage.step()
+    stage.producer.fatal = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "gap", fatal=True)
+    with capture_logs() as logs:
+        stage.step(3)
+    assert len(stage.producers) == 2
+    assert stage.producer.keys == keys[2:]
+    assert any(entry["log_level"] == "error" and "new one" in entry["event"] for entry in logs)
+    stage.producer.report(keys[2:])
+    stage.step()
+    assert position(stage, spool) == 4
+
+
+def test_a_late_report_of_a_discarded_producer_counts_no_more(stage: Stage, spool: FilledSpool) -> None:
+    """Its record may be in Kafka, but so may a failure be: the new producer's report decides."""
+    keys = spool.capture(2)
+    stage.step()
+    first, late = stage.producer, stage.producer.sent[0]
+    first.fatal = KafkaError(KafkaError._FATAL, fatal=True)
+    stage.step(3)
+    late.report(None, None)
+    stage.step()
+    assert position(stage, spool) == 0
+    stage.producer.report(keys)
+    stage.step()
+    assert position(stage, spool) == 2
+
+
+def test_endless_failures_make_a_new_producer(stage: Stage, spool: FilledSpool) -> None:
+    keys = spool.capture(1)
+    for _ in range(60):
+        if len(stage.producers) > 1:
+            break
+        if stage.producers and stage.producer.flying:
+            stage.producer.report(keys, TIMED_OUT)
+        stage.step()
+    assert len(stage.producers) > 1
+
+
+def test_a_topic_that_vanished_is_asked_for_and_all_goes_again(stage: Stage, spool: FilledSpool) -> None:
+    keys = spool.capture(3)
+    stage.step()
+    stage.producer.report(keys, KafkaError(KafkaError._UNKNOWN_TOPIC))
+    stage.step(4)
+    assert stage.topic.losses == 1
+    assert stage.producer.keys == keys
+
+
+def test_what_the_client_refuses_becomes_a_dead_letter_and_the_rest_goes_on(
+    stage: Stage, spool: FilledSpool, tmp_path: Path
+) -> None:
+    stage.step()
+    keys = spool.capture(3)
+    stage.producer.refuses[keys[1]] = TOO_LARGE
+    with capture_logs() as logs:
+        stage.step()
+    assert stage.producer.keys == [keys[0], keys[2]]
+    (said,) = [entry for entry in logs if "dead letter" in entry["event"]]
+    assert (said["key"], said["limit"]) == (keys[1], 1000)
+    stage.producer.report([keys[0], keys[2]])
+    stage.step(2)
+    assert position(stage, spool) == 3
+    assert read_publisher_counters(tmp_path) == {"published": 2, "errors": 1, "dead_letters": 1}
+
+
+def test_records_refused_in_company_are_tried_alone_before_any_is_buried(
+    stage: Stage, spool: FilledSpool, tmp_path: Path
+) -> None:
+    """A broker refuses a whole batch for one record in it: only the one it refuses alone is given up."""
+    keys = spool.capture(4)
+    stage.step()
+    stage.producer.report([keys[0]])
+    stage.producer.report(keys[1:3], TOO_LARGE)
+    stage.producer.report([keys[3]])
+    stage.step(2)
+    assert stage.producer.keys[4:] == [keys[1]]
+    stage.step()
+    assert stage.producer.keys[4:] == [keys[1]], "nothing else flies with it"
+    stage.producer.report([keys[1]])
+    stage.step(2)
+    assert stage.producer.keys[4:] == [keys[1], keys[2]]
+    stage.producer.report([keys[2]], TOO_LARGE)
+    stage.step(4)
+    assert position(stage, spool) == 4
+    assert stage.producer.keys[4:] == [keys[1], keys[2]]
+    assert read_publisher_counters(tmp_path) == {"published": 3, "errors": 3, "dead_letters": 1}
+
+
+def test_a_suspect_that_fails_for_another_reason_stays_a_suspect(stage: Stage, spool: FilledSpool) -> None:
+    keys = spool.capture(2)
+    stage.step()
+    stage.producer.report(keys, TOO_LARGE)
+    stage.step(2)
+    stage.producer.report([keys[0]], TIMED_OUT)
+    stage.step(3)
+    assert stage.producer.keys[2:] == [keys[0], keys[0]]
+    stage.producer.report([keys[0]])
+    stage.step(2)
+    stage.producer.report([keys[1]])
+    stage.step(2)
+    assert position(stage, spool) == 2
+
+
+def test_a_spool_that_was_replaced_is_read_from_its_own_start(stage: Stage, spool: FilledSpool, tmp_path: Path) -> None:
+    keys = spool.capture(3)
+    stage.step()
+    old = spool.writer.spool_id
+    spool.close()
+    for path in tmp_path.glob("spool-comments.db*"):
+        path.rename(tmp_path / f"aside-{path.name}")
+    with FilledSpool(tmp_path, "comments") as replaced:
+        fresh = replaced.capture(2)
+        stage.step(2)
+        assert stage.producer.keys == keys + fresh
+        stage.producer.report(keys)
+        stage.producer.report(fresh)
+        stage.step(2)
+        assert stage.ledger.position(old) == 3, "what was on its way still counts"
+        assert stage.ledger.position(replaced.writer.spool_id) == 2
+
+
+def test_a_broken_spool_is_reported_while_the_other_stream_goes_on(
+    stage: Stage, spool: FilledSpool, tmp_path: Path
+) -> None:
+    with FilledSpool(tmp_path, "submissions") as healthy:
+        spool.capture(3)
+        stage.step()
+        spool.capture(600)
+        spool.close()
+        scribble_over(tmp_path / "spool-comments.db")
+        healthy_keys = healthy.capture(2)
+        with capture_logs() as logs:
+            stage.step(3)
+        assert (tmp_path / "spool-comments.suspect").exists()
+        assert [entry["stream"] for entry in logs if "cannot be read" in entry["event"]] == ["comments"], "said once"
+        assert [key for key in stage.producer.keys if key.startswith("t3_")] == healthy_keys
+
+
+def test_an_outage_is_told_once_and_counted_once(stage: Stage, spool: FilledSpool, tmp_path: Path) -> None:
+    keys = spool.capture(2)
+    with capture_logs() as logs:
+        stage.step()
+        for _ in range(20):
+            stage.watch.on_error(KafkaError(KafkaError._TRANSPORT))
+            stage.watch.on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+            stage.step()
+        stage.producer.report(keys)
+        stage.step(2)
+    told = [entry for entry in logs if "Kafka" in entry["event"]]
+    assert [entry["event"].split(":")[0] for entry in told] == ["Kafka does not answer", "Kafka is back"]
+    assert told[1]["away_seconds"] >= 18
+    assert read_publisher_counters(tmp_path) == {"published": 2, "errors": 1}
+
+
+def test_the_end_takes_in_the_last_reports(tmp_path: Path, spool: FilledSpool) -> None:
+    stage = Stage(tmp_path)
+    keys = spool.capture(3)
+    stage.step()
+    stage.producer.report(keys[:2])
+    stage.close()
+    assert read_positions(tmp_path) == {spool.writer.spool_id: 2}

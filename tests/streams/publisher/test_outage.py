@@ -1,0 +1,39 @@
+"""When Kafka counts as away, and when it is back."""
+
+from streams.publisher.outage import Outage
+
+
+def test_a_lost_connection_becomes_an_outage_only_if_it_lasts() -> None:
+    outage = Outage()
+    outage.lost(10.0)
+    assert not outage.begins(10.5, waiting=True)
+    assert outage.begins(11.5, waiting=True)
+
+
+def test_an_outage_is_told_once_and_its_end_says_how_long_it_was() -> None:
+    outage = Outage()
+    outage.lost(10.0)
+    assert outage.begins(12.0, waiting=True)
+    outage.lost(13.0)
+    assert not outage.begins(14.0, waiting=True)
+    assert outage.on
+    assert outage.arrived(25.0) == 15.0
+    assert not outage.on
+    assert outage.arrived(26.0) is None
+
+
+def test_a_silent_broker_is_away_too() -> None:
+    outage = Outage()
+    assert not outage.begins(0.0, waiting=True)
+    assert not outage.begins(7.9, waiting=True)
+    assert outage.begins(8.0, waiting=True)
+
+
+def test_silence_without_anything_to_deliver_means_nothing() -> None:
+    outage = Outage()
+    outage.lost(0.0)
+    assert not outage.begins(100.0, waiting=False)
+    outage.arrived(101.0)
+    assert not outage.begins(200.0, waiting=True)
+    outage.arrived(207.0)
+    assert not outage.begins(209.0, waiting=True)

@@ -1,0 +1,79 @@
+"""publisher.db: positions, counters and dead letters that stand or fall together, and who may read them."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import structlog
+
+from core.positions import publisher_path, read_positions, read_publisher_counters
+from streams.publisher.store import DeadLetter, Position, PublisherStore
+
+LOG = structlog.stdlib.get_logger("test")
+
+
+def letter(seq: int) -> DeadLetter:
+    return DeadLetter("comments", "spool", seq, b"t1_a", b"{}", "reddit.comment.v1", "too large")
+
+
+def open_store(state_dir: Path) -> PublisherStore:
+    return PublisherStore.open(state_dir, LOG, clock=lambda: 1_700_000_000.0)
+
+
+def test_what_was_saved_is_read_by_others_while_the_file_is_open_and_after(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.save([Position("comments", "spool", 7)], {"published": 7, "errors": 1})
+    store.save([Position("comments", "spool", 9)], {"published": 2})
+    for _ in range(2):
+        assert read_positions(tmp_path) == {"spool": 9}
+        assert read_publisher_counters(tmp_path) == {"published": 9, "errors": 1}
+        store.close()
+    assert [position.seq for position in open_store(tmp_path).positions()] == [9]
+
+
+def test_without_a_file_nothing_is_delivered_and_none_is_made_by_reading(tmp_path: Path) -> None:
+    assert read_positions(tmp_path) == {}
+    assert read_publisher_counters(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_file_reads_as_nothing_delivered(tmp_path: Path) -> None:
+    publisher_path(tmp_path).write_bytes(b"no database at all" * 1000)
+    assert read_positions(tmp_path) == {}
+
+
+def test_a_file_that_is_being_made_reads_as_nothing_delivered(tmp_path: Path) -> None:
+    sqlite3.connect(publisher_path(tmp_path)).close()
+    assert read_positions(tmp_path) == {}
+
+
+def test_a_dead_letter_is_kept_whole_and_counted_once(tmp_path: Path) -> None:
+    """The process may die between burying a record and moving its position past it: the record comes again."""
+    store = open_store(tmp_path)
+    store.save([], {}, [letter(5)])
+    store.save([Position("comments", "spool", 5)], {}, [letter(5)])
+    assert read_publisher_counters(tmp_path) == {"dead_letters": 1}
+    rows = sqlite3.connect(publisher_path(tmp_path)).execute("SELECT seq, key, value, reason FROM dead_letters")
+    assert rows.fetchall() == [(5, b"t1_a", b"{}", "too large")]
+
+
+def test_a_save_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with pytest.raises(sqlite3.Error):
+        store.save([Position("comments", "spool", None)], {"published": 3}, [letter(1)])  # type: ignore[arg-type]
+    assert read_positions(tmp_path) == {}
+    assert read_publisher_counters(tmp_path) == {}
+
+
+def test_the_deployment_keeps_its_name(tmp_path: Path) -> None:
+    first = open_store(tmp_path)
+    first.close()
+    assert open_store(tmp_path).deployment_id == first.deployment_id
+
+
+def test_a_broken_file_is_moved_aside_and_kept(tmp_path: Path) -> None:
+    publisher_path(tmp_path).write_bytes(b"no database at all" * 1000)
+    store = open_store(tmp_path)
+    assert store.positions() == []
+    (aside,) = tmp_path.glob("publisher.db.corrupt-*")
+    assert aside.read_bytes().startswith(b"no database")
