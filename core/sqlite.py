@@ -11,6 +11,9 @@ BUSY_TIMEOUT = 5.0
 #: What SQLite says when the file itself is broken (as opposed to busy, full or read-only).
 _CORRUPT_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
+#: What it says when the disk does not give back what it was given: no retry mends that either.
+_UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
+
 
 def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048) -> sqlite3.Connection:
     """Open `path` for writing, creating it: WAL mode, autocommit (transactions are explicit), foreign threads allowed.
@@ -49,16 +52,38 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
+def error_code(error: BaseException) -> int:
+    """Return SQLite's extended code, 0 for an error that is not SQLite's own."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code if isinstance(code, int) else 0
+
+
 def is_corrupt(error: BaseException) -> bool:
     """Tell whether the error means a broken file, which no retry mends."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return isinstance(error, sqlite3.DatabaseError) and code is not None and code & 0xFF in _CORRUPT_CODES
+    # the one OperationalError that comes from Python: a text that is no UTF-8
+    undecodable = isinstance(error, sqlite3.OperationalError) and error_code(error) == 0
+    return undecodable or (isinstance(error, sqlite3.DatabaseError) and error_code(error) & 0xFF in _CORRUPT_CODES)
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Tell whether what stands in the file cannot be read back: it is broken, or the disk below it is."""
+    return is_corrupt(error) or error_code(error) in _UNREADABLE_CODES
+
+
+def is_disk_failure(error: BaseException) -> bool:
+    """Tell whether reading, writing or fsync failed: what the disk holds now is known only after opening it anew."""
+    return error_code(error) & 0xFF == sqlite3.SQLITE_IOERR
 
 
 def is_sound(path: Path) -> bool:
-    """Read the whole file and tell whether SQLite finds it consistent (`PRAGMA quick_check`)."""
+    """Read the whole file and tell whether SQLite finds it consistent, its indexes too (`PRAGMA integrity_check`).
+
+    A file that cannot be read just now (locked by another process) is not called broken: that error is raised.
+    """
     try:
         with contextlib.closing(connect_readonly(path)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except sqlite3.DatabaseError:
-        return False
+            return bool(connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
+    except sqlite3.DatabaseError as error:
+        if is_unreadable(error):
+            return False
+        raise

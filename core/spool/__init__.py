@@ -5,4 +5,16 @@ from core.spool.model import Batch, Gap, Record, Row, Seen
 from core.spool.reader import SpoolReader
 from core.spool.writer import SpoolBroken, SpoolError, SpoolWriter
 
-__all__ = ["Batch", "Gap", "Record", "Row", "Seen", "SpoolBroken", "SpoolError", "SpoolReader", "SpoolWriter", "report_suspect", "spool_path"]
+__all__ = [
+    "Batch",
+    "Gap",
+    "Record",
+    "Row",
+    "Seen",
+    "SpoolBroken",
+    "SpoolError",
+    "SpoolReader",
+    "SpoolWriter",
+    "report_suspect",
+    "spool_path",
+]

@@ -1,5 +1,6 @@
 """Where spools lie, and how a broken one is reported and moved aside."""
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -26,9 +27,41 @@ def report_suspect(state_dir: Path, stream: str) -> None:
 
 def move_aside(path: Path) -> Path:
     """Rename the file and its WAL out of the way, keeping every byte, and return the new name."""
-    aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}")
+    aside = _free_name(path)
     for companion in _COMPANIONS:
         source = path.with_name(path.name + companion)
         if source.exists():
             source.rename(aside.with_name(aside.name + companion))
+    sync_directory(path.parent)
     return aside
+
+
+def _free_name(path: Path) -> Path:
+    """Find a name nobody has: in a container every incarnation may have the same pid, and a rename overwrites."""
+    base = f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
+    for attempt in itertools.count():
+        name = path.with_name(f"{base}.{attempt}" if attempt else base)
+        if not any(name.with_name(name.name + companion).exists() for companion in _COMPANIONS):
+            return name
+    raise AssertionError("unreachable")
+
+
+def is_headless(path: Path) -> bool:
+    """Tell whether a WAL lies beside an empty file: SQLite would delete that WAL as soon as it opens the file."""
+    wal = path.with_name(path.name + "-wal")
+    return path.exists() and path.stat().st_size == 0 and wal.exists() and wal.stat().st_size > 0
+
+
+def remove_database(path: Path) -> None:
+    """Delete a file of ours that nobody has opened, with all that SQLite may have left beside it."""
+    for companion in (*_COMPANIONS, "-journal"):
+        path.with_name(path.name + companion).unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make new and changed names in the directory survive a power cut; fsync of a file does not cover its name."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

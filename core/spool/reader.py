@@ -1,13 +1,12 @@
 """Reading a spool that another process is writing."""
 
 import json
-import os
 import sqlite3
 from pathlib import Path
 
 from core.spool.files import spool_path
 from core.spool.model import Gap, Row
-from core.sqlite import connect_readonly
+from core.sqlite import connect_readonly, error_code
 
 _GAP_COLUMNS = 'id, subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found, repaired_at'
 
@@ -15,35 +14,41 @@ _GAP_COLUMNS = 'id, subreddits, start, "end", reason, recorded_at, epoch, pendin
 class SpoolReader:
     """A read-only view of one stream's spool; each call sees what is committed at that moment."""
 
-    def __init__(self, path: Path, stream: str, connection: sqlite3.Connection, spool_id: str) -> None:
+    def __init__(
+        self, path: Path, stream: str, connection: sqlite3.Connection, spool_id: str, identity: tuple[int, int]
+    ) -> None:
         self.stream = stream
         self.spool_id = spool_id
         self._path = path
         self._connection = connection
-        self._identity = _identity(path)
+        self._identity = identity
 
     @classmethod
     def open(cls, state_dir: Path, stream: str) -> "SpoolReader | None":
-        """Open the stream's spool, or return None while there is none (not made yet, or being made just now)."""
+        """Open the stream's spool, or return None while there is none (not made yet, or being made just now).
+
+        Raises sqlite3.DatabaseError when it is there but cannot be read.
+        """
         path = spool_path(state_dir, stream)
-        if not path.exists():
+        # looked at before and after: a file replaced in between would be read under its successor's identity
+        identity = _identity(path)
+        if identity is None or path.stat().st_size == 0:
             return None
+        connection: sqlite3.Connection | None = None
         try:
             connection = connect_readonly(path)
-        except sqlite3.OperationalError:
-            return None  # it vanished between the two looks
-        try:
             row = connection.execute("SELECT value FROM meta WHERE key = 'spool_id'").fetchone()
-        except sqlite3.OperationalError:
-            connection.close()
-            return None  # the tables are not there yet
-        except sqlite3.DatabaseError:
-            connection.close()
-            raise
-        if row is None:
-            connection.close()
+            if row is not None and _identity(path) == identity:
+                return cls(path, stream, connection, str(row[0]), identity)
+        except sqlite3.DatabaseError as error:
+            if connection is not None:
+                connection.close()
+            # without its tables, or gone since we looked: there is nothing to read
+            if _identity(path) == identity and error_code(error) != sqlite3.SQLITE_ERROR:
+                raise
             return None
-        return cls(path, stream, connection, str(row[0]))
+        connection.close()
+        return None
 
     def moved(self) -> bool:
         """Tell whether the file was replaced (moved aside, deleted): close this reader and open again."""
@@ -62,9 +67,13 @@ class SpoolReader:
         return [Row._make(row) for row in cursor]
 
     def waiting_after(self, seq: int) -> int:
-        """Return how many rows stand beyond the acknowledged `seq`; rows are numbered without holes from a base."""
+        """Return how many rows stand beyond the acknowledged `seq`; rows are numbered without holes from a base.
+
+        Counted up to the last row that is there: what a broken file took with it is waited for by nobody.
+        """
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'base_seq'").fetchone()
-        return max(0, self.last_seq() - max(seq, int(row[0]) if row else 0))
+        last = self._connection.execute("SELECT max(seq) FROM records").fetchone()[0] or 0
+        return max(0, last - max(seq, int(row[0]) if row else 0))
 
     def gaps(self) -> list[Gap]:
         """Return the loss ledger, oldest entry first."""
@@ -106,7 +115,7 @@ def read_gaps(connection: sqlite3.Connection, stream: str) -> list[Gap]:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)
+        status = path.stat()
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino

@@ -1,10 +1,11 @@
 """The one writer of a spool: appends, remembers, prunes; one transaction for each step of the stream."""
 
+import contextlib
 import fcntl
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -17,7 +18,7 @@ from core.spool.files import report_suspect, spool_path, suspect_path
 from core.spool.model import Batch, Gap
 from core.spool.reader import read_gaps
 from core.spool.recovery import examine, open_database
-from core.sqlite import is_corrupt, transaction
+from core.sqlite import is_disk_failure, is_unreadable, transaction
 
 #: Acknowledged rows are kept so long (seconds) and so many, for a look back; then they go.
 KEEP_SECONDS = 3600.0
@@ -35,7 +36,7 @@ class SpoolError(TransientError):
 
 
 class SpoolBroken(SpoolError):
-    """The file itself is broken: end the process, the next start moves the file aside."""
+    """The file or its disk is broken: end the process, the next start reads anew, and moves a broken file aside."""
 
 
 class SpoolWriter:
@@ -46,10 +47,17 @@ class SpoolWriter:
         self.stream = stream
         self._state_dir = state_dir
         self._clock = clock
-        self._lock = _take_lock(spool_path(state_dir, stream).with_suffix(".lock"))
-        examine(state_dir, stream, clock())
-        self._connection, self.spool_id = open_database(state_dir, stream)
-        self._never_reuse_published_numbers()
+        self._failure: SpoolBroken | None = None
+        with contextlib.ExitStack() as undo:
+            self._lock = undo.enter_context(_take_lock(spool_path(state_dir, stream).with_suffix(".lock")))
+            try:
+                examine(state_dir, stream, clock())
+                self._connection, self.spool_id = open_database(state_dir, stream)
+                undo.callback(self._connection.close)
+                self._never_reuse_published_numbers()
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            undo.pop_all()
 
     def _never_reuse_published_numbers(self) -> None:
         """Go on above the publisher's position, should the file have been put back from an older copy."""
@@ -67,33 +75,50 @@ class SpoolWriter:
 
     def load_seen(self) -> dict[str, int]:
         """Return every remembered name with its epoch (0: met, not yet proven)."""
-        return dict(self._connection.execute("SELECT name, epoch FROM seen"))
+        with self._reading():
+            return dict(self._connection.execute("SELECT name, epoch FROM seen"))
 
     def load_cursor(self) -> dict[str, object]:
         """Return the stored cursor."""
-        return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM cursor")}
+        with self._reading():
+            return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM cursor")}
 
     def load_gaps(self) -> list[Gap]:
         """Return the loss ledger."""
-        return read_gaps(self._connection, self.stream)
+        with self._reading():
+            return read_gaps(self._connection, self.stream)
 
     def counters(self) -> dict[str, int]:
         """Return the durable counters."""
-        return dict(self._connection.execute("SELECT name, value FROM counters"))
+        with self._reading():
+            return dict(self._connection.execute("SELECT name, value FROM counters"))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, ValueError) as error:
+            raise self._explained(error) from error
 
     def commit(self, batch: Batch) -> int:
         """Write the batch in one durable transaction and return the last seq; new gaps get their `id`.
 
-        Raises SpoolError when nothing of it was written; the caller keeps its position and tries again.
+        Raises SpoolError when nothing of it was written; the caller keeps its position and tries again. Raises
+        SpoolBroken when the disk failed: what it holds now is read by the next process, not guessed by this one.
         """
+        self._refuse_after_failure()
         try:
             with transaction(self._connection) as connection:
-                self._apply(connection, batch)
-            return self.last_seq()
+                gap_ids = self._apply(connection, batch)
+                last_seq = self.last_seq()
         except sqlite3.Error as error:
             raise self._explained(error) from error
+        # not before: a gap with the id of a transaction that failed would be lost at the next attempt
+        for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
+            gap.id = gap_id
+        return last_seq
 
-    def _apply(self, connection: sqlite3.Connection, batch: Batch) -> None:
+    def _apply(self, connection: sqlite3.Connection, batch: Batch) -> list[int | None]:
         now = self._clock()
         if batch.records:
             connection.executemany(
@@ -106,8 +131,7 @@ class SpoolWriter:
             connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
         for key, value in batch.cursor.items():
             connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (key, json.dumps(value)))
-        for gap in batch.gaps:
-            _store_gap(connection, gap)
+        gap_ids = [_store_gap(connection, gap) for gap in batch.gaps]
         if batch.rejects:
             rows = [(now, reason, raw) for reason, raw in batch.rejects]
             connection.executemany("INSERT INTO rejects (at, reason, raw) VALUES (?, ?, ?)", rows)
@@ -116,6 +140,7 @@ class SpoolWriter:
                 "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
                 (name, amount),
             )
+        return gap_ids
 
     def prune(self, keep_names: Callable[[str], int]) -> list[str]:
         """Drop acknowledged rows by age and count, and each bucket's oldest names; return the names dropped.
@@ -124,14 +149,23 @@ class SpoolWriter:
         """
         if suspect_path(self._state_dir, self.stream).exists():
             raise SpoolBroken("a reader found the spool broken: starting again, to examine it")
+        self._refuse_after_failure()
+        position = self._delivered()
         try:
-            self._prune_records()
+            self._prune_records(position)
             return self._prune_seen(keep_names)
         except sqlite3.Error as error:
             raise self._explained(error) from error
 
-    def _prune_records(self) -> None:
-        position = read_positions(self._state_dir).get(self.spool_id, 0)
+    def _delivered(self) -> int:
+        """Return up to where the publisher has durably recorded delivery; nothing beyond may be deleted."""
+        try:
+            return read_positions(self._state_dir).get(self.spool_id, 0)
+        except sqlite3.Error as error:
+            log.warning("publisher.db cannot be read just now: no record is dropped", error=str(error))
+            return 0
+
+    def _prune_records(self, position: int) -> None:
         with transaction(self._connection) as connection:
             connection.execute(
                 "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
@@ -150,17 +184,32 @@ class SpoolWriter:
                     dropped += _drop_oldest(connection, bucket, surplus)
         return dropped
 
-    def _explained(self, error: sqlite3.Error) -> SpoolError:
-        if is_corrupt(error):
-            report_suspect(self._state_dir, self.stream)
-            return SpoolBroken(f"the spool is broken ({error}): starting again, to move it aside")
+    def _refuse_after_failure(self) -> None:
+        """Never go on over a connection whose disk failed: an fsync tried again would report success for lost data."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _explained(self, error: sqlite3.Error | ValueError) -> SpoolError:
         path = spool_path(self._state_dir, self.stream)
+        if isinstance(error, ValueError) or is_unreadable(error):
+            # the marker may find no room on the disk: then the next reading of the file says the same again
+            with contextlib.suppress(OSError):
+                report_suspect(self._state_dir, self.stream)
+            self._failure = SpoolBroken(f"{path} is broken ({error}): starting again, to move it aside")
+            return self._failure
+        if is_disk_failure(error):
+            self._failure = SpoolBroken(
+                f"{path}: the disk failed ({error}): check it, and its free space; starting again from what it holds"
+            )
+            return self._failure
         return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
 
     def close(self) -> None:
         """Close the file and let go of the lock."""
-        self._connection.close()
-        self._lock.close()
+        try:
+            self._connection.close()
+        finally:
+            self._lock.close()
 
     def __enter__(self) -> "SpoolWriter":
         return self
@@ -180,8 +229,10 @@ def _drop_oldest(connection: sqlite3.Connection, bucket: str, surplus: int) -> I
     return [name for (name,) in rows.fetchall()]
 
 
-def _store_gap(connection: sqlite3.Connection, gap: Gap) -> None:
+def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
+    """Write the ledger's entry, whether it stands there already or not, and return its id."""
     values = (
+        gap.id,
         json.dumps(gap.subreddits),
         gap.start,
         gap.end,
@@ -193,18 +244,8 @@ def _store_gap(connection: sqlite3.Connection, gap: Gap) -> None:
         gap.found,
         gap.repaired_at,
     )
-    if gap.id is None:
-        gap.id = connection.execute(
-            'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found, repaired_at)'
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
-        ).lastrowid
-    else:
-        connection.execute(
-            'UPDATE gaps SET subreddits = ?, start = ?, "end" = ?, reason = ?, recorded_at = ?, epoch = ?,'
-            " pending = ?, unproven = ?, found = ?, repaired_at = ? WHERE id = ?",
-            (*values, gap.id),
-        )
+    marks = ", ".join("?" for _ in values)
+    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608
 
 
 def _take_lock(path: Path) -> IO[bytes]:

@@ -1,0 +1,170 @@
+"""Bringing over what can still be read of a broken spool, row by row, into a new one."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from core.sqlite import error_code, is_unreadable
+
+log = structlog.stdlib.get_logger(__name__)
+
+_Row = tuple[object, ...]
+
+#: No seq is as high as this; a garbled one may be.
+_HIGHEST = 2**53
+
+_RECORDS = "SELECT seq, key, value, schema, captured_at FROM records WHERE seq > ?"
+
+
+@dataclass(slots=True)
+class Salvage:
+    """What came over from a broken file."""
+
+    records: int = 0
+    #: highest seq the old file had given; None when even that was unreadable
+    last_seq: int | None = None
+    #: how many unsent records could not be read; None when unknown
+    missing: int | None = None
+    #: tables of which something could not be read, or made no sense
+    broken: set[str] = field(default_factory=set)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the stream can go on as if nothing had happened: no record is lost and no memory of any."""
+        return self.missing == 0 and not self.broken & {"seen", "cursor"}
+
+
+def _is_json(value: object) -> bool:
+    try:
+        orjson.loads(value)  # type: ignore[arg-type]  # whatever it is, it tells
+    except ValueError:
+        return False
+    return True
+
+
+def is_record(row: _Row) -> bool:
+    """Tell whether the row of `records` is one that a writer wrote."""
+    seq, key, value, schema, at = row
+    shapes = isinstance(seq, int) and isinstance(key, bytes) and isinstance(schema, str) and isinstance(at, float)
+    return shapes and isinstance(value, bytes) and _is_json(value)
+
+
+def _is_sighting(row: _Row) -> bool:
+    name, bucket, created, epoch = row
+    return isinstance(name, str) and isinstance(bucket, str) and isinstance(created, float) and isinstance(epoch, int)
+
+
+def _is_gap(row: _Row) -> bool:
+    identity, subreddits, _start, end, reason, _at, epoch, pending, unproven, found, _repaired = row
+    numbers = all(isinstance(number, int) for number in (identity, epoch, found)) and isinstance(end, float)
+    return numbers and isinstance(reason, str) and all(_is_json(names) for names in (subreddits, pending, unproven))
+
+
+#: Which rows of a table make sense: SQLite notices a torn page, not a wrong letter in one.
+SENSE: dict[str, Callable[[_Row], bool]] = {
+    "meta": lambda row: isinstance(row[1], str),
+    "cursor": lambda row: isinstance(row[0], str) and _is_json(row[1]),
+    "gaps": _is_gap,
+    "counters": lambda row: isinstance(row[0], str) and isinstance(row[1], int),
+    "seen": _is_sighting,
+    "rejects": lambda row: isinstance(row[0], int),
+}
+
+
+def salvage(source: sqlite3.Connection, target: sqlite3.Connection, positions: dict[str, int]) -> Salvage:
+    """Copy what can be read from `source` into the empty `target`, inside the caller's transaction.
+
+    Of the records those beyond the publisher's position. Names and cursor come over only when no record is lost: names
+    of lost records would keep the listing from giving them again.
+    """
+    found = Salvage()
+    meta = {str(key): value for key, value in _sensible(source, found, "meta")}
+    position = positions.get(str(meta.get("spool_id", "")), 0)
+    for (seq,) in _readable(source, found, "sequence", "SELECT seq FROM sqlite_sequence WHERE name = 'records'"):
+        found.last_seq = seq if isinstance(seq, int) else None
+    reached, first = _copy_records(source, target, found, position)
+    _copy_tables(source, target, found)
+    base = max(position, _number(meta.get("base_seq")))
+    if found.last_seq is not None:
+        found.last_seq = max(found.last_seq, reached)
+        if "meta" not in found.broken:
+            found.missing = max(0, found.last_seq - base - found.records)
+    last_seq = found.last_seq if found.last_seq is not None else reached
+    target.execute("INSERT OR REPLACE INTO meta VALUES ('base_seq', ?)", (str((first or last_seq + 1) - 1),))
+    target.execute("DELETE FROM sqlite_sequence WHERE name = 'records'")
+    target.execute("INSERT INTO sqlite_sequence VALUES ('records', ?)", (last_seq,))
+    return found
+
+
+def _copy_records(
+    source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage, position: int
+) -> tuple[int, int | None]:
+    """Copy unsent rows upwards to the first broken page, then from the high end down to it; return last and first."""
+    reached, first = position, None
+    ceiling = _HIGHEST if found.last_seq is None else found.last_seq
+    for direction in ("ASC", "DESC"):
+        limit = reached
+        for row in _readable(source, found, "records", f"{_RECORDS} ORDER BY seq {direction}", limit):
+            seq = row[0]
+            if not is_record(row) or not isinstance(seq, int) or not limit < seq <= ceiling:
+                found.broken.add("records")
+                continue
+            if target.execute("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", row).rowcount:
+                found.records += 1
+                reached = max(reached, seq)
+                first = seq if first is None else min(first, seq)
+        if "records" not in found.broken:
+            break
+    return reached, first
+
+
+def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage) -> None:
+    for table in ("gaps", "counters", "rejects", "seen", "cursor"):
+        for row in _sensible(source, found, table):
+            marks = ", ".join("?" for _ in row)
+            target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 (names from above)
+
+
+def _sensible(source: sqlite3.Connection, found: Salvage, table: str) -> Iterator[_Row]:
+    """Give the rows of a table that can be read and make sense."""
+    for row in _readable(source, found, table, f"SELECT * FROM {table}"):  # noqa: S608 (names from this file)
+        if SENSE[table](row):
+            yield row
+        else:
+            found.broken.add(table)
+
+
+def _readable(
+    source: sqlite3.Connection, found: Salvage, table: str, query: str, *parameters: object
+) -> Iterator[_Row]:
+    """Give the rows that can be read before the first error."""
+    rows = 0
+    try:
+        for row in source.execute(query, parameters):
+            yield row
+            rows += 1
+    except sqlite3.DatabaseError as error:
+        if not is_broken(error):
+            raise
+        found.broken.add(table)
+        log.warning("part of the broken spool is unreadable", table=table, rows_read=rows, error=str(error))
+
+
+def is_broken(error: sqlite3.DatabaseError) -> bool:
+    """Tell whether the file is to blame: unreadable, or without its table (SQLITE_ERROR)."""
+    return is_unreadable(error) or error_code(error) == sqlite3.SQLITE_ERROR
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, str) and value.isdecimal() else 0
+
+
+def subreddits_of(connection: sqlite3.Connection) -> list[str]:
+    """Name the subreddits that the cursor covers, `*` when it does not say."""
+    row = connection.execute("SELECT value FROM cursor WHERE key = 'proven_at'").fetchone()
+    proven = json.loads(row[0]) if row else None
+    return sorted(proven) if isinstance(proven, dict) and proven else ["*"]
