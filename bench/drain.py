@@ -22,6 +22,7 @@ from tests.support.waiting import wait_until
 
 _RECORDS = 200_000
 _AIM = 0.6
+_ROUNDS = 2  # the best counts: whatever else runs on the machine only takes away
 
 
 def measure() -> list[Figure]:
@@ -41,10 +42,10 @@ def _on(make: type[TansuBroker | ApacheKafka], directory: Path, records: list[Re
         return []
     broker.start()
     try:
-        bare = max(_bare(broker, f"bare-{number}", records) for number in range(2))
+        bare = max(_bare(broker, f"bare-{number}", records) for number in range(_ROUNDS))
         figures = [Figure(f"{broker.name}: baseline, bare produce loop, same bytes and settings", bare, "records/s")]
         for delivery in ("at_least_once", "exactly_once"):
-            ours = _drain(directory / f"{broker.name}-{delivery}", broker, delivery, records)
+            ours = max(_drain(directory, broker, delivery, number, records) for number in range(_ROUNDS))
             aim = at_least if delivery == "at_least_once" else _plain
             figures.append(Figure(f"{broker.name}: publisher, {delivery}", ours, "records/s"))
             figures.append(aim(f"{broker.name}: ratio, {delivery}", ours / bare, _AIM, digits=2))
@@ -68,7 +69,7 @@ def _records() -> list[Record]:
 def _bare(broker: Broker, topic: str, records: list[Record]) -> float:
     """Measure the fastest that this machine, client and broker do: rows in memory, one flush at the end."""
     create_topic(broker.bootstrap_servers, topic)
-    producer = Producer(settle(broker.bootstrap_servers, topic, {}).producer)
+    producer = Producer(settle(broker.bootstrap_servers, topic, {}).producer | {"log_level": 0})
     producer.list_topics(topic, timeout=10)
     headers: list[tuple[str, str | bytes | None]] = [
         ("schema", "reddit.comment.v1"),
@@ -88,12 +89,12 @@ def _bare(broker: Broker, topic: str, records: list[Record]) -> float:
     return len(records) / (time.perf_counter() - began)
 
 
-def _drain(directory: Path, broker: Broker, delivery: str, records: list[Record]) -> float:
+def _drain(directory: Path, broker: Broker, delivery: str, number: int, records: list[Record]) -> float:
     """Measure the product's publisher on a spool that was filled before, from its first step to its last."""
-    topic = f"drain-{delivery}"
+    topic = f"drain-{delivery}-{number}"
     create_topic(broker.bootstrap_servers, topic)
     system = System(
-        directory,
+        directory / f"{broker.name}-{topic}",
         reddit={"subreddits": ["Bitcoin"]},
         streams={"submissions": False, "comments": False},
         kafka={"bootstrap_servers": broker.bootstrap_servers, "topic": topic, "delivery": delivery},
