@@ -6,6 +6,7 @@ nothing locked: SQLite's locks are the kernel's, and its grant is counted as spe
 
 import contextlib
 import dataclasses
+import fcntl
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ from pathlib import Path
 import structlog
 
 from core import quota as arithmetic
+from core.errors import TransientError
 from core.quota import GRANT_LIFETIME, Priority, Quota, RateHeaders
-from core.sqlite import connect, connect_readonly, is_corrupt, transaction
+from core.sqlite import connect, connect_readonly, error_code, is_corrupt, transaction
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -31,6 +33,10 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS grants (id INTEGER PRIMARY KEY AUTOINCREMENT, process TEXT, at REAL)",
     "CREATE TABLE IF NOT EXISTS requests (process TEXT, status TEXT, count INTEGER, PRIMARY KEY (process, status))",
 )
+
+
+class QuotaFileError(TransientError):
+    """The shared quota cannot be asked or told just now (disk full, locked): nothing was granted or counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +70,45 @@ class Limiter:
         self._process = process
         self._per_minute = requests_per_minute
         self._clock = clock
-        self._connection = self._open()
+        self._file: int | None = None
+        self._connection: sqlite3.Connection | None = None
+        with self._explained():
+            self._open()
 
     def _open(self) -> sqlite3.Connection:
+        """Open the file, replacing a broken one; one process at a time, so that nobody deletes another's new file."""
+        self.close()
+        with self._path.with_suffix(".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go when its holder ends, however it ends
+            try:
+                self._connection = _prepared(self._path)
+            except sqlite3.DatabaseError as error:
+                if not _is_useless(error):
+                    raise
+                broken = {"path": str(self._path), "error": str(error)}
+                log.error("quota file was broken: starting a new one", **broken)  # noqa: TRY400 (understood)
+                for companion in ("", "-wal", "-shm"):
+                    self._path.with_name(self._path.name + companion).unlink(missing_ok=True)
+                self._connection = _prepared(self._path)
+            self._file = _inode(self._path)
+        return self._connection
+
+    def _current(self) -> sqlite3.Connection:
+        """Return the connection to the file that all others use: another process may have replaced a broken one."""
+        if self._connection is None or self._file is None or _inode(self._path) != self._file:
+            return self._open()
+        return self._connection
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            return _prepared(self._path)
-        except sqlite3.DatabaseError as error:
-            if not is_corrupt(error):
-                raise
-            log.error("quota file was broken: starting a new one", path=str(self._path), error=str(error))
-            for companion in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + companion).unlink(missing_ok=True)
-            return _prepared(self._path)
+            yield
+        except sqlite3.Error as error:
+            if _is_useless(error):
+                self.close()  # opened anew, and examined, at the next call
+            raise QuotaFileError(
+                f"{self._path} cannot be used ({error}): free the disk or end what locks it"
+            ) from error
 
     def ask(self, priority: Priority) -> Grant | Wait:
         """Take leave for one request, or learn how long to wait."""
@@ -84,15 +117,17 @@ class Limiter:
             seconds = arithmetic.wait_for(change.quota, priority, now)
             if seconds > 0:
                 return Wait(seconds)
-            change.quota = arithmetic.granted(change.quota, priority)
-            row = self._connection.execute("INSERT INTO grants (process, at) VALUES (?, ?)", (self._process, now))
+            change.quota = arithmetic.granted(change.quota, priority, now)
+            insert = "INSERT INTO grants (process, at) VALUES (?, ?)"
+            row = change.connection.execute(insert, (self._process, now))
             return Grant(int(row.lastrowid or 0), now)
 
     def answered(self, grant: Grant, status: str, headers: RateHeaders | None) -> None:
         """Report an answer other than 429, with its rate headers where it had any."""
         now = self._clock()
         with self._change(now, grant, status) as change:
-            change.quota = arithmetic.answered(change.quota, headers, now, self._per_minute)
+            success = not status.startswith("5")
+            change.quota = arithmetic.answered(change.quota, headers, grant.at, now, self._per_minute, success=success)
 
     def refused(self, grant: Grant, retry_after: float | None) -> float:
         """Report a 429; return how long everybody waits now, seconds."""
@@ -114,49 +149,77 @@ class Limiter:
     @contextlib.contextmanager
     def _change(self, now: float, grant: Grant | None = None, status: str = "") -> Iterator["_Change"]:
         """Read, let the caller decide, write: one short transaction."""
-        with transaction(self._connection) as connection:
+        with self._explained(), transaction(self._current()) as connection:
+            held = False
             if grant is not None:
-                connection.execute("DELETE FROM grants WHERE id = ?", (grant.id,))
+                held = (
+                    connection.execute("DELETE FROM grants WHERE id = ? AND at = ?", (grant.id, grant.at)).rowcount > 0
+                )
                 connection.execute(
                     "INSERT INTO requests VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
                     (self._process, status),
                 )
             before = _load(connection, now, self._per_minute)
             if grant is not None:
-                # the grant is gone from the table already; the arithmetic takes it off by itself
-                before = dataclasses.replace(before, outstanding=before.outstanding + 1)
-            change = _Change(before)
+                # the grant is gone from the table already; the arithmetic takes it off by itself. One that was
+                # counted as spent because its answer took so long is not counted twice
+                used = before.used if held else max(0.0, before.used - 1.0)
+                before = dataclasses.replace(before, outstanding=before.outstanding + 1, used=used)
+            change = _Change(before, connection)
             yield change
             _store(connection, change.quota)
 
     def close(self) -> None:
         """Release the file."""
-        self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 @dataclass(slots=True)
 class _Change:
     quota: Quota
+    connection: sqlite3.Connection
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _is_useless(error: sqlite3.Error) -> bool:
+    """Tell whether only a new file helps: this one is broken, or (SQLITE_ERROR) its tables are not ours."""
+    return is_corrupt(error) or error_code(error) == sqlite3.SQLITE_ERROR
 
 
 def _prepared(path: Path) -> sqlite3.Connection:
     # a power cut may cost the last counts, no more: no need to wait for the disk at each request
     connection = connect(path, synchronous="OFF", cache_kib=256)
-    with transaction(connection):
-        for statement in _TABLES:
-            connection.execute(statement)
+    try:
+        with transaction(connection):
+            for statement in _TABLES:
+                connection.execute(statement)
+            # a file that opens may still be broken further down, or of another version
+            connection.execute(f"SELECT {_COLUMNS} FROM quota").fetchall()  # noqa: S608 (constants)
+            connection.execute("SELECT id, process, at FROM grants").fetchall()
+            connection.execute("SELECT process, status, count FROM requests").fetchall()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def _load(connection: sqlite3.Connection, now: float, per_minute: float) -> Quota:
-    expired = connection.execute("DELETE FROM grants WHERE at < ?", (now - GRANT_LIFETIME,)).rowcount
+    # a grant from the future: the clock was set back
+    limits = (now - GRANT_LIFETIME, now + GRANT_LIFETIME)
+    expired = connection.execute("DELETE FROM grants WHERE at < ? OR at > ?", limits).rowcount
     outstanding = connection.execute("SELECT count(*) FROM grants").fetchone()[0]
     row = connection.execute(f"SELECT {_COLUMNS} FROM quota").fetchone()  # noqa: S608 (constants)
     stored = dict(zip(_FIELDS, row, strict=True)) if row else {"limit": 1.0}
     quota = Quota(**{**stored, "outstanding": outstanding})
-    quota = dataclasses.replace(
-        quota, used=quota.used + expired, stream_used=int(quota.stream_used), refusals=int(quota.refusals)
-    )
+    quota = dataclasses.replace(quota, used=quota.used + expired, refusals=int(quota.refusals))
     return arithmetic.roll(quota, now, per_minute)
 
 

@@ -35,7 +35,7 @@ class SpoolError(TransientError):
     """The spool could not take a batch (disk full, locked, broken): nothing of it was written, nothing moved on."""
 
 
-class SpoolBroken(SpoolError):
+class SpoolBroken(SpoolError):  # noqa: N818 (the state of the file, and how the process learns of it)
     """The file or its disk is broken: end the process, the next start reads anew, and moves a broken file aside."""
 
 

@@ -1,0 +1,324 @@
+"""The arithmetic of the shared quota, under any interleaving of askers, answers, refusals and losses."""
+
+import heapq
+import itertools
+import math
+import random
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from core.quota import (
+    LADDER,
+    SHORTEST_BLOCK,
+    WINDOW,
+    Priority,
+    Quota,
+    RateHeaders,
+    answered,
+    failed,
+    granted,
+    refused,
+    roll,
+    wait_for,
+)
+
+PER_MINUTE = 6.0
+LIMIT = 60.0
+BIRTH = 1_700_000_000.0
+
+
+def fresh(now: float = BIRTH, per_minute: float = PER_MINUTE) -> Quota:
+    return roll(Quota(limit=1.0), now, per_minute)
+
+
+class Askers(RuleBasedStateMachine):
+    """Requests of all kinds in any order. What was granted in one of our windows never exceeds its limit."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = BIRTH
+        self.quota = fresh()
+        self.on_way: list[float] = []
+        self.carried = 0
+        self.granted_in_window = 0
+
+    def _look(self) -> None:
+        before = self.quota
+        self.quota = roll(self.quota, self.now, PER_MINUTE)
+        if self.quota.window_start != before.window_start:
+            self.granted_in_window, self.carried = 0, len(self.on_way)
+
+    @rule(priority=st.sampled_from(Priority), times=st.integers(1, 80))
+    def ask(self, priority: Priority, times: int) -> None:
+        for _ in range(times):
+            self._look()
+            seconds = wait_for(self.quota, priority, self.now)
+            assert 0.0 <= seconds < math.inf
+            if seconds > 0:
+                return
+            assert self.now >= self.quota.blocked_until
+            self.quota = granted(self.quota, priority, self.now)
+            self.on_way.append(self.now)
+            self.granted_in_window += 1
+
+    @rule(seconds=st.one_of(st.floats(0, 5), st.floats(0, 700)))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self._look()
+
+    @precondition(lambda self: self.on_way)
+    @rule(data=st.data(), how=st.sampled_from(["served", "broken", "refused", "told to wait", "lost"]))
+    def settle(self, data: st.DataObject, how: str) -> None:
+        sent_at = self.on_way.pop(data.draw(st.integers(0, len(self.on_way) - 1)))
+        match how:
+            case "lost":
+                self.quota = failed(self.quota)
+            case "refused":
+                self.quota = refused(self.quota, sent_at, None, self.now)
+                assert self.quota.blocked_until <= self.now + LADDER[-1]
+            case "told to wait":
+                seconds = data.draw(st.floats(0, 30))
+                self.quota = refused(self.quota, sent_at, seconds, self.now)
+                assert self.quota.blocked_until >= self.now + seconds
+            case _:
+                self.quota = answered(self.quota, None, sent_at, self.now, PER_MINUTE, success=how == "served")
+
+    @invariant()
+    def never_above_the_limit(self) -> None:
+        if not hasattr(self, "quota"):
+            return
+        assert self.granted_in_window + self.carried <= max(LIMIT, self.carried)
+        assert self.quota.used + self.quota.outstanding <= max(LIMIT, self.carried)
+        assert self.quota.outstanding == len(self.on_way)
+
+
+Askers.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAskers = Askers.TestCase
+
+
+@dataclass
+class Reddit:
+    """Counts as the server does: fixed windows that begin at `offset`."""
+
+    limit: int
+    offset: float
+    counts: dict[int, int] = field(default_factory=dict)
+
+    def serve(self, at: float) -> RateHeaders | None:
+        window = int((at - self.offset) // WINDOW)
+        self.counts[window] = self.counts.get(window, 0) + 1
+        if self.counts[window] > self.limit:
+            return None
+        used = self.counts[window]
+        return RateHeaders(used, self.limit - used, math.ceil(self.offset + (window + 1) * WINDOW - at))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32), offset=st.floats(0, WINDOW), loss=st.sampled_from([0.0, 0.1]))
+def test_a_server_with_its_own_windows_never_has_to_refuse_more_than_what_crossed_its_reset(
+    seed: int, offset: float, loss: float
+) -> None:
+    """Header truth wins: answers overtake each other and get lost, windows are only learned from the headers."""
+    draw = random.Random(seed)
+    reddit = Reddit(int(LIMIT), BIRTH - offset)
+    quota = fresh()
+    events: list[tuple[float, int, str, float, RateHeaders | None]] = []
+    order = itertools.count()
+    for asker in range(4):
+        heapq.heappush(events, (BIRTH + asker, next(order), "ask", 0.0, None))
+    refusals = 0
+    while events:
+        now, _, what, sent_at, headers = heapq.heappop(events)
+        if now > BIRTH + 4 * WINDOW:
+            break
+        quota = roll(quota, now, PER_MINUTE)
+        if what == "ask":
+            seconds = wait_for(quota, Priority.STREAM, now)
+            if seconds > 0:
+                heapq.heappush(events, (now + seconds + draw.random(), next(order), "ask", 0.0, None))
+                continue
+            quota = granted(quota, Priority.STREAM, now)
+            heapq.heappush(events, (now + draw.uniform(0.01, 3.0), next(order), "arrive", now, None))
+        elif what == "arrive":
+            served = reddit.serve(now)
+            what = "refused" if served is None else "lost" if draw.random() < loss else "answered"
+            heapq.heappush(events, (now + draw.uniform(0.01, 8.0), next(order), what, sent_at, served))
+        else:
+            if what == "answered":
+                quota = answered(quota, headers, sent_at, now, PER_MINUTE)
+            elif what == "lost":
+                quota = failed(quota)
+            else:
+                refusals += 1
+                quota = refused(quota, sent_at, None, now)
+            heapq.heappush(events, (now + draw.uniform(0.0, 1.0), next(order), "ask", 0.0, None))
+    # four askers have at most four requests on their way when the server's window turns over unseen
+    assert refusals <= 4 * len(reddit.counts), (seed, reddit.counts)
+    assert max(reddit.counts.values()) >= LIMIT * 0.9, "and the quota is used, not hoarded"
+
+
+@settings(max_examples=15, deadline=None)
+@given(pace=st.floats(0.05, 0.5), offset=st.floats(0.0, 400.0), scraper_first=st.booleans())
+def test_streams_at_a_steady_pace_never_wait_for_deeper_looks_or_the_scraper(
+    pace: float, offset: float, scraper_first: bool
+) -> None:
+    """Both of the others ask all the time and take every grant they can get, in every window, the first one too."""
+    per_minute = 60.0
+    between = 60.0 / per_minute / pace  # until their pace is known, half of the quota is kept for the streams
+    quota = fresh(BIRTH, per_minute)
+    others = (Priority.SCRAPER, Priority.SWEEP) if scraper_first else (Priority.SWEEP, Priority.SCRAPER)
+    now, next_poll = BIRTH, BIRTH
+    taken = dict.fromkeys(Priority, 0)
+    while now < BIRTH + 3 * WINDOW + offset:
+        quota = roll(quota, now, per_minute)
+        for other in others:
+            for _ in range(200):
+                if wait_for(quota, other, now) > 0:
+                    break
+                taken[other] += 1
+                quota = answered(granted(quota, other, now), None, now, now, per_minute)
+        if now >= next_poll:
+            assert wait_for(quota, Priority.STREAM, now) == 0.0, (now - BIRTH, quota)
+            quota = answered(granted(quota, Priority.STREAM, now), None, now, now, per_minute)
+            taken[Priority.STREAM] += 1
+            next_poll += between
+        now += 1.0
+    assert all(taken.values()), "nor do the others starve"
+
+
+def test_a_stream_may_take_the_last_request_of_the_window_and_nobody_else() -> None:
+    quota = replace(fresh(), used=LIMIT - 1)
+    assert wait_for(quota, Priority.STREAM, BIRTH) == 0.0
+    assert wait_for(quota, Priority.SWEEP, BIRTH) > 0.0
+    assert wait_for(quota, Priority.SCRAPER, BIRTH) > 0.0
+
+
+def test_the_scraper_leaves_more_than_the_deeper_looks_do() -> None:
+    quota = replace(fresh(), stream_pace=0.0, used=LIMIT * 0.95)
+    assert wait_for(quota, Priority.SWEEP, BIRTH) == 0.0
+    assert wait_for(quota, Priority.SCRAPER, BIRTH) > 0.0
+
+
+def test_nothing_left_means_waiting_for_the_reset() -> None:
+    quota = replace(fresh(), used=LIMIT)
+    for priority in Priority:
+        assert wait_for(quota, priority, BIRTH + 100.0) == WINDOW - 100.0
+    assert wait_for(roll(quota, BIRTH + WINDOW, PER_MINUTE), Priority.STREAM, BIRTH + WINDOW) == 0.0
+
+
+def test_refusals_without_a_time_climb_the_ladder_and_a_success_leads_back_to_its_start() -> None:
+    quota, now = fresh(), BIRTH
+    for step in (60.0, 120.0, 240.0, 480.0, 600.0, 600.0):
+        quota = refused(granted(quota, Priority.STREAM, now), now, None, now + 0.5)
+        assert quota.blocked_until == now + 0.5 + step
+        assert wait_for(quota, Priority.STREAM, now + 1.0) == pytest.approx(step - 0.5)
+        now = quota.blocked_until + 0.1
+        quota = roll(quota, now, PER_MINUTE)
+        assert wait_for(quota, Priority.STREAM, now) == 0.0
+    quota = answered(granted(quota, Priority.STREAM, now), None, now, now + 0.2, PER_MINUTE)
+    quota = refused(granted(quota, Priority.STREAM, now + 1), now + 1, None, now + 2)
+    assert quota.blocked_until == now + 2 + 60.0
+
+
+def test_refusals_of_one_moment_count_as_one() -> None:
+    """Ten requests were on their way when Reddit began to refuse: that is one step of the ladder, not ten."""
+    quota = fresh()
+    for _ in range(10):
+        quota = granted(quota, Priority.SCRAPER, BIRTH)
+    for nth in range(10):
+        quota = refused(quota, BIRTH + nth * 0.01, None, BIRTH + 1.0 + nth)
+    assert quota.refusals == 1
+    assert quota.blocked_until == BIRTH + 1.0 + 60.0
+
+
+def test_a_success_sent_before_the_refusal_does_not_lead_back_to_the_start() -> None:
+    quota = granted(granted(fresh(), Priority.STREAM, BIRTH), Priority.STREAM, BIRTH)
+    quota = refused(quota, BIRTH, None, BIRTH + 1.0)
+    quota = answered(quota, None, BIRTH, BIRTH + 2.0, PER_MINUTE)
+    assert quota.refusals == 1
+
+
+def test_an_error_of_the_server_is_no_success() -> None:
+    quota = refused(granted(fresh(), Priority.STREAM, BIRTH), BIRTH, None, BIRTH + 1.0)
+    later = BIRTH + 100.0
+    quota = answered(granted(quota, Priority.STREAM, later), None, later, later, PER_MINUTE, success=False)
+    assert quota.refusals == 1
+
+
+@given(seconds=st.floats(0.0, 86_400.0))
+def test_retry_after_is_honoured_for_everybody(seconds: float) -> None:
+    """Whatever the ladder says; and a refusal without a time never cuts it short."""
+    quota = granted(granted(fresh(), Priority.STREAM, BIRTH), Priority.STREAM, BIRTH)
+    quota = refused(quota, BIRTH, seconds, BIRTH + 2.0)
+    assert quota.blocked_until == pytest.approx(BIRTH + 2.0 + max(SHORTEST_BLOCK, seconds))
+    after = refused(quota, BIRTH + 1.0, None, BIRTH + 2.5)
+    assert after.blocked_until >= quota.blocked_until
+    for priority in Priority:
+        assert wait_for(quota, priority, BIRTH + 2.0) == pytest.approx(max(SHORTEST_BLOCK, seconds))
+
+
+def test_header_truth_wins_over_our_own_count() -> None:
+    quota = answered(granted(fresh(), Priority.STREAM, BIRTH), RateHeaders(41, 19, 300), BIRTH, BIRTH, PER_MINUTE)
+    assert (quota.used, quota.remaining(), quota.reset_at) == (41, 19, BIRTH + 300)
+
+
+def test_a_smaller_quota_in_the_headers_wins_and_a_larger_one_does_not() -> None:
+    """The configuration may be wrong about Reddit, but what the user allows is never exceeded."""
+    small = answered(fresh(), RateHeaders(1, 29, 300), BIRTH, BIRTH, PER_MINUTE)
+    assert small.limit == 30
+    large = answered(fresh(), RateHeaders(1, 999, 300), BIRTH, BIRTH, PER_MINUTE)
+    assert large.limit == LIMIT
+
+
+def test_within_a_window_a_late_answer_does_not_turn_the_count_back() -> None:
+    quota = answered(fresh(), RateHeaders(20, 40, 300), BIRTH, BIRTH, PER_MINUTE)
+    for _ in range(5):
+        quota = answered(granted(quota, Priority.STREAM, BIRTH), None, BIRTH, BIRTH, PER_MINUTE)
+    slow = answered(granted(quota, Priority.STREAM, BIRTH), RateHeaders(21, 39, 300), BIRTH, BIRTH + 18.0, PER_MINUTE)
+    assert slow.used == 25
+    assert slow.outstanding == 0
+
+
+def test_an_answer_from_the_former_window_does_not_replace_the_count_of_this_one() -> None:
+    quota = answered(fresh(), RateHeaders(59, 1, 1.0), BIRTH, BIRTH, PER_MINUTE)
+    quota = granted(quota, Priority.STREAM, BIRTH + 0.5)
+    now = BIRTH + 3.0
+    quota = roll(quota, now, PER_MINUTE)
+    quota = answered(quota, RateHeaders(60, 0, 0.5), BIRTH + 0.5, now, PER_MINUTE)
+    assert quota.used == 1
+    assert quota.reset_at == now + WINDOW
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -1.0])
+def test_headers_that_are_no_numbers_are_not_believed(odd: float) -> None:
+    for headers in (RateHeaders(odd, 10, 10), RateHeaders(10, odd, 10), RateHeaders(10, 10, odd)):
+        quota = answered(granted(fresh(), Priority.STREAM, BIRTH), headers, BIRTH, BIRTH, PER_MINUTE)
+        assert quota == replace(fresh(), used=1.0, stream_pace=quota.stream_pace)
+
+
+def test_a_clock_set_back_by_hours_blocks_nothing_for_hours() -> None:
+    quota = replace(fresh(), used=LIMIT)
+    quota = refused(quota, BIRTH + 1.0, None, BIRTH + 2.0)
+    back = BIRTH - 7200.0
+    quota = roll(quota, back, PER_MINUTE)
+    assert quota.used == LIMIT + 1, "what was used stays used"
+    assert 0.0 < wait_for(quota, Priority.STREAM, back) <= LADDER[0] + 2.0
+    assert quota.reset_at <= back + WINDOW
+
+
+def test_the_window_rolls_but_what_is_on_its_way_still_counts() -> None:
+    quota = granted(replace(fresh(), used=50.0), Priority.SCRAPER, BIRTH)
+    quota = roll(quota, BIRTH + WINDOW + 1.0, PER_MINUTE)
+    assert (quota.used, quota.outstanding, quota.limit) == (0.0, 1, LIMIT)
+    assert quota.remaining() == LIMIT - 1
+
+
+def test_spare_tells_whether_the_window_is_ahead_of_an_even_pace() -> None:
+    quota = replace(fresh(), used=LIMIT / 2)
+    assert quota.spare(BIRTH + WINDOW / 2) == pytest.approx(1.0)
+    assert quota.spare(BIRTH) == pytest.approx(0.5)
+    assert quota.spare(BIRTH + WINDOW * 0.9) > 4.0
