@@ -26,6 +26,9 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(Quota) if field.name 
 
 _COLUMNS = ", ".join(f'"{name}"' for name in _FIELDS)
 
+# qualified: a bare "name" of a column that is not there would be taken for a text
+_SELECT = "SELECT " + ", ".join(f'quota."{name}"' for name in _FIELDS) + " FROM quota"  # noqa: S608 (constants)
+
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS quota (id INTEGER PRIMARY KEY CHECK (id = 1), "
     + ", ".join(f'"{name}" REAL' for name in _FIELDS)
@@ -202,7 +205,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
             for statement in _TABLES:
                 connection.execute(statement)
             # a file that opens may still be broken further down, or of another version
-            connection.execute(f"SELECT {_COLUMNS} FROM quota").fetchall()  # noqa: S608 (constants)
+            connection.execute(_SELECT).fetchall()
             connection.execute("SELECT id, process, at FROM grants").fetchall()
             connection.execute("SELECT process, status, count FROM requests").fetchall()
     except BaseException:
@@ -216,7 +219,7 @@ def _load(connection: sqlite3.Connection, now: float, per_minute: float) -> Quot
     limits = (now - GRANT_LIFETIME, now + GRANT_LIFETIME)
     expired = connection.execute("DELETE FROM grants WHERE at < ? OR at > ?", limits).rowcount
     outstanding = connection.execute("SELECT count(*) FROM grants").fetchone()[0]
-    row = connection.execute(f"SELECT {_COLUMNS} FROM quota").fetchone()  # noqa: S608 (constants)
+    row = connection.execute(_SELECT).fetchone()
     stored = dict(zip(_FIELDS, row, strict=True)) if row else {"limit": 1.0}
     quota = Quota(**{**stored, "outstanding": outstanding})
     quota = dataclasses.replace(quota, used=quota.used + expired, refusals=int(quota.refusals))
@@ -237,7 +240,7 @@ def read_quota(state_dir: Path) -> Quota | None:
     with _reading(state_dir) as connection:
         if connection is None:
             return None
-        row = connection.execute(f"SELECT {_COLUMNS} FROM quota").fetchone()  # noqa: S608 (constants)
+        row = connection.execute(_SELECT).fetchone()
         outstanding = connection.execute("SELECT count(*) FROM grants").fetchone()[0]
         return Quota(**{**dict(zip(_FIELDS, row, strict=True)), "outstanding": outstanding}) if row else None
 
