@@ -185,7 +185,10 @@ class ExactlyOnce:
 
     def _take_error(self, error: KafkaError) -> None:
         if is_fenced(error):
-            raise TransientError("another publisher of this deployment took over: this one ends")
+            raise TransientError(
+                "another publisher of this deployment took over, or the broker ended a transaction that took too long:"
+                " this one ends"
+            )
         if not error.fatal() and is_passing(error):
             return  # the same call again
         self._ledger.count_errors(1)

@@ -1,6 +1,5 @@
 """One spool on its way to the topic: rows that are read, records that are sent, reports that come back."""
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -17,6 +16,9 @@ _WINDOW = 50_000
 
 #: An empty queue that cannot take a record never will.
 _TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "larger than queue.buffering.max.kbytes of the producer")
+
+#: A spool's row in the inner loop, where names would cost more than they tell: seq, key, value, schema.
+PlainRow = tuple[int, bytes, bytes, str]
 
 Report = Callable[[int, KafkaError | None, Message], None]
 
@@ -39,7 +41,7 @@ class Lane:
         self.alone: Row | None = None
         #: records that the producer itself would not take, with its reason
         self.refused: list[tuple[Row, KafkaError]] = []
-        self._rows: deque[Row] = deque()
+        self._rows: list[PlainRow] = []
         self._suspects: set[int] = set()
         self._stream_header = ("stream", self.stream)
         self._open_mailbox()
@@ -53,30 +55,42 @@ class Lane:
     @property
     def at_suspect(self) -> bool:
         """Whether a suspect is the next to go, or on its way alone."""
-        return self.alone is not None or bool(self._rows and self._rows[0].seq in self._suspects)
+        return self.alone is not None or bool(self._rows and self._rows[0][0] in self._suspects)
 
     def feed(self, producer: Producer, topic: str) -> int:
         """Hand over what the spool holds, a portion at most, up to the first suspect; return how many records."""
         self.pending()
+        suspects, send = self._suspects, self._send
         count = 0
-        while self._rows and (not self._suspects or not self.at_suspect) and self._send(producer, topic):
+        for row in self._rows:
+            if (suspects and row[0] in suspects) or not send(producer, topic, row):
+                break
             count += 1
+        self._pass(count)
         return count
 
     def feed_alone(self, producer: Producer, topic: str) -> int:
         """Hand over the suspect that is next; the caller has seen to it that nothing else is on its way."""
         if self.alone is not None or not self._rows:
             return 0
-        suspect = self._rows[0]
-        if self._send(producer, topic) and suspect.seq not in self.delivery.arrived:
+        suspect = Row._make(self._rows[0])
+        if not self._send(producer, topic, suspect):
+            return 0
+        self._pass(1)
+        if suspect.seq not in self.delivery.arrived:
             self.alone = suspect
-            return 1
-        return 0
+        return 1
+
+    def _pass(self, count: int) -> None:
+        """Leave behind the first rows of the portion: they were handed over."""
+        if count:
+            self.last_key = self._rows[count - 1][1]
+            del self._rows[:count]
 
     def pending(self) -> bool:
         """Tell whether there is something to hand over; reads the next portion if need be."""
         if not self._rows and self.reader is not None and len(self.delivery.on_way) < _WINDOW:
-            self._rows.extend(self.reader.read(self.delivery.sent, PORTION))
+            self._rows = self.reader.read_plain(self.delivery.sent, PORTION)
         return bool(self._rows)
 
     def holds(self, seq: int, key: str) -> bool:
@@ -88,9 +102,8 @@ class Lane:
             return rows[0].key.decode(errors="replace") == key
         return self.reader.last_seq() >= seq
 
-    def _send(self, producer: Producer, topic: str) -> bool:
-        """Hand over the next row; tell whether the one after it may follow at once."""
-        row = self._rows[0]
+    def _send(self, producer: Producer, topic: str, row: PlainRow) -> bool:
+        """Hand over one record; tell whether that was possible. Runs for every single one: it does the least it can."""
         seq, key, value, schema = row
         delivery = self.delivery
         if seq not in delivery.arrived:  # it did arrive where another one of its time failed
@@ -107,14 +120,12 @@ class Lane:
                     self._failed.append((seq, error))
                     return False
                 self._refuse(row, error)
-        self._rows.popleft()
         delivery.hand_over(seq)
-        self.last_key = key
         return True
 
-    def _refuse(self, row: Row, error: KafkaError) -> None:
-        self.refused.append((row, error))
-        self.delivery.bury(row.seq)
+    def _refuse(self, row: PlainRow, error: KafkaError) -> None:
+        self.refused.append((Row._make(row), error))
+        self.delivery.bury(row[0])
 
     def collect(self) -> int:
         """Take in the reports of success that came; return how many."""

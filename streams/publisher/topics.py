@@ -110,7 +110,7 @@ class Topic:
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is away: the watch says so
-        advice = "create it by hand (kafka-topics.sh --create), or allow it" if self._creating else "see the broker"
+        advice = "create it by hand (kafka-topics.sh --create)" if self._creating else "allow to describe it"
         self._watch.complain(
             "the topic cannot be created" if self._creating else "the topic cannot be looked up",
             error,
