@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from core.positions import read_publisher_counters
 from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, FAIR_WEATHER, on
 from tests.support.ledger import Item, out_of_order
 from tests.support.trial import Trial
@@ -174,3 +175,26 @@ def shown_of_others(items: list[Item]) -> int:
 
 def missing_of_others(trial: Trial) -> list[Item]:
     return others(list(trial.ledger().lost))
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_items_with_odd_fields_are_delivered_and_one_too_large_holds_nothing_up(trial: Trial) -> None:
+    trial.start()
+    trial.simulator.odd("comments", {"name": "t1_bare", "id": "bare", "subreddit": "Bitcoin"})
+    trial.simulator.odd(
+        "comments", {"name": "t1_odd", "author": None, "body": 7, "score": "many", "created_utc": "then"}
+    )
+    trial.simulator.odd("comments", {"name": "t1_huge", "subreddit": "Bitcoin", "body": "x" * 2_000_000})
+    trial.simulator.odd(
+        "submissions", {"name": "t3_odd", "title": ["a", "list"], "is_self": "perhaps", "num_comments": -1}
+    )
+    trial.pass_time(3)
+    trial.simulator.pause()
+    wait_until(lambda: [item.fullname for item in trial.ledger().lost] == ["t1_huge"], 30.0, "all but the huge one")
+    assert trial.system.stop() == 0
+    assert not trial.ledger().duplicated
+    assert read_publisher_counters(trial.system.state_dir)["dead_letters"] == 1
+    assert any("t1_huge" in str(line) for line in trial.system.log("publisher") if line["level"] == "error")
+    values = {record.key: record.value for record in trial.records()}
+    assert values["t1_odd"]["author"] == "[deleted]"
+    assert values["t3_odd"]["fullname"] == "t3_odd"

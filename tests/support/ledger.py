@@ -48,7 +48,7 @@ class Gap:
 
     stream: str
     subreddits: frozenset[str]  # lower case
-    start: float
+    start: float  # -inf where nothing had been proven before
     end: float
     repaired: bool
 
@@ -68,7 +68,7 @@ class Gap:
         return cls(
             stream=entry["stream"],
             subreddits=frozenset(name.lower() for name in entry["subreddits"]),
-            start=_epoch(entry["from"]),
+            start=float("-inf") if entry["from"] is None else _epoch(entry["from"]),
             end=_epoch(entry["to"]),
             repaired=bool(entry["repaired"]),
         )

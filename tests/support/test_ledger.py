@@ -80,6 +80,7 @@ def test_gaps_are_read_with_times_in_seconds_or_in_words() -> None:
         "repaired": None,
     }
     assert Gap.from_report(entry) == gap(0.0, 120.0)
+    assert Gap.from_report(entry | {"from": None}) == gap(float("-inf"), 120.0)
 
 
 def test_order_is_judged_by_first_copies_within_a_partition() -> None:
