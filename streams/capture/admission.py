@@ -30,10 +30,10 @@ class Admission:
         self._log = context.log
         self._wall = wall
 
-    def newcomers(self, *, first: bool, start: str) -> None:
-        """Walk the own listing of each subreddit that joined since the last run (`first`: all did, together)."""
-        if first:
-            return
+    def newcomers(self, *, start: str) -> None:
+        """Walk the own listing of each subreddit that joined since the last run."""
+        if not self._coverage.proven_at:
+            return  # the very first walk takes them all in together
         for name in self._roster.active():
             if self._coverage.moment([name]) is None:
                 try:
@@ -52,9 +52,10 @@ class Admission:
             walk.take(page)
             newest = max((at for at in (newest, coverage.sane(page.items)) if at is not None), default=None)
             change = coverage.proof([name], newest) if walk.outcome is Outcome.ENDED else None
-            absorbed = coverage.absorb(page, epoch=coverage.epoch, deliver=deliver, change=change)
+            deliver_after = float("-inf" if deliver else "inf")
+            absorbed = coverage.absorb(page, epoch=coverage.epoch, deliver_after=deliver_after, change=change)
             new += absorbed.new
-            if absorbed.new and deliver:
+            if absorbed.delivered:
                 self._context.announce(absorbed.last_seq)
         if walk.outcome is Outcome.ENDED:
             self._log.info("subreddit_joined", subreddit=name, items=new, delivered=deliver)

@@ -13,12 +13,12 @@ from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
 from streams.capture.errors import Stopped, Unavailable
 from streams.capture.fetcher import Fetcher
-from streams.capture.listing import Page
 from streams.capture.pace import Pace
-from streams.capture.repair import Repair, is_whole
+from streams.capture.poll import Poll
+from streams.capture.repair import Repair
 from streams.capture.roster import Roster
 from streams.capture.sweep import Sweep
-from streams.capture.walk import Outcome, Walk
+from streams.capture.walk import Outcome
 
 _PRUNE_EVERY = 15.0
 _IMPATIENT = 5.0  # until a background step that failed is tried again, seconds
@@ -108,24 +108,25 @@ class Capture:
     def _poll(self) -> None:
         """Walk from the top down to what is proven, and prove what was walked."""
         began = self._clock()
-        self._admission.newcomers(first=self._is_new(), start=self._config.streams.start)
+        self._admission.newcomers(start=self._config.streams.start)
         subreddits = self._roster.active()
         if not subreddits:
             self._next_poll = self._clock() + max(1.0, min(self._roster.next_try() - self._wall(), _LONGEST_IDLE))
             return
+        poll = Poll(subreddits, self._coverage, start=self._config.streams.start)
         try:
-            new = self._walk(subreddits)
+            poll.run(self._fetcher, self._context.announce, self._log)
         except Unavailable as error:
             self._admission.find_absent(subreddits, error.reason)
             self._sweep.begin_again()
             return
+        self._say_caught_up(poll)
+        if poll.top is not None:
+            self._sweep.polled(poll.top)
         if self._last_poll is not None:
-            self._pace = self._pace.observe(new, began - self._last_poll)
+            self._pace = self._pace.observe(poll.new, began - self._last_poll)
         self._last_poll = began
         self._next_poll = began + self._interval()
-
-    def _is_new(self) -> bool:
-        return not self._coverage.proven_at
 
     def _interval(self) -> float:
         quota = self._limiter.state()
@@ -133,63 +134,10 @@ class Capture:
         per_request = max(0.0, quota.reset_at - now) / max(1.0, quota.remaining()) * max(1, self._streams)
         return self._pace.interval(self._config.streams.max_poll_interval, quota.spare(now), per_request)
 
-    def _walk(self, subreddits: tuple[str, ...]) -> int:
-        """Do one walk; return how many items were new."""
-        coverage = self._coverage
-        first = self._is_new()
-        deliver = not (first and self._config.streams.start == "now" and "recovered" not in coverage.stored)
-        walk = Walk(coverage.proven, coverage.horizon(subreddits))
-        newest: float | None = None
-        new = 0
-        while walk.outcome is None:
-            self._context.beat()
-            after = walk.next_after()
-            page = self._fetcher.page(subreddits, after, Priority.STREAM)
-            walk.take(page)
-            newest = max((at for at in (newest, coverage.sane(page.items)) if at is not None), default=None)
-            new += self._absorb(page, walk, subreddits, newest, first=first, deliver=deliver)
-            if after is None and page.items:
-                self._sweep.polled(page)
-        if walk.outcome is Outcome.STALE:
-            self._log.info("walk_begun_again", reason="all anchors left the listing", pages=walk.pages)
-            return new
-        self._say_caught_up(new, walk)
-        return new
-
-    def _absorb(
-        self,
-        page: Page,
-        walk: Walk,
-        subreddits: tuple[str, ...],
-        newest: float | None,
-        *,
-        first: bool,
-        deliver: bool,
-    ) -> int:
-        """Make a page durable, together with what it proves when it ends the walk."""
-        change = None
-        proves = walk.outcome is Outcome.MET or (walk.outcome is Outcome.ENDED and (first or is_whole(walk)))
-        if proves:
-            quiet = all(self._coverage.known(item.name) for item in page.items) and not first
-            if not (quiet and walk.pages == 1 and self._wall() - self._coverage.polled_at < _PRUNE_EVERY):
-                change = self._coverage.proof(subreddits, newest)
-        elif walk.outcome is Outcome.ENDED:
-            end = max(walk.foot, default=self._wall())
-            reason = "the listing ended before it met what was proven"
-            # a single subreddit's own listing is the one that just ended
-            gap = self._coverage.new_gap(subreddits, end, reason, repairable=len(subreddits) > 1)
-            self._log.error("gap_recorded", subreddits=list(subreddits), start=gap.start, end=gap.end, reason=gap.reason)
-            change = self._coverage.proof(subreddits, newest)
-            change.gaps.append(gap)
-        absorbed = self._coverage.absorb(page, deliver=deliver, change=change)
-        if absorbed.new and deliver:
-            self._context.announce(absorbed.last_seq)
-        return absorbed.new
-
-    def _say_caught_up(self, new: int, walk: Walk) -> None:
-        if self._catching_up is not None:
+    def _say_caught_up(self, poll: Poll) -> None:
+        if self._catching_up is not None and poll.walk.outcome is not Outcome.STALE:
             seconds, self._catching_up = self._catching_up, None
-            self._log.info("caught_up", items=new, away_seconds=round(seconds, 1), pages=walk.pages)
+            self._log.info("caught_up", items=poll.new, away_seconds=round(seconds, 1), pages=poll.walk.pages)
 
     def _repair_step(self) -> None:
         """Fetch one page for the newest gap that can still be repaired."""

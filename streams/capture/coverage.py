@@ -24,9 +24,10 @@ _FOREIGN = "*"
 
 @dataclass(slots=True)
 class Absorbed:
-    """What a page brought: new items, and of them those that count as late."""
+    """What a page brought: how many new items, how many of them go to Kafka, and the spool's last seq."""
 
     new: int
+    delivered: int
     last_seq: int
     subreddits: dict[str, int]
 
@@ -53,12 +54,19 @@ class Coverage:
         names = writer.load_seen()
         self._proven = {name: epoch for name, epoch in names.items() if epoch > 0}
         self._met = {name for name, epoch in names.items() if epoch == 0}
+        #: created_utc of the newest item when the very first walk began; None before there was one
+        begun = cursor.get("begun")
+        self.begun = begun if isinstance(begun, float) else None
         stored_moments = cursor.get("proven_at")
         moments = stored_moments if isinstance(stored_moments, dict) else {}
         self.proven_at: dict[str, float] = {name: at for name, at in moments.items() if name in self._buckets}
         self.epoch = int(str(cursor.get("epoch", 1)))
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
         self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
+
+    def met(self) -> frozenset[str]:
+        """Return the names that were met and not proven: what a broken-off walk has left."""
+        return frozenset(self._met)
 
     def known(self, name: str) -> bool:
         """Tell whether the item was captured before, proven or not."""
@@ -89,14 +97,15 @@ class Coverage:
         *,
         epoch: int = 0,
         proven_until: float = float("inf"),
-        deliver: bool = True,
+        deliver_after: float = float("-inf"),
         change: Batch | None = None,
         counter: str = "",
     ) -> Absorbed:
         """Write a page's new items (oldest first) and `change` in one transaction.
 
-        Names get `epoch` (0: unproven) if created up to `proven_until`, else 0. `deliver=False` only remembers them. `counter` is counted up beside
-        `captured`. Raises core.spool SpoolError; then nothing has changed, here or there.
+        Names get `epoch` (0: unproven) if created up to `proven_until`, else 0. Only what was created after
+        `deliver_after` becomes a record; `inf` only remembers the names. `counter` is counted up beside `captured`.
+        Raises SpoolError; then nothing has changed, here or there.
         """
         now = self._clock()
         fresh = {item.name: item for item in reversed(page.items) if not self.known(item.name)}
@@ -104,8 +113,11 @@ class Coverage:
         batch.seen += [
             self._sighting(item, epoch if (item.created or 0.0) <= proven_until else 0, now) for item in fresh.values()
         ]
-        if deliver:
-            batch.records += [make_record(item, self._stream, now) for item in fresh.values()]
+        batch.records += [
+            make_record(item, self._stream, now)
+            for item in fresh.values()
+            if deliver_after == float("-inf") or (item.created is not None and item.created > deliver_after)
+        ]
         batch.rejects += [("not an object", raw) for raw in page.rejects]
         for name, amount in (
             ("captured", len(batch.records)),
@@ -118,7 +130,7 @@ class Coverage:
         counts: dict[str, int] = {}
         for item in fresh.values():
             counts[item.subreddit] = counts.get(item.subreddit, 0) + 1
-        return Absorbed(len(fresh), last_seq, counts)
+        return Absorbed(len(fresh), len(batch.records), last_seq, counts)
 
     def absorb_late(self, page: Page, subreddits: Iterable[str]) -> Absorbed:
         """Write what a deeper look found; only what is older than the proven moment may count as proven."""
@@ -152,6 +164,9 @@ class Coverage:
         moments = batch.cursor.get("proven_at")
         if isinstance(moments, dict):
             self.proven_at = moments
+        begun = batch.cursor.get("begun")
+        if isinstance(begun, float):
+            self.begun = begun
         polled_at = batch.cursor.get("polled_at")
         if isinstance(polled_at, float):
             self.polled_at = polled_at
