@@ -33,6 +33,8 @@ def _open(path: Path, stream: str) -> tuple[sqlite3.Connection, str]:
         connection.execute("PRAGMA journal_size_limit = 67108864")
         spool_id = ensure_schema(connection, stream)
         if fresh:
+            # its identity stands in the file itself, whatever becomes of the WAL
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             # a record that was promised to be on disk needs a file that still has its name after a power cut
             sync_directory(path.parent)
             sync_directory(path.parent.resolve().parent)
