@@ -59,8 +59,10 @@ def measure() -> list[Figure]:
 
 def _losses(run: Run) -> list[Figure]:
     due = run.due()
-    ours = sum(item.fullname not in run.arrivals for item in due)
-    figures = [Figure("items due while all were watching", len(due)), at_most("lost by us", ours, 0)]
+    ours = [item for item in due if item.fullname not in run.arrivals]
+    for item in ours:
+        print(f"(lost by us: {item.describe()})")
+    figures = [Figure("items due while all were watching", len(due)), at_most("lost by us", len(ours), 0)]
     for temper, name in _TEMPERS.items():
         lost = sum(item.fullname not in run.praw[temper] for item in due)
         figures.append(Figure(f"lost by: {name}", lost, f"({lost / len(due):.0%})"))

@@ -27,6 +27,17 @@ class Item:
         """Whether it must be in the topic: it stood in a listing, and was not taken away before anyone saw it."""
         return self.surfaced_at is not None and (self.removed_at is None or self.shown_at is not None)
 
+    def describe(self) -> str:
+        """Tell its life in seconds since its creation."""
+
+        def after(moment: float | None) -> str:
+            return "never" if moment is None else f"+{moment - self.created:.1f}s"
+
+        return (
+            f"{self.fullname} r/{self.subreddit} created {self.created:.1f} surfaced {after(self.surfaced_at)} "
+            f"shown {after(self.shown_at)} removed {after(self.removed_at)} fell off {after(self.fell_off_at)}"
+        )
+
     @classmethod
     def from_truth(cls, line: dict[str, Any]) -> "Item":
         """Read one line of the simulator's truth."""
@@ -95,7 +106,7 @@ class Ledger:
             f"invented {len(self.invented)}, yet to surface {self.waiting}"
         )
         if self.lost:
-            line += "\n  lost: " + ", ".join(_describe(item) for item in self.lost[:5])
+            line += "\n  lost: " + ", ".join(item.describe() for item in self.lost[:5])
         if self.duplicated:
             line += f"\n  duplicated: {dict(list(self.duplicated.items())[:5])}"
         return line
@@ -138,13 +149,3 @@ def out_of_order(records: Iterable[Record]) -> list[tuple[Record, Record]]:
 
 def _epoch(moment: float | str) -> float:
     return datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
-
-
-def _describe(item: Item) -> str:
-    def after(moment: float | None) -> str:
-        return "never" if moment is None else f"+{moment - item.created:.1f}s"
-
-    return (
-        f"{item.fullname} r/{item.subreddit} created {item.created:.1f} surfaced {after(item.surfaced_at)} "
-        f"shown {after(item.shown_at)} removed {after(item.removed_at)}"
-    )
