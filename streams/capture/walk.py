@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streams.capture.listing import Item, Page
+from streams.capture.listing import PAGE_SIZE, Item, Page
 
 #: Anchors tried after an empty page: so many names back from the last one.
 _FALLBACKS = (1, 2, 3, 5, 9, 17, 33, 65, 99)
@@ -52,12 +52,15 @@ class Walk:
     outcome: Outcome | None = None
     pages: int = 0
     items: int = 0
-    #: created_utc of the last items of the page that ended the walk
+    #: created_utc of the last items of the page that ended the walk, and of those of the suspects (see `_suspects`)
     foot: tuple[float, ...] = ()
     _anchors: list[str] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
     _tried: set[str | None] = field(default_factory=set)
     _empty_tops: int = 0
+    #: of each subreddit, created_utc of what is new and the lowest last
+    _new: dict[str, list[float | None]] = field(default_factory=dict)
+    _anchored: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._anchors = list(self.below)
@@ -86,10 +89,13 @@ class Walk:
 
     def _take_items(self, page: Page) -> None:
         names = [item.name for item in page.items]
-        news = [name for name in names if name not in self._names]
+        news = [item for item in page.items if item.name not in self._names]
         self._names.update(names)
         self.items += len(news)
-        self.foot = tuple(item.created for item in page.items[-10:] if item.created is not None)
+        self._note(news)
+        lowest = [item.created for item in page.items[-10:]]
+        lowest += [created for subreddit in self._suspects() for created in self._new[subreddit][-3:]]
+        self.foot = tuple(created for created in lowest if created is not None)
         follows = page.after or names[-1]
         if self._met(page.items):
             self.outcome = Outcome.MET
@@ -101,8 +107,25 @@ class Walk:
             if not self._anchors:
                 self.outcome = Outcome.ENDED
 
+    def _note(self, news: list[Item]) -> None:
+        for item in news:
+            if self.proven(item.name) or (item.created is not None and item.created < self.horizon):
+                self._anchored.add(item.subreddit)
+            else:
+                self._new.setdefault(item.subreddit, []).append(item.created)
+
+    def _suspects(self) -> list[str]:
+        """Return the subreddits that brought so much, and nothing proven, that their own lists may have overflowed.
+
+        A combined listing merges the subreddits' own, each of which forgets by itself: below the last name that a busy
+        one still holds may stand what others showed long ago.
+        """
+        return [name for name, new in self._new.items() if len(new) >= PAGE_SIZE and name not in self._anchored]
+
     def _met(self, items: tuple[Item, ...]) -> bool:
         """Judge by the foot of the page: a single known or old item may stand higher by accident."""
+        if self._suspects():
+            return False
         if self.proven(items[-1].name):
             return True
         foot = items[-_OLD_ITEMS:]
