@@ -45,6 +45,8 @@ class Admission:
         """Take in all that the subreddit's listing holds (or only remember it), then count it as proven."""
         coverage = self._coverage
         walk = Walk(proven=lambda _name: False)
+        # newer items stand in the combined listing above items of others that nobody has met yet
+        common = coverage.common_moment(self._roster.active())
         newest: float | None = None
         new = 0
         while walk.outcome is None:
@@ -52,8 +54,15 @@ class Admission:
             walk.take(page)
             newest = max((at for at in (newest, coverage.sane(page.items)) if at is not None), default=None)
             change = coverage.proof([name], newest) if walk.outcome is Outcome.ENDED else None
-            deliver_after = float("-inf" if deliver else "inf")
-            absorbed = coverage.absorb(page, epoch=coverage.epoch, deliver_after=deliver_after, change=change)
+            if change is not None:
+                change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven
+            absorbed = coverage.absorb(
+                page,
+                epoch=coverage.epoch,
+                proven_until=common,
+                deliver_after=float("-inf" if deliver else "inf"),
+                change=change,
+            )
             new += absorbed.new
             if absorbed.delivered:
                 self._context.announce(absorbed.last_seq)

@@ -86,6 +86,11 @@ class Coverage:
         known = [moment for moment in moments if moment is not None]
         return min(known) if moments and len(known) == len(moments) else None
 
+    def common_moment(self, subreddits: Iterable[str]) -> float:
+        """Return the created_utc up to which those of these are proven that ever were; infinity if none was."""
+        moments = [self.proven_at.get(name.lower()) for name in subreddits]
+        return min((moment for moment in moments if moment is not None), default=float("inf"))
+
     def horizon(self, subreddits: Iterable[str]) -> float:
         """Return the created_utc below which nothing can be new."""
         moment = self.moment(subreddits)

@@ -53,7 +53,15 @@ class Repair:
         elif self._walk.outcome is not None:
             gap = self._concluded(gap)
         change = Batch(gaps=[gap])
-        absorbed = self._coverage.absorb(page, epoch=self._coverage.epoch, change=change, counter="repaired")
+        # what is newer than the last poll stands in the combined listing above items of others that nobody has met yet
+        until = self._coverage.moment([self.subreddit])
+        absorbed = self._coverage.absorb(
+            page,
+            epoch=self._coverage.epoch,
+            proven_until=float("-inf") if until is None else until,
+            change=change,
+            counter="repaired",
+        )
         self.gap = gap
         if absorbed.new:
             self._announce(absorbed.last_seq)
