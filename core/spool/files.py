@@ -7,6 +7,9 @@ from pathlib import Path
 
 STREAMS = ("submissions", "comments")
 
+#: No SQLite file is smaller, bytes.
+_SMALLEST_PAGE = 512
+
 _COMPANIONS = ("", "-wal", "-shm")
 
 
@@ -47,9 +50,11 @@ def _free_name(path: Path) -> Path:
 
 
 def is_headless(path: Path) -> bool:
-    """Tell whether a WAL lies beside an empty file: SQLite would delete that WAL as soon as it opens the file."""
-    wal = path.with_name(path.name + "-wal")
-    return path.exists() and path.stat().st_size == 0 and wal.exists() and wal.stat().st_size > 0
+    """Tell whether the file has lost even its header.
+
+    SQLite takes such a file for an empty one: it deletes the WAL beside it as soon as it looks, then writes over it.
+    """
+    return path.exists() and path.stat().st_size < _SMALLEST_PAGE
 
 
 def remove_database(path: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -18,30 +19,36 @@ log = structlog.stdlib.get_logger(__name__)
 
 def open_database(state_dir: Path, stream: str) -> tuple[sqlite3.Connection, str]:
     """Open (or make) the stream's spool for writing; return the connection and the spool_id."""
-    return _open(spool_path(state_dir, stream), stream)
-
-
-def _open(path: Path, stream: str) -> tuple[sqlite3.Connection, str]:
-    fresh = not path.exists() or path.stat().st_size == 0
-    if fresh:
-        # must stand before the first table: a spool that was large for a day gives the disk back
-        with contextlib.closing(sqlite3.connect(path)) as first:
-            first.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            first.execute("VACUUM")
+    path = spool_path(state_dir, stream)
+    if not path.exists():
+        _build(path, stream)
+        _put_in_place(path)
     connection = connect(path)
     try:
         connection.execute("PRAGMA journal_size_limit = 67108864")
-        spool_id = ensure_schema(connection, stream)
-        if fresh:
-            # its identity stands in the file itself, whatever becomes of the WAL
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            # a record that was promised to be on disk needs a file that still has its name after a power cut
-            sync_directory(path.parent)
-            sync_directory(path.parent.resolve().parent)
+        return connection, ensure_schema(connection, stream)
     except BaseException:
         connection.close()
         raise
-    return connection, spool_id
+
+
+def _build(path: Path, stream: str, fill: Callable[[sqlite3.Connection], None] = lambda _: None) -> None:
+    """Make a new spool beside `path`, whole and on disk, under the name that says so.
+
+    Under its own name a spool is never half made: one without its tables has lost them, and must not pass for new.
+    """
+    building = path.with_name(path.name + ".building")
+    remove_database(building)
+    with contextlib.closing(sqlite3.connect(building)) as first:
+        # must stand before the first table: a spool that was large for a day gives the disk back
+        first.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        first.execute("VACUUM")
+    with contextlib.closing(connect(building)) as connection:
+        ensure_schema(connection, stream)
+        fill(connection)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    building.rename(_rebuilt(path))
+    remove_database(building)
 
 
 def examine(state_dir: Path, stream: str, now: float) -> None:
@@ -63,8 +70,6 @@ def _makes_sense(path: Path, *, records: bool) -> bool:
     """Read everything, the records only if asked, and tell whether a writer left it so. Changes nothing in the file."""
     try:
         with contextlib.closing(connect_readonly(path)) as connection:
-            if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                return True  # made a moment before its maker died: there is nothing in it
             rows = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in SENSE}  # noqa: S608
             connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
             if records and not all(map(is_record, connection.execute("SELECT * FROM records"))):
@@ -83,22 +88,8 @@ def _rebuilt(path: Path) -> Path:
 
 def _replace(path: Path, state_dir: Path, stream: str, now: float) -> None:
     """Build the successor beside the broken file, then exchange them; whenever we are killed, nothing is forgotten."""
-    building = path.with_name(path.name + ".building")
-    remove_database(building)
-    connection, _ = _open(building, stream)
-    with contextlib.closing(connection):
-        found = _fill(path, connection, read_positions(state_dir), now)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    building.rename(_rebuilt(path))
-    remove_database(building)
-    sync_directory(path.parent)
-    log.error(
-        "spool was broken: starting a new one with what could be read",
-        path=str(path),
-        records_saved=found.records,
-        records_unreadable=found.missing if found.missing is not None else "unknown",
-        unreadable=sorted(found.broken),
-    )
+    positions = read_positions(state_dir)
+    _build(path, stream, lambda connection: _fill(path, connection, positions, now))
     _put_in_place(path)
 
 
@@ -108,17 +99,25 @@ def _put_in_place(path: Path) -> None:
     elif path.with_name(path.name + "-wal").exists():
         move_aside(path)  # killed in the middle of moving: SQLite must not find a foreign WAL beside the new file
     _rebuilt(path).rename(path)
+    # a record that was promised to be on disk needs a file that still has its name after a power cut
     sync_directory(path.parent)
+    sync_directory(path.parent.resolve().parent)
 
 
-def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], now: float) -> Salvage:
+def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], now: float) -> None:
     found = Salvage(broken={"file"})
     with transaction(target):
         if not is_headless(path):
             with contextlib.closing(connect_readonly(path)) as source:
                 found = salvage(source, target, positions)
         _record_loss(target, found, now)
-    return found
+    log.error(
+        "spool was broken: starting a new one with what could be read",
+        path=str(path),
+        records_saved=found.records,
+        records_unreadable=found.missing if found.missing is not None else "unknown",
+        unreadable=sorted(found.broken),
+    )
 
 
 def _record_loss(target: sqlite3.Connection, found: Salvage, now: float) -> None:

@@ -172,7 +172,8 @@ class SpoolWriter:
                 " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)",
                 (position, position - KEEP_ROWS, self._clock() - KEEP_SECONDS, _PRUNE_CHUNK),
             )
-        self._connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
+        # each page is a step of its own, and `execute` takes only the first one
+        self._connection.executescript("PRAGMA incremental_vacuum(2000)")
 
     def _prune_seen(self, keep_names: Callable[[str], int]) -> list[str]:
         dropped: list[str] = []

@@ -55,7 +55,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(name: str, rounds: int, *how: str, per_minute: float = PER_MINUTE) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "tests.core.contender", str(tmp_path), name, str(per_minute), str(rounds), *how]
+        program = [sys.executable, "-m", "tests.core.contender"]
+        command = [*program, str(tmp_path), name, str(per_minute), str(rounds), *how]
         child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
