@@ -54,7 +54,10 @@ def is_headless(path: Path) -> bool:
 
     SQLite takes such a file for an empty one: it deletes the WAL beside it as soon as it looks, then writes over it.
     """
-    return path.exists() and path.stat().st_size < _SMALLEST_PAGE
+    try:
+        return path.stat().st_size < _SMALLEST_PAGE
+    except FileNotFoundError:
+        return False
 
 
 def remove_database(path: Path) -> None:

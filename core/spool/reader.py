@@ -4,7 +4,7 @@ import json
 import sqlite3
 from pathlib import Path
 
-from core.spool.files import spool_path
+from core.spool.files import is_headless, spool_path
 from core.spool.model import Gap, Row
 from core.sqlite import connect_readonly, error_code
 
@@ -25,14 +25,14 @@ class SpoolReader:
 
     @classmethod
     def open(cls, state_dir: Path, stream: str) -> "SpoolReader | None":
-        """Open the stream's spool, or return None while there is none (not made yet, or being made just now).
+        """Open the stream's spool, or return None while there is none (not made yet, or not put right yet).
 
         Raises sqlite3.DatabaseError when it is there but cannot be read.
         """
         path = spool_path(state_dir, stream)
         # looked at before and after: a file replaced in between would be read under its successor's identity
         identity = _identity(path)
-        if identity is None or path.stat().st_size == 0:
+        if identity is None or is_headless(path):
             return None
         connection: sqlite3.Connection | None = None
         try:
