@@ -23,7 +23,7 @@ NAMES = ("publisher", "submissions", "comments")
 class Family:
     """A supervisor of dummies, seen from outside."""
 
-    def __init__(self, state_dir: Path, *children: str, timeout: float = 10.0) -> None:
+    def __init__(self, state_dir: Path, *children: str, timeout: float = 25.0) -> None:
         self.state_dir = state_dir
         command = [sys.executable, "-m", "tests.supervisor.family", str(state_dir), str(timeout), *children]
         self.process = psutil.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
@@ -40,8 +40,11 @@ class Family:
         below = self.process.children()
         return {child.name(): child for child in below if child.is_running() and child.name() in NAMES}
 
-    def exit_code(self, timeout: float = 15.0) -> int:
-        return int(self.process.wait(timeout))
+    def exit_code(self, timeout: float = 30.0) -> int:
+        code = int(self.process.wait(timeout))
+        if code:
+            sys.stdout.write((self.state_dir / "supervisor.log").read_text())  # for the report, should it be wrong
+        return code
 
 
 @pytest.fixture
