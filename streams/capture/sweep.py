@@ -59,7 +59,10 @@ class Sweep:
         more = top.after is not None or len(top.items) >= PAGE_SIZE
         self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
         if self._anchors and self._next_look == _NEVER:
-            self._next_look = self.clock() + _FIRST_LOOK
+            now = self.clock()
+            self._next_look = now + _FIRST_LOOK
+            # Before this start there may have been a burst that nobody remembers: a kill leaves no note.
+            self._next_own, self._busy_until = now + _FIRST_OWN_LOOK, now + _OWN_LOOKS_FOR
         self._schedule()
 
     def next_page(self, subreddits: tuple[str, ...]) -> tuple[tuple[str, ...], str | None] | None:
@@ -73,8 +76,9 @@ class Sweep:
 
     def _begin(self, subreddits: tuple[str, ...]) -> None:
         now = self.clock()
-        if now >= self._next_own and len(subreddits) > 1:
-            self._own_queue += list(subreddits)
+        if now >= self._next_own:
+            # a single subreddit's own listing is the combined one: nothing lies beyond its foot
+            self._own_queue += list(subreddits) if len(subreddits) > 1 else []
             self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
         if now >= self._next_look:
             if self._anchors:
