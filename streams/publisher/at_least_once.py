@@ -88,19 +88,26 @@ class AtLeastOnce:
 
     def _rest(self, *, ready: bool = False, saved: bool = True) -> Pace:
         waiting = not ready and self._lanes.backlog() > 0
-        self._watch.look(waiting=waiting)
+        self._look(waiting=waiting)
         if self._topic.asking:
             return Pace.BUSY
         return Pace.BLOCKED if waiting or not saved else Pace.IDLE
 
+    def _look(self, *, waiting: bool) -> None:
+        if self._watch.look(waiting=waiting):
+            self._topic.missing()  # it may be: ask again
+
     def _take_reports(self, producer: Producer) -> None:
-        if self._lanes.collect():
-            self._watch.arrived(self._lanes.backlog)
+        arrived = self._lanes.collect()
+        if arrived:
+            self._watch.arrived(lambda: arrived + self._lanes.backlog())
             self._retries.succeed()
         elif len(producer):
-            self._watch.look(waiting=True)
+            self._look(waiting=True)
         verdicts = self._lanes.judge_failures()
-        if self._watch.fatal is not None or Verdict.FATAL in verdicts:
+        if self._watch.stuck(answered=self._topic.there):
+            self._start_anew("Kafka answers, but not to this producer: a new one goes on behind the position")
+        elif self._watch.fatal is not None or Verdict.FATAL in verdicts:
             self._start_anew("the producer failed for good: a new one goes on behind the position")
         elif Verdict.TOPIC in verdicts:
             self._topic.missing()

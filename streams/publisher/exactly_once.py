@@ -68,7 +68,10 @@ class ExactlyOnce:
             self._lanes.refresh(lambda reader: self._ledger.position(reader.spool_id))
         pace = self._phase()
         saved = self._ledger.save()
-        self._watch.look(waiting=self._in_transaction or (pace is not Pace.IDLE and self._lanes.backlog() > 0))
+        if self._watch.look(waiting=self._in_transaction or (pace is not Pace.IDLE and self._lanes.backlog() > 0)):
+            self._lose_topics()  # they may be: ask again
+        if self._producer is not None and self._watch.stuck(answered=all(topic.there for topic in self._topics)):
+            self._start_anew("Kafka answers, but not to this producer")
         return pace if saved or pace is not Pace.IDLE else Pace.BLOCKED
 
     # -- the phases, in their order
@@ -130,6 +133,8 @@ class ExactlyOnce:
 
     def _flush(self) -> Pace:
         """Wait until all records are in: a mark must not be in the log before what it covers, whatever the broker."""
+        for topic in self._topics:
+            topic.ensure(0.0)
         if not self._call(self._live.flush):
             return Pace.BUSY
         verdicts = self._lanes.judge_failures()
@@ -142,9 +147,9 @@ class ExactlyOnce:
     def _commit(self) -> Pace:
         if self._call(self._live.commit_transaction):
             self._in_transaction = False
-            self._lanes.collect()
+            arrived = self._lanes.collect()
             self._retries.succeed()
-            self._watch.arrived(self._lanes.backlog)
+            self._watch.arrived(lambda: arrived + self._lanes.backlog())
             self._phase = self._transact
         return Pace.BUSY
 
@@ -198,7 +203,7 @@ class ExactlyOnce:
             self._watch.complain("the transaction failed: its records are sent again in another one", error)
             self._fail({judge(error)})
         else:
-            self._start_anew(error)
+            self._start_anew(error.str())
 
     def _fail(self, verdicts: set[Verdict]) -> None:
         """Give this transaction up; its records are sent again, after a pause."""
@@ -207,10 +212,10 @@ class ExactlyOnce:
         self._resume_at = self._clock() + self._retries.fail()
         self._phase = self._abort
 
-    def _start_anew(self, error: KafkaError) -> None:
+    def _start_anew(self, reason: str) -> None:
         """Throw the producer away. How its last transaction ended is for the marks to say."""
         pause = self._retries.fail()
-        self._log.error("the producer failed: a new one takes over", error=error.str(), pause_seconds=round(pause, 2))
+        self._log.error("the producer failed: a new one takes over", error=reason, pause_seconds=round(pause, 2))
         discard(self._live)
         self._producer = None
         self._in_transaction = False

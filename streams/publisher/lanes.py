@@ -1,5 +1,7 @@
 """All spools at once: opened when they appear, opened anew when they are replaced, and how far each one is."""
 
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -154,7 +156,7 @@ class Lanes:
         row = lane.suspect(seq) if verdict is Verdict.REFUSED else None
         if row is not None:
             self._bury(lane, row, error)
-        else:
+        elif error.code() != KafkaError._PURGE_QUEUE:  # that one only follows from another one's failure
             self._ledger.count_errors(1)
             self._watch.complain("a record was not delivered: it is sent again", error, stream=lane.stream, seq=seq)
         return verdict

@@ -1,9 +1,11 @@
-"""Is Kafka away, since when, and when did it come back. Pure: the time comes in."""
+"""Is Kafka away, since when, when did it come back, or is it only our producer. Pure: the time comes in."""
 
 #: A broken connection is often back at once; one that is not, for this long (seconds), is an outage.
 _LOST_FOR = 1.0
 #: A broker may also fall silent with its connections open: no report for this long while records wait for one.
 _SILENT_FOR = 8.0
+#: Kafka answers others, but not our producer, for this long (seconds): the producer is stuck.
+_DEAF_FOR = 10.0
 
 
 class Outage:
@@ -46,3 +48,21 @@ class Outage:
             return None
         began, self._began = self._began, None
         return now - began
+
+
+class Deafness:
+    """Finds out that an outage is the producer's own: it holds on to something that the broker no longer knows."""
+
+    def __init__(self) -> None:
+        self._answered_at: float | None = None
+
+    def found(self, now: float, *, away: bool, answered: bool) -> bool:
+        """Tell, once, that the producer is stuck; `answered`: Kafka answered another question since it is `away`."""
+        if not (away and answered):
+            self._answered_at = None
+        elif self._answered_at is None:
+            self._answered_at = now
+        elif now - self._answered_at >= _DEAF_FOR:
+            self._answered_at = None
+            return True
+        return False

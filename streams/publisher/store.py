@@ -1,6 +1,5 @@
 """The publisher's own file: how far each spool is delivered, what Kafka refused, who this deployment is."""
 
-import contextlib
 import sqlite3
 import time
 import uuid
@@ -13,7 +12,7 @@ import structlog
 from core.errors import PermanentError
 from core.positions import publisher_path
 from core.spool.files import move_aside
-from core.sqlite import connect, is_corrupt, transaction
+from core.sqlite import connect, is_sound, transaction
 
 _VERSION = 1
 
@@ -85,7 +84,7 @@ class PublisherStore:
         """Open or make the file; a broken one is moved aside and said so. A new one takes `deployment_id`, if given."""
         state_dir.mkdir(parents=True, exist_ok=True)
         path = publisher_path(state_dir)
-        if path.exists() and not _is_sound(path):
+        if path.exists() and not is_sound(path):
             log.error(
                 "the publisher's positions were broken: moved aside; what stands in the spools is sent again",
                 moved_to=str(move_aside(path)),
@@ -147,17 +146,6 @@ class PublisherStore:
     def close(self) -> None:
         """Release the file."""
         self._connection.close()
-
-
-def _is_sound(path: Path) -> bool:
-    """Read the whole file; only SQLite's word that it is broken counts, not that it is busy or the disk is full."""
-    try:
-        with contextlib.closing(connect(path)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except sqlite3.DatabaseError as error:
-        if is_corrupt(error):
-            return False
-        raise
 
 
 def _ensure_tables(connection: sqlite3.Connection, deployment_id: str) -> None:

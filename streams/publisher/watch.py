@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaError
 
 from streams.publisher.ledger import Ledger
-from streams.publisher.outage import Outage
+from streams.publisher.outage import Deafness, Outage
 from streams.publisher.verdict import Verdict, judge
 
 _REPEAT_AFTER = 60.0
@@ -40,6 +40,7 @@ class Watch:
         self._servers = servers
         self._clock = clock
         self._outage = Outage()
+        self._deafness = Deafness()
         self._said: dict[str, tuple[float, int]] = {}
         #: the error that ended the current producer, until someone takes note
         self.fatal: KafkaError | None = None
@@ -79,13 +80,17 @@ class Watch:
             details["times"] = unsaid + 1
         self._log.error(event, error=error.name(), text=error.str(), **details)
 
-    def look(self, *, waiting: bool) -> None:
-        """Report an outage when it begins."""
-        if self._outage.begins(self._clock(), waiting=waiting):
-            self._ledger.count_errors(1)
-            self._log.error(
-                "Kafka does not answer: the streams go on, records wait in the spools", servers=self._servers
-            )
+    def look(self, *, waiting: bool) -> bool:
+        """Report an outage when it begins, and tell that it did."""
+        if not self._outage.begins(self._clock(), waiting=waiting):
+            return False
+        self._ledger.count_errors(1)
+        self._log.error("Kafka does not answer: the streams go on, records wait in the spools", servers=self._servers)
+        return True
+
+    def stuck(self, *, answered: bool) -> bool:
+        """Tell that the producer hears nothing although Kafka `answered` another question meanwhile."""
+        return self._deafness.found(self._clock(), away=self.away, answered=answered)
 
     def arrived(self, backlog: Callable[[], int]) -> None:
         """Take in a sign of life: records arrived, or a transaction was committed."""

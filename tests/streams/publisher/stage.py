@@ -92,6 +92,7 @@ class PresentTopic:
 
     def __init__(self) -> None:
         self.losses = 0
+        self.there = True
 
     def ensure(self, _patience: float) -> bool:
         return True

@@ -249,6 +249,7 @@ def test_an_outage_is_told_once_and_counted_once(stage: Stage, spool: FilledSpoo
     keys = spool.capture(2)
     with capture_logs() as logs:
         stage.step()
+        stage.topic.there = False  # nobody answers the question whether it is
         for _ in range(20):
             stage.watch.on_error(KafkaError(KafkaError._TRANSPORT))
             stage.watch.on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
@@ -259,6 +260,19 @@ def test_an_outage_is_told_once_and_counted_once(stage: Stage, spool: FilledSpoo
     assert [entry["event"].split(":")[0] for entry in told] == ["Kafka does not answer", "Kafka is back"]
     assert told[1]["away_seconds"] >= 18
     assert read_publisher_counters(tmp_path) == {"published": 2, "errors": 1}
+
+
+def test_a_producer_that_hears_nothing_while_kafka_answers_is_replaced(stage: Stage, spool: FilledSpool) -> None:
+    """It may hold on to a session that the broker forgot; what it did not hear about goes again."""
+    keys = spool.capture(3)
+    stage.step()
+    stage.producer.report(keys[1:2])
+    stage.step(30)
+    assert len(stage.producers) == 2
+    assert stage.producer.keys == [keys[0], keys[2]]
+    stage.producer.report([keys[0], keys[2]])
+    stage.step()
+    assert position(stage, spool) == 3
 
 
 def test_the_end_takes_in_the_last_reports(tmp_path: Path, spool: FilledSpool) -> None:

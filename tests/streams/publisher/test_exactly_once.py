@@ -60,6 +60,29 @@ def test_each_record_once_while_the_broker_is_killed_and_comes_back_on_its_data(
         deployment.prove()
 
 
+def test_each_record_once_when_the_broker_gives_a_transaction_up(tmp_path: Path, apache_kafka: ApacheKafka) -> None:
+    """The broker stands still for longer than a transaction may take."""
+    with Deployment(tmp_path, apache_kafka, delivery="exactly_once", transaction_timeout_ms=2000) as deployment:
+        deployment.start()
+        deployment.comments.capture(10)
+        deployment.wait_delivered()
+        deployment.comments.capture(20_000)
+        left = deployment.backlog()
+        wait_until(lambda: deployment.backlog() < left, 20, "some progress")
+        apache_kafka.freeze()
+        deployment.wait_said("was not delivered")
+        apache_kafka.thaw()
+        wait_until(lambda: _delivered_or_restarted(deployment), 60, "the rest")
+        deployment.prove()
+
+
+def _delivered_or_restarted(deployment: Deployment) -> bool:
+    """Start the publisher again when it found itself fenced, as the supervisor does."""
+    if deployment.publisher.exit_code() is not None:
+        deployment.start()
+    return deployment.backlog() == 0
+
+
 def test_a_successor_fences_a_predecessor_that_wakes_up_late(deployment: Deployment) -> None:
     """A publisher frozen in the middle of its work is replaced; when it thaws, it may not write any more."""
     with deployment:
@@ -141,6 +164,18 @@ def test_a_record_that_the_broker_refuses_is_given_up_alone(
 @pytest.fixture(params=["at_least_once", "exactly_once"])
 def delivery(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def test_a_topic_that_is_deleted_is_made_again(tmp_path: Path, apache_kafka: ApacheKafka, delivery: str) -> None:
+    with Deployment(tmp_path, apache_kafka, delivery=delivery) as deployment:
+        deployment.start()
+        deployment.comments.capture(100)
+        deployment.wait_delivered()
+        admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap_servers, "log_level": 0})
+        admin.delete_topics([deployment.topic])[deployment.topic].result()
+        late = deployment.comments.capture(200)
+        deployment.wait_delivered(40.0)
+        assert set(late) <= {record.key for record in deployment.records()}
 
 
 def test_a_mark_behind_another_publishers_open_transaction_is_waited_for(apache_kafka: ApacheKafka) -> None:

@@ -63,7 +63,9 @@ class FullDisk(PublisherStore):
         dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
         if self.full:
-            raise sqlite3.OperationalError("database or disk is full")
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
         super().save(positions, counts, dead_letters)
 
 

@@ -1,6 +1,6 @@
 """When Kafka counts as away, and when it is back."""
 
-from streams.publisher.outage import Outage
+from streams.publisher.outage import Deafness, Outage
 
 
 def test_a_lost_connection_becomes_an_outage_only_if_it_lasts() -> None:
@@ -37,3 +37,19 @@ def test_silence_without_anything_to_deliver_means_nothing() -> None:
     assert not outage.begins(200.0, waiting=True)
     outage.arrived(207.0)
     assert not outage.begins(209.0, waiting=True)
+
+
+def test_a_producer_that_hears_nothing_while_kafka_answers_others_is_stuck() -> None:
+    deafness = Deafness()
+    assert not deafness.found(0.0, away=True, answered=False)
+    assert not deafness.found(60.0, away=True, answered=True)
+    assert not deafness.found(69.0, away=True, answered=True)
+    assert deafness.found(70.0, away=True, answered=True)
+    assert not deafness.found(71.0, away=True, answered=True), "its successor gets its own chance"
+
+
+def test_a_producer_that_hears_in_time_is_not_stuck() -> None:
+    deafness = Deafness()
+    assert not deafness.found(0.0, away=True, answered=True)
+    assert not deafness.found(9.0, away=False, answered=True)
+    assert not deafness.found(11.0, away=True, answered=True)
