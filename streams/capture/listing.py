@@ -58,7 +58,7 @@ def parse_page(answer: object, stream: str) -> Page:
         else:
             rejects.append(json.dumps(child).encode())
     after = data.get("after")
-    return Page(tuple(items), after if isinstance(after, str) and after else None, tuple(rejects))
+    return Page(tuple(items), clean(after) if isinstance(after, str) and after else None, tuple(rejects))
 
 
 def _item(data: dict[str, Any], kind: str) -> Item:
@@ -66,20 +66,34 @@ def _item(data: dict[str, Any], kind: str) -> Item:
     if not isinstance(fullname, str) or not fullname:
         own_id = data.get("id")
         fullname = f"{kind}_{own_id}" if isinstance(own_id, str) and own_id else ""
+    fullname = clean(fullname)
     subreddit = data.get("subreddit")
     return Item(
         name=fullname or _digest(data),
         fullname=fullname,
-        subreddit=subreddit if isinstance(subreddit, str) else "",
+        subreddit=clean(subreddit) if isinstance(subreddit, str) else "",
         created=_seconds(data.get("created_utc")),
         data=data,
     )
 
 
+def clean(text: str) -> str:
+    """Replace halves of surrogate pairs: legal in JSON's escapes, impossible in UTF-8, in SQLite and in a URL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        seconds = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _digest(data: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from core.spool import Record
-from streams.capture.listing import Item
+from streams.capture.listing import Item, clean
 
 SCHEMAS = {"submissions": "reddit.submission.v1", "comments": "reddit.comment.v1"}
 
@@ -32,7 +32,7 @@ def make_record(item: Item, stream: str, captured_at: float) -> Record:
         "source": "reddit",
     }
     content.update(_submission(data) if stream == "submissions" else _comment(data))
-    return Record(_utf8(item.name), _encode(content), SCHEMAS[stream])
+    return Record(item.name.encode(), _encode(content), SCHEMAS[stream])
 
 
 def _submission(data: dict[str, Any]) -> dict[str, Any]:
@@ -59,17 +59,15 @@ def _text(value: object) -> str:
 
 
 def _whole(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return int(value)
 
 
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
-
-
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
 
 
 def _encode(content: dict[str, Any]) -> bytes:
@@ -82,7 +80,7 @@ def _encode(content: dict[str, Any]) -> bytes:
 
 def _mended(value: object) -> object:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return clean(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return None
     return value
