@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -32,7 +33,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
     if status >= 500 or status == 408:
         return ServerTrouble(f"Reddit answered {status}")
     if status in _NAMELESS:
-        return _refusal(status, headers, body)
+        return _refusal(status, body)
     if status in {301, 302, 303, 307, 308}:
         return _redirection(headers)
     return BadAnswer(f"Reddit answered {status}: {_excerpt(body)}")
@@ -68,7 +69,7 @@ _WRONG_CREDENTIALS = (
 )
 
 
-def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> GaplessError:
+def _refusal(status: int, body: bytes) -> GaplessError:
     payload = _json_object(body)
     if payload is None:
         if status == 403:
@@ -88,13 +89,13 @@ def _redirection(headers: Mapping[str, str]) -> GaplessError:
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
     """Read X-Ratelimit-*, whole or fractional; None when they are absent or unreadable."""
     try:
-        return RateHeaders(
-            used=float(headers["x-ratelimit-used"]),
-            remaining=float(headers["x-ratelimit-remaining"]),
-            reset=float(headers["x-ratelimit-reset"]),
-        )
+        numbers = [float(headers[f"x-ratelimit-{name}"]) for name in ("used", "remaining", "reset")]
     except (KeyError, ValueError):
         return None
+    # "nan" and "inf" are numbers to float(), and would stay in the shared quota for good
+    if not all(math.isfinite(number) and number >= 0.0 for number in numbers):
+        return None
+    return RateHeaders(*numbers)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -110,7 +111,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         except (ValueError, TypeError):
             return None
     # a wait that is no number would never end
-    return max(0.0, seconds) if seconds == seconds and seconds != float("inf") else None  # noqa: PLR0124 (NaN)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
