@@ -19,8 +19,16 @@ from core.config import Config
 from core.errors import GaplessError
 from core.limiter import Grant, Limiter, Wait
 from core.quota import Priority
-from streams.capture.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, Stopped, TokenRejected, Unreachable
-from streams.capture.requestor import JudgingRequestor
+from streams.capture.errors import (
+    BadAnswer,
+    CredentialsRejected,
+    QuotaShort,
+    RateLimited,
+    Stopped,
+    TokenRejected,
+    Unreachable,
+)
+from streams.capture.requestor import Heard, JudgingRequestor
 
 #: An answer that has not come whole after so long is given up, seconds.
 ANSWER_DEADLINE = 20.0
@@ -37,15 +45,15 @@ class Connection:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._http = requests.Session()
-        self._requestor: JudgingRequestor | None = None
+        #: about the request under way, or the last one
+        self.heard = Heard()
         self._reddit = self._log_in()
 
     def _log_in(self) -> praw.Reddit:
         settings = self._config.reddit
 
         def make_requestor(**kwargs: Any) -> JudgingRequestor:  # noqa: ANN401 (PRAW decides what it passes)
-            self._requestor = JudgingRequestor(**kwargs, session=self._http)
-            return self._requestor
+            return JudgingRequestor(**kwargs, session=self._http, heard=self.heard)
 
         return praw.Reddit(
             client_id=settings.client_id,
@@ -57,14 +65,10 @@ class Connection:
             requestor_class=make_requestor,  # type: ignore[arg-type]  # a factory serves as well
         )
 
-    @property
-    def requestor(self) -> JudgingRequestor:
-        """What the last answer said about status and rate."""
-        assert self._requestor is not None  # noqa: S101 (made by _log_in)
-        return self._requestor
-
     def get(self, path: str, params: dict[str, str | int]) -> object:
         """Fetch and decode; PRAW logs in when it has no token. Raises our errors only."""
+        # where no token can be had there is no answer, and the last one's headers would move the quota's window
+        self.heard.status, self.heard.rate = None, None
         try:
             return self._reddit.request(method="GET", path=path, params=params)
         except TokenRejected:
@@ -73,7 +77,7 @@ class Connection:
             raise
         except GaplessError:
             raise
-        except (PrawcoreException, KeyError, ValueError, TypeError) as error:
+        except (PrawcoreException, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise BadAnswer(f"PRAW could not read the answer: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
@@ -103,12 +107,14 @@ class Gateway:
         *,
         clock: Callable[[], float] = time.monotonic,
         connect: Callable[[Config], Connection] = Connection,
+        answer_deadline: float = ANSWER_DEADLINE,
     ) -> None:
         self._config = config
         self._context = context
         self._limiter = limiter
         self._clock = clock
         self._connect = connect
+        self._answer_deadline = answer_deadline
         self._rejections = 0
         self._current: _Job | None = None
         self._start_thread()
@@ -116,7 +122,7 @@ class Gateway:
 
     def _start_thread(self) -> None:
         self._connection = self._connect(self._config)
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         arguments = (self._connection, self._jobs)
         threading.Thread(target=_work, args=arguments, name="reddit", daemon=True).start()
 
@@ -128,10 +134,7 @@ class Gateway:
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Return the decoded answer. Raises Stopped, TransientErrors, Unavailable, CredentialsRejected."""
         try:
-            answer = self._send(path, params, priority)
-        except TokenRejected:
-            self._context.log.info("token_renewed")
-            answer = self._send(path, params, priority)
+            answer = self._send_renewing(path, params, priority)
         except CredentialsRejected as error:
             self._rejections += 1
             if self._rejections >= _REJECTIONS:
@@ -140,19 +143,26 @@ class Gateway:
         self._rejections = 0
         return answer
 
+    def _send_renewing(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
+        try:
+            return self._send(path, params, priority)
+        except TokenRejected:
+            self._context.log.info("token_renewed")
+        return self._send(path, params, priority)
+
     def _send(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         grant = self._leave(priority)
         job = _Job(path, params)
         self._current = job
         self._jobs.put(job)
         self._await(job, grant)
-        requestor = self._connection.requestor
+        heard = self._connection.heard
         if isinstance(job.error, RateLimited):
             job.error.retry_after = self._limiter.refused(grant, job.error.retry_after)
-        elif requestor.last_status is None:
+        elif heard.status is None:
             self._limiter.failed(grant, "none")
         else:
-            self._limiter.answered(grant, str(requestor.last_status), requestor.last_rate)
+            self._limiter.answered(grant, str(heard.status), heard.rate)
         if job.error is not None:
             raise job.error
         return job.answer
@@ -178,12 +188,14 @@ class Gateway:
         self._context.wait(min(wait.seconds, 5.0))
 
     def _await(self, job: _Job, grant: Grant) -> None:
-        deadline = self._clock() + ANSWER_DEADLINE
+        deadline = self._clock() + self._answer_deadline
         while not job.done.wait(_LOOK_EVERY):
             self._context.beat()
+            if self._context.stop.is_set():
+                break  # asked just before this job could be interrupted
             if self._clock() > deadline:
                 self._abandon(grant)
-                raise Unreachable(f"no whole answer within {ANSWER_DEADLINE:g} s")
+                raise Unreachable(f"no whole answer within {self._answer_deadline:g} s")
         if self._context.stop.is_set() and job.answer is None and job.error is None:
             self._limiter.failed(grant, "stopped")
             raise Stopped
@@ -192,12 +204,12 @@ class Gateway:
         """Leave the thread to its fate; a new one with a connection of its own takes over."""
         self._limiter.failed(grant, "timeout")
         self._connection.close()
+        self._jobs.put(None)
         self._start_thread()
 
 
-def _work(connection: Connection, jobs: "queue.SimpleQueue[_Job]") -> None:
-    while True:
-        job = jobs.get()
+def _work(connection: Connection, jobs: "queue.SimpleQueue[_Job | None]") -> None:
+    while (job := jobs.get()) is not None:
         try:
             job.answer = connection.get(job.path, job.params)
         except Exception as error:  # noqa: BLE001 (handed over, not swallowed: the caller raises it)
