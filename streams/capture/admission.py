@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from core.child import ChildContext
 from core.quota import Priority
-from core.spool import Batch
+from core.spool import Batch, SpoolError
 from streams.capture.coverage import Coverage
 from streams.capture.errors import Unavailable
 from streams.capture.fetcher import Fetcher
@@ -22,6 +22,8 @@ class Admission:
         fetcher: Fetcher,
         context: ChildContext,
         wall: Callable[[], float],
+        *,
+        start: str,
     ) -> None:
         self._roster = roster
         self._coverage = coverage
@@ -29,15 +31,16 @@ class Admission:
         self._context = context
         self._log = context.log
         self._wall = wall
+        self._backlog = start == "backlog"
 
-    def newcomers(self, *, start: str) -> None:
+    def newcomers(self) -> None:
         """Walk the own listing of each subreddit that joined since the last run."""
         if not self._coverage.proven_at:
             return  # the very first walk takes them all in together
         for name in self._roster.active():
             if self._coverage.moment([name]) is None:
                 try:
-                    self._backfill(name, deliver=start == "backlog")
+                    self._backfill(name, deliver=self._backlog)
                 except Unavailable as error:
                     self._set_aside(name, error.reason)
 
@@ -79,7 +82,7 @@ class Admission:
         while halves:
             group = halves.pop()
             try:
-                self._fetcher.page(group, None, Priority.STREAM, limit=1)
+                self._probe(group)
             except Unavailable as error:
                 if len(group) == 1:
                     self._set_aside(group[0], error.reason)
@@ -90,10 +93,24 @@ class Admission:
             self._log.warning("subreddits_refused_together", reason=reason, hint="each alone answers: trying again")
             self._context.wait(1.0)
 
+    def _probe(self, subreddits: tuple[str, ...]) -> None:
+        """Ask for the newest page; what it shows may be removed before anybody asks again, so it is taken in."""
+        page = self._fetcher.page(subreddits, None, Priority.STREAM)
+        if self._backlog or self._coverage.moment(subreddits) is not None:
+            absorbed = self._coverage.absorb(page)
+            if absorbed.delivered:
+                self._context.announce(absorbed.last_seq)
+
     def _set_aside(self, name: str, reason: str) -> None:
-        returning = name in self._roster.absent
+        before = dict(self._roster.absent)
         absence = self._roster.exclude(name, reason, self._wall())
-        self._coverage.store(absent=self._roster.dump())
+        try:
+            self._coverage.store(absent=self._roster.dump())
+        except SpoolError:
+            # else a start after this one would ask for it with the others, and nobody would walk what it missed
+            self._roster.absent = before
+            raise
+        returning = name in before
         log = self._log.info if returning else self._log.error
         log(
             "subreddit_unavailable",
@@ -109,17 +126,19 @@ class Admission:
         if name is None:
             return
         try:
-            self._fetcher.page([name], None, Priority.STREAM, limit=1)
+            self._probe((name,))
         except Unavailable as error:
             self._set_aside(name, error.reason)
             return
-        absence = self._roster.readmit(name)
-        change = Batch(cursor={"absent": self._roster.dump()})
+        absence = self._roster.absent[name]
+        others = {other: stored for other, stored in self._roster.dump().items() if other != name}
+        change = Batch(cursor={"absent": others})
         if self._coverage.moment([name]) is not None:
             reason = f"r/{name} was {absence.reason}"
             change.gaps.append(self._coverage.new_gap((name,), self._wall(), reason, repairable=True))
             change.cursor["epoch"] = self._coverage.epoch
         self._coverage.apply(change)
+        self._roster.readmit(name)
         self._log.info(
             "subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since)
         )

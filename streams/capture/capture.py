@@ -51,7 +51,7 @@ class Capture:
         self._streams = int(config.streams.submissions) + int(config.streams.comments)
         self._roster = Roster(config.reddit.subreddits)
         self._roster.load(coverage.stored.get("absent"))
-        self._admission = Admission(self._roster, coverage, fetcher, context, wall)
+        self._admission = Admission(self._roster, coverage, fetcher, context, wall, start=config.streams.start)
         self._sweep = Sweep(clock)
         self._pace = Pace()
         self._repair: Repair | None = None
@@ -108,7 +108,7 @@ class Capture:
     def _poll(self) -> None:
         """Walk from the top down to what is proven, and prove what was walked."""
         began = self._clock()
-        self._admission.newcomers(start=self._config.streams.start)
+        self._admission.newcomers()
         subreddits = self._roster.active()
         if not subreddits:
             self._next_poll = self._clock() + max(1.0, min(self._roster.next_try() - self._wall(), _LONGEST_IDLE))

@@ -61,6 +61,8 @@ class Coverage:
         moments = stored_moments if isinstance(stored_moments, dict) else {}
         self.proven_at: dict[str, float] = {name: at for name, at in moments.items() if name in self._buckets}
         self.epoch = int(str(cursor.get("epoch", 1)))
+        #: what is no item stands in the listing like one, and is met at each poll
+        self._rejected: set[bytes] = set()
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
         self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
 
@@ -108,7 +110,7 @@ class Coverage:
     ) -> Absorbed:
         """Write a page's new items (oldest first) and `change` in one transaction.
 
-        Names get `epoch` (0: unproven) if created up to `proven_until`, else 0. Only what was created after
+        Names get `epoch` (0: unproven) if created before `proven_until`, else 0. Only what was created after
         `deliver_after` becomes a record; `inf` only remembers the names. `counter` is counted up beside `captured`.
         Raises SpoolError; then nothing has changed, here or there.
         """
@@ -116,22 +118,24 @@ class Coverage:
         fresh = {item.name: item for item in reversed(page.items) if not self.known(item.name)}
         batch = change or Batch()
         batch.seen += [
-            self._sighting(item, epoch if (item.created or 0.0) <= proven_until else 0, now) for item in fresh.values()
+            self._sighting(item, epoch if _is_before(item, proven_until) else 0, now) for item in fresh.values()
         ]
         batch.records += [
             make_record(item, self._stream, now)
             for item in fresh.values()
             if deliver_after == float("-inf") or (item.created is not None and item.created > deliver_after)
         ]
-        batch.rejects += [("not an object", raw) for raw in page.rejects]
+        rejects = [raw for raw in dict.fromkeys(page.rejects) if raw not in self._rejected]
+        batch.rejects += [("not an object", raw) for raw in rejects]
         for name, amount in (
             ("captured", len(batch.records)),
             (counter, len(fresh) if counter else 0),
-            ("rejected", len(page.rejects)),
+            ("rejected", len(rejects)),
         ):
             if amount:
                 batch.counters[name] = batch.counters.get(name, 0) + amount
         last_seq = self._commit(batch)
+        self._rejected.update(rejects)
         counts: dict[str, int] = {}
         for item in fresh.values():
             counts[item.subreddit] = counts.get(item.subreddit, 0) + 1
@@ -238,3 +242,8 @@ class Coverage:
         """Forget the oldest names and drop acknowledged records."""
         for name in self._writer.prune(lambda bucket: KEEP_FOREIGN_NAMES if bucket == _FOREIGN else KEEP_NAMES):
             self._proven.pop(name, None)
+
+
+def _is_before(item: Item, moment: float) -> bool:
+    # dates are whole seconds: of the newest proven second, more may have come after the walk
+    return moment == float("inf") or (item.created is not None and item.created < moment)
