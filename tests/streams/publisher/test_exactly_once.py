@@ -70,7 +70,7 @@ def test_each_record_once_when_the_broker_gives_a_transaction_up(tmp_path: Path,
         left = deployment.backlog()
         wait_until(lambda: deployment.backlog() < left, 20, "some progress")
         apache_kafka.freeze()
-        deployment.wait_said("was not delivered")
+        deployment.wait_said("Kafka does not answer")
         apache_kafka.thaw()
         wait_until(lambda: _delivered_or_restarted(deployment), 60, "the rest")
         deployment.prove()
