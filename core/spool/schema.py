@@ -3,6 +3,7 @@
 import sqlite3
 import uuid
 
+from core.errors import PermanentError
 from core.sqlite import transaction
 
 VERSION = 1
@@ -47,10 +48,12 @@ CREATE TABLE rejects (id INTEGER PRIMARY KEY, at REAL NOT NULL, reason TEXT NOT 
 
 
 def ensure_schema(connection: sqlite3.Connection, stream: str) -> str:
-    """Make the tables in a new file; return the file's spool_id. Raises ValueError for a file of a newer version."""
+    """Make the tables in a new file; return its spool_id. Raises PermanentError for a file of a newer version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
-        raise ValueError(f"the spool has version {version}, this program knows {VERSION}: use a newer Gapless")
+        raise PermanentError(
+            f"the spool of the {stream} has version {version}, this program knows {VERSION}: start a newer Gapless"
+        )
     if version == 0:
         with transaction(connection):
             for statement in _TABLES.split(";\n"):

@@ -1,13 +1,18 @@
 """The process of one stream: opens what it needs and captures until it is asked to stop."""
 
+import random
+
+from core.backoff import Backoff
 from core.child import ChildContext
 from core.config import Config
 from core.limiter import Limiter
-from core.spool import SpoolWriter
+from core.spool import SpoolBroken, SpoolError, SpoolWriter
 from streams.capture.capture import Capture
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.gateway import Gateway
+
+_REOPEN = Backoff(first=1.0, longest=30.0)
 
 
 def run(context: ChildContext, config: Config, stream: str) -> None:
@@ -15,14 +20,15 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
 
     Raises CredentialsRejected (permanent), and SpoolBroken when the file must be moved aside by a new start.
     """
-    state_dir = config.supervisor.state_dir
-    subreddits = config.reddit.subreddits
-    with SpoolWriter(state_dir, stream) as writer:
-        coverage = Coverage(writer, stream, subreddits)
-        limiter = Limiter(state_dir, stream, config.reddit.requests_per_minute)
+    writer = _open_spool(context, config, stream)
+    if writer is None:
+        return
+    with writer:
+        coverage = Coverage(writer, stream, config.reddit.subreddits)
+        limiter = Limiter(config.supervisor.state_dir, stream, config.reddit.requests_per_minute)
         context.log.info(
             "stream_opened",
-            subreddits=list(subreddits),
+            subreddits=list(config.reddit.subreddits),
             captured_before=writer.counters().get("captured", 0),
             gaps=sum(not gap.repaired for gap in coverage.gaps.values()),
             resuming=bool(coverage.proven_at),
@@ -30,3 +36,20 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
         fetcher = Fetcher(Gateway(config, context, limiter), context, stream)
         Capture(config, context, stream, coverage, fetcher, limiter).run()
         limiter.close()
+
+
+def _open_spool(context: ChildContext, config: Config, stream: str) -> SpoolWriter | None:
+    """Open the spool, waiting for a full disk or a lock to pass; None when asked to stop before that."""
+    failures = 0
+    while not context.stop.is_set():
+        try:
+            return SpoolWriter(config.supervisor.state_dir, stream)
+        except SpoolBroken:
+            raise
+        except SpoolError as error:
+            failures += 1
+            seconds = _REOPEN.pause(failures, random.random)
+            context.log.error("spool_not_opened", error=str(error), retry_in_seconds=round(seconds, 1))
+            context.ready()  # alive and waiting: nothing that a restart could mend
+            context.wait(seconds)
+    return None

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import PermanentError
 from core.spool import Batch, Record, SpoolBroken, SpoolReader, SpoolWriter, report_suspect
 from core.spool.files import is_headless, move_aside, spool_path, suspect_path
 from core.sqlite import is_corrupt
@@ -313,6 +314,6 @@ def test_two_files_moved_aside_in_one_second_are_both_kept(tmp_path: Path) -> No
 
 def test_a_spool_of_a_newer_version_is_left_alone(spool: Path) -> None:
     alter(spool, "PRAGMA user_version = 2")
-    with pytest.raises(ValueError, match="use a newer Gapless"):
+    with pytest.raises(PermanentError, match="use a newer Gapless"):
         SpoolWriter(spool, STREAM)
     assert not list(spool.glob("*corrupt*"))
