@@ -1,0 +1,235 @@
+"""A stream's life under a fake clock: the real capture over a real spool, killed and started again by a script."""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from core.child import ChildContext
+from core.config import Config
+from core.quota import Priority, Quota
+from core.spool import Batch, Gap, SpoolError, SpoolReader, SpoolWriter
+from streams.capture.capture import Capture
+from streams.capture.coverage import Coverage
+from streams.capture.errors import BadAnswer, Unreachable
+from streams.capture.fetcher import Fetcher
+from tests.streams.capture.world import World, envelope, names_of
+
+STREAM = "submissions"
+
+#: When all these lives begin, epoch seconds.
+BIRTH = 1_700_000_000.0
+
+
+class Notes:
+    """A log that only remembers."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, str, dict[str, Any]]] = []
+
+    def _note(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        self.entries.append((level, event, fields))
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._note("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._note("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._note("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._note("error", event, fields)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [fields for _, event, fields in self.entries if event == name]
+
+
+class Killed(BaseException):  # noqa: N818 (an event, and nothing but this stage may catch it)
+    """The process is gone, in the middle of whatever it did."""
+
+
+@dataclass
+class Clock:
+    """Time that passes only when something waits, and what is due meanwhile."""
+
+    now: float = BIRTH
+    _due: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
+    _count: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def at(self, moment: float, action: Callable[[], object]) -> None:
+        heapq.heappush(self._due, (moment, next(self._count), action))
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._due and self._due[0][0] <= end:
+            moment, _, action = heapq.heappop(self._due)
+            self.now = max(self.now, moment)
+            action()
+        self.now = max(self.now, end)
+
+
+class FakeContext(ChildContext):
+    """A context whose waits move the fake clock; asks for stop when the time has come."""
+
+    def __init__(self, clock: Clock, until: float, notes: Any) -> None:
+        super().__init__(STREAM, notes, clock=clock)
+        self._fake = clock
+        self._until = until
+        self.announced = 0
+
+    def wait(self, seconds: float) -> bool:
+        self._fake.advance(max(0.01, seconds))
+        if self._fake.now >= self._until:
+            self.ask_stop()
+        return self.stop.is_set()
+
+    def announce(self, last_seq: int) -> None:
+        self.announced = last_seq
+
+
+class EasyQuota:
+    """A limiter that always has room."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def state(self) -> Quota:
+        return Quota(limit=1000.0, reset_at=self._clock() + 300.0)
+
+
+class MortalWriter(SpoolWriter):
+    """A spool writer that meets a fate before or after its commit."""
+
+    life: "Life"
+
+    def commit(self, batch: Batch) -> int:
+        fate = self.life.next_fate()
+        if fate == "kill_before":
+            raise Killed
+        if fate == "full":
+            self.life.in_flight = set()
+            raise SpoolError("disk full")
+        last_seq = super().commit(batch)
+        moments = batch.cursor.get("proven_at")
+        if isinstance(moments, dict):
+            for name in moments:
+                self.life.first_proof.setdefault(name, self.life.clock.now)
+        if fate == "kill_after":
+            raise Killed
+        return last_seq
+
+
+@dataclass
+class Life:
+    """World, clock, spool and fates of one stream. `fates` says what goes wrong at the n-th request or commit."""
+
+    directory: Path
+    world: World
+    fates: dict[int, str] = field(default_factory=dict)
+    config: Config = field(default_factory=Config)
+    clock: Clock = field(default_factory=Clock)
+    #: when each subreddit was proven for the first time: what had passed through its listing before is nobody's loss
+    first_proof: dict[str, float] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
+    down_for: float = 0.0
+    kills: int = 0
+    in_flight: set[str] = field(default_factory=set)
+    #: moments and paths of all requests
+    asked: list[tuple[float, str]] = field(default_factory=list)
+    _operations: int = 0
+    _until: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.configure(self.world.subreddits)
+
+    @property
+    def subreddits(self) -> tuple[str, ...]:
+        return self.config.reddit.subreddits
+
+    def configure(self, subreddits: tuple[str, ...]) -> None:
+        """Change the configuration; the next start reads it."""
+        self.config = replace(self.config, reddit=replace(self.config.reddit, subreddits=subreddits))
+
+    def next_fate(self) -> str:
+        self._operations += 1
+        return self.fates.get(self._operations, "")
+
+    def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
+        """Be the gateway: one request, which takes its time and may fail. See streams.capture.fetcher.Getter."""
+        del priority
+        self._took_in()
+        self.clock.advance(0.1)
+        self.asked.append((self.clock.now, path))
+        fate = self.next_fate()
+        if fate == "kill_before":
+            raise Killed
+        if fate == "unreachable":
+            raise Unreachable("connection reset")
+        if fate == "bad":
+            raise BadAnswer("HTML instead of JSON")
+        if fate == "empty":
+            return envelope([])
+        names = path.split("/")[2].split("+")
+        after = params.get("after")
+        answer = self.world.answer(names, str(after) if after is not None else None, int(params["limit"]))
+        self.in_flight = names_of(answer)
+        if fate == "kill_after":
+            raise Killed
+        return answer
+
+    def _took_in(self) -> None:
+        self.world.shown |= self.in_flight
+        self.in_flight = set()
+
+    def run(self, seconds: float) -> None:
+        """Live so long, being started again after each kill."""
+        self._until = self.clock.now + seconds
+        while self.clock.now < self._until:
+            try:
+                self._incarnation()
+                self._took_in()
+            except Killed:
+                self.kills += 1
+                self.in_flight = set()
+                self.clock.advance(1.0 + self.down_for)
+                self.down_for = 0.0
+
+    def kill(self, down_for: float = 0.0) -> None:
+        """Be killed at the next request or commit, and stay down so long."""
+        self.fates[self._operations + 1] = "kill_before"
+        self.down_for = down_for
+
+    def _incarnation(self) -> None:
+        context = FakeContext(self.clock, self._until, self.notes)
+        with MortalWriter(self.directory, STREAM, clock=self.clock) as writer:
+            writer.life = self
+            coverage = Coverage(writer, STREAM, self.subreddits, clock=self.clock)
+            fetcher = Fetcher(self, context, STREAM, draw=lambda: 0.5)
+            limiter: Any = EasyQuota(self.clock)
+            Capture(
+                self.config, context, STREAM, coverage, fetcher, limiter, clock=self.clock, wall=self.clock
+            ).run()
+
+    def spooled(self) -> list[str]:
+        """Return the keys of the spool, in order."""
+        reader = SpoolReader.open(self.directory, STREAM)
+        assert reader is not None
+        try:
+            return [row.key.decode() for row in reader.read(0, 1_000_000)]
+        finally:
+            reader.close()
+
+    def gaps(self) -> list[Gap]:
+        reader = SpoolReader.open(self.directory, STREAM)
+        assert reader is not None
+        try:
+            return reader.gaps()
+        finally:
+            reader.close()
