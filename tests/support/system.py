@@ -135,7 +135,9 @@ class System:
 
     def report(self, lines: int = 15) -> str:
         """The ends of all logs, for a failure's report."""
-        parts = [f"== supervisor left with {self.server.returncode}" if self.server.returncode is not None else ""]
+        code = self.server.returncode
+        # its own output repeats the children's logs: worth reading only where it should not have ended
+        parts = [f"== supervisor left with {code}\n{self.server.tail(lines)}"] if code not in (None, 0) else []
         for path in sorted(self.log_dir.glob("*.log")):
             tail = path.read_text(errors="replace").splitlines()[-lines:]
             parts += [f"== {path.name}", *(line if len(line) < _LONG else f"{line[:_LONG]} …" for line in tail)]
