@@ -32,7 +32,7 @@ class Roster:
         """Set a subreddit aside, or put off its next try when it stands aside already."""
         before = self.absent.get(name)
         tries = before.tries + 1 if before else 1
-        pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** (tries - 1))
+        pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** min(tries - 1, 10))
         absence = Absence(reason, before.since if before else now, tries, now + pause)
         self.absent[name] = absence
         return absence
