@@ -314,6 +314,6 @@ def test_two_files_moved_aside_in_one_second_are_both_kept(tmp_path: Path) -> No
 
 def test_a_spool_of_a_newer_version_is_left_alone(spool: Path) -> None:
     alter(spool, "PRAGMA user_version = 2")
-    with pytest.raises(PermanentError, match="use a newer Gapless"):
+    with pytest.raises(PermanentError, match="start a newer Gapless"):
         SpoolWriter(spool, STREAM)
     assert not list(spool.glob("*corrupt*"))
