@@ -3,6 +3,7 @@
 import heapq
 import itertools
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,16 @@ class FakeContext(ChildContext):
         self._fake = clock
         self._until = until
         self.announced = 0
+        self.turns = 0
 
     def wait(self, seconds: float) -> bool:
         self._fake.advance(max(0.01, seconds))
         if self._fake.now >= self._until:
             self.ask_stop()
         return self.stop.is_set()
+
+    def beat(self) -> None:
+        self.turns += 1
 
     def announce(self, last_seq: int) -> None:
         self.announced = last_seq
@@ -134,6 +139,7 @@ class Life:
     world: World
     fates: dict[int, str] = field(default_factory=dict)
     config: Config = field(default_factory=Config)
+    start: str = "backlog"
     clock: Clock = field(default_factory=Clock)
     #: when each subreddit was proven for the first time: what had passed through its listing before is nobody's loss
     first_proof: dict[str, float] = field(default_factory=dict)
@@ -143,10 +149,14 @@ class Life:
     in_flight: set[str] = field(default_factory=set)
     #: moments and paths of all requests
     asked: list[tuple[float, str]] = field(default_factory=list)
-    _operations: int = 0
+    operations: int = 0
+    #: rounds of the working loop
+    turns: int = 0
     _until: float = 0.0
 
     def __post_init__(self) -> None:
+        self.asks: Callable[[list[str], str | None, int], dict[str, Any]] = self.world.answer
+        self.config = replace(self.config, streams=replace(self.config.streams, start=self.start))
         self.configure(self.world.subreddits)
 
     @property
@@ -158,8 +168,8 @@ class Life:
         self.config = replace(self.config, reddit=replace(self.config.reddit, subreddits=subreddits))
 
     def next_fate(self) -> str:
-        self._operations += 1
-        return self.fates.get(self._operations, "")
+        self.operations += 1
+        return self.fates.get(self.operations, "")
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Be the gateway: one request, which takes its time and may fail. See streams.capture.fetcher.Getter."""
@@ -178,7 +188,7 @@ class Life:
             return envelope([])
         names = path.split("/")[2].split("+")
         after = params.get("after")
-        answer = self.world.answer(names, str(after) if after is not None else None, int(params["limit"]))
+        answer = self.asks(names, str(after) if after is not None else None, int(params["limit"]))
         self.in_flight = names_of(answer)
         if fate == "kill_after":
             raise Killed
@@ -203,12 +213,13 @@ class Life:
 
     def kill(self, down_for: float = 0.0) -> None:
         """Be killed at the next request or commit, and stay down so long."""
-        self.fates[self._operations + 1] = "kill_before"
+        self.fates[self.operations + 1] = "kill_before"
         self.down_for = down_for
 
     def _incarnation(self) -> None:
         context = FakeContext(self.clock, self._until, self.notes)
-        with MortalWriter(self.directory, STREAM, clock=self.clock) as writer:
+        with ExitStack() as after, MortalWriter(self.directory, STREAM, clock=self.clock) as writer:
+            after.callback(lambda: setattr(self, "turns", self.turns + context.turns))
             writer.life = self
             coverage = Coverage(writer, STREAM, self.subreddits, clock=self.clock)
             fetcher = Fetcher(self, context, STREAM, draw=lambda: 0.5)

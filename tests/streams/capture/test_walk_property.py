@@ -21,7 +21,7 @@ subreddit = st.sampled_from(SUBREDDITS)
 seconds = st.floats(0.0, 40.0)
 
 happenings = st.one_of(
-    st.tuples(st.just("arrive"), subreddit, st.integers(1, 300), seconds),
+    st.tuples(st.just("arrive"), subreddit, st.sampled_from([1, 7, 40, 110, 160, 300]), seconds | st.just(1.0)),
     st.tuples(st.just("late"), subreddit, st.integers(1, 10), st.floats(1.0, 250.0)),
     st.tuples(st.just("remove"), st.integers(0, 3), st.integers(1, 12), st.booleans()),
     st.tuples(st.just("down"), st.floats(0.0, 300.0)),

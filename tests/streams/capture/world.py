@@ -101,4 +101,4 @@ def envelope(children: list[Any], after: str | None = None) -> dict[str, Any]:
 
 
 def names_of(answer: dict[str, Any]) -> set[str]:
-    return {child["data"]["name"] for child in answer["data"]["children"]}
+    return {child["data"]["name"] for child in answer["data"]["children"] if child["data"]}

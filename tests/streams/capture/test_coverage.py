@@ -1,0 +1,131 @@
+"""What a walk proves: regressions of the proof, each a way in which something was once lost without a word."""
+
+from collections import Counter
+from pathlib import Path
+
+from core.spool import SpoolReader
+from streams.capture.listing import parse_page
+from tests.streams.capture.life import STREAM, Life
+from tests.streams.capture.world import World, envelope
+
+
+def pour(life: Life, name: str, count: int, step: float = 0.01) -> list[str]:
+    return [life.world.add(name, life.clock.now + number * step).name for number in range(count)]
+
+
+def admitted(life: Life, name: str) -> bool:
+    """Tell whether an open gap admits that this is lost."""
+    thing = life.world.things[name]
+    return any(
+        thing.subreddit in gap.unproven
+        and (gap.start is None or gap.start <= thing.created)
+        and thing.created <= gap.end
+        for gap in life.gaps()
+    )
+
+
+def test_a_busy_subreddit_that_overflowed_is_not_proven_by_old_items_of_a_quiet_one(tmp_path: Path) -> None:
+    """Its own list forgot items, some of the rest were removed: there the quiet one's old names stand in view."""
+    life = Life(tmp_path, World(("Busy", "Quiet"), cap=220))
+    pour(life, "Quiet", 20)
+    pour(life, "Busy", 20)
+    life.run(30.0)
+    life.kill(down_for=300.0)
+    life.clock.at(life.clock.now + 200.0, lambda: pour(life, "Busy", 300))
+    life.clock.at(
+        life.clock.now + 210.0, lambda: [life.world.remove(one) for one in life.world.listing(("Busy",))[50:60]]
+    )
+    life.run(600.0)
+    counts = Counter(life.spooled())
+    missing = [one.name for one in life.world.things.values() if one.name not in counts and not one.removed]
+    assert missing
+    assert all(admitted(life, name) for name in missing)
+
+
+def test_a_gap_of_the_combined_listing_is_repaired_from_the_own_ones(tmp_path: Path) -> None:
+    names = ("Alpha", "Beta", "Gamma")
+    life = Life(tmp_path, World(names, cap=220))
+    for name in names:
+        pour(life, name, 30)
+    life.run(30.0)
+    life.kill(down_for=100.0)
+    life.clock.at(life.clock.now + 50.0, lambda: [pour(life, name, 150) for name in names])
+    life.run(300.0)
+    counts = Counter(life.spooled())
+    assert set(counts) == set(life.world.things)
+    assert counts.total() == len(counts)
+    (gap,) = life.gaps()
+    assert gap.repaired
+    assert gap.found > 0
+
+
+def test_a_repair_proves_nothing_that_only_the_combined_listing_can_prove(tmp_path: Path) -> None:
+    """What a repair sees above the last poll must not end the next one: others' items may stand just below."""
+    names = ("Alpha", "Beta")
+    life = Life(tmp_path, World(names, cap=220))
+    pour(life, "Alpha", 60)
+    pour(life, "Beta", 60)
+    life.run(30.0)
+    life.world.close("Alpha")
+    life.run(20.0)
+    life.world.open("Alpha")
+    # between poll and repair: one of each, and then many more than a page before the next poll
+    for pause in range(0, 200, 3):
+        life.clock.at(life.clock.now + pause, lambda: (pour(life, "Beta", 3), pour(life, "Alpha", 1)))
+        life.clock.at(life.clock.now + pause + 1.5, lambda: pour(life, "Alpha", 49))
+    life.run(400.0)
+    counts = Counter(life.spooled())
+    missing = [name for name in life.world.things if name not in counts and not admitted(life, name)]
+    assert missing == []
+
+
+def test_a_newcomers_own_walk_does_not_end_the_catching_up_of_the_others(tmp_path: Path) -> None:
+    life = Life(tmp_path, World(("Alpha", "Beta"), cap=220, page_size=100))
+    life.configure(("Alpha",))
+    pour(life, "Alpha", 50)
+    life.run(30.0)
+    life.kill(down_for=100.0)
+    life.clock.at(life.clock.now + 20.0, lambda: pour(life, "Alpha", 40))
+    life.clock.at(life.clock.now + 50.0, lambda: pour(life, "Beta", 150))
+    life.configure(("Alpha", "Beta"))
+    life.run(102.5)
+    assert set(life.spooled()) == set(life.world.things), "all of it by the first poll, not by a later look"
+
+
+def test_a_reject_that_stands_in_the_listing_is_kept_once(tmp_path: Path) -> None:
+    life = Life(tmp_path, World(("Alpha",)))
+    pour(life, "Alpha", 5)
+    plain = life.world.answer
+
+    def with_reject(subreddits: list[str], after: str | None, limit: int) -> dict[str, object]:
+        answer = plain(subreddits, after, limit)
+        answer["data"]["children"].insert(2, {"kind": "t3", "data": None})
+        return answer
+
+    life.asks = with_reject
+    life.run(200.0)
+    reader = SpoolReader.open(tmp_path, STREAM)
+    assert reader is not None
+    assert reader.counters()["rejected"] == 1
+    reader.close()
+    assert set(life.spooled()) == set(life.world.things)
+
+
+def test_half_a_surrogate_pair_in_a_name_does_not_stop_the_stream(tmp_path: Path) -> None:
+    page = parse_page(envelope([{"data": {"name": "t3_\ud800", "subreddit": "\udc00"}}]), STREAM)
+    life = Life(tmp_path, World(("Alpha",)))
+    life.asks = lambda *_: envelope([{"data": page.items[0].data}])
+    life.run(20.0)
+    assert life.spooled() == ["t3_\ufffd"]
+
+
+def test_start_now_delivers_only_what_is_new(tmp_path: Path) -> None:
+    life = Life(tmp_path, World(("Alpha", "Beta")), start="now")
+    pour(life, "Alpha", 150, step=-1.0)
+    life.run(20.0)
+    assert life.spooled() == []
+    life.kill(down_for=50.0)
+    life.clock.advance(5.0)
+    names = pour(life, "Beta", 5)
+    life.run(300.0)
+    assert sorted(life.spooled()) == sorted(names)

@@ -1,0 +1,77 @@
+"""Late items, anywhere in the listing, are captured within a minute of surfacing, at a price the quota can pay."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.streams.capture.life import BIRTH, Life
+from tests.streams.capture.world import World
+
+WITHIN = 60.0
+
+
+def steady(life: Life, rate: float, seconds: float) -> None:
+    """Let items arrive evenly, in turn over the subreddits."""
+    start = life.clock.now
+    for number in range(int(rate * seconds)):
+        name = life.world.subreddits[number % len(life.world.subreddits)]
+        moment = start + number / rate
+        life.clock.at(moment, lambda name=name, moment=moment: life.world.add(name, moment))  # type: ignore[misc]
+
+
+def fill(life: Life, rate: float, count: int) -> None:
+    for number in range(count):
+        name = life.world.subreddits[number % len(life.world.subreddits)]
+        life.world.add(name, life.clock.now - (count - number) / rate)
+
+
+@pytest.mark.parametrize("rate", [0.05, 1.0, 5.0, 12.0])
+@pytest.mark.parametrize("depth", [0.2, 0.5, 0.95])
+@pytest.mark.parametrize("subreddits", [("Alpha",), ("Alpha", "Beta")])
+def test_a_late_item_is_found_within_a_minute(
+    tmp_path: Path, rate: float, depth: float, subreddits: tuple[str, ...]
+) -> None:
+    """`depth` is where in the listing it surfaces: 0 the top, 1 the foot, as far as it can stand there for a minute."""
+    world = World(subreddits, cap=1000, page_size=100)
+    life = Life(tmp_path, world)
+    fill(life, rate, 1000)
+    steady(life, rate, 150.0)
+    life.run(65.0)
+    reach = 1000 / rate
+    age = min(depth * reach, max(1.0, reach - WITHIN - 2.0))
+    late = [world.add(name, life.clock.now - age, late=True).name for name in subreddits]
+    life.run(WITHIN)
+    counts = Counter(life.spooled())
+    assert [counts[name] for name in late] == [1] * len(late)
+    assert counts.total() == len(counts)
+    assert life.gaps() == []
+
+
+@pytest.mark.parametrize("rate", [0.05, 1.0, 20.0])
+def test_a_stream_takes_at_most_half_of_the_quota(tmp_path: Path, rate: float) -> None:
+    life = Life(tmp_path, World(("Alpha", "Beta"), cap=1000, page_size=100))
+    fill(life, rate, 1000)
+    steady(life, rate, 240.0)
+    life.run(240.0)
+    settled = [moment for moment, _ in life.asked if moment >= BIRTH + 120.0]
+    assert len(settled) / 2.0 <= 50.0, "requests a minute"
+
+
+def test_nothing_below_the_newest_page_needs_no_look(tmp_path: Path) -> None:
+    """A quiet stream asks once in max_poll_interval, and no more."""
+    life = Life(tmp_path, World(("Alpha", "Beta")))
+    fill(life, 1.0, 30)
+    life.run(280.0)
+    settled = [moment for moment, _ in life.asked if moment >= BIRTH + 120.0]
+    assert len(settled) <= 11
+
+
+def test_a_look_costs_no_time_when_there_is_nothing_to_do(tmp_path: Path) -> None:
+    """The loop waits; it does not spin until the next moment comes."""
+    for subreddits in (("Alpha",), ("Alpha", "Beta")):
+        directory = tmp_path / str(len(subreddits))
+        life = Life(directory, World(subreddits))
+        fill(life, 1.0, 150)
+        life.run(300.0)
+        assert life.turns < 1000

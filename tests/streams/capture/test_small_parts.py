@@ -1,0 +1,91 @@
+"""The pure parts by tables: backoff, pace, roster."""
+
+import pytest
+
+from core.backoff import Backoff
+from streams.capture.pace import Pace
+from streams.capture.roster import Roster
+
+LONGEST = 16.0
+
+
+@pytest.mark.parametrize(
+    ("failures", "draw", "pause"),
+    [(1, 0.5, 1.0), (2, 0.5, 2.0), (4, 0.5, 8.0), (5, 0.5, 10.0), (10_000, 0.5, 10.0), (1, 0.0, 0.7), (10, 0.999, 13.0)],
+)
+def test_backoff_doubles_up_to_its_longest_and_jitters_around_it(failures: int, draw: float, pause: float) -> None:
+    assert Backoff(first=1.0, longest=10.0).pause(failures, lambda: draw) == pytest.approx(pause, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("rate", "spare", "per_request", "low", "high"),
+    [
+        (0.0, 1.0, 0.6, LONGEST, LONGEST),  # nothing comes: the longest there is
+        (0.01, 1.0, 0.6, LONGEST, LONGEST),
+        (1.0, 1.0, 0.6, 2.0, 3.0),  # quota to spare: fresh
+        (20.0, 1.0, 0.6, 2.0, 2.5),  # half a page is new at most
+        (50.0, 1.0, 0.6, 0.9, 1.1),
+        (150.0, 1.0, 0.6, 0.25, 0.4),  # a burst
+        (10_000.0, 1.0, 0.6, 0.25, 0.25),
+        (1.0, 0.9, 0.6, LONGEST, LONGEST),  # behind an even pace: half a page, no more often
+        (20.0, 0.9, 0.6, 2.4, 2.6),
+        (150.0, 0.4, 3.0, 3.0, 3.0),  # far behind: what an even spending allows
+        (150.0, 0.4, 300.0, LONGEST, LONGEST),  # yet never longer than promised
+    ],
+)
+def test_the_pause_between_polls(rate: float, spare: float, per_request: float, low: float, high: float) -> None:
+    assert low <= Pace(rate).interval(LONGEST, spare, per_request) <= high
+
+
+def test_pace_follows_up_at_once_and_down_slowly() -> None:
+    pace = Pace(1.0).observe(300, 2.0)
+    assert pace.rate == 150.0
+    after = pace.observe(0, 2.0)
+    assert 100.0 < after.rate < 150.0
+    for _ in range(40):
+        after = after.observe(0, 2.0)
+    assert after.rate < 0.01
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_pace_learns_nothing_from_no_time(seconds: float) -> None:
+    assert Pace(3.0).observe(100, seconds) == Pace(3.0)
+
+
+def test_roster_sets_aside_and_takes_back() -> None:
+    roster = Roster(("A", "B", "C"))
+    assert roster.due(1e12) is None
+    assert roster.next_try() == float("inf")
+    first = roster.exclude("B", "private", 1000.0)
+    assert roster.active() == ("A", "C")
+    assert first.next_try == roster.next_try() == 1060.0
+    assert roster.due(1059.0) is None
+    assert roster.due(1060.0) == "B"
+    again = roster.exclude("B", "banned", 1060.0)
+    assert (again.reason, again.since, again.next_try) == ("banned", 1000.0, 1180.0)
+    assert roster.readmit("B") == again
+    assert roster.active() == ("A", "B", "C")
+
+
+def test_roster_tries_at_least_every_quarter_of_an_hour_for_weeks() -> None:
+    roster = Roster(("A",))
+    for _ in range(2000):
+        absence = roster.exclude("A", "private", 0.0)
+    assert absence.next_try == 900.0
+
+
+def test_roster_remembers_absences_of_what_is_still_configured() -> None:
+    roster = Roster(("A", "B"))
+    roster.exclude("A", "private", 1.0)
+    roster.exclude("B", "missing", 2.0)
+    other = Roster(("B", "C"))
+    other.load(roster.dump())
+    assert other.active() == ("C",)
+    assert other.absent["B"] == roster.absent["B"]
+
+
+@pytest.mark.parametrize("stored", [None, [], "x", 5, {}])
+def test_roster_starts_whole_where_nothing_is_stored(stored: object) -> None:
+    roster = Roster(("A",))
+    roster.load(stored)
+    assert roster.active() == ("A",)
