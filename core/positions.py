@@ -34,6 +34,11 @@ def read_publisher_counters(state_dir: Path) -> dict[str, int]:
     return _read(state_dir, "SELECT name, value FROM counters")
 
 
+def read_dead_letters(state_dir: Path) -> dict[str, int]:
+    """Return spool_id → how many of its records Kafka refused for ever; as careful as read_positions."""
+    return _read(state_dir, "SELECT spool_id, count(*) FROM dead_letters GROUP BY spool_id")
+
+
 def _read(state_dir: Path, query: str) -> dict[str, int]:
     path = publisher_path(state_dir)
     if not path.exists():

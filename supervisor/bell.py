@@ -7,9 +7,33 @@ import contextlib
 import os
 import signal
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The request that one child be replaced by a new process."""
+
+    child: str
+
+
+#: What the loop can be asked for: a plain text is a reason to stop everything.
+Request = str | Restart
+
+
+class Alarm(Protocol):
+    """Where the loop's requests come from; the demo puts its own before the bell."""
+
+    def fileno(self) -> int:
+        """Return what becomes readable when there is a request."""
+
+    def collect(self) -> Sequence[Request]:
+        """Return the requests since the last time."""
 
 
 class Bell:
@@ -19,7 +43,7 @@ class Bell:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
-        self._rung: deque[str] = deque()
+        self._rung: deque[Request] = deque()
 
     def install(self) -> None:
         """Take over SIGINT and SIGTERM; only the main thread may do so."""
@@ -27,19 +51,19 @@ class Bell:
             signal.signal(number, self._handle)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
-    def ring(self, reason: str) -> None:
-        """Ask from any thread that everything stop, for `reason`."""
-        self._rung.append(reason)
+    def ring(self, request: Request) -> None:
+        """Ask from any thread for a restart, or that everything stop for a reason."""
+        self._rung.append(request)
         # Full: it is ringing already.
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"!")
 
-    def collect(self) -> list[str]:
-        """Return what rang since the last time: names of signals, reasons of requests."""
+    def collect(self) -> list[Request]:
+        """Return what rang since the last time; a signal gives its name as the reason to stop."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._reader, 4096):
                 pass
-        collected = []
+        collected: list[Request] = []
         while self._rung:
             collected.append(self._rung.popleft())
         return collected

@@ -11,6 +11,7 @@ from core.errors import ExitCode
 from core.spool import SpoolReader
 from core.spool.model import Gap
 from core.statistics import STREAMS
+from supervisor.table import table
 
 _HEADINGS = ("STREAM", "FROM", "TO", "REASON", "FOUND", "REPAIRED", "SUBREDDITS")
 
@@ -32,7 +33,7 @@ def show_gaps(state_dir: Path, *, as_json: bool, out: TextIO, err: TextIO) -> Ex
     if as_json:
         print(json.dumps([_as_json(gap) for gap in gaps], indent=2, ensure_ascii=False), file=out)
     elif gaps:
-        print(_table([_HEADINGS, *map(_as_row, gaps)]), file=out)
+        print(table([_HEADINGS, *map(_as_row, gaps)]), file=out)
     elif code is ExitCode.OK:
         nothing = f"Nothing was captured into {state_dir} yet."
         print(f"No gaps: {' and '.join(ledgers)} are proven contiguous." if ledgers else nothing, file=out)
@@ -65,9 +66,3 @@ def _as_row(gap: Gap) -> tuple[str, ...]:
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

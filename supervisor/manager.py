@@ -7,57 +7,27 @@ process and the wait come in as arguments, so that a test can drive it with scri
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from multiprocessing import connection
-from typing import Protocol
 
 import structlog
 
 from core.child import Message
 from core.errors import ExitCode
 from supervisor import policy
-from supervisor.policy import Life, State, describe_exit
+from supervisor.bell import Alarm, Restart
+from supervisor.board import Snapshot
+from supervisor.child import Child
+from supervisor.chore import Chore, Chores
+from supervisor.policy import State, describe_exit
 from supervisor.process import Handle, Process
 from supervisor.spec import ChildSpec, Stage
-from supervisor.stopping import Slot, slot
+from supervisor.stopping import slot
 
 _LONGEST_WAIT = 60.0
 _NOT_SPAWNED = 1  # stands for the exit code where there was no process
 _WAIT_FOR_OTHERS = 15.0  # a child is started after so long even if what it comes after is not ready
 _SILENT_AFTER = 30.0  # STARTING for so long is worth a line in the log
-
-
-class Alarm(Protocol):
-    """Where requests to stop come from: signals, the demo (see bell)."""
-
-    def fileno(self) -> int:
-        """Return what becomes readable when there is a request."""
-
-    def collect(self) -> list[str]:
-        """Return the requests since the last time."""
-
-
-@dataclass(slots=True)
-class Chore:
-    """Something to call every `interval` seconds; it may return a reason to stop everything."""
-
-    interval: float
-    action: Callable[[], str | None]
-    due: float = 0.0
-
-
-@dataclass(slots=True)
-class Child:
-    """One line of the manager's table."""
-
-    spec: ChildSpec
-    life: Life = field(default_factory=Life)
-    process: Process | None = None
-    last_beat: float = 0.0  #: when it was last heard of
-    slot: Slot | None = None
-    terminated: bool = False
-    killed: bool = False
-    silence_reported: bool = False
+_REPLACED_WITHIN = 10.0  # what a child may take to stop when only it is replaced
 
 
 class Manager:
@@ -72,6 +42,7 @@ class Manager:
         shutdown_timeout: float,
         log: structlog.stdlib.BoundLogger,
         chores: Sequence[Chore] = (),
+        publish: Callable[[Snapshot], None] = lambda _snapshot: None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
         wait: Callable[[list[Handle], float], object] = connection.wait,
@@ -82,7 +53,8 @@ class Manager:
         self._alarm = alarm
         self._shutdown_timeout = shutdown_timeout
         self._log = log
-        self._chores = list(chores)
+        self._chores = Chores(chores, log)
+        self._publish = publish
         self._clock = clock
         self._draw = draw
         self._wait = wait
@@ -91,8 +63,7 @@ class Manager:
 
     def run(self) -> ExitCode:
         """Keep everything running until it has stopped; tell how it went."""
-        for chore in self._chores:
-            chore.due = self._clock() + chore.interval
+        self._chores.begin(self._clock())
         self._listen()  # a signal that came before all this must not find anything started
         while not self.done:
             self.step()
@@ -109,6 +80,7 @@ class Manager:
     def step(self) -> None:
         """Do what is due, wait for what comes next, and take it in."""
         self._act()
+        self._publish(self.snapshot())
         if self.done:
             return
         now = self._clock()
@@ -118,15 +90,43 @@ class Manager:
         for child in self.children.values():
             self._hear(child)
 
+    def snapshot(self) -> Snapshot:
+        """Return what others may know of this moment."""
+        children = self.children.values()
+        return Snapshot(
+            "RUNNING" if self._stopping_since is None else "STOPPING",
+            self._born,
+            tuple(child.row for child in children),
+            tuple(child.last_beat for child in children),
+        )
+
     def stop(self, reason: str) -> None:
         """Begin to stop everything; once begun, nothing changes it."""
         if self._stopping_since is None:
             self._stopping_since = self._clock()
             self._log.info("stopping", reason=reason, deadline_s=self._shutdown_timeout)
+            for child in self.children.values():
+                child.forget_press()  # who was being replaced stops in its turn, by the deadline of all
+
+    def restart(self, name: str) -> None:
+        """Replace a child by a new process, or wake one that is parked or waits; while all stop, nothing starts."""
+        child = self.children[name]
+        if self._stopping_since is not None or child.replacing:
+            return
+        now = self._clock()
+        self._log.info("restart_asked", child=name, state=child.life.state)
+        if child.process is None:
+            child.life = policy.woken(child.life, now)
+        else:
+            child.replacing = True
+            self._ask_stop(child, child.process, now, now, min(_REPLACED_WITHIN, self._shutdown_timeout))
 
     def _listen(self) -> None:
-        for reason in self._alarm.collect():
-            self.stop(reason)
+        for request in self._alarm.collect():
+            if isinstance(request, Restart):
+                self.restart(request.child)
+            else:
+                self.stop(request)
 
     # What is due
 
@@ -140,17 +140,8 @@ class Manager:
                 self._start(child, now)
             if child.life.state is State.STARTING and not child.silence_reported and child.process is not None:
                 self._report_silence(child, now)
-        for chore in self._chores:
-            if now >= chore.due:
-                chore.due = now + chore.interval
-                self._do(chore)
-
-    def _do(self, chore: Chore) -> None:
-        try:
-            reason = chore.action()
-        except Exception:  # noqa: BLE001 - an odd job must not end the supervision of the children
-            self._log.exception("chore_failed", retry_in_s=chore.interval)
-            return
+            child.press(now, self._log)  # does nothing unless it is being replaced
+        reason = self._chores.do(now)
         if reason:
             self.stop(reason)
 
@@ -171,8 +162,9 @@ class Manager:
 
     def _start(self, child: Child, now: float) -> None:
         child.life = policy.started(child.life, now)
-        child.last_beat = now
+        child.started_at = child.last_beat = now
         child.silence_reported = False
+        child.forget_press()
         try:
             child.process = self._spawn(child.spec)
         except OSError as error:
@@ -190,12 +182,10 @@ class Manager:
 
     def _moments(self) -> list[float]:
         """Return when something is due next."""
+        moments = [child.next_press() for child in self.children.values()]
         if self._stopping_since is not None:
-            slots = [(child, child.slot) for child in self.children.values() if child.process and child.slot]
-            return [
-                when.kill_at if child.terminated else when.terminate_at for child, when in slots if not child.killed
-            ]
-        moments = [chore.due for chore in self._chores]
+            return moments
+        moments.append(self._chores.next_due())
         for child in self.children.values():
             if child.process is None:
                 moments.append(self._start_at(child))
@@ -248,6 +238,10 @@ class Manager:
             child.life = policy.asked_to_stop(child.life, now, alive=True)
         child.life = policy.exited(child.life, code, now, self._draw())
         name, life = child.spec.name, child.life
+        if child.replacing:
+            child.life = policy.woken(life, now)
+            self._log.info("child_makes_room", child=name, exit=describe_exit(code))
+            return
         match life.state:
             case State.EXITED:
                 self._log.info("child_stopped", child=name, exit=describe_exit(code))
@@ -278,17 +272,12 @@ class Manager:
                 self._press(child, now, since)
 
     def _press(self, child: Child, now: float, since: float) -> None:
-        process = child.process
-        assert process is not None  # noqa: S101 - the caller chose it for that
-        if child.slot is None:
-            child.slot = slot(child.spec.stage, since, self._shutdown_timeout)
-            child.life = policy.asked_to_stop(child.life, now, alive=True)
-            process.ask_stop(child.slot.done_by)
-        elif now >= child.slot.kill_at and not child.killed:
-            child.killed = True
-            self._log.error("child_killed", child=child.spec.name, hint="it did not stop in time; see its log")
-            process.kill()
-        elif now >= child.slot.terminate_at and not child.terminated:
-            child.terminated = True
-            self._log.warning("child_late", child=child.spec.name)
-            process.terminate()
+        if child.slot is None and child.process is not None:
+            self._ask_stop(child, child.process, now, since, self._shutdown_timeout)
+        else:
+            child.press(now, self._log)
+
+    def _ask_stop(self, child: Child, process: Process, now: float, since: float, timeout: float) -> None:
+        child.slot = slot(child.spec.stage, since, timeout)
+        child.life = policy.asked_to_stop(child.life, now, alive=True)
+        process.ask_stop(child.slot.done_by)

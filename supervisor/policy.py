@@ -64,6 +64,11 @@ def asked_to_stop(life: Life, now: float, alive: bool) -> Life:
     return replace(life, state=State.STOPPING if alive else State.EXITED, since=now)
 
 
+def woken(life: Life, now: float) -> Life:
+    """Give the life after a person asked for a child without a process: due at once, old faults forgiven."""
+    return replace(life, state=State.BACKOFF, since=now, restart_at=now, failures=0, never_ready=0, why="")
+
+
 def exited(life: Life, code: int, now: float, draw: float) -> Life:
     """Give the life after the child's process ended with `code`; `draw` (0 to 1) is the jitter of its backoff."""
     life = replace(life, last_exit=code)

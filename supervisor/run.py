@@ -14,10 +14,13 @@ from core.errors import ConfigError, ExitCode, Problem
 from core.orphan import is_orphan
 from core.statistics import Meter, render
 from supervisor import topology
-from supervisor.bell import Bell
+from supervisor.bell import Alarm, Bell
+from supervisor.board import Board
+from supervisor.chore import Chore
 from supervisor.companion import free_port
+from supervisor.control import controlled
 from supervisor.lock import StateLock, StateLockedError
-from supervisor.manager import Alarm, Chore, Manager
+from supervisor.manager import Manager
 from supervisor.process import SpawnedProcess
 from supervisor.spec import ChildSpec
 
@@ -48,8 +51,9 @@ def run(
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
         if with_parent is not None:
             chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
-        manager = supervise(config, specs, bell, chores)
-        code = manager.run()
+        with controlled(config.supervisor.state_dir, bell) as board:
+            manager = supervise(config, specs, bell, chores, board)
+            code = board.exit_code = manager.run()
         chores[0].action()
     finally:
         lock.close()
@@ -85,7 +89,7 @@ def resolve(config: Config) -> tuple[Config, list[ChildSpec]]:
     return config, topology.topology(config, (topology.broker(port),))
 
 
-def supervise(config: Config, specs: list[ChildSpec], alarm: Alarm, chores: list[Chore]) -> Manager:
+def supervise(config: Config, specs: list[ChildSpec], alarm: Alarm, chores: list[Chore], board: Board) -> Manager:
     """Make the manager of these children, with real processes."""
     return Manager(
         specs,
@@ -94,6 +98,7 @@ def supervise(config: Config, specs: list[ChildSpec], alarm: Alarm, chores: list
         shutdown_timeout=config.supervisor.shutdown_timeout,
         log=logs.get_logger("supervisor"),
         chores=chores,
+        publish=board.publish,
         clock=time.monotonic,
     )
 

@@ -19,8 +19,9 @@ from core.errors import ExitCode
 from core.spool import SpoolReader
 from core.statistics import STREAMS, Meter, render
 from supervisor import topology
-from supervisor.bell import Bell
+from supervisor.bell import Bell, Request
 from supervisor.companion import free_port
+from supervisor.control import controlled
 from supervisor.demo.proof import Proof, prove
 from supervisor.demo.sandbox import Sandbox
 from supervisor.demo.screen import Screen
@@ -45,14 +46,15 @@ class Interlude:
         """Return what to wait on."""
         return self._bell.fileno()
 
-    def collect(self) -> list[str]:
+    def collect(self) -> list[Request]:
         """Return the requests that are for the supervisor."""
         requests = self._bell.collect()
-        if not requests or _OVER in requests:
+        signals = [request for request in requests if isinstance(request, str)]
+        if not signals or _OVER in signals:
             return requests
         if self._script.hurry():
-            requests.pop(0)
-        if requests:
+            requests.remove(signals.pop(0))
+        if signals:
             self._script.abort()
         return requests
 
@@ -98,10 +100,11 @@ def _play(config: Config, duration: float, bell: Bell, screen: Screen) -> ExitCo
     try:
         sandbox, meter = Sandbox(config.reddit.oauth_url), Meter(config.supervisor.state_dir)
         script = Script(duration, sandbox, meter, screen, kill=lambda: _kill_comments(manager))
-        manager = supervise(config, _specs(config), Interlude(bell, script), [])
-        performance = Performance(script, config, sandbox, bell, screen)
-        performance.start()
-        code = manager.run()
+        with controlled(config.supervisor.state_dir, bell) as board:
+            manager = supervise(config, _specs(config), Interlude(bell, script), [], board)
+            performance = Performance(script, config, sandbox, bell, screen)
+            performance.start()
+            code = board.exit_code = manager.run()
         performance.end()
     finally:
         lock.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.config import Config, SupervisorSection
 from supervisor.bell import Bell
+from supervisor.control import controlled
 from supervisor.lock import StateLockedError
 from supervisor.run import claim, supervise
 from supervisor.spec import ChildSpec, Stage
@@ -25,7 +26,9 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     try:
-        return supervise(config, [_spec(text) for text in sys.argv[3:]], bell, []).run()
+        with controlled(state_dir, bell) as board:
+            board.exit_code = supervise(config, [_spec(text) for text in sys.argv[3:]], bell, [], board).run()
+        return board.exit_code
     finally:
         lock.close()
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.child import Message
-from supervisor.manager import Chore, Manager
+from supervisor.chore import Chore
+from supervisor.manager import Manager
 from supervisor.process import Handle
 from supervisor.spec import ChildSpec, Stage
 

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import PERMANENT_EXIT, ExitCode
-from supervisor.manager import Chore
+from supervisor.chore import Chore
 from supervisor.policy import MOST_FAILURES, State
 from tests.supervisor.scripted import Event, World, companion, sink, source
 

@@ -1,0 +1,124 @@
+"""What flows, read from the durable files: the numbers outlive kills and restarts, and need no running process."""
+
+import contextlib
+import json
+import sqlite3
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from core.limiter import read_quota
+from core.positions import read_dead_letters, read_positions, read_publisher_counters
+from core.quota import WINDOW, Quota, roll
+from core.spool import SpoolReader, spool_path
+from core.spool.files import STREAMS
+
+_NEWEST = 20  # rows that the lag is taken from: one late item among them does not count
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFlow:
+    """One stream, as long as its spool file has lived."""
+
+    captured: int = 0
+    published: int = 0  #: acknowledged by Kafka
+    spooled: int = 0  #: captured and not yet acknowledged
+    gaps: int = 0  #: entries in the loss ledger
+    open_gaps: int = 0  #: those of them that are not repaired
+    lag_s: float | None = None  #: from creation to capture, median of the newest items; None: no item at hand
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaFlow:
+    """The quota's current window."""
+
+    used: int
+    remaining: int
+    reset_s: float  #: until the window ends; 0 when none has begun
+    blocked_s: float = 0.0  #: how long everybody still waits after a 429
+
+
+@dataclass(slots=True)
+class Flow:
+    """All of it. `unreadable` says for people which files could not be read just now; their numbers are zeros."""
+
+    quota: QuotaFlow
+    streams: dict[str, StreamFlow] = field(default_factory=dict)
+    published: int = 0
+    errors: int = 0
+    dead_letters: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def read_flow(state_dir: Path, enabled: Iterable[str], requests_per_minute: int, now: float) -> Flow:
+    """Read the files; `enabled` are the streams that are configured, others show while they have a spool."""
+    flow = Flow(_current_window(None, requests_per_minute, now))
+
+    def attempt(what: str, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except (sqlite3.Error, OSError) as error:
+            flow.unreadable.append(f"{what} cannot be read just now: {error}")
+
+    def look_at_publisher() -> None:
+        counters = read_publisher_counters(state_dir)
+        flow.published, flow.errors = counters.get("published", 0), counters.get("errors", 0)
+        flow.dead_letters = counters.get("dead_letters", 0)
+
+    def look_at_quota() -> None:
+        flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
+
+    def look_at_stream(stream: str) -> None:
+        flow.streams[stream] = _read_stream(state_dir, stream)
+
+    for stream in STREAMS:
+        if stream in enabled or spool_path(state_dir, stream).exists():
+            flow.streams[stream] = StreamFlow()
+            attempt(f"the spool of {stream}", lambda stream=stream: look_at_stream(stream))  # type: ignore[misc]
+    attempt("the publisher's file", look_at_publisher)
+    attempt("the quota's file", look_at_quota)
+    return flow
+
+
+def _read_stream(state_dir: Path, stream: str) -> StreamFlow:
+    reader = SpoolReader.open(state_dir, stream)
+    if reader is None:
+        return StreamFlow()
+    with contextlib.closing(reader):
+        captured = reader.counters().get("captured", 0)
+        spooled = reader.waiting_after(read_positions(state_dir).get(reader.spool_id, 0))
+        refused = read_dead_letters(state_dir).get(reader.spool_id, 0)
+        gaps = reader.gaps()
+        return StreamFlow(
+            captured=captured,
+            published=max(0, captured - spooled - refused),
+            spooled=spooled,
+            gaps=len(gaps),
+            open_gaps=sum(not gap.repaired for gap in gaps),
+            lag_s=_lag(row[2] for row in reader.read_plain(reader.last_seq() - _NEWEST, _NEWEST)),
+        )
+
+
+def _lag(values: Iterable[bytes]) -> float | None:
+    """Take the delay from the records themselves: both moments stand in each."""
+    delays = [delay for delay in map(_delay, values) if delay is not None]
+    return round(max(0.0, statistics.median(delays)), 2) if delays else None
+
+
+def _delay(value: bytes) -> float | None:
+    try:
+        record = json.loads(value)
+        return datetime.fromisoformat(record["timestamp"]).timestamp() - float(record["created_utc"])
+    except (ValueError, TypeError, KeyError):
+        return None  # an odd item says nothing about the delay
+
+
+def _current_window(quota: Quota | None, requests_per_minute: int, now: float) -> QuotaFlow:
+    limit = round(requests_per_minute * WINDOW / 60.0)
+    if quota is None or now >= quota.reset_at:
+        return QuotaFlow(0, limit, 0.0, max(0.0, quota.blocked_until - now) if quota else 0.0)
+    quota = roll(quota, now, requests_per_minute)
+    remaining, used = int(quota.remaining()), round(quota.used) + quota.outstanding
+    return QuotaFlow(used, remaining, round(quota.reset_at - now, 1), max(0.0, quota.blocked_until - now))

@@ -1,0 +1,26 @@
+"""What the kernel tells of a process by its number: how much memory it holds, and whether it is still the same one."""
+
+import os
+from pathlib import Path
+
+_PROC = Path("/proc")
+_START_TIME = 19  # of the fields after the name in /proc/PID/stat: clock ticks from boot to the process's start
+_ZOMBIE = "Z"
+
+
+def rss_bytes(pid: int) -> int | None:
+    """Return the memory resident for the process, None where nobody can tell (it is gone, or there is no /proc)."""
+    try:
+        resident = int((_PROC / str(pid) / "statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+    return resident * os.sysconf("SC_PAGE_SIZE") or None
+
+
+def birth(pid: int) -> str | None:
+    """Return what tells this process from an earlier or later one with the same number, None when it has ended."""
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if not fields or fields[0] == _ZOMBIE else fields[_START_TIME]

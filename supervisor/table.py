@@ -1,0 +1,16 @@
+"""A table as plain text."""
+
+from collections.abc import Collection, Sequence
+
+
+def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Align the columns of `rows`, the first of them the headings; those numbered in `right` to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        aligned = [
+            cell.rjust(width) if number in right else cell.ljust(width) for number, (cell, width) in enumerate(cells)
+        ]
+        lines.append("  ".join(aligned).rstrip())
+    return "\n".join(lines)
