@@ -32,7 +32,6 @@ class Capture:
         self,
         config: Config,
         context: ChildContext,
-        stream: str,
         coverage: Coverage,
         fetcher: Fetcher,
         limiter: Limiter,

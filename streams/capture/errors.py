@@ -40,7 +40,7 @@ class RateLimited(TransientError):
 
 
 class Unavailable(GaplessError):
-    """The subreddit asked for (or one of several) cannot be read: private, banned, quarantined, missing, …"""
+    """The subreddit asked for, or one of several, cannot be read: private, banned, quarantined, missing."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

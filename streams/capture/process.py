@@ -34,7 +34,7 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
             resuming=bool(coverage.proven_at),
         )
         fetcher = Fetcher(Gateway(config, context, limiter), context, stream)
-        Capture(config, context, stream, coverage, fetcher, limiter).run()
+        Capture(config, context, coverage, fetcher, limiter).run()
         limiter.close()
 
 
@@ -49,7 +49,9 @@ def _open_spool(context: ChildContext, config: Config, stream: str) -> SpoolWrit
         except SpoolError as error:
             failures += 1
             seconds = _REOPEN.pause(failures, random.random)
-            context.log.error("spool_not_opened", error=str(error), retry_in_seconds=round(seconds, 1))
+            context.log.error(  # noqa: TRY400 (a full disk needs no traceback)
+                "spool_not_opened", error=str(error), retry_in_seconds=round(seconds, 1)
+            )
             context.ready()  # alive and waiting: nothing that a restart could mend
             context.wait(seconds)
     return None

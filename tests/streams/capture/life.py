@@ -49,8 +49,8 @@ class Notes:
         return [fields for _, event, fields in self.entries if event == name]
 
 
-class Killed(BaseException):  # noqa: N818 (an event, and nothing but this stage may catch it)
-    """The process is gone, in the middle of whatever it did."""
+class Killed(BaseException):
+    """The process is gone, in the middle of whatever it did; nothing but this stage may catch that."""
 
 
 @dataclass
@@ -218,14 +218,15 @@ class Life:
 
     def _incarnation(self) -> None:
         context = FakeContext(self.clock, self._until, self.notes)
-        with ExitStack() as after, MortalWriter(self.directory, STREAM, clock=self.clock) as writer:
+        writer = MortalWriter(self.directory, STREAM, clock=self.clock)
+        writer.life = self
+        with writer, ExitStack() as after:
             after.callback(lambda: setattr(self, "turns", self.turns + context.turns))
-            writer.life = self
             coverage = Coverage(writer, STREAM, self.subreddits, clock=self.clock)
             fetcher = Fetcher(self, context, STREAM, draw=lambda: 0.5)
             limiter: Any = EasyQuota(self.clock)
             Capture(
-                self.config, context, STREAM, coverage, fetcher, limiter, clock=self.clock, wall=self.clock
+                self.config, context, coverage, fetcher, limiter, clock=self.clock, wall=self.clock
             ).run()
 
     def spooled(self) -> list[str]:

@@ -1,11 +1,19 @@
 """What a walk proves: regressions of the proof, each a way in which something was once lost without a word."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-from core.spool import SpoolReader
-from streams.capture.listing import parse_page
-from tests.streams.capture.life import STREAM, Life
+import pytest
+
+from core.spool import Batch, SpoolError, SpoolReader, SpoolWriter
+from streams.capture.admission import Admission
+from streams.capture.coverage import Coverage
+from streams.capture.fetcher import Fetcher
+from streams.capture.listing import Page, parse_page
+from streams.capture.repair import Repair
+from streams.capture.roster import Roster
+from tests.streams.capture.life import STREAM, FakeContext, Life, MortalWriter, Notes
 from tests.streams.capture.world import World, envelope
 
 
@@ -32,14 +40,17 @@ def test_a_busy_subreddit_that_overflowed_is_not_proven_by_old_items_of_a_quiet_
     life.run(30.0)
     life.kill(down_for=300.0)
     life.clock.at(life.clock.now + 200.0, lambda: pour(life, "Busy", 300))
-    life.clock.at(
-        life.clock.now + 210.0, lambda: [life.world.remove(one) for one in life.world.listing(("Busy",))[50:60]]
-    )
+    life.clock.at(life.clock.now + 210.0, lambda: remove_some(life.world, "Busy"))
     life.run(600.0)
     counts = Counter(life.spooled())
     missing = [one.name for one in life.world.things.values() if one.name not in counts and not one.removed]
     assert missing
     assert all(admitted(life, name) for name in missing)
+
+
+def remove_some(world: World, name: str) -> None:
+    for thing in world.listing((name,))[50:60]:
+        world.remove(thing)
 
 
 def test_a_gap_of_the_combined_listing_is_repaired_from_the_own_ones(tmp_path: Path) -> None:
@@ -57,26 +68,6 @@ def test_a_gap_of_the_combined_listing_is_repaired_from_the_own_ones(tmp_path: P
     (gap,) = life.gaps()
     assert gap.repaired
     assert gap.found > 0
-
-
-def test_a_repair_proves_nothing_that_only_the_combined_listing_can_prove(tmp_path: Path) -> None:
-    """What a repair sees above the last poll must not end the next one: others' items may stand just below."""
-    names = ("Alpha", "Beta")
-    life = Life(tmp_path, World(names, cap=220))
-    pour(life, "Alpha", 60)
-    pour(life, "Beta", 60)
-    life.run(30.0)
-    life.world.close("Alpha")
-    life.run(20.0)
-    life.world.open("Alpha")
-    # between poll and repair: one of each, and then many more than a page before the next poll
-    for pause in range(0, 200, 3):
-        life.clock.at(life.clock.now + pause, lambda: (pour(life, "Beta", 3), pour(life, "Alpha", 1)))
-        life.clock.at(life.clock.now + pause + 1.5, lambda: pour(life, "Alpha", 49))
-    life.run(400.0)
-    counts = Counter(life.spooled())
-    missing = [name for name in life.world.things if name not in counts and not admitted(life, name)]
-    assert missing == []
 
 
 def test_a_newcomers_own_walk_does_not_end_the_catching_up_of_the_others(tmp_path: Path) -> None:
@@ -129,3 +120,49 @@ def test_start_now_delivers_only_what_is_new(tmp_path: Path) -> None:
     names = pour(life, "Beta", 5)
     life.run(300.0)
     assert sorted(life.spooled()) == sorted(names)
+
+
+def test_the_repair_of_one_listing_leaves_the_newest_unproven(tmp_path: Path) -> None:
+    """What it sees above the last poll must not end the next one: items of others may stand just below."""
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        coverage = Coverage(writer, STREAM, ("Alpha", "Beta"), clock=lambda: 5000.0)
+        coverage.absorb(listing(range(1000, 990, -1)), change=coverage.proof(("Alpha", "Beta"), 1000.0))
+        gap = coverage.new_gap(("Alpha",), 1000.0, "test", repairable=True)
+        coverage.apply(Batch(gaps=[gap]))
+        repair = Repair(coverage.pending_gaps()[0], coverage, lambda _: None, Notes())  # type: ignore[arg-type]
+        repair.take(listing(range(1005, 985, -1)))
+        assert coverage.proven("t3_989")
+        assert [coverage.proven(f"t3_{n}") for n in range(1000, 1006)] == [True] + [False] * 5
+        assert all(coverage.known(f"t3_{n}") for n in range(986, 1006))
+
+
+def test_a_refused_return_leaves_the_subreddit_absent(tmp_path: Path) -> None:
+    """Its return and the gap of its absence are one transaction: where the disk is full, neither happens."""
+    life = Life(tmp_path, World(("Alpha", "Beta")))
+    pour(life, "Alpha", 5)
+    pour(life, "Beta", 5)
+    life.run(30.0)
+    context = FakeContext(life.clock, float("inf"), life.notes)
+    writer = MortalWriter(tmp_path, STREAM, clock=life.clock)
+    writer.life = life
+    with writer:
+        coverage = Coverage(writer, STREAM, life.subreddits, clock=life.clock)
+        roster = Roster(life.subreddits)
+        roster.exclude("Beta", "private", life.clock.now - 100.0)
+        fetcher = Fetcher(life, context, STREAM)
+        admission = Admission(roster, coverage, fetcher, context, life.clock, start="backlog")
+        life.fates[life.operations + 2] = "full"
+        with pytest.raises(SpoolError):
+            admission.retry()
+        assert roster.active() == ("Alpha",)
+        assert coverage.pending_gaps() == []
+        admission.retry()
+        assert roster.active() == ("Alpha", "Beta")
+        assert [gap.subreddits for gap in coverage.pending_gaps()] == [("Beta",)]
+
+
+def listing(numbers: Iterable[int]) -> Page:
+    children = [
+        {"data": {"name": f"t3_{n}", "subreddit": "Alpha", "created_utc": n}} for n in numbers
+    ]
+    return parse_page(envelope(children, children[-1]["data"]["name"]), STREAM)  # type: ignore[arg-type]

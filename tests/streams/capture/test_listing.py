@@ -17,7 +17,7 @@ def only(data: dict[str, Any], stream: str = "comments") -> Item:
 
 @pytest.mark.parametrize(
     "answer",
-    [None, [], "", "text", 5, {}, {"data": None}, {"data": []}, {"data": {}}, {"data": {"children": None}}, {"error": 1}],
+    [None, [], "", "text", 5, {}, {"data": None}, {"data": []}, {"data": {}}, {"data": {"children": 1}}, {"error": 1}],
 )
 def test_what_is_no_listing(answer: object) -> None:
     with pytest.raises(BadAnswer):

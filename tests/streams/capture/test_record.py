@@ -70,7 +70,8 @@ def test_a_comment() -> None:
 
 @pytest.mark.parametrize(("is_self", "url"), [(True, ""), (False, "https://e.example/"), (None, "https://e.example/")])
 def test_a_text_post_has_no_url(is_self: bool | None, url: str) -> None:
-    value = value_of({"name": "t3_a", "is_self": is_self, "url": "https://e.example/", "selftext": "body"}, "submissions")
+    data = {"name": "t3_a", "is_self": is_self, "url": "https://e.example/", "selftext": "body"}
+    value = value_of(data, "submissions")
     assert (value["url"], value["text"]) == (url, "body")
 
 

@@ -106,7 +106,11 @@ def excused(thing: Thing, gaps: list[Gap]) -> bool:
     configured=st.integers(1, 3),
 )
 def test_nothing_shown_is_lost_and_nothing_comes_twice(
-    backlog: int, page_size: int, events: list[tuple[float, tuple[Any, ...]]], what_fails: dict[int, str], configured: int
+    backlog: int,
+    page_size: int,
+    events: list[tuple[float, tuple[Any, ...]]],
+    what_fails: dict[int, str],
+    configured: int,
 ) -> None:
     """Shown: in the spool, once. Listed and never removed: in the spool, or in a gap that says so."""
     world = World(SUBREDDITS, page_size=page_size)

@@ -1,0 +1,125 @@
+"""The walk step by step: where it asks next, and when it believes that it is done."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from streams.capture.listing import Item, Page
+from streams.capture.walk import Outcome, Walk
+
+TOP = 1000
+
+
+def page(numbers: Iterable[int], *, more: bool = True, subreddit: str = "a") -> Page:
+    """Return a page of items n, n-1, …, made at the second n."""
+    items = tuple(Item(f"n{n}", f"n{n}", subreddit, float(n), {}) for n in numbers)
+    return Page(items, items[-1].name if more and items else None)
+
+
+EMPTY = page([])
+
+
+def run(walk: Walk, *pages: Page) -> Outcome | None:
+    for one in pages:
+        assert walk.outcome is None, "it was over already"
+        walk.take(one)
+    return walk.outcome
+
+
+def below(number: int) -> Walk:
+    return Walk(proven=lambda name: int(name[1:]) < number)
+
+
+def test_it_pages_on_until_the_foot_of_a_page_is_proven() -> None:
+    walk = below(850)
+    assert walk.next_after() is None
+    assert run(walk, page(range(1000, 900, -1))) is None
+    assert walk.next_after() == "n901"
+    assert run(walk, page(range(900, 800, -1))) is Outcome.MET
+
+
+def test_a_known_name_above_the_foot_ends_nothing() -> None:
+    walk = Walk(proven=lambda name: name == "n950")
+    assert run(walk, page(range(1000, 900, -1))) is None
+
+
+def test_the_listing_may_end_first() -> None:
+    assert run(below(0), page(range(1000, 900, -1)), page(range(900, 850, -1), more=False)) is Outcome.ENDED
+
+
+def test_an_empty_page_is_not_the_end() -> None:
+    """The anchor was removed: the name before it is tried, and the page found from there goes on."""
+    walk = below(850)
+    run(walk, page(range(1000, 900, -1)), EMPTY)
+    assert walk.outcome is None
+    assert walk.next_after() == "n902"
+    assert run(walk, EMPTY) is None
+    assert walk.next_after() == "n903"
+    assert run(walk, page(range(902, 802, -1))) is Outcome.MET
+
+
+def test_when_all_anchors_are_gone_nothing_is_proven() -> None:
+    walk = below(0)
+    run(walk, page(range(1000, 900, -1)))
+    tried = []
+    while walk.outcome is None:
+        tried.append(walk.next_after())
+        walk.take(EMPTY)
+    assert walk.outcome is Outcome.STALE
+    assert tried[0] == "n901"
+    assert tried[-1] == "n1000"
+
+
+def test_an_empty_top_is_believed_the_third_time() -> None:
+    walk = below(0)
+    assert run(walk, EMPTY, EMPTY) is None
+    assert run(walk, EMPTY) is Outcome.ENDED
+    assert walk.items == 0
+
+
+def test_old_items_at_the_foot_are_met() -> None:
+    walk = Walk(proven=lambda _: False, horizon=903.5)
+    assert run(walk, page(range(1000, 900, -1))) is Outcome.MET
+
+
+@pytest.mark.parametrize("horizon", [901.5, 902.5])
+def test_one_or_two_old_dates_prove_nothing(horizon: float) -> None:
+    assert run(Walk(proven=lambda _: False, horizon=horizon), page(range(1000, 900, -1))) is None
+
+
+def test_a_page_without_order_proves_nothing_by_dates() -> None:
+    order = [n for pair in zip(range(1000, 900, -1), range(100, 0, -1), strict=True) for n in pair][:100]
+    assert run(Walk(proven=lambda _: False, horizon=500.0), page([*order[:97], 5, 4, 3])) is None
+
+
+def test_a_server_that_never_ends_ends_nevertheless() -> None:
+    walk = Walk(proven=lambda _: False)
+    number = 10**6
+    while walk.outcome is None:
+        walk.take(page(range(number, number - 100, -1)))
+        number -= 100
+        assert walk.pages < 1000
+
+
+def test_a_server_that_repeats_itself_ends_the_walk() -> None:
+    walk = Walk(proven=lambda _: False)
+    while walk.outcome is None:
+        walk.take(page(range(1000, 900, -1)))
+        assert walk.pages < 30
+
+
+def test_a_subreddit_that_brought_a_page_and_nothing_proven_is_suspect() -> None:
+    """Its own list may have overflowed: what is proven of others below its last name says nothing about it."""
+    old = page(range(500, 480, -1), subreddit="quiet")
+    new = page(range(1000, 890, -1), subreddit="busy")
+    walk = below(600)
+    assert run(walk, Page(new.items + old.items, old.after)) is None
+    assert run(walk, page(range(480, 460, -1), subreddit="quiet", more=False)) is Outcome.ENDED
+    assert max(walk.foot) >= 891, "a gap reaches up to the last name that the busy one still shows"
+
+
+def test_a_busy_subreddit_is_proven_by_an_item_of_its_own() -> None:
+    new = page(range(1000, 890, -1), subreddit="busy")
+    old = page([500], subreddit="quiet")
+    own = page([450], subreddit="busy")
+    assert run(below(600), Page(new.items + own.items + old.items, old.after)) is Outcome.MET
