@@ -1,6 +1,7 @@
 """Putting the publisher together: from the configuration to the parts that work."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from confluent_kafka import Producer
@@ -18,6 +19,7 @@ from streams.publisher.settings import Settings, settle
 from streams.publisher.store import PublisherStore
 from streams.publisher.topics import Topic
 from streams.publisher.watch import Watch
+from streams.publisher.workplace import Workplace
 
 #: The pause after a failure: a moment first, ten at most, seconds.
 _FIRST_PAUSE = 0.2
@@ -72,8 +74,7 @@ def assemble(
     """Build the publisher that the configuration asks for."""
     log, kafka, state_dir = context.log, config.kafka, config.supervisor.state_dir
     ledger = Ledger(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
-    exactly_once = kafka.delivery == "exactly_once"
-    transactional_id = f"gapless-{ledger.deployment_id}" if exactly_once else None
+    transactional_id = f"gapless-{ledger.deployment_id}" if kafka.delivery == "exactly_once" else None
     settings = settle(kafka.bootstrap_servers, kafka.topic, kafka.producer, transactional_id)
     watch = Watch(log, ledger, kafka.bootstrap_servers, clock)
     lanes = Lanes(
@@ -85,40 +86,10 @@ def assemble(
         message_max_bytes=settings.message_max_bytes,
     )
     retries = Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random)
-    topic = Topic(settings.topic, settings.connection, watch=watch, log=log, clock=clock, random=random)
-    courier: Courier
-    if exactly_once:
-        marks = Topic(
-            settings.positions_topic,
-            settings.connection,
-            watch=watch,
-            log=log,
-            clock=clock,
-            random=random,
-            partitions=1,
-            settings={"cleanup.policy": "compact"},
-        )
-        courier = ExactlyOnce(
-            settings=settings,
-            lanes=lanes,
-            ledger=ledger,
-            topics=(topic, marks),
-            watch=watch,
-            retries=retries,
-            log=log,
-            clock=clock,
-            make_producer=make_producer,
-        )
-    else:
-        courier = AtLeastOnce(
-            settings=settings,
-            lanes=lanes,
-            ledger=ledger,
-            topic=topic,
-            watch=watch,
-            retries=retries,
-            log=log,
-            clock=clock,
-            make_producer=make_producer,
-        )
-    return Publisher(courier, lanes, ledger)
+    place = Workplace(settings, lanes, ledger, watch, retries, log, clock, make_producer)
+    make_topic = partial(Topic, connection=settings.connection, watch=watch, log=log, clock=clock, random=random)
+    topic = make_topic(settings.topic)
+    if transactional_id is None:
+        return Publisher(AtLeastOnce(place, topic), lanes, ledger)
+    marks = make_topic(settings.positions_topic, partitions=1, settings={"cleanup.policy": "compact"})
+    return Publisher(ExactlyOnce(place, (topic, marks)), lanes, ledger)

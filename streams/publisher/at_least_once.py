@@ -1,19 +1,12 @@
 """At least once: an idempotent producer, and a position that follows the delivery reports."""
 
-from collections.abc import Callable
-
-import structlog
 from confluent_kafka import KafkaException, Producer
 
-from streams.publisher.client import connect, discard
-from streams.publisher.lanes import Lanes
-from streams.publisher.ledger import Ledger
+from streams.publisher.client import discard
 from streams.publisher.pace import Pace
-from streams.publisher.retries import Retries
-from streams.publisher.settings import Settings
 from streams.publisher.topics import Topic
 from streams.publisher.verdict import Verdict, cause
-from streams.publisher.watch import Watch
+from streams.publisher.workplace import Workplace
 
 #: How long to wait for reports, or for an answer about the topic, before looking for new rows again, seconds.
 _PATIENCE = 0.01
@@ -26,28 +19,16 @@ _FAILURES_TOO_MANY = 5
 class AtLeastOnce:
     """Sends everything; after a failure it sends again, in order, what has not arrived."""
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        lanes: Lanes,
-        ledger: Ledger,
-        topic: Topic,
-        watch: Watch,
-        retries: Retries,
-        log: structlog.stdlib.BoundLogger,
-        clock: Callable[[], float],
-        make_producer: Callable[[Settings, Watch], Producer] = connect,
-    ) -> None:
-        self._settings = settings
-        self._lanes = lanes
-        self._ledger = ledger
+    def __init__(self, place: Workplace, topic: Topic) -> None:
+        self._settings = place.settings
+        self._lanes = place.lanes
+        self._ledger = place.ledger
+        self._watch = place.watch
+        self._retries = place.retries
+        self._log = place.log
+        self._clock = place.clock
+        self._make_producer = place.make_producer
         self._topic = topic
-        self._watch = watch
-        self._retries = retries
-        self._log = log
-        self._clock = clock
-        self._make_producer = make_producer
         self._producer: Producer | None = None
         #: a record failed: nothing more is sent until all reports are in, then we start again behind the position
         self._failing = False

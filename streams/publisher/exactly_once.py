@@ -8,20 +8,16 @@ A consumer with `read_committed` sees each record once, whatever is killed: a su
 
 from collections.abc import Callable
 
-import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from core.errors import TransientError
-from streams.publisher.client import connect, discard
-from streams.publisher.lanes import Lanes
-from streams.publisher.ledger import Ledger
+from streams.publisher.client import discard
 from streams.publisher.marks import Mark, MarkReader
 from streams.publisher.pace import Pace
-from streams.publisher.retries import Retries
 from streams.publisher.settings import Settings
 from streams.publisher.topics import Topic
 from streams.publisher.verdict import Verdict, cause, is_fenced, is_passing, judge
-from streams.publisher.watch import Watch
+from streams.publisher.workplace import Workplace
 
 #: A call to the broker waits so long at most (seconds); what is not finished then is called again.
 _CALL = 0.25
@@ -32,27 +28,19 @@ class ExactlyOnce:
 
     def __init__(
         self,
-        *,
-        settings: Settings,
-        lanes: Lanes,
-        ledger: Ledger,
+        place: Workplace,
         topics: tuple[Topic, Topic],
-        watch: Watch,
-        retries: Retries,
-        log: structlog.stdlib.BoundLogger,
-        clock: Callable[[], float],
-        make_producer: Callable[[Settings, Watch], Producer] = connect,
         make_reader: Callable[[Settings, set[str]], MarkReader] = MarkReader,
     ) -> None:
-        self._settings = settings
-        self._lanes = lanes
-        self._ledger = ledger
+        self._settings = place.settings
+        self._lanes = place.lanes
+        self._ledger = place.ledger
+        self._watch = place.watch
+        self._retries = place.retries
+        self._log = place.log
+        self._clock = place.clock
+        self._make_producer = place.make_producer
         self._topics = topics
-        self._watch = watch
-        self._retries = retries
-        self._log = log
-        self._clock = clock
-        self._make_producer = make_producer
         self._make_reader = make_reader
         self._producer: Producer | None = None
         self._mark_reader: MarkReader | None = None

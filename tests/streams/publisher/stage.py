@@ -16,6 +16,7 @@ from streams.publisher.retries import Retries
 from streams.publisher.settings import Settings, settle
 from streams.publisher.store import PublisherStore
 from streams.publisher.watch import Watch
+from streams.publisher.workplace import Workplace
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -115,17 +116,17 @@ class Stage:
         self.lanes = Lanes(
             state_dir=state_dir, ledger=self.ledger, log=LOG, clock=clock, watch=self.watch, message_max_bytes=1000
         )
-        self.courier = AtLeastOnce(
+        place = Workplace(
             settings=settle("broker:9092", "posts", {}),
             lanes=self.lanes,
             ledger=self.ledger,
-            topic=self.topic,  # type: ignore[arg-type]
             watch=self.watch,
             retries=Retries(0.2, 10.0, lambda: 0.5),
             log=LOG,
             clock=clock,
             make_producer=self._make,  # type: ignore[arg-type]
         )
+        self.courier = AtLeastOnce(place, self.topic)  # type: ignore[arg-type]
 
     def _make(self, _settings: Settings, _watch: Watch) -> StagedProducer:
         self.producers.append(StagedProducer(self.capacity))
