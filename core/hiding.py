@@ -45,7 +45,7 @@ class Hider:
             return MASK  # but a number of tokens is no secret
         return self._plain(value, depth)
 
-    def _plain(self, value: object, depth: int) -> object:  # noqa: PLR0911  one line a type reads best
+    def _plain(self, value: object, depth: int) -> object:
         match value:
             case enum.Enum():
                 return self.clean(value.value, depth=depth)
@@ -70,5 +70,5 @@ class Hider:
 def _represent(value: object) -> str:
     try:
         return repr(value)
-    except Exception as error:  # noqa: BLE001  a broken __repr__ must not take the log line with it
+    except Exception as error:
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"

@@ -19,7 +19,7 @@ class Fault:
         return self.value is not _UNSET
 
 
-class WrongValue(Exception):  # noqa: N818  it never leaves core.config: the loader turns it into problems
+class WrongValue(Exception):
     """A value cannot be taken; carries every reason found."""
 
     def __init__(self, *faults: Fault | str) -> None:

@@ -35,7 +35,7 @@ class SpoolError(TransientError):
     """The spool could not take a batch (disk full, locked, broken): nothing of it was written, nothing moved on."""
 
 
-class SpoolBroken(SpoolError):  # noqa: N818 (the state of the file, and how the process learns of it)
+class SpoolBroken(SpoolError):
     """The file or its disk is broken: end the process, the next start reads anew, and moves a broken file aside."""
 
 
@@ -246,7 +246,7 @@ def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
         gap.repaired_at,
     )
     marks = ", ".join("?" for _ in values)
-    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608
+    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid
 
 
 def _take_lock(path: Path) -> IO[bytes]:

@@ -26,7 +26,7 @@ _NAMES = {
 }
 
 
-class Aborted(Exception):  # noqa: N818 - not an error: the system is being stopped
+class Aborted(Exception):
     """The system stops before the script has ended."""
 
 
