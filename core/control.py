@@ -37,6 +37,10 @@ class NotAnsweringError(ControlError):
     """Somebody listens and does not answer, or cannot be reached."""
 
 
+class UnknownProcessError(ControlError):
+    """There is no process of that name; the message names those there are."""
+
+
 @contextlib.contextmanager
 def socket_address(state_dir: Path) -> Iterator[str]:
     """Give an address of the socket that is short enough for the kernel, however long the directory's name is."""
@@ -74,8 +78,10 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
     except (OSError, ValueError) as error:
         reason = f"within {patience:g} s" if isinstance(error, TimeoutError) else f"({error})"
         raise NotAnsweringError(f"the supervisor on {state_dir} does not answer {reason}") from None
-    if not isinstance(answer, dict) or not answer.get("ok"):
-        raise ControlError(str(answer.get("error", "refused") if isinstance(answer, dict) else answer))
+    if not isinstance(answer, dict):
+        raise NotAnsweringError(f"what listens on {state_dir / SOCKET_NAME} is no supervisor")
+    if not answer.get("ok"):
+        raise (UnknownProcessError if "known" in answer else ControlError)(str(answer.get("error", "refused")))
     return answer
 
 

@@ -19,7 +19,7 @@ Reddit's submissions and comments into Kafka, with nothing lost, and able to pro
 _EPILOG = """\
 exit codes:
   0  stopped as asked, everything drained or safely spooled
-  1  gave up after failures
+  1  gave up after failures; of status and restart: the supervisor or the process does not run
   2  bad command line or configuration
   3  the stop deadline passed and something had to be killed
 
@@ -29,13 +29,25 @@ See config.toml for every key, and .env.example for the credentials.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
-    options = parser().parse_args(arguments)
+    options = _parse(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return int(command(options))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return ExitCode.BAD_USAGE
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse; argparse by itself takes the names of `logs CONFIG -n 5 NAME` only before the options."""
+    described = parser()
+    options, rest = described.parse_known_args(arguments)
+    names = getattr(options, "process", None)
+    if rest and (not isinstance(names, list) or any(text.startswith("-") for text in rest)):
+        described.error(f"unrecognized arguments: {' '.join(rest)}")
+    if isinstance(names, list):
+        names += rest
+    return options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_check(commands)
+    _add_status(commands)
+    _add_logs(commands)
+    _add_restart(commands)
     _add_gaps(commands)
     _add_demo(commands)
     return top
@@ -69,6 +84,38 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     check.add_argument(
         "--connect", action="store_true", help="also try Reddit, Kafka, the database and each proxy, one line each"
     )
+
+
+def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = "show the processes and what flows, also when the supervisor is down (then exit code 1)"
+    status = _command(commands, "status", _status, summary)
+    status.add_argument("--json", action="store_true", help="for programs; with --watch one object a line")
+    status.add_argument("--watch", action="store_true", help="look again every second, with rates, until Ctrl-C")
+
+
+def _add_logs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    logs = _command(commands, "logs", _logs, "show the last lines of each process's log, merged by time")
+    logs.add_argument("process", metavar="PROCESS", nargs="*", help="only of these, such as comments (default: all)")
+    logs.add_argument(
+        "-n", dest="lines", type=_count, default=20, metavar="LINES", help="lines of each process (%(default)s)"
+    )
+    logs.add_argument(
+        "-f", "--follow", action="store_true", help="go on with what is written, over rotation and restarts"
+    )
+    logs.add_argument(
+        "--level",
+        type=str.lower,
+        choices=("debug", "info", "warning", "error", "critical"),
+        metavar="LEVEL",
+        help="only what is as severe as debug, info, warning, error or critical, and what is no log record, such as "
+        "the last words of a crash",
+    )
+
+
+def _add_restart(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = "replace one process by a new one, or wake a parked one, and wait until it runs"
+    restart = _command(commands, "restart", _restart, summary)
+    restart.add_argument("process", metavar="PROCESS", help="its name, such as comments")
 
 
 def _add_gaps(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -152,6 +199,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} should be a number of lines, 0 or more")
+    return int(text)
+
+
 # Each command imports what it needs when it is called: `--help` is quick, and `run` does not carry what `check` needs.
 
 
@@ -169,6 +222,32 @@ def _check(options: argparse.Namespace) -> int:
 
     overrides = _overrides(options)
     return check(options.config, overrides, connect=options.connect, environ=os.environ, out=sys.stdout)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from supervisor.status import show_status  # noqa: PLC0415
+
+    return show_status(options.config, as_json=options.json, watch=options.watch, out=sys.stdout)
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from supervisor.logs import show_logs  # noqa: PLC0415
+
+    return show_logs(
+        options.config,
+        options.process,
+        lines=options.lines,
+        follow=options.follow,
+        level=options.level,
+        out=sys.stdout,
+        err=sys.stderr,
+    )
+
+
+def _restart(options: argparse.Namespace) -> int:
+    from supervisor.restart import restart  # noqa: PLC0415
+
+    return restart(options.config, options.process, out=sys.stdout, err=sys.stderr)
 
 
 def _gaps(options: argparse.Namespace) -> int:

@@ -67,6 +67,7 @@ class Manager:
         self._listen()  # a signal that came before all this must not find anything started
         while not self.done:
             self.step()
+        self._publish(self.snapshot())
         killed = any(child.killed for child in self.children.values())
         code = ExitCode.GAVE_UP if self.gave_up else ExitCode.KILLED if killed else ExitCode.OK
         self._log.info("stopped", exit_code=int(code), uptime_s=round(self._clock() - self._born, 1))

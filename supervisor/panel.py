@@ -1,0 +1,148 @@
+"""The text of `status`: how the system stands, on one screen."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.flow import Flow, QuotaFlow
+from core.laststate import LastState
+from core.status import STOPPED, Status
+from supervisor.policy import describe_exit
+from supervisor.table import table
+from supervisor.terminal import GREEN, RED, YELLOW, coloured
+
+_PROCESSES = ("PROCESS", "STATE", "PID", "UPTIME", "RESTARTS", "LAST EXIT", "MEMORY", "HEARTBEAT")
+_STREAMS = ("STREAM", "CAPTURED", "PUBLISHED", "SPOOLED", "GAPS", "LAG")
+_RATES = ("CAPTURED/S", "PUBLISHED/S")
+_COLOURS = {
+    "RUNNING": GREEN,
+    "STARTING": YELLOW,
+    "BACKOFF": YELLOW,
+    "STOPPING": YELLOW,
+    "FATAL": RED,
+    "STOPPED": RED,
+    "UNRESPONSIVE": RED,
+}
+_STATES = re.compile(rf"\b({'|'.join(_COLOURS)})\b")
+_NONE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Items a second of one stream."""
+
+    captured: float
+    published: float
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Lays a status out for people; `config` is the file's name as it is typed in commands."""
+
+    config: Path
+    log_dir: Path
+    colours: bool = False
+
+    def render(self, status: Status, rates: Mapping[str, Rates] | None = None) -> str:
+        """Give the whole text; `rates` adds the two columns that only watching can know."""
+        head = _supervisor(status)
+        blocks = [head]
+        if status.processes:
+            blocks.append(table([_PROCESSES, *map(_process, status.processes)], right=(2, 4, 6)))
+            blocks.append("\n".join(filter(None, map(self._advice, status.processes))))
+        blocks += [_streams(status.flow, rates), _totals(status.flow), "\n".join(status.remarks)]
+        text = "\n\n".join(filter(None, blocks))
+        if self.colours:
+            text = _STATES.sub(lambda found: coloured(found[0], _COLOURS[found[0]]), text)
+        return text
+
+    def _advice(self, process: Mapping[str, Any]) -> str:
+        """Say what to do about a process that does not run."""
+        name, log = process["name"], self.log_dir / f"{process['name']}.log"
+        if process["state"] == "FATAL":
+            restart = f"python -m supervisor restart {self.config} {name}"
+            return f"{name} is parked: {process.get('why') or 'see its log'}. The cause is in {log}; then: {restart}"
+        if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
+            return f"{name} starts again in {process['restart_in_s']:.1f} s; why it ended is in {log}"
+        return ""
+
+
+def duration(seconds: float | None) -> str:
+    """Put a duration into words of two units at most."""
+    if seconds is None:
+        return _NONE
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    for unit, length, below, smaller in (("d", 86400, 3600, "h"), ("h", 3600, 60, "min"), ("min", 60, 1, "s")):
+        if whole >= length:
+            return f"{whole // length} {unit} {whole % length // below:02d} {smaller}"
+    raise AssertionError("unreachable")
+
+
+def _supervisor(status: Status) -> str:
+    supervisor = status.supervisor
+    if supervisor["state"] == STOPPED:
+        return f"Supervisor: {STOPPED}{_since(status.last)}"
+    pid = f", pid {supervisor['pid']}" if supervisor["pid"] is not None else ""
+    up = f", up {duration(supervisor['uptime_s'])}" if supervisor["uptime_s"] is not None else ""
+    return f"Supervisor: {supervisor['state']}{pid}{up}"
+
+
+def _since(last: LastState | None) -> str:
+    if last is None:
+        return "; none has run on this state directory yet"
+    if last.ended_at is None:
+        return f"; it was killed, or the machine went down: its last sign of life is of {_moment(last.seen_at)}"
+    how = f"exit code {last.exit_code}" if last.exit_code is not None else "it failed; see supervisor.log"
+    return f" since {_moment(last.ended_at)} ({how})"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _process(process: Mapping[str, Any]) -> tuple[str, ...]:
+    last_exit, rss, age = process["last_exit"], process.get("rss_bytes"), process.get("heartbeat_age_s")
+    return (
+        process["name"],
+        process["state"],
+        _NONE if process["pid"] is None else str(process["pid"]),
+        duration(process.get("uptime_s")),
+        str(process["restarts"]),
+        _NONE if last_exit is None else describe_exit(last_exit),
+        _NONE if rss is None else f"{rss / 2**20:.1f} MiB",
+        _NONE if age is None else f"{age:.1f} s ago",
+    )
+
+
+def _streams(flow: Flow, rates: Mapping[str, Rates] | None) -> str:
+    if not flow.streams:
+        return ""
+    rows: list[tuple[str, ...]] = [(*_STREAMS, *_RATES) if rates is not None else _STREAMS]
+    for name, stream in flow.streams.items():
+        numbers = [f"{number:,}" for number in (stream.captured, stream.published, stream.spooled)]
+        gaps = f"{stream.gaps:,}" + (f" ({stream.open_gaps:,} open)" if stream.open_gaps else "")
+        row = (name, *numbers, gaps, duration(stream.lag_s))
+        if rates is not None:
+            rate = rates.get(name)
+            row += (f"{rate.captured:.1f}", f"{rate.published:.1f}") if rate else (_NONE, _NONE)
+        rows.append(row)
+    return table(rows, right=range(1, len(rows[0])))
+
+
+def _totals(flow: Flow) -> str:
+    letters = f", {flow.dead_letters:,} dead letters" if flow.dead_letters else ""
+    return f"Kafka:  {flow.published:,} published, {flow.errors:,} errors{letters}\nQuota:  {_quota(flow.quota)}"
+
+
+def _quota(quota: QuotaFlow) -> str:
+    text = f"{quota.used:,} used, {quota.remaining:,} remaining"
+    if quota.reset_s:
+        text += f", reset in {duration(quota.reset_s)}"
+    if quota.blocked_s:
+        text += f"; Reddit asked to wait: {duration(quota.blocked_s)} more"
+    return text
