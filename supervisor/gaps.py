@@ -44,7 +44,7 @@ def _as_json(gap: Gap) -> dict[str, Any]:
     """Give moments in seconds, comparable with created_utc, and as text; "since before we know" is 0."""
     return {
         "stream": gap.stream,
-        "subreddits": list(gap.subreddits),
+        "subreddits": list(gap.unproven or gap.subreddits),
         "from": gap.start or 0.0,
         "to": gap.end,
         "from_time": _moment(gap.start) if gap.start else None,
@@ -60,7 +60,7 @@ def _as_json(gap: Gap) -> dict[str, Any]:
 def _as_row(gap: Gap) -> tuple[str, ...]:
     start = _moment(gap.start) if gap.start else "the beginning"
     repaired = "yes" if gap.repaired else "no"
-    names = " ".join(gap.subreddits)
+    names = " ".join(gap.unproven or gap.subreddits)
     return gap.stream, start, _moment(gap.end), gap.reason, str(gap.found), repaired, names
 
 

@@ -51,7 +51,7 @@ class Capture:
         self._roster = Roster(config.reddit.subreddits)
         self._roster.load(coverage.stored.get("absent"))
         self._admission = Admission(self._roster, coverage, fetcher, context, wall, start=config.streams.start)
-        self._sweep = Sweep(clock)
+        self._sweep = Sweep(clock, resumed=bool(coverage.proven_at))
         self._pace = Pace()
         self._repair: Repair | None = None
         self._next_poll = clock()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from core.spool import Batch, Gap, Seen, SpoolWriter
@@ -54,9 +54,10 @@ class Coverage:
         names = writer.load_seen()
         self._proven = {name: epoch for name, epoch in names.items() if epoch > 0}
         self._met = {name for name, epoch in names.items() if epoch == 0}
-        #: created_utc of the newest item when the very first walk began; None before there was one
-        begun = cursor.get("begun")
-        self.begun = begun if isinstance(begun, float) else None
+        #: when the very first walk began, epoch seconds; None before there was one
+        self.begun = _moment(cursor, "begun")
+        #: created_utc after which items are delivered when only new ones are wanted; None before the first page
+        self.baseline = _moment(cursor, "baseline")
         stored_moments = cursor.get("proven_at")
         moments = stored_moments if isinstance(stored_moments, dict) else {}
         self.proven_at: dict[str, float] = {name: at for name, at in moments.items() if name in self._buckets}
@@ -173,12 +174,9 @@ class Coverage:
         moments = batch.cursor.get("proven_at")
         if isinstance(moments, dict):
             self.proven_at = moments
-        begun = batch.cursor.get("begun")
-        if isinstance(begun, float):
-            self.begun = begun
-        polled_at = batch.cursor.get("polled_at")
-        if isinstance(polled_at, float):
-            self.polled_at = polled_at
+        self.begun = _moment(batch.cursor, "begun") or self.begun
+        self.baseline = _moment(batch.cursor, "baseline") or self.baseline
+        self.polled_at = _moment(batch.cursor, "polled_at") or self.polled_at
         for gap in batch.gaps:
             self.gaps[gap.id] = gap
         return last_seq
@@ -247,3 +245,8 @@ class Coverage:
 def _is_before(item: Item, moment: float) -> bool:
     # dates are whole seconds: of the newest proven second, more may have come after the walk
     return moment == float("inf") or (item.created is not None and item.created < moment)
+
+
+def _moment(cursor: Mapping[str, object], key: str) -> float | None:
+    value = cursor.get(key)
+    return value if isinstance(value, float) else None

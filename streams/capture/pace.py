@@ -14,7 +14,7 @@ _WORTH_A_REQUEST = 2.0
 _SHORTEST = 0.25
 
 #: While quota is spare no busy stream is polled more rarely than this, nor more often for freshness, seconds.
-_FRESH = 2.2
+_FRESH = 2.5
 
 
 @dataclass(frozen=True, slots=True)

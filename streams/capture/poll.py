@@ -19,7 +19,8 @@ _RECORD_QUIET_EVERY = 15.0
 class Poll:
     """One walk of one stream. The first ones have nothing proven to meet: they take what the listing holds.
 
-    Should the very first walk be broken off, the next one has to come upon what it had met; else there is a gap.
+    Should the very first walk be broken off, the next one has to come upon what that one had met, or reach below the
+    moment at which it began; else there is a gap.
     """
 
     def __init__(self, subreddits: tuple[str, ...], coverage: Coverage, *, start: str) -> None:
@@ -31,9 +32,13 @@ class Poll:
         self._coverage = coverage
         self._first = not coverage.proven_at
         self._only_new = self._first and start == "now" and "recovered" not in coverage.stored
-        self._inherited = coverage.met() if self._first else frozenset()
-        self._came_upon_it = not self._inherited
         self._newest: float | None = None
+        self._inherited = coverage.met() if self._first else frozenset()
+        #: when an earlier first walk began that was broken off; None: there was none
+        self._earlier = coverage.begun if self._first else None
+        self._continued = self._earlier is None
+        if self._first and coverage.begun is None:
+            coverage.store(begun=coverage.now())
 
     def run(self, fetcher: Fetcher, announce: Callable[[int], None], log: structlog.stdlib.BoundLogger) -> None:
         """Walk until the walk is over. Raises what the fetcher and the spool raise: then it has proven nothing."""
@@ -56,17 +61,23 @@ class Poll:
         self._newest = max(
             (at for at in (self._newest, coverage.sane(page.items)) if at is not None), default=None
         )
-        self._came_upon_it = self._came_upon_it or any(item.name in self._inherited for item in page.items)
+        self._continued = self._continued or any(item.name in self._inherited for item in page.items)
         change = self._conclusion(page, log)
-        if self._first and coverage.begun is None:
+        deliver_after = float("-inf")
+        if self._only_new:
             change = change or Batch()
-            change.cursor["begun"] = coverage.now() if self._newest is None else self._newest
-            begun = change.cursor["begun"]
-        else:
-            begun = coverage.begun
-        deliver_after = float(str(begun)) if self._only_new else float("-inf")
+            deliver_after = change.cursor["baseline"] = self._baseline()
         absorbed = coverage.absorb(page, deliver_after=deliver_after, change=change)
         return absorbed.new, absorbed.last_seq if absorbed.delivered else 0
+
+    def _baseline(self) -> float:
+        """Return the created_utc after which items are new to someone who wants only what is new."""
+        coverage = self._coverage
+        if coverage.baseline is not None:
+            return coverage.baseline
+        if self._earlier is not None:
+            return self._earlier
+        return coverage.now() if self._newest is None else self._newest
 
     def _conclusion(self, page: Page, log: structlog.stdlib.BoundLogger) -> Batch | None:
         """Return what the end of the walk changes, None while it goes on or when it changes nothing."""
@@ -82,7 +93,10 @@ class Poll:
 
     def _is_complete(self) -> bool:
         """Tell whether a listing that ended held all there was to hold, as far as we ever promised."""
-        return (self._first and self._came_upon_it) or is_whole(self.walk)
+        if is_whole(self.walk):
+            return True
+        reaches_below = self._earlier is not None and max(self.walk.foot, default=self._earlier) < self._earlier
+        return self._first and (self._continued or reaches_below)
 
     def _gap(self, log: structlog.stdlib.BoundLogger) -> Batch:
         coverage = self._coverage
@@ -90,8 +104,8 @@ class Poll:
         reason = "the listing ended before it met what was proven"
         # a single subreddit's own listing is the one that just ended
         gap = coverage.new_gap(self._subreddits, end, reason, repairable=len(self._subreddits) > 1)
-        if gap.start is None and coverage.begun is not None:
-            gap.start = coverage.begun - LATE_MARGIN
+        if self._only_new and self._earlier is not None:
+            gap.start = self._earlier - LATE_MARGIN  # else the backlog, of whatever age, was wanted too
         log.error("gap_recorded", subreddits=list(self._subreddits), start=gap.start, end=gap.end, reason=gap.reason)
         change = coverage.proof(self._subreddits, self._newest)
         change.gaps.append(gap)

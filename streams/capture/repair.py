@@ -48,11 +48,12 @@ class Repair:
         self._walk.take(page)
         new = sum(not self._coverage.known(item.name) for item in page.items)
         gap = dataclasses.replace(self.gap, found=self.gap.found + new)
+        change = Batch(gaps=[gap])
         if self._walk.outcome is Outcome.STALE:
             self._walk = self._new_walk()
         elif self._walk.outcome is not None:
-            gap = self._concluded(gap)
-        change = Batch(gaps=[gap])
+            change.gaps = self._concluded(gap)
+            gap = change.gaps[0]
         # what is newer than the last poll stands in the combined listing above items of others that nobody has met yet
         until = self._coverage.moment([self.subreddit])
         absorbed = self._coverage.absorb(
@@ -72,21 +73,25 @@ class Repair:
         self._coverage.store_gap(dataclasses.replace(self.gap, pending=self._others(self.gap.pending)))
         self._log.warning("gap_not_repairable", subreddit=self.subreddit, reason=reason)
 
-    def _concluded(self, gap: Gap) -> Gap:
-        pending = self._others(gap.pending)
+    def _concluded(self, gap: Gap) -> list[Gap]:
+        """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
+        rest = dataclasses.replace(gap, pending=self._others(gap.pending), unproven=self._others(gap.unproven))
         if self._walk.outcome is Outcome.MET or is_whole(self._walk):
-            unproven = self._others(gap.unproven)
-            repaired_at = None if unproven else self._coverage.now()
-            return dataclasses.replace(gap, pending=pending, unproven=unproven, repaired_at=repaired_at)
+            return [rest if rest.unproven else dataclasses.replace(rest, repaired_at=self._coverage.now())]
+        end = min(gap.end, max(self._walk.foot, default=gap.end))
         self._log.error(
             "gap_remains",
             subreddit=self.subreddit,
             start=gap.start,
-            end=gap.end,
+            end=end,
             listing_held=self._walk.items,
             hint="Reddit no longer lists what lies between: it is lost to this stream, and recorded",
         )
-        return dataclasses.replace(gap, pending=pending)
+        own = dataclasses.replace(gap, subreddits=(self.subreddit,), unproven=(self.subreddit,), pending=(), end=end)
+        if not rest.unproven:
+            return [own]
+        rest.subreddits = self._others(rest.subreddits)
+        return [rest, dataclasses.replace(own, id=None, found=0)]
 
     def _others(self, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if name != self.subreddit)

@@ -45,6 +45,8 @@ class Sweep:
     """
 
     clock: Callable[[], float]
+    #: whether the stream ran before: there may have been a burst that nobody remembers, a kill leaves no note
+    resumed: bool = False
     due: float = _NEVER
     #: the last names of the newest page that a poll saw, best anchor first; empty: nothing lies below it
     _anchors: tuple[str, ...] = ()
@@ -61,8 +63,8 @@ class Sweep:
         if self._anchors and self._next_look == _NEVER:
             now = self.clock()
             self._next_look = now + _FIRST_LOOK
-            # Before this start there may have been a burst that nobody remembers: a kill leaves no note.
-            self._next_own, self._busy_until = now + _FIRST_OWN_LOOK, now + _OWN_LOOKS_FOR
+            if self.resumed:
+                self._next_own, self._busy_until = now + _FIRST_OWN_LOOK, now + _OWN_LOOKS_FOR
         self._schedule()
 
     def next_page(self, subreddits: tuple[str, ...]) -> tuple[tuple[str, ...], str | None] | None:
