@@ -34,9 +34,7 @@ class Poll:
         self._only_new = self._first and start == "now" and "recovered" not in coverage.stored
         self._newest: float | None = None
         self._inherited = coverage.met() if self._first else frozenset()
-        #: when an earlier first walk began that was broken off; None: there was none
-        self._earlier = coverage.begun if self._first else None
-        self._continued = self._earlier is None
+        self._continued = False
         if self._first and coverage.begun is None:
             coverage.store(begun=coverage.now())
 
@@ -75,9 +73,8 @@ class Poll:
         coverage = self._coverage
         if coverage.baseline is not None:
             return coverage.baseline
-        if self._earlier is not None:
-            return self._earlier
-        return coverage.now() if self._newest is None else self._newest
+        moments = (coverage.begun, self._newest)
+        return min((moment for moment in moments if moment is not None), default=coverage.now())
 
     def _conclusion(self, page: Page, log: structlog.stdlib.BoundLogger) -> Batch | None:
         """Return what the end of the walk changes, None while it goes on or when it changes nothing."""
@@ -95,8 +92,13 @@ class Poll:
         """Tell whether a listing that ended held all there was to hold, as far as we ever promised."""
         if is_whole(self.walk):
             return True
-        reaches_below = self._earlier is not None and max(self.walk.foot, default=self._earlier) < self._earlier
-        return self._first and (self._continued or reaches_below)
+        return self._first and (self._continued or self._reaches_below_the_beginning())
+
+    def _reaches_below_the_beginning(self) -> bool:
+        """Tell whether the listing still holds something from before the stream first asked for it."""
+        begun = self._coverage.begun
+        dated = begun is not None and self._newest is not None  # else its clock is another one than ours
+        return not dated or max(self.walk.foot, default=float("-inf")) < (begun or 0.0)
 
     def _gap(self, log: structlog.stdlib.BoundLogger) -> Batch:
         coverage = self._coverage
@@ -104,8 +106,8 @@ class Poll:
         reason = "the listing ended before it met what was proven"
         # a single subreddit's own listing is the one that just ended
         gap = coverage.new_gap(self._subreddits, end, reason, repairable=len(self._subreddits) > 1)
-        if self._only_new and self._earlier is not None:
-            gap.start = self._earlier - LATE_MARGIN  # else the backlog, of whatever age, was wanted too
+        if self._only_new and coverage.begun is not None:
+            gap.start = coverage.begun - LATE_MARGIN  # else the backlog, of whatever age, was wanted too
         log.error("gap_recorded", subreddits=list(self._subreddits), start=gap.start, end=gap.end, reason=gap.reason)
         change = coverage.proof(self._subreddits, self._newest)
         change.gaps.append(gap)
