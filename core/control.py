@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _LONGEST_ANSWER = 1_000_000
 _LONGEST_ADDRESS = 100  # bytes; the kernel's limit is 107, elsewhere 103
 _DESCRIPTORS = Path("/proc/self/fd")
 _PATIENCE = 5.0
+_PAUSE = 0.02
 
 
 class ControlError(GaplessError):
@@ -68,7 +70,7 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(patience)
             with socket_address(state_dir) as address:
-                connection.connect(address)
+                _connect(connection, address, patience)
             connection.sendall(encode(request))
             answer = json.loads(_read_line(connection))
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
@@ -83,6 +85,20 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
     if not answer.get("ok"):
         raise (UnknownProcessError if "known" in answer else ControlError)(str(answer.get("error", "refused")))
     return answer
+
+
+def _connect(connection: socket.socket, address: str, patience: float) -> None:
+    """Connect; the kernel refuses instead of waiting while too many others are at the door."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.connect(address)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError from None
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _read_line(connection: socket.socket) -> bytes:

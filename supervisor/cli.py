@@ -29,7 +29,7 @@ See config.toml for every key, and .env.example for the credentials.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
-    options = _parse(arguments)
+    options = parse(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return int(command(options))
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.BAD_USAGE
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse; argparse by itself takes the names of `logs CONFIG -n 5 NAME` only before the options."""
     described = parser()
     options, rest = described.parse_known_args(arguments)

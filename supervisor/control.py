@@ -19,6 +19,7 @@ from supervisor.bell import Bell, Restart
 from supervisor.board import Board
 
 _MOST_CLIENTS = 16
+_AT_THE_DOOR = 128  # connected, and not let in yet
 _CLIENT_PATIENCE = 10.0  # for the next request, or for the client to take its answer, seconds
 _LOOK_EVERY = 5.0  # whether the socket is still in its place; also how often we give a sign of life
 _PAUSE = 0.5  # when not even a connection can be accepted (too many open files)
@@ -110,7 +111,7 @@ class ControlServer:
             with socket_address(self._state_dir) as address:
                 listener.bind(address)
             self._path.chmod(0o600)  # nobody can connect before `listen`, so there is no moment with other rights
-            listener.listen(_MOST_CLIENTS)
+            listener.listen(_AT_THE_DOOR)
         except OSError as error:
             listener.close()
             if not self._troubled:

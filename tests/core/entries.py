@@ -40,6 +40,13 @@ def hopeless_when_told(context: ChildContext, marker: Path) -> None:
             raise PermanentError("the credentials were revoked")
 
 
+def hopeless_while(context: ChildContext, marker: Path) -> None:
+    """Fail for ever at once while the file is there, else obey."""
+    if marker.exists():
+        raise PermanentError("the credentials are wrong")
+    obedient(context)
+
+
 def counting(context: ChildContext, wanted: int) -> None:
     """Announce rows, then end."""
     context.ready()

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.child import Message
+from supervisor.bell import Request, Restart
 from supervisor.chore import Chore
 from supervisor.manager import Manager
 from supervisor.process import Handle
 from supervisor.spec import ChildSpec, Stage
 
-#: moment, what happens, to whom: "says" (a message), "ends" (an exit code), "rings" (a reason to stop)
+#: moment, what happens, to whom: "says" (a message), "ends" (an exit code), "rings" (a reason to stop), "asks" (for its
+#: restart)
 Event = tuple[float, str, str, object]
 
 
@@ -67,7 +69,7 @@ class World:
     diary: list[tuple[float, str, str]] = field(default_factory=list)
     alive: dict[str, ScriptedProcess] = field(default_factory=dict)
     deadlines: dict[str, float] = field(default_factory=dict)
-    rung: list[str] = field(default_factory=list)
+    rung: list[Request] = field(default_factory=list)
     unspawnable: int = 0
     pids: int = 100
 
@@ -102,6 +104,9 @@ class World:
             if what == "rings":
                 self.rung.append(name)
                 continue
+            if what == "asks":
+                self.rung.append(Restart(name))
+                continue
             process = self.alive.get(name)
             if process is None:
                 continue
@@ -113,7 +118,7 @@ class World:
     def fileno(self) -> int:
         return -1
 
-    def collect(self) -> list[str]:
+    def collect(self) -> list[Request]:
         rung, self.rung = self.rung, []
         return rung
 

@@ -27,7 +27,7 @@ def call(*arguments: object, cwd: Path, **environ: str) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("command", ["run", "check", "gaps", "demo"])
+@pytest.mark.parametrize("command", ["run", "check", "status", "logs", "restart", "gaps", "demo"])
 def test_every_command_has_a_help_and_the_general_one_names_it(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -39,7 +39,21 @@ def test_every_command_has_a_help_and_the_general_one_names_it(
 
 
 @pytest.mark.parametrize(
-    "line", ["", "fly", "run", "run c.toml --duration soon", "run c.toml --duration -1", "run c.toml --set nonsense"]
+    "line",
+    [
+        "",
+        "fly",
+        "run",
+        "run c.toml --duration soon",
+        "run c.toml --duration -1",
+        "run c.toml --set nonsense",
+        "status c.toml comments",
+        "restart c.toml",
+        "restart c.toml comments publisher",
+        "logs c.toml -n -3",
+        "logs c.toml --level loud",
+        "logs c.toml comments --fast",
+    ],
 )
 def test_a_command_line_that_makes_no_sense_ends_with_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -58,6 +72,12 @@ def test_the_overrides_of_run_become_keys_of_the_configuration() -> None:
         "streams.comments": False,
         "supervisor.state_dir": "some/where",
     }
+
+
+@pytest.mark.parametrize("line", ["a b -n 5 -f", "-n 5 -f a b", "a -n 5 b -f"])
+def test_the_processes_of_logs_may_stand_on_either_side_of_its_options(line: str) -> None:
+    options = cli.parse(["logs", "c.toml", *line.split()])
+    assert (options.process, options.lines, options.follow) == (["a", "b"], 5, True)
 
 
 def test_a_bad_configuration_ends_with_2_and_all_its_problems(tmp_path: Path) -> None:

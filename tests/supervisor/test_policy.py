@@ -97,5 +97,16 @@ def test_stop_ends_a_child_in_backoff_and_leaves_a_parked_one_parked() -> None:
     assert policy.asked_to_stop(parked, 1.0, alive=False) == parked
 
 
+@given(st.lists(st.tuples(CODES, st.floats(0, 1)), max_size=30))
+def test_a_person_wakes_a_child_in_whatever_state_and_its_faults_are_forgiven(deaths: list[tuple[int, float]]) -> None:
+    life = Life()
+    for n, (code, draw) in enumerate(deaths):
+        life = fail(life, float(n), code, draw)
+    woken = policy.woken(replace(life, why="parked"), 99.0)
+    assert (woken.state, woken.restart_at, woken.why) == (State.BACKOFF, 99.0, "")
+    assert policy.started(woken, 99.0).restarts == life.restarts + 1
+    assert fail(woken, 100.0).restart_at <= 100.0 + FIRST_DELAY
+
+
 def test_exits_in_words() -> None:
     assert [policy.describe_exit(code) for code in (0, 78, -9, -99)] == ["code 0", "code 78", "SIGKILL", "signal 99"]

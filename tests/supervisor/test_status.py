@@ -1,0 +1,330 @@
+"""`status`: the contract's shape, running, stopped, killed or hanging, and the text for people."""
+
+import io
+import json
+import signal
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from core.control import ask
+from core.errors import ExitCode
+from core.flow import Flow, QuotaFlow, StreamFlow, read_flow
+from core.laststate import last_state_path, read_last_state, touch_last_state
+from core.limiter import Grant, Limiter
+from core.quota import Priority, RateHeaders
+from core.spool import Batch, Gap, Record, SpoolReader, SpoolWriter
+from core.status import Status
+from streams.publisher.store import DeadLetter, Position, PublisherStore
+from supervisor.board import Board, ProcessRow, Snapshot
+from supervisor.panel import Panel, Rates, duration
+from supervisor.status import Speedometer, show_status
+from tests.supervisor.household import OBEDIENT, ask_status, configuration, living, status_text
+from tests.support.waiting import wait_until
+
+NOON = 1_800_000_000.0
+LOG = structlog.stdlib.get_logger("test")
+
+
+def kinds(value: Any) -> Any:
+    """The shape of a document: names and types, numbers being numbers."""
+    if isinstance(value, dict):
+        return {name: kinds(inner) for name, inner in value.items()}
+    return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+def test_running_it_has_the_shape_of_the_contract(tmp_path: Path) -> None:
+    with living(tmp_path) as household:
+        household.wait_until_all_run()
+        code, document = ask_status(household.config)
+        assert code is ExitCode.OK
+        assert document["supervisor"]["pid"] == household.server.pid
+        assert document["supervisor"]["state"] == "RUNNING"
+        assert [process["name"] for process in document["processes"]] == ["publisher", "submissions", "comments"]
+        comments = document["processes"][2]
+        stream = dict.fromkeys(("captured", "published", "spooled", "gaps"), "number") | {"lag_s": "NoneType"}
+        assert kinds(comments) == {
+            "name": "str",
+            "pid": "number",
+            "state": "str",
+            "restarts": "number",
+            "uptime_s": "number",
+            "last_exit": "NoneType",
+            "rss_bytes": "number",
+            "heartbeat_age_s": "number",
+        }
+        assert kinds({name: part for name, part in document.items() if name not in {"supervisor", "processes"}}) == {
+            "streams": {"submissions": stream, "comments": stream},
+            "kafka": {"published": "number", "errors": "number"},
+            "scraper": dict.fromkeys(("subreddits", "users", "posts", "frontier"), "number"),
+            "quota": {"used": "number", "remaining": "number", "reset_s": "number"},
+        }
+        assert comments["rss_bytes"] > 5_000_000
+        assert comments["heartbeat_age_s"] < 3.0
+
+
+def test_stopped_or_killed_it_says_so_and_since_when_and_what_is_parked_stays_visible(tmp_path: Path) -> None:
+    children = (*OBEDIENT[:2], "comments=SOURCE:hopeless")
+    with living(tmp_path, *children) as household:
+        household.wait_for("comments", "FATAL")
+        household.wait_for("submissions", "RUNNING")
+        household.server.kill()
+        code, document = ask_status(household.config)
+        assert code is ExitCode.GAVE_UP
+        assert document["supervisor"] == {"pid": None, "state": "STOPPED", "uptime_s": None}
+        states = {process["name"]: process["state"] for process in document["processes"]}
+        assert states == {"publisher": "EXITED", "submissions": "EXITED", "comments": "FATAL"}
+        assert all(process["pid"] is None for process in document["processes"])
+        assert "was killed, or the machine went down: its last sign of life is of" in status_text(household.config)
+
+        household.server.start()  # over the stale socket and pid of the first
+        household.wait_for("submissions", "RUNNING")
+        household.wait_for("comments", "FATAL")
+        assert household.server.stop() == 0
+        text = status_text(household.config)
+        assert "Supervisor: STOPPED since 20" in text
+        assert "(exit code 0)" in text
+        assert "comments is parked: it says that no restart can help" in text
+        assert ask_status(household.config)[0] is ExitCode.GAVE_UP
+        assert not (household.home / "supervisor.sock").exists()
+
+
+def test_one_that_hangs_is_not_called_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.status.control.ask", lambda state_dir, request: ask(state_dir, request, 0.3))
+    with living(tmp_path) as household:
+        household.wait_until_all_run()
+        household.server.freeze()
+        code, document = ask_status(household.config)
+        assert code is ExitCode.GAVE_UP
+        assert document["supervisor"]["state"] == "UNRESPONSIVE"
+        assert document["supervisor"]["pid"] == household.server.pid
+        assert {process["state"] for process in document["processes"]} == {"RUNNING"}
+        assert all(process["rss_bytes"] for process in document["processes"])
+        assert "does not answer within" in status_text(household.config)
+
+
+def test_stopping_it_says_what_it_waits_for(tmp_path: Path) -> None:
+    with living(tmp_path, *OBEDIENT[:2], "comments=SOURCE:deaf", timeout=4.0) as household:
+        household.wait_for("comments", "RUNNING")
+        household.server.signal(signal.SIGTERM)
+        household.wait_for("comments", "STOPPING")
+        assert household.status()["supervisor"]["state"] == "STOPPING"
+        assert household.server.wait(20) == 3
+        assert "(exit code 3)" in status_text(household.config)
+
+
+def test_where_none_has_run_it_says_that(tmp_path: Path) -> None:
+    config = configuration(tmp_path, tmp_path / "home")
+    code, document = ask_status(config)
+    assert (code, document["processes"]) == (ExitCode.GAVE_UP, [])
+    assert document["quota"] == {"used": 0, "remaining": 1000, "reset_s": 0.0}
+    assert "none has run on this state directory yet" in status_text(config)
+    assert not (tmp_path / "home").exists(), "asking makes nothing"
+
+
+# The numbers of what flows
+
+
+def record(created: float, captured: float) -> Record:
+    timestamp = datetime.fromtimestamp(captured, UTC).isoformat(timespec="microseconds")
+    value = json.dumps({"created_utc": created, "timestamp": timestamp}).encode()
+    return Record(b"t1_x", value, "reddit.comment.v1")
+
+
+def capture(state_dir: Path, delays: list[float], *gaps: Gap) -> str:
+    writer = SpoolWriter(state_dir, "comments")
+    records = [record(NOON - delay, NOON) for delay in delays]
+    writer.commit(Batch(records=records, counters={"captured": len(records)}, gaps=list(gaps)))
+    writer.close()
+    reader = SpoolReader.open(state_dir, "comments")
+    assert reader is not None
+    reader.close()
+    return reader.spool_id
+
+
+def test_the_numbers_come_from_the_durable_files(tmp_path: Path) -> None:
+    gap = Gap("comments", ("Bitcoin",), NOON - 90, NOON, "the listing ended", NOON, 2)
+    spool_id = capture(tmp_path, [1.0] * 10, gap, replace(gap, repaired_at=NOON))
+    store = PublisherStore.open(tmp_path, LOG)
+    letter = DeadLetter("comments", spool_id, 3, b"k", b"v", "s", "too large")
+    store.save([Position("comments", spool_id, 6)], {"published": 5, "errors": 2}, [letter])
+    store.close()
+    flow = read_flow(tmp_path, ("submissions", "comments"), 100, NOON)
+    assert flow.streams["comments"] == StreamFlow(10, 5, 4, 2, 1, 1.0)
+    assert flow.streams["submissions"] == StreamFlow()
+    assert (flow.published, flow.errors, flow.dead_letters, flow.unreadable) == (5, 2, 1, [])
+
+
+def test_a_stream_that_is_switched_off_shows_while_it_has_a_spool(tmp_path: Path) -> None:
+    assert list(read_flow(tmp_path, (), 100, NOON).streams) == []
+    capture(tmp_path, [1.0])
+    assert list(read_flow(tmp_path, (), 100, NOON).streams) == ["comments"]
+
+
+def test_the_lag_is_that_of_the_newest_items_and_a_late_one_does_not_move_it(tmp_path: Path) -> None:
+    capture(tmp_path, [7200.0] * 100 + [1.5] * 19 + [86400.0])
+    assert read_flow(tmp_path, ("comments",), 100, NOON).streams["comments"].lag_s == 1.5
+
+
+def test_an_item_without_a_date_says_nothing_about_the_lag(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path, "comments")
+    writer.commit(Batch(records=[Record(b"k", value, "s") for value in (b"{}", b"[]", b"nonsense")]))
+    writer.close()
+    assert read_flow(tmp_path, ("comments",), 100, NOON).streams["comments"].lag_s is None
+
+
+def test_the_quota_is_that_of_the_current_window(tmp_path: Path) -> None:
+    limiter = Limiter(tmp_path, "comments", 100, clock=lambda: NOON)
+    grant = limiter.ask(Priority.STREAM)
+    assert isinstance(grant, Grant)
+    limiter.answered(grant, "200", RateHeaders(used=41, remaining=959, reset=200))
+    limiter.close()
+    assert read_flow(tmp_path, (), 100, NOON + 50).quota == QuotaFlow(41, 959, 150.0)
+    assert read_flow(tmp_path, (), 100, NOON + 500).quota == QuotaFlow(0, 1000, 0.0), "that window is over"
+
+
+def test_a_broken_file_is_named_and_the_rest_still_shown(tmp_path: Path) -> None:
+    capture(tmp_path, [1.0])
+    (tmp_path / "spool-submissions.db").write_bytes(b"no database " * 1000)
+    flow = read_flow(tmp_path, ("submissions", "comments"), 100, NOON)
+    assert flow.streams["comments"].captured == 1
+    assert flow.streams["submissions"] == StreamFlow()
+    assert "the spool of submissions" in flow.unreadable[0]
+
+
+# The text
+
+
+def status_with(**changes: Any) -> Status:
+    process = {"name": "comments", "pid": 7, "state": "RUNNING", "restarts": 2, "uptime_s": 75.0, "last_exit": -9}
+    process |= {"rss_bytes": 50 * 2**20, "heartbeat_age_s": 0.31, "why": "", **changes}
+    flow = Flow(QuotaFlow(41, 959, 150.0), {"comments": StreamFlow(8453, 8440, 13, 2, 1, 1.25)}, 8440, 2)
+    return Status({"pid": 6, "state": "RUNNING", "uptime_s": 7380.0}, [process], flow, ["a remark"])
+
+
+def test_the_text_fits_on_a_screen_and_aligns() -> None:
+    text = Panel(Path("c.toml"), Path("logs")).render(status_with())
+    assert text.splitlines() == [
+        "Supervisor: RUNNING, pid 6, up 2 h 03 min",
+        "",
+        "PROCESS   STATE    PID  UPTIME      RESTARTS  LAST EXIT    MEMORY  HEARTBEAT",
+        "comments  RUNNING    7  1 min 15 s         2  SIGKILL    50.0 MiB  0.3 s ago",
+        "",
+        "STREAM    CAPTURED  PUBLISHED  SPOOLED        GAPS    LAG",
+        "comments     8,453      8,440       13  2 (1 open)  1.2 s",
+        "",
+        "Kafka:  8,440 published, 2 errors",
+        "Quota:  41 used, 959 remaining, reset in 2 min 30 s",
+        "",
+        "a remark",
+    ]
+
+
+def test_what_does_not_run_comes_with_what_to_do() -> None:
+    panel = Panel(Path("c.toml"), Path("logs"))
+    parked = panel.render(status_with(state="FATAL", pid=None, why="it says that no restart can help"))
+    assert "in logs/comments.log; then: python -m supervisor restart c.toml comments" in parked
+    waiting = panel.render(status_with(state="BACKOFF", pid=None, restart_in_s=3.24))
+    assert "comments starts again in 3.2 s" in waiting
+
+
+def test_colours_only_where_they_are_wanted() -> None:
+    coloured = Panel(Path("c.toml"), Path("logs"), colours=True).render(status_with(state="FATAL"))
+    assert "\033[31mFATAL\033[0m" in coloured
+    assert "\033" not in Panel(Path("c.toml"), Path("logs")).render(status_with(state="FATAL"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0.04, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 00 s"), (3600, "1 h 00 min"), (90000, "1 d 01 h")],
+)
+def test_durations_in_words(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_rates_are_averages_over_ten_seconds_and_never_negative() -> None:
+    speed = Speedometer()
+    counts = {"comments": StreamFlow(captured=100, published=100)}
+    assert speed.rates(0.0, counts) == {}
+    for second in range(1, 31):
+        rates = speed.rates(float(second), {"comments": StreamFlow(captured=100 + 20 * second, published=100)})
+    assert rates == {"comments": Rates(20.0, 0.0)}
+    assert speed.rates(31.0, {"comments": StreamFlow()}) == {"comments": Rates(0.0, 0.0)}, "a new spool"
+
+
+def test_watching_looks_again_until_somebody_presses_ctrl_c(tmp_path: Path) -> None:
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    config = configuration(tmp_path, tmp_path / "home")
+    out = io.StringIO()
+    code = show_status(config, as_json=True, watch=True, out=out, sleep=sleep, clock=lambda: float(len(looks)))
+    assert code is ExitCode.GAVE_UP
+    assert [json.loads(line)["supervisor"]["state"] for line in out.getvalue().splitlines()] == ["STOPPED"] * 3
+    capture(tmp_path / "home", [1.0])
+    looks.clear()
+    out = io.StringIO()
+    show_status(config, as_json=False, watch=True, out=out, sleep=sleep, clock=lambda: float(len(looks)))
+    assert out.getvalue().count("CAPTURED/S") == 3
+
+
+# What the supervisor writes down
+
+
+def snapshot(state: str = "RUNNING", heard: float = 1.0, **changes: Any) -> Snapshot:
+    row = ProcessRow("comments", 7, "RUNNING", 0, None, 50.0, "", 0.0)
+    return Snapshot(state, 40.0, (replace(row, **changes),), (heard,))
+
+
+def test_only_changes_are_written_and_heartbeats_are_none(tmp_path: Path) -> None:
+    board = Board(tmp_path, LOG, clock=lambda: 100.0, wall_clock=lambda: NOON)
+    board.publish(snapshot())
+    first = last_state_path(tmp_path).stat().st_ino
+    board.publish(snapshot(heard=2.0))
+    assert last_state_path(tmp_path).stat().st_ino == first
+    board.publish(snapshot(restarts=1))
+    state = read_last_state(tmp_path)
+    assert state is not None
+    assert state.processes[0]["restarts"] == 1
+    assert (state.started_at, state.processes[0]["started_at"]) == (NOON - 60, NOON - 50)
+    assert state.is_alive
+    board.exit_code = 3
+    board.close()
+    ended = read_last_state(tmp_path)
+    assert ended is not None
+    assert (ended.state, ended.ended_at, ended.exit_code, ended.is_alive) == ("STOPPED", NOON, 3, False)
+
+
+def test_signs_of_life_move_its_time_and_a_lost_file_is_written_anew(tmp_path: Path) -> None:
+    board = Board(tmp_path, LOG)
+    board.publish(snapshot())
+    begun = time.time()
+    board.sign_of_life()
+    wait_until(lambda: last_state_path(tmp_path).stat().st_mtime >= begun - 1, what="a sign of life")
+    last_state_path(tmp_path).unlink()
+    board.sign_of_life()
+    board.publish(snapshot())
+    touch_last_state(tmp_path)
+
+
+def test_a_disk_without_room_does_not_stop_the_loop(tmp_path: Path) -> None:
+    board = Board(tmp_path / "gone", LOG)
+    board.publish(snapshot())
+    board.publish(snapshot(restarts=1))
+    board.close()
+    assert read_last_state(tmp_path / "gone") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": 7}'])
+def test_a_last_state_that_makes_no_sense_is_none(tmp_path: Path, content: str) -> None:
+    last_state_path(tmp_path).write_text(content)
+    assert read_last_state(tmp_path) is None
