@@ -44,7 +44,7 @@ def test_an_embedded_broker_gets_an_address_that_the_children_know() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", {spec.entry for spec in topology.topology(CONFIG, (topology.broker(1), topology.simulator((), 1)))}
+    "entry", sorted({spec.entry for spec in topology.topology(CONFIG, (topology.broker(1), topology.simulator((), 1)))})
 )
 def test_what_a_child_is_to_run_exists(entry: str) -> None:
     """Entries are named, not imported: the supervisor does not carry librdkafka and PRAW."""
