@@ -70,5 +70,5 @@ class Hider:
 def _represent(value: object) -> str:
     try:
         return repr(value)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  a broken __repr__ must not take the log line with it
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"

@@ -58,7 +58,7 @@ def _reason(connection: Connection, names: str) -> str | None:
 
 
 def _quota(connection: Connection) -> str:
-    rate = connection.requestor.last_rate
+    rate = connection.heard.rate
     if rate is None:
         return "the answer names no quota"
     return f"quota: {rate.used:.0f} used, {rate.remaining:.0f} left, new in {rate.reset:.0f} s"

@@ -246,7 +246,7 @@ def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
         gap.repaired_at,
     )
     marks = ", ".join("?" for _ in values)
-    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid
+    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608
 
 
 def _take_lock(path: Path) -> IO[bytes]:
