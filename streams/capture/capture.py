@@ -120,10 +120,10 @@ class Capture:
             self._sweep.begin_again()
             return
         self._say_caught_up(poll)
-        if poll.top is not None:
-            self._sweep.polled(poll.top)
         if self._last_poll is not None:
             self._pace = self._pace.observe(poll.new, began - self._last_poll)
+        if poll.top is not None:
+            self._sweep.polled(poll.top, self._pace.rate)
         self._last_poll = began
         self._next_poll = began + self._interval()
 

@@ -13,6 +13,9 @@ _WORTH_A_REQUEST = 2.0
 #: Polls are never closer than this, seconds; a page of a burst takes longer to arrive.
 _SHORTEST = 0.25
 
+#: So many times the usual rate is a burst, and no chance.
+_BURST = 1.5
+
 #: While quota is spare no busy stream is polled more rarely than this, nor more often for freshness, seconds.
 _FRESH = 2.5
 
@@ -24,11 +27,11 @@ class Pace:
     rate: float = 1.0  # a first guess: look again soon
 
     def observe(self, new_items: int, seconds: float) -> "Pace":
-        """Take in a poll: up at once, down slowly, so that a burst finds us awake."""
+        """Take in a poll: a burst counts at once, its end slowly; what is chance is averaged."""
         if seconds <= 0:
             return self
         now = new_items / seconds
-        return Pace(max(now, 0.7 * self.rate + 0.3 * now))
+        return Pace(now if now > _BURST * self.rate else 0.7 * self.rate + 0.3 * now)
 
     def interval(self, longest: float, spare: float, seconds_per_request: float) -> float:
         """Return the seconds to the next poll.

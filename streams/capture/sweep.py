@@ -14,7 +14,11 @@ SHORTEST_PERIOD = 5.0
 _LOOKS_IN_PASSING = 2.0
 
 #: Where items pass through the combined listing faster than this (seconds), late ones surface beyond its foot.
-_BUSY = 40.0
+_BUSY = 30.0
+
+#: Names a listing holds, until one that no longer grows tells otherwise (facts: Reddit's holds 1000).
+_CAPACITY = 1000
+_GROWTH = 1.02
 
 #: So long after such a time, and so often, each subreddit's own, deeper listing is looked at too, seconds.
 _OWN_LOOKS_FOR = 60.0
@@ -55,17 +59,37 @@ class Sweep:
     _own_queue: list[str] = field(default_factory=list)
     _next_own: float = _NEVER
     _busy_until: float = 0.0
+    _held: int = 0
+    _capacity: int = _CAPACITY
 
-    def polled(self, top: Page) -> None:
-        """Learn from a poll what the newest page ends with."""
+    def polled(self, top: Page, rate: float) -> None:
+        """Learn from a poll what the newest page ends with, and the stream's rate, items a second."""
         more = top.after is not None or len(top.items) >= PAGE_SIZE
         self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
+        now = self.clock()
         if self._anchors and self._next_look == _NEVER:
-            now = self.clock()
             self._next_look = now + _FIRST_LOOK
             if self.resumed:
                 self._next_own, self._busy_until = now + _FIRST_OWN_LOOK, now + _OWN_LOOKS_FOR
+        if self._note_busy(rate):
+            self._next_look = min(self._next_look, now + self._period(rate))
         self._schedule()
+
+    def _passing(self, rate: float) -> float:
+        """Return the seconds in which an item sinks from the top of a full listing to its foot."""
+        return self._capacity / rate if rate > 0 else _NEVER
+
+    def _period(self, rate: float) -> float:
+        return min(LONGEST_PERIOD, max(SHORTEST_PERIOD, self._passing(rate) / _LOOKS_IN_PASSING))
+
+    def _note_busy(self, rate: float) -> bool:
+        if self._passing(rate) >= _BUSY:
+            return False
+        now = self.clock()
+        if now >= self._busy_until:
+            self._next_own = now + _FIRST_OWN_LOOK
+        self._busy_until = now + _OWN_LOOKS_FOR
+        return True
 
     def next_page(self, subreddits: tuple[str, ...]) -> tuple[tuple[str, ...], str | None] | None:
         """Return whose listing to fetch now and from which anchor; `subreddits` are those asked for together."""
@@ -104,13 +128,14 @@ class Sweep:
             return
         if look.walk.outcome is Outcome.STALE:
             return  # all anchors have left the listing: begin again at once, below a newer page
-        now = self.clock()
-        passing = (look.walk.items + PAGE_SIZE) / rate if rate > 0 else _NEVER
-        self._next_look = look.began + min(LONGEST_PERIOD, max(SHORTEST_PERIOD, passing / _LOOKS_IN_PASSING))
-        if passing < _BUSY:
-            if now >= self._busy_until:
-                self._next_own = now + _FIRST_OWN_LOOK
-            self._busy_until = now + _OWN_LOOKS_FOR
+        held = look.walk.items + PAGE_SIZE
+        if held >= self._held * _GROWTH:
+            self._capacity = _CAPACITY
+        elif held >= self._held:
+            self._capacity = held
+        self._held = held
+        self._next_look = look.began + self._period(rate)
+        self._note_busy(rate)
 
     def _schedule(self) -> None:
         if self._look is not None or self._own_queue:
