@@ -139,6 +139,4 @@ class Admission:
             change.cursor["epoch"] = self._coverage.epoch
         self._coverage.apply(change)
         self._roster.readmit(name)
-        self._log.info(
-            "subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since)
-        )
+        self._log.info("subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since))

@@ -41,9 +41,7 @@ class Fetcher:
         self._draw = draw
         self._failures = 0
 
-    def attempt(
-        self, subreddits: Sequence[str], after: str | None, priority: Priority, limit: int = PAGE_SIZE
-    ) -> Page:
+    def attempt(self, subreddits: Sequence[str], after: str | None, priority: Priority, limit: int = PAGE_SIZE) -> Page:
         """Fetch a page once. Raises TransientErrors, Unavailable, CredentialsRejected, Stopped."""
         params: dict[str, str | int] = {"limit": limit}
         if after is not None:
@@ -51,9 +49,7 @@ class Fetcher:
         answer = self._gateway.get(listing_path(list(subreddits), self._stream), params, priority)
         return parse_page(answer, self._stream)
 
-    def page(
-        self, subreddits: Sequence[str], after: str | None, priority: Priority, limit: int = PAGE_SIZE
-    ) -> Page:
+    def page(self, subreddits: Sequence[str], after: str | None, priority: Priority, limit: int = PAGE_SIZE) -> Page:
         """Fetch a page, as often as it takes. Raises Unavailable, CredentialsRejected, Stopped."""
         while True:
             try:

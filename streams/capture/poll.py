@@ -56,9 +56,7 @@ class Poll:
     def _absorb(self, page: Page, log: structlog.stdlib.BoundLogger) -> tuple[int, int]:
         """Make the page durable, with what it proves when it ends the walk."""
         coverage = self._coverage
-        self._newest = max(
-            (at for at in (self._newest, coverage.sane(page.items)) if at is not None), default=None
-        )
+        self._newest = max((at for at in (self._newest, coverage.sane(page.items)) if at is not None), default=None)
         self._continued = self._continued or any(item.name in self._inherited for item in page.items)
         change = self._conclusion(page, log)
         deliver_after = float("-inf")

@@ -225,9 +225,7 @@ class Life:
             coverage = Coverage(writer, STREAM, self.subreddits, clock=self.clock)
             fetcher = Fetcher(self, context, STREAM, draw=lambda: 0.5)
             limiter: Any = EasyQuota(self.clock)
-            Capture(
-                self.config, context, coverage, fetcher, limiter, clock=self.clock, wall=self.clock
-            ).run()
+            Capture(self.config, context, coverage, fetcher, limiter, clock=self.clock, wall=self.clock).run()
 
     def spooled(self) -> list[str]:
         """Return the keys of the spool, in order."""

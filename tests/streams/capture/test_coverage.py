@@ -162,7 +162,5 @@ def test_a_refused_return_leaves_the_subreddit_absent(tmp_path: Path) -> None:
 
 
 def listing(numbers: Iterable[int]) -> Page:
-    children = [
-        {"data": {"name": f"t3_{n}", "subreddit": "Alpha", "created_utc": n}} for n in numbers
-    ]
+    children = [{"data": {"name": f"t3_{n}", "subreddit": "Alpha", "created_utc": n}} for n in numbers]
     return parse_page(envelope(children, children[-1]["data"]["name"]), STREAM)  # type: ignore[arg-type]

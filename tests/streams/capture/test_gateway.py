@@ -120,9 +120,7 @@ def test_a_401_without_end_is_an_error_that_passes(house: House, reddit: Simulat
         ("reset", Unreachable),
     ],
 )
-def test_a_fault_is_told_and_passes(
-    house: House, reddit: Simulator, fault: str, expected: type[GaplessError]
-) -> None:
+def test_a_fault_is_told_and_passes(house: House, reddit: Simulator, fault: str, expected: type[GaplessError]) -> None:
     house.get()
     reddit.faults(**{fault: 1.0})
     began = time.monotonic()
@@ -135,9 +133,7 @@ def test_a_fault_is_told_and_passes(
 
 
 @pytest.mark.parametrize("fault", ["status_503", "reset", "html", "truncated_json"])
-def test_a_fault_at_the_token_endpoint_passes_and_moves_no_window(
-    house: House, reddit: Simulator, fault: str
-) -> None:
+def test_a_fault_at_the_token_endpoint_passes_and_moves_no_window(house: House, reddit: Simulator, fault: str) -> None:
     house.get()
     window = house.limiter.state().reset_at
     reddit.expire_tokens()
