@@ -1,0 +1,84 @@
+"""The numbers of what flows, from the durable files, whatever runs."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from core.flow import QuotaFlow, StreamFlow, read_flow
+from core.limiter import Grant, Limiter
+from core.quota import Priority, RateHeaders
+from core.spool import Batch, Gap, Record, SpoolReader, SpoolWriter
+from streams.publisher.store import DeadLetter, Position, PublisherStore
+
+NOON = 1_800_000_000.0
+LOG = structlog.stdlib.get_logger("test")
+
+
+def record(created: float, captured: float) -> Record:
+    timestamp = datetime.fromtimestamp(captured, UTC).isoformat(timespec="microseconds")
+    value = json.dumps({"created_utc": created, "timestamp": timestamp}).encode()
+    return Record(b"t1_x", value, "reddit.comment.v1")
+
+
+def capture(state_dir: Path, delays: list[float], *gaps: Gap) -> str:
+    writer = SpoolWriter(state_dir, "comments")
+    records = [record(NOON - delay, NOON) for delay in delays]
+    writer.commit(Batch(records=records, counters={"captured": len(records)}, gaps=list(gaps)))
+    writer.close()
+    reader = SpoolReader.open(state_dir, "comments")
+    assert reader is not None
+    reader.close()
+    return reader.spool_id
+
+
+def test_the_numbers_come_from_the_durable_files(tmp_path: Path) -> None:
+    gap = Gap("comments", ("Bitcoin",), NOON - 90, NOON, "the listing ended", NOON, 2)
+    spool_id = capture(tmp_path, [1.0] * 10, gap, replace(gap, repaired_at=NOON))
+    store = PublisherStore.open(tmp_path, LOG)
+    letter = DeadLetter("comments", spool_id, 3, b"k", b"v", "s", "too large")
+    store.save([Position("comments", spool_id, 6)], {"published": 5, "errors": 2}, [letter])
+    store.close()
+    flow = read_flow(tmp_path, ("submissions", "comments"), 100, NOON)
+    assert flow.streams["comments"] == StreamFlow(10, 5, 4, 2, 1, 1.0)
+    assert flow.streams["submissions"] == StreamFlow()
+    assert (flow.published, flow.errors, flow.dead_letters, flow.unreadable) == (5, 2, 1, [])
+
+
+def test_a_stream_that_is_switched_off_shows_while_it_has_a_spool(tmp_path: Path) -> None:
+    assert list(read_flow(tmp_path, (), 100, NOON).streams) == []
+    capture(tmp_path, [1.0])
+    assert list(read_flow(tmp_path, (), 100, NOON).streams) == ["comments"]
+
+
+def test_the_lag_is_that_of_the_newest_items_and_a_late_one_does_not_move_it(tmp_path: Path) -> None:
+    capture(tmp_path, [7200.0] * 100 + [1.5] * 19 + [86400.0])
+    assert read_flow(tmp_path, ("comments",), 100, NOON).streams["comments"].lag_s == 1.5
+
+
+def test_an_item_without_a_date_says_nothing_about_the_lag(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path, "comments")
+    writer.commit(Batch(records=[Record(b"k", value, "s") for value in (b"{}", b"[]", b"nonsense")]))
+    writer.close()
+    assert read_flow(tmp_path, ("comments",), 100, NOON).streams["comments"].lag_s is None
+
+
+def test_the_quota_is_that_of_the_current_window(tmp_path: Path) -> None:
+    limiter = Limiter(tmp_path, "comments", 100, clock=lambda: NOON)
+    grant = limiter.ask(Priority.STREAM)
+    assert isinstance(grant, Grant)
+    limiter.answered(grant, "200", RateHeaders(used=41, remaining=959, reset=200))
+    limiter.close()
+    assert read_flow(tmp_path, (), 100, NOON + 50).quota == QuotaFlow(41, 959, 150.0)
+    assert read_flow(tmp_path, (), 100, NOON + 500).quota == QuotaFlow(0, 1000, 0.0), "that window is over"
+
+
+def test_a_broken_file_is_named_and_the_rest_still_shown(tmp_path: Path) -> None:
+    capture(tmp_path, [1.0])
+    (tmp_path / "spool-submissions.db").write_bytes(b"no database " * 1000)
+    flow = read_flow(tmp_path, ("submissions", "comments"), 100, NOON)
+    assert flow.streams["comments"].captured == 1
+    assert flow.streams["submissions"] == StreamFlow()
+    assert "the spool of submissions" in flow.unreadable[0]

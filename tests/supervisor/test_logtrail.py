@@ -1,0 +1,147 @@
+"""One log over all its files: read backwards, and followed whatever happens to them."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.logfile import FailureCount, RotatingLogFile
+from supervisor.logtrail import LogTrail
+
+MANY = 50  # backups, so that what rotates away unread is still there
+
+
+class Author:
+    """A process that logs through the real handler; its lines are numbered."""
+
+    def __init__(self, path: Path, max_bytes: int = 100) -> None:
+        self.path = path
+        self.written = 0
+        self._max_bytes = max_bytes
+        self.begin()
+
+    def begin(self) -> None:
+        """Open the file as a new incarnation does."""
+        failures = FailureCount("test")
+        self._handler = RotatingLogFile(self.path, max_bytes=self._max_bytes, backups=MANY, failures=failures)
+
+    def write(self, lines: int = 1) -> None:
+        for _ in range(lines):
+            record = logging.LogRecord("test", logging.INFO, "", 0, f"line {self.written}", None, None)
+            self._handler.emit(record)
+            self.written += 1
+
+    def end(self) -> None:
+        self._handler.close()
+
+    def all(self) -> list[bytes]:
+        return [f"line {number}".encode() for number in range(self.written)]
+
+
+@pytest.fixture
+def author(tmp_path: Path) -> Iterator[Author]:
+    author = Author(tmp_path / "comments.log")
+    yield author
+    author.end()
+
+
+def anything(_raw: bytes) -> bool:
+    return True
+
+
+def test_the_last_lines_reach_back_into_files_that_were_rotated_away(author: Author) -> None:
+    author.write(57)
+    trail = LogTrail(author.path)
+    assert trail.last(40, anything) == author.all()[-40:]
+    assert trail.last(1000, anything) == author.all()
+    assert trail.last(0, anything) == []
+    trail.close()
+
+
+def test_only_acceptable_lines_count(author: Author) -> None:
+    author.write(57)
+    trail = LogTrail(author.path)
+    assert trail.last(3, lambda raw: raw.endswith(b"7")) == [b"line 27", b"line 37", b"line 47"]
+    trail.close()
+
+
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(1, 60)),
+        st.tuples(st.sampled_from(["look", "delete", "delete all", "restart", "empty"]), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 40), st.booleans(), ACTS)
+def test_whatever_happens_to_the_files_each_line_is_read_once(
+    tmp_path_factory: pytest.TempPathFactory, before: int, appears_later: bool, acts: list[tuple[str, int]]
+) -> None:
+    """Before a deletion there is a look: what is deleted unread is gone. And after one empties a file in place."""
+    author = Author(tmp_path_factory.mktemp("logs") / "comments.log")
+    author.write(before)
+    trail = LogTrail(author.path, from_beginning=appears_later)
+    read = [] if appears_later else trail.last(1000, anything)
+    for act, lines in acts:
+        match act:
+            case "write":
+                author.write(lines)
+            case "restart":
+                author.end()
+                author.begin()
+            case "look":
+                read += trail.fresh()
+            case "delete" | "delete all" | "empty":
+                read += trail.fresh()
+                spoil(author.path, act)
+                read += trail.fresh()
+    read += trail.fresh()
+    trail.close()
+    author.end()
+    assert read == author.all()
+
+
+def spoil(path: Path, how: str) -> None:
+    if how == "empty":
+        if path.exists():
+            os.truncate(path, 0)
+        return
+    victims = path.parent.glob("*") if how == "delete all" else [path]
+    for victim in victims:
+        victim.unlink(missing_ok=True)
+
+
+def test_while_it_is_written_and_rotated_at_full_speed_each_line_is_read_once(tmp_path: Path) -> None:
+    author = Author(tmp_path / "comments.log", max_bytes=4000)
+    trail = LogTrail(author.path)
+    writing = threading.Thread(target=author.write, args=(20_000,))
+    writing.start()
+    read: list[bytes] = []
+    while writing.is_alive():
+        read += trail.fresh()
+    writing.join()
+    read += trail.fresh()
+    trail.close()
+    author.end()
+    assert read == author.all()
+
+
+def test_a_line_that_a_kill_cut_short_is_shown_and_the_next_begins_anew(author: Author) -> None:
+    trail = LogTrail(author.path)
+    author.write(1)
+    author.end()
+    with author.path.open("ab") as file:
+        file.write(b'{"event": "cut sh')
+    assert trail.fresh() == [b"line 0"]
+    assert trail.fresh() == []
+    author.begin()
+    author.write(1)
+    assert trail.fresh() == [b'{"event": "cut sh', b"line 1"]
+    trail.close()
