@@ -1,5 +1,6 @@
-"""Fixtures for all tests: the real brokers, one of each per test runner, brought back to life for every test."""
+"""Fixtures for all tests: the real brokers, back to life for every test; and the proof, in figures, at the end."""
 
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
+from tests.support.trial import FIGURES
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +46,17 @@ def apache_kafka(apache_kafka_session: ApacheKafka) -> ApacheKafka:
     """Apache Kafka, running whatever the last test did to it. Choose your own topic name."""
     apache_kafka_session.ensure_running()
     return apache_kafka_session
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was counted in every run, whoever ran it."""
+    rows = []
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport) and report.when == "teardown":
+            figures = dict(report.user_properties).get(FIGURES)
+            rows += [(report.nodeid.split("::")[-1], figures)] if isinstance(figures, dict) else []
+    if not rows:
+        return
+    terminalreporter.section("the proof in figures")
+    for name, figures in sorted(rows, key=lambda row: row[0]):
+        terminalreporter.write_line(f"{name}\n    " + "  ".join(f"{what} {figure}" for what, figure in figures.items()))

@@ -1,6 +1,5 @@
-"""A trial on the stage that a scenario asks for, and the table of all figures at the end of the run."""
+"""A trial on the stage that a scenario asks for."""
 
-import itertools
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -12,9 +11,7 @@ import pytest
 from tests.e2e.stages import Stage
 from tests.support.brokers import Broker
 from tests.support.kafka_jars import KafkaUnavailableError, java_command, kafka_classpath
-from tests.support.trial import Trial
-
-_FIGURES = "figures"
+from tests.support.trial import FIGURES, Trial
 
 
 @pytest.fixture
@@ -54,18 +51,4 @@ def trial(
     yield made
     print(made.report())
     made.end()
-    record_property(_FIGURES, made.notes | {"seed": seed})
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was counted in every run, whoever ran it."""
-    rows = []
-    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
-        if isinstance(report, pytest.TestReport) and report.when == "teardown":
-            figures = dict(report.user_properties).get(_FIGURES)
-            rows += [(report.nodeid.split("::")[-1], figures)] if isinstance(figures, dict) else []
-    if not rows:
-        return
-    terminalreporter.section("the proof in figures")
-    for name, figures in sorted(rows, key=lambda row: row[0]):
-        terminalreporter.write_line(f"{name}\n    " + "  ".join(f"{what} {figure}" for what, figure in figures.items()))
+    record_property(FIGURES, made.notes | {"seed": seed})

@@ -17,6 +17,9 @@ from tests.support.waiting import wait_until
 # Late items must be found within a minute of surfacing; a child may be in its longest backoff just then.
 SETTLE = 90.0
 
+#: Under this name a test's report carries what was counted.
+FIGURES = "figures"
+
 
 class Trial:
     """Starts the parts, lets time pass while watching that they live, and holds the topic against the truth."""
