@@ -58,6 +58,8 @@ class Coverage:
         self.begun = _moment(cursor, "begun")
         #: created_utc after which items are delivered when only new ones are wanted; None before the first page
         self.baseline = _moment(cursor, "baseline")
+        #: whether the listing was empty when a walk was last complete
+        self.held_nothing = cursor.get("held_nothing") is True
         stored_moments = cursor.get("proven_at")
         moments = stored_moments if isinstance(stored_moments, dict) else {}
         self.proven_at: dict[str, float] = {name: at for name, at in moments.items() if name in self._buckets}
@@ -174,6 +176,7 @@ class Coverage:
         moments = batch.cursor.get("proven_at")
         if isinstance(moments, dict):
             self.proven_at = moments
+        self.held_nothing = bool(batch.cursor.get("held_nothing", self.held_nothing))
         self.begun = _moment(batch.cursor, "begun") or self.begun
         self.baseline = _moment(batch.cursor, "baseline") or self.baseline
         self.polled_at = _moment(batch.cursor, "polled_at") or self.polled_at
@@ -203,12 +206,14 @@ class Coverage:
     def new_gap(self, subreddits: tuple[str, ...], end: float, reason: str, *, repairable: bool) -> Gap:
         """Return a gap from the last proven moment to `end`, and begin a new stretch of coverage."""
         moment = self.moment(subreddits)
+        start = None if moment is None else moment - LATE_MARGIN
         self.epoch += 1
         return Gap(
             stream=self._stream,
             subreddits=subreddits,
-            start=None if moment is None else moment - LATE_MARGIN,
-            end=end,
+            # where dates are odd, the later one may come first
+            start=None if start is None else min(start, end),
+            end=end if start is None else max(start, end),
             reason=reason,
             recorded_at=self._clock(),
             epoch=self.epoch,

@@ -7,6 +7,9 @@ from streams.capture.listing import PAGE_SIZE
 #: So much of a page should be new at each poll: room for a doubling before the next one.
 _TARGET = PAGE_SIZE / 2
 
+#: The quota is spare down to this: a window begins with a burst, and that is no shortage yet.
+_SPARE = 0.8
+
 #: While quota is spare, a poll is worth its request when so many items wait; then seconds of delay are saved.
 _WORTH_A_REQUEST = 2.0
 
@@ -42,7 +45,7 @@ class Pace:
         if self.rate <= 0.001:
             return longest
         needed = _TARGET / self.rate
-        fresh = max(_FRESH, _WORTH_A_REQUEST / self.rate) if spare >= 1.0 else needed
+        fresh = max(_FRESH, _WORTH_A_REQUEST / self.rate) if spare >= _SPARE else needed
         wanted = max(_SHORTEST, min(needed, fresh))
         if spare < 0.5:
             wanted = max(wanted, seconds_per_request)

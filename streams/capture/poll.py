@@ -15,6 +15,9 @@ from streams.capture.walk import Outcome, Walk
 #: A walk that found nothing new is recorded as complete at most so often, seconds: it proves what is proven already.
 _RECORD_QUIET_EVERY = 15.0
 
+#: A listing that was empty before and shows fewer names than this has pushed nothing out: half of what Reddit's holds.
+_SURELY_WHOLE = 500
+
 
 class Poll:
     """One walk of one stream. The first ones have nothing proven to meet: they take what the listing holds.
@@ -28,6 +31,8 @@ class Poll:
         self.last_seq = 0
         self.top: Page | None = None
         self.walk = Walk(coverage.proven, coverage.horizon(subreddits))
+        if coverage.held_nothing:
+            self.walk.believe_empty_after = 1
         self._subreddits = subreddits
         self._coverage = coverage
         self._first = not coverage.proven_at
@@ -81,7 +86,9 @@ class Poll:
             quiet = walk.pages == 1 and not self._first and all(coverage.known(item.name) for item in page.items)
             if quiet and coverage.now() - coverage.polled_at < _RECORD_QUIET_EVERY:
                 return None
-            return coverage.proof(self._subreddits, self._newest)
+            change = coverage.proof(self._subreddits, self._newest)
+            change.cursor["held_nothing"] = walk.items == 0
+            return change
         if walk.outcome is not Outcome.ENDED:
             return None
         return self._gap(log)
@@ -89,6 +96,8 @@ class Poll:
     def _is_complete(self) -> bool:
         """Tell whether a listing that ended held all there was to hold, as far as we ever promised."""
         if is_whole(self.walk):
+            return True
+        if self._coverage.held_nothing and self.walk.items < _SURELY_WHOLE:
             return True
         return self._first and (self._continued or self._reaches_below_the_beginning())
 
@@ -108,5 +117,6 @@ class Poll:
             gap.start = coverage.begun - LATE_MARGIN  # else the backlog, of whatever age, was wanted too
         log.error("gap_recorded", subreddits=list(self._subreddits), start=gap.start, end=gap.end, reason=gap.reason)
         change = coverage.proof(self._subreddits, self._newest)
+        change.cursor["held_nothing"] = False
         change.gaps.append(gap)
         return change

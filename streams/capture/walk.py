@@ -15,7 +15,7 @@ from streams.capture.listing import PAGE_SIZE, Item, Page
 #: Anchors tried after an empty page: so many names back from the last one.
 _FALLBACKS = (1, 2, 3, 5, 9, 17, 33, 65, 99)
 
-#: An empty first page is believed when it comes so often in a row.
+#: An empty first page is believed when it comes so often in a row, where there were items before.
 _EMPTY_TOPS = 3
 
 #: So many items at the foot of a page must be older than the horizon to count as met: one odd date proves nothing.
@@ -49,6 +49,7 @@ class Walk:
     horizon: float = float("-inf")
     #: anchors to begin below, best first; none: begin at the top
     below: tuple[str, ...] = ()
+    believe_empty_after: int = _EMPTY_TOPS
     outcome: Outcome | None = None
     pages: int = 0
     items: int = 0
@@ -80,7 +81,7 @@ class Walk:
             self._take_items(page)
         elif anchor is None:
             self._empty_tops += 1
-            if self._empty_tops >= _EMPTY_TOPS:
+            if self._empty_tops >= self.believe_empty_after:
                 self.outcome = Outcome.ENDED
         else:
             del self._anchors[0]
