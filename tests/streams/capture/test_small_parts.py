@@ -27,8 +27,8 @@ def test_backoff_doubles_up_to_its_longest_and_jitters_around_it(failures: int, 
         (50.0, 1.0, 0.6, 0.9, 1.1),
         (150.0, 1.0, 0.6, 0.25, 0.4),  # a burst
         (10_000.0, 1.0, 0.6, 0.25, 0.25),
-        (1.0, 0.9, 0.6, LONGEST, LONGEST),  # behind an even pace: half a page, no more often
-        (20.0, 0.9, 0.6, 2.4, 2.6),
+        (1.0, 0.7, 0.6, LONGEST, LONGEST),  # behind an even pace: half a page, no more often
+        (20.0, 0.7, 0.6, 2.4, 2.6),
         (150.0, 0.4, 3.0, 3.0, 3.0),  # far behind: what an even spending allows
         (150.0, 0.4, 300.0, LONGEST, LONGEST),  # yet never longer than promised
     ],
