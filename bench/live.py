@@ -49,13 +49,14 @@ class Run:
     def due(self) -> list[Item]:
         """Items of the time in which everyone was watching; late ones with them.
 
-        What was taken away within seconds may have been shown to one of the watchers only: it is held against nobody.
+        What was taken away within seconds may have been shown to one of the watchers only, and what was taken away
+        before anybody saw it could not be had: neither is held against anyone.
         """
         return [item for item in self.truth if self.began < item.created < self.ended and _stood(item)]
 
 
 def _stood(item: Item) -> bool:
-    if item.surfaced_at is None:
+    if not item.due or item.surfaced_at is None:
         return False
     return item.removed_at is None or item.removed_at - item.surfaced_at > _LONG_ENOUGH
 
