@@ -55,7 +55,7 @@ class Admission:
         while walk.outcome is None:
             page = self._fetcher.page([name], walk.next_after(), Priority.STREAM)
             walk.take(page)
-            newest = max((at for at in (newest, coverage.sane(page.items)) if at is not None), default=None)
+            newest = coverage.sane(page.items, newest)
             change = coverage.proof([name], newest) if walk.outcome is Outcome.ENDED else None
             if change is not None:
                 change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven

@@ -80,7 +80,7 @@ def _refusal(status: int, body: bytes) -> GaplessError:
 
 
 def _redirection(headers: Mapping[str, str]) -> GaplessError:
-    location = _header(headers, "location")
+    location = headers.get("location")
     if location and "/subreddits/search" in location:
         return Unavailable("missing")
     return BadAnswer(f"a redirect to {location}" if location else "a redirect without a Location")
@@ -100,7 +100,7 @@ def rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Read Retry-After in seconds, from either of its forms (RFC 9110 §10.2.3); None when absent or unreadable."""
-    text = _header(headers, "retry-after")
+    text = headers.get("retry-after")
     if text is None:
         return None
     try:
@@ -112,10 +112,6 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
             return None
     # a wait that is no number would never end
     return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _header(headers: Mapping[str, str], name: str) -> str | None:
-    return headers.get(name)
 
 
 def _is_html(headers: Mapping[str, str], body: bytes) -> bool:

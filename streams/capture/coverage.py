@@ -184,10 +184,11 @@ class Coverage:
             self.gaps[gap.id] = gap
         return last_seq
 
-    def sane(self, items: Iterable[Item]) -> float | None:
-        """Return the newest created_utc of these that does not lie in the future."""
+    def sane(self, items: Iterable[Item], so_far: float | None = None) -> float | None:
+        """Return the newest created_utc of these (and `so_far`) that does not lie in the future."""
         now = self._clock()
-        return max((item.created for item in items if item.created is not None and item.created <= now), default=None)
+        dates = [item.created for item in items if item.created is not None and item.created <= now]
+        return max(dates if so_far is None else [*dates, so_far], default=None)
 
     def proof(self, subreddits: Iterable[str], newest: float | None) -> Batch:
         """Return the change by which a completed walk proves these subreddits; `newest` None: it saw no items."""

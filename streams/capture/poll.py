@@ -28,7 +28,6 @@ class Poll:
 
     def __init__(self, subreddits: tuple[str, ...], coverage: Coverage, *, start: str) -> None:
         self.new = 0
-        self.last_seq = 0
         self.top: Page | None = None
         self.walk = Walk(coverage.proven, coverage.horizon(subreddits))
         if coverage.held_nothing:
@@ -61,7 +60,7 @@ class Poll:
     def _absorb(self, page: Page, log: structlog.stdlib.BoundLogger) -> tuple[int, int]:
         """Make the page durable, with what it proves when it ends the walk."""
         coverage = self._coverage
-        self._newest = max((at for at in (self._newest, coverage.sane(page.items)) if at is not None), default=None)
+        self._newest = coverage.sane(page.items, self._newest)
         self._continued = self._continued or any(item.name in self._inherited for item in page.items)
         change = self._conclusion(page, log)
         deliver_after = float("-inf")
