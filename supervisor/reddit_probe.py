@@ -6,7 +6,7 @@ from contextlib import closing
 from core.config import Config
 from core.config.rules import needed_credentials
 from core.errors import GaplessError
-from streams.capture.errors import RateLimited, Unavailable
+from core.reddit.errors import RateLimited, Unavailable
 from streams.capture.gateway import Connection
 from supervisor.finding import Finding, failed, fine
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from core.child import ChildContext
 from core.quota import Priority
+from core.reddit.errors import Unavailable
 from core.spool import Batch, SpoolError
 from streams.capture.coverage import Coverage
-from streams.capture.errors import Unavailable
 from streams.capture.fetcher import Fetcher
 from streams.capture.roster import Roster
 from streams.capture.walk import Outcome, Walk

@@ -8,10 +8,10 @@ from core.config import Config
 from core.errors import TransientError
 from core.limiter import Limiter
 from core.quota import Priority
+from core.reddit.errors import Stopped, Unavailable
 from core.spool import SpoolBroken
 from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
-from streams.capture.errors import Stopped, Unavailable
 from streams.capture.fetcher import Fetcher
 from streams.capture.pace import Pace
 from streams.capture.poll import Poll

@@ -8,7 +8,7 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.errors import TransientError
 from core.quota import Priority
-from streams.capture.errors import NetworkBlocked, RateLimited, Stopped
+from core.reddit.errors import NetworkBlocked, RateLimited, Stopped
 from streams.capture.listing import PAGE_SIZE, Page, listing_path, parse_page
 
 _SHORT = Backoff(first=0.3, longest=15.0)

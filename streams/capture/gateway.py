@@ -19,7 +19,7 @@ from core.config import Config
 from core.errors import GaplessError
 from core.limiter import Grant, Limiter, Wait
 from core.quota import Priority
-from streams.capture.errors import (
+from core.reddit.errors import (
     BadAnswer,
     CredentialsRejected,
     QuotaShort,

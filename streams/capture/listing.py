@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from streams.capture.errors import BadAnswer
+from core.reddit.errors import BadAnswer
 
 #: Items a page holds at most (Reddit's limit).
 PAGE_SIZE = 100

@@ -16,8 +16,8 @@ import urllib3
 from prawcore.const import ACCESS_TOKEN_PATH
 
 from core.quota import RateHeaders
-from streams.capture.answers import judge, judge_token, rate_headers
-from streams.capture.errors import Unreachable
+from core.reddit.answers import judge, judge_token, rate_headers
+from core.reddit.errors import Unreachable
 
 #: Seconds to connect, and between two pieces of an answer.
 TIMEOUT = (5.0, 10.0)

@@ -11,10 +11,10 @@ from typing import Any
 from core.child import ChildContext
 from core.config import Config
 from core.quota import Priority, Quota
+from core.reddit.errors import BadAnswer, Unreachable
 from core.spool import Batch, Gap, SpoolError, SpoolReader, SpoolWriter
 from streams.capture.capture import Capture
 from streams.capture.coverage import Coverage
-from streams.capture.errors import BadAnswer, Unreachable
 from streams.capture.fetcher import Fetcher
 from tests.streams.capture.world import World, envelope, names_of
 

@@ -15,7 +15,7 @@ from core.config import Config
 from core.errors import GaplessError
 from core.limiter import Limiter, Wait, read_requests
 from core.quota import Priority
-from streams.capture.errors import (
+from core.reddit.errors import (
     BadAnswer,
     CredentialsRejected,
     NetworkBlocked,

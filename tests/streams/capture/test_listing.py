@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streams.capture.errors import BadAnswer
+from core.reddit.errors import BadAnswer
 from streams.capture.listing import Item, listing_path, parse_page
 from tests.streams.capture.world import envelope
 

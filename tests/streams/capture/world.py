@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Any
 
-from streams.capture.errors import Unavailable
+from core.reddit.errors import Unavailable
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from core.errors import GaplessError
 from core.quota import RateHeaders
-from streams.capture.errors import (
+from core.reddit.errors import (
     BadAnswer,
     CredentialsRejected,
     NetworkBlocked,

@@ -6,8 +6,8 @@ import pytest
 
 from core.errors import GaplessError
 from core.quota import RateHeaders
-from streams.capture.answers import judge, judge_token, rate_headers, retry_after
-from streams.capture.errors import (
+from core.reddit.answers import judge, judge_token, rate_headers, retry_after
+from core.reddit.errors import (
     BadAnswer,
     CredentialsRejected,
     NetworkBlocked,

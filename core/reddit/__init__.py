@@ -1,0 +1,1 @@
+"""What Reddit answers, and what it means: shared by all who ask it."""

@@ -1,0 +1,1 @@
+"""What is fetched, in which order, and what becomes of it."""

@@ -1,0 +1,1 @@
+"""From answers of Reddit to rows and figures. Pure."""
