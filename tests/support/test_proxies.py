@@ -1,0 +1,118 @@
+"""The proxies of the proof do what the proof leans on: they hand on, they want their password, they come back."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+from aiohttp_socks import ProxyConnector
+from aiohttp_socks import ProxyError as SocksError
+
+from tests.support.proxies import PProxy, Proxy, ProxyPy, ScriptedProxy, listens
+
+KINDS: dict[str, Callable[[Path], Proxy]] = {
+    "proxy.py": lambda directory: ProxyPy(directory, "a"),
+    "proxy.py-open": lambda directory: ProxyPy(directory, "a", password=False),
+    "pproxy-http": lambda directory: PProxy(directory, "a", "http"),
+    "pproxy-http-open": lambda directory: PProxy(directory, "a", "http", password=False),
+    "pproxy-socks5": lambda directory: PProxy(directory, "a", "socks5"),
+    "pproxy-socks5-open": lambda directory: PProxy(directory, "a", "socks5", password=False),
+    "scripted": lambda directory: ScriptedProxy(directory, "a"),
+}
+
+
+class Hello(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def target() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hello)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(params=KINDS)
+def proxy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxy]:
+    made = KINDS[request.param](tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[ScriptedProxy]:
+    made = ScriptedProxy(tmp_path, "a")
+    made.start()
+    yield made
+    made.stop()
+
+
+def fetch(proxy_url: str, target: str, timeout: float = 5.0) -> tuple[int, str]:
+    """Ask through a proxy, as a client that knows nothing of ours."""
+
+    async def ask() -> tuple[int, str]:
+        socks = proxy_url.startswith("socks5")
+        connector = ProxyConnector.from_url(proxy_url) if socks else aiohttp.TCPConnector()
+        limit = aiohttp.ClientTimeout(total=timeout)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=limit) as session,
+            session.get(target, proxy=None if socks else proxy_url) as answer,
+        ):
+            return answer.status, await answer.text()
+
+    return asyncio.run(ask())
+
+
+def test_it_hands_on_wants_its_password_and_comes_back_after_a_kill(proxy: Proxy, target: str) -> None:
+    assert fetch(proxy.url, target) == (200, "hello")
+    if proxy.user:
+        stranger = proxy.url.replace(proxy.token, "guessed")
+        if proxy.scheme == "http":
+            assert fetch(stranger, target)[0] == 407
+        else:
+            with pytest.raises((SocksError, OSError, asyncio.IncompleteReadError)):
+                fetch(stranger, target)
+    proxy.kill()
+    assert not listens(proxy.port)
+    proxy.start()
+    assert fetch(proxy.url, target) == (200, "hello")
+
+
+def test_nothing_of_it_is_left_after_a_kill_and_no_password_is_seen(proxy: Proxy) -> None:
+    process = psutil.Process(proxy.server.pid)
+    family = [process, *process.children(recursive=True)]
+    shown = " ".join(word for member in family for word in member.cmdline())
+    assert not [secret for secret in proxy.secrets if secret in shown]
+    proxy.kill()
+    _, alive = psutil.wait_procs(family, timeout=5.0)
+    assert not alive
+
+
+@pytest.mark.parametrize(("mode", "status"), [("407", 407), ("502", 502), ("html", 200), ("forward", 200)])
+def test_the_scripted_one_answers_as_told(scripted: ScriptedProxy, target: str, mode: str, status: int) -> None:
+    scripted.mode(mode)
+    assert fetch(scripted.url, target)[0] == status
+    assert scripted.seen() == {mode: 1}
+
+
+@pytest.mark.parametrize("mode", ["refuse", "hang", "reset", "slow"])
+def test_the_scripted_one_fails_as_told_and_behaves_again(scripted: ScriptedProxy, target: str, mode: str) -> None:
+    scripted.mode(mode)
+    with pytest.raises((aiohttp.ClientError, TimeoutError)):
+        fetch(scripted.url, target, timeout=1.0)
+    scripted.mode("forward")
+    assert fetch(scripted.url, target) == (200, "hello")
