@@ -1,0 +1,102 @@
+"""Posts from a listing of a subreddit or a user, and whom and what they lead to."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from scraper.parse.field import Field, Object, own_id, read, text
+from scraper.parse.thing import no, unwrap
+from scraper.rows import Post
+
+_FIELDS: tuple[Field, ...] = (
+    ("selftext", str),
+    ("url", str),
+    ("permalink", str),
+    ("domain", str),
+    ("created_utc", datetime),
+    ("edited", datetime),  # false where it never was, true where it was before Reddit kept the time
+    ("score", int),
+    ("upvote_ratio", float),
+    ("num_comments", int),
+    ("num_crossposts", int),
+    ("is_self", bool),
+    ("is_video", bool),
+    ("over_18", bool),
+    ("spoiler", bool),
+    ("stickied", bool),
+    ("locked", bool),
+    ("archived", bool),
+    ("distinguished", str),
+    ("link_flair_text", str),
+    ("author_flair_text", str),
+    ("post_hint", str),
+    ("total_awards_received", int),
+)
+
+_NOBODY = "[deleted]"
+_NOT_A_PERSON = "automoderator"
+# What can stand in an address: a dot and a colon for r/reddit.com and t:countries; nothing that steps out of the path.
+_ASKABLE = re.compile(r"[\w-][\w.:-]*", re.ASCII)
+
+
+class Posts(NamedTuple):
+    """The posts of a listing in its order, and how many of its children are none."""
+
+    rows: list[Post]
+    odd: int
+
+
+def posts(payload: object, fetched_at: datetime) -> Posts:
+    """Read a listing. Raises BadAnswer when the answer is none."""
+    data = unwrap(payload, "Listing")
+    children = data.get("children") if data is not None else None
+    if type(children) is not list:
+        raise no("listing", payload)
+    rows = [row for child in children if (row := _post(unwrap(child, "t3"), fetched_at)) is not None]
+    return Posts(rows, len(children) - len(rows))
+
+
+def _post(data: Object | None, fetched_at: datetime) -> Post | None:
+    """Read a post; None where it has no id, subreddit or title to keep it by."""
+    if data is None:
+        return None
+    post_id, subreddit, title = own_id(data, "t3_"), text(data, "subreddit"), data.get("title")
+    if post_id is None or subreddit is None or type(title) is not str:
+        return None
+    author = text(data, "author")
+    return Post._make(
+        (post_id, subreddit, None if author == _NOBODY else author, title, fetched_at, *read(data, _FIELDS))
+    )
+
+
+def authors(rows: Iterable[Post], limit: int) -> tuple[str, ...]:
+    """Return the first `limit` people who wrote the posts, in their order and each once."""
+    return _distinct((row.author_username for row in rows), _is_person, limit)
+
+
+def found_subreddits(rows: Iterable[Post]) -> tuple[str, ...]:
+    """Return the subreddits that the posts stand in, each once; the profiles of users are none."""
+    return _distinct((row.subreddit_name for row in rows), _is_no_profile, None)
+
+
+def _is_person(key: str) -> bool:
+    return key != _NOT_A_PERSON
+
+
+def _is_no_profile(key: str) -> bool:
+    return not key.startswith("u_")
+
+
+def _distinct(names: Iterable[str | None], wanted: Callable[[str], bool], limit: int | None) -> tuple[str, ...]:
+    """Keep the names that can be asked for, in their first spelling: Reddit ignores case."""
+    kept: dict[str, str] = {}
+    for name in names:
+        if limit is not None and len(kept) >= limit:
+            break
+        if name is None or not _ASKABLE.fullmatch(name):
+            continue
+        key = name.lower()
+        if key not in kept and wanted(key):
+            kept[key] = name
+    return tuple(kept.values())
