@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +29,40 @@ class System:
         directory: Path,
         *,
         reddit: Mapping[str, Any],
-        kafka: Mapping[str, Any],
+        kafka: Mapping[str, Any] | None = None,
         streams: Mapping[str, Any] | None = None,
+        scraper: Mapping[str, Any] | None = None,
+        database: str | None = None,
         supervisor: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """Without `kafka` there are no streams, without `scraper` there is no scraper."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.state_dir = directory / "state"
         self.log_dir = directory / "logs"
         self.config = directory / "config.toml"
+        self.database = database or f"sqlite:///{self.state_dir / 'reddit.db'}"
+        self.names = _names(kafka, scraper)
         tables = {
             "reddit": reddit,
-            "streams": streams or {},
-            "kafka": kafka,
-            "scraper": {"enabled": False},
+            "streams": {"submissions": False, "comments": False} if kafka is None else streams or {},
+            "kafka": kafka or {},
+            "scraper": {"enabled": False} if scraper is None else scraper,
+            "database": {"url": self.database},
             "supervisor": {"state_dir": str(self.state_dir), "log_dir": str(self.log_dir), **(supervisor or {})},
             "monitor": {"enabled": False},
         }
         self.config.write_text("\n".join(_table(name, keys) for name, keys in tables.items()))
         # No .env of the person who runs the tests may leak in: the working directory is ours, the variables are set.
-        self._env = {name: value for name, value in os.environ.items() if not name.startswith(("REDDIT_", "KAFKA_"))}
+        ours = ("REDDIT_", "KAFKA_", "DATABASE_URL")
+        self._env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self._env |= {
             "PYTHONPATH": str(ROOT),
             "REDDIT_CLIENT_ID": "test-client",
             "REDDIT_CLIENT_SECRET": "test-secret",
             "REDDIT_USER_AGENT": "python:gapless-tests:1 (by /u/nobody)",
+            **(environment or {}),
         }
         command = [sys.executable, "-m", "supervisor", "run", str(self.config)]
         self.server = ServerProcess(command, directory / "supervisor.out", cwd=directory, env=self._env)
@@ -68,16 +77,16 @@ class System:
             below = psutil.Process(self.server.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return {}
-        return {title: process for process in below if (title := _title(process)) in CHILDREN}
+        return {title: process for process in below if (title := _title(process)) in self.names}
 
     def wait_up(self, timeout: float = 30.0) -> None:
         """Return when every child has its title."""
 
         def complete() -> bool:
             assert self.server.running, f"the supervisor ended with {self.server.returncode}:\n{self.report()}"
-            return len(self.children()) == len(CHILDREN)
+            return len(self.children()) == len(self.names)
 
-        wait_until(complete, timeout, f"the processes {', '.join(CHILDREN)}")
+        wait_until(complete, timeout, f"the processes {', '.join(self.names)}")
 
     def kill_child(self, name: str) -> None:
         """SIGKILL one child by its name, when it is there."""
@@ -116,13 +125,22 @@ class System:
 
     def gaps(self) -> list[dict[str, Any]]:
         """What `python -m supervisor gaps CONFIG --json` says."""
-        command = [sys.executable, "-m", "supervisor", "gaps", str(self.config), "--json"]
+        entries: list[dict[str, Any]] = json.loads(self.command("gaps", "--json"))
+        return entries
+
+    def status(self) -> dict[str, Any]:
+        """What `python -m supervisor status CONFIG --json` says."""
+        document: dict[str, Any] = json.loads(self.command("status", "--json"))
+        return document
+
+    def command(self, name: str, *options: str) -> str:
+        """Run `python -m supervisor NAME CONFIG OPTIONS`, which must succeed; return what it prints."""
+        command = [sys.executable, "-m", "supervisor", name, str(self.config), *options]
         answer = subprocess.run(
             command, cwd=self.directory, env=self._env, capture_output=True, text=True, check=False, timeout=60
         )
-        assert answer.returncode == 0, f"gaps answered {answer.returncode}: {answer.stdout}{answer.stderr}"
-        entries: list[dict[str, Any]] = json.loads(answer.stdout)
-        return entries
+        assert answer.returncode == 0, f"{name} answered {answer.returncode}: {answer.stdout}{answer.stderr}"
+        return answer.stdout
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """The lines of one process's log file."""
@@ -144,6 +162,12 @@ class System:
         return "\n".join(parts)
 
 
+def _names(kafka: Mapping[str, Any] | None, scraper: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Name the children that there must be."""
+    proxies = None if scraper is None else [proxy["name"] for proxy in scraper.get("proxies", ())] or ["direct"]
+    return (*(() if kafka is None else CHILDREN), *(f"scraper-{name}" for name in proxies or ()))
+
+
 def _title(process: psutil.Process) -> str:
     try:
         return (process.cmdline() or [""])[0].strip()
@@ -151,11 +175,23 @@ def _title(process: psutil.Process) -> str:
         return ""
 
 
-def _table(name: str, keys: Mapping[str, Any]) -> str:
+def _table(name: str, keys: Mapping[str, Any], heading: str = "[{}]") -> str:
     """Write one TOML table; JSON's strings, numbers, booleans and lists are TOML's too, tables come below."""
-    plain = [f"{_key(key)} = {json.dumps(value)}" for key, value in keys.items() if not isinstance(value, Mapping)]
-    below = [_table(f"{name}.{_key(key)}", value) for key, value in keys.items() if isinstance(value, Mapping)]
-    return "\n".join([f"[{name}]", *plain, *below, ""])
+    plain = [f"{_key(key)} = {json.dumps(value)}" for key, value in keys.items() if not _is_table(value)]
+    below = []
+    for key, value in keys.items():
+        if isinstance(value, Mapping):
+            below.append(_table(f"{name}.{_key(key)}", value))
+        elif _is_table(value):
+            below += [_table(f"{name}.{_key(key)}", one, "[[{}]]") for one in value]
+    return "\n".join([heading.format(name), *plain, *below, ""])
+
+
+def _is_table(value: object) -> bool:
+    """Tell tables, and lists of them, from plain values."""
+    return isinstance(value, Mapping) or (
+        isinstance(value, Sequence) and not isinstance(value, str) and any(isinstance(one, Mapping) for one in value)
+    )
 
 
 def _key(key: str) -> str:
