@@ -12,11 +12,15 @@ from pathlib import Path
 
 import structlog
 
-from core.config.model import ScraperSection
+from core.config.model import Config, ScraperSection
+from core.config.proxy import Proxy
 from core.redact import redact_url
 
 #: What `proxy_state` says of a proxy that works; the other words say what is done about one that does not.
 HEALTHY, RESTING, PROBING, STARTING = "healthy", "resting", "probing", "starting"
+
+#: The name of the way without a proxy.
+DIRECT = "direct"
 
 _FRESH = 15.0  # seconds: an older report is of a process that is gone or stuck, and says nothing about now
 
@@ -115,6 +119,7 @@ class Crawl:
     reports: tuple[CrawlReport, ...] = ()
     silent: tuple[str, ...] = ()  #: processes that are configured and have no report
     unreadable: tuple[str, ...] = ()  #: for people: which files make no sense
+    discovers: bool = False  #: more subreddits may be found on the way
 
     @property
     def fresh(self) -> tuple[CrawlReport, ...]:
@@ -170,13 +175,14 @@ class Crawl:
             return None
         return frontier.done / (frontier.done + frontier.to_do)
 
-    def time_to_finish(self, *, discovers: bool) -> TimeToFinish | None:
-        """Divide what is to do by the pace; None when either is unknown. `discovers`: more may be found on the way."""
+    @property
+    def time_to_finish(self) -> TimeToFinish | None:
+        """Divide what is to do by the pace; None when either is unknown."""
         frontier, pace = self.frontier, self.per_hour
         if frontier is None:
             return None
         unfinished = frontier.to_do + frontier.later
-        may_grow = discovers and (frontier.growing if frontier.growing is not None else unfinished) > 0
+        may_grow = self.discovers and (frontier.growing if frontier.growing is not None else unfinished) > 0
         if not frontier.to_do:
             return TimeToFinish(0.0, at_least=frontier.later > 0)
         if not pace:
@@ -203,11 +209,21 @@ class Crawl:
         return min(moments, default=None)
 
 
+def process_name(proxy: Proxy | None) -> str:
+    """Name the process of a proxy, or the one that goes without."""
+    return f"scraper-{proxy.name if proxy else DIRECT}"
+
+
 def process_names(scraper: ScraperSection) -> tuple[str, ...]:
     """Name the processes that a configuration asks for."""
-    if not scraper.enabled:
-        return ()
-    return tuple(f"scraper-{proxy.name}" for proxy in scraper.proxies) or ("scraper-direct",)
+    return tuple(process_name(proxy) for proxy in scraper.proxies or (None,)) if scraper.enabled else ()
+
+
+def read_crawl_of(config: Config, now: float) -> Crawl:
+    """Read the reports of the processes that this configuration asks for."""
+    scraper = config.scraper
+    discovers = scraper.discover and scraper.max_depth > 0
+    return read_crawl(config.supervisor.state_dir, now, process_names(scraper), discovers=discovers)
 
 
 def crawl_report_path(state_dir: Path, name: str) -> Path:
@@ -244,7 +260,7 @@ def read_crawl_report(state_dir: Path, name: str) -> CrawlReport | None:
         return None
 
 
-def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None) -> Crawl:
+def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None, *, discovers: bool = False) -> Crawl:
     """Read all reports; with `names` only those of these processes, and say which of them have none."""
     paths = {path.stem: path for path in crawl_report_path(state_dir, "x").parent.glob("*.json")}
     reports, unreadable = [], []
@@ -256,7 +272,7 @@ def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None
         except (OSError, ValueError) as error:
             unreadable.append(f"the report of {name} cannot be read just now: {error}")
     silent = tuple(name for name in names or () if name not in paths)
-    return Crawl(now, tuple(reports), silent, tuple(unreadable))
+    return Crawl(now, tuple(reports), silent, tuple(unreadable), discovers)
 
 
 _TEXTS = {"process", "proxy", "address", "proxy_state", "last_error"}

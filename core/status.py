@@ -1,12 +1,13 @@
 """How the whole system stands: what the supervisor says, or said last, and what flows, in the contract's shape."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from core import control, procfs
 from core.config import Config
 from core.control import ControlError, NotRunningError
+from core.crawl import Crawl, Frontier, read_crawl_of
 from core.flow import Flow, read_flow
 from core.laststate import LastState, read_last_state
 
@@ -28,6 +29,7 @@ class Status:
     flow: Flow
     remarks: list[str] = field(default_factory=list)  #: for people: what the numbers alone do not say
     last: LastState | None = None  #: when it is not running: what it wrote down
+    crawl: Crawl = field(default_factory=Crawl)
 
     @property
     def runs(self) -> bool:
@@ -36,7 +38,7 @@ class Status:
 
     def document(self) -> dict[str, Any]:
         """Give the contract's shape: what `status --json` prints."""
-        flow = self.flow
+        flow, frontier = self.flow, self.crawl.frontier or Frontier()
         return {
             "supervisor": self.supervisor,
             "processes": [{name: process.get(name) for name in _OF_PROCESS} for process in self.processes],
@@ -51,8 +53,12 @@ class Status:
                 for name, stream in flow.streams.items()
             },
             "kafka": {"published": flow.published, "errors": flow.errors},
-            # There is no scraper yet, so there is nothing to count: these are true zeros, not measured ones.
-            "scraper": {"subreddits": 0, "users": 0, "posts": 0, "frontier": 0},
+            "scraper": {
+                "subreddits": frontier.subreddits,
+                "users": frontier.users,
+                "posts": frontier.posts,
+                "frontier": frontier.to_do,
+            },
             "quota": {"used": flow.quota.used, "remaining": flow.quota.remaining, "reset_s": flow.quota.reset_s},
         }
 
@@ -61,11 +67,14 @@ def read_status(config: Config, now: float) -> Status:
     """Ask the supervisor and read the files; `now` is the time since 1970."""
     state_dir = config.supervisor.state_dir
     flow = read_flow(state_dir, config.streams.enabled, config.reddit.requests_per_minute, now)
+    crawl = read_crawl_of(config, now)
+    unreadable = [*flow.unreadable, *crawl.unreadable]
     try:
         answer = control.ask(state_dir, {"command": "status"})
     except ControlError as error:
-        return _without_answer(state_dir, flow, error, now)
-    return Status(answer["supervisor"], answer["processes"], flow, list(flow.unreadable))
+        status = _without_answer(state_dir, flow, error, now)
+        return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable])
+    return Status(answer["supervisor"], answer["processes"], flow, unreadable, crawl=crawl)
 
 
 def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float) -> Status:
@@ -73,14 +82,14 @@ def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float
     alive = last is not None and last.is_alive
     processes = [_recalled(process, now, alive=alive) for process in last.processes] if last is not None else []
     if not alive and isinstance(error, NotRunningError):
-        return Status({"pid": None, "state": STOPPED, "uptime_s": None}, processes, flow, list(flow.unreadable), last)
+        return Status({"pid": None, "state": STOPPED, "uptime_s": None}, processes, flow, last=last)
     remark = str(error)
     if isinstance(error, NotRunningError):
         remark = "the supervisor runs, but its socket is not there: it has just started, or supervisor.log says why"
     supervisor: dict[str, Any] = {"pid": None, "state": UNRESPONSIVE, "uptime_s": None}
     if alive and last is not None:
         supervisor.update(pid=last.pid, uptime_s=round(now - last.started_at, 1))
-    return Status(supervisor, processes, flow, [remark, *flow.unreadable], last)
+    return Status(supervisor, processes, flow, [remark], last)
 
 
 def _recalled(process: dict[str, Any], now: float, *, alive: bool) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 from core.flow import Flow, QuotaFlow
 from core.laststate import LastState
 from core.status import STOPPED, Status
+from supervisor.crawlpanel import crawl_block
+from supervisor.duration import duration
 from supervisor.policy import describe_exit
 from supervisor.table import table
 from supervisor.terminal import GREEN, RED, YELLOW, coloured
@@ -24,6 +26,9 @@ _COLOURS = {
     "STOPPING": YELLOW,
     "FATAL": RED,
     "STOPPED": RED,
+    "HEALTHY": GREEN,
+    "RESTING": RED,
+    "PROBING": YELLOW,
     "UNRESPONSIVE": RED,
 }
 _STATES = re.compile(rf"\b({'|'.join(_COLOURS)})\b")
@@ -45,6 +50,7 @@ class Panel:
     config: Path
     log_dir: Path
     colours: bool = False
+    bar: bool = False  #: draw how far the crawl has come
 
     def render(self, status: Status, rates: Mapping[str, Rates] | None = None) -> str:
         """Give the whole text; `rates` adds the two columns that only watching can know."""
@@ -53,7 +59,8 @@ class Panel:
         if status.processes:
             blocks.append(table([_PROCESSES, *map(_process, status.processes)], right=(2, 4, 6)))
             blocks.append("\n".join(filter(None, map(self._advice, status.processes))))
-        blocks += [_streams(status.flow, rates), _totals(status.flow), "\n".join(status.remarks)]
+        blocks += [_streams(status.flow, rates), crawl_block(status.crawl, bar=self.bar), _totals(status.flow)]
+        blocks.append("\n".join(status.remarks))
         text = "\n\n".join(filter(None, blocks))
         if self.colours:
             text = _STATES.sub(lambda found: coloured(found[0], _COLOURS[found[0]]), text)
@@ -68,19 +75,6 @@ class Panel:
         if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
             return f"{name} starts again in {process['restart_in_s']:.1f} s; why it ended is in {log}"
         return ""
-
-
-def duration(seconds: float | None) -> str:
-    """Put a duration into words of two units at most."""
-    if seconds is None:
-        return _NONE
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = int(seconds)
-    for unit, length, below, smaller in (("d", 86400, 3600, "h"), ("h", 3600, 60, "min"), ("min", 60, 1, "s")):
-        if whole >= length:
-            return f"{whole // length} {unit} {whole % length // below:02d} {smaller}"
-    raise AssertionError("unreachable")
 
 
 def _supervisor(status: Status) -> str:

@@ -22,6 +22,7 @@ from supervisor.control import controlled
 from supervisor.lock import StateLock, StateLockedError
 from supervisor.manager import Manager
 from supervisor.process import SpawnedProcess
+from supervisor.proxyalarm import proxy_chore
 from supervisor.spec import ChildSpec
 
 _LOOK_FOR_PARENT_EVERY = 1.0
@@ -49,6 +50,8 @@ def run(
         chores = [statistics_chore(config, out)]
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
+        if config.scraper.enabled:
+            chores.append(proxy_chore(config))
         if with_parent is not None:
             chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
         with controlled(config.supervisor.state_dir, bell) as board:

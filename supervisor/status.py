@@ -46,7 +46,7 @@ def show_status(
 ) -> ExitCode:
     """Print how things stand, again and again with `watch`. 0: the supervisor runs; 1: it does not, or is silent."""
     config = load_config(path, credentials=False)
-    panel = Panel(path, config.supervisor.log_dir, has_colours(out))
+    panel = Panel(path, config.supervisor.log_dir, has_colours(out), bar=watch and is_terminal(out))
     speedometer = Speedometer()
 
     def show() -> ExitCode:

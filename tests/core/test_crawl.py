@@ -22,7 +22,6 @@ from core.crawl import (
     read_crawl_report,
     write_crawl_report,
 )
-from core.pace import Pace
 
 NOON = 1_800_000_000.0
 
@@ -155,8 +154,8 @@ def test_a_report_of_long_ago_says_nothing_about_now() -> None:
 def test_the_time_to_finish_is_honest(
     frontier: Frontier | None, pace: float | None, discovers: bool, expected: TimeToFinish | None
 ) -> None:
-    crawl = Crawl(NOON, (replace(A, frontier=frontier, per_hour=pace),))
-    assert crawl.time_to_finish(discovers=discovers) == expected
+    crawl = Crawl(NOON, (replace(A, frontier=frontier, per_hour=pace),), discovers=discovers)
+    assert crawl.time_to_finish == expected
 
 
 def test_all_proxies_fail_since_the_last_of_them_did() -> None:
@@ -183,13 +182,3 @@ def test_processes_are_named_for_their_proxies() -> None:
     )
     assert process_names(ScraperSection()) == ("scraper-direct",)
     assert process_names(ScraperSection(enabled=False)) == ()
-
-
-def test_the_pace_is_of_the_last_minutes() -> None:
-    pace = Pace(NOON)
-    assert pace.per_hour(NOON + 1) is None, "too early"
-    for second in range(10):
-        pace.count(NOON + second)
-    assert pace.per_hour(NOON + 10) == 3600.0
-    assert pace.per_hour(NOON + 300) == 120.0
-    assert pace.per_hour(NOON + 1000) == 0.0

@@ -14,7 +14,8 @@ from core.errors import ExitCode
 from core.flow import Flow, QuotaFlow, StreamFlow
 from core.spool import SpoolWriter
 from core.status import Status
-from supervisor.panel import Panel, Rates, duration
+from supervisor.duration import duration
+from supervisor.panel import Panel, Rates
 from supervisor.status import Speedometer, show_status
 from tests.supervisor.household import OBEDIENT, ask_status, configuration, living, status_text
 from tests.support.waiting import wait_until
