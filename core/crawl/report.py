@@ -1,0 +1,87 @@
+"""What one scraper process and its proxy tell of themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+#: What `proxy_state` says of a proxy that works; the other words say what is done about one that does not.
+HEALTHY, RESTING, PROBING, STARTING = "healthy", "resting", "probing", "starting"
+
+#: The name of the way without a proxy.
+DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """What the database holds and what is still to do, as one process counted it."""
+
+    subreddits: int = 0  #: rows
+    users: int = 0
+    posts: int = 0
+    rules: int = 0
+    waiting: int = 0  #: subreddits that are due, and nobody's
+    leased: int = 0  #: somebody is at it
+    later: int = 0  #: to be tried again, but not yet
+    done: int = 0
+    growing: int | None = None  #: of the unfinished ones, how many may lead to others; None: not counted
+
+    @property
+    def to_do(self) -> int:
+        """What could be worked on now."""
+        return self.waiting + self.leased
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlReport:
+    """One process and its proxy. Moments are seconds since 1970; tallies count over all incarnations."""
+
+    process: str
+    proxy: str  #: its name; "direct" where there is none
+    address: str | None = None  #: without the password
+    seen_at: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)  #: subreddits, users, posts, rules (saved), failures, …
+    requests: dict[str, int] = field(default_factory=dict)  #: by HTTP status
+    outcomes: dict[str, int] = field(default_factory=dict)  #: ok, refused, rate_limited, transport_error, …
+    proxy_state: str = STARTING
+    proxy_since: float | None = None  #: in this state
+    failing_since: float | None = None  #: over rests and probes; None: it works, or was not tried yet
+    resting_until: float | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+    mean_latency_ms: float | None = None
+    in_flight: int = 0  #: requests
+    subreddits_in_flight: int = 0
+    frontier: Frontier | None = None
+    counted_at: float | None = None  #: when `frontier` was read from the database
+    per_hour: float | None = None  #: subreddits that this process finishes; None: too early to say
+    database_away_since: float | None = None
+
+    @property
+    def request_count(self) -> int:
+        """All requests, whatever came of them."""
+        return sum(self.outcomes.values())
+
+    @property
+    def failed_count(self) -> int:
+        """Requests that brought nothing. What Reddit refuses to show is an answer like any other."""
+        return self.request_count - self.outcomes.get("ok", 0) - self.outcomes.get("refused", 0)
+
+
+def continued(report: CrawlReport, former: CrawlReport | None) -> CrawlReport:
+    """Add the tallies of a former incarnation to those that `report` has counted since its own start."""
+    if former is None:
+        return report
+    return replace(
+        report,
+        counters=added(report.counters, former.counters),
+        requests=added(report.requests, former.requests),
+        outcomes=added(report.outcomes, former.outcomes),
+    )
+
+
+def added(*tallies: Mapping[str, int]) -> dict[str, int]:
+    """Add tallies up, name by name."""
+    total: dict[str, int] = {}
+    for tally in tallies:
+        for name, count in tally.items():
+            total[name] = total.get(name, 0) + count
+    return total
