@@ -1,1 +1,161 @@
-"""The process of one proxy."""
+"""The process of one proxy: opens what it needs, crawls until it is asked to stop, and puts back what it holds."""
+
+import asyncio
+import contextlib
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+
+from core.backoff import Backoff
+from core.child import ChildContext
+from core.config import Config, Proxy
+from core.limiter import Limiter
+from scraper.crawl.crawl import Crawl
+from scraper.crawl.pace import Pace
+from scraper.crawl.settings import CrawlSettings
+from scraper.crawl.tally import Tally
+from scraper.crawl.telling import Telling
+from scraper.crawl.visit import Visitor
+from scraper.fetch.client import Client
+from scraper.fetch.settings import FetchSettings
+from scraper.store.errors import StoreUnavailable
+from scraper.store.store import Store
+
+_BEAT_EVERY = 0.5
+_REOPEN = Backoff(first=1.0, longest=30.0)
+
+#: Kept of the time to stop, for closing connections, seconds.
+_CLOSING_TIME = 0.5
+
+
+def run(context: ChildContext, config: Config, proxy: Proxy | None) -> None:
+    """Crawl through `proxy`, or without one, into the database.
+
+    Raises PermanentError where a person has to act: wrong credentials, a database of a newer version.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_live(context, config, proxy))
+
+
+async def _live(context: ChildContext, config: Config, proxy: Proxy | None) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    context.on_stop(lambda: loop.call_soon_threadsafe(stop.set))
+    beating = asyncio.create_task(_beat(context))
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            store = await _open_store(context, config, stop)
+            if store is None:
+                return
+            stack.push_async_callback(store.close)
+            client = await stack.enter_async_context(_client(config, proxy, context.name))
+            await _crawl(context, config, client, store, stop)
+    finally:
+        beating.cancel()
+
+
+async def _crawl(context: ChildContext, config: Config, client: Client, store: Store, stop: asyncio.Event) -> None:
+    settings, tally = CrawlSettings.of(config), Tally(Pace(_now().timestamp()))
+    visitor = Visitor(client, store, settings, tally, now=_now)
+    crawl = Crawl(client, store, visitor, settings)
+    telling = Telling(
+        context.name,
+        config.supervisor.state_dir,
+        client,
+        store,
+        tally=tally,
+        settings=settings,
+        visits=lambda: crawl.visits,
+        now=_now,
+    )
+    context.ready()
+    tasks = {asyncio.create_task(crawl.run(stop)), asyncio.create_task(telling.run())}
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _put_back(context, store, telling)
+
+
+async def _put_back(context: ChildContext, store: Store, telling: Telling) -> None:
+    """Let others go on with what this process held; without the database it comes back by itself."""
+    seconds = max(_CLOSING_TIME, context.drain_seconds() - _CLOSING_TIME)
+    try:
+        async with asyncio.timeout(seconds):
+            await store.take_back()
+            await telling.end()
+    except (StoreUnavailable, TimeoutError) as error:
+        context.log.warning("leases_not_put_back", error=str(error), hint="they return when they expire")
+    telling.last()
+
+
+@contextlib.asynccontextmanager
+async def _client(config: Config, proxy: Proxy | None, process: str) -> AsyncIterator[Client]:
+    limiter = None
+    if config.scraper.authentication == "oauth":
+        limiter = Limiter(config.supervisor.state_dir, process, config.reddit.requests_per_minute)
+    client = Client(FetchSettings.of(config, proxy), limiter)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+        if limiter is not None:
+            limiter.close()
+
+
+async def _open_store(context: ChildContext, config: Config, stop: asyncio.Event) -> Store | None:
+    """Open the database, enter where the crawl starts; waits for it to come, None when asked to stop before that."""
+    holder = f"{_installation(config.supervisor.state_dir)}/{context.name}"
+    failures = 0
+    while not stop.is_set():
+        try:
+            store = await Store.open(config.database.url, holder=holder)
+            try:
+                await store.take_back()  # what a killed predecessor held
+                await store.enter(config.scraper.subreddits)
+            except BaseException:
+                await store.close()
+                raise
+        except StoreUnavailable as error:
+            failures += 1
+            seconds = _REOPEN.pause(failures, random.random)
+            context.log.warning("database_not_opened", error=str(error), retry_in_seconds=round(seconds, 1))
+            context.ready()  # alive and waiting: nothing that a restart could mend
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), seconds)
+        else:
+            return store
+    return None
+
+
+def _installation(state_dir: Path) -> str:
+    """Return what tells the processes of this state directory from those of another machine on the same database."""
+    path = state_dir / "crawl" / "installation"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # several processes may be the first: whole or not at all, and the first one counts
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        fresh.write_text(uuid.uuid4().hex, encoding="ascii")
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_text(encoding="ascii")
+
+
+async def _beat(context: ChildContext) -> None:
+    while True:
+        context.beat()
+        await asyncio.sleep(_BEAT_EVERY)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -27,7 +27,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class RedditClient:
-    """Captures subreddits into Kafka until shut down.
+    """Captures subreddits into Kafka until shut down; it scrapes only where `config` or `settings` asks for it.
 
     What is not given here comes from the environment, from `.env`, or from `config`, a file as for
     `python -m supervisor run`; `settings` gives any other of its keys, such as {"kafka.delivery": "exactly_once"}.
@@ -60,7 +60,8 @@ class RedditClient:
             "REDDIT_CLIENT_SECRET": client_secret,
             "REDDIT_USER_AGENT": user_agent,
         }
-        self._settings = {**settings, **{key: value for key, value in given.items() if value is not None}}
+        only_streams = {"scraper.enabled": False} if config is None else {}
+        self._settings = {**only_streams, **settings, **{key: one for key, one in given.items() if one is not None}}
         # Credentials go the way they always go: through the environment, never through a file or a command line.
         self._environ = {**os.environ, **{name: value for name, value in secrets.items() if value is not None}}
         self._path = Path(config) if config is not None else None

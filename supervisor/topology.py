@@ -3,6 +3,9 @@
 from dataclasses import replace
 
 from core.config import EMBEDDED, Config
+from core.crawl import process_name
+from core.spool import spool_path
+from core.spool.files import STREAMS
 from supervisor.spec import ChildSpec, Stage
 
 
@@ -27,13 +30,30 @@ def simulator(command: tuple[str, ...], port: int) -> ChildSpec:
 
 
 def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[ChildSpec]:
-    """List the children in the order of their start: what others talk to, then the publisher, then the streams."""
+    """List the children in the order of their start: whom others talk to, the publisher, those who take things in."""
     names = tuple(companion.name for companion in companions)
-    publisher = ChildSpec(
-        "publisher", "streams.publisher.process:run", (config,), Stage.SINK, listens=True, after=names
-    )
     streams = [
         ChildSpec(stream, "streams.capture.process:run", (config, stream), Stage.SOURCE, after=names)
         for stream in config.streams.enabled
     ]
-    return [*companions, publisher, *streams]
+    publishers = []
+    if streams or _has_spools(config):
+        publishers.append(
+            ChildSpec("publisher", "streams.publisher.process:run", (config,), Stage.SINK, listens=True, after=names)
+        )
+    return [*companions, *publishers, *streams, *_scrapers(config, names)]
+
+
+def _has_spools(config: Config) -> bool:
+    """Tell whether streams that are switched off now have left something that may still have to be published."""
+    return any(spool_path(config.supervisor.state_dir, stream).exists() for stream in STREAMS)
+
+
+def _scrapers(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:
+    """Describe one scraper for each proxy, or one that goes without."""
+    if not config.scraper.enabled:
+        return []
+    return [
+        ChildSpec(process_name(proxy), "scraper.process:run", (config, proxy), Stage.SOURCE, after=after)
+        for proxy in config.scraper.proxies or (None,)
+    ]

@@ -3,14 +3,18 @@
 import importlib
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from core.config import EMBEDDED, Config
+from core.config import EMBEDDED, Config, Proxy
+from core.config.model import ScraperSection
+from core.spool import spool_path
 from supervisor import topology
 from supervisor.spec import Stage
 
-CONFIG = Config()
+CONFIG = Config(scraper=ScraperSection(enabled=False))
+PROXIES = (Proxy("a", "http://user:secret@127.0.0.1:1"), Proxy("b", "socks5://127.0.0.1:2"))
 
 
 def names(config: Config) -> list[str]:
@@ -26,6 +30,25 @@ def test_the_publisher_starts_before_the_streams_and_stops_after_them() -> None:
 
 def test_a_stream_that_is_switched_off_has_no_process() -> None:
     assert names(replace(CONFIG, streams=replace(CONFIG.streams, comments=False))) == ["publisher", "submissions"]
+
+
+def test_there_is_a_scraper_for_each_proxy_or_one_that_goes_without() -> None:
+    assert names(Config())[-1:] == ["scraper-direct"]
+    specs = topology.topology(Config(scraper=ScraperSection(proxies=PROXIES)))
+    assert [spec.name for spec in specs[-2:]] == ["scraper-a", "scraper-b"]
+    assert [spec.arguments[1] for spec in specs[-2:]] == list(PROXIES)
+    assert {spec.stage for spec in specs[-2:]} == {Stage.SOURCE}
+
+
+def test_without_streams_there_is_nothing_to_publish_unless_they_left_something(tmp_path: Path) -> None:
+    config = replace(
+        CONFIG,
+        streams=replace(CONFIG.streams, submissions=False, comments=False),
+        supervisor=replace(CONFIG.supervisor, state_dir=tmp_path),
+    )
+    assert names(config) == []
+    spool_path(tmp_path, "comments").touch()
+    assert names(config) == ["publisher"]
 
 
 def test_everyone_waits_for_the_companions_which_stop_last() -> None:
@@ -44,7 +67,8 @@ def test_an_embedded_broker_gets_an_address_that_the_children_know() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", sorted({spec.entry for spec in topology.topology(CONFIG, (topology.broker(1), topology.simulator((), 1)))})
+    "entry",
+    sorted({spec.entry for spec in topology.topology(Config(), (topology.broker(1), topology.simulator((), 1)))}),
 )
 def test_what_a_child_is_to_run_exists(entry: str) -> None:
     """Entries are named, not imported: the supervisor does not carry librdkafka and PRAW."""
@@ -53,5 +77,5 @@ def test_what_a_child_is_to_run_exists(entry: str) -> None:
 
 
 def test_what_a_child_is_given_can_be_sent_to_it() -> None:
-    for spec in topology.topology(CONFIG):
+    for spec in topology.topology(Config(scraper=ScraperSection(proxies=PROXIES))):
         assert pickle.loads(pickle.dumps(spec)) == spec

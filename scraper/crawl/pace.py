@@ -1,0 +1,28 @@
+"""How fast subreddits are being finished: over the last minutes, so that the time to finish is an honest one. Pure."""
+
+from collections import deque
+
+_OVER = 600.0  # seconds that the pace is taken over
+_AFTER = 10.0  # before so long, or so few, it says nothing
+_FEWEST = 3
+
+
+class Pace:
+    """Takes the moments at which subreddits were finished; seconds on whatever clock they are read from."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._finished: deque[float] = deque()
+
+    def finished(self, moment: float) -> None:
+        """Take in one more."""
+        self._finished.append(moment)
+
+    def per_hour(self, now: float) -> float | None:
+        """Return subreddits per hour; None while it is too early to say."""
+        while self._finished and now - self._finished[0] > _OVER:
+            self._finished.popleft()
+        seconds = min(now - self._began, _OVER)
+        if seconds < _AFTER or (len(self._finished) < _FEWEST and seconds < _OVER):
+            return None
+        return len(self._finished) / seconds * 3600.0

@@ -1,0 +1,42 @@
+"""When a subreddit's next turn comes. Pure."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from core.backoff import Backoff
+from scraper.rows import SubredditState
+
+#: A refusal is a decision of people (or of Reddit): it is looked at again when it may have changed, not sooner.
+_UNTIL_ASKED_AGAIN = {
+    SubredditState.PRIVATE: timedelta(days=7),
+    SubredditState.QUARANTINED: timedelta(days=7),
+    SubredditState.BANNED: timedelta(days=30),
+    SubredditState.MISSING: timedelta(days=30),
+    SubredditState.FORBIDDEN: timedelta(days=1),
+}
+
+_FAILED = Backoff(first=5.0, longest=1800.0)
+
+#: Reasons in Reddit's refusals, by the state that they mean; any other reason is FORBIDDEN.
+_STATES = {
+    "private": SubredditState.PRIVATE,
+    "gold_only": SubredditState.PRIVATE,
+    "banned": SubredditState.BANNED,
+    "quarantined": SubredditState.QUARANTINED,
+    "missing": SubredditState.MISSING,
+}
+
+
+def state_of(reason: str) -> SubredditState:
+    """Name the state behind a refusal's reason (see core.reddit.answers)."""
+    return _STATES.get(reason, SubredditState.FORBIDDEN)
+
+
+def after_refusal(state: SubredditState, now: datetime) -> datetime:
+    """Return when a subreddit that cannot be read is asked for again."""
+    return now + _UNTIL_ASKED_AGAIN[state]
+
+
+def after_failure(attempts: int, now: datetime, random: Callable[[], float]) -> datetime:
+    """Return when what failed is tried again; `attempts` went before this one."""
+    return now + timedelta(seconds=_FAILED.pause(attempts + 1, random))
