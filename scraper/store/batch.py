@@ -1,0 +1,75 @@
+"""What is saved together: a batch is in the database whole, or not at all."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
+from scraper.store.todo import Todo
+
+
+class Found(NamedTuple):
+    """A subreddit met on the way; of several depths the smallest counts."""
+
+    name: str
+    depth: int
+    found_in: str | None = None
+
+
+class Progress(NamedTuple):
+    """What of a leased subreddit is still to do after this batch."""
+
+    name: str
+    todo: Todo | None
+
+
+class Outcome(NamedTuple):
+    """How a lease ended: finished (due again after the refresh time, or at `due_at`), or to be tried at `due_at`."""
+
+    name: str
+    state: str | None
+    finished: bool
+    due_at: datetime | None = None
+    error: str | None = None
+
+
+class ProxyDelta(NamedTuple):
+    """What happened through a proxy since it was last told: counts add up over processes and machines."""
+
+    name: str
+    address: str | None = None  #: without its password
+    state: str | None = None
+    success_count: int = 0
+    error_count: int = 0
+    latency_sum: float = 0.0  #: seconds, of the answers that `latency_count` counts
+    latency_count: int = 0
+    consecutive_failures: int = 0
+    last_error: str | None = None  #: None: none since it was last told
+    last_error_at: datetime | None = None
+    resting_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything that is applied in one transaction, in the order of the fields."""
+
+    subreddits: list[Subreddit] = field(default_factory=list)
+    missing: list[tuple[str, datetime]] = field(default_factory=list)
+    rules: dict[str, list[Rule]] = field(default_factory=dict)
+    posts: list[Post] = field(default_factory=list)
+    users: list[User] = field(default_factory=list)
+    post_figures: dict[str, PostFigures] = field(default_factory=dict)
+    author_figures: dict[str, AuthorFigures] = field(default_factory=dict)
+    found: list[Found] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    given_back: list[str] = field(default_factory=list)
+    released_users: list[str] = field(default_factory=list)
+    proxy: ProxyDelta | None = None
+
+    def __len__(self) -> int:
+        """Count the rows, roughly what the transaction costs."""
+        lists = (self.subreddits, self.missing, self.posts, self.users, self.found, self.progress, self.outcomes)
+        figures = len(self.post_figures) + len(self.author_figures)
+        others = len(self.given_back) + len(self.released_users) + (self.proxy is not None)
+        return sum(map(len, lists)) + sum(map(len, self.rules.values())) + len(self.rules) + figures + others

@@ -1,0 +1,89 @@
+"""Who fetches which user: a claim holds until its user is saved, it is released, or its time is over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Dialect, bindparam, delete, func, select, update
+
+from scraper.rows import UserState
+from scraper.store.tables import claims, users
+from scraper.store.upsert import insert
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What became of a wish to fetch some users; names as they were asked for."""
+
+    mine: tuple[str, ...]  #: to be fetched by whoever asked
+    fresh: tuple[str, ...]  #: saved lately
+    elsewhere: tuple[str, ...]  #: being fetched by someone: another process, or another task of this one
+
+
+class ClaimStatements:
+    """The statements on claims, for one holder."""
+
+    def __init__(self, dialect: Dialect, holder: str) -> None:
+        self._holder = holder
+        statement = insert(dialect, claims)
+        self._claim = statement.on_conflict_do_update(
+            index_elements=["username"],
+            set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
+            where=claims.c.until <= bindparam("now", type_=claims.c.until.type),
+        )
+        key = func.lower(users.c.username)
+        self._fresh = select(key).where(
+            key.in_(bindparam("keys", expanding=True)), users.c.fetched_at > bindparam("since")
+        )
+        self._facts = select(users.c.created_utc, users.c.comment_karma, users.c.link_karma).where(
+            key.in_(bindparam("keys", expanding=True)), users.c.state == UserState.ACTIVE
+        )
+        mine = claims.c.holder == holder
+        of_these = claims.c.username.in_(bindparam("keys", expanding=True))
+        self._release = delete(claims).where(mine, of_these)
+        self._fulfil = delete(claims).where(of_these)
+        self._release_all = delete(claims).where(mine)
+        self._renew = update(claims).where(mine, claims.c.until > bindparam("now")).values(until=bindparam("new_until"))
+
+    def claim(
+        self, connection: Connection, usernames: Sequence[str], now: datetime, *, refresh_after: float, seconds: float
+    ) -> Claims:
+        """Claim those that nobody claims and that are not fresh."""
+        asked = {name.lower(): name for name in usernames}
+        keys = sorted(asked)
+        until = now + timedelta(seconds=seconds)
+        # claims first, freshness after: whoever saved a user since then gave up the claim in the same transaction
+        statement = self._claim.values([{"username": key, "holder": self._holder, "until": until} for key in keys])
+        won = set(connection.execute(statement.returning(claims.c.username), {"now": now}).scalars()) if keys else set()
+        since = now - timedelta(seconds=refresh_after)
+        fresh = set(connection.execute(self._fresh, {"keys": keys, "since": since}).scalars()) if keys else set()
+        if won & fresh:
+            connection.execute(self._release, {"keys": sorted(won & fresh)})
+        return Claims(
+            tuple(name for key, name in asked.items() if key in won and key not in fresh),
+            tuple(name for key, name in asked.items() if key in fresh),
+            tuple(name for key, name in asked.items() if key not in won and key not in fresh),
+        )
+
+    def facts(
+        self, connection: Connection, usernames: Sequence[str]
+    ) -> list[tuple[datetime | None, int | None, int | None]]:
+        """Give creation, comment karma and link karma of those of these users that are saved and active."""
+        keys = sorted({name.lower() for name in usernames})
+        return [row.tuple() for row in connection.execute(self._facts, {"keys": keys})] if keys else []
+
+    def renew(self, connection: Connection, now: datetime, seconds: float) -> None:
+        """Hold on to every claim that is still ours."""
+        connection.execute(self._renew, {"now": now, "new_until": now + timedelta(seconds=seconds)})
+
+    def release(self, connection: Connection, keys: Sequence[str]) -> None:
+        """Give up claims of ours."""
+        connection.execute(self._release, {"keys": keys})
+
+    def fulfil(self, connection: Connection, keys: Sequence[str]) -> None:
+        """Drop the claims, whosoever, of users that are saved now."""
+        connection.execute(self._fulfil, {"keys": keys})
+
+    def release_all(self, connection: Connection) -> int:
+        """Give up all claims of this holder."""
+        return connection.execute(self._release_all).rowcount

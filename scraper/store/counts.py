@@ -1,0 +1,63 @@
+"""How much there is, and how much is to do."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, bindparam, func, not_, or_, select
+
+from scraper.store.frontier import NOT_SKIPPED, WITH_REVIEW
+from scraper.store.tables import frontier, posts, rules, subreddits, users
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows saved, and subreddits of the frontier by what is to happen to them."""
+
+    subreddits: int  #: of which facts were fetched; those that only a person entered do not count
+    users: int
+    posts: int
+    rules: int
+    waiting: int  #: due now, and nobody works on them
+    leased: int  #: being worked on
+    later: int  #: failed, to be tried again at a time that has not come
+    done: int  #: finished, and not due again yet
+
+
+def _saved() -> dict[str, object]:
+    return {
+        "subreddits": select(func.count()).where(subreddits.c.fetched_at.is_not(None)).scalar_subquery(),
+        "users": select(func.count()).select_from(users).scalar_subquery(),
+        "posts": select(func.count()).select_from(posts).scalar_subquery(),
+        "rules": select(func.count()).select_from(rules).scalar_subquery(),
+    }
+
+
+class CountStatements:
+    """The statements that count."""
+
+    def __init__(self) -> None:
+        self._saved = select(*(query.label(name) for name, query in _saved().items()))  # type: ignore[attr-defined]
+        now, since = bindparam("now"), bindparam("since")
+        leased = and_(frontier.c.leased_until.is_not(None), frontier.c.leased_until > now)
+        due = or_(
+            and_(not_(frontier.c.settled), frontier.c.due_at <= now),
+            and_(frontier.c.settled, frontier.c.due_at <= since),
+        )
+        idle = and_(not_(leased), not_(due))
+        finished = and_(frontier.c.done_at.is_not(None), frontier.c.attempts == 0)
+        self._frontier = (
+            select(
+                func.count().filter(not_(leased), due, NOT_SKIPPED).label("waiting"),
+                func.count().filter(leased).label("leased"),
+                func.count().filter(idle, not_(finished), NOT_SKIPPED).label("later"),
+                func.count().filter(idle, finished).label("done"),
+            )
+            .select_from(WITH_REVIEW)
+            .where(frontier.c.depth <= bindparam("max_depth"))
+        )
+
+    def count(self, connection: Connection, now: datetime, *, max_depth: int, refresh_after: float) -> Counts:
+        """Count everything as of one moment."""
+        saved = connection.execute(self._saved).one()._mapping
+        asked = {"now": now, "since": now - timedelta(seconds=refresh_after), "max_depth": max_depth}
+        return Counts(**saved, **connection.execute(self._frontier, asked).one()._mapping)

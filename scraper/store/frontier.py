@@ -1,0 +1,181 @@
+"""The frontier: which subreddit is due, who works on it, and until when."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Dialect, FromClause, Row, Select, bindparam, func, or_, select, true, update
+from sqlalchemy.sql.base import Executable
+
+from scraper.store.batch import Found, Outcome, Progress
+from scraper.store.rowset import rowset
+from scraper.store.tables import frontier, subreddits
+from scraper.store.todo import Lease, Todo
+from scraper.store.upsert import Write, insert
+
+_REVIEW = func.lower(func.trim(subreddits.c.review))
+
+#: What a person writes into `review` so that a subreddit is never fetched.
+SKIP = "skip"
+
+WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == frontier.c.name)
+NOT_SKIPPED = func.coalesce(_REVIEW, "") != SKIP
+
+
+def _due() -> Select[tuple[str, str, int, int, str | None, str | None, str | None]]:
+    """Select what is due at one depth, the oldest first."""
+    return (
+        select(
+            frontier.c.name,
+            frontier.c.spelling,
+            frontier.c.depth,
+            frontier.c.attempts,
+            frontier.c.todo,
+            subreddits.c.name.label("known_as"),
+            _REVIEW.label("review"),
+        )
+        .select_from(WITH_REVIEW)
+        .where(
+            frontier.c.settled == bindparam("settled"),
+            frontier.c.depth == bindparam("at_depth"),
+            frontier.c.due_at <= bindparam("before"),
+            NOT_SKIPPED,
+        )
+        .order_by(frontier.c.due_at)
+        .limit(bindparam("most"))
+        .with_for_update(of=frontier, skip_locked=True)
+    )
+
+
+def _enter(dialect: Dialect) -> Write:
+    """Add what is new; of what is known only a smaller depth counts."""
+    names = ["name", "spelling", "depth", "found_in", "due_at", "entered_at"]
+
+    def make(fresh: FromClause) -> Executable:
+        rows = select(*(fresh.c[name] for name in names)).where(true())
+        statement = insert(dialect, frontier).from_select(names, rows)
+        shallower = {"depth": statement.excluded.depth, "found_in": statement.excluded.found_in}
+        return statement.on_conflict_do_update(  # type: ignore[no-any-return]
+            index_elements=["name"], set_=shallower, where=statement.excluded.depth < frontier.c.depth
+        )
+
+    return rowset(dialect, [frontier.c[name] for name in names]).statement(make)
+
+
+class FrontierStatements:
+    """The statements on the frontier, for one holder."""
+
+    def __init__(self, dialect: Dialect, holder: str) -> None:
+        self._holder = holder
+        self._due = _due()
+        self._depths = select(func.max(frontier.c.depth))
+        self._enter = _enter(dialect)
+        held = frontier.c.leased_by == holder
+        named = frontier.c.name == bindparam("key")
+        free = {"leased_by": None, "leased_until": None}
+        self._take = (
+            update(frontier)
+            .where(frontier.c.name.in_(bindparam("keys", expanding=True)))
+            .values(leased_by=holder, leased_until=bindparam("until"), due_at=bindparam("until"), settled=False)
+        )
+        self._renew = (
+            update(frontier)
+            .where(held, frontier.c.name.in_(bindparam("keys", expanding=True)))
+            .values(leased_until=bindparam("until"), due_at=bindparam("until"))
+            .returning(frontier.c.name)
+        )
+        self._progress = update(frontier).where(named, held).values(todo=bindparam("new_todo"))
+        # a lease that another took over since is not ended by whoever held it before
+        ours = or_(held, frontier.c.leased_by.is_(None))
+        told = {"state": bindparam("new_state"), "error": bindparam("new_error"), "due_at": bindparam("new_due_at")}
+        self._finish = (
+            update(frontier)
+            .where(named, ours)
+            .values(
+                free
+                | told
+                | {"settled": bindparam("new_settled"), "done_at": bindparam("now"), "todo": None, "attempts": 0}
+            )
+        )
+        self._fail = (
+            update(frontier)
+            .where(named, ours)
+            .values(free | told | {"settled": False, "attempts": frontier.c.attempts + 1})
+        )
+        back = free | {"settled": False, "due_at": bindparam("now")}
+        self._give_back = update(frontier).where(named, held).values(back)
+        self._give_all_back = update(frontier).where(held).values(back)
+
+    def enter(self, connection: Connection, found: Sequence[Found], now: datetime) -> None:
+        """Add subreddits that are not there yet."""
+        self._enter(connection, [(item.name.lower(), item.name, item.depth, item.found_in, now, now) for item in found])
+
+    def lease(
+        self, connection: Connection, limit: int, now: datetime, *, max_depth: int, refresh_after: float, seconds: float
+    ) -> list[Lease]:
+        """Take what is due: what was never done or is to be tried again first, then what is old; shallow ones first."""
+        deepest = connection.execute(self._depths).scalar()
+        rows: list[Row[tuple[str, str, int, int, str | None, str | None, str | None]]] = []
+        for settled, before in ((False, now), (True, now - timedelta(seconds=refresh_after))):
+            for depth in range(min(max_depth, -1 if deepest is None else deepest) + 1):
+                if len(rows) < limit:
+                    asked = {"settled": settled, "at_depth": depth, "before": before, "most": limit - len(rows)}
+                    rows += connection.execute(self._due, asked).all()
+        until = now + timedelta(seconds=seconds)
+        if rows:
+            connection.execute(self._take, {"keys": sorted(row.name for row in rows), "until": until})
+        return [_lease(row, until) for row in rows]
+
+    def renew(self, connection: Connection, keys: Sequence[str], now: datetime, seconds: float) -> frozenset[str]:
+        """Hold on to leases; tells which of them are still held."""
+        until = now + timedelta(seconds=seconds)
+        return (
+            frozenset(connection.execute(self._renew, {"keys": keys, "until": until}).scalars())
+            if keys
+            else frozenset()
+        )
+
+    def progress(self, connection: Connection, items: Sequence[Progress]) -> None:
+        """Note what is still to do."""
+        rows = [{"key": item.name.lower(), "new_todo": item.todo.dump() if item.todo else None} for item in items]
+        connection.execute(self._progress, rows)
+
+    def outcomes(self, connection: Connection, items: Sequence[Outcome], now: datetime) -> None:
+        """End leases."""
+        told = {
+            finished: [_told(item, now) for item in items if item.finished is finished] for finished in (True, False)
+        }
+        if told[True]:
+            connection.execute(self._finish, told[True])
+        if told[False]:
+            connection.execute(self._fail, told[False])
+
+    def give_back(self, connection: Connection, keys: Sequence[str], now: datetime) -> None:
+        """End leases as if they had never been: due at once."""
+        connection.execute(self._give_back, [{"key": key, "now": now} for key in keys])
+
+    def give_all_back(self, connection: Connection, now: datetime) -> int:
+        """End every lease of this holder."""
+        return connection.execute(self._give_all_back, {"now": now}).rowcount
+
+
+def _lease(row: Row[tuple[str, str, int, int, str | None, str | None, str | None]], until: datetime) -> Lease:
+    return Lease(
+        name=row.known_as or row.spelling,
+        depth=row.depth,
+        attempts=row.attempts,
+        review=row.review or None,
+        todo=Todo.load(row.todo),
+        leased_until=until,
+    )
+
+
+def _told(item: Outcome, now: datetime) -> dict[str, object]:
+    parameters: dict[str, object] = {
+        "key": item.name.lower(),
+        "new_state": item.state,
+        "new_error": item.error,
+        "new_due_at": item.due_at or now,
+    }
+    if item.finished:
+        parameters |= {"new_settled": item.due_at is None, "now": now}
+    return parameters

@@ -1,0 +1,45 @@
+"""What of a subreddit is still to fetch, and the hold on a subreddit that a process works on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What of a subreddit is still to fetch; it stands in the frontier, so that nothing saved is fetched again."""
+
+    parts: tuple[str, ...]  #: of about, rules, hot, week, year
+    authors: tuple[str, ...] | None = None  #: None: not known yet (hot has not come)
+
+    def dump(self) -> str:
+        """Write it as the text that the frontier keeps."""
+        return orjson.dumps({"parts": self.parts, "authors": self.authors}).decode()
+
+    @classmethod
+    def load(cls, text: str | None) -> "Todo | None":
+        """Read what `dump` wrote; None for what is no such text: everything is to be fetched then."""
+        try:
+            value = orjson.loads(text) if text else None
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(value, dict) or not isinstance(value.get("parts"), list):
+            return None
+        authors = value.get("authors")
+        return cls(
+            tuple(str(part) for part in value["parts"]),
+            tuple(str(author) for author in authors) if isinstance(authors, list) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A subreddit that this process alone works on, until then."""
+
+    name: str  #: as to be asked for, in the spelling known so far
+    depth: int
+    attempts: int
+    review: str | None  #: what a person wrote, trimmed and in lower case; None when nothing
+    todo: Todo | None  #: None: everything
+    leased_until: datetime
