@@ -6,6 +6,7 @@ from email.utils import formatdate
 
 import orjson
 
+from simulator.crawl.address import Asked
 from simulator.faults import Fault
 from simulator.item import Item
 
@@ -30,6 +31,8 @@ class Answer:
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     items: tuple[Item, ...] = ()
+    #: what of the crawl world this answers; counted once all of it is written
+    asked: Asked | None = None
 
     def with_headers(self, headers: Mapping[str, str]) -> "Answer":
         """Return the same answer with more headers."""
@@ -37,7 +40,7 @@ class Answer:
 
     def truncated(self) -> "Answer":
         """Return the first half of the answer, passed off as whole."""
-        return replace(self, body=self.body[: len(self.body) // 2], items=())
+        return replace(self, body=self.body[: len(self.body) // 2], items=(), asked=None)
 
 
 def error(status: int, reason: str | None = None) -> Answer:

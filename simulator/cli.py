@@ -10,7 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from simulator.crawl import options as crawl_options
+from simulator.crawl.latencies import LatencyError
 from simulator.faults import FaultError
+from simulator.quantity import amount, positive, share, span
 from simulator.server import serve
 from simulator.settings import DEFAULT_SUBREDDITS, Settings
 from simulator.simulation import Simulation, steady_clock
@@ -34,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _add_server(top.add_argument_group("server"))
     _add_world(top.add_argument_group("what appears"))
     _add_api(top.add_argument_group("what clients may do"))
+    crawl_options.add(top.add_argument_group("the crawl world"))
     return top
 
 
@@ -43,7 +47,9 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, help="the same seed makes the same items (chosen and printed if not given)")
     group.add_argument("--parent", type=int, metavar="PID", help="end when this process has died")
     group.add_argument("--faults", type=_faults, default={}, metavar="JSON", help='e.g. {"status_503": 0.05}')
-    group.add_argument("--latency", type=_amount, metavar="SECONDS", help="added to every answer")
+    group.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak TLS with this certificate (chain)")
+    group.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, if it is not in the same file")
+    group.add_argument("--latency", type=amount, metavar="SECONDS", help="added to every answer")
 
 
 def _add_world(group: argparse._ArgumentGroup) -> None:
@@ -51,18 +57,18 @@ def _add_world(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--subreddits", nargs="+", metavar="NAME", default=list(DEFAULT_SUBREDDITS), help="busiest first"
     )
-    group.add_argument("--submissions-per-second", type=_amount, metavar="N", default=base.submissions_per_second)
-    group.add_argument("--comments-per-second", type=_amount, metavar="N", default=base.comments_per_second)
+    group.add_argument("--submissions-per-second", type=amount, metavar="N", default=base.submissions_per_second)
+    group.add_argument("--comments-per-second", type=amount, metavar="N", default=base.comments_per_second)
     group.add_argument(
         "--texts",
         nargs="+",
         type=Path,
         default=[],
         metavar="PATH",
-        help="folders or t1/t3 .jsonl[.gz] files: the items' bodies, in turn",
+        help="folders or t1/t2/t3/t5 .jsonl[.gz] files: the things' bodies, in turn",
     )
     group.add_argument("--backlog", type=int, default=0, metavar="N", help="items of each kind that exist at the start")
-    group.add_argument("--cap", type=_positive, default=base.cap, metavar="N", help="names in a listing (%(default)s)")
+    group.add_argument("--cap", type=positive, default=base.cap, metavar="N", help="names in a listing (%(default)s)")
     ids = group.add_mutually_exclusive_group()
     ids.add_argument(
         "--random-ids", dest="sequential_ids", action="store_false", default=False, help="ids without order (default)"
@@ -70,20 +76,20 @@ def _add_world(group: argparse._ArgumentGroup) -> None:
     ids.add_argument("--sequential-ids", action="store_true", default=False, help="ids that count up")
     group.add_argument(
         "--late-share",
-        type=_share,
+        type=share,
         default=base.late_share,
         metavar="SHARE",
         help="items that surface late, below newer ones (%(default)s)",
     )
-    group.add_argument("--late-seconds", nargs=2, type=_amount, default=base.late_seconds, metavar=("FROM", "TO"))
+    group.add_argument("--late-seconds", nargs=2, type=amount, default=base.late_seconds, metavar=("FROM", "TO"))
     group.add_argument(
         "--removed-share",
-        type=_share,
+        type=share,
         default=base.removed_share,
         metavar="SHARE",
         help="items that are removed after a while (%(default)s)",
     )
-    group.add_argument("--removed-seconds", nargs=2, type=_amount, default=base.removed_seconds, metavar=("FROM", "TO"))
+    group.add_argument("--removed-seconds", nargs=2, type=amount, default=base.removed_seconds, metavar=("FROM", "TO"))
 
 
 def _add_api(group: argparse._ArgumentGroup) -> None:
@@ -92,7 +98,7 @@ def _add_api(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--client-secret", help="its secret (any)")
     group.add_argument(
         "--token-lifetime",
-        type=_amount,
+        type=amount,
         default=base.token_lifetime,
         metavar="SECONDS",
         help="how long a token works (%(default)s)",
@@ -100,22 +106,26 @@ def _add_api(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--expires-in",
         dest="announced_lifetime",
-        type=_amount,
+        type=amount,
         metavar="SECONDS",
         help="the lifetime that is announced, if it is to differ from the real one",
     )
     group.add_argument(
         "--quota",
-        type=_positive,
+        type=positive,
         default=base.quota,
         metavar="N",
         help="requests of one client in a window (%(default)s)",
     )
-    group.add_argument("--window", type=_span, default=base.window, metavar="SECONDS", help="its length (%(default)s)")
+    group.add_argument("--window", type=span, default=base.window, metavar="SECONDS", help="its length (%(default)s)")
     group.add_argument(
         "--lenient-combined",
         action="store_true",
         help="a closed subreddit is left out of a combined listing instead of failing it",
+    )
+    group.add_argument("--anonymous", action="store_true", help="answer plain .json addresses without a token")
+    group.add_argument(
+        "--anonymous-quota", type=positive, metavar="N", help="requests of one address in a window without a token"
     )
 
 
@@ -129,13 +139,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("late_seconds", "removed_seconds"):
         if given[name][0] > given[name][1]:
             top.error(f"--{name.replace('_', '-')}: FROM must not be larger than TO")
+    given["crawl"] = crawl_options.settings(given)
+    if given["tls_key"] and not given["tls_certificate"]:
+        top.error("--tls-key: give --tls-certificate too")
     if given["seed"] is None:
         given["seed"] = random.SystemRandom().randrange(2**31)
     for name in ("subreddits", "texts", "late_seconds", "removed_seconds"):
         given[name] = tuple(given[name])
     try:
         simulation = Simulation(Settings(**given), steady_clock())
-    except (FaultError, TextsError) as error:
+    except (FaultError, LatencyError, TextsError) as error:
         top.error(str(error))
     _take_title()
     try:
@@ -175,31 +188,3 @@ def _faults(text: str) -> dict[str, object]:
     if not isinstance(faults, dict):
         raise argparse.ArgumentTypeError('give an object, e.g. {"status_503": 0.05}')
     return faults
-
-
-def _amount(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: give a number, 0 or more")
-    return value
-
-
-def _span(text: str) -> float:
-    value = _amount(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"{text}: give a number above 0")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _amount(text)
-    if value > 1:
-        raise argparse.ArgumentTypeError(f"{text}: give a share from 0 to 1")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give a whole number, 1 or more")
-    return value

@@ -2,23 +2,21 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
 
 import orjson
 from aiohttp import web
 
+from simulator.body import BadRequestError, json_answer, number, read_object
+from simulator.crawl import control as crawl_control
 from simulator.faults import FaultError
 from simulator.item import Item, Kind
 from simulator.simulation import Simulation
-from simulator.world import State, World
+from simulator.state import State
+from simulator.world import World
 
 _TRUTH_CHUNK = 500
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class BadRequestError(ValueError):
-    """A request to the control side that makes no sense; the message says what would."""
 
 
 class Control:
@@ -31,7 +29,9 @@ class Control:
         """Put the control side into a web application."""
         for (method, name), handler in ROUTES.items():
             app.router.add_route(method, f"/_sim/{name}", _explaining(partial(handler, self)))
-        known = ", ".join(sorted({name for _, name in ROUTES}))
+        for (method, name), teller in crawl_control.ROUTES.items():
+            app.router.add_route(method, f"/_sim/{name}", _explaining(partial(teller, self._simulation)))
+        known = ", ".join(sorted({name for _, name in (*ROUTES, *crawl_control.ROUTES)}))
         app.router.add_route("*", "/_sim/{unknown:.*}", _unknown(known))
 
     async def truth(self, request: web.Request) -> web.StreamResponse:
@@ -51,7 +51,7 @@ class Control:
         now = simulation.now()
         world, quota = simulation.world, simulation.reddit.quota
         standing = {client: quota.usage(client, now) for client in quota.clients()}
-        return _json(
+        return json_answer(
             {
                 "uptime_s": round(now - traffic.started, 3),
                 "requests": traffic.requests,
@@ -76,37 +76,37 @@ class Control:
         now, faults = self._simulation.clock(), self._simulation.faults
         if request.method == "POST":
             try:
-                faults.change(await _object(request), now)
+                faults.change(await read_object(request), now)
             except FaultError as error:
                 raise BadRequestError(str(error)) from error
         elif request.method == "DELETE":
             faults.clear()
-        return _json(faults.current(now))
+        return json_answer(faults.current(now))
 
     async def rates(self, request: web.Request) -> web.StreamResponse:
         """Change how much appears, for good or for some `seconds`."""
-        body = await _object(request, *Kind, "seconds")
-        seconds = _number(body, "seconds") if "seconds" in body else None
+        body = await read_object(request, *Kind, "seconds")
+        seconds = number(body, "seconds") if "seconds" in body else None
         now = self._simulation.now()
         for kind, arrivals in self._simulation.world.arrivals.items():
             if kind in body:
-                arrivals.set(_number(body, kind), now, seconds)
-        return _json({kind: arrivals.rate for kind, arrivals in self._simulation.world.arrivals.items()})
+                arrivals.set(number(body, kind), now, seconds)
+        return json_answer({kind: arrivals.rate for kind, arrivals in self._simulation.world.arrivals.items()})
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
         """Make items this moment; `age` dates their creation back, as for a late item."""
-        body = await _object(request, *Kind, "subreddit", "age")
+        body = await read_object(request, *Kind, "subreddit", "age")
         now, world = self._simulation.now(), self._simulation.world
         subreddit = body.get("subreddit")
         if subreddit is not None and str(subreddit).lower() not in world.subreddits:
             raise BadRequestError(f"subreddit = {subreddit!r}: not here; known are {_names(world)}")
-        age = _number(body, "age") if "age" in body else 0.0
+        age = number(body, "age") if "age" in body else 0.0
         made = [
             world.make(kind, now, subreddit=subreddit, age=age).fullname
             for kind in Kind
-            for _ in range(int(_number(body, kind)) if kind in body else 0)
+            for _ in range(int(number(body, kind)) if kind in body else 0)
         ]
-        return _json({"fullnames": made})
+        return json_answer({"fullnames": made})
 
     async def pause(self, request: web.Request) -> web.StreamResponse:
         """Stop or resume what appears by itself."""
@@ -116,27 +116,32 @@ class Control:
                 arrivals.pause(now)
             else:
                 arrivals.resume(now)
-        return _json({kind: arrivals.rate for kind, arrivals in self._simulation.world.arrivals.items()})
+        return json_answer({kind: arrivals.rate for kind, arrivals in self._simulation.world.arrivals.items()})
 
     async def subreddits(self, request: web.Request) -> web.StreamResponse:
         """Change the state of a subreddit, or found one."""
-        body = await _object(request, "name", "state")
+        body = await read_object(request, "name", "state")
         name, state = body.get("name"), body.get("state", State.PUBLIC)
         if not isinstance(name, str) or not name or state not in set(State):
             raise BadRequestError(f'give {{"name": …, "state": one of {", ".join(State)}}}')
-        self._simulation.world.set_state(name, State(state), self._simulation.now())
-        return _json({"name": name, "state": state})
+        now, simulation = self._simulation.now(), self._simulation
+        if simulation.crawl.world.generated(name):
+            simulation.crawl.world.set_state(name, State(state))
+        else:
+            simulation.world.set_state(name, State(state), now)
+            simulation.crawl.world.found(name)
+        return json_answer({"name": name, "state": state})
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
         """Remove one item, as a moderator would."""
-        fullname = str((await _object(request, "fullname")).get("fullname"))
+        fullname = str((await read_object(request, "fullname")).get("fullname"))
         if not self._simulation.world.remove(fullname, self._simulation.now()):
             raise BadRequestError(f"{fullname}: no such item, or it is removed already")
-        return _json({"fullname": fullname})
+        return json_answer({"fullname": fullname})
 
     async def odd(self, request: web.Request) -> web.StreamResponse:
         """Let an item appear with exactly the fields given."""
-        body = await _object(request, "kind", "data", "subreddit")
+        body = await read_object(request, "kind", "data", "subreddit")
         data, kind = body.get("data"), _kind(body.get("kind"))
         if not isinstance(data, dict):
             raise BadRequestError('give {"kind": "comments" or "submissions", "data": {…}}')
@@ -146,11 +151,11 @@ class Control:
         named = body.get("subreddit", data.get("subreddit"))
         known = isinstance(named, str) and named.lower() in world.subreddits
         item = world.make(kind, now, subreddit=named if known else None, custom=data)
-        return _json({"fullname": item.fullname, "subreddit": item.subreddit})
+        return json_answer({"fullname": item.fullname, "subreddit": item.subreddit})
 
     async def expire_tokens(self, _: web.Request) -> web.StreamResponse:
         """Let every token in circulation expire."""
-        return _json({"expired": self._simulation.reddit.tokens.expire_all()})
+        return json_answer({"expired": self._simulation.reddit.tokens.expire_all()})
 
 
 #: method and name under /_sim/, and who answers
@@ -178,20 +183,6 @@ async def _lines(items: list[Item]) -> AsyncIterator[bytes]:
         yield b"".join(orjson.dumps(item.truth()) + b"\n" for item in items[start : start + _TRUTH_CHUNK])
 
 
-async def _object(request: web.Request, *keys: str) -> dict[str, Any]:
-    """Read the body: a JSON object, with no other keys than those known."""
-    try:
-        body = orjson.loads(await request.read() or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise BadRequestError(f"the body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise BadRequestError("the body must be a JSON object")
-    for key in body:
-        if keys and key not in keys:
-            raise BadRequestError(f"no such key: {key}; known are {', '.join(keys)}")
-    return body
-
-
 def _names(world: World) -> str:
     return ", ".join(subreddit.name for subreddit in world.subreddits.values())
 
@@ -202,33 +193,20 @@ def _kind(name: object) -> Kind:
     return Kind(str(name))
 
 
-def _number(body: dict[str, Any], name: str) -> float:
-    value = body[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise BadRequestError(f"{name} = {value!r}: give a number, 0 or more")
-    return float(value)
-
-
-def _json(content: object, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status,
-        body=orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS) + b"\n",
-        content_type="application/json",
-    )
-
-
 def _explaining(handler: Handler) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except BadRequestError as error:
-            return _json({"error": str(error)}, status=400)
+            return json_answer({"error": str(error)}, status=400)
 
     return handle
 
 
 def _unknown(known: str) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        return _json({"error": f"{request.method} {request.path}: not here; under /_sim/ are {known}"}, status=404)
+        return json_answer(
+            {"error": f"{request.method} {request.path}: not here; under /_sim/ are {known}"}, status=404
+        )
 
     return handle

@@ -2,25 +2,27 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import orjson
 
 from simulator.answer import Answer, blocked, error, redirect, too_many, unauthorized
+from simulator.crawl.address import limit_of, read
+from simulator.crawl.api import CrawlApi
 from simulator.faults import Endpoint
 from simulator.item import Item, Kind
 from simulator.listing import Page
 from simulator.quota import Quota
-from simulator.render import Renderer, listing, subreddit_id
+from simulator.render import Renderer, listing
+from simulator.state import State
 from simulator.tokens import Tokens
-from simulator.world import State, Subreddit, World
+from simulator.world import Subreddit, World
 
 TOKEN_PATH = "/api/v1/access_token"  # noqa: S105 -- a path
 
 _LISTING = re.compile(r"/r/([A-Za-z0-9_+]+)/(new|comments)(?:\.json)?/?")
-_ABOUT = re.compile(r"/r/([A-Za-z0-9_]+)/about(?:\.json)?/?")
 _INFO = re.compile(r"/api/info(?:\.json)?/?")
-_DEFAULT_LIMIT = 25
-_HIGHEST_LIMIT = 100
+_MOST_NAMES = 100
 _KINDS = {"new": Kind.SUBMISSIONS, "comments": Kind.COMMENTS}
 _STATUS = {State.PRIVATE: 403, State.QUARANTINED: 403, State.BANNED: 404}
 
@@ -30,6 +32,13 @@ def endpoint(path: str) -> Endpoint:
     if path.rstrip("/") == TOKEN_PATH:
         return Endpoint.TOKEN
     return Endpoint.LISTING if _LISTING.fullmatch(path) else Endpoint.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Those who ask plain `.json` addresses without a token are answered; each of their addresses has a quota."""
+
+    quota: Quota | None = None
 
 
 class Reddit:
@@ -42,10 +51,14 @@ class Reddit:
         tokens: Tokens,
         quota: Quota,
         *,
+        crawl: CrawlApi,
         announced_lifetime: float,
         lenient_combined: bool = False,
+        anonymous: Anonymous | None = None,
     ) -> None:
         self.world = world
+        self._crawl = crawl
+        self._anonymous = anonymous
         self.tokens = tokens
         self.quota = quota
         self._renderer = renderer
@@ -70,17 +83,27 @@ class Reddit:
         authorization: str | None,
         now: float,
         *,
+        remote: str = "",
         fractional_reset: bool = False,
     ) -> Answer:
-        """Answer a request for data, charging it to the client."""
+        """Answer a request for data, charging it to the client, or, without a token, to its address."""
         if authorization is None:
-            return blocked()
+            return self._without_token(path, query, remote, now)
         client = self.tokens.client(authorization, now)
         if client is None:
             return unauthorized()
         usage = self.quota.charge(client, now)
         answer = self._content(path, query) if usage.allowed else too_many()
         return answer.with_headers(usage.headers(fractional_reset=fractional_reset))
+
+    def _without_token(self, path: str, query: Mapping[str, str], remote: str, now: float) -> Answer:
+        if self._anonymous is None or not path.rstrip("/").endswith(".json"):
+            return blocked()
+        if self._anonymous.quota is None:
+            return self._content(path, query)
+        usage = self._anonymous.quota.charge(remote, now)
+        answer = self._content(path, query) if usage.allowed else too_many()
+        return answer.with_headers(usage.headers())
 
     def empty(self, answer: Answer) -> Answer:
         """Return a listing's answer with nothing in it."""
@@ -91,9 +114,8 @@ class Reddit:
     def _content(self, path: str, query: Mapping[str, str]) -> Answer:
         if match := _LISTING.fullmatch(path):
             return self._listing(match[1], _KINDS[match[2]], query)
-        if match := _ABOUT.fullmatch(path):
-            found = self._resolve(match[1])
-            return found if isinstance(found, Answer) else _about(found[0])
+        if asked := read(path, query):
+            return self._crawl.answer(asked)
         if _INFO.fullmatch(path):
             return self._info(query)
         return error(404)
@@ -108,7 +130,7 @@ class Reddit:
 
     def _page(self, kind: Kind, subreddits: list[Subreddit], query: Mapping[str, str]) -> Page:
         combined = self.world.listing(kind, subreddits)
-        limit = _limit(query.get("limit"))
+        limit = limit_of(query.get("limit"))
         if after := query.get("after"):
             return combined.after(self._anchor(after, kind), limit)
         if before := query.get("before"):
@@ -120,7 +142,7 @@ class Reddit:
         return item if item is not None and item.kind is kind else None
 
     def _info(self, query: Mapping[str, str]) -> Answer:
-        names = [name for name in query.get("id", "").split(",") if name][:_HIGHEST_LIMIT]
+        names = [name for name in query.get("id", "").split(",") if name][:_MOST_NAMES]
         items = [item for item in map(self.world.find, names) if item is not None]
         things = (self._renderer.info(item) for item in items)
         return Answer(body=listing(things, raw=query.get("raw_json") == "1"))
@@ -142,31 +164,3 @@ def _refusal(name: str, subreddit: Subreddit | None) -> Answer:
     if subreddit is None or subreddit.state is State.MISSING:
         return redirect(f"/subreddits/search?q={subreddit.name if subreddit else name}")
     return error(_STATUS[subreddit.state], subreddit.state)
-
-
-def _about(subreddit: Subreddit) -> Answer:
-    fullname = subreddit_id(subreddit.name)
-    data = {
-        "id": fullname.removeprefix("t5_"),
-        "name": fullname,
-        "display_name": subreddit.name,
-        "display_name_prefixed": f"r/{subreddit.name}",
-        "title": subreddit.name,
-        "url": f"/r/{subreddit.name}/",
-        "subscribers": 1000 * len(subreddit.name),
-        "subreddit_type": "public",
-        "over18": False,
-        "quarantine": False,
-        "public_description": "",
-        "description": "",
-        "lang": "en",
-        "created_utc": 1363997000.0,
-    }
-    return Answer(body=orjson.dumps({"kind": "t5", "data": data}))
-
-
-def _limit(text: str | None) -> int:
-    try:
-        return min(max(int(text), 1), _HIGHEST_LIMIT) if text is not None else _DEFAULT_LIMIT
-    except ValueError:
-        return _DEFAULT_LIMIT

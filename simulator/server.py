@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
 
@@ -11,10 +12,11 @@ from aiohttp import web
 
 from simulator.answer import Answer, spoiled
 from simulator.control import Control
+from simulator.crawl.address import read
 from simulator.faults import Endpoint, Fault, Verdict
-from simulator.item import Item
 from simulator.parent import gone
 from simulator.reddit import endpoint
+from simulator.settings import Settings
 from simulator.simulation import Simulation
 
 _LARGEST_REQUEST = 64 * 1024 * 1024
@@ -40,10 +42,11 @@ class Server:
         await runner.setup()
         clockwork = asyncio.create_task(self._run_world())
         try:
-            site = web.TCPSite(runner, settings.host, settings.port, backlog=512)
+            tls = _tls(settings)
+            site = web.TCPSite(runner, settings.host, settings.port, backlog=512, ssl_context=tls)
             await site.start()
             host, port = runner.addresses[0][:2]
-            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            yield f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         finally:
             clockwork.cancel()
             await runner.cleanup()
@@ -56,13 +59,18 @@ class Server:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         simulation, place = self._simulation, endpoint(request.path)
+        asked = read(request.path, request.query)
         now = simulation.now()
         authorization = request.headers.get("Authorization")
         client = simulation.reddit.tokens.client(authorization, now)
         simulation.traffic.asked(request.path, client, listing=place is Endpoint.LISTING, now=now)
         verdict = simulation.faults.judge(place, now)
-        if verdict.latency:
-            await asyncio.sleep(verdict.latency)
+        latency = verdict.latency
+        if asked is not None:
+            simulation.asked_for.note(asked, request.headers.get("User-Agent", ""))
+            latency += simulation.latencies.of(asked.address)
+        if latency:
+            await asyncio.sleep(latency)
         answer = await self._answer(request, place, verdict.fault)
         if verdict.fault is not None:
             simulation.traffic.spoiled(verdict.fault)
@@ -81,7 +89,10 @@ class Server:
             answer = reddit.token(authorization, str(form.get("grant_type", "")), now)
         else:
             fractional = settings["fractional_reset"] is True
-            answer = reddit.data(request.path, request.query, authorization, now, fractional_reset=fractional)
+            answer = reddit.data(
+                request.path, request.query, authorization, now,
+                remote=request.remote or "", fractional_reset=fractional,
+            )  # fmt: skip
         if stand_in is not None:
             return stand_in.with_headers(answer.headers) if answer.status == 200 else answer
         if fault is Fault.EMPTY_PAGE:
@@ -105,16 +116,26 @@ class Server:
             response = web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
             if await _write(request, response):
                 outcome = str(answer.status)
-                self._show(answer.items)
+                self._show(answer)
         finally:
             traffic.answered(outcome)
         return response
 
-    def _show(self, items: tuple[Item, ...]) -> None:
+    def _show(self, answer: Answer) -> None:
+        if answer.asked is not None:
+            self._simulation.asked_for.answered(answer.asked)
         now = self._simulation.clock()
-        for item in items:
+        for item in answer.items:
             self._simulation.world.counts["shown"] += item.shown_at is None
             item.show(now)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    return context
 
 
 async def _write(request: web.Request, response: web.Response) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulator.crawl.settings import CrawlSettings
+
 DEFAULT_SUBREDDITS = (
     "CryptoCurrency",
     "Bitcoin",
@@ -40,5 +42,11 @@ class Settings:
     quota: int = 1000
     window: float = 600.0
     lenient_combined: bool = False
+    anonymous: bool = False
+    anonymous_quota: int | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    latencies: Mapping[str, float] = field(default_factory=dict)
+    crawl: CrawlSettings = field(default_factory=CrawlSettings)
     faults: Mapping[str, object] = field(default_factory=dict)
     parent: int | None = None

@@ -5,9 +5,15 @@ import time
 from collections.abc import Callable
 
 from simulator import texts
+from simulator.crawl import templates
+from simulator.crawl.api import CrawlApi
+from simulator.crawl.asked import AskedFor
+from simulator.crawl.latencies import Latencies
+from simulator.crawl.render import CrawlRenderer
+from simulator.crawl.world import CrawlWorld
 from simulator.faults import Faults
 from simulator.quota import Quota
-from simulator.reddit import Reddit
+from simulator.reddit import Anonymous, Reddit
 from simulator.render import Renderer
 from simulator.settings import Settings
 from simulator.tokens import Credentials, Tokens
@@ -34,18 +40,25 @@ class Simulation:
         self.faults = Faults(random.Random(f"{settings.seed} faults"))
         self.faults.change(settings.faults, now)
         self.traffic = Traffic(now)
-        announced = settings.announced_lifetime
+        self.latencies = Latencies(settings.latencies)
+        self.asked_for = AskedFor()
+        found = texts.read(settings.texts)
+        crawl_world = CrawlWorld(settings.crawl, settings.subreddits, settings.seed, self.world.state)
+        self.crawl = CrawlApi(crawl_world, CrawlRenderer(templates.complete(found, settings.seed)))
+        announced, limit = settings.announced_lifetime, settings.anonymous_quota
         self.reddit = Reddit(
             self.world,
-            Renderer(texts.load(settings.texts, settings.seed)),
+            Renderer(texts.complete(found, settings.seed)),
             Tokens(
                 Credentials(settings.client_id, settings.client_secret),
                 settings.token_lifetime,
                 random.Random(f"{settings.seed} tokens"),
             ),
             Quota(settings.quota, settings.window),
+            crawl=self.crawl,
             announced_lifetime=settings.token_lifetime if announced is None else announced,
             lenient_combined=settings.lenient_combined,
+            anonymous=Anonymous(Quota(limit, settings.window) if limit else None) if settings.anonymous else None,
         )
 
     def now(self) -> float:

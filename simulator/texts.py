@@ -2,7 +2,7 @@
 
 import gzip
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import orjson
 from simulator.item import Kind
 
 _MADE_UP = 200
+#: comments, users, submissions, subreddits
+_KINDS = ("t1", "t2", "t3", "t5")
 _VOCABULARY = (
     "the a this that my your our some any no every about after before into over under with without because "
     "coin chain block wallet exchange market price fee ledger node miner stake yield protocol token bridge layer "
@@ -39,14 +41,27 @@ class Texts:
 
 
 def load(paths: Iterable[Path], seed: int) -> Texts:
-    """Read .jsonl and .jsonl.gz files (a folder: its t1* and t3* files); what they lack is made up."""
-    found: dict[str, list[dict[str, Any]]] = {"t1": [], "t3": []}
+    """Read files of submissions and comments; what they lack is made up."""
+    return complete(read(paths), seed)
+
+
+def read(paths: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
+    """Read .jsonl and .jsonl.gz files (a folder: those named for a kind of thing); return the things by their kind."""
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _KINDS}
     for file in _files(paths):
+        named = file.name[:2] if file.name.startswith(("t2", "t5")) else None
         for number, thing in enumerate(_things(file), start=1):
-            kind = _kind(thing)
+            kind = _kind(thing) or named
             if kind is None:
-                raise TextsError(f"{file}, line {number}: neither a comment (t1_) nor a submission (t3_)")
+                raise TextsError(
+                    f"{file}, line {number}: neither a comment (t1_), a submission (t3_) nor a subreddit (t5_)"
+                )
             found[kind].append(thing)
+    return found
+
+
+def complete(found: Mapping[str, Sequence[dict[str, Any]]], seed: int) -> Texts:
+    """Take the submissions and comments that were found; make up what there is none of."""
     dice = random.Random(f"texts {seed}")
     return Texts(
         submissions=tuple(found["t3"]) or tuple(_submission(dice) for _ in range(_MADE_UP)),
@@ -59,9 +74,9 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
         if not path.exists():
             raise TextsError(f"{path}: no such file or folder")
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.name.startswith(("t1", "t3")) and _readable(file))
+            inside = sorted(file for file in path.iterdir() if file.name.startswith(_KINDS) and _readable(file))
             if not inside:
-                raise TextsError(f"{path}: holds no t1*.jsonl[.gz] or t3*.jsonl[.gz]")
+                raise TextsError(f"{path}: holds no file named t1, t2, t3 or t5 …, .jsonl or .jsonl.gz")
             yield from inside
         else:
             yield path
@@ -84,7 +99,7 @@ def _things(file: Path) -> Iterator[dict[str, Any]]:
 
 def _kind(thing: dict[str, Any]) -> str | None:
     prefix = str(thing.get("name", "")).partition("_")[0]
-    if prefix in {"t1", "t3"}:
+    if prefix in _KINDS:
         return prefix
     return "t1" if "body" in thing else "t3" if "title" in thing else None
 

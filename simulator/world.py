@@ -8,7 +8,6 @@ import heapq
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from functools import partial
 from itertools import count
 from typing import Any
@@ -17,21 +16,12 @@ from simulator.arrivals import Arrivals
 from simulator.item import Item, Kind
 from simulator.listing import Listing, NameList
 from simulator.settings import Settings
+from simulator.state import State
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _FIRST_SEQUENTIAL_ID = 36**6 * 15
 _REMEMBERED_THREADS = 50
 _OLD = 7 * 86400.0
-
-
-class State(StrEnum):
-    """What became of a subreddit."""
-
-    PUBLIC = "public"
-    PRIVATE = "private"
-    BANNED = "banned"
-    QUARANTINED = "quarantined"
-    MISSING = "missing"
 
 
 class Subreddit:
@@ -99,6 +89,11 @@ class World:
             self.ancient[thread.fullname] = thread
             known = self.subreddits[name.lower()] = Subreddit(name, self._settings.cap, thread.fullname)
         return known
+
+    def state(self, name: str) -> State | None:
+        """Return what became of a subreddit; None if it is not here."""
+        known = self.subreddits.get(name.lower())
+        return known.state if known else None
 
     def set_state(self, name: str, state: State, now: float) -> None:
         """Close or open a subreddit; items that came while it was closed surface when it opens."""

@@ -4,6 +4,8 @@ import pytest
 
 from simulator.cli import parser
 from simulator.control import ROUTES
+from simulator.crawl.address import Address
+from simulator.crawl.control import ROUTES as CRAWL_ROUTES
 from simulator.faults import KNOWN
 from tests.simulator.client import ROOT
 
@@ -26,6 +28,11 @@ def test_every_fault_is_documented(fault: str) -> None:
     assert f"`{fault}`" in PAGE
 
 
-@pytest.mark.parametrize("name", sorted({name for _, name in ROUTES}))
+@pytest.mark.parametrize("name", sorted({name for _, name in (*ROUTES, *CRAWL_ROUTES)}))
 def test_every_control_request_is_documented(name: str) -> None:
     assert f"/_sim/{name}`" in PAGE
+
+
+@pytest.mark.parametrize("address", Address)
+def test_every_address_of_the_crawl_world_is_documented(address: str) -> None:
+    assert f"`{address}`" in PAGE

@@ -30,7 +30,7 @@ def rendered(thing: bytes) -> dict[str, Any]:
 def test_a_folder_gives_its_t1_and_t3_files(tmp_path: Path) -> None:
     (tmp_path / "t1.jsonl").write_text(json.dumps(COMMENT) + "\n\n" + json.dumps({"kind": "t1", "data": COMMENT}))
     (tmp_path / "t3.jsonl.gz").write_bytes(gzip.compress(json.dumps(SELF).encode()))
-    (tmp_path / "t5.jsonl").write_text("not looked at")
+    (tmp_path / "t6.jsonl").write_text("not looked at")
     loaded = texts.load([tmp_path], 1)
     assert (len(loaded.comments), len(loaded.submissions)) == (2, 1)
 

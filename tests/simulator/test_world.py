@@ -4,7 +4,8 @@ from typing import Any
 
 from simulator.item import Item, Kind
 from simulator.settings import Settings
-from simulator.world import State, World
+from simulator.state import State
+from simulator.world import World
 
 START = 1_700_000_000.25
 CALM: dict[str, Any] = {"subreddits": ("Alpha", "Beta"), "late_share": 0.0, "removed_share": 0.0}

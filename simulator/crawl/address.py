@@ -1,0 +1,70 @@
+"""What a scraper can ask for: a path and its query, read."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+_PATH = re.compile(r"/(?:r/(\w+)/(about/rules|about|hot|top)|user/([\w-]+)/(about|submitted))(?:\.json)?/?", re.ASCII)
+_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0, "year": 365.0, "all": float("inf")}
+_DEFAULT_LIMIT = 25
+_HIGHEST_LIMIT = 100
+
+
+class Address(StrEnum):
+    """The addresses, by the names under which they are counted and slowed down."""
+
+    ABOUT = "about"
+    RULES = "rules"
+    HOT = "hot"
+    WEEK = "week"
+    YEAR = "year"
+    TOP = "top"  #: of any other time
+    USER = "user"
+    SUBMITTED = "submitted"
+
+    @property
+    def of_user(self) -> bool:
+        """Whether it asks for a user, not for a subreddit."""
+        return self in {Address.USER, Address.SUBMITTED}
+
+
+_ADDRESSES = {"about": Address.ABOUT, "about/rules": Address.RULES, "hot": Address.HOT}
+
+
+class Asked(NamedTuple):
+    """One request."""
+
+    address: Address
+    name: str
+    days: float = 0.0
+    limit: int = _DEFAULT_LIMIT
+    after: str | None = None
+    raw: bool = False
+
+
+def read(path: str, query: Mapping[str, str]) -> Asked | None:
+    """Return what is asked for; None if the path is none of these."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return None
+    subreddit, part, user, of_user = match.groups()
+    raw = query.get("raw_json") == "1"
+    if user is not None and of_user == "about":
+        return Asked(Address.USER, user, raw=raw)
+    limit, after = limit_of(query.get("limit")), query.get("after") or None
+    if user is not None:
+        return Asked(Address.SUBMITTED, user, limit=limit, after=after, raw=raw)
+    if part != "top":
+        return Asked(_ADDRESSES[part], subreddit, limit=limit, after=after, raw=raw)
+    span = query.get("t", "day")
+    address = Address(span) if span in {Address.WEEK, Address.YEAR} else Address.TOP
+    return Asked(address, subreddit, _DAYS.get(span, 1.0), limit, after, raw)
+
+
+def limit_of(text: str | None) -> int:
+    """Read how many are wanted at most."""
+    try:
+        return min(max(int(text), 1), _HIGHEST_LIMIT) if text is not None else _DEFAULT_LIMIT
+    except ValueError:
+        return _DEFAULT_LIMIT

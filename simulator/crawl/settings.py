@@ -1,0 +1,24 @@
+"""How large the crawl world is, and how odd."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlSettings:
+    """Counts and shares; what concerns single names is drawn from the seed."""
+
+    subreddits: int = 100
+    #: None: as many as the subreddits have authors
+    users: int | None = None
+    posts: int = 120
+    authors: int = 25
+    overlap: float = 0.2
+    links: int = 6
+    submitted: int = 40
+    wander_share: float = 0.02
+    closed_share: float = 0.06
+    small_share: float = 0.12
+    missing_share: float = 0.02
+    suspended_share: float = 0.03
+    gone_share: float = 0.03
+    deleted_share: float = 0.04
