@@ -1,0 +1,236 @@
+"""What the crawl asks for answers: patience, slots, the proxy's health and the counts of one process's requests."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from core.errors import GaplessError, TransientError
+from core.limiter import Limiter
+from core.redact import redact_url
+from core.reddit.answers import judge
+from core.reddit.errors import BadAnswer, CredentialsRejected, RateLimited, Unreachable
+from scraper.fetch import agents
+from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
+from scraper.fetch.complaints import Complaints
+from scraper.fetch.gate import Gate, Sleep
+from scraper.fetch.health import Health, State
+from scraper.fetch.outcome import Outcome
+from scraper.fetch.payload import decode
+from scraper.fetch.report import ProxyReport, Tally
+from scraper.fetch.retry import Action, Tries, seconds_after_429
+from scraper.fetch.route import Route
+from scraper.fetch.session import Answer, Session
+from scraper.fetch.settings import FetchSettings
+from scraper.fetch.token import Token
+from scraper.fetch.watch import Watch
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Said elsewhere, or no failure at all.
+_NO_COMPLAINT = {Outcome.REFUSED, Outcome.RATE_LIMITED}
+
+
+class Client:
+    """Fetches from Reddit through one proxy, or straight. To be used from one event loop."""
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        limiter: Limiter | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """`limiter`: the quota shared by all processes; needed where requests go with a token."""
+        self._settings = settings
+        self._clock = clock
+        self._draw = draw
+        route = Route.through(settings.proxy)
+        self._gate = Gate(settings.concurrency, clock, sleep)
+        self._session = Session(route, settings.timeout, settings.concurrency, clock)
+        self._agent = agents.rotating(agents.browsers()) if settings.rotate else agents.fixed(settings.user_agent)
+        self._tally = Tally()
+        self._complaints = Complaints(clock)
+        self._token: Token | None = None
+        self._rejected: CredentialsRejected | None = None
+        self._access = self._make_access(limiter)
+        self._watch = Watch(
+            Health(settings.timeout, clock(), draw),
+            self._gate,
+            self._probe,
+            reads_along=route.can_answer_itself(settings.oauth_url if settings.with_token else settings.reddit_url),
+            clock=clock,
+            sleep=sleep,
+        )
+
+    def _make_access(self, limiter: Limiter | None) -> Access:
+        settings = self._settings
+        if not settings.with_token:
+            return PlainAccess(settings.reddit_url)
+        if limiter is None:
+            raise ValueError("requests with a token need the limiter that all processes of the client id share")
+        self._token = Token(
+            self._session,
+            reddit_url=settings.reddit_url,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            agent=self._agent,
+            heard=self._heard_of_token,
+            clock=self._clock,
+        )
+        return TokenAccess(settings.oauth_url, self._token, limiter)
+
+    async def start(self) -> None:
+        """Make ready; nothing is sent yet."""
+        self._session.open()
+
+    async def close(self) -> None:
+        """Close all connections; whoever still waits in `get` must have been cancelled before."""
+        await self._watch.close()
+        await self._session.close()
+
+    @property
+    def idle(self) -> int:
+        """How many more requests could be under way now; 0 while any has to wait for anything, or the proxy rests."""
+        return self._gate.idle
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._gate.in_flight
+
+    @property
+    def resting(self) -> bool:
+        """Whether the proxy is out of work, and `get` raises ProxyResting."""
+        return self._watch.health.state is not State.HEALTHY
+
+    async def probe(self) -> bool:
+        """Test the proxy with one request; where it fails, it rests and is tested again by itself.
+
+        Raises CredentialsRejected where Reddit does not know the client id and secret.
+        """
+        works = await self._watch.probe()
+        if self._rejected is not None:
+            raise self._rejected
+        return works
+
+    async def get(self, path: str, params: Params) -> object:
+        """Fetch and decode, with patience.
+
+        Raises Unavailable, CredentialsRejected, and TransientErrors: RateLimited, ServerTrouble, BadAnswer,
+        Unreachable (ProxyRefused, ProxyRejectsUs, ProxyResting), NetworkBlocked, TokenRejected.
+        """
+        url = self._access.url(path, params)
+        tries = Tries(self._settings.max_retries)
+        while True:
+            await self._gate.enter()
+            try:
+                ticket = await self._access.ticket()
+                if isinstance(ticket, Ticket):
+                    return await self._attempt(path, url, ticket, tries.waits)
+                self._gate.hold(ticket.seconds)
+                continue
+            except TransientError as error:
+                step = tries.after(error, self._draw)
+                if step.action is Action.GIVE_UP:
+                    raise
+            finally:
+                self._gate.leave()
+            if step.action is Action.RETRY:
+                await self._gate.pause(step.seconds)
+
+    async def _attempt(self, path: str, url: str, ticket: Ticket, waits: int) -> object:
+        """Send it once; the answer, whatever it is, is told to all who must know before it is returned or raised."""
+        headers = {"User-Agent": self._agent()}
+        if ticket.bearer is not None:
+            headers["Authorization"] = ticket.bearer
+        try:
+            answer, payload, error = await self._exchange(url, headers)
+        except BaseException:
+            self._access.stopped(ticket)
+            raise
+        if isinstance(error, RateLimited):
+            error.retry_after = seconds_after_429(error.retry_after, waits)
+            self._hold(self._access.settle(ticket, answer, error, error.retry_after))
+        else:
+            self._access.settle(ticket, answer, error, 0.0)
+        self._take(path, answer, error)
+        if error is not None:
+            raise error
+        return payload
+
+    async def _exchange(self, url: str, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
+        """Send it; return the answer, what it says, and what is wrong with it."""
+        try:
+            answer = await self._session.get(url, headers)
+        except Unreachable as failure:
+            return None, None, failure
+        error = judge(answer.status, answer.headers, answer.body, datetime.now(UTC))
+        if error is not None:
+            return answer, None, error
+        try:
+            return answer, decode(answer.body), None
+        except BadAnswer as cut_off:
+            return answer, None, cut_off
+
+    def _take(self, path: str, answer: Answer | None, error: GaplessError | None) -> None:
+        """Count the end of an attempt, and let it speak for or against the proxy."""
+        if error is None and answer is not None:
+            self._tally.good(answer.status, answer.seconds)
+        elif error is not None:
+            outcome = self._tally.bad(answer.status if answer is not None else None, error, datetime.now(UTC))
+            if outcome not in _NO_COMPLAINT:
+                self._complaints.failed(outcome, error, path)
+        self._watch.take(error)
+
+    def _hold(self, seconds: float) -> None:
+        """Let all requests wait after a 429; one line for all that were answered so at once."""
+        if not self._gate.held:
+            log.warning("rate_limited", wait_seconds=round(seconds, 1))
+        self._gate.hold(seconds)
+
+    def _heard_of_token(self, answer: Answer | None, error: GaplessError | None) -> None:
+        if isinstance(error, RateLimited):
+            error.retry_after = seconds_after_429(error.retry_after, 0)
+            self._hold(error.retry_after)
+        self._take("/api/v1/access_token", answer, error)
+
+    async def _probe(self) -> GaplessError | None:
+        """Send one request without patience; returns what went wrong."""
+        if self._token is not None:
+            try:
+                await self._token.renew()
+            except CredentialsRejected as rejection:
+                self._rejected = rejection
+                return rejection
+            except TransientError as failure:
+                return failure
+            return None
+        path = f"/r/{self._settings.probe_subreddit}/about"
+        url = self._access.url(path, {"raw_json": 1})
+        answer, _, error = await self._exchange(url, {"User-Agent": self._agent()})
+        self._take(path, answer, error)
+        return error
+
+    def report(self) -> ProxyReport:
+        """Return all counts since the start, and how the proxy is."""
+        health, tally, proxy = self._watch.health, self._tally, self._settings.proxy
+        away = timedelta(seconds=max(0.0, health.resting_until - self._clock()))
+        return ProxyReport(
+            name=self._settings.name,
+            address=redact_url(proxy.url) if proxy is not None else "",
+            state=str(health.state),
+            resting_until=datetime.now(UTC) + away if health.state is not State.HEALTHY else None,
+            consecutive_failures=health.failures,
+            outcomes={str(outcome): count for outcome, count in tally.outcomes.items()},
+            statuses=dict(tally.statuses),
+            latency_sum=tally.latency_sum,
+            latency_count=tally.latency_count,
+            last_error=tally.last_error,
+            last_error_at=tally.last_error_at,
+        )

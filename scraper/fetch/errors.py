@@ -1,0 +1,19 @@
+"""What can keep a request from Reddit, beyond what Reddit itself says (core.reddit.errors)."""
+
+from core.reddit.errors import Unreachable
+
+
+class ProxyRefused(Unreachable):
+    """The proxy answered in its own name: it does not pass the request on."""
+
+
+class ProxyRejectsUs(ProxyRefused):
+    """The proxy does not accept our user and password (407, or what SOCKS has for it)."""
+
+
+class ProxyResting(Unreachable):
+    """The proxy failed too often and is left alone for a while: nothing was sent, the task goes back."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the proxy rests for another {seconds:.0f} s: it is tried again by itself")
+        self.seconds = seconds

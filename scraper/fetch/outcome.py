@@ -1,0 +1,45 @@
+"""What one attempt came to, in the words of the report and the metrics."""
+
+import enum
+
+from core.errors import GaplessError, PermanentError
+from core.reddit.errors import (
+    BadAnswer,
+    NetworkBlocked,
+    RateLimited,
+    ServerTrouble,
+    TokenRejected,
+    Unavailable,
+)
+from scraper.fetch.errors import ProxyRejectsUs
+
+
+class Outcome(enum.StrEnum):
+    """What one attempt came to."""
+
+    OK = "ok"
+    REFUSED = "refused"  #: a fact: private, banned, missing …
+    RATE_LIMITED = "rate_limited"
+    UNAUTHORISED = "unauthorised"  #: token or credentials not accepted
+    SERVER_ERROR = "server_error"
+    BAD_ANSWER = "bad_answer"  #: HTML, cut off JSON
+    TRANSPORT_ERROR = "transport_error"  #: refused, reset, timed out, TLS, SOCKS
+    NETWORK_BLOCK = "network_block"
+    PROXY_AUTH = "proxy_auth"  #: the proxy does not accept our user and password
+
+
+_OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
+    (Unavailable, Outcome.REFUSED),
+    (RateLimited, Outcome.RATE_LIMITED),
+    (TokenRejected, Outcome.UNAUTHORISED),
+    (PermanentError, Outcome.UNAUTHORISED),
+    (ServerTrouble, Outcome.SERVER_ERROR),
+    (BadAnswer, Outcome.BAD_ANSWER),
+    (NetworkBlocked, Outcome.NETWORK_BLOCK),
+    (ProxyRejectsUs, Outcome.PROXY_AUTH),
+)
+
+
+def outcome_of(error: GaplessError) -> Outcome:
+    """Sort an error; what is none of the known ones never came back as an answer."""
+    return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.TRANSPORT_ERROR)

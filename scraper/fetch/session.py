@@ -1,0 +1,137 @@
+"""One HTTP session, through one proxy or none: connections that are kept, and errors that are ours."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import aiohttp
+from yarl import URL
+
+from core.redact import redact_url
+from core.reddit.errors import Unreachable
+from scraper.fetch.errors import ProxyRefused, ProxyRejectsUs
+from scraper.fetch.route import Route
+
+#: A connection that nobody used for so long is closed, seconds: a quota lets each be used only now and then.
+_KEEP_ALIVE = 30.0
+
+#: Addresses are looked up again after so long, seconds.
+_DNS_LIFETIME = 60
+
+#: Opening a connection may take so long, seconds; or the whole time of a request, where that is less.
+_CONNECT_TIMEOUT = 10.0
+
+
+class Answer(NamedTuple):
+    """One whole answer."""
+
+    status: int
+    headers: Mapping[str, str]  #: names in any case
+    body: bytes
+    seconds: float  #: from the request to its last byte
+
+
+class Session:
+    """Sends requests; each is answered whole, or fails, within `timeout` seconds. Must be opened within a loop."""
+
+    def __init__(self, route: Route, timeout: float, connections: int, clock: Callable[[], float]) -> None:
+        self._route = route
+        self._timeout = timeout
+        self._connections = connections
+        self._clock = clock
+        self._http: aiohttp.ClientSession | None = None
+        self._foreign: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)
+        self._proxy = URL(route.url) if route.is_http else None
+        authorization = route.authorization if route.is_http else None
+        self._introduction = {"Proxy-Authorization": authorization} if authorization else None
+
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def open(self) -> None:
+        """Make the pool of connections; none is opened yet."""
+        self._http = aiohttp.ClientSession(
+            connector=self._connector(),
+            timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(_CONNECT_TIMEOUT, self._timeout)),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        # made now: SSL_CERT_FILE is read here
+        context = ssl.create_default_context()
+        if self._route.is_socks:
+            from scraper.fetch import socks  # noqa: PLC0415 (only where it is needed: memory)
+
+            self._foreign += socks.ERRORS
+            return socks.connector(self._route, self._connections, _KEEP_ALIVE, context)
+        return aiohttp.TCPConnector(
+            limit=self._connections, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=_DNS_LIFETIME, ssl=context
+        )
+
+    async def get(self, url: str, headers: dict[str, str]) -> Answer:
+        """Fetch. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
+        return await self._send("GET", url, headers, None)
+
+    async def post(self, url: str, headers: dict[str, str], form: Mapping[str, str]) -> Answer:
+        """Send a form. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
+        return await self._send("POST", url, headers, form)
+
+    async def _send(self, method: str, url: str, headers: dict[str, str], form: Mapping[str, str] | None) -> Answer:
+        if self._http is None:
+            raise RuntimeError("the session is not open: start() comes first")
+        address = URL(url, encoded=True)
+        proxy_headers = None
+        if self._introduction is not None:
+            if address.scheme == "https":
+                proxy_headers = self._introduction  # goes with CONNECT
+            else:
+                headers |= self._introduction
+        began = self._clock()
+        try:
+            response = await self._http.request(
+                method,
+                address,
+                headers=headers,
+                data=form,
+                allow_redirects=False,
+                proxy=self._proxy,
+                proxy_headers=proxy_headers,
+            )
+            body = await response.read()
+        except self._foreign as error:
+            # not "from error": aiohttp's own carry the headers, and with them what must not be seen
+            raise self._ours(error) from None
+        if response.status == 407:
+            raise ProxyRejectsUs(_REJECTED)
+        return Answer(response.status, response.headers, body, self._clock() - began)
+
+    def _ours(self, error: Exception) -> Unreachable:
+        """Say in our words what went wrong below."""
+        text = redact_url(str(error)).strip()
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            if error.status == 407:
+                return ProxyRejectsUs(_REJECTED)
+            return ProxyRefused(f"the proxy answered {error.status} ({error.message}): it does not reach Reddit")
+        if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+            return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return Unreachable(f"{what}: set SSL_CERT_FILE where a proxy or server has a certificate of its own")
+        return Unreachable(what)
+
+
+_REJECTED = "the proxy does not accept user and password (407): correct its url in [[scraper.proxies]]"

@@ -1,0 +1,53 @@
+"""What of the configuration the fetching of one process needs."""
+
+from dataclasses import dataclass, field
+
+from core.config import Config
+from core.config.proxy import Proxy
+
+#: Shows in the log and the tables where there is no proxy.
+DIRECT = "direct"
+
+_ANY_SUBREDDIT = "Bitcoin"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSettings:
+    """How one process fetches, and through which proxy."""
+
+    reddit_url: str
+    oauth_url: str
+    user_agent: str
+    proxy: Proxy | None = None  #: its own representation masks the password
+    with_token: bool = True  #: authentication = "oauth"
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    rotate: bool = False  #: another browser's name with each request
+    concurrency: int = 20
+    timeout: float = 15.0
+    max_retries: int = 3
+    probe_subreddit: str = _ANY_SUBREDDIT  #: asked for to test a proxy where there is no token to ask for
+
+    @classmethod
+    def of(cls, config: Config, proxy: Proxy | None) -> "FetchSettings":
+        """Take them out of the configuration, for the process of this proxy, or of none."""
+        reddit, scraper = config.reddit, config.scraper
+        return cls(
+            reddit_url=reddit.reddit_url,
+            oauth_url=reddit.oauth_url,
+            user_agent=reddit.user_agent,
+            proxy=proxy,
+            with_token=scraper.authentication == "oauth",
+            client_id=reddit.client_id,
+            client_secret=reddit.client_secret,
+            rotate=scraper.user_agent == "rotate",
+            concurrency=scraper.concurrency,
+            timeout=scraper.timeout,
+            max_retries=scraper.max_retries,
+            probe_subreddit=next(iter(scraper.subreddits), _ANY_SUBREDDIT),
+        )
+
+    @property
+    def name(self) -> str:
+        """The proxy's name."""
+        return self.proxy.name if self.proxy is not None else DIRECT
