@@ -44,7 +44,11 @@ def run(context: ChildContext, config: Config, proxy: Proxy | None) -> None:
 
 async def _live(context: ChildContext, config: Config, proxy: Proxy | None) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    context.on_stop(lambda: loop.call_soon_threadsafe(stop.set))
+
+    def hear_of_stop() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    context.on_stop(hear_of_stop)
     beating = asyncio.create_task(_beat(context))
     try:
         async with contextlib.AsyncExitStack() as stack:
@@ -105,6 +109,7 @@ async def _client(config: Config, proxy: Proxy | None, process: str) -> AsyncIte
     client = Client(FetchSettings.of(config, proxy), limiter)
     await client.start()
     try:
+        await client.probe()
         yield client
     finally:
         await client.close()

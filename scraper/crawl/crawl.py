@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import structlog
@@ -46,8 +47,8 @@ class Frontier(Protocol):
     async def lease(self, limit: int, *, max_depth: int, refresh_after: float, seconds: float) -> list[Lease]:
         """Take the next that are due."""
 
-    async def renew(self, seconds: float) -> None:
-        """Prolong all leases and claims of this process."""
+    async def renew(self, names: Iterable[str], seconds: float) -> frozenset[str]:
+        """Prolong these leases, and all claims of this process; tell which leases are still held."""
 
     async def take_back(self) -> None:
         """Let go of all leases and claims of this process."""
@@ -122,7 +123,7 @@ class Crawl:
         while True:
             await asyncio.sleep(_RENEW_EVERY)
             try:
-                await self._frontier.renew(LEASE_SECONDS)
+                await self._frontier.renew([lease.name for lease in self._visits.values()], LEASE_SECONDS)
             except TransientError as error:
                 log.warning("leases_not_renewed", error=str(error), hint="they return when they expire")
 

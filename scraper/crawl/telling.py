@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -168,7 +169,7 @@ class Telling:
         except TransientError as error:
             log.debug("not_counted", error=str(error))  # the store has said that it is away
         else:
-            self._frontier = Frontier(**counts._asdict())
+            self._frontier = Frontier(**asdict(counts))
             self._counted_at = self._now().timestamp()
         return asyncio.get_running_loop().time() - began
 
