@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
+from tests.support.postgres import PostgresServer
 from tests.support.trial import FIGURES
 
 
@@ -46,6 +47,24 @@ def apache_kafka(apache_kafka_session: ApacheKafka) -> ApacheKafka:
     """Apache Kafka, running whatever the last test did to it. Choose your own topic name."""
     apache_kafka_session.ensure_running()
     return apache_kafka_session
+
+
+@pytest.fixture(scope="session")
+def postgres_session() -> Iterator[PostgresServer]:
+    """PostgreSQL, started once."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.dispose()
+
+
+@pytest.fixture
+def postgres(postgres_session: PostgresServer) -> PostgresServer:
+    """PostgreSQL, running whatever the last test did to it; `new_database()` gives an empty one."""
+    postgres_session.ensure_running()
+    return postgres_session
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

