@@ -1,0 +1,156 @@
+"""The loop of one process: connections kept busy, stops that are heard at once, and errors that end it or do not."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import PermanentError
+from core.reddit.errors import CredentialsRejected
+from scraper.crawl.crawl import Crawl
+from scraper.crawl.pace import Pace
+from scraper.crawl.settings import CrawlSettings
+from scraper.crawl.tally import Tally
+from scraper.crawl.visit import Visitor
+from scraper.store.store import Store
+from tests.scraper.crawl.reddit import ScriptedReddit, post
+
+NAMES = tuple(f"sub{number:02}" for number in range(12))
+CONCURRENCY = 20
+
+
+class Connections:
+    """As many as the scripted Reddit is not busy with."""
+
+    def __init__(self, reddit: ScriptedReddit) -> None:
+        self._reddit = reddit
+        self.resting = False
+
+    @property
+    def idle(self) -> int:
+        return max(0, CONCURRENCY - self._reddit.at_once)
+
+
+class Scene:
+    """A crawl over a dozen subreddits, with a database of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "reddit.db"
+        self.reddit = ScriptedReddit()
+        self.connections = Connections(self.reddit)
+        self.stop = asyncio.Event()
+        self.crawl: Crawl | None = None
+        for name in NAMES:
+            self.reddit.subreddit(name, post(f"p{name}", name, f"u{name}"))
+            self.reddit.user(f"u{name}")
+
+    def play(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Run the crawl until `act` has ended and set `stop`."""
+
+        async def run() -> None:
+            store = await Store.open(f"sqlite:///{self.path}", holder="here/scraper-a")
+            try:
+                await store.enter(NAMES)
+                settings = CrawlSettings(NAMES, 40, CONCURRENCY, max_depth=0, discover=False, refresh_after=86400.0)
+                visitor = Visitor(self.reddit, store, settings, Tally(Pace(0.0)), now=lambda: datetime.now(UTC))
+                self.crawl = Crawl(self.connections, store, visitor, settings)
+                acting = asyncio.create_task(self._act(act))
+                async with asyncio.timeout(20):
+                    await self.crawl.run(self.stop)
+                await acting
+                await store.take_back()
+            finally:
+                await store.close()
+
+        asyncio.run(run())
+
+    async def _act(self, act: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await act()
+        finally:
+            self.stop.set()
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        for _ in range(1000):
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"in vain: {what}")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(self.path) as connection:
+            return connection.execute(query).fetchall()
+
+    def done(self) -> int:
+        return int(self.rows("SELECT count(*) FROM reddit_frontier WHERE settled")[0][0])
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_as_many_subreddits_begin_as_there_are_connections_for(scene: Scene) -> None:
+    scene.reddit.hold = asyncio.Event()
+
+    async def act() -> None:
+        await scene.until(lambda: scene.reddit.at_once == CONCURRENCY, "four subreddits' five calls under way")
+        assert scene.crawl is not None
+        assert scene.crawl.visits == 4
+        assert scene.reddit.hold is not None
+        scene.reddit.hold.set()
+        await scene.until(lambda: scene.done() == len(NAMES), "all of them done")
+
+    scene.play(act)
+    assert scene.rows("SELECT count(*) FROM reddit_users") == [(len(NAMES),)]
+    assert set(scene.reddit.asked.values()) == {1}
+
+
+def test_a_stop_ends_what_waits_and_leaves_the_rest_to_others(scene: Scene) -> None:
+    scene.reddit.hold = asyncio.Event()  # never set: no answer will ever come
+
+    async def act() -> None:
+        await scene.until(lambda: scene.reddit.at_once > 0, "requests under way")
+
+    scene.play(act)
+    assert scene.reddit.at_once == 0
+    assert scene.rows("SELECT DISTINCT leased_by, attempts, settled FROM reddit_frontier") == [(None, 0, 0)]
+
+
+def test_while_the_proxy_rests_nothing_is_taken(scene: Scene) -> None:
+    scene.connections.resting = True
+
+    async def act() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0.02)
+            assert not scene.reddit.asked
+        scene.connections.resting = False
+        await scene.until(lambda: scene.done() == len(NAMES), "all of them done")
+
+    scene.play(act)
+
+
+def test_what_no_turn_can_mend_ends_the_process(scene: Scene) -> None:
+    scene.reddit.answers["/r/sub00/hot"] = CredentialsRejected("no such client")
+
+    async def act() -> None:
+        await scene.until(scene.stop.is_set, "the end")
+
+    with pytest.raises(PermanentError, match="no such client"):
+        scene.play(act)
+
+
+def test_an_error_of_ours_with_one_subreddit_leaves_the_others_alone(scene: Scene) -> None:
+    scene.reddit.answers["/r/sub00/hot"] = ZeroDivisionError("division by zero")
+
+    async def act() -> None:
+        await scene.until(lambda: scene.done() == len(NAMES) - 1, "the other eleven done")
+
+    scene.play(act)
+    assert scene.rows("SELECT name, error FROM reddit_frontier WHERE NOT settled") == [
+        ("sub00", "ZeroDivisionError: division by zero")
+    ]
