@@ -113,9 +113,14 @@ class Faults:
             current |= temporary.values
         return current
 
+    @property
+    def none(self) -> bool:
+        """Whether nothing goes wrong at all."""
+        return not self._lasting and not self._temporary
+
     def judge(self, endpoint: Endpoint, now: float) -> Verdict:
         """Throw the dice for one request."""
-        if not self._lasting and not self._temporary:
+        if self.none:
             return Verdict()
         current = self.current(now)
         latency = _number(current["latency"]) + self.dice.random() * _number(current["latency_jitter"])

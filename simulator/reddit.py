@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from simulator.answer import Answer, blocked, error, redirect, too_many, unauthorized
-from simulator.crawl.address import limit_of, read
+from simulator.crawl.address import Asked, limit_of
 from simulator.crawl.api import CrawlApi
 from simulator.faults import Endpoint
 from simulator.item import Item, Kind
@@ -83,26 +83,32 @@ class Reddit:
         authorization: str | None,
         now: float,
         *,
+        asked: Asked | None = None,
         remote: str = "",
         fractional_reset: bool = False,
     ) -> Answer:
-        """Answer a request for data, charging it to the client, or, without a token, to its address."""
+        """Answer a request for data, charging it to the client, or, without a token, to its address.
+
+        `asked` is what of the crawl world the path asks for, if that is so.
+        """
         if authorization is None:
-            return self._without_token(path, query, remote, now)
+            return self._without_token(path, query, asked, remote, now)
         client = self.tokens.client(authorization, now)
         if client is None:
             return unauthorized()
         usage = self.quota.charge(client, now)
-        answer = self._content(path, query) if usage.allowed else too_many()
+        answer = self._content(path, query, asked) if usage.allowed else too_many()
         return answer.with_headers(usage.headers(fractional_reset=fractional_reset))
 
-    def _without_token(self, path: str, query: Mapping[str, str], remote: str, now: float) -> Answer:
+    def _without_token(
+        self, path: str, query: Mapping[str, str], asked: Asked | None, remote: str, now: float
+    ) -> Answer:
         if self._anonymous is None or not path.rstrip("/").endswith(".json"):
             return blocked()
         if self._anonymous.quota is None:
-            return self._content(path, query)
+            return self._content(path, query, asked)
         usage = self._anonymous.quota.charge(remote, now)
-        answer = self._content(path, query) if usage.allowed else too_many()
+        answer = self._content(path, query, asked) if usage.allowed else too_many()
         return answer.with_headers(usage.headers())
 
     def empty(self, answer: Answer) -> Answer:
@@ -111,11 +117,11 @@ class Reddit:
             return answer
         return Answer(body=listing(()), headers=answer.headers)
 
-    def _content(self, path: str, query: Mapping[str, str]) -> Answer:
+    def _content(self, path: str, query: Mapping[str, str], asked: Asked | None) -> Answer:
+        if asked is not None:
+            return self._crawl.answer(asked)
         if match := _LISTING.fullmatch(path):
             return self._listing(match[1], _KINDS[match[2]], query)
-        if asked := read(path, query):
-            return self._crawl.answer(asked)
         if _INFO.fullmatch(path):
             return self._info(query)
         return error(404)

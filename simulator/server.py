@@ -12,7 +12,8 @@ from aiohttp import web
 
 from simulator.answer import Answer, spoiled
 from simulator.control import Control
-from simulator.crawl.address import read
+from simulator.crawl.address import Asked, read
+from simulator.express import Express
 from simulator.faults import Endpoint, Fault, Verdict
 from simulator.parent import gone
 from simulator.reddit import endpoint
@@ -40,15 +41,23 @@ class Server:
         settings = self._simulation.settings
         runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=0.0, handler_cancellation=True)
         await runner.setup()
+        web_server = runner.server
+        assert web_server is not None  # noqa: S101 -- for the type checker: it was set up just now
         clockwork = asyncio.create_task(self._run_world())
+        connections: set[Express] = set()
+        tls = _tls(settings)
         try:
-            tls = _tls(settings)
-            site = web.TCPSite(runner, settings.host, settings.port, backlog=512, ssl_context=tls)
-            await site.start()
-            host, port = runner.addresses[0][:2]
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Express(self._simulation, web_server, connections),
+                settings.host, settings.port, backlog=512, ssl=tls,
+            )  # fmt: skip
+            host, port = server.sockets[0].getsockname()[:2]
             yield f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+            server.close()
         finally:
             clockwork.cancel()
+            for connection in list(connections):
+                connection.abort()
             await runner.cleanup()
 
     async def _run_world(self) -> None:
@@ -61,22 +70,20 @@ class Server:
         simulation, place = self._simulation, endpoint(request.path)
         asked = read(request.path, request.query)
         now = simulation.now()
-        authorization = request.headers.get("Authorization")
-        client = simulation.reddit.tokens.client(authorization, now)
-        simulation.traffic.asked(request.path, client, listing=place is Endpoint.LISTING, now=now)
+        headers = request.headers
+        simulation.arrived(request.path, asked, headers.get("Authorization"), headers.get("User-Agent", ""), now)
         verdict = simulation.faults.judge(place, now)
         latency = verdict.latency
         if asked is not None:
-            simulation.asked_for.note(asked, request.headers.get("User-Agent", ""))
             latency += simulation.latencies.of(asked.address)
         if latency:
             await asyncio.sleep(latency)
-        answer = await self._answer(request, place, verdict.fault)
+        answer = await self._answer(request, place, asked, verdict.fault)
         if verdict.fault is not None:
             simulation.traffic.spoiled(verdict.fault)
         return await self._carry_out(request, answer, verdict)
 
-    async def _answer(self, request: web.Request, place: Endpoint, fault: Fault | None) -> Answer:
+    async def _answer(self, request: web.Request, place: Endpoint, asked: Asked | None, fault: Fault | None) -> Answer:
         """Decide what to say: Reddit's answer, or a fault's in its stead."""
         now = self._simulation.now()
         settings = self._simulation.faults.current(now)
@@ -91,7 +98,7 @@ class Server:
             fractional = settings["fractional_reset"] is True
             answer = reddit.data(
                 request.path, request.query, authorization, now,
-                remote=request.remote or "", fractional_reset=fractional,
+                asked=asked, remote=request.remote or "", fractional_reset=fractional,
             )  # fmt: skip
         if stand_in is not None:
             return stand_in.with_headers(answer.headers) if answer.status == 200 else answer
@@ -116,18 +123,10 @@ class Server:
             response = web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
             if await _write(request, response):
                 outcome = str(answer.status)
-                self._show(answer)
+                self._simulation.written(answer)
         finally:
             traffic.answered(outcome)
         return response
-
-    def _show(self, answer: Answer) -> None:
-        if answer.asked is not None:
-            self._simulation.asked_for.answered(answer.asked)
-        now = self._simulation.clock()
-        for item in answer.items:
-            self._simulation.world.counts["shown"] += item.shown_at is None
-            item.show(now)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

@@ -5,15 +5,17 @@ import time
 from collections.abc import Callable
 
 from simulator import texts
+from simulator.answer import Answer
 from simulator.crawl import templates
+from simulator.crawl.address import Asked
 from simulator.crawl.api import CrawlApi
 from simulator.crawl.asked import AskedFor
 from simulator.crawl.latencies import Latencies
 from simulator.crawl.render import CrawlRenderer
 from simulator.crawl.world import CrawlWorld
-from simulator.faults import Faults
+from simulator.faults import Endpoint, Faults
 from simulator.quota import Quota
-from simulator.reddit import Anonymous, Reddit
+from simulator.reddit import Anonymous, Reddit, endpoint
 from simulator.render import Renderer
 from simulator.settings import Settings
 from simulator.tokens import Credentials, Tokens
@@ -44,7 +46,8 @@ class Simulation:
         self.asked_for = AskedFor()
         found = texts.read(settings.texts)
         crawl_world = CrawlWorld(settings.crawl, settings.subreddits, settings.seed, self.world.state)
-        self.crawl = CrawlApi(crawl_world, CrawlRenderer(templates.complete(found, settings.seed)))
+        renderer = CrawlRenderer(templates.complete(found, settings.seed))
+        self.crawl = CrawlApi(crawl_world, renderer, settings.crawl.cache * 2**20)
         announced, limit = settings.announced_lifetime, settings.anonymous_quota
         self.reddit = Reddit(
             self.world,
@@ -66,3 +69,24 @@ class Simulation:
         now = self.clock()
         self.world.advance(now)
         return now
+
+    def smooth(self, asked: Asked) -> bool:
+        """Say whether a request is answered at once, and surely well."""
+        return self.faults.none and not self.latencies.of(asked.address)
+
+    def arrived(self, path: str, asked: Asked | None, authorization: str | None, user_agent: str, now: float) -> None:
+        """Count a request."""
+        client = self.reddit.tokens.client(authorization, now)
+        self.traffic.asked(path, client, listing=endpoint(path) is Endpoint.LISTING, now=now)
+        if asked is not None:
+            self.asked_for.note(asked, user_agent)
+
+    def written(self, answer: Answer) -> None:
+        """Note what a complete, good answer showed."""
+        if answer.asked is not None:
+            self.asked_for.answered(answer.asked)
+        if answer.items:
+            now = self.clock()
+            for item in answer.items:
+                self.world.counts["shown"] += item.shown_at is None
+                item.show(now)

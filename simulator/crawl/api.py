@@ -12,19 +12,18 @@ from simulator.crawl.world import CrawlWorld, Post
 from simulator.render import escaped, listing
 from simulator.state import State, UserState
 
-#: rendered answers that are kept, in bytes
-_CACHE = 64 * 1024 * 1024
 _STATUS = {State.PRIVATE: 403, State.QUARANTINED: 403, State.BANNED: 404}
 
 
 class CrawlApi:
     """Answers what is asked of the crawl world; knows nothing of tokens and faults."""
 
-    def __init__(self, world: CrawlWorld, renderer: CrawlRenderer) -> None:
+    def __init__(self, world: CrawlWorld, renderer: CrawlRenderer, cache: int = 64 * 1024 * 1024) -> None:
         self.world = world
         self.renderer = renderer
         self._kept: OrderedDict[tuple[int, Asked], bytes] = OrderedDict()
         self._bytes = 0
+        self._most_bytes = cache
 
     def answer(self, asked: Asked) -> Answer:
         """Answer one request."""
@@ -56,7 +55,7 @@ class CrawlApi:
             return body
         body = self._kept[key] = self._render(number, asked)
         self._bytes += len(body)
-        while self._bytes > _CACHE:
+        while self._bytes > self._most_bytes:
             self._bytes -= len(self._kept.popitem(last=False)[1])
         return body
 

@@ -1,6 +1,7 @@
 """Names that carry a number, so that no list of them is needed: number to name and back, in any spelling."""
 
 import zlib
+from functools import lru_cache
 
 _SUBREDDITS = (
     "Coin Block Chain Ledger Market Trade Token Miner Stake Yield Bridge Layer Vault Quant Alpha Satoshi",
@@ -35,10 +36,12 @@ class Names:
     def __init__(self, given: tuple[str, ...], seed: int) -> None:
         self._seed = seed
         self._given = given
+        #: from a number to the name as Reddit spells it
+        self.subreddit = lru_cache(maxsize=4096)(self._subreddit)
+        self.user = lru_cache(maxsize=4096)(self._user)
         self._places = {name.lower(): place for place, name in enumerate(given)}
 
-    def subreddit(self, number: int) -> str:
-        """Return the name of a subreddit, as Reddit spells it."""
+    def _subreddit(self, number: int) -> str:
         if number < len(self._given):
             return self._given[number]
         draw = zlib.crc32(f"{self._seed} subreddit {number}".encode())
@@ -57,8 +60,7 @@ class Names:
             return None
         return number
 
-    def user(self, number: int) -> str:
-        """Return the name of a user, as Reddit spells it."""
+    def _user(self, number: int) -> str:
         draw = zlib.crc32(f"{self._seed} user {number}".encode())
         first, second, mark = _PEOPLE[draw % 16], _BEASTS[draw // 16 % 16], "-_"[draw // 256 % 2]
         if draw // 512 % 4 == 0:

@@ -14,6 +14,7 @@ _COUNTS = {
     "authors": "authors of a subreddit: its first posts are by one each (%(default)s)",
     "links": "subreddits that the authors of one lead to (%(default)s)",
     "submitted": "most posts of a user besides those in their own subreddits (%(default)s)",
+    "cache": "megabytes of rendered answers that are kept (%(default)s)",
 }
 _SHARES = {
     "overlap": "of a subreddit's authors, those that the next one has too (%(default)s)",

@@ -22,3 +22,5 @@ class CrawlSettings:
     suspended_share: float = 0.03
     gone_share: float = 0.03
     deleted_share: float = 0.04
+    #: megabytes of rendered answers that are kept
+    cache: int = 64
