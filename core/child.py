@@ -26,8 +26,8 @@ from core import logs, orphan
 from core.config import Config
 from core.errors import PERMANENT_EXIT, PermanentError
 
-#: A message to the supervisor: ("ready",), ("beat", monotonic seconds) or ("news", stream, seq). Small on purpose: what
-#: fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
+#: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or ("fatal", reason). Small
+#: on purpose: what fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
 Message = tuple[Any, ...]
 
 _TICK = 1.0  # longest sleep between two heartbeats
@@ -35,6 +35,7 @@ _BEAT_EVERY = 0.5
 _WATCH_EVERY = 0.25  # how soon a SIGTERM or the parent's death is noticed
 _DRAIN_ALONE = 5.0  # stopped by SIGTERM alone: nobody gave a deadline
 _DRAIN_ORPHANED = 1.0
+_LONGEST_REASON = 500  # characters: well below PIPE_BUF in any script
 
 
 class Number(Protocol):
@@ -110,6 +111,10 @@ class ChildContext:
         """Say that this stream's spool holds new rows up to `last_seq`: news, never the only copy."""
         self._send(("news", self.name, last_seq))
 
+    def give_up(self, reason: str) -> None:
+        """Say why no restart can help, before leaving with PERMANENT_EXIT."""
+        self._send(("fatal", reason[:_LONGEST_REASON]))
+
     def drain_seconds(self) -> float:
         """Once stopping: how long this child may still work."""
         until = self._deadline() or self._alone_until
@@ -175,6 +180,7 @@ def _run(context: ChildContext, birth: Birth) -> int:
         getattr(importlib.import_module(module), function)(context, *birth.arguments)
     except PermanentError as error:
         context.log.error("will_never_work", error=str(error), exc_info=True)
+        context.give_up(str(error))
         return PERMANENT_EXIT
     except Exception:
         context.log.exception("crashed")

@@ -21,6 +21,7 @@ class Child:
     started_at: float = 0.0
     last_beat: float = 0.0  #: when it was last heard of
     silence_reported: bool = False
+    last_words: str = ""  #: why this incarnation says that no restart can help
     replacing: bool = False  #: this incarnation ends because a person asked for the next one
     slot: Slot | None = None  #: once asked to stop: by when
     terminated: bool = False

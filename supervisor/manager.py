@@ -223,6 +223,8 @@ class Manager:
                 self._log.info("child_ready", child=child.spec.name)
             case ("news", _, _):
                 self._forward(message)
+            case ("fatal", str(reason)):
+                child.last_words = reason
             case ("beat", _):
                 pass  # heard: that is all it says
             case _:
@@ -237,7 +239,8 @@ class Manager:
         now = self._clock()
         if self._stopping_since is not None:
             child.life = policy.asked_to_stop(child.life, now, alive=True)
-        child.life = policy.exited(child.life, code, now, self._draw())
+        child.life = policy.exited(child.life, code, now, self._draw(), child.last_words)
+        child.last_words = ""
         name, life = child.spec.name, child.life
         if child.replacing:
             child.life = policy.woken(life, now)
@@ -256,7 +259,9 @@ class Manager:
     def _give_up_if_hopeless(self) -> None:
         sources = [child for child in self.children.values() if child.spec.stage is Stage.SOURCE]
         if all(child.life.state is State.FATAL for child in sources):
-            self.gave_up = "; ".join(f"{child.spec.name}: {child.life.why}" for child in sources)
+            reasons = dict.fromkeys(child.life.why for child in sources)
+            blamed = {why: ", ".join(one.spec.name for one in sources if one.life.why == why) for why in reasons}
+            self.gave_up = "; ".join(f"{names}: {why}" for why, names in blamed.items())
             self.stop("nothing is left that could capture anything")
 
     # Stopping

@@ -69,13 +69,16 @@ def woken(life: Life, now: float) -> Life:
     return replace(life, state=State.BACKOFF, since=now, restart_at=now, failures=0, never_ready=0, why="")
 
 
-def exited(life: Life, code: int, now: float, draw: float) -> Life:
-    """Give the life after the child's process ended with `code`; `draw` (0 to 1) is the jitter of its backoff."""
+def exited(life: Life, code: int, now: float, draw: float, reason: str = "") -> Life:
+    """Give the life after the child's process ended with `code`; `draw` (0 to 1) is the jitter of its backoff.
+
+    `reason`: what the child itself said of why no restart can help.
+    """
     life = replace(life, last_exit=code)
     if life.state is State.STOPPING:
         return replace(life, state=State.EXITED, since=now)
     if code == PERMANENT_EXIT:
-        return replace(life, state=State.FATAL, since=now, why="it says that no restart can help")
+        return replace(life, state=State.FATAL, since=now, why=reason or "it says that no restart can help")
     stable = life.state is State.RUNNING and now - life.since >= STABLE_AFTER
     failures = 1 if stable else life.failures + 1
     # Killed from outside is no fault of its own; a child that has worked once may work again.

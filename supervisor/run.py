@@ -61,7 +61,7 @@ def run(
     finally:
         lock.close()
     if manager.gave_up:
-        print(f"gave up: {manager.gave_up}\nThe reason is in the logs in {config.supervisor.log_dir}.", file=err)
+        print(f"gave up: {manager.gave_up}\nMore is in the logs in {config.supervisor.log_dir}.", file=err)
     return code
 
 

@@ -169,6 +169,7 @@ def test_children_that_cannot_work_end_the_run_with_1(families: list[Family], tm
     families.append(family)
     assert family.exit_code() == 1
     assert {entry["child"] for entry in family.events("child_fatal")} == {"submissions", "comments"}
+    assert {entry["why"] for entry in family.events("child_fatal")} == {"set REDDIT_CLIENT_ID"}
     assert [entry["child"] for entry in family.events("child_stopped")] == ["publisher"]
 
 

@@ -122,7 +122,7 @@ def test_the_command_wakes_a_parked_process_and_says_when_that_did_not_help(tmp_
         household.wait_for("comments", "FATAL")
         code, _, err = ask_restart(household.config, "comments")
         assert code is ExitCode.GAVE_UP
-        assert "comments: FATAL (it says that no restart can help)" in err
+        assert "comments: FATAL (the credentials are wrong)" in err
         assert "comments.log" in err
         marker.unlink()
         code, _, _ = ask_restart(household.config, "comments")

@@ -97,8 +97,8 @@ def test_wrong_credentials_end_it_with_1_and_a_reason_instead_of_a_restart_loop(
     attempt = run(client_id="a-wrong-one")
     code, _, err = attempt.end()
     assert code == 1
-    assert "gave up" in err
-    assert attempt.log("supervisor").count('"child_started"') == 3
+    assert "gave up: submissions, comments, scraper-direct: Reddit rejects these credentials" in err
+    assert attempt.log("supervisor").count('"child_started"') == 4
     assert "REDDIT_CLIENT" in attempt.log("comments")
 
 

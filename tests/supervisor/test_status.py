@@ -82,7 +82,7 @@ def test_stopped_or_killed_it_says_so_and_since_when_and_what_is_parked_stays_vi
         text = status_text(household.config)
         assert "Supervisor: STOPPED since 20" in text
         assert "(exit code 0)" in text
-        assert "comments is parked: it says that no restart can help" in text
+        assert "comments is parked: set REDDIT_CLIENT_ID" in text
         assert ask_status(household.config)[0] is ExitCode.GAVE_UP
         assert not (household.home / "supervisor.sock").exists()
 
