@@ -58,6 +58,6 @@ class CountStatements:
 
     def count(self, connection: Connection, now: datetime, *, max_depth: int, refresh_after: float) -> Counts:
         """Count everything as of one moment."""
-        saved = connection.execute(self._saved).one()._mapping
+        saved = connection.execute(self._saved).mappings().one()
         asked = {"now": now, "since": now - timedelta(seconds=refresh_after), "max_depth": max_depth}
-        return Counts(**saved, **connection.execute(self._frontier, asked).one()._mapping)
+        return Counts(**saved, **connection.execute(self._frontier, asked).mappings().one())

@@ -1,24 +1,34 @@
-"""The engine: SQLAlchemy's pool over aiosqlite or asyncpg, and one transaction at a time through it.
+"""The engine: SQLAlchemy's pool over aiosqlite or asyncpg, and transactions through it.
 
-Only SQLAlchemy's core is imported: its asyncio extension brings the object mapper with it, 7 MiB that every process
+Only SQLAlchemy's core is imported: its asyncio extension brings the object mapper along, 7 MiB that every process
 would carry. `greenlet_spawn`, on which that extension is built, does the same for us.
 """
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.util import greenlet_spawn
+
+from scraper.store.address import PostgresServer, SqliteFile
+from scraper.store.faults import reason
+
+log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
 #: How long a statement waits for another process's lock on a SQLite file, seconds.
 BUSY_TIMEOUT = 5.0
 
+#: A server that says nothing for so long is away, seconds; no statement of ours takes a tenth of it.
+_COMMAND_TIMEOUT = 30.0
+
 #: Connections of one process: one saves, one asks the frontier.
 _CONNECTIONS = 2
+
+_READS = "gapless_reads"
 
 
 class Database:
@@ -26,6 +36,9 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = engine.execution_options(**{_READS: True})
+        # within one process the writers of a SQLite file queue here: its own lock is waited for by looking again
+        self._turn = asyncio.Semaphore(1 if engine.dialect.name == "sqlite" else _CONNECTIONS)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     @property
@@ -33,19 +46,27 @@ class Database:
         """What statements are compiled for."""
         return self._engine.dialect
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do this in one transaction, in the order in which it is written there.
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Do this in one transaction.
 
-        Who awaits this may be cancelled: the transaction is finished all the same, so that the connection stays sound.
+        Who awaits it may be cancelled: the transaction ends as it would have, so that the connection stays sound.
         """
-        task = asyncio.ensure_future(greenlet_spawn(self._transact, work))
+        async with self._turn:
+            return await self._finish(greenlet_spawn(_transact, self._engine, work))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Ask in one transaction that holds nobody up."""
+        return await self._finish(greenlet_spawn(_transact, self._reader, work))
+
+    async def _finish(self, transaction: Any) -> Any:  # noqa: ANN401 (the coroutine of either)
+        task = asyncio.ensure_future(transaction)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
-
-    def _transact(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_tell_of_failure)
+            raise
 
     async def close(self) -> None:
         """Wait for what is under way and close the connections."""
@@ -54,18 +75,34 @@ class Database:
         await greenlet_spawn(self._engine.dispose)
 
 
-def sqlite_engine(path: Path) -> Engine:
-    """Open a file: WAL, foreign keys, and the write lock taken at the beginning of every transaction.
+def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+def _tell_of_failure(task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.warning("database_call_failed_after_its_caller_left", reason=reason(error))
+
+
+def make_engine(place: SqliteFile | PostgresServer) -> Engine:
+    """Make the engine for an address; nothing is connected yet."""
+    return _sqlite_engine(place) if isinstance(place, SqliteFile) else _postgres_engine(place)
+
+
+def _sqlite_engine(place: SqliteFile) -> Engine:
+    """WAL, foreign keys, and the write lock taken at the beginning of every transaction that writes.
 
     synchronous=NORMAL: a commit survives the end of every process, though perhaps not a power cut; then the rows and
     the frontier go back together, and what is missing is fetched again.
     """
     engine = create_engine(
-        f"sqlite+aiosqlite:///{path}",
+        f"sqlite+aiosqlite:///{place.path}",
         connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None},
         pool_size=_CONNECTIONS,
         max_overflow=0,
-        pool_reset_on_return=None,
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
@@ -77,6 +114,21 @@ def sqlite_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get(_READS, False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _postgres_engine(place: PostgresServer) -> Engine:
+    for name in place.left_out:
+        log.info("database_parameter_left_out", name=name, reason="asyncpg has no such setting, and needs none")
+    # jit compiles what runs for seconds; ours run for milliseconds, with large estimates
+    settings = {"application_name": "gapless", "jit": "off", "timezone": "UTC"}
+    return create_engine(
+        "postgresql+asyncpg://",
+        connect_args={"command_timeout": _COMMAND_TIMEOUT, "server_settings": settings, **place.arguments},
+        pool_size=_CONNECTIONS,
+        max_overflow=0,
+        hide_parameters=True,
+    )

@@ -1,7 +1,11 @@
-"""What the database's absence is called."""
+"""What can go wrong with the database while we run."""
 
-from core.errors import TransientError
+from core.errors import GaplessError, TransientError
 
 
 class StoreUnavailable(TransientError):
     """The database does not answer just now: what was asked is neither done nor lost, try again later."""
+
+
+class RowsRefused(GaplessError):
+    """The database does not take these rows, and nothing that could be replaced in them is the reason."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, Column, Connection, Dialect, FromClause, literal_column, select, text, true
+from sqlalchemy import Column, Connection, Dialect, FromClause, literal_column, select, text, true
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.clean import Unholdable, is_integer

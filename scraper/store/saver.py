@@ -1,29 +1,45 @@
-"""Collects what many tasks save into one short transaction after the other, and waits when the database is away."""
+"""Collects what many tasks save into one short transaction after the other."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from scraper.store.batch import Batch
+from scraper.store.clean import Replaced, clean
+from scraper.store.errors import RowsRefused, StoreUnavailable
+from scraper.store.faults import Fault, judge, reason
 from scraper.store.merge import Work, merge
 
-#: A transaction is written when so many rows wait, or so long after the first of them.
+log = structlog.stdlib.get_logger(__name__)
+
+#: A transaction is written when so many rows wait, or so many seconds after the first of them.
 MOST_ROWS = 1000
 LONGEST_WAIT = 0.1
 
 
 class Saver:
-    """Hands collected batches to `write`, one transaction at a time."""
+    """Hands collected batches to `write`, one transaction at a time.
+
+    `write` waits while the database is away; what is saved meanwhile waits with it, as does whoever saves it.
+    """
 
     def __init__(self, write: Callable[[Work], Awaitable[None]]) -> None:
         self._write = write
         self._waiting: list[tuple[Batch, asyncio.Future[None]]] = []
         self._rows = 0
+        self._first_at = 0.0
         self._full = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        #: what could not be stored as it came
+        self.replaced = Replaced()
 
     async def save(self, batch: Batch) -> None:
-        """Return when the batch is committed."""
-        done = asyncio.get_running_loop().create_future()
+        """Return when the batch is committed. Whoever is cancelled here does not take the batch back."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        if not self._waiting:
+            self._first_at = loop.time()
         self._waiting.append((batch, done))
         self._rows += len(batch)
         if self._rows >= MOST_ROWS:
@@ -32,17 +48,28 @@ class Saver:
             self._task = asyncio.ensure_future(self._run())
         await asyncio.shield(done)
 
+    async def close(self, seconds: float) -> None:
+        """Write what waits, for so long; what cannot be written then is given up, and said."""
+        if self._task is None:
+            return
+        self._full.set()
+        await asyncio.wait([self._task], timeout=seconds)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._wait_for_more()
+                await self._collect()
                 await self._flush()
         finally:
             self._task = None
 
-    async def _wait_for_more(self) -> None:
+    async def _collect(self) -> None:
+        left = self._first_at + LONGEST_WAIT - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(LONGEST_WAIT):
+            async with asyncio.timeout(left):
                 await self._full.wait()
         except TimeoutError:
             return
@@ -51,12 +78,61 @@ class Saver:
         taken, self._waiting, self._rows = self._waiting, [], 0
         self._full.clear()
         try:
-            await self._write(merge([batch for batch, _ in taken]))
-        except Exception as error:  # noqa: BLE001 (handed to everybody who waits)
-            for _, done in taken:
-                if not done.done():
-                    done.set_exception(error)
+            await self._commit(taken)
+        except asyncio.CancelledError:
+            self._give_up(taken + self._waiting)
+            raise
+
+    async def _commit(self, taken: list[tuple[Batch, "asyncio.Future[None]"]]) -> None:
+        """Write them together; when the rows of one are refused, the others shall not suffer for it."""
+        try:
+            await self._write_clean([batch for batch, _ in taken])
+        except Exception as error:  # noqa: BLE001 (handed to whoever saved it)
+            if len(taken) > 1:
+                for one in taken:
+                    await self._commit([one])
+                return
+            log.error("rows_refused", rows=len(taken[0][0]), reason=reason(error))  # noqa: TRY400 (understood)
+            refused = RowsRefused(f"the database refused the rows: {reason(error)}")
+            refused.__cause__ = error
+            _settle(taken, refused)
         else:
-            for _, done in taken:
-                if not done.done():
-                    done.set_result(None)
+            _settle(taken, None)
+
+    async def _write_clean(self, batches: list[Batch]) -> None:
+        work = merge(batches)
+        try:
+            await self._write(work)
+        except Exception as error:
+            if judge(error) is not Fault.ROWS:
+                raise
+            cleaned, replaced = clean(work)
+            if not replaced:
+                raise
+            await self._write(cleaned)
+            self._note(replaced)
+
+    def _note(self, replaced: Replaced) -> None:
+        for kind, count in (("texts", replaced.texts), ("integers", replaced.integers)):
+            known = getattr(self.replaced, kind)
+            if count and not known:
+                log.warning("unstorable_values_replaced", kind=kind, told="once; the count goes on")
+            setattr(self.replaced, kind, known + count)
+
+    def _give_up(self, left: list[tuple[Batch, "asyncio.Future[None]"]]) -> None:
+        self._waiting, self._rows = [], 0
+        log.error(
+            "rows_given_up", rows=sum(len(batch) for batch, _ in left), reason="stopped while the database is away"
+        )
+        _settle(left, StoreUnavailable("the store was closed while the database was away: these rows are not saved"))
+
+
+def _settle(taken: list[tuple[Batch, "asyncio.Future[None]"]], error: Exception | None) -> None:
+    for _, done in taken:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+            done.exception()  # whoever saved it may be gone: it was logged

@@ -1,20 +1,30 @@
 """The store: what the crawl asks and tells."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from scraper.store.batch import Batch, Found
 from scraper.store.claims import Claims, ClaimStatements
-from scraper.store.clean import Unholdable, clean
+from scraper.store.clean import Replaced
 from scraper.store.counts import Counts, CountStatements
-from scraper.store.engine import Database, sqlite_engine
+from scraper.store.engine import Database
+from scraper.store.errors import StoreUnavailable
 from scraper.store.frontier import FrontierStatements
-from scraper.store.merge import Work
+from scraper.store.merge import Work, merge
+from scraper.store.opening import open_database
+from scraper.store.patience import Patience
 from scraper.store.saver import Saver
-from scraper.store.tables import metadata
 from scraper.store.todo import Lease
 from scraper.store.writer import Writer
-from core.config.address import sqlite_path
+
+T = TypeVar("T")
+
+#: Whoever asks something other than to save is told after so many seconds that the database is away.
+_ASKING = 2.0
 
 
 def _now() -> datetime:
@@ -24,67 +34,84 @@ def _now() -> datetime:
 class Store:
     """One process's hold on the database; `holder` names it in leases and claims."""
 
-    def __init__(self, database: Database, holder: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, place: str, holder: str, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
         self._frontier = FrontierStatements(database.dialect, holder)
         self._claims = ClaimStatements(database.dialect, holder)
         self._counts = CountStatements()
         self._writer = Writer(database.dialect, self._frontier, self._claims)
-        self._saver = Saver(self._write)
+        self._patience = Patience(place, clock)
+        self._saver = Saver(self._save)
 
     @classmethod
     async def open(cls, url: str, *, holder: str, clock: Callable[[], datetime] = _now) -> "Store":
-        """Open the database, made or brought up to date if needed."""
-        path = sqlite_path(url)
-        assert path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        database = Database(sqlite_engine(path))
-        await database.transact(metadata.create_all)
-        return cls(database, holder, clock)
+        """Open the database, made or brought up to date if needed.
+
+        Raises StoreUnavailable when it does not answer, PermanentError when a person must act.
+        """
+        database, place = await open_database(url)
+        return cls(database, place, holder, clock)
 
     @property
     def away_since(self) -> datetime | None:
-        """Since when the database has been away; None when it answers."""
-        return None
+        """Since when the database has been away; None while it answers."""
+        return self._patience.away_since
 
-    async def close(self) -> None:
-        """Close."""
+    @property
+    def replaced(self) -> Replaced:
+        """How many values could not be stored as they came."""
+        return self._saver.replaced
+
+    async def close(self, seconds: float = 5.0) -> None:
+        """Write what waits (for so long where the database is away), give back what is still held, and close."""
+        await self._saver.close(seconds)
+        if self.away_since is None:
+            with contextlib.suppress(StoreUnavailable):  # said already; leases come back when their time is over
+                await self.take_back()
         await self._database.close()
 
     async def enter(self, names: Sequence[str]) -> None:
-        """Add where the crawl starts; what is known stays as it is."""
+        """Add where the crawl starts; what is known stays as it is, though at depth 0."""
         now = self._clock()
-        found = [Found(name, 0) for name in names]
-        await self._database.transact(lambda connection: self._frontier.enter(connection, found, now))
+        found = merge([Batch(found=[Found(name, 0) for name in names])]).found
+        if found:
+            await self._write(lambda connection: self._frontier.enter(connection, found, now))
 
     async def take_back(self) -> None:
         """Release every lease and claim of this holder: its predecessor died with them."""
         now = self._clock()
-        await self._database.transact(lambda connection: self._frontier.give_all_back(connection, now))
-        await self._database.transact(self._claims.release_all)
+
+        def work(connection: Connection) -> None:
+            self._frontier.give_all_back(connection, now)
+            self._claims.release_all(connection)
+
+        await self._write(work)
 
     async def lease(self, limit: int, *, max_depth: int, refresh_after: float, seconds: float) -> list[Lease]:
         """Take up to so many due subreddits, for so many seconds."""
         now = self._clock()
-        return await self._database.transact(
+        return await self._write(
             lambda connection: self._frontier.lease(
                 connection, limit, now, max_depth=max_depth, refresh_after=refresh_after, seconds=seconds
             )
         )
 
     async def renew(self, names: Iterable[str], seconds: float) -> frozenset[str]:
-        """Hold on to leases and claims."""
+        """Hold on to these leases and to all claims; tells (in lower case) which of the leases are still ours."""
         now = self._clock()
         keys = sorted({name.lower() for name in names})
-        held = await self._database.transact(lambda connection: self._frontier.renew(connection, keys, now, seconds))
-        await self._database.transact(lambda connection: self._claims.renew(connection, now, seconds))
-        return held
+
+        def work(connection: Connection) -> frozenset[str]:
+            self._claims.renew(connection, now, seconds)
+            return self._frontier.renew(connection, keys, now, seconds)
+
+        return await self._write(work)
 
     async def claim_users(self, usernames: Sequence[str], *, refresh_after: float, seconds: float) -> Claims:
         """Claim users, so that each is fetched by one."""
         now = self._clock()
-        return await self._database.transact(
+        return await self._write(
             lambda connection: self._claims.claim(
                 connection, usernames, now, refresh_after=refresh_after, seconds=seconds
             )
@@ -92,26 +119,30 @@ class Store:
 
     async def author_facts(self, usernames: Sequence[str]) -> list[tuple[datetime | None, int | None, int | None]]:
         """Give creation, comment karma and link karma of those that are saved and active."""
-        return await self._database.transact(lambda connection: self._claims.facts(connection, usernames))
+        return await self._read(lambda connection: self._claims.facts(connection, usernames))
 
     async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
         """Count rows and what is to do."""
         now = self._clock()
-        return await self._database.transact(
+        return await self._read(
             lambda connection: self._counts.count(connection, now, max_depth=max_depth, refresh_after=refresh_after)
         )
 
     async def save(self, batch: Batch) -> None:
-        """Return when the whole batch is committed, together with others of the moment."""
+        """Return when the whole batch is committed, together with others; wait while the database is away.
+
+        A caller that is cancelled does not take its batch back: it is committed all the same.
+        """
         await self._saver.save(batch)
 
-    async def _write(self, work: Work) -> None:
-        try:
-            await self._transact(work)
-        except Unholdable:
-            cleaned, _ = clean(work)
-            await self._transact(cleaned)
+    async def _save(self, work: Work) -> None:
+        def write(connection: Connection) -> None:
+            self._writer.write(connection, work, self._clock())
 
-    async def _transact(self, work: Work) -> None:
-        now = self._clock()
-        await self._database.transact(lambda connection: self._writer.write(connection, work, now))
+        await self._patience.carry(lambda: self._database.write(write))
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        return await self._patience.carry(lambda: self._database.write(work), seconds=_ASKING)
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        return await self._patience.carry(lambda: self._database.read(work), seconds=_ASKING)

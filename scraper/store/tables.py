@@ -60,6 +60,9 @@ _TYPES: dict[type, TypeEngine[Any]] = {
 #: What people may enter by hand needs no more than its name.
 _ENTERED_BY_HAND = frozenset({"state", "fetched_at"})
 
+#: The newest migration. A change here needs a step in `migrations` that brings older databases to the same.
+SCHEMA_VERSION = "0001"
+
 metadata = MetaData()
 
 

@@ -1,0 +1,108 @@
+"""What a database's error means: wait and try again, or the rows themselves are at fault. Pure."""
+
+import enum
+import sqlite3
+import ssl
+
+from sqlalchemy import exc
+
+from core.redact import redact_url
+
+_LONGEST_REASON = 200
+
+
+class Fault(enum.Enum):
+    """What is to be done about an error."""
+
+    BUSY = "busy"  #: others were in the way: try again
+    AWAY = "away"  #: the database does not answer, or cannot write just now: wait and try again
+    ROWS = "rows"  #: it does not take what it was given
+
+
+_SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+#: No waiting mends these at the start; while we run they may come and go with a disk.
+_SQLITE_HOPELESS = {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+}
+
+_SQLITE_AWAY = _SQLITE_HOPELESS | {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+}
+
+# SQLSTATEs by their class, the first two letters: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRES_BUSY = {"40"}  # deadlock, serialization
+_POSTGRES_ROWS = {"21", "22", "23", "42"}
+_POSTGRES_HOPELESS = {"28", "3D", "3F", "42"}  # wrong password, no such database or schema, no right, no such setting
+_LOCK_NOT_AVAILABLE = "55P03"
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+
+def judge(error: BaseException) -> Fault:
+    """Tell what an error of SQLAlchemy or of a driver means."""
+    cause = _cause(error)
+    code, state = _sqlite_code(cause), _sqlstate(cause)
+    if code is not None:
+        return Fault.BUSY if code in _SQLITE_BUSY else Fault.AWAY if code in _SQLITE_AWAY else Fault.ROWS
+    if state is not None:
+        return _judge_postgres(state)
+    if type(cause).__name__ == "InvalidCachedStatementError":  # another process changed the tables; forgotten by now
+        return Fault.BUSY
+    if isinstance(cause, OSError | TimeoutError | EOFError | exc.TimeoutError):  # the last: no connection came free
+        return Fault.AWAY
+    if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
+        return Fault.AWAY
+    # asyncpg, of a connection that broke; its other errors without a state are about what it was given
+    return Fault.AWAY if "connection" in str(cause) or "another operation" in str(cause) else Fault.ROWS
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Tell whether what might pass while we run needs a person when we begin with it."""
+    cause = _cause(error)
+    code, state = _sqlite_code(cause), _sqlstate(cause)
+    if code is not None:
+        return code in _SQLITE_HOPELESS
+    if state is not None:
+        return state[:2] in _POSTGRES_HOPELESS
+    return isinstance(cause, ssl.SSLCertVerificationError) or judge(error) is Fault.ROWS
+
+
+def reason(error: BaseException) -> str:
+    """Say in one short line what went wrong, without statements and parameters."""
+    cause = _cause(error)
+    line = " ".join(redact_url(str(cause)).split())
+    name = type(cause).__name__
+    return f"{name}: {line}"[:_LONGEST_REASON] if line else name
+
+
+def _judge_postgres(state: str) -> Fault:
+    if state[:2] in _POSTGRES_BUSY or state == _LOCK_NOT_AVAILABLE:
+        return Fault.BUSY
+    if state[:2] in _POSTGRES_ROWS and state != _INSUFFICIENT_PRIVILEGE:
+        return Fault.ROWS
+    return Fault.AWAY  # connection lost, shutting down, no disk, memory or connection left, read only, not let in
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Give the driver's own error: SQLAlchemy's texts carry the statement and may carry its parameters."""
+    if not isinstance(error, exc.DBAPIError):
+        return error
+    return getattr(error.orig, "orig", None) or error.orig or error
+
+
+def _sqlite_code(cause: BaseException) -> int | None:
+    code = getattr(cause, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
+
+
+def _sqlstate(cause: BaseException) -> str | None:
+    state = getattr(cause, "sqlstate", None)
+    return state if isinstance(state, str) else None

@@ -1,0 +1,15 @@
+"""What alembic runs: the steps on the connection it was given, in that connection's transaction."""
+
+from alembic import context
+
+from scraper.store.migrate import VERSION_TABLE
+from scraper.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,
+    render_as_batch=True,
+)
+context.run_migrations()
