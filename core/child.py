@@ -26,8 +26,8 @@ from core import logs, orphan
 from core.config import Config
 from core.errors import PERMANENT_EXIT, PermanentError
 
-#: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or ("fatal", reason). Small
-#: on purpose: what fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
+#: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or ("fatal", reason).
+#: Small on purpose: what fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
 Message = tuple[Any, ...]
 
 _TICK = 1.0  # longest sleep between two heartbeats
