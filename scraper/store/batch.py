@@ -69,7 +69,7 @@ class Batch:
 
     def __len__(self) -> int:
         """Count the rows, roughly what the transaction costs."""
-        lists = (self.subreddits, self.missing, self.posts, self.users, self.found, self.progress, self.outcomes)
-        figures = len(self.post_figures) + len(self.author_figures)
-        others = len(self.given_back) + len(self.released_users) + (self.proxy is not None)
-        return sum(map(len, lists)) + sum(map(len, self.rules.values())) + len(self.rules) + figures + others
+        rows = len(self.subreddits) + len(self.missing) + len(self.posts) + len(self.users) + len(self.found)
+        rows += len(self.rules) + sum(len(rules) for rules in self.rules.values())
+        rows += len(self.post_figures) + len(self.author_figures) + len(self.progress) + len(self.outcomes)
+        return rows + len(self.given_back) + len(self.released_users) + (self.proxy is not None)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Dialect, bindparam, delete, func, select, update
 
 from scraper.rows import UserState
-from scraper.store.tables import claims, users
+from scraper.store.tables import claims, posts, users
 from scraper.store.upsert import insert
 
 
@@ -37,6 +37,14 @@ class ClaimStatements:
         )
         self._facts = select(users.c.created_utc, users.c.comment_karma, users.c.link_karma).where(
             key.in_(bindparam("keys", expanding=True)), users.c.state == UserState.ACTIVE
+        )
+        self._subreddits = (
+            select(posts.c.subreddit_name)
+            .distinct()
+            .where(
+                posts.c.author_username.in_(bindparam("names", expanding=True)),
+                ~posts.c.subreddit_name.istartswith("u_", autoescape=True),
+            )
         )
         mine = claims.c.holder == holder
         of_these = claims.c.username.in_(bindparam("keys", expanding=True))
@@ -71,6 +79,11 @@ class ClaimStatements:
         """Give creation, comment karma and link karma of those of these users that are saved and active."""
         keys = sorted({name.lower() for name in usernames})
         return [row.tuple() for row in connection.execute(self._facts, {"keys": keys})] if keys else []
+
+    def subreddits(self, connection: Connection, usernames: Sequence[str]) -> list[str]:
+        """Name the subreddits in which these users' saved posts lie; profiles (u_…) are none."""
+        names = sorted(set(usernames))
+        return list(connection.execute(self._subreddits, {"names": names}).scalars()) if names else []
 
     def renew(self, connection: Connection, now: datetime, seconds: float) -> None:
         """Hold on to every claim that is still ours."""

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, or_, select
 
 from scraper.store.frontier import NOT_SKIPPED, WITH_REVIEW
 from scraper.store.tables import frontier, posts, rules, subreddits, users
@@ -37,7 +38,8 @@ class CountStatements:
 
     def __init__(self) -> None:
         self._saved = select(*(query.label(name) for name, query in _saved().items()))  # type: ignore[attr-defined]
-        now, since = bindparam("now"), bindparam("since")
+        now: ColumnElement[Any] = bindparam("now")
+        since: ColumnElement[Any] = bindparam("since")
         leased = and_(frontier.c.leased_until.is_not(None), frontier.c.leased_until > now)
         due = or_(
             and_(not_(frontier.c.settled), frontier.c.due_at <= now),

@@ -5,7 +5,7 @@ would carry. `greenlet_spawn`, on which that extension is built, does the same f
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -58,7 +58,7 @@ class Database:
         """Ask in one transaction that holds nobody up."""
         return await self._finish(greenlet_spawn(_transact, self._reader, work))
 
-    async def _finish(self, transaction: Any) -> Any:  # noqa: ANN401 (the coroutine of either)
+    async def _finish(self, transaction: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(transaction)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

@@ -2,8 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Dialect, FromClause, Row, Select, bindparam, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    FromClause,
+    Row,
+    Select,
+    bindparam,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.batch import Found, Outcome, Progress
@@ -86,7 +100,11 @@ class FrontierStatements:
         self._progress = update(frontier).where(named, held).values(todo=bindparam("new_todo"))
         # a lease that another took over since is not ended by whoever held it before
         ours = or_(held, frontier.c.leased_by.is_(None))
-        told = {"state": bindparam("new_state"), "error": bindparam("new_error"), "due_at": bindparam("new_due_at")}
+        told: dict[str, ColumnElement[Any]] = {
+            "state": bindparam("new_state"),
+            "error": bindparam("new_error"),
+            "due_at": bindparam("new_due_at"),
+        }
         self._finish = (
             update(frontier)
             .where(named, ours)

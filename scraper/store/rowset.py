@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Connection, Dialect, FromClause, literal_column, select, text, true
+from sqlalchemy import Column, ColumnElement, Connection, Dialect, FromClause, literal_column, select, text, true
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.clean import Unholdable, is_integer
@@ -60,7 +60,7 @@ class SqliteRowset(Rowset):
         self._times = [at for at, column in enumerate(columns) if isinstance(column.type, UtcDateTime)]
 
     def _source(self) -> FromClause:
-        fields = [
+        fields: list[ColumnElement[Any]] = [
             literal_column(f"json_extract(value, '$[{at}]')").label(column.name)
             for at, column in enumerate(self._columns)
         ]

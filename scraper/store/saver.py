@@ -36,6 +36,8 @@ class Saver:
 
     async def save(self, batch: Batch) -> None:
         """Return when the batch is committed. Whoever is cancelled here does not take the batch back."""
+        if not batch:
+            return
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         if not self._waiting:

@@ -121,6 +121,10 @@ class Store:
         """Give creation, comment karma and link karma of those that are saved and active."""
         return await self._read(lambda connection: self._claims.facts(connection, usernames))
 
+    async def subreddits_of(self, usernames: Sequence[str]) -> list[str]:
+        """Name the subreddits in which these users' saved posts lie; profiles (u_…) are none."""
+        return await self._read(lambda connection: self._claims.subreddits(connection, usernames))
+
     async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
         """Count rows and what is to do."""
         now = self._clock()
