@@ -39,7 +39,8 @@ class ProxyAlarm:
 
 def works(crawl: Crawl) -> list[str]:
     """Name the proxies that work for sure: one that is gone, or was not tried yet, has not recovered."""
-    return [report.proxy for report in crawl.fresh if report.proxy_state == HEALTHY]
+    # a process that was just started takes its proxy for healthy until it knows better: an answer came, or it did not
+    return [one.proxy for one in crawl.fresh if one.proxy_state == HEALTHY and one.mean_latency_ms is not None]
 
 
 def proxy_chore(config: Config, clock: Callable[[], float] = time.time) -> Chore:

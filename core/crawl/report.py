@@ -47,7 +47,7 @@ class CrawlReport:
     resting_until: float | None = None
     last_error: str | None = None
     last_error_at: float | None = None
-    mean_latency_ms: float | None = None
+    mean_latency_ms: float | None = None  #: of this incarnation's good answers; None: there was none yet
     in_flight: int = 0  #: requests
     subreddits_in_flight: int = 0
     frontier: Frontier | None = None

@@ -2,7 +2,10 @@
 
 import json
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
+
+import orjson
 
 from supervisor.demo.proof import Truth
 
@@ -24,6 +27,14 @@ class Sandbox:
         """Return every item that ever was."""
         return [json.loads(line) for line in self._call("GET", "truth").splitlines()]
 
+    def crawl_held(self) -> Iterator[dict[str, Any]]:
+        """Give every subreddit and user of the crawl world, with what is served of them."""
+        return self._lines("crawl/held")
+
+    def crawl_posts(self) -> Iterator[dict[str, Any]]:
+        """Give every post of the crawl world."""
+        return self._lines("crawl/posts")
+
     def faults(self, faults: dict[str, float]) -> None:
         """Let these shares of its answers go wrong."""
         self._call("POST", "faults", faults)
@@ -39,6 +50,11 @@ class Sandbox:
     def pause(self) -> None:
         """Let nothing new appear."""
         self._call("POST", "pause", {})
+
+    def _lines(self, name: str) -> Iterator[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self._url}/_sim/{name}", timeout=_TIMEOUT) as response:  # noqa: S310
+            for line in response:
+                yield orjson.loads(line)
 
     def _call(self, method: str, name: str, body: dict[str, float] | None = None) -> bytes:
         data = json.dumps(body).encode() if body is not None else None

@@ -1,41 +1,50 @@
-"""What the demo shows while it runs: one line that changes on a terminal, a line now and then elsewhere."""
+"""What the demo shows while it runs: lines that change on a terminal, a look now and then elsewhere."""
 
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
-_EVERY = 5.0  # seconds between two lines where nothing can be overwritten
+_EVERY = 5.0  # seconds between two looks where nothing can be overwritten
 
 
 class Screen:
-    """Prints lines that stay, and one status line below them."""
+    """Prints lines that stay, and a few status lines below them."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out
         self._clock = clock
         self._live = out.isatty()
         self._next = 0.0
+        self._shown: Sequence[str] = ()
         self._lock = threading.Lock()
 
     def say(self, text: str = "") -> None:
-        """Print something that stays."""
+        """Print something that stays; the status goes on below it with the next one."""
         with self._lock:
-            if self._live:
-                self._out.write("\r\033[K")
+            self._wipe()
             self._out.write(f"{text}\n")
             self._out.flush()
 
-    def status(self, text: str) -> None:
+    def status(self, *lines: str) -> None:
         """Show how things stand."""
         if not self._live:
             now = self._clock()
             if now >= self._next:
                 self._next = now + _EVERY
-                self.say(text)
+                self.say("\n".join(lines))
             return
         with self._lock:
             width = shutil.get_terminal_size().columns - 1
-            self._out.write(f"\r\033[K{text[:width]}")
+            self._wipe()
+            self._out.write("\n".join(line[:width] for line in lines))
             self._out.flush()
+            self._shown = lines
+
+    def _wipe(self) -> None:
+        """Take the status away; the cursor stands at the end of its last line."""
+        if self._live:
+            above = len(self._shown) - 1
+            self._out.write(f"\033[{above}A\r\033[J" if above > 0 else "\r\033[J")
+            self._shown = ()

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from core.statistics import Meter
+from supervisor.demo.crawlwatch import crawl_line
 from supervisor.demo.proof import is_complete
-from supervisor.demo.sandbox import Sandbox
-from supervisor.demo.screen import Screen
+from supervisor.demo.scenery import Scenery
 
 _LOOK_EVERY = 0.5
 _START_WITHIN = 30.0
@@ -42,15 +41,16 @@ class Scene:
 class Script:
     """Plays the scenes, shows how things stand, and in the end waits until all has arrived."""
 
-    def __init__(
-        self, duration: float, sandbox: Sandbox, meter: Meter, screen: Screen, kill: Callable[[], None]
-    ) -> None:
+    def __init__(self, duration: float, scenery: Scenery, kill: Callable[[], None]) -> None:
         self._duration = duration
         self._playing = duration - min(_LONGEST_END, duration / 3)
-        self._sandbox = sandbox
-        self._meter = meter
-        self._screen = screen
+        self._sandbox = scenery.sandbox
+        self._meter = scenery.meter
+        self._crawl = scenery.crawl
+        self._screen = scenery.screen
+        self._proxy = scenery.proxies[-1]
         self._kill = kill
+        self._started = time.monotonic()
         self._hurried = threading.Event()
         self._aborted = threading.Event()
         self.stats: dict[str, Any] = {}
@@ -63,6 +63,11 @@ class Script:
         self._screen.say("stopping: the proof comes first (once more to go without)")
         return True
 
+    @property
+    def hurried(self) -> bool:
+        """Whether the playing was cut short."""
+        return self._hurried.is_set()
+
     def abort(self) -> None:
         """Have everything end now."""
         self._aborted.set()
@@ -71,16 +76,16 @@ class Script:
     def play(self) -> None:
         """Play to the end of the duration, or until hurried; then let nothing new appear and all arrive."""
         self._await_start()
-        started = time.monotonic()
+        self._started = time.monotonic()
         scenes = self._scenes()
-        while (elapsed := time.monotonic() - started) < self._playing and not self._hurried.is_set():
+        while (elapsed := self._elapsed()) < self._playing and not self._hurried.is_set():
             while scenes and elapsed >= scenes[0].at * self._playing:
                 scene = scenes.pop(0)
-                self._screen.say(f"{_clock(elapsed)}  {scene.text}")
+                self._say(scene.text)
                 scene.action()
             self._show(f"{_clock(elapsed)} of {_clock(self._duration)}")
             self._hurried.wait(min(_LOOK_EVERY, self._playing - elapsed))
-        self._catch_up(started)
+        self._catch_up()
 
     def met(self) -> str:
         """Say what the system had to go through."""
@@ -95,11 +100,14 @@ class Script:
         return [
             Scene(
                 0.0,
-                f"{COMMENTS_PER_SECOND:g} comments and 1 submission a second, 2 % of them late, 3 % removed",
+                f"{COMMENTS_PER_SECOND:g} comments and 1 submission a second, 2 % of them late, 3 % removed; "
+                "a crawl through two proxies",
                 lambda: None,
             ),
             Scene(0.15, f"faults: {faults}", lambda: self._sandbox.faults(FAULTS)),
+            Scene(0.25, f"the proxy {self._proxy.name} dies", self._proxy.kill),
             Scene(0.4, f"burst: {_BURST:g} comments a second for {seconds:.0f} s", lambda: self._burst(seconds)),
+            Scene(0.47, f"the proxy {self._proxy.name} is there again", self._proxy.start),
             Scene(0.65, "the process `comments` is killed (SIGKILL)", self._kill),
         ]
 
@@ -116,19 +124,18 @@ class Script:
         if self._hurried.is_set():
             raise Aborted
 
-    def _catch_up(self, started: float) -> None:
-        """Wait until what is still under way has surfaced, was shown, and is acknowledged by the broker."""
-        self._screen.say(
-            f"{_clock(time.monotonic() - started)}  nothing new appears, no more faults: what is under way arrives"
-        )
+    def _catch_up(self) -> None:
+        """Wait until what is still under way has surfaced, was shown and acknowledged, and the crawl has finished."""
+        self._say("nothing new appears, no more faults: what is under way arrives")
         self._sandbox.pause()
         self._sandbox.no_faults()
         deadline = time.monotonic() + _CATCH_UP_WITHIN
         quiet = 0  # looks in a row without anything missing: an answer may be shown and not yet captured
         while quiet < 2 and time.monotonic() < deadline:
-            self._show(_clock(time.monotonic() - started))
+            self._show(_clock(self._elapsed()))
             complete = is_complete(self._sandbox.truth()) and self._meter.read().queue_size == 0
-            quiet = quiet + 1 if complete else 0
+            # who is in a hurry gets a proof of what the crawl has come to
+            quiet = quiet + 1 if complete and (self._hurried.is_set() or self._crawl.is_finished()) else 0
             self._pause()
 
     def _pause(self) -> None:
@@ -139,12 +146,21 @@ class Script:
         if self._aborted.is_set():
             raise Aborted
         self.stats = self._sandbox.stats()
-        numbers = self._meter.read()
+        numbers, crawl = self._meter.read(), self._crawl.look()
+        for line in self._crawl.news(crawl):
+            self._say(line)
         spoiled = sum(self.stats["by_fault"].values())
         self._screen.status(
-            f"{moment}  shown {self.stats['items']['shown']:,} · captured {numbers.total_items:,} · "
-            f"in Kafka {numbers.kafka_published:,} · queue {numbers.queue_size:,} · answers spoiled {spoiled:,}"
+            f"{moment}  streams: shown {self.stats['items']['shown']:,} · captured {numbers.total_items:,} · "
+            f"in Kafka {numbers.kafka_published:,} · queue {numbers.queue_size:,} · answers spoiled {spoiled:,}",
+            f"{' ' * len(moment)}  scraper: {crawl_line(crawl)}",
         )
+
+    def _say(self, text: str) -> None:
+        self._screen.say(f"{_clock(self._elapsed())}  {text}")
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
 
 
 def _clock(seconds: float) -> str:

@@ -7,13 +7,13 @@ import structlog
 from structlog.testing import capture_logs
 
 from core.config import load_config
-from core.crawl import HEALTHY, PROBING, RESTING, STARTING, Crawl, CrawlReport, write_crawl_report
+from core.crawl import HEALTHY, PROBING, RESTING, Crawl, CrawlReport, write_crawl_report
 from supervisor.proxyalarm import ProxyAlarm, proxy_chore
 
 NOON = 1_800_000_000.0
 
-A = CrawlReport("scraper-a", "a", seen_at=NOON, proxy_state=HEALTHY)
-B = CrawlReport("scraper-b", "b", seen_at=NOON, proxy_state=HEALTHY)
+A = CrawlReport("scraper-a", "a", seen_at=NOON, proxy_state=HEALTHY, mean_latency_ms=200.0)
+B = CrawlReport("scraper-b", "b", seen_at=NOON, proxy_state=HEALTHY, mean_latency_ms=200.0)
 
 
 def dead(report: CrawlReport, since: float, state: str = RESTING) -> CrawlReport:
@@ -54,7 +54,7 @@ def test_it_can_ring_again() -> None:
 
 def test_a_process_that_begins_anew_or_is_gone_has_not_recovered() -> None:
     failing = Crawl(NOON, (dead(A, NOON - 30),))
-    anew = Crawl(NOON, (replace(A, proxy_state=STARTING, outcomes={"ok": 5}),))
+    anew = Crawl(NOON, (replace(A, mean_latency_ms=None, outcomes={"ok": 5}),))
     gone = Crawl(NOON + 60, (A,))
     assert events(failing, anew, gone, failing) == ["all_proxies_failing"]
 

@@ -1,0 +1,76 @@
+"""The script, played in a thread of its own; then the proofs; then the supervisor is asked to stop."""
+
+import contextlib
+import threading
+
+from core import logs
+from core.spool import SpoolReader
+from core.statistics import STREAMS
+from supervisor.demo.crawl_proof import CrawlProof, prove_crawl
+from supervisor.demo.crawl_world import CrawlWorld, Wish
+from supervisor.demo.proof import Proof, prove
+from supervisor.demo.scenery import Scenery
+from supervisor.demo.script import Aborted, Script
+
+#: What the bell is rung with at the end.
+OVER = "the demo is over"
+
+_PATIENCE = 10.0  # for the thread of the script, once everything else has ended
+
+
+class Performance:
+    """Holds the proofs, once there are any, or says why not."""
+
+    def __init__(self, script: Script, scenery: Scenery) -> None:
+        self.script = script
+        self.proof: Proof | None = None
+        self.crawl_proof: CrawlProof | None = None
+        self.failure = ""
+        self._scenery = scenery
+        self._thread = threading.Thread(target=self._run, name="script", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """End now, if it has not ended by itself."""
+        self.script.abort()
+        self._thread.join(_PATIENCE)
+
+    def _run(self) -> None:
+        try:
+            self.script.play()
+            self._scenery.screen.status("reading the topic and the database back …")
+            self.crawl_proof = _prove_crawl(self._scenery)
+            self.proof = _prove_streams(self._scenery)
+        except Aborted:
+            self.failure = "stopped before there was a proof"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the processes must be stopped and the user told
+            logs.get_logger("demo").exception("demo_failed")
+            self.failure = f"the demo could not go on: {error}"
+        self._scenery.bell.ring(OVER)
+
+
+def _prove_streams(scenery: Scenery) -> Proof:
+    from supervisor.demo.topic import read_keys  # noqa: PLC0415 - librdkafka only now: it is large
+
+    config, gaps = scenery.config, []
+    for stream in STREAMS:
+        reader = SpoolReader.open(config.supervisor.state_dir, stream)
+        if reader is not None:
+            with contextlib.closing(reader):
+                gaps += reader.gaps()
+    keys = read_keys(config.kafka.bootstrap_servers, config.kafka.topic)
+    return prove(scenery.sandbox.truth(), keys, gaps)
+
+
+def _prove_crawl(scenery: Scenery) -> CrawlProof:
+    scraper, sandbox, database = scenery.config.scraper, scenery.sandbox, scenery.database
+    wish = Wish(scraper.subreddits, scraper.users_per_subreddit, scraper.discover, scraper.max_depth)
+    world = CrawlWorld(sandbox.crawl_held(), sandbox.crawl_posts())
+    reach = world.reach(wish)
+    visited, left = database.visited()
+    # a crawl that was cut short owes what it has come to
+    names = reach & visited if left else reach
+    return prove_crawl(world.rows(names, wish), world.rows(reach, wish), database.tables(), left)

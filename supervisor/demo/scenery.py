@@ -1,0 +1,42 @@
+"""What stands on the demo's stage: everything that its script plays on, looks at and shows."""
+
+from dataclasses import dataclass
+
+from core.config import Config
+from core.statistics import Meter
+from supervisor.bell import Bell
+from supervisor.demo.crawlwatch import CrawlWatch
+from supervisor.demo.database import Database
+from supervisor.demo.proxies import LocalProxy
+from supervisor.demo.sandbox import Sandbox
+from supervisor.demo.screen import Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Scenery:
+    """The parts, made once."""
+
+    config: Config
+    bell: Bell
+    screen: Screen
+    proxies: tuple[LocalProxy, ...]
+    sandbox: Sandbox
+    meter: Meter
+    database: Database
+    crawl: CrawlWatch
+
+    @classmethod
+    def of(cls, config: Config, proxies: tuple[LocalProxy, ...], bell: Bell, screen: Screen) -> "Scenery":
+        """Make those parts that follow from the configuration."""
+        assert config.database.sqlite_path is not None  # noqa: S101 - the demo configures it
+        database = Database(config.database.sqlite_path)
+        return cls(
+            config=config,
+            bell=bell,
+            screen=screen,
+            proxies=proxies,
+            sandbox=Sandbox(config.reddit.oauth_url),
+            meter=Meter(config.supervisor.state_dir),
+            database=database,
+            crawl=CrawlWatch(config, database),
+        )
