@@ -8,7 +8,8 @@ import orjson
 from simulator.answer import Answer, error, redirect
 from simulator.crawl.address import Address, Asked
 from simulator.crawl.render import CrawlRenderer, suspended
-from simulator.crawl.world import CrawlWorld, Post
+from simulator.crawl.things import Post
+from simulator.crawl.world import CrawlWorld
 from simulator.render import escaped, listing
 from simulator.state import State, UserState
 

@@ -1,6 +1,7 @@
 """The crawl world's own side, under `/_sim/crawl/`: all that exists, and what was asked."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -28,6 +29,21 @@ class CrawlTruth:
             yield self._subreddit(number)
         for number in range(self._world.user_count):
             yield self._user(number)
+
+    def held_of(self, subreddits: Iterable[str], users: Iterable[str]) -> Iterator[bytes]:
+        """Tell those of these subreddits and users that exist."""
+        for number in map(self._world.subreddit_number, subreddits):
+            if number is not None:
+                yield self._subreddit(number)
+        for number in map(self._world.user_number, users):
+            if number is not None:
+                yield self._user(number)
+
+    def posts_of(self, ids: Iterable[str]) -> Iterator[bytes]:
+        """Tell those of these posts that exist."""
+        for post in map(self._world.post, ids):
+            if post is not None:
+                yield self._renderer.post(post)
 
     def posts(self) -> Iterator[bytes]:
         """Tell every post once: those of the subreddits, then what else users posted."""
@@ -68,13 +84,20 @@ class CrawlTruth:
 
 
 async def held(simulation: Simulation, request: web.Request) -> web.StreamResponse:
-    """Tell all subreddits and users, with what is served of them."""
-    return await _stream(request, CrawlTruth(simulation.crawl).held())
+    """Tell subreddits and users, with what is served of them: all, or those asked for."""
+    truth = CrawlTruth(simulation.crawl)
+    if request.method == "GET":
+        return await _stream(request, truth.held())
+    body = await read_object(request, "subreddits", "users")
+    return await _stream(request, truth.held_of(_names(body, "subreddits"), _names(body, "users")))
 
 
 async def posts(simulation: Simulation, request: web.Request) -> web.StreamResponse:
-    """Tell all posts that can stand in a listing."""
-    return await _stream(request, CrawlTruth(simulation.crawl).posts())
+    """Tell posts that can stand in a listing: all, or those asked for."""
+    truth = CrawlTruth(simulation.crawl)
+    if request.method == "GET":
+        return await _stream(request, truth.posts())
+    return await _stream(request, truth.posts_of(_names(await read_object(request, "ids"), "ids")))
 
 
 async def asked(simulation: Simulation, _: web.Request) -> web.StreamResponse:
@@ -90,6 +113,13 @@ async def latencies(simulation: Simulation, request: web.Request) -> web.StreamR
         except LatencyError as error:
             raise BadRequestError(str(error)) from error
     return json_answer(simulation.latencies.tell())
+
+
+def _names(body: dict[str, Any], key: str) -> list[str]:
+    names = body.get(key, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BadRequestError(f"{key}: give a list of names")
+    return names
 
 
 async def _stream(request: web.Request, lines: Iterator[bytes]) -> web.StreamResponse:
@@ -114,7 +144,9 @@ async def _chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
 #: method and name under /_sim/, and who answers
 ROUTES: dict[tuple[str, str], Callable[[Simulation, web.Request], Awaitable[web.StreamResponse]]] = {
     ("GET", "crawl/held"): held,
+    ("POST", "crawl/held"): held,
     ("GET", "crawl/posts"): posts,
+    ("POST", "crawl/posts"): posts,
     ("GET", "crawl/asked"): asked,
     ("GET", "latencies"): latencies,
     ("POST", "latencies"): latencies,

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from simulator.crawl.templates import Templates, Thing
-from simulator.crawl.world import EPOCH, Post, Subreddit, User, user_id
+from simulator.crawl.things import EPOCH, Post, Subreddit, User, user_id
 from simulator.render import subreddit_id
 
 _SITE = "https://www.reddit.com"

@@ -7,64 +7,21 @@ the one at hand as the branches of a tree, now and then anywhere, and sometimes 
 import random
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from simulator.crawl.names import Names, base36, chance
 from simulator.crawl.settings import CrawlSettings
+from simulator.crawl.things import DAY, EPOCH, Post, Subreddit, User
 from simulator.state import State, UserState
 
-#: the moment at which this world stands still: 2025-10-09 08:53:20 UTC, for good
-EPOCH = 1_760_000_000
-DAY = 86_400
 #: posts are numbered within their subreddit or user, by the last two signs of their id
 MOST_POSTS = 36**2
 _POST_IDS = 36**4 * 10
 _USER_POST_IDS = 36**4 * 20
-_USER_IDS = 36**5
+_ID_LENGTH = 7
 _HOMES = 3  #: so many subreddits at most know an author among theirs
 _IN_A_WEEK = 25
 _HUGE = 3_000_000_000
 _ENDINGS = tuple(base36(place).rjust(2, "0") for place in range(MOST_POSTS))
-
-
-class Post(NamedTuple):
-    """One post; `author` is None where the account is deleted."""
-
-    bare: str
-    subreddit: str
-    author: str | None
-    author_number: int
-    created: int
-    score: int
-    stickied: bool
-    template: int
-
-
-class Subreddit(NamedTuple):
-    """One subreddit with all its posts; the listings hold places among them."""
-
-    number: int
-    name: str
-    created: int
-    subscribers: int
-    posts: tuple[Post, ...]
-    hot: tuple[int, ...]
-    rules: int
-
-    def top(self, days: float) -> list[Post]:
-        """Return the posts of so many days, the best first."""
-        since = EPOCH - days * DAY
-        return sorted((post for post in self.posts if post.created >= since), key=lambda post: -post.score)
-
-
-class User(NamedTuple):
-    """One user."""
-
-    number: int
-    name: str
-    created: int
-    link_karma: int
-    comment_karma: int
 
 
 class CrawlWorld:
@@ -146,6 +103,19 @@ class CrawlWorld:
         if draw < settings.suspended_share:
             return UserState.SUSPENDED
         return UserState.MISSING if draw < settings.suspended_share + settings.gone_share else UserState.ACTIVE
+
+    def post(self, bare: str) -> Post | None:
+        """Return the post of an id; None if there is none."""
+        if len(bare) != _ID_LENGTH or not bare.isascii() or not bare.isalnum():
+            return None
+        number = int(bare[:-2], 36) - _POST_IDS
+        if number in self.subreddit_numbers():
+            posts = self.subreddit(number).posts
+        elif number - (_USER_POST_IDS - _POST_IDS) in range(self.user_count):
+            posts = self.submitted(number - (_USER_POST_IDS - _POST_IDS))
+        else:
+            return None
+        return next((post for post in posts if post.bare == bare), None)
 
     # -- what they hold -------------------------------------------------------------------------------------------
 
@@ -260,11 +230,6 @@ class CrawlWorld:
         draw = chance(self._seed, "state", number) / share
         closed = (State.PRIVATE, State.BANNED, State.QUARANTINED)
         return closed[int(draw * len(closed))] if draw < 1 else State.PUBLIC
-
-
-def user_id(number: int) -> str:
-    """Return a user's id, without its prefix."""
-    return base36(_USER_IDS + number)
 
 
 def _age(place: int, dice: random.Random) -> int:

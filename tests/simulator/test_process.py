@@ -64,6 +64,10 @@ def test_the_same_seed_makes_the_same_items() -> None:
         (["--late-seconds", "5", "1"], "--late-seconds"),
         (["--window", "0"], "above 0"),
         (["--texts", "/nowhere/at/all"], "no such file"),
+        (["--latencies", "about"], "about=0.5"),
+        (["--latencies", "aboot=1"], "known are about"),
+        (["--crawl-posts", "2000"], "1296 or less"),
+        (["--tls-key", "key.pem"], "--tls-certificate"),
     ],
 )
 def test_a_bad_command_line_is_explained(arguments: list[str], hint: str) -> None:

@@ -1,0 +1,55 @@
+"""Posts, subreddits and users of the crawl world: what is known of each before it is rendered."""
+
+from typing import NamedTuple
+
+from simulator.crawl.names import base36
+
+#: the moment at which this world stands still: 2025-10-09 08:53:20 UTC, for good
+EPOCH = 1_760_000_000
+DAY = 86_400
+_USER_IDS = 36**5
+
+
+class Post(NamedTuple):
+    """One post; `author` is None where the account is deleted."""
+
+    bare: str
+    subreddit: str
+    author: str | None
+    author_number: int
+    created: int
+    score: int
+    stickied: bool
+    template: int
+
+
+class Subreddit(NamedTuple):
+    """One subreddit with all its posts; the listings hold places among them."""
+
+    number: int
+    name: str
+    created: int
+    subscribers: int
+    posts: tuple[Post, ...]
+    hot: tuple[int, ...]
+    rules: int
+
+    def top(self, days: float) -> list[Post]:
+        """Return the posts of so many days, the best first."""
+        since = EPOCH - days * DAY
+        return sorted((post for post in self.posts if post.created >= since), key=lambda post: -post.score)
+
+
+class User(NamedTuple):
+    """One user."""
+
+    number: int
+    name: str
+    created: int
+    link_karma: int
+    comment_karma: int
+
+
+def user_id(number: int) -> str:
+    """Return a user's id, without its prefix."""
+    return base36(_USER_IDS + number)
