@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from tests.e2e.stages import Stage
+from tests.support.authority import Authority
 from tests.support.brokers import Broker
 from tests.support.kafka_jars import KafkaUnavailableError, java_command, kafka_classpath
+from tests.support.postgres import PostgresServer
+from tests.support.scrape import Scrape
 from tests.support.trial import FIGURES, Trial
 
 
@@ -52,3 +55,30 @@ def trial(
     print(made.report())
     made.end()
     record_property(FIGURES, made.notes | {"seed": seed})
+
+
+@pytest.fixture
+def scrape(tmp_path: Path, seed: int, record_property: Callable[[str, Any], None]) -> Iterator[Scrape]:
+    """A trial of the scraper on SQLite that leaves no process behind, and its story if it failed."""
+    yield from _told(Scrape(tmp_path, seed), record_property)
+
+
+@pytest.fixture
+def scrape_on_postgres(
+    tmp_path: Path, seed: int, postgres: PostgresServer, record_property: Callable[[str, Any], None]
+) -> Iterator[Scrape]:
+    """The same on an empty database in PostgreSQL."""
+    yield from _told(Scrape(tmp_path, seed, postgres.new_database()), record_property)
+
+
+def _told(made: Scrape, record_property: Callable[[str, Any], None]) -> Iterator[Scrape]:
+    yield made
+    print(made.report())
+    made.end()
+    record_property(FIGURES, made.notes | {"seed": made.seed})
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority that nobody knows but who is told."""
+    return Authority(tmp_path_factory.mktemp("authority"))

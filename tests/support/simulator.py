@@ -1,6 +1,7 @@
 """The simulated Reddit as a test drives it: started as a process, steered and asked over HTTP."""
 
 import json
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,13 @@ SUBREDDITS = ("CryptoCurrency", "Bitcoin", "ethereum", "ethtrader")
 class Simulator:
     """`python -m simulator` with its control API; options are those of its command line, spelled with underscores."""
 
-    def __init__(self, directory: Path, *, subreddits: tuple[str, ...] = SUBREDDITS, **options: Any) -> None:
+    def __init__(
+        self, directory: Path, *, subreddits: tuple[str, ...] = SUBREDDITS, trust: Path | None = None, **options: Any
+    ) -> None:
+        """`trust`: the root of the authority whose certificate it shows."""
         self.subreddits = subreddits
         self.url = ""
+        self._tls = None if trust is None else ssl.create_default_context(cafile=trust)
         command = [sys.executable, "-m", "simulator", "--port", "0", "--subreddits", *subreddits]
         for name, value in options.items():
             command += [f"--{name.replace('_', '-')}", *_words(value)]
@@ -79,6 +84,15 @@ class Simulator:
         """Let an item with exactly these fields appear."""
         self._call("POST", "/_sim/odd", {"kind": stream, "data": data})
 
+    def held(self) -> list[dict[str, Any]]:
+        """Every subreddit and user of the crawl world."""
+        return [json.loads(line) for line in self._call("GET", "/_sim/crawl/held").splitlines()]
+
+    def asked(self) -> dict[str, Any]:
+        """What of the crawl world was asked for, what was answered whole, and by which User-Agent."""
+        answer: dict[str, Any] = json.loads(self._call("GET", "/_sim/crawl/asked"))
+        return answer
+
     def _listening(self) -> dict[str, Any] | None:
         if not self.server.running:
             raise AssertionError(f"the simulator ended with {self.server.returncode}:\n{self.server.tail()}")
@@ -92,7 +106,7 @@ class Simulator:
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.url}{path}", data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urlopen(request, timeout=30.0) as answer:
+            with urlopen(request, timeout=30.0, context=self._tls) as answer:
                 text: str = answer.read().decode()
                 return text
         except HTTPError as refusal:

@@ -1,0 +1,48 @@
+"""Streams and scraper under one supervisor share one client's quota, and the streams come first."""
+
+import uuid
+
+from tests.support.brokers import TansuBroker
+from tests.support.ledger import compare
+from tests.support.scrape import Scrape
+from tests.support.topic import read_topic
+
+_QUOTA = 300  # requests in a window of ten minutes
+
+
+def test_the_scraper_takes_what_the_streams_leave(scrape: Scrape, tansu: TansuBroker) -> None:
+    """The crawl wants more than the whole quota: it gets a part, no request is refused, no item of a stream waits."""
+    topic = f"reddit-{uuid.uuid4().hex[:8]}"
+    scrape.simulate(quota=_QUOTA, comments_per_second=10, submissions_per_second=1, backlog=100, late_share=0)
+    scrape.start(
+        kafka={"bootstrap_servers": tansu.bootstrap_servers, "topic": topic},
+        streams={"max_poll_interval": 2.0},
+        reddit={"requests_per_minute": _QUOTA / 10},
+    )
+    scrape.system.wait_up()
+    scrape.wait(lambda: scrape.events("scraper-direct", "quota_waits") or scraped(scrape) >= 80, 30.0, "a busy scraper")
+    scrape.pass_time(5)
+    begun, before = streamed(scrape), scraped(scrape)
+    scrape.pass_time(8)
+    assert streamed(scrape) - begun >= 4, "the streams must go on when the scraper has used up its part"
+    assert scraped(scrape) - before <= 20, "the scraper must wait"
+    scrape.simulator.pause()
+
+    def arrived() -> bool:
+        return not compare(scrape.simulator.truth(), read_topic(tansu.bootstrap_servers, topic)).lost
+
+    scrape.wait(arrived, 30.0, "all items of the streams")
+    scrape.notes |= {"requests of the streams": streamed(scrape), "of the scraper": scraped(scrape)}
+    assert scraped(scrape) <= _QUOTA / 2
+    assert scrape.simulator.stats()["by_status"].get("429", 0) == 0
+    assert scrape.saved("reddit_posts") > 0
+    assert scrape.open(), "the scenario wants a crawl that needs more than there is"
+    scrape.stop()
+
+
+def streamed(scrape: Scrape) -> int:
+    return scrape.simulator.requests("/new") + scrape.simulator.requests("/comments")
+
+
+def scraped(scrape: Scrape) -> int:
+    return sum(scrape.asked()["by_address"].values())

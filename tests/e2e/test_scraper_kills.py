@@ -1,0 +1,70 @@
+"""Whatever dies or stops, what was saved is not fetched again, and the rest comes."""
+
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.support.proxies import PProxy, ProxyPy
+from tests.support.scrape import Scrape
+from tests.support.waiting import wait_until
+
+
+def test_sigkill_of_a_random_scraper_every_3_seconds(scrape: Scrape, tmp_path: Path) -> None:
+    scrape.simulate(latency=0.5)
+    scrape.start(ProxyPy(tmp_path, "a"), PProxy(tmp_path, "b", "socks5"), PProxy(tmp_path, "c", "http"), concurrency=4)
+    scrape.system.wait_up()
+    due = time.monotonic() + 3
+    while scrape.open() or not scrape.saved("reddit_frontier"):
+        scrape.pass_time(0.2)
+        if time.monotonic() >= due:
+            scrape.system.kill_random_child(scrape.random)
+            due += 3
+        assert len(scrape.system.kills) < 30, f"kills must not hold the crawl up for ever: {scrape.open()}"
+    scrape.notes["kills"] = len(scrape.system.kills)
+    assert len(scrape.system.kills) >= 3
+    scrape.finish()
+
+
+def test_sigterm_in_the_middle_and_a_new_start(scrape: Scrape, tmp_path: Path) -> None:
+    """It ends within seconds, requests under way; its leases are back at once, and nothing saved is asked again."""
+    scrape.simulate(latency=0.4)
+    proxies = (ProxyPy(tmp_path, "a"), PProxy(tmp_path, "b", "socks5"))
+    scrape.start(*proxies, concurrency=4)
+    scrape.wait_saved("reddit_users", 15)
+    assert scrape.tables.value("SELECT count(*) FROM reddit_frontier WHERE leased_by IS NOT NULL") > 0
+    began = time.monotonic()
+    assert scrape.system.stop() == 0
+    scrape.notes["stopped in"] = f"{time.monotonic() - began:.1f} s"
+    assert time.monotonic() - began < 5.0
+    assert scrape.tables.value("SELECT count(*) FROM reddit_frontier WHERE leased_by IS NOT NULL") == 0
+    assert scrape.tables.value("SELECT count(*) FROM reddit_user_claims") == 0
+    assert scrape.open(), "the scenario wants a crawl that had not ended"
+    saved = {*scrape.names_saved("reddit_users"), *scrape.names_saved("reddit_subreddits")}
+    before = scrape.asked_by_name()
+    scrape.system.start()
+    scrape.wait_end()
+    after = scrape.asked_by_name()
+    again = {name: (before[name], after[name]) for name in saved & before.keys() if before[name] != after[name]}
+    assert not again, f"these were saved, and asked for again: {again}"
+    scrape.finish()
+
+
+def test_sigkill_of_the_supervisor_and_a_new_start(scrape: Scrape, tmp_path: Path) -> None:
+    """No orphan outlives it by two seconds; the next one takes back what the dead held, without waiting for it."""
+    scrape.simulate(latency=0.4)
+    scrape.start(ProxyPy(tmp_path, "a"), PProxy(tmp_path, "b", "socks5"), concurrency=4)
+    scrape.wait_saved("reddit_users", 10)
+    orphans = scrape.system.kill_supervisor()
+    assert len(orphans) == 2
+    wait_until(lambda: not any(alive(child) for child in orphans), 2.0, "the orphans to end themselves")
+    scrape.system.start()
+    scrape.wait_end(30.0)  # a lease that had to expire would take a minute
+    scrape.finish()
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
