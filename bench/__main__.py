@@ -8,6 +8,7 @@ import time
 
 from bench import drain, live, pages, start_stop
 from bench.figure import Section
+from bench.scraper import calls, core, crawl, growth, proxies, rows
 
 SECTIONS = (
     Section("pages", "Capture: pages of 100 into the durable spool, one core", pages.measure),
@@ -16,6 +17,12 @@ SECTIONS = (
     Section(
         "live", "20 items a second, 2 % late, 3 % removed, 5 % 503, 3 % resets, 3 % bad JSON, 2 % HTML", live.measure
     ),
+    Section("calls", "Scraper: one subreddit's five calls, at Reddit's latencies", calls.measure),
+    Section("crawl", "Scraper: three proxies, twenty connections each, at Reddit's latencies", crawl.measure),
+    Section("proxies", "Scraper: from one proxy to four, at Reddit's latencies", proxies.measure),
+    Section("core", "Scraper: one core, no latency", core.measure),
+    Section("rows", "Scraper: rows into the database", rows.measure),
+    Section("growth", "Scraper: memory over 2,000 subreddits", growth.measure),
 )
 
 

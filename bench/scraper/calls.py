@@ -1,0 +1,68 @@
+"""A subreddit's five calls at once through a real proxy, against the slowest of them alone."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+
+from bench.figure import Figure, at_most
+from bench.scraper.stage import LATENCIES, USER_AGENT, Stage, running
+from core.config.proxy import Proxy
+from scraper.crawl import parts
+from scraper.fetch.client import Client
+from scraper.fetch.settings import FetchSettings
+from tests.support.proxies import ProxyPy
+
+_ROUNDS = 7
+
+
+def measure() -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="gapless-bench-") as name:
+        directory = Path(name)
+        with Stage(directory, 3 * _ROUNDS, LATENCIES) as stage, running(ProxyPy(directory, "p")) as (proxy,):
+            settings = FetchSettings(
+                reddit_url=stage.simulator.url,
+                oauth_url=stage.simulator.url,
+                user_agent=USER_AGENT,
+                proxy=Proxy(proxy.name, proxy.url),
+                with_token=False,
+            )
+            slowest, together, in_a_row = uvloop.run(_rounds(settings, stage.names))
+    return [
+        Figure(f"baseline: the slowest call alone (median of {_ROUNDS})", slowest * 1000, "ms"),
+        Figure("all five at once", together * 1000, "ms"),
+        at_most("ratio of the two", together / slowest, 1.1, digits=3),
+        Figure("one after the other", in_a_row * 1000, "ms"),
+    ]
+
+
+async def _rounds(settings: FetchSettings, names: tuple[str, ...]) -> tuple[float, float, float]:
+    """Return the medians: the slowest call, all at once, one after the other; each time another subreddit's."""
+    client = Client(settings)
+    await client.start()
+    took: tuple[list[float], list[float], list[float]] = ([], [], [])
+    name = iter(names)
+    try:
+        for _ in range(_ROUNDS):
+            took[0].append(await _fetch(client, next(name), [[parts.YEAR]]))
+            took[1].append(await _fetch(client, next(name), [parts.ALL]))
+            took[2].append(await _fetch(client, next(name), [[part] for part in parts.ALL]))
+    finally:
+        await client.close()
+    slowest, together, in_a_row = map(statistics.median, took)
+    return slowest, together, in_a_row
+
+
+async def _fetch(client: Client, name: str, groups: Iterable[Iterable[str]]) -> float:
+    """Fetch and parse these parts, group after group; return the seconds that it took."""
+    began = time.perf_counter()
+    for group in groups:
+        arrived = await parts.fetch_parts(client, name, group, lambda: datetime.now(UTC))
+        assert not arrived.failures, arrived.failures
+        await asyncio.sleep(0)
+    return time.perf_counter() - began

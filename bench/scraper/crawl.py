@@ -1,0 +1,56 @@
+"""Subreddits a minute at Reddit's latencies through three real proxies, against the sequential scraper."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.figure import Figure, at_least, at_most
+from bench.scraper.stage import LATENCIES, Stage, running
+from tests.support.proxies import ProxyPy
+from tests.support.simulator import ROOT
+
+_PROXIES = 3
+_CONCURRENCY = 20
+_SUBREDDITS = 90
+_SEQUENTIAL = 3  # subreddits: each takes it some ten seconds
+
+
+def measure() -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="gapless-bench-") as name:
+        directory = Path(name)
+        stage = Stage(directory, _SUBREDDITS, LATENCIES)
+        proxies = [ProxyPy(directory, f"p{number}") for number in range(_PROXIES)]
+        with stage, running(*proxies):
+            urls = [proxy.url for proxy in proxies]
+            theirs = _sequential(directory, stage.simulator.url, urls, stage.names[:_SEQUENTIAL])
+            ours = stage.crawl(proxies, concurrency=_CONCURRENCY)
+    connections = _PROXIES * _CONCURRENCY
+    bound = ours.bound(connections)
+    return [
+        Figure(f"baseline: sequential, 5 threads, {_SEQUENTIAL} subreddits", theirs, "a minute", digits=1),
+        Figure(f"ours: {_PROXIES} proxies with {_CONCURRENCY} connections", ours.per_minute, "a minute", digits=1),
+        at_least("ratio of the two", ours.per_minute / theirs, 20, digits=1),
+        Figure(
+            "the most that these latencies and connections let anybody have",
+            ours.subreddits * 60 / bound / theirs,
+            digits=1,
+        ),
+        Figure("calls a subreddit (an author of two is fetched once)", ours.requests / ours.subreddits, digits=1),
+        at_least("share of the latency-bound limit", bound / ours.seconds, 0.9, digits=3),
+        Figure("CPU of the three scraper processes", ours.cpu / ours.seconds * 100, "% of a core"),
+        at_most("PSS of the largest scraper process", max(ours.pss.values()), 50, "MiB", digits=1),
+    ]
+
+
+def _sequential(directory: Path, url: str, proxies: Sequence[str], subreddits: Sequence[str]) -> float:
+    """Run the baseline; return its subreddits a minute."""
+    command = [sys.executable, "-m", "bench.scraper.sequential", url, str(directory / "things.db"), "40", *subreddits]
+    # by the environment: an address with a password has no place on a command line
+    env = {**os.environ, "BENCH_PROXIES": " ".join(proxies)}
+    answer = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    return len(subreddits) * 60 / float(json.loads(answer.stdout)["seconds"])
