@@ -72,14 +72,17 @@ class Authors:
         store: Users,
         *,
         refresh_after: float,
+        at_once: int,
         now: Callable[[], datetime],
         look: float = _LOOK_EVERY,
     ) -> None:
+        """`at_once`: so many authors are asked for or being saved: what waits for a slow database stays small."""
         self._client = client
         self._store = store
         self._refresh_after = refresh_after
         self._now = now
         self._look = look
+        self._turnstile = asyncio.Semaphore(at_once)
 
     async def bring_in(self, usernames: Sequence[str], origin: Origin, roll: Roll) -> None:
         """Return when each of them is in the database, brought in by whom ever, or has failed (noted in `roll`)."""
@@ -96,6 +99,10 @@ class Authors:
                 await asyncio.sleep(self._look)
 
     async def _bring_one(self, username: str, origin: Origin, roll: Roll) -> None:
+        async with self._turnstile:
+            await self._bring(username, origin, roll)
+
+    async def _bring(self, username: str, origin: Origin, roll: Roll) -> None:
         facts, written = await asyncio.gather(self._facts(username), self._written(username), return_exceptions=True)
         if isinstance(facts, BaseException) or isinstance(written, BaseException):
             await self._failed(username, roll, facts, written)

@@ -24,6 +24,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 POSTS_ONLY = "posts_only"
 
+#: So many authors for each connection, in one process: two calls each, and the wait for the database after them.
+_AUTHORS = 3
+
 
 class Keeper(Users, Protocol):
     """What is needed of scraper.store.store.Store."""
@@ -51,7 +54,9 @@ class Visitor:
         self._tally = tally
         self._now = now
         self._chance = chance
-        self._authors = Authors(client, store, refresh_after=settings.refresh_after, now=now)
+        self._authors = Authors(
+            client, store, refresh_after=settings.refresh_after, at_once=_AUTHORS * settings.concurrency, now=now
+        )
 
     async def visit(self, lease: Lease) -> None:
         """Do all that this subreddit still needs, and end the lease. Raises what no later turn could mend."""
@@ -117,7 +122,7 @@ class Visitor:
         batch = Batch(
             posts=arrived.posts,
             outcomes=[
-                Outcome(lease.name, state, finished=False, due_at=schedule.after_refusal(state, now), error=reason)
+                Outcome(lease.name, state, finished=True, due_at=schedule.after_refusal(state, now), error=reason)
             ],
         )
         if state is SubredditState.MISSING:
@@ -132,7 +137,7 @@ class Visitor:
         """End the turn: done, or what is left comes again."""
         failures: list[TransientError] = [*arrived.failures.values(), *roll.failures.values()]
         if not failures and left.authors is not None:
-            batch = Batch(outcomes=[Outcome(lease.name, SubredditState.OPEN, finished=True)])
+            batch = Batch(outcomes=[Outcome(lease.name, SubredditState.OPEN, finished=True, depth=lease.depth)])
             if left.authors:
                 facts = await self._store.author_facts(left.authors)
                 batch.author_figures[lease.name] = author_figures(facts, self._now())

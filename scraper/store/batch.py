@@ -24,13 +24,17 @@ class Progress(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a lease ended: finished (due again after the refresh time, or at `due_at`), or to be tried at `due_at`."""
+    """How a lease ended: finished (due again after the refresh time, or at `due_at`), or to be tried at `due_at`.
+
+    `depth`: that of the lease; what was found on a shorter way meanwhile is due once more when it is finished.
+    """
 
     name: str
     state: str | None
     finished: bool
     due_at: datetime | None = None
     error: str | None = None
+    depth: int = 0
 
 
 class ProxyDelta(NamedTuple):

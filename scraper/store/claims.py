@@ -78,7 +78,8 @@ class ClaimStatements:
     ) -> list[tuple[datetime | None, int | None, int | None]]:
         """Give creation, comment karma and link karma of those of these users that are saved and active."""
         keys = sorted({name.lower() for name in usernames})
-        return [row.tuple() for row in connection.execute(self._facts, {"keys": keys})] if keys else []
+        rows = connection.execute(self._facts, {"keys": keys}) if keys else ()
+        return [(row.created_utc, row.comment_karma, row.link_karma) for row in rows]
 
     def subreddits(self, connection: Connection, usernames: Sequence[str]) -> list[str]:
         """Name the subreddits in which these users' saved posts lie; profiles (u_…) are none."""

@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     Dialect,
     FromClause,
     Row,
     Select,
+    and_,
     bindparam,
+    case,
+    false,
     func,
     or_,
     select,
@@ -33,6 +37,9 @@ SKIP = "skip"
 
 WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == frontier.c.name)
 NOT_SKIPPED = func.coalesce(_REVIEW, "") != SKIP
+
+
+_DueRow: TypeAlias = Row[tuple[str, str, int, int, str | None, str | None, str | None]]
 
 
 def _due() -> Select[tuple[str, str, int, int, str | None, str | None, str | None]]:
@@ -61,13 +68,21 @@ def _due() -> Select[tuple[str, str, int, int, str | None, str | None, str | Non
 
 
 def _enter(dialect: Dialect) -> Write:
-    """Add what is new; of what is known only a smaller depth counts."""
+    """Add what is new; of what is known only a smaller depth counts.
+
+    What was done further out has its turn once more: its authors, who stand in its todo, may lead on now.
+    """
     names = ["name", "spelling", "depth", "found_in", "due_at", "entered_at"]
 
     def make(fresh: FromClause) -> Executable:
         rows = select(*(fresh.c[name] for name in names)).where(true())
         statement = insert(dialect, frontier).from_select(names, rows)
-        shallower = {"depth": statement.excluded.depth, "found_in": statement.excluded.found_in}
+        shallower = {
+            "depth": statement.excluded.depth,
+            "found_in": statement.excluded.found_in,
+            "due_at": case((frontier.c.settled, statement.excluded.due_at), else_=frontier.c.due_at),
+            "settled": false(),  # as text: the one parameter is the rows
+        }
         return statement.on_conflict_do_update(  # type: ignore[no-any-return]
             index_elements=["name"], set_=shallower, where=statement.excluded.depth < frontier.c.depth
         )
@@ -91,6 +106,7 @@ class FrontierStatements:
             .where(frontier.c.name.in_(bindparam("keys", expanding=True)))
             .values(leased_by=holder, leased_until=bindparam("until"), due_at=bindparam("until"), settled=False)
         )
+        self._take_afresh = self._take.values(todo=None)
         self._renew = (
             update(frontier)
             .where(held, frontier.c.name.in_(bindparam("keys", expanding=True)))
@@ -111,7 +127,13 @@ class FrontierStatements:
             .values(
                 free
                 | told
-                | {"settled": bindparam("new_settled"), "done_at": bindparam("now"), "todo": None, "attempts": 0}
+                | {
+                    # found on a shorter way meanwhile: its authors may lead on, so it comes once more
+                    "settled": and_(bindparam("new_settled"), frontier.c.depth >= bindparam("at_depth")),
+                    "done_at": bindparam("now"),
+                    "todo": case((bindparam("new_settled", type_=Boolean), frontier.c.todo), else_=None),
+                    "attempts": 0,
+                }
             )
         )
         self._fail = (
@@ -132,16 +154,20 @@ class FrontierStatements:
     ) -> list[Lease]:
         """Take what is due: what was never done or is to be tried again first, then what is old; shallow ones first."""
         deepest = connection.execute(self._depths).scalar()
-        rows: list[Row[tuple[str, str, int, int, str | None, str | None, str | None]]] = []
-        for settled, before in ((False, now), (True, now - timedelta(seconds=refresh_after))):
-            for depth in range(min(max_depth, -1 if deepest is None else deepest) + 1):
-                if len(rows) < limit:
-                    asked = {"settled": settled, "at_depth": depth, "before": before, "most": limit - len(rows)}
-                    rows += connection.execute(self._due, asked).all()
+        depths = range(min(max_depth, -1 if deepest is None else deepest) + 1)
         until = now + timedelta(seconds=seconds)
-        if rows:
-            connection.execute(self._take, {"keys": sorted(row.name for row in rows), "until": until})
-        return [_lease(row, until) for row in rows]
+        leases: list[Lease] = []
+        for settled, before in ((False, now), (True, now - timedelta(seconds=refresh_after))):
+            rows: list[_DueRow] = []
+            for depth in depths:
+                if (most := limit - len(leases) - len(rows)) > 0:
+                    asked = {"settled": settled, "at_depth": depth, "before": before, "most": most}
+                    rows += connection.execute(self._due, asked).all()
+            if rows:
+                keys = sorted(row.name for row in rows)
+                connection.execute(self._take_afresh if settled else self._take, {"keys": keys, "until": until})
+                leases += [_lease(row, until, afresh=settled) for row in rows]
+        return leases
 
     def renew(self, connection: Connection, keys: Sequence[str], now: datetime, seconds: float) -> frozenset[str]:
         """Hold on to leases; tells which of them are still held."""
@@ -176,13 +202,13 @@ class FrontierStatements:
         return connection.execute(self._give_all_back, {"now": now}).rowcount
 
 
-def _lease(row: Row[tuple[str, str, int, int, str | None, str | None, str | None]], until: datetime) -> Lease:
+def _lease(row: _DueRow, until: datetime, *, afresh: bool) -> Lease:
     return Lease(
         name=row.known_as or row.spelling,
         depth=row.depth,
         attempts=row.attempts,
         review=row.review or None,
-        todo=Todo.load(row.todo),
+        todo=None if afresh else Todo.load(row.todo),
         leased_until=until,
     )
 
@@ -195,5 +221,5 @@ def _told(item: Outcome, now: datetime) -> dict[str, object]:
         "new_due_at": item.due_at or now,
     }
     if item.finished:
-        parameters |= {"new_settled": item.due_at is None, "now": now}
+        parameters |= {"new_settled": item.due_at is None, "at_depth": item.depth, "now": now}
     return parameters

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from scraper.crawl.settings import CrawlSettings
 from scraper.crawl.tally import Tally
 from scraper.crawl.visit import Visitor
 from scraper.fetch.errors import ProxyResting
+from scraper.store.batch import Batch, Found
 from scraper.store.store import Store
 from scraper.store.todo import Lease
 from tests.scraper.crawl.reddit import ScriptedReddit, account, listing, post
@@ -230,6 +232,46 @@ def test_an_author_known_from_further_out_still_leads_on(stage: Stage) -> None:
     stage.turn()
     assert stage.reddit.asked["/user/ann/about"] == 1
     assert stage.rows("SELECT depth, found_in FROM reddit_frontier WHERE name = 'gardening'") == [(1, "ethereum")]
+
+
+def test_what_is_found_again_on_a_shorter_way_leads_on_without_being_fetched_again(stage: Stage) -> None:
+    """Depth 2 is the border: gardening was found there first, and then from a seed, at depth 1."""
+    seeds = ("Bitcoin", "ethereum")
+    stage.settings = replace(SETTINGS, subreddits=seeds[:1], max_depth=2)
+    stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
+    stage.reddit.user("ann", post("b", "cooking", "ann"))
+    stage.reddit.subreddit("cooking", post("c", "cooking", "bob"))
+    stage.reddit.user("bob", post("d", "gardening", "bob"))
+    stage.reddit.subreddit("gardening", post("e", "gardening", "cid"))
+    stage.reddit.user("cid", post("f", "roses", "cid"))
+    assert [stage.turn() for _ in range(4)] == [["Bitcoin"], ["cooking"], ["gardening"], []]
+    stage.settings = replace(stage.settings, subreddits=seeds)
+    stage.reddit.subreddit("ethereum", post("g", "ethereum", "dan"))
+    stage.reddit.user("dan", post("h", "gardening", "dan"))
+    before = stage.reddit.asked.copy()
+    assert stage.turn() == ["ethereum"]
+    assert stage.rows("SELECT depth, found_in FROM reddit_frontier WHERE name = 'gardening'") == [(1, "ethereum")]
+    assert stage.turn() == ["gardening"]
+    assert {path for path in stage.reddit.asked - before if "ethereum" not in path} == {
+        "/user/dan/about",
+        "/user/dan/submitted",
+    }
+    assert stage.rows("SELECT depth, found_in FROM reddit_frontier WHERE name = 'roses'") == [(2, "gardening")]
+
+
+def test_a_shorter_way_that_is_found_during_the_turn_counts_too(stage: Stage) -> None:
+    stage.settings = replace(SETTINGS, max_depth=0)
+    stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin"))
+
+    async def scene(store: Store, visitor: Visitor) -> None:
+        await store.save(Batch(found=[Found("gardening", 2)]))
+        [_, lease] = await store.lease(10, max_depth=2, refresh_after=86400.0, seconds=60.0)
+        await store.save(Batch(found=[Found("gardening", 1)]))
+        stage.reddit.subreddit("gardening")
+        await visitor.visit(lease)
+
+    stage.play(scene)
+    assert stage.rows("SELECT settled, depth FROM reddit_frontier WHERE name = 'gardening'") == [(0, 1)]
 
 
 def test_an_author_whom_another_process_fetches_is_waited_for(stage: Stage) -> None:
