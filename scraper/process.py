@@ -13,6 +13,7 @@ import uvloop
 
 from core.backoff import Backoff
 from core.child import ChildContext
+from core.collector import spare_the_collector
 from core.config import Config, Proxy
 from core.limiter import Limiter
 from scraper.crawl.crawl import Crawl
@@ -76,6 +77,7 @@ async def _crawl(context: ChildContext, config: Config, client: Client, store: S
         visits=lambda: crawl.visits,
         now=_now,
     )
+    spare_the_collector()
     context.ready()
     tasks = {asyncio.create_task(crawl.run(stop)), asyncio.create_task(telling.run())}
     try:

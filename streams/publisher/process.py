@@ -1,10 +1,10 @@
 """The publisher process: wakes on news, works, drains when asked to stop."""
 
-import gc
 import random
 import time
 
 from core.child import ChildContext
+from core.collector import spare_the_collector
 from core.config import Config
 from streams.publisher.assembly import Publisher, assemble
 from streams.publisher.pace import Pace
@@ -18,7 +18,7 @@ _CLOSING_TIME = 0.5
 
 def run(context: ChildContext, config: Config) -> None:
     """Publish what the streams captured until stop is asked, then what is left, as long as there is time."""
-    _spare_the_collector()
+    spare_the_collector()
     publisher = assemble(context, config, clock=time.monotonic, random=random.random)
     try:
         context.ready()
@@ -26,15 +26,6 @@ def run(context: ChildContext, config: Config) -> None:
         _drain(context, publisher)
     finally:
         publisher.close(min(_CLOSING_TIME, context.drain_seconds()) if context.stop.is_set() else 0.0)
-
-
-def _spare_the_collector() -> None:
-    """Have Python look for cycles rarely: each record on its way is an object, and looking at 50,000 takes its time.
-
-    Delivering makes no cycles; the few that errors leave behind can wait.
-    """
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 def _work(context: ChildContext, publisher: Publisher) -> None:
