@@ -30,6 +30,9 @@ from scraper.fetch.watch import Watch
 
 log = structlog.stdlib.get_logger(__name__)
 
+#: So many requests may test a proxy at the start: one that loses a few must not begin with a rest.
+_FIRST_PROBES = 3
+
 #: Said elsewhere, or no failure at all.
 _NO_COMPLAINT = {Outcome.REFUSED, Outcome.RATE_LIMITED}
 
@@ -110,11 +113,11 @@ class Client:
         return self._watch.health.state is not State.HEALTHY
 
     async def probe(self) -> bool:
-        """Test the proxy with one request; where it fails, it rests and is tested again by itself.
+        """Test the proxy before the first request; where it fails, it rests and is tested again by itself.
 
         Raises CredentialsRejected where Reddit does not know the client id and secret.
         """
-        works = await self._watch.probe()
+        works = await self._watch.probe(_FIRST_PROBES)
         if self._rejected is not None:
             raise self._rejected
         return works
@@ -183,7 +186,8 @@ class Client:
         if error is None and answer is not None:
             self._tally.good(answer.status, answer.seconds)
         elif error is not None:
-            outcome = self._tally.bad(answer.status if answer is not None else None, error, datetime.now(UTC))
+            status = answer.status if answer is not None else getattr(error, "status", None)
+            outcome = self._tally.bad(status, error, datetime.now(UTC))
             if outcome not in _NO_COMPLAINT:
                 self._complaints.failed(outcome, error, path)
         self._watch.take(error)

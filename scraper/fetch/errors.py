@@ -4,7 +4,11 @@ from core.reddit.errors import Unreachable
 
 
 class ProxyRefused(Unreachable):
-    """The proxy answered in its own name: it does not pass the request on."""
+    """The proxy answered in its own name: it does not pass the request on. `status` is that of HTTP, if it has one."""
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class ProxyRejectsUs(ProxyRefused):

@@ -50,9 +50,9 @@ class Gate:
                 while (seconds := self._held_until - self._clock()) > 0:
                     await self.pause(seconds)
                 await self._take_slot()
-                if not self.held:
+                if not self.held and self._shut_until is None:
                     return
-                self.leave()
+                self.leave()  # it came too late: a pause began between its coming and this one's waking
         finally:
             self._waiting -= 1
 

@@ -19,6 +19,9 @@ _KEEP_ALIVE = 30.0
 #: Addresses are looked up again after so long, seconds.
 _DNS_LIFETIME = 60
 
+#: Connections for tokens and probes, which must get through while all others hang.
+_FOR_OURSELVES = 2
+
 #: Opening a connection may take so long, seconds; or the whole time of a request, where that is less.
 _CONNECT_TIMEOUT = 10.0
 
@@ -59,7 +62,11 @@ class Session:
         """Make the pool of connections; none is opened yet."""
         self._http = aiohttp.ClientSession(
             connector=self._connector(),
-            timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(_CONNECT_TIMEOUT, self._timeout)),
+            timeout=aiohttp.ClientTimeout(
+                total=self._timeout,
+                sock_connect=min(_CONNECT_TIMEOUT, self._timeout),
+                ceil_threshold=float("inf"),  # or it would be rounded up to a whole second
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
         )
@@ -73,13 +80,14 @@ class Session:
     def _connector(self) -> aiohttp.TCPConnector:
         # made now: SSL_CERT_FILE is read here
         context = ssl.create_default_context()
+        limit = self._connections + _FOR_OURSELVES
         if self._route.is_socks:
             from scraper.fetch import socks  # noqa: PLC0415 (only where it is needed: memory)
 
             self._foreign += socks.ERRORS
-            return socks.connector(self._route, self._connections, _KEEP_ALIVE, context)
+            return socks.connector(self._route, limit, _KEEP_ALIVE, context)
         return aiohttp.TCPConnector(
-            limit=self._connections, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=_DNS_LIFETIME, ssl=context
+            limit=limit, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=_DNS_LIFETIME, ssl=context
         )
 
     async def get(self, url: str, headers: dict[str, str]) -> Answer:
@@ -116,7 +124,7 @@ class Session:
             # not "from error": aiohttp's own carry the headers, and with them what must not be seen
             raise self._ours(error) from None
         if response.status == 407:
-            raise ProxyRejectsUs(_REJECTED)
+            raise ProxyRejectsUs(_REJECTED, 407)
         return Answer(response.status, response.headers, body, self._clock() - began)
 
     def _ours(self, error: Exception) -> Unreachable:
@@ -125,8 +133,11 @@ class Session:
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if isinstance(error, aiohttp.ClientHttpProxyError):
             if error.status == 407:
-                return ProxyRejectsUs(_REJECTED)
-            return ProxyRefused(f"the proxy answered {error.status} ({error.message}): it does not reach Reddit")
+                return ProxyRejectsUs(_REJECTED, 407)
+            text = f"the proxy answered {error.status} ({error.message}): it does not reach Reddit"
+            return ProxyRefused(text, error.status)
+        if self._route.is_socks and "authenticat" in text:
+            return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")
         if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
             return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
         if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -1,8 +1,10 @@
 """SOCKS5 proxies, by aiohttp-socks; imported only where there is such a proxy."""
 
+import asyncio
 import ssl
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError, ProxyType
 
 from core.errors import PermanentError
@@ -15,7 +17,7 @@ def connector(route: Route, connections: int, keep_alive: float, context: ssl.SS
     """Make the pool of connections. The proxy looks names up itself: ours would tell whom we ask."""
     if not f"{route.user}{route.password}".isascii():
         raise PermanentError("user and password of a SOCKS proxy must be ASCII: use one whose credentials are")
-    return ProxyConnector(
+    return _Connector(
         host=route.host,
         port=route.port,
         proxy_type=ProxyType.SOCKS5,
@@ -26,3 +28,40 @@ def connector(route: Route, connections: int, keep_alive: float, context: ssl.SS
         keepalive_timeout=keep_alive,
         ssl=context,
     )
+
+
+class _Connector(ProxyConnector):
+    """Encrypts by itself what goes through the tunnel.
+
+    The library, where it is cancelled while it shakes hands with a target that says nothing, waits for that target to
+    say goodbye, and so for ever.
+    """
+
+    async def _connect_via_proxy(
+        self,
+        host: str,
+        port: int,
+        ssl: ssl.SSLContext | None = None,
+        timeout: float | None = None,
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        tunnel, plain = await super()._connect_via_proxy(host, port, None, timeout)
+        if ssl is None:
+            return tunnel, plain
+        protocol = _Encrypted(self._loop, plain)
+        try:
+            transport = await self._loop.start_tls(tunnel, protocol, ssl, server_hostname=host)
+        except BaseException:
+            tunnel.abort()
+            raise
+        if transport is None:
+            raise ConnectionResetError("the connection was lost while it was encrypted")
+        protocol.connection_made(transport)
+        return transport, protocol
+
+
+class _Encrypted(ResponseHandler):
+    """Reads answers from the encrypted connection, and keeps the plain one below it alive."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, plain: ResponseHandler) -> None:
+        super().__init__(loop)
+        self._plain = plain

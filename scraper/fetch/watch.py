@@ -13,6 +13,9 @@ from scraper.fetch.outcome import outcome_of
 
 log = structlog.stdlib.get_logger(__name__)
 
+#: Probes that together took less than this have failed quickly, seconds.
+_QUICK = 1.0
+
 #: Makes one attempt and returns what went wrong.
 Probe = Callable[[], Awaitable[GaplessError | None]]
 
@@ -41,14 +44,14 @@ class Watch:
             log.warning("proxy_failing", error=str(error), failures=self.health.failures)
             self._send_to_rest(error)
 
-    async def probe(self) -> bool:
-        """Test the proxy now; tells whether it works."""
+    async def probe(self, attempts: int = 1) -> bool:
+        """Test the proxy now; tells whether it works. Several attempts are made only while they fail quickly."""
         self.health.begin_probe()
-        try:
-            error = await self._probe()
-        except Exception as unforeseen:
-            log.exception("probe_broke_off")
-            error = GaplessError(f"{type(unforeseen).__name__}: {unforeseen}")
+        began = self._clock()
+        error = await self._one_probe()
+        while attempts > 1 and self.sign(error) is not Sign.GOOD and self._clock() - began < _QUICK:
+            attempts -= 1
+            error = await self._one_probe()
         if self.health.probed(self.sign(error), self._clock()):
             self._gate.open()
             return True
@@ -62,6 +65,14 @@ class Watch:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    async def _one_probe(self) -> GaplessError | None:
+        try:
+            return await self._probe()
+        except Exception as unforeseen:
+            # an error of ours: it must not take the proxy away for good
+            log.exception("probe_broke_off")
+            return GaplessError(f"{type(unforeseen).__name__}: {unforeseen}")
 
     def _send_to_rest(self, error: GaplessError | None) -> None:
         health = self.health
