@@ -2,19 +2,14 @@
 
 import importlib.util
 import logging
-import os
-import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.config import EMBEDDED, Config, Proxy
 from core.redact import redact_url
 from supervisor.finding import Finding, Probe, failed, fine
+from supervisor.writable import can_be_made
 
 _PATIENCE = 5.0  # seconds for one connection
 
@@ -26,78 +21,27 @@ def probes_of(config: Config) -> Iterator[Probe]:
     yield Probe("database", partial(probe_database, config))
     yield Probe("files", partial(probe_files, config))
     for proxy in config.scraper.proxies:
-        yield Probe(f"proxy {proxy.name}", partial(probe_proxy, proxy))
+        yield Probe(f"proxy {proxy.name}", partial(probe_proxy, config, proxy))
 
 
 def probe_database(config: Config) -> Iterator[Finding]:
-    """Open the SQLite file or, if there is none yet, see that it can be made; reach PostgreSQL's port."""
-    path = config.database.sqlite_path
-    if path is None:
-        yield _postgresql(config.database.url)
-    elif not path.exists():
-        yield _can_be_made("database", path.parent, f"{path} will be created", "database.url")
-    else:
-        yield _sqlite(path)
+    """Open the database with user and password, and look at the version of its tables."""
+    from supervisor.database_probe import look_at_database  # noqa: PLC0415  SQLAlchemy, which other commands do not need
 
-
-def _sqlite(path: Path) -> Finding:
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)) as database:
-            database.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.Error as error:
-        return failed("database", f"{path}: {error}: name another file in database.url, or move this one away")
-    if not os.access(path, os.W_OK):
-        return failed("database", f"{path} cannot be written: give this user the right to, or name another")
-    return fine("database", f"{path} can be read and written")
-
-
-def _postgresql(url: str) -> Finding:
-    parts = urlsplit(url)
-    if not parts.hostname:
-        return fine("database", f"{redact_url(url)} is a local socket: not tried")
-    refusal = _refusal(parts.hostname, parts.port or 5432)
-    place = f"{parts.hostname}:{parts.port or 5432}"
-    if refusal:
-        return failed("database", f"{place}: {refusal}: is PostgreSQL running, and database.url right?")
-    return fine("database", f"{place} accepts connections (user, password and tables were not tried)")
+    yield look_at_database(config.database.url, _PATIENCE)
 
 
 def probe_files(config: Config) -> Iterator[Finding]:
     """See that state and logs can be written."""
     for key, path in (("state_dir", config.supervisor.state_dir), ("log_dir", config.supervisor.log_dir)):
-        yield _can_be_made(key, path, f"{path} can be written", f"supervisor.{key}")
+        yield can_be_made(key, path, f"{path} can be written", f"supervisor.{key}")
 
 
-def _can_be_made(name: str, folder: Path, good: str, key: str) -> Finding:
-    """See whether a directory can be written, or made where it is missing."""
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir():
-        return failed(name, f"{existing} is a file, not a directory: correct {key}, or move the file away")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        return failed(name, f"{existing} cannot be written: give this user the right to, or correct {key}")
-    return fine(name, good)
+def probe_proxy(config: Config, proxy: Proxy) -> Iterator[Finding]:
+    """Send a request to Reddit through it."""
+    from supervisor.proxy_probe import look_at_proxy  # noqa: PLC0415  aiohttp, which other commands do not need
 
-
-def probe_proxy(proxy: Proxy) -> Iterator[Finding]:
-    """Reach the proxy's port."""
-    parts = urlsplit(proxy.url)
-    name, place = f"proxy {proxy.name}", f"{parts.hostname}:{parts.port}"
-    refusal = _refusal(str(parts.hostname), parts.port or 0)
-    if refusal:
-        yield failed(name, f"{place}: {refusal}: ask its provider, or take it out of [[scraper.proxies]]")
-    else:
-        yield fine(name, f"{place} accepts connections (user and password were not tried)")
-
-
-def _refusal(host: str, port: int) -> str | None:
-    """Say why a port cannot be reached; None when it can."""
-    try:
-        socket.create_connection((host, port), timeout=_PATIENCE).close()
-    except OSError as error:
-        return error.strerror or str(error) or type(error).__name__
-    return None
+    yield look_at_proxy(config, proxy, _PATIENCE)
 
 
 def probe_kafka(config: Config) -> Iterator[Finding]:

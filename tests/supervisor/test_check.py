@@ -1,8 +1,7 @@
 """`check`: what a person reads about a configuration, and about what it names."""
 
 import io
-import socket
-import sqlite3
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +10,12 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # missing from its __all__
 
-from core.config import Config, DatabaseSection
 from supervisor import probes
 from supervisor.check import check, try_all
 from supervisor.finding import Finding, Probe, fine
 from tests.support.brokers import TansuBroker
 from tests.support.ports import free_port
+from tests.support.proxies import ProxyPy
 from tests.support.simulator import Simulator
 
 ENVIRON = {
@@ -39,9 +38,11 @@ def reddit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def listener() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+def proxy(tmp_path: Path) -> Iterator[ProxyPy]:
+    proxy = ProxyPy(tmp_path, "a")
+    proxy.start()
+    yield proxy
+    proxy.stop()
 
 
 @pytest.fixture
@@ -118,10 +119,10 @@ def test_a_missing_file_is_a_problem_of_the_configuration(tmp_path: Path) -> Non
     assert "does not exist" in out.getvalue()
 
 
-def test_everything_answers(run: Check, reddit: Simulator, tansu: TansuBroker, listener: int) -> None:
+def test_everything_answers(run: Check, reddit: Simulator, tansu: TansuBroker, proxy: ProxyPy) -> None:
     """One line each, and exit code 0."""
-    proxy = f'[[scraper.proxies]]\nname = "a"\nurl = "u:hunter-proxy@127.0.0.1:{listener}"\n'
-    code, output = run(_config(reddit.url, tansu.bootstrap_servers, proxy), connect=True)
+    more = f'[[scraper.proxies]]\nname = "a"\nurl = "{proxy.url}"\n'
+    code, output = run(_config(reddit.url, tansu.bootstrap_servers, more), connect=True)
     assert code == 0, output
     assert _line(output, "reddit").startswith("ok      the credentials are accepted; quota: ")
     assert _line(output, "subreddits") == "ok      all 2 can be read"
@@ -131,8 +132,8 @@ def test_everything_answers(run: Check, reddit: Simulator, tansu: TansuBroker, l
     assert _line(output, "database") == "ok      state/reddit.db will be created"
     assert _line(output, "state_dir") == "ok      state can be written"
     assert _line(output, "log_dir") == "ok      logs can be written"
-    assert _line(output, "proxy a").startswith(f"ok      127.0.0.1:{listener} accepts connections")
-    assert "hunter" not in output
+    assert re.fullmatch(rf"ok      127.0.0.1:{proxy.port} answers in \d+ ms", _line(output, "proxy a"))
+    assert not [secret for secret in (*proxy.secrets, "hunter") if secret in output]
 
 
 def test_nothing_answers(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,38 +195,6 @@ def test_a_topic_that_is_there_is_described(run: Check, tansu: TansuBroker) -> N
     assert code == 0, output
     assert _line(output, "kafka").endswith("topic check-there has 3 partitions")
     assert _line(output, "reddit") == "ok      not tried: nothing that is switched on logs in"
-
-
-def _probe_database(url: str) -> tuple[bool, str]:
-    (finding,) = probes.probe_database(Config(database=DatabaseSection(url=url)))
-    return finding.ok, finding.text
-
-
-def test_a_database_file_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "x.db").write_text("this is not a database, however long it may be" * 100)
-    ok, text = _probe_database(f"sqlite:///{tmp_path}/x.db")
-    assert not ok
-    assert "file is not a database" in text
-
-
-def test_a_database_file_that_is_one(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "x.db") as database:
-        database.execute("CREATE TABLE t (x)")
-    assert _probe_database(f"sqlite:///{tmp_path}/x.db")[0]
-
-
-def test_a_file_in_the_place_of_a_directory(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    ok, text = _probe_database(f"sqlite:///{tmp_path}/file/deeper/x.db")
-    assert not ok
-    assert "is a file, not a directory: correct database.url" in text
-
-
-def test_a_postgresql_that_listens_and_one_behind_a_local_socket(listener: int) -> None:
-    ok, text = _probe_database(f"postgresql://u:hunter@127.0.0.1:{listener}/name")
-    assert (ok, "were not tried" in text) == (True, True)
-    ok, text = _probe_database("postgresql:///name?host=/run/postgresql&password=hunter")
-    assert (ok, "hunter" in text) == (True, False)
 
 
 def test_the_embedded_broker_that_is_not_installed(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:
