@@ -3,6 +3,7 @@
 import json
 import ssl
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -86,7 +87,20 @@ class Simulator:
 
     def held(self) -> list[dict[str, Any]]:
         """Every subreddit and user of the crawl world."""
-        return [json.loads(line) for line in self._call("GET", "/_sim/crawl/held").splitlines()]
+        return _lines(self._call("GET", "/_sim/crawl/held"))
+
+    def held_of(self, *, subreddits: Sequence[str] = (), users: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Those of these subreddits and users that exist."""
+        wanted = {"subreddits": list(subreddits), "users": list(users)}
+        return _lines(self._call("POST", "/_sim/crawl/held", wanted))
+
+    def posts_of(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The data of those of these posts that exist."""
+        return [line["data"] for line in _lines(self._call("POST", "/_sim/crawl/posts", {"ids": list(ids)}))]
+
+    def latencies(self, **seconds: float) -> None:
+        """Set the seconds that addresses take."""
+        self._call("POST", "/_sim/latencies", seconds)
 
     def asked(self) -> dict[str, Any]:
         """What of the crawl world was asked for, what was answered whole, and by which User-Agent."""
@@ -111,6 +125,11 @@ class Simulator:
                 return text
         except HTTPError as refusal:
             raise AssertionError(f"{method} {path} {body}: {refusal.code} {refusal.read().decode()}") from None
+
+
+def _lines(text: str) -> list[dict[str, Any]]:
+    # splitlines() would also break at signs within texts, such as U+2028
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def _words(value: Any) -> list[str]:
