@@ -10,7 +10,13 @@ from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, Prox
 from core.errors import PermanentError
 from scraper.fetch.route import Route
 
-ERRORS: tuple[type[Exception], ...] = (ProxyConnectionError, ProxyError, ProxyTimeoutError)
+# the last: the proxy hangs up in the middle of the greeting, as some do at a wrong password
+ERRORS: tuple[type[Exception], ...] = (
+    ProxyConnectionError,
+    ProxyError,
+    ProxyTimeoutError,
+    asyncio.IncompleteReadError,
+)
 
 
 def connector(route: Route, connections: int, keep_alive: float, context: ssl.SSLContext) -> aiohttp.TCPConnector:

@@ -1,6 +1,7 @@
 """What `check --connect` says of a proxy: a request really goes through it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from core.reddit.errors import BadAnswer, NetworkBlocked, RateLimited, ServerTro
 from scraper.fetch.session import Answer
 from supervisor import probes
 from supervisor.proxy_probe import judged
-from tests.support.proxies import ScriptedProxy
+from tests.support.proxies import PProxy, ScriptedProxy
 from tests.support.simulator import Simulator
 
 ENVIRON = {
@@ -73,6 +74,17 @@ def test_a_proxy_that_does_not_work(
 def test_a_wrong_password_for_a_proxy(reddit: Simulator, proxy: ScriptedProxy) -> None:
     ok, text = _probe_proxy(reddit.url, f"http://{proxy.user}:hunter@127.0.0.1:{proxy.port}")
     assert (ok, "(407)" in text, "hunter" in text) == (False, True, False)
+
+
+def test_a_socks_proxy_that_hangs_up_at_a_wrong_password(reddit: Simulator, tmp_path: Path) -> None:
+    proxy = PProxy(tmp_path, "s", "socks5")
+    proxy.start()
+    try:
+        assert _probe_proxy(reddit.url, proxy.url)[0]
+        ok, text = _probe_proxy(reddit.url, f"socks5://{proxy.user}:hunter@127.0.0.1:{proxy.port}")
+    finally:
+        proxy.stop()
+    assert (ok, "hunter" in text) == (False, False)
 
 
 def test_what_reddit_says_is_no_fault_of_the_proxy(reddit: Simulator, proxy: ScriptedProxy) -> None:
