@@ -150,6 +150,7 @@ def test_counts_tell_what_was_asked_and_what_arrived_whole(crawl: Running) -> No
     assert (asked["about"], asked["hot"], answered["about"]) == (3, 1, 1)
     assert after["asked"]["users"]["nobody"] == {"submitted": 1}
     assert "nobody" not in after["answered"]["users"]
+    assert crawl.stats()["by_path"]["(crawl) about"] == after["asked"]["by_address"]["about"]
     assert after["asked"]["by_address"]["about"] - before["asked"]["by_address"]["about"] == 4
 
 
