@@ -25,10 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.batch import Found, Outcome, Progress
-from scraper.store.rowset import rowset
+from scraper.store.rowset import Write, rowset
 from scraper.store.tables import frontier, subreddits
 from scraper.store.todo import Lease, Todo
-from scraper.store.upsert import Write, insert
+from scraper.store.upsert import insert
 
 _REVIEW = func.lower(func.trim(subreddits.c.review))
 

@@ -1,6 +1,6 @@
 """Writing rows so that the newest version wins, and what belongs to people stays as it is."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +23,7 @@ from sqlalchemy.sql.base import Executable
 
 from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, SubredditState, User, UserState
 from scraper.store import tables
-from scraper.store.rowset import rowset
-
-Write = Callable[[Connection, Iterable[Sequence[Any]]], int]
+from scraper.store.rowset import Write, rowset
 
 
 def insert(dialect: Dialect, table: Table) -> Any:  # noqa: ANN401 (the two inserts have no common class)
@@ -39,9 +37,12 @@ def insert(dialect: Dialect, table: Table) -> Any:  # noqa: ANN401 (the two inse
     return postgresql.insert(table)
 
 
-def newest_wins(dialect: Dialect, table: Table, row: type, *, whole: str | None = None) -> Write:
+def newest_wins(
+    dialect: Dialect, table: Table, row: type, *, whole: str | None = None, fixed: Collection[str] = ()
+) -> Write:
     """Insert rows, or replace older ones.
 
+    `fixed`: what never changes at Reddit, and need not be written into its indexes again.
     `whole`: only a row of this state brings all facts; where another comes (private, suspended) the facts that were
     known stay.
     """
@@ -62,6 +63,8 @@ def newest_wins(dialect: Dialect, table: Table, row: type, *, whole: str | None 
                 if name not in ("state", "fetched_at"):
                     known = (table.c[name], given[name]) if name == names[0] else (given[name], table.c[name])
                     values[name] = case((brings_all, given[name]), else_=func.coalesce(*known))
+        for name in fixed:
+            del values[name]
         is_newer = or_(table.c.fetched_at.is_(None), given.fetched_at >= table.c.fetched_at)
         return statement.on_conflict_do_update(index_elements=[key], set_=values, where=is_newer)  # type: ignore[no-any-return]
 
@@ -103,7 +106,7 @@ class Upserts:
     """The statements that write rows, compiled once for one database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.posts = newest_wins(dialect, tables.posts, Post)
+        self.posts = newest_wins(dialect, tables.posts, Post, fixed=("subreddit_name", "created_utc"))
         self.users = newest_wins(dialect, tables.users, User, whole=UserState.ACTIVE)
         self.subreddits = newest_wins(dialect, tables.subreddits, Subreddit, whole=SubredditState.OPEN)
         self._placeholders = _placeholders(dialect)
