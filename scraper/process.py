@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvloop
 
+from core.allocator import give_memory_back
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.collector import spare_the_collector
@@ -39,6 +40,7 @@ def run(context: ChildContext, config: Config, proxy: Proxy | None) -> None:
 
     Raises PermanentError where a person has to act: wrong credentials, a database of a newer version.
     """
+    give_memory_back()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_live(context, config, proxy))
 

@@ -65,7 +65,7 @@ class Crawl:
         self._visits: dict[asyncio.Task[None], Lease] = {}
         self._failure: BaseException | None = None
         # a visit that only waits for its last author occupies no connection: others go on beside it
-        self._most = max(4, settings.concurrency)
+        self._most = max(4, settings.concurrency // 2)
 
     @property
     def visits(self) -> int:

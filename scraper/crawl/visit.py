@@ -68,12 +68,14 @@ class Visitor:
         left = Todo(arrived.missing_parts, self._names(lease, todo, arrived))
         await self._keep(lease, arrived, left)
         roll = Roll()
+        failures = list(arrived.failures.values())
+        del arrived  # its posts are saved; the authors take their time
         if left.authors and parts.ABOUT not in left.parts:
             origin = Origin(lease.name, lease.depth, self._settings.leads_on(lease.depth))
             await self._authors.bring_in(left.authors, origin, roll)
             self._tally.users += roll.saved
             self._tally.posts += roll.posts
-        await self._end(lease, left, arrived, roll)
+        await self._end(lease, left, [*failures, *roll.failures.values()], roll)
 
     async def fail(self, lease: Lease, error: Exception) -> None:
         """End the lease of a visit that was broken off by an error of ours: it comes again, each time later."""
@@ -133,9 +135,8 @@ class Visitor:
         self._tally.subreddits += 1
         log.info("subreddit_refused", subreddit=lease.name, state=str(state), reason=reason)
 
-    async def _end(self, lease: Lease, left: Todo, arrived: Arrived, roll: Roll) -> None:
+    async def _end(self, lease: Lease, left: Todo, failures: Sequence[TransientError], roll: Roll) -> None:
         """End the turn: done, or what is left comes again."""
-        failures: list[TransientError] = [*arrived.failures.values(), *roll.failures.values()]
         if not failures and left.authors is not None:
             batch = Batch(outcomes=[Outcome(lease.name, SubredditState.OPEN, finished=True, depth=lease.depth)])
             if left.authors:
@@ -144,7 +145,7 @@ class Visitor:
             await self._store.save(batch)
             self._tally.subreddits += 1
             self._tally.pace.finished(self._now().timestamp())
-            log.debug("subreddit_done", subreddit=lease.name, users=roll.saved, posts=len(arrived.posts) + roll.posts)
+            log.debug("subreddit_done", subreddit=lease.name, users=roll.saved, posts_of_users=roll.posts)
             return
         await self._put_back(lease, failures)
 
