@@ -1,6 +1,7 @@
 """The demo: it ends with a proof, whoever ends it, and leaves nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,8 +39,14 @@ def demo(tmp_path: Path) -> Iterator[psutil.Popen]:
 def test_it_ends_with_a_proof_that_nothing_was_lost(demo: psutil.Popen) -> None:
     text, _ = demo.communicate(timeout=150)
     assert demo.returncode == 0, text
-    for part in ("burst", "(SIGKILL)", "STREAMING STATISTICS", "shown", "delivered", "VERDICT: nothing lost."):
+    scenes = ("burst", "(SIGKILL)", "the proxy b dies", "the proxy b is there again")
+    for part in (*scenes, "STREAMING STATISTICS", "shown", "delivered", "VERDICT: nothing lost."):
         assert part in text
+    scraper = text.partition("Proof of the scraper")[2]
+    numbers = {name: re.findall(r"[\d,]+", line) for name, line in re.findall(r"^  (\w+) +([\d, ]+)", scraper, re.M)}
+    assert numbers["saved"] == numbers["held"]
+    assert len(numbers["held"]) == 4
+    assert numbers["missing"] == numbers["wrong"] == ["0"] * 4
 
 
 def test_ctrl_c_brings_the_proof_forward_and_a_second_one_does_without(demo: psutil.Popen, tmp_path: Path) -> None:
