@@ -33,8 +33,10 @@ class Quota:
 
     def charge(self, client: str, now: float) -> Usage:
         """Count one request of the client and say whether it may be answered."""
-        used = self.usage(client, now).used + 1
-        self._used[client] = (self._number(now), used)
+        window, used = self._used.get(client, (0, 0))
+        number = self._number(now)
+        used = used + 1 if window == number else 1
+        self._used[client] = (number, used)
         return self._standing(used, now)
 
     def usage(self, client: str, now: float) -> Usage:

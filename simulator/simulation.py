@@ -77,9 +77,10 @@ class Simulation:
     def arrived(self, path: str, asked: Asked | None, authorization: str | None, user_agent: str, now: float) -> None:
         """Count a request."""
         client = self.reddit.tokens.client(authorization, now)
+        listing = asked is None and endpoint(path) is Endpoint.LISTING
         # so many names would push the other paths out of the counts
         counted = path if asked is None else f"(crawl) {asked.address}"
-        self.traffic.asked(counted, client, listing=endpoint(path) is Endpoint.LISTING, now=now)
+        self.traffic.asked(counted, client, listing=listing, now=now)
         if asked is not None:
             self.asked_for.note(asked, user_agent)
 
