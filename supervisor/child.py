@@ -5,10 +5,16 @@ from dataclasses import dataclass, field
 import structlog
 
 from supervisor.board import ProcessRow
-from supervisor.policy import Life
+from supervisor.policy import Life, State, describe_exit
 from supervisor.process import Process
 from supervisor.spec import ChildSpec
 from supervisor.stopping import Slot
+
+#: An aborted child has so long to write down where it hung; one that is stopped (SIGSTOP) cannot even do that.
+_LAST_WORDS = 0.5
+
+#: Until it is ready a child may be silent for so long, seconds: importing takes its time on a busy machine.
+_START_TIMEOUT = 60.0
 
 
 @dataclass(slots=True)
@@ -24,6 +30,7 @@ class Child:
     last_words: str = ""  #: why this incarnation says that no restart can help
     replacing: bool = False  #: this incarnation ends because a person asked for the next one
     slot: Slot | None = None  #: once asked to stop: by when
+    hung: bool = False  #: silent for so long that it was aborted
     terminated: bool = False
     killed: bool = False
 
@@ -39,7 +46,27 @@ class Child:
     def forget_press(self) -> None:
         """Begin anew: nobody has asked this incarnation to stop, or what was asked counts no more."""
         self.slot = None
-        self.terminated = self.killed = self.replacing = False
+        self.terminated = self.killed = self.replacing = self.hung = False
+
+    def hung_at(self, timeout: float) -> float:
+        """Return from when on it counts as hung, should nothing more be heard of it; infinity for never."""
+        if self.process is None or self.slot is not None:
+            return float("inf")
+        allowed = max(timeout, _START_TIMEOUT) if self.life.state is State.STARTING else timeout
+        return self.last_beat + allowed
+
+    def check_pulse(self, now: float, timeout: float, log: structlog.stdlib.BoundLogger) -> None:
+        """Abort a child whose working loop has been silent for `timeout` seconds; it is replaced like one that died.
+
+        One that only waits (for the quota, for a broker) beats on. One that is asked to stop has a deadline instead.
+        """
+        if now < self.hung_at(timeout) or self.process is None:
+            return
+        silent = round(now - self.last_beat, 1)
+        log.error("child_hung", child=self.spec.name, silent_s=silent, hint="its log says where each thread was")
+        self.hung = True
+        self.slot = Slot(done_by=now, terminate_at=float("inf"), kill_at=now + _LAST_WORDS)
+        self.process.abort()
 
     def press(self, now: float, log: structlog.stdlib.BoundLogger) -> None:
         """Remind a child that was asked to stop: SIGTERM when it is late, SIGKILL when it is still there."""
@@ -54,8 +81,20 @@ class Child:
             log.warning("child_late", child=self.spec.name)
             self.process.terminate()
 
+    def report_end(self, now: float, log: structlog.stdlib.BoundLogger) -> None:
+        """Log how the last process ended, and what follows from it."""
+        name, life = self.spec.name, self.life
+        how = describe_exit(life.last_exit) if life.last_exit is not None else None
+        match life.state:
+            case State.EXITED:
+                log.info("child_stopped", child=name, exit=how)
+            case State.FATAL:
+                log.error("child_fatal", child=name, exit=how, why=life.why)
+            case _:
+                log.warning("child_died", child=name, exit=how, restart_in_s=round(life.restart_at - now, 2))
+
     def next_press(self) -> float:
         """Return when it is to be reminded next, infinity for never."""
         if self.process is None or self.slot is None or self.killed:
             return float("inf")
-        return self.slot.kill_at if self.terminated else self.slot.terminate_at
+        return self.slot.kill_at if self.terminated or self.hung else self.slot.terminate_at

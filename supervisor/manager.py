@@ -27,6 +27,7 @@ _LONGEST_WAIT = 60.0
 _NOT_SPAWNED = 1  # stands for the exit code where there was no process
 _WAIT_FOR_OTHERS = 15.0  # a child is started after so long even if what it comes after is not ready
 _SILENT_AFTER = 30.0  # STARTING for so long is worth a line in the log
+_OVERSLEPT = 2.0  # waking up so much later than planned means that this process did not run
 _REPLACED_WITHIN = 10.0  # what a child may take to stop when only it is replaced
 
 
@@ -40,6 +41,7 @@ class Manager:
         alarm: Alarm,
         *,
         shutdown_timeout: float,
+        heartbeat_timeout: float = float("inf"),
         log: structlog.stdlib.BoundLogger,
         chores: Sequence[Chore] = (),
         publish: Callable[[Snapshot], None] = lambda _snapshot: None,
@@ -52,6 +54,7 @@ class Manager:
         self._spawn = spawn
         self._alarm = alarm
         self._shutdown_timeout = shutdown_timeout
+        self._heartbeat_timeout = heartbeat_timeout
         self._log = log
         self._chores = Chores(chores, log)
         self._publish = publish
@@ -59,6 +62,7 @@ class Manager:
         self._draw = draw
         self._wait = wait
         self._born = clock()
+        self._awake_at = self._born
         self._stopping_since: float | None = None
 
     def run(self) -> ExitCode:
@@ -80,16 +84,25 @@ class Manager:
 
     def step(self) -> None:
         """Do what is due, wait for what comes next, and take it in."""
+        self._forgive_after_a_pause()
         self._act()
         self._publish(self.snapshot())
         if self.done:
             return
         now = self._clock()
         timeout = max(0.0, min([_LONGEST_WAIT, *(moment - now for moment in self._moments())]))
+        self._awake_at = now + timeout
         self._wait(self._handles(), timeout)
         self._listen()
         for child in self.children.values():
             self._hear(child)
+
+    def _forgive_after_a_pause(self) -> None:
+        """Blame no child for silence while this process itself did not run (the container was frozen, say)."""
+        now = self._clock()
+        if now > self._awake_at + _OVERSLEPT:
+            for child in self.children.values():
+                child.last_beat = now
 
     def snapshot(self) -> Snapshot:
         """Return what others may know of this moment."""
@@ -141,6 +154,7 @@ class Manager:
                 self._start(child, now)
             if child.life.state is State.STARTING and not child.silence_reported and child.process is not None:
                 self._report_silence(child, now)
+            child.check_pulse(now, self._heartbeat_timeout, self._log)
             child.press(now, self._log)  # does nothing unless it is being replaced
         reason = self._chores.do(now)
         if reason:
@@ -192,6 +206,7 @@ class Manager:
                 moments.append(self._start_at(child))
             elif child.life.state is State.STARTING and not child.silence_reported:
                 moments.append(child.life.since + _SILENT_AFTER)
+            moments.append(child.hung_at(self._heartbeat_timeout))
         return moments
 
     def _handles(self) -> list[Handle]:
@@ -239,22 +254,16 @@ class Manager:
         now = self._clock()
         if self._stopping_since is not None:
             child.life = policy.asked_to_stop(child.life, now, alive=True)
-        child.life = policy.exited(child.life, code, now, self._draw(), child.last_words)
+        child.life = policy.exited(child.life, code, now, self._draw(), child.last_words, hung=child.hung)
         child.last_words = ""
         name, life = child.spec.name, child.life
         if child.replacing:
             child.life = policy.woken(life, now)
             self._log.info("child_makes_room", child=name, exit=describe_exit(code))
             return
-        match life.state:
-            case State.EXITED:
-                self._log.info("child_stopped", child=name, exit=describe_exit(code))
-            case State.FATAL:
-                self._log.error("child_fatal", child=name, exit=describe_exit(code), why=life.why)
-                self._give_up_if_hopeless()
-            case _:
-                delay = round(life.restart_at - now, 2)
-                self._log.warning("child_died", child=name, exit=describe_exit(code), restart_in_s=delay)
+        child.report_end(now, self._log)
+        if life.state is State.FATAL:
+            self._give_up_if_hopeless()
 
     def _give_up_if_hopeless(self) -> None:
         sources = [child for child in self.children.values() if child.spec.stage is Stage.SOURCE]

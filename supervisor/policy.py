@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from core.errors import PERMANENT_EXIT
 
 FIRST_DELAY = 0.25
-LONGEST_DELAY = 8.0
+LONGEST_DELAY = 30.0
+LONGEST_AFTER_KILL = 8.0  # whoever was killed from outside will work again
 STABLE_AFTER = 30.0  # ready for so long: what went wrong before is forgotten
-MOST_FAILURES = 10  # in a row, by a child that was never ready
+MOST_FAILURES = 10  # within WINDOW: it is parked
+WINDOW = 600.0  # failures are counted over so long, seconds
 
 _KILLED = -signal.SIGKILL
 
@@ -35,8 +37,8 @@ class Life:
 
     state: State = State.STARTING
     since: float = 0.0  #: when it came into this state
-    failures: int = 0  #: deaths since it was last stable: they stretch the backoff
-    never_ready: int = 0  #: failed starts while it has never been ready at all
+    deaths: tuple[float, ...] = ()  #: within the window, since it was last stable: they stretch the backoff
+    failures: tuple[float, ...] = ()  #: those of them that were its own fault: too many, and it is parked
     was_ready: bool = False
     restart_at: float = 0.0  #: in BACKOFF: when it is due
     restarts: int = 0
@@ -54,7 +56,7 @@ def ready(life: Life, now: float) -> Life:
     """Give the life after the child said that it works. Said while stopping, it changes nothing."""
     if life.state is not State.STARTING:
         return life
-    return replace(life, state=State.RUNNING, since=now, was_ready=True, never_ready=0)
+    return replace(life, state=State.RUNNING, since=now, was_ready=True)
 
 
 def asked_to_stop(life: Life, now: float, alive: bool) -> Life:
@@ -66,13 +68,13 @@ def asked_to_stop(life: Life, now: float, alive: bool) -> Life:
 
 def woken(life: Life, now: float) -> Life:
     """Give the life after a person asked for a child without a process: due at once, old faults forgiven."""
-    return replace(life, state=State.BACKOFF, since=now, restart_at=now, failures=0, never_ready=0, why="")
+    return replace(life, state=State.BACKOFF, since=now, restart_at=now, deaths=(), failures=(), why="")
 
 
-def exited(life: Life, code: int, now: float, draw: float, reason: str = "") -> Life:
+def exited(life: Life, code: int, now: float, draw: float, reason: str = "", *, hung: bool = False) -> Life:
     """Give the life after the child's process ended with `code`; `draw` (0 to 1) is the jitter of its backoff.
 
-    `reason`: what the child itself said of why no restart can help.
+    `reason`: what the child itself said of why no restart can help. `hung`: we killed it, because it was silent.
     """
     life = replace(life, last_exit=code)
     if life.state is State.STOPPING:
@@ -80,20 +82,25 @@ def exited(life: Life, code: int, now: float, draw: float, reason: str = "") -> 
     if code == PERMANENT_EXIT:
         return replace(life, state=State.FATAL, since=now, why=reason or "it says that no restart can help")
     stable = life.state is State.RUNNING and now - life.since >= STABLE_AFTER
-    failures = 1 if stable else life.failures + 1
-    # Killed from outside is no fault of its own; a child that has worked once may work again.
-    blamed = not life.was_ready and code != _KILLED
-    never_ready = life.never_ready + blamed
-    life = replace(life, since=now, failures=failures, never_ready=never_ready)
-    if never_ready >= MOST_FAILURES:
-        return replace(life, state=State.FATAL, why=f"it failed {never_ready} times and was never ready")
-    return replace(life, state=State.BACKOFF, restart_at=now + backoff(failures, draw))
+    deaths = (*_within_window(() if stable else life.deaths, now), now)
+    # killed from outside is no fault of its own
+    own = (now,) if hung or code != _KILLED else ()
+    failures = (*_within_window(() if stable else life.failures, now), *own)
+    life = replace(life, since=now, deaths=deaths, failures=failures)
+    if len(failures) >= MOST_FAILURES:
+        why = f"it failed {len(failures)} times within {now - failures[0]:.0f} s"
+        return replace(life, state=State.FATAL, why=why if life.was_ready else f"{why} and was never ready")
+    delay = backoff(len(deaths), draw, LONGEST_DELAY if own else LONGEST_AFTER_KILL)
+    return replace(life, state=State.BACKOFF, restart_at=now + delay)
 
 
-def backoff(failures: int, draw: float) -> float:
-    """Give the seconds to wait after the n-th failure in a row: between half and all of 0.25, 0.5, 1, … 8 s."""
-    longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 16))
-    return longest * (0.5 + 0.5 * draw)
+def _within_window(moments: tuple[float, ...], now: float) -> tuple[float, ...]:
+    return tuple(moment for moment in moments if now - moment < WINDOW)
+
+
+def backoff(failures: int, draw: float, longest: float = LONGEST_DELAY) -> float:
+    """Give the seconds to wait after the n-th failure in a row: between half and all of 0.25, 0.5, 1, … `longest` s."""
+    return min(longest, FIRST_DELAY * 2.0 ** min(failures - 1, 16)) * (0.5 + 0.5 * draw)
 
 
 def describe_exit(code: int) -> str:

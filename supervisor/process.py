@@ -53,6 +53,9 @@ class Process(Protocol):
     def terminate(self) -> None:
         """Send SIGTERM."""
 
+    def abort(self) -> None:
+        """Send SIGABRT: it ends, and writes down where each of its threads was."""
+
     def kill(self) -> None:
         """Send SIGKILL."""
 
@@ -127,6 +130,11 @@ class SpawnedProcess:
     def terminate(self) -> None:
         """Send SIGTERM."""
         self._process.terminate()
+
+    def abort(self) -> None:
+        """Send SIGABRT (see faulthandler in core.child)."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGABRT)
 
     def kill(self) -> None:
         """Send SIGKILL."""

@@ -99,6 +99,7 @@ def supervise(config: Config, specs: list[ChildSpec], alarm: Alarm, chores: list
         lambda spec: SpawnedProcess(spec, config),
         alarm,
         shutdown_timeout=config.supervisor.shutdown_timeout,
+        heartbeat_timeout=config.supervisor.heartbeat_timeout,
         log=logs.get_logger("supervisor"),
         chores=chores,
         publish=board.publish,

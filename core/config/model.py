@@ -127,6 +127,9 @@ class SupervisorSection(Section):
     state_dir: Path = setting(kinds.directory, Path("state"), "spools, positions, database: what must outlive a stop")
     log_dir: Path = setting(kinds.directory, Path("logs"), "one log file per process")
     shutdown_timeout: float = setting(kinds.seconds(), 25.0, "from the first SIGTERM to the last process gone")
+    heartbeat_timeout: float = setting(
+        kinds.seconds(), 30.0, "a process whose working loop is silent for so long is replaced"
+    )
     stats_interval: float = setting(kinds.seconds(), 60.0, "between two statistics blocks")
     log_format: str = setting(
         kinds.choice("auto", "console", "json"), "auto", "lines on standard error; auto: console on a terminal"

@@ -1,6 +1,6 @@
 """A supervisor of dummies: the real loop, signals and processes, with nothing to capture.
 
-`python -m tests.supervisor.family STATE_DIR NAME=STAGE:ENTRY[:ARGUMENT] … [--timeout SECONDS]`
+`python -m tests.supervisor.family STATE_DIR TIMEOUT HEARTBEAT_TIMEOUT NAME=STAGE:ENTRY[:ARGUMENT] …`
 """
 
 import sys
@@ -19,7 +19,10 @@ def main() -> int:
     bell.install()
     state_dir = Path(sys.argv[1])
     timeout = float(sys.argv[2])
-    config = Config(supervisor=SupervisorSection(state_dir=state_dir, log_dir=state_dir, shutdown_timeout=timeout))
+    settings = SupervisorSection(
+        state_dir=state_dir, log_dir=state_dir, shutdown_timeout=timeout, heartbeat_timeout=float(sys.argv[3])
+    )
+    config = Config(supervisor=settings)
     try:
         lock = claim(config)
     except StateLockedError as error:
@@ -27,7 +30,7 @@ def main() -> int:
         return 2
     try:
         with controlled(state_dir, bell) as board:
-            board.exit_code = supervise(config, [_spec(text) for text in sys.argv[3:]], bell, [], board).run()
+            board.exit_code = supervise(config, [_spec(text) for text in sys.argv[4:]], bell, [], board).run()
         return board.exit_code
     finally:
         lock.close()

@@ -24,7 +24,7 @@ class Household:
     def __init__(self, directory: Path, *children: str, timeout: float = 10.0) -> None:
         self.home = directory / "home"
         self.config = configuration(directory, self.home)
-        command = [sys.executable, "-m", "tests.supervisor.family", str(self.home), str(timeout), *children]
+        command = [sys.executable, "-m", "tests.supervisor.family", str(self.home), str(timeout), "30", *children]
         self.server = ServerProcess(command, directory / "family.out", cwd=ROOT)
 
     def status(self) -> dict[str, Any]:

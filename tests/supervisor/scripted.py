@@ -51,6 +51,11 @@ class ScriptedProcess:
     def terminate(self) -> None:
         self.world.did("terminate", self.name)
 
+    def abort(self) -> None:
+        self.world.did("abort", self.name)
+        if self.world.obeys_abort:
+            self.world.at(0.0, "ends", self.name, -6)
+
     def kill(self) -> None:
         self.world.did("kill", self.name)
         self.world.at(0.0, "ends", self.name, -9)
@@ -71,6 +76,7 @@ class World:
     deadlines: dict[str, float] = field(default_factory=dict)
     rung: list[Request] = field(default_factory=list)
     unspawnable: int = 0
+    obeys_abort: bool = True
     pids: int = 100
 
     def clock(self) -> float:
@@ -122,12 +128,19 @@ class World:
         rung, self.rung = self.rung, []
         return rung
 
-    def manager(self, specs: Iterable[ChildSpec], shutdown_timeout: float = 10.0, *chores: Chore) -> Manager:
+    def manager(
+        self,
+        specs: Iterable[ChildSpec],
+        shutdown_timeout: float = 10.0,
+        *chores: Chore,
+        heartbeat_timeout: float = float("inf"),
+    ) -> Manager:
         return Manager(
             list(specs),
             self.spawn,
             self,
             shutdown_timeout=shutdown_timeout,
+            heartbeat_timeout=heartbeat_timeout,
             log=structlog.stdlib.get_logger("test"),
             chores=chores,
             clock=self.clock,

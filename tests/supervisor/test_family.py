@@ -23,9 +23,10 @@ NAMES = ("publisher", "submissions", "comments")
 class Family:
     """A supervisor of dummies, seen from outside."""
 
-    def __init__(self, state_dir: Path, *children: str, timeout: float = 25.0) -> None:
+    def __init__(self, state_dir: Path, *children: str, timeout: float = 25.0, heartbeat_timeout: float = 30.0) -> None:
         self.state_dir = state_dir
-        command = [sys.executable, "-m", "tests.supervisor.family", str(state_dir), str(timeout), *children]
+        command = [sys.executable, "-m", "tests.supervisor.family", str(state_dir)]
+        command += [str(timeout), str(heartbeat_timeout), *children]
         self.process = psutil.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
 
     def events(self, event: str) -> list[dict[str, Any]]:
@@ -213,3 +214,24 @@ def test_a_second_supervisor_refuses_and_names_the_first(families: list[Family],
     assert len(first.children()) == 3
     first.process.terminate()
     assert first.exit_code() == 0
+
+
+@pytest.mark.parametrize("way", ["blocked", "stopped"])
+def test_a_child_that_hangs_is_replaced_in_time(families: list[Family], tmp_path: Path, way: str) -> None:
+    """Blocked: its loop does not turn. Stopped: SIGSTOP, it cannot even say where it was."""
+    timeout = 2.0
+    entry = "deaf" if way == "blocked" else "obedient"
+    family = Family(tmp_path, *OBEDIENT[:2], f"comments=SOURCE:{entry}", timeout=4.0, heartbeat_timeout=timeout)
+    families.append(family)
+    family.ready()
+    before = family.children()
+    asked = time.monotonic()
+    if way == "stopped":
+        before["comments"].suspend()
+    wait_until(lambda: family.events("child_hung"), what="the hang to be noticed")
+    wait_until(lambda: len(family.events("child_started")) == 4, what="its successor")
+    assert time.monotonic() - asked < timeout + 3.0
+    assert [entry["child"] for entry in family.events("child_hung")] == ["comments"]
+    assert family.children()["publisher"].pid == before["publisher"].pid
+    family.process.terminate()
+    assert family.exit_code() in {0, 3}  # the deaf one has to be killed in the end

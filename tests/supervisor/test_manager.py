@@ -169,3 +169,44 @@ def test_a_chore_that_fails_does_not_end_the_supervision() -> None:
 
     assert world.manager([source("comments")], 10.0, Chore(1.0, broken)).run() is ExitCode.OK
     assert world.now == 5.0
+
+
+def beats(name: str, until: int) -> list[Event]:
+    return [(float(second), "says", name, ("beat", float(second))) for second in range(1, until)]
+
+
+def test_a_child_that_falls_silent_is_aborted_and_replaced() -> None:
+    """It was heard of last at 9 s; its sister, who beats on, is left alone."""
+    script = [*beats("comments", 10), *beats("submissions", 40), (30.0, "rings", "SIGTERM", None)]
+    world = World([*everyone_ready("comments", "submissions"), *script])
+    manager = world.manager([source("submissions"), source("comments")], heartbeat_timeout=5.0)
+    assert manager.run() is ExitCode.OK
+    assert world.diary[2:4] == [(14.0, "abort", "comments"), (14.25, "start", "comments")]
+    assert not [entry for entry in world.diary if entry[1] in {"abort", "kill"} and entry[2] == "submissions"]
+
+
+def test_one_that_cannot_even_die_is_killed_and_nobody_else_is_blamed() -> None:
+    """A stopped process (SIGSTOP) keeps SIGABRT for later. The exit code is for those who were late at the end."""
+    world = World([*everyone_ready("comments"), (8.0, "rings", "SIGTERM", None)], obeys_abort=False)
+    assert world.manager([source("comments")], heartbeat_timeout=5.0).run() is ExitCode.OK
+    assert world.diary[1:4] == [(5.1, "abort", "comments"), (5.6, "kill", "comments"), (5.85, "start", "comments")]
+
+
+def test_hangs_count_as_failures() -> None:
+    world = World([(8.0 * n, "says", "comments", ("ready",)) for n in range(1, 60)])
+    manager = world.manager([source("comments")], heartbeat_timeout=5.0)
+    assert manager.run() is ExitCode.GAVE_UP
+    assert manager.children["comments"].life.state is State.FATAL
+
+
+def test_a_supervisor_that_did_not_run_blames_nobody() -> None:
+    """The container was frozen: when it thaws, the children had no time to beat either."""
+    world = World([*everyone_ready("comments"), (65.0, "rings", "SIGTERM", None)])
+    manager = world.manager([source("comments")], heartbeat_timeout=5.0)
+    manager.step()
+    manager.step()
+    world.now += 60.0
+    world.script += [(62.0, "says", "comments", ("beat", 62.0))]
+    while not manager.done:
+        manager.step()
+    assert [entry[1] for entry in world.diary] == ["start", "stop"]

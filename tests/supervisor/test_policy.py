@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import PERMANENT_EXIT
 from supervisor import policy
-from supervisor.policy import FIRST_DELAY, LONGEST_DELAY, MOST_FAILURES, STABLE_AFTER, Life, State
+from supervisor.policy import FIRST_DELAY, LONGEST_DELAY, MOST_FAILURES, STABLE_AFTER, WINDOW, Life, State
 
 CODES = st.one_of(st.integers(0, 77), st.integers(79, 255), st.integers(-31, -1))
 
@@ -18,7 +18,8 @@ def fail(life: Life, now: float, code: int = 1, draw: float = 1.0) -> Life:
 
 
 def test_the_first_restart_is_quick_and_the_delays_double_up_to_the_cap() -> None:
-    assert [policy.backoff(n, 1.0) for n in range(1, 9)] == [0.25, 0.5, 1, 2, 4, 8, 8, 8]
+    assert [policy.backoff(n, 1.0) for n in range(1, 9)] == [0.25, 0.5, 1, 2, 4, 8, 16, 30]
+    assert policy.backoff(20, 1.0, policy.LONGEST_AFTER_KILL) == 8
     assert policy.backoff(1, 0.0) == FIRST_DELAY / 2
 
 
@@ -27,7 +28,7 @@ def test_a_delay_never_exceeds_the_cap_and_never_vanishes(failures: int, draw: f
     assert FIRST_DELAY / 2 <= policy.backoff(failures, draw) <= LONGEST_DELAY
 
 
-def test_ten_failed_starts_in_a_row_park_a_child_that_was_never_ready() -> None:
+def test_ten_failed_starts_park_a_child_that_was_never_ready() -> None:
     life = Life()
     for n in range(MOST_FAILURES):
         assert life.state is not State.FATAL, n
@@ -43,20 +44,42 @@ def test_an_exit_that_says_never_parks_at_once() -> None:
 
 
 @given(st.lists(st.tuples(CODES, st.floats(0, 1), st.booleans(), st.floats(0, 60)), max_size=60))
-def test_a_child_that_was_ready_once_is_always_restarted(deaths: list[tuple[int, float, bool, float]]) -> None:
+def test_a_child_is_restarted_until_it_failed_too_often_within_the_window(
+    deaths: list[tuple[int, float, bool, float]],
+) -> None:
     life = policy.ready(policy.started(Life(), 0.0), 0.0)
-    now = 0.0
+    now, faults = 0.0, list[float]()
     for code, draw, becomes_ready, lived in deaths:
         now += lived
+        if life.state is State.RUNNING and now - life.since >= STABLE_AFTER:
+            faults = []
+        faults = [moment for moment in faults if now - moment < WINDOW] + ([now] if code != -9 else [])
         life = policy.exited(life, code, now, draw)
-        assert life.state is State.BACKOFF
-        assert now < life.restart_at <= now + LONGEST_DELAY
         assert life.last_exit == code
+        assert (life.state is State.FATAL) == (len(faults) >= MOST_FAILURES)
+        if life.state is State.FATAL:
+            assert life.why.startswith("it failed 10 times within ")
+            return
+        assert now < life.restart_at <= now + LONGEST_DELAY
         now = life.restart_at
         life = policy.started(life, now)
         if becomes_ready:
             life = policy.ready(life, now)
     assert life.restarts == len(deaths)
+
+
+def test_a_hang_is_its_own_fault_though_it_was_killed_for_it() -> None:
+    life = policy.ready(policy.started(Life(), 0.0), 0.0)
+    for n in range(MOST_FAILURES):
+        life = policy.exited(policy.started(life, float(n)), -9, float(n), 1.0, hung=True)
+    assert life.state is State.FATAL
+
+
+def test_failures_older_than_the_window_are_forgiven() -> None:
+    life = Life()
+    for n in range(3 * MOST_FAILURES):
+        life = fail(life, n * WINDOW / (MOST_FAILURES - 1))
+    assert life.state is State.BACKOFF
 
 
 def test_being_killed_while_starting_is_not_held_against_a_child() -> None:
@@ -73,8 +96,8 @@ def test_after_a_stable_time_the_backoff_starts_again() -> None:
     life = policy.ready(policy.started(life, 10.0), 10.0)
     shaken = policy.exited(life, -9, 10.0 + STABLE_AFTER - 1, 1.0)
     stable = policy.exited(life, -9, 10.0 + STABLE_AFTER, 1.0)
-    assert shaken.failures == 6
-    assert stable.failures == 1
+    assert len(shaken.deaths) == 6
+    assert len(stable.deaths) == 1
     assert stable.restart_at == pytest.approx(10.0 + STABLE_AFTER + FIRST_DELAY)
 
 
