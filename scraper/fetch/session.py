@@ -38,7 +38,11 @@ class Answer(NamedTuple):
 class Session:
     """Sends requests; each is answered whole, or fails, within `timeout` seconds. Must be opened within a loop."""
 
-    def __init__(self, route: Route, timeout: float, connections: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, route: Route, timeout: float, connections: int, clock: Callable[[], float], *, encrypted: bool
+    ) -> None:
+        """`encrypted`: whether there is any https:// to go to."""
+        self._encrypted = encrypted or route.scheme == "https"
         self._route = route
         self._timeout = timeout
         self._connections = connections
@@ -78,8 +82,8 @@ class Session:
             await http.close()
 
     def _connector(self) -> aiohttp.TCPConnector:
-        # made now: SSL_CERT_FILE is read here
-        context = ssl.create_default_context()
+        # SSL_CERT_FILE counts as it is now, not as it was when aiohttp was imported
+        context: ssl.SSLContext | bool = ssl.create_default_context() if self._encrypted else True
         limit = self._connections + _FOR_OURSELVES
         if self._route.is_socks:
             from scraper.fetch import socks  # noqa: PLC0415 (only where it is needed: memory)
@@ -140,7 +144,7 @@ class Session:
             return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")
         if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
             return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        if "CERTIFICATE_VERIFY_FAILED" in text:
             return Unreachable(f"{what}: set SSL_CERT_FILE where a proxy or server has a certificate of its own")
         return Unreachable(what)
 
