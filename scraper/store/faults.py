@@ -72,7 +72,9 @@ def is_hopeless(error: BaseException) -> bool:
         return code in _SQLITE_HOPELESS
     if state is not None:
         return state[:2] in _POSTGRES_HOPELESS
-    return isinstance(cause, ssl.SSLCertVerificationError) or judge(error) is Fault.ROWS
+    # a server without TLS, asked for it: asyncpg has no error of its own for that
+    refuses_tls = isinstance(cause, ssl.SSLCertVerificationError) or "rejected SSL upgrade" in str(cause)
+    return refuses_tls or judge(error) is Fault.ROWS
 
 
 def reason(error: BaseException) -> str:

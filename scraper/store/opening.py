@@ -1,5 +1,6 @@
 """Opening the database: it is there, it lets us in, and its tables are today's."""
 
+import sqlite3
 from datetime import UTC, datetime
 
 import structlog
@@ -23,7 +24,8 @@ async def open_database(url: str) -> tuple[Database, str]:
     if isinstance(place, SqliteFile):
         try:
             place.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            sqlite3.connect(place.path).close()
+        except (OSError, sqlite3.OperationalError) as error:
             raise _refused(place, error) from error
     database = Database(make_engine(place))
     patience = Patience(str(place), lambda: datetime.now(UTC))
