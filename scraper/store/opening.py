@@ -41,8 +41,9 @@ async def _prepare(database: Database, place: SqliteFile | PostgresServer) -> No
     try:
         # asked with the lock for writing: a file that cannot be written is to be found out now
         if not await database.write(is_current):
-            came_from = await database.write(bring_up_to_date)
-            log.info("database_prepared", database=str(place), came_from=came_from)
+            done = await database.write(bring_up_to_date)
+            if done is not None:
+                log.info("database_prepared", database=str(place), tables=done)
     except GaplessError:
         raise
     except Exception as error:

@@ -139,8 +139,8 @@ class PostgresServer:
 
     def _signal_family(self, number: signal.Signals) -> list[psutil.Process]:
         """Reach the processes that serve its clients too: it has one for each."""
-        self.server.signal(number)
         family = psutil.Process(self.server.pid).children(recursive=True)
+        self.server.signal(number)
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
