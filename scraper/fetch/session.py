@@ -1,5 +1,6 @@
 """One HTTP session, through one proxy or none: connections that are kept, and errors that are ours."""
 
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -146,7 +147,17 @@ class Session:
             return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
         if "CERTIFICATE_VERIFY_FAILED" in text:
             return Unreachable(f"{what}: set SSL_CERT_FILE where a proxy or server has a certificate of its own")
-        return Unreachable(what)
+        return Unreachable(_refusal(error) or what)
+
+
+def _refusal(error: Exception) -> str | None:
+    """Say who takes no connection, and why, where it is as simple as that."""
+    if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error.os_error, ssl.SSLError):
+        return None
+    if not error.os_error.errno or error.os_error.errno < 0:  # of the name server: its own words are better
+        return None
+    who = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "Reddit"
+    return f"{who} at {error.host}:{error.port} takes no connection: {os.strerror(error.os_error.errno)}"
 
 
 _REJECTED = "the proxy does not accept user and password (407): correct its url in [[scraper.proxies]]"
