@@ -62,11 +62,17 @@ def test_a_server_that_hangs_is_given_up_in_time() -> None:
 
 
 def test_drops_that_keep_coming_do_not_prolong_it() -> None:
-    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    hung_up = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        while not writer.is_closing():
+        await reader.readuntil(b"\r\n\r\n")
+        hearing = asyncio.ensure_future(reader.read())
+        while not hearing.done():
             writer.write(b" ")
-            await asyncio.sleep(0.05)
+            await asyncio.wait([hearing], timeout=0.05)
+        writer.close()
+        hung_up.set()
 
     async def scenario() -> None:
         server = await asyncio.start_server(drip, "127.0.0.1", 0)
@@ -76,6 +82,7 @@ def test_drops_that_keep_coming_do_not_prolong_it() -> None:
             with pytest.raises(Unreachable):
                 await client.get("/r/Bitcoin/about", {})
             assert time.monotonic() - began < LATE
+            await asyncio.wait_for(hung_up.wait(), 5.0)
         server.close()
 
     uvloop.run(scenario())

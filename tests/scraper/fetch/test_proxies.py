@@ -176,9 +176,9 @@ def test_a_killed_proxy_rests_and_comes_back(scheme: str, tmp_path: Path) -> Non
         away = asyncio.Event()
 
         async def sleep(seconds: float) -> None:
-            if seconds > 4.0:
-                await away.wait()  # the rest; retries pause for less
-            await times.sleep(seconds)
+            if seconds > 4.0:  # the rest; retries pause for less, and take no time at all
+                await away.wait()
+                await times.sleep(seconds)
 
         async with (
             Script() as script,
