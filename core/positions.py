@@ -6,6 +6,7 @@ Only the publisher writes this file (see streams.publisher.store, which owns its
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from core.sqlite import connect_readonly, is_corrupt
 
@@ -29,6 +30,14 @@ def read_positions(state_dir: Path) -> dict[str, int]:
     return _read(state_dir, "SELECT spool_id, seq FROM positions")
 
 
+def read_deliveries(state_dir: Path) -> dict[str, tuple[int, float]]:
+    """Return spool_id → up to which seq it is delivered, and when that was recorded; as careful as read_positions."""
+    return {
+        str(name): (int(seq), float(at))
+        for name, seq, at in _rows(state_dir, "SELECT spool_id, seq, at FROM positions")
+    }
+
+
 def read_publisher_counters(state_dir: Path) -> dict[str, int]:
     """Return the publisher's durable counters (`published`, `errors`, `dead_letters`); as careful as read_positions."""
     return _read(state_dir, "SELECT name, value FROM counters")
@@ -40,13 +49,17 @@ def read_dead_letters(state_dir: Path) -> dict[str, int]:
 
 
 def _read(state_dir: Path, query: str) -> dict[str, int]:
+    return {str(name): int(value) for name, value in _rows(state_dir, query)}
+
+
+def _rows(state_dir: Path, query: str) -> list[tuple[Any, ...]]:
     path = publisher_path(state_dir)
     if not path.exists():
-        return {}
+        return []
     try:
         with contextlib.closing(connect_readonly(path)) as connection:
-            return {str(name): int(value) for name, value in connection.execute(query)}
+            return connection.execute(query).fetchall()
     except sqlite3.DatabaseError as error:
         if is_corrupt(error) or error.sqlite_errorcode & 0xFF in _ABSENT:
-            return {}
+            return []
         raise

@@ -128,7 +128,8 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     demo = commands.add_parser(
         "demo",
         help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}: a simulated Reddit with faults, a burst and a killed process.",
+        description=f"{summary[0].upper()}{summary[1:]}: a simulated Reddit with faults, a burst, a killed process, "
+        "and a crawl through two proxies, one of which dies and comes back.",
     )
     demo.set_defaults(command=_demo)
     demo.add_argument(

@@ -31,7 +31,7 @@ def time_to_finish(estimate: TimeToFinish | None) -> str:
     if estimate is None:
         return "time to finish unknown"
     if not estimate.seconds:
-        return "nothing to do until then" if estimate.at_least else "finished"
+        return "what failed is tried again soon" if estimate.at_least else "finished"
     return f"{'at least ' if estimate.at_least else ''}{duration(estimate.seconds)} to finish"
 
 
@@ -74,9 +74,16 @@ def _totals(crawl: Crawl, *, bar: bool) -> str:
         return "Scraper:   the database was not counted yet"
     rows = f"{frontier.subreddits:,} subreddits, {frontier.posts:,} posts, {frontier.users:,} users"
     lines = [f"Scraper:   {rows}, {frontier.rules:,} rules in the database"]
-    open_ones = f"{frontier.waiting:,} due, {frontier.leased:,} in flight, {frontier.later:,} later"
+    numbers = {
+        "done": frontier.done,
+        "due": frontier.waiting,
+        "in flight": frontier.leased,
+        "later": frontier.failed,
+        "refused": frontier.refused,
+    }
     pace = f"{crawl.per_hour:,.0f} an hour, " if crawl.per_hour is not None else ""
-    lines.append(f"Frontier:  {frontier.done:,} done, {open_ones}; {pace}{time_to_finish(crawl.time_to_finish)}")
+    counts = ", ".join(f"{number:,} {name}" for name, number in numbers.items())
+    lines.append(f"Frontier:  {counts}; {pace}{time_to_finish(crawl.time_to_finish)}")
     if bar and crawl.share_done is not None:
         lines.append(f"           {progress_bar(crawl.share_done)}")
     return "\n".join(lines)

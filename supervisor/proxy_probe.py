@@ -50,7 +50,8 @@ def _refusal(host: str, port: int, patience: float) -> str | None:
 async def _ask(settings: FetchSettings, patience: float) -> Outcome:
     """Ask for what the scraper's own probe asks for: a token, or the facts of a subreddit."""
     agent = agents.fixed(settings.user_agent) if not settings.rotate else agents.rotating(agents.browsers())
-    async with Session(Route.through(settings.proxy), patience, 1, time.monotonic) as session:
+    route, encrypted = Route.through(settings.proxy), settings.leads_to_https
+    async with Session(route, patience, 1, time.monotonic, encrypted=encrypted) as session:
         if settings.with_token:
             return await _ask_for_token(session, settings, agent)
         url = f"{settings.reddit_url}/r/{settings.probe_subreddit}/about.json?raw_json=1"

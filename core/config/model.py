@@ -145,6 +145,14 @@ class MonitorSection(Section):
     enabled: bool = setting(kinds.boolean, default=True, doc="run the monitor")
     host: str = setting(address.host, "127.0.0.1", "address to listen on")
     port: int = setting(kinds.whole(0, 65535), 9108, "port to listen on; 0 takes a free one")
+    token: str = setting(
+        kinds.header_text,
+        "",
+        "who knows it may restart processes on the page; empty: nobody may",
+        variable="MONITOR_TOKEN",
+        secret=True,
+        in_file=False,
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -161,7 +169,7 @@ class Config(Section):
 
     def secrets(self) -> tuple[str, ...]:
         """List every secret text in here, for `core.logs.hide`."""
-        found = [self.reddit.client_secret, *url_passwords(self.database.url)]
+        found = [self.reddit.client_secret, self.monitor.token, *url_passwords(self.database.url)]
         found += [password for proxy in self.scraper.proxies for password in url_passwords(proxy.url)]
         found += [str(value) for name, value in self.kafka.producer.items() if is_secret_name(name)]
         return tuple(dict.fromkeys(secret for secret in found if secret))

@@ -81,17 +81,15 @@ class Crawl:
 
     @property
     def time_to_finish(self) -> TimeToFinish | None:
-        """Divide what is to do by the pace; None when either is unknown."""
+        """Divide what is to do by the pace; None when either is unknown. What is refused does not count."""
         frontier, pace = self.frontier, self.per_hour
         if frontier is None:
             return None
-        unfinished = frontier.to_do + frontier.later
-        may_grow = self.discovers and (frontier.growing if frontier.growing is not None else unfinished) > 0
+        may_grow = self.discovers and (frontier.to_do if frontier.growing is None else frontier.growing) > 0
+        at_least = may_grow or frontier.failed > 0
         if not frontier.to_do:
-            return TimeToFinish(0.0, at_least=frontier.later > 0)
-        if not pace:
-            return None
-        return TimeToFinish(frontier.to_do / pace * 3600.0, at_least=may_grow or frontier.later > 0)
+            return TimeToFinish(0.0, at_least)
+        return TimeToFinish(frontier.to_do / pace * 3600.0, at_least) if pace else None
 
     @property
     def all_failing_since(self) -> float | None:

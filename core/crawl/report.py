@@ -22,12 +22,18 @@ class Frontier:
     leased: int = 0  #: somebody is at it
     later: int = 0  #: to be tried again, but not yet
     done: int = 0
-    growing: int | None = None  #: of the unfinished ones, how many may lead to others; None: not counted
+    refused: int = 0  #: of `later`: what Reddit does not show, asked for again in days
+    growing: int | None = None  #: of those to do and failed, how many may lead to others; None: not counted
 
     @property
     def to_do(self) -> int:
         """What could be worked on now."""
         return self.waiting + self.leased
+
+    @property
+    def failed(self) -> int:
+        """What is to be tried again soon."""
+        return self.later - self.refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Client:
         self._draw = draw
         route = Route.through(settings.proxy)
         self._gate = Gate(settings.concurrency, clock, sleep)
-        self._session = Session(route, settings.timeout, settings.concurrency, clock)
+        self._session = Session(route, settings.timeout, settings.concurrency, clock, encrypted=settings.leads_to_https)
         self._agent = agents.rotating(agents.browsers()) if settings.rotate else agents.fixed(settings.user_agent)
         self._tally = Tally()
         self._complaints = Complaints(clock)

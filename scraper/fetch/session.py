@@ -1,5 +1,6 @@
 """One HTTP session, through one proxy or none: connections that are kept, and errors that are ours."""
 
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -38,7 +39,11 @@ class Answer(NamedTuple):
 class Session:
     """Sends requests; each is answered whole, or fails, within `timeout` seconds. Must be opened within a loop."""
 
-    def __init__(self, route: Route, timeout: float, connections: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, route: Route, timeout: float, connections: int, clock: Callable[[], float], *, encrypted: bool
+    ) -> None:
+        """`encrypted`: whether there is any https:// to go to."""
+        self._encrypted = encrypted or route.scheme == "https"
         self._route = route
         self._timeout = timeout
         self._connections = connections
@@ -78,8 +83,8 @@ class Session:
             await http.close()
 
     def _connector(self) -> aiohttp.TCPConnector:
-        # made now: SSL_CERT_FILE is read here
-        context = ssl.create_default_context()
+        # SSL_CERT_FILE counts as it is now, not as it was when aiohttp was imported
+        context: ssl.SSLContext | bool = ssl.create_default_context() if self._encrypted else True
         limit = self._connections + _FOR_OURSELVES
         if self._route.is_socks:
             from scraper.fetch import socks  # noqa: PLC0415 (only where it is needed: memory)
@@ -140,9 +145,19 @@ class Session:
             return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")
         if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
             return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        if "CERTIFICATE_VERIFY_FAILED" in text:
             return Unreachable(f"{what}: set SSL_CERT_FILE where a proxy or server has a certificate of its own")
-        return Unreachable(what)
+        return Unreachable(_refusal(error) or what)
+
+
+def _refusal(error: Exception) -> str | None:
+    """Say who takes no connection, and why, where it is as simple as that."""
+    if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error.os_error, ssl.SSLError):
+        return None
+    if not error.os_error.errno or error.os_error.errno < 0:  # of the name server: its own words are better
+        return None
+    who = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "Reddit"
+    return f"{who} at {error.host}:{error.port} takes no connection: {os.strerror(error.os_error.errno)}"
 
 
 _REJECTED = "the proxy does not accept user and password (407): correct its url in [[scraper.proxies]]"

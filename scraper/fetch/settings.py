@@ -48,6 +48,11 @@ class FetchSettings:
         )
 
     @property
+    def leads_to_https(self) -> bool:
+        """Whether certificates have to be checked."""
+        return self.reddit_url.startswith("https:") or self.oauth_url.startswith("https:")
+
+    @property
     def name(self) -> str:
         """The proxy's name."""
         return self.proxy.name if self.proxy is not None else DIRECT

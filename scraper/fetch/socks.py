@@ -19,7 +19,9 @@ ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-def connector(route: Route, connections: int, keep_alive: float, context: ssl.SSLContext) -> aiohttp.TCPConnector:
+def connector(
+    route: Route, connections: int, keep_alive: float, context: ssl.SSLContext | bool
+) -> aiohttp.TCPConnector:
     """Make the pool of connections. The proxy looks names up itself: ours would tell whom we ask."""
     if not f"{route.user}{route.password}".isascii():
         raise PermanentError("user and password of a SOCKS proxy must be ASCII: use one whose credentials are")
@@ -48,7 +50,7 @@ class _Connector(ProxyConnector):
         host: str,
         port: int,
         ssl: ssl.SSLContext | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the library's own)
     ) -> tuple[asyncio.Transport, ResponseHandler]:
         tunnel, plain = await super()._connect_via_proxy(host, port, None, timeout)
         if ssl is None:

@@ -3,7 +3,7 @@
 from scraper.store.batch import Batch, Found, Outcome, Progress, ProxyDelta
 from scraper.store.claims import Claims
 from scraper.store.counts import Counts
-from scraper.store.errors import StoreUnavailable
+from scraper.store.errors import RowsRefused, StoreUnavailable
 from scraper.store.store import Store
 from scraper.store.todo import Lease, Todo
 
@@ -16,6 +16,7 @@ __all__ = [
     "Outcome",
     "Progress",
     "ProxyDelta",
+    "RowsRefused",
     "Store",
     "StoreUnavailable",
     "Todo",

@@ -6,8 +6,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, or_, select
 
+from scraper.rows import SubredditState
 from scraper.store.frontier import NOT_SKIPPED, WITH_REVIEW
 from scraper.store.tables import frontier, posts, rules, subreddits, users
+
+_REFUSED = [str(state) for state in SubredditState if state is not SubredditState.OPEN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Counts:
     leased: int  #: being worked on
     later: int  #: failed, to be tried again at a time that has not come
     done: int  #: finished, and not due again yet
+    refused: int  #: of `later`: not to be read, and asked for again in days
+    growing: int  #: of those waiting, leased and failed: what may lead to others, being not at the last depth
 
 
 def _saved() -> dict[str, object]:
@@ -47,12 +52,17 @@ class CountStatements:
         )
         idle = and_(not_(leased), not_(due))
         finished = and_(frontier.c.done_at.is_not(None), frontier.c.attempts == 0)
+        done, later = and_(idle, finished), and_(idle, not_(finished), NOT_SKIPPED)
+        refused = func.coalesce(frontier.c.state, "").in_(_REFUSED)
+        shallow = frontier.c.depth < bindparam("max_depth")
         self._frontier = (
             select(
                 func.count().filter(not_(leased), due, NOT_SKIPPED).label("waiting"),
                 func.count().filter(leased).label("leased"),
-                func.count().filter(idle, not_(finished), NOT_SKIPPED).label("later"),
-                func.count().filter(idle, finished).label("done"),
+                func.count().filter(later).label("later"),
+                func.count().filter(done).label("done"),
+                func.count().filter(later, refused).label("refused"),
+                func.count().filter(shallow, not_(done), not_(and_(later, refused)), NOT_SKIPPED).label("growing"),
             )
             .select_from(WITH_REVIEW)
             .where(frontier.c.depth <= bindparam("max_depth"))

@@ -28,6 +28,15 @@ _COMMAND_TIMEOUT = 30.0
 #: Connections of one process: one saves, one asks the frontier.
 _CONNECTIONS = 2
 
+# a page that many transactions change goes from the log to its place, and to the disk, once for all of them
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+    "cache_size = -2048",
+    "wal_autocheckpoint = 4000",
+)
+
 _READS = "gapless_reads"
 
 
@@ -108,7 +117,7 @@ def _sqlite_engine(place: SqliteFile) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 (SQLAlchemy's adapted connection)
         cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "cache_size = -2048"):
+        for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

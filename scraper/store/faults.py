@@ -68,11 +68,11 @@ def is_hopeless(error: BaseException) -> bool:
     """Tell whether what might pass while we run needs a person when we begin with it."""
     cause = _cause(error)
     code, state = _sqlite_code(cause), _sqlstate(cause)
-    if code is not None:
-        return code in _SQLITE_HOPELESS
-    if state is not None:
-        return state[:2] in _POSTGRES_HOPELESS
-    return isinstance(cause, ssl.SSLCertVerificationError) or judge(error) is Fault.ROWS
+    if code in _SQLITE_HOPELESS or (state or "")[:2] in _POSTGRES_HOPELESS:
+        return True
+    # a server without TLS, asked for it: asyncpg has no error of its own for that
+    refuses_tls = isinstance(cause, ssl.SSLCertVerificationError) or "rejected SSL upgrade" in str(cause)
+    return refuses_tls or judge(error) is Fault.ROWS
 
 
 def reason(error: BaseException) -> str:

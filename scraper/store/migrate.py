@@ -41,7 +41,7 @@ def _found(connection: Connection) -> str | None:
 
 
 def bring_up_to_date(connection: Connection) -> str | None:
-    """Make or upgrade the tables, in the transaction of this connection; tells from which version it came, if any.
+    """Make or upgrade the tables, in the transaction of this connection; tells what was done, None for nothing.
 
     Whoever else wants the same waits: for SQLite's write lock, which this transaction holds, or for PostgreSQL's
     advisory lock.
@@ -49,13 +49,13 @@ def bring_up_to_date(connection: Connection) -> str | None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     if is_current(connection):
-        return SCHEMA_VERSION
+        return None
     if VERSION_TABLE in inspect(connection).get_table_names():
         return _upgrade(connection)
     metadata.create_all(connection)
     _version.create(connection)
     connection.execute(insert(_version).values(version_num=SCHEMA_VERSION))
-    return None
+    return f"made as version {SCHEMA_VERSION}"
 
 
 def _upgrade(connection: Connection) -> str:
@@ -74,4 +74,4 @@ def _upgrade(connection: Connection) -> str:
         )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    return found or "empty"
+    return f"upgraded from version {found} to {SCHEMA_VERSION}"

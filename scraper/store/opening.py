@@ -1,5 +1,6 @@
 """Opening the database: it is there, it lets us in, and its tables are today's."""
 
+import sqlite3
 from datetime import UTC, datetime
 
 import structlog
@@ -23,7 +24,8 @@ async def open_database(url: str) -> tuple[Database, str]:
     if isinstance(place, SqliteFile):
         try:
             place.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            sqlite3.connect(place.path).close()
+        except (OSError, sqlite3.OperationalError) as error:
             raise _refused(place, error) from error
     database = Database(make_engine(place))
     patience = Patience(str(place), lambda: datetime.now(UTC))
@@ -39,8 +41,9 @@ async def _prepare(database: Database, place: SqliteFile | PostgresServer) -> No
     try:
         # asked with the lock for writing: a file that cannot be written is to be found out now
         if not await database.write(is_current):
-            came_from = await database.write(bring_up_to_date)
-            log.info("database_prepared", database=str(place), came_from=came_from)
+            done = await database.write(bring_up_to_date)
+            if done is not None:
+                log.info("database_prepared", database=str(place), tables=done)
     except GaplessError:
         raise
     except Exception as error:

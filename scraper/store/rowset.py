@@ -6,9 +6,10 @@ gets many rows as the VALUES of one statement, and PostgreSQL one JSON text that
 this process a third of what arrays do.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -23,6 +24,9 @@ Write = Callable[[Connection, Iterable[Sequence[Any]]], None]
 #: SQLite: so many rows a statement, the rest in smaller ones. 64 posts are 1,728 variables of 32,766.
 _BLOCKS = (64, 8, 1)
 
+#: Stands in the compiled statement for the rows' places, until it is known how many they are.
+_ROWS = "<rows>"
+
 
 class Rowset(ABC):
     """Rows with these columns, on their way into a statement that selects from them."""
@@ -31,12 +35,25 @@ class Rowset(ABC):
         self._dialect = dialect
         self._columns = columns
 
-    @abstractmethod
     def statement(self, make: Callable[[FromClause], Executable]) -> Write:
-        """Compile what `make` makes of the rows, once; the result takes a connection and rows."""
+        """Prepare what `make` makes of the rows; the result takes a connection and rows. Compiled when first used."""
 
-    def _compile(self, make: Callable[[FromClause], Executable], source: FromClause) -> str:
-        return str(make(source).compile(dialect=self._dialect))  # type: ignore[attr-defined]
+        @functools.cache
+        def compiled() -> str:
+            return str(make(self._source()).compile(dialect=self._dialect))  # type: ignore[attr-defined]
+
+        def write(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
+            self._execute(connection, compiled(), rows)
+
+        return write
+
+    @abstractmethod
+    def _source(self) -> FromClause:
+        """Give the rows as something to select from."""
+
+    @abstractmethod
+    def _execute(self, connection: Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run the statement over these rows."""
 
 
 def rowset(dialect: Dialect, columns: Sequence[Column[Any]]) -> Rowset:
@@ -47,28 +64,22 @@ def rowset(dialect: Dialect, columns: Sequence[Column[Any]]) -> Rowset:
 class SqliteRowset(Rowset):
     """Rows as VALUES, in blocks."""
 
-    def _source(self, rows: int) -> FromClause:
-        row = f"({', '.join('?' * len(self._columns))})"
+    def _source(self) -> FromClause:
         fields: list[ColumnElement[Any]] = [
             literal_column(f"column{at}").label(column.name) for at, column in enumerate(self._columns, start=1)
         ]
-        return select(*fields).select_from(text(f"(VALUES {', '.join([row] * rows)})")).subquery("fresh")
+        return select(*fields).select_from(text(f"(VALUES {_ROWS})")).subquery("fresh")
 
-    def statement(self, make: Callable[[FromClause], Executable]) -> Write:
-        """Compile one statement for each size of block."""
-        statements = [(size, self._compile(make, self._source(size))) for size in _BLOCKS]
-
-        def write(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
-            values = self._flat(rows)
-            at = 0
-            for size, sql in statements:
-                width = size * len(self._columns)
-                blocks = [tuple(values[start : start + width]) for start in range(at, len(values) - width + 1, width)]
-                if blocks:
-                    connection.exec_driver_sql(sql, blocks)
-                    at += width * len(blocks)
-
-        return write
+    def _execute(self, connection: Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        values = self._flat(rows)
+        row = f"({', '.join('?' * len(self._columns))})"
+        at = 0
+        for size in _BLOCKS:
+            width = size * len(self._columns)
+            blocks = [tuple(values[start : start + width]) for start in range(at, len(values) - width + 1, width)]
+            if blocks:
+                connection.exec_driver_sql(sql.replace(_ROWS, ", ".join([row] * size)), blocks)
+                at += width * len(blocks)
 
     def _flat(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
         """Give all values in a row, times as text; raises Unholdable for what PostgreSQL would refuse."""
@@ -88,14 +99,20 @@ class SqliteRowset(Rowset):
 
 
 def _as_texts(moments: list[datetime | None]) -> list[str | None]:
-    """Write UTC moments as SQLAlchemy's DateTime does on SQLite; the texts sort as the moments do."""
+    """Write moments, in UTC, as SQLAlchemy's DateTime does on SQLite; the texts sort as the moments do."""
     last, shown = None, None  # rows of one answer have one moment
     texts: list[str | None] = []
     for moment in moments:
         if moment is not last:
-            last, shown = moment, None if moment is None else moment.isoformat(" ", "microseconds")[:26]
+            last, shown = moment, None if moment is None else _as_text(moment)
         texts.append(shown)
     return texts
+
+
+def _as_text(moment: datetime) -> str:
+    if moment.tzinfo is not UTC and moment.tzinfo is not None:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:26]
 
 
 class PostgresRowset(Rowset):
@@ -111,15 +128,9 @@ class PostgresRowset(Rowset):
         rows = text("jsonb_array_elements(($1::text)::jsonb) AS given(row)")
         return select(*fields).select_from(rows).subquery("fresh")
 
-    def statement(self, make: Callable[[FromClause], Executable]) -> Write:
-        """Compile the one statement."""
-        sql = self._compile(make, self._source())
-
-        def write(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
-            try:
-                packed = orjson.dumps([tuple(row) for row in rows])
-            except TypeError as error:  # half surrogates, integers beyond 64 bits
-                raise Unholdable(str(error)) from error
-            connection.exec_driver_sql(sql, (packed.decode(),))
-
-        return write
+    def _execute(self, connection: Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        try:
+            packed = orjson.dumps([tuple(row) for row in rows])
+        except TypeError as error:  # half surrogates, integers beyond 64 bits
+            raise Unholdable(str(error)) from error
+        connection.exec_driver_sql(sql, (packed.decode(),))

@@ -58,11 +58,9 @@ def newest_wins(
             del values[names[0]]
         else:
             brings_all = given.state == literal_column(f"'{whole}'")
-            values = {name: case((brings_all, value), else_=value) for name, value in values.items()}
-            for name in names:
-                if name not in ("state", "fetched_at"):
-                    known = (table.c[name], given[name]) if name == names[0] else (given[name], table.c[name])
-                    values[name] = case((brings_all, given[name]), else_=func.coalesce(*known))
+            values[names[0]] = case((brings_all, given[names[0]]), else_=table.c[names[0]])  # the spelling
+            for name in set(names[1:]) - {"state", "fetched_at"}:
+                values[name] = case((brings_all, given[name]), else_=func.coalesce(given[name], table.c[name]))
         for name in fixed:
             del values[name]
         is_newer = or_(table.c.fetched_at.is_(None), given.fetched_at >= table.c.fetched_at)

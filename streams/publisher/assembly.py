@@ -8,6 +8,7 @@ from confluent_kafka import Producer
 
 from core.child import ChildContext
 from core.config import Config
+from core.outage import OutageMark
 from streams.publisher.at_least_once import AtLeastOnce
 from streams.publisher.client import connect
 from streams.publisher.exactly_once import ExactlyOnce
@@ -76,7 +77,7 @@ def assemble(
     ledger = Ledger(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
     transactional_id = f"gapless-{ledger.deployment_id}" if kafka.delivery == "exactly_once" else None
     settings = settle(kafka.bootstrap_servers, kafka.topic, kafka.producer, transactional_id)
-    watch = Watch(log, ledger, kafka.bootstrap_servers, clock)
+    watch = Watch(log, ledger, kafka.bootstrap_servers, clock, OutageMark(state_dir))
     lanes = Lanes(
         state_dir=state_dir,
         ledger=ledger,

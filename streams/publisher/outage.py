@@ -21,6 +21,10 @@ class Outage:
         """Whether Kafka is away as far as we know."""
         return self._began is not None
 
+    def seconds(self, now: float) -> float:
+        """Return for how long it is away, 0 while it is not."""
+        return 0.0 if self._began is None else now - self._began
+
     def lost(self, now: float) -> None:
         """Take in that no broker can be reached."""
         if self._lost_at is None:

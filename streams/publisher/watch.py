@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 from confluent_kafka import KafkaError
 
+from core.outage import OutageMark
 from streams.publisher.ledger import Ledger
 from streams.publisher.outage import Deafness, Outage
 from streams.publisher.verdict import Verdict, judge
@@ -33,12 +34,18 @@ class Watch:
     """Listens to librdkafka (`on_error`, `log`) and tells people what they need to know, without repeating itself."""
 
     def __init__(
-        self, log: structlog.stdlib.BoundLogger, ledger: Ledger, servers: str, clock: Callable[[], float]
+        self,
+        log: structlog.stdlib.BoundLogger,
+        ledger: Ledger,
+        servers: str,
+        clock: Callable[[], float],
+        mark: OutageMark | None = None,
     ) -> None:
         self._log = log
         self._ledger = ledger
         self._servers = servers
         self._clock = clock
+        self._mark = mark
         self._outage = Outage()
         self._deafness = Deafness()
         self._said: dict[str, tuple[float, int]] = {}
@@ -85,6 +92,8 @@ class Watch:
         if not self._outage.begins(self._clock(), waiting=waiting):
             return False
         self._ledger.count_errors(1)
+        if self._mark is not None:
+            self._mark.begins(self._outage.seconds(self._clock()))
         self._log.error("Kafka does not answer: the streams go on, records wait in the spools", servers=self._servers)
         return True
 
@@ -95,5 +104,7 @@ class Watch:
     def arrived(self, backlog: Callable[[], int]) -> None:
         """Take in a sign of life: records arrived, or a transaction was committed."""
         seconds = self._outage.arrived(self._clock())
+        if self._mark is not None:
+            self._mark.ends()
         if seconds is not None:
             self._log.warning("Kafka is back", away_seconds=round(seconds, 1), records_waiting=backlog())

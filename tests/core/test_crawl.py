@@ -149,6 +149,7 @@ def test_a_report_of_long_ago_says_nothing_about_now() -> None:
         (Frontier(waiting=6, leased=2, later=1), 600.0, False, TimeToFinish(48.0, at_least=True)),
         (Frontier(done=9), None, True, TimeToFinish(0.0, at_least=False)),
         (Frontier(done=9, later=1), 600.0, False, TimeToFinish(0.0, at_least=True)),
+        (Frontier(done=9, later=1, refused=1), 600.0, True, TimeToFinish(0.0, at_least=False)),
     ],
 )
 def test_the_time_to_finish_is_honest(

@@ -23,7 +23,7 @@ from tests.supervisor.household import ask_status, status_text
 
 NOON = 1_800_000_000.0
 FRONTIER = Frontier(
-    subreddits=240, users=3011, posts=48210, rules=1204, waiting=24, leased=6, later=3, done=210, growing=0
+    subreddits=240, users=3011, posts=48210, rules=1204, waiting=24, leased=6, later=5, done=210, refused=2, growing=0
 )
 
 A = CrawlReport(
@@ -61,7 +61,7 @@ def test_each_proxy_has_a_line_and_the_crawl_its_sum() -> None:
         "c      -                    -                   -       -        -          -  -",
         "",
         "Scraper:   240 subreddits, 48,210 posts, 3,011 users, 1,204 rules in the database",
-        "Frontier:  210 done, 24 due, 6 in flight, 3 later; 1,250 an hour, at least 1 min 26 s to finish",
+        "Frontier:  210 done, 24 due, 6 in flight, 3 later, 2 refused; 1,250 an hour, at least 1 min 26 s to finish",
         "           [###################################.....] 87 %",
     ]
 
@@ -88,7 +88,7 @@ def test_trouble_is_said_in_words() -> None:
     [
         (None, "time to finish unknown"),
         (TimeToFinish(0.0, at_least=False), "finished"),
-        (TimeToFinish(0.0, at_least=True), "nothing to do until then"),
+        (TimeToFinish(0.0, at_least=True), "what failed is tried again soon"),
         (TimeToFinish(90.0, at_least=False), "1 min 30 s to finish"),
         (TimeToFinish(90.0, at_least=True), "at least 1 min 30 s to finish"),
     ],

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -118,28 +119,42 @@ class PostgresServer:
     def stop(self) -> None:
         """End it as its operator would in a hurry: clients are thrown out, everything is written."""
         if self.server.running:
-            self.server.thaw()
+            self.thaw()
             self.server.signal(signal.SIGINT)
             self.server.wait(30.0)
 
     def kill(self) -> None:
         """End it, and all processes that serve its clients, as a power cut would."""
+        family = self._signal_family(signal.SIGKILL)
+        self.server.wait(10.0)
+        psutil.wait_procs(family, timeout=10.0)
+
+    def freeze(self) -> None:
+        """Stop it in its tracks: connections stay open and nothing answers."""
+        self._signal_family(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal_family(signal.SIGCONT)
+
+    def _signal_family(self, number: signal.Signals) -> list[psutil.Process]:
+        """Reach the processes that serve its clients too: it has one for each."""
         family = psutil.Process(self.server.pid).children(recursive=True)
-        self.server.kill()
+        self.server.signal(number)
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(family, timeout=10.0)
+                process.send_signal(number)
+        return family
 
     def ensure_running(self) -> None:
         """Bring it back for the next test, whatever the last one did to it."""
         if self.server.running:
-            self.server.thaw()
+            self.thaw()
         else:
             self.start()
 
     def execute(self, sql: str, database: str = "postgres") -> None:
-        """Run one statement outside any transaction."""
+        """Run one statement outside any transaction; also from where an event loop runs."""
 
         async def work() -> None:
             connection = await _connect(self.port, database)
@@ -148,7 +163,8 @@ class PostgresServer:
             finally:
                 await connection.close()
 
-        asyncio.run(work())
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(work())).result()
 
     def new_database(self) -> str:
         """Make an empty database and give its address."""

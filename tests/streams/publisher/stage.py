@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
+from core.outage import OutageMark
 from streams.publisher.at_least_once import AtLeastOnce
 from streams.publisher.lanes import Lanes
 from streams.publisher.ledger import Ledger
@@ -112,7 +113,7 @@ class Stage:
         self.capacity = 10_000
         clock = lambda: self.now  # noqa: E731
         self.ledger = Ledger(lambda known: PublisherStore.open(state_dir, LOG, deployment_id=known), LOG, clock)
-        self.watch = Watch(LOG, self.ledger, "broker:9092", clock)
+        self.watch = Watch(LOG, self.ledger, "broker:9092", clock, OutageMark(state_dir))
         self.lanes = Lanes(
             state_dir=state_dir, ledger=self.ledger, log=LOG, clock=clock, watch=self.watch, message_max_bytes=1000
         )

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
+from core.outage import read_outage
 from core.positions import read_positions, read_publisher_counters
 from streams.publisher.pace import Pace
 from tests.streams.publisher.spools import FilledSpool
@@ -254,8 +255,10 @@ def test_an_outage_is_told_once_and_counted_once(stage: Stage, spool: FilledSpoo
             stage.watch.on_error(KafkaError(KafkaError._TRANSPORT))
             stage.watch.on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
             stage.step()
+        assert read_outage(tmp_path) is not None, "others can know it"
         stage.producer.report(keys)
         stage.step(2)
+    assert read_outage(tmp_path) is None
     told = [entry for entry in logs if "Kafka" in entry["event"]]
     assert [entry["event"].split(":")[0] for entry in told] == ["Kafka does not answer", "Kafka is back"]
     assert told[1]["away_seconds"] >= 18

@@ -53,3 +53,13 @@ def test_a_producer_that_hears_in_time_is_not_stuck() -> None:
     assert not deafness.found(0.0, away=True, answered=True)
     assert not deafness.found(9.0, away=False, answered=True)
     assert not deafness.found(11.0, away=True, answered=True)
+
+
+def test_it_knows_how_long_it_lasts() -> None:
+    outage = Outage()
+    assert outage.seconds(10.0) == 0.0
+    outage.lost(10.0)
+    assert outage.begins(11.5, waiting=True)
+    assert outage.seconds(20.0) == 10.0
+    outage.arrived(25.0)
+    assert outage.seconds(30.0) == 0.0

@@ -1,0 +1,306 @@
+"""The frontier: what is due, in which order, who holds it, and how it comes back."""
+
+import pytest
+
+from scraper.store import Batch, Counts, Found, Lease, Outcome, Progress, Store, Todo
+from tests.scraper.store.stage import Stage, a_subreddit, later, play
+
+DAY = 86_400.0
+
+
+async def _lease(store: Store, limit: int = 10, *, max_depth: int = 1, seconds: float = 60.0) -> list[Lease]:
+    return await store.lease(limit, max_depth=max_depth, refresh_after=DAY, seconds=seconds)
+
+
+async def _names(store: Store, limit: int = 10, *, max_depth: int = 1, seconds: float = 60.0) -> list[str]:
+    return [lease.name for lease in await _lease(store, limit, max_depth=max_depth, seconds=seconds)]
+
+
+async def _counts(store: Store) -> Counts:
+    return await store.counts(max_depth=1, refresh_after=DAY)
+
+
+async def _finish(store: Store, *names: str) -> None:
+    await store.save(Batch(outcomes=[Outcome(name, "open", finished=True) for name in names]))
+
+
+def test_seeds_are_entered_once_whatever_their_case(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Bitcoin", "ethereum", "BITCOIN"])
+            await store.enter(["bitcoin"])
+            await store.enter([])
+            leases = await _lease(store)
+        assert {lease.name.lower() for lease in leases} == {"bitcoin", "ethereum"}
+        assert leases[0] == Lease(leases[0].name, 0, 0, None, None, later(60))
+
+    play(scenario)
+
+
+def test_nobody_gets_what_another_holds(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open("a") as first, stage.open("b") as second:
+            await first.enter(["One", "Two", "Three"])
+            taken = await _names(first, 2)
+            assert set(taken) | set(await _names(second)) == {"One", "Two", "Three"}
+            assert await _names(first) == []
+
+    play(scenario)
+
+
+def test_shallow_ones_come_first_and_old_ones_before_young_ones(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.save(Batch(found=[Found("deep", 1), Found("deeper", 2)]))
+            stage.clock.forward(1)
+            await store.enter(["seed1"])
+            stage.clock.forward(1)
+            await store.enter(["seed2"])
+            assert await _names(store, 1) == ["seed1"]
+            assert await _names(store) == ["seed2", "deep"], "depth 2 is too deep"
+            assert await _names(store, max_depth=5) == ["deeper"]
+
+    play(scenario)
+
+
+def test_of_several_depths_the_smallest_counts(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.save(Batch(found=[Found("x", 3, "far"), Found("X", 2, "near"), Found("x", 4)]))
+            await store.save(Batch(found=[Found("x", 3)]))
+            assert await stage.query("SELECT depth, found_in FROM reddit_frontier") == [(2, "near")]
+            await store.enter(["x"])
+        assert await stage.query("SELECT depth FROM reddit_frontier") == [(0,)]
+
+    play(scenario)
+
+
+def test_what_is_done_comes_again_after_the_refresh_time_and_not_before(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Bitcoin"])
+            await _lease(store)
+            await _finish(store, "Bitcoin")
+            stage.clock.forward(DAY - 1)
+            assert await _names(store) == []
+            stage.clock.forward(1)
+            assert await _names(store) == ["Bitcoin"]
+
+    play(scenario)
+
+
+def test_what_was_never_done_comes_before_what_is_old(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["old"])
+            await _lease(store)
+            await _finish(store, "old")
+            stage.clock.forward(2 * DAY)
+            await store.save(Batch(found=[Found("new", 1)]))
+            assert await _names(store) == ["new", "old"]
+
+    play(scenario)
+
+
+def test_what_failed_comes_again_at_its_time_with_its_attempts_counted(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Bitcoin"])
+            for attempt in range(3):
+                (lease,) = await _lease(store)
+                assert lease.attempts == attempt
+                due = later(100.0 * (attempt + 1))
+                await store.save(
+                    Batch(outcomes=[Outcome("bitcoin", "failed", finished=False, due_at=due, error="timeout")])
+                )
+                assert await _names(store) == []
+                stage.clock.now = due
+            (lease,) = await _lease(store)
+            await _finish(store, "Bitcoin")
+            assert await stage.query("SELECT attempts, todo, error, state FROM reddit_frontier") == [
+                (0, None, None, "open")
+            ]
+
+    play(scenario)
+
+
+def test_a_finished_one_may_name_the_time_of_its_next_visit(stage: Stage) -> None:
+    """A private subreddit is done for today, and looked at again in a week."""
+
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Secret"])
+            await _lease(store)
+            await store.save(Batch(outcomes=[Outcome("Secret", "private", finished=True, due_at=later(7 * DAY))]))
+            stage.clock.forward(7 * DAY - 1)
+            assert await _names(store) == []
+            assert (await _counts(store)).done == 1
+            stage.clock.forward(1)
+            assert await _names(store) == ["Secret"]
+
+    play(scenario)
+
+
+def test_a_lease_that_nobody_ends_comes_back_when_its_time_is_over(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open("dead") as dead, stage.open("alive") as alive:
+            await dead.enter(["Bitcoin"])
+            await _lease(dead, seconds=60)
+            stage.clock.forward(59.9)
+            assert await _names(alive) == []
+            stage.clock.forward(0.1)
+            assert await _names(alive) == ["Bitcoin"]
+
+    play(scenario)
+
+
+def test_a_successor_takes_back_what_its_predecessor_held_and_nothing_else(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open("a") as first, stage.open("b") as second:
+            await first.enter(["One", "Two"])
+            mine, theirs = await _names(first, 1), await _names(second, 1)
+            async with stage.open("a") as successor:
+                await successor.take_back()
+                assert await _names(successor) == mine
+            assert theirs != mine
+
+    play(scenario)
+
+
+def test_closing_gives_back_what_is_still_held(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open("a") as first:
+            await first.enter(["Bitcoin"])
+            await _lease(first)
+            await first.claim_users(["Satoshi"], refresh_after=DAY, seconds=60)
+        async with stage.open("b") as second:
+            assert await _names(second) == ["Bitcoin"]
+            claims = await second.claim_users(["Satoshi"], refresh_after=DAY, seconds=60)
+            assert claims.mine == ("Satoshi",)
+
+    play(scenario)
+
+
+def test_what_is_given_back_is_due_at_once_and_keeps_what_is_left_to_do(stage: Stage) -> None:
+    todo = Todo(("week",), ("Satoshi", "hal"))
+
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Bitcoin"])
+            await _lease(store)
+            await store.save(Batch(progress=[Progress("bitcoin", todo)], given_back=["bitcoin"]))
+            (lease,) = await _lease(store)
+            assert (lease.attempts, lease.todo) == (0, todo)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("todo", [Todo((), ()), Todo(("about", "hot"), None), None])
+def test_what_is_left_to_do_is_read_as_it_was_written(sqlite_stage: Stage, todo: Todo | None) -> None:
+    async def scenario() -> None:
+        async with sqlite_stage.open() as store:
+            await store.enter(["Bitcoin"])
+            await _lease(store)
+            await store.save(Batch(progress=[Progress("bitcoin", todo)], given_back=["bitcoin"]))
+            assert [lease.todo for lease in await _lease(store)] == [todo]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"parts": 3}'])
+def test_a_todo_that_cannot_be_read_means_everything(text: str) -> None:
+    assert Todo.load(text) is None
+
+
+def test_renewing_keeps_what_is_held_and_says_what_is_lost(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open("a") as first, stage.open("b") as second:
+            await first.enter(["One", "Two"])
+            await _lease(first, seconds=60)
+            stage.clock.forward(50)
+            assert await first.renew(["ONE"], 60) == {"one"}
+            stage.clock.forward(20)
+            assert await _names(second) == ["Two"], "its lease was not renewed"
+            assert await first.renew(["One", "Two"], 60) == {"one"}
+            assert await first.renew([], 60) == frozenset()
+
+    play(scenario)
+
+
+def test_who_lost_a_lease_does_not_end_the_new_holders(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open("slow") as slow, stage.open("quick") as quick:
+            await slow.enter(["Bitcoin"])
+            await _lease(slow, seconds=10)
+            stage.clock.forward(10)
+            assert await _names(quick) == ["Bitcoin"]
+            await slow.save(
+                Batch(
+                    progress=[Progress("Bitcoin", Todo((), ()))],
+                    outcomes=[Outcome("Bitcoin", "open", finished=True)],
+                    given_back=["Bitcoin"],
+                )
+            )
+            assert await stage.query("SELECT leased_by, todo, done_at FROM reddit_frontier") == [("quick", None, None)]
+
+    play(scenario)
+
+
+def test_giving_back_after_the_end_does_not_bring_it_back(stage: Stage) -> None:
+    """A task that is cancelled while its last batch is on the way still has it saved."""
+
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Bitcoin"])
+            await _lease(store)
+            await store.save(Batch(outcomes=[Outcome("Bitcoin", "open", finished=True)], given_back=["Bitcoin"]))
+            assert await _names(store) == []
+
+    play(scenario)
+
+
+def test_what_a_person_marks_is_skipped_or_told(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Never", "Some", "All", "Other"])
+            await stage.query(
+                "INSERT INTO reddit_subreddits (name, review) "
+                "VALUES ('never', ' SKIP '), ('Some', ' Posts_Only'), ('other', '')"
+            )
+            assert (await _counts(store)).waiting == 3
+            reviews = {lease.name: lease.review for lease in await _lease(store)}
+            assert reviews == {"Some": "posts_only", "All": None, "other": None}
+
+    play(scenario)
+
+
+def test_it_is_asked_for_in_the_spelling_that_reddit_uses(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["bitcoin"])
+            await store.save(Batch(subreddits=[a_subreddit("BitCoin")]))
+            assert await _names(store) == ["BitCoin"]
+
+    play(scenario)
+
+
+def test_counts_tell_what_is_to_happen_to_each(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["done", "old", "held", "failed", "new"])
+            await store.save(Batch(found=[Found("too deep", 2)]))
+            await _lease(store)
+            await _finish(store, "old")
+            stage.clock.forward(DAY)
+            await store.renew(["held"], 60)
+            await _finish(store, "done")
+            await store.save(
+                Batch(
+                    outcomes=[Outcome("failed", "failed", finished=False, due_at=later(9 * DAY))],
+                    given_back=["new"],
+                )
+            )
+            counts = await _counts(store)
+        assert (counts.waiting, counts.leased, counts.later, counts.done) == (2, 1, 1, 1)
+
+    play(scenario)
