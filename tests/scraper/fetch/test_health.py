@@ -139,7 +139,7 @@ def test_every_outcome_is_in_the_table_above() -> None:
     assert {outcome for outcome, *_ in SAYINGS} == set(Outcome)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_good_proxy_in_bad_weather_works_nearly_always(seed: int) -> None:
     """5 % errors, 5 % resets and 3 % HTML, 200,000 requests: away for less than a thousandth of the time."""
     chance = random.Random(seed)
