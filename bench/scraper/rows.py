@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.request import Request, urlopen
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 import uvloop
 
 from bench.figure import Figure, at_least
