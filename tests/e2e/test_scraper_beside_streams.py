@@ -17,10 +17,10 @@ def test_the_scraper_takes_what_the_streams_leave(scrape: Scrape, tansu: TansuBr
     scrape.start(
         kafka={"bootstrap_servers": tansu.bootstrap_servers, "topic": topic},
         streams={"max_poll_interval": 2.0},
-        reddit={"requests_per_minute": _QUOTA / 10},
+        reddit={"requests_per_minute": _QUOTA // 10},
     )
     scrape.system.wait_up()
-    scrape.wait(lambda: scrape.events("scraper-direct", "quota_waits") or scraped(scrape) >= 80, 30.0, "a busy scraper")
+    scrape.wait(lambda: scrape.events("scraper-direct", "quota_waits") or scraped(scrape) >= 80, 60.0, "a busy scraper")
     scrape.pass_time(5)
     begun, before = streamed(scrape), scraped(scrape)
     scrape.pass_time(8)
@@ -31,7 +31,7 @@ def test_the_scraper_takes_what_the_streams_leave(scrape: Scrape, tansu: TansuBr
     def arrived() -> bool:
         return not compare(scrape.simulator.truth(), read_topic(tansu.bootstrap_servers, topic)).lost
 
-    scrape.wait(arrived, 30.0, "all items of the streams")
+    scrape.wait(arrived, 60.0, "all items of the streams")
     scrape.notes |= {"requests of the streams": streamed(scrape), "of the scraper": scraped(scrape)}
     assert scraped(scrape) <= _QUOTA / 2
     assert scrape.simulator.stats()["by_status"].get("429", 0) == 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.support.authority import Authority
 from tests.support.ports import free_port
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
@@ -97,14 +98,19 @@ class Proxy:
 
 
 class ProxyPy(Proxy):
-    """proxy.py: HTTP."""
+    """proxy.py: HTTP; with an authority, spoken to over TLS (https:// in front of its address)."""
 
-    def __init__(self, directory: Path, name: str, *, password: bool = True) -> None:
-        super().__init__(directory, name, "http", password=password)
+    def __init__(
+        self, directory: Path, name: str, *, password: bool = True, authority: Authority | None = None
+    ) -> None:
+        self._authority = authority
+        super().__init__(directory, name, "https" if authority else "http", password=password)
 
     def _command(self, directory: Path) -> list[str]:
         options = ["--hostname", "127.0.0.1", "--port", str(self.port), "--num-acceptors", "1", "--num-workers", "1"]
         options += ["--log-level", "WARNING", "--data-dir", str(directory / "proxy.py"), "--timeout", "60"]
+        if self._authority is not None:
+            options += ["--cert-file", str(self._authority.certificate), "--key-file", str(self._authority.key)]
         return [sys.executable, "-c", _PROXY_PY, self._accounts.name, *options]
 
 

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import psutil
 
+from tests.support.crawl import CrawlLedger, reckon
+from tests.support.crawl_closure import Crawl
 from tests.support.proxies import Proxy
 from tests.support.simulator import Simulator
-from tests.support.system import System
+from tests.support.system import CLIENT_SECRET, System
 from tests.support.tables import Tables
 from tests.support.waiting import wait_until
 
@@ -27,8 +30,9 @@ _WORLD = {
     "crawl_closed_share": 0.15,
 }
 
-# Nothing here is to be held up by our own sense of the quota: that is the subject of its own scenario.
-_PLENTY = 1_000_000
+# The quota shall hold nothing up here, neither at the server nor at ours: it is the subject of its own scenario.
+_PER_WINDOW = 1_000_000
+_PER_MINUTE = _PER_WINDOW // 10
 
 #: States of the frontier in which a subreddit needs nothing more.
 _REFUSED = ("private", "banned", "quarantined", "missing", "forbidden")
@@ -70,7 +74,7 @@ class Scrape:
 
     def simulate(self, **world: Any) -> None:
         """Start Reddit as `world` (the simulator's options) says."""
-        still = {"comments_per_second": 0, "submissions_per_second": 0, "quota": _PLENTY, "anonymous": True}
+        still = {"comments_per_second": 0, "submissions_per_second": 0, "quota": _PER_WINDOW, "anonymous": True}
         self._simulator = Simulator(self._directory, subreddits=SEEDS, seed=self.seed, **(still | _WORLD | world))
         self._simulator.start()
 
@@ -95,7 +99,7 @@ class Scrape:
         self.scraper = {"subreddits": list(SEEDS), "max_depth": 2, "timeout": 5.0, **scraper}
         system = System(
             self._directory / machine,
-            reddit={"reddit_url": url, "oauth_url": url, "requests_per_minute": _PLENTY, **(reddit or {})},
+            reddit={"reddit_url": url, "oauth_url": url, "requests_per_minute": _PER_MINUTE, **(reddit or {})},
             kafka=kafka,
             streams=streams,
             scraper={**self.scraper, "proxies": [proxy.table for proxy in proxies]},
@@ -114,6 +118,7 @@ class Scrape:
         """Return when the condition holds; fail at once if a supervisor ends."""
         end = time.monotonic() + timeout
         while not condition():
+            self.expect_supervisors_alive()
             self.expect_no_crash()
             assert time.monotonic() < end, f"waited {timeout:g} s in vain for {what}; still open: {self.open()[:5]}"
             self.pass_time(_LOOK_EVERY)
@@ -139,11 +144,11 @@ class Scrape:
         count: int = self.tables.value(f"SELECT count(*) FROM {table}") or 0
         return count
 
-    def wait_saved(self, table: str, count: int, timeout: float = 20.0) -> None:
+    def wait_saved(self, table: str, count: int, timeout: float = 60.0) -> None:
         """Return when the crawl is well under way: a table has so many rows."""
         self.wait(lambda: self.saved(table) >= count, timeout, f"{count} rows in {table}")
 
-    def wait_end(self, timeout: float = 40.0) -> None:
+    def wait_end(self, timeout: float = 90.0) -> None:
         """Return when the crawl has ended: nothing in the frontier is waiting, leased or to be tried again."""
         self.wait(lambda: self.saved("reddit_frontier") and not self.open(), timeout, "the end of the crawl")
         self.notes["crawl"] = f"{time.monotonic() - self._began:.1f} s"
@@ -199,6 +204,7 @@ class Scrape:
         """No password of a proxy, no secret of the client, in what is shown, in any log, in the database."""
         secrets = [secret for proxy in self.proxies for secret in proxy.secrets]
         assert secrets, "the scenario wants passwords"
+        secrets += [CLIENT_SECRET, *url_forms(self.system.database)]
         texts = dict(zip(map(str, range(len(shown))), shown, strict=True))
         for system in self.systems:
             files = [path for path in system.directory.rglob("*") if path.is_file() and path != system.config]
@@ -207,26 +213,38 @@ class Scrape:
         found = [(where, secret) for where, text in texts.items() for secret in secrets if secret in text]
         assert not found, f"secrets in plain sight: {found}"
 
-    def finish(self) -> None:
+    def finish(self, *, locked_out: bool = False) -> CrawlLedger:
         """End all systems; the database must hold what was served and asked for, once, and nothing else."""
         self.stop()
+        self.expect_no_crash()
+        logs = "".join(path.read_text(errors="replace") for system in self.systems for path in system.log_dir.iterdir())
+        assert locked_out or "database is locked" not in logs, "processes of ours must wait for each other in silence"
+        scraper = self.scraper
+        crawl = Crawl(
+            seeds=scraper["subreddits"],
+            users_per_subreddit=scraper.get("users_per_subreddit", 40),
+            discover=scraper.get("discover", True),
+            max_depth=scraper["max_depth"],
+        )
+        ledger = reckon(self.simulator, crawl, self.tables)
+        self.notes |= {f"held {table}": count for table, count in ledger.held.items()}
+        print(ledger.summary())
+        assert ledger.clean, ledger.summary()
+        assert min(ledger.held.values()) >= 5, f"a world so small proves little: {ledger.held}"
+        return ledger
 
     def expect_no_crash(self) -> None:
         """Whatever happens outside, nothing of ours may stumble over its own feet."""
+        for path in (path for system in self.systems for path in system.log_dir.glob("*.log")):
+            for text in path.read_text(errors="replace").split("\n"):
+                # a line that is not yet written whole is looked at the next time
+                if '"exception":' in text and text.endswith("}"):
+                    line = json.loads(text)
+                    raise AssertionError(f"{line['process']}: {line['event']}: {line['exception']}")
+
+    def expect_supervisors_alive(self) -> None:
         for system in self.systems:
             assert system.server.running, f"the supervisor ended with {system.server.returncode}"
-        for line in self._unexpected():
-            raise AssertionError(f"{line['process']}: {line['event']}: {line['exception']}")
-
-    def _unexpected(self) -> list[dict[str, Any]]:
-        paths = [path for system in self.systems for path in system.log_dir.glob("*.log")]
-        return [
-            json.loads(line)
-            for path in paths
-            if '"exception":' in (text := path.read_text(errors="replace"))
-            for line in text.splitlines()
-            if '"exception":' in line
-        ]
 
     def stop(self) -> None:
         """End all systems, each with exit code 0."""
@@ -252,3 +270,9 @@ class Scrape:
             proxy.stop()
         if self._simulator is not None:
             self._simulator.stop()
+
+
+def url_forms(url: str) -> list[str]:
+    """The password of an address, as it stands there and decoded; nothing where there is none."""
+    password = urlsplit(url).password
+    return [password, unquote(password)] if password else []

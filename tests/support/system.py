@@ -18,6 +18,7 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 _LONG = 600  # characters of a line in a report
+CLIENT_SECRET = "test-secret"
 CHILDREN = ("submissions", "comments", "publisher")
 
 
@@ -60,7 +61,7 @@ class System:
         self._env |= {
             "PYTHONPATH": str(ROOT),
             "REDDIT_CLIENT_ID": "test-client",
-            "REDDIT_CLIENT_SECRET": "test-secret",
+            "REDDIT_CLIENT_SECRET": CLIENT_SECRET,
             "REDDIT_USER_AGENT": "python:gapless-tests:1 (by /u/nobody)",
             **(environment or {}),
         }

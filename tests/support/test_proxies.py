@@ -113,6 +113,6 @@ def test_the_scripted_one_answers_as_told(scripted: ScriptedProxy, target: str, 
 def test_the_scripted_one_fails_as_told_and_behaves_again(scripted: ScriptedProxy, target: str, mode: str) -> None:
     scripted.mode(mode)
     with pytest.raises((aiohttp.ClientError, TimeoutError)):
-        fetch(scripted.url, target, timeout=1.0)
+        fetch(scripted.url, target, timeout=0.4)
     scripted.mode("forward")
     assert fetch(scripted.url, target) == (200, "hello")
