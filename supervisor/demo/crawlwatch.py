@@ -47,6 +47,8 @@ class CrawlWatch:
 
 def crawl_line(crawl: Crawl) -> str:
     """Put the numbers into one line."""
+    if not crawl.reports:
+        return "starting …"
     frontier = crawl.frontier or Frontier()
     known = frontier.done + frontier.to_do
     proxies = " · ".join(_proxy(report, crawl.now) for report in crawl.reports)

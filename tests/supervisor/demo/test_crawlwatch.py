@@ -18,7 +18,8 @@ def test_the_line_says_how_far_it_is_and_how_the_proxies_are() -> None:
     assert crawl_line(Crawl(NOON, (A, RESTS))) == (
         "[#####...............] 25 %, 1 of 4 subreddits · 1,200 posts · 0 users · a healthy · b resting 4.2 s"
     )
-    assert crawl_line(Crawl(NOON)).startswith("[....................] 0 %, 0 of 0 subreddits")
+    assert crawl_line(Crawl(NOON, (B,))).startswith("[....................] 0 %, 0 of 0 subreddits")
+    assert crawl_line(Crawl(NOON)) == "starting …"
 
 
 def test_a_proxy_that_falls_and_one_that_rises_are_news_once(tmp_path: Path) -> None:
