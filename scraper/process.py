@@ -5,9 +5,10 @@ import contextlib
 import os
 import random
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -27,6 +28,8 @@ from scraper.fetch.client import Client
 from scraper.fetch.settings import FetchSettings
 from scraper.store.errors import StoreUnavailable
 from scraper.store.store import Store
+
+T = TypeVar("T")
 
 _BEAT_EVERY = 0.5
 _REOPEN = Backoff(first=1.0, longest=30.0)
@@ -81,7 +84,7 @@ async def _crawl(context: ChildContext, config: Config, client: Client, store: S
     )
     spare_the_collector()
     context.ready()
-    tasks = {asyncio.create_task(crawl.run(stop)), asyncio.create_task(telling.run())}
+    tasks = {asyncio.create_task(_test_and_crawl(client, crawl, stop)), asyncio.create_task(telling.run())}
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
@@ -91,6 +94,24 @@ async def _crawl(context: ChildContext, config: Config, client: Client, store: S
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await _put_back(context, store, telling)
+
+
+async def _test_and_crawl(client: Client, crawl: Crawl, stop: asyncio.Event) -> None:
+    """Test the proxy first: one that fails rests, and is tested again by itself."""
+    await _unless(stop, client.probe())
+    await crawl.run(stop)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do this, unless stop is asked first; then it is broken off, and the answer is None."""
+    task, asked = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, asked), return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        asked.cancel()
+        await asyncio.gather(task, asked, return_exceptions=True)
 
 
 async def _put_back(context: ChildContext, store: Store, telling: Telling) -> None:
@@ -113,7 +134,6 @@ async def _client(config: Config, proxy: Proxy | None, process: str) -> AsyncIte
     client = Client(FetchSettings.of(config, proxy), limiter)
     await client.start()
     try:
-        await client.probe()
         yield client
     finally:
         await client.close()
@@ -127,13 +147,7 @@ async def _open_store(context: ChildContext, config: Config, stop: asyncio.Event
     failures = 0
     while not stop.is_set():
         try:
-            store = await Store.open(config.database.url, holder=holder)
-            try:
-                await store.take_back()  # what a killed predecessor held
-                await store.enter(config.scraper.subreddits)
-            except BaseException:
-                await store.close()
-                raise
+            return await _unless(stop, _opened_store(config, holder))
         except StoreUnavailable as error:
             failures += 1
             seconds = _REOPEN.pause(failures, random.random)
@@ -141,9 +155,18 @@ async def _open_store(context: ChildContext, config: Config, stop: asyncio.Event
             context.ready()  # alive and waiting: nothing that a restart could mend
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), seconds)
-        else:
-            return store
     return None
+
+
+async def _opened_store(config: Config, holder: str) -> Store:
+    store = await Store.open(config.database.url, holder=holder)
+    try:
+        await store.take_back()  # what a killed predecessor held
+        await store.enter(config.scraper.subreddits)
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 def _installation(state_dir: Path) -> str:

@@ -9,7 +9,16 @@ from typing import Protocol
 
 import structlog
 
-from core.crawl import HEALTHY, CrawlReport, Frontier, continued, read_crawl_report, write_crawl_report
+from core.crawl import (
+    HEALTHY,
+    PROBING,
+    STARTING,
+    CrawlReport,
+    Frontier,
+    continued,
+    read_crawl_report,
+    write_crawl_report,
+)
 from core.errors import TransientError
 from scraper.crawl.settings import CrawlSettings
 from scraper.crawl.tally import Tally
@@ -112,7 +121,7 @@ class Telling:
 
     def _report(self) -> CrawlReport:
         now, proxy, away = self._now().timestamp(), self._fetching.report(), self._database.away_since
-        self._watch(proxy.state, now)
+        self._watch(proxy, now)
         report = CrawlReport(
             process=self._process,
             proxy=proxy.name,
@@ -121,7 +130,7 @@ class Telling:
             counters=self._tally.as_dict(),
             requests={str(status): count for status, count in proxy.statuses.items()},
             outcomes=dict(proxy.outcomes),
-            proxy_state=proxy.state,
+            proxy_state=self._state,
             proxy_since=self._state_since,
             failing_since=self._failing_since,
             resting_until=proxy.resting_until.timestamp() if proxy.resting_until else None,
@@ -137,11 +146,12 @@ class Telling:
         )
         return continued(report, self._former)
 
-    def _watch(self, state: str, now: float) -> None:
-        """Note since when the proxy is in its state, and since when it does not work."""
+    def _watch(self, proxy: ProxyReport, now: float) -> None:
+        """Note since when the proxy is in its state, and since when it does not work; the first probe decides that."""
+        state = STARTING if proxy.state == PROBING and not proxy.outcomes else proxy.state
         if state != self._state:
             self._state, self._state_since = state, now
-        self._failing_since = None if state == HEALTHY else self._failing_since or now
+        self._failing_since = None if state in {HEALTHY, STARTING} else self._failing_since or now
 
     async def _tell_database(self) -> None:
         while True:
