@@ -6,6 +6,7 @@ So what a client reaches is the client's own pace. `/_canned/log` tells what was
 import asyncio
 import json
 import sys
+from typing import cast
 
 import aiohttp
 import uvloop
@@ -56,8 +57,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what answers go to."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is none by descent
 
     def data_received(self, data: bytes) -> None:
         """Answer each request that is whole."""

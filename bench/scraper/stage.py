@@ -18,6 +18,7 @@ from tests.support.waiting import wait_until
 
 #: What each call takes at Reddit, seconds.
 LATENCIES = {"about": 0.5, "rules": 0.4, "hot": 0.6, "week": 0.5, "year": 0.8, "user": 0.5, "submitted": 0.5}
+_MEAN_LATENCY = "SELECT sum(mean_latency_ms * latency_count) / sum(latency_count) FROM reddit_proxies"
 USER_AGENT = "python:gapless-bench:1 (by /u/nobody)"
 
 
@@ -28,7 +29,9 @@ class Run:
     subreddits: int
     seconds: float
     calls: dict[str, int]  #: by address
+    mean_latency: float  #: seconds, as the scrapers measured it
     cpu: float  #: seconds of the scraper's processes, in that time
+    loop_cpu: float  #: those of their main threads, without the database's
     pss: dict[str, float]  #: MiB at the end, by process
     begun_pss: float  #: MiB of the first process when a tenth was done
 
@@ -113,7 +116,7 @@ def _watch(
 ) -> Run:
     wait_until(lambda: sum(asked().values()) > sum(before.values()), 30.0, "the first request")
     began, processes = time.monotonic(), system.children()
-    cpu = _cpu(processes)
+    cpu, loop_cpu = _cpu(processes), _loop_cpu(processes)
     tables = Tables(system.database)
 
     def done() -> int:
@@ -128,7 +131,9 @@ def _watch(
         subreddits=subreddits,
         seconds=seconds,
         calls={address: count - before.get(address, 0) for address, count in asked().items() if count},
+        mean_latency=(tables.value(_MEAN_LATENCY) or 0.0) / 1000,
         cpu=_cpu(processes) - cpu,
+        loop_cpu=_loop_cpu(processes) - loop_cpu,
         pss={name: pss_mib(process.pid) for name, process in processes.items()},
         begun_pss=begun_pss,
     )
@@ -136,6 +141,11 @@ def _watch(
 
 def _cpu(processes: Mapping[str, psutil.Process]) -> float:
     return sum(times.user + times.system for times in (process.cpu_times() for process in processes.values()))
+
+
+def _loop_cpu(processes: Mapping[str, psutil.Process]) -> float:
+    threads = {process.pid: process.threads() for process in processes.values()}
+    return sum(one.user_time + one.system_time for pid, some in threads.items() for one in some if one.id == pid)
 
 
 @contextlib.contextmanager
