@@ -26,6 +26,9 @@ _FOR_OURSELVES = 2
 #: Opening a connection may take so long, seconds; or the whole time of a request, where that is less.
 _CONNECT_TIMEOUT = 10.0
 
+#: Of what others say about an error so much is shown: some quote whole answers.
+_LONGEST_TEXT = 300
+
 
 class Answer(NamedTuple):
     """One whole answer."""
@@ -134,7 +137,7 @@ class Session:
 
     def _ours(self, error: Exception) -> Unreachable:
         """Say in our words what went wrong below."""
-        text = redact_url(str(error)).strip()
+        text = " ".join(redact_url(str(error)).split())[:_LONGEST_TEXT]
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if isinstance(error, aiohttp.ClientHttpProxyError):
             if error.status == 407:

@@ -52,7 +52,10 @@ class _Connector(ProxyConnector):
         ssl: ssl.SSLContext | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 (the library's own)
     ) -> tuple[asyncio.Transport, ResponseHandler]:
-        tunnel, plain = await super()._connect_via_proxy(host, port, None, timeout)
+        try:
+            tunnel, plain = await super()._connect_via_proxy(host, port, None, timeout)
+        except ValueError as error:
+            raise ProxyError(f"an answer that is not SOCKS ({error})") from error
         if ssl is None:
             return tunnel, plain
         protocol = _Encrypted(self._loop, plain)
