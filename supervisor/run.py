@@ -12,6 +12,7 @@ from core import logs
 from core.config import Config, load_config
 from core.errors import ConfigError, ExitCode, Problem
 from core.orphan import is_orphan
+from core.outlet import Outlet
 from core.statistics import Meter, render
 from supervisor import topology
 from supervisor.bell import Alarm, Bell
@@ -75,9 +76,15 @@ def claim(config: Config) -> StateLock:
     except OSError as error:
         advice = f"cannot be used ({error}): make it writable, or set another supervisor.state_dir and log_dir"
         raise ConfigError([Problem("supervisor.state_dir", advice, str(settings.state_dir))]) from error
-    logs.configure("supervisor", settings.log_dir, settings.log_format, settings.log_max_bytes, settings.log_backups)
     logs.hide(*config.secrets())
+    outlet = Outlet(2, _tell_loss)  # the loop must turn, whoever reads standard error or does not
+    log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
+    logs.configure("supervisor", settings.log_dir, log_format, size, backups, stream=outlet)
     return lock
+
+
+def _tell_loss(lines: int) -> None:
+    logs.get_logger("supervisor").warning("stderr_lines_dropped", lines=lines, hint="the log files have them all")
 
 
 def resolve(config: Config) -> tuple[Config, list[ChildSpec]]:
