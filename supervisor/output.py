@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from core import logs
 from core.logfile import RotatingLogFile
 from supervisor.allowance import Allowance
-from supervisor.utterance import Listener, Utterance
+from supervisor.utterance import Kind, Listener, Utterance
 
 _BLOCK = 65536
 _SETTLED = 0.1  # seconds without a line: a traceback is complete
@@ -98,7 +98,7 @@ class Output:
             logs.get_logger("output").exception("output_not_understood", child=self._name)
 
     def _tell(self, utterance: Utterance) -> None:
-        if utterance.own:
+        if utterance.kind is Kind.OWN:
             logs.show(utterance.text)
         elif self._allowance.take(len(utterance.text), utterance.lines):
             self._tell_dropped()

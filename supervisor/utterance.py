@@ -30,25 +30,46 @@ _LEVELS = {
 }
 
 
+class Kind(enum.Enum):
+    """What a piece is."""
+
+    OWN = enum.auto()  #: a log line already
+    LINE = enum.auto()
+    TRACEBACK = enum.auto()
+    CRASH = enum.auto()  #: faulthandler's: it is followed by nothing but more of it
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One piece; `own` where it is a log line already."""
+    """One piece, of one line or of several that belong together."""
 
+    kind: Kind
     text: str
-    level: str = ""
-    line: str = ""  #: what it comes to, in one line
-    own: bool = False
 
     @property
     def lines(self) -> int:
-        """How many lines it had."""
+        """How many lines it has."""
         return self.text.count("\n") + 1
 
+    @property
+    def level(self) -> str:
+        """How severe it is."""
+        match self.kind:
+            case Kind.CRASH:
+                return "critical"
+            case Kind.TRACEBACK:
+                return "error"
+            case _:
+                return _level(self.text)
 
-class _Kind(enum.Enum):
-    LINE = enum.auto()
-    TRACEBACK = enum.auto()
-    CRASH = enum.auto()  # faulthandler's: it is followed by nothing but more of it
+    @property
+    def line(self) -> str:
+        """What it comes to, in one line: of a traceback, the error that came last."""
+        lines = self.text.split("\n")
+        if self.kind is not Kind.TRACEBACK:
+            return lines[0]
+        unindented = [line for line in lines if line.strip() and not line.startswith((" ", "\t", *_MORE_OF_MESSAGE))]
+        return unindented[-1] if unindented else lines[-1].strip()
 
 
 class Listener:
@@ -58,7 +79,7 @@ class Listener:
         self._partial = b""
         self._block: list[str] = []
         self._size = 0
-        self._kind = _Kind.LINE
+        self._kind = Kind.LINE
         self._said = False  # the traceback has come to its error
 
     @property
@@ -91,7 +112,7 @@ class Listener:
     def _take(self, raw: bytes) -> Iterator[Utterance]:
         if raw.startswith(OWN) and raw.endswith(b"}"):
             yield from self.settle()
-            yield Utterance(raw.decode(errors="replace"), own=True)
+            yield Utterance(Kind.OWN, raw.decode(errors="replace"))
             return
         line = raw.decode(errors="replace").rstrip("\r")
         if not self._goes_on(line) or self._size > _LONGEST_BLOCK:
@@ -104,10 +125,10 @@ class Listener:
 
     def _goes_on(self, line: str) -> bool:
         """Tell whether the line belongs to the block that is held back."""
-        if not self._block or self._kind is _Kind.CRASH:
+        if not self._block or self._kind is Kind.CRASH:
             return bool(self._block)
         indented_or_empty = not line.strip() or line.startswith((" ", "\t"))
-        if self._kind is _Kind.LINE or _CRASH.match(line):
+        if self._kind is Kind.LINE or _CRASH.match(line):
             return bool(line.strip()) and indented_or_empty
         if _LINK.match(line) or (not self._said and _TRACEBACK.match(line)):
             self._said = False
@@ -120,24 +141,15 @@ class Listener:
     def _whole(self) -> Utterance:
         while not self._block[-1].strip():
             self._block.pop()
-        lines, kind = self._block, self._kind
-        self._block, self._size, self._kind, self._said = [], 0, _Kind.LINE, False
-        text = "\n".join(lines)
-        if kind is _Kind.TRACEBACK:
-            return Utterance(text, "error", _error_of(lines))
-        return Utterance(text, "critical" if kind is _Kind.CRASH else _level(lines[0]), lines[0])
+        utterance = Utterance(self._kind, "\n".join(self._block))
+        self._block, self._size, self._kind, self._said = [], 0, Kind.LINE, False
+        return utterance
 
 
-def _kind(line: str) -> _Kind:
+def _kind(line: str) -> Kind:
     if _CRASH.match(line):
-        return _Kind.CRASH
-    return _Kind.TRACEBACK if _TRACEBACK.match(line) or _BEFORE_TRACEBACK.match(line) else _Kind.LINE
-
-
-def _error_of(lines: list[str]) -> str:
-    """Return the line that names the error which came last."""
-    unindented = [line for line in lines if line.strip() and not line.startswith((" ", "\t", *_MORE_OF_MESSAGE))]
-    return unindented[-1] if unindented else lines[-1].strip()
+        return Kind.CRASH
+    return Kind.TRACEBACK if _TRACEBACK.match(line) or _BEFORE_TRACEBACK.match(line) else Kind.LINE
 
 
 def _level(line: str) -> str:
