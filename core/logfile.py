@@ -11,7 +11,8 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
+
+from core.outlet import Stream
 
 _NOTE_EVERY = 60.0  # seconds between two notes on standard error about the same trouble
 
@@ -24,7 +25,7 @@ _TRIES = 10
 class FailureCount:
     """Counts what could not be logged and says so on standard error, now and then."""
 
-    def __init__(self, process: str, stream: TextIO | None = None) -> None:
+    def __init__(self, process: str, stream: Stream | None = None) -> None:
         self.process = process
         self.total = 0
         self._stream = stream  # None: standard error as it is at that moment

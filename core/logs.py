@@ -10,7 +10,6 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 import orjson
 import structlog
@@ -18,7 +17,7 @@ import structlog
 from core.hiding import Hider
 from core.logfile import FailureCount, RotatingLogFile
 from core.logformat import Console, EventDict, to_json
-from core.outlet import Outlet
+from core.outlet import Outlet, Stream
 
 Logger = structlog.stdlib.BoundLogger
 
@@ -70,7 +69,7 @@ def configure(
     backups: int = 5,
     *,
     level: str = "INFO",
-    stream: TextIO | None = None,
+    stream: Stream | None = None,
 ) -> None:
     """Send all logging of this process to LOG_DIR/PROCESS.log and to standard error; called again, it starts anew."""
     global _failures  # noqa: PLW0603  logging is one per process, as in the standard library
@@ -157,10 +156,10 @@ def _clean(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
     return {str(name): _hider.clean(value, str(name)) for name, value in event_dict.items()}
 
 
-class _Screen(logging.StreamHandler[TextIO]):
+class _Screen(logging.StreamHandler[Stream]):
     """Standard error; when it breaks, the file goes on."""
 
-    def __init__(self, stream: TextIO, failures: FailureCount, render: structlog.typing.Processor) -> None:
+    def __init__(self, stream: Stream, failures: FailureCount, render: structlog.typing.Processor) -> None:
         super().__init__(stream)
         self.render = render
         self._failures = failures
@@ -169,8 +168,8 @@ class _Screen(logging.StreamHandler[TextIO]):
         """Show a record that another process has rendered as JSON."""
         self.acquire()
         try:
-            text = line if self.render is to_json else self.render(None, "", orjson.loads(line))
-            self.stream.write(f"{text}\n")
+            text = line if self.render is to_json else str(self.render(None, "", orjson.loads(line)))
+            self.stream.write(text + "\n")
             self.flush()
         except Exception as error:  # noqa: BLE001  as in `handleError`
             self._failures.add("standard error", error)
@@ -200,7 +199,7 @@ def _replace_handlers(handlers: list[logging.Handler], level: str) -> None:
     root.setLevel(level)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: Stream) -> bool:
     try:
         return stream.isatty()
     except (AttributeError, ValueError):  # replaced by something simpler, or closed

@@ -4,17 +4,30 @@ A supervisor must not stop turning because nobody reads what it says. Its lines 
 write them; beyond a limit they are dropped and counted. They all stand in the log files anyway.
 """
 
-import io
 import os
 import select
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 _LIMIT = 1_000_000  # bytes that may wait
 _CLOSE_WITHIN = 1.0
 
 
-class Outlet(io.TextIOBase):
+class Stream(Protocol):
+    """What logging needs of standard error."""
+
+    def write(self, text: str, /) -> object:
+        """Take a text in."""
+
+    def flush(self) -> None:
+        """See to it that it goes out."""
+
+    def isatty(self) -> bool:
+        """Tell whether people look at it."""
+
+
+class Outlet:
     """A text stream over a copy of `descriptor`; `on_loss` hears how many lines were dropped, once the others are out.
 
     It is called from the thread of the outlet.
@@ -39,11 +52,10 @@ class Outlet(io.TextIOBase):
         """Tell whether people look at it."""
         return os.isatty(self._descriptor)
 
-    def fileno(self) -> int:
-        """Return what is written to."""
-        return self._descriptor
+    def flush(self) -> None:
+        """Do nothing: its thread is at it."""
 
-    def write(self, text: str) -> int:
+    def write(self, text: str, /) -> None:
         """Take a text in; raise what the last one met, should the reader have gone."""
         data = text.encode("utf-8", "backslashreplace")
         with self._news:
@@ -56,7 +68,6 @@ class Outlet(io.TextIOBase):
                 self._news.notify()
         if error is not None:
             raise error
-        return len(text)
 
     def close(self) -> None:
         """Wait a moment for what is still here to come out."""

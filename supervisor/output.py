@@ -1,8 +1,8 @@
 """A child's standard output and error, read from birth to death: what it says past its logger is logged as well.
 
 A thread for each incarnation reads a pipe. The child's log lines go on to our standard error as they are; all else
-(tracebacks of a child that is not set up yet, a crash of the interpreter, what a library prints) becomes a record, in the
-child's own log file too. It always reads: a child never waits for whoever reads our standard error.
+(tracebacks of a child that is not set up yet, a crash of the interpreter, what a library prints) becomes a record, in
+the child's own log file too. It always reads: a child never waits for whoever reads our standard error.
 """
 
 import contextlib
@@ -93,7 +93,7 @@ class Output:
         try:
             for utterance in utterances:
                 self._tell(utterance)
-        except Exception:  # whatever it is: a pipe that nobody reads would hold the child up
+        except Exception:  # noqa: BLE001  whatever it is: a pipe that nobody reads would hold the child up
             self._listener = Listener()
             logs.get_logger("output").exception("output_not_understood", child=self._name)
 

@@ -1,8 +1,8 @@
 """Starting a child whose standard output and error are a pipe, from its interpreter's first moment on.
 
-multiprocessing has no option for that. Exchanging our own two for a moment would catch what our other threads print, and
-what they start would hold the pipe. So the one function through which multiprocessing starts an interpreter is wrapped;
-for a thread that asks for no pipe it does what it always did.
+multiprocessing has no option for that. Exchanging our own two for a moment would catch what our other threads print,
+and what they start would hold the pipe. So the one function through which multiprocessing starts an interpreter is
+wrapped; for a thread that asks for no pipe it does what it always did.
 """
 
 import os
@@ -33,14 +33,14 @@ def start_with_pipe(process: BaseProcess) -> int:
     return reader
 
 
-def _spawn(path: Any, arguments: Sequence[Any], descriptors: Sequence[int]) -> int:
+def _spawn(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
     output = getattr(_wanted, "output", None)
     if output is None:
-        return _plain_spawn(path, arguments, descriptors)
+        return _plain_spawn(path, args, passfds)
     program = subprocess.Popen(  # noqa: S603 - multiprocessing's own command
-        arguments,
+        args,
         executable=path,
-        pass_fds=sorted(map(int, descriptors)),
+        pass_fds=sorted(map(int, passfds)),
         stdout=output,
         stderr=output,
         restore_signals=False,  # as multiprocessing does

@@ -16,6 +16,7 @@ _LONGEST_BLOCK = 65536
 
 _CRASH = re.compile(r"Fatal Python error: |Current thread 0x|Thread 0x[0-9a-f]+ ")
 _TRACEBACK = re.compile(r"[\s|+]*(Exception Group )?Traceback \(most recent call last\):")
+_GROUP = re.compile(r"\s+\| (\S.*)")
 _BEFORE_TRACEBACK = re.compile(r"Exception in thread |Exception ignored |Process \S+:$")
 _LINK = re.compile(r"During handling of the above exception|The above exception was the direct cause")
 _MORE_OF_MESSAGE = ("[", "(")  # SQLAlchemy's errors go on like this
@@ -69,7 +70,7 @@ class Utterance:
         if self.kind is not Kind.TRACEBACK:
             return lines[0]
         unindented = [line for line in lines if line.strip() and not line.startswith((" ", "\t", *_MORE_OF_MESSAGE))]
-        return unindented[-1] if unindented else lines[-1].strip()
+        return unindented[-1] if unindented else next(filter(None, map(_group_of, lines)), lines[0])
 
 
 class Listener:
@@ -119,7 +120,7 @@ class Listener:
             yield from self.settle()
             if not line.strip():
                 return
-            self._kind = _kind(line)
+            self._kind, self._said = _kind(line), line.startswith(" ")  # a group's lines are all indented
         self._block.append(line)
         self._size += len(line)
 
@@ -129,7 +130,7 @@ class Listener:
             return bool(self._block)
         indented_or_empty = not line.strip() or line.startswith((" ", "\t"))
         if self._kind is Kind.LINE or _CRASH.match(line):
-            return bool(line.strip()) and indented_or_empty
+            return bool(line.strip()) and indented_or_empty and not _TRACEBACK.match(line)
         if _LINK.match(line) or (not self._said and _TRACEBACK.match(line)):
             self._said = False
             return True
@@ -144,6 +145,11 @@ class Listener:
         utterance = Utterance(self._kind, "\n".join(self._block))
         self._block, self._size, self._kind, self._said = [], 0, Kind.LINE, False
         return utterance
+
+
+def _group_of(line: str) -> str:
+    found = _GROUP.match(line)
+    return found[1] if found is not None else ""
 
 
 def _kind(line: str) -> Kind:

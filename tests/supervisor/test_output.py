@@ -1,4 +1,4 @@
-"""What a child says past its logger, with real processes: it stands in its log, and on the supervisor's standard error."""
+"""What a child says past its logger, with real processes: it stands in its log and on the supervisor's stderr."""
 
 import json
 import os
