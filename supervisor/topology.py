@@ -65,7 +65,8 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
 def _monitors(config: Config) -> list[ChildSpec]:
     if not config.monitor.enabled:
         return []
-    return [ChildSpec("monitor", "supervisor.monitor.process:run", (config,), Stage.WATCH)]
+    # it shows everything, so everything concerns it
+    return [ChildSpec("monitor", "supervisor.monitor.process:run", (config,), Stage.WATCH, concerns=(config,))]
 
 
 def _has_spools(config: Config) -> bool:
