@@ -52,6 +52,10 @@ class Outlet:
         """Tell whether people look at it."""
         return os.isatty(self._descriptor)
 
+    def fileno(self) -> int:
+        """Return what is written to."""
+        return self._descriptor
+
     def flush(self) -> None:
         """Do nothing: its thread is at it."""
 

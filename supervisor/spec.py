@@ -1,7 +1,7 @@
 """What there is to know about a child before it is born."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -10,7 +10,8 @@ class Stage(enum.IntEnum):
 
     SOURCE = 0  #: takes things in
     SINK = 1  #: hands on what the sources left in their spools
-    COMPANION = 2  #: what both talk to: the embedded broker, the simulator
+    WATCH = 2  #: tells how it goes: the monitor, which sees the others out
+    COMPANION = 3  #: what they talk to: the embedded broker, the simulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,5 @@ class ChildSpec:
     stage: Stage
     listens: bool = False  #: gets the news of the sources in its inbox
     after: tuple[str, ...] = ()  #: names of children that are ready before this one is started
+    #: what of the configuration it rests on: when that changes, it is replaced (see supervisor.change)
+    concerns: tuple[object, ...] = field(default=(), repr=False)

@@ -19,7 +19,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.sql.base import Executable
@@ -35,7 +34,8 @@ _REVIEW = func.lower(func.trim(subreddits.c.review))
 #: What a person writes into `review` so that a subreddit is never fetched.
 SKIP = "skip"
 
-WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == frontier.c.name)
+# the name is in lower case already; as a bare column SQLite would not look it up in the index on lower(name)
+WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == func.lower(frontier.c.name))
 NOT_SKIPPED = func.coalesce(_REVIEW, "") != SKIP
 
 
@@ -61,7 +61,7 @@ def _due() -> Select[tuple[str, str, int, int, str | None, str | None, str | Non
             frontier.c.due_at <= bindparam("before"),
             NOT_SKIPPED,
         )
-        .order_by(frontier.c.due_at)
+        .order_by(frontier.c.due_at, frontier.c.name)
         .limit(bindparam("most"))
         .with_for_update(of=frontier, skip_locked=True)
     )
@@ -73,9 +73,13 @@ def _enter(dialect: Dialect) -> Write:
     What was done further out has its turn once more: its authors, who stand in its todo, may lead on now.
     """
     names = ["name", "spelling", "depth", "found_in", "due_at", "entered_at"]
+    known = frontier.alias("known")
 
     def make(fresh: FromClause) -> Executable:
-        rows = select(*(fresh.c[name] for name in names)).where(true())
+        # the same names are found again and again: rows that need no change are not locked, or processes that find
+        # each other's leased subreddits would stand in each other's way
+        needless = select(known.c.name).where(known.c.name == fresh.c.name, known.c.depth <= fresh.c.depth).exists()
+        rows = select(*(fresh.c[name] for name in names)).where(~needless).order_by(fresh.c.name)
         statement = insert(dialect, frontier).from_select(names, rows)
         shallower = {
             "depth": statement.excluded.depth,
@@ -96,7 +100,7 @@ class FrontierStatements:
     def __init__(self, dialect: Dialect, holder: str) -> None:
         self._holder = holder
         self._due = _due()
-        self._depths = select(func.max(frontier.c.depth))
+        self._deepest = select(func.max(frontier.c.depth)).where(frontier.c.settled == bindparam("settled"))
         self._enter = _enter(dialect)
         held = frontier.c.leased_by == holder
         named = frontier.c.name == bindparam("key")
@@ -153,13 +157,14 @@ class FrontierStatements:
         self, connection: Connection, limit: int, now: datetime, *, max_depth: int, refresh_after: float, seconds: float
     ) -> list[Lease]:
         """Take what is due: what was never done or is to be tried again first, then what is old; shallow ones first."""
-        deepest = connection.execute(self._depths).scalar()
-        depths = range(min(max_depth, -1 if deepest is None else deepest) + 1)
         until = now + timedelta(seconds=seconds)
         leases: list[Lease] = []
         for settled, before in ((False, now), (True, now - timedelta(seconds=refresh_after))):
+            if len(leases) == limit:
+                break
+            deepest = connection.execute(self._deepest, {"settled": settled}).scalar()
             rows: list[_DueRow] = []
-            for depth in depths:
+            for depth in range(min(max_depth, -1 if deepest is None else deepest) + 1):
                 if (most := limit - len(leases) - len(rows)) > 0:
                     asked = {"settled": settled, "at_depth": depth, "before": before, "most": most}
                     rows += connection.execute(self._due, asked).all()

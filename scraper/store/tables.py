@@ -154,7 +154,7 @@ frontier = Table(
     Column("entered_at", UtcDateTime, nullable=False),
     Column("done_at", UtcDateTime),
 )
-Index("reddit_frontier_due", frontier.c.settled, frontier.c.depth, frontier.c.due_at)
+Index("reddit_frontier_due", frontier.c.settled, frontier.c.depth, frontier.c.due_at, frontier.c.name)
 Index("reddit_frontier_leased_by", frontier.c.leased_by)
 
 claims = Table(
@@ -162,6 +162,7 @@ claims = Table(
     metadata,
     Column("username", Text, primary_key=True),  # lower case
     Column("holder", Text, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
 )
 Index("reddit_user_claims_holder", claims.c.holder)

@@ -9,6 +9,7 @@ from pathlib import Path
 from core.config import Config, SupervisorSection
 from supervisor.bell import Bell
 from supervisor.control import controlled
+from supervisor.current import Current
 from supervisor.lock import StateLockedError
 from supervisor.run import claim, supervise
 from supervisor.spec import ChildSpec, Stage
@@ -30,7 +31,7 @@ def main() -> int:
         return 2
     try:
         with controlled(state_dir, bell) as board:
-            board.exit_code = supervise(config, [_spec(text) for text in sys.argv[4:]], bell, [], board).run()
+            board.exit_code = supervise(Current(config), [_spec(text) for text in sys.argv[4:]], bell, [], board).run()
         return board.exit_code
     finally:
         lock.close()
