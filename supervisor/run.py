@@ -15,14 +15,16 @@ from core.orphan import is_orphan
 from core.statistics import Meter, render
 from supervisor import topology
 from supervisor.bell import Alarm, Bell
-from supervisor.board import Board
+from supervisor.board import Board, Snapshot
 from supervisor.chore import Chore
 from supervisor.companion import free_port
 from supervisor.control import controlled
 from supervisor.lock import StateLock, StateLockedError
 from supervisor.manager import Manager
+from supervisor.notify import Notifier
 from supervisor.process import SpawnedProcess
 from supervisor.proxyalarm import proxy_chore
+from supervisor.reaper import reaping_chores
 from supervisor.spec import ChildSpec
 
 _LOOK_FOR_PARENT_EVERY = 1.0
@@ -46,8 +48,9 @@ def run(
     except (ConfigError, StateLockedError) as error:
         print(error, file=err)
         return ExitCode.BAD_USAGE
+    notifier = Notifier.taken_from(os.environ, logs.get_logger("notify"))
     try:
-        chores = [statistics_chore(config, out)]
+        chores = [statistics_chore(config, out), *notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
         if config.scraper.enabled:
@@ -55,10 +58,11 @@ def run(
         if with_parent is not None:
             chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
         with controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(config, specs, bell, chores, board)
+            manager = supervise(config, specs, bell, chores, board, notifier=notifier)
             code = board.exit_code = manager.run()
         chores[0].action()
     finally:
+        notifier.close()
         lock.close()
     if manager.gave_up:
         print(f"gave up: {manager.gave_up}\nMore is in the logs in {config.supervisor.log_dir}.", file=err)
@@ -92,8 +96,22 @@ def resolve(config: Config) -> tuple[Config, list[ChildSpec]]:
     return config, topology.topology(config, (topology.broker(port),))
 
 
-def supervise(config: Config, specs: list[ChildSpec], alarm: Alarm, chores: list[Chore], board: Board) -> Manager:
+def supervise(
+    config: Config,
+    specs: list[ChildSpec],
+    alarm: Alarm,
+    chores: list[Chore],
+    board: Board,
+    *,
+    notifier: Notifier | None = None,
+) -> Manager:
     """Make the manager of these children, with real processes."""
+
+    def publish(snapshot: Snapshot) -> None:
+        board.publish(snapshot)
+        if notifier is not None:
+            notifier.take(snapshot)
+
     return Manager(
         specs,
         lambda spec: SpawnedProcess(spec, config),
@@ -102,7 +120,7 @@ def supervise(config: Config, specs: list[ChildSpec], alarm: Alarm, chores: list
         heartbeat_timeout=config.supervisor.heartbeat_timeout,
         log=logs.get_logger("supervisor"),
         chores=chores,
-        publish=board.publish,
+        publish=publish,
         clock=time.monotonic,
     )
 

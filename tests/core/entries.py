@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -80,6 +81,13 @@ def chatty(context: ChildContext) -> None:
         seq += 1
         context.announce(seq)
         context.beat()
+
+
+def littering(context: ChildContext) -> None:
+    """Leave processes behind whose parent is gone, a few at a time; some end at once, some a little later."""
+    context.ready()
+    while not context.wait(0.1):
+        subprocess.run(["sh", "-c", "true & sleep 0.05 & (sleep 0.3; exit 7) &"], check=True)
 
 
 def printing(context: ChildContext) -> None:
