@@ -60,7 +60,7 @@ class RedditClient:
             "REDDIT_CLIENT_SECRET": client_secret,
             "REDDIT_USER_AGENT": user_agent,
         }
-        only_streams = {"scraper.enabled": False} if config is None else {}
+        only_streams = {"scraper.enabled": False, "monitor.enabled": False} if config is None else {}
         self._settings = {**only_streams, **settings, **{key: one for key, one in given.items() if one is not None}}
         # Credentials go the way they always go: through the environment, never through a file or a command line.
         self._environ = {**os.environ, **{name: value for name, value in secrets.items() if value is not None}}

@@ -10,7 +10,8 @@ class Stage(enum.IntEnum):
 
     SOURCE = 0  #: takes things in
     SINK = 1  #: hands on what the sources left in their spools
-    COMPANION = 2  #: what both talk to: the embedded broker, the simulator
+    WATCH = 2  #: tells how it goes: the monitor, which sees the others out
+    COMPANION = 3  #: what they talk to: the embedded broker, the simulator
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ class Slot:
 
 
 #: Until which part of the whole a stage may last if it must. Sources only put down what they hold; the publisher gets
-#: all they leave; the companions have nothing to save.
-_SHARE = {Stage.SOURCE: 0.5, Stage.SINK: 0.93, Stage.COMPANION: 0.98}
+#: all they leave; the monitor and the companions have nothing to save.
+_SHARE = {Stage.SOURCE: 0.5, Stage.SINK: 0.92, Stage.WATCH: 0.95, Stage.COMPANION: 0.98}
 
 _NOTICE = 0.03  # of the whole: between being told to be done, SIGTERM and SIGKILL
 _LONGEST_NOTICE = 0.75

@@ -30,7 +30,10 @@ def simulator(command: tuple[str, ...], port: int) -> ChildSpec:
 
 
 def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[ChildSpec]:
-    """List the children in the order of their start: whom others talk to, the publisher, those who take things in."""
+    """List the children in the order of their start: whom others talk to, the publisher, those who take things in.
+
+    The monitor comes last and waits for nobody: it is to be there when the others cannot start.
+    """
     names = tuple(companion.name for companion in companions)
     streams = [
         ChildSpec(stream, "streams.capture.process:run", (config, stream), Stage.SOURCE, after=names)
@@ -41,7 +44,13 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
         publishers.append(
             ChildSpec("publisher", "streams.publisher.process:run", (config,), Stage.SINK, listens=True, after=names)
         )
-    return [*companions, *publishers, *streams, *_scrapers(config, names)]
+    return [*companions, *publishers, *streams, *_scrapers(config, names), *_monitors(config)]
+
+
+def _monitors(config: Config) -> list[ChildSpec]:
+    if not config.monitor.enabled:
+        return []
+    return [ChildSpec("monitor", "supervisor.monitor.process:run", (config,), Stage.WATCH)]
 
 
 def _has_spools(config: Config) -> bool:

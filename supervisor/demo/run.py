@@ -102,6 +102,7 @@ def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
         "reddit.user_agent": "python:gapless-demo:1 (by /u/demo)",
         "kafka.bootstrap_servers": EMBEDDED,
         "kafka.topic": "reddit-posts",
+        "monitor.port": 0,
         **{f"scraper.{name}": value for name, value in _SCRAPER.items()},
         "scraper.proxies": [proxy.table for proxy in proxies],
         "database.url": f"sqlite:///{directory}/state/reddit.db",

@@ -98,7 +98,7 @@ def test_what_people_wrote_is_kept_and_steers_the_crawl(scrape: Scrape) -> None:
 
 
 def test_a_restart_fetches_nothing_that_is_young_enough(scrape: Scrape) -> None:
-    """With few users of each subreddit, and one step only."""
+    """Without any proxy, with few users of each subreddit, and one step only."""
     scrape.simulate()
     scrape.start(users_per_subreddit=3, max_depth=1)
     scrape.wait_end()

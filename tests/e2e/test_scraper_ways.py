@@ -1,4 +1,4 @@
-"""Every way to Reddit brings the same rows: straight, by HTTP and SOCKS, encrypted or not, with a token or without."""
+"""Every way to Reddit brings the same rows: by HTTP and SOCKS, encrypted or not, with a token or without."""
 
 from pathlib import Path
 
@@ -26,13 +26,6 @@ def expect_all_took_part(scrape: Scrape) -> None:
         assert row["error_count"] == 0, row
         assert row["mean_latency_ms"] > 0, row
         assert (row["state"], row["last_error"]) == ("healthy", None)
-
-
-def test_straight(scrape: Scrape) -> None:
-    scrape.simulate()
-    scrape.start()
-    scrape.wait_end()
-    scrape.finish()
 
 
 def test_http_and_socks_with_and_without_password(scrape: Scrape, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from core.config import EMBEDDED, Config, Proxy
-from core.config.model import ScraperSection
+from core.config.model import MonitorSection, ScraperSection
 from core.spool import spool_path
 from supervisor import topology
 from supervisor.spec import Stage
 
-CONFIG = Config(scraper=ScraperSection(enabled=False))
+CONFIG = Config(scraper=ScraperSection(enabled=False), monitor=MonitorSection(enabled=False))
+ALONE = MonitorSection(enabled=False)
 PROXIES = (Proxy("a", "http://user:secret@127.0.0.1:1"), Proxy("b", "socks5://127.0.0.1:2"))
 
 
@@ -33,11 +34,21 @@ def test_a_stream_that_is_switched_off_has_no_process() -> None:
 
 
 def test_there_is_a_scraper_for_each_proxy_or_one_that_goes_without() -> None:
-    assert names(Config())[-1:] == ["scraper-direct"]
-    specs = topology.topology(Config(scraper=ScraperSection(proxies=PROXIES)))
+    assert names(Config(monitor=ALONE))[-1:] == ["scraper-direct"]
+    specs = topology.topology(Config(scraper=ScraperSection(proxies=PROXIES), monitor=ALONE))
     assert [spec.name for spec in specs[-2:]] == ["scraper-a", "scraper-b"]
     assert [spec.arguments[1] for spec in specs[-2:]] == list(PROXIES)
     assert {spec.stage for spec in specs[-2:]} == {Stage.SOURCE}
+
+
+def test_the_monitor_waits_for_nobody_and_sees_the_others_out() -> None:
+    specs = topology.topology(Config(), (topology.broker(9092),))
+    (monitor,) = [spec for spec in specs if spec.name == "monitor"]
+    assert monitor.after == ()
+    others = {spec.stage for spec in specs if spec is not monitor}
+    assert others == {Stage.SOURCE, Stage.SINK, Stage.COMPANION}
+    assert Stage.SOURCE < Stage.SINK < monitor.stage < Stage.COMPANION
+    assert "monitor" not in names(Config(monitor=ALONE))
 
 
 def test_without_streams_there_is_nothing_to_publish_unless_they_left_something(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Simulator:
 
     def start(self) -> None:
         self.server.start()
-        ready = wait_until(self._listening, 20.0, "the simulator to listen")
+        ready = wait_until(self._listening, 40.0, "the simulator to listen")
         assert ready is not None
         self.url = ready["url"]
 

@@ -1,0 +1,69 @@
+"""Where the monitor listens, written down for those who want to show it: `state_dir/monitor.json`."""
+
+import errno
+import json
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and the port that was taken."""
+
+    host: str
+    port: int
+    pid: int = 0
+
+    @property
+    def url(self) -> str:
+        """What to type into a browser on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 (compared, not bound)
+        return f"http://[{host}]:{self.port}/" if ":" in host else f"http://{host}:{self.port}/"
+
+
+def address_path(state_dir: Path) -> Path:
+    """Return the file."""
+    return state_dir / "monitor.json"
+
+
+def write_address(state_dir: Path, address: Address) -> None:
+    """Write down where we listen; raises OSError when the disk does not take it."""
+    path = address_path(state_dir)
+    fresh = path.with_suffix(".json.new")
+    fresh.write_text(json.dumps({**asdict(address), "url": address.url}) + "\n", encoding="utf-8")
+    fresh.replace(path)
+
+
+def read_address(state_dir: Path) -> Address | None:
+    """Return where the monitor listens, or listened last; None when it never did."""
+    try:
+        content = json.loads(address_path(state_dir).read_text(encoding="utf-8"))
+        return Address(str(content["host"]), int(content["port"]), int(content["pid"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def free_port(host: str) -> int:
+    """Return a port of this host that nobody listens on just now. Raises OSError where there is no such host."""
+    family, _, _, _, where = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind(where)
+        return int(probe.getsockname()[1])
+
+
+def wanted_ports(state_dir: Path, host: str, port: int) -> list[int]:
+    """List the ports to try, in order: a page that is open finds us again where we were before."""
+    if port:
+        return [port]
+    former = read_address(state_dir)
+    return [former.port, free_port(host)] if former and former.host == host else [free_port(host)]
+
+
+def advice(error: OSError, host: str, port: int) -> str:
+    """Say what to do about an address that cannot be taken."""
+    if error.errno == errno.EADDRINUSE:
+        return f"another program listens on port {port}: end it, or set another monitor.port (0 takes a free one)"
+    if error.errno == errno.EACCES:
+        return f"port {port} is for root alone: set a monitor.port above 1023"
+    return f"monitor.host {host!r} is no address of this machine: set 127.0.0.1, or 0.0.0.0 for all"

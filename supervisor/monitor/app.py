@@ -1,0 +1,82 @@
+"""The routes: which address answers with what."""
+
+import orjson
+import structlog
+from aiohttp import web
+
+from core.config import Config
+from supervisor.monitor.events import Audience
+from supervisor.monitor.guard import add_headers, answer_to
+from supervisor.monitor.metrics import CONTENT_TYPE
+from supervisor.monitor.observer import Observer
+from supervisor.monitor.pages import Pages
+from supervisor.monitor.restarting import Restarting
+from supervisor.monitor.view import as_json
+
+_LONGEST_REQUEST = 4096
+
+#: About the monitor itself, at the moment of the request.
+_OWN_METRICS = """\
+# HELP monitor_snapshot_age_seconds Seconds since the monitor last looked; all other numbers are that old
+# TYPE monitor_snapshot_age_seconds gauge
+monitor_snapshot_age_seconds {age}
+# HELP monitor_look_failures_total Looks that failed; what is served stays as it was
+# TYPE monitor_look_failures_total counter
+monitor_look_failures_total {failures}
+# HELP monitor_listeners Pages that are open on /api/events
+# TYPE monitor_listeners gauge
+monitor_listeners {listeners}
+"""
+
+
+class Answers:
+    """Answers from the latest snapshot; nothing is read for a request."""
+
+    def __init__(self, observer: Observer, audience: Audience) -> None:
+        self._observer = observer
+        self._audience = audience
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """Say that this process answers."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """Say whether all that is configured flows, and if not, what does not and since when."""
+        verdict = self._observer.verdict()
+        document = as_json(verdict, self._observer.darkroom.mask)
+        body = orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
+        return web.Response(status=200 if verdict.ready else 503, body=body, content_type="application/json")
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """Give all metrics in Prometheus' text format."""
+        observer = self._observer
+        own = _OWN_METRICS.format(
+            age=round(observer.age(), 3), failures=observer.failures, listeners=self._audience.clients
+        )
+        body = (observer.latest.metrics if observer.latest else b"") + own.encode()
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    async def status(self, _request: web.Request) -> web.Response:
+        """Give what `status --json` prints."""
+        latest = self._observer.latest
+        if latest is None:
+            raise web.HTTPServiceUnavailable(text="The first look is not over yet: ask again in a second.\n")
+        return web.Response(body=latest.status, content_type="application/json")
+
+
+def make_app(
+    config: Config, observer: Observer, audience: Audience, log: structlog.stdlib.BoundLogger
+) -> web.Application:
+    """Put the routes together."""
+    app = web.Application(middlewares=[answer_to(config.monitor.host)], client_max_size=_LONGEST_REQUEST)
+    app.on_response_prepare.append(add_headers)
+    answers, pages = Answers(observer, audience), Pages()
+    app.router.add_get("/", pages.index)
+    app.router.add_get("/static/{name}", pages.file)
+    app.router.add_get("/healthz", answers.healthz)
+    app.router.add_get("/readyz", answers.readyz)
+    app.router.add_get("/metrics", answers.metrics)
+    app.router.add_get("/api/status", answers.status)
+    app.router.add_get("/api/events", audience.attend, allow_head=False)
+    app.router.add_post("/api/restart", Restarting(config, log).restart)
+    return app

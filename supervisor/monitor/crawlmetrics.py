@@ -1,0 +1,70 @@
+"""The metrics of the scraper: what it saved, its proxies, its frontier, its database."""
+
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from core.config import Config
+from core.crawl import HEALTHY
+from supervisor.monitor.family import Value, counter, counters, gauge, gauges
+from supervisor.monitor.look import Look
+from supervisor.monitor.tally import Tally
+
+_SAVED = {
+    "subreddits": "Subreddits that were fetched and saved, each fetch counted",
+    "users": "Users that were fetched and saved, each fetch counted",
+    "posts": "Posts that were fetched and saved, each fetch counted",
+    "rules": "Rules of subreddits that were fetched and saved, each fetch counted",
+}
+
+
+def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+    """List everything about the scraper. The contract's counters are there, at nothing, where none is configured."""
+    saved = dict.fromkeys((*_SAVED, "failures"), 0)
+    for report in look.crawl.reports:
+        for name in saved:
+            saved[name] += tally.follow((name, report.process), report.counters.get(name, 0))
+    for name, text in _SAVED.items():
+        yield from counter(f"scraper_{name}_total", text, saved[name])
+    text = "Subreddits that were put back to be tried again later"
+    yield from counter("scraper_failures_total", text, saved["failures"])
+    yield from _proxies(look, tally)
+    if config.scraper.enabled:
+        yield from _frontier(look)
+
+
+def _proxies(look: Look, tally: Tally) -> Iterator[Metric]:
+    counts = {
+        (report.proxy, outcome): tally.follow(("outcomes", report.process, outcome), count)
+        for report in look.crawl.reports
+        for outcome, count in report.outcomes.items()
+    }
+    text = "Requests through the proxy by what came of them; `refused` is an answer of Reddit like any other"
+    yield from counters("proxy_requests_total", text, ["proxy", "outcome"], counts)
+    fresh = look.crawl.fresh
+    up: dict[str, Value] = {one.proxy: int(one in fresh and one.proxy_state == HEALTHY) for one in look.crawl.reports}
+    text = "1 while the proxy works; 0 while it rests, is tried, or its process tells nothing"
+    yield from gauges("proxy_up", text, "proxy", up)
+    latency: dict[str, Value] = {
+        one.proxy: None if one.mean_latency_ms is None else one.mean_latency_ms / 1000.0 for one in fresh
+    }
+    yield from gauges("proxy_latency_seconds", "Mean time to a good answer through the proxy", "proxy", latency)
+    flying: dict[str, Value] = {one.proxy: one.in_flight for one in fresh}
+    yield from gauges("proxy_requests_in_flight", "Requests under way through the proxy", "proxy", flying)
+
+
+def _frontier(look: Look) -> Iterator[Metric]:
+    crawl, frontier = look.crawl, look.crawl.frontier
+    yield from gauge("database_up", "0 while the scraper misses its database", int(crawl.database_away_since is None))
+    text = "Subreddits that are finished per hour at the present pace"
+    yield from gauge("scraper_subreddits_per_hour", text, crawl.per_hour)
+    if crawl.time_to_finish is not None:
+        text = "Seconds until what is known and due is done, at the present pace; more may be found until then"
+        yield from gauge("scraper_time_to_finish_seconds", text, crawl.time_to_finish.seconds)
+    if frontier is None:
+        return
+    rows: dict[str, Value] = {name: getattr(frontier, name) for name in _SAVED}
+    yield from gauges("scraper_rows", "Rows in the database", "table", rows)
+    states: dict[str, Value] = {name: getattr(frontier, name) for name in ("waiting", "leased", "later", "done")}
+    text = "Subreddits of the frontier: waiting for their turn, under way, to be tried again later, done"
+    yield from gauges("scraper_frontier", text, "state", states)

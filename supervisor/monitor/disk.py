@@ -1,0 +1,50 @@
+"""How full the disks are that we write to."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.config import Config
+
+_MIB = 2**20
+
+#: A disk is nearly full below this share of it, or below the floor; one with so much left never is.
+_SHARE = 0.05
+_FLOOR = 64 * _MIB
+_PLENTY = 2048 * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What is left where one of our directories lies."""
+
+    what: str  #: "state", "logs", "database"
+    path: str
+    free: int  #: bytes that we may take
+    size: int
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether a person should act before writing fails."""
+        return self.free < _FLOOR or (self.free < _SHARE * self.size and self.free < _PLENTY)
+
+
+def directories(config: Config) -> dict[str, Path]:
+    """Name the directories that grow."""
+    found = {"state": config.supervisor.state_dir, "logs": config.supervisor.log_dir}
+    database = config.database.sqlite_path
+    if config.scraper.enabled and database is not None:
+        found["database"] = database.parent
+    return found
+
+
+def look_at_disks(config: Config) -> tuple[Disk, ...]:
+    """Ask for each directory; one that is not there (yet) is left out. Raises OSError when the disk does not answer."""
+    disks = []
+    for what, path in directories(config).items():
+        try:
+            answer = os.statvfs(path)
+        except FileNotFoundError:
+            continue
+        disks.append(Disk(what, str(path), answer.f_bavail * answer.f_frsize, answer.f_blocks * answer.f_frsize))
+    return tuple(disks)

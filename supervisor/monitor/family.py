@@ -1,0 +1,38 @@
+"""Building blocks of the metrics: families with their help texts, filled line by line."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+Labels = Sequence[str]
+Value = float | int | None
+Key = TypeVar("Key", bound=tuple[str, ...])
+
+
+def gauge(name: str, text: str, value: Value) -> Iterable[Metric]:
+    """Make a gauge without labels; nothing where there is no value."""
+    if value is not None:
+        yield GaugeMetricFamily(name, text, value=float(value))
+
+
+def counter(name: str, text: str, value: int) -> Iterable[Metric]:
+    """Make a counter without labels; `name` ends in `_total`."""
+    yield CounterMetricFamily(name.removesuffix("_total"), text, value=float(value))
+
+
+def gauges(name: str, text: str, label: str, values: Mapping[str, Value]) -> Iterable[Metric]:
+    """Make a gauge with one label; who has no value is left out."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for who, value in values.items():
+        if value is not None:
+            family.add_metric([who], float(value))
+    yield family
+
+
+def counters(name: str, text: str, labels: Labels, values: Mapping[Key, int]) -> Iterable[Metric]:
+    """Make a counter with labels; `name` ends in `_total`."""
+    family = CounterMetricFamily(name.removesuffix("_total"), text, labels=list(labels))
+    for who, value in values.items():
+        family.add_metric(list(who), float(value))
+    yield family

@@ -1,0 +1,64 @@
+"""What protects the page: headers that let it do only what it does, and an answer only to its own name."""
+
+import ipaddress
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+
+async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """Put our headers on every answer, errors and streams too (a signal: on_response_prepare)."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.pop("Server", None)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or number means this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(header: str) -> str:
+    """Take the port off a Host header: `[::1]:9108` → `::1`."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0]
+
+
+def answer_to(host: str) -> Middleware:
+    """Make the middleware that refuses foreign names while we listen on this machine alone.
+
+    A page of some other site could have its own name point to 127.0.0.1, and read us with its visitor's browser.
+    """
+    guarded = is_loopback(host)
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = host_of(request.headers.get("Host", ""))
+        if guarded and not is_loopback(name):
+            text = "This monitor listens on this machine only: ask for 127.0.0.1 or localhost.\n"
+            return web.Response(status=421, text=text)
+        return await handler(request)
+
+    return check

@@ -1,0 +1,132 @@
+"""The last half hour, kept in memory: what only shows over time. Pure; moments come in."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: The length of a step, and how many are kept: half an hour.
+STEP = 5.0
+STEPS = 360
+
+#: Rates are averages over so long: a quiet stream is polled every 16 seconds.
+RATE_OVER = 60.0
+
+#: A spool grows when it is so large, and larger than all of so many steps ago.
+_LARGE = 1000
+_GROWN_OVER = 24
+_COMPARED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One stream at one moment; `captured` and `published` are counters that never go back."""
+
+    captured: int
+    published: int
+    spooled: int
+    lag_s: float | None = None  #: from creation to capture
+    delay_s: float | None = None  #: from creation to Kafka
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All that the history follows, at one moment."""
+
+    at: float
+    streams: Mapping[str, Standing]
+    answers: int = 0  #: that the scraper got from Reddit, ever
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStep:
+    """A stream over one step: items a second, and how things stood at its end."""
+
+    captured: float
+    published: float
+    spooled: int
+    lag_s: float | None
+    delay_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Everything over one step."""
+
+    at: float  #: its end
+    streams: Mapping[str, StreamStep]
+    answers: float  #: a second
+
+
+@dataclass(slots=True)
+class History:
+    """Takes a moment a second, keeps steps."""
+
+    steps: deque[Step] = field(default_factory=lambda: deque(maxlen=STEPS))
+    answered_at: float | None = None  #: when the scraper's answers last grew, as far as we saw
+    _recent: deque[Moment] = field(default_factory=deque)
+    _edge: Moment | None = None  #: the end of the last step
+
+    def add(self, moment: Moment) -> Step | None:
+        """Take in a moment; return the step that it completes, if it does."""
+        if self._recent and moment.at <= self._recent[-1].at:
+            return None  # the clock was set back: go on when it has caught up
+        if not self._recent or moment.answers > self._recent[-1].answers:
+            self.answered_at = moment.at
+        self._recent.append(moment)
+        while moment.at - self._recent[0].at > RATE_OVER:
+            self._recent.popleft()
+        if self._edge is None:
+            self._edge = moment
+        if moment.at - self._edge.at < STEP:
+            return None
+        step = _step(self._edge, moment)
+        self._edge = moment
+        self.steps.append(step)
+        return step
+
+    def rates(self) -> dict[str, tuple[float, float]]:
+        """Return items captured and published a second for each stream, over the last minute."""
+        if not self._recent:
+            return {}
+        first, last = self._recent[0], self._recent[-1]
+        return {name: _rates(first, last, name) for name in last.streams}
+
+    def answers_a_second(self) -> float:
+        """Return the answers that the scraper got a second, over the last minute."""
+        if not self._recent:
+            return 0.0
+        first, last = self._recent[0], self._recent[-1]
+        return _per_second(last.answers - first.answers, last.at - first.at)
+
+    def growing(self) -> frozenset[str]:
+        """Name the streams whose spool grows and grows."""
+        if len(self.steps) < _GROWN_OVER:
+            return frozenset()
+        steps = list(self.steps)[-_GROWN_OVER:]
+        grown = set()
+        for name in steps[-1].streams:
+            spooled = [step.streams[name].spooled for step in steps if name in step.streams]
+            if len(spooled) == _GROWN_OVER and _LARGE <= min(spooled[-_COMPARED:]) > max(spooled[:-_COMPARED]):
+                grown.add(name)
+        return frozenset(grown)
+
+
+def _step(first: Moment, last: Moment) -> Step:
+    seconds = last.at - first.at
+    streams = {}
+    for name, standing in last.streams.items():
+        captured, published = _rates(first, last, name)
+        streams[name] = StreamStep(captured, published, standing.spooled, standing.lag_s, standing.delay_s)
+    return Step(last.at, streams, _per_second(last.answers - first.answers, seconds))
+
+
+def _rates(first: Moment, last: Moment, name: str) -> tuple[float, float]:
+    before, now = first.streams.get(name), last.streams[name]
+    if before is None:
+        return 0.0, 0.0
+    seconds = last.at - first.at
+    return _per_second(now.captured - before.captured, seconds), _per_second(now.published - before.published, seconds)
+
+
+def _per_second(count: int, seconds: float) -> float:
+    return max(0, count) / seconds if seconds > 0 else 0.0

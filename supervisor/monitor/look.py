@@ -1,0 +1,89 @@
+"""One look at everything: the supervisor asked, the durable files read. It blocks, so it runs in a thread."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from core.config import Config
+from core.crawl import Crawl
+from core.flow import Flow
+from core.limiter import read_quota, read_requests
+from core.outage import read_outage
+from core.positions import read_deliveries
+from core.quota import Quota
+from core.status import Status, read_status
+from supervisor.monitor.disk import Disk, look_at_disks
+from supervisor.monitor.stream import StreamLook, look_at_stream
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything as it was at `now`, seconds since 1970."""
+
+    now: float
+    status: Status
+    streams: Mapping[str, StreamLook] = field(default_factory=dict)
+    kafka_away_since: float | None = None  #: as the publisher says; to be believed only while records wait
+    quota: Quota | None = None
+    requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: (process, status) → count
+    disks: tuple[Disk, ...] = ()
+    unreadable: tuple[str, ...] = ()  #: for people: what could not be read just now
+
+    @property
+    def flow(self) -> Flow:
+        """What flows."""
+        return self.status.flow
+
+    @property
+    def crawl(self) -> Crawl:
+        """What the scraper's processes tell."""
+        return self.status.crawl
+
+    @property
+    def waiting(self) -> int:
+        """Records that are captured and not acknowledged, of all streams."""
+        return sum(stream.spooled for stream in self.flow.streams.values())
+
+    @property
+    def outage_since(self) -> float | None:
+        """Since when Kafka is away; None while it is not."""
+        return self.kafka_away_since if self.waiting else None
+
+    def process_state(self, name: str) -> str | None:
+        """Return the state of a process, None where there is none of that name."""
+        return next((str(one["state"]) for one in self.status.processes if one["name"] == name), None)
+
+
+def look(config: Config, now: float) -> Look:
+    """Take it all in. What cannot be read just now is said in `unreadable`, and left at its default."""
+    state_dir = config.supervisor.state_dir
+    status = read_status(config, now)
+    unreadable = [*status.flow.unreadable, *status.crawl.unreadable]
+
+    def attempt(what: str, read: Callable[[], T], default: T) -> T:
+        try:
+            return read()
+        except (sqlite3.Error, OSError) as error:
+            unreadable.append(f"{what} cannot be read just now: {error}")
+            return default
+
+    nothing: dict[str, tuple[int, float]] = {}
+    deliveries = attempt("the publisher's positions", lambda: read_deliveries(state_dir), nothing)
+    streams = {}
+    for name in status.flow.streams:
+        read = partial(look_at_stream, state_dir, name, deliveries)
+        streams[name] = attempt(f"the spool of {name}", read, StreamLook())
+    return Look(
+        now,
+        status,
+        streams,
+        read_outage(state_dir),
+        attempt("the quota", lambda: read_quota(state_dir), None),
+        attempt("the quota's counts", lambda: read_requests(state_dir), {}),
+        attempt("the disk", lambda: look_at_disks(config), ()),
+        tuple(dict.fromkeys(unreadable)),
+    )

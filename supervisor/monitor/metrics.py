@@ -1,0 +1,96 @@
+"""What `/metrics` tells, family by family: names, help texts, and where each number comes from.
+
+Counters pass the tally, so none goes back while the monitor lives. When the monitor itself starts anew they begin with
+what the files say: after a file was moved aside as broken that is less, and Prometheus takes it for the usual reset.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from core.config import Config
+from supervisor.monitor import crawlmetrics, streammetrics
+from supervisor.monitor.family import counters, gauge, gauges
+from supervisor.monitor.look import Look
+from supervisor.monitor.readiness import REASONS, WARNINGS
+from supervisor.monitor.since import Verdict
+from supervisor.monitor.tally import Tally
+
+#: What prometheus_client's text is: the format that every Prometheus reads.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """All that the metrics are made of."""
+
+    look: Look
+    config: Config
+    tally: Tally
+    verdict: Verdict
+
+
+class _Families(Collector):
+    """Families that are made already, in the shape in which generate_latest wants them."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def exposition(sight: Sight) -> bytes:
+    """Write all of it down in Prometheus' text format."""
+    return generate_latest(_Families(list(families(sight))))
+
+
+def families(sight: Sight) -> Iterator[Metric]:
+    """List everything."""
+    yield from _verdict(sight)
+    yield from _processes(sight)
+    yield from streammetrics.families(sight.look, sight.config, sight.tally)
+    yield from crawlmetrics.families(sight.look, sight.config, sight.tally)
+    yield from _disks(sight.look)
+
+
+def _verdict(sight: Sight) -> Iterator[Metric]:
+    status, now = sight.look.status, {reason.what for reason in sight.verdict.reasons}
+    known = {warning.what for warning in sight.verdict.warnings}
+    ready = int(sight.verdict.ready)
+    yield from gauge("monitor_ready", "1 while all that is configured flows, as /readyz says", ready)
+    text = "1 while this keeps us from being ready; /readyz says since when, and what to do"
+    yield from gauges("monitor_not_ready", text, "reason", {name: int(name in now) for name in REASONS})
+    text = "1 while a person should know of this, although everything flows"
+    yield from gauges("monitor_warning", text, "warning", {name: int(name in known) for name in WARNINGS})
+    yield from gauge("supervisor_up", "1 while the supervisor answers", int(status.runs))
+    text = "Seconds since the supervisor started"
+    yield from gauge("supervisor_uptime_seconds", text, status.supervisor.get("uptime_s"))
+
+
+def _processes(sight: Sight) -> Iterator[Metric]:
+    rows = {str(row["name"]): row for row in sight.look.status.processes}
+    up = {name: int(row["state"] == "RUNNING") for name, row in rows.items()}
+    yield from gauges("process_up", "1 while the process is RUNNING, which it says itself", "process", up)
+    restarts = {(name,): sight.tally.follow(("restarts", name), int(row["restarts"])) for name, row in rows.items()}
+    text = "Restarts of the process after it died"
+    yield from counters("process_restarts_total", text, ["process"], restarts)
+    parked = {name: int(row["state"] == "FATAL") for name, row in rows.items()}
+    yield from gauges("process_fatal", "1 while the process is parked until a person acts", "process", parked)
+    up_for = {name: row.get("uptime_s") for name, row in rows.items()}
+    yield from gauges("process_uptime_seconds", "Seconds since the process started", "process", up_for)
+    memory = {name: row.get("rss_bytes") for name, row in rows.items()}
+    yield from gauges("process_memory_bytes", "Resident memory of the process", "process", memory)
+    beat = {name: row.get("heartbeat_age_s") for name, row in rows.items()}
+    text = "Seconds since the process last gave a sign of life"
+    yield from gauges("process_heartbeat_age_seconds", text, "process", beat)
+
+
+def _disks(look: Look) -> Iterator[Metric]:
+    free = {disk.what: disk.free for disk in look.disks}
+    yield from gauges("disk_free_bytes", "Space left for us where this directory lies", "directory", free)
+    size = {disk.what: disk.size for disk in look.disks}
+    yield from gauges("disk_size_bytes", "Size of the disk where this directory lies", "directory", size)

@@ -1,0 +1,84 @@
+"""The loop that looks: once a second, in a thread of its own, and never two looks at once."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from core.config import Config
+from supervisor.monitor.look import Look, look
+from supervisor.monitor.since import Reason, Verdict
+from supervisor.monitor.snapshot import Darkroom, Snapshot
+
+_EVERY = 1.0
+_SHORTEST_PAUSE = 0.25
+
+#: What is served is called late when it is older than this, seconds: a supervisor that hangs is waited for 5 s a look.
+LATE_AFTER = 12.0
+
+_LATE = "The monitor could not look for a while, so what it serves is old. monitor.log says why."
+
+
+class Observer:
+    """Holds the latest snapshot; `heard` is called with each new one, in the loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        log: structlog.stdlib.BoundLogger,
+        heard: Callable[[Snapshot], None] = lambda _snapshot: None,
+        *,
+        look: Callable[[Config, float], Look] = look,
+        wall: Callable[[], float] = time.time,
+        every: float = _EVERY,
+    ) -> None:
+        self.latest: Snapshot | None = None
+        self.failures = 0
+        self.darkroom = Darkroom(config)
+        self._config = config
+        self._log = log
+        self._heard = heard
+        self._look = look
+        self._wall = wall
+        self._every = every
+        self._born = wall()
+        self._failing = False
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            began = time.monotonic()
+            await self.once()
+            await asyncio.sleep(max(_SHORTEST_PAUSE * self._every, self._every - (time.monotonic() - began)))
+
+    async def once(self) -> None:
+        """Take one look. One that fails is counted and said; the last snapshot stands, and grows old."""
+        try:
+            snapshot = await asyncio.to_thread(self._see)
+        except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed, and /readyz says that it is late
+            self.failures += 1
+            if not self._failing:
+                self._log.exception("look_failed", hint="said once; what is served stays as it was")
+            self._failing = True
+            return
+        if self._failing:
+            self._log.info("look_succeeded", failures=self.failures)
+        self._failing = False
+        self.latest = snapshot
+        self._heard(snapshot)
+
+    def _see(self) -> Snapshot:
+        return self.darkroom.develop(self._look(self._config, self._wall()))
+
+    def age(self) -> float:
+        """Return how old the latest snapshot is; before the first one, how long we wait for it. Seconds."""
+        return max(0.0, self._wall() - (self.latest.at if self.latest else self._born))
+
+    def verdict(self) -> Verdict:
+        """Return the latest verdict; one that is too old says so itself."""
+        known = self.latest.verdict if self.latest else Verdict()
+        if self.latest is not None and self.age() <= LATE_AFTER:
+            return known
+        late = Reason("snapshot_late", "monitor", _LATE, self.latest.at if self.latest else self._born)
+        return Verdict((late, *known.reasons), known.warnings)

@@ -1,0 +1,119 @@
+"""The monitor process: looks, listens, serves, until it is asked to stop."""
+
+import asyncio
+import os
+import random
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from core.allocator import give_memory_back
+from core.backoff import Backoff
+from core.child import ChildContext
+from core.config import Config
+from supervisor.monitor.address import Address, advice, wanted_ports, write_address
+from supervisor.monitor.app import make_app
+from supervisor.monitor.events import Audience
+from supervisor.monitor.observer import Observer
+
+_BEAT_EVERY = 0.5
+
+#: A port that is taken is tried again so soon, and at last so rarely, seconds.
+_AGAIN = Backoff(first=1.0, longest=15.0)
+
+#: Connections that are open when we stop have so long to take what they were sent, seconds.
+_FAREWELL = 0.5
+
+
+def run(context: ChildContext, config: Config) -> None:
+    """Serve the page, the metrics and the health checks until stop is asked."""
+    give_memory_back()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_live(context, config))
+
+
+async def _live(context: ChildContext, config: Config) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def hear_of_stop() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    context.on_stop(hear_of_stop)
+    audience = Audience(context.log)
+    observer = Observer(config, context.log, audience.tell)
+    app = make_app(config, observer, audience, context.log)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL, handle_signals=False)
+    await runner.setup()
+    tasks = [asyncio.create_task(_beat(context))]
+    try:
+        await observer.once()
+        tasks.append(asyncio.create_task(observer.run()))
+        await _listen(context, config, runner, stop)
+        await stop.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        audience.dismiss()
+        await runner.cleanup()
+
+
+async def _listen(context: ChildContext, config: Config, runner: web.AppRunner, stop: asyncio.Event) -> None:
+    """Take the port; one that is taken is waited for, since a restart would not free it."""
+    failures = 0
+    while not stop.is_set():
+        try:
+            address = await _take(config, runner)
+        except OSError as error:
+            failures += 1
+            seconds = _AGAIN.pause(failures, random.random)
+            monitor = config.monitor
+            hint = advice(error, monitor.host, monitor.port)
+            context.log.error(  # noqa: TRY400 (a port in use needs no traceback)
+                "monitor_cannot_listen", port=monitor.port, error=str(error), hint=hint, retry_in_s=round(seconds, 1)
+            )
+            context.ready()  # alive and waiting: nothing that a restart could mend
+            await _pause(stop, seconds)
+        else:
+            context.log.info("monitor_listens", url=address.url, host=address.host, port=address.port)
+            _write_down(config, address, context.log)
+            context.ready()
+            return
+
+
+async def _take(config: Config, runner: web.AppRunner) -> Address:
+    """Listen on the first port that can be had. Raises OSError when none can."""
+    host = config.monitor.host
+    ports = wanted_ports(config.supervisor.state_dir, host, config.monitor.port)
+    for port in ports:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError:
+            await site.stop()
+            if port == ports[-1]:
+                raise
+        else:
+            return Address(host, port, os.getpid())
+    raise AssertionError("unreachable")
+
+
+def _write_down(config: Config, address: Address, log: structlog.stdlib.BoundLogger) -> None:
+    try:
+        write_address(config.supervisor.state_dir, address)
+    except OSError as error:
+        log.warning("address_not_written", error=str(error), hint="others cannot show where the page is")
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def _beat(context: ChildContext) -> None:
+    while True:
+        context.beat()
+        await asyncio.sleep(_BEAT_EVERY)

@@ -1,0 +1,116 @@
+"""Is all that is configured flowing, and if not: what does not, and what to do about it. Pure.
+
+A cause silences its consequences: a stream whose process is parked is not also called silent.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core.config import Config
+from supervisor.monitor import scraperules, streamrules
+from supervisor.monitor.look import Look
+from supervisor.monitor.since import Trouble
+
+#: What can keep us from being ready; `monitor_not_ready{reason}` has one line for each.
+REASONS = (
+    "supervisor_silent",
+    "supervisor_stopping",
+    "process_down",
+    "process_hangs",
+    "credentials_rejected",
+    "stream_silent",
+    "kafka_away",
+    "delivery_stalled",
+    "spool_growing",
+    "quota_exhausted",
+    "quota_blocked",
+    "proxies_failing",
+    "database_away",
+    "crawl_stalled",
+    "disk_nearly_full",
+    "state_unreadable",
+    "snapshot_late",
+)
+
+#: What a person should know of, and what stops nothing.
+WARNINGS = ("proxy_failing", "subreddit_unavailable", "gap_open", "dead_letters")
+
+#: A heartbeat comes twice a second; one that is so old means that the process does nothing any more.
+_SILENT_AFTER = 15.0
+
+_CREDENTIALS = "REDDIT_CLIENT_ID"  # what core.reddit.answers tells people to compare
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """What only shows over time (see supervisor.monitor.history)."""
+
+    growing: frozenset[str] = frozenset()  #: streams whose spool grows and grows
+    answered_at: float | None = None  #: when the scraper last got an answer
+
+
+def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
+    """List what keeps all that is configured from flowing."""
+    if not look.status.runs:
+        return [*_supervisor(look), *_disks(look)]
+    return [
+        *_supervisor(look),
+        *_processes(look, config),
+        *streamrules.streams(look, config),
+        *streamrules.delivery(look, trend.growing, config),
+        *streamrules.quota(look, config),
+        *scraperules.crawl(look, trend.answered_at, config),
+        *_disks(look),
+        *_files(look, config),
+    ]
+
+
+def warnings(look: Look) -> list[Trouble]:
+    """List what a person should know of although everything flows."""
+    return [*streamrules.losses(look), *scraperules.single_proxies(look)]
+
+
+def _supervisor(look: Look) -> Iterator[Trouble]:
+    state = look.status.supervisor["state"]
+    if state == "STOPPING":
+        yield Trouble("supervisor_stopping", "supervisor", "The supervisor was asked to stop; nothing new is taken in.")
+    elif not look.status.runs:
+        text = "The supervisor does not answer, so no process that dies is replaced. See supervisor.log; if it was"
+        yield Trouble("supervisor_silent", "supervisor", f"{text} stopped by a signal, send it SIGCONT.")
+
+
+def _processes(look: Look, config: Config) -> Iterator[Trouble]:
+    if look.status.supervisor["state"] == "STOPPING":
+        return
+    for process in look.status.processes:
+        name, state = process["name"], process["state"]
+        log = config.supervisor.log_dir / f"{name}.log"
+        again = f"python -m supervisor restart CONFIG {name}"
+        if state == "FATAL":
+            why = str(process.get("why") or "it gave no reason").rstrip(".")
+            what = "credentials_rejected" if _CREDENTIALS in why else "process_down"
+            yield Trouble(what, name, f"{name} is parked: {why}. More is in {log}. When that is mended: {again}")
+        elif name == "monitor":
+            continue  # whoever reads this hears it from the monitor
+        elif state == "BACKOFF":
+            yield Trouble("process_down", name, f"{name} died and is started again by itself; {log} says why.")
+        elif state == "STARTING":
+            yield Trouble("process_down", name, f"{name} is starting. Should that take long: {log}")
+        elif state != "RUNNING":
+            yield Trouble("process_down", name, f"{name} does not run ({state}): {again}")
+        elif (process.get("heartbeat_age_s") or 0.0) > _SILENT_AFTER:
+            text = f"{name} runs, but gives no sign of life: it hangs, or was stopped by a signal. {again}"
+            yield Trouble("process_hangs", name, text)
+
+
+def _disks(look: Look) -> Iterator[Trouble]:
+    for disk in look.disks:
+        if disk.nearly_full:
+            text = f"The disk below {disk.path} ({disk.what}) is nearly full. Free some space: when nothing can be"
+            yield Trouble("disk_nearly_full", disk.what, f"{text} written any more, nothing more is taken in.")
+
+
+def _files(look: Look, config: Config) -> Iterator[Trouble]:
+    if look.unreadable:
+        text = f"{'; '.join(look.unreadable)}. Does {config.supervisor.state_dir} belong to the user who runs this?"
+        yield Trouble("state_unreadable", "state", text)

@@ -1,0 +1,78 @@
+"""What keeps the crawl from flowing: proxies, the database, or nobody knows what. Pure."""
+
+from collections.abc import Iterator
+
+from core.config import Config
+from core.crawl import DIRECT, HEALTHY, Crawl, process_names
+from core.quota import Priority, roll, wait_for
+from supervisor.monitor.look import Look
+from supervisor.monitor.since import Trouble
+
+#: With something to do and requests allowed an answer comes within seconds; the longest waits are a proxy's rests.
+_STALLED_AFTER = 180.0
+
+#: A scraper tells about itself once a second as soon as it has its database.
+_TELLS_AFTER = 20.0
+
+
+def crawl(look: Look, answered_at: float | None, config: Config) -> Iterator[Trouble]:
+    """Find out whether the crawl goes on; `answered_at`: when Reddit last answered the scraper."""
+    names = process_names(config.scraper)
+    if not names:
+        return
+    state = look.crawl
+    failing, away = state.all_failing_since, state.database_away_since
+    if failing is not None:
+        yield Trouble("proxies_failing", "scraper", _no_way(state), failing)
+    if away is not None:
+        text = "The database does not answer; what was fetched waits in memory, and nothing more is fetched. It goes on"
+        yield Trouble("database_away", "database", f"{text} by itself when the database is back.", away)
+    mute = [name for name in names if _is_mute(look, name)]
+    for name in mute:
+        log = config.supervisor.log_dir / f"{name}.log"
+        text = f"{name} runs and does not tell how it gets on: it waits for the database, or hangs. {log} says more."
+        yield Trouble("crawl_stalled", name, text)
+    stalled = answered_at is not None and look.now - answered_at > _STALLED_AFTER
+    if stalled and not (failing or away or mute) and _has_to_do(look) and _may_ask(look, config):
+        text = "There are subreddits to fetch, and no answer has come from Reddit for minutes. The scrapers' logs in"
+        yield Trouble("crawl_stalled", "scraper", f"{text} {config.supervisor.log_dir} say why.", answered_at)
+
+
+def _no_way(crawl: Crawl) -> str:
+    again = "It is tried again by itself after growing rests; `python -m supervisor check CONFIG --connect` tries now."
+    if [report.proxy for report in crawl.fresh] == [DIRECT]:
+        return f"The scraper does not reach Reddit: {crawl.fresh[0].last_error or 'no reason given'}. {again}"
+    errors = "; ".join(f"{one.proxy}: {one.last_error or 'no reason given'}" for one in crawl.fresh)
+    return f"No proxy works ({errors}). {again}"
+
+
+def _is_mute(look: Look, name: str) -> bool:
+    uptime = next((one.get("uptime_s") for one in look.status.processes if one["name"] == name), None)
+    if look.process_state(name) != "RUNNING" or uptime is None or uptime < _TELLS_AFTER:
+        return False
+    return name not in {report.process for report in look.crawl.fresh}
+
+
+def _has_to_do(look: Look) -> bool:
+    frontier = look.crawl.frontier
+    return frontier is not None and frontier.to_do > 0
+
+
+def _may_ask(look: Look, config: Config) -> bool:
+    """Tell whether the quota has anything for the scraper: the last of each window is kept for the streams."""
+    if config.scraper.authentication == "none" or look.quota is None:
+        return True
+    quota = roll(look.quota, look.now, config.reddit.requests_per_minute)
+    return wait_for(quota, Priority.SCRAPER, look.now) <= 0
+
+
+def single_proxies(look: Look) -> Iterator[Trouble]:
+    """Name the proxies that do not work, while others do."""
+    if look.crawl.all_failing:
+        return
+    for report in look.crawl.fresh:
+        if report.proxy_state != HEALTHY and report.failing_since is not None:
+            text = (
+                f"The proxy {report.proxy} does not work: {report.last_error or 'no reason given'}. The others go on."
+            )
+            yield Trouble("proxy_failing", report.proxy, text, report.failing_since)

@@ -1,0 +1,100 @@
+"""Everything that is served, as bytes, made once a look."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from core.config import Config
+from core.hiding import Hider
+from supervisor.monitor import readiness
+from supervisor.monitor.history import History, Moment, Standing
+from supervisor.monitor.look import Look
+from supervisor.monitor.metrics import Sight, exposition
+from supervisor.monitor.readiness import Trend
+from supervisor.monitor.since import Since, Verdict
+from supervisor.monitor.tally import Tally
+from supervisor.monitor.view import Mask, past, step_as_json, view
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look, ready to be sent."""
+
+    at: float
+    verdict: Verdict
+    metrics: bytes
+    status: bytes  #: of /api/status
+    event: bytes  #: what the page gets each time
+    past: Callable[[], bytes]  #: what it gets first
+
+
+@dataclass(slots=True)
+class Darkroom:
+    """Turns looks into snapshots; remembers what one look cannot know."""
+
+    config: Config
+    history: History = field(default_factory=History)
+    mask: Mask = field(init=False)
+    _tally: Tally = field(default_factory=Tally)
+    _since: Since = field(default_factory=Since)
+    _warned: Since = field(default_factory=Since)
+
+    def __post_init__(self) -> None:
+        hider = Hider()
+        hider.hide(self.config.secrets())
+        self.mask = hider.mask
+
+    def develop(self, look: Look) -> Snapshot:
+        """Make everything that is served of one look."""
+        step = self.history.add(self._moment(look))
+        trend = Trend(self.history.growing(), self.history.answered_at)
+        verdict = Verdict(
+            self._since.settle(readiness.troubles(look, trend, self.config), look.now),
+            self._warned.settle(readiness.warnings(look), look.now),
+        )
+        shown = view(look, self.config, self.history, verdict, self.mask)
+        return Snapshot(
+            at=look.now,
+            verdict=verdict,
+            metrics=exposition(Sight(look, self.config, self._tally, verdict)),
+            status=json.dumps(look.status.document(), indent=2).encode() + b"\n",
+            event=_event("look", {**shown, "step": step_as_json(step) if step is not None else None}),
+            past=self._past,
+        )
+
+    def _past(self) -> bytes:
+        return _event("past", past(tuple(self.history.steps)))
+
+    def _moment(self, look: Look) -> Moment:
+        follow = self._tally.follow
+        streams = {
+            name: Standing(
+                follow(("seen captured", name), flow.captured),
+                follow(("seen published", name), flow.published),
+                flow.spooled,
+                flow.lag_s,
+                _delay(look, name),
+            )
+            for name, flow in look.flow.streams.items()
+        }
+        answers = 0
+        for report in look.crawl.reports:
+            for outcome in ("ok", "refused"):
+                answers += follow(("seen", report.process, outcome), report.outcomes.get(outcome, 0))
+        return Moment(look.now, streams, answers)
+
+
+def _delay(look: Look, name: str) -> float | None:
+    """Return the delay from creation to Kafka: of the newest delivered record, or of the one that waits the longest."""
+    stream = look.streams[name]
+    waits = None if stream.oldest_created is None else look.now - stream.oldest_created
+    known = [delay for delay in (stream.delay_s, waits) if delay is not None]
+    return max(known) if known and stream.stuck_since is not None else stream.delay_s
+
+
+def _event(name: str, document: dict[str, Any]) -> bytes:
+    """Write one server-sent event; JSON of this kind has no line breaks."""
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(document) + b"\n\n"

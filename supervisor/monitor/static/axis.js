@@ -1,0 +1,23 @@
+// Where the ticks of an axis stand: round numbers, round times.
+
+import { time, timeWithSeconds } from "./format.js";
+
+// The smallest round number that is not below the highest value.
+export function roundUp(highest) {
+  if (!(highest > 0)) return 1;
+  const scale = 10 ** Math.floor(Math.log10(highest));
+  for (const step of [1, 2, 3, 4, 5, 6, 8, 10]) if (step * scale >= highest) return step * scale;
+  return 10 * scale;
+}
+
+const lengths = [10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200];
+
+// Moments between start and end that people would choose, at most about `most` of them, in local time; `write` gives
+// each as text.
+export function timeTicks(start, end, most) {
+  const length = lengths.find((candidate) => (end - start) / candidate <= most) ?? 86400;
+  const shift = new Date(start * 1000).getTimezoneOffset() * 60;
+  const ticks = [];
+  for (let at = Math.ceil((start - shift) / length) * length + shift; at <= end; at += length) ticks.push(at);
+  return { ticks, write: length < 60 ? timeWithSeconds : time };
+}

@@ -1,0 +1,104 @@
+"""One stream as its spool and the publisher's file show it: what came, what waits, what is proven."""
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from core.spool import Gap, SpoolReader, spool_path
+from core.spool.model import Row
+
+_COMPANIONS = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLook:
+    """What `status` does not tell of a stream. Moments are seconds since 1970; None: it has not come to that yet."""
+
+    counters: Mapping[str, int] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
+    begun: float | None = None  #: when it first asked for its listing
+    polled_at: float | None = None  #: when its listing was last read as far as needed
+    captured_at: float | None = None  #: of the newest record that is at hand
+    absent: Mapping[str, str] = field(default_factory=dict)  #: subreddits that cannot be read, and why
+    waiting_since: float | None = None  #: when the oldest record that Kafka has not acknowledged was captured
+    delivered_at: float | None = None  #: when the last acknowledgement was recorded
+    delay_s: float | None = None  #: of the newest delivered record, from its creation to that moment
+    oldest_created: float | None = None  #: of the oldest waiting record, by Reddit's clock
+    size_bytes: int = 0
+
+    @property
+    def progress_at(self) -> float | None:
+        """When it last brought something, or found out that there was nothing."""
+        return max((moment for moment in (self.polled_at, self.captured_at) if moment is not None), default=None)
+
+    @property
+    def stuck_since(self) -> float | None:
+        """Since when records wait and none is delivered; None while nothing waits."""
+        if self.waiting_since is None:
+            return None
+        return max(self.waiting_since, self.delivered_at or 0.0)
+
+
+def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[int, float]]) -> StreamLook:
+    """Read the spool; `deliveries` says up to where each is delivered, and since when."""
+    reader = SpoolReader.open(state_dir, stream)
+    if reader is None:
+        return StreamLook()
+    with contextlib.closing(reader):
+        seq, delivered_at = deliveries.get(reader.spool_id, (0, None))
+        cursor = reader.cursor()
+        delivered = [row for row in reader.read(seq - 1, 1) if row.seq == seq] if seq else []
+        waiting = reader.read(seq, 1)
+        newest = reader.read(reader.last_seq() - 1, 1)
+        created = _created(delivered)
+        return StreamLook(
+            counters=reader.counters(),
+            gaps=tuple(reader.gaps()),
+            begun=_moment(cursor.get("begun")),
+            polled_at=_moment(cursor.get("polled_at")),
+            captured_at=_captured(newest),
+            absent=_absent(cursor.get("absent")),
+            waiting_since=_captured(waiting),
+            delivered_at=delivered_at,
+            delay_s=max(0.0, delivered_at - created) if created is not None and delivered_at is not None else None,
+            oldest_created=_created(waiting),
+            size_bytes=spool_bytes(state_dir, stream),
+        )
+
+
+def spool_bytes(state_dir: Path, stream: str) -> int:
+    """Return what the spool takes of the disk, its log of changes included."""
+    path, total = spool_path(state_dir, stream), 0
+    for companion in _COMPANIONS:
+        with contextlib.suppress(FileNotFoundError):
+            total += path.with_name(path.name + companion).stat().st_size
+    return total
+
+
+def _captured(rows: Iterable[Row]) -> float | None:
+    """Return when the record was captured, as it says itself."""
+    for row in rows:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return datetime.fromisoformat(json.loads(row.value)["timestamp"]).timestamp()
+    return None
+
+
+def _created(rows: Iterable[Row]) -> float | None:
+    for row in rows:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return float(json.loads(row.value)["created_utc"])
+    return None
+
+
+def _moment(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _absent(value: object) -> dict[str, str]:
+    """Read what streams.capture.roster has written down: name → [reason, …]."""
+    if not isinstance(value, dict):
+        return {}
+    return {str(name): str(entry[0]) for name, entry in value.items() if isinstance(entry, list) and entry}

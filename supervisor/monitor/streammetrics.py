@@ -1,0 +1,127 @@
+"""The metrics of the streams: Reddit, the spools, Kafka, the quota."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from core.config import Config
+from core.crawl import process_names
+from supervisor.monitor.completeness import completeness
+from supervisor.monitor.family import Value, counter, counters, gauge, gauges
+from supervisor.monitor.look import Look
+from supervisor.monitor.stream import StreamLook
+from supervisor.monitor.tally import Tally
+
+
+def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+    """List everything about the streams."""
+    yield from _captured(look, tally)
+    yield from _reading(look, config)
+    yield from _losses(look, config, tally)
+    yield from _requests(look, config, tally)
+    yield from _quota(look)
+    yield from _spools(look)
+    yield from _kafka(look, tally)
+
+
+def _captured(look: Look, tally: Tally) -> Iterator[Metric]:
+    for stream in ("submissions", "comments"):
+        flow = look.flow.streams.get(stream)
+        count = tally.follow(("captured", stream), flow.captured if flow else 0)
+        text = f"{stream.capitalize()} captured from Reddit into the spool, each once"
+        yield from counter(f"reddit_{stream}_total", text, count)
+    for name, text in (
+        ("late", "Items that surfaced below newer ones and were found by a deeper look"),
+        ("rejected", "Entries of a listing that were no item at all; kept in the spool"),
+    ):
+        counts = {
+            (stream,): tally.follow((name, stream), each.counters.get(name, 0)) for stream, each in look.streams.items()
+        }
+        yield from counters(f"reddit_{name}_items_total", text, ["stream"], counts)
+
+
+def _each(look: Look, value: Callable[[StreamLook], Value]) -> dict[str, Value]:
+    return {name: value(stream) for name, stream in look.streams.items()}
+
+
+def _reading(look: Look, config: Config) -> Iterator[Metric]:
+    lag: dict[str, Value] = {name: flow.lag_s for name, flow in look.flow.streams.items()}
+    text = "Seconds from an item's creation at Reddit to its capture, median of the newest"
+    yield from gauges("reddit_capture_lag_seconds", text, "stream", lag)
+    text = "Seconds since the stream last read its listing as far as needed; noted every 15 s in a quiet stream"
+    yield from gauges(
+        "reddit_last_poll_age_seconds", text, "stream", _each(look, lambda one: _age(look, one.polled_at))
+    )
+    text = "Seconds since the newest item was captured; grows while a subreddit is quiet"
+    ages = _each(look, lambda one: _age(look, one.captured_at))
+    yield from gauges("reddit_last_capture_age_seconds", text, "stream", ages)
+    text = "Configured subreddits that cannot be read now: private, banned, quarantined"
+    absent = {name: len(look.streams[name].absent) for name in config.streams.enabled if name in look.streams}
+    yield from gauges("reddit_subreddits_unavailable", text, "stream", dict(absent))
+
+
+def _age(look: Look, moment: float | None) -> float | None:
+    return None if moment is None else max(0.0, look.now - moment)
+
+
+def _losses(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+    gaps = [tally.follow(("gaps", name), flow.gaps) for name, flow in look.flow.streams.items()]
+    yield from counter("reddit_gaps_total", "Intervals that could not be proven complete, repaired ones too", sum(gaps))
+    open_gaps: dict[str, Value] = {name: flow.open_gaps for name, flow in look.flow.streams.items()}
+    yield from gauges("reddit_gaps_open", "Intervals that are not proven complete until now", "stream", open_gaps)
+    shares = _each(look, lambda one: completeness(one.gaps, config.reddit.subreddits, one.begun, look.now).share)
+    text = "Share of the last 24 h that is proven complete, 0 to 1"
+    yield from gauges("reddit_completeness_ratio", text, "stream", shares)
+
+
+def _requests(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+    counts = dict(look.requests)
+    if config.scraper.authentication == "none":  # such requests know no quota, and are counted by who sends them
+        names = process_names(config.scraper)
+        for report in look.crawl.reports:
+            if report.process in names:
+                counts |= {(report.process, status): count for status, count in report.requests.items()}
+    followed = {key: tally.follow(("requests", *key), count) for key, count in counts.items()}
+    text = "Requests to Reddit, by who sent them and the HTTP status of the answer, or what came instead of one"
+    yield from counters("reddit_requests_total", text, ["process", "status"], followed)
+    refused = sum(count for (_, status), count in followed.items() if status == "429")
+    yield from counter("reddit_rate_limit_hits_total", "Requests that Reddit answered with 429", refused)
+
+
+def _quota(look: Look) -> Iterator[Metric]:
+    quota = look.flow.quota
+    text = "Requests that are left in the quota's window of ten minutes"
+    yield from gauge("reddit_quota_remaining", text, quota.remaining)
+    yield from gauge("reddit_quota_used", "Requests of this window that were sent, by all processes", quota.used)
+    text = "Seconds until the quota's next window; 0 while none has begun"
+    yield from gauge("reddit_quota_reset_seconds", text, quota.reset_s)
+    text = "Seconds that everybody still waits because Reddit answered 429"
+    yield from gauge("reddit_quota_blocked_seconds", text, quota.blocked_s)
+
+
+def _spools(look: Look) -> Iterator[Metric]:
+    text = "Records that are captured and not yet acknowledged by Kafka, all streams"
+    yield from gauge("reddit_queue_size", text, look.waiting)
+    spooled: dict[str, Value] = {name: flow.spooled for name, flow in look.flow.streams.items()}
+    text = "Records that are captured and not yet acknowledged by Kafka"
+    yield from gauges("spool_records", text, "stream", spooled)
+    text = "What the spool takes of the disk, acknowledged records that are not yet dropped included"
+    yield from gauges("spool_bytes", text, "stream", _each(look, lambda one: one.size_bytes))
+    text = "How long the oldest unacknowledged record waits; 0 while none does"
+    ages = _each(look, lambda one: _age(look, one.waiting_since) or 0.0)
+    yield from gauges("spool_oldest_age_seconds", text, "stream", ages)
+
+
+def _kafka(look: Look, tally: Tally) -> Iterator[Metric]:
+    flow = look.flow
+    text = "Records that Kafka acknowledged"
+    yield from counter("kafka_published_total", text, tally.follow("published", flow.published))
+    text = "Deliveries that failed, and outages; records are sent again, so none of it is a loss"
+    yield from counter("kafka_errors_total", text, tally.follow("errors", flow.errors))
+    text = "Records that Kafka refused for good, kept in publisher.db"
+    yield from counter("kafka_dead_letters_total", text, tally.follow("dead_letters", flow.dead_letters))
+    text = "0 while records wait and Kafka does not answer the publisher"
+    yield from gauge("kafka_up", text, int(look.outage_since is None))
+    delays = _each(look, lambda one: one.delay_s)
+    text = "Seconds from creation at Reddit to Kafka's acknowledgement, of the newest delivered record"
+    yield from gauges("kafka_delivery_delay_seconds", text, "stream", delays)

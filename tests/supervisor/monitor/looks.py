@@ -1,0 +1,142 @@
+"""Looks made by hand: everything flows, and then one thing at a time does not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.config import Config, Proxy
+from core.config.model import KafkaSection, RedditSection, ScraperSection, SupervisorSection
+from core.crawl import HEALTHY, Crawl, CrawlReport, Frontier
+from core.flow import Flow, QuotaFlow, StreamFlow
+from core.quota import Quota
+from core.spool import Gap
+from core.status import Status
+from supervisor.monitor.disk import Disk
+from supervisor.monitor.look import Look
+from supervisor.monitor.stream import StreamLook
+
+NOON = 1_800_000_000.0
+GIB = 2**30
+
+CONFIG = Config(
+    reddit=RedditSection(subreddits=("Bitcoin", "ethereum"), client_id="id"),
+    kafka=KafkaSection(bootstrap_servers="kafka.example:9092"),
+    scraper=ScraperSection(proxies=(Proxy("a", "http://u:p@127.0.0.1:1"), Proxy("b", "socks5://127.0.0.1:2"))),
+    supervisor=SupervisorSection(state_dir=Path("state"), log_dir=Path("logs")),
+)
+
+NAMES = ("publisher", "submissions", "comments", "scraper-a", "scraper-b", "monitor")
+
+
+def process(name: str, state: str = "RUNNING", **more: Any) -> dict[str, Any]:
+    row = {
+        "name": name,
+        "pid": 4711 if state in {"RUNNING", "STARTING", "STOPPING"} else None,
+        "state": state,
+        "restarts": 0,
+        "uptime_s": 300.0,
+        "last_exit": None,
+        "rss_bytes": 40_000_000,
+        "heartbeat_age_s": 0.3,
+        "restart_in_s": None,
+        "why": "",
+    }
+    return {**row, **more}
+
+
+def gap(**more: Any) -> Gap:
+    known = {
+        "stream": "comments",
+        "subreddits": ("Bitcoin",),
+        "start": NOON - 3600,
+        "end": NOON - 3000,
+        "reason": "the listing ended before it met what was proven",
+        "recorded_at": NOON - 2900,
+        "epoch": 2,
+        "unproven": ("Bitcoin",),
+    }
+    return Gap(**{**known, **more})
+
+
+HEALTHY_STREAM = StreamLook(
+    counters={"captured": 1000, "late": 3},
+    begun=NOON - 7200,
+    polled_at=NOON - 4,
+    captured_at=NOON - 4,
+    delivered_at=NOON - 3,
+    delay_s=1.2,
+    size_bytes=700_000,
+)
+
+
+def report(name: str, **more: Any) -> CrawlReport:
+    known = {
+        "process": f"scraper-{name}",
+        "proxy": name,
+        "address": f"http://u:***@{name}.example:80",
+        "seen_at": NOON - 0.5,
+        "counters": {"subreddits": 12, "users": 80, "posts": 3000, "rules": 60},
+        "requests": {"200": 500, "404": 20},
+        "outcomes": {"ok": 500, "refused": 20, "transport_error": 2},
+        "proxy_state": HEALTHY,
+        "mean_latency_ms": 210.0,
+        "in_flight": 7,
+        "frontier": Frontier(subreddits=12, users=80, posts=3000, rules=60, waiting=30, leased=2, done=12),
+        "counted_at": NOON - 2,
+        "per_hour": 600.0,
+    }
+    return CrawlReport(**{**known, **more})
+
+
+def healthy() -> Look:
+    """Everything flows."""
+    flow = Flow(
+        QuotaFlow(300, 700, 200.0),
+        {
+            "submissions": StreamFlow(100, 98, 2, 1, 0, 3.0),
+            "comments": StreamFlow(1000, 990, 10, 2, 0, 1.5),
+        },
+        published=1088,
+        errors=3,
+    )
+    return Look(
+        NOON,
+        Status(
+            {"pid": 1, "state": "RUNNING", "uptime_s": 400.0},
+            [process(name) for name in NAMES],
+            flow,
+            crawl=Crawl(NOON, (report("a"), report("b"))),
+        ),
+        {"submissions": HEALTHY_STREAM, "comments": replace(HEALTHY_STREAM, waiting_since=NOON - 1)},
+        quota=Quota(limit=1000.0, used=300.0, window_start=NOON - 400, reset_at=NOON + 200),
+        requests={("comments", "200"): 900, ("comments", "429"): 2, ("submissions", "none"): 1},
+        disks=(Disk("state", "state", 50 * GIB, 100 * GIB),),
+    )
+
+
+def with_process(look: Look, name: str, state: str = "RUNNING", **more: Any) -> Look:
+    rows = [process(name, state, **more) if row["name"] == name else row for row in look.status.processes]
+    return replace(look, status=replace(look.status, processes=rows))
+
+
+def with_supervisor(look: Look, state: str) -> Look:
+    return replace(look, status=replace(look.status, supervisor={"pid": 1, "state": state, "uptime_s": 400.0}))
+
+
+def with_stream(look: Look, name: str, **more: Any) -> Look:
+    return replace(look, streams={**look.streams, name: replace(look.streams[name], **more)})
+
+
+def with_quota(look: Look, flow: QuotaFlow, **more: Any) -> Look:
+    assert look.quota is not None
+    changed = replace(look.flow, quota=flow)
+    return replace(look, status=replace(look.status, flow=changed), quota=replace(look.quota, **more))
+
+
+def with_flow(look: Look, name: str, **more: Any) -> Look:
+    streams = {**look.flow.streams, name: replace(look.flow.streams[name], **more)}
+    return replace(look, status=replace(look.status, flow=replace(look.flow, streams=streams)))
+
+
+def with_reports(look: Look, *reports: CrawlReport, silent: tuple[str, ...] = ()) -> Look:
+    return replace(look, status=replace(look.status, crawl=Crawl(NOON, reports, silent)))

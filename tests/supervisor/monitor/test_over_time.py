@@ -1,0 +1,149 @@
+"""What one look cannot know: since when, how much in all, how fast, how much is proven."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervisor.monitor.completeness import completeness
+from supervisor.monitor.disk import Disk
+from supervisor.monitor.history import STEP, STEPS, History, Moment, Standing
+from supervisor.monitor.since import Since, Trouble
+from supervisor.monitor.tally import Tally
+from tests.supervisor.monitor.looks import GIB, NOON, gap
+
+MIB = 2**20
+
+
+class TestSince:
+    def test_a_moment_does_not_move_while_the_trouble_lasts(self) -> None:
+        since = Since()
+        trouble = Trouble("kafka_away", "kafka", "…")
+        assert [since.settle([trouble], NOON + at)[0].since for at in range(30)] == [NOON] * 30
+
+    def test_where_the_files_tell_the_moment_the_first_one_counts(self) -> None:
+        since = Since()
+        (first,) = since.settle([Trouble("quota_blocked", "quota", "…", NOON - 60)], NOON)
+        (later,) = since.settle([Trouble("quota_blocked", "quota", "…", NOON)], NOON + 1)
+        assert (first.since, later.since) == (NOON - 60, NOON - 60)
+
+    def test_what_is_back_at_once_was_never_gone(self) -> None:
+        since, trouble = Since(), Trouble("process_down", "comments", "…")
+        since.settle([trouble], NOON)
+        assert since.settle([], NOON + 5) == ()
+        assert since.settle([trouble], NOON + 12)[0].since == NOON
+        since.settle([], NOON + 60)
+        assert since.settle([trouble], NOON + 61)[0].since == NOON + 61
+
+    def test_the_longest_standing_comes_first(self) -> None:
+        troubles = [Trouble("a", "x", "", NOON - 1), Trouble("b", "x", "", NOON - 9), Trouble("a", "y", "", NOON - 5)]
+        assert [reason.since for reason in Since().settle(troubles, NOON)] == [NOON - 9, NOON - 5, NOON - 1]
+
+    def test_a_moment_from_the_future_is_now(self) -> None:
+        assert Since().settle([Trouble("a", "x", "", NOON + 100)], NOON)[0].since == NOON
+
+
+class TestTally:
+    @pytest.mark.parametrize(
+        ("values", "counts"),
+        [
+            ([100, 150, 150], [100, 150, 150]),
+            ([100, 0, 120], [100, 100, 120]),  # could not be read for a moment
+            ([100, 7, 9], [100, 107, 109]),  # moved aside: a new file began
+            ([100, 96, 99, 104], [100, 100, 103, 108]),  # salvaged, without the last moments
+            ([0, 0, 3], [0, 0, 3]),
+        ],
+    )
+    def test_it_follows_a_file_and_never_goes_back(self, values: list[int], counts: list[int]) -> None:
+        tally = Tally()
+        assert [tally.follow("captured", value) for value in values] == counts
+
+    @given(st.lists(st.integers(0, 1000)))
+    def test_whatever_the_files_say(self, values: list[int]) -> None:
+        tally = Tally()
+        counts = [tally.follow("captured", value) for value in values]
+        assert counts == sorted(counts)
+
+    def test_names_do_not_mix(self) -> None:
+        tally = Tally()
+        assert (tally.follow("a", 5), tally.follow("b", 3), tally.follow("a", 6)) == (5, 3, 6)
+
+
+def moment(at: float, captured: int, spooled: int = 0, answers: int = 0) -> Moment:
+    return Moment(NOON + at, {"comments": Standing(captured, captured - spooled, spooled)}, answers)
+
+
+class TestHistory:
+    def test_steps_hold_rates_and_the_last_ones_are_kept(self) -> None:
+        history = History()
+        for at in range(int(STEP) * (STEPS + 20)):
+            history.add(moment(at, captured=1000 + 3 * at))
+        assert len(history.steps) == STEPS
+        assert {step.streams["comments"].captured for step in history.steps} == {3.0}
+        assert history.rates() == {"comments": (3.0, 3.0)}
+
+    def test_a_stream_that_appears_later_and_a_clock_that_goes_back_do_no_harm(self) -> None:
+        history = History()
+        history.add(Moment(NOON, {}))
+        assert history.rates() == {}
+        history.add(moment(3, 100))
+        history.add(moment(-500, 100))
+        step = history.add(moment(6, 130))
+        assert step is not None
+        assert step.streams["comments"].captured == 0.0
+
+    def test_what_grows_and_grows_is_told_from_what_is_large(self) -> None:
+        growing, large, recovering = History(), History(), History()
+        for at in range(180):
+            growing.add(moment(at, 10**6, spooled=1000 + 50 * at))
+            large.add(moment(at, 10**6, spooled=5000 + at % 7))
+            recovering.add(moment(at, 10**6, spooled=20_000 - 50 * at))
+        assert growing.growing() == {"comments"}
+        assert large.growing() == recovering.growing() == History().growing() == frozenset()
+
+    def test_it_notes_when_the_scraper_last_got_an_answer(self) -> None:
+        history = History()
+        for at, answers in ((0, 5), (1, 9), (2, 9), (90, 9)):
+            history.add(moment(at, 0, answers=answers))
+        assert history.answered_at == NOON + 1
+
+
+class TestCompleteness:
+    BOTH = ("Bitcoin", "ethereum")
+
+    def test_without_gaps_everything_is_proven(self) -> None:
+        assert completeness([], self.BOTH, NOON - 7200, NOON).share == 1.0
+        assert completeness([], self.BOTH, None, NOON).percent == 100.0
+
+    def test_a_gap_counts_for_its_subreddits_and_its_time(self) -> None:
+        proven = completeness([gap()], self.BOTH, NOON - 6000, NOON)  # 600 s of one of two, in 6000 s
+        assert proven.share == pytest.approx(0.95)
+
+    def test_what_overlaps_counts_once_and_what_is_repaired_not_at_all(self) -> None:
+        twice = [gap(), gap(start=NOON - 3300), gap(repaired_at=NOON, start=NOON - 9000)]
+        assert completeness(twice, self.BOTH, NOON - 6000, NOON).share == pytest.approx(0.95)
+
+    def test_only_the_last_day_counts_and_an_unknown_beginning_is_its_beginning(self) -> None:
+        old = gap(start=NOON - 200_000, end=NOON - 100_000)
+        assert completeness([old], self.BOTH, NOON - 400_000, NOON).share == 1.0
+        unknown = gap(start=None, end=NOON - 43_200, unproven=self.BOTH)
+        assert completeness([unknown], self.BOTH, NOON - 400_000, NOON).share == pytest.approx(0.5)
+
+    def test_almost_complete_is_never_called_complete(self) -> None:
+        tiny = gap(start=NOON - 1.001, end=NOON - 1.0)
+        assert completeness([tiny], self.BOTH, NOON - 86_400, NOON).percent < 100.0
+
+
+@pytest.mark.parametrize(
+    ("free", "size", "low"),
+    [
+        (50 * GIB, 100 * GIB, False),
+        (3 * GIB, 1000 * GIB, False),  # a small share, but plenty
+        (1 * GIB, 100 * GIB, True),
+        (100 * MIB, 500 * MIB, False),  # a small volume of its own
+        (60 * MIB, 256 * MIB, True),
+    ],
+)
+def test_when_a_disk_is_nearly_full(free: int, size: int, low: bool) -> None:
+    assert replace(Disk("state", "/data", 0, 0), free=free, size=size).nearly_full is low

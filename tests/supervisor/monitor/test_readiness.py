@@ -1,0 +1,245 @@
+"""Every reason not to be ready: when it is given, when it is not, and that it says what to do."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from core.config import Config
+from core.config.model import StreamsSection
+from core.crawl import RESTING
+from core.flow import QuotaFlow
+from supervisor.monitor.disk import Disk
+from supervisor.monitor.look import Look
+from supervisor.monitor.readiness import REASONS, WARNINGS, Trend, troubles, warnings
+from supervisor.monitor.since import Trouble
+from tests.supervisor.monitor.looks import (
+    CONFIG,
+    GIB,
+    NOON,
+    gap,
+    healthy,
+    process,
+    report,
+    with_flow,
+    with_process,
+    with_quota,
+    with_reports,
+    with_stream,
+    with_supervisor,
+)
+
+CREDENTIALS = (
+    "Reddit rejects these credentials: compare REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET with …, then start again"
+)
+WINDOW = QuotaFlow(1000, 0, 120.0)
+BLOCKED = QuotaFlow(300, 700, 200.0, blocked_s=50.0)
+
+
+def found(look: Look, trend: Trend | None = None, config: Config = CONFIG) -> list[Trouble]:
+    return troubles(look, trend or Trend(answered_at=NOON - 1), config)
+
+
+def named(look: Look, trend: Trend | None = None, config: Config = CONFIG) -> list[tuple[str, str]]:
+    return [(trouble.what, trouble.subject) for trouble in found(look, trend, config)]
+
+
+def failing(name: str) -> object:
+    return report(name, proxy_state=RESTING, failing_since=NOON - 90, last_error=f"{name} refuses connections")
+
+
+def all_failing(look: Look) -> Look:
+    return with_reports(look, failing("a"), failing("b"))  # type: ignore[arg-type]
+
+
+def test_everything_flows() -> None:
+    assert found(healthy()) == []
+    assert list(warnings(healthy())) == []
+
+
+CASES: dict[str, tuple[Callable[[Look], Look], tuple[str, str]]] = {
+    "the supervisor is stopped by a signal": (
+        lambda look: with_supervisor(look, "UNRESPONSIVE"),
+        ("supervisor_silent", "supervisor"),
+    ),
+    "the supervisor is stopping": (
+        lambda look: with_supervisor(look, "STOPPING"),
+        ("supervisor_stopping", "supervisor"),
+    ),
+    "a child is parked": (
+        lambda look: with_process(look, "publisher", "FATAL", why="a newer schema"),
+        ("process_down", "publisher"),
+    ),
+    "a child died": (lambda look: with_process(look, "comments", "BACKOFF"), ("process_down", "comments")),
+    "a child is starting": (lambda look: with_process(look, "scraper-a", "STARTING"), ("process_down", "scraper-a")),
+    "a child has ended": (lambda look: with_process(look, "comments", "EXITED"), ("process_down", "comments")),
+    "the credentials are wrong": (
+        lambda look: with_process(look, "comments", "FATAL", why=CREDENTIALS),
+        ("credentials_rejected", "comments"),
+    ),
+    "a child hangs": (
+        lambda look: with_process(look, "comments", heartbeat_age_s=31.0),
+        ("process_hangs", "comments"),
+    ),
+    "a stream's polls do not succeed": (
+        lambda look: with_stream(look, "comments", polled_at=NOON - 200, captured_at=NOON - 300),
+        ("stream_silent", "comments"),
+    ),
+    "a stream was never polled": (
+        lambda look: with_stream(look, "comments", polled_at=None, captured_at=None),
+        ("stream_silent", "comments"),
+    ),
+    "Kafka is away": (lambda look: replace(look, kafka_away_since=NOON - 60), ("kafka_away", "kafka")),
+    "Kafka takes nothing": (
+        lambda look: with_stream(look, "comments", waiting_since=NOON - 60, delivered_at=NOON - 40),
+        ("delivery_stalled", "comments"),
+    ),
+    "the quota is used up": (lambda look: with_quota(look, WINDOW, used=1000.0), ("quota_exhausted", "quota")),
+    "Reddit asks to wait": (
+        lambda look: with_quota(look, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),
+        ("quota_blocked", "quota"),
+    ),
+    "no proxy works": (all_failing, ("proxies_failing", "scraper")),
+    "the database is away": (
+        lambda look: with_reports(look, report("a", database_away_since=NOON - 30), report("b")),
+        ("database_away", "database"),
+    ),
+    "a scraper tells nothing": (
+        lambda look: with_reports(look, report("a"), silent=("scraper-b",)),
+        ("crawl_stalled", "scraper-b"),
+    ),
+    "the disk is nearly full": (
+        lambda look: replace(look, disks=(Disk("state", "/data", 40 * 2**20, 100 * GIB),)),
+        ("disk_nearly_full", "state"),
+    ),
+    "a file cannot be read": (
+        lambda look: replace(look, unreadable=("the quota cannot be read just now: locked",)),
+        ("state_unreadable", "state"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), CASES.values(), ids=CASES)
+def test_one_thing_that_is_wrong_is_the_one_reason(change: Callable[[Look], Look], reason: tuple[str, str]) -> None:
+    assert named(change(healthy())) == [reason]
+
+
+def test_each_reason_that_is_announced_is_given_somewhere() -> None:
+    elsewhere = {"spool_growing", "snapshot_late"}
+    given = {reason for _, (reason, _) in CASES.values()}
+    assert given | elsewhere == set(REASONS)
+
+
+@pytest.mark.parametrize("change", [change for change, _ in CASES.values()], ids=CASES)
+def test_a_reason_reads_like_a_sentence_and_stays_the_same(change: Callable[[Look], Look]) -> None:
+    """The text holds no number that runs: a screen reader would read it again every second."""
+    look = change(healthy())
+    (before,), (after,) = found(look), found(replace(look, now=look.now + 7))
+    assert before.text == after.text
+    assert before.text.rstrip().endswith((".", "?", "comments", "publisher", ".log"))
+
+
+def test_a_quiet_subreddit_at_night_is_no_fault() -> None:
+    assert named(with_stream(healthy(), "comments", captured_at=NOON - 20_000)) == []
+
+
+def test_a_long_walk_through_a_backlog_is_no_fault_while_it_brings_something() -> None:
+    assert named(with_stream(healthy(), "comments", polled_at=NOON - 600, captured_at=NOON - 5)) == []
+
+
+def test_when_a_stream_fell_silent_is_told_by_its_last_progress() -> None:
+    look = with_stream(healthy(), "comments", polled_at=NOON - 200, captured_at=NOON - 300)
+    assert [trouble.since for trouble in found(look)] == [NOON - 200]
+
+
+def test_it_is_said_when_no_subreddit_can_be_read() -> None:
+    absent = {"Bitcoin": "private", "Ethereum": "banned"}
+    look = with_stream(healthy(), "comments", polled_at=NOON - 200, captured_at=None, absent=absent)
+    assert "none of its subreddits can be read" in found(look)[0].text
+    assert [(one.what, one.subject) for one in warnings(look)] == [("subreddit_unavailable", "comments")]
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        lambda look: with_process(look, "comments", "BACKOFF"),
+        lambda look: with_quota(look, WINDOW, used=1000.0),
+        lambda look: with_quota(look, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),
+    ],
+)
+def test_a_cause_silences_the_silence_of_a_stream(cause: Callable[[Look], Look]) -> None:
+    silent = with_stream(healthy(), "comments", polled_at=NOON - 900, captured_at=None)
+    assert "stream_silent" not in {what for what, _ in named(cause(silent))}
+
+
+def test_while_kafka_is_away_nothing_else_is_said_of_what_waits() -> None:
+    look = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
+    look = replace(look, kafka_away_since=NOON - 60)
+    assert named(look, Trend(frozenset({"comments"}), NOON)) == [("kafka_away", "kafka")]
+    assert found(look)[0].since == NOON - 60
+
+
+def test_an_old_mark_of_an_outage_is_not_believed_when_nothing_waits() -> None:
+    look = with_flow(with_flow(healthy(), "comments", spooled=0), "submissions", spooled=0)
+    assert named(replace(look, kafka_away_since=NOON - 60)) == []
+
+
+def test_a_parked_publisher_is_the_reason_and_not_what_waits_for_it() -> None:
+    look = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
+    assert named(with_process(look, "publisher", "FATAL")) == [("process_down", "publisher")]
+
+
+def test_a_spool_that_grows_and_grows() -> None:
+    assert named(healthy(), Trend(frozenset({"comments"}), NOON)) == [("spool_growing", "comments")]
+
+
+def test_a_short_wait_that_reddit_asked_for_is_not_worth_a_word() -> None:
+    short = QuotaFlow(300, 700, 200.0, blocked_s=3.0)
+    assert named(with_quota(healthy(), short, refused_at=NOON - 1, blocked_until=NOON + 3)) == []
+
+
+def test_the_quota_does_not_matter_to_who_does_not_use_it() -> None:
+    scraper = replace(CONFIG.scraper, authentication="none")
+    config = replace(CONFIG, streams=StreamsSection(submissions=False, comments=False), scraper=scraper)
+    assert named(with_quota(healthy(), WINDOW, used=1000.0), config=config) == []
+
+
+def test_a_crawl_without_an_answer_for_minutes() -> None:
+    assert named(healthy(), Trend(answered_at=NOON - 400)) == [("crawl_stalled", "scraper")]
+    assert found(healthy(), Trend(answered_at=NOON - 400))[0].since == NOON - 400
+
+
+def test_a_crawl_that_waits_for_its_share_of_the_quota_or_has_nothing_to_do_is_not_stalled() -> None:
+    stalled = Trend(answered_at=NOON - 400)
+    assert named(with_quota(healthy(), QuotaFlow(990, 10, 200.0), used=990.0, stream_pace=0.5), stalled) == []
+    done = replace(report("a").frontier, waiting=0, leased=0)  # type: ignore[type-var]
+    assert named(with_reports(healthy(), report("a", frontier=done), report("b", frontier=done)), stalled) == []
+
+
+def test_one_proxy_of_two_is_a_warning() -> None:
+    look = with_reports(healthy(), report("a"), failing("b"))  # type: ignore[arg-type]
+    assert named(look) == []
+    assert [(one.what, one.subject, one.since) for one in warnings(look)] == [("proxy_failing", "b", NOON - 90)]
+
+
+def test_losses_are_warnings() -> None:
+    look = with_stream(healthy(), "comments", gaps=(gap(), gap(repaired_at=NOON)))
+    look = replace(look, status=replace(look.status, flow=replace(look.flow, dead_letters=2)))
+    assert named(look) == []
+    assert [one.what for one in warnings(look)] == ["gap_open", "dead_letters"]
+    assert {one.what for one in warnings(look)} <= set(WARNINGS)
+
+
+def test_a_silent_supervisor_is_the_reason_for_everything_it_does_not_tell() -> None:
+    look = with_supervisor(with_process(healthy(), "comments", "EXITED"), "UNRESPONSIVE")
+    assert named(look) == [("supervisor_silent", "supervisor")]
+
+
+def test_the_monitor_does_not_complain_of_its_own_start() -> None:
+    assert named(with_process(healthy(), "monitor", "STARTING")) == []
+
+
+def test_a_process_that_nobody_knows_counts_as_well() -> None:
+    look = healthy()
+    rows = [*look.status.processes, process("broker", "BACKOFF")]
+    assert named(replace(look, status=replace(look.status, processes=rows))) == [("process_down", "broker")]
