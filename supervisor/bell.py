@@ -22,8 +22,13 @@ class Restart:
     child: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The request that the configuration be read again."""
+
+
 #: What the loop can be asked for: a plain text is a reason to stop everything.
-Request = str | Restart
+Request = str | Restart | Reload
 
 
 class Alarm(Protocol):
@@ -46,13 +51,13 @@ class Bell:
         self._rung: deque[Request] = deque()
 
     def install(self) -> None:
-        """Take over SIGINT and SIGTERM; only the main thread may do so."""
-        for number in _SIGNALS:
+        """Take over SIGINT, SIGTERM and SIGHUP; only the main thread may do so."""
+        for number in (*_SIGNALS, signal.SIGHUP):
             signal.signal(number, self._handle)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
     def ring(self, request: Request) -> None:
-        """Ask from any thread for a restart, or that everything stop for a reason."""
+        """Ask from any thread for a restart, for a look at the configuration, or that everything stop for a reason."""
         self._rung.append(request)
         # Full: it is ringing already.
         with contextlib.suppress(BlockingIOError):
@@ -73,4 +78,4 @@ class Bell:
         return self._reader
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self._rung.append(signal.Signals(number).name)
+        self._rung.append(Reload() if number == signal.SIGHUP else signal.Signals(number).name)

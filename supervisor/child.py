@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from supervisor import policy
 from supervisor.board import ProcessRow
 from supervisor.policy import Life, State, describe_exit
 from supervisor.process import Process
 from supervisor.spec import ChildSpec
-from supervisor.stopping import Slot
+from supervisor.stopping import Slot, slot
 
 #: An aborted child has so long to write down where it hung; one that is stopped (SIGSTOP) cannot even do that.
 _LAST_WORDS = 0.5
@@ -29,6 +30,7 @@ class Child:
     silence_reported: bool = False
     last_words: str = ""  #: why this incarnation says that no restart can help
     replacing: bool = False  #: this incarnation ends because a person asked for the next one
+    leaving: bool = False  #: the configuration does not know it any more: when it has ended, it is forgotten
     slot: Slot | None = None  #: once asked to stop: by when
     hung: bool = False  #: silent for so long that it was aborted
     terminated: bool = False
@@ -67,6 +69,13 @@ class Child:
         self.hung = True
         self.slot = Slot(done_by=now, terminate_at=float("inf"), kill_at=now + _LAST_WORDS)
         self.process.abort()
+
+    def ask_stop(self, now: float, since: float, timeout: float) -> None:
+        """Ask it to stop in its slot of a stop that began at `since` and may take `timeout` seconds."""
+        if self.process is not None:
+            self.slot = slot(self.spec.stage, since, timeout)
+            self.life = policy.asked_to_stop(self.life, now, alive=True)
+            self.process.ask_stop(self.slot.done_by)
 
     def press(self, now: float, log: structlog.stdlib.BoundLogger) -> None:
         """Remind a child that was asked to stop: SIGTERM when it is late, SIGKILL when it is still there."""

@@ -14,21 +14,21 @@ import structlog
 from core.child import Message
 from core.errors import ExitCode
 from supervisor import policy
-from supervisor.bell import Alarm, Restart
+from supervisor.bell import Alarm, Reload, Restart
 from supervisor.board import Snapshot
+from supervisor.change import Wanted
 from supervisor.child import Child
 from supervisor.chore import Chore, Chores
+from supervisor.orders import Orders
 from supervisor.policy import State, describe_exit
 from supervisor.process import Handle, Process
 from supervisor.spec import ChildSpec, Stage
-from supervisor.stopping import slot
 
 _LONGEST_WAIT = 60.0
 _NOT_SPAWNED = 1  # stands for the exit code where there was no process
 _WAIT_FOR_OTHERS = 15.0  # a child is started after so long even if what it comes after is not ready
 _SILENT_AFTER = 30.0  # STARTING for so long is worth a line in the log
 _OVERSLEPT = 2.0  # waking up so much later than planned means that this process did not run
-_REPLACED_WITHIN = 10.0  # what a child may take to stop when only it is replaced
 
 
 class Manager:
@@ -45,12 +45,14 @@ class Manager:
         log: structlog.stdlib.BoundLogger,
         chores: Sequence[Chore] = (),
         publish: Callable[[Snapshot], None] = lambda _snapshot: None,
+        reread: Callable[[], Wanted | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
         wait: Callable[[list[Handle], float], object] = connection.wait,
     ) -> None:
         self.children = {spec.name: Child(spec) for spec in specs}
         self.gave_up = ""
+        self._orders = Orders(self.children, log)
         self._spawn = spawn
         self._alarm = alarm
         self._shutdown_timeout = shutdown_timeout
@@ -58,6 +60,7 @@ class Manager:
         self._log = log
         self._chores = Chores(chores, log)
         self._publish = publish
+        self._reread = reread
         self._clock = clock
         self._draw = draw
         self._wait = wait
@@ -94,7 +97,7 @@ class Manager:
         self._awake_at = now + timeout
         self._wait(self._handles(), timeout)
         self._listen()
-        for child in self.children.values():
+        for child in list(self.children.values()):
             self._hear(child)
 
     def _forgive_after_a_pause(self) -> None:
@@ -122,25 +125,21 @@ class Manager:
             for child in self.children.values():
                 child.forget_press()  # who was being replaced stops in its turn, by the deadline of all
 
-    def restart(self, name: str) -> None:
-        """Replace a child by a new process, or wake one that is parked or waits; while all stop, nothing starts."""
-        child = self.children[name]
-        if self._stopping_since is not None or child.replacing:
-            return
-        now = self._clock()
-        self._log.info("restart_asked", child=name, state=child.life.state)
-        if child.process is None:
-            child.life = policy.woken(child.life, now)
-        else:
-            child.replacing = True
-            self._ask_stop(child, child.process, now, now, min(_REPLACED_WITHIN, self._shutdown_timeout))
-
     def _listen(self) -> None:
         for request in self._alarm.collect():
-            if isinstance(request, Restart):
-                self.restart(request.child)
-            else:
+            if isinstance(request, str):
                 self.stop(request)
+            elif self._stopping_since is None:  # while all stop, nothing starts
+                self._obey(request)
+
+    def _obey(self, request: Restart | Reload) -> None:
+        now = self._clock()
+        if isinstance(request, Restart):
+            self._orders.restart(request.child, now, self._shutdown_timeout)
+        elif (wanted := self._reread()) is not None:
+            self._shutdown_timeout = wanted.shutdown_timeout
+            self._heartbeat_timeout = wanted.heartbeat_timeout
+            self._orders.rearrange(wanted.specs, now, self._shutdown_timeout)
 
     # What is due
 
@@ -173,7 +172,7 @@ class Manager:
                 return float("inf")
 
     def _others_ready(self, child: Child) -> bool:
-        return all(self.children[name].life.was_ready for name in child.spec.after)
+        return all(self.children[name].life.was_ready for name in child.spec.after if name in self.children)
 
     def _start(self, child: Child, now: float) -> None:
         child.life = policy.started(child.life, now)
@@ -262,7 +261,9 @@ class Manager:
             self._log.info("child_makes_room", child=name, exit=describe_exit(code))
             return
         child.report_end(now, self._log)
-        if life.state is State.FATAL:
+        if child.leaving:
+            del self.children[name]
+        elif life.state is State.FATAL:
             self._give_up_if_hopeless()
 
     def _give_up_if_hopeless(self) -> None:
@@ -284,15 +285,7 @@ class Manager:
         first = min((child.spec.stage for child in alive), default=None)
         for child in alive:
             if child.spec.stage is first:
-                self._press(child, now, since)
-
-    def _press(self, child: Child, now: float, since: float) -> None:
-        if child.slot is None and child.process is not None:
-            self._ask_stop(child, child.process, now, since, self._shutdown_timeout)
-        else:
-            child.press(now, self._log)
-
-    def _ask_stop(self, child: Child, process: Process, now: float, since: float, timeout: float) -> None:
-        child.slot = slot(child.spec.stage, since, timeout)
-        child.life = policy.asked_to_stop(child.life, now, alive=True)
-        process.ask_stop(child.slot.done_by)
+                if child.slot is None:
+                    child.ask_stop(now, since, self._shutdown_timeout)
+                else:
+                    child.press(now, self._log)

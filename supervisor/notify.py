@@ -8,12 +8,15 @@ import os
 import socket
 import time
 from collections.abc import Callable, MutableMapping
+from typing import TypeVar
 
 import structlog
 
 from supervisor.board import Snapshot
 from supervisor.chore import Chore
 from supervisor.policy import State
+
+T = TypeVar("T")
 
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
@@ -76,13 +79,15 @@ class Notifier:
             self._said_ready |= "READY=1" in lines
             self._said_status = status
 
-    def reloading(self) -> None:
-        """Say that the configuration is read anew; `reloaded` must follow."""
+    def around(self, reread: Callable[[], T]) -> T:
+        """Read the configuration anew, and say when that begins and that it is over, well or not."""
+        if not self._said_ready or self._said_stopping:  # READY=1 would come too soon, or make no sense any more
+            return reread()
         self._send("RELOADING=1", f"MONOTONIC_USEC={int(self._clock() * 1e6)}")
-
-    def reloaded(self) -> None:
-        """Say that reading it anew is over, well or not."""
-        self._send("READY=1")
+        try:
+            return reread()
+        finally:
+            self._said_ready = self._send("READY=1")
 
     def close(self) -> None:
         """Let go of the socket."""

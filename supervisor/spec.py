@@ -1,7 +1,7 @@
 """What there is to know about a child before it is born."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -24,3 +24,5 @@ class ChildSpec:
     stage: Stage
     listens: bool = False  #: gets the news of the sources in its inbox
     after: tuple[str, ...] = ()  #: names of children that are ready before this one is started
+    #: what of the configuration it rests on: when that changes, it is replaced (see supervisor.change)
+    concerns: tuple[object, ...] = field(default=(), repr=False)

@@ -36,13 +36,28 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
     """
     names = tuple(companion.name for companion in companions)
     streams = [
-        ChildSpec(stream, "streams.capture.process:run", (config, stream), Stage.SOURCE, after=names)
+        ChildSpec(
+            stream,
+            "streams.capture.process:run",
+            (config, stream),
+            Stage.SOURCE,
+            after=names,
+            concerns=(config.reddit, config.streams.start, config.streams.max_poll_interval, *_logging(config)),
+        )
         for stream in config.streams.enabled
     ]
     publishers = []
     if streams or _has_spools(config):
         publishers.append(
-            ChildSpec("publisher", "streams.publisher.process:run", (config,), Stage.SINK, listens=True, after=names)
+            ChildSpec(
+                "publisher",
+                "streams.publisher.process:run",
+                (config,),
+                Stage.SINK,
+                listens=True,
+                after=names,
+                concerns=(config.kafka, *_logging(config)),
+            )
         )
     return [*companions, *publishers, *streams, *_scrapers(config, names), *_monitors(config)]
 
@@ -50,7 +65,8 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
 def _monitors(config: Config) -> list[ChildSpec]:
     if not config.monitor.enabled:
         return []
-    return [ChildSpec("monitor", "supervisor.monitor.process:run", (config,), Stage.WATCH)]
+    # it shows everything, so everything concerns it
+    return [ChildSpec("monitor", "supervisor.monitor.process:run", (config,), Stage.WATCH, concerns=(config,))]
 
 
 def _has_spools(config: Config) -> bool:
@@ -62,7 +78,22 @@ def _scrapers(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:
     """Describe one scraper for each proxy, or one that goes without."""
     if not config.scraper.enabled:
         return []
+    # the streams' subreddits and the other proxies are none of its business
+    own = (replace(config.reddit, subreddits=()), replace(config.scraper, proxies=()), config.database)
     return [
-        ChildSpec(process_name(proxy), "scraper.process:run", (config, proxy), Stage.SOURCE, after=after)
+        ChildSpec(
+            process_name(proxy),
+            "scraper.process:run",
+            (config, proxy),
+            Stage.SOURCE,
+            after=after,
+            concerns=(*own, proxy, *_logging(config)),
+        )
         for proxy in config.scraper.proxies or (None,)
     ]
+
+
+def _logging(config: Config) -> tuple[object, ...]:
+    """Give what every process reads of the supervisor's section."""
+    settings = config.supervisor
+    return (settings.log_format, settings.log_max_bytes, settings.log_backups)

@@ -1,5 +1,6 @@
 """One HTTP session, through one proxy or none: connections that are kept, and errors that are ours."""
 
+import asyncio
 import os
 import ssl
 from collections.abc import Callable, Mapping
@@ -146,6 +147,8 @@ class Session:
             return ProxyRefused(text, error.status)
         if self._route.is_socks and "authenticat" in text:
             return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")
+        if isinstance(error, asyncio.IncompleteReadError):
+            return Unreachable(f"the proxy hung up in the SOCKS greeting{_AS_SOME_DO if self._route.user else ''}")
         if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
             return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
         if "CERTIFICATE_VERIFY_FAILED" in text:
@@ -162,5 +165,7 @@ def _refusal(error: Exception) -> str | None:
     who = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "Reddit"
     return f"{who} at {error.host}:{error.port} takes no connection: {os.strerror(error.os_error.errno)}"
 
+
+_AS_SOME_DO = ", as some do at a wrong user or password: look at its url in [[scraper.proxies]]"
 
 _REJECTED = "the proxy does not accept user and password (407): correct its url in [[scraper.proxies]]"

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Dialect, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Dialect, FromClause, bindparam, delete, func, select, true, update
+from sqlalchemy.sql.base import Executable
 
 from scraper.rows import UserState
+from scraper.store.rowset import Ask, rowset
 from scraper.store.tables import claims, posts, users
 from scraper.store.upsert import insert
 
@@ -20,17 +22,30 @@ class Claims:
     elsewhere: tuple[str, ...]  #: being fetched by someone: another process, or another task of this one
 
 
+def _claim(dialect: Dialect) -> Ask:
+    """Take what nobody holds, or held until now; gives the names that were taken."""
+    names = ["username", "holder", "claimed_at", "until"]
+
+    def make(fresh: FromClause) -> Executable:
+        rows = select(*(fresh.c[name] for name in names)).where(true())
+        statement = insert(dialect, claims).from_select(names, rows)
+        given = statement.excluded
+        taken = statement.on_conflict_do_update(
+            index_elements=["username"],
+            set_={name: given[name] for name in names[1:]},
+            where=claims.c.until <= given.claimed_at,
+        )
+        return taken.returning(claims.c.username)  # type: ignore[no-any-return]
+
+    return rowset(dialect, [claims.c[name] for name in names]).returning(make)
+
+
 class ClaimStatements:
     """The statements on claims, for one holder."""
 
     def __init__(self, dialect: Dialect, holder: str) -> None:
         self._holder = holder
-        statement = insert(dialect, claims)
-        self._claim = statement.on_conflict_do_update(
-            index_elements=["username"],
-            set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
-            where=claims.c.until <= bindparam("now", type_=claims.c.until.type),
-        )
+        self._claim = _claim(dialect)
         key = func.lower(users.c.username)
         self._fresh = select(key).where(
             key.in_(bindparam("keys", expanding=True)), users.c.fetched_at > bindparam("since")
@@ -61,8 +76,7 @@ class ClaimStatements:
         keys = sorted(asked)
         until = now + timedelta(seconds=seconds)
         # claims first, freshness after: whoever saved a user since then gave up the claim in the same transaction
-        statement = self._claim.values([{"username": key, "holder": self._holder, "until": until} for key in keys])
-        won = set(connection.execute(statement.returning(claims.c.username), {"now": now}).scalars()) if keys else set()
+        won = {username for (username,) in self._claim(connection, [(key, self._holder, now, until) for key in keys])}
         since = now - timedelta(seconds=refresh_after)
         fresh = set(connection.execute(self._fresh, {"keys": keys, "since": since}).scalars()) if keys else set()
         if won & fresh:

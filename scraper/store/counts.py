@@ -51,9 +51,9 @@ class CountStatements:
             and_(frontier.c.settled, frontier.c.due_at <= since),
         )
         idle = and_(not_(leased), not_(due))
-        finished = and_(frontier.c.done_at.is_not(None), frontier.c.attempts == 0)
-        done, later = and_(idle, finished), and_(idle, not_(finished), NOT_SKIPPED)
         refused = func.coalesce(frontier.c.state, "").in_(_REFUSED)
+        finished = and_(frontier.c.done_at.is_not(None), frontier.c.attempts == 0, not_(refused))
+        done, later = and_(idle, finished), and_(idle, not_(finished), NOT_SKIPPED)
         shallow = frontier.c.depth < bindparam("max_depth")
         self._frontier = (
             select(

@@ -33,7 +33,7 @@ _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "foreign_keys = ON",
-    "cache_size = -2048",
+    "cache_size = -1024",
     "wal_autocheckpoint = 4000",
 )
 

@@ -35,7 +35,8 @@ _REVIEW = func.lower(func.trim(subreddits.c.review))
 #: What a person writes into `review` so that a subreddit is never fetched.
 SKIP = "skip"
 
-WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == frontier.c.name)
+# the name is in lower case already; as a bare column SQLite would not look it up in the index on lower(name)
+WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == func.lower(frontier.c.name))
 NOT_SKIPPED = func.coalesce(_REVIEW, "") != SKIP
 
 
@@ -96,7 +97,7 @@ class FrontierStatements:
     def __init__(self, dialect: Dialect, holder: str) -> None:
         self._holder = holder
         self._due = _due()
-        self._depths = select(func.max(frontier.c.depth))
+        self._deepest = select(func.max(frontier.c.depth)).where(frontier.c.settled == bindparam("settled"))
         self._enter = _enter(dialect)
         held = frontier.c.leased_by == holder
         named = frontier.c.name == bindparam("key")
@@ -153,13 +154,14 @@ class FrontierStatements:
         self, connection: Connection, limit: int, now: datetime, *, max_depth: int, refresh_after: float, seconds: float
     ) -> list[Lease]:
         """Take what is due: what was never done or is to be tried again first, then what is old; shallow ones first."""
-        deepest = connection.execute(self._depths).scalar()
-        depths = range(min(max_depth, -1 if deepest is None else deepest) + 1)
         until = now + timedelta(seconds=seconds)
         leases: list[Lease] = []
         for settled, before in ((False, now), (True, now - timedelta(seconds=refresh_after))):
+            if len(leases) == limit:
+                break
+            deepest = connection.execute(self._deepest, {"settled": settled}).scalar()
             rows: list[_DueRow] = []
-            for depth in depths:
+            for depth in range(min(max_depth, -1 if deepest is None else deepest) + 1):
                 if (most := limit - len(leases) - len(rows)) > 0:
                     asked = {"settled": settled, "at_depth": depth, "before": before, "most": most}
                     rows += connection.execute(self._due, asked).all()

@@ -8,18 +8,19 @@ this process a third of what arrays do.
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, ColumnElement, Connection, Dialect, FromClause, literal_column, select, text
+from sqlalchemy import Column, ColumnElement, Connection, Dialect, FromClause, Row, literal_column, select, text
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.clean import Unholdable
 from scraper.store.tables import UtcDateTime
 
 Write = Callable[[Connection, Iterable[Sequence[Any]]], None]
+Ask = Callable[[Connection, Iterable[Sequence[Any]]], list[Row[Any]]]
 
 #: SQLite: so many rows a statement, the rest in smaller ones. 64 posts are 1,728 variables of 32,766.
 _BLOCKS = (64, 8, 1)
@@ -37,23 +38,35 @@ class Rowset(ABC):
 
     def statement(self, make: Callable[[FromClause], Executable]) -> Write:
         """Prepare what `make` makes of the rows; the result takes a connection and rows. Compiled when first used."""
-
-        @functools.cache
-        def compiled() -> str:
-            return str(make(self._source()).compile(dialect=self._dialect))  # type: ignore[attr-defined]
+        compiled = self._compiler(make)
 
         def write(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
-            self._execute(connection, compiled(), rows)
+            for sql, packages in self._pack(compiled(), rows):
+                connection.exec_driver_sql(sql, packages[0] if len(packages) == 1 else packages)
 
         return write
+
+    def returning(self, make: Callable[[FromClause], Executable]) -> Ask:
+        """Prepare a statement that gives rows back."""
+        compiled = self._compiler(make)
+
+        def ask(connection: Connection, rows: Iterable[Sequence[Any]]) -> list[Row[Any]]:
+            packed = self._pack(compiled(), rows)
+            calls = ((sql, package) for sql, packages in packed for package in packages)
+            return [row for sql, package in calls for row in connection.exec_driver_sql(sql, package)]
+
+        return ask
+
+    def _compiler(self, make: Callable[[FromClause], Executable]) -> Callable[[], str]:
+        return functools.cache(lambda: str(make(self._source()).compile(dialect=self._dialect)))  # type: ignore[attr-defined]
 
     @abstractmethod
     def _source(self) -> FromClause:
         """Give the rows as something to select from."""
 
     @abstractmethod
-    def _execute(self, connection: Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run the statement over these rows."""
+    def _pack(self, sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+        """Give statements, and for each the parameters of one run after the other."""
 
 
 def rowset(dialect: Dialect, columns: Sequence[Column[Any]]) -> Rowset:
@@ -70,7 +83,7 @@ class SqliteRowset(Rowset):
         ]
         return select(*fields).select_from(text(f"(VALUES {_ROWS})")).subquery("fresh")
 
-    def _execute(self, connection: Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def _pack(self, sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         values = self._flat(rows)
         row = f"({', '.join('?' * len(self._columns))})"
         at = 0
@@ -78,7 +91,7 @@ class SqliteRowset(Rowset):
             width = size * len(self._columns)
             blocks = [tuple(values[start : start + width]) for start in range(at, len(values) - width + 1, width)]
             if blocks:
-                connection.exec_driver_sql(sql.replace(_ROWS, ", ".join([row] * size)), blocks)
+                yield sql.replace(_ROWS, ", ".join([row] * size)), blocks
                 at += width * len(blocks)
 
     def _flat(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
@@ -128,9 +141,9 @@ class PostgresRowset(Rowset):
         rows = text("jsonb_array_elements(($1::text)::jsonb) AS given(row)")
         return select(*fields).select_from(rows).subquery("fresh")
 
-    def _execute(self, connection: Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def _pack(self, sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         try:
             packed = orjson.dumps([tuple(row) for row in rows])
         except TypeError as error:  # half surrogates, integers beyond 64 bits
             raise Unholdable(str(error)) from error
-        connection.exec_driver_sql(sql, (packed.decode(),))
+        yield sql, [(packed.decode(),)]

@@ -162,6 +162,7 @@ claims = Table(
     metadata,
     Column("username", Text, primary_key=True),  # lower case
     Column("holder", Text, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
 )
 Index("reddit_user_claims_holder", claims.c.holder)

@@ -18,6 +18,7 @@ from supervisor import topology
 from supervisor.bell import Bell, Request
 from supervisor.companion import free_port
 from supervisor.control import controlled
+from supervisor.current import Current
 from supervisor.demo.performance import OVER, Performance
 from supervisor.demo.proxies import LocalProxy, running
 from supervisor.demo.report import report
@@ -118,7 +119,9 @@ def _play(config: Config, proxies: tuple[LocalProxy, ...], duration: float, bell
         scenery = Scenery.of(config, proxies, bell, screen)
         script = Script(duration, scenery, kill=lambda: _kill_comments(manager))
         with running(proxies), controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(config, _specs(config, duration), Interlude(bell, script), [proxy_chore(config)], board)
+            manager = supervise(
+                Current(config), _specs(config, duration), Interlude(bell, script), [proxy_chore(lambda: config)], board
+            )
             performance = Performance(script, scenery)
             performance.start()
             code = board.exit_code = manager.run()

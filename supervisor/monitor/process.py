@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import sys
 
 import structlog
 import uvloop
@@ -22,6 +23,9 @@ _BEAT_EVERY = 0.5
 #: A port that is taken is tried again so soon, and at last so rarely, seconds.
 _AGAIN = Backoff(first=1.0, longest=15.0)
 
+#: The thread that looks gives way to a request after so long, seconds.
+_TURN = 0.001
+
 #: Connections that are open when we stop have so long to take what they were sent, seconds.
 _FAREWELL = 0.5
 
@@ -29,11 +33,13 @@ _FAREWELL = 0.5
 def run(context: ChildContext, config: Config) -> None:
     """Serve the page, the metrics and the health checks until stop is asked."""
     give_memory_back()
+    sys.setswitchinterval(_TURN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_live(context, config))
+        runner.run(live(context, config))
 
 
-async def _live(context: ChildContext, config: Config) -> None:
+async def live(context: ChildContext, config: Config) -> None:
+    """Do the same in a loop that is there already."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def hear_of_stop() -> None:

@@ -95,7 +95,7 @@ def test_closed_subreddits_and_lost_users_never_count_against_a_proxy(scrape: Sc
     assert (row["state"], row["error_count"], row["consecutive_failures"]) == ("healthy", 0, 0)
     assert not scrape.events("scraper-a", "proxy_rests")
     refused = scrape.tables.value("SELECT count(*) FROM reddit_frontier WHERE state <> 'open'")
-    assert f" {refused} refused" in scrape.system.command("status")
+    scrape.wait(lambda: f" {refused} refused" in scrape.system.command("status"), 20.0, f"{refused} refused in status")
     scrape.finish()
 
 

@@ -11,6 +11,7 @@ from core import logs
 from core.config import Config, SupervisorSection
 from supervisor.bell import Bell
 from supervisor.control import controlled
+from supervisor.current import Current
 from supervisor.lock import StateLockedError
 from supervisor.notify import Notifier
 from supervisor.reaper import reaping_chores
@@ -37,7 +38,7 @@ def main() -> int:
     specs = [_spec(text) for text in sys.argv[4:]]
     try:
         with controlled(state_dir, bell) as board:
-            board.exit_code = supervise(config, specs, bell, chores, board, notifier=notifier).run()
+            board.exit_code = supervise(Current(config), specs, bell, chores, board, notifier=notifier).run()
         return board.exit_code
     finally:
         notifier.close()

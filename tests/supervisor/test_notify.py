@@ -135,7 +135,7 @@ def test_without_a_service_manager_nothing_is_said() -> None:
     notifier = Notifier.taken_from(environ, LOG)
     with capture_logs() as logged:
         notifier.take(snapshot("RUNNING"))
-        notifier.reloading()
+        assert notifier.around(lambda: 5) == 5
         notifier.close()
     assert environ == {"PATH": "/bin"}
     assert not notifier.chores()
@@ -177,11 +177,20 @@ def test_what_could_not_be_said_is_said_with_the_next_snapshot(tmp_path: Path) -
 
 
 def test_reading_the_configuration_anew(tmp_path: Path) -> None:
+    """Not before all was ready, and not while all stop: READY=1 would say something else there."""
     manager = ServiceManager(str(tmp_path / "notify"))
     notifier = Notifier(manager.address, None, LOG, clock=lambda: 12.5)
-    notifier.reloading()
-    notifier.reloaded()
-    assert manager.listen() == ["RELOADING=1", "MONOTONIC_USEC=12500000", "READY=1"]
+    notifier.take(snapshot("STARTING"))
+    assert notifier.around(lambda: "read") == "read"
+    notifier.take(snapshot("RUNNING"))
+    assert notifier.around(lambda: "read") == "read"
+    with pytest.raises(ZeroDivisionError):
+        notifier.around(lambda: 1 // 0)
+    notifier.take(snapshot(state="STOPPING"))
+    notifier.around(lambda: "read")
+    said = [line for line in manager.listen() if not line.startswith("STATUS=")]
+    reload = ["RELOADING=1", "MONOTONIC_USEC=12500000", "READY=1"]
+    assert said == ["READY=1", *reload, *reload, "STOPPING=1"]
     notifier.close()
     manager.close()
 

@@ -37,6 +37,7 @@ class Run:
         config.write_text(
             f'[reddit]\nsubreddits = [{names}]\nreddit_url = "{url}"\noauth_url = "{url}"\n'
             f'[kafka]\nbootstrap_servers = "{servers}"\n[supervisor]\nshutdown_timeout = 6\nstats_interval = 1\n'
+            "[monitor]\nport = 0\n"
         )
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REDDIT_", "KAFKA_"))}
         credentials = {"REDDIT_CLIENT_ID": client_id, "REDDIT_CLIENT_SECRET": "s3cr3t", "REDDIT_USER_AGENT": "test:1"}
@@ -98,7 +99,7 @@ def test_wrong_credentials_end_it_with_1_and_a_reason_instead_of_a_restart_loop(
     code, _, err = attempt.end()
     assert code == 1
     assert "gave up: submissions, comments, scraper-direct: Reddit rejects these credentials" in err
-    assert attempt.log("supervisor").count('"child_started"') == 4
+    assert attempt.log("supervisor").count('"child_started"') == 5
     assert "REDDIT_CLIENT" in attempt.log("comments")
 
 

@@ -144,8 +144,8 @@ def _header(head: bytes, name: str) -> str:
 async def main(port: int, control: int, account: str, mode: str) -> None:
     """Serve until killed."""
     scripted = Scripted(port, account, mode)
-    await scripted.turn(mode)
     server = await asyncio.start_server(scripted.control, "127.0.0.1", control)
+    await scripted.turn(mode)
     await server.serve_forever()
 
 

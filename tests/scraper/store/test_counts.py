@@ -17,7 +17,7 @@ def test_every_subreddit_of_the_frontier_is_counted_once(stage: Stage) -> None:
             assert (stands.waiting, stands.leased, stands.later, stands.done) == (2, 4, 0, 0)
             outcomes = [
                 Outcome("Done", "open", finished=True),
-                Outcome("Private", "private", finished=False, due_at=later(7 * 86400)),
+                Outcome("Private", "private", finished=True, due_at=later(7 * 86400)),
                 Outcome("Failed", "failed", finished=False, due_at=later(5)),
             ]
             await store.save(Batch(outcomes=outcomes))

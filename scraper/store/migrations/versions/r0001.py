@@ -125,6 +125,7 @@ def upgrade() -> None:
         "reddit_user_claims",
         sa.Column("username", sa.Text(), primary_key=True),
         sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("claimed_at", _TIME, nullable=False),
         sa.Column("until", _TIME, nullable=False),
     )
     op.create_index("reddit_user_claims_holder", "reddit_user_claims", ["holder"])

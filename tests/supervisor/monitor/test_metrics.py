@@ -1,0 +1,167 @@
+"""The metrics: the contract's names are all there, they read well, and no counter goes back."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.config import Config
+from core.config.model import ScraperSection
+from supervisor.monitor.metrics import Sight, exposition
+from supervisor.monitor.readiness import REASONS
+from supervisor.monitor.since import Reason, Verdict
+from supervisor.monitor.tally import Tally
+from tests.supervisor.monitor.looks import CONFIG, NOON, gap, healthy, report, with_flow, with_reports, with_stream
+from tests.supervisor.monitor.stage import staged
+from tests.support.waiting import wait_until
+
+#: name, type, labels: what the contract promises
+CONTRACT = (
+    ("reddit_submissions_total", "counter", ()),
+    ("reddit_comments_total", "counter", ()),
+    ("kafka_published_total", "counter", ()),
+    ("kafka_errors_total", "counter", ()),
+    ("reddit_queue_size", "gauge", ()),
+    ("reddit_rate_limit_hits_total", "counter", ()),
+    ("reddit_gaps_total", "counter", ()),
+    ("reddit_capture_lag_seconds", "gauge", ("stream",)),
+    ("reddit_requests_total", "counter", ("process", "status")),
+    ("spool_records", "gauge", ("stream",)),
+    ("scraper_subreddits_total", "counter", ()),
+    ("scraper_users_total", "counter", ()),
+    ("scraper_posts_total", "counter", ()),
+    ("proxy_requests_total", "counter", ("proxy", "outcome")),
+    ("process_restarts_total", "counter", ("process",)),
+    ("process_up", "gauge", ("process",)),
+)
+
+UNITS = re.compile(r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fatal|used|remaining|per_hour|rows|state)$")
+
+
+def text(look: object = None, config: Config = CONFIG, tally: Tally | None = None, verdict: Verdict = Verdict()) -> str:  # noqa: B008
+    return exposition(Sight(look or healthy(), config, tally or Tally(), verdict)).decode()  # type: ignore[arg-type]
+
+
+def families(written: str) -> dict[str, Metric]:
+    return {family.name: family for family in text_string_to_metric_families(written)}
+
+
+def samples(written: str) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Values by name and labels, the labels in the order of their names."""
+    return {
+        (sample.name, tuple(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in families(written).values()
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize(("name", "kind", "labels"), CONTRACT, ids=[name for name, _, _ in CONTRACT])
+def test_the_contract_is_kept(name: str, kind: str, labels: tuple[str, ...]) -> None:
+    family = families(text())[name.removesuffix("_total")]
+    assert family.type == kind
+    assert family.samples
+    assert {tuple(sample.labels) for sample in family.samples} == {tuple(sorted(labels))}
+    assert {sample.name for sample in family.samples} == {name}
+
+
+def test_the_numbers_are_those_of_the_files() -> None:
+    found = samples(text())
+    assert found["reddit_comments_total", ()] == 1000
+    assert found["kafka_published_total", ()] == 1088
+    assert found["reddit_queue_size", ()] == 12
+    assert found["spool_records", ("comments",)] == 10
+    assert found["reddit_gaps_total", ()] == 3
+    assert found["reddit_capture_lag_seconds", ("comments",)] == 1.5
+    assert found["reddit_requests_total", ("comments", "429")] == 2
+    assert found["reddit_rate_limit_hits_total", ()] == 2
+    assert found["scraper_posts_total", ()] == 6000
+    assert found["scraper_rows", ("posts",)] == 3000
+    assert found["proxy_requests_total", ("ok", "a")] == 500
+    assert found["process_up", ("comments",)] == 1
+    assert found["monitor_ready", ()] == 1
+    assert found["kafka_up", ()] == 1
+
+
+def test_every_name_tells_its_unit_and_every_family_explains_itself() -> None:
+    for name, family in families(text()).items():
+        assert len(family.documentation) > 10, name
+        if family.type == "gauge" and not name.startswith(
+            ("monitor_", "proxy_requests_in", "scraper_fr", "reddit_sub")
+        ):
+            assert UNITS.search(name), name
+
+
+def test_each_reason_has_its_line_and_the_one_that_holds_is_1() -> None:
+    verdict = Verdict((Reason("kafka_away", "kafka", "…", NOON),))
+    found = samples(text(verdict=verdict))
+    assert {labels[0] for name, labels in found if name == "monitor_not_ready"} == set(REASONS)
+    assert found["monitor_not_ready", ("kafka_away",)] == 1
+    assert found["monitor_not_ready", ("database_away",)] == 0
+    assert found["monitor_ready", ()] == 0
+
+
+def test_what_is_not_configured_or_not_known_yet_is_at_nothing_or_left_out() -> None:
+    config = replace(CONFIG, scraper=ScraperSection(enabled=False))
+    look = with_reports(healthy())
+    found = samples(text(replace(look, streams={}), config))
+    assert found["scraper_users_total", ()] == 0
+    assert ("database_up", ()) not in found
+    assert not [labels for name, labels in found if name == "spool_bytes"]
+
+
+def test_no_counter_goes_back_when_a_spool_or_a_report_begins_anew() -> None:
+    tally = Tally()
+    before = samples(text(tally=tally))
+    anew = with_flow(healthy(), "comments", captured=5, gaps=0)
+    anew = with_stream(anew, "comments", counters={})
+    anew = with_reports(anew, report("a", counters={"posts": 7}, outcomes={"ok": 1}), report("b", outcomes={}))
+    after = samples(text(anew, tally=tally))
+    counters = [key for key in before if key[0].endswith("_total")]
+    assert len(counters) > 20
+    assert [key for key in counters if after.get(key, 0.0) < before[key] and key in after] == []
+    assert after["reddit_comments_total", ()] == 1005
+    assert after["scraper_posts_total", ()] == 6007
+
+
+def test_requests_without_a_token_are_counted_by_who_sends_them() -> None:
+    config = replace(CONFIG, scraper=replace(CONFIG.scraper, authentication="none"))
+    found = samples(text(config=config))
+    assert found["reddit_requests_total", ("scraper-a", "200")] == 500
+    assert ("reddit_requests_total", ("scraper-a", "200")) not in samples(text())
+
+
+def test_completeness_and_open_gaps() -> None:
+    look = with_flow(with_stream(healthy(), "comments", gaps=(gap(),)), "comments", open_gaps=1)
+    found = samples(text(look))
+    assert found["reddit_completeness_ratio", ("comments",)] == pytest.approx(1 - 600 / 2 / 7200)
+    assert found["reddit_completeness_ratio", ("submissions",)] == 1.0
+    assert found["reddit_gaps_open", ("comments",)] == 1
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
+def test_promtool_finds_nothing_to_criticise(tmp_path: Path) -> None:
+    with staged(tmp_path).running() as stage:
+        written = stage.get("/metrics").body
+    for part in (written, text()):
+        checked = subprocess.run(
+            ["promtool", "check", "metrics"], input=part, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert checked.stdout + checked.stderr == ""
+        assert checked.returncode == 0
+
+
+def test_it_is_served_as_prometheus_reads_it_and_follows_what_happens(tmp_path: Path) -> None:
+    with staged(tmp_path).running() as stage:
+        answer = stage.get("/metrics")
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        assert "reddit_comments_total 90.0" in answer.body
+        assert "monitor_look_failures_total 0" in answer.body
+        stage.capture("comments", 10)
+        wait_until(lambda: "reddit_comments_total 100.0" in stage.get("/metrics").body, 10.0, "ten more comments")
+        stage.publish(comments=100, submissions=10)
+        wait_until(lambda: "reddit_queue_size 0.0" in stage.get("/metrics").body, 10.0, "an empty queue")
