@@ -109,6 +109,10 @@ class Crawl:
             await self._visitor.visit(lease)
         except PermanentError as error:
             self._failure = error
+        except TransientError as error:
+            # the database was away when it was asked something; giving back waits until it is there again
+            await self._visitor.give_back(lease)
+            log.warning("visit_broken_off", subreddit=lease.name, error=str(error))
         except Exception as error:
             # an error of ours with one subreddit: the others must go on
             log.exception("visit_failed", subreddit=lease.name)

@@ -77,6 +77,11 @@ class Visitor:
             self._tally.posts += roll.posts
         await self._end(lease, left, [*failures, *roll.failures.values()], roll)
 
+    async def give_back(self, lease: Lease) -> None:
+        """End the lease of a visit that was broken off by nobody's fault here: it may begin again at once."""
+        self._tally.given_back += 1
+        await self._store.save(Batch(given_back=[lease.name]))
+
     async def fail(self, lease: Lease, error: Exception) -> None:
         """End the lease of a visit that was broken off by an error of ours: it comes again, each time later."""
         await self._later(lease, f"{type(error).__name__}: {error}")
@@ -152,8 +157,7 @@ class Visitor:
     async def _put_back(self, lease: Lease, failures: Sequence[TransientError]) -> None:
         if any(isinstance(failure, ProxyResting) for failure in failures):
             # that is the proxy's fault: the next one may begin at once
-            self._tally.given_back += 1
-            await self._store.save(Batch(given_back=[lease.name]))
+            await self.give_back(lease)
             return
         error = str(failures[0]) if failures else "the hot posts have not come"
         due = await self._later(lease, error)

@@ -25,6 +25,9 @@ _GUARDS = {
     "sslcrldir": (),
 }
 
+# SQLAlchemy's and asyncpg's own: 0 for a pooler that hands each transaction to another connection.
+_CACHES = ("statement_cache_size", "prepared_statement_cache_size")
+
 
 @dataclass(frozen=True, slots=True)
 class SqliteFile:
@@ -70,6 +73,8 @@ def _postgres(parts: SplitResult) -> PostgresServer:
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name == "connect_timeout":
             arguments["timeout"] = _seconds(value)
+        elif name in _CACHES and value.isdecimal():
+            arguments[name] = int(value)
         elif _TUNING.fullmatch(name) or value in _GUARDS.get(name, ()):
             left_out.append(name)
         elif name in _GUARDS:
@@ -81,7 +86,9 @@ def _postgres(parts: SplitResult) -> PostgresServer:
     user_info, _, place = parts.netloc.rpartition("@")
     user, _, password = user_info.partition(":")
     arguments |= {name: unquote(text) for name, text in (("user", user), ("password", password)) if text}
-    query = f"?{urlencode(passed)}" if passed else ""
+    if "application_name" not in dict(passed):
+        passed.append(("application_name", "gapless"))
+    query = f"?{urlencode(passed)}"
     arguments["dsn"] = f"postgresql://{place}{parts.path}{query}"
     return PostgresServer(f"{place or 'PostgreSQL'}{parts.path}", arguments, tuple(left_out))
 

@@ -132,11 +132,9 @@ def _sqlite_engine(place: SqliteFile) -> Engine:
 def _postgres_engine(place: PostgresServer) -> Engine:
     for name in place.left_out:
         log.info("database_parameter_left_out", name=name, reason="asyncpg has no such setting, and needs none")
-    # jit compiles what runs for seconds; ours run for milliseconds, with large estimates
-    settings = {"application_name": "gapless", "jit": "off", "timezone": "UTC"}
     return create_engine(
         "postgresql+asyncpg://",
-        connect_args={"command_timeout": _COMMAND_TIMEOUT, "server_settings": settings, **place.arguments},
+        connect_args={"command_timeout": _COMMAND_TIMEOUT, **place.arguments},
         pool_size=_CONNECTIONS,
         max_overflow=0,
         hide_parameters=True,

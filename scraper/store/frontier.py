@@ -19,7 +19,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.sql.base import Executable
@@ -62,7 +61,7 @@ def _due() -> Select[tuple[str, str, int, int, str | None, str | None, str | Non
             frontier.c.due_at <= bindparam("before"),
             NOT_SKIPPED,
         )
-        .order_by(frontier.c.due_at)
+        .order_by(frontier.c.due_at, frontier.c.name)
         .limit(bindparam("most"))
         .with_for_update(of=frontier, skip_locked=True)
     )
@@ -74,9 +73,13 @@ def _enter(dialect: Dialect) -> Write:
     What was done further out has its turn once more: its authors, who stand in its todo, may lead on now.
     """
     names = ["name", "spelling", "depth", "found_in", "due_at", "entered_at"]
+    known = frontier.alias("known")
 
     def make(fresh: FromClause) -> Executable:
-        rows = select(*(fresh.c[name] for name in names)).where(true())
+        # the same names are found again and again: rows that need no change are not locked, or processes that find
+        # each other's leased subreddits would stand in each other's way
+        needless = select(known.c.name).where(known.c.name == fresh.c.name, known.c.depth <= fresh.c.depth).exists()
+        rows = select(*(fresh.c[name] for name in names)).where(~needless).order_by(fresh.c.name)
         statement = insert(dialect, frontier).from_select(names, rows)
         shallower = {
             "depth": statement.excluded.depth,

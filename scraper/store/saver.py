@@ -31,11 +31,14 @@ class Saver:
         self._first_at = 0.0
         self._full = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
         #: what could not be stored as it came
         self.replaced = Replaced()
 
     async def save(self, batch: Batch) -> None:
         """Return when the batch is committed. Whoever is cancelled here does not take the batch back."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed: these rows are not saved")
         if not batch:
             return
         loop = asyncio.get_running_loop()
@@ -52,6 +55,7 @@ class Saver:
 
     async def close(self, seconds: float) -> None:
         """Write what waits, for so long; what cannot be written then is given up, and said."""
+        self._closed = True
         if self._task is None:
             return
         self._full.set()

@@ -154,7 +154,7 @@ frontier = Table(
     Column("entered_at", UtcDateTime, nullable=False),
     Column("done_at", UtcDateTime),
 )
-Index("reddit_frontier_due", frontier.c.settled, frontier.c.depth, frontier.c.due_at)
+Index("reddit_frontier_due", frontier.c.settled, frontier.c.depth, frontier.c.due_at, frontier.c.name)
 Index("reddit_frontier_leased_by", frontier.c.leased_by)
 
 claims = Table(

@@ -1,7 +1,8 @@
 """The last half hour, kept in memory: what only shows over time. Pure; moments come in."""
 
+import statistics
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: The length of a step, and how many are kept: half an hour.
@@ -39,7 +40,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class StreamStep:
-    """A stream over one step: items a second, and how things stood at its end."""
+    """A stream over one step: items a second, how things stood at its end, and the delay that was usual."""
 
     captured: float
     published: float
@@ -65,6 +66,7 @@ class History:
     answered_at: float | None = None  #: when the scraper's answers last grew, as far as we saw
     _recent: deque[Moment] = field(default_factory=deque)
     _edge: Moment | None = None  #: the end of the last step
+    _delays: dict[str, list[float]] = field(default_factory=dict)  #: of the step under way
 
     def add(self, moment: Moment) -> Step | None:
         """Take in a moment; return the step that it completes, if it does."""
@@ -75,12 +77,16 @@ class History:
         self._recent.append(moment)
         while moment.at - self._recent[0].at > RATE_OVER:
             self._recent.popleft()
+        for name, standing in moment.streams.items():
+            if standing.delay_s is not None:
+                self._delays.setdefault(name, []).append(standing.delay_s)
         if self._edge is None:
             self._edge = moment
         if moment.at - self._edge.at < STEP:
             return None
-        step = _step(self._edge, moment)
+        step = _step(self._edge, moment, self._delays)
         self._edge = moment
+        self._delays = {}
         self.steps.append(step)
         return step
 
@@ -111,12 +117,14 @@ class History:
         return frozenset(grown)
 
 
-def _step(first: Moment, last: Moment) -> Step:
+def _step(first: Moment, last: Moment, delays: Mapping[str, Sequence[float]]) -> Step:
     seconds = last.at - first.at
     streams = {}
     for name, standing in last.streams.items():
         captured, published = _rates(first, last, name)
-        streams[name] = StreamStep(captured, published, standing.spooled, standing.lag_s, standing.delay_s)
+        # a single late item is no delay of the stream's
+        delay = statistics.median(delays[name]) if name in delays else None
+        streams[name] = StreamStep(captured, published, standing.spooled, standing.lag_s, delay)
     return Step(last.at, streams, _per_second(last.answers - first.answers, seconds))
 
 

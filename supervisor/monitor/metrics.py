@@ -76,7 +76,7 @@ def _processes(sight: Sight) -> Iterator[Metric]:
     up = {name: int(row["state"] == "RUNNING") for name, row in rows.items()}
     yield from gauges("process_up", "1 while the process is RUNNING, which it says itself", "process", up)
     restarts = {(name,): sight.tally.follow(("restarts", name), int(row["restarts"])) for name, row in rows.items()}
-    text = "Restarts of the process after it died"
+    text = "Restarts of the process, after it died or because somebody asked"
     yield from counters("process_restarts_total", text, ["process"], restarts)
     parked = {name: int(row["state"] == "FATAL") for name, row in rows.items()}
     yield from gauges("process_fatal", "1 while the process is parked until a person acts", "process", parked)

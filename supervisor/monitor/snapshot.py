@@ -76,7 +76,7 @@ class Darkroom:
                 follow(("seen published", name), flow.published),
                 flow.spooled,
                 flow.lag_s,
-                _delay(look, name),
+                look.streams[name].delay(look.now),
             )
             for name, flow in look.flow.streams.items()
         }
@@ -85,14 +85,6 @@ class Darkroom:
             for outcome in ("ok", "refused"):
                 answers += follow(("seen", report.process, outcome), report.outcomes.get(outcome, 0))
         return Moment(look.now, streams, answers)
-
-
-def _delay(look: Look, name: str) -> float | None:
-    """Return the delay from creation to Kafka: of the newest delivered record, or of the one that waits the longest."""
-    stream = look.streams[name]
-    waits = None if stream.oldest_created is None else look.now - stream.oldest_created
-    known = [delay for delay in (stream.delay_s, waits) if delay is not None]
-    return max(known) if known and stream.stuck_since is not None else stream.delay_s
 
 
 def _event(name: str, document: dict[str, Any]) -> bytes:

@@ -41,6 +41,11 @@ class StreamLook:
             return None
         return max(self.waiting_since, self.delivered_at or 0.0)
 
+    def delay(self, now: float) -> float | None:
+        """Return the delay from creation to Kafka: of the newest delivered record, or of the one that waits longest."""
+        waits = None if self.oldest_created is None else max(0.0, now - self.oldest_created)
+        return max((delay for delay in (self.delay_s, waits) if delay is not None), default=None)
+
 
 def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[int, float]]) -> StreamLook:
     """Read the spool; `deliveries` says up to where each is delivered, and since when."""

@@ -122,6 +122,6 @@ def _kafka(look: Look, tally: Tally) -> Iterator[Metric]:
     yield from counter("kafka_dead_letters_total", text, tally.follow("dead_letters", flow.dead_letters))
     text = "0 while records wait and Kafka does not answer the publisher"
     yield from gauge("kafka_up", text, int(look.outage_since is None))
-    delays = _each(look, lambda one: one.delay_s)
-    text = "Seconds from creation at Reddit to Kafka's acknowledgement, of the newest delivered record"
+    delays = _each(look, lambda one: one.delay(look.now))
+    text = "Seconds from creation at Reddit to Kafka, of the newest record there, or of the one that waits the longest"
     yield from gauges("kafka_delivery_delay_seconds", text, "stream", delays)

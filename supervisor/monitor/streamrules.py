@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from core.config import Config
+from supervisor.monitor.completeness import WINDOW
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
 
@@ -110,10 +111,11 @@ def losses(look: Look) -> Iterator[Trouble]:
             listed = ", ".join(f"r/{subreddit} ({why})" for subreddit, why in sorted(stream.absent.items()))
             text = f"{name}: {listed} cannot be read. It is tried again by itself; the others go on."
             yield Trouble("subreddit_unavailable", name, text)
-        waiting = [gap for gap in stream.gaps if not gap.repaired]
-        if waiting:
+        # what nothing can repair any more stays in the ledger, and is no news for ever
+        news = [gap.recorded_at for gap in stream.gaps if not gap.repaired and look.now - gap.recorded_at < WINDOW]
+        if news:
             text = f"{name} has intervals that are not proven complete: python -m supervisor gaps CONFIG lists them."
-            yield Trouble("gap_open", name, text, min(gap.recorded_at for gap in waiting))
+            yield Trouble("gap_open", name, text, min(news))
     if look.flow.dead_letters:
         text = "Kafka refused records for good; they are kept in publisher.db, table dead_letters, with the reason."
         yield Trouble("dead_letters", "kafka", text)

@@ -88,7 +88,7 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
         "spooled": flow.spooled,
         "bytes": stream.size_bytes,
         "lag_s": flow.lag_s,
-        "delay_s": _rounded(stream.delay_s, 2),
+        "delay_s": _rounded(stream.delay(look.now), 2),
         "waiting_s": _rounded(None if stream.waiting_since is None else max(0.0, look.now - stream.waiting_since), 1),
         "polled_s": _rounded(None if stream.polled_at is None else max(0.0, look.now - stream.polled_at), 1),
         "captured_rate": round(captured, 2),

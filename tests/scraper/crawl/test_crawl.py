@@ -1,8 +1,9 @@
 """The loop of one process: connections kept busy, stops that are heard at once, and errors that end it or do not."""
 
 import asyncio
+import itertools
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from scraper.crawl.pace import Pace
 from scraper.crawl.settings import CrawlSettings
 from scraper.crawl.tally import Tally
 from scraper.crawl.visit import Visitor
+from scraper.store.claims import Claims
+from scraper.store.errors import StoreUnavailable
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit, post
 
@@ -154,3 +157,24 @@ def test_an_error_of_ours_with_one_subreddit_leaves_the_others_alone(scene: Scen
     assert scene.rows("SELECT name, error FROM reddit_frontier WHERE NOT settled") == [
         ("sub00", "ZeroDivisionError: division by zero")
     ]
+
+
+def test_a_database_away_in_the_middle_of_a_turn_costs_no_attempt(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim_users, calls = Store.claim_users, itertools.count()
+
+    async def away_now_and_then(store: Store, usernames: Sequence[str], **how: float) -> Claims:
+        if next(calls) % 3 == 1:
+            raise StoreUnavailable("away")
+        return await claim_users(store, usernames, **how)
+
+    monkeypatch.setattr(Store, "claim_users", away_now_and_then)
+
+    async def act() -> None:
+        await scene.until(lambda: scene.done() == len(NAMES), "all of them done")
+
+    scene.play(act)
+    assert next(calls) > len(NAMES) + 1
+    assert scene.rows("SELECT count(*) FROM reddit_frontier WHERE attempts OR error IS NOT NULL") == [(0,)]
+    assert set(scene.reddit.asked.values()) == {1}, "what was saved is not fetched again"

@@ -26,7 +26,7 @@ def test_user_and_password_are_taken_apart_and_decoded() -> None:
     place = _postgres("postgresql://a%40b:p@ss%2Fw:%25@[::1]:6543/reddit?sslmode=require")
     assert place.arguments["user"] == "a@b"
     assert place.arguments["password"] == "p@ss/w:%"
-    assert place.arguments["dsn"] == "postgresql://[::1]:6543/reddit?sslmode=require"
+    assert place.arguments["dsn"] == "postgresql://[::1]:6543/reddit?sslmode=require&application_name=gapless"
 
 
 @pytest.mark.parametrize("url", ["postgres://host/reddit", "postgresql://u@/reddit?host=/run/postgresql"])
@@ -47,8 +47,9 @@ def test_what_only_tunes_the_transport_is_left_out_and_named() -> None:
     assert place.arguments["dsn"] == "postgresql://h/d?application_name=x"
 
 
-def test_a_connect_timeout_is_kept() -> None:
-    assert _postgres("postgresql://u@h/d?connect_timeout=3").arguments["timeout"] == 3.0
+def test_what_is_the_drivers_own_is_kept() -> None:
+    arguments = _postgres("postgresql://u@h/d?connect_timeout=3&statement_cache_size=0").arguments
+    assert (arguments["timeout"], arguments["statement_cache_size"]) == (3.0, 0)
 
 
 @pytest.mark.parametrize("asked", ["channel_binding=require", "require_auth=scram-sha-256", "connect_timeout=soon"])

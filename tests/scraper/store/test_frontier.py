@@ -134,7 +134,7 @@ def test_a_finished_one_may_name_the_time_of_its_next_visit(stage: Stage) -> Non
             await store.save(Batch(outcomes=[Outcome("Secret", "private", finished=True, due_at=later(7 * DAY))]))
             stage.clock.forward(7 * DAY - 1)
             assert await _names(store) == []
-            assert (await _counts(store)).done == 1
+            assert (await _counts(store)).refused == 1
             stage.clock.forward(1)
             assert await _names(store) == ["Secret"]
 

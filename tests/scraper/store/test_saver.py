@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import structlog
 
-from scraper.store import Batch, Found, Outcome, ProxyDelta, RowsRefused
+from scraper.store import Batch, Found, Outcome, ProxyDelta, RowsRefused, StoreUnavailable
 from scraper.store import saver as saver_module
 from scraper.store.merge import Work
 from scraper.store.saver import MOST_ROWS, Saver
@@ -81,6 +81,16 @@ def test_who_is_cancelled_leaves_the_batch_behind(stage: Stage) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await saving
         assert await stage.query("SELECT reddit_id FROM reddit_posts") == [("abc",)]
+
+    play(scenario)
+
+
+def test_nothing_is_saved_after_closing(sqlite_stage: Stage) -> None:
+    async def scenario() -> None:
+        async with sqlite_stage.open() as store:
+            pass
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.save(Batch(posts=[a_post()]))
 
     play(scenario)
 

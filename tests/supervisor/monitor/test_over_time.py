@@ -10,6 +10,7 @@ from supervisor.monitor.completeness import completeness
 from supervisor.monitor.disk import Disk
 from supervisor.monitor.history import STEP, STEPS, History, Moment, Standing
 from supervisor.monitor.since import Since, Trouble
+from supervisor.monitor.stream import StreamLook
 from supervisor.monitor.tally import Tally
 from tests.supervisor.monitor.looks import GIB, NOON, gap
 
@@ -102,6 +103,12 @@ class TestHistory:
         assert growing.growing() == {"comments"}
         assert large.growing() == recovering.growing() == History().growing() == frozenset()
 
+    def test_one_late_item_does_not_make_a_delay(self) -> None:
+        history = History()
+        for at, delay in enumerate((1.0, 1.2, 300.0, 1.1, 1.3, 1.2)):
+            history.add(Moment(NOON + at, {"comments": Standing(0, 0, 0, None, delay)}))
+        assert history.steps[0].streams["comments"].delay_s == pytest.approx(1.2)
+
     def test_it_notes_when_the_scraper_last_got_an_answer(self) -> None:
         history = History()
         for at, answers in ((0, 5), (1, 9), (2, 9), (90, 9)):
@@ -147,3 +154,10 @@ class TestCompleteness:
 )
 def test_when_a_disk_is_nearly_full(free: int, size: int, low: bool) -> None:
     assert replace(Disk("state", "/data", 0, 0), free=free, size=size).nearly_full is low
+
+
+def test_the_delay_to_kafka_grows_while_a_record_waits() -> None:
+    assert StreamLook().delay(NOON) is None
+    assert StreamLook(delay_s=1.5).delay(NOON) == 1.5
+    assert StreamLook(delay_s=1.5, oldest_created=NOON - 60).delay(NOON) == 60.0
+    assert StreamLook(oldest_created=NOON + 5).delay(NOON) == 0.0

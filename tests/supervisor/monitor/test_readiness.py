@@ -230,6 +230,10 @@ def test_losses_are_warnings() -> None:
     assert {one.what for one in warnings(look)} <= set(WARNINGS)
 
 
+def test_an_old_loss_is_no_news() -> None:
+    assert list(warnings(with_stream(healthy(), "comments", gaps=(gap(recorded_at=NOON - 90_000),)))) == []
+
+
 def test_a_silent_supervisor_is_the_reason_for_everything_it_does_not_tell() -> None:
     look = with_supervisor(with_process(healthy(), "comments", "EXITED"), "UNRESPONSIVE")
     assert named(look) == [("supervisor_silent", "supervisor")]

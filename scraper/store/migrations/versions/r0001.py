@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("entered_at", _TIME, nullable=False),
         sa.Column("done_at", _TIME),
     )
-    op.create_index("reddit_frontier_due", "reddit_frontier", ["settled", "depth", "due_at"])
+    op.create_index("reddit_frontier_due", "reddit_frontier", ["settled", "depth", "due_at", "name"])
     op.create_index("reddit_frontier_leased_by", "reddit_frontier", ["leased_by"])
     op.create_table(
         "reddit_posts",
