@@ -16,15 +16,17 @@ from core.outlet import Outlet
 from core.statistics import Meter, render
 from supervisor import topology
 from supervisor.bell import Alarm, Bell
-from supervisor.board import Board
+from supervisor.board import Board, Snapshot
 from supervisor.chore import Chore
 from supervisor.companion import free_port
 from supervisor.control import controlled
 from supervisor.current import Current
 from supervisor.lock import StateLock, StateLockedError
 from supervisor.manager import Manager
+from supervisor.notify import Notifier
 from supervisor.process import SpawnedProcess
 from supervisor.proxyalarm import proxy_chore
+from supervisor.reaper import reaping_chores
 from supervisor.spec import ChildSpec
 
 _LOOK_FOR_PARENT_EVERY = 1.0
@@ -50,18 +52,21 @@ def run(
         return ExitCode.BAD_USAGE
     current = Current(config, lambda: load_config(path, overrides, environ), broker)
     specs = topology.topology(config, (topology.broker(broker),) if broker is not None else ())
+    notifier = Notifier.taken_from(os.environ, logs.get_logger("notify"))
     try:
         chores = [statistics_chore(config, out)]  # its interval is that of the start
+        chores += [*notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
         chores.append(proxy_chore(lambda: current.config))
         if with_parent is not None:
             chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
         with controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(current, specs, bell, chores, board)
+            manager = supervise(current, specs, bell, chores, board, notifier=notifier)
             code = board.exit_code = manager.run()
         chores[0].action()
     finally:
+        notifier.close()
         lock.close()
     if manager.gave_up:
         print(f"gave up: {manager.gave_up}\nMore is in the logs in {config.supervisor.log_dir}.", file=err)
@@ -108,19 +113,33 @@ def resolve(config: Config) -> tuple[Config, int | None]:
     return topology.with_broker_at(config, port), port
 
 
-def supervise(current: Current, specs: list[ChildSpec], alarm: Alarm, chores: list[Chore], board: Board) -> Manager:
+def supervise(
+    current: Current,
+    specs: list[ChildSpec],
+    alarm: Alarm,
+    chores: list[Chore],
+    board: Board,
+    *,
+    notifier: Notifier | None = None,
+) -> Manager:
     """Make the manager of these children, with real processes."""
-    config = current.config
+    config, log = current.config, logs.get_logger("supervisor")
+    told = notifier or Notifier("", None, log)
+
+    def publish(snapshot: Snapshot) -> None:
+        board.publish(snapshot)
+        told.take(snapshot)
+
     return Manager(
         specs,
         lambda spec: SpawnedProcess(spec, current.config),
         alarm,
         shutdown_timeout=config.supervisor.shutdown_timeout,
         heartbeat_timeout=config.supervisor.heartbeat_timeout,
-        log=logs.get_logger("supervisor"),
+        log=log,
         chores=chores,
-        publish=board.publish,
-        reread=current.reread,
+        publish=publish,
+        reread=lambda: told.around(current.reread),
         clock=time.monotonic,
     )
 

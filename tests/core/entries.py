@@ -85,6 +85,13 @@ def chatty(context: ChildContext) -> None:
         context.beat()
 
 
+def littering(context: ChildContext) -> None:
+    """Leave processes behind whose parent is gone, a few at a time; some end at once, some a little later."""
+    context.ready()
+    while not context.wait(0.1):
+        subprocess.run(["sh", "-c", "true & sleep 0.05 & (sleep 0.3; exit 7) &"], check=True)
+
+
 def printing(context: ChildContext) -> None:
     """Report how it was set up on standard output."""
     handler = signal.getsignal(signal.SIGINT)

@@ -3,14 +3,18 @@
 `python -m tests.supervisor.family STATE_DIR TIMEOUT HEARTBEAT_TIMEOUT NAME=STAGE:ENTRY[:ARGUMENT] …`
 """
 
+import os
 import sys
 from pathlib import Path
 
+from core import logs
 from core.config import Config, SupervisorSection
 from supervisor.bell import Bell
 from supervisor.control import controlled
 from supervisor.current import Current
 from supervisor.lock import StateLockedError
+from supervisor.notify import Notifier
+from supervisor.reaper import reaping_chores
 from supervisor.run import claim, supervise
 from supervisor.spec import ChildSpec, Stage
 
@@ -29,11 +33,15 @@ def main() -> int:
     except StateLockedError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    notifier = Notifier.taken_from(os.environ, logs.get_logger("notify"))
+    chores = [*notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
+    specs = [_spec(text) for text in sys.argv[4:]]
     try:
         with controlled(state_dir, bell) as board:
-            board.exit_code = supervise(Current(config), [_spec(text) for text in sys.argv[4:]], bell, [], board).run()
+            board.exit_code = supervise(Current(config), specs, bell, chores, board, notifier=notifier).run()
         return board.exit_code
     finally:
+        notifier.close()
         lock.close()
 
 

@@ -174,5 +174,6 @@ class PostgresServer:
 
     def dispose(self) -> None:
         """End it and remove its data."""
-        self.stop()
+        if self.server.running:
+            self.kill()  # an orderly end would first bring to the disk what is deleted next
         shutil.rmtree(self._directory, ignore_errors=True)

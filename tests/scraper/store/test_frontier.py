@@ -1,5 +1,7 @@
 """The frontier: what is due, in which order, who holds it, and how it comes back."""
 
+import asyncio
+
 import pytest
 
 from scraper.store import Batch, Counts, Found, Lease, Outcome, Progress, Store, Todo
@@ -302,5 +304,26 @@ def test_counts_tell_what_is_to_happen_to_each(stage: Stage) -> None:
             )
             counts = await _counts(store)
         assert (counts.waiting, counts.leased, counts.later, counts.done) == (2, 1, 1, 1)
+
+    play(scenario)
+
+
+def test_what_was_being_saved_when_all_is_given_back_is_not_to_be_done_again(stage: Stage) -> None:
+    """A stop ends the tasks that save; their batches, still to be written, hold what is done of a subreddit."""
+    left = Todo((), ("Satoshi",))
+
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Done", "Halfway"])
+            await _lease(store)
+            halfway = Batch(subreddits=[a_subreddit("Halfway")], progress=[Progress("Halfway", left)])
+            done = Batch(outcomes=[Outcome("Done", "open", finished=True)])
+            saving = [asyncio.create_task(store.save(batch)) for batch in (halfway, done)]
+            await asyncio.sleep(0)
+            for task in saving:
+                task.cancel()
+            await store.take_back()
+            (lease,) = await _lease(store)
+            assert (lease.name, lease.todo) == ("Halfway", left)
 
     play(scenario)
