@@ -89,7 +89,7 @@ class Limiter:
                 if not _is_useless(error):
                     raise
                 broken = {"path": str(self._path), "error": str(error)}
-                log.error("quota file was broken: starting a new one", **broken)  # noqa: TRY400 (understood)
+                log.error("quota_file_broken", **broken, hint="a new one begins")  # noqa: TRY400 (understood)
                 for companion in ("", "-wal", "-shm"):
                     self._path.with_name(self._path.name + companion).unlink(missing_ok=True)
                 self._connection = _prepared(self._path)

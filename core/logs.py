@@ -42,7 +42,7 @@ def failures() -> int:
     return _failures.total
 
 
-def render(process: str, pid: int, level: str, event: str, **fields: object) -> str:
+def compose(process: str, pid: int, level: str, event: str, **fields: object) -> str:
     """Make the line that `process` would have logged, had it come so far; secrets are masked."""
     fields = {"level": level, "event": event, "logger": "output", **fields}
     described = _Identity(process, pid)(None, "", _add_timestamp(None, "", fields))

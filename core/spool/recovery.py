@@ -62,7 +62,7 @@ def examine(state_dir: Path, stream: str, now: float) -> None:
         if is_headless(path) or not _makes_sense(path, records=suspected) or (suspected and not is_sound(path)):
             _replace(path, state_dir, stream, now)
         elif suspected:
-            log.warning("spool was reported broken, but reads well", path=str(path))
+            log.warning("spool_reads_well", path=str(path), hint="it was reported broken, but it is not")
     marker.unlink(missing_ok=True)
 
 
@@ -95,7 +95,7 @@ def _replace(path: Path, state_dir: Path, stream: str, now: float) -> None:
 
 def _put_in_place(path: Path) -> None:
     if path.exists():
-        log.error("the broken spool was moved aside", moved_to=str(move_aside(path)))
+        log.error("spool_moved_aside", moved_to=str(move_aside(path)))
     elif path.with_name(path.name + "-wal").exists():
         move_aside(path)  # killed in the middle of moving: SQLite must not find a foreign WAL beside the new file
     _rebuilt(path).rename(path)
@@ -112,8 +112,9 @@ def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], now
                 found = salvage(source, target, positions)
         _record_loss(target, found, now)
     log.error(
-        "spool was broken: starting a new one with what could be read",
+        "spool_rebuilt",
         path=str(path),
+        hint="it was broken: a new one begins with what could be read",
         records_saved=found.records,
         records_unreadable=found.missing if found.missing is not None else "unknown",
         unreadable=sorted(found.broken),

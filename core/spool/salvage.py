@@ -151,7 +151,7 @@ def _readable(
         if not is_broken(error):
             raise
         found.broken.add(table)
-        log.warning("part of the broken spool is unreadable", table=table, rows_read=rows, error=str(error))
+        log.warning("spool_partly_unreadable", table=table, rows_read=rows, error=str(error))
 
 
 def is_broken(error: sqlite3.DatabaseError) -> bool:

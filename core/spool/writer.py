@@ -63,7 +63,8 @@ class SpoolWriter:
         """Go on above the publisher's position, should the file have been put back from an older copy."""
         position = read_positions(self._state_dir).get(self.spool_id, 0)
         if position > self.last_seq():
-            log.error("spool is older than the publisher's position", position=position, last_seq=self.last_seq())
+            hint = "was the file put back from a copy? new records get numbers above the publisher's position"
+            log.error("spool_older_than_position", position=position, last_seq=self.last_seq(), hint=hint)
             with transaction(self._connection) as connection:
                 connection.execute("DELETE FROM sqlite_sequence WHERE name = 'records'")
                 connection.execute("INSERT INTO sqlite_sequence VALUES ('records', ?)", (position,))
@@ -162,7 +163,7 @@ class SpoolWriter:
         try:
             return read_positions(self._state_dir).get(self.spool_id, 0)
         except sqlite3.Error as error:
-            log.warning("publisher.db cannot be read just now: no record is dropped", error=str(error))
+            log.warning("positions_unreadable", error=str(error), hint="until then no delivered record is dropped")
             return 0
 
     def _prune_records(self, position: int) -> None:

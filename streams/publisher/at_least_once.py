@@ -87,12 +87,12 @@ class AtLeastOnce:
             self._look(waiting=True)
         verdicts = self._lanes.judge_failures()
         if self._watch.stuck(answered=self._topic.there):
-            self._start_anew("Kafka answers, but not to this producer: a new one goes on behind the position")
+            self._start_anew("Kafka answers, but not to this producer")
         elif self._watch.fatal is not None or Verdict.FATAL in verdicts:
-            self._start_anew("the producer failed for good: a new one goes on behind the position")
+            self._start_anew("it failed for good")
         elif Verdict.TOPIC in verdicts:
             self._topic.missing()
-            self._start_anew("the topic is gone: asking for it, then going on behind the position")
+            self._start_anew("the topic is gone: asking for it")
         elif verdicts:
             self._failing = True
         if self._failing and not len(producer):
@@ -103,13 +103,19 @@ class AtLeastOnce:
         self._lanes.rewind()
         self._resume_at = self._clock() + self._retries.fail()
         if self._retries.failures >= _FAILURES_TOO_MANY:
-            self._start_anew("records fail again and again: a new producer goes on behind the position")
+            self._start_anew("records fail again and again")
 
-    def _start_anew(self, event: str) -> None:
+    def _start_anew(self, reason: str) -> None:
         """Throw the producer away; what it held is sent again by a new one, after a pause."""
         fatal, self._watch.fatal = self._watch.fatal, None
         pause = self._retries.fail()
-        self._log.error(event, error=fatal.str() if fatal else None, pause_seconds=round(pause, 2))
+        self._log.error(
+            "producer_replaced",
+            reason=reason,
+            error=fatal.str() if fatal else None,
+            pause_seconds=round(pause, 2),
+            hint="a new one goes on behind the position",
+        )
         if self._producer is not None:
             discard(self._producer)
             self._producer = None

@@ -94,7 +94,7 @@ class ExactlyOnce:
             if judge(error) is Verdict.TOPIC:
                 self._lose_topics()
             else:
-                self._watch.complain("the committed position cannot be read from Kafka", error)
+                self._watch.complain("committed_position_unreadable", error)
             self._resume_at = self._clock() + self._retries.fail()
             return Pace.BLOCKED
         if marks is not None:
@@ -188,7 +188,7 @@ class ExactlyOnce:
         # once a transaction has failed, further records are refused with _STATE: aborting it is what is left
         failed = error.txn_requires_abort() or error.code() == KafkaError._STATE
         if failed and self._in_transaction and self._phase != self._abort:
-            self._watch.complain("the transaction failed: its records are sent again in another one", error)
+            self._watch.complain("transaction_failed", error, hint="its records are sent again in another one")
             self._fail({judge(error)})
         else:
             self._start_anew(error.str())
@@ -203,7 +203,7 @@ class ExactlyOnce:
     def _start_anew(self, reason: str) -> None:
         """Throw the producer away. How its last transaction ended is for the marks to say."""
         pause = self._retries.fail()
-        self._log.error("the producer failed: a new one takes over", error=reason, pause_seconds=round(pause, 2))
+        self._log.error("producer_replaced", reason=reason, pause_seconds=round(pause, 2))
         discard(self._live)
         self._producer = None
         self._in_transaction = False
@@ -230,6 +230,7 @@ class ExactlyOnce:
             try:
                 self._producer.abort_transaction(seconds)
             except KafkaException as exception:
-                self._log.warning("a transaction stays open until the next start", error=cause(exception).str())
+                hint = "readers wait for its end until the next start"
+                self._log.warning("transaction_left_open", error=cause(exception).str(), hint=hint)
         discard(self._producer)
         self._producer = None

@@ -64,7 +64,7 @@ class Lanes:
         for stream in STREAMS:
             lane = self._lanes.get(stream)
             if lane is not None and lane.reader is not None and lane.reader.moved():
-                self._log.warning("the spool was replaced: reading the new one", stream=stream)
+                self._log.warning("spool_replaced", stream=stream, hint="reading the new one")
                 lane.detach()
             if lane is None or lane.reader is None:
                 self._open(stream, locate)
@@ -87,7 +87,7 @@ class Lanes:
             if lane is not None:
                 self._retired.append(lane)
             self._lanes[stream] = Lane(reader, position)
-            self._log.info("spool opened", stream=stream, position=position, waiting=reader.waiting_after(position))
+            self._log.info("spool_opened", stream=stream, position=position, waiting=reader.waiting_after(position))
         self._unreadable.discard(stream)
 
     def _cannot_read(self, stream: str, error: sqlite3.DatabaseError) -> None:
@@ -97,7 +97,7 @@ class Lanes:
             return  # said already; tried again at every look
         self._unreadable.add(stream)
         broken = is_corrupt(error)
-        self._log.error("the spool cannot be read: trying again", stream=stream, broken=broken, error=str(error))
+        self._log.error("spool_unreadable", stream=stream, broken=broken, error=str(error), hint="trying again")
         if broken:
             self._ledger.save(now=True)  # what we delivered from it need not be salvaged
             report_suspect(self._state_dir, stream)
@@ -123,13 +123,14 @@ class Lanes:
         """Keep as a dead letter what Kafka will never take, and say so."""
         reason = f"{error.name()}: {error.str()}"
         self._log.error(
-            "Kafka does not take this record: kept as a dead letter in publisher.db",
+            "dead_letter",
             stream=lane.stream,
             seq=row.seq,
             key=row.key.decode(errors="replace"),
             size=len(row.value),
             limit=self._message_max_bytes,
             reason=reason,
+            hint="Kafka does not take this record: it is kept in publisher.db",
         )
         self._ledger.count_errors(1)
         self._ledger.bury(
@@ -158,7 +159,7 @@ class Lanes:
             self._bury(lane, row, error)
         elif error.code() != KafkaError._PURGE_QUEUE:  # that one only follows from another one's failure
             self._ledger.count_errors(1)
-            self._watch.complain("a record was not delivered: it is sent again", error, stream=lane.stream, seq=seq)
+            self._watch.complain("record_not_delivered", error, stream=lane.stream, seq=seq, hint="it is sent again")
         return verdict
 
     def _settle(self, lane: Lane) -> None:
@@ -182,17 +183,18 @@ class Lanes:
         before = lane.delivery.position
         if not lane.holds(mark.seq, mark.key):
             self._log.error(
-                "the spool is another one than the records in Kafka came from (put back from a copy?):"
-                " going on behind the position in publisher.db; records may be repeated",
+                "spool_not_of_kafka",
                 stream=lane.stream,
                 position=before,
                 mark=mark.seq,
+                hint="the records in Kafka came from another one (put back from a copy?): going on behind the position"
+                " in publisher.db; records may be repeated",
             )
             return
         passed = lane.waiting()
         lane.move(mark.seq)
         self._ledger.settle(lane.stream, lane.spool_id, mark.seq, passed - lane.waiting())
-        self._log.info("a committed position was read from Kafka", stream=lane.stream, seq=mark.seq, ahead_by=passed)
+        self._log.info("committed_position_adopted", stream=lane.stream, seq=mark.seq, ahead_by=passed)
 
     def rewind(self) -> None:
         """Send again what has not arrived. What a replaced file held unsent, its writer took over into the new one."""

@@ -69,8 +69,9 @@ class Ledger:
         except sqlite3.Error as error:
             self._next_save = moment + _RETRY_AFTER
             self._log.error(
-                "the publisher's position cannot be written: free the disk; after a crash records may be repeated",
+                "position_not_written",
                 error=str(error),
+                hint="free the disk; after a crash records may be repeated",
             )
             if is_corrupt(error):
                 self._replace()

@@ -40,8 +40,8 @@ def _drain(context: ChildContext, publisher: Publisher) -> None:
     while (waiting := publisher.backlog()) > 0:
         context.beat()
         if context.drain_seconds() <= _CLOSING_TIME:
-            context.log.warning("the time to drain is over: the rest waits in the spools", records=waiting)
+            context.log.warning("drain_unfinished", records=waiting, hint="they wait in the spools for the next start")
             return
         if publisher.step() is not Pace.BUSY:
             time.sleep(_PAUSE)
-    context.log.info("drained: all that was captured is delivered", seconds=round(time.monotonic() - began, 3))
+    context.log.info("drained", seconds=round(time.monotonic() - began, 3))

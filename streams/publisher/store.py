@@ -86,8 +86,9 @@ class PublisherStore:
         path = publisher_path(state_dir)
         if path.exists() and not is_sound(path):
             log.error(
-                "the publisher's positions were broken: moved aside; what stands in the spools is sent again",
+                "positions_moved_aside",
                 moved_to=str(move_aside(path)),
+                hint="they were broken: what stands in the spools is sent again",
             )
         connection = connect(path, cache_kib=512)
         try:

@@ -95,7 +95,7 @@ class Topic:
             self._take_error(cause(exception))
             return
         if self._creating:
-            self._log.info("topic created", topic=self.name)
+            self._log.info("topic_created", topic=self.name)
         self._found()
 
     def _take_error(self, error: KafkaError) -> None:
@@ -110,12 +110,9 @@ class Topic:
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is away: the watch says so
-        advice = "create it by hand (kafka-topics.sh --create)" if self._creating else "allow to describe it"
+        hint = "create it by hand (kafka-topics.sh --create)" if self._creating else "allow to describe it"
         self._watch.complain(
-            "the topic cannot be created" if self._creating else "the topic cannot be looked up",
-            error,
-            topic=self.name,
-            advice=advice,
+            "topic_not_created" if self._creating else "topic_not_looked_up", error, topic=self.name, hint=hint
         )
 
     def _found(self) -> None:

@@ -64,7 +64,7 @@ class Watch:
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._outage.lost(self._clock())
         elif error.code() not in _UNREACHABLE:
-            self.complain("Kafka reports an error", error)
+            self.complain("kafka_error", error)
 
     def log(self, level: int, template: str, *arguments: object) -> None:
         """Take librdkafka's own log lines (it calls this as a logging.Logger's `log`)."""
@@ -94,7 +94,7 @@ class Watch:
         self._ledger.count_errors(1)
         if self._mark is not None:
             self._mark.begins(self._outage.seconds(self._clock()))
-        self._log.error("Kafka does not answer: the streams go on, records wait in the spools", servers=self._servers)
+        self._log.error("kafka_away", servers=self._servers, hint="the streams go on, records wait in the spools")
         return True
 
     def stuck(self, *, answered: bool) -> bool:
@@ -107,4 +107,4 @@ class Watch:
         if self._mark is not None:
             self._mark.ends()
         if seconds is not None:
-            self._log.warning("Kafka is back", away_seconds=round(seconds, 1), records_waiting=backlog())
+            self._log.warning("kafka_back", away_seconds=round(seconds, 1), records_waiting=backlog())

@@ -100,12 +100,12 @@ class Deployment:
         path = self.log_dir / "publisher.log"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def said(self, part: str) -> list[dict[str, Any]]:
-        """The log lines whose event contains `part`."""
-        return [line for line in self.log() if part in line["event"]]
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """The log lines of this event."""
+        return [line for line in self.log() if line["event"] == event]
 
-    def wait_said(self, part: str, timeout: float = 20.0) -> dict[str, Any]:
-        return wait_until(lambda: self.said(part), timeout, f"the log to say {part!r}")[0]
+    def wait_said(self, event: str, timeout: float = 20.0) -> dict[str, Any]:
+        return wait_until(lambda: self.said(event), timeout, f"the log to say {event!r}")[0]
 
     def records(self) -> list[Record]:
         return read_topic(self.broker.bootstrap_servers, self.topic)

@@ -70,7 +70,7 @@ def test_each_record_once_when_the_broker_gives_a_transaction_up(tmp_path: Path,
         left = deployment.backlog()
         wait_until(lambda: deployment.backlog() < left, 20, "some progress")
         apache_kafka.freeze()
-        deployment.wait_said("Kafka does not answer")
+        deployment.wait_said("kafka_away")
         apache_kafka.thaw()
         wait_until(lambda: _delivered_or_restarted(deployment), 60, "the rest")
         deployment.prove()
@@ -140,7 +140,7 @@ def test_a_state_put_back_from_a_copy_loses_nothing_that_came_after_it(deploymen
         deployment.start()
         deployment.wait_delivered()
         assert {record.key for record in deployment.records()} == set(deployment.comments.keys)
-        assert deployment.said("the spool is another one")
+        assert deployment.said("spool_not_of_kafka")
 
 
 def test_a_record_that_the_broker_refuses_is_given_up_alone(
