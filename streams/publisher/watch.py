@@ -29,6 +29,8 @@ _REFUSED_ENTRY = {
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 }
 
+_librdkafka = structlog.stdlib.get_logger("librdkafka")
+
 
 class Watch:
     """Listens to librdkafka (`on_error`, `log`) and tells people what they need to know, without repeating itself."""
@@ -68,24 +70,35 @@ class Watch:
 
     def log(self, level: int, template: str, *arguments: object) -> None:
         """Take librdkafka's own log lines (it calls this as a logging.Logger's `log`)."""
-        text = template % arguments if arguments else template
-        # lost connections come by the hundred; on_error and the outage tell them once
-        self._log.log(logging.WARNING if level >= logging.CRITICAL else logging.DEBUG, "librdkafka", text=text)
+        facility = str(arguments[0]) if arguments else ""
+        details: dict[str, object] = {"facility": facility, "text": template % arguments if arguments else template}
+        if level < logging.WARNING:
+            _librdkafka.debug("librdkafka", **details)
+        elif times := self._times(f"librdkafka {facility}"):  # lost connections come by the hundred
+            # what it calls an error may pass by itself; whether it is one for us, on_error and the outage tell
+            severity = logging.ERROR if level >= logging.CRITICAL else logging.WARNING
+            _librdkafka.log(severity, "librdkafka", **details, times=times)
 
     def complain(self, event: str, error: KafkaError, **details: object) -> None:
         """Log an error, the same one at most once a minute, with how often it came."""
-        kind = f"{event} {error.name()}"
+        times = self._times(f"{event} {error.name()}")
+        if not times:
+            return
+        if error.code() in _REFUSED_ENTRY:
+            details["hint"] = "check security.*, sasl.*, ssl.* in [kafka.producer] and the broker's access rules"
+        if times > 1:
+            details["times"] = times
+        self._log.error(event, error=error.name(), text=error.str(), **details)
+
+    def _times(self, kind: str) -> int:
+        """Count something that comes again and again; 0 for not to be told now, else how often it came untold."""
         now = self._clock()
         said_at, unsaid = self._said.get(kind, (-_REPEAT_AFTER, 0))
         if now - said_at < _REPEAT_AFTER:
             self._said[kind] = (said_at, unsaid + 1)
-            return
+            return 0
         self._said[kind] = (now, 0)
-        if error.code() in _REFUSED_ENTRY:
-            details["hint"] = "check security.*, sasl.*, ssl.* in [kafka.producer] and the broker's access rules"
-        if unsaid:
-            details["times"] = unsaid + 1
-        self._log.error(event, error=error.name(), text=error.str(), **details)
+        return unsaid + 1
 
     def look(self, *, waiting: bool) -> bool:
         """Report an outage when it begins, and tell that it did."""

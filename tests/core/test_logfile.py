@@ -1,8 +1,10 @@
+import fcntl
 import logging
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,18 @@ def test_half_a_line_is_ended_before_the_next(tmp_path: Path, monkeypatch: pytes
     assert failures.total == 1
     _log(handler, "second")
     assert path.read_text() == "fir\nsecond\n"
+
+
+def test_who_was_stopped_with_the_file_in_hand_does_not_hold_the_other_writer_up(tmp_path: Path) -> None:
+    handler, failures = _file(tmp_path / "x.log")
+    _log(handler, "first")
+    with (tmp_path / "x.log").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        started = time.monotonic()
+        _log(handler, "second")
+        assert time.monotonic() - started < 2.0
+    assert (tmp_path / "x.log").read_text() == "first\nsecond\n"
+    assert failures.total == 0
 
 
 def test_a_rotation_that_fails_lets_the_file_grow(tmp_path: Path) -> None:

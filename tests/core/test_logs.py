@@ -5,19 +5,16 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
 
 from core import logs
 from core.config import load_config
-from core.hiding import Hider
+from tests.core.conftest import Lines
 
-Lines = Callable[[], list[dict[str, Any]]]
+pytestmark = pytest.mark.usefixtures("restored")
 
 
 class Terminal(io.StringIO):
@@ -28,36 +25,6 @@ class Terminal(io.StringIO):
 class Broken(io.StringIO):
     def write(self, _text: str, /) -> int:
         raise BrokenPipeError(32, "Broken pipe")
-
-
-@pytest.fixture(autouse=True)
-def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Logging is one per process: leave it as it was found."""
-    root = logging.getLogger()
-    level = root.level
-    monkeypatch.setattr(logs, "_hider", Hider())
-    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
-    kept = root.handlers[:]
-    yield
-    for handler in root.handlers[:]:
-        if handler not in kept:
-            root.removeHandler(handler)
-            handler.close()
-    root.setLevel(level)
-    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def lines(tmp_path: Path) -> Lines:
-    """Configure, and give what stands in the file, each line parsed."""
-    logs.configure("submissions", tmp_path, "json", stream=io.StringIO())
-
-    def read() -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (tmp_path / "submissions.log").read_text(encoding="utf-8").splitlines()]
-
-    return read
 
 
 def test_each_record_is_one_object_with_the_fields_that_programs_rely_on(lines: Lines) -> None:

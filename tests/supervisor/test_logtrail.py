@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from core.logfile import FailureCount, RotatingLogFile
 from supervisor.logtrail import LogTrail
+from tests.support.system import ROOT
 
 MANY = 50  # backups, so that what rotates away unread is still there
 
@@ -131,6 +134,43 @@ def test_while_it_is_written_and_rotated_at_full_speed_each_line_is_read_once(tm
     trail.close()
     author.end()
     assert read == author.all()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from core.logfile import FailureCount, RotatingLogFile
+path, letter, lines = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+failures = FailureCount(letter)
+file = RotatingLogFile(path, max_bytes=4000, backups=200, failures=failures)
+sys.stdin.readline()
+for number in range(lines):
+    file.append(f"{letter} {number}")
+sys.exit(failures.total)
+"""
+
+
+def test_two_processes_may_write_and_rotate_and_each_line_is_read_once(tmp_path: Path) -> None:
+    """The child itself, and the supervisor with what the child printed past its logger."""
+    path, lines = tmp_path / "comments.log", 15_000
+    command = [sys.executable, "-c", WRITER, str(path)]
+    writers = [subprocess.Popen([*command, name, str(lines)], stdin=subprocess.PIPE, cwd=ROOT) for name in "ab"]
+    trail = LogTrail(path, from_beginning=True)
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write(b"go\n")
+        writer.stdin.close()
+    read: list[bytes] = []
+    while any(writer.poll() is None for writer in writers):
+        read += trail.fresh()
+    read += trail.fresh()
+    trail.close()
+    assert [writer.returncode for writer in writers] == [0, 0]
+    for name in "ab":
+        assert [line for line in read if line.startswith(name.encode())] == [
+            f"{name} {number}".encode() for number in range(lines)
+        ]
+    assert len(read) == 2 * lines
 
 
 def test_a_line_that_a_kill_cut_short_is_shown_and_the_next_begins_anew(author: Author) -> None:

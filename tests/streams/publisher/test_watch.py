@@ -1,0 +1,60 @@
+"""What librdkafka says through its own logger, with the real one."""
+
+import logging
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from streams.publisher.client import connect, discard
+from streams.publisher.settings import settle
+from tests.streams.publisher.stage import Stage
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+
+def test_a_broker_that_refuses_is_told_once_a_minute_as_a_warning(tmp_path: Path) -> None:
+    """It is tried again many times a second; whether it is an outage is the watch's to say."""
+    stage = Stage(tmp_path)
+    settings = settle(f"127.0.0.1:{free_port()}", "posts", {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 10})
+    with capture_logs() as logs:
+        producer = connect(settings, stage.watch)
+        refused = 0
+
+        def polled(beyond: int) -> bool:
+            nonlocal refused
+            refused += producer.poll(0.05)
+            return refused > beyond
+
+        wait_until(lambda: polled(3) and logs, what="a few refusals")
+        assert len([line for line in logs if line["event"] == "librdkafka" and line["facility"] == "FAIL"]) == 1
+        stage.now += 61.0
+        wait_until(
+            lambda: polled(0) and len([line for line in logs if line.get("facility") == "FAIL"]) == 2, what="a reminder"
+        )
+        discard(producer)
+    first, second = [line for line in logs if line.get("facility") == "FAIL"]
+    assert first["log_level"] == "warning"
+    assert "Connection refused" in first["text"]
+    assert (first["times"], second["times"] >= 1) == (1, True)
+
+
+def test_a_property_that_does_nothing_is_told(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    settings = settle("127.0.0.1:1", "posts", {"group.id": "not for producers"})
+    with capture_logs() as logs:
+        producer = connect(settings, stage.watch)
+        wait_until(lambda: (producer.poll(0.05), logs)[1], what="a word")
+        discard(producer)
+    assert {line["event"] for line in logs} == {"librdkafka"}
+
+
+def test_what_it_calls_critical_is_an_error_and_small_talk_is_not_shown(tmp_path: Path) -> None:
+    watch = Stage(tmp_path).watch
+    with capture_logs() as logs:
+        for level in (logging.CRITICAL, logging.ERROR, logging.INFO):
+            watch.log(level, "%s [%s] %s", f"AT{level}", "producer-1", "100 % sure")
+    assert [(line["log_level"], line["text"]) for line in logs] == [
+        ("error", "AT50 [producer-1] 100 % sure"),
+        ("warning", "AT40 [producer-1] 100 % sure"),
+        ("debug", "AT20 [producer-1] 100 % sure"),
+    ]
