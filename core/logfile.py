@@ -17,7 +17,7 @@ from core.outlet import Stream
 _NOTE_EVERY = 60.0  # seconds between two notes on standard error about the same trouble
 
 #: A lock is held for microseconds. Whoever holds it for longer was stopped with it: then the line counts more.
-_LOCK_WITHIN = 0.2
+_LOCK_WITHIN = 1.0
 _LOCK_AGAIN = 0.002
 _TRIES = 10
 

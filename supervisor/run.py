@@ -1,5 +1,6 @@
 """`python -m supervisor run`: everything from the configuration to the exit code."""
 
+import faulthandler
 import importlib.util
 import os
 import sys
@@ -86,6 +87,8 @@ def claim(config: Config) -> StateLock:
     logs.hide(*config.secrets())
     log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
     stream = outlet(sys.stderr, 2)
+    if stream is not None:
+        faulthandler.enable(2)  # a crash of this interpreter goes past all of that, onto standard error itself
     logs.configure("supervisor", settings.log_dir, log_format, size, backups, stream=stream)
     return lock
 

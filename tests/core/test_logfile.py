@@ -114,7 +114,7 @@ def test_who_was_stopped_with_the_file_in_hand_does_not_hold_the_other_writer_up
         fcntl.flock(other, fcntl.LOCK_EX)
         started = time.monotonic()
         _log(handler, "second")
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 5.0
     assert (tmp_path / "x.log").read_text() == "first\nsecond\n"
     assert failures.total == 0
 
