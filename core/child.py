@@ -7,6 +7,7 @@ an Event down (stop), a plain shared number (the deadline for draining) and, whe
 import contextlib
 import faulthandler
 import importlib
+import io
 import os
 import queue
 import signal
@@ -158,9 +159,12 @@ def main(birth: Birth) -> None:
     setproctitle.setproctitle(birth.name)
     faulthandler.enable()
     orphan.die_with_parent(birth.parent_pid)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # it is a pipe: what a library prints is to be seen before the end
     settings = birth.config.supervisor
-    logs.configure(birth.name, settings.log_dir, settings.log_format, settings.log_max_bytes, settings.log_backups)
     logs.hide(*birth.config.secrets())
+    # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
+    logs.configure(birth.name, settings.log_dir, "json", settings.log_max_bytes, settings.log_backups)
     context = ChildContext(
         birth.name,
         logs.get_logger(birth.name),

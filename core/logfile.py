@@ -1,20 +1,34 @@
-"""One process's log file: whole lines only, rotated by size, and never a reason for the process to die."""
+"""One process's log file: whole lines only, rotated by size, and never a reason for the process to die.
 
+It has two writers: the process itself, and its supervisor, who adds what the process said past its logger. Each holds
+a lock for the length of a line, so that both may rotate, and nothing is added to a file that was set aside.
+"""
+
+import contextlib
+import fcntl
 import logging
 import os
 import sys
 import time
 from pathlib import Path
 
+from core.outlet import Stream
+
 _NOTE_EVERY = 60.0  # seconds between two notes on standard error about the same trouble
+
+#: A lock is held for microseconds. Whoever holds it for longer was stopped with it: then the line counts more.
+_LOCK_WITHIN = 0.2
+_LOCK_AGAIN = 0.002
+_TRIES = 10
 
 
 class FailureCount:
     """Counts what could not be logged and says so on standard error, now and then."""
 
-    def __init__(self, process: str) -> None:
+    def __init__(self, process: str, stream: Stream | None = None) -> None:
         self.process = process
         self.total = 0
+        self._stream = stream  # None: standard error as it is at that moment
         self._noted_at: float | None = None
 
     def add(self, place: str, error: BaseException) -> None:
@@ -25,9 +39,10 @@ class FailureCount:
             return
         self._noted_at = now
         note = f"{self.process}: cannot log to {place}: {error!r} ({self.total} lines so far); the process goes on\n"
+        stream = self._stream or sys.stderr
         try:
-            sys.stderr.write(note)
-            sys.stderr.flush()
+            stream.write(note)
+            stream.flush()
         except (OSError, ValueError, AttributeError):  # closed, broken or none
             self._noted_at = None  # so the next loss tries to say it again
 
@@ -42,19 +57,23 @@ class RotatingLogFile(logging.Handler):
         self._backups = backups
         self._failures = failures
         self._descriptor: int | None = None
-        self._size = 0
-        self._torn = False  # the file ends within a line: the next one begins on a line of its own
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; rotate first when it would not fit."""
         try:
-            line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
-            self._open_if_needed()
-            if self._size and self._size + len(line) > self._max_bytes:
-                self._rotate()
-            self._write(line)
+            self._append(self.format(record))
         except Exception as error:  # noqa: BLE001  whatever it is: counted, noted, and the caller goes on
             self._failures.add(str(self.path), error)
+
+    def append(self, line: str) -> None:
+        """Write a line that is made already, as `emit` does."""
+        self.acquire()
+        try:
+            self._append(line)
+        except Exception as error:  # noqa: BLE001  as in `emit`
+            self._failures.add(str(self.path), error)
+        finally:
+            self.release()
 
     def close(self) -> None:
         """Close the file; a later record opens it again."""
@@ -65,34 +84,47 @@ class RotatingLogFile(logging.Handler):
             self.release()
         super().close()
 
-    def _write(self, line: bytes) -> None:
+    def _append(self, text: str) -> None:
+        line = text.encode("utf-8", "backslashreplace") + b"\n"
+        size = self._open_locked()
+        try:
+            if size and size + len(line) > self._max_bytes:
+                self._rotate()
+                size = self._open_locked()
+            self._write(line, size)
+        finally:
+            self._unlock()
+
+    def _write(self, line: bytes, size: int) -> None:
         if self._descriptor is None:
             return
-        if self._torn:
-            line = b"\n" + line
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line  # somebody was killed within a line, or the disk was full: that one stays alone
         written = os.write(self._descriptor, line)
-        self._size += written
-        self._torn = written < len(line)  # the disk is full: the rest of this line is lost, and counted
-        if self._torn:
+        if written < len(line):
             raise OSError(f"only {written} of {len(line)} bytes written: is the disk full?")
 
-    def _open_if_needed(self) -> None:
-        """Open at the first record, and again when somebody moved or removed the file under us."""
-        if self._descriptor is not None:
-            if self._is_in_place(self._descriptor):
-                return
-            self._close_file()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._size = os.fstat(self._descriptor).st_size
-        self._torn = self._size > 0 and os.pread(self._descriptor, 1, self._size - 1) != b"\n"
+    def _open_locked(self) -> int:
+        """Hold the file that bears the name now, for this writer alone; return its size.
 
-    def _is_in_place(self, descriptor: int) -> bool:
+        It is opened at the first record, and again when the other writer, or somebody, moved or removed it.
+        """
+        for _ in range(_TRIES):
+            if self._descriptor is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            _lock(self._descriptor)
+            status = os.fstat(self._descriptor)
+            if self._is_in_place(status):
+                return status.st_size
+            self._close_file()
+        raise OSError(f"{self.path} is moved or removed faster than it can be opened")
+
+    def _is_in_place(self, ours: os.stat_result) -> bool:
         try:
             there = self.path.stat()
         except OSError:
             return False
-        ours = os.fstat(descriptor)
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def _rotate(self) -> None:
@@ -105,12 +137,33 @@ class RotatingLogFile(logging.Handler):
         except OSError as error:
             self._failures.add(f"a new {self.path.name}", error)
         self._close_file()
-        self._open_if_needed()
 
     def _backup(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}") if number else self.path
 
+    def _unlock(self) -> None:
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):  # as in `_lock`
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
     def _close_file(self) -> None:
+        """Close it, which also ends the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _lock(descriptor: int) -> None:
+    """Wait for the lock, but not for ever: a line beside a file that is just set aside is better than a hang."""
+    end = time.monotonic() + _LOCK_WITHIN
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return
+            time.sleep(_LOCK_AGAIN)
+        except OSError:  # a file system without locks: one writer at a time is the rule anyway
+            return
+        else:
+            return

@@ -3,30 +3,25 @@
 `configure` once at the start of a process, `get_logger` anywhere. Records of other libraries take the same way.
 """
 
-import json
 import logging
 import os
 import sys
 import threading
-from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 import orjson
 import structlog
 
 from core.hiding import Hider
 from core.logfile import FailureCount, RotatingLogFile
+from core.logformat import Console, EventDict, to_json
+from core.outlet import Outlet, Stream
 
-EventDict = MutableMapping[str, object]
 Logger = structlog.stdlib.BoundLogger
 
 _FIRST = ("timestamp", "level", "event", "process", "pid", "logger")
-# Line ends to some readers, though JSON lets them stand: a record stays one line for all of them.
-_LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160)) if code != 0x85}
 
 _hider = Hider()
 _failures = FailureCount("gapless")
@@ -47,6 +42,25 @@ def failures() -> int:
     return _failures.total
 
 
+def render(process: str, pid: int, level: str, event: str, **fields: object) -> str:
+    """Make the line that `process` would have logged, had it come so far; secrets are masked."""
+    fields = {"level": level, "event": event, "logger": "output", **fields}
+    described = _Identity(process, pid)(None, "", _add_timestamp(None, "", fields))
+    return to_json(None, "", _clean(None, "", described))
+
+
+def show(line: str) -> None:
+    """Show a line of another process's log on our standard error, in the format that it has."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Screen):
+            handler.show(line)
+
+
+def child_file(process: str, log_dir: Path, max_bytes: int, backups: int) -> RotatingLogFile:
+    """Give the log file of another process, to add lines to."""
+    return RotatingLogFile(log_dir / f"{process}.log", max_bytes=max_bytes, backups=backups, failures=_failures)
+
+
 def configure(
     process: str,
     log_dir: Path,
@@ -55,18 +69,18 @@ def configure(
     backups: int = 5,
     *,
     level: str = "INFO",
-    stream: TextIO | None = None,
+    stream: Stream | None = None,
 ) -> None:
     """Send all logging of this process to LOG_DIR/PROCESS.log and to standard error; called again, it starts anew."""
     global _failures  # noqa: PLW0603  logging is one per process, as in the standard library
-    _failures = FailureCount(process)
     stream = stream if stream is not None else sys.stderr
+    _failures = FailureCount(process, stream if isinstance(stream, Outlet) else None)
     console = log_format == "console" or (log_format == "auto" and _is_terminal(stream))
-    identity = _Identity(process)
+    identity = _Identity(process, os.getpid())
     file = RotatingLogFile(log_dir / f"{process}.log", max_bytes=max_bytes, backups=backups, failures=_failures)
-    file.setFormatter(_formatter(identity, _to_json))
-    screen = _Screen(stream, _failures)
-    screen.setFormatter(_formatter(identity, _Console(colors=_is_terminal(stream)) if console else _to_json))
+    file.setFormatter(_formatter(identity, to_json))
+    screen = _Screen(stream, _failures, Console(colors=_is_terminal(stream)) if console else to_json)
+    screen.setFormatter(_formatter(identity, screen.render))
     _replace_handlers([file, screen], level)
     structlog.configure(
         processors=[
@@ -115,8 +129,8 @@ def _add_timestamp(_logger: object, _method: str, event_dict: EventDict) -> Even
 class _Identity:
     """Says which process speaks, and puts the fields that every line has in front."""
 
-    def __init__(self, process: str) -> None:
-        self._fields: dict[str, object] = {"process": process, "pid": os.getpid()}
+    def __init__(self, process: str, pid: int) -> None:
+        self._fields: dict[str, object] = {"process": process, "pid": pid}
 
     def __call__(self, _logger: object, _method: str, event_dict: EventDict) -> EventDict:
         known: dict[str, object] = {**event_dict, **self._fields}
@@ -142,48 +156,36 @@ def _clean(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
     return {str(name): _hider.clean(value, str(name)) for name, value in event_dict.items()}
 
 
-def _to_json(_logger: object, _method: str, event_dict: EventDict) -> str:
-    try:
-        line = orjson.dumps(event_dict).decode()
-    except (TypeError, ValueError):  # numbers beyond 64 bits, lone surrogates
-        line = json.dumps(event_dict, default=repr)
-    return line.translate(_LINE_ENDS) if not line.isascii() else line
-
-
-class _Console:
-    """Lines for people: local time, no process id, and nothing that could steer the terminal."""
-
-    def __init__(self, *, colors: bool) -> None:
-        self._render = structlog.dev.ConsoleRenderer(
-            colors=colors and not os.environ.get("NO_COLOR"),
-            exception_formatter=structlog.dev.plain_traceback,
-            pad_event_to=40,
-            sort_keys=False,
-        )
-
-    def __call__(self, logger: object, method: str, event_dict: EventDict) -> str:
-        shown = {name: _harmless(value) for name, value in event_dict.items() if name not in ("pid", "logger")}
-        when = datetime.fromisoformat(str(shown.get("timestamp"))).astimezone()
-        shown["timestamp"] = when.strftime("%H:%M:%S")
-        shown["event"] = f"{shown.pop('process', '')}: {shown.get('event')}"
-        return str(self._render(logger, method, shown))
-
-
-def _harmless(value: object) -> object:
-    return value.translate(_CONTROL) if isinstance(value, str) else value
-
-
-class _Screen(logging.StreamHandler[TextIO]):
+class _Screen(logging.StreamHandler[Stream]):
     """Standard error; when it breaks, the file goes on."""
 
-    def __init__(self, stream: TextIO, failures: FailureCount) -> None:
+    def __init__(self, stream: Stream, failures: FailureCount, render: structlog.typing.Processor) -> None:
         super().__init__(stream)
+        self.render = render
         self._failures = failures
+
+    def show(self, line: str) -> None:
+        """Show a record that another process has rendered as JSON."""
+        self.acquire()
+        try:
+            text = line if self.render is to_json else str(self.render(None, "", orjson.loads(line)))
+            self.stream.write(text + "\n")
+            self.flush()
+        except Exception as error:  # noqa: BLE001  as in `handleError`
+            self._failures.add("standard error", error)
+        finally:
+            self.release()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  the standard library's name
         """Count the loss instead of printing a traceback with the record's raw arguments in it."""
         error = sys.exc_info()[1]
         self._failures.add("standard error", error if error is not None else RuntimeError("unknown"))
+
+    def close(self) -> None:
+        """Let what an outlet still holds come out; the standard library calls this when the process ends."""
+        if isinstance(self.stream, Outlet):
+            self.stream.close()
+        super().close()
 
 
 def _replace_handlers(handlers: list[logging.Handler], level: str) -> None:
@@ -197,7 +199,7 @@ def _replace_handlers(handlers: list[logging.Handler], level: str) -> None:
     root.setLevel(level)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: Stream) -> bool:
     try:
         return stream.isatty()
     except (AttributeError, ValueError):  # replaced by something simpler, or closed
@@ -208,7 +210,7 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
-    logging.getLogger("uncaught").critical("uncaught exception", exc_info=(kind, error, trace))
+    logging.getLogger("uncaught").critical("uncaught_exception", exc_info=(kind, error, trace))
 
 
 def _log_uncaught_in_thread(details: threading.ExceptHookArgs) -> None:
@@ -216,11 +218,11 @@ def _log_uncaught_in_thread(details: threading.ExceptHookArgs) -> None:
         return
     name = details.thread.name if details.thread else "unknown"
     info = (details.exc_type, details.exc_value, details.exc_traceback)
-    logging.getLogger("uncaught").critical("uncaught exception in thread", exc_info=info, extra={"in_thread": name})
+    logging.getLogger("uncaught").critical("uncaught_exception", exc_info=info, extra={"in_thread": name})
 
 
 def _log_unraisable(details: "sys.UnraisableHookArgs") -> None:
     error = details.exc_value
     info = (details.exc_type, error, details.exc_traceback) if error is not None else None
-    event = f"{details.err_msg or 'exception ignored in'}: {details.object!r}"
-    logging.getLogger("uncaught").error(event, exc_info=info)
+    where = {"where": f"{details.err_msg or 'exception ignored in'}: {details.object!r}"}
+    logging.getLogger("uncaught").error("unraisable_exception", exc_info=info, extra=where)

@@ -212,10 +212,15 @@ def _count(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     bell = Bell()
     bell.install()  # before the rest is even imported: from here on a signal is a request and not the end
-    from supervisor.run import run  # noqa: PLC0415
+    from supervisor.run import outlet, run  # noqa: PLC0415
 
     overrides = _overrides(options)
-    return run(options.config, overrides, bell, duration=options.duration, with_parent=options.with_parent)
+    out = outlet(sys.stdout, 1)
+    try:
+        return run(options.config, overrides, bell, duration=options.duration, with_parent=options.with_parent, out=out)
+    finally:
+        if out is not None:
+            out.close()
 
 
 def _check(options: argparse.Namespace) -> int:

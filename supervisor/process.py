@@ -14,9 +14,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import RawValue
 from typing import Any, Protocol, cast
 
-from core import child
+from core import child, logs
 from core.child import Birth, Message, Number
 from core.config import Config
+from supervisor.output import Output
+from supervisor.spawning import start_with_pipe
 from supervisor.spec import ChildSpec
 
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -90,9 +92,12 @@ class SpawnedProcess:
         # The child inherits the blocked signals and unblocks them when it can handle them (see core.child).
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
-            self._process.start()
+            output = start_with_pipe(self._process)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        settings = config.supervisor
+        file = logs.child_file(spec.name, settings.log_dir, settings.log_max_bytes, settings.log_backups)
+        self._output = Output(spec.name, self.pid, output, self._process.sentinel, file)
 
     @property
     def pid(self) -> int:
@@ -141,7 +146,8 @@ class SpawnedProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """Close both queues and the process object."""
+        """Close both queues and the process object; what it said last is in its log by then, or follows."""
+        self._output.finish()
         self._up.close()
         if self._inbox is not None:
             self._inbox.close()

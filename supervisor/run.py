@@ -12,6 +12,7 @@ from core import logs
 from core.config import Config, load_config
 from core.errors import ConfigError, ExitCode, Problem
 from core.orphan import is_orphan
+from core.outlet import Outlet
 from core.statistics import Meter, render
 from supervisor import topology
 from supervisor.bell import Alarm, Bell
@@ -39,7 +40,7 @@ def run(
     environ: Mapping[str, str] = os.environ,
     duration: float | None = None,
     with_parent: int | None = None,
-    out: TextIO = sys.stdout,
+    out: TextIO | Outlet | None = sys.stdout,
     err: TextIO = sys.stderr,
 ) -> ExitCode:
     """Run everything that the configuration asks for until SIGTERM or SIGINT."""
@@ -82,9 +83,23 @@ def claim(config: Config) -> StateLock:
     except OSError as error:
         advice = f"cannot be used ({error}): make it writable, or set another supervisor.state_dir and log_dir"
         raise ConfigError([Problem("supervisor.state_dir", advice, str(settings.state_dir))]) from error
-    logs.configure("supervisor", settings.log_dir, settings.log_format, settings.log_max_bytes, settings.log_backups)
     logs.hide(*config.secrets())
+    log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
+    stream = outlet(sys.stderr, 2)
+    logs.configure("supervisor", settings.log_dir, log_format, size, backups, stream=stream)
     return lock
+
+
+def outlet(stream: TextIO | None, descriptor: int) -> Outlet | None:
+    """Give a way to standard output or error for a loop that must turn, whoever reads it or does not."""
+
+    def tell_loss(lines: int) -> None:
+        log = logs.get_logger("supervisor")
+        log.warning(
+            "lines_not_shown", descriptor=descriptor, lines=lines, hint="nobody read them; the log files have all"
+        )
+
+    return Outlet(descriptor, tell_loss) if stream is not None else None  # None: closed before we were started
 
 
 def resolve(config: Config) -> tuple[Config, int | None]:
@@ -129,7 +144,7 @@ def supervise(
     )
 
 
-def statistics_chore(config: Config, out: TextIO) -> Chore:
+def statistics_chore(config: Config, out: TextIO | Outlet | None) -> Chore:
     """Make the chore that prints and logs what this run has done since now."""
     meter = Meter(config.supervisor.state_dir)
     log = logs.get_logger("statistics")
@@ -141,7 +156,8 @@ def statistics_chore(config: Config, out: TextIO) -> Chore:
             print(render(statistics), file=out, flush=True)
         except BrokenPipeError:
             # Whoever read our output has gone. What stands in the buffer must not fail again when we exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+            if out is not None:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
             log.warning("stdout_closed", hint="the statistics go on in the log")
 
     return Chore(config.supervisor.stats_interval, report)

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Dialect, FromClause, bindparam, delete, func, select, true, update
+from sqlalchemy import Connection, Dialect, FromClause, and_, bindparam, delete, func, select, true, update
 from sqlalchemy.sql.base import Executable
 
 from scraper.rows import UserState
 from scraper.store.rowset import Ask, rowset
 from scraper.store.tables import claims, posts, users
 from scraper.store.upsert import insert
+
+#: No user takes so long to fetch, whatever the quota says.
+_LONGEST_CLAIM = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class ClaimStatements:
         self._release = delete(claims).where(mine, of_these)
         self._fulfil = delete(claims).where(of_these)
         self._release_all = delete(claims).where(mine)
-        self._renew = update(claims).where(mine, claims.c.until > bindparam("now")).values(until=bindparam("new_until"))
+        is_held = and_(claims.c.until > bindparam("now"), claims.c.claimed_at > bindparam("oldest"))
+        self._renew = update(claims).where(mine, is_held).values(until=bindparam("new_until"))
 
     def claim(
         self, connection: Connection, usernames: Sequence[str], now: datetime, *, refresh_after: float, seconds: float
@@ -101,8 +105,9 @@ class ClaimStatements:
         return list(connection.execute(self._subreddits, {"names": names}).scalars()) if names else []
 
     def renew(self, connection: Connection, now: datetime, seconds: float) -> None:
-        """Hold on to every claim that is still ours."""
-        connection.execute(self._renew, {"now": now, "new_until": now + timedelta(seconds=seconds)})
+        """Hold on to every claim that is still ours; one that a task forgot to give up comes back after a while."""
+        asked = {"now": now, "oldest": now - _LONGEST_CLAIM, "new_until": now + timedelta(seconds=seconds)}
+        connection.execute(self._renew, asked)
 
     def release(self, connection: Connection, keys: Sequence[str]) -> None:
         """Give up claims of ours."""

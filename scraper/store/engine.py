@@ -5,12 +5,15 @@ would carry. `greenlet_spawn`, on which that extension is built, does the same f
 """
 
 import asyncio
+import random
+import sqlite3
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from scraper.store.address import PostgresServer, SqliteFile
 from scraper.store.faults import reason
@@ -19,8 +22,11 @@ log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: How long a statement waits for another process's lock on a SQLite file, seconds.
+#: How long a transaction waits for other processes to let go of a SQLite file, seconds; then it is tried anew.
 BUSY_TIMEOUT = 5.0
+
+#: It looks again after so many seconds.
+_LOOK_AGAIN = (0.002, 0.01)
 
 #: A server that says nothing for so long is away, seconds; no statement of ours takes a tenth of it.
 _COMMAND_TIMEOUT = 30.0
@@ -108,7 +114,7 @@ def _sqlite_engine(place: SqliteFile) -> Engine:
     """
     engine = create_engine(
         f"sqlite+aiosqlite:///{place.path}",
-        connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None},
+        connect_args={"timeout": 0.0, "isolation_level": None},
         pool_size=_CONNECTIONS,
         max_overflow=0,
         hide_parameters=True,
@@ -124,9 +130,26 @@ def _sqlite_engine(place: SqliteFile) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reads = connection.get_execution_options().get(_READS, False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        await_only(_begin(connection.connection.driver_connection, "BEGIN" if reads else "BEGIN IMMEDIATE"))
 
     return engine
+
+
+async def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (aiosqlite's, imported by SQLAlchemy)
+    """Begin a transaction, waiting for other processes' to end.
+
+    SQLite's own waiting looks ever more seldom, up to ten times a second: beside busy writers a process would go
+    without the lock for seconds. Who looks at short random times gets its turn.
+    """
+    give_up_at = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            async with connection.execute(statement):
+                return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+        await asyncio.sleep(random.uniform(*_LOOK_AGAIN))  # noqa: S311 (not for secrets)
 
 
 def _postgres_engine(place: PostgresServer) -> Engine:

@@ -53,6 +53,12 @@ class Saver:
             self._task = asyncio.ensure_future(self._run())
         await asyncio.shield(done)
 
+    async def settle(self) -> None:
+        """Return when nothing waits any more."""
+        if self._task is not None:
+            self._full.set()
+            await asyncio.wait([self._task])
+
     async def close(self, seconds: float) -> None:
         """Write what waits, for so long; what cannot be written then is given up, and said."""
         self._closed = True

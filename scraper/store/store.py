@@ -79,7 +79,9 @@ class Store:
             await self._write(lambda connection: self._frontier.enter(connection, found, now))
 
     async def take_back(self) -> None:
-        """Release every lease and claim of this holder: its predecessor died with them."""
+        """Release every lease and claim of this holder: its predecessor died with them, or its own work was ended."""
+        if self.away_since is None:
+            await self._saver.settle()  # while the leases are held: what is saved tells what is still to do
         now = self._clock()
 
         def work(connection: Connection) -> None:

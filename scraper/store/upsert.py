@@ -59,7 +59,7 @@ def newest_wins(
         else:
             brings_all = given.state == literal_column(f"'{whole}'")
             values[names[0]] = case((brings_all, given[names[0]]), else_=table.c[names[0]])  # the spelling
-            for name in set(names[1:]) - {"state", "fetched_at"}:
+            for name in (name for name in names[1:] if name not in ("state", "fetched_at")):
                 values[name] = case((brings_all, given[name]), else_=func.coalesce(given[name], table.c[name]))
         for name in fixed:
             del values[name]

@@ -1,10 +1,12 @@
 """What the children of the tests run."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from core.child import ChildContext
@@ -95,3 +97,65 @@ def printing(context: ChildContext) -> None:
     handler = signal.getsignal(signal.SIGINT)
     sys.stdout.write(f"{context.name} {os.getpid()} {handler!r}\n")
     sys.stdout.flush()
+
+
+def aborting(context: ChildContext) -> None:
+    context.ready()
+    os.abort()
+
+
+def segfaulting(context: ChildContext) -> None:
+    context.ready()
+    ctypes.string_at(0)
+
+
+def talking(context: ChildContext) -> None:
+    """Speak in every way there is."""
+    sys.stdout.write("by print\n")  # on a line of its own at once, without a flush
+    sys.stderr.write("by stderr\n")
+    os.write(2, b"by the system\n")
+    ctypes.CDLL(None).dprintf(2, b"%%3|1234567890.5|FAIL|rdkafka#producer-1| by C\n")
+    context.log.info("by_the_logger")
+    sys.stderr.write("the password is hunter-22\n")
+    traceback.print_exc()  # "NoneType: None"
+    try:
+        failing(context)
+    except RuntimeError:
+        traceback.print_exc()
+    sys.stderr.write("no end of line")
+    obedient(context)
+
+
+def flooding(context: ChildContext, lines: int) -> None:
+    """Print far too much, and log in between."""
+    context.ready()
+    for number in range(lines):
+        sys.stdout.write(f"{number:09} {'x' * 90}\n")
+        context.beat()
+    context.log.info("flooded")
+
+
+def leaving_somebody(context: ChildContext) -> None:
+    """End, while a process of mine lives on with my standard output."""
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; print('I stay', flush=True); time.sleep(60)"])
+    sys.stdout.write(f"left {sleeper.pid}\n")
+    context.ready()
+
+
+def logging_for_ever(context: ChildContext) -> None:
+    context.ready()
+    number = 0
+    while not context.wait(0.002):
+        number += 1
+        context.log.info("said", number=number, filling="x" * 2000)
+
+
+class Unborn:
+    """An argument that cannot be unpickled: the child fails before anything of ours runs."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _not_born, ()
+
+
+def _not_born() -> None:
+    raise RuntimeError("not born")

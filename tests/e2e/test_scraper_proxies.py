@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.support.ports import free_port
 from tests.support.proxies import PProxy, ProxyPy, ScriptedProxy
 from tests.support.scrape import Scrape
 
@@ -18,9 +19,9 @@ def is_healthy(scrape: Scrape, name: str) -> bool:
 
 
 def test_proxies_that_never_work_beside_a_good_one(scrape: Scrape, tmp_path: Path) -> None:
-    """Each fails in its own way from the start; the crawl finishes through the good one, and says who is out."""
+    """They fail from the start; the crawl finishes through the good one, and says who is out."""
     good = ProxyPy(tmp_path, "good")
-    bad = [ScriptedProxy(tmp_path, f"bad-{mode}", mode=mode) for mode in BAD]
+    bad = [ScriptedProxy(tmp_path, f"bad-{mode}", mode=mode) for mode in ("refuse", "html")]
     scrape.simulate(latency=0.05)
     scrape.start(good, *bad, timeout=1.5, concurrency=8)
     scrape.wait_end()
@@ -69,19 +70,26 @@ def test_proxies_that_fail_for_a_while_in_the_middle_of_the_crawl(scrape: Scrape
 
 
 def test_all_proxies_failing_raises_an_alarm_and_passes(scrape: Scrape, tmp_path: Path) -> None:
+    """In the log, in /readyz and in the metrics; and it is over as soon as one works again."""
     proxies = [ScriptedProxy(tmp_path, name) for name in ("a", "b")]
     scrape.simulate(latency=0.2)
-    scrape.start(*proxies, timeout=1.5, concurrency=4)
+    scrape.start(*proxies, timeout=1.5, concurrency=4, monitor=free_port())
+    page = scrape.system.page
+    scrape.wait(lambda: page("/readyz")[0] == 200, 60.0, "all to be well")
     scrape.wait_saved("reddit_posts", 50)
     for proxy in proxies:
         proxy.mode("refuse")
     scrape.wait(lambda: scrape.events("supervisor", "all_proxies_failing"), 60.0, "the alarm")
     assert scrape.events("supervisor", "all_proxies_failing")[0]["level"] == "error"
+    scrape.wait(lambda: page("/readyz")[0] == 503, 20.0, "/readyz to say so")
+    assert "prox" in page("/readyz")[1]
+    assert {'proxy_up{proxy="a"} 0.0', 'proxy_up{proxy="b"} 0.0'} <= set(page("/metrics")[1].splitlines())
     assert not scrape.events("supervisor", "all_proxies_recovered")
     for proxy in proxies:
         proxy.mode("forward")
     scrape.wait(lambda: scrape.events("supervisor", "all_proxies_recovered"), 60.0, "the all-clear")
     scrape.wait_end()
+    scrape.wait(lambda: page("/readyz")[0] == 200, 20.0, "/readyz to be content again")
     assert len(scrape.events("supervisor", "all_proxies_failing")) == 1, "one alarm, not one a second"
     scrape.finish()
 

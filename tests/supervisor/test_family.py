@@ -23,11 +23,18 @@ NAMES = ("publisher", "submissions", "comments")
 class Family:
     """A supervisor of dummies, seen from outside."""
 
-    def __init__(self, state_dir: Path, *children: str, timeout: float = 25.0, heartbeat_timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *children: str,
+        timeout: float = 25.0,
+        heartbeat_timeout: float = 30.0,
+        stderr: int = subprocess.PIPE,
+    ) -> None:
         self.state_dir = state_dir
         command = [sys.executable, "-m", "tests.supervisor.family", str(state_dir)]
         command += [str(timeout), str(heartbeat_timeout), *children]
-        self.process = psutil.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
+        self.process = psutil.Popen(command, stderr=stderr, text=True, process_group=0)
 
     def events(self, event: str) -> list[dict[str, Any]]:
         path = self.state_dir / "supervisor.log"

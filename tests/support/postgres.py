@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,7 +105,8 @@ class PostgresServer:
         return f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start it, or start it again, and return when it answers."""
+        """Start it, or start it again, and return when it answers; from the main thread, with which it is to die."""
+        assert threading.current_thread() is threading.main_thread(), "the server would die with this thread"
         self.server.start()
         wait_until(self._answers, 30.0, "PostgreSQL to answer")
 
@@ -174,5 +176,6 @@ class PostgresServer:
 
     def dispose(self) -> None:
         """End it and remove its data."""
-        self.stop()
+        if self.server.running:
+            self.kill()  # an orderly end would first bring to the disk what is deleted next
         shutil.rmtree(self._directory, ignore_errors=True)

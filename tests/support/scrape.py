@@ -85,7 +85,7 @@ class Scrape:
         streams: Mapping[str, Any] | None = None,
         kafka: Mapping[str, Any] | None = None,
         reddit: Mapping[str, Any] | None = None,
-        supervisor: Mapping[str, Any] | None = None,
+        monitor: int | None = None,
         environment: Mapping[str, str] | None = None,
         **scraper: Any,
     ) -> System:
@@ -104,7 +104,7 @@ class Scrape:
             streams=streams,
             scraper={**self.scraper, "proxies": [proxy.table for proxy in proxies]},
             database=self._database,
-            supervisor=supervisor,
+            monitor=monitor,
             environment=environment,
         )
         self.systems = [*(other for other in self.systems if other.directory != system.directory), system]

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 import psutil
 
@@ -35,9 +37,10 @@ class System:
         scraper: Mapping[str, Any] | None = None,
         database: str | None = None,
         supervisor: Mapping[str, Any] | None = None,
+        monitor: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Without `kafka` there are no streams, without `scraper` there is no scraper."""
+        """Without `kafka` there are no streams, without `scraper` no scraper, without a port for it no `monitor`."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.state_dir = directory / "state"
@@ -45,6 +48,7 @@ class System:
         self.config = directory / "config.toml"
         self.database = database or f"sqlite:///{self.state_dir / 'reddit.db'}"
         self.names = _names(kafka, scraper)
+        self._monitor = monitor
         tables = {
             "reddit": reddit,
             "streams": {"submissions": False, "comments": False} if kafka is None else streams or {},
@@ -52,7 +56,7 @@ class System:
             "scraper": {"enabled": False} if scraper is None else scraper,
             "database": {"url": self.database},
             "supervisor": {"state_dir": str(self.state_dir), "log_dir": str(self.log_dir), **(supervisor or {})},
-            "monitor": {"enabled": False},
+            "monitor": {"enabled": False} if monitor is None else {"port": monitor},
         }
         self.config.write_text("\n".join(_table(name, keys) for name, keys in tables.items()))
         # No .env of the person who runs the tests may leak in: the working directory is ours, the variables are set.
@@ -142,6 +146,16 @@ class System:
         )
         assert answer.returncode == 0, f"{name} answered {answer.returncode}: {answer.stdout}{answer.stderr}"
         return answer.stdout
+
+    def page(self, path: str) -> tuple[int, str]:
+        """Ask the monitor; nobody there is a status of 0."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self._monitor}{path}", timeout=10.0) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as refusal:
+            return refusal.code, refusal.read().decode()
+        except URLError:
+            return 0, ""
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """The lines of one process's log file."""

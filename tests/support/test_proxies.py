@@ -53,14 +53,6 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxy]:
     made.stop()
 
 
-@pytest.fixture
-def scripted(tmp_path: Path) -> Iterator[ScriptedProxy]:
-    made = ScriptedProxy(tmp_path, "a")
-    made.start()
-    yield made
-    made.stop()
-
-
 def fetch(proxy_url: str, target: str, timeout: float = 5.0) -> tuple[int, str]:
     """Ask through a proxy, as a client that knows nothing of ours."""
 
@@ -78,6 +70,7 @@ def fetch(proxy_url: str, target: str, timeout: float = 5.0) -> tuple[int, str]:
 
 
 def test_it_hands_on_wants_its_password_and_comes_back_after_a_kill(proxy: Proxy, target: str) -> None:
+    """Nothing of it is left after a kill, and nobody sees its password in `ps`."""
     assert fetch(proxy.url, target) == (200, "hello")
     if proxy.user:
         stranger = proxy.url.replace(proxy.token, "guessed")
@@ -86,33 +79,39 @@ def test_it_hands_on_wants_its_password_and_comes_back_after_a_kill(proxy: Proxy
         else:
             with pytest.raises((SocksError, OSError, asyncio.IncompleteReadError)):
                 fetch(stranger, target)
-    proxy.kill()
-    assert not listens(proxy.port)
-    proxy.start()
-    assert fetch(proxy.url, target) == (200, "hello")
-
-
-def test_nothing_of_it_is_left_after_a_kill_and_no_password_is_seen(proxy: Proxy) -> None:
     process = psutil.Process(proxy.server.pid)
     family = [process, *process.children(recursive=True)]
     shown = " ".join(word for member in family for word in member.cmdline())
     assert not [secret for secret in proxy.secrets if secret in shown]
     proxy.kill()
+    assert not listens(proxy.port)
     _, alive = psutil.wait_procs(family, timeout=5.0)
     assert not alive
+    proxy.start()
+    assert fetch(proxy.url, target) == (200, "hello")
 
 
-@pytest.mark.parametrize(("mode", "status"), [("407", 407), ("502", 502), ("html", 200), ("forward", 200)])
-def test_the_scripted_one_answers_as_told(scripted: ScriptedProxy, target: str, mode: str, status: int) -> None:
-    scripted.mode(mode)
-    assert fetch(scripted.url, target)[0] == status
-    assert scripted.seen() == {mode: 1}
+def test_the_scripted_one_does_as_it_is_told(tmp_path: Path, target: str) -> None:
+    """One mode after the other, and between them it behaves."""
+    scripted = ScriptedProxy(tmp_path, "a")
+    scripted.start()
+    try:
+        for mode, status in (("407", 407), ("502", 502), ("html", 200)):
+            scripted.mode(mode)
+            answered, text = fetch(scripted.url, target)
+            assert (answered, text == "hello") == (status, False)
+            expect_that_it_behaves(scripted, target)
+        for mode in ("refuse", "hang", "reset", "slow"):
+            scripted.mode(mode)
+            with pytest.raises((aiohttp.ClientError, TimeoutError)):
+                fetch(scripted.url, target, timeout=0.4)
+            expect_that_it_behaves(scripted, target)
+        once = ("407", "502", "html", "hang", "slow")
+        assert scripted.seen() == {**dict.fromkeys(once, 1), "forward": 7, "reset": scripted.seen()["reset"]}
+    finally:
+        scripted.stop()
 
 
-@pytest.mark.parametrize("mode", ["refuse", "hang", "reset", "slow"])
-def test_the_scripted_one_fails_as_told_and_behaves_again(scripted: ScriptedProxy, target: str, mode: str) -> None:
-    scripted.mode(mode)
-    with pytest.raises((aiohttp.ClientError, TimeoutError)):
-        fetch(scripted.url, target, timeout=0.4)
+def expect_that_it_behaves(scripted: ScriptedProxy, target: str) -> None:
     scripted.mode("forward")
     assert fetch(scripted.url, target) == (200, "hello")

@@ -68,6 +68,20 @@ def test_renewing_keeps_claims(stage: Stage) -> None:
     play(scenario)
 
 
+def test_a_claim_that_a_task_forgot_comes_back_however_often_it_is_renewed(sqlite_stage: Stage) -> None:
+    async def scenario() -> None:
+        async with sqlite_stage.open() as store:
+            await _claim(store, "satoshi", seconds=90)
+            minutes = 0
+            while (await _claim(store, "satoshi")).elsewhere:
+                sqlite_stage.clock.forward(60)
+                minutes += 1
+                await store.renew([], 90)
+            assert minutes == 16
+
+    play(scenario)
+
+
 def test_facts_are_those_of_active_users(stage: Stage) -> None:
     born = datetime(2009, 1, 3, tzinfo=NOON.tzinfo)
     gone = [User("gone", "suspended", NOON), User("ghost", "missing", NOON)]

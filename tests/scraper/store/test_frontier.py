@@ -1,4 +1,6 @@
-"""The frontier: what is due, in which order, who holds it, and how it comes back."""
+"""The frontier: what is due, in which order, and in what spelling."""
+
+import asyncio
 
 import pytest
 
@@ -33,17 +35,6 @@ def test_seeds_are_entered_once_whatever_their_case(stage: Stage) -> None:
             leases = await _lease(store)
         assert {lease.name.lower() for lease in leases} == {"bitcoin", "ethereum"}
         assert leases[0] == Lease(leases[0].name, 0, 0, None, None, later(60))
-
-    play(scenario)
-
-
-def test_nobody_gets_what_another_holds(stage: Stage) -> None:
-    async def scenario() -> None:
-        async with stage.open("a") as first, stage.open("b") as second:
-            await first.enter(["One", "Two", "Three"])
-            taken = await _names(first, 2)
-            assert set(taken) | set(await _names(second)) == {"One", "Two", "Three"}
-            assert await _names(first) == []
 
     play(scenario)
 
@@ -141,60 +132,6 @@ def test_a_finished_one_may_name_the_time_of_its_next_visit(stage: Stage) -> Non
     play(scenario)
 
 
-def test_a_lease_that_nobody_ends_comes_back_when_its_time_is_over(stage: Stage) -> None:
-    async def scenario() -> None:
-        async with stage.open("dead") as dead, stage.open("alive") as alive:
-            await dead.enter(["Bitcoin"])
-            await _lease(dead, seconds=60)
-            stage.clock.forward(59.9)
-            assert await _names(alive) == []
-            stage.clock.forward(0.1)
-            assert await _names(alive) == ["Bitcoin"]
-
-    play(scenario)
-
-
-def test_a_successor_takes_back_what_its_predecessor_held_and_nothing_else(stage: Stage) -> None:
-    async def scenario() -> None:
-        async with stage.open("a") as first, stage.open("b") as second:
-            await first.enter(["One", "Two"])
-            mine, theirs = await _names(first, 1), await _names(second, 1)
-            async with stage.open("a") as successor:
-                await successor.take_back()
-                assert await _names(successor) == mine
-            assert theirs != mine
-
-    play(scenario)
-
-
-def test_closing_gives_back_what_is_still_held(stage: Stage) -> None:
-    async def scenario() -> None:
-        async with stage.open("a") as first:
-            await first.enter(["Bitcoin"])
-            await _lease(first)
-            await first.claim_users(["Satoshi"], refresh_after=DAY, seconds=60)
-        async with stage.open("b") as second:
-            assert await _names(second) == ["Bitcoin"]
-            claims = await second.claim_users(["Satoshi"], refresh_after=DAY, seconds=60)
-            assert claims.mine == ("Satoshi",)
-
-    play(scenario)
-
-
-def test_what_is_given_back_is_due_at_once_and_keeps_what_is_left_to_do(stage: Stage) -> None:
-    todo = Todo(("week",), ("Satoshi", "hal"))
-
-    async def scenario() -> None:
-        async with stage.open() as store:
-            await store.enter(["Bitcoin"])
-            await _lease(store)
-            await store.save(Batch(progress=[Progress("bitcoin", todo)], given_back=["bitcoin"]))
-            (lease,) = await _lease(store)
-            assert (lease.attempts, lease.todo) == (0, todo)
-
-    play(scenario)
-
-
 @pytest.mark.parametrize("todo", [Todo((), ()), Todo(("about", "hot"), None), None])
 def test_what_is_left_to_do_is_read_as_it_was_written(sqlite_stage: Stage, todo: Todo | None) -> None:
     async def scenario() -> None:
@@ -210,53 +147,6 @@ def test_what_is_left_to_do_is_read_as_it_was_written(sqlite_stage: Stage, todo:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"parts": 3}'])
 def test_a_todo_that_cannot_be_read_means_everything(text: str) -> None:
     assert Todo.load(text) is None
-
-
-def test_renewing_keeps_what_is_held_and_says_what_is_lost(stage: Stage) -> None:
-    async def scenario() -> None:
-        async with stage.open("a") as first, stage.open("b") as second:
-            await first.enter(["One", "Two"])
-            await _lease(first, seconds=60)
-            stage.clock.forward(50)
-            assert await first.renew(["ONE"], 60) == {"one"}
-            stage.clock.forward(20)
-            assert await _names(second) == ["Two"], "its lease was not renewed"
-            assert await first.renew(["One", "Two"], 60) == {"one"}
-            assert await first.renew([], 60) == frozenset()
-
-    play(scenario)
-
-
-def test_who_lost_a_lease_does_not_end_the_new_holders(stage: Stage) -> None:
-    async def scenario() -> None:
-        async with stage.open("slow") as slow, stage.open("quick") as quick:
-            await slow.enter(["Bitcoin"])
-            await _lease(slow, seconds=10)
-            stage.clock.forward(10)
-            assert await _names(quick) == ["Bitcoin"]
-            await slow.save(
-                Batch(
-                    progress=[Progress("Bitcoin", Todo((), ()))],
-                    outcomes=[Outcome("Bitcoin", "open", finished=True)],
-                    given_back=["Bitcoin"],
-                )
-            )
-            assert await stage.query("SELECT leased_by, todo, done_at FROM reddit_frontier") == [("quick", None, None)]
-
-    play(scenario)
-
-
-def test_giving_back_after_the_end_does_not_bring_it_back(stage: Stage) -> None:
-    """A task that is cancelled while its last batch is on the way still has it saved."""
-
-    async def scenario() -> None:
-        async with stage.open() as store:
-            await store.enter(["Bitcoin"])
-            await _lease(store)
-            await store.save(Batch(outcomes=[Outcome("Bitcoin", "open", finished=True)], given_back=["Bitcoin"]))
-            assert await _names(store) == []
-
-    play(scenario)
 
 
 def test_what_a_person_marks_is_skipped_or_told(stage: Stage) -> None:
@@ -302,5 +192,26 @@ def test_counts_tell_what_is_to_happen_to_each(stage: Stage) -> None:
             )
             counts = await _counts(store)
         assert (counts.waiting, counts.leased, counts.later, counts.done) == (2, 1, 1, 1)
+
+    play(scenario)
+
+
+def test_what_was_being_saved_when_all_is_given_back_is_not_to_be_done_again(stage: Stage) -> None:
+    """A stop ends the tasks that save; their batches, still to be written, hold what is done of a subreddit."""
+    left = Todo((), ("Satoshi",))
+
+    async def scenario() -> None:
+        async with stage.open() as store:
+            await store.enter(["Done", "Halfway"])
+            await _lease(store)
+            halfway = Batch(subreddits=[a_subreddit("Halfway")], progress=[Progress("Halfway", left)])
+            done = Batch(outcomes=[Outcome("Done", "open", finished=True)])
+            saving = [asyncio.create_task(store.save(batch)) for batch in (halfway, done)]
+            await asyncio.sleep(0)
+            for task in saving:
+                task.cancel()
+            await store.take_back()
+            (lease,) = await _lease(store)
+            assert (lease.name, lease.todo) == ("Halfway", left)
 
     play(scenario)

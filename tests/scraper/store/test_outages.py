@@ -58,7 +58,7 @@ async def _ride_out(store: Store, come_back: Callable[[], object]) -> None:
         await store.lease(1, max_depth=1, refresh_after=60, seconds=60)
     late = asyncio.create_task(store.save(Batch(posts=[a_post("late")])))
     assert not any(task.done() for task in saving)
-    await asyncio.to_thread(come_back)
+    come_back()
     async with asyncio.timeout(30):
         await asyncio.gather(*saving, late)
     assert store.away_since is None
@@ -83,7 +83,7 @@ async def _on(postgres: PostgresServer) -> AsyncIterator[Store]:
 def test_saving_waits_for_a_server_that_is_started_again(postgres: PostgresServer, logs: Lines, end: str) -> None:
     async def scenario() -> None:
         async with _on(postgres) as store:
-            await asyncio.to_thread(getattr(postgres, end))
+            getattr(postgres, end)()
             await _ride_out(store, postgres.start)
             assert len(await store.lease(1, max_depth=1, refresh_after=60, seconds=60)) == 1
 

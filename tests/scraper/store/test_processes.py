@@ -114,7 +114,7 @@ def test_kills_lose_nothing_that_was_promised_and_leave_nothing_half_done(stage:
     names = [f"sub{at}" for at in range(60)]
     _enter(stage, names)
     working = [crew.hire(f"p{at}") for at in range(4)]
-    for _ in range(6):
+    for _ in range(5):
         victim = chance.choice(working)
         heard = len(victim.said) + chance.randrange(1, 10)
         wait_until(lambda: len(victim.said) >= heard or not victim.running, 60.0, "a worker to work")  # noqa: B023

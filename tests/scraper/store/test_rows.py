@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
+from scraper.rows import Post, PostFigures, Rule, Subreddit, User
 from scraper.store import Batch
 from scraper.store.tables import UtcDateTime, metadata
 from tests.scraper.store.stage import NOON, Stage, a_post, a_rule, a_subreddit, a_user, later, play
@@ -213,46 +213,6 @@ def test_nothing_is_made_up_for_what_does_not_exist(stage: Stage) -> None:
         async with stage.open() as store:
             await store.save(Batch(missing=[("nowhere", NOON)]))
         assert await stage.query("SELECT * FROM reddit_subreddits") == []
-
-    play(scenario)
-
-
-def test_rules_are_replaced_as_a_set(stage: Stage) -> None:
-    rules = "SELECT position, short_name FROM reddit_rules ORDER BY position"
-
-    async def scenario() -> None:
-        async with stage.open() as store:
-            await store.save(Batch(subreddits=[a_subreddit()], rules={"Bitcoin": [a_rule(0), a_rule(1), a_rule(2)]}))
-            await store.save(Batch(rules={"bitcoin": [a_rule(0, later(5), short_name="only")]}))
-            assert await stage.query(rules) == [(0, "only")]
-            await store.save(Batch(rules={"Bitcoin": [a_rule(0), a_rule(1), a_rule(2)]}))
-            assert await stage.query(rules) == [(0, "only")], "an older set came late"
-            stage.clock.forward(10)
-            await store.save(Batch(rules={"Bitcoin": []}))
-        assert await stage.query(rules) == []
-
-    play(scenario)
-
-
-def test_rules_and_figures_that_come_before_the_facts_are_kept(stage: Stage) -> None:
-    async def scenario() -> None:
-        async with stage.open() as store:
-            await store.save(Batch(rules={"bitcoin": [a_rule(0)]}, post_figures={"bitcoin": PostFigures(2.5, 2.0)}))
-            assert (await store.counts(max_depth=1, refresh_after=60)).subreddits == 0
-            await store.save(Batch(subreddits=[a_subreddit()], author_figures={"BITCOIN": AuthorFigures(99.5)}))
-        row = await stage.query("SELECT name, state, score_mean, account_age_days_p10 FROM reddit_subreddits")
-        assert row == [("Bitcoin", "open", 2.5, 99.5)]
-        assert await stage.query("SELECT subreddit_name, short_name FROM reddit_rules") == [("Bitcoin", "rule 0")]
-
-    play(scenario)
-
-
-def test_deleting_a_subreddit_deletes_its_rules(stage: Stage) -> None:
-    async def scenario() -> None:
-        async with stage.open() as store:
-            await store.save(Batch(subreddits=[a_subreddit()], rules={"Bitcoin": [a_rule(0)]}))
-        await stage.query("DELETE FROM reddit_subreddits")
-        assert await stage.query("SELECT * FROM reddit_rules") == []
 
     play(scenario)
 

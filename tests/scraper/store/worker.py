@@ -19,7 +19,7 @@ from tests.scraper.store.stage import a_post, a_user
 BATCH = 20
 
 #: A lease that nobody takes back comes back after so long, seconds.
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 2.0
 
 
 def _say(*words: str) -> None:
