@@ -45,10 +45,13 @@ class Patience:
         #: since when the database has been away; None while it answers
         self.away_since: datetime | None = None
 
-    async def carry(self, attempt: Callable[[], Awaitable[T]], *, seconds: float | None = None) -> T:
+    async def carry(
+        self, attempt: Callable[[], Awaitable[T]], *, seconds: float | None = None, only_reads: bool = False
+    ) -> T:
         """Try until it is done, for so many seconds (None: as long as it takes); then raise StoreUnavailable.
 
-        What is wrong with the rows themselves is raised at once.
+        What is wrong with the rows themselves is raised at once. `only_reads`: success is no sign that the database is
+        back, for a SQLite file that somebody keeps locked can still be read.
         """
         began = self._monotonic()
         failures = 0
@@ -66,7 +69,8 @@ class Patience:
                 if seconds is not None and waited >= seconds:
                     raise StoreUnavailable(f"{self._place} does not answer: {reason(error)}") from error
             else:
-                self._note_back()
+                if not only_reads:
+                    self._note_back()
                 return result
             await self._sleep(_BACKOFF.pause(failures, self._draw))
 

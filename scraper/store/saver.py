@@ -15,7 +15,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: A transaction is written when so many rows wait, or so many seconds after the first of them.
 MOST_ROWS = 1000
-LONGEST_WAIT = 0.1
+LONGEST_WAIT = 0.03
 
 
 class Saver:

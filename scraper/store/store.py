@@ -151,4 +151,4 @@ class Store:
         return await self._patience.carry(lambda: self._database.write(work), seconds=_ASKING)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
-        return await self._patience.carry(lambda: self._database.read(work), seconds=_ASKING)
+        return await self._patience.carry(lambda: self._database.read(work), seconds=_ASKING, only_reads=True)

@@ -10,7 +10,7 @@ export function roundUp(highest) {
   return 10 * scale;
 }
 
-const lengths = [10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200];
+const lengths = [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200];
 
 // Moments between start and end that people would choose, at most about `most` of them, in local time; `write` gives
 // each as text.

@@ -68,6 +68,28 @@ def test_who_is_in_the_way_for_long_is() -> None:
     assert logged == ["database_away", "database_back"]
 
 
+def test_reading_is_no_sign_that_writing_works_again() -> None:
+    async def scenario() -> list[str]:
+        patience, _ = await _carry(_Time(), [None])
+
+        async def fails() -> None:
+            raise ConnectionRefusedError
+
+        async def answers() -> None:
+            pass
+
+        with structlog.testing.capture_logs() as logs:
+            with pytest.raises(StoreUnavailable):
+                await patience.carry(fails, seconds=1.0)
+            await patience.carry(answers, only_reads=True)
+            assert patience.away_since is not None
+            await patience.carry(answers)
+            assert patience.away_since is None
+        return [str(line["event"]) for line in logs]
+
+    assert play(scenario) == ["database_away", "database_back"]
+
+
 def test_asking_ends_with_an_error_that_says_why() -> None:
     time = _Time()
     with pytest.raises(StoreUnavailable, match="the database does not answer: ConnectionRefusedError: refused"):
