@@ -27,17 +27,18 @@ def test_two_machines_share_one_frontier(scrape_on_postgres: Scrape, tmp_path: P
 def test_postgresql_away_for_10_seconds(scrape_on_postgres: Scrape, postgres: PostgresServer) -> None:
     scrape = scrape_on_postgres
     scrape.simulate(latency=0.2)
-    scrape.start(concurrency=6)
+    scrape.start(concurrency=10)
     scrape.wait_saved("reddit_users", 10)
     postgres.stop()
     scrape.pass_time(10)
+    assert "away" in scrape.system.command("status"), "what people look at does not need the database"
     postgres.start()
     expect_end_after_outage(scrape)
 
 
 def test_sqlite_locked_by_another_program_for_10_seconds(scrape: Scrape) -> None:
     scrape.simulate(latency=0.2)
-    scrape.start(concurrency=6)
+    scrape.start(concurrency=10)
     scrape.wait_saved("reddit_users", 10)
     with closing(scrape.tables.connect()) as other:
         other.isolation_level = None
