@@ -164,7 +164,7 @@ def answered(
     return replace(
         quota,
         limit=limit,
-        # the pace that was first guessed is a share of the limit: of one that was too high it would keep all others away
+        # the pace that was first guessed is a share of the limit; of one that was too high it would keep others away
         stream_pace=quota.stream_pace * min(1.0, limit / quota.limit),
         used=used,
         reset_at=reset_at,
