@@ -160,10 +160,12 @@ def answered(
     same_window = earliest - _SAME_RESET < quota.reset_at < reset_at + _SAME_RESET
     # answers overtake each other: within one window the count only grows
     used = max(quota.used, headers.used) if same_window else headers.used
-    limit = min(headers.used + headers.remaining, per_minute * WINDOW / 60.0)
+    limit = max(1.0, min(headers.used + headers.remaining, per_minute * WINDOW / 60.0))
     return replace(
         quota,
-        limit=max(1.0, limit),
+        limit=limit,
+        # the pace that was first guessed is a share of the limit; of one that was too high it would keep others away
+        stream_pace=quota.stream_pace * min(1.0, limit / quota.limit),
         used=used,
         reset_at=reset_at,
         window_start=quota.window_start if same_window else min(now, reset_at - WINDOW),

@@ -274,6 +274,16 @@ def test_a_smaller_quota_in_the_headers_wins_and_a_larger_one_does_not() -> None
     assert large.limit == LIMIT
 
 
+def test_a_configured_quota_far_above_the_servers_does_not_keep_the_scraper_away() -> None:
+    """The reserve for streams whose pace nobody knows yet is a share of the limit: of the real one."""
+    quota = fresh(per_minute=100 * PER_MINUTE)
+    now = BIRTH + 1.0
+    quota = answered(
+        granted(quota, Priority.SCRAPER, now), RateHeaders(1.0, LIMIT - 1.0, WINDOW - 1.0), now, now, 100 * PER_MINUTE
+    )
+    assert wait_for(quota, Priority.SCRAPER, now + 1.0) == 0.0
+
+
 def test_within_a_window_a_late_answer_does_not_turn_the_count_back() -> None:
     quota = answered(fresh(), RateHeaders(20, 40, 300), BIRTH, BIRTH, PER_MINUTE)
     for _ in range(5):

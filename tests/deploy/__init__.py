@@ -1,0 +1,1 @@
+"""What `deploy/` holds, as far as it can be tried without a container engine."""

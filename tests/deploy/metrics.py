@@ -1,0 +1,69 @@
+"""Which metrics there are and with which labels, by what the monitor writes; and which ones an expression uses."""
+
+import re
+from functools import cache
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from scraper.fetch.outcome import Outcome
+from supervisor.monitor.app import _OWN_METRICS
+from supervisor.monitor.metrics import Sight, exposition
+from supervisor.monitor.readiness import REASONS, WARNINGS
+from supervisor.monitor.since import Verdict
+from supervisor.monitor.tally import Tally
+from tests.supervisor.monitor.looks import CONFIG, healthy
+
+#: What every scraped series has, given by Prometheus.
+TARGET = frozenset({"instance", "job"})
+
+#: Labels whose values are known in advance.
+VALUES = {
+    "reason": set(REASONS),
+    "warning": set(WARNINGS),
+    "outcome": {str(outcome) for outcome in Outcome},
+    "stream": {"submissions", "comments"},
+    "directory": {"state", "logs", "database"},
+}
+
+_OURS = re.compile(r"\b(?:reddit|kafka|spool|scraper|proxy|process|monitor|supervisor|disk|database)_[a-z_]+\b|\bup\b")
+_MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
+
+
+@cache
+def known() -> dict[str, frozenset[str]]:
+    """Every metric with the names of its labels."""
+    written = exposition(Sight(healthy(), CONFIG, Tally(), Verdict())).decode()
+    written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
+    found = {"up": TARGET}
+    for family in text_string_to_metric_families(written):
+        for sample in family.samples:
+            found[sample.name] = TARGET | frozenset(sample.labels)
+    return found
+
+
+def used(expression: str) -> set[str]:
+    """The metrics that an expression names."""
+    bare = re.sub(r"\{[^}]*\}|\b(?:by|on|without|ignoring)\s*\([^)]*\)", "", expression)
+    return set(_OURS.findall(re.sub(r'"[^"]*"', "", bare)))
+
+
+def mistakes(expression: str) -> list[str]:
+    """What an expression asks for that does not exist."""
+    found = [f"no metric {name}" for name in used(expression) if name not in known()]
+    for name, inside in re.findall(r"(\w+)\{([^}]*)\}", expression):
+        for label, operator, value in _MATCHER.findall(inside):
+            if label not in known().get(name, TARGET):
+                found.append(f"{name} has no label {label}")
+            asked = set(value.split("|")) if operator in {"=~", "!~"} else {value}
+            if label in VALUES and "$" not in value and not asked <= VALUES[label]:
+                found.append(f"{label} is never {asked - VALUES[label]}")
+    labels = labels_of(expression)
+    for clause in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression):
+        found += [f"no label {label}" for label in re.split(r"\s*,\s*", clause) if label not in labels]
+    return found
+
+
+def labels_of(expression: str) -> set[str]:
+    """All labels that the metrics of an expression can have."""
+    made = set(re.findall(r'label_replace\([^,]*,\s*"(\w+)"', expression))
+    return made.union(TARGET, *(known().get(name, frozenset()) for name in used(expression)))

@@ -1,0 +1,65 @@
+"""The alert rules: Prometheus takes them, they come when they should, and they speak of what there is."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from supervisor.monitor.readiness import REASONS, WARNINGS
+from tests.deploy.metrics import labels_of, mistakes
+from tests.support.system import ROOT
+
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+ALERTS: dict[str, dict[str, Any]] = {
+    rule["alert"]: rule
+    for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+}
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus"
+)
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    "command",
+    [("check", "rules", "alerts.yml"), ("check", "config", "prometheus.yml"), ("test", "rules", "alerts.test.yml")],
+    ids=" ".join,
+)
+def test_promtool_is_content(command: tuple[str, ...]) -> None:
+    answer = subprocess.run(["promtool", *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_speaks_of_what_there_is(name: str) -> None:
+    rule = ALERTS[name]
+    assert not mistakes(rule["expr"])
+    for text in rule["annotations"].values():
+        assert set(re.findall(r"\$labels\.(\w+)", text)) <= labels_of(rule["expr"])
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on(name: str) -> None:
+    rule = ALERTS[name]
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert {"summary", "description", "runbook"} == set(rule["annotations"])
+    path, _, anchor = rule["annotations"]["runbook"].partition("#")
+    assert anchor in headings(ROOT / path)
+
+
+def test_there_is_an_alert_and_a_chapter_for_each_reason_and_each_warning() -> None:
+    anchors = {rule["annotations"]["runbook"].partition("#")[2] for rule in ALERTS.values()}
+    named = {*REASONS, *WARNINGS}
+    assert named <= anchors
+    assert named <= headings(ROOT / "docs" / "operations.md")
+    asked = {value for rule in ALERTS.values() for value in re.findall(r'(?:reason|warning)="(\w+)"', rule["expr"])}
+    assert named - asked == {"snapshot_late"}  # which an old snapshot cannot say of itself
+
+
+def headings(path: Path) -> set[str]:
+    return {line.lstrip("#").strip() for line in path.read_text().splitlines() if line.startswith("#")}
