@@ -83,8 +83,10 @@ def demo(duration: float, keep: Path | None, bell: Bell, out: TextIO = sys.stdou
     screen.say(f"Gapless demo: {duration:g} s with a simulated Reddit, an embedded broker and two proxies.")
     screen.say(f"Logs: {directory}/logs")
     proxies = tuple(LocalProxy(name) for name in "ab")
+    config = _configure(directory, proxies)
+    screen.say(f"Dashboard, while it runs: http://{config.monitor.host}:{config.monitor.port}/")
     with _stderr_into(directory / "processes.err"):
-        code = _play(_configure(directory, proxies), proxies, duration, bell, screen)
+        code = _play(config, proxies, duration, bell, screen)
     if keep is None and code is ExitCode.OK:
         shutil.rmtree(directory, ignore_errors=True)
     else:
@@ -103,7 +105,7 @@ def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
         "reddit.user_agent": "python:gapless-demo:1 (by /u/demo)",
         "kafka.bootstrap_servers": EMBEDDED,
         "kafka.topic": "reddit-posts",
-        "monitor.port": 0,
+        "monitor.port": free_port(),
         **{f"scraper.{name}": value for name, value in _SCRAPER.items()},
         "scraper.proxies": [proxy.table for proxy in proxies],
         "database.url": f"sqlite:///{directory}/state/reddit.db",
