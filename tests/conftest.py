@@ -12,6 +12,18 @@ from tests.support.postgres import PostgresServer
 from tests.support.trial import FIGURES
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each worker its part of the long tests, and those first: whoever ends last must not keep all waiting.
+
+    xdist hands out neighbours in equal numbers to begin with, so the workers' parts stand one after the other.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = [item for item in items if "e2e" in item.path.parts]
+    quick = [item for item in items if "e2e" not in item.path.parts]
+    share = -(-len(quick) // workers)
+    items[:] = [item for n in range(workers) for item in (*slow[n::workers], *quick[n * share : (n + 1) * share])]
+
+
 @pytest.fixture(scope="session")
 def tansu_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TansuBroker]:
     """The embedded broker, started once."""
