@@ -17,7 +17,7 @@ demo: $(VENV)/run
 	@$(BIN)/python -m supervisor demo --duration $(SECONDS)
 
 test: $(VENV)/dev
-	@$(BIN)/python -m pytest -n 4 --dist worksteal
+	@$(BIN)/python -m pytest -n 5 --dist worksteal
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench

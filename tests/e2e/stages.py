@@ -16,12 +16,11 @@ class Stage:
         return f"{self.delivery}-{self.broker}"
 
 
+# What only the streams see (late items, tokens, refusals) is played once: no promise of the publisher changes it.
 EVERYWHERE = Stage("at_least_once", "tansu")
 EXACTLY_ONCE = Stage("exactly_once", "kafka")
 # Kills and outages belong on the real thing; where it cannot run they are still worth a run.
 SERIOUS = Stage("at_least_once", "kafka-else-tansu")
-# What Tansu gives of transactions is enough while nothing fails.
-FAIR_WEATHER = Stage("exactly_once", "tansu")
 
 
 def on(*stages: Stage) -> pytest.MarkDecorator:

@@ -1,6 +1,6 @@
 """While the broker is away the streams go on; when it is back, everything arrives, in order, on its own."""
 
-from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, SERIOUS, Stage, on
+from tests.e2e.stages import EXACTLY_ONCE, SERIOUS, Stage, on
 from tests.support.brokers import ApacheKafka
 from tests.support.ledger import out_of_order
 from tests.support.trial import Trial
@@ -8,7 +8,7 @@ from tests.support.trial import Trial
 KAFKA = Stage("at_least_once", "kafka")
 
 
-@on(EVERYWHERE, KAFKA, EXACTLY_ONCE)
+@on(KAFKA, EXACTLY_ONCE)
 def test_the_broker_stopped_for_15_seconds_and_back(trial: Trial) -> None:
     trial.start()
     trial.pass_time(3)

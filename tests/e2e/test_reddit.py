@@ -6,7 +6,7 @@ import time
 import pytest
 
 from core.positions import read_publisher_counters
-from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, FAIR_WEATHER, on
+from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, on
 from tests.support.ledger import Item, out_of_order
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 UNRELIABLE = {"status_503": 0.05, "reset": 0.03, "truncated_json": 0.03, "html": 0.02}
 
 
-@on(EVERYWHERE, EXACTLY_ONCE, FAIR_WEATHER)
+@on(EVERYWHERE, EXACTLY_ONCE)
 def test_a_steady_20_a_second(trial: Trial) -> None:
     trial.start(streams={})  # as shipped
     trial.pass_time(20)
@@ -43,7 +43,7 @@ def test_errors_resets_broken_json_and_html(trial: Trial) -> None:
     assert sum(struck.values()) >= 3
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EVERYWHERE)
 def test_late_and_removed_items(trial: Trial) -> None:
     """More than the issue's 2 % and 3 %. Late ones are found within a minute of surfacing, and none of them twice."""
     trial.start(late_share=0.05, late_seconds=(3, 12), removed_share=0.05, removed_seconds=(1, 30))
@@ -64,7 +64,7 @@ def surfaced_below_newer_ones(item: Item, began: float) -> bool:
     return item.created > began and item.surfaced_at is not None and item.surfaced_at - item.created > 1.0
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EVERYWHERE)
 def test_a_storm_of_429(trial: Trial) -> None:
     """With `Retry-After` in both its forms; asking again too soon is refused like the first time."""
     trial.start()
@@ -90,7 +90,7 @@ def test_a_429_without_a_word_is_waited_out_for_a_minute(trial: Trial) -> None:
     assert trial.simulator.stats()["by_status"]["429"] <= 4, "a refusal without Retry-After means a minute of silence"
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EVERYWHERE)
 def test_tokens_that_expire_every_5_seconds(trial: Trial) -> None:
     """Announced by their lifetime, and revoked without a word as well."""
     trial.start(token_lifetime=5)
@@ -113,7 +113,7 @@ def test_reddit_away_for_longer_than_its_listings_reach(trial: Trial) -> None:
     assert_losses_are_admitted(trial, began)
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EVERYWHERE)
 def test_ourselves_away_for_longer_than_the_listings_reach(trial: Trial) -> None:
     trial.start(subreddits=("Bitcoin", "ethereum"), cap=200)
     trial.pass_time(3)
