@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core import procfs
+from core.jsonfile import replace_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,9 @@ def last_state_path(state_dir: Path) -> Path:
 
 
 def write_last_state(state_dir: Path, state: LastState) -> None:
-    """Replace the file as a whole: a reader never sees half of it."""
-    path = last_state_path(state_dir)
-    fresh = path.with_suffix(".json.new")
+    """Write it down; raises OSError when the disk does not take it."""
     content = {name: value for name, value in asdict(state).items() if name != "seen_at"}
-    fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    replace_json(last_state_path(state_dir), content)
 
 
 def touch_last_state(state_dir: Path) -> None:

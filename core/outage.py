@@ -11,6 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from core.jsonfile import replace_json
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -43,10 +45,8 @@ class OutageMark:
         """Say that Kafka is away; an outage that outlived our predecessor keeps its beginning."""
         if self._there:
             return
-        fresh = self._path.with_suffix(".json.new")
         try:
-            fresh.write_text(json.dumps({"since": round(self._wall() - seconds_ago, 3)}) + "\n", encoding="utf-8")
-            fresh.replace(self._path)
+            replace_json(self._path, {"since": round(self._wall() - seconds_ago, 3)})
         except OSError as error:
             log.warning("outage_not_marked", error=str(error), hint="free the disk; the monitor learns of it later")
         else:

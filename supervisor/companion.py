@@ -40,13 +40,6 @@ def run(context: ChildContext, command: Sequence[str], port: int) -> None:
         _end(program)
 
 
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _watch(context: ChildContext, program: "subprocess.Popen[bytes]", port: int) -> None:
     listening = False
     while not context.wait(_LOOK_EVERY if listening else _LOOK_EVERY_AT_FIRST):

@@ -12,6 +12,7 @@ from core.config import Config, Proxy
 from core.config.model import ScraperSection
 from core.crawl.overview import Crawl
 from core.crawl.report import DIRECT, CrawlReport, Frontier
+from core.jsonfile import replace_json
 from core.redact import redact_url
 
 log = structlog.stdlib.get_logger(__name__)
@@ -40,17 +41,11 @@ def crawl_report_path(state_dir: Path, name: str) -> Path:
 
 
 def write_crawl_report(state_dir: Path, report: CrawlReport) -> None:
-    """Replace the file as a whole: a reader never sees half of it. Raises OSError when the disk does not take it."""
+    """Write down what this process tells, without passwords. Raises OSError when the disk does not take it."""
     path = crawl_report_path(state_dir, report.process)
-    fresh = path.with_suffix(".json.new")
     safe = replace(report, address=_safe(report.address), last_error=_safe(report.last_error))
-    text = json.dumps(asdict(safe)) + "\n"
-    try:
-        fresh.write_text(text, encoding="utf-8")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_json(path, asdict(safe))
 
 
 def _safe(text: str | None) -> str | None:

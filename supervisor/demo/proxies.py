@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from core.errors import TransientError
 from core.orphan import guarded_command
-from supervisor.companion import free_port
+from core.ports import free_port
 
 _START_WITHIN = 15.0
 _LOOK_EVERY = 0.05

@@ -13,10 +13,10 @@ from typing import TextIO
 
 from core.config import EMBEDDED, Config, load_config
 from core.errors import ExitCode
+from core.ports import free_port
 from core.statistics import render
 from supervisor import topology
 from supervisor.bell import Bell, Request
-from supervisor.companion import free_port
 from supervisor.control import controlled
 from supervisor.current import Current
 from supervisor.demo.performance import OVER, Performance

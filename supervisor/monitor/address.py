@@ -2,9 +2,11 @@
 
 import errno
 import json
-import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from core.jsonfile import replace_json
+from core.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,7 @@ def address_path(state_dir: Path) -> Path:
 
 def write_address(state_dir: Path, address: Address) -> None:
     """Write down where we listen; raises OSError when the disk does not take it."""
-    path = address_path(state_dir)
-    fresh = path.with_suffix(".json.new")
-    fresh.write_text(json.dumps({**asdict(address), "url": address.url}) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    replace_json(address_path(state_dir), {**asdict(address), "url": address.url})
 
 
 def read_address(state_dir: Path) -> Address | None:
@@ -42,14 +41,6 @@ def read_address(state_dir: Path) -> Address | None:
         return Address(str(content["host"]), int(content["port"]), int(content["pid"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def free_port(host: str) -> int:
-    """Return a port of this host that nobody listens on just now. Raises OSError where there is no such host."""
-    family, _, _, _, where = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind(where)
-        return int(probe.getsockname()[1])
 
 
 def wanted_ports(state_dir: Path, host: str, port: int) -> list[int]:

@@ -11,9 +11,9 @@ import pytest
 
 from core.config import Config, SupervisorSection
 from supervisor import topology
-from supervisor.companion import free_port
 from supervisor.process import SpawnedProcess
 from supervisor.spec import ChildSpec
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 SERVER = (
