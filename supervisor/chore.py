@@ -8,11 +8,21 @@ import structlog
 
 @dataclass(slots=True)
 class Chore:
-    """Something to call every `interval` seconds; it may return a reason to stop everything."""
+    """Something to call every `interval` seconds (or what a function says now); it may return a reason to stop all."""
 
-    interval: float
+    interval: float | Callable[[], float]
     action: Callable[[], str | None]
-    due: float = 0.0
+    since: float = 0.0  #: when it was called last
+
+    @property
+    def seconds(self) -> float:
+        """The interval as it is now: the configuration may be read again meanwhile."""
+        return self.interval() if callable(self.interval) else self.interval
+
+    @property
+    def due(self) -> float:
+        """When it is to be called next."""
+        return self.since + self.seconds
 
 
 class Chores:
@@ -25,7 +35,7 @@ class Chores:
     def begin(self, now: float) -> None:
         """Count the intervals from `now`."""
         for chore in self._chores:
-            chore.due = now + chore.interval
+            chore.since = now
 
     def next_due(self) -> float:
         """Return when the next one is due, infinity without any."""
@@ -36,7 +46,7 @@ class Chores:
         reasons = []
         for chore in self._chores:
             if now >= chore.due:
-                chore.due = now + chore.interval
+                chore.since = now
                 reasons.append(self._attempt(chore))
         return next(filter(None, reasons), None)
 
@@ -44,5 +54,5 @@ class Chores:
         try:
             return chore.action()
         except Exception:  # noqa: BLE001 - an odd job must not end the supervision of the children
-            self._log.exception("chore_failed", retry_in_s=chore.interval)
+            self._log.exception("chore_failed", retry_in_s=chore.seconds)
             return None

