@@ -153,6 +153,26 @@ class ChildContext:
             self.log.exception("stop_callback_failed")
 
 
+class Threshold:
+    """What a child crosses when it begins to work. Before that it only imports, and a stop ends it without delay."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._crossed = False
+
+    def cross(self) -> None:
+        """Begin; from now on the child ends in its own way."""
+        with self._lock:
+            self._crossed = True
+
+    def end_before(self, log: structlog.stdlib.BoundLogger) -> None:
+        """End this process if it has not begun: importing takes seconds on a busy machine, and its deadline is near."""
+        with self._lock:
+            if not self._crossed:
+                log.info("ended", asked=True, hint="before it had begun")
+                os._exit(0)
+
+
 def main(birth: Birth) -> None:
     """Live as the child described by `birth`; the exit code says whether a restart can help."""
     terminated = _install_signals()
@@ -171,17 +191,20 @@ def main(birth: Birth) -> None:
         send=_sender(birth.up),
         deadline=lambda: birth.deadline.value,
     )
-    _start_thread("watcher", _watch, context, birth, terminated)
+    threshold = Threshold()
+    _start_thread("watcher", _watch, context, birth, terminated, threshold)
     if birth.inbox is not None:
         _start_thread("inbox", _listen, context, birth.inbox)
-    sys.exit(_run(context, birth))
+    sys.exit(_run(context, birth, threshold))
 
 
-def _run(context: ChildContext, birth: Birth) -> int:
+def _run(context: ChildContext, birth: Birth, threshold: Threshold) -> int:
     """Import and call the entry; turn its end into an exit code."""
     try:
         module, _, function = birth.entry.partition(":")
-        getattr(importlib.import_module(module), function)(context, *birth.arguments)
+        work = getattr(importlib.import_module(module), function)
+        threshold.cross()
+        work(context, *birth.arguments)
     except PermanentError as error:
         context.log.error("will_never_work", error=str(error), exc_info=True)
         context.give_up(str(error))
@@ -219,7 +242,7 @@ def _start_thread(name: str, target: Callable[..., None], *args: object) -> None
     threading.Thread(target=target, args=args, name=name, daemon=True).start()
 
 
-def _watch(context: ChildContext, birth: Birth, terminated: list[int]) -> None:
+def _watch(context: ChildContext, birth: Birth, terminated: list[int], threshold: Threshold) -> None:
     """Wait for the reason to stop: the supervisor's Event, a SIGTERM, or the supervisor's death."""
     while not birth.stop.wait(_WATCH_EVERY):
         if terminated:
@@ -231,6 +254,8 @@ def _watch(context: ChildContext, birth: Birth, terminated: list[int]) -> None:
     else:
         context.log.debug("stop_asked", by="supervisor")
         context.ask_stop()
+    if context.stop.is_set():
+        threshold.end_before(context.log)
     while not orphan.is_orphan(birth.parent_pid):
         time.sleep(_WATCH_EVERY)
     # Only where the kernel did not kill us with our parent (see core.orphan).

@@ -3,11 +3,13 @@
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
+from tests.support.nursery import Nursery
 from tests.support.postgres import PostgresServer
 from tests.support.trial import FIGURES
 
@@ -77,6 +79,14 @@ def postgres(postgres_session: PostgresServer) -> PostgresServer:
     """PostgreSQL, running whatever the last test did to it; `new_database()` gives an empty one."""
     postgres_session.ensure_running()
     return postgres_session
+
+
+@pytest.fixture
+def nursery(tmp_path: Path) -> Iterator[Nursery]:
+    """Where a test spawns single children; their log is in `tmp_path`."""
+    nursery = Nursery(tmp_path)
+    yield nursery
+    nursery.clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,61 +4,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 import structlog
 
 from core.child import ChildContext, Message
-from core.config import Config, SupervisorSection
 from core.errors import PERMANENT_EXIT
-from supervisor.process import SpawnedProcess
-from supervisor.spec import ChildSpec, Stage
+from tests.support.nursery import Nursery, ended
 from tests.support.waiting import wait_until
-
-
-class Nursery:
-    """Spawns children of the tests and sees to it that none is left."""
-
-    def __init__(self, log_dir: Path) -> None:
-        self.log_dir = log_dir
-        self.config = Config(supervisor=SupervisorSection(state_dir=log_dir, log_dir=log_dir))
-        self.born: list[SpawnedProcess] = []
-
-    def spawn(self, entry: str, *arguments: Any, listens: bool = False) -> SpawnedProcess:
-        spec = ChildSpec("comments", f"tests.core.entries:{entry}", arguments, Stage.SOURCE, listens=listens)
-        self.born.append(SpawnedProcess(spec, self.config))
-        return self.born[-1]
-
-    def ready(self, entry: str, *arguments: Any, listens: bool = False) -> SpawnedProcess:
-        child = self.spawn(entry, *arguments, listens=listens)
-        wait_until(lambda: ("ready",) in child.messages(), what=f"{entry} to be ready")
-        return child
-
-    def log(self) -> str:
-        path = self.log_dir / "comments.log"
-        return path.read_text() if path.exists() else ""
-
-
-@pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[Nursery]:
-    nursery = Nursery(tmp_path)
-    yield nursery
-    for child in nursery.born:
-        if child.exit_code() is None:
-            child.kill()
-        ended(child)
-        child.close()
-
-
-def ended(child: SpawnedProcess, timeout: float = 10.0) -> int:
-    wait_until(lambda: child.exit_code() is not None, timeout, "the child to end")
-    code = child.exit_code()
-    assert code is not None
-    return code
 
 
 def test_stop_ends_a_long_wait_at_once_and_the_child_leaves_with_zero(nursery: Nursery) -> None:
@@ -67,6 +22,15 @@ def test_stop_ends_a_long_wait_at_once_and_the_child_leaves_with_zero(nursery: N
     child.ask_stop(asked + 10)
     assert ended(child) == 0
     assert time.monotonic() - asked < 1.0
+
+
+def test_a_child_that_still_imports_ends_at_once_with_zero(nursery: Nursery) -> None:
+    """On a busy machine importing takes seconds; nothing was begun, so nobody has to wait or to be killed."""
+    child = nursery.spawn_of("tests.core.slow_to_import:never_reached")
+    wait_until(lambda: "importing" in nursery.log(), what="the import to begin")
+    child.ask_stop(time.monotonic() + 10)
+    assert ended(child) == 0
+    assert "before it had begun" in nursery.log()
 
 
 def test_the_process_is_titled_by_its_name(nursery: Nursery) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 
 from core.errors import ExitCode
 from supervisor.status import show_status
+from tests.supervisor.dummies import OBEDIENT
 from tests.support.server import ServerProcess
 from tests.support.system import ROOT
 from tests.support.waiting import wait_until
-
-OBEDIENT = ("publisher=SINK:obedient", "submissions=SOURCE:obedient", "comments=SOURCE:obedient")
 
 
 class Household:

@@ -5,7 +5,6 @@ import os
 import pty
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,9 @@ from core import logs
 from core.hiding import Hider
 from supervisor.process import SpawnedProcess
 from tests.core.entries import Unborn
-from tests.core.test_child import Nursery, ended
-from tests.supervisor.test_family import OBEDIENT, Family
+from tests.supervisor.dummies import OBEDIENT, Family
+from tests.support.nursery import Nursery, ended
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[Nursery]:
-    nursery = Nursery(tmp_path)
-    yield nursery
-    for child in nursery.born:
-        if child.exit_code() is None:
-            child.kill()
-        ended(child)
-        child.close()
-
-
-@pytest.fixture
-def families() -> Iterator[list[Family]]:
-    families: list[Family] = []
-    yield families
-    for family in families:
-        if family.process.is_running():
-            family.process.kill()
-        family.process.communicate()
 
 
 def records(log_dir: Path, event: str = "output") -> list[dict[str, Any]]:

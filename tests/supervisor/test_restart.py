@@ -8,7 +8,8 @@ import pytest
 from core.errors import PERMANENT_EXIT, ExitCode
 from supervisor.policy import State
 from supervisor.restart import restart
-from tests.supervisor.household import OBEDIENT, configuration, living
+from tests.supervisor.dummies import OBEDIENT
+from tests.supervisor.household import configuration, living
 from tests.supervisor.scripted import Event, World, sink, source
 
 FAMILY = [sink(), source("submissions"), source("comments")]

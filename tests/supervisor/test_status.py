@@ -17,7 +17,8 @@ from core.status import Status
 from supervisor.duration import duration
 from supervisor.panel import Panel, Rates
 from supervisor.status import Speedometer, show_status
-from tests.supervisor.household import OBEDIENT, ask_status, configuration, living, status_text
+from tests.supervisor.dummies import OBEDIENT
+from tests.supervisor.household import ask_status, configuration, living, status_text
 from tests.support.waiting import wait_until
 
 NOON = 1_800_000_000.0
