@@ -7,6 +7,7 @@ and there. So only an unbroken run of failures counts, and what cannot be told f
 import enum
 from collections.abc import Callable
 
+from core import crawl
 from core.backoff import Backoff
 from scraper.fetch.outcome import Outcome
 
@@ -25,9 +26,9 @@ _REST = Backoff(first=5.0, longest=300.0, jitter=0.1)
 class State(enum.StrEnum):
     """What the proxy is doing."""
 
-    HEALTHY = "healthy"
-    RESTING = "resting"  #: nothing is sent until its time has come
-    PROBING = "probing"  #: one request is under way, and decides
+    HEALTHY = crawl.HEALTHY
+    RESTING = crawl.RESTING  #: nothing is sent until its time has come
+    PROBING = crawl.PROBING  #: one request is under way, and decides
 
 
 class Sign(enum.Enum):

@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 
 from core.config import Config
 from core.config.proxy import Proxy
-
-#: Shows in the log and the tables where there is no proxy.
-DIRECT = "direct"
+from core.crawl import DIRECT
 
 _ANY_SUBREDDIT = "Bitcoin"
 

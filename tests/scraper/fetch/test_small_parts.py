@@ -9,6 +9,7 @@ import pytest
 from core.config import Config
 from core.config.model import RedditSection, ScraperSection
 from core.config.proxy import Proxy, normalised
+from core.crawl import DIRECT
 from core.errors import PermanentError, TransientError
 from core.reddit.errors import (
     BadAnswer,
@@ -24,7 +25,7 @@ from scraper.fetch import agents
 from scraper.fetch.errors import ProxyRefused, ProxyRejectsUs
 from scraper.fetch.outcome import Outcome, outcome_of
 from scraper.fetch.route import Route
-from scraper.fetch.settings import DIRECT, FetchSettings
+from scraper.fetch.settings import FetchSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 
