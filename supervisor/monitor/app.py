@@ -20,7 +20,7 @@ _OWN_METRICS = """\
 # HELP monitor_snapshot_age_seconds Seconds since the monitor last looked; all other numbers are that old
 # TYPE monitor_snapshot_age_seconds gauge
 monitor_snapshot_age_seconds {age}
-# HELP monitor_look_failures_total Looks that failed; what is served stays as it was
+# HELP monitor_look_failures_total Looks that failed, of former monitors too; what is served stays as it was
 # TYPE monitor_look_failures_total counter
 monitor_look_failures_total {failures}
 # HELP monitor_listeners Pages that are open on /api/events

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from core import procfs
 from core.config import Config
 from core.crawl import Crawl
 from core.flow import Flow
@@ -32,6 +33,7 @@ class Look:
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: (process, status) → count
     disks: tuple[Disk, ...] = ()
     unreadable: tuple[str, ...] = ()  #: for people: what could not be read just now
+    supervisor_born: str | None = ""  #: what tells this supervisor from another one with its number; None: it is gone
 
     @property
     def flow(self) -> Flow:
@@ -86,4 +88,10 @@ def look(config: Config, now: float) -> Look:
         attempt("the quota's counts", lambda: read_requests(state_dir), {}),
         attempt("the disk", lambda: look_at_disks(config), ()),
         tuple(dict.fromkeys(unreadable)),
+        _birth(status),
     )
+
+
+def _birth(status: Status) -> str | None:
+    pid = status.supervisor["pid"]
+    return procfs.birth(int(pid)) if status.runs and pid is not None else None

@@ -1,7 +1,7 @@
 """What `/metrics` tells, family by family: names, help texts, and where each number comes from.
 
-Counters pass the tally, so none goes back while the monitor lives. When the monitor itself starts anew they begin with
-what the files say: after a file was moved aside as broken that is less, and Prometheus takes it for the usual reset.
+Counters pass the tally, so none goes back: not when a file was moved aside as broken and begins anew, and not when the
+monitor or the supervisor does, since the tally is kept on disk.
 """
 
 from collections.abc import Iterable, Iterator
@@ -75,8 +75,12 @@ def _processes(sight: Sight) -> Iterator[Metric]:
     rows = {str(row["name"]): row for row in sight.look.status.processes}
     up = {name: int(row["state"] == "RUNNING") for name, row in rows.items()}
     yield from gauges("process_up", "1 while the process is RUNNING, which it says itself", "process", up)
-    restarts = {(name,): sight.tally.follow(("restarts", name), int(row["restarts"])) for name, row in rows.items()}
-    text = "Restarts of the process, after it died or because somebody asked"
+    born = sight.look.supervisor_born
+    restarts = {
+        (name,): sight.tally.follow(("restarts", name), 0 if born is None else int(row["restarts"]), born or "")
+        for name, row in rows.items()
+    }
+    text = "Restarts of the process, after it died or because somebody asked, over all runs of the supervisor"
     yield from counters("process_restarts_total", text, ["process"], restarts)
     parked = {name: int(row["state"] == "FATAL") for name, row in rows.items()}
     yield from gauges("process_fatal", "1 while the process is parked until a person acts", "process", parked)
