@@ -7,7 +7,7 @@ from aiohttp import web
 from core.config import Config
 from supervisor.monitor.events import Audience
 from supervisor.monitor.guard import add_headers, answer_to
-from supervisor.monitor.metrics import CONTENT_TYPE
+from supervisor.monitor.metrics import CONTENT_TYPE, verdict_exposition
 from supervisor.monitor.observer import Observer
 from supervisor.monitor.pages import Pages
 from supervisor.monitor.restarting import Restarting
@@ -53,7 +53,8 @@ class Answers:
         own = _OWN_METRICS.format(
             age=round(observer.age(), 3), failures=observer.failures, listeners=self._audience.clients
         )
-        body = (observer.latest.metrics if observer.latest else b"") + own.encode()
+        seen = observer.latest.metrics if observer.latest else b""
+        body = verdict_exposition(observer.verdict()) + seen + own.encode()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     async def status(self, _request: web.Request) -> web.Response:

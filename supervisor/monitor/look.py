@@ -12,7 +12,7 @@ from core.crawl import Crawl
 from core.flow import Flow
 from core.limiter import read_quota, read_requests
 from core.outage import read_outage
-from core.positions import read_deliveries
+from core.positions import read_deliveries, read_newest_dead_letter
 from core.quota import Quota
 from core.status import Status, read_status
 from supervisor.monitor.disk import Disk, look_at_disks
@@ -29,6 +29,7 @@ class Look:
     status: Status
     streams: Mapping[str, StreamLook] = field(default_factory=dict)
     kafka_away_since: float | None = None  #: as the publisher says; to be believed only while records wait
+    dead_letter_at: float | None = None  #: when Kafka last refused a record for good
     quota: Quota | None = None
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: (process, status) → count
     disks: tuple[Disk, ...] = ()
@@ -84,6 +85,7 @@ def look(config: Config, now: float) -> Look:
         status,
         streams,
         read_outage(state_dir),
+        attempt("the dead letters", lambda: read_newest_dead_letter(state_dir), None),
         attempt("the quota", lambda: read_quota(state_dir), None),
         attempt("the quota's counts", lambda: read_requests(state_dir), {}),
         attempt("the disk", lambda: look_at_disks(config), ()),

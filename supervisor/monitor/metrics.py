@@ -30,7 +30,6 @@ class Sight:
     look: Look
     config: Config
     tally: Tally
-    verdict: Verdict
 
 
 class _Families(Collector):
@@ -44,28 +43,35 @@ class _Families(Collector):
 
 
 def exposition(sight: Sight) -> bytes:
-    """Write all of it down in Prometheus' text format."""
-    return generate_latest(_Families(list(families(sight))))
+    """Write down in Prometheus' text format what one look saw."""
+    return generate_latest(_Families(list(_seen(sight))))
 
 
-def families(sight: Sight) -> Iterator[Metric]:
-    """List everything."""
-    yield from _verdict(sight)
+def verdict_exposition(verdict: Verdict) -> bytes:
+    """Write down the verdict: at each request, since a look cannot know that it will be the last for a while."""
+    return generate_latest(_Families(list(_verdict(verdict))))
+
+
+def _seen(sight: Sight) -> Iterator[Metric]:
+    yield from _supervisor(sight)
     yield from _processes(sight)
     yield from streammetrics.families(sight.look, sight.config, sight.tally)
     yield from crawlmetrics.families(sight.look, sight.config, sight.tally)
     yield from _disks(sight.look)
 
 
-def _verdict(sight: Sight) -> Iterator[Metric]:
-    status, now = sight.look.status, {reason.what for reason in sight.verdict.reasons}
-    known = {warning.what for warning in sight.verdict.warnings}
-    ready = int(sight.verdict.ready)
-    yield from gauge("monitor_ready", "1 while all that is configured flows, as /readyz says", ready)
+def _verdict(verdict: Verdict) -> Iterator[Metric]:
+    now = {reason.what for reason in verdict.reasons}
+    known = {warning.what for warning in verdict.warnings}
+    yield from gauge("monitor_ready", "1 while all that is configured flows, as /readyz says", int(verdict.ready))
     text = "1 while this keeps us from being ready; /readyz says since when, and what to do"
     yield from gauges("monitor_not_ready", text, "reason", {name: int(name in now) for name in REASONS})
     text = "1 while a person should know of this, although everything flows"
     yield from gauges("monitor_warning", text, "warning", {name: int(name in known) for name in WARNINGS})
+
+
+def _supervisor(sight: Sight) -> Iterator[Metric]:
+    status = sight.look.status
     yield from gauge("supervisor_up", "1 while the supervisor answers", int(status.runs))
     text = "Seconds since the supervisor started"
     yield from gauge("supervisor_uptime_seconds", text, status.supervisor.get("uptime_s"))

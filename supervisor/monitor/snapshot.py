@@ -59,7 +59,7 @@ class Darkroom:
         return Snapshot(
             at=look.now,
             verdict=verdict,
-            metrics=exposition(Sight(look, self.config, self.tally, verdict)),
+            metrics=exposition(Sight(look, self.config, self.tally)),
             status=json.dumps(look.status.document(), indent=2).encode() + b"\n",
             event=_event("look", {**shown, "step": step_as_json(step) if step is not None else None}),
             past=self._past,

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.config import Config
 from core.config.model import ScraperSection
 from supervisor.monitor.look import Look
-from supervisor.monitor.metrics import Sight, exposition
+from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
 from supervisor.monitor.readiness import REASONS
 from supervisor.monitor.since import Reason, Verdict
 from supervisor.monitor.stream import StreamLook
@@ -57,7 +57,8 @@ UNITS = re.compile(r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fata
 
 
 def text(look: object = None, config: Config = CONFIG, tally: Tally | None = None, verdict: Verdict = Verdict()) -> str:  # noqa: B008
-    return exposition(Sight(look or healthy(), config, tally or Tally(), verdict)).decode()  # type: ignore[arg-type]
+    seen = exposition(Sight(look or healthy(), config, tally or Tally()))  # type: ignore[arg-type]
+    return (verdict_exposition(verdict) + seen).decode()
 
 
 def families(written: str) -> dict[str, Metric]:
