@@ -20,6 +20,9 @@ from supervisor.monitor.stream import StreamLook, look_at_stream
 
 T = TypeVar("T")
 
+#: A heartbeat comes twice a second; one that is so old means that the process does nothing any more.
+SILENT_AFTER = 15.0
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -55,6 +58,13 @@ class Look:
     def outage_since(self) -> float | None:
         """Since when Kafka is away; None while it is not."""
         return self.kafka_away_since if self.waiting else None
+
+    def works_since(self, name: str) -> float | None:
+        """Return when a process that runs, and gives signs of life, was started; None for any other."""
+        row = next((one for one in self.status.processes if one["name"] == name), None)
+        if row is None or row["state"] != "RUNNING" or (row.get("heartbeat_age_s") or 0.0) > SILENT_AFTER:
+            return None
+        return self.now - (row.get("uptime_s") or 0.0)
 
     def process_state(self, name: str) -> str | None:
         """Return the state of a process, None where there is none of that name."""

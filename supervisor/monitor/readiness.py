@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.config import Config
 from supervisor.monitor import scraperules, streamrules
-from supervisor.monitor.look import Look
+from supervisor.monitor.look import SILENT_AFTER, Look
 from supervisor.monitor.since import Trouble
 
 #: What can keep us from being ready; `monitor_not_ready{reason}` has one line for each.
@@ -35,18 +35,18 @@ REASONS = (
 #: What a person should know of, and what stops nothing.
 WARNINGS = ("proxy_failing", "subreddit_unavailable", "gap_open", "dead_letters")
 
-#: A heartbeat comes twice a second; one that is so old means that the process does nothing any more.
-_SILENT_AFTER = 15.0
-
 _CREDENTIALS = "REDDIT_CLIENT_ID"  # what core.reddit.answers tells people to compare
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """What only shows over time (see supervisor.monitor.history)."""
+    """What only shows over time (see supervisor.monitor.history and steadiness)."""
 
     growing: frozenset[str] = frozenset()  #: streams whose spool grows and grows
     answered_at: float | None = None  #: when the scraper last got an answer
+    brief: frozenset[str] = frozenset()  #: processes that are away, and will be back in a moment
+    unsteady: frozenset[str] = frozenset()  #: processes that run, but hardly did between their deaths
+    waited_until: float | None = None  #: when the quota last let nobody ask
 
 
 def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
@@ -55,8 +55,8 @@ def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
         return [*_supervisor(look), *_disks(look)]
     return [
         *_supervisor(look),
-        *_processes(look, config),
-        *streamrules.streams(look, config),
+        *_processes(look, trend, config),
+        *streamrules.streams(look, trend.waited_until, config),
         *streamrules.delivery(look, trend.growing, config),
         *streamrules.quota(look, config),
         *scraperules.crawl(look, trend.answered_at, config),
@@ -79,7 +79,7 @@ def _supervisor(look: Look) -> Iterator[Trouble]:
         yield Trouble("supervisor_silent", "supervisor", f"{text} stopped by a signal, send it SIGCONT.")
 
 
-def _processes(look: Look, config: Config) -> Iterator[Trouble]:
+def _processes(look: Look, trend: Trend, config: Config) -> Iterator[Trouble]:
     if look.status.supervisor["state"] == "STOPPING":
         return
     for process in look.status.processes:
@@ -93,13 +93,15 @@ def _processes(look: Look, config: Config) -> Iterator[Trouble]:
             yield Trouble(what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.")
         elif name == "monitor":
             continue  # whoever reads this hears it from the monitor
-        elif state == "BACKOFF":
+        elif name in trend.brief:
+            continue  # a restart; should it take longer, or come again, it is said
+        elif state == "BACKOFF" or name in trend.unsteady:
             yield Trouble("process_down", name, f"{name} died and is started again by itself; {log} says why.")
         elif state == "STARTING":
             yield Trouble("process_down", name, f"{name} is starting. Should that take long: {log}")
         elif state != "RUNNING":
             yield Trouble("process_down", name, f"{name} does not run ({state}): {again}")
-        elif (process.get("heartbeat_age_s") or 0.0) > _SILENT_AFTER:
+        elif (process.get("heartbeat_age_s") or 0.0) > SILENT_AFTER:
             text = f"{name} runs, but gives no sign of life: it hangs, or was stopped by a signal. {again}"
             yield Trouble("process_hangs", name, text)
 

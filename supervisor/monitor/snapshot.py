@@ -15,6 +15,8 @@ from supervisor.monitor.look import Look
 from supervisor.monitor.metrics import Sight, exposition
 from supervisor.monitor.readiness import Trend
 from supervisor.monitor.since import Since, Verdict
+from supervisor.monitor.steadiness import Steadiness
+from supervisor.monitor.streamrules import quota_is_out
 from supervisor.monitor.tally import Tally
 from supervisor.monitor.view import Mask, past, step_as_json, view
 
@@ -41,6 +43,8 @@ class Darkroom:
     tally: Tally = field(default_factory=Tally)
     _since: Since = field(default_factory=Since)
     _warned: Since = field(default_factory=Since)
+    _steadiness: Steadiness = field(default_factory=Steadiness)
+    _waited_until: float | None = None
 
     def __post_init__(self) -> None:
         hider = Hider()
@@ -50,7 +54,10 @@ class Darkroom:
     def develop(self, look: Look) -> Snapshot:
         """Make everything that is served of one look."""
         step = self.history.add(self._moment(look))
-        trend = Trend(self.history.growing(), self.history.answered_at)
+        if quota_is_out(look):
+            self._waited_until = look.now
+        brief, unsteady = self._steadiness.judge(look.status.processes, look.now)
+        trend = Trend(self.history.growing(), self.history.answered_at, brief, unsteady, self._waited_until)
         verdict = Verdict(
             self._since.settle(readiness.troubles(look, trend, self.config), look.now),
             self._warned.settle(readiness.warnings(look), look.now),

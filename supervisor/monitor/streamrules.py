@@ -22,20 +22,21 @@ def longest_silence(config: Config) -> float:
     return 2.0 * config.streams.max_poll_interval + _POLL_PATIENCE
 
 
-def streams(look: Look, config: Config) -> Iterator[Trouble]:
+def streams(look: Look, waited_until: float | None, config: Config) -> Iterator[Trouble]:
     """Find streams that do not read their listing.
 
-    That is measured by polls and not by items: a quiet subreddit at night is no fault.
+    That is measured by polls and not by items: a quiet subreddit at night is no fault. `waited_until`: when the quota
+    last let nobody ask.
     """
-    if _quota_is_out(look):
+    if quota_is_out(look):
         return
     for name in config.streams.enabled:
-        if look.process_state(name) != "RUNNING" or name not in look.streams or _is_unreadable(look, name):
+        if look.works_since(name) is None or name not in look.streams or _is_unreadable(look, name):
             continue
         stream = look.streams[name]
         if stream.progress_at is None:
             yield Trouble("stream_silent", name, f"{name} has not read its listing yet. {_see(config, name)}")
-        elif look.now - stream.progress_at > longest_silence(config):
+        elif look.now - max(stream.progress_at, waited_until or 0.0) > longest_silence(config):
             everybody = {one.lower() for one in config.reddit.subreddits} <= {one.lower() for one in stream.absent}
             why = "none of its subreddits can be read" if everybody else "its requests to Reddit do not succeed"
             text = f"{name} takes nothing in: {why}. {_see(config, name)}"
@@ -61,10 +62,13 @@ def delivery(look: Look, growing: Collection[str], config: Config) -> Iterator[T
         hint = f"there is space; what the publisher tried stands in {log}. It goes on by itself when Kafka is back."
         yield Trouble("kafka_away", "kafka", f"{text} {hint}", look.outage_since)
         return
-    if look.process_state("publisher") != "RUNNING":
+    working_since = look.works_since("publisher")
+    if working_since is None:
         return
     stuck = {name: stream.stuck_since for name, stream in look.streams.items()}
-    stalled = {name: at for name, at in stuck.items() if at is not None and look.now - at > _STALLED_AFTER}
+    # whatever waited while there was no publisher, this one has its time
+    begun = look.now - _STALLED_AFTER
+    stalled = {name: at for name, at in stuck.items() if at is not None and max(at, working_since) < begun}
     for name, since in stalled.items():
         text = f"Records of {name} wait and none is delivered: access rights, the topic, or a full broker. {log} says"
         yield Trouble("delivery_stalled", name, f"{text} what Kafka ({servers}) answers.", since)
@@ -92,7 +96,8 @@ def quota(look: Look, config: Config) -> Iterator[Trouble]:
         yield Trouble("quota_exhausted", "quota", f"{text} {hint}")
 
 
-def _quota_is_out(look: Look) -> bool:
+def quota_is_out(look: Look) -> bool:
+    """Tell whether nobody may ask Reddit now."""
     return _is_blocked(look) or bool(look.flow.quota.reset_s and not look.flow.quota.remaining)
 
 

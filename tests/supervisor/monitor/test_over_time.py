@@ -13,10 +13,11 @@ from supervisor.monitor.completeness import completeness
 from supervisor.monitor.disk import Disk
 from supervisor.monitor.history import STEP, STEPS, History, Moment, Standing
 from supervisor.monitor.since import Since, Trouble
+from supervisor.monitor.steadiness import Steadiness
 from supervisor.monitor.stream import StreamLook
 from supervisor.monitor.tally import Tally
 from supervisor.monitor.tallybook import TallyBook, tally_path
-from tests.supervisor.monitor.looks import GIB, NOON, gap
+from tests.supervisor.monitor.looks import GIB, NOON, gap, process
 
 MIB = 2**20
 LOG = structlog.stdlib.get_logger("test")
@@ -48,6 +49,34 @@ class TestSince:
 
     def test_a_moment_from_the_future_is_now(self) -> None:
         assert Since().settle([Trouble("a", "x", "", NOON + 100)], NOON)[0].since == NOON
+
+
+class TestSteadiness:
+    """Each look: seconds, the state of the process, its restarts, its uptime, and what is to be said of it."""
+
+    @pytest.mark.parametrize(
+        "looks",
+        [
+            "0 STARTING 0 1 -, 1 RUNNING 0 2 -, 2 BACKOFF 0 0 brief, 3 RUNNING 1 1 -",
+            "0 RUNNING 0 9 -, 1 BACKOFF 0 0 brief, 5 STARTING 1 2 brief, 6 STARTING 1 3 -",
+            "0 RUNNING 0 9 -, 1 RUNNING 1 1 -, 2 RUNNING 2 1 unsteady, 12 RUNNING 2 11 -",  # gone when nobody looked
+            "0 RUNNING 0 9 -, 9 RUNNING 1 1 -, 12 RUNNING 2 1 unsteady, 13 BACKOFF 2 0 -",
+            "0 RUNNING 0 9 -, 1 RUNNING 1 1 -, 80 BACKOFF 1 0 brief, 81 RUNNING 2 1 -",  # once in a while it may
+            "0 RUNNING 7 9 -, 1 RUNNING 0 1 -, 2 RUNNING 1 1 -",  # another supervisor counts anew
+        ],
+        ids=["one restart", "a long one", "twice", "again and again", "rarely", "another supervisor"],
+    )
+    def test_one_restart_is_forgiven(self, looks: str) -> None:
+        steadiness = Steadiness()
+        for look in looks.split(", "):
+            at, state, restarts, uptime, expected = look.split()
+            rows = [process("comments", state, restarts=int(restarts), uptime_s=float(uptime))]
+            brief, unsteady = steadiness.judge(rows, NOON + float(at))
+            said = {name for name, who in (("brief", brief), ("unsteady", unsteady)) if who}
+            assert said == {expected} - {"-"}, look
+
+    def test_who_never_ran_is_not_merely_being_replaced(self) -> None:
+        assert Steadiness().judge([process("comments", "BACKOFF")], NOON) == (frozenset(), frozenset())
 
 
 class TestTally:

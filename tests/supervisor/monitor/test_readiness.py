@@ -163,6 +163,7 @@ def test_it_is_said_when_no_subreddit_can_be_read() -> None:
     "cause",
     [
         lambda look: with_process(look, "comments", "BACKOFF"),
+        lambda look: with_process(look, "comments", heartbeat_age_s=31.0),
         lambda look: with_quota(look, WINDOW, used=1000.0),
         lambda look: with_quota(look, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),
     ],
@@ -187,6 +188,13 @@ def test_an_old_mark_of_an_outage_is_not_believed_when_nothing_waits() -> None:
 def test_a_parked_publisher_is_the_reason_and_not_what_waits_for_it() -> None:
     look = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
     assert named(with_process(look, "publisher", "FATAL")) == [("process_down", "publisher")]
+
+
+def test_a_publisher_that_hangs_is_the_reason_and_not_what_waits_for_it_nor_once_it_is_replaced() -> None:
+    look = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
+    assert named(with_process(look, "publisher", heartbeat_age_s=30.0)) == [("process_hangs", "publisher")]
+    assert named(with_process(look, "publisher", uptime_s=2.0)) == []
+    assert named(with_process(look, "publisher", uptime_s=30.0)) == [("delivery_stalled", "comments")]
 
 
 def test_a_spool_that_grows_and_grows() -> None:
@@ -254,3 +262,23 @@ def test_a_process_that_nobody_knows_counts_as_well() -> None:
     look = healthy()
     rows = [*look.status.processes, process("broker", "BACKOFF")]
     assert named(replace(look, status=replace(look.status, processes=rows))) == [("process_down", "broker")]
+
+
+@pytest.mark.parametrize("state", ["BACKOFF", "STARTING", "STOPPING", "EXITED"])
+def test_who_is_away_for_a_moment_is_not_told_and_who_is_parked_is(state: str) -> None:
+    brief = Trend(answered_at=NOON - 1, brief=frozenset({"comments"}))
+    assert named(with_process(healthy(), "comments", state), brief) == []
+    assert named(with_process(healthy(), "comments", "FATAL"), brief) == [("process_down", "comments")]
+
+
+def test_who_dies_again_and_again_is_told_between_two_deaths_in_the_same_words() -> None:
+    unsteady = Trend(answered_at=NOON - 1, unsteady=frozenset({"comments"}))
+    (between,) = found(healthy(), unsteady)
+    (dead,) = found(with_process(healthy(), "comments", "BACKOFF"), unsteady)
+    assert between == dead
+
+
+def test_a_stream_that_had_to_wait_for_the_quota_has_time_to_read_its_listing() -> None:
+    look = with_stream(healthy(), "comments", polled_at=NOON - 600, captured_at=None)
+    assert named(look, Trend(answered_at=NOON - 1, waited_until=NOON - 10)) == []
+    assert named(look, Trend(answered_at=NOON - 1, waited_until=NOON - 100)) == [("stream_silent", "comments")]
