@@ -30,7 +30,9 @@ class Restarting:
         """Restart {"process": NAME}; 202 when the supervisor took it on."""
         if not self._token:
             return _refuse(403, "restarting over HTTP is off: set MONITOR_TOKEN in the environment and start again")
-        if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self._token):
+        # a header may hold any bytes, which aiohttp hands over as surrogates
+        sent = request.headers.get(TOKEN_HEADER, "").encode(errors="surrogateescape")
+        if not hmac.compare_digest(sent, self._token):
             self._log.warning("restart_refused", reason="wrong token", client=request.remote)
             return _refuse(403, f"wrong token: send the value of MONITOR_TOKEN in the header {TOKEN_HEADER}")
         name = await _process_named(request)
@@ -46,8 +48,8 @@ class Restarting:
 
 async def _process_named(request: web.Request) -> str | None:
     try:
-        document = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        document = json.loads(await request.read())
+    except (ValueError, RecursionError, web.RequestPayloadError):
         return None
     name: Any = document.get("process") if isinstance(document, dict) else None
     return name if isinstance(name, str) and name else None

@@ -95,7 +95,7 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
         "published_rate": round(published, 2),
         "gaps": flow.gaps,
         "open_gaps": flow.open_gaps,
-        "complete": proven.percent,
+        "complete": proven.percent if stream.begun is not None else None,
         "window": [round(proven.start), round(proven.end)],
         "ledger": [_gap(gap, proven.start, mask) for gap in reversed(shown)],
         "absent": {subreddit: mask(why) for subreddit, why in stream.absent.items()},

@@ -10,6 +10,12 @@ export function roundUp(highest) {
   return 10 * scale;
 }
 
+// The same for seconds that are written in minutes or hours: 3 min, not 3.3.
+export function roundUpTime(highest) {
+  const unit = highest > 3600 ? 3600 : highest > 60 ? 60 : 1;
+  return unit * roundUp(highest / unit);
+}
+
 const lengths = [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200];
 
 // Moments between start and end that people would choose, at most about `most` of them, in local time; `write` gives

@@ -1,10 +1,10 @@
 // A chart of the last half hour, drawn by hand: an area, lines, two readable axes, and a cursor for mouse and keys.
 
-import { roundUp, timeTicks } from "./axis.js";
+import { timeTicks } from "./axis.js";
 import { element, mark, say, svg } from "./dom.js";
 import { timeWithSeconds } from "./format.js";
 
-const LEFT = 34;
+const LEFT = 44;
 const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 20;
@@ -12,13 +12,15 @@ const LONGEST = 1800;
 const SHORTEST = 300;
 
 export class Chart {
-  // `series` are {kind, name}; `unit` writes a value out, `short` one at the axis; the axis reaches `least` at least.
-  constructor(title, series, { unit, short, least }) {
+  // `series` are {kind, name}; `unit` writes a value out, `short` one at the axis; the axis reaches `least` at least,
+  // and ends where `round` says.
+  constructor(title, series, { unit, short, least, round }) {
     this.title = title;
     this.series = series;
     this.unit = unit;
     this.short = short;
     this.least = least;
+    this.round = round;
     this.points = [];
     this.now = 0;
     this.picked = null;
@@ -54,7 +56,7 @@ export class Chart {
     this.height = this.drawing.clientHeight;
     if (!this.width || !this.now) return;
     const values = this.points.flatMap((point) => point.slice(1)).filter((value) => value !== null);
-    this.top = roundUp(Math.max(this.least, ...values));
+    this.top = this.round(Math.max(this.least, ...values));
     this.drawing.replaceChildren(...this.axes(), ...this.series.flatMap((one, index) => this.curve(one, index + 1)));
     this.drawCursor();
     mark(this.drawing, "aria-label", this.summary(values));

@@ -49,6 +49,7 @@ export function bytes(number) {
 
 // Only what is complete altogether is 100 %.
 export function percent(number) {
+  if (number === null) return "–";
   if (number >= 100) return "100 %";
   const digits = number >= 99.9 ? 3 : number >= 99 ? 2 : 1;
   const scale = 10 ** digits;

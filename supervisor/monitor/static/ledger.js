@@ -10,7 +10,8 @@ export function drawLedger(streams) {
   gaps.sort((one, other) => other.from - one.from);
   const all = Object.values(streams).reduce((total, stream) => total + stream.gaps, 0);
   const open = Object.values(streams).reduce((total, stream) => total + stream.open_gaps, 0);
-  say(byId("ledger-summary"), summary(all, open, gaps.length));
+  const begun = Object.values(streams).some((stream) => stream.complete !== null);
+  say(byId("ledger-summary"), begun || all ? summary(all, open, gaps.length) : "Nothing read yet");
   const key = (gap) => `${gap.name} ${gap.from} ${gap.to} ${gap.reason}`;
   keep(byId("ledger-rows"), gaps, key, () => cells(columns), (row, gap) => {
     const state = gap.repaired ? `repaired, ${gap.found} found` : `not proven, ${gap.found} found`;

@@ -58,7 +58,7 @@ function draw() {
   drawProcesses(latest);
   drawResources(latest);
   drawScraper(latest);
-  say(byId("where"), latest.kafka ? `${latest.kafka.topic} on ${latest.kafka.servers}` : "scraper only");
+  say(byId("where"), latest.kafka ? `${latest.kafka.topic} on ${latest.kafka.servers.split(",").join(", ")}` : "scraper only");
 }
 
 // Says how fresh the page is, and in so many words when it is not.

@@ -14,7 +14,7 @@ byId("token-box").addEventListener("submit", (event) => event.preventDefault());
 export function drawProcesses(look) {
   const { supervisor } = look;
   const up = supervisor.uptime_s === null ? "" : `, up ${duration(supervisor.uptime_s)}`;
-  say(byId("supervisor"), `Supervisor ${supervisor.state}${supervisor.pid === null ? "" : `, pid ${supervisor.pid}`}${up}`);
+  say(byId("supervisor"), `Supervisor ${supervisor.state}${supervisor.pid === null ? "" : `, pid ${supervisor.pid}`}${up}${look.processes.length ? "" : "; no process is known"}`);
   show(byId("token-box"), look.may_restart);
   keep(byId("process-rows"), look.processes, (process) => process.name, make, (row, process) => {
     fillCells(row, [undefined, undefined, duration(process.uptime_s), count(process.restarts), ending(process.last_exit), bytes(process.rss_bytes), heartbeat(process)]);

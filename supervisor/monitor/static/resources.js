@@ -8,7 +8,8 @@ export function drawFigures(look) {
   const rows = [];
   if (streams.length) {
     const delays = streams.map((stream) => stream.delay_s).filter((delay) => delay !== null);
-    const complete = Math.min(...streams.map((stream) => stream.complete));
+    const shares = streams.map((stream) => stream.complete).filter((share) => share !== null);
+    const complete = shares.length ? Math.min(...shares) : null;
     rows.push(
       ["Captured", rate(sum(streams, "captured_rate")), "/s"],
       ["Into Kafka", rate(sum(streams, "published_rate")), "/s"],
@@ -51,15 +52,22 @@ export function drawResources(look) {
 
 function drawKafka(kafka, look) {
   facts(byId("kafka"), [
-    ["state", kafka.away_since === null ? "answers" : `away since ${when(kafka.away_since, look.at)}`, kafka.away_since === null ? "" : "bad"],
+    kafkaState(kafka, look),
     ["acknowledged", count(kafka.published)],
     ["waiting in the spools", count(kafka.waiting)],
     ["failed deliveries", count(kafka.errors)],
     ["dead letters", count(kafka.dead_letters), kafka.dead_letters ? "warn" : ""],
     ["promise", kafka.delivery.replaceAll("_", " ")],
     ["topic", kafka.topic],
-    ["servers", kafka.servers],
+    ["servers", kafka.servers.split(",").join(",\n")],
   ]);
+}
+
+// What is known of Kafka is known from the publisher.
+function kafkaState(kafka, look) {
+  if (kafka.away_since !== null) return ["state", `away since ${when(kafka.away_since, look.at)}`, "bad"];
+  const runs = look.processes.some(({ name, state }) => name === "publisher" && state === "RUNNING");
+  return runs ? ["state", "answers", ""] : ["state", "unknown: the publisher does not run", "warn"];
 }
 
 function drawQuota(quota, look) {

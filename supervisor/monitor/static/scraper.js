@@ -24,9 +24,10 @@ function make() {
 }
 
 function fill(row, proxy, look) {
-  const latency = proxy.latency_ms === null || proxy.latency_ms === undefined ? null : `${count(proxy.latency_ms)} ms`;
+  const silent = proxy.state === "silent"; // its last words are old
+  const latency = silent || proxy.latency_ms === null || proxy.latency_ms === undefined ? null : `${count(proxy.latency_ms)} ms`;
   const error = proxy.error ? `${proxy.error}${proxy.error_at ? ` (${duration(look.at - proxy.error_at)} ago)` : ""}` : null;
-  fillCells(row, [undefined, undefined, count(proxy.requests), count(proxy.failed), latency, count(proxy.in_flight), error]);
+  fillCells(row, [undefined, undefined, count(proxy.requests), count(proxy.failed), latency, silent ? null : count(proxy.in_flight), error]);
   say(row.children[0].firstChild, proxy.name);
   mark(row.children[0], "title", proxy.address ?? "");
   const rests = proxy.state === "resting" && proxy.until > look.at ? ` ${duration(proxy.until - look.at)}` : "";

@@ -1,5 +1,6 @@
 // Each stream: how much comes, how much of it is in Kafka, and how long it took from its creation.
 
+import { roundUp, roundUpTime } from "./axis.js";
 import { Chart } from "./chart.js";
 import { byId, element, facts, keep, say } from "./dom.js";
 import { bytes, count, duration, rate } from "./format.js";
@@ -27,8 +28,8 @@ export function drawStreams(look) {
 
 function make(name) {
   const both = [{ kind: "captured", name: "captured" }, { kind: "kafka", name: "into Kafka" }];
-  const rates = new Chart("items a second", both, { unit: rate, short: plain, least: 1 });
-  const delays = new Chart("delay from creation to Kafka", [{ kind: "kafka", name: "delay" }], { unit: duration, short, least: 4 });
+  const rates = new Chart("items a second", both, { unit: rate, short: plain, least: 1, round: roundUp });
+  const delays = new Chart("delay from creation to Kafka", [{ kind: "kafka", name: "delay" }], { unit: duration, short, least: 4, round: roundUpTime });
   charts.set(name, { rates, delays });
   const head = element("div", { class: "head" }, element("div", {}, element("h3"), element("p", { class: "big" })), element("dl", { class: "facts" }));
   return element("div", { class: "stream" }, head, rates.figure, delays.figure);

@@ -40,7 +40,7 @@ export class Timeline {
     );
     const parts = names.map((name) => {
       const { complete, open_gaps, gaps } = this.streams[name];
-      return `${name} ${percent(complete)} proven, ${gaps} gaps, ${open_gaps} of them open`;
+      return complete === null ? `${name} nothing read yet` : `${name} ${percent(complete)} proven, ${gaps} gaps, ${open_gaps} of them open`;
     });
     mark(this.drawing, "aria-label", `Completeness since ${moment(start)}: ${parts.join("; ")}`);
   }
@@ -60,10 +60,10 @@ export class Timeline {
     const [from, to] = stream.window;
     const parts = [
       svg("text", { class: "name", x: 0, y: y + 12 }, name[0].toUpperCase() + name.slice(1)),
-      svg("rect", { class: "proven", x: x(from), y: y + 17, width: Math.max(1, x(to) - x(from)), height: BAR }),
+      svg("rect", { class: stream.complete === null ? "empty" : "proven", x: x(from), y: y + 17, width: Math.max(1, x(to) - x(from)), height: BAR }),
     ];
     const share = svg("text", { x: right + SHARE, y: y + 28, "text-anchor": "end" }, percent(stream.complete));
-    mark(share, "class", stream.complete < 100 ? "share short" : "share");
+    mark(share, "class", stream.complete !== null && stream.complete < 100 ? "share short" : "share");
     parts.push(share);
     // open ones last: nothing may hide them
     for (const gap of [...stream.ledger].sort((one, other) => other.repaired - one.repaired)) {

@@ -27,10 +27,15 @@ const titles = {
   dead_letters: "Dead letters",
 };
 
-function list(parent, reasons, now) {
+const isStarting = (look, reason) => reason.what === "process_down" && look.processes.some(({ name, state }) => name === reason.subject && state === "STARTING");
+
+function list(parent, reasons, look) {
+  const now = look.at;
   keep(parent, reasons, (reason) => `${reason.what} ${reason.subject}`, make, (item, reason) => {
     const began = Date.parse(reason.since) / 1000;
-    say(item.children[0], titles[reason.what] ?? reason.what);
+    const starting = isStarting(look, reason);
+    say(item.children[0], starting ? "Starting" : titles[reason.what] ?? reason.what);
+    item.classList.toggle("mild", starting);
     say(item.children[1], reason.text);
     say(item.children[2], `since ${when(began, now)}`);
     mark(item.children[2], "title", `for ${duration(now - began)}`);
@@ -42,11 +47,11 @@ function make() {
 }
 
 export function drawVerdict(look) {
-  const title = look.ready ? "Everything flows" : sentence(look.reasons.length);
-  say(byId("verdict-title"), title);
-  mark(byId("verdict"), "data-ready", look.ready ? "yes" : "no");
-  list(byId("reasons"), look.reasons, look.at);
-  list(byId("warnings"), look.warnings, look.at);
+  const starting = !look.ready && look.reasons.every((reason) => isStarting(look, reason));
+  say(byId("verdict-title"), look.ready ? "Everything flows" : starting ? "Starting …" : sentence(look.reasons.length));
+  mark(byId("verdict"), "data-ready", look.ready ? "yes" : starting ? "soon" : "no");
+  list(byId("reasons"), look.reasons, look);
+  list(byId("warnings"), look.warnings, look);
   const tab = look.ready ? "Gapless" : `▲ ${look.reasons.length} · Gapless`;
   if (document.title !== tab) document.title = tab;
 }

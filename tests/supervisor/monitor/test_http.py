@@ -248,11 +248,32 @@ class TestRestart:
 
     @pytest.mark.parametrize(
         ("body", "status"),
-        [("{", 400), ("[]", 400), ('{"process": 7}', 400), ('{"process": "nobody"}', 404), ("x" * 9000, 413)],
+        [
+            ("{", 400),
+            ("[]", 400),
+            ('{"process": 7}', 400),
+            ('{"process": "\\ud800"}', 404),
+            ('{"process": "nobody"}', 404),
+            ("x" * 9000, 413),
+        ],
     )
     def test_what_makes_no_sense_is_refused(self, shared: Stage, body: str, status: int) -> None:
         assert shared.get("/api/restart", "POST", body, X_Monitor_Token=TOKEN).status == status
         assert shared.restarts_asked() == []
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"X_Monitor_Token": "\xff\xfe"}, 403),  # sent as bytes that are no UTF-8
+            ({"X_Monitor_Token": TOKEN, "Content_Encoding": "gzip"}, 400),
+            ({"X_Monitor_Token": TOKEN, "Content_Type": "application/json; charset=nonsense"}, 202),
+        ],
+    )
+    def test_whatever_a_stranger_sends_is_answered_and_leaves_no_traceback(
+        self, shared: Stage, headers: dict[str, str], status: int
+    ) -> None:
+        assert shared.get("/api/restart", "POST", self.BODY, **headers).status == status
+        assert shared.restarts_asked() == [Restart("comments")] * (status == 202)
 
     def test_without_a_token_nobody_may(self, tmp_path: Path) -> None:
         with staged(tmp_path).running() as stage:

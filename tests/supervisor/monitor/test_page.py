@@ -104,6 +104,23 @@ def test_a_parked_process_is_on_top_with_its_words(stage: Stage, browser: Any) -
     tab.page.close()
 
 
+def test_a_start_is_no_alarm_and_nothing_is_claimed_before_it_is_known(browser: Any, tmp_path: Path) -> None:
+    stage = Stage(tmp_path, CONFIG)
+    with stage.running():
+        starting = (row(name, "STARTING") for name in ("publisher", "submissions", "comments", "scraper-direct"))
+        stage.show(*starting, row("monitor"))
+        tab = Tab(browser, stage.url)
+        assert tab.text("#verdict-title") == "Starting …"
+        assert tab.page.get_attribute("#verdict", "data-ready") == "soon"
+        assert "Process down" not in tab.text("#reasons")
+        assert "100" not in tab.text("#completeness")
+        assert "unknown: the publisher does not run" in tab.text("#kafka")
+        stage.show(row("publisher"), row("submissions", "STARTING"), row("comments", "FATAL"), row("monitor"))
+        tab.wait_for_text("#verdict-title", "keep this from flowing")
+        assert tab.complaints == []
+        tab.page.close()
+
+
 def test_a_gap_is_on_the_timeline_and_in_the_list(stage: Stage, browser: Any) -> None:
     tab = Tab(browser, stage.url)
     stage.capture("comments", 0, gaps=(open_gap(),))
@@ -184,4 +201,36 @@ def test_the_charts_are_read_with_the_keyboard(stage: Stage, browser: Any) -> No
     assert "captured" in said
     assert "into Kafka" in said
     assert "items a second: captured" in str(chart.get_attribute("aria-label"))
+    tab.page.close()
+
+
+def test_everything_is_reached_with_the_tab_key_and_seen_to_be(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url, width=400)
+    tab.page.wait_for_selector("#stream-rows .chart .line", state="attached")
+    reached = []
+    for _ in range(60):
+        tab.page.keyboard.press("Tab")
+        here = tab.page.evaluate(
+            "() => { const one = document.activeElement; const { outlineStyle, outlineWidth } = getComputedStyle(one);"
+            " return [one.closest('section, nav, .skip')?.id ?? '', one.tagName, outlineStyle, outlineWidth]; }"
+        )
+        if here[1] == "BODY":
+            break
+        reached.append(here)
+    assert here[1] == "BODY", "there is a way out"
+    assert {(style, width) for _, _, style, width in reached} == {("solid", "2px")}
+    sections = [section for section, *_ in reached]
+    assert list(dict.fromkeys(filter(None, sections))) == ["streams", "completeness", "processes"]
+    assert [tag for _, tag, *_ in reached].count("svg") == 4, "the charts"
+    assert [tag for _, tag, *_ in reached].count("BUTTON") == len(tab.page.query_selector_all("#process-rows tr"))
+    tab.page.close()
+
+
+def test_axes_end_where_people_would_end_them(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    ends = tab.page.evaluate(
+        "async () => { const { roundUp, roundUpTime } = await import('/static/axis.js');"
+        " return [[0, 0.4, 7, 23, 101].map(roundUp), [3, 45, 61, 200, 2500, 3700, 30000].map(roundUpTime)]; }"
+    )
+    assert ends == [[1, 0.4, 8, 30, 200], [3, 50, 120, 240, 3000, 7200, 36000]]
     tab.page.close()
