@@ -181,7 +181,7 @@ class Manager:
         child.forget_press()
         try:
             child.process = self._spawn(child.spec)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # no more processes, descriptors or threads to be had
             self._log.error("child_not_spawned", child=child.spec.name, error=str(error))
             self._bury(child, _NOT_SPAWNED)
             return
