@@ -48,6 +48,12 @@ def read_dead_letters(state_dir: Path) -> dict[str, int]:
     return _read(state_dir, "SELECT spool_id, count(*) FROM dead_letters GROUP BY spool_id")
 
 
+def read_newest_dead_letter(state_dir: Path) -> float | None:
+    """Return when Kafka last refused a record for ever, seconds since 1970; as careful as read_positions."""
+    found = _rows(state_dir, "SELECT max(at) FROM dead_letters")
+    return None if not found or found[0][0] is None else float(found[0][0])
+
+
 def _read(state_dir: Path, query: str) -> dict[str, int]:
     return {str(name): int(value) for name, value in _rows(state_dir, query)}
 

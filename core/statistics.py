@@ -85,7 +85,8 @@ class Meter:
             if reader is None:
                 continue
             with contextlib.closing(reader):
-                self._count(stream, reader.spool_id, reader.counters().get("captured", 0))
+                captured, inherited = (each.get("captured", 0) for each in (reader.counters(), reader.inherited()))
+                self._count(stream, reader.spool_id, captured, inherited)
                 waiting += reader.waiting_after(positions.get(reader.spool_id, 0))
         self._queue_size = waiting
 
@@ -97,9 +98,12 @@ class Meter:
     def _look_at_quota(self) -> None:
         self._count("rate_limit_hits", "", read_counters(self._state_dir)["rate_limit_hits"])
 
-    def _count(self, name: str, source: str, value: int) -> None:
-        """Add what a durable counter has grown by; one that went back belongs to a new file, which began at zero."""
-        latest = self._latest.get((name, source), 0)
+    def _count(self, name: str, source: str, value: int, inherited: int = 0) -> None:
+        """Add what a durable counter has grown by; one that went back belongs to a new file, which began at zero.
+
+        What a new source has `inherited` from a broken one was counted there, or before our time.
+        """
+        latest = self._latest.get((name, source), inherited)
         self._counted[name] += value - latest if value >= latest else value
         self._latest[name, source] = value
 

@@ -58,7 +58,7 @@ class Panel:
         blocks = [head]
         if status.processes:
             blocks.append(table([_PROCESSES, *map(_process, status.processes)], right=(2, 4, 6)))
-            blocks.append("\n".join(filter(None, map(self._advice, status.processes))))
+            blocks.append("\n".join(filter(None, (self._advice(one, status.supervisor) for one in status.processes))))
         blocks += [_streams(status.flow, rates), crawl_block(status.crawl, bar=self.bar), _totals(status.flow)]
         blocks.append("\n".join(status.remarks))
         text = "\n\n".join(filter(None, blocks))
@@ -66,12 +66,17 @@ class Panel:
             text = _STATES.sub(lambda found: coloured(found[0], _COLOURS[found[0]]), text)
         return text
 
-    def _advice(self, process: Mapping[str, Any]) -> str:
+    def _advice(self, process: Mapping[str, Any], supervisor: Mapping[str, Any]) -> str:
         """Say what to do about a process that does not run."""
         name, log = process["name"], self.log_dir / f"{process['name']}.log"
         if process["state"] == "FATAL":
-            restart = f"python -m supervisor restart {self.config} {name}"
-            return f"{name} is parked: {process.get('why') or 'see its log'}. The cause is in {log}; then: {restart}"
+            then = f"python -m supervisor restart {self.config} {name}"
+            if supervisor.get("state") == STOPPED:
+                then = f"python -m supervisor run {self.config}"
+            elif supervisor.get("pid") is not None:
+                # a process that is started again gets the configuration that the supervisor holds
+                then = f"{then} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
+            return f"{name} is parked: {process.get('why') or 'see its log'}. The cause is in {log}; then: {then}"
         if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
             return f"{name} starts again in {process['restart_in_s']:.1f} s; why it ended is in {log}"
         return ""

@@ -86,6 +86,11 @@ class SpoolReader:
         """Return the stream's durable counters; they never go back while the file lives."""
         return dict(self._connection.execute("SELECT name, value FROM counters"))
 
+    def inherited(self) -> dict[str, int]:
+        """Return which of the counters (and how many `gaps`) came over from a broken file, and were counted there."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'inherited'").fetchone()
+        return dict(json.loads(row[0])) if row else {}
+
     def cursor(self) -> dict[str, object]:
         """Return the cursor: what the stream has proven, as the writer stored it."""
         return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM cursor")}

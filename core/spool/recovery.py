@@ -10,7 +10,15 @@ import structlog
 
 from core.positions import read_positions
 from core.spool.files import is_headless, move_aside, remove_database, spool_path, suspect_path, sync_directory
-from core.spool.salvage import SENSE, Salvage, is_broken, is_record, salvage, subreddits_of
+from core.spool.salvage import (
+    SENSE,
+    Salvage,
+    is_broken,
+    is_record,
+    note_inheritance,
+    salvage,
+    subreddits_of,
+)
 from core.spool.schema import ensure_schema
 from core.sqlite import connect, connect_readonly, is_sound, transaction
 
@@ -110,6 +118,7 @@ def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], now
         if not is_headless(path):
             with contextlib.closing(connect_readonly(path)) as source:
                 found = salvage(source, target, positions)
+        note_inheritance(target)
         _record_loss(target, found, now)
     log.error(
         "spool_rebuilt",

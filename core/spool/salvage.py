@@ -129,6 +129,13 @@ def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: 
             target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 (names from above)
 
 
+def note_inheritance(target: sqlite3.Connection) -> None:
+    """Write down which counts came over: whoever has counted them in the old file must not count them again."""
+    inherited = dict(target.execute("SELECT name, value FROM counters"))
+    inherited["gaps"] = target.execute("SELECT count(*) FROM gaps").fetchone()[0]
+    target.execute("INSERT OR REPLACE INTO meta VALUES ('inherited', ?)", (json.dumps(inherited),))
+
+
 def _sensible(source: sqlite3.Connection, found: Salvage, table: str) -> Iterator[_Row]:
     """Give the rows of a table that can be read and make sense."""
     for row in _readable(source, found, table, f"SELECT * FROM {table}"):  # noqa: S608 (names from this file)

@@ -94,6 +94,31 @@ def _enter(dialect: Dialect) -> Write:
     return rowset(dialect, [frontier.c[name] for name in names]).statement(make)
 
 
+_NAMED = frontier.c.name == bindparam("key")
+_AMONG = frontier.c.name.in_(bindparam("keys", expanding=True))
+
+# What becomes of a lease when it ends
+_FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
+_GIVEN_BACK = _FREE | {"settled": False, "due_at": bindparam("now")}
+_TOLD: dict[str, ColumnElement[Any]] = {
+    "state": bindparam("new_state"),
+    "error": bindparam("new_error"),
+    "due_at": bindparam("new_due_at"),
+}
+_FAILED = _FREE | _TOLD | {"settled": False, "attempts": frontier.c.attempts + 1}
+_FINISHED = (
+    _FREE
+    | _TOLD
+    | {
+        # found on a shorter way meanwhile: its authors may lead on, so it comes once more
+        "settled": and_(bindparam("new_settled"), frontier.c.depth >= bindparam("at_depth")),
+        "done_at": bindparam("now"),
+        "todo": case((bindparam("new_settled", type_=Boolean), frontier.c.todo), else_=None),
+        "attempts": 0,
+    }
+)
+
+
 class FrontierStatements:
     """The statements on the frontier, for one holder."""
 
@@ -103,51 +128,25 @@ class FrontierStatements:
         self._deepest = select(func.max(frontier.c.depth)).where(frontier.c.settled == bindparam("settled"))
         self._enter = _enter(dialect)
         held = frontier.c.leased_by == holder
-        named = frontier.c.name == bindparam("key")
-        free = {"leased_by": None, "leased_until": None}
+        # a lease that another took over since is not ended by whoever held it before
+        ours = or_(held, frontier.c.leased_by.is_(None))
         self._take = (
             update(frontier)
-            .where(frontier.c.name.in_(bindparam("keys", expanding=True)))
+            .where(_AMONG)
             .values(leased_by=holder, leased_until=bindparam("until"), due_at=bindparam("until"), settled=False)
         )
         self._take_afresh = self._take.values(todo=None)
         self._renew = (
             update(frontier)
-            .where(held, frontier.c.name.in_(bindparam("keys", expanding=True)))
+            .where(held, _AMONG)
             .values(leased_until=bindparam("until"), due_at=bindparam("until"))
             .returning(frontier.c.name)
         )
-        self._progress = update(frontier).where(named, held).values(todo=bindparam("new_todo"))
-        # a lease that another took over since is not ended by whoever held it before
-        ours = or_(held, frontier.c.leased_by.is_(None))
-        told: dict[str, ColumnElement[Any]] = {
-            "state": bindparam("new_state"),
-            "error": bindparam("new_error"),
-            "due_at": bindparam("new_due_at"),
-        }
-        self._finish = (
-            update(frontier)
-            .where(named, ours)
-            .values(
-                free
-                | told
-                | {
-                    # found on a shorter way meanwhile: its authors may lead on, so it comes once more
-                    "settled": and_(bindparam("new_settled"), frontier.c.depth >= bindparam("at_depth")),
-                    "done_at": bindparam("now"),
-                    "todo": case((bindparam("new_settled", type_=Boolean), frontier.c.todo), else_=None),
-                    "attempts": 0,
-                }
-            )
-        )
-        self._fail = (
-            update(frontier)
-            .where(named, ours)
-            .values(free | told | {"settled": False, "attempts": frontier.c.attempts + 1})
-        )
-        back = free | {"settled": False, "due_at": bindparam("now")}
-        self._give_back = update(frontier).where(named, held).values(back)
-        self._give_all_back = update(frontier).where(held).values(back)
+        self._progress = update(frontier).where(_NAMED, held).values(todo=bindparam("new_todo"))
+        self._finish = update(frontier).where(_NAMED, ours).values(_FINISHED)
+        self._fail = update(frontier).where(_NAMED, ours).values(_FAILED)
+        self._give_back = update(frontier).where(_NAMED, held).values(_GIVEN_BACK)
+        self._give_all_back = update(frontier).where(held).values(_GIVEN_BACK)
 
     def enter(self, connection: Connection, found: Sequence[Found], now: datetime) -> None:
         """Add subreddits that are not there yet."""

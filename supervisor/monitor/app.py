@@ -7,7 +7,7 @@ from aiohttp import web
 from core.config import Config
 from supervisor.monitor.events import Audience
 from supervisor.monitor.guard import add_headers, answer_to
-from supervisor.monitor.metrics import CONTENT_TYPE
+from supervisor.monitor.metrics import CONTENT_TYPE, verdict_exposition
 from supervisor.monitor.observer import Observer
 from supervisor.monitor.pages import Pages
 from supervisor.monitor.restarting import Restarting
@@ -20,7 +20,7 @@ _OWN_METRICS = """\
 # HELP monitor_snapshot_age_seconds Seconds since the monitor last looked; all other numbers are that old
 # TYPE monitor_snapshot_age_seconds gauge
 monitor_snapshot_age_seconds {age}
-# HELP monitor_look_failures_total Looks that failed; what is served stays as it was
+# HELP monitor_look_failures_total Looks that failed, of former monitors too; what is served stays as it was
 # TYPE monitor_look_failures_total counter
 monitor_look_failures_total {failures}
 # HELP monitor_listeners Pages that are open on /api/events
@@ -53,7 +53,8 @@ class Answers:
         own = _OWN_METRICS.format(
             age=round(observer.age(), 3), failures=observer.failures, listeners=self._audience.clients
         )
-        body = (observer.latest.metrics if observer.latest else b"") + own.encode()
+        seen = observer.latest.metrics if observer.latest else b""
+        body = verdict_exposition(observer.verdict()) + seen + own.encode()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     async def status(self, _request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from core.config import Config
-from core.crawl import HEALTHY
+from core.crawl import HEALTHY, process_names
 from supervisor.monitor.family import Value, counter, counters, gauge, gauges
 from supervisor.monitor.look import Look
 from supervisor.monitor.tally import Tally
@@ -15,34 +15,33 @@ _SAVED = {
     "users": "Users that were fetched and saved, each fetch counted",
     "posts": "Posts that were fetched and saved, each fetch counted",
     "rules": "Rules of subreddits that were fetched and saved, each fetch counted",
+    "failures": "Subreddits that were put back to be tried again later",
 }
+_TABLES = ("subreddits", "users", "posts", "rules")
 
 
 def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
     """List everything about the scraper. The contract's counters are there, at nothing, where none is configured."""
-    saved = dict.fromkeys((*_SAVED, "failures"), 0)
-    for report in look.crawl.reports:
-        for name in saved:
-            saved[name] += tally.follow((name, report.process), report.counters.get(name, 0))
     for name, text in _SAVED.items():
-        yield from counter(f"scraper_{name}_total", text, saved[name])
-    text = "Subreddits that were put back to be tried again later"
-    yield from counter("scraper_failures_total", text, saved["failures"])
-    yield from _proxies(look, tally)
+        for report in look.crawl.reports:
+            tally.follow((f"scraper {name}", report.process), report.counters.get(name, 0))
+        yield from counter(f"scraper_{name}_total", text, sum(tally.family(f"scraper {name}").values()))
+    yield from _proxies(look, config, tally)
     if config.scraper.enabled:
         yield from _frontier(look)
 
 
-def _proxies(look: Look, tally: Tally) -> Iterator[Metric]:
-    counts = {
-        (report.proxy, outcome): tally.follow(("outcomes", report.process, outcome), count)
-        for report in look.crawl.reports
-        for outcome, count in report.outcomes.items()
-    }
+def _proxies(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+    names = [name.removeprefix("scraper-") for name in process_names(config.scraper)]
+    for report in look.crawl.reports:
+        for outcome, count in report.outcomes.items():
+            tally.follow(("outcomes", report.proxy, outcome), count)
+    counts = {(name, "ok"): 0 for name in names} | tally.family("outcomes")
     text = "Requests through the proxy by what came of them; `refused` is an answer of Reddit like any other"
     yield from counters("proxy_requests_total", text, ["proxy", "outcome"], counts)
     fresh = look.crawl.fresh
-    up: dict[str, Value] = {one.proxy: int(one in fresh and one.proxy_state == HEALTHY) for one in look.crawl.reports}
+    working = {one.proxy for one in fresh if one.proxy_state == HEALTHY}
+    up: dict[str, Value] = {name: int(name in working) for name in (*names, *(one.proxy for one in look.crawl.reports))}
     text = "1 while the proxy works; 0 while it rests, is tried, or its process tells nothing"
     yield from gauges("proxy_up", text, "proxy", up)
     latency: dict[str, Value] = {
@@ -63,7 +62,7 @@ def _frontier(look: Look) -> Iterator[Metric]:
         yield from gauge("scraper_time_to_finish_seconds", text, crawl.time_to_finish.seconds)
     if frontier is None:
         return
-    rows: dict[str, Value] = {name: getattr(frontier, name) for name in _SAVED}
+    rows: dict[str, Value] = {name: getattr(frontier, name) for name in _TABLES}
     yield from gauges("scraper_rows", "Rows in the database", "table", rows)
     states: dict[str, Value] = {name: getattr(frontier, name) for name in ("waiting", "leased", "later", "done")}
     text = "Subreddits of the frontier: waiting for their turn, under way, to be tried again later, done"

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from core import procfs
 from core.config import Config
 from core.crawl import Crawl
 from core.flow import Flow
 from core.limiter import read_quota, read_requests
 from core.outage import read_outage
-from core.positions import read_deliveries
+from core.positions import read_deliveries, read_newest_dead_letter
 from core.quota import Quota
 from core.status import Status, read_status
 from supervisor.monitor.disk import Disk, look_at_disks
@@ -28,10 +29,12 @@ class Look:
     status: Status
     streams: Mapping[str, StreamLook] = field(default_factory=dict)
     kafka_away_since: float | None = None  #: as the publisher says; to be believed only while records wait
+    dead_letter_at: float | None = None  #: when Kafka last refused a record for good
     quota: Quota | None = None
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: (process, status) → count
     disks: tuple[Disk, ...] = ()
     unreadable: tuple[str, ...] = ()  #: for people: what could not be read just now
+    supervisor_born: str | None = ""  #: what tells this supervisor from another one with its number; None: it is gone
 
     @property
     def flow(self) -> Flow:
@@ -82,8 +85,15 @@ def look(config: Config, now: float) -> Look:
         status,
         streams,
         read_outage(state_dir),
+        attempt("the dead letters", lambda: read_newest_dead_letter(state_dir), None),
         attempt("the quota", lambda: read_quota(state_dir), None),
         attempt("the quota's counts", lambda: read_requests(state_dir), {}),
         attempt("the disk", lambda: look_at_disks(config), ()),
         tuple(dict.fromkeys(unreadable)),
+        _birth(status),
     )
+
+
+def _birth(status: Status) -> str | None:
+    pid = status.supervisor["pid"]
+    return procfs.birth(int(pid)) if status.runs and pid is not None else None

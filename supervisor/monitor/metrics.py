@@ -1,7 +1,7 @@
 """What `/metrics` tells, family by family: names, help texts, and where each number comes from.
 
-Counters pass the tally, so none goes back while the monitor lives. When the monitor itself starts anew they begin with
-what the files say: after a file was moved aside as broken that is less, and Prometheus takes it for the usual reset.
+Counters pass the tally, so none goes back: not when a file was moved aside as broken and begins anew, and not when the
+monitor or the supervisor does, since the tally is kept on disk.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,6 @@ class Sight:
     look: Look
     config: Config
     tally: Tally
-    verdict: Verdict
 
 
 class _Families(Collector):
@@ -44,28 +43,35 @@ class _Families(Collector):
 
 
 def exposition(sight: Sight) -> bytes:
-    """Write all of it down in Prometheus' text format."""
-    return generate_latest(_Families(list(families(sight))))
+    """Write down in Prometheus' text format what one look saw."""
+    return generate_latest(_Families(list(_seen(sight))))
 
 
-def families(sight: Sight) -> Iterator[Metric]:
-    """List everything."""
-    yield from _verdict(sight)
+def verdict_exposition(verdict: Verdict) -> bytes:
+    """Write down the verdict: at each request, since a look cannot know that it will be the last for a while."""
+    return generate_latest(_Families(list(_verdict(verdict))))
+
+
+def _seen(sight: Sight) -> Iterator[Metric]:
+    yield from _supervisor(sight)
     yield from _processes(sight)
     yield from streammetrics.families(sight.look, sight.config, sight.tally)
     yield from crawlmetrics.families(sight.look, sight.config, sight.tally)
     yield from _disks(sight.look)
 
 
-def _verdict(sight: Sight) -> Iterator[Metric]:
-    status, now = sight.look.status, {reason.what for reason in sight.verdict.reasons}
-    known = {warning.what for warning in sight.verdict.warnings}
-    ready = int(sight.verdict.ready)
-    yield from gauge("monitor_ready", "1 while all that is configured flows, as /readyz says", ready)
+def _verdict(verdict: Verdict) -> Iterator[Metric]:
+    now = {reason.what for reason in verdict.reasons}
+    known = {warning.what for warning in verdict.warnings}
+    yield from gauge("monitor_ready", "1 while all that is configured flows, as /readyz says", int(verdict.ready))
     text = "1 while this keeps us from being ready; /readyz says since when, and what to do"
     yield from gauges("monitor_not_ready", text, "reason", {name: int(name in now) for name in REASONS})
     text = "1 while a person should know of this, although everything flows"
     yield from gauges("monitor_warning", text, "warning", {name: int(name in known) for name in WARNINGS})
+
+
+def _supervisor(sight: Sight) -> Iterator[Metric]:
+    status = sight.look.status
     yield from gauge("supervisor_up", "1 while the supervisor answers", int(status.runs))
     text = "Seconds since the supervisor started"
     yield from gauge("supervisor_uptime_seconds", text, status.supervisor.get("uptime_s"))
@@ -75,8 +81,12 @@ def _processes(sight: Sight) -> Iterator[Metric]:
     rows = {str(row["name"]): row for row in sight.look.status.processes}
     up = {name: int(row["state"] == "RUNNING") for name, row in rows.items()}
     yield from gauges("process_up", "1 while the process is RUNNING, which it says itself", "process", up)
-    restarts = {(name,): sight.tally.follow(("restarts", name), int(row["restarts"])) for name, row in rows.items()}
-    text = "Restarts of the process, after it died or because somebody asked"
+    born = sight.look.supervisor_born
+    restarts = {
+        (name,): sight.tally.follow(("restarts", name), 0 if born is None else int(row["restarts"]), born or "")
+        for name, row in rows.items()
+    }
+    text = "Restarts of the process, after it died or because somebody asked, over all runs of the supervisor"
     yield from counters("process_restarts_total", text, ["process"], restarts)
     parked = {name: int(row["state"] == "FATAL") for name, row in rows.items()}
     yield from gauges("process_fatal", "1 while the process is parked until a person acts", "process", parked)

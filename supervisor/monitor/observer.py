@@ -10,12 +10,16 @@ from core.config import Config
 from supervisor.monitor.look import Look, look
 from supervisor.monitor.since import Reason, Verdict
 from supervisor.monitor.snapshot import Darkroom, Snapshot
+from supervisor.monitor.tally import Tally
+from supervisor.monitor.tallybook import TallyBook
 
 _EVERY = 1.0
 _SHORTEST_PAUSE = 0.25
 
 #: What is served is called late when it is older than this, seconds: a supervisor that hangs is waited for 5 s a look.
 LATE_AFTER = 12.0
+
+_FAILURES = ("look failures",)
 
 _LATE = "The monitor could not look for a while, so what it serves is old. monitor.log says why."
 
@@ -32,10 +36,13 @@ class Observer:
         look: Callable[[Config, float], Look] = look,
         wall: Callable[[], float] = time.time,
         every: float = _EVERY,
+        book: TallyBook | None = None,
     ) -> None:
+        """Without a `book` counters begin anew with each observer."""
         self.latest: Snapshot | None = None
-        self.failures = 0
-        self.darkroom = Darkroom(config)
+        self.darkroom = Darkroom(config, tally=book.tally if book else Tally())
+        self._book = book
+        self._failed = 0
         self._config = config
         self._log = log
         self._heard = heard
@@ -57,7 +64,8 @@ class Observer:
         try:
             snapshot = await asyncio.to_thread(self._see)
         except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed, and /readyz says that it is late
-            self.failures += 1
+            self._failed += 1
+            self.darkroom.tally.follow(_FAILURES, self._failed, str(self._born))
             if not self._failing:
                 self._log.exception("look_failed", hint="said once; what is served stays as it was")
             self._failing = True
@@ -69,7 +77,15 @@ class Observer:
         self._heard(snapshot)
 
     def _see(self) -> Snapshot:
-        return self.darkroom.develop(self._look(self._config, self._wall()))
+        snapshot = self.darkroom.develop(self._look(self._config, self._wall()))
+        if self._book is not None:
+            self._book.keep()  # before anybody is told
+        return snapshot
+
+    @property
+    def failures(self) -> int:
+        """How many looks failed, those of former monitors too."""
+        return self.darkroom.tally.follow(_FAILURES, 0)
 
     def age(self) -> float:
         """Return how old the latest snapshot is; before the first one, how long we wait for it. Seconds."""

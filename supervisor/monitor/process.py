@@ -17,6 +17,7 @@ from supervisor.monitor.address import Address, advice, wanted_ports, write_addr
 from supervisor.monitor.app import make_app
 from supervisor.monitor.events import Audience
 from supervisor.monitor.observer import Observer
+from supervisor.monitor.tallybook import TallyBook
 
 _BEAT_EVERY = 0.5
 
@@ -47,7 +48,8 @@ async def live(context: ChildContext, config: Config) -> None:
 
     context.on_stop(hear_of_stop)
     audience = Audience(context.log)
-    observer = Observer(config, context.log, audience.tell)
+    book = TallyBook(config.supervisor.state_dir, context.log)
+    observer = Observer(config, context.log, audience.tell, book=book)
     app = make_app(config, observer, audience, context.log)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL, handle_signals=False)
     await runner.setup()

@@ -89,7 +89,8 @@ def _processes(look: Look, config: Config) -> Iterator[Trouble]:
         if state == "FATAL":
             why = str(process.get("why") or "it gave no reason").rstrip(".")
             what = "credentials_rejected" if _CREDENTIALS in why else "process_down"
-            yield Trouble(what, name, f"{name} is parked: {why}. More is in {log}. When that is mended: {again}")
+            text = f"{name} is parked: {why}. More is in {log}. When that is mended: {again}; after a change of the"
+            yield Trouble(what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.")
         elif name == "monitor":
             continue  # whoever reads this hears it from the monitor
         elif state == "BACKOFF":

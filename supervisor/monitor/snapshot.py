@@ -38,7 +38,7 @@ class Darkroom:
     config: Config
     history: History = field(default_factory=History)
     mask: Mask = field(init=False)
-    _tally: Tally = field(default_factory=Tally)
+    tally: Tally = field(default_factory=Tally)
     _since: Since = field(default_factory=Since)
     _warned: Since = field(default_factory=Since)
 
@@ -59,7 +59,7 @@ class Darkroom:
         return Snapshot(
             at=look.now,
             verdict=verdict,
-            metrics=exposition(Sight(look, self.config, self._tally, verdict)),
+            metrics=exposition(Sight(look, self.config, self.tally)),
             status=json.dumps(look.status.document(), indent=2).encode() + b"\n",
             event=_event("look", {**shown, "step": step_as_json(step) if step is not None else None}),
             past=self._past,
@@ -69,10 +69,10 @@ class Darkroom:
         return _event("past", past(tuple(self.history.steps)))
 
     def _moment(self, look: Look) -> Moment:
-        follow = self._tally.follow
+        follow = self.tally.follow
         streams = {
             name: Standing(
-                follow(("seen captured", name), flow.captured),
+                look.streams[name].tallied(self.tally, name, "captured"),
                 follow(("seen published", name), flow.published),
                 flow.spooled,
                 flow.lag_s,

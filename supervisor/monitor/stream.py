@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.spool import Gap, SpoolReader, spool_path
 from core.spool.model import Row
+from supervisor.monitor.tally import Tally
 
 _COMPANIONS = ("", "-wal", "-shm")
 
@@ -18,6 +19,8 @@ class StreamLook:
     """What `status` does not tell of a stream. Moments are seconds since 1970; None: it has not come to that yet."""
 
     counters: Mapping[str, int] = field(default_factory=dict)
+    inherited: Mapping[str, int] = field(default_factory=dict)  #: of them what came over from a broken spool
+    spool_id: str = ""
     gaps: tuple[Gap, ...] = ()
     begun: float | None = None  #: when it first asked for its listing
     polled_at: float | None = None  #: when its listing was last read as far as needed
@@ -41,6 +44,11 @@ class StreamLook:
             return None
         return max(self.waiting_since, self.delivered_at or 0.0)
 
+    def tallied(self, tally: Tally, stream: str, name: str) -> int:
+        """Return how often it has counted `name` in all its spools, or how many `gaps` it has recorded."""
+        value = len(self.gaps) if name == "gaps" else self.counters.get(name, 0)
+        return tally.follow((name, stream), value, self.spool_id, self.inherited.get(name, 0))
+
     def delay(self, now: float) -> float | None:
         """Return the delay from creation to Kafka: of the newest delivered record, or of the one that waits longest."""
         waits = None if self.oldest_created is None else max(0.0, now - self.oldest_created)
@@ -61,6 +69,8 @@ def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[
         created = _created(delivered)
         return StreamLook(
             counters=reader.counters(),
+            inherited=reader.inherited(),
+            spool_id=reader.spool_id,
             gaps=tuple(reader.gaps()),
             begun=_moment(cursor.get("begun")),
             polled_at=_moment(cursor.get("polled_at")),

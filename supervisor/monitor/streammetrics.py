@@ -26,17 +26,14 @@ def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
 
 def _captured(look: Look, tally: Tally) -> Iterator[Metric]:
     for stream in ("submissions", "comments"):
-        flow = look.flow.streams.get(stream)
-        count = tally.follow(("captured", stream), flow.captured if flow else 0)
+        count = look.streams.get(stream, StreamLook()).tallied(tally, stream, "captured")
         text = f"{stream.capitalize()} captured from Reddit into the spool, each once"
         yield from counter(f"reddit_{stream}_total", text, count)
     for name, text in (
         ("late", "Items that surfaced below newer ones and were found by a deeper look"),
         ("rejected", "Entries of a listing that were no item at all; kept in the spool"),
     ):
-        counts = {
-            (stream,): tally.follow((name, stream), each.counters.get(name, 0)) for stream, each in look.streams.items()
-        }
+        counts = {(stream,): each.tallied(tally, stream, name) for stream, each in look.streams.items()}
         yield from counters(f"reddit_{name}_items_total", text, ["stream"], counts)
 
 
@@ -65,8 +62,10 @@ def _age(look: Look, moment: float | None) -> float | None:
 
 
 def _losses(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
-    gaps = [tally.follow(("gaps", name), flow.gaps) for name, flow in look.flow.streams.items()]
-    yield from counter("reddit_gaps_total", "Intervals that could not be proven complete, repaired ones too", sum(gaps))
+    for name, each in look.streams.items():
+        each.tallied(tally, name, "gaps")
+    text = "Intervals that could not be proven complete, repaired ones too"
+    yield from counter("reddit_gaps_total", text, sum(tally.family("gaps").values()))
     open_gaps: dict[str, Value] = {name: flow.open_gaps for name, flow in look.flow.streams.items()}
     yield from gauges("reddit_gaps_open", "Intervals that are not proven complete until now", "stream", open_gaps)
     shares = _each(look, lambda one: completeness(one.gaps, config.reddit.subreddits, one.begun, look.now).share)
@@ -81,7 +80,10 @@ def _requests(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
         for report in look.crawl.reports:
             if report.process in names:
                 counts |= {(report.process, status): count for status, count in report.requests.items()}
-    followed = {key: tally.follow(("requests", *key), count) for key, count in counts.items()}
+    for key, count in counts.items():
+        tally.follow(("requests", *key), count)
+    askers = (*config.streams.enabled, *process_names(config.scraper))
+    followed = {(process, "200"): 0 for process in askers} | tally.family("requests")
     text = "Requests to Reddit, by who sent them and the HTTP status of the answer, or what came instead of one"
     yield from counters("reddit_requests_total", text, ["process", "status"], followed)
     refused = sum(count for (_, status), count in followed.items() if status == "429")
@@ -115,11 +117,11 @@ def _spools(look: Look) -> Iterator[Metric]:
 def _kafka(look: Look, tally: Tally) -> Iterator[Metric]:
     flow = look.flow
     text = "Records that Kafka acknowledged"
-    yield from counter("kafka_published_total", text, tally.follow("published", flow.published))
+    yield from counter("kafka_published_total", text, tally.follow(("published",), flow.published))
     text = "Deliveries that failed, and outages; records are sent again, so none of it is a loss"
-    yield from counter("kafka_errors_total", text, tally.follow("errors", flow.errors))
+    yield from counter("kafka_errors_total", text, tally.follow(("errors",), flow.errors))
     text = "Records that Kafka refused for good, kept in publisher.db"
-    yield from counter("kafka_dead_letters_total", text, tally.follow("dead_letters", flow.dead_letters))
+    yield from counter("kafka_dead_letters_total", text, tally.follow(("dead_letters",), flow.dead_letters))
     text = "0 while records wait and Kafka does not answer the publisher"
     yield from gauge("kafka_up", text, int(look.outage_since is None))
     delays = _each(look, lambda one: one.delay(look.now))

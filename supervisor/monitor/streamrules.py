@@ -116,6 +116,7 @@ def losses(look: Look) -> Iterator[Trouble]:
         if news:
             text = f"{name} has intervals that are not proven complete: python -m supervisor gaps CONFIG lists them."
             yield Trouble("gap_open", name, text, min(news))
-    if look.flow.dead_letters:
+    refused_at = look.dead_letter_at
+    if refused_at is not None and look.now - refused_at < WINDOW:
         text = "Kafka refused records for good; they are kept in publisher.db, table dead_letters, with the reason."
-        yield Trouble("dead_letters", "kafka", text)
+        yield Trouble("dead_letters", "kafka", text, refused_at)

@@ -3,8 +3,10 @@
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from core.positions import publisher_path
-from core.spool import Batch, Record, SpoolWriter
+from core.spool import Batch, Record, SpoolWriter, spool_path
 from core.statistics import Meter, Statistics, render
 
 BLOCK = """\
@@ -102,3 +104,29 @@ def test_as_a_dict_it_has_the_total() -> None:
         "rate_limit_hits",
         "queue_size",
     }
+
+
+@pytest.mark.parametrize("seen_before", [True, False], ids=["broken during the run", "broken before the run"])
+def test_what_a_salvaged_spool_brings_along_is_counted_once(tmp_path: Path, seen_before: bool) -> None:
+    with SpoolWriter(tmp_path, "comments") as writer:
+        capture(writer, 7)
+        former = writer.spool_id
+    meter = Meter(tmp_path) if seen_before else None
+    with SpoolWriter(tmp_path, "comments") as writer:
+        capture(writer, 2)
+    if meter is not None:
+        assert meter.read().comments_processed == 2
+    break_it(tmp_path)
+    meter = meter or Meter(tmp_path)
+    with SpoolWriter(tmp_path, "comments") as writer:
+        assert writer.spool_id != former, "it was made anew"
+        before = meter.read().comments_processed
+        capture(writer, 5)
+    assert meter.read().comments_processed - before == 5
+    assert before == (2 if seen_before else 0)
+
+
+def break_it(state_dir: Path) -> None:
+    """Leave something in the spool that no writer wrote."""
+    with sqlite3.connect(spool_path(state_dir, "comments")) as connection:
+        connection.execute("INSERT INTO seen VALUES ('t1_x', 'bitcoin', 'no number', 1)")

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scraper.fetch.outcome import Outcome
 from supervisor.monitor.app import _OWN_METRICS
-from supervisor.monitor.metrics import Sight, exposition
+from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
 from supervisor.monitor.readiness import REASONS, WARNINGS
 from supervisor.monitor.since import Verdict
 from supervisor.monitor.tally import Tally
@@ -32,7 +32,7 @@ _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 @cache
 def known() -> dict[str, frozenset[str]]:
     """Every metric with the names of its labels."""
-    written = exposition(Sight(healthy(), CONFIG, Tally(), Verdict())).decode()
+    written = (verdict_exposition(Verdict()) + exposition(Sight(healthy(), CONFIG, Tally()))).decode()
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
     found = {"up": TARGET}
     for family in text_string_to_metric_families(written):

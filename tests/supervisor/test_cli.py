@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from supervisor import cli
+from core.errors import ExitCode
+from supervisor import cli, commandline
 
 ROOT = Path(__file__).resolve().parents[2]
 CREDENTIALS = {"REDDIT_CLIENT_ID": "id", "REDDIT_CLIENT_SECRET": "s3cr3t-s3cr3t", "REDDIT_USER_AGENT": "python:t:1"}
@@ -38,6 +41,69 @@ def test_every_command_has_a_help_and_the_general_one_names_it(
         assert command in capsys.readouterr().out
 
 
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Gives a help text at 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def show(command: str) -> str:
+        with pytest.raises(SystemExit):
+            commandline.parse([*command.split(), "--help"])
+        return capsys.readouterr().out
+
+    return show
+
+
+@pytest.mark.parametrize("command", ["", *commandline.COMMANDS])
+def test_a_help_fits_80_columns_and_tells_exit_codes_and_examples_that_work(
+    command: str, shown: Callable[[str], str]
+) -> None:
+    text = shown(command)
+    assert [line for line in text.splitlines() if len(line) > 79] == []
+    codes = re.findall(r"^  (\d)  \w", text.partition("exit codes:")[2], re.MULTILINE)
+    assert {"0", "2"} <= set(codes) <= {str(int(code)) for code in ExitCode}
+    examples = re.findall(rf"^  python -m supervisor ({command or r'[a-z]'}.*)$", text, re.MULTILINE)
+    assert examples
+    for example in examples:
+        commandline.parse(re.split(r"\s{3,}", example)[0].split())
+
+
+@pytest.mark.parametrize("command", commandline.COMMANDS)
+def test_each_option_says_what_it_does_and_what_holds_without_it(command: str, shown: Callable[[str], str]) -> None:
+    text = shown(command).partition("exit codes:")[0]
+    described = re.findall(r"^  (?:-\w, )?(--[a-z-]+)(.*(?:\n {8,}.*)*)", text, re.MULTILINE)
+    for option, words in described:
+        assert len(words.split()) > 3, option
+        if re.match(r" [A-Z]", words) and command in ("logs", "demo"):
+            assert "default" in words, option
+    assert len(described) >= (0 if command == "restart" else 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("fly", "there are: run, check, status, logs, restart, gaps, demo"),
+        ("run c.toml --durations 4", "--duration may be meant"),
+        ("run --subreddits Bitcoin c.toml", "usage: python -m supervisor run CONFIG"),
+        ("status", "required: CONFIG"),
+        ("logs c.toml --level loud", "`python -m supervisor logs --help` explains"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_would_be_right(
+    line: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(line.split())
+    assert hint in capsys.readouterr().err
+
+
+def test_without_a_command_everything_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([])
+    assert caught.value.code == 2
+    assert "exit codes:" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -64,7 +130,7 @@ def test_a_command_line_that_makes_no_sense_ends_with_2(line: str, capsys: pytes
 
 def test_the_overrides_of_run_become_keys_of_the_configuration() -> None:
     line = "run c.toml --subreddits Bitcoin ethereum --kafka-servers a:1,b:2 --topic t --set streams.comments=false"
-    options = cli.parser().parse_args([*line.split(), "--set", "supervisor.state_dir=some/where"])
+    options = commandline.parser().parse_args([*line.split(), "--set", "supervisor.state_dir=some/where"])
     assert cli._overrides(options) == {  # noqa: SLF001
         "reddit.subreddits": ["Bitcoin", "ethereum"],
         "kafka.bootstrap_servers": "a:1,b:2",
@@ -76,7 +142,7 @@ def test_the_overrides_of_run_become_keys_of_the_configuration() -> None:
 
 @pytest.mark.parametrize("line", ["a b -n 5 -f", "-n 5 -f a b", "a -n 5 b -f"])
 def test_the_processes_of_logs_may_stand_on_either_side_of_its_options(line: str) -> None:
-    options = cli.parse(["logs", "c.toml", *line.split()])
+    options = commandline.parse(["logs", "c.toml", *line.split()])
     assert (options.process, options.lines, options.follow) == (["a", "b"], 5, True)
 
 

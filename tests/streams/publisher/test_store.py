@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from core.positions import publisher_path, read_positions, read_publisher_counters
+from core.positions import publisher_path, read_newest_dead_letter, read_positions, read_publisher_counters
 from streams.publisher.store import DeadLetter, Position, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
@@ -55,6 +55,14 @@ def test_a_dead_letter_is_kept_whole_and_counted_once(tmp_path: Path) -> None:
     assert read_publisher_counters(tmp_path) == {"dead_letters": 1}
     rows = sqlite3.connect(publisher_path(tmp_path)).execute("SELECT seq, key, value, reason FROM dead_letters")
     assert rows.fetchall() == [(5, b"t1_a", b"{}", "too large")]
+
+
+def test_when_the_newest_dead_letter_came_is_known(tmp_path: Path) -> None:
+    assert read_newest_dead_letter(tmp_path) is None, "there is no file"
+    store = open_store(tmp_path)
+    assert read_newest_dead_letter(tmp_path) is None, "there is no dead letter"
+    store.save([], {}, [letter(5)])
+    assert read_newest_dead_letter(tmp_path) == 1_700_000_000.0
 
 
 def test_a_save_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -60,11 +60,13 @@ def gap(**more: Any) -> Gap:
 
 HEALTHY_STREAM = StreamLook(
     counters={"captured": 1000, "late": 3},
+    spool_id="spool",
     begun=NOON - 7200,
     polled_at=NOON - 4,
     captured_at=NOON - 4,
     delivered_at=NOON - 3,
     delay_s=1.2,
+    gaps=(gap(repaired_at=NOON - 2800),),
     size_bytes=700_000,
 )
 
@@ -107,7 +109,10 @@ def healthy() -> Look:
             flow,
             crawl=Crawl(NOON, (report("a"), report("b"))),
         ),
-        {"submissions": HEALTHY_STREAM, "comments": replace(HEALTHY_STREAM, waiting_since=NOON - 1)},
+        {
+            "submissions": HEALTHY_STREAM,
+            "comments": replace(HEALTHY_STREAM, gaps=HEALTHY_STREAM.gaps * 2, waiting_since=NOON - 1),
+        },
         quota=Quota(limit=1000.0, used=300.0, window_start=NOON - 400, reset_at=NOON + 200),
         requests={("comments", "200"): 900, ("comments", "429"): 2, ("submissions", "none"): 1},
         disks=(Disk("state", "state", 50 * GIB, 100 * GIB),),

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,23 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.config import Config
 from core.config.model import ScraperSection
-from supervisor.monitor.metrics import Sight, exposition
+from supervisor.monitor.look import Look
+from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
 from supervisor.monitor.readiness import REASONS
 from supervisor.monitor.since import Reason, Verdict
+from supervisor.monitor.stream import StreamLook
 from supervisor.monitor.tally import Tally
-from tests.supervisor.monitor.looks import CONFIG, NOON, gap, healthy, report, with_flow, with_reports, with_stream
+from tests.supervisor.monitor.looks import (
+    CONFIG,
+    NOON,
+    gap,
+    healthy,
+    report,
+    with_flow,
+    with_process,
+    with_reports,
+    with_stream,
+)
 from tests.supervisor.monitor.stage import staged
 from tests.support.waiting import wait_until
 
@@ -44,7 +57,8 @@ UNITS = re.compile(r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fata
 
 
 def text(look: object = None, config: Config = CONFIG, tally: Tally | None = None, verdict: Verdict = Verdict()) -> str:  # noqa: B008
-    return exposition(Sight(look or healthy(), config, tally or Tally(), verdict)).decode()  # type: ignore[arg-type]
+    seen = exposition(Sight(look or healthy(), config, tally or Tally()))  # type: ignore[arg-type]
+    return (verdict_exposition(verdict) + seen).decode()
 
 
 def families(written: str) -> dict[str, Metric]:
@@ -118,21 +132,59 @@ def test_no_counter_goes_back_when_a_spool_or_a_report_begins_anew() -> None:
     tally = Tally()
     before = samples(text(tally=tally))
     anew = with_flow(healthy(), "comments", captured=5, gaps=0)
-    anew = with_stream(anew, "comments", counters={})
+    anew = with_stream(anew, "comments", counters={"captured": 5}, spool_id="another")
     anew = with_reports(anew, report("a", counters={"posts": 7}, outcomes={"ok": 1}), report("b", outcomes={}))
     after = samples(text(anew, tally=tally))
     counters = [key for key in before if key[0].endswith("_total")]
     assert len(counters) > 20
-    assert [key for key in counters if after.get(key, 0.0) < before[key] and key in after] == []
+    assert [key for key in counters if after[key] < before[key]] == []
     assert after["reddit_comments_total", ()] == 1005
     assert after["scraper_posts_total", ()] == 6007
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda look: with_reports(look, report("a")),
+        with_reports,
+        lambda look: replace(look, requests={}),
+        lambda look: replace(look, streams={"comments": look.streams["comments"]}),
+    ],
+    ids=["a proxy is taken out", "no scraper", "the quota's file is away", "a stream is switched off"],
+)
+def test_no_sum_goes_back_when_one_of_its_parts_has_nothing_to_say(change: Callable[[Look], Look]) -> None:
+    tally = Tally()
+    before = samples(text(tally=tally))
+    after = samples(text(change(healthy()), tally=tally))
+    assert [key for key in before if key[0].endswith("_total") and after.get(key, before[key]) < before[key]] == []
+
+
+def test_restarts_are_counted_over_all_runs_of_the_supervisor() -> None:
+    tally = Tally()
+    counts = []
+    for born, restarts in (("100", 3), (None, 0), ("200", 0), ("200", 2), (None, 2), ("300", 4)):
+        look = replace(with_process(healthy(), "comments", restarts=restarts), supervisor_born=born)
+        counts.append(samples(text(look, tally=tally))["process_restarts_total", ("comments",)])
+    assert counts == [3, 3, 3, 5, 5, 9]
+
+
+def test_what_is_configured_has_its_series_before_anything_has_happened() -> None:
+    nothing = StreamLook()
+    look = with_reports(replace(healthy(), requests={}, streams={"submissions": nothing, "comments": nothing}))
+    found = samples(text(look))
+    for name in ("submissions", "comments", "scraper-a", "scraper-b"):
+        assert found["reddit_requests_total", (name, "200")] == 0
+    for name in ("a", "b"):
+        assert found["proxy_requests_total", ("ok", name)] == 0
+        assert found["proxy_up", (name,)] == 0
+    assert found["reddit_comments_total", ()] == found["reddit_gaps_total", ()] == 0
 
 
 def test_requests_without_a_token_are_counted_by_who_sends_them() -> None:
     config = replace(CONFIG, scraper=replace(CONFIG.scraper, authentication="none"))
     found = samples(text(config=config))
     assert found["reddit_requests_total", ("scraper-a", "200")] == 500
-    assert ("reddit_requests_total", ("scraper-a", "200")) not in samples(text())
+    assert samples(text())["reddit_requests_total", ("scraper-a", "200")] == 0
 
 
 def test_completeness_and_open_gaps() -> None:
@@ -165,3 +217,14 @@ def test_it_is_served_as_prometheus_reads_it_and_follows_what_happens(tmp_path: 
         wait_until(lambda: "reddit_comments_total 100.0" in stage.get("/metrics").body, 10.0, "ten more comments")
         stage.publish(comments=100, submissions=10)
         wait_until(lambda: "reddit_queue_size 0.0" in stage.get("/metrics").body, 10.0, "an empty queue")
+
+
+def test_no_counter_goes_back_when_a_spool_begins_anew_and_the_monitor_is_replaced(tmp_path: Path) -> None:
+    with staged(tmp_path).running() as stage:
+        assert samples(stage.get("/metrics").body)["reddit_comments_total", ()] == 90
+        stage.stop()
+        for path in stage.state_dir.glob("spool-comments*"):
+            path.unlink()
+        stage.capture("comments", 4)
+        stage.start()
+        assert samples(stage.get("/metrics").body)["reddit_comments_total", ()] == 94

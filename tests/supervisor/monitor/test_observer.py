@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 from core.config import Config
 from core.config.model import ScraperSection, SupervisorSection
 from core.spool import spool_path
+from supervisor.monitor.app import Answers
+from supervisor.monitor.events import Audience
 from supervisor.monitor.look import Look, look
 from supervisor.monitor.observer import LATE_AFTER, Observer
 from supervisor.monitor.snapshot import Snapshot
@@ -34,7 +36,7 @@ def test_an_empty_directory_is_a_system_that_was_never_started(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "name", ["spool-comments.db", "publisher.db", "limiter.db", "supervisor.json", "kafka-away.json"]
+    "name", ["spool-comments.db", "publisher.db", "quota.db", "supervisor.json", "kafka-away.json"]
 )
 @pytest.mark.parametrize("content", [b"", b"rubbish" * 1000, b"SQLite format 3\x00" + bytes(5000)])
 def test_whatever_stands_in_a_file_the_look_goes_on(tmp_path: Path, name: str, content: bytes) -> None:
@@ -67,6 +69,13 @@ class Looking:
     def once(self) -> None:
         asyncio.run(self.observer.once())
 
+    def metrics(self) -> list[str]:
+        """The lines of /metrics as they are served now."""
+        answers = Answers(self.observer, Audience(LOG))
+        body = asyncio.run(answers.metrics(None)).body  # type: ignore[arg-type]
+        assert isinstance(body, bytes)
+        return body.decode().splitlines()
+
     @property
     def reasons(self) -> list[str]:
         return [reason.what for reason in self.observer.verdict().reasons]
@@ -98,3 +107,19 @@ def test_looks_that_fail_are_counted_said_once_and_make_the_last_one_old() -> No
         looking.once()
     assert looking.reasons == []
     assert [line["event"] for line in lines] == ["look_succeeded"]
+
+
+def test_the_metrics_say_that_they_are_old_and_readiness_falls_with_them() -> None:
+    """What is late is told by the request: the last look could not know that no other would follow."""
+    looking = Looking()
+    late = 'monitor_not_ready{reason="snapshot_late"}'
+    assert {"monitor_ready 0.0", f"{late} 1.0"} <= set(looking.metrics()), "nothing was seen yet"
+    looking.once()
+    assert {"monitor_ready 1.0", f"{late} 0.0", "monitor_snapshot_age_seconds 0.0"} <= set(looking.metrics())
+    looking.now += LATE_AFTER + 1
+    lines = looking.metrics()
+    assert {"monitor_ready 0.0", f"{late} 1.0", f"monitor_snapshot_age_seconds {LATE_AFTER + 1}"} <= set(lines)
+    assert [line for line in lines if line.startswith("reddit_comments_total")], "what was seen last stays"
+    assert len([line for line in lines if line.startswith("# TYPE")]) == len(
+        {line for line in lines if line.startswith("# TYPE")}
+    ), "no family stands there twice"

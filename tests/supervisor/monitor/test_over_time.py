@@ -1,10 +1,13 @@
 """What one look cannot know: since when, how much in all, how fast, how much is proven."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from supervisor.monitor.completeness import completeness
 from supervisor.monitor.disk import Disk
@@ -12,9 +15,11 @@ from supervisor.monitor.history import STEP, STEPS, History, Moment, Standing
 from supervisor.monitor.since import Since, Trouble
 from supervisor.monitor.stream import StreamLook
 from supervisor.monitor.tally import Tally
+from supervisor.monitor.tallybook import TallyBook, tally_path
 from tests.supervisor.monitor.looks import GIB, NOON, gap
 
 MIB = 2**20
+LOG = structlog.stdlib.get_logger("test")
 
 
 class TestSince:
@@ -58,17 +63,63 @@ class TestTally:
     )
     def test_it_follows_a_file_and_never_goes_back(self, values: list[int], counts: list[int]) -> None:
         tally = Tally()
-        assert [tally.follow("captured", value) for value in values] == counts
+        assert [tally.follow(("captured",), value) for value in values] == counts
 
     @given(st.lists(st.integers(0, 1000)))
     def test_whatever_the_files_say(self, values: list[int]) -> None:
         tally = Tally()
-        counts = [tally.follow("captured", value) for value in values]
+        counts = [tally.follow(("captured",), value) for value in values]
         assert counts == sorted(counts)
 
     def test_names_do_not_mix(self) -> None:
         tally = Tally()
-        assert (tally.follow("a", 5), tally.follow("b", 3), tally.follow("a", 6)) == (5, 3, 6)
+        assert (tally.follow(("a",), 5), tally.follow(("b",), 3), tally.follow(("a",), 6)) == (5, 3, 6)
+        assert tally.family("a") == {(): 6}
+
+    @pytest.mark.parametrize(
+        ("value", "inherited", "count"),
+        [
+            (1000, 0, 1100),  # a new spool, which has read the listing again since the last look
+            (105, 96, 109),  # a new spool, which brought over most of what the broken one had counted
+            (100, 100, 100),
+        ],
+    )
+    def test_another_source_is_told_from_the_same_one_that_went_on(
+        self, value: int, inherited: int, count: int
+    ) -> None:
+        tally = Tally()
+        tally.follow(("captured", "comments"), 100, "one spool")
+        tally.follow(("captured", "comments"), 0)  # neither is there for a moment
+        assert tally.follow(("captured", "comments"), value, "another", inherited) == count
+        assert tally.follow(("captured", "comments"), value + 5, "another", inherited) == count + 5
+
+    def test_another_monitor_goes_on_with_it(self, tmp_path: Path) -> None:
+        book = TallyBook(tmp_path, LOG)
+        assert book.tally.follow(("captured", "comments"), 100, "a") == 100
+        assert book.tally.follow(("captured", "comments"), 7, "b") == 107
+        book.keep()
+        inode = tally_path(tmp_path).stat().st_ino
+        book.keep()
+        assert tally_path(tmp_path).stat().st_ino == inode, "nothing changed, so nothing is written"
+        assert TallyBook(tmp_path, LOG).tally.follow(("captured", "comments"), 8, "b") == 108
+
+    @pytest.mark.parametrize("content", ["", "[]", '{"counters": [["a", "b"]]}', '{"counters": [[["a"], "", "x", 1]]}'])
+    def test_a_tally_that_makes_no_sense_is_said_and_begun_anew(self, tmp_path: Path, content: str) -> None:
+        tally_path(tmp_path).write_text(content)
+        with capture_logs() as lines:
+            book = TallyBook(tmp_path, LOG)
+            book.tally.follow(("a",), 5)
+            book.keep()
+        assert [line["event"] for line in lines] == ["tally_unreadable"]
+        assert TallyBook(tmp_path, LOG).tally.follow(("a",), 6) == 6
+
+    def test_a_disk_that_takes_nothing_is_said_once(self, tmp_path: Path) -> None:
+        with capture_logs() as lines:
+            book = TallyBook(tmp_path / "gone", LOG)
+            for value in (1, 2):
+                book.tally.follow(("a",), value)
+                book.keep()
+        assert [line["event"] for line in lines] == ["tally_not_written"]
 
 
 def moment(at: float, captured: int, spooled: int = 0, answers: int = 0) -> Moment:

@@ -224,14 +224,21 @@ def test_one_proxy_of_two_is_a_warning() -> None:
 
 def test_losses_are_warnings() -> None:
     look = with_stream(healthy(), "comments", gaps=(gap(), gap(repaired_at=NOON)))
-    look = replace(look, status=replace(look.status, flow=replace(look.flow, dead_letters=2)))
+    look = replace(look, dead_letter_at=NOON - 600)
     assert named(look) == []
     assert [one.what for one in warnings(look)] == ["gap_open", "dead_letters"]
     assert {one.what for one in warnings(look)} <= set(WARNINGS)
 
 
 def test_an_old_loss_is_no_news() -> None:
-    assert list(warnings(with_stream(healthy(), "comments", gaps=(gap(recorded_at=NOON - 90_000),)))) == []
+    look = with_stream(healthy(), "comments", gaps=(gap(recorded_at=NOON - 90_000),))
+    assert list(warnings(replace(look, dead_letter_at=NOON - 90_000))) == []
+
+
+@pytest.mark.parametrize("what", ["a newer schema", CREDENTIALS])
+def test_who_is_parked_for_its_configuration_is_not_told_to_restart_with_the_old_one(what: str) -> None:
+    (trouble,) = found(with_process(healthy(), "publisher", "FATAL", why=what))
+    assert "restart CONFIG publisher; after a change of the configuration or of .env send SIGHUP" in trouble.text
 
 
 def test_a_silent_supervisor_is_the_reason_for_everything_it_does_not_tell() -> None:

@@ -1,0 +1,50 @@
+"""Where the tally is kept, so that no counter goes back when the monitor is replaced: a file in `state_dir`."""
+
+import json
+from pathlib import Path
+
+import structlog
+
+from core.jsonfile import replace_json
+from supervisor.monitor.tally import Tally
+
+
+def tally_path(state_dir: Path) -> Path:
+    """Return the file."""
+    return state_dir / "monitor-tally.json"
+
+
+class TallyBook:
+    """The tally as a former monitor left it, written down again whenever it has changed."""
+
+    def __init__(self, state_dir: Path, log: structlog.stdlib.BoundLogger) -> None:
+        self._path = tally_path(state_dir)
+        self._log = log
+        self._unwritable = False
+        self.tally = self._read()
+        self._written = self.tally.changes
+
+    def _read(self) -> Tally:
+        try:
+            return Tally.of(json.loads(self._path.read_text(encoding="utf-8"))["counters"])
+        except FileNotFoundError:
+            return Tally()
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            hint = "counters begin with what the other files say, which may be less than was told before"
+            self._log.warning("tally_unreadable", path=str(self._path), error=repr(error), hint=hint)
+            return Tally()
+
+    def keep(self) -> None:
+        """Write it down; what cannot be written now is tried again with the next look."""
+        changes = self.tally.changes
+        if changes == self._written:
+            return
+        try:
+            replace_json(self._path, {"counters": self.tally.rows()})
+        except OSError as error:
+            if not self._unwritable:
+                hint = "said once; should the monitor be replaced now, counters may go back"
+                self._log.warning("tally_not_written", path=str(self._path), error=str(error), hint=hint)
+            self._unwritable = True
+        else:
+            self._unwritable, self._written = False, changes
