@@ -254,3 +254,13 @@ def test_a_process_that_nobody_knows_counts_as_well() -> None:
     look = healthy()
     rows = [*look.status.processes, process("broker", "BACKOFF")]
     assert named(replace(look, status=replace(look.status, processes=rows))) == [("process_down", "broker")]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("FATAL", {"state_age_s": 100.0}), ("RUNNING", {"state_age_s": 900.0, "heartbeat_age_s": 100.0})],
+)
+def test_what_is_wrong_with_a_process_is_so_since_the_supervisor_says(state: str, told: dict[str, float]) -> None:
+    """The monitor may have been started, or have looked for the first time, long after."""
+    (trouble,) = found(with_process(healthy(), "publisher", state, **told))
+    assert trouble.since == NOON - 100
