@@ -11,7 +11,7 @@ from supervisor.process import Process
 from supervisor.spec import ChildSpec
 from supervisor.stopping import Slot, slot
 
-#: An aborted child has so long to write down where it hung; one that is stopped (SIGSTOP) cannot even do that.
+#: An aborted child has so long to write down where it hung; one that a hanging disk holds cannot even do that.
 _LAST_WORDS = 0.5
 
 #: Until it is ready a child may be silent for so long, seconds: importing takes its time on a busy machine.

@@ -147,9 +147,10 @@ class SpawnedProcess:
         self._process.terminate()
 
     def abort(self) -> None:
-        """Send SIGABRT (see faulthandler in core.child)."""
+        """Send SIGABRT (see faulthandler in core.child); one that a SIGSTOP holds is let go, for it to take effect."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGABRT)
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """Send SIGKILL."""

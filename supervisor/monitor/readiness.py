@@ -114,5 +114,8 @@ def _disks(look: Look) -> Iterator[Trouble]:
 
 def _files(look: Look, config: Config) -> Iterator[Trouble]:
     if look.unreadable:
-        text = f"{'; '.join(look.unreadable)}. Does {config.supervisor.state_dir} belong to the user who runs this?"
-        yield Trouble("state_unreadable", "state", text)
+        text = f"{'; '.join(look.unreadable)}. Does {config.supervisor.state_dir} belong to the user who runs this? A"
+        hint = (
+            "file that is broken is examined, and what can be read is saved, when the process that writes it restarts."
+        )
+        yield Trouble("state_unreadable", "state", f"{text} {hint}")
