@@ -38,6 +38,10 @@ _DRAIN_ALONE = 5.0  # stopped by SIGTERM alone: nobody gave a deadline
 _DRAIN_ORPHANED = 1.0
 _LONGEST_REASON = 500  # characters: well below PIPE_BUF in any script
 
+#: What may reach a whole group of processes. The supervisor spawns with these blocked, so that none hits a half-made
+#: process.
+SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
 
 class Number(Protocol):
     """A number in shared memory (multiprocessing.RawValue): no lock that a killed process could keep."""
@@ -217,15 +221,15 @@ def _run(context: ChildContext, birth: Birth, threshold: Threshold) -> int:
 
 
 def _install_signals() -> list[int]:
-    """Leave Ctrl-C to the parent; let SIGTERM note itself in the returned list.
+    """Leave Ctrl-C, and the terminal's end, to the parent; let SIGTERM note itself in the returned list.
 
     The handler only appends: setting a threading.Event there could find its lock held by the code it interrupted.
-    The parent spawns with both signals blocked, so that none of them hits a half-made process.
     """
     terminated: list[int] = []
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: terminated.append(number))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     return terminated
 
 

@@ -74,7 +74,9 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
             connection.sendall(encode(request))
             answer = json.loads(_read_line(connection))
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        raise NotRunningError(f"no supervisor runs on {state_dir}: start one with `python -m supervisor run`") from None
+        raise NotRunningError(
+            f"no supervisor runs on {state_dir}: start one with `python -m supervisor run CONFIG`"
+        ) from None
     except PermissionError:
         raise NotAnsweringError(f"{state_dir / SOCKET_NAME} is another user's: ask as the one who runs it") from None
     except (OSError, ValueError) as error:

@@ -12,6 +12,8 @@ from typing import Any
 from core import procfs
 from core.jsonfile import replace_json
 
+_OF_PROCESS = {"name", "pid", "state", "restarts", "last_exit", "started_at"}
+
 
 @dataclass(frozen=True, slots=True)
 class LastState:
@@ -23,7 +25,7 @@ class LastState:
     started_at: float
     ended_at: float | None  #: None: it runs, or it had no time to say that it ends
     exit_code: int | None
-    processes: list[dict[str, Any]]  #: as the control socket tells them, with `started_at` for `uptime_s`
+    processes: list[dict[str, Any]]  #: as the control socket tells them, with moments in the place of ages
     seen_at: float = 0.0  #: the last sign of life
 
     @property
@@ -53,6 +55,7 @@ def read_last_state(state_dir: Path) -> LastState | None:
     path = last_state_path(state_dir)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return LastState(**content, seen_at=path.stat().st_mtime)
-    except (OSError, ValueError, TypeError):
+        last = LastState(**content, seen_at=path.stat().st_mtime)
+        return last if all(row.keys() >= _OF_PROCESS for row in last.processes) else None
+    except (OSError, ValueError, TypeError, AttributeError):
         return None

@@ -96,6 +96,7 @@ def _recalled(process: dict[str, Any], now: float, *, alive: bool) -> dict[str, 
     """Describe a process from what was written down. Without its supervisor it does not live on (see core.orphan)."""
     pid = process["pid"] if alive else None
     state = process["state"] if alive or process["state"] == _PARKED else "EXITED"
+    since = process.get("since")
     return {
         **process,
         "pid": pid,
@@ -103,4 +104,5 @@ def _recalled(process: dict[str, Any], now: float, *, alive: bool) -> dict[str, 
         "uptime_s": round(now - process["started_at"], 1) if pid else None,
         "rss_bytes": procfs.rss_bytes(pid) if pid else None,
         "heartbeat_age_s": None,
+        "state_age_s": round(now - since, 1) if since is not None and state == process["state"] else None,
     }

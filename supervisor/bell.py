@@ -78,4 +78,6 @@ class Bell:
         return self._reader
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self._rung.append(Reload() if number == signal.SIGHUP else signal.Signals(number).name)
+        request: Request = Reload() if number == signal.SIGHUP else signal.Signals(number).name
+        if not self._rung or self._rung[-1] != request:  # a storm of one signal asks for one thing
+            self._rung.append(request)

@@ -25,6 +25,7 @@ class ProcessRow:
     started_at: float
     why: str  #: in FATAL: the reason
     restart_at: float  #: in BACKOFF: when it is due
+    since: float = 0.0  #: when it came into this state
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Board:
                     "uptime_s": round(now - row.started_at, 1) if row.pid else None,
                     "rss_bytes": procfs.rss_bytes(row.pid) if row.pid else None,
                     "heartbeat_age_s": round(now - heard, 2) if row.pid else None,
+                    "state_age_s": round(now - row.since, 1),
                     "restart_in_s": round(max(0.0, row.restart_at - now), 1) if row.state == "BACKOFF" else None,
                 }
                 for row, heard in zip(snapshot.processes, snapshot.heard_at, strict=True)
@@ -111,7 +113,10 @@ class Board:
             started_at=snapshot.born + offset,
             ended_at=now if ended else None,
             exit_code=self.exit_code if ended else None,
-            processes=[{**_described(row), "started_at": row.started_at + offset} for row in snapshot.processes],
+            processes=[
+                {**_described(row), "started_at": row.started_at + offset, "since": row.since + offset}
+                for row in snapshot.processes
+            ],
         )
         try:
             write_last_state(self._state_dir, state)

@@ -11,7 +11,7 @@ from supervisor.process import Process
 from supervisor.spec import ChildSpec
 from supervisor.stopping import Slot, slot
 
-#: An aborted child has so long to write down where it hung; one that is stopped (SIGSTOP) cannot even do that.
+#: An aborted child has so long to write down where it hung; one that a hanging disk holds cannot even do that.
 _LAST_WORDS = 0.5
 
 #: Until it is ready a child may be silent for so long, seconds: importing takes its time on a busy machine.
@@ -42,13 +42,26 @@ class Child:
         life, process = self.life, self.process
         pid = process.pid if process is not None else None
         return ProcessRow(
-            self.spec.name, pid, life.state, life.restarts, life.last_exit, self.started_at, life.why, life.restart_at
+            self.spec.name,
+            pid,
+            life.state,
+            life.restarts,
+            life.last_exit,
+            self.started_at,
+            life.why,
+            life.restart_at,
+            life.since,
         )
 
     def forget_press(self) -> None:
         """Begin anew: nobody has asked this incarnation to stop, or what was asked counts no more."""
         self.slot = None
         self.terminated = self.killed = self.replacing = self.hung = False
+
+    def leave_with_all(self) -> None:
+        """Stop in its turn and by the deadline of all, though it was being replaced or dismissed by itself."""
+        self.forget_press()
+        self.leaving = False  # should it have to be killed, the exit code is to say so
 
     def hung_at(self, timeout: float) -> float:
         """Return from when on it counts as hung, should nothing more be heard of it; infinity for never."""

@@ -9,16 +9,36 @@ from core.config import load_config
 from core.errors import ConfigError, ExitCode
 from supervisor.bell import Bell
 from supervisor.commandline import parse
+from supervisor.terminal import leave_unread, mend_standard_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
+    mend_standard_streams()
     options = parse(arguments)
+    work = _DOES[options.command]
     try:
-        return int(_DOES[options.command](options))
+        return work(options) if work in (_run, _demo) else _ask(work, options)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return ExitCode.BAD_USAGE
+
+
+def _ask(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Do what a person, or a script, waits for; what ends it early is told in a line."""
+    try:
+        code = work(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return ExitCode.GAVE_UP
+    except BrokenPipeError:  # as in `check CONFIG | head -1`: whoever reads has seen enough
+        leave_unread(sys.stdout)
+        return ExitCode.OK
+    except OSError as error:  # another user's files, a full disk below the output
+        leave_unread(sys.stdout)
+        print(error, file=sys.stderr)
+        return ExitCode.GAVE_UP
+    return code
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, object]:

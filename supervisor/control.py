@@ -184,7 +184,7 @@ class ControlServer:
                 del client.unsent[: connection.send(client.unsent)]
                 client.deadline = time.monotonic() + _CLIENT_PATIENCE
         except BlockingIOError:
-            pass  # it takes nothing more just now: the selector tells when it does
+            pass  # nothing is lost: it takes no more just now, or had nothing to say; the selector tells when it does
         except OSError:
             self._drop(connection)  # it hung up
             return

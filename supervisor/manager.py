@@ -20,7 +20,7 @@ from supervisor.change import Wanted
 from supervisor.child import Child
 from supervisor.chore import Chore, Chores
 from supervisor.orders import Orders
-from supervisor.policy import State, describe_exit
+from supervisor.policy import Life, State, describe_exit
 from supervisor.process import Handle, Process
 from supervisor.spec import ChildSpec, Stage
 
@@ -50,7 +50,7 @@ class Manager:
         draw: Callable[[], float] = random.random,
         wait: Callable[[list[Handle], float], object] = connection.wait,
     ) -> None:
-        self.children = {spec.name: Child(spec) for spec in specs}
+        self.children = {spec.name: Child(spec, Life(since=clock())) for spec in specs}
         self.gave_up = ""
         self._orders = Orders(self.children, log)
         self._spawn = spawn
@@ -72,6 +72,7 @@ class Manager:
         """Keep everything running until it has stopped; tell how it went."""
         self._chores.begin(self._clock())
         self._listen()  # a signal that came before all this must not find anything started
+        self._publish(self.snapshot())  # spawning takes a moment, and who asks meanwhile is to hear the names
         while not self.done:
             self.step()
         self._publish(self.snapshot())
@@ -123,7 +124,7 @@ class Manager:
             self._stopping_since = self._clock()
             self._log.info("stopping", reason=reason, deadline_s=self._shutdown_timeout)
             for child in self.children.values():
-                child.forget_press()  # who was being replaced stops in its turn, by the deadline of all
+                child.leave_with_all()
 
     def _listen(self) -> None:
         for request in self._alarm.collect():
@@ -181,7 +182,7 @@ class Manager:
         child.forget_press()
         try:
             child.process = self._spawn(child.spec)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # no more processes, descriptors or threads to be had
             self._log.error("child_not_spawned", child=child.spec.name, error=str(error))
             self._bury(child, _NOT_SPAWNED)
             return

@@ -44,7 +44,7 @@ class Orders:
         for spec in difference.replaced:
             self.restart(spec.name, now, timeout)
         for spec in difference.added:
-            self._add(spec)
+            self._add(spec, now)
 
     def _dismiss(self, child: Child, now: float, timeout: float) -> None:
         child.leaving = True
@@ -54,9 +54,9 @@ class Orders:
             child.replacing = False
             child.ask_stop(now, now, min(_REPLACED_WITHIN, timeout))
 
-    def _add(self, spec: ChildSpec) -> None:
+    def _add(self, spec: ChildSpec, now: float) -> None:
         leaving = self._children.get(spec.name)
         if leaving is None:
-            self._children[spec.name] = Child(spec)
+            self._children[spec.name] = Child(spec, policy.Life(since=now))
         else:  # wanted again before it has gone
             leaving.spec, leaving.leaving, leaving.replacing = spec, False, True

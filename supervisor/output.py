@@ -43,7 +43,11 @@ class Output:
         self._poll.register(self._descriptor, select.POLLIN)
         self._poll.register(self._sentinel, select.POLLIN)
         self._thread = threading.Thread(target=self._run, name=f"output-{name}", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no thread can be had
+            os.close(self._sentinel)
+            raise
 
     def finish(self) -> None:
         """Wait a moment for the last words of a child that has ended: they stand in its log before its end is told."""

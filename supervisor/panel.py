@@ -76,7 +76,10 @@ class Panel:
             elif supervisor.get("pid") is not None:
                 # a process that is started again gets the configuration that the supervisor holds
                 then = f"{then} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
-            return f"{name} is parked: {process.get('why') or 'see its log'}. The cause is in {log}; then: {then}"
+            age = process.get("state_age_s")
+            when = f" ({duration(age)} ago)" if age is not None else ""
+            why = f"{name} is parked: {process.get('why') or 'see its log'}{when}"
+            return f"{why}. The cause is in {log}; then: {then}"
         if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
             return f"{name} starts again in {process['restart_in_s']:.1f} s; why it ended is in {log}"
         return ""

@@ -90,14 +90,20 @@ class SpawnedProcess:
             # Our own exit must not wait until a child that hangs has emptied its inbox.
             self._inbox.cancel_join_thread()
         # The child inherits the blocked signals and unblocks them when it can handle them (see core.child).
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, child.SIGNALS)
         try:
             output = start_with_pipe(self._process)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         settings = config.supervisor
         file = logs.child_file(spec.name, settings.log_dir, settings.log_max_bytes, settings.log_backups)
-        self._output = Output(spec.name, self.pid, output, self._process.sentinel, file)
+        try:
+            self._output = Output(spec.name, self.pid, output, self._process.sentinel, file)
+        except BaseException:  # no thread, no descriptor left: it must not live on, unknown to everybody
+            self._process.kill()
+            self._process.join()
+            os.close(output)
+            raise
 
     @property
     def pid(self) -> int:
@@ -124,22 +130,27 @@ class SpawnedProcess:
     def tell(self, message: Message) -> None:
         """Put a message into the inbox; when it is full the child has enough reason to look."""
         if self._inbox is not None:
-            with contextlib.suppress(queue.Full):
+            # RuntimeError: no thread can be had that would hand it over. The child looks by itself now and then.
+            with contextlib.suppress(queue.Full, RuntimeError):
                 self._inbox.put_nowait(message)
 
     def ask_stop(self, deadline: float) -> None:
         """Set the deadline, then the Event: in a thread, since a dying child may hold the Event's lock for ever."""
         self._deadline.value = deadline
-        threading.Thread(target=self._stop.set, name=f"stop-{self._process.name}", daemon=True).start()
+        try:
+            threading.Thread(target=self._stop.set, name=f"stop-{self._process.name}", daemon=True).start()
+        except RuntimeError:  # no thread can be had: a signal says the same
+            self.terminate()
 
     def terminate(self) -> None:
         """Send SIGTERM."""
         self._process.terminate()
 
     def abort(self) -> None:
-        """Send SIGABRT (see faulthandler in core.child)."""
+        """Send SIGABRT (see faulthandler in core.child); one that a SIGSTOP holds is let go, for it to take effect."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGABRT)
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """Send SIGKILL."""

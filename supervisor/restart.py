@@ -51,7 +51,11 @@ def restart(
 
 def _look(state_dir: Path, name: str) -> dict[str, Any]:
     answer = control.ask(state_dir, {"command": "status"})
-    return next(process for process in answer["processes"] if process["name"] == name)
+    for process in answer["processes"]:
+        if process["name"] == name:
+            found: dict[str, Any] = process
+            return found
+    raise ControlError(f"{name} is gone: the configuration was read again meanwhile, and does not ask for it any more")
 
 
 def _complaint(process: dict[str, Any], waited: float, log: Path) -> str:

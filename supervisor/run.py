@@ -1,6 +1,7 @@
 """`python -m supervisor run`: everything from the configuration to the exit code."""
 
 import faulthandler
+import math
 import os
 import sys
 import time
@@ -16,7 +17,7 @@ from core.outlet import Outlet
 from core.statistics import Meter, render
 from supervisor.bell import Alarm, Bell
 from supervisor.board import Board, Snapshot
-from supervisor.chore import Chore
+from supervisor.chore import Chore, Chores
 from supervisor.control import controlled
 from supervisor.current import Current
 from supervisor.lock import StateLock, StateLockedError
@@ -61,7 +62,7 @@ def run(
         with controlled(config.supervisor.state_dir, bell) as board:
             manager = supervise(current, current.specs, bell, chores, board, notifier=notifier)
             code = board.exit_code = manager.run()
-        chores[0].action()
+        Chores(chores[:1], logs.get_logger("supervisor")).do(math.inf)  # its failure must not change the exit code
     finally:
         notifier.close()
         lock.close()
@@ -147,6 +148,8 @@ def statistics_chore(current: Current, out: TextIO | Outlet | None) -> Chore:
             if out is not None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
             log.warning("stdout_closed", hint="the statistics go on in the log")
+        except OSError as error:  # it goes to a disk that is full, or to a terminal that is gone
+            log.warning("statistics_not_shown", error=str(error), hint="the log has them")
 
     return Chore(lambda: current.config.supervisor.stats_interval, report)
 

@@ -5,7 +5,10 @@ and what they start would hold the pipe. So the one function through which multi
 wrapped; for a thread that asks for no pipe it does what it always did.
 """
 
+import contextlib
+import fcntl
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -15,6 +18,12 @@ from typing import Any
 
 _plain_spawn = util.spawnv_passfds
 _wanted = threading.local()
+
+#: multiprocessing writes all that a child is born with into a pipe, and holds its other end too: what does not fit is
+#: waited for without end, should the child be stopped or killed before it reads. So the pipe is made as wide as an
+#: ordinary user may have it; a configuration with some ten thousand subreddits fits.
+_WIDEST_PIPE = 1_048_576
+_PIPE_OF_BIRTH = re.compile(r"pipe_handle=(\d+)")
 
 
 def start_with_pipe(process: BaseProcess) -> int:
@@ -37,6 +46,7 @@ def _spawn(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
     output = getattr(_wanted, "output", None)
     if output is None:
         return _plain_spawn(path, args, passfds)
+    _widen(args)
     program = subprocess.Popen(  # noqa: S603 - multiprocessing's own command
         args,
         executable=path,
@@ -47,6 +57,13 @@ def _spawn(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
     )
     program.returncode = 0  # multiprocessing waits for it, by its number: this object must not
     return program.pid
+
+
+def _widen(args: Sequence[Any]) -> None:
+    pipe = next(filter(None, map(_PIPE_OF_BIRTH.search, map(os.fsdecode, args))), None)
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(PermissionError):  # this user has too many wide ones already: it stays at 64 KiB
+            fcntl.fcntl(int(pipe[1]), fcntl.F_SETPIPE_SZ, _WIDEST_PIPE)
 
 
 util.spawnv_passfds = _spawn

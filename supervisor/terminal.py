@@ -1,6 +1,9 @@
-"""What a terminal can do that a file cannot."""
+"""Standard output and error as they are met: a terminal or a file, closed, full, or with nobody who reads."""
 
+import contextlib
+import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -26,13 +29,34 @@ def coloured(text: str, colour: int) -> str:
     return f"\033[{colour}m{text}\033[0m"
 
 
+def mend_standard_streams() -> None:
+    """Put the void where a standard stream is closed: else whatever is opened next would take its place.
+
+    What a stream's encoding does not know is written as an escape.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def leave_unread(out: TextIO) -> None:
+    """Let what stands in the buffer not fail again when the interpreter exits."""
+    with contextlib.suppress(OSError, ValueError):  # it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
 @contextmanager
 def until_nobody_reads(out: TextIO) -> Iterator[None]:
     """End quietly, as a person ends it: by Ctrl-C, or by closing the pipe that `out` is."""
     try:
         yield
     except KeyboardInterrupt:
-        pass
+        pass  # that is the way to end what looks again and again
     except BrokenPipeError:
-        # What stands in the buffer must not fail again when the interpreter exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        leave_unread(out)

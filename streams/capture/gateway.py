@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import praw
 import requests
 from prawcore.exceptions import PrawcoreException
 
@@ -28,6 +27,7 @@ from core.reddit.errors import (
     TokenRejected,
     Unreachable,
 )
+from streams.capture.library import praw
 from streams.capture.requestor import Heard, JudgingRequestor
 
 #: An answer that has not come whole after so long is given up, seconds.

@@ -21,7 +21,7 @@ LATE_AFTER = 12.0
 
 _FAILURES = ("look failures",)
 
-_LATE = "The monitor could not look for a while, so what it serves is old. monitor.log says why."
+_LATE = "The monitor could not look for a while, so what it serves is old. monitor.log says why; if not, a disk hangs."
 
 
 class Observer:

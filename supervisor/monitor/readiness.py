@@ -83,27 +83,28 @@ def _processes(look: Look, trend: Trend, config: Config) -> Iterator[Trouble]:
     if look.status.supervisor["state"] == "STOPPING":
         return
     for process in look.status.processes:
-        name, state = process["name"], process["state"]
+        name, state, age = process["name"], process["state"], process.get("state_age_s")
+        since = look.now - age if age is not None else None
         log = config.supervisor.log_dir / f"{name}.log"
         again = f"python -m supervisor restart CONFIG {name}"
         if state == "FATAL":
             why = str(process.get("why") or "it gave no reason").rstrip(".")
             what = "credentials_rejected" if _CREDENTIALS in why else "process_down"
             text = f"{name} is parked: {why}. More is in {log}. When that is mended: {again}; after a change of the"
-            yield Trouble(what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.")
+            yield Trouble(what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.", since)
         elif name == "monitor":
             continue  # whoever reads this hears it from the monitor
         elif name in trend.brief:
             continue  # a restart; should it take longer, or come again, it is said
         elif state == "BACKOFF" or name in trend.unsteady:
-            yield Trouble("process_down", name, f"{name} died and is started again by itself; {log} says why.")
+            yield Trouble("process_down", name, f"{name} died and is started again by itself; {log} says why.", since)
         elif state == "STARTING":
-            yield Trouble("process_down", name, f"{name} is starting. Should that take long: {log}")
+            yield Trouble("process_down", name, f"{name} is starting. Should that take long: {log}", since)
         elif state != "RUNNING":
-            yield Trouble("process_down", name, f"{name} does not run ({state}): {again}")
+            yield Trouble("process_down", name, f"{name} does not run ({state}): {again}", since)
         elif (process.get("heartbeat_age_s") or 0.0) > SILENT_AFTER:
             text = f"{name} runs, but gives no sign of life: it hangs, or was stopped by a signal. {again}"
-            yield Trouble("process_hangs", name, text)
+            yield Trouble("process_hangs", name, text, look.now - process["heartbeat_age_s"])
 
 
 def _disks(look: Look) -> Iterator[Trouble]:
@@ -115,5 +116,8 @@ def _disks(look: Look) -> Iterator[Trouble]:
 
 def _files(look: Look, config: Config) -> Iterator[Trouble]:
     if look.unreadable:
-        text = f"{'; '.join(look.unreadable)}. Does {config.supervisor.state_dir} belong to the user who runs this?"
-        yield Trouble("state_unreadable", "state", text)
+        text = f"{'; '.join(look.unreadable)}. Does {config.supervisor.state_dir} belong to the user who runs this? A"
+        hint = (
+            "file that is broken is examined, and what can be read is saved, when the process that writes it restarts."
+        )
+        yield Trouble("state_unreadable", "state", f"{text} {hint}")

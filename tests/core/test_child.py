@@ -69,21 +69,22 @@ def test_the_supervisor_says_how_long_a_child_may_drain(nursery: Nursery, tmp_pa
     assert 18.0 < float((tmp_path / "drain").read_text().split()[0]) <= 20.0
 
 
-def test_ctrl_c_is_left_to_the_parent(nursery: Nursery) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_and_a_closed_terminal_are_left_to_the_parent(nursery: Nursery, number: int) -> None:
     child = nursery.ready("obedient")
     for _ in range(3):
-        os.kill(child.pid, signal.SIGINT)
+        os.kill(child.pid, number)
     child.ask_stop(time.monotonic() + 10)
     assert ended(child) == 0
     assert "KeyboardInterrupt" not in nursery.log()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_before_the_child_is_made_does_not_break_it(nursery: Nursery, number: int) -> None:
     child = nursery.spawn("obedient")
     os.kill(child.pid, number)
-    if number == signal.SIGINT:
-        wait_until(lambda: ("ready",) in child.messages(), what="ready in spite of Ctrl-C")
+    if number != signal.SIGTERM:
+        wait_until(lambda: ("ready",) in child.messages(), what="ready in spite of it")
         child.ask_stop(time.monotonic() + 10)
     assert ended(child) == 0
 

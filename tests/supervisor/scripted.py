@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.child import Message
-from supervisor.bell import Request, Restart
+from supervisor.bell import Reload, Request, Restart
+from supervisor.change import Wanted
 from supervisor.chore import Chore
 from supervisor.manager import Manager
 from supervisor.process import Handle
 from supervisor.spec import ChildSpec, Stage
 
 #: moment, what happens, to whom: "says" (a message), "ends" (an exit code), "rings" (a reason to stop), "asks" (for its
-#: restart)
+#: restart), "reloads" (what is wanted from now on; None: the file is wrong)
 Event = tuple[float, str, str, object]
 
 
@@ -75,6 +76,7 @@ class World:
     alive: dict[str, ScriptedProcess] = field(default_factory=dict)
     deadlines: dict[str, float] = field(default_factory=dict)
     rung: list[Request] = field(default_factory=list)
+    wanted: Wanted | None = None
     unspawnable: int = 0
     obeys_abort: bool = True
     pids: int = 100
@@ -110,6 +112,10 @@ class World:
             if what == "rings":
                 self.rung.append(name)
                 continue
+            if what == "reloads":
+                self.wanted = value  # type: ignore[assignment]
+                self.rung.append(Reload())
+                continue
             if what == "asks":
                 self.rung.append(Restart(name))
                 continue
@@ -143,6 +149,7 @@ class World:
             heartbeat_timeout=heartbeat_timeout,
             log=structlog.stdlib.get_logger("test"),
             chores=chores,
+            reread=lambda: self.wanted,
             clock=self.clock,
             draw=lambda: 1.0,
             wait=self.wait,

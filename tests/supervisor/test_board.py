@@ -17,7 +17,7 @@ LOG = structlog.stdlib.get_logger("test")
 
 
 def snapshot(state: str = "RUNNING", heard: float = 1.0, **changes: Any) -> Snapshot:
-    row = ProcessRow("comments", 7, "RUNNING", 0, None, 50.0, "", 0.0)
+    row = ProcessRow("comments", 7, "RUNNING", 0, None, 50.0, "", 0.0, 52.0)
     return Snapshot(state, 40.0, (replace(row, **changes),), (heard,))
 
 
@@ -32,6 +32,7 @@ def test_only_changes_are_written_and_heartbeats_are_none(tmp_path: Path) -> Non
     assert state is not None
     assert state.processes[0]["restarts"] == 1
     assert (state.started_at, state.processes[0]["started_at"]) == (NOON - 60, NOON - 50)
+    assert state.processes[0]["since"] == NOON - 48
     assert state.is_alive
     board.exit_code = 3
     board.close()
@@ -62,7 +63,12 @@ def test_a_disk_without_room_does_not_stop_the_loop(tmp_path: Path) -> None:
     assert read_last_state(tmp_path / "gone") is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": 7}'])
+WHOLE = (
+    '{"pid": 7, "birth": "1", "state": "RUNNING", "started_at": 1, "ended_at": null, "exit_code": null, "processes":'
+)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": 7}', f"{WHOLE} [{{}}]}}", f"{WHOLE} [7]}}"])
 def test_a_last_state_that_makes_no_sense_is_none(tmp_path: Path, content: str) -> None:
     last_state_path(tmp_path).write_text(content)
     assert read_last_state(tmp_path) is None

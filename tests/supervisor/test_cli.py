@@ -174,3 +174,54 @@ def test_check_says_ok(tmp_path: Path) -> None:
     result = call("check", "config.toml", cwd=tmp_path, **CREDENTIALS)
     assert result.returncode == 0
     assert "OK" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "redirected", "code", "complaint"),
+    [
+        ("status config.toml", ">&-", 1, ""),
+        ("status config.toml", "<&- >&- 2>&-", 1, ""),
+        ("status config.toml", ">/dev/full", 1, "[Errno 28] No space left on device\n"),
+        ("check config.toml", "| true", 0, ""),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_traceback(
+    tmp_path: Path, line: str, redirected: str, code: int, complaint: str
+) -> None:
+    (tmp_path / "config.toml").write_text("")
+    script = f"set -o pipefail; {sys.executable} -m supervisor {line} {redirected}"
+    environ = {**os.environ, **CREDENTIALS, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (result.returncode, result.stderr) == (code, complaint)
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_options: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._DOES, "restart", interrupted)  # noqa: SLF001
+    assert cli.main(["restart", "config.toml", "comments"]) == 1
+
+
+def test_another_user_s_files_are_a_line_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_options: object) -> int:
+        raise PermissionError(13, "Permission denied", "logs/comments.log")
+
+    monkeypatch.setitem(cli._DOES, "logs", refused)  # noqa: SLF001
+    monkeypatch.setattr(cli, "leave_unread", lambda _out: None)
+    assert cli.main(["logs", "config.toml"]) == 1
+    assert capsys.readouterr().err == "[Errno 13] Permission denied: 'logs/comments.log'\n"
+
+
+def test_a_line_that_no_encoding_knows_is_shown_with_escapes(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("")
+    (tmp_path / "logs").mkdir()
+    line = {"timestamp": "2026-11-22T10:00:00Z", "level": "info", "event": "half \ud83d of it", "process": "comments"}
+    (tmp_path / "logs" / "comments.log").write_text(json.dumps(line) + "\n")
+    result = call("logs", "config.toml", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "half \\ud83d of it" in result.stdout

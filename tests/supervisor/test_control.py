@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import stat
 import time
@@ -16,7 +17,7 @@ import structlog
 from core import control
 from core.control import LONGEST_REQUEST, NotAnsweringError, NotRunningError, UnknownProcessError
 from supervisor import control as serving
-from supervisor.bell import Bell, Restart
+from supervisor.bell import Bell, Reload, Restart
 from supervisor.board import Board, ProcessRow, Snapshot
 from supervisor.control import ControlServer
 from tests.support.waiting import wait_until
@@ -175,7 +176,7 @@ def test_a_supervisor_that_hangs_is_told_from_one_that_is_not_there(tmp_path: Pa
 
 def board_with(tmp_path: Path, state: str) -> Board:
     board = Board(tmp_path, LOG, clock=lambda: 100.0)
-    row = ProcessRow("comments", os.getpid(), "RUNNING", 3, -9, 60.0, "", 0.0)
+    row = ProcessRow("comments", os.getpid(), "RUNNING", 3, -9, 60.0, "", 0.0, 70.0)
     board.publish(Snapshot(state, 40.0, (row,), (99.5,)))
     return board
 
@@ -186,7 +187,7 @@ def test_what_stands_on_the_board_is_answered(tmp_path: Path) -> None:
     (process,) = answer["processes"]
     assert process["rss_bytes"] > 1_000_000
     assert (process["name"], process["restarts"], process["last_exit"]) == ("comments", 3, -9)
-    assert (process["uptime_s"], process["heartbeat_age_s"]) == (40.0, 0.5)
+    assert (process["uptime_s"], process["heartbeat_age_s"], process["state_age_s"]) == (40.0, 0.5, 30.0)
 
 
 def test_a_restart_is_handed_to_the_loop_or_refused(tmp_path: Path) -> None:
@@ -210,3 +211,10 @@ def test_an_unknown_process_is_an_error_of_its_own(tmp_path: Path) -> None:
             control.ask(tmp_path, {"command": "restart", "process": "nobody"})
     finally:
         server.close()
+
+
+def test_a_storm_of_one_signal_asks_for_one_thing() -> None:
+    bell = Bell()
+    for number in (signal.SIGHUP,) * 50 + (signal.SIGTERM,) * 50 + (signal.SIGHUP,):
+        bell._handle(number, None)  # noqa: SLF001
+    assert bell.collect() == [Reload(), "SIGTERM", Reload()]

@@ -173,7 +173,7 @@ def test_a_second_supervisor_refuses_and_names_the_first(families: list[Family],
 
 @pytest.mark.parametrize("way", ["blocked", "stopped"])
 def test_a_child_that_hangs_is_replaced_in_time(families: list[Family], tmp_path: Path, way: str) -> None:
-    """Blocked: its loop does not turn. Stopped: SIGSTOP, it cannot even say where it was."""
+    """Blocked: its loop does not turn. Stopped: by SIGSTOP; let go, it too ends by the abort and says where it was."""
     timeout = 2.0
     entry = "deaf" if way == "blocked" else "obedient"
     family = Family(tmp_path, *OBEDIENT[:2], f"comments=SOURCE:{entry}", timeout=4.0, heartbeat_timeout=timeout)
@@ -187,6 +187,7 @@ def test_a_child_that_hangs_is_replaced_in_time(families: list[Family], tmp_path
     wait_until(lambda: len(family.events("child_started")) == 4, what="its successor")
     assert time.monotonic() - asked < timeout + 3.0
     assert [entry["child"] for entry in family.events("child_hung")] == ["comments"]
+    assert [entry["exit"] for entry in family.events("child_died")] == ["SIGABRT"]
     assert family.children()["publisher"].pid == before["publisher"].pid
     family.process.terminate()
     assert family.exit_code() in {0, 3}  # the deaf one has to be killed in the end

@@ -26,6 +26,27 @@ def test_children_start_in_order_and_wait_for_what_they_need() -> None:
     ]
 
 
+def test_who_asks_while_the_first_are_being_born_hears_of_all() -> None:
+    world = World([(2.0, "rings", "SIGTERM", None)])
+    heard: list[set[str]] = []
+    manager = world.manager(FAMILY)
+    manager._publish = lambda snapshot: heard.append({row.name for row in snapshot.processes})  # noqa: SLF001
+    manager._spawn = lambda spec: (heard[0], world.spawn(spec))[1]  # noqa: SLF001  somebody looks just then
+    manager.run()
+    assert heard[0] == {spec.name for spec in FAMILY}
+
+
+def test_a_snapshot_says_since_when_each_is_in_its_state() -> None:
+    world = World([(3.0, "says", "comments", ("ready",)), (5.0, "ends", "broker", PERMANENT_EXIT)])
+    manager = world.manager(FAMILY)
+    while world.now < 8.0:
+        manager.step()
+    since = {row.name: (row.state, row.since) for row in manager.snapshot().processes}
+    assert since["comments"] == (State.RUNNING, 3.0)
+    assert since["broker"] == (State.FATAL, 5.0)
+    assert since["publisher"] == (State.STARTING, 0.0)
+
+
 def test_a_child_does_not_wait_for_ever_for_what_it_needs() -> None:
     world = World([(20.0, "rings", "SIGTERM", None)])
     world.manager(FAMILY).run()

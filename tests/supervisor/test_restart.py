@@ -135,3 +135,14 @@ def test_without_a_supervisor_the_command_says_so(tmp_path: Path) -> None:
     code, _, err = ask_restart(configuration(tmp_path, tmp_path / "home"), "comments")
     assert code is ExitCode.GAVE_UP
     assert "no supervisor runs on" in err
+
+
+def test_a_process_that_a_reload_removes_meanwhile_is_said_to_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"name": "comments", "state": "RUNNING", "restarts": 0}
+    answers = iter([{"ok": True, **row}, {"processes": [row]}, {"processes": []}])
+    monkeypatch.setattr("core.control.ask", lambda *_: next(answers))
+    code, _, err = ask_restart(configuration(tmp_path, tmp_path / "home"), "comments")
+    assert code is ExitCode.GAVE_UP
+    assert "comments is gone" in err

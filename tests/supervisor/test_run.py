@@ -11,7 +11,11 @@ from typing import Any
 
 import psutil
 import pytest
+import structlog
 
+from core.config import Config, SupervisorSection
+from supervisor.current import Current
+from supervisor.run import statistics_chore
 from tests.support.simulator import SUBREDDITS, Simulator
 from tests.support.system import ROOT
 from tests.support.waiting import wait_until
@@ -123,3 +127,12 @@ def test_a_reader_that_goes_away_does_not_end_it(run: Any) -> None:
     attempt.process.stdout.close()
     assert attempt.process.wait(30) == 0
     assert "stdout_closed" in attempt.log("supervisor")
+
+
+def test_statistics_that_cannot_be_shown_are_a_line_in_the_log_and_no_failure(tmp_path: Path) -> None:
+    config = Config(supervisor=SupervisorSection(state_dir=tmp_path, log_dir=tmp_path))
+    with Path("/dev/full").open("w") as full, structlog.testing.capture_logs() as logged:
+        statistics_chore(Current(config), full).action()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # what its buffer still holds
+    assert [entry["event"] for entry in logged] == ["statistics", "statistics_not_shown"]
+    assert "No space left" in logged[1]["error"]

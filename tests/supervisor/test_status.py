@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def test_stopped_or_killed_it_says_so_and_since_when_and_what_is_parked_stays_vi
         text = status_text(household.config)
         assert "Supervisor: STOPPED since 20" in text
         assert "(exit code 0)" in text
-        assert "comments is parked: set REDDIT_CLIENT_ID" in text
+        assert re.search(r"comments is parked: set REDDIT_CLIENT_ID \(\d+\.\d s ago\)", text)
         assert f"then: python -m supervisor run {household.config}" in text, "nobody is there to restart it"
         assert ask_status(household.config)[0] is ExitCode.GAVE_UP
         assert not (household.home / "supervisor.sock").exists()

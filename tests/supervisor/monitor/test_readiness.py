@@ -282,3 +282,13 @@ def test_a_stream_that_had_to_wait_for_the_quota_has_time_to_read_its_listing() 
     look = with_stream(healthy(), "comments", polled_at=NOON - 600, captured_at=None)
     assert named(look, Trend(answered_at=NOON - 1, waited_until=NOON - 10)) == []
     assert named(look, Trend(answered_at=NOON - 1, waited_until=NOON - 100)) == [("stream_silent", "comments")]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("FATAL", {"state_age_s": 100.0}), ("RUNNING", {"state_age_s": 900.0, "heartbeat_age_s": 100.0})],
+)
+def test_what_is_wrong_with_a_process_is_so_since_the_supervisor_says(state: str, told: dict[str, float]) -> None:
+    """The monitor may have been started, or have looked for the first time, long after."""
+    (trouble,) = found(with_process(healthy(), "publisher", state, **told))
+    assert trouble.since == NOON - 100

@@ -1,0 +1,100 @@
+"""docs/operations.md tells of every metric, alert, reason, warning and exit code there is, and of none there is not."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.errors import PERMANENT_EXIT, ExitCode
+from supervisor.commandline import COMMANDS, parser
+from supervisor.monitor.app import _OWN_METRICS
+from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
+from supervisor.monitor.readiness import REASONS, WARNINGS
+from supervisor.monitor.since import Verdict
+from supervisor.monitor.tally import Tally
+from tests.docs.markdown import headings, rows, section
+from tests.supervisor.monitor.looks import CONFIG, healthy
+from tests.support.system import ROOT
+
+PAGE = Path("docs/operations.md")
+
+
+def plain(cell: str) -> str:
+    return cell.replace("`", "")
+
+
+def test_every_metric_has_a_line_with_its_type_its_labels_and_what_to_do() -> None:
+    written = (verdict_exposition(Verdict()) + exposition(Sight(healthy(), CONFIG, Tally()))).decode()
+    written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
+    exposed = {}
+    for family in text_string_to_metric_families(written):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        exposed[name] = (family.type, {label for sample in family.samples for label in sample.labels})
+    told: dict[str, tuple[str, set[str]]] = {}
+    for name, kind, labels, says, do in rows(section(PAGE, "## Metrics"), "metric"):
+        assert plain(name) not in told, f"{name} stands there twice"
+        told[plain(name)] = (kind, set(re.findall(r"`(\w+)`", labels)))
+        assert says, name
+        assert do, name
+    assert told == exposed
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    groups = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def test_every_alert_has_a_line_with_its_severity_and_the_chapter_of_its_cause() -> None:
+    rules = {
+        name: (rule["labels"]["severity"], rule.get("for", "at once"), rule["annotations"]["runbook"].partition("#")[2])
+        for name, rule in alerts().items()
+    }
+    told = {
+        plain(name): (severity, after, chapter)
+        for name, severity, after, says, link in rows(section(PAGE, "## Alerts"), "alert")
+        for chapter in re.findall(r"\(#(\w+)\)", link)
+        if says
+    }
+    assert told == rules
+
+
+def test_every_reason_and_every_warning_has_its_chapter_in_the_order_of_the_code() -> None:
+    assert headings(PAGE, "## `/readyz` says 503, or an alert came", "###") == list(REASONS)
+    assert headings(PAGE, "## Warnings", "###") == list(WARNINGS)
+
+
+def test_each_further_chapter_is_one_that_an_alert_points_to() -> None:
+    pointed = {rule["annotations"]["runbook"].partition("#")[2] for rule in alerts().values()}
+    assert set(headings(PAGE, "## What only alerts say", "###")) == pointed - {*REASONS, *WARNINGS}
+
+
+@pytest.mark.parametrize("reason", [*REASONS, *WARNINGS])
+def test_a_chapter_says_more_than_its_name(reason: str) -> None:
+    assert len(section(PAGE, f"### {reason}").split()) >= 20
+
+
+def told_codes(command: str) -> set[int]:
+    table = rows(section(PAGE, "## Exit codes"), "command")
+    return {int(code) for name, code, means, do in table if plain(name) == command and means and do}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_exit_codes_of_a_command_are_those_of_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args([command, "--help"])
+    listed = re.findall(r"^  (\d)  \w", capsys.readouterr().out.partition("exit codes:")[2], re.MULTILINE)
+    assert told_codes(command) == set(map(int, listed))
+
+
+def test_the_exit_codes_of_the_program_are_all_told_and_of_commands_that_exist() -> None:
+    assert told_codes("run") == {int(code) for code in ExitCode}
+    assert {plain(row[0]) for row in rows(section(PAGE, "## Exit codes"), "command")} == set(COMMANDS)
+
+
+def test_the_exit_codes_of_the_processes_are_told_as_status_shows_them() -> None:
+    told = [plain(row[0]) for row in rows(section(PAGE, "## Exit codes"), "`LAST EXIT`") if all(row)]
+    codes = ["code 0", "code 1", f"code {PERMANENT_EXIT}"]
+    assert told == [*codes, "SIGKILL", "SIGABRT", "SIGTERM", "SIGSEGV"]

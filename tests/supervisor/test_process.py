@@ -1,0 +1,63 @@
+"""One incarnation of a child where the system gives less than it needs: no thread, nobody who reads a pipe."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.nursery import Nursery, ended
+from tests.support.waiting import wait_until
+
+
+def descriptors() -> set[Path]:
+    return set(Path("/proc/self/fd").iterdir())
+
+
+def offspring() -> set[int]:
+    """Every child of ours, zombies too."""
+    return {child.pid for child in psutil.Process().children()}
+
+
+def is_stopped(pid: int) -> bool:
+    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+
+
+def test_without_a_thread_for_its_output_it_is_not_born_and_a_stop_is_asked_by_a_signal(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = nursery.ready("obedient")
+    before, family = descriptors(), offspring()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError):
+        nursery.spawn("obedient")
+    assert (offspring(), descriptors()) == (family, before)
+    living.ask_stop(0.0)
+    monkeypatch.undo()
+    assert ended(living) == 0
+
+
+def test_however_long_its_configuration_nobody_waits_for_a_newborn_to_read_it(
+    nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be stopped, or killed, before it reads a word."""
+    interpreter = tmp_path / "python"
+    interpreter.write_text("#!/bin/sh\nkill -STOP $$\n")
+    interpreter.chmod(0o755)
+    monkeypatch.setattr("multiprocessing.spawn._python_exe", os.fsencode(interpreter))
+    names = tuple(f"subreddit_number_{number}" for number in range(20_000))
+    birth = threading.Thread(target=nursery.spawn, args=("obedient", names), daemon=True)
+    before = offspring()
+    birth.start()
+    newborn = wait_until(lambda: [pid for pid in offspring() - before if is_stopped(pid)], what="a stopped newborn")
+    birth.join(1.0)
+    stuck = birth.is_alive()
+    os.kill(newborn[0], signal.SIGKILL)
+    assert not stuck
+    assert ended(nursery.born[-1]) == -signal.SIGKILL
