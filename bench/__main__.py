@@ -9,6 +9,7 @@ import time
 from bench import drain, live, pages, start_stop
 from bench.figure import Section
 from bench.scraper import calls, core, crawl, growth, proxies, rows
+from bench.supervision import hangs, recovery, stops, storm, together
 
 SECTIONS = (
     Section("pages", "Capture: pages of 100 into the durable spool, one core", pages.measure),
@@ -23,6 +24,11 @@ SECTIONS = (
     Section("core", "Scraper: one core, no latency", core.measure),
     Section("rows", "Scraper: rows into the database", rows.measure),
     Section("growth", "Scraper: memory over 2,000 subreddits", growth.measure),
+    Section("kills", "All at work: a killed child back to RUNNING, the first time", recovery.measure),
+    Section("hangs", f"All at work: a hung child replaced, with heartbeat_timeout = {hangs.TIMEOUT:g}", hangs.measure),
+    Section("stops", f"All at work: SIGTERM to exit, with shutdown_timeout = {stops.TIMEOUT:g}", stops.measure),
+    Section("whole", "All at work, 50 items a second: pages, memory, and the supervisor's own share", together.measure),
+    Section("storm", "All at work: one child is killed and killed, its siblings are not disturbed", storm.measure),
 )
 
 

@@ -20,8 +20,10 @@ def create_topic(bootstrap_servers: str, topic: str) -> None:
 class Arrivals:
     """Follows a topic from its beginning in a thread of its own. No record arrives before it is acknowledged."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        create_topic(bootstrap_servers, topic)
+    def __init__(self, bootstrap_servers: str, topic: str, *, create: bool = True) -> None:
+        """`create`: the topic is not there yet."""
+        if create:
+            create_topic(bootstrap_servers, topic)
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap_servers,

@@ -100,7 +100,7 @@ class Stage:
             self._directory / f"system-{self._runs}",
             reddit={"reddit_url": url, "oauth_url": url},
             scraper={"subreddits": list(names), **plain, **scraper, "proxies": tables},
-            environment={"REDDIT_USER_AGENT": USER_AGENT, "PYTHONPATH": f"{_as_installed(self._directory)}:{ROOT}"},
+            environment={"REDDIT_USER_AGENT": USER_AGENT, "PYTHONPATH": f"{as_installed(self._directory)}:{ROOT}"},
         )
         before = asked()
         system.start()
@@ -112,7 +112,7 @@ class Stage:
             system.destroy()
 
 
-def _as_installed(directory: Path) -> Path:
+def as_installed(directory: Path) -> Path:
     """Return a folder that hides what tools for tests bring along: structlog loads rich, 4 MiB, where it is."""
     folder = directory / "as-installed"
     folder.mkdir(exist_ok=True)
