@@ -25,7 +25,7 @@ def is_stopped(pid: int) -> bool:
     return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
 
-def test_without_a_thread_for_its_output_it_is_not_born_and_a_stop_is_asked_by_a_signal(
+def test_without_a_thread_for_its_output_it_is_not_born_and_the_others_stop_as_ever(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     living = nursery.ready("obedient")
@@ -38,7 +38,7 @@ def test_without_a_thread_for_its_output_it_is_not_born_and_a_stop_is_asked_by_a
     with pytest.raises(RuntimeError):
         nursery.spawn("obedient")
     assert (offspring(), descriptors()) == (family, before)
-    living.ask_stop(0.0)
+    living.ask_stop(0.0)  # needs none
     monkeypatch.undo()
     assert ended(living) == 0
 
@@ -61,3 +61,17 @@ def test_however_long_its_configuration_nobody_waits_for_a_newborn_to_read_it(
     os.kill(newborn[0], signal.SIGKILL)
     assert not stuck
     assert ended(nursery.born[-1]) == -signal.SIGKILL
+
+
+def test_asking_the_dead_and_the_stopped_to_stop_leaves_nothing_behind(nursery: Nursery) -> None:
+    """They sleep on the Event, perhaps with its lock in their hands, and never say that they were woken."""
+    threads = threading.active_count()
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        child = nursery.ready("obedient")
+        os.kill(child.pid, number)
+        child.ask_stop(0.0)
+        child.kill()
+        assert ended(child) == -signal.SIGKILL
+        child.close()
+        nursery.born.remove(child)
+    wait_until(lambda: threading.active_count() <= threads, 2.0, "the threads to end")
