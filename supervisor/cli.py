@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from core.config import load_config
-from core.errors import ConfigError, ExitCode
+from core.errors import ConfigError, ExitCode, TransientError
 from supervisor.bell import Bell
 from supervisor.commandline import parse
 from supervisor.terminal import leave_unread, mend_standard_streams
@@ -22,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return ExitCode.BAD_USAGE
+    except TransientError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.GAVE_UP
 
 
 def _ask(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
