@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 from confluent_kafka import KafkaError
 
-from core.outage import OutageMark
+from core.outage import REFUSED_FOR, OutageMark
 from streams.publisher.ledger import Ledger
 from streams.publisher.outage import Deafness, Outage
 from streams.publisher.verdict import Verdict, judge
@@ -51,6 +51,7 @@ class Watch:
         self._outage = Outage()
         self._deafness = Deafness()
         self._said: dict[str, tuple[float, int]] = {}
+        self._refusal, self._refused_at = "", float("-inf")
         #: the error that ended the current producer, until someone takes note
         self.fatal: KafkaError | None = None
 
@@ -81,6 +82,9 @@ class Watch:
 
     def complain(self, event: str, error: KafkaError, **details: object) -> None:
         """Log an error, the same one at most once a minute, with how often it came."""
+        if error.code() > 0:  # only a broker says that: it is there, and takes nothing
+            self._refusal, self._refused_at = f"{error.name()}: {error.str()}", self._clock()
+            self._mark_refusal()
         times = self._times(f"{event} {error.name()}")
         if not times:
             return
@@ -107,8 +111,13 @@ class Watch:
         self._ledger.count_errors(1)
         if self._mark is not None:
             self._mark.begins(self._outage.seconds(self._clock()))
+            self._mark_refusal()
         self._log.error("kafka_away", servers=self._servers, hint="the streams go on, records wait in the spools")
         return True
+
+    def _mark_refusal(self) -> None:
+        if self._mark is not None and self.away and self._clock() - self._refused_at < REFUSED_FOR:
+            self._mark.refused(self._refusal)
 
     def stuck(self, *, answered: bool) -> bool:
         """Tell that the producer hears nothing although Kafka `answered` another question meanwhile."""
