@@ -8,12 +8,15 @@ from collections.abc import Callable
 import structlog
 from confluent_kafka import KafkaError
 
-from core.outage import REFUSED_FOR, OutageMark
+from core.outage import OutageMark
 from streams.publisher.ledger import Ledger
 from streams.publisher.outage import Deafness, Outage
 from streams.publisher.verdict import Verdict, judge
 
 _REPEAT_AFTER = 60.0
+
+#: A refusal is noticed before the records that wait because of it, seconds.
+_JUST_BEFORE = 5.0
 
 _UNREACHABLE = {
     KafkaError._ALL_BROKERS_DOWN,
@@ -116,7 +119,9 @@ class Watch:
         return True
 
     def _mark_refusal(self) -> None:
-        if self._mark is not None and self.away and self._clock() - self._refused_at < REFUSED_FOR:
+        """What was refused before the outage says nothing of it: the broker may have gone away since."""
+        now = self._clock()
+        if self._mark is not None and self.away and now - self._refused_at <= self._outage.seconds(now) + _JUST_BEFORE:
             self._mark.refused(self._refusal)
 
     def stuck(self, *, answered: bool) -> bool:

@@ -59,7 +59,9 @@ def delivery(look: Look, growing: Collection[str], config: Config) -> Iterator[T
         text = (
             f"Kafka ({servers}) answers and takes nothing: {look.kafka_refusal.rstrip('.')}. Records wait on disk, and"
         )
-        yield Trouble("delivery_stalled", "kafka", f"{text} leave by themselves once it does. {log}", look.outage_since)
+        yield Trouble(
+            "delivery_stalled", "kafka", f"{text} leave by themselves once it does. More: {log}", look.outage_since
+        )
         return
     if look.outage_since is not None:
         text = f"Kafka ({servers}) acknowledges nothing, and says nothing of why: it is away, or cannot be reached. The"

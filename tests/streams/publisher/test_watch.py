@@ -85,3 +85,13 @@ def test_what_the_client_says_of_itself_is_no_answer(tmp_path: Path) -> None:
     assert stage.watch.look(waiting=True)
     stage.watch.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
     assert read_refusal(tmp_path, time.time()) == ""
+
+
+def test_what_was_refused_long_before_says_nothing_of_an_outage(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.watch.complain("kafka_error", KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS))
+    stage.now += 30.0
+    stage.watch.look(waiting=True)
+    stage.now += 10.0
+    assert stage.watch.look(waiting=True)
+    assert read_refusal(tmp_path, time.time()) == ""
