@@ -119,7 +119,7 @@ class Watch:
         return True
 
     def _mark_refusal(self) -> None:
-        """What was refused before the outage says nothing of it: the broker may have gone away since."""
+        # what was refused before the outage says nothing of it: the broker may have gone away since
         now = self._clock()
         if self._mark is not None and self.away and now - self._refused_at <= self._outage.seconds(now) + _JUST_BEFORE:
             self._mark.refused(self._refusal)
