@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import select
 import signal
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import RawValue
@@ -70,6 +71,8 @@ class SpawnedProcess:
 
     def __init__(self, spec: ChildSpec, config: Config) -> None:
         self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
+        self._waiting = select.poll()  # the Queue's own look makes such a thing anew each time: most of an idle loop
+        self._waiting.register(_reading_end(self._up), select.POLLIN)
         self._inbox: multiprocessing.Queue[Message] | None = _CONTEXT.Queue(_UNREAD) if spec.listens else None
         self._stop = _CONTEXT.Event()
         self._deadline = cast(Number, RawValue("d", 0.0))
@@ -119,7 +122,7 @@ class SpawnedProcess:
         """Drain the Queue; safe at any time, since frames below PIPE_BUF are never torn."""
         messages: list[Message] = []
         with contextlib.suppress(queue.Empty):
-            while len(messages) < _UNREAD:
+            while len(messages) < _UNREAD and self._waiting.poll(0):
                 messages.append(self._up.get_nowait())
         return messages
 
