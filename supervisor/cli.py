@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from core.config import load_config
 from core.errors import ConfigError, ExitCode, TransientError
-from supervisor.bell import Bell
+from supervisor.bell import Bell, let_through
 from supervisor.commandline import parse
 from supervisor.terminal import leave_unread, mend_standard_streams
 
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _ask(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Do what a person, or a script, waits for; what ends it early is told in a line."""
     try:
+        let_through()
         code = work(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
