@@ -31,7 +31,7 @@ _PIPE_OF_BIRTH = re.compile(r"pipe_handle=(\d+)")
 
 def start_with_pipe(process: BaseProcess) -> int:
     """Start the process and return the reading end of its pipe; the writing end is in the child alone."""
-    _ensure_tracker()
+    ensure_tracker()
     reader, writer = os.pipe()
     _wanted.output = writer
     try:
@@ -45,8 +45,8 @@ def start_with_pipe(process: BaseProcess) -> int:
     return reader
 
 
-def _ensure_tracker() -> None:
-    """Start multiprocessing's own helper by itself: on the way it would get the child's pipe.
+def ensure_tracker() -> None:
+    """Start multiprocessing's own helper before anything of it is made: on the way it would get the child's pipe.
 
     What it prints when it clears up after a killed supervisor would be no line of JSON, and is of no use to anybody.
     """

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -75,3 +77,25 @@ def test_asking_the_dead_and_the_stopped_to_stop_leaves_nothing_behind(nursery: 
         child.close()
         nursery.born.remove(child)
     wait_until(lambda: threading.active_count() <= threads, 2.0, "the threads to end")
+
+
+TRACKED = """
+import sys
+from pathlib import Path
+from tests.support.nursery import Nursery
+nursery = Nursery(Path(sys.argv[1]))
+nursery.spawn("obedient")
+print("born", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_whoever_clears_up_after_a_killed_supervisor_does_so_without_a_word(tmp_path: Path) -> None:
+    """Standard error is for JSON, and is inherited by multiprocessing's helper."""
+    command = [sys.executable, "-c", TRACKED, str(tmp_path)]
+    with psutil.Popen(
+        command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout.readline() == "born\n"
+        parent.kill()
+        assert parent.stderr.read() == "", "read to its end: the helper has ended too"
