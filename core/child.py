@@ -24,6 +24,7 @@ import setproctitle
 import structlog
 
 from core import logs, orphan
+from core.collector import not_looking
 from core.config import Config
 from core.errors import PERMANENT_EXIT, PermanentError
 
@@ -206,7 +207,8 @@ def _run(context: ChildContext, birth: Birth, threshold: Threshold) -> int:
     """Import and call the entry; turn its end into an exit code."""
     try:
         module, _, function = birth.entry.partition(":")
-        work = getattr(importlib.import_module(module), function)
+        with not_looking():
+            work = getattr(importlib.import_module(module), function)
         threshold.cross()
         work(context, *birth.arguments)
     except PermanentError as error:

@@ -7,14 +7,16 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 
-#: `python -I -S -c …`: a launcher that guards itself, then becomes the program. The parent-death signal survives exec,
-#: and setting it in a process of one thread needs no `preexec_fn`, which is unsafe beside threads.
-_LAUNCHER = (
+#: Arms the parent-death signal before anything else is imported; where there is none, the pid is looked at later.
+_GUARD = (
     "import ctypes,os,sys\n"
     "sys.platform.startswith('linux') and ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)\n"
-    "if os.getppid() != int(sys.argv[1]): sys.exit('the parent is gone already')\n"
-    "os.execv(sys.argv[2], sys.argv[2:])\n"
+    "if os.getppid() != {parent}: sys.exit('the parent is gone already')\n"
 )
+
+#: `python -I -S -c …`: a launcher that guards itself, then becomes the program. The parent-death signal survives exec,
+#: and setting it in a process of one thread needs no `preexec_fn`, which is unsafe beside threads.
+_LAUNCHER = "os.execv(sys.argv[1], sys.argv[1:])\n"
 
 
 def is_orphan(parent_pid: int) -> bool:
@@ -37,6 +39,11 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
+def guarded_code(code: str) -> str:
+    """Put the guard before the code of an interpreter that the calling process is about to start."""
+    return _GUARD.format(parent=os.getpid()) + code
+
+
 def guarded_command(command: list[str]) -> list[str]:
     """Wrap the command of a foreign program so that it dies with the calling process (see `_LAUNCHER`)."""
-    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
+    return [sys.executable, "-I", "-S", "-c", guarded_code(_LAUNCHER), *command]

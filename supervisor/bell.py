@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class Reload:
 
 #: What the loop can be asked for: a plain text is a reason to stop everything.
 Request = str | Restart | Reload
+
+
+def let_through() -> None:
+    """Take the signals that were held back while this process was being made (see supervisor.__main__)."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 class Alarm(Protocol):
@@ -52,9 +57,10 @@ class Bell:
 
     def install(self) -> None:
         """Take over SIGINT, SIGTERM and SIGHUP; only the main thread may do so."""
-        for number in (*_SIGNALS, signal.SIGHUP):
+        for number in _SIGNALS:
             signal.signal(number, self._handle)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        let_through()
 
     def ring(self, request: Request) -> None:
         """Ask from any thread for a restart, for a look at the configuration, or that everything stop for a reason."""

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from core.config import load_config
-from core.errors import ConfigError, ExitCode
-from supervisor.bell import Bell
+from core.errors import ConfigError, ExitCode, TransientError
+from supervisor.bell import Bell, let_through
 from supervisor.commandline import parse
 from supervisor.terminal import leave_unread, mend_standard_streams
 
@@ -22,11 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return ExitCode.BAD_USAGE
+    except TransientError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.GAVE_UP
 
 
 def _ask(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Do what a person, or a script, waits for; what ends it early is told in a line."""
     try:
+        let_through()
         code = work(options)
         sys.stdout.flush()
     except KeyboardInterrupt:

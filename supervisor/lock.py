@@ -1,5 +1,6 @@
 """One supervisor a state directory: a lock of the kernel's, which dies with its holder."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -26,11 +27,12 @@ class StateLock:
                 f"another supervisor (pid {holder}) already runs on {state_dir}; "
                 "stop it first, or set another supervisor.state_dir"
             ) from None
-        # The number is for people; the lock is what counts, so a stale number does no harm.
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        # The number is for people; the lock is what counts. So a stale number does no harm, nor does a full disk.
+        with contextlib.suppress(OSError):
+            number = f"{os.getpid()}\n".encode()
+            os.pwrite(self._file, number, 0)
+            os.ftruncate(self._file, len(number))
 
     def close(self) -> None:
-        """Let go; the file stays, since removing it would race with the next holder."""
-        os.ftruncate(self._file, 0)
+        """Let go; the file stays as it is: to remove it would race with the next holder."""
         os.close(self._file)

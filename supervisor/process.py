@@ -1,24 +1,25 @@
 """One incarnation of a child: a spawned process with channels of its own, thrown away with it.
 
 A killed child may take any lock of its Queue or Event into its grave. So none is shared with a sibling or with the next
-incarnation, and the parent touches what might hang from a thread it can forget.
+incarnation, and the parent takes none that the child ever holds.
 """
 
 import contextlib
 import multiprocessing
 import os
 import queue
+import select
 import signal
-import threading
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import RawValue
+from multiprocessing.synchronize import Event
 from typing import Any, Protocol, cast
 
 from core import child, logs
 from core.child import Birth, Message, Number
 from core.config import Config
 from supervisor.output import Output
-from supervisor.spawning import start_with_pipe
+from supervisor.spawning import ensure_tracker, start_with_pipe
 from supervisor.spec import ChildSpec
 
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -69,7 +70,10 @@ class SpawnedProcess:
     """The real one."""
 
     def __init__(self, spec: ChildSpec, config: Config) -> None:
+        ensure_tracker()
         self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
+        self._waiting = select.poll()  # the Queue's own look makes such a thing anew each time: most of an idle loop
+        self._waiting.register(_reading_end(self._up), select.POLLIN)
         self._inbox: multiprocessing.Queue[Message] | None = _CONTEXT.Queue(_UNREAD) if spec.listens else None
         self._stop = _CONTEXT.Event()
         self._deadline = cast(Number, RawValue("d", 0.0))
@@ -119,7 +123,7 @@ class SpawnedProcess:
         """Drain the Queue; safe at any time, since frames below PIPE_BUF are never torn."""
         messages: list[Message] = []
         with contextlib.suppress(queue.Empty):
-            while len(messages) < _UNREAD:
+            while len(messages) < _UNREAD and self._waiting.poll(0):
                 messages.append(self._up.get_nowait())
         return messages
 
@@ -135,12 +139,9 @@ class SpawnedProcess:
                 self._inbox.put_nowait(message)
 
     def ask_stop(self, deadline: float) -> None:
-        """Set the deadline, then the Event: in a thread, since a dying child may hold the Event's lock for ever."""
+        """Set the deadline, then the Event."""
         self._deadline.value = deadline
-        try:
-            threading.Thread(target=self._stop.set, name=f"stop-{self._process.name}", daemon=True).start()
-        except RuntimeError:  # no thread can be had: a signal says the same
-            self.terminate()
+        _set(self._stop)
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -163,6 +164,16 @@ class SpawnedProcess:
         if self._inbox is not None:
             self._inbox.close()
         self._process.close()
+
+
+def _set(event: Event) -> None:
+    """Do what `Event.set` does, and never wait: neither for its lock nor for the sleeper's word that it is awake.
+
+    A child that was killed keeps the one and never gives the other. Whoever waits looks at the flag again when woken.
+    """
+    inside = cast(Any, event)
+    inside._flag.release()  # noqa: SLF001
+    inside._cond._wait_semaphore.release()  # noqa: SLF001
 
 
 def _reading_end(up: "multiprocessing.Queue[Message]") -> Connection:

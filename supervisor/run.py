@@ -1,17 +1,19 @@
 """`python -m supervisor run`: everything from the configuration to the exit code."""
 
+import contextlib
+import errno
 import faulthandler
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
 from core import logs
 from core.config import Config, load_config
-from core.errors import ConfigError, ExitCode, Problem
+from core.errors import ConfigError, ExitCode, Problem, TransientError
 from core.orphan import is_orphan
 from core.outlet import Outlet
 from core.statistics import Meter, render
@@ -29,6 +31,7 @@ from supervisor.reaper import reaping_chores
 from supervisor.spec import ChildSpec
 
 _LOOK_FOR_PARENT_EVERY = 1.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run(
@@ -74,13 +77,11 @@ def run(
 def claim(config: Config) -> StateLock:
     """Make the directories, become the only supervisor of the state, and start logging."""
     settings = config.supervisor
-    try:
-        for directory in (settings.state_dir, settings.log_dir):
-            directory.mkdir(parents=True, exist_ok=True)
+    with _usable("supervisor.log_dir", settings.log_dir):
+        settings.log_dir.mkdir(parents=True, exist_ok=True)
+    with _usable("supervisor.state_dir", settings.state_dir):
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
         lock = StateLock(settings.state_dir)
-    except OSError as error:
-        advice = f"cannot be used ({error}): make it writable, or set another supervisor.state_dir and log_dir"
-        raise ConfigError([Problem("supervisor.state_dir", advice, str(settings.state_dir))]) from error
     logs.hide(*config.secrets())
     log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
     stream = outlet(sys.stderr, 2)
@@ -88,6 +89,17 @@ def claim(config: Config) -> StateLock:
         faulthandler.enable(2)  # a crash of this interpreter goes past all of that, onto standard error itself
     logs.configure("supervisor", settings.log_dir, log_format, size, backups, stream=stream)
     return lock
+
+
+@contextlib.contextmanager
+def _usable(key: str, directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:  # that passes, and is no fault of the configuration
+            raise TransientError(f"{directory} cannot be used ({error}): free some space, then start again") from error
+        advice = f"cannot be used ({error}): make it writable, or set another {key}"
+        raise ConfigError([Problem(key, advice, str(directory))]) from error
 
 
 def outlet(stream: TextIO | None, descriptor: int) -> Outlet | None:

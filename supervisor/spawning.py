@@ -16,6 +16,8 @@ from multiprocessing import resource_tracker, util
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from core import orphan
+
 _plain_spawn = util.spawnv_passfds
 _wanted = threading.local()
 
@@ -23,12 +25,13 @@ _wanted = threading.local()
 #: waited for without end, should the child be stopped or killed before it reads. So the pipe is made as wide as an
 #: ordinary user may have it; a configuration with some ten thousand subreddits fits.
 _WIDEST_PIPE = 1_048_576
+_BIRTH = "from multiprocessing.spawn import spawn_main"  #: so begins the code that a child's interpreter is given
 _PIPE_OF_BIRTH = re.compile(r"pipe_handle=(\d+)")
 
 
 def start_with_pipe(process: BaseProcess) -> int:
     """Start the process and return the reading end of its pipe; the writing end is in the child alone."""
-    resource_tracker.ensure_running()  # else it would be started on the way, with the child's pipe
+    ensure_tracker()
     reader, writer = os.pipe()
     _wanted.output = writer
     try:
@@ -42,11 +45,26 @@ def start_with_pipe(process: BaseProcess) -> int:
     return reader
 
 
+def ensure_tracker() -> None:
+    """Start multiprocessing's own helper before anything of it is made: on the way it would get the child's pipe.
+
+    What it prints when it clears up after a killed supervisor would be no line of JSON, and is of no use to anybody.
+    """
+    void = os.open(os.devnull, os.O_WRONLY)
+    _wanted.output = void
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        _wanted.output = None
+        os.close(void)
+
+
 def _spawn(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
     output = getattr(_wanted, "output", None)
     if output is None:
         return _plain_spawn(path, args, passfds)
     _widen(args)
+    args = [orphan.guarded_code(word) if word.startswith(_BIRTH) else word for word in map(os.fsdecode, args)]
     program = subprocess.Popen(  # noqa: S603 - multiprocessing's own command
         args,
         executable=path,

@@ -9,7 +9,7 @@ from bench.supervision.whole import ENTRIES, Whole, whole
 
 TIMEOUT = 3.0
 _SLACK = 1.0
-_APART = 1.0  # one after the other, so that each has the machine for its start
+_APART = 1.5  # one after the other, so that each has the machine for its start
 
 #: What every interpreter of the system runs first. A handler runs in the main thread, where the working loop is:
 #: one blocks that loop and leaves the other threads alone, the other keeps the interpreter from all of them.

@@ -15,6 +15,9 @@ from streams.publisher.verdict import Verdict, judge
 
 _REPEAT_AFTER = 60.0
 
+#: A refusal is noticed before the records that wait because of it, seconds.
+_JUST_BEFORE = 5.0
+
 _UNREACHABLE = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TRANSPORT,
@@ -51,6 +54,7 @@ class Watch:
         self._outage = Outage()
         self._deafness = Deafness()
         self._said: dict[str, tuple[float, int]] = {}
+        self._refusal, self._refused_at = "", float("-inf")
         #: the error that ended the current producer, until someone takes note
         self.fatal: KafkaError | None = None
 
@@ -81,6 +85,9 @@ class Watch:
 
     def complain(self, event: str, error: KafkaError, **details: object) -> None:
         """Log an error, the same one at most once a minute, with how often it came."""
+        if error.code() > 0:  # only a broker says that: it is there, and takes nothing
+            self._refusal, self._refused_at = f"{error.name()}: {error.str()}", self._clock()
+            self._mark_refusal()
         times = self._times(f"{event} {error.name()}")
         if not times:
             return
@@ -107,8 +114,15 @@ class Watch:
         self._ledger.count_errors(1)
         if self._mark is not None:
             self._mark.begins(self._outage.seconds(self._clock()))
+            self._mark_refusal()
         self._log.error("kafka_away", servers=self._servers, hint="the streams go on, records wait in the spools")
         return True
+
+    def _mark_refusal(self) -> None:
+        # what was refused before the outage says nothing of it: the broker may have gone away since
+        now = self._clock()
+        if self._mark is not None and self.away and now - self._refused_at <= self._outage.seconds(now) + _JUST_BEFORE:
+            self._mark.refused(self._refusal)
 
     def stuck(self, *, answered: bool) -> bool:
         """Tell that the producer hears nothing although Kafka `answered` another question meanwhile."""

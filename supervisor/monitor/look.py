@@ -11,7 +11,7 @@ from core.config import Config
 from core.crawl import Crawl
 from core.flow import Flow
 from core.limiter import read_quota, read_requests
-from core.outage import read_outage
+from core.outage import read_outage, read_refusal
 from core.positions import read_deliveries, read_newest_dead_letter
 from core.quota import Quota
 from core.status import Status, read_status
@@ -32,6 +32,7 @@ class Look:
     status: Status
     streams: Mapping[str, StreamLook] = field(default_factory=dict)
     kafka_away_since: float | None = None  #: as the publisher says; to be believed only while records wait
+    kafka_refusal: str = ""  #: what Kafka answers meanwhile, if it answers
     dead_letter_at: float | None = None  #: when Kafka last refused a record for good
     quota: Quota | None = None
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: (process, status) → count
@@ -95,6 +96,7 @@ def look(config: Config, now: float) -> Look:
         status,
         streams,
         read_outage(state_dir),
+        read_refusal(state_dir, now),
         attempt("the dead letters", lambda: read_newest_dead_letter(state_dir), None),
         attempt("the quota", lambda: read_quota(state_dir), None),
         attempt("the quota's counts", lambda: read_requests(state_dir), {}),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from core.config import Config
+from supervisor.monitor.errand import errand
 from supervisor.monitor.look import Look, look
 from supervisor.monitor.since import Reason, Verdict
 from supervisor.monitor.snapshot import Darkroom, Snapshot
@@ -62,7 +63,7 @@ class Observer:
     async def once(self) -> None:
         """Take one look. One that fails is counted and said; the last snapshot stands, and grows old."""
         try:
-            snapshot = await asyncio.to_thread(self._see)
+            snapshot = await errand(self._see)
         except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed, and /readyz says that it is late
             self._failed += 1
             self.darkroom.tally.follow(_FAILURES, self._failed, str(self._born))

@@ -122,7 +122,7 @@ def _kafka(look: Look, tally: Tally) -> Iterator[Metric]:
     yield from counter("kafka_errors_total", text, tally.follow(("errors",), flow.errors))
     text = "Records that Kafka refused for good, kept in publisher.db"
     yield from counter("kafka_dead_letters_total", text, tally.follow(("dead_letters",), flow.dead_letters))
-    text = "0 while records wait and Kafka does not answer the publisher"
+    text = "0 while records wait and Kafka acknowledges none of them"
     yield from gauge("kafka_up", text, int(look.outage_since is None))
     delays = _each(look, lambda one: one.delay(look.now))
     text = "Seconds from creation at Reddit to Kafka, of the newest record there, or of the one that waits the longest"

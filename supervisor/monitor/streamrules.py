@@ -55,10 +55,17 @@ def delivery(look: Look, growing: Collection[str], config: Config) -> Iterator[T
     """Find out whether what was captured reaches Kafka."""
     log = config.supervisor.log_dir / "publisher.log"
     servers = config.kafka.bootstrap_servers
-    if look.outage_since is not None:
+    if look.outage_since is not None and look.kafka_refusal:
         text = (
-            f"Kafka ({servers}) does not answer. The streams go on and records wait on disk, so nothing is lost while"
+            f"Kafka ({servers}) answers and takes nothing: {look.kafka_refusal.rstrip('.')}. Records wait on disk, and"
         )
+        yield Trouble(
+            "delivery_stalled", "kafka", f"{text} leave by themselves once it does. More: {log}", look.outage_since
+        )
+        return
+    if look.outage_since is not None:
+        text = f"Kafka ({servers}) acknowledges nothing, and says nothing of why: it is away, or cannot be reached. The"
+        text = f"{text} streams go on and records wait on disk, so nothing is lost while"
         hint = f"there is space; what the publisher tried stands in {log}. It goes on by itself when Kafka is back."
         yield Trouble("kafka_away", "kafka", f"{text} {hint}", look.outage_since)
         return

@@ -151,9 +151,11 @@ def gone(process: psutil.Process) -> bool:
 PARENT = """
 import sys, time
 from pathlib import Path
+from tests.core.entries import Stopping
 from tests.core.test_child import Nursery
 nursery = Nursery(Path(sys.argv[1]))
 children = [nursery.spawn(entry) for entry in ("obedient", "deaf", "chatty")]
+children += [nursery.spawn("obedient", Stopping()) for _ in sys.argv[2:]]
 print(*(child.pid for child in children), flush=True)
 time.sleep(60)
 """
@@ -175,6 +177,14 @@ def test_children_of_a_parent_killed_while_they_are_born_are_gone_too(tmp_path: 
         children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         parent.kill()
         wait_until(lambda: all(map(gone, children)), 2.0, "the orphans to end")
+
+
+def test_a_child_that_is_stopped_while_it_is_born_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    with psutil.Popen([sys.executable, "-c", PARENT, str(tmp_path), "one"], stdout=-1, text=True) as parent:
+        newborn = psutil.Process(int(parent.stdout.readline().split()[-1]))
+        wait_until(lambda: newborn.status() == psutil.STATUS_STOPPED, what="the newborn to be stopped")
+        parent.kill()
+        wait_until(lambda: gone(newborn), 2.0, "the newborn to end")
 
 
 def test_wait_ends_early_on_news_and_at_once_after_stop() -> None:

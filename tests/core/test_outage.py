@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.outage import OutageMark, outage_path, read_outage
+from core.outage import REFUSED_FOR, OutageMark, outage_path, read_outage, read_refusal
 
 NOON = 1_800_000_000.0
 
@@ -37,6 +37,20 @@ def test_a_disk_that_takes_nothing_is_said_and_endured(tmp_path: Path) -> None:
     mark = OutageMark(tmp_path / "gone")
     mark.begins(1.0)
     assert read_outage(tmp_path / "gone") is None
+
+
+def test_a_kafka_that_is_there_and_refuses_is_told_from_one_that_is_away(tmp_path: Path) -> None:
+    mark = OutageMark(tmp_path, lambda: NOON)
+    mark.refused("no right to write")
+    assert read_refusal(tmp_path, NOON) == "", "there is no outage"
+    mark.begins(3.0)
+    assert read_refusal(tmp_path, NOON) == ""
+    mark.refused("no right to write")
+    assert read_refusal(tmp_path, NOON + 5) == "no right to write"
+    assert read_outage(tmp_path) == NOON - 3.0
+    assert read_refusal(tmp_path, NOON + REFUSED_FOR) == "", "it may have gone away since"
+    mark.ends()
+    assert read_refusal(tmp_path, NOON) == ""
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"since": "noon"}), "\x00"])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -225,3 +226,19 @@ def test_a_line_that_no_encoding_knows_is_shown_with_escapes(tmp_path: Path) -> 
     result = call("logs", "config.toml", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "half \\ud83d of it" in result.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_while_everything_is_imported_is_heard(tmp_path: Path, number: int) -> None:
+    """Process 1 would never get it, any other would end in the middle of an import."""
+    (tmp_path / "config.toml").write_text("")
+    early = tmp_path / "early"
+    early.mkdir()
+    (early / "tomllib.py").write_text(
+        f"import os, sys\nos.kill(os.getpid(), {int(number)})\n"
+        f"sys.path.remove({str(early)!r})\ndel sys.modules['tomllib']\nimport tomllib\n"
+    )
+    result = call("run", "config.toml", cwd=tmp_path, **CREDENTIALS, PYTHONPATH=f"{early}:{ROOT}")
+    events = [json.loads(line)["event"] for line in (tmp_path / "logs" / "supervisor.log").read_text().splitlines()]
+    assert result.returncode == 0
+    assert events[:2] == ["stopping", "stopped"]

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def is_stopped(pid: int) -> bool:
     return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
 
-def test_without_a_thread_for_its_output_it_is_not_born_and_a_stop_is_asked_by_a_signal(
+def test_without_a_thread_for_its_output_it_is_not_born_and_the_others_stop_as_ever(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     living = nursery.ready("obedient")
@@ -38,7 +40,7 @@ def test_without_a_thread_for_its_output_it_is_not_born_and_a_stop_is_asked_by_a
     with pytest.raises(RuntimeError):
         nursery.spawn("obedient")
     assert (offspring(), descriptors()) == (family, before)
-    living.ask_stop(0.0)
+    living.ask_stop(0.0)  # needs none
     monkeypatch.undo()
     assert ended(living) == 0
 
@@ -61,3 +63,39 @@ def test_however_long_its_configuration_nobody_waits_for_a_newborn_to_read_it(
     os.kill(newborn[0], signal.SIGKILL)
     assert not stuck
     assert ended(nursery.born[-1]) == -signal.SIGKILL
+
+
+def test_asking_the_dead_and_the_stopped_to_stop_leaves_nothing_behind(nursery: Nursery) -> None:
+    """They sleep on the Event, perhaps with its lock in their hands, and never say that they were woken."""
+    threads = threading.active_count()
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        child = nursery.ready("obedient")
+        os.kill(child.pid, number)
+        child.ask_stop(0.0)
+        child.kill()
+        assert ended(child) == -signal.SIGKILL
+        child.close()
+        nursery.born.remove(child)
+    wait_until(lambda: threading.active_count() <= threads, 2.0, "the threads to end")
+
+
+TRACKED = """
+import sys
+from pathlib import Path
+from tests.support.nursery import Nursery
+nursery = Nursery(Path(sys.argv[1]))
+nursery.spawn("obedient")
+print("born", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_whoever_clears_up_after_a_killed_supervisor_does_so_without_a_word(tmp_path: Path) -> None:
+    """Standard error is for JSON, and is inherited by multiprocessing's helper."""
+    command = [sys.executable, "-c", TRACKED, str(tmp_path)]
+    with psutil.Popen(
+        command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout.readline() == "born\n"
+        parent.kill()
+        assert parent.stderr.read() == "", "read to its end: the helper has ended too"

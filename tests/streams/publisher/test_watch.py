@@ -1,10 +1,15 @@
 """What librdkafka says through its own logger, with the real one."""
 
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
 import logging
+import time
 from pathlib import Path
 
+from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
+from core.outage import read_refusal
 from streams.publisher.client import connect, discard
 from streams.publisher.settings import settle
 from tests.streams.publisher.stage import Stage
@@ -58,3 +63,35 @@ def test_what_it_calls_critical_is_an_error_and_small_talk_is_not_shown(tmp_path
         ("warning", "AT40 [producer-1] 100 % sure"),
         ("debug", "AT20 [producer-1] 100 % sure"),
     ]
+
+
+def test_what_a_broker_answers_is_told_to_others_while_it_takes_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.watch.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
+    stage.watch.complain("record_not_delivered", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    assert stage.watch.look(waiting=True) is False
+    assert read_refusal(tmp_path, time.time()) == "", "there is no outage yet"
+    stage.now += 10.0
+    assert stage.watch.look(waiting=True)
+    assert "TOPIC_AUTHORIZATION_FAILED" in read_refusal(tmp_path, time.time())
+    stage.watch.arrived(lambda: 0)
+    assert read_refusal(tmp_path, time.time()) == ""
+
+
+def test_what_the_client_says_of_itself_is_no_answer(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.watch.look(waiting=True)
+    stage.now += 10.0
+    assert stage.watch.look(waiting=True)
+    stage.watch.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
+    assert read_refusal(tmp_path, time.time()) == ""
+
+
+def test_what_was_refused_long_before_says_nothing_of_an_outage(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.watch.complain("kafka_error", KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS))
+    stage.now += 30.0
+    stage.watch.look(waiting=True)
+    stage.now += 10.0
+    assert stage.watch.look(waiting=True)
+    assert read_refusal(tmp_path, time.time()) == ""

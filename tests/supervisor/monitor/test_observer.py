@@ -1,6 +1,7 @@
 """Looking when looking is hard: broken files, no supervisor, looks that fail or last."""
 
 import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +108,28 @@ def test_looks_that_fail_are_counted_said_once_and_make_the_last_one_old() -> No
         looking.once()
     assert looking.reasons == []
     assert [line["event"] for line in lines] == ["look_succeeded"]
+
+
+def test_a_look_that_hangs_keeps_nobody_from_stopping() -> None:
+    """On a disk that does not answer: the loop ends all the same, and so does the process."""
+    hang = threading.Event()
+
+    def look_for_ever(_config: Config, _now: float) -> Look:
+        hang.wait()
+        return healthy()
+
+    async def live() -> None:
+        observer = Observer(CONFIG, LOG, look=look_for_ever)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(observer.once(), 0.05)
+        assert observer.latest is None
+
+    ended = threading.Thread(target=lambda: asyncio.run(live()), daemon=True)
+    ended.start()
+    ended.join(5.0)
+    over = not ended.is_alive()
+    hang.set()
+    assert over
 
 
 def test_the_metrics_say_that_they_are_old_and_readiness_falls_with_them() -> None:

@@ -94,6 +94,10 @@ CASES: dict[str, tuple[Callable[[Look], Look], tuple[str, str]]] = {
         lambda look: with_stream(look, "comments", waiting_since=NOON - 60, delivered_at=NOON - 40),
         ("delivery_stalled", "comments"),
     ),
+    "Kafka refuses everything": (
+        lambda look: replace(look, kafka_away_since=NOON - 60, kafka_refusal="TOPIC_AUTHORIZATION_FAILED: no right"),
+        ("delivery_stalled", "kafka"),
+    ),
     "the quota is used up": (lambda look: with_quota(look, WINDOW, used=1000.0), ("quota_exhausted", "quota")),
     "Reddit asks to wait": (
         lambda look: with_quota(look, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),

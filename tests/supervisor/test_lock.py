@@ -1,0 +1,52 @@
+"""One supervisor a state directory, also where there is no room for its number."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core.config import Config, SupervisorSection
+from core.errors import ConfigError, TransientError
+from supervisor.lock import StateLock, StateLockedError
+from supervisor.run import claim
+
+
+def no_room(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_keeps_nobody_from_starting_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs may be what makes room: the publisher empties the spools."""
+    StateLock(tmp_path).close()
+    monkeypatch.setattr(os, "pwrite", no_room)
+    lock = StateLock(tmp_path)
+    with pytest.raises(StateLockedError, match="another supervisor"):
+        StateLock(tmp_path)
+    lock.close()
+    StateLock(tmp_path).close()
+
+
+def test_the_number_of_the_one_before_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "supervisor.lock").write_text("12345678901\n")
+    lock = StateLock(tmp_path)
+    assert (tmp_path / "supervisor.lock").read_text() == f"{os.getpid()}\n"
+    lock.close()
+
+
+def settings(tmp_path: Path) -> Config:
+    return Config(supervisor=SupervisorSection(state_dir=tmp_path / "state", log_dir=tmp_path / "logs"))
+
+
+def test_no_room_for_the_directories_is_no_fault_of_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "mkdir", no_room)
+    with pytest.raises(TransientError, match="free some space"):
+        claim(settings(tmp_path))
+
+
+@pytest.mark.parametrize("key", ["state_dir", "log_dir"])
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, key: str) -> None:
+    (tmp_path / key.removesuffix("_dir").replace("log", "logs")).write_text("a file stands in the way")
+    with pytest.raises(ConfigError, match=f"set another supervisor.{key}"):
+        claim(settings(tmp_path))
