@@ -12,7 +12,7 @@ _PARTITIONS = 3
 
 def create_topic(bootstrap_servers: str, topic: str) -> None:
     """Make the topic, and return when it is there."""
-    client = AdminClient({"bootstrap.servers": bootstrap_servers})
+    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     for future in client.create_topics([NewTopic(topic, _PARTITIONS, 1)]).values():
         future.result(20)
 

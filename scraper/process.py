@@ -31,7 +31,7 @@ from scraper.store.store import Store
 
 T = TypeVar("T")
 
-_BEAT_EVERY = 0.5
+_BEAT_EVERY = 1.0  # each wakes the supervisor: most of what it takes of the processor when idle
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
 #: Kept of the time to stop, for closing connections, seconds.

@@ -19,7 +19,7 @@ from core import child, logs
 from core.child import Birth, Message, Number
 from core.config import Config
 from supervisor.output import Output
-from supervisor.spawning import ensure_tracker, start_with_pipe
+from supervisor.spawning import start_with_pipe
 from supervisor.spec import ChildSpec
 
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -70,7 +70,6 @@ class SpawnedProcess:
     """The real one."""
 
     def __init__(self, spec: ChildSpec, config: Config) -> None:
-        ensure_tracker()
         self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
         self._waiting = select.poll()  # the Queue's own look makes such a thing anew each time: most of an idle loop
         self._waiting.register(_reading_end(self._up), select.POLLIN)

@@ -25,13 +25,18 @@ _wanted = threading.local()
 #: waited for without end, should the child be stopped or killed before it reads. So the pipe is made as wide as an
 #: ordinary user may have it; a configuration with some ten thousand subreddits fits.
 _WIDEST_PIPE = 1_048_576
-_BIRTH = "from multiprocessing.spawn import spawn_main"  #: so begins the code that a child's interpreter is given
 _PIPE_OF_BIRTH = re.compile(r"pipe_handle=(\d+)")
+
+_BIRTH = "from multiprocessing.spawn import spawn_main"  #: so begins the code that a child's interpreter is given
+
+#: The code of multiprocessing's helper, which clears up after a killed supervisor. What it says of that would be no line
+#: of JSON on our standard error, and is of no use to anybody.
+_TRACKER = "from multiprocessing.resource_tracker import main"
 
 
 def start_with_pipe(process: BaseProcess) -> int:
     """Start the process and return the reading end of its pipe; the writing end is in the child alone."""
-    ensure_tracker()
+    resource_tracker.ensure_running()  # else it would be started on the way, with what the child inherits
     reader, writer = os.pipe()
     _wanted.output = writer
     try:
@@ -45,28 +50,21 @@ def start_with_pipe(process: BaseProcess) -> int:
     return reader
 
 
-def ensure_tracker() -> None:
-    """Start multiprocessing's own helper before anything of it is made: on the way it would get the child's pipe.
-
-    What it prints when it clears up after a killed supervisor would be no line of JSON, and is of no use to anybody.
-    """
-    void = os.open(os.devnull, os.O_WRONLY)
-    _wanted.output = void
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        _wanted.output = None
-        os.close(void)
-
-
 def _spawn(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
+    words = [os.fsdecode(word) for word in args]
+    if any(word.startswith(_TRACKER) for word in words):
+        return _start(path, words, passfds, subprocess.DEVNULL)
     output = getattr(_wanted, "output", None)
     if output is None:
         return _plain_spawn(path, args, passfds)
-    _widen(args)
-    args = [orphan.guarded_code(word) if word.startswith(_BIRTH) else word for word in map(os.fsdecode, args)]
+    _widen(words)
+    words = [orphan.guarded_code(word) if word.startswith(_BIRTH) else word for word in words]
+    return _start(path, words, passfds, output)
+
+
+def _start(path: bytes, words: Sequence[str], passfds: Sequence[int], output: int) -> int:
     program = subprocess.Popen(  # noqa: S603 - multiprocessing's own command
-        args,
+        words,
         executable=path,
         pass_fds=sorted(map(int, passfds)),
         stdout=output,
@@ -77,8 +75,8 @@ def _spawn(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
     return program.pid
 
 
-def _widen(args: Sequence[Any]) -> None:
-    pipe = next(filter(None, map(_PIPE_OF_BIRTH.search, map(os.fsdecode, args))), None)
+def _widen(words: Sequence[str]) -> None:
+    pipe = next(filter(None, map(_PIPE_OF_BIRTH.search, words)), None)
     if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
         with contextlib.suppress(PermissionError):  # this user has too many wide ones already: it stays at 64 KiB
             fcntl.fcntl(int(pipe[1]), fcntl.F_SETPIPE_SZ, _WIDEST_PIPE)

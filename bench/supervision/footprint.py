@@ -1,9 +1,9 @@
 """What the whole tree occupies, process by process, against interpreters that only import the libraries of each."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import psutil
 
@@ -19,7 +19,7 @@ _LIBRARIES = {
     "submissions": "praw, orjson, sqlite3, structlog",
     "comments": "praw, orjson, sqlite3, structlog",
     "publisher": "confluent_kafka, orjson, sqlite3, structlog",
-    "scraper-direct": "aiohttp, uvloop, sqlalchemy.ext.asyncio, aiosqlite, orjson, structlog",
+    "scraper-direct": "aiohttp, uvloop, sqlalchemy, aiosqlite, orjson, structlog",
     "monitor": "aiohttp.web, uvloop, prometheus_client, orjson, sqlite3, structlog",
     "supervisor": "multiprocessing.connection, structlog",
 }
@@ -31,7 +31,7 @@ def measure(system: Whole) -> list[Figure]:
     names[top.pid] = "supervisor"
     tree = [top, *top.children(recursive=True)]  # multiprocessing's resource tracker too
     sizes = {names.get(one.pid, "resource tracker"): pss_mib(one.pid) for one in tree}
-    with _interpreters(system.directory) as pids:
+    with _interpreters(system) as pids:
         bare = {name: pss_mib(pid) for name, pid in pids.items()}
     return [
         *(Figure(f"PSS of {name} ({_alone(bare, name)})", size, "MiB") for name, size in sizes.items()),
@@ -45,11 +45,14 @@ def _alone(bare: Mapping[str, float], name: str) -> str:
 
 
 @contextlib.contextmanager
-def _interpreters(directory: Path) -> Iterator[dict[str, int]]:
+def _interpreters(system: Whole) -> Iterator[dict[str, int]]:
     """Run them all at once: what they share is shared then, too."""
     code = "import {}; print('there', flush=True); import time; time.sleep(3600)"
+    environment = {**os.environ, "PYTHONPATH": system.path}
     servers = {
-        name: ServerProcess([sys.executable, "-c", code.format(libraries)], directory / f"bare-{name}.out")
+        name: ServerProcess(
+            [sys.executable, "-c", code.format(libraries)], system.directory / f"bare-{name}.out", env=environment
+        )
         for name, libraries in _LIBRARIES.items()
     }
     try:

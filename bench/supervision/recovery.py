@@ -10,7 +10,6 @@ import time
 
 from bench.figure import Figure, at_most
 from bench.supervision.whole import ENTRIES, Whole, whole
-from tests.support.simulator import ROOT
 
 _ROUNDS = 3
 _AIM = 1.0
@@ -25,7 +24,7 @@ def measure() -> list[Figure]:
             system.wait_flowing()
             for name in ENTRIES:
                 back[name].append(_kill(system, name))
-                bare[name].append(_import(ENTRIES[name]))
+                bare[name].append(_import(ENTRIES[name], system.path))
     ours = {name: statistics.median(seconds) for name, seconds in back.items()}
     theirs = {name: statistics.median(seconds) for name, seconds in bare.items()}
     figures = [
@@ -50,11 +49,12 @@ def _kill(system: Whole, name: str) -> float:
     return time.monotonic() - began
 
 
-def _import(module: str) -> float:
+def _import(module: str, path: str) -> float:
     """Return the seconds from starting an interpreter until it has imported a module and what every child needs."""
     command = [sys.executable, "-c", f"import core.child, {module}; print(flush=True); input()"]
+    environment = {**os.environ, "PYTHONPATH": path}
     began = time.monotonic()
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             ready, _, _ = select.select([process.stdout], [], [], _LONGEST_IMPORT)

@@ -71,9 +71,8 @@ class Whole:
         self.broker.start()
         create_topic(self.broker.bootstrap_servers, TOPIC)
         self.simulator.start()
-        folder = as_installed(self.directory)
         for name, text in self._modules.items():
-            (folder / name).write_text(text)
+            (as_installed(self.directory) / name).write_text(text)
         url = self.simulator.url
         self._system = System(
             self.directory / "system",
@@ -82,7 +81,7 @@ class Whole:
             scraper={"subreddits": list(self.simulator.subreddits), "authentication": "none", "max_depth": 2},
             supervisor=self._supervisor,
             monitor=self._monitor,
-            environment={"PYTHONPATH": f"{folder}:{ROOT}"},
+            environment={"PYTHONPATH": self.path},
         )
         self._system.start()
 
@@ -97,6 +96,11 @@ class Whole:
         """The product as it runs."""
         assert self._system is not None, "it is there once the block has been entered"
         return self._system
+
+    @property
+    def path(self) -> str:
+        """Give PYTHONPATH for what is to be compared with its processes: with what they import, no more."""
+        return f"{as_installed(self.directory)}:{ROOT}"
 
     @property
     def address(self) -> str:

@@ -19,7 +19,7 @@ from supervisor.monitor.events import Audience
 from supervisor.monitor.observer import Observer
 from supervisor.monitor.tallybook import TallyBook
 
-_BEAT_EVERY = 0.5
+_BEAT_EVERY = 1.0  # each wakes the supervisor: most of what it takes of the processor when idle
 
 #: A port that is taken is tried again so soon, and at last so rarely, seconds.
 _AGAIN = Backoff(first=1.0, longest=15.0)
