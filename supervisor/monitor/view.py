@@ -30,7 +30,7 @@ def view(look: Look, config: Config, history: History, verdict: Verdict, mask: M
         "processes": [_process(row, mask) for row in look.status.processes],
         "streams": {name: _stream(name, look, config, history, mask) for name in look.streams},
         "kafka": _kafka(look, config, mask) if look.streams else None,
-        "quota": _quota(look, config),
+        "quota": _quota(look),
         "scraper": _scraper(look, config, history, mask) if scraper else None,
         "disks": _disks(look),
     }
@@ -127,14 +127,13 @@ def _kafka(look: Look, config: Config, mask: Mask) -> dict[str, Any]:
     }
 
 
-def _quota(look: Look, config: Config) -> dict[str, Any]:
+def _quota(look: Look) -> dict[str, Any]:
     quota = look.flow.quota
     return {
         "used": quota.used,
         "remaining": quota.remaining,
         "reset_s": quota.reset_s,
         "blocked_s": round(quota.blocked_s, 1),
-        "per_minute": config.reddit.requests_per_minute,
         "refused": sum(count for (_, status), count in look.requests.items() if status == "429"),
     }
 

@@ -35,6 +35,39 @@ def test_promtool_is_content(command: tuple[str, ...]) -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
+@needs_promtool
+def test_each_reason_and_each_warning_raises_its_alert_when_it_lasts_and_not_before(tmp_path: Path) -> None:
+    (tmp_path / "alerts.yml").write_text((PROMETHEUS / "alerts.yml").read_text())
+    tests = [story for name in ALERTS if (story := lasting(name)) is not None]
+    assert len(tests) == len(REASONS) + len(WARNINGS)
+    (tmp_path / "lasting.yml").write_text(yaml.safe_dump({"rule_files": ["alerts.yml"], "tests": tests}))
+    command = ["promtool", "test", "rules", "lasting.yml"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def lasting(name: str) -> dict[str, Any] | None:
+    """A story for promtool: the one reason begins to hold after five minutes, and stays."""
+    rule = ALERTS[name]
+    simple = re.match(r'(monitor_not_ready|monitor_warning)\{(reason|warning)="(\w+)"\}', rule["expr"])
+    if simple is None:
+        return None
+    metric, label, value = simple.groups()
+    minutes = {"m": 1, "h": 60}
+    patience = int(rule.get("for", "0m")[:-1]) * minutes[rule.get("for", "0m")[-1]]
+    labels = {"instance": "a", "job": "gapless", label: value}
+    alert = {"exp_labels": {**labels, **rule["labels"]}, "exp_annotations": rule["annotations"]}
+    told = ", ".join(f'{key}="{text}"' for key, text in labels.items())
+    return {
+        "interval": "1m",
+        "input_series": [{"series": f"{metric}{{{told}}}", "values": f"0x4 1x{patience + 10}"}],
+        "alert_rule_test": [
+            {"alertname": name, "eval_time": f"{4 + patience}m", "exp_alerts": []},
+            {"alertname": name, "eval_time": f"{6 + patience}m", "exp_alerts": [alert]},
+        ],
+    }
+
+
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_speaks_of_what_there_is(name: str) -> None:
     rule = ALERTS[name]

@@ -187,6 +187,15 @@ def test_requests_without_a_token_are_counted_by_who_sends_them() -> None:
     assert samples(text())["reddit_requests_total", ("scraper-a", "200")] == 0
 
 
+def test_what_waits_is_told_by_its_age() -> None:
+    look = with_stream(healthy(), "comments", waiting_since=NOON - 90, oldest_created=NOON - 95)
+    found = samples(text(look))
+    assert found["spool_oldest_age_seconds", ("comments",)] == 90
+    assert found["spool_oldest_age_seconds", ("submissions",)] == 0
+    assert found["kafka_delivery_delay_seconds", ("comments",)] == 95
+    assert found["kafka_delivery_delay_seconds", ("submissions",)] == pytest.approx(1.2)
+
+
 def test_completeness_and_open_gaps() -> None:
     look = with_flow(with_stream(healthy(), "comments", gaps=(gap(),)), "comments", open_gaps=1)
     found = samples(text(look))

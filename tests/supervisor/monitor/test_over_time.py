@@ -164,6 +164,12 @@ class TestHistory:
         assert {step.streams["comments"].captured for step in history.steps} == {3.0}
         assert history.rates() == {"comments": (3.0, 3.0)}
 
+    def test_rates_are_of_the_last_minute(self) -> None:
+        history = History()
+        for at in range(0, 200, 5):
+            history.add(moment(at, captured=10 * min(at, 100)))
+        assert history.rates() == {"comments": (0.0, 0.0)}
+
     def test_a_stream_that_appears_later_and_a_clock_that_goes_back_do_no_harm(self) -> None:
         history = History()
         history.add(Moment(NOON, {}))
@@ -241,3 +247,10 @@ def test_the_delay_to_kafka_grows_while_a_record_waits() -> None:
     assert StreamLook(delay_s=1.5).delay(NOON) == 1.5
     assert StreamLook(delay_s=1.5, oldest_created=NOON - 60).delay(NOON) == 60.0
     assert StreamLook(oldest_created=NOON + 5).delay(NOON) == 0.0
+
+
+def test_records_are_stuck_since_they_wait_or_since_the_last_one_that_went() -> None:
+    assert StreamLook().stuck_since is None
+    assert StreamLook(waiting_since=NOON).stuck_since == NOON
+    assert StreamLook(waiting_since=NOON, delivered_at=NOON - 5).stuck_since == NOON
+    assert StreamLook(waiting_since=NOON - 60, delivered_at=NOON - 5).stuck_since == NOON - 5
