@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = 65536
+_BEGINNING = 64
 
 #: A file that is complete, as the kernel knows it. An inode alone may be given to a new file after a deletion.
 Key = tuple[int, int, int, int]
@@ -22,6 +23,10 @@ class _File:
     descriptor: int
     offset: int = 0
     partial: bytes = b""  #: the beginning of a line whose end is not written yet
+    beginning: bytes = b""  #: what stands first in it: a moment, so that another one means that it was emptied
+
+    def __post_init__(self) -> None:
+        self.beginning = self._look_at_beginning()
 
     @property
     def inode(self) -> tuple[int, int]:
@@ -35,8 +40,10 @@ class _File:
 
     def read_on(self) -> list[bytes]:
         """Return the lines that were completed since the last time."""
-        if os.fstat(self.descriptor).st_size < self.offset:
-            self.offset, self.partial = 0, b""  # somebody emptied it in place
+        beginning = self._look_at_beginning()
+        if os.fstat(self.descriptor).st_size < self.offset or not beginning.startswith(self.beginning):
+            self.offset, self.partial = 0, b""  # somebody emptied it in place; more may stand in it again by now
+        self.beginning = beginning
         lines: list[bytes] = []
         while block := os.pread(self.descriptor, _BLOCK, self.offset):
             self.offset += len(block)
@@ -53,6 +60,9 @@ class _File:
             yield from reversed(complete)
             end = start
         yield rest
+
+    def _look_at_beginning(self) -> bytes:
+        return os.pread(self.descriptor, _BEGINNING, 0)
 
     def close(self) -> None:
         os.close(self.descriptor)

@@ -32,6 +32,7 @@ from supervisor.spec import ChildSpec
 
 _LOOK_FOR_PARENT_EVERY = 1.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe's end, a terminal's
 
 
 def run(
@@ -155,13 +156,14 @@ def statistics_chore(current: Current, out: TextIO | Outlet | None) -> Chore:
         log.info("statistics", **statistics.as_dict())
         try:
             print(render(statistics), file=out, flush=True)
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in _NOBODY_READS:  # a full disk, say: that may pass
+                log.warning("statistics_not_shown", error=str(error), hint="the log has them")
+                return
             # Whoever read our output has gone. What stands in the buffer must not fail again when we exit.
             if out is not None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
             log.warning("stdout_closed", hint="the statistics go on in the log")
-        except OSError as error:  # it goes to a disk that is full, or to a terminal that is gone
-            log.warning("statistics_not_shown", error=str(error), hint="the log has them")
 
     return Chore(lambda: current.config.supervisor.stats_interval, report)
 

@@ -185,3 +185,14 @@ def test_a_line_that_a_kill_cut_short_is_shown_and_the_next_begins_anew(author: 
     author.write(1)
     assert trail.fresh() == [b'{"event": "cut sh', b"line 1"]
     trail.close()
+
+
+def test_a_file_that_is_emptied_and_has_more_in_it_than_before_at_the_next_look_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "comments.log"
+    path.write_text('{"timestamp":"2026-11-22T10:00:00.000001Z","event":"old"}\n')
+    trail = LogTrail(path)
+    fresh = [f'{{"timestamp":"2026-11-22T10:00:01.{number:06d}Z","event":"new"}}' for number in range(10)]
+    path.write_text("".join(f"{line}\n" for line in fresh))  # in place: the same inode
+    assert trail.fresh() == [line.encode() for line in fresh]
+    assert trail.fresh() == []
+    trail.close()

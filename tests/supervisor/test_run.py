@@ -1,6 +1,7 @@
 """`python -m supervisor run` as a person sees it: its output, its exit code, how long the end takes."""
 
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -136,3 +137,14 @@ def test_statistics_that_cannot_be_shown_are_a_line_in_the_log_and_no_failure(tm
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # what its buffer still holds
     assert [entry["event"] for entry in logged] == ["statistics", "statistics_not_shown"]
     assert "No space left" in logged[1]["error"]
+
+
+def test_a_terminal_that_is_gone_is_noted_once(tmp_path: Path) -> None:
+    config = Config(supervisor=SupervisorSection(state_dir=tmp_path, log_dir=tmp_path))
+    terminal, end = pty.openpty()
+    os.close(terminal)  # from now on: EIO
+    with os.fdopen(end, "w") as out, structlog.testing.capture_logs() as logged:
+        chore = statistics_chore(Current(config), out)
+        chore.action()
+        chore.action()
+    assert [entry["event"] for entry in logged] == ["statistics", "stdout_closed", "statistics"]
