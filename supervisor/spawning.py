@@ -29,8 +29,8 @@ _PIPE_OF_BIRTH = re.compile(r"pipe_handle=(\d+)")
 
 _BIRTH = "from multiprocessing.spawn import spawn_main"  #: so begins the code that a child's interpreter is given
 
-#: The code of multiprocessing's helper, which clears up after a killed supervisor. What it says of that would be no line
-#: of JSON on our standard error, and is of no use to anybody.
+#: The code of multiprocessing's helper, which clears up after a killed supervisor. What it says of that would be no
+#: line of JSON on our standard error, and is of no use to anybody.
 _TRACKER = "from multiprocessing.resource_tracker import main"
 
 
