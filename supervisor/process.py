@@ -165,12 +165,12 @@ class SpawnedProcess:
         self._process.close()
 
 
-def _set(event: Event) -> None:
+def _set(stop: Event) -> None:
     """Do what `Event.set` does, and never wait: neither for its lock nor for the sleeper's word that it is awake.
 
     A child that was killed keeps the one and never gives the other. Whoever waits looks at the flag again when woken.
     """
-    inside = cast(Any, event)
+    inside = cast(Any, stop)
     inside._flag.release()  # noqa: SLF001
     inside._cond._wait_semaphore.release()  # noqa: SLF001
 

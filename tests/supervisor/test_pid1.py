@@ -1,6 +1,7 @@
 """The supervisor as process 1 of a pid namespace, as in a container: strangers, exit codes, signals, restarts."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from core import logs
-from supervisor.reaper import reaping_chores
+from supervisor.reaper import reap_strangers, reaping_chores
 from tests.support.waiting import wait_until
 
 _UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -173,3 +174,13 @@ def test_who_is_not_process_1_has_no_strangers() -> None:
     log = logs.get_logger("reaper")
     assert not reaping_chores(log)
     assert len(reaping_chores(log, pid=1)) == 1
+
+
+def test_a_child_of_ours_that_ends_while_strangers_are_looked_for_keeps_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its code waits for us
+    monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
+    assert reap_strangers() == 0
+    assert child.wait() == 7
