@@ -8,7 +8,7 @@ from core.config import Config
 from core.errors import TransientError
 from core.limiter import Limiter
 from core.quota import Priority
-from core.reddit.errors import Stopped, Unavailable
+from core.reddit.errors import QuotaShort, RateLimited, Stopped, Unavailable
 from core.spool import SpoolBroken
 from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
@@ -173,9 +173,13 @@ class Capture:
         except Unavailable:
             self._sweep.drop()  # the next poll finds out who is absent
             return
-        except TransientError as error:
+        except (QuotaShort, RateLimited) as error:
             self._log.info("deeper_look_delayed", error=str(error))
             self._sweep.put_off(_IMPATIENT / 2)
+            return
+        except TransientError as error:
+            self._log.info("deeper_look_failed", error=str(error))
+            self._sweep.failed()
             return
         self._sweep.take(page, self._pace.rate)
         absorbed = self._coverage.absorb_late(page, subreddits)

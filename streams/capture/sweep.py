@@ -1,8 +1,10 @@
 """Deeper looks: a quick walk below the newest page, again and again, for items that surface late."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from core.backoff import Backoff
 from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.walk import Outcome, Walk
 
@@ -22,8 +24,11 @@ _GROWTH = 1.02
 
 #: So long after such a time, and so often, each subreddit's own, deeper listing is looked at too, seconds.
 _OWN_LOOKS_FOR = 60.0
-_OWN_LOOKS_EVERY = 30.0
-_FIRST_OWN_LOOK = 15.0
+_OWN_LOOKS_EVERY = 20.0
+_FIRST_OWN_LOOK = 5.0
+
+#: A look that failed goes on soon: what it looks for sinks meanwhile.
+_RETRY = Backoff(first=0.3, longest=2.5, jitter=0.0)
 
 #: From the first poll to the first look, seconds.
 _FIRST_LOOK = 5.0
@@ -61,11 +66,15 @@ class Sweep:
     _busy_until: float = 0.0
     _held: int = 0
     _capacity: int = _CAPACITY
+    _failures: int = 0
+    #: of the newest page that a poll saw, how many items are whose
+    _shares: Counter[str] = field(default_factory=Counter)
 
     def polled(self, top: Page, rate: float) -> None:
         """Learn from a poll what the newest page ends with, and the stream's rate, items a second."""
         more = top.after is not None or len(top.items) >= PAGE_SIZE
         self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
+        self._shares = Counter(item.subreddit.lower() for item in top.items)
         now = self.clock()
         if self._anchors and self._next_look == _NEVER:
             self._next_look = now + _FIRST_LOOK
@@ -104,7 +113,9 @@ class Sweep:
         now = self.clock()
         if now >= self._next_own:
             # a single subreddit's own listing is the combined one: nothing lies beyond its foot
-            self._own_queue += list(subreddits) if len(subreddits) > 1 else []
+            if len(subreddits) > 1 and not self._own_queue:
+                # the busiest first: theirs loses its oldest names soonest
+                self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])
             self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
         if now >= self._next_look:
             if self._anchors:
@@ -116,6 +127,7 @@ class Sweep:
 
     def take(self, page: Page, rate: float) -> None:
         """Take in the page; `rate` is the stream's, items a second."""
+        self._failures = 0
         if self._look is not None:
             self._look.walk.take(page)
             if self._look.walk.outcome is not None:
@@ -144,8 +156,13 @@ class Sweep:
             self.due = min(self._next_look, self._next_own)
 
     def put_off(self, seconds: float) -> None:
-        """Try the same page later: the quota or the network does not let us."""
+        """Try the same page later: the quota does not let us."""
         self.due = self.clock() + seconds
+
+    def failed(self) -> None:
+        """Try the same page again soon, and the more slowly the more often it fails."""
+        self._failures += 1
+        self.due = self.clock() + _RETRY.pause(self._failures, lambda: 0.5)
 
     def drop(self) -> None:
         """Drop the look under way: its listing cannot be read."""

@@ -75,3 +75,18 @@ def test_a_look_costs_no_time_when_there_is_nothing_to_do(tmp_path: Path) -> Non
         fill(life, 1.0, 150)
         life.run(300.0)
         assert life.turns < 1000
+
+
+@pytest.mark.parametrize("after", [5.0, 20.0, 26.0, 35.0])
+def test_in_a_burst_a_late_item_beyond_the_foot_is_found_in_its_own_listing(tmp_path: Path, after: float) -> None:
+    """It surfaces where the combined listing ends already, and stands in its subreddit's own for 20 s."""
+    world = World(("Alpha", "Beta", "Gamma", "Delta"), cap=1000, page_size=100)
+    life = Life(tmp_path, world)
+    fill(life, 5.0, 400)
+    life.run(30.0)
+    steady(life, 100.0, 60.0)
+    life.run(after)
+    late = [world.add(name, life.clock.now - 20.0, late=True).name for name in world.subreddits]
+    life.run(60.0 - after)
+    counts = Counter(life.spooled())
+    assert [counts[name] for name in late] == [1] * len(late)
