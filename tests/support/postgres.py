@@ -42,6 +42,7 @@ _SETTINGS = {
     "fsync": "off",
     "max_connections": "100",
     "shared_buffers": "32MB",
+    "dynamic_shared_memory_type": "mmap",  # in its own directory: a killed server leaves nothing in /dev/shm
     "log_min_messages": "warning",
 }
 
