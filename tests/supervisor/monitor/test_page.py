@@ -110,7 +110,7 @@ def test_a_start_is_no_alarm_and_nothing_is_claimed_before_it_is_known(browser: 
         starting = (row(name, "STARTING") for name in ("publisher", "submissions", "comments", "scraper-direct"))
         stage.show(*starting, row("monitor"))
         tab = Tab(browser, stage.url)
-        assert tab.text("#verdict-title") == "Starting …"
+        tab.wait_for_text("#verdict-title", "Starting …")
         assert tab.page.get_attribute("#verdict", "data-ready") == "soon"
         assert "Process down" not in tab.text("#reasons")
         assert "100" not in tab.text("#completeness")
