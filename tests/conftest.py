@@ -17,13 +17,30 @@ from tests.support.trial import FIGURES
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each worker its part of the long tests, and those first: whoever ends last must not keep all waiting.
 
-    xdist hands out neighbours in equal numbers to begin with, so the workers' parts stand one after the other.
+    xdist hands out neighbours in equal numbers to begin with, so the workers' parts stand one after the other. Those on
+    Apache Kafka go to two workers in five: each that has one starts a JVM.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    with_kafka = max(1, workers * 2 // 5)
     slow = [item for item in items if "e2e" in item.path.parts]
-    quick = [item for item in items if "e2e" not in item.path.parts]
-    share = -(-len(quick) // workers)
-    items[:] = [item for n in range(workers) for item in (*slow[n::workers], *quick[n * share : (n + 1) * share])]
+    quick = sorted((item for item in items if "e2e" not in item.path.parts), key=lambda item: not _on_kafka(item))
+    parts = _dealt([item for item in slow if _on_kafka(item)], with_kafka)
+    parts += _dealt([item for item in slow if not _on_kafka(item)], max(1, workers - with_kafka))
+    size = -(-len(items) // workers)
+    items.clear()
+    for part in parts:
+        rest = max(0, size - len(part))
+        items += [*part, *quick[:rest]]
+        quick = quick[rest:]
+    items += quick
+
+
+def _on_kafka(item: pytest.Item) -> bool:
+    return "apache_kafka" in getattr(item, "fixturenames", ()) or "kafka" in item.name.partition("[")[2]
+
+
+def _dealt(items: list[pytest.Item], hands: int) -> list[list[pytest.Item]]:
+    return [items[hand::hands] for hand in range(hands)]
 
 
 @pytest.fixture(scope="session")

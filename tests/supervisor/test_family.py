@@ -86,15 +86,15 @@ def test_a_child_that_does_not_stop_is_killed_within_the_deadline(families: list
     assert {entry["child"] for entry in family.events("child_stopped")} == set(NAMES)
 
 
-def test_a_killed_child_is_back_within_a_second_and_the_others_stay(families: list[Family], tmp_path: Path) -> None:
+def test_a_killed_child_comes_back_at_once_and_the_others_stay(families: list[Family], tmp_path: Path) -> None:
+    """How long its start takes is up to the machine (see bench); that nobody waits before it is up to us."""
     family = Family(tmp_path, *OBEDIENT)
     families.append(family)
     family.ready()
     before = family.children()
     before["comments"].kill()
-    killed = time.monotonic()
     family.ready(4)
-    assert time.monotonic() - killed < 2.0
+    assert [death["restart_in_s"] <= 0.25 for death in family.events("child_died")] == [True]
     after = family.children()
     assert after["comments"].pid != before["comments"].pid
     assert after["publisher"].pid == before["publisher"].pid
