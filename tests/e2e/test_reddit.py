@@ -30,7 +30,7 @@ def test_a_burst_of_150_a_second_for_10_seconds(trial: Trial) -> None:
     trial.finish(at_least=1600)
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EVERYWHERE)
 def test_errors_resets_broken_json_and_html(trial: Trial) -> None:
     """At the shares of the issue, and then with a third of all answers bad."""
     trial.start(faults=UNRELIABLE)
@@ -101,7 +101,7 @@ def test_tokens_that_expire_every_5_seconds(trial: Trial) -> None:
     assert trial.simulator.requests("access_token") >= 4
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EVERYWHERE)
 def test_reddit_away_for_longer_than_its_listings_reach(trial: Trial) -> None:
     trial.start(subreddits=("Bitcoin", "ethereum"), cap=200)
     began = time.time()

@@ -166,6 +166,8 @@ def listens(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=5.0).close()
     except ConnectionRefusedError:
         return False
+    except ConnectionResetError:  # it took this one, and died
+        return True
     return True
 
 
