@@ -16,7 +16,8 @@ class Stage:
         return f"{self.delivery}-{self.broker}"
 
 
-# What only the streams see (late items, tokens, errors, refusals) is played once: no promise of the publisher changes it.
+# What only the streams see (late items, tokens, errors, refusals) is played once: no promise of the publisher changes
+# it.
 EVERYWHERE = Stage("at_least_once", "tansu")
 EXACTLY_ONCE = Stage("exactly_once", "kafka")
 # Kills and outages belong on the real thing; where it cannot run they are still worth a run.
