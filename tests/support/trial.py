@@ -133,7 +133,8 @@ class Trial:
         """Pause Reddit, wait until nothing is missing, end the system, and return the ledger after its last word."""
         self.simulator.pause()
         end = time.monotonic() + SETTLE
-        while (missing() or self.ledger().waiting) and time.monotonic() < end:
+        # first whether anything is yet to surface: what surfaces between the two looks would be in neither
+        while (self.ledger().waiting or missing()) and time.monotonic() < end:
             self.pass_time(1.0)
         code = self.system.stop()
         assert code == 0, f"the supervisor left with {code} after SIGTERM"
