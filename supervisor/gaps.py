@@ -48,12 +48,12 @@ def _as_json(gap: Gap) -> dict[str, Any]:
         "from": gap.start or 0.0,
         "to": gap.end,
         "from_time": _moment(gap.start) if gap.start else None,
-        "to_time": _moment(gap.end),
+        "to_time": None if gap.end is None else _moment(gap.end),
         "reason": gap.reason,
         "found": gap.found,
-        "repaired": gap.repaired,
+        "state": gap.state.value,
         "recorded_at": _moment(gap.recorded_at),
-        "repaired_at": _moment(gap.repaired_at) if gap.repaired_at else None,
+        "closed_at": _moment(gap.closed_at) if gap.closed_at else None,
     }
 
 
@@ -61,7 +61,8 @@ def _as_row(gap: Gap) -> tuple[str, ...]:
     start = _moment(gap.start) if gap.start else "the beginning"
     repaired = "yes" if gap.repaired else "no"
     names = " ".join(gap.unproven or gap.subreddits)
-    return gap.stream, start, _moment(gap.end), gap.reason, str(gap.found), repaired, names
+    end = "still away" if gap.end is None else _moment(gap.end)
+    return gap.stream, start, end, gap.reason, str(gap.found), repaired, names
 
 
 def _moment(seconds: float) -> str:

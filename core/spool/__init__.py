@@ -1,13 +1,14 @@
 """The durable spool: what a stream captured, its place in the stream, and its loss ledger, in one SQLite file."""
 
 from core.spool.files import report_suspect, spool_path
-from core.spool.model import Batch, Gap, Record, Row, Seen
+from core.spool.model import Batch, Gap, GapState, Record, Row, Seen
 from core.spool.reader import SpoolReader
 from core.spool.writer import SpoolBroken, SpoolError, SpoolWriter
 
 __all__ = [
     "Batch",
     "Gap",
+    "GapState",
     "Record",
     "Row",
     "Seen",

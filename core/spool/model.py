@@ -1,6 +1,7 @@
 """What goes into a spool and comes out of it."""
 
-from dataclasses import dataclass, field
+import enum
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 
@@ -34,12 +35,23 @@ class Seen(NamedTuple):
     epoch: int
 
 
+class GapState(enum.StrEnum):
+    """The state of a gap, as `gaps --json` names it."""
+
+    OPEN = "open"  #: its items may still be read
+    REPAIRED = "repaired"  #: proven complete later
+    FILLED = "filled"  #: items came from an archive; nothing proves that they are all
+    LOST = "lost"  #: the listing that would contain it was read to its end: Reddit no longer lists it
+
+
 @dataclass(slots=True)
 class Gap:
     """An interval that could not be proven complete.
 
-    `start` and `end` are created_utc seconds, both inclusive; `start` None means "since before we know".
-    `found` counts items that a repair brought back; `repaired_at` is set when all of it was proven after all.
+    `start` and `end` are created_utc seconds, both inclusive. `start` is the moment up to which the subreddits were
+    proven; None: they never were. `end` None: the subreddit is unavailable, the gap still grows. `late_from`
+    (created_utc seconds): late items may also be missing from there to `start`; None: none may.
+    `found` counts items that a repair brought back; `closed_at` (epoch seconds) is set when `state` left `OPEN`.
     `epoch` is the stretch of coverage that begins after the gap. Of the `subreddits` it concerns, `unproven` are those
     not proven complete since, and `pending` those of them whose own listing is still to be walked.
     """
@@ -47,20 +59,31 @@ class Gap:
     stream: str
     subreddits: tuple[str, ...]
     start: float | None
-    end: float
+    end: float | None
     reason: str
     recorded_at: float
     epoch: int
     pending: tuple[str, ...] = ()
     unproven: tuple[str, ...] = ()
     found: int = 0
-    repaired_at: float | None = None
+    state: GapState = GapState.OPEN
+    closed_at: float | None = None
+    late_from: float | None = None
     id: int | None = None
 
     @property
     def repaired(self) -> bool:
         """Whether the whole interval was proven complete later."""
-        return self.repaired_at is not None
+        return self.state is GapState.REPAIRED
+
+    def admits(self, created: float) -> bool:
+        """Tell whether an item of this creation time may be missing."""
+        after_start = self.start is None or self.start <= created
+        return not self.repaired and after_start and (self.end is None or created <= self.end)
+
+    def closed(self, state: GapState, at: float) -> "Gap":
+        """Return the gap in its last state, reached at epoch seconds `at`."""
+        return replace(self, state=state, closed_at=at)
 
 
 @dataclass(slots=True)

@@ -5,10 +5,9 @@ import sqlite3
 from pathlib import Path
 
 from core.spool.files import is_headless, spool_path
-from core.spool.model import Gap, Row
+from core.spool.model import Gap, GapState, Row
+from core.spool.schema import upgraded_gap
 from core.sqlite import connect_readonly, error_code
-
-_GAP_COLUMNS = 'id, subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found, repaired_at'
 
 
 class SpoolReader:
@@ -101,7 +100,7 @@ class SpoolReader:
 
 
 def read_gaps(connection: sqlite3.Connection, stream: str) -> list[Gap]:
-    """Read the ledger over any connection to the file."""
+    """Read the ledger over any connection to the file, also one of an older version."""
     return [
         Gap(
             id=row[0],
@@ -115,9 +114,11 @@ def read_gaps(connection: sqlite3.Connection, stream: str) -> list[Gap]:
             pending=tuple(json.loads(row[7])),
             unproven=tuple(json.loads(row[8])),
             found=row[9],
-            repaired_at=row[10],
+            state=GapState(row[10]),
+            closed_at=row[11],
+            late_from=row[12],
         )
-        for row in connection.execute(f"SELECT {_GAP_COLUMNS} FROM gaps ORDER BY id")  # noqa: S608 (a constant)
+        for row in map(upgraded_gap, connection.execute("SELECT * FROM gaps ORDER BY id"))
     ]
 
 

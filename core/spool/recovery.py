@@ -140,9 +140,9 @@ def _record_loss(target: sqlite3.Connection, found: Salvage, now: float) -> None
         target.execute("INSERT INTO cursor VALUES ('recovered', 'true')")
     for reason in _losses(found):
         target.execute(
-            'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found)'
-            " VALUES (?, NULL, ?, ?, ?, 1, '[]', ?, 0)",
-            (subreddits, now, reason, now, subreddits),
+            'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found, state,'
+            " closed_at) VALUES (?, NULL, ?, ?, ?, 1, '[]', ?, 0, 'lost', ?)",
+            (subreddits, now, reason, now, subreddits, now),
         )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import orjson
 import structlog
 
+from core.spool.model import GapState
+from core.spool.schema import upgraded_gap
 from core.sqlite import error_code, is_unreadable
 
 log = structlog.stdlib.get_logger(__name__)
@@ -38,6 +40,9 @@ class Salvage:
         return self.missing == 0 and not self.broken & {"seen", "cursor"}
 
 
+_STATES = frozenset(GapState)
+
+
 def _is_json(value: object) -> bool:
     try:
         orjson.loads(value)  # type: ignore[arg-type]  # whatever it is, it tells
@@ -59,9 +64,16 @@ def _is_sighting(row: _Row) -> bool:
 
 
 def _is_gap(row: _Row) -> bool:
-    identity, subreddits, _start, end, reason, _at, epoch, pending, unproven, found, _repaired = row
-    numbers = all(isinstance(number, int) for number in (identity, epoch, found)) and isinstance(end, float)
-    return numbers and isinstance(reason, str) and all(_is_json(names) for names in (subreddits, pending, unproven))
+    identity, subreddits, _start, end, reason, _at, epoch, pending, unproven, found, state, *_moments = upgraded_gap(
+        row
+    )
+    numbers = all(isinstance(number, int) for number in (identity, epoch, found)) and isinstance(end, float | None)
+    return (
+        numbers
+        and state in _STATES
+        and isinstance(reason, str)
+        and all(_is_json(names) for names in (subreddits, pending, unproven))
+    )
 
 
 #: Which rows of a table make sense: SQLite notices a torn page, not a wrong letter in one.
@@ -125,6 +137,8 @@ def _copy_records(
 def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage) -> None:
     for table in ("gaps", "counters", "rejects", "seen", "cursor"):
         for row in _sensible(source, found, table):
+            if table == "gaps":
+                row = upgraded_gap(row)  # noqa: PLW2901
             marks = ", ".join("?" for _ in row)
             target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 (names from above)
 

@@ -244,7 +244,9 @@ def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
         json.dumps(gap.pending),
         json.dumps(gap.unproven),
         gap.found,
-        gap.repaired_at,
+        gap.state.value,
+        gap.closed_at,
+        gap.late_from,
     )
     marks = ", ".join("?" for _ in values)
     return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608

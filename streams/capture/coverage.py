@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from core.spool import Batch, Gap, Seen, SpoolWriter
+from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
 from streams.capture.listing import Item, Page
 from streams.capture.record import make_record
 
@@ -220,6 +220,8 @@ class Coverage:
             epoch=self.epoch,
             pending=subreddits if repairable else (),
             unproven=subreddits,
+            state=GapState.OPEN if repairable else GapState.LOST,
+            closed_at=None if repairable else self._clock(),
         )
 
     def now(self) -> float:

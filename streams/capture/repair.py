@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from core.spool import Batch, Gap
+from core.spool import Batch, Gap, GapState
 from streams.capture.coverage import Coverage
 from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.walk import Outcome, Walk
@@ -77,8 +77,9 @@ class Repair:
         """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
         rest = dataclasses.replace(gap, pending=self._others(gap.pending), unproven=self._others(gap.unproven))
         if self._walk.outcome is Outcome.MET or is_whole(self._walk):
-            return [rest if rest.unproven else dataclasses.replace(rest, repaired_at=self._coverage.now())]
-        end = min(gap.end, max(self._walk.foot, default=gap.end))
+            return [rest if rest.unproven else rest.closed(GapState.REPAIRED, self._coverage.now())]
+        reach = float("inf") if gap.end is None else gap.end
+        end = min(reach, max(self._walk.foot, default=reach))
         self._log.error(
             "gap_remains",
             subreddit=self.subreddit,
@@ -88,6 +89,7 @@ class Repair:
             hint="Reddit no longer lists what lies between: it is lost to this stream, and recorded",
         )
         own = dataclasses.replace(gap, subreddits=(self.subreddit,), unproven=(self.subreddit,), pending=(), end=end)
+        own = own.closed(GapState.LOST, self._coverage.now())
         if not rest.unproven:
             return [own]
         rest.subreddits = self._others(rest.subreddits)

@@ -73,5 +73,5 @@ def _covers(gap: Gap, item: Truth) -> bool:
         and item["subreddit"].lower() in names
         and not gap.repaired
         and (gap.start or 0.0) <= item["created"]
-        and created <= gap.end
+        and (gap.end is None or created <= gap.end)
     )

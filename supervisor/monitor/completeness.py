@@ -41,7 +41,7 @@ def completeness(gaps: Iterable[Gap], subreddits: Sequence[str], begun: float | 
 
 
 def _clipped(gap: Gap, start: float, end: float) -> tuple[float, float]:
-    return max(start, gap.start if gap.start is not None else start), min(end, gap.end)
+    return max(start, gap.start if gap.start is not None else start), min(end, end if gap.end is None else gap.end)
 
 
 def _covered(intervals: Iterable[tuple[float, float]]) -> float:

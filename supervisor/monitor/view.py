@@ -80,7 +80,7 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
     flow, stream = look.flow.streams[name], look.streams[name]
     proven = completeness(stream.gaps, config.reddit.subreddits, stream.begun, look.now)
     captured, published = history.rates().get(name, (0.0, 0.0))
-    shown = [gap for gap in stream.gaps if gap.end >= proven.start][-_MOST_GAPS:]
+    shown = [gap for gap in stream.gaps if gap.end is None or gap.end >= proven.start][-_MOST_GAPS:]
     return {
         "on": name in config.streams.enabled,
         "captured": flow.captured,
@@ -105,7 +105,7 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
 def _gap(gap: Gap, start: float, mask: Mask) -> dict[str, Any]:
     return {
         "from": round(max(start, gap.start) if gap.start is not None else start),
-        "to": round(gap.end),
+        "to": None if gap.end is None else round(gap.end),
         "reason": mask(gap.reason),
         "repaired": gap.repaired,
         "found": gap.found,

@@ -1,7 +1,6 @@
 """The numbers of what flows, from the durable files, whatever runs."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import structlog
 from core.flow import QuotaFlow, StreamFlow, read_flow
 from core.limiter import Grant, Limiter
 from core.quota import Priority, RateHeaders
-from core.spool import Batch, Gap, Record, SpoolReader, SpoolWriter
+from core.spool import Batch, Gap, GapState, Record, SpoolReader, SpoolWriter
 from streams.publisher.store import DeadLetter, Position, PublisherStore
 
 NOON = 1_800_000_000.0
@@ -36,7 +35,7 @@ def capture(state_dir: Path, delays: list[float], *gaps: Gap) -> str:
 
 def test_the_numbers_come_from_the_durable_files(tmp_path: Path) -> None:
     gap = Gap("comments", ("Bitcoin",), NOON - 90, NOON, "the listing ended", NOON, 2)
-    spool_id = capture(tmp_path, [1.0] * 10, gap, replace(gap, repaired_at=NOON))
+    spool_id = capture(tmp_path, [1.0] * 10, gap, gap.closed(GapState.REPAIRED, NOON))
     store = PublisherStore.open(tmp_path, LOG)
     letter = DeadLetter("comments", spool_id, 3, b"k", b"v", "s", "too large")
     store.save([Position("comments", spool_id, 6)], {"published": 5, "errors": 2}, [letter])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ExitCode
-from core.spool import Batch, Gap, SpoolWriter
+from core.spool import Batch, Gap, GapState, SpoolWriter
 from supervisor.gaps import show_gaps
 
 NINE = 1_700_000_000.0
@@ -48,7 +48,7 @@ def test_without_gaps_the_streams_are_proven(writer: SpoolWriter, tmp_path: Path
 @pytest.mark.parametrize("running", [True, False])
 def test_a_gap_is_a_line_of_a_table(writer: SpoolWriter, tmp_path: Path, running: bool) -> None:
     record(writer)
-    record(writer, start=None, repaired_at=NINE + 200)
+    record(writer, start=None, state=GapState.REPAIRED, closed_at=NINE + 200)
     if not running:
         writer.close()
     code, text, _ = ask(tmp_path)
@@ -67,7 +67,7 @@ def test_for_programs_it_is_a_list_of_objects(writer: SpoolWriter, tmp_path: Pat
     assert gap["stream"] == "comments"
     assert gap["subreddits"] == ["Bitcoin", "ethereum"]
     assert (gap["from"], gap["to"]) == (NINE, NINE + 90)
-    assert (gap["reason"], gap["found"], gap["repaired"]) == ("the listing ended", 7, False)
+    assert (gap["reason"], gap["found"], gap["state"]) == ("the listing ended", 7, "open")
 
 
 def test_a_broken_file_is_named_and_the_other_stream_is_still_shown(writer: SpoolWriter, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.spool import Gap
+from core.spool import Gap, GapState
 from supervisor.demo.proof import is_complete, prove
 
 NOW = 1_700_000_000.0
@@ -47,7 +47,7 @@ def test_never_shown_is_lost_outside_every_gap_and_admitted_inside_one() -> None
         {"subreddits": ("ethereum",)},
         {"start": NOW + 1},
         {"start": NOW - 9, "end": NOW - 1},
-        {"repaired_at": NOW + 30},
+        {"state": GapState.REPAIRED, "closed_at": NOW + 30},
     ],
     ids=["of the other stream", "elsewhere", "later", "earlier", "repaired"],
 )

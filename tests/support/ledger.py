@@ -80,8 +80,8 @@ class Gap:
             stream=entry["stream"],
             subreddits=frozenset(name.lower() for name in entry["subreddits"]),
             start=float("-inf") if entry["from"] is None else _epoch(entry["from"]),
-            end=_epoch(entry["to"]),
-            repaired=bool(entry["repaired"]),
+            end=float("inf") if entry["to"] is None else _epoch(entry["to"]),
+            repaired=entry["state"] == "repaired",
         )
 
 

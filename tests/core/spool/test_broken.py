@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from core.errors import PermanentError
 from core.spool import Batch, Record, SpoolBroken, SpoolReader, SpoolWriter, report_suspect
 from core.spool.files import is_headless, move_aside, spool_path, suspect_path
+from core.spool.schema import VERSION
 from core.sqlite import is_corrupt
 from tests.core.spool.story import STREAM, State, acknowledge, crash_copy, make_batch, read_state, wal_of
 
@@ -313,7 +314,7 @@ def test_two_files_moved_aside_in_one_second_are_both_kept(tmp_path: Path) -> No
 
 
 def test_a_spool_of_a_newer_version_is_left_alone(spool: Path) -> None:
-    alter(spool, "PRAGMA user_version = 2")
+    alter(spool, f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(PermanentError, match="start a newer Gapless"):
         SpoolWriter(spool, STREAM)
     assert not list(spool.glob("*corrupt*"))

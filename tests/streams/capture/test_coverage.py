@@ -24,12 +24,7 @@ def pour(life: Life, name: str, count: int, step: float = 0.01) -> list[str]:
 def admitted(life: Life, name: str) -> bool:
     """Tell whether an open gap admits that this is lost."""
     thing = life.world.things[name]
-    return any(
-        thing.subreddit in gap.unproven
-        and (gap.start is None or gap.start <= thing.created)
-        and thing.created <= gap.end
-        for gap in life.gaps()
-    )
+    return any(thing.subreddit in gap.unproven and gap.admits(thing.created) for gap in life.gaps())
 
 
 def test_a_busy_subreddit_that_overflowed_is_not_proven_by_old_items_of_a_quiet_one(tmp_path: Path) -> None:

@@ -89,12 +89,7 @@ def _join(life: Life, name: str, down_for: float) -> None:
 
 def excused(thing: Thing, gaps: list[Gap]) -> bool:
     """Tell whether an unrepaired gap admits the loss."""
-    return any(
-        thing.subreddit in gap.unproven
-        and gap.end >= thing.created
-        and (gap.start is None or gap.start <= thing.created)
-        for gap in gaps
-    )
+    return any(thing.subreddit in gap.unproven and gap.admits(thing.created) for gap in gaps)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,7 +9,7 @@ from core.config.model import KafkaSection, RedditSection, ScraperSection, Super
 from core.crawl import HEALTHY, Crawl, CrawlReport, Frontier
 from core.flow import Flow, QuotaFlow, StreamFlow
 from core.quota import Quota
-from core.spool import Gap
+from core.spool import Gap, GapState
 from core.status import Status
 from supervisor.monitor.disk import Disk
 from supervisor.monitor.look import Look
@@ -66,7 +66,7 @@ HEALTHY_STREAM = StreamLook(
     captured_at=NOON - 4,
     delivered_at=NOON - 3,
     delay_s=1.2,
-    gaps=(gap(repaired_at=NOON - 2800),),
+    gaps=(gap(state=GapState.REPAIRED, closed_at=NOON - 2800),),
     size_bytes=700_000,
 )
 

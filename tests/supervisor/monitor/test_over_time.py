@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from core.spool import GapState
 from supervisor.monitor.completeness import completeness
 from supervisor.monitor.disk import Disk
 from supervisor.monitor.history import STEP, STEPS, History, Moment, Standing
@@ -214,7 +215,7 @@ class TestCompleteness:
         assert proven.share == pytest.approx(0.95)
 
     def test_what_overlaps_counts_once_and_what_is_repaired_not_at_all(self) -> None:
-        twice = [gap(), gap(start=NOON - 3300), gap(repaired_at=NOON, start=NOON - 9000)]
+        twice = [gap(), gap(start=NOON - 3300), gap(state=GapState.REPAIRED, closed_at=NOON, start=NOON - 9000)]
         assert completeness(twice, self.BOTH, NOON - 6000, NOON).share == pytest.approx(0.95)
 
     def test_only_the_last_day_counts_and_an_unknown_beginning_is_its_beginning(self) -> None:

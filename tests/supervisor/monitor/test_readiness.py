@@ -9,6 +9,7 @@ from core.config import Config
 from core.config.model import StreamsSection
 from core.crawl import RESTING
 from core.flow import QuotaFlow
+from core.spool import GapState
 from supervisor.monitor.disk import Disk
 from supervisor.monitor.look import Look
 from supervisor.monitor.readiness import REASONS, WARNINGS, Trend, troubles, warnings
@@ -235,7 +236,7 @@ def test_one_proxy_of_two_is_a_warning() -> None:
 
 
 def test_losses_are_warnings() -> None:
-    look = with_stream(healthy(), "comments", gaps=(gap(), gap(repaired_at=NOON)))
+    look = with_stream(healthy(), "comments", gaps=(gap(), gap(state=GapState.REPAIRED, closed_at=NOON)))
     look = replace(look, dead_letter_at=NOON - 600)
     assert named(look) == []
     assert [one.what for one in warnings(look)] == ["gap_open", "dead_letters"]
