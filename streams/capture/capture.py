@@ -123,7 +123,7 @@ class Capture:
             tasks.append(Task(Kind.REPAIR, repair_due))
         if self._roster.absent:
             wait = self._roster.next_try() - self._wall()
-            tasks.append(Task(Kind.RETURN, now + max(0.01, wait) if wait > 0 else now))  # due only when it is
+            tasks.append(Task(Kind.RETURN, now + max(0.01, wait) if wait > 0 else now + wait))
         if self._roster.joining:
             tasks.append(Task(Kind.JOIN, self._admission.join_due))
         return tasks
