@@ -32,6 +32,12 @@ _AFTER_RESET = 1.0
 #: Refusals in a row that are waited out as told; from then on the wait doubles with each one, up to PROBE_INTERVAL.
 _BELIEVED_REFUSALS = 2
 
+#: After so many served test requests in a row whose answers say again that nothing remains, our own count is used.
+_CONTRADICTIONS = 2
+
+#: What is counted in a row is counted up to here.
+_MOST_IN_A_ROW = 100
+
 #: After a block has ended, a test request that brought no answer is repeated after this time, seconds.
 _TEST_AGAIN = 5.0
 
@@ -67,6 +73,7 @@ class Quota:
     `stream_pace` is how many requests a second the streams took lately, as of `stream_at`. `allowed` is what the user
     allows in a window; `sent` are our own requests since `sent_since`, which follows Reddit's windows once `aligned`.
     `read_at` is when rate headers came last; `probe_at` the earliest time of the next test request while all wait.
+    `contradicted` are claims in a row that nothing remains, made in answers that served such a test request.
     """
 
     limit: float
@@ -84,6 +91,7 @@ class Quota:
     aligned: bool = False
     read_at: float = 0.0
     probe_at: float = 0.0
+    contradicted: int = 0
     allowed: float = math.inf
 
     def remaining(self) -> float:
@@ -119,8 +127,10 @@ STORED = tuple(field.name for field in fields(Quota) if field.name not in {"outs
 def restored(stored: Mapping[str, Any], outstanding: int, allowed: float = math.inf) -> Quota:
     """Return the quota that a file holds; what is no finite number there counts as not known."""
     known = dict(stored) if _all_finite(stored) else {name: bounds.number(stored.get(name)) or 0.0 for name in STORED}
-    refusals, aligned = int(min(max(known.pop("refusals"), 0.0), 100.0)), known.pop("aligned") == 1.0
-    return Quota(**known, outstanding=outstanding, allowed=allowed, refusals=refusals, aligned=aligned)
+    for name in ("refusals", "contradicted"):
+        known[name] = int(min(max(known[name], 0.0), _MOST_IN_A_ROW))
+    known["aligned"] = known["aligned"] == 1.0
+    return Quota(**known, outstanding=outstanding, allowed=allowed)
 
 
 def _all_finite(stored: Mapping[str, Any]) -> bool:
@@ -277,7 +287,10 @@ def answered(
         changes |= _tested_in_vain(quota, sent_at, now)
     elif sent_at > quota.refused_at and (quota.refusals or now < quota.blocked_until):
         changes |= {"refusals": 0, "blocked_until": min(quota.blocked_until, now)}
-    return replace(quota, **(changes | _read(quota, headers, sent_at, now, per_minute)))
+    changes |= _read(quota, headers, sent_at, now, per_minute)
+    if "limit" in changes:
+        changes |= _second_look(quota, changes, sent_at, per_minute, success=success)
+    return replace(quota, **changes)
 
 
 #: Fields of Quota and their new values: copying a Quota is what takes time here, so it is done once.
@@ -326,6 +339,21 @@ def _read(quota: Quota, headers: RateHeaders | None, sent_at: float, now: float,
     return changes
 
 
+def _second_look(quota: Quota, changes: Changes, sent_at: float, per_minute: float, *, success: bool) -> Changes:
+    """Compare a claim that nothing remains with what happens: a request that was sent all the same was served.
+
+    Such a claim, made again and again, is overruled by our own count until a 429 or until something remains.
+    """
+    if changes["limit"] - changes["used"] >= 1.0:
+        return {"contradicted": 0} if quota.contradicted else {}
+    contradicted = quota.contradicted
+    if success and contradicted < _CONTRADICTIONS and quota.limit - quota.used < 1.0 and sent_at > quota.read_at:
+        contradicted += 1
+    if contradicted < _CONTRADICTIONS:
+        return {"contradicted": contradicted}
+    return {"contradicted": contradicted, "limit": allowance(per_minute), "used": quota.sent + 1}
+
+
 def _is_of_former_window(quota: Quota, seconds: float | None, sent_at: float, now: float) -> bool:
     """Tell whether a late answer speaks of the window before this one: its count must not replace ours."""
     return seconds is not None and sent_at < quota.window_start and now + seconds + _SAME_RESET < quota.reset_at
@@ -359,7 +387,7 @@ def refused(
     sent_at = min(sent_at, now)
     same_moment = sent_at <= quota.refused_at
     refusals = max(1, quota.refusals if same_moment else quota.refusals + 1)
-    told = _told(retry_after, headers, now)
+    told = seconds_told(retry_after, headers, now)
     if told is None:
         begins, seconds = sent_at if same_moment else now, LADDER[min(refusals, len(LADDER)) - 1]
     else:
@@ -369,7 +397,8 @@ def refused(
     return replace(
         quota,
         used=quota.used + 1,
-        refusals=refusals,
+        refusals=min(refusals, _MOST_IN_A_ROW),
+        contradicted=0,
         refused_at=max(now, quota.refused_at),
         blocked_until=blocked_until,
         probe_at=min(blocked_until, now + PROBE_INTERVAL),
@@ -377,7 +406,7 @@ def refused(
     )
 
 
-def _told(retry_after: float | None, headers: RateHeaders | None, now: float) -> float | None:
+def seconds_told(retry_after: float | None, headers: RateHeaders | None, now: float) -> float | None:
     """Return the seconds to wait that a 429 names: Retry-After, else the reset where nothing remains."""
     seconds = bounds.retry_seconds(retry_after, now)
     if seconds is not None or headers is None:
