@@ -176,7 +176,7 @@ class Limiter:
                 )
             # the grant is gone from the table already; the arithmetic takes it off by itself
             before = _load(connection, now, self._per_minute, own=int(grant is not None))
-            if not held:
+            if grant is not None and not held and grant.at >= before.window_start:
                 before = arithmetic.counted_late(before)
             change = _Change(before, connection)
             yield change

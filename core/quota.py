@@ -120,6 +120,9 @@ class RateHeaders:
     reset: float | None
 
 
+#: Fields of Quota and their new values: copying a Quota is what takes time here, so it is done once.
+Changes = dict[str, Any]
+
 #: What a quota file holds: a grant has a row of its own, and what the user allows stands in the configuration.
 STORED = tuple(field.name for field in fields(Quota) if field.name not in {"outstanding", "allowed"})
 
@@ -156,9 +159,12 @@ def roll(quota: Quota, now: float, per_minute: float) -> Quota:
         return quota
     if quota.window_start == 0.0:
         quota = replace(quota, stream_pace=_FIRST_SHARE * allowed / WINDOW, stream_at=now)
+    changes: Changes = {"limit": allowed, "used": 0.0, "window_start": now, "reset_at": now + WINDOW}
     if not quota.aligned or now - quota.sent_since >= WINDOW - _SHORTER:
-        quota = replace(quota, sent=0.0, sent_since=now, aligned=True)
-    return replace(quota, limit=allowed, used=0.0, window_start=now, reset_at=now + WINDOW)
+        # where headers told the reset, our own count begins anew at Reddit's moment
+        known = quota.read_at >= quota.window_start and now - quota.reset_at < WINDOW
+        changes |= {"sent": 0.0, "sent_since": quota.reset_at if known else now, "aligned": known}
+    return replace(quota, **changes)
 
 
 def _bounded(quota: Quota, now: float, allowed: float) -> Quota:
@@ -291,10 +297,6 @@ def answered(
     if "limit" in changes:
         changes |= _second_look(quota, changes, sent_at, per_minute, success=success)
     return replace(quota, **changes)
-
-
-#: Fields of Quota and their new values: copying a Quota is what takes time here, so it is done once.
-Changes = dict[str, Any]
 
 
 def _spent(quota: Quota) -> Changes:
