@@ -179,6 +179,7 @@ def _bounded(quota: Quota, now: float, allowed: float) -> Quota:
         and 0.0 <= quota.used <= bounds.REQUEST_COUNT.highest
         and 0.0 <= quota.sent <= bounds.REQUEST_COUNT.highest
         and 0.0 <= quota.stream_pace <= fastest
+        and quota.sent_since <= now
         and quota.reset_at <= now + WINDOW
         and quota.blocked_until <= now + WINDOW
         and quota.probe_at <= now + PROBE_INTERVAL
@@ -190,6 +191,7 @@ def _bounded(quota: Quota, now: float, allowed: float) -> Quota:
         limit=min(quota.limit, allowed) if quota.limit >= 1.0 else allowed,
         used=bounds.REQUEST_COUNT.clip(quota.used),
         sent=bounds.REQUEST_COUNT.clip(quota.sent),
+        sent_since=min(quota.sent_since, now),
         stream_pace=min(max(quota.stream_pace, 0.0), fastest),
         reset_at=min(quota.reset_at, now + WINDOW),
         blocked_until=min(quota.blocked_until, now + WINDOW),
@@ -388,7 +390,10 @@ def refused(
     """Take in a 429: wait as told, else one step up the ladder; refusals of one moment count as one."""
     sent_at = min(sent_at, now)
     same_moment = sent_at <= quota.refused_at
-    refusals = max(1, quota.refusals if same_moment else quota.refusals + 1)
+    if same_moment and not quota.refusals:
+        # a later request was served meanwhile: this refusal is of the past
+        return replace(quota, used=quota.used + 1, **_spent(quota))
+    refusals = quota.refusals if same_moment else quota.refusals + 1
     told = seconds_told(retry_after, headers, now)
     if told is None:
         begins, seconds = sent_at if same_moment else now, LADDER[min(refusals, len(LADDER)) - 1]
@@ -396,14 +401,16 @@ def refused(
         begins, seconds = now, max(told, _growth(refusals))
     # a block announced is never cut short, and none is longer than a window
     blocked_until = min(max(quota.blocked_until, begins + seconds), now + WINDOW)
+    probe_at = min(blocked_until, now + PROBE_INTERVAL)
     return replace(
         quota,
         used=quota.used + 1,
         refusals=min(refusals, _MOST_IN_A_ROW),
         contradicted=0,
-        refused_at=max(now, quota.refused_at),
+        # a late refusal of the same moment says nothing about a test request that was sent since
+        refused_at=quota.refused_at if same_moment else now,
         blocked_until=blocked_until,
-        probe_at=min(blocked_until, now + PROBE_INTERVAL),
+        probe_at=max(probe_at, quota.probe_at) if same_moment else probe_at,
         **_spent(quota),
     )
 
