@@ -43,6 +43,8 @@ CONTRACT = (
     ("reddit_rate_limit_hits_total", "counter", ()),
     ("reddit_gaps_total", "counter", ()),
     ("reddit_capture_lag_seconds", "gauge", ("stream",)),
+    ("reddit_proven_until_seconds", "gauge", ("stream",)),
+    ("reddit_completeness_ratio", "gauge", ("stream",)),
     ("reddit_requests_total", "counter", ("process", "status")),
     ("spool_records", "gauge", ("stream",)),
     ("scraper_subreddits_total", "counter", ()),
@@ -53,7 +55,9 @@ CONTRACT = (
     ("process_up", "gauge", ("process",)),
 )
 
-UNITS = re.compile(r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fatal|used|remaining|per_hour|rows|state)$")
+UNITS = re.compile(
+    r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fatal|used|remaining|per_hour|rows|state|gaps)$"
+)
 
 
 def text(look: object = None, config: Config = CONFIG, tally: Tally | None = None, verdict: Verdict = Verdict()) -> str:  # noqa: B008
