@@ -7,7 +7,7 @@ from typing import Any
 from core.completeness import longest_silence
 from core.config import Config
 from core.crawl import CrawlReport, process_names
-from core.spool import Gap
+from core.spool import Gap, GapState
 from supervisor.monitor.history import History, Step
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Reason, Verdict
@@ -99,7 +99,7 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
         "published_rate": round(published, 2),
         "gaps": flow.gaps,
         "open_gaps": flow.open_gaps,
-        "lost_gaps": flow.lost_gaps,
+        "states": {state.value: sum(gap.state is state for gap in stream.gaps) for state in GapState},
         "complete": shares.percent if stream.begun is not None else None,
         "shares": {
             "proven": round(shares.proven, 6),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -235,6 +236,23 @@ def test_one_proxy_of_two_is_a_warning() -> None:
     assert [(one.what, one.subject, one.since) for one in warnings(look)] == [("proxy_failing", "b", NOON - 90)]
 
 
+def test_subreddits_that_are_set_aside_are_named_with_what_reddit_answers() -> None:
+    absent = {"Alpha": "private", "beta": "answers 451"}
+    look = with_stream(healthy(), "comments", absent=absent, absent_since=NOON - 600)
+    (warning,) = warnings(look)
+    assert (warning.what, warning.subject, warning.since) == ("subreddit_unavailable", "comments", NOON - 600)
+    assert "r/Alpha (private), r/beta (answers 451) cannot be read" in warning.text
+    assert named(look) == []
+
+
+def test_of_many_only_the_first_are_named_and_long_reasons_are_cut() -> None:
+    absent = {f"name{number:02}": "x" * 5000 for number in range(800)}
+    (warning,) = warnings(with_stream(healthy(), "comments", absent=absent))
+    assert "r/name09 (xxx" in warning.text
+    assert "… and 790 more cannot be read" in warning.text.replace("…)", "…")
+    assert len(warning.text) < 2000
+
+
 def test_losses_are_warnings() -> None:
     look = with_stream(healthy(), "comments", gaps=(gap(), gap(state=GapState.REPAIRED, closed_at=NOON)))
     look = replace(look, dead_letter_at=NOON - 600)
@@ -244,8 +262,30 @@ def test_losses_are_warnings() -> None:
 
 
 def test_an_old_loss_is_no_news() -> None:
-    look = with_stream(healthy(), "comments", gaps=(gap(recorded_at=NOON - 90_000),))
+    lost = gap(recorded_at=NOON - 90_000, state=GapState.LOST, closed_at=NOON - 89_000)
+    look = with_stream(healthy(), "comments", gaps=(lost,))
     assert list(warnings(replace(look, dead_letter_at=NOON - 90_000))) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ({"recorded_at": NOON - 90_000}, ["gap_open"]),
+        ({"recorded_at": NOON - 90_000, "state": GapState.LOST, "closed_at": NOON - 600}, ["gap_open"]),
+        ({"state": GapState.FILLED, "closed_at": NOON - 600}, []),
+        ({"end": None}, ["gap_open"]),
+    ],
+    ids=["old and still open", "lost within a day", "filled", "without end, and nobody is away"],
+)
+def test_a_gap_is_news_while_it_is_open_and_for_a_day_after_it_was_lost(
+    more: dict[str, Any], warned: list[str]
+) -> None:
+    assert [one.what for one in warnings(with_stream(healthy(), "comments", gaps=(gap(**more),)))] == warned
+
+
+def test_an_absence_is_one_warning_and_not_also_a_gap() -> None:
+    look = with_stream(healthy(), "comments", gaps=(gap(end=None),), absent={"Bitcoin": "private"})
+    assert [one.what for one in warnings(look)] == ["subreddit_unavailable"]
 
 
 @pytest.mark.parametrize("what", ["a newer schema", CREDENTIALS])
