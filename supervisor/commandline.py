@@ -137,7 +137,7 @@ _GAPS_END = """\
 exit codes:
   0  the ledger was read, whether it holds gaps or none
   1  the ledger cannot be read
-  2  bad command line or configuration
+  2  bad command line or configuration, or a subreddit that nobody knows
 
 example:
   python -m supervisor gaps config.toml --since 24h --subreddit Bitcoin"""

@@ -120,6 +120,32 @@ def _is_blocked(look: Look) -> bool:
     return known.blocked_until - min(known.refused_at, look.now) > _SHORT_BLOCK
 
 
+def behind(look: Look, config: Config) -> Iterator[Trouble]:
+    """Find streams that read their listing, and yet are proven up to a time long ago: at a catch-up, or at an obstacle.
+
+    A stream that does not read at all is not ready, which says enough.
+    """
+    patience = longest_silence(config)
+    for name in config.streams.enabled:
+        stream = look.streams.get(name)
+        if stream is None or look.works_since(name) is None or stream.progress_at is None or quota_is_out(look):
+            continue
+        proof = stream.proof(config.reddit.subreddits)
+        unread_s = proof.unread_s(look.now)
+        if unread_s is not None and unread_s > patience >= look.now - stream.progress_at:
+            late = [
+                f"r/{subreddit}"
+                for subreddit in proof.counted
+                if proof.reddit_now(look.now) - proof.moments[subreddit.lower()] > patience
+            ]
+            more = f" and {len(late) - _MOST_NAMED} more" if len(late) > _MOST_NAMED else ""
+            text = (
+                f"{name} reads its listing, and has not read all since a while: {', '.join(late[:_MOST_NAMED])}{more}."
+            )
+            hint = f"After an outage it catches up by itself. {_see(config, name)}"
+            yield Trouble("stream_behind", name, f"{text} {hint}", look.now - unread_s)
+
+
 def losses(look: Look) -> Iterator[Trouble]:
     """Name what is missing although everything flows."""
     for name, stream in look.streams.items():

@@ -8,7 +8,7 @@ import { moment, percent, since, time, when } from "./format.js";
 const LANE = 36;
 const BAR = 16;
 const TOP = 17;
-const SHARE = 62;
+const SHARE = 74;
 const THIN = 3;
 const LOW = 5; // the least height of a gap of few subreddits
 
@@ -114,7 +114,7 @@ function unread(stream, y, x, right) {
 function hanging(gap, now, y, x, right) {
   const left = x(gap.from);
   const height = Math.min(BAR, Math.max(LOW, BAR * gap.part));
-  const bar = svg("rect", { class: gap.state, y: y + TOP, height });
+  const bar = svg("rect", { class: gap.state === "lost" ? "gone" : gap.state, y: y + TOP, height });
   mark(bar, "x", String(Math.min(left, right - THIN)));
   mark(bar, "width", String(Math.max(THIN, x(gap.to ?? now) - left)));
   const end = gap.to === null ? "still away" : time(gap.to);
