@@ -4,6 +4,7 @@ All moments are created_utc seconds, by Reddit's clock. Time that has not been r
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -109,29 +110,30 @@ class StreamProof:
         names = {name.lower() for name in self.subreddits}
         if end <= start or not names:
             return Shares(end, end)
-        concerned = self._gaps_since(start, names)
         proven, in_gaps = 0.0, dict.fromkeys(_ORDER, 0.0)
-        for name in names:
-            gaps = concerned[name]
-            covered, until = 0.0, min(end, max(start, self.moments.get(name, start)))
-            for number, state in enumerate(_ORDER, 1):
-                reached = _covered(_within(gap, start, end) for gap in gaps if gap.state in _ORDER[:number])
-                in_gaps[state] += reached - covered
+        for (numbers, until), count in self._alike(names, start, end).items():
+            gaps = [self.gaps[number] for number in numbers]
+            covered = 0.0
+            for place, state in enumerate(_ORDER, 1):
+                reached = _covered(_within(gap, start, end) for gap in gaps if gap.state in _ORDER[:place])
+                in_gaps[state] += count * (reached - covered)
                 covered = reached
-            proven += until - start - _covered(_within(gap, start, until) for gap in gaps)
+            proven += count * (until - start - _covered(_within(gap, start, until) for gap in gaps))
         whole = len(names) * (end - start)
         shares = {state: seconds / whole for state, seconds in in_gaps.items()}
         share = min(1.0, proven / whole)
         return Shares(start, end, share, shares, max(0.0, 1.0 - share - sum(shares.values())))
 
-    def _gaps_since(self, start: float, names: Iterable[str]) -> Mapping[str, list[Gap]]:
-        """Return the gaps that are not repaired and reach beyond `start`, by the subreddits that they concern."""
-        concerned: dict[str, list[Gap]] = {name: [] for name in names}
-        for gap in self.gaps:
+    def _alike(self, names: Iterable[str], start: float, end: float) -> Counter[tuple[tuple[int, ...], float]]:
+        """Count the subreddits with the same gaps (numbers in `gaps`) and the same proven time: hundreds are alike."""
+        concerned: dict[str, list[int]] = {name: [] for name in names}
+        for number, gap in enumerate(self.gaps):
             if not gap.repaired and (gap.end is None or gap.end >= start):
                 for name in _concerned(gap) & concerned.keys():
-                    concerned[name].append(gap)
-        return concerned
+                    concerned[name].append(number)
+        return Counter(
+            (tuple(numbers), min(end, max(start, self.moments.get(name, start)))) for name, numbers in concerned.items()
+        )
 
     def unread_steps(self, limit: int) -> list[tuple[float, float]]:
         """Return from when on which share of the subreddits is not read yet: at most `limit` steps, ascending.

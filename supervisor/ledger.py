@@ -143,7 +143,7 @@ def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, p
         age = max(0.0, now - min(known))
         note = "; not read since" if late else ""
         lines = [f"{stream}: proven until {moment_text(min(known))}, {duration(age)} ago{note}."]
-    if late and len(counted) > 1:
+    if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # else all are as old
         worst = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
         texts = [f"r/{name} {'never' if moment is None else moment_text(moment)}" for name, moment in worst]
         lines += _wrapped(f"not read: {_listed(texts)}")

@@ -108,6 +108,11 @@ def test_an_old_proof_is_said_first_with_its_age_and_the_worst_subreddits(writer
     assert worst.endswith("and 4 more (see --json)")
 
 
+def test_subreddits_that_are_all_as_old_are_not_listed(writer: SpoolWriter, tmp_path: Path) -> None:
+    prove(writer, bitcoin=NINE, ethereum=NINE)
+    assert Asked(tmp_path, NINE + 7200).text()[1].splitlines()[1] == ""
+
+
 def test_of_subreddits_some_of_which_were_never_read_those_come_first(writer: SpoolWriter, tmp_path: Path) -> None:
     prove(writer, bitcoin=NINE + 199)
     first, second, *_ = Asked(tmp_path).text()[1].splitlines()
