@@ -65,7 +65,7 @@ export class Timeline {
     const ground = { class: stream.complete === null ? "empty" : "proven", x: x(from), y: y + TOP, width: Math.max(1, x(to) - x(from)), height: BAR };
     const share = svg("text", { x: right + SHARE, y: y + 29, "text-anchor": "end" }, percent(stream.complete));
     mark(share, "class", isShort(stream) ? "share short" : "share");
-    const until = svg("text", { class: stream.old && stream.on ? "until old" : "until", x: right, y: y + 12, "text-anchor": "end" }, proven(stream));
+    const until = svg("text", { class: stream.old && stream.on ? "until old" : "until", x: right + SHARE, y: y + 12, "text-anchor": "end" }, proven(stream));
     const parts = [svg("text", { class: "name", x: 0, y: y + 12 }, title(name)), until, svg("rect", ground), share];
     if (stream.complete !== null) parts.push(...unread(stream, y, x, right));
     const gaps = [...stream.ledger].sort((one, other) => order.indexOf(one.state) - order.indexOf(other.state));

@@ -155,6 +155,11 @@ def test_time_that_is_not_read_yet_has_its_own_colour_and_words(browser: Any, tm
         assert "not read yet" in tab.text("#completeness .legend")
         assert tab.complaints == []
         tab.page.close()
+        narrow = Tab(browser, stage.url, width=400)
+        narrow.wait_for_text("#timeline", "ago")
+        name, until = (narrow.page.locator(f"#timeline .{one}").last.bounding_box() for one in ("name", "until"))
+        assert name["x"] + name["width"] < until["x"]
+        narrow.page.close()
 
 
 def test_a_subreddit_that_is_away_is_a_gap_without_end(browser: Any, tmp_path: Path) -> None:
