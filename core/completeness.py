@@ -104,9 +104,14 @@ class StreamProof:
         return None if until is None else max(0.0, self.reddit_now(now) - until)
 
     def shares(self, now: float) -> Shares:
-        """Divide the last day, or the time since the stream began. A subreddit that never was proven counts 0."""
+        """Divide the last day, or the time since the stream began. A subreddit that never was proven counts 0.
+
+        A gap from before the beginning, as a lost spool leaves one to its successor, counts too.
+        """
         end = self.reddit_now(now)
-        start = max(end if self.begun is None else self.reddit_now(self.begun), end - WINDOW)
+        begun = end if self.begun is None else self.reddit_now(self.begun)
+        starts = [gap.start for gap in self.gaps if gap.start is not None and not gap.repaired]
+        start = max(min([begun, *starts]), end - WINDOW)
         names = {name.lower() for name in self.subreddits}
         if end <= start or not names:
             return Shares(end, end)

@@ -100,7 +100,7 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
         "gaps": flow.gaps,
         "open_gaps": flow.open_gaps,
         "states": {state.value: sum(gap.state is state for gap in stream.gaps) for state in GapState},
-        "complete": shares.percent if stream.begun is not None else None,
+        "complete": shares.percent if stream.begun is not None or stream.gaps else None,
         "shares": {
             "proven": round(shares.proven, 6),
             **{state.value: round(share, 6) for state, share in shares.gaps.items()},

@@ -84,6 +84,12 @@ class TestShares:
         unknown = gap(start=None, end=NOON - WINDOW / 2, unproven=BOTH)
         assert complete(unknown, begun=NOON - 400_000) == pytest.approx(0.5)
 
+    def test_a_gap_from_before_the_beginning_counts_as_that_of_a_lost_spool(self) -> None:
+        lost = gap(start=NOON - 9000, end=NOON - 6000, unproven=BOTH, state=GapState.LOST, closed_at=NOON)
+        assert complete(lost, begun=NOON - 6000) == pytest.approx(6000 / 9000)
+        assert complete(lost, begun=None, moments={}) == 0.0
+        assert complete(replace(lost, state=GapState.REPAIRED), begun=NOON - 6000) == 1.0
+
     def test_almost_complete_is_never_called_complete(self) -> None:
         shares = proof(gap(start=NOON - 600, end=NOON - 600), begun=NOON - WINDOW).shares(NOON)
         assert shares.percent < 100.0
