@@ -148,6 +148,8 @@ class Life:
     first_proof: dict[str, float] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
     down_for: float = 0.0
+    #: longest path of a request; short ones make several groups of few names
+    path_limit: int = 6000
     #: seconds from a request to its answer
     latency: float = 0.1
     kills: int = 0
@@ -231,6 +233,7 @@ class Life:
             fetcher = Fetcher(self, context, STREAM, self.clock)
             limiter: Any = EasyQuota(self.clock)
             clocks: dict[str, Any] = {"clock": self.clock, "wall": self.clock, "draw": lambda: 0.5}
+            clocks["path_limit"] = self.path_limit
             Capture(self.config, context, coverage, fetcher, limiter, **clocks).run()
 
     def check_promise(self, proven_until: object) -> None:
@@ -270,6 +273,10 @@ class Life:
             return moments
         finally:
             reader.close()
+
+    def gaps_open(self) -> bool:
+        """Tell whether a subreddit is set aside just now."""
+        return any(gap.end is None for gap in self.gaps())
 
     def gaps(self) -> list[Gap]:
         reader = SpoolReader.open(self.directory, STREAM)
