@@ -80,8 +80,7 @@ class Client:
                 self._adapter.send(prepared, stream=True, timeout=TIMEOUT, verify=self._verify, proxies=proxies),
             )
             answer.sent_at, answer.arrived_at = sent_at, self._clock()
-            read_body(answer, limit)
-            self._sockets.check()
+            read_body(answer, limit, self._sockets.check)
         finally:
             self._sockets.sweep()
         return answer
@@ -107,10 +106,13 @@ class Client:
         self._sockets.close()
 
 
-def read_body(answer: requests.Response, limit: int) -> None:
-    """Read the body into the response, decompressed in small steps. Raises TooLarge above `limit` bytes."""
+def read_body(answer: requests.Response, limit: int, check: Callable[[], None]) -> None:
+    """Read the body into the response, decompressed in small steps; `check` raises where it was given up meanwhile.
+
+    Raises TooLarge above `limit` bytes.
+    """
     try:
-        answer._content = _read(answer, limit)  # noqa: SLF001
+        answer._content = _read(answer, limit, check)  # noqa: SLF001
     except urllib3.exceptions.DecodeError as error:
         answer.raw.close()
         raise BadAnswer("the body cannot be decompressed") from error
@@ -121,7 +123,7 @@ def read_body(answer: requests.Response, limit: int) -> None:
     answer._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _read(answer: requests.Response, limit: int) -> bytes:
+def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> bytes:
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {*_ENCODINGS, "x-gzip", "identity", ""}:
         raise BadAnswer(f"a compression that was not asked for: Content-Encoding: {encoding[:40]!r}")
@@ -130,9 +132,11 @@ def _read(answer: requests.Response, limit: int) -> bytes:
         raise _too_large(limit)
     body = bytearray()  # not a list of pieces: a piece may be a byte or two, and each would be an object
     for piece in answer.raw.stream(_CHUNK, decode_content=True):
+        check()  # what has arrived can still be read from a socket that is shut down
         body += piece
         if len(body) > limit:
             raise _too_large(limit)
+    check()  # a body without a length ends where its connection does
     return bytes(body)
 
 
