@@ -14,6 +14,7 @@ from typing import TextIO
 from core import logs
 from core.config import Config, load_config
 from core.errors import ConfigError, ExitCode, Problem, TransientError
+from core.network import network
 from core.orphan import is_orphan
 from core.outlet import Outlet
 from core.statistics import Meter, render
@@ -25,6 +26,7 @@ from supervisor.current import Current
 from supervisor.lock import StateLock, StateLockedError
 from supervisor.manager import Manager
 from supervisor.notify import Notifier
+from supervisor.preflight import require_machine
 from supervisor.process import SpawnedProcess
 from supervisor.proxyalarm import proxy_chore
 from supervisor.reaper import reaping_chores
@@ -49,11 +51,13 @@ def run(
     """Run everything that the configuration asks for until SIGTERM or SIGINT."""
     try:
         current = Current(load_config(path, overrides, environ), lambda: load_config(path, overrides, environ))
+        require_machine(current.config, environ, children=len(current.specs), prepare=True)
         lock = claim(current.config)
     except (ConfigError, StateLockedError) as error:
         print(error, file=err)
         return ExitCode.BAD_USAGE
     config = current.config
+    _log_network(environ)
     notifier = Notifier.taken_from(os.environ, logs.get_logger("notify"))
     try:
         chores = [statistics_chore(current, out)]
@@ -71,8 +75,21 @@ def run(
         notifier.close()
         lock.close()
     if manager.gave_up:
-        print(f"gave up: {manager.gave_up}\nMore is in the logs in {config.supervisor.log_dir}.", file=err)
+        print(f"gave up: {manager.gave_up}{_more_in(config.supervisor.log_dir)}", file=err)
     return code
+
+
+def _log_network(environ: Mapping[str, str]) -> None:
+    """Log which proxies and certificates the streams use, where the environment names some."""
+    variables = network(environ).shown()
+    if variables:
+        hint = "the streams reach Reddit through these; see docs/configuration.md"
+        logs.get_logger("supervisor").info("network_variables", variables=variables, hint=hint)
+
+
+def _more_in(log_dir: Path) -> str:
+    """Name the directory of the logs where there are any: a full disk, or too few files, may have left none."""
+    return f"\nMore is in the logs in {log_dir}." if any(log_dir.glob("*.log")) else ""
 
 
 def claim(config: Config) -> StateLock:

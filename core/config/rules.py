@@ -46,7 +46,7 @@ def _placeholders(config: Config) -> Iterator[Problem]:
         if name not in needed or not value:
             continue
         if _PLACEHOLDER.match(value):
-            yield Problem(_variable(name), f"is still a placeholder: put {right}, there", show(value))
+            yield Problem(_variable(name), f"is still a placeholder: put {right}, there", show(value, name))
         elif len(value.split()) > 1:
             yield Problem(_variable(name), f"is more than one word: put only {right}, there", "(hidden)")
     found = _NAMELESS.search(config.reddit.user_agent)
