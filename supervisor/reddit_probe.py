@@ -1,7 +1,8 @@
 """The part of `check --connect` that talks to Reddit: token, quota, and whether each subreddit can be read.
 
 It sends what `run` sends: for each stream the newest page of each group of subreddits, with the same path, parameters
-and headers. Where one is refused it halves the names until it knows which of them are to blame.
+and headers. Where one is refused it narrows down which names are to blame, as `run` does, within a number of requests
+and a time.
 """
 
 import time
@@ -12,86 +13,118 @@ from dataclasses import dataclass, field
 from core.config import Config
 from core.config.rules import needed_credentials
 from core.errors import GaplessError, TransientError
-from core.reddit.errors import (
-    QuotaShort,
-    RateLimited,
-    TokenRejected,
-    Unavailable,
-    Unreachable,
-)
+from core.reddit.errors import RateLimited, RequestRejected, ServerTrouble, TokenRejected, Unavailable, Unreachable
 from streams.capture.gateway import Connection
 from streams.capture.groups import pack
 from streams.capture.listing import PAGE_SIZE, listing_path, parse_page
+from streams.capture.narrowing import Narrowing
 from supervisor.finding import Finding, failed, fine
 
-_REQUESTS = 60  # at most, beyond one for each group
+_REQUESTS = 80  # then nothing is narrowed down any more
 _SECONDS = 7.5  # then no further request is begun; all of `check --connect` has 9.5
-_ALL_ALIKE = 6  # refusals in a row without an answer: it is not about names
 _NAMED = 20  # names in one line
 
-#: What an answer without a reason of its own means.
+#: What an answer means that gives no reason of its own.
 _WORDS = {
     400: "a bad request",
     410: "gone",
     413: "the request is too large for this server",
     414: "the address is too long for this server: too many names in one request",
     431: "the headers are too large for this server",
-    451: "not available for legal reasons",
+    451: "unavailable for legal reasons",
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request was refused; `named`: Reddit gave a reason that is about the subreddit."""
+
+    reason: str
+    named: bool
+
+
 @dataclass(slots=True)
-class _Refusals:
-    """What was found: a reason for each name, and names that were not looked at one by one."""
+class Verdict:
+    """What became of the names of one stream."""
 
-    reasons: dict[str, str] = field(default_factory=dict)
-    undecided: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)  #: by name that cannot be read
+    undecided: list[str] = field(default_factory=list)  #: refused together, not looked at one by one
+    together: str = ""  #: why names are refused together of which each can be read
+    ours: str = ""  #: why everything is refused
+
+    def add(self, other: "Verdict") -> None:
+        """Take over what was found in another group."""
+        self.reasons |= other.reasons
+        self.undecided += other.undecided
+        self.together = self.together or other.together
+        self.ours = self.ours or other.ours
 
 
-class Narrowing:
-    """Finds the names for which a request is refused, within a number of requests and a time.
+#: Sends a request for some names; returns its refusal, None where it is answered.
+Ask = Callable[[Sequence[str]], Refusal | None]
 
-    `ask` sends a request for some names and returns why it is refused, None where it is answered.
-    """
+
+class Search:
+    """Narrows down refusals within a budget of requests and a time that all searches share."""
 
     def __init__(
         self,
-        ask: Callable[[Sequence[str]], str | None],
         *,
-        clock: Callable[[], float] = time.monotonic,
         requests: int = _REQUESTS,
-        until: float = float("inf"),
+        seconds: float = _SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ask = ask
-        self._clock = clock
         self._left = requests
-        self._until = until
+        self._clock = clock
+        self._until = clock() + seconds
         self._answered = False
-        self._refused = 0
-        self.all_alike = ""  #: the reason, where every request is refused and none answered
+        self._known: dict[str, str] = {}
 
-    def look(self, names: Sequence[str]) -> _Refusals:
-        """Ask for all names at once, then for halves of what is refused."""
-        found = _Refusals()
-        waiting: list[tuple[str, ...]] = [tuple(names)]
-        while waiting:
-            part = waiting.pop(0)  # wide parts first: an answer to one of them shows that it is about names
-            if self.all_alike or self._left <= 0 or self._clock() > self._until:
-                found.undecided += part
-                continue
-            self._left -= 1
-            reason = self._ask(part)
-            if reason is None:
-                self._answered = True
-                continue
-            self._refused += 1
-            if not self._answered and self._refused >= _ALL_ALIKE:
-                self.all_alike = reason
-            if len(part) == 1:
-                found.reasons[part[0]] = reason
-            else:
-                waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
+    def group(self, names: Sequence[str], ask: Ask) -> Verdict:
+        """Send the request for the whole group; where it is refused, find out for which names."""
+        refusal = self._send(names, ask)
+        if refusal is None:
+            return Verdict()
+        if len(names) == 1 and (refusal.named or self._answered):
+            return Verdict(reasons={names[0]: refusal.reason})
+        found = Verdict()
+        # what another stream was refused is tried alone first: a request for each instead of many for all
+        suspects = [name for name in names if name in self._known]
+        for name in suspects:
+            if self._spent:
+                return Verdict(found.reasons, [name for name in names if name not in found.reasons])
+            alone = self._send([name], ask)
+            if alone is not None:
+                found.reasons[name] = alone.reason
+        rest = [name for name in names if name not in found.reasons]
+        if rest and (not suspects or self._send(rest, ask) is not None):
+            found.add(self._narrow(rest, refusal.reason, ask))
+        self._known.update(found.reasons)
         return found
+
+    @property
+    def _spent(self) -> bool:
+        return self._left <= 0 or self._clock() > self._until
+
+    def _send(self, names: Sequence[str], ask: Ask) -> Refusal | None:
+        self._left -= 1
+        refusal = ask(names)
+        self._answered = self._answered or refusal is None
+        return refusal
+
+    def _narrow(self, names: Sequence[str], reason: str, ask: Ask) -> Verdict:
+        narrowing = Narrowing(names, others_answer=self._answered, reason=reason)
+        while not narrowing.done:
+            if self._spent:
+                return Verdict(dict(narrowing.blamed), [name for name in names if name not in narrowing.blamed])
+            refusal = self._send(narrowing.next(), ask)
+            if refusal is None:
+                narrowing.answered()
+            else:
+                narrowing.refused(refusal.reason, named=refusal.named)
+        if narrowing.ours:
+            return Verdict(ours=narrowing.reason)
+        return Verdict(dict(narrowing.blamed), together="" if narrowing.blamed else narrowing.reason)
 
 
 def look_at_reddit(config: Config) -> Iterator[Finding]:
@@ -102,9 +135,9 @@ def look_at_reddit(config: Config) -> Iterator[Finding]:
     names = config.reddit.subreddits if config.streams.enabled else config.scraper.subreddits
     streams = config.streams.enabled or ("submissions",)
     with closing(Connection(config)) as connection:
-        look = _Look(connection, time.monotonic() + _SECONDS)
+        requests, search = _Requests(connection), Search()
         try:
-            refused = {stream: look.at(names, stream) for stream in streams}
+            verdicts = {stream: _look(names, stream, requests, search) for stream in streams}
         except RateLimited as error:
             wait = f"in {error.retry_after:.0f} s" if error.retry_after else "in ten minutes"
             yield failed("reddit", f"the quota of this client id is used up: try again {wait}")
@@ -113,83 +146,82 @@ def look_at_reddit(config: Config) -> Iterator[Finding]:
             asked = f"asked: {config.reddit.reddit_url} and {config.reddit.oauth_url}"
             yield failed("reddit", f"{error} ({asked})")
             return
-    if look.all_alike:
+    ours = next((verdict.ours for verdict in verdicts.values() if verdict.ours), "")
+    if ours:
         advice = "this is about the account, the network or the server, not about single subreddits"
-        yield failed("reddit", f"every request is refused ({look.all_alike}): {advice}")
+        yield failed("reddit", f"every request is refused ({ours}): {advice}")
         return
-    yield fine("reddit", f"the credentials are accepted; {look.quota}")
-    yield _subreddits(names, refused, max(len(pack(names, stream)) for stream in streams))
+    yield fine("reddit", f"the credentials are accepted; {requests.quota}")
+    yield _subreddits(names, verdicts, max(len(pack(names, stream)) for stream in streams))
 
 
-class _Look:
-    """The requests of one `check --connect`."""
+def _look(names: Sequence[str], stream: str, requests: "_Requests", search: Search) -> Verdict:
+    total = Verdict()
+    for group in pack(names, stream):
+        total.add(search.group(group, lambda part: requests.refusal(part, stream)))
+        if total.ours:
+            break
+    return total
 
-    def __init__(self, connection: Connection, until: float) -> None:
+
+class _Requests:
+    """Sends the requests of a stream, one attempt each, and remembers the quota."""
+
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._until = until
-        self._known: dict[str, str] = {}
         self.quota = "the answer names no quota"
-        self.all_alike = ""
 
-    def at(self, names: Sequence[str], stream: str) -> _Refusals:
-        """Look at every group of one stream."""
-        total = _Refusals()
-        narrowing = Narrowing(lambda part: self._refusal(part, stream), until=self._until)
-        for group in pack(names, stream):
-            self._look_at_group(group, stream, narrowing, total)
-        self.all_alike = self.all_alike or narrowing.all_alike
-        self._known |= total.reasons
-        return total
+    def refusal(self, names: Sequence[str], stream: str) -> Refusal | None:
+        """Request the newest page; what may pass by itself is tried once more."""
+        try:
+            return self._request(names, stream)
+        except ServerTrouble:
+            pass
+        try:
+            return self._request(names, stream)
+        except ServerTrouble as error:
+            return Refusal(str(error), named=False)
 
-    def _look_at_group(self, group: tuple[str, ...], stream: str, narrowing: Narrowing, total: _Refusals) -> None:
-        """As the other stream was refused some names, try without them first: that is one request instead of many."""
-        others = tuple(name for name in group if name not in self._known)
-        if len(others) < len(group) and self._refusal(group, stream) is None:
-            return
-        for part in (others, *((name,) for name in group if name in self._known)):
-            found = narrowing.look(part) if part else _Refusals()
-            total.reasons |= found.reasons
-            total.undecided += found.undecided
-
-    def _refusal(self, names: Sequence[str], stream: str) -> str | None:
-        """Send the request that `run` sends; what may be of the moment is tried twice."""
-        reason = self._once(names, stream)
-        return self._once(names, stream) if reason and self._connection.heard.status in {500, 502, 503, 504} else reason
-
-    def _once(self, names: Sequence[str], stream: str) -> str | None:
+    def _request(self, names: Sequence[str], stream: str) -> Refusal | None:
         heard = self._connection.heard
         try:
             parse_page(self._connection.get(listing_path(list(names), stream), {"limit": PAGE_SIZE}), stream)
         except Unavailable as error:
-            return _WORDS.get(heard.status or 0, error.reason) if error.reason.startswith("un") else error.reason
-        except (RateLimited, TokenRejected, QuotaShort, Unreachable):
+            return Refusal(error.reason, error.named)
+        except RequestRejected as error:
+            words = _WORDS.get(error.status)
+            return Refusal(f"{error.status}: {words}" if words else str(error), named=False)
+        except (RateLimited, TokenRejected, Unreachable, ServerTrouble):
             raise
         except TransientError as error:
-            words = _WORDS.get(heard.status or 0)
-            return f"{heard.status}: {words}" if words else str(error)
+            return Refusal(str(error), named=False)
         if heard.rate is not None:
             rate = heard.rate
             self.quota = f"quota: {rate.used:.0f} used, {rate.remaining:.0f} left, new in {rate.reset:.0f} s"
         return None
 
 
-def _subreddits(names: Sequence[str], refused: dict[str, _Refusals], requests: int) -> Finding:
+def _subreddits(names: Sequence[str], verdicts: dict[str, Verdict], requests: int) -> Finding:
     reasons: dict[str, str] = {}
-    for stream, found in refused.items():
+    for stream, found in verdicts.items():
         for name, reason in found.reasons.items():
-            everywhere = all(name in other.reasons for other in refused.values())
+            everywhere = all(name in other.reasons for other in verdicts.values())
             reasons.setdefault(name, reason if everywhere else f"{reason}, {stream} only")
-    undecided = dict.fromkeys(name for found in refused.values() for name in found.undecided if name not in reasons)
-    if not reasons and not undecided:
-        which = f"all {len(names)}" if len(names) > 1 else "".join(names)
-        return fine("subreddits", f"{which} can be read{f', by {requests} requests' if requests > 1 else ''}")
+    undecided = dict.fromkeys(name for found in verdicts.values() for name in found.undecided if name not in reasons)
+    together = next((found.together for found in verdicts.values() if found.together), "")
     parts = []
     if reasons:
         parts.append(f"cannot be read: {_listed([f'{name} ({reason})' for name, reason in reasons.items()])}")
     if undecided:
-        parts.append(f"refused together and not looked at one by one: {_listed(list(undecided))}")
-    advice = "the others are captured meanwhile; correct the name, or take it out of reddit.subreddits"
-    return failed("subreddits", f"{'; '.join(parts)}: {advice}")
+        parts.append(f"refused together, and not looked at one by one: {_listed(list(undecided))}")
+    if parts:
+        advice = "the others are captured meanwhile; correct the name, or take it out of reddit.subreddits"
+        return failed("subreddits", f"{'; '.join(parts)}: {advice}")
+    which = f"all {len(names)}" if len(names) > 1 else "".join(names)
+    how = f", by {requests} requests" if requests > 1 else ""
+    if together:
+        how += f"; the server refuses them together ({together}), so `run` splits the request further"
+    return fine("subreddits", f"{which} can be read{how}")
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import pytest
 from core.errors import GaplessError
 from core.reddit.errors import BadAnswer, Stopped, TooLarge, TooSlow, Unreachable
 from tests.streams.capture.house import House
-from tests.streams.capture.raw_reddit import LISTING, RawReddit, Send, once, respond, token
+from tests.support.raw_reddit import LISTING, RawReddit, Send, once, respond, token
 from tests.support.waiting import wait_until
 
 MIB = 1024**2

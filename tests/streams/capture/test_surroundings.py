@@ -12,8 +12,8 @@ from core.errors import GaplessError
 from core.reddit.errors import BadAnswer, CredentialsRejected, Unreachable
 from streams.capture.requestor import TokenPace
 from tests.streams.capture.house import SECRETS, House
-from tests.streams.capture.raw_reddit import LISTING, RawReddit, once, respond, token
 from tests.support.proxies import ProxyPy
+from tests.support.raw_reddit import LISTING, RawReddit, once, respond, token
 from tests.support.simulator import Simulator
 from tests.support.waiting import wait_until
 

@@ -33,10 +33,14 @@ def token(**changes: Any) -> bytes:
 
 @dataclass
 class RawReddit:
-    """One thread a connection. `script` plays each answer for data, `token` is each answer to a token request."""
+    """One thread a connection. `script` plays each answer for data, `token` is each answer to a token request.
+
+    `by_path`, where given, returns the answer for a path and query, in the place of the script.
+    """
 
     script: Script = field(default_factory=lambda: once(respond(LISTING)))
     token: bytes = field(default_factory=token)
+    by_path: Callable[[str], bytes] | None = None
     heads: list[str] = field(default_factory=list)
     #: seconds (monotonic) at which a connection was seen to be closed by the other side
     closed: list[float] = field(default_factory=list)
@@ -70,6 +74,8 @@ class RawReddit:
                     self.heads.append(head)
                     if "/api/v1/access_token" in head:
                         connection.sendall(self.token)
+                    elif self.by_path is not None:
+                        connection.sendall(self.by_path(head.split(" ")[1]))
                     else:
                         self.script(connection.sendall)
             except OSError:
