@@ -14,7 +14,6 @@ from typing import TextIO
 from core import logs
 from core.config import Config, load_config
 from core.errors import ConfigError, ExitCode, Problem, TransientError
-from core.network import network
 from core.orphan import is_orphan
 from core.outlet import Outlet
 from core.statistics import Meter, render
@@ -57,7 +56,6 @@ def run(
         print(error, file=err)
         return ExitCode.BAD_USAGE
     config = current.config
-    _log_network(environ)
     notifier = Notifier.taken_from(os.environ, logs.get_logger("notify"))
     try:
         chores = [statistics_chore(current, out)]
@@ -77,14 +75,6 @@ def run(
     if manager.gave_up:
         print(f"gave up: {manager.gave_up}{_more_in(config.supervisor.log_dir)}", file=err)
     return code
-
-
-def _log_network(environ: Mapping[str, str]) -> None:
-    """Log which proxies and certificates the streams use, where the environment names some."""
-    variables = network(environ).shown()
-    if variables:
-        hint = "the streams reach Reddit through these; see docs/configuration.md"
-        logs.get_logger("supervisor").info("network_variables", variables=variables, hint=hint)
 
 
 def _more_in(log_dir: Path) -> str:

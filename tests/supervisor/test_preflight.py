@@ -212,7 +212,8 @@ def test_netrc_and_praw_ini_take_no_part_and_the_proxies_are_logged(machine: Mac
     assert machine.log("comments").count("token_renewed") == 0
     assert reddit.requests("access_token") == tokens + 2
     assert "hunter2" not in answer.err + machine.log("comments") + machine.log("supervisor")
-    assert '"https_proxy":"http://u:***@127.0.0.1:1"' in machine.log("supervisor")
+    for log in (machine.log("submissions"), machine.log("comments"), answer.err):
+        assert '"https_proxy":"http://u:***@127.0.0.1:1"' in log
 
 
 # Expected errors are one line
