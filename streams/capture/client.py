@@ -26,6 +26,8 @@ from core.reddit.errors import BadAnswer, TooLarge
 TIMEOUT = (5.0, 10.0)
 
 _CHUNK = 256 * 1024
+_ERROR_BODY = 256 * 1024  # bytes of an answer that is an error: more than any reason takes
+_GOOD = 200
 _DIGITS = 15  # of a Content-Length that can be true
 _ENCODINGS = ("gzip", "deflate")  # what `urllib3` decompresses in bounded steps, whatever else is installed
 
@@ -127,6 +129,8 @@ def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> b
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {*_ENCODINGS, "x-gzip", "identity", ""}:
         raise BadAnswer(f"a compression that was not asked for: Content-Encoding: {encoding[:40]!r}")
+    if answer.status_code != _GOOD:
+        return _beginning(answer, check)
     length = answer.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > _DIGITS or int(length) > limit):
         raise _too_large(limit)
@@ -138,6 +142,18 @@ def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> b
             raise _too_large(limit)
     check()  # a body without a length ends where its connection does
     return bytes(body)
+
+
+def _beginning(answer: requests.Response, check: Callable[[], None]) -> bytes:
+    """Read the body of an error: what its status says counts, whatever its length."""
+    body = bytearray()
+    for piece in answer.raw.stream(_ERROR_BODY, decode_content=True):
+        check()
+        body += piece
+        if len(body) >= _ERROR_BODY:
+            answer.raw.close()
+            break
+    return bytes(body[:_ERROR_BODY])
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -16,6 +16,7 @@ import requests
 import urllib3
 from prawcore.const import ACCESS_TOKEN_PATH
 
+from core.errors import GaplessError
 from core.quota import RateHeaders
 from core.reddit.answers import judge, judge_token, rate_headers
 from core.reddit.body import MAX_BODY
@@ -123,7 +124,9 @@ class JudgingRequestor(prawcore.Requestor):
             return self._client.request(method, url, limit=limit, **given)
         except (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
             raise TooSlow(f"no complete answer: {_brief(error)}") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except GaplessError:
+            raise
+        except Exception as error:  # whatever the libraries make of an odd answer, such as AttributeError
             raise Unreachable(f"no answer: {_brief(error)}") from error
 
     def _note_date(self, response: Answer) -> None:

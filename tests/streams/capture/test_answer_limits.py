@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import GaplessError
-from core.reddit.errors import BadAnswer, Stopped, TooLarge, TooSlow, Unreachable
+from core.reddit.errors import BadAnswer, NetworkBlocked, ServerTrouble, Stopped, TooLarge, TooSlow, Unreachable
 from tests.streams.capture.house import House
 from tests.support.raw_reddit import LISTING, RawReddit, Send, once, respond, token
 from tests.support.waiting import wait_until
@@ -122,6 +122,32 @@ def test_an_answer_that_is_too_large_is_refused_and_the_next_one_works(
     server.script = script
     with pytest.raises(TooLarge, match=r"32 MB|64 MiB"):
         house.get()
+    server.script = once(respond(LISTING))
+    house.get()
+
+
+def refused_endlessly(send: Send) -> None:
+    send(_chunked().replace(b"200 OK", b"503 Busy"))
+    while True:
+        send(b"10000\r\n" + b"{},[]" * 13107 + b" \r\n")
+
+
+def refused_with_objects(send: Send) -> None:
+    send(respond(b"[" + b"{}," * 3_000_000 + b"{}]", status="403 Forbidden"))
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"), [(refused_endlessly, ServerTrouble), (refused_with_objects, NetworkBlocked)]
+)
+def test_an_error_counts_by_its_status_however_long_it_is(
+    server: RawReddit, tmp_path: Path, script: Callable[[Send], None], expected: type[GaplessError]
+) -> None:
+    house = House(tmp_path, server.url)
+    house.get()
+    server.script, closed = script, len(server.closed)
+    with pytest.raises(expected):
+        house.get()
+    wait_until(lambda: len(server.closed) > closed, 5.0, "the server to see the close")
     server.script = once(respond(LISTING))
     house.get()
 
