@@ -4,9 +4,12 @@ A child that lacks one of these fails before its first line of log, again and ag
 """
 
 import multiprocessing
+import os
 import resource
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from multiprocessing.sharedctypes import RawValue
+from pathlib import Path
 
 from core.config import Config
 from core.errors import ConfigError, Problem
@@ -27,6 +30,10 @@ _SCRAPER = 60
 #: Limit to which the soft limit is raised where it is too low and the hard limit allows it.
 _COMFORTABLE = 1024
 
+#: Processes and threads: the supervisor, its helper and some threads; a child with its own and the one that reads it.
+_TASKS = 5
+_TASKS_PER_CHILD = 5
+
 #: Semaphores of a child: two queues with 3 each, and an event with 5.
 _SEMAPHORES = 11
 
@@ -40,7 +47,7 @@ def require_machine(
     """
     if children is None:
         children = len(topology(config)) + wants_broker(config)
-    problems = [*_files(config, children, prepare=prepare), *_semaphores(children)]
+    problems = [*_files(config, children, prepare=prepare), *_tasks(children), *_semaphores(children)]
     if config.streams.enabled:
         problems += network(environ).problems()
     if problems:
@@ -71,6 +78,46 @@ def _files(config: Config, children: int, *, prepare: bool) -> Iterator[Problem]
 
 def _allows(limit: int, needed: int) -> bool:
     return limit == resource.RLIM_INFINITY or limit >= needed
+
+
+def _tasks(children: int) -> Iterator[Problem]:
+    needed = _TASKS + _TASKS_PER_CHILD * children
+    for limit, used, advice in _task_limits():
+        if limit - used < needed:
+            yield Problem(
+                "processes and threads",
+                f"{limit} are allowed and {used} are there, {needed} more are needed for {children} processes:\n"
+                f"{advice}",
+            )
+
+
+def _task_limits() -> Iterator[tuple[int, int, str]]:
+    """Give the limits on processes and threads that hold here, how many there are, and how to raise each limit."""
+    for place in _cgroups(Path("/proc/self/cgroup")):
+        with suppress(OSError, ValueError):  # "max", or no such file: no limit
+            limit = int((place / "pids.max").read_text())
+            used = int((place / "pids.current").read_text())
+            yield limit, used, "raise it with `docker run --pids-limit`, or TasksMax= in the unit"
+    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    if soft != resource.RLIM_INFINITY and os.geteuid() != 0:  # it does not hold for root
+        yield soft, sum(_threads_of(os.getuid())), "raise it with `ulimit -u`, or LimitNPROC= in the unit"
+
+
+def _cgroups(listing: Path) -> Iterator[Path]:
+    """Give the directories of our control group: in version 2, and of the controller of processes in version 1."""
+    with suppress(OSError):
+        for line in listing.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in {"", "pids"}:
+                root = Path("/sys/fs/cgroup", controllers)
+                yield from dict.fromkeys((root / path.lstrip("/"), root))  # a container sees its own as the root
+
+
+def _threads_of(user: int) -> Iterator[int]:
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if directory.stat().st_uid == user:
+                yield sum(1 for _ in (directory / "task").iterdir())
 
 
 def _semaphores(children: int) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ import pytest
 from core.config import Config, ConfigError, ScraperSection
 from core.config.proxy import Proxy
 from core.spool import SpoolReader, SpoolWriter, spool_path
-from supervisor.preflight import needed_files, require_machine
+from supervisor.preflight import _cgroups, needed_files, require_machine
 from supervisor.run import _more_in
 from tests.support.ports import free_port
 from tests.support.simulator import Simulator
@@ -179,6 +179,50 @@ def test_semaphores_that_cannot_be_made_are_said(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("supervisor.preflight.multiprocessing.get_context", refuse)
     with pytest.raises(ConfigError, match="/dev/shm"):
         require_machine(Config(), {})
+
+
+# Processes and threads
+
+
+def test_too_few_processes_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pids.max").write_text("20\n")
+    (tmp_path / "pids.current").write_text("3\n")
+    monkeypatch.setattr("supervisor.preflight._cgroups", lambda _listing: [tmp_path])
+    with pytest.raises(ConfigError, match=r"20 are allowed and 3 are there, \d+ more are needed") as error:
+        require_machine(Config(), {})
+    assert "--pids-limit" in str(error.value)
+    (tmp_path / "pids.max").write_text("max\n")
+    require_machine(Config(), {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_limit_of_another_user_is_seen() -> None:
+    code = (
+        "import os, resource; os.setuid(65531); resource.setrlimit(resource.RLIMIT_NPROC, (12, 12)); "
+        "from core.config import Config; from supervisor.preflight import _task_limits; print(list(_task_limits())[-1])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", f"import supervisor.preflight; {code}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.startswith("(12, 1, 'raise it with `ulimit -u`")
+
+
+@pytest.mark.parametrize(
+    ("listing", "expected"),
+    [
+        ("0::/system.slice/gapless.service\n", ["/sys/fs/cgroup/system.slice/gapless.service", "/sys/fs/cgroup"]),
+        ("8:pids:/docker/1\n7:blkio:/\n", ["/sys/fs/cgroup/pids/docker/1", "/sys/fs/cgroup/pids"]),
+        ("0::/\n", ["/sys/fs/cgroup"]),
+    ],
+)
+def test_the_control_group_is_found(tmp_path: Path, listing: str, expected: list[str]) -> None:
+    (tmp_path / "cgroup").write_text(listing)
+    assert list(map(str, _cgroups(tmp_path / "cgroup"))) == expected
+    assert not list(_cgroups(tmp_path / "none"))
 
 
 # The environment
