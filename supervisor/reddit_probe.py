@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from core.config import Config
 from core.config.rules import needed_credentials
 from core.errors import GaplessError, TransientError
+from core.quota import RateHeaders
 from core.reddit.errors import RateLimited, RequestRejected, ServerTrouble, TokenRejected, Unavailable, Unreachable
 from streams.capture.gateway import Connection
 from streams.capture.groups import pack
@@ -196,9 +197,22 @@ class _Requests:
         except TransientError as error:
             return Refusal(str(error), named=False)
         if heard.rate is not None:
-            rate = heard.rate
-            self.quota = f"quota: {rate.used:.0f} used, {rate.remaining:.0f} left, new in {rate.reset:.0f} s"
+            self.quota = _quota(heard.rate)
         return None
+
+
+def _quota(rate: RateHeaders) -> str:
+    """Put the rate headers into words; each may be missing."""
+    parts = [
+        text.format(number)
+        for text, number in (
+            ("{:.0f} used", rate.used),
+            ("{:.0f} left", rate.remaining),
+            ("new in {:.0f} s", rate.reset),
+        )
+        if number is not None
+    ]
+    return f"quota: {', '.join(parts)}"
 
 
 def _subreddits(names: Sequence[str], verdicts: dict[str, Verdict], requests: int) -> Finding:

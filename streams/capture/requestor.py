@@ -20,21 +20,15 @@ from core.errors import GaplessError
 from core.quota import RateHeaders
 from core.reddit.answers import judge, judge_token, rate_headers
 from core.reddit.body import MAX_BODY
+from core.reddit.bounds import token_lifetime
 from core.reddit.clock import Observation
-from core.reddit.errors import BadAnswer, TooSlow, Unreachable
+from core.reddit.errors import TooSlow, Unreachable
 from streams.capture.client import Answer, Client
 
 _RATE_HEADERS = ("x-ratelimit-used", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 #: Most bytes of the answer to a token request; Reddit's take some hundred.
 MAX_TOKEN_BODY = 64 * 1024
-
-#: Most characters of a token. Reddit's have about 1,000; a request line or header above 8 KB is refused by servers.
-MAX_TOKEN = 4096
-
-#: Seconds for which a token is used, whatever lifetime it is given: a shorter one would ask for tokens all the time,
-#: a longer one is ended by Reddit's 401. Reddit gives 86,400.
-TOKEN_LIFETIME = (60.0, 86_400.0)
 
 
 @dataclass(slots=True)
@@ -146,25 +140,13 @@ class _Token(Answer):
 
 
 def _usable_token(answer: Answer) -> Answer:
-    """Return the answer with a bounded lifetime. Raises BadAnswer for a token that no header can carry."""
-    payload = answer.json()
-    token = payload["access_token"]
-    if not (0 < len(token) <= MAX_TOKEN and token.isascii() and token.isprintable() and " " not in token):
-        raise BadAnswer(
-            f"a token of {len(token):,} characters that is not 1 to {MAX_TOKEN:,} printable ASCII characters "
-            "without spaces"
-        )
+    """Return the answer with a lifetime that makes sense, in the whole seconds that PRAW multiplies."""
     made = _Token()
     made.__dict__.update(answer.__dict__)
-    made.payload = {**payload, "expires_in": _lifetime(payload["expires_in"])}
-    made.payload.pop("refresh_token", None)
+    payload = answer.json()
+    made.payload = {**payload, "expires_in": int(token_lifetime(payload.get("expires_in")))}
+    made.payload.pop("refresh_token", None)  # nobody asked for one
     return made
-
-
-def _lifetime(given: float) -> int:
-    """Bound the lifetime; whole seconds, since PRAW multiplies them into nanoseconds."""
-    shortest, longest = TOKEN_LIFETIME
-    return int(min(max(shortest, given), longest))  # NaN becomes the shortest, in this order of arguments
 
 
 def _brief(error: BaseException) -> str:
