@@ -135,13 +135,21 @@ def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> b
     if length.isascii() and length.isdigit() and (len(length) > _DIGITS or int(length) > limit):
         raise _too_large(limit)
     body = bytearray()  # not a list of pieces: a piece may be a byte or two, and each would be an object
+    try:
+        _gather(answer, limit, check, body)
+    except BaseException:
+        body.clear()  # the error's traceback would keep it
+        raise
+    check()  # a body without a length ends where its connection does
+    return bytes(body)
+
+
+def _gather(answer: requests.Response, limit: int, check: Callable[[], None], body: bytearray) -> None:
     for piece in answer.raw.stream(_CHUNK, decode_content=True):
         check()  # what has arrived can still be read from a socket that is shut down
         body += piece
         if len(body) > limit:
             raise _too_large(limit)
-    check()  # a body without a length ends where its connection does
-    return bytes(body)
 
 
 def _beginning(answer: requests.Response, check: Callable[[], None]) -> bytes:

@@ -262,6 +262,10 @@ def _work(connection: Connection, jobs: "queue.SimpleQueue[_Job | None]") -> Non
     while (job := jobs.get()) is not None:
         try:
             job.answer = connection.get(job.path, job.params)
+        except GaplessError as error:
+            # expected, and told in words; its traceback and its causes would keep the whole answer in memory
+            error.__cause__ = error.__context__ = None
+            job.error = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 (handed over, not swallowed: the caller raises it)
             job.error = error
         job.done.set()
