@@ -305,8 +305,7 @@ def test_an_error_of_the_moment_is_tried_once_more(run: Check) -> None:
 # What lies about on the machine
 
 
-def test_the_network_variables_are_shown_without_passwords(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    del monkeypatch
+def test_the_network_variables_are_shown_without_passwords(run: Check) -> None:
     environ = {
         **ENVIRON,
         "http_proxy": "http://user:hunter2@proxy:3128",

@@ -111,12 +111,10 @@ def test_the_age_of_a_cached_answer_counts() -> None:
 
 
 def test_other_forms_of_a_date_are_read() -> None:
-    answers = Answers()
     for date in ("Tuesday, 14-Nov-23 23:13:20 GMT", "Tue Nov 14 23:13:20 2023", "Tue, 14 Nov 2023 23:13:20 -0000"):
         clock = ServerClock()
         clock.observe(Observation(date, "0", START, START + 0.1))
         assert clock.offset == pytest.approx(3600.0, abs=1.1)
-    del answers
 
 
 def test_a_clock_that_is_set_is_followed_within_three_answers() -> None:

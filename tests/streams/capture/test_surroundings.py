@@ -170,9 +170,7 @@ def test_an_odd_lifetime_neither_crashes_nor_asks_for_tokens_all_the_time(
     server.token = token()
 
 
-def test_401_for_each_fresh_token_is_believed_in_the_end(
-    server: RawReddit, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_401_for_each_fresh_token_is_believed_in_the_end(server: RawReddit, home: Path) -> None:
     """A proxy that replaces the Authorization header, for example; the message says what to check."""
     server.script = once(respond(b"{}", status="401 Unauthorized"))
     house = House(home / "state", server.url)
@@ -188,7 +186,6 @@ def test_401_for_each_fresh_token_is_believed_in_the_end(
     wait_until(parked, 40.0, "the credentials to be given up")
     assert "Authorization header" in str(errors[-1])
     assert len(server.asked("access_token")) <= 9
-    del monkeypatch
 
 
 def test_tokens_are_asked_for_in_pauses_once_a_few_did_not_last() -> None:
