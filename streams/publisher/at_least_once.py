@@ -32,6 +32,8 @@ class AtLeastOnce:
         self._producer: Producer | None = None
         #: a record failed: nothing more is sent until all reports are in, then we start again behind the position
         self._failing = False
+        #: among the failures was one for which neither the record nor the producer can be blamed
+        self._held = False
         self._resume_at = 0.0
 
     def step(self) -> Pace:
@@ -95,14 +97,15 @@ class AtLeastOnce:
             self._start_anew("the topic is gone: asking for it")
         elif verdicts:
             self._failing = True
+            self._held = self._held or Verdict.HOLD in verdicts
         if self._failing and not len(producer):
             self._try_again()
 
     def _try_again(self) -> None:
-        self._failing = False
+        held, self._failing, self._held = self._held, False, False
         self._lanes.rewind()
         self._resume_at = self._clock() + self._retries.fail()
-        if self._retries.failures >= _FAILURES_TOO_MANY:
+        if not held and self._retries.failures >= _FAILURES_TOO_MANY:
             self._start_anew("records fail again and again")
 
     def _start_anew(self, reason: str) -> None:
@@ -119,7 +122,7 @@ class AtLeastOnce:
         if self._producer is not None:
             discard(self._producer)
             self._producer = None
-        self._failing = False
+        self._failing = self._held = False
         self._lanes.rewind()
         self._resume_at = self._clock() + pause
 

@@ -188,7 +188,10 @@ class ExactlyOnce:
         # once a transaction has failed, further records are refused with _STATE: aborting it is what is left
         failed = error.txn_requires_abort() or error.code() == KafkaError._STATE
         if failed and self._in_transaction and self._phase != self._abort:
-            self._watch.complain("transaction_failed", error, hint="its records are sent again in another one")
+            if judge(error) is Verdict.HOLD:
+                self._watch.hold(error, self._lanes.clock_offset())
+            else:
+                self._watch.complain("transaction_failed", error, hint="its records are sent again in another one")
             self._fail({judge(error)})
         else:
             self._start_anew(error.str())

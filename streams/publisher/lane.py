@@ -154,6 +154,11 @@ class Lane:
         self._suspects.add(seq)
         return None
 
+    def doubt(self, seq: int) -> bool:
+        """Have this record sent alone next, so that the answer is about it; tell whether it just was."""
+        self._suspects.add(seq)
+        return self.alone is not None and self.alone.seq == seq
+
     def rewind(self) -> None:
         """Send again, from the position on, what has not arrived; reports of what was sent before count no more."""
         self._open_mailbox()

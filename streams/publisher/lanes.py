@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, Producer
 from core.spool import Row, SpoolReader, report_suspect
 from core.spool.files import STREAMS
 from core.sqlite import is_corrupt
+from streams.publisher.causes import VAGUE
 from streams.publisher.lane import Lane
 from streams.publisher.ledger import Ledger
 from streams.publisher.marks import Mark
@@ -148,8 +149,25 @@ class Lanes:
 
     def judge_failures(self) -> set[Verdict]:
         """Take in the reports of failure: count them, say so, and return what they mean."""
-        lanes = (*self, *self._retired)
-        return {self._judge(lane, seq, error) for lane in lanes for seq, error in lane.failures()}
+        verdicts: set[Verdict] = set()
+        for lane in (*self, *self._retired):
+            failures = lane.failures()
+            held = [(seq, error) for seq, error in failures if judge(error) is Verdict.HOLD]
+            if held:
+                verdicts.add(Verdict.HOLD)
+                self._hold(lane, held)
+            verdicts |= {self._judge(lane, seq, error) for seq, error in failures if judge(error) is not Verdict.HOLD}
+        return verdicts
+
+    def _hold(self, lane: Lane, failures: list[tuple[int, KafkaError]]) -> None:
+        """Have the first of these records ask, alone, whether Kafka takes records again; name the cause if it is sure.
+
+        One record and not all of them: what waits may be large, and is refused whole again and again.
+        """
+        self._ledger.count_errors(len(failures))
+        seq, error = min(failures, key=lambda failure: failure[0])
+        if lane.doubt(seq) or error.code() not in VAGUE:
+            self._watch.hold(error, self.clock_offset())
 
     def _judge(self, lane: Lane, seq: int, error: KafkaError) -> Verdict:
         """Decide about one failed record; a record refused alone is buried, one refused in company becomes suspect."""
@@ -207,6 +225,14 @@ class Lanes:
         on_way = sum(len(lane.delivery.on_way) for lane in self._retired)
         return on_way + sum(self._guarded(lane, lane.waiting, default=0) for lane in self)
 
+    def clock_offset(self) -> float | None:
+        """Return Reddit's clock minus ours in seconds, as a stream measured it last; None where unknown."""
+        for lane in self:
+            offset = self._guarded(lane, partial(_clock_offset, lane), default=None)
+            if isinstance(offset, int | float):
+                return float(offset)
+        return None
+
     def _guarded(self, lane: Lane, action: Callable[[], T], *, default: T) -> T:
         """Do something with a spool; one that cannot be read is put aside, the other one goes on."""
         try:
@@ -219,3 +245,7 @@ class Lanes:
         """Release the files."""
         for lane in self:
             lane.detach()
+
+
+def _clock_offset(lane: Lane) -> object:
+    return None if lane.reader is None else lane.reader.cursor().get("clock_offset")
