@@ -39,6 +39,7 @@ class AtLeastOnce:
     def step(self) -> Pace:
         """Do one round: hand over, take in reports, save the position."""
         self._lanes.refresh(lambda reader: self._ledger.position(reader.spool_id))
+        self._lanes.begin()
         if self._producer is None and self._clock() >= self._resume_at:
             self._producer = self._make_producer(self._settings, self._watch)
         producer = self._producer

@@ -128,6 +128,8 @@ class ExactlyOnce:
         verdicts = self._lanes.judge_failures()
         if verdicts:
             self._fail(verdicts)
+        elif not self._ledger.letters_kept:
+            return Pace.BLOCKED  # a mark must not pass a dead letter that is not on disk
         elif not len(self._live) and self._call(self._mark):
             self._phase = self._commit
         return Pace.BUSY

@@ -1,8 +1,10 @@
 """The publisher's own file: how far each spool is delivered, what Kafka refused, who this deployment is."""
 
+import re
 import sqlite3
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,10 @@ from core.errors import PermanentError
 from core.positions import publisher_path
 from core.spool.files import move_aside
 from core.sqlite import connect, is_sound, transaction
+from streams.publisher import letters
+from streams.publisher.letters import DeadLetter
 
-_VERSION = 1
+_VERSION = 2
 
 _TABLES = """
 CREATE TABLE identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -25,18 +29,6 @@ CREATE TABLE positions (
     at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE dead_letters (
-    id INTEGER PRIMARY KEY,
-    stream TEXT NOT NULL,
-    spool_id TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    value BLOB NOT NULL,
-    schema TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    at REAL NOT NULL,
-    UNIQUE (spool_id, seq)
-);
 """
 
 
@@ -49,28 +41,16 @@ class Position:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that Kafka will never take, kept whole with the reason."""
-
-    stream: str
-    spool_id: str
-    seq: int
-    key: bytes
-    value: bytes
-    schema: str
-    reason: str
-
-
 class PublisherStore:
     """The one writer of publisher.db. Every `save` is one durable transaction."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
-        self.deployment_id = str(
-            connection.execute("SELECT value FROM identity WHERE name = 'deployment'").fetchone()[0]
-        )
+        identity = dict(connection.execute("SELECT name, value FROM identity"))
+        self.deployment_id = str(identity["deployment"])
+        #: the spool_id under which dead letters are sent again
+        self.resends_id = str(identity["resends"])
 
     @classmethod
     def open(
@@ -111,38 +91,35 @@ class PublisherStore:
     ) -> None:
         """Write positions, add to counters and keep dead letters, all or nothing.
 
-        A dead letter that was saved before (the process died before its position passed it) is not counted twice.
+        A dead letter counts once the position has passed it: until then the record may be sent again, and arrive.
         """
         now = self._clock()
+        counted = Counter(counts or {})
         with transaction(self._connection) as connection:
-            buried = sum(self._bury(letter, now) for letter in dead_letters)
-            for name, amount in {**(counts or {}), "dead_letters": buried}.items():
-                if amount:
-                    connection.execute(
-                        "INSERT INTO counters VALUES (?, ?)"
-                        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                        (name, amount),
-                    )
+            for letter in dead_letters:
+                if letter.spool_id == self.resends_id:
+                    letters.refuse_again(connection, letter.seq, letter.reason, now)
+                else:
+                    letters.keep(connection, letter, now)
             connection.executemany(
                 "INSERT OR REPLACE INTO positions (spool_id, stream, seq, at) VALUES (?, ?, ?, ?)",
                 [(position.spool_id, position.stream, position.seq, now) for position in positions],
             )
+            for position in positions:
+                if position.spool_id == self.resends_id:
+                    counted["dead_letters_resent"] += letters.settle_resends(connection, position.seq)
+                else:
+                    counted["dead_letters"] += letters.pass_over(connection, position.spool_id, position.seq)
+            connection.executemany(letters.COUNT, [(name, amount) for name, amount in counted.items() if amount])
 
-    def _bury(self, letter: DeadLetter, now: float) -> int:
-        return self._connection.execute(
-            "INSERT OR IGNORE INTO dead_letters (stream, spool_id, seq, key, value, schema, reason, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                letter.stream,
-                letter.spool_id,
-                letter.seq,
-                letter.key,
-                letter.value,
-                letter.schema,
-                letter.reason,
-                now,
-            ),
-        ).rowcount
+    def withdraw(self, spool_id: str, seq: int) -> None:
+        """Forget the dead letters of a spool beyond the position from which it is sent again."""
+        with transaction(self._connection) as connection:
+            letters.withdraw(connection, spool_id, seq)
+
+    def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
+        """Return how many dead letters a stretch of a spool holds."""
+        return letters.count_between(self._connection, spool_id, after, until)
 
     def close(self) -> None:
         """Release the file."""
@@ -150,14 +127,36 @@ class PublisherStore:
 
 
 def _ensure_tables(connection: sqlite3.Connection, deployment_id: str) -> None:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    """Make the tables in a new file, or bring those of an older version up to date."""
+    if upgrade(connection):
+        return
+    with transaction(connection):
+        _run(connection, _TABLES + letters.TABLES)
+        names = [("deployment", deployment_id), ("resends", uuid.uuid4().hex)]
+        connection.executemany("INSERT INTO identity VALUES (?, ?)", names)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def upgrade(connection: sqlite3.Connection) -> bool:
+    """Bring the tables of an older version up to date; tell whether there are any."""
+    version = _version(connection)
     if version > _VERSION:
         raise PermanentError(
             f"the publisher's file has version {version}, this program knows {_VERSION}: use a newer Gapless"
         )
-    if version == 0:
+    if version == 1:
         with transaction(connection):
-            for statement in filter(str.strip, _TABLES.split(";\n")):
-                connection.execute(statement)
-            connection.execute("INSERT INTO identity VALUES ('deployment', ?)", (deployment_id,))
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            if _version(connection) == 1:  # else another process was quicker
+                _run(connection, letters.RENAME + letters.TABLES + letters.TAKE_OVER)
+                connection.execute("INSERT INTO identity VALUES ('resends', ?)", (uuid.uuid4().hex,))
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+    return version > 0
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for statement in filter(str.strip, re.sub(r" *--.*", "", script).split(";\n")):
+        connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

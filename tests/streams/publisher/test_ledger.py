@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from core.positions import publisher_path, read_positions, read_publisher_counters
 from streams.publisher.ledger import Ledger
-from streams.publisher.store import DeadLetter, Position, PublisherStore
+from streams.publisher.letters import DeadLetter
+from streams.publisher.store import Position, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
 

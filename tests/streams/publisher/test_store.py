@@ -7,7 +7,8 @@ import pytest
 import structlog
 
 from core.positions import publisher_path, read_newest_dead_letter, read_positions, read_publisher_counters
-from streams.publisher.store import DeadLetter, Position, PublisherStore
+from streams.publisher.letters import DeadLetter
+from streams.publisher.store import Position, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -62,6 +63,8 @@ def test_when_the_newest_dead_letter_came_is_known(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     assert read_newest_dead_letter(tmp_path) is None, "there is no dead letter"
     store.save([], {}, [letter(5)])
+    assert read_newest_dead_letter(tmp_path) is None, "it may be sent again: the position has not passed it"
+    store.save([Position("comments", "spool", 5)])
     assert read_newest_dead_letter(tmp_path) == 1_700_000_000.0
 
 
