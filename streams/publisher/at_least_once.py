@@ -113,13 +113,17 @@ class AtLeastOnce:
         """Throw the producer away; what it held is sent again by a new one, after a pause."""
         fatal, self._watch.fatal = self._watch.fatal, None
         pause = self._retries.fail()
-        self._log.error(
-            "producer_replaced",
-            reason=reason,
-            error=fatal.str() if fatal else None,
-            pause_seconds=round(pause, 2),
-            hint="a new one goes on behind the position",
-        )
+        if fatal is not None:
+            self._watch.refused(fatal.str())
+        if times := self._watch.times(f"producer_replaced {reason}"):
+            self._log.error(
+                "producer_replaced",
+                reason=reason,
+                error=fatal.str() if fatal else None,
+                pause_seconds=round(pause, 2),
+                times=times,
+                hint="a new one goes on behind the position",
+            )
         if self._producer is not None:
             discard(self._producer)
             self._producer = None

@@ -11,12 +11,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from core.errors import PermanentError
+from streams.publisher.causes import Cause
 from streams.publisher.retries import Retries
 from streams.publisher.settings import Properties
 from streams.publisher.verdict import Verdict, cause, judge
 from streams.publisher.watch import Watch
 
 _REQUEST_TIMEOUT = 10.0
+_BY_HAND = "create it by hand (kafka-topics.sh --create)"
 #: The number of partitions, or of replicas, that the broker is set up to give.
 BROKERS_CHOICE = -1
 
@@ -110,7 +112,10 @@ class Topic:
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is away: the watch says so
-        hint = "create it by hand (kafka-topics.sh --create)" if self._creating else "allow to describe it"
+        if judge(error) is Verdict.HOLD:
+            missing = Cause(f"the topic {self.name} is not there and cannot be made: {error.str()}", _BY_HAND)
+            self._watch.hold(error, cause=missing if self._creating else None)
+        hint = _BY_HAND if self._creating else "allow to describe it"
         self._watch.complain(
             "topic_not_created" if self._creating else "topic_not_looked_up", error, topic=self.name, hint=hint
         )
