@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -90,7 +89,9 @@ def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
     if stated is not None and stated != kind:
         return f"kind {clean(str(stated))[:20]!r}"
     name = data.get("name")
-    prefix = _PREFIX.match(name) if isinstance(name, str) else None
+    if not isinstance(name, str) or name.startswith(kind):
+        return ""
+    prefix = _PREFIX.match(name)
     return f"name {clean(str(name))[:20]!r}" if prefix and prefix[1] != kind else ""
 
 
@@ -134,13 +135,15 @@ def clean(text: str) -> str:
 
 def _seconds(value: object) -> float | None:
     """Return a date in seconds: a number, or a text that holds one or a moment in ISO 8601."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, float):
+        return value if EARLIEST <= value < LATEST else None  # no comparison holds for nan
+    if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
         seconds = _from_text(value.strip()) if isinstance(value, str) else float(value)
     except (ValueError, OverflowError):  # no date; an integer of hundreds of digits
         return None
-    return seconds if math.isfinite(seconds) and EARLIEST <= seconds < LATEST else None
+    return seconds if EARLIEST <= seconds < LATEST else None
 
 
 def _from_text(text: str) -> float:

@@ -77,6 +77,8 @@ def _absolute(url: str) -> str:
 
 def _whole(value: object) -> int | None:
     """Return a whole number, also one given as text."""
+    if type(value) is int:
+        return value
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value.partition(".")[0])
     if isinstance(value, bool) or not isinstance(value, int | float):
