@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -33,11 +34,17 @@ def make_record(item: Item, stream: str, captured_at: float) -> Record:
         "score": _whole(data.get("score")),
         "created_utc": None if item.created is None else math.floor(item.created),
         "permalink": _text(data.get("permalink")),
-        "timestamp": datetime.fromtimestamp(captured_at, UTC).isoformat(timespec="milliseconds"),
+        "timestamp": _iso(captured_at),
         "source": "reddit",
     }
     content.update(_submission(data) if stream == "submissions" else _comment(data))
     return Record(item.name.encode(), _encode(content), SCHEMAS[stream])
+
+
+@lru_cache(maxsize=8)
+def _iso(seconds: float) -> str:
+    """Return a moment as text; the items of a page share theirs."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _submission(data: dict[str, Any]) -> dict[str, Any]:
