@@ -18,6 +18,7 @@ from streams.publisher.verdict import Verdict, cause, judge
 from streams.publisher.watch import Watch
 
 _REQUEST_TIMEOUT = 10.0
+_BROKERS = "look at the brokers that are missing; it goes on by itself"
 _BY_HAND = "create it by hand (kafka-topics.sh --create)"
 #: The number of partitions, or of replicas, that the broker is set up to give.
 BROKERS_CHOICE = -1
@@ -92,12 +93,16 @@ class Topic:
 
     def _take(self, answer: "Future[object]") -> None:
         try:
-            answer.result()
+            description = answer.result()
         except KafkaException as exception:
             self._take_error(cause(exception))
             return
         if self._creating:
             self._log.info("topic_created", topic=self.name)
+        elif self._watch.away and (short := shortfall(description)):
+            # records may wait in the producer for replicas that are not there: nothing else tells
+            told = Cause(f"{short} of the topic {self.name}; min.insync.replicas may ask for more", _BROKERS)
+            self._watch.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=told)
         self._found()
 
     def _take_error(self, error: KafkaError) -> None:
@@ -124,3 +129,13 @@ class Topic:
         self.there = True
         self._retries.succeed()
         self._admin = None  # its threads and connections are not needed any more
+
+
+def shortfall(description: object) -> str:
+    """Say which partition of a described topic lacks its leader or a replica; empty where all are in sync."""
+    for partition in getattr(description, "partitions", ()):
+        if partition.leader is None:
+            return f"partition {partition.id} has no leader"
+        if len(partition.isr) < len(partition.replicas):
+            return f"{len(partition.isr)} of {len(partition.replicas)} replicas are in sync in partition {partition.id}"
+    return ""
