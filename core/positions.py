@@ -1,6 +1,7 @@
 """What the publisher has recorded as delivered, for those who must know: pruning, recovery, statistics.
 
-Only the publisher writes this file (see streams.publisher.store, which owns its tables); here it is read.
+The publisher writes this file (see streams.publisher.store, which owns its tables), and the command `dead-letters` in
+short transactions; here it is read.
 """
 
 import contextlib
@@ -46,7 +47,7 @@ def read_deliveries(state_dir: Path) -> dict[str, tuple[int, float]]:
 
 
 def read_publisher_counters(state_dir: Path) -> dict[str, int]:
-    """Return the publisher's durable counters (`published`, `errors`, `dead_letters`); as careful as read_positions."""
+    """Return the publisher's durable counters (`published`, `errors`, …); as careful as read_positions."""
     return _read(state_dir, "SELECT name, value FROM counters")
 
 

@@ -42,7 +42,7 @@ class Position:
 
 
 class PublisherStore:
-    """The one writer of publisher.db. Every `save` is one durable transaction."""
+    """The publisher's access to publisher.db. Every `save` is one durable transaction."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
