@@ -30,10 +30,9 @@ class AtLeastOnce:
         self._make_producer = place.make_producer
         self._topic = topic
         self._producer: Producer | None = None
-        #: a record failed: nothing more is sent until all reports are in, then we start again behind the position
-        self._failing = False
-        #: among the failures was one for which neither the record nor the producer can be blamed
-        self._held = False
+        #: records failed, and this is what it means: nothing more is sent until all reports are in, then we start
+        #: again behind the position
+        self._failures: set[Verdict] = set()
         self._resume_at = 0.0
 
     def step(self) -> Pace:
@@ -54,13 +53,13 @@ class AtLeastOnce:
             self._watch.fatal = cause(exception)
         self._take_reports(producer)
         saved = self._ledger.save()
-        if fed or in_flight or self._failing:
+        if fed or in_flight or self._failures:
             return Pace.BUSY  # reports that came may have made room for more
         return self._rest(ready=ready, saved=saved)
 
     def _ready(self) -> bool:
         return (
-            not self._failing
+            not self._failures
             and self._clock() >= self._resume_at
             and self._topic.ensure(_PATIENCE_AWAY if self._watch.away else _PATIENCE)
         )
@@ -96,17 +95,20 @@ class AtLeastOnce:
         elif Verdict.TOPIC in verdicts:
             self._topic.missing()
             self._start_anew("the topic is gone: asking for it")
-        elif verdicts:
-            self._failing = True
-            self._held = self._held or Verdict.HOLD in verdicts
-        if self._failing and not len(producer):
+        else:
+            self._failures |= verdicts
+        if self._failures and not len(producer):
             self._try_again()
 
     def _try_again(self) -> None:
-        held, self._failing, self._held = self._held, False, False
+        failures, self._failures = self._failures, set()
         self._lanes.rewind()
+        if failures == {Verdict.REFUSED}:  # an answer, about the records alone: nothing to wait for
+            self._retries.succeed()
+            self._watch.answered()
+            return
         self._resume_at = self._clock() + self._retries.fail()
-        if not held and self._retries.failures >= _FAILURES_TOO_MANY:
+        if Verdict.HOLD not in failures and self._retries.failures >= _FAILURES_TOO_MANY:
             self._start_anew("records fail again and again")
 
     def _start_anew(self, reason: str) -> None:
@@ -127,7 +129,7 @@ class AtLeastOnce:
         if self._producer is not None:
             discard(self._producer)
             self._producer = None
-        self._failing = self._held = False
+        self._failures = set()
         self._lanes.rewind()
         self._resume_at = self._clock() + pause
 

@@ -130,7 +130,7 @@ class ExactlyOnce:
             return Pace.BUSY
         verdicts = self._lanes.judge_failures()
         if verdicts:
-            self._fail(verdicts)
+            self._fail(verdicts, answered=verdicts == {Verdict.REFUSED})
         elif not self._ledger.letters_kept:
             return Pace.BLOCKED  # a mark must not pass a dead letter that is not on disk
         elif not len(self._live) and self._call(self._mark):
@@ -201,11 +201,15 @@ class ExactlyOnce:
         else:
             self._start_anew(error.str())
 
-    def _fail(self, verdicts: set[Verdict]) -> None:
-        """Give this transaction up; its records are sent again, after a pause."""
+    def _fail(self, verdicts: set[Verdict], *, answered: bool = False) -> None:
+        """Give this transaction up; its records are sent again, after a pause unless Kafka `answered` about each."""
         if Verdict.TOPIC in verdicts:
             self._lose_topics()
-        self._resume_at = self._clock() + self._retries.fail()
+        if answered:
+            self._retries.succeed()
+            self._watch.answered()
+        else:
+            self._resume_at = self._clock() + self._retries.fail()
         self._phase = self._abort
 
     def _start_anew(self, reason: str) -> None:

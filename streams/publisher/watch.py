@@ -161,6 +161,10 @@ class Watch:
         """Tell that the producer hears nothing although Kafka `answered` another question meanwhile."""
         return self._deafness.found(self._clock(), away=self.away, answered=answered)
 
+    def answered(self) -> None:
+        """Take in that Kafka answered, though it took no record: it is not away."""
+        self._outage.answered()
+
     def arrived(self, backlog: Callable[[], int]) -> None:
         """Take in a sign of life: records arrived, or a transaction was committed."""
         now = self._clock()

@@ -197,6 +197,25 @@ def test_records_refused_in_company_are_tried_alone_before_any_is_buried(
     assert read_publisher_counters(tmp_path) == {"published": 3, "errors": 3, "dead_letters": 1}
 
 
+def test_records_refused_one_after_another_are_no_outage_and_no_fault_of_the_producer(
+    stage: Stage, spool: FilledSpool, tmp_path: Path
+) -> None:
+    """As where the topic's limit is lower than what every record weighs."""
+    keys = spool.capture(30)
+    stage.step()
+    stage.producer.report(keys, TOO_LARGE)
+    with capture_logs() as logs:
+        for number in range(30):
+            stage.step(2)
+            assert stage.producer.flying, f"record {number} waits for nothing"
+            stage.producer.report([keys[number]], TOO_LARGE)
+        stage.step(3)
+    assert position(stage, spool) == 30
+    assert len(stage.producers) == 1
+    assert read_publisher_counters(tmp_path)["dead_letters"] == 30
+    assert {entry["event"] for entry in logs} == {"dead_letter", "record_not_delivered"}
+
+
 def test_a_suspect_that_fails_for_another_reason_stays_a_suspect(stage: Stage, spool: FilledSpool) -> None:
     keys = spool.capture(2)
     stage.step()
