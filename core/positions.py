@@ -38,6 +38,17 @@ def read_deliveries(state_dir: Path) -> dict[str, tuple[int, float]]:
     }
 
 
+def read_known_streams(state_dir: Path) -> set[str]:
+    """Return the streams of which the publisher has met a spool; as careful as read_positions."""
+    return {str(stream) for (stream,) in _rows(state_dir, "SELECT DISTINCT stream FROM positions")}
+
+
+def read_spool_states(state_dir: Path) -> dict[str, str]:
+    """Return stream → the newest copy of its spool's state (see core.spool.state); as careful as read_positions."""
+    rows = _rows(state_dir, "SELECT stream, state FROM spool_states ORDER BY at")
+    return {str(stream): str(state) for stream, state in rows}
+
+
 def read_publisher_counters(state_dir: Path) -> dict[str, int]:
     """Return the publisher's durable counters (`published`, `errors`, `dead_letters`); as careful as read_positions."""
     return _read(state_dir, "SELECT name, value FROM counters")

@@ -1,23 +1,32 @@
 """The one writer of a spool: appends, remembers, prunes; one transaction for each step of the stream."""
 
 import contextlib
-import fcntl
 import json
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import structlog
 
 from core.errors import TransientError
-from core.positions import read_positions
+from core.fileguard import Fault, FileGuard
+from core.positions import read_known_streams, read_positions
 from core.spool.files import report_suspect, spool_path, suspect_path
+from core.spool.lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, Witness
+from core.spool.loss import Found, Loss, assess, enter_loss
 from core.spool.model import Batch, Gap
 from core.spool.reader import read_gaps
-from core.spool.recovery import examine, open_database
+from core.spool.recovery import Expected, examine, make_database, open_database, rescue
+from core.spool.state import (
+    read_commits,
+    read_last_seq,
+    read_predecessor,
+    remembered_state,
+    write_commits,
+)
 from core.sqlite import is_disk_failure, is_unreadable, transaction
 
 #: Acknowledged rows are kept so long (seconds) and so many, for a look back; then they go.
@@ -26,7 +35,7 @@ KEEP_ROWS = 10_000
 _PRUNE_CHUNK = 5_000
 
 #: How long a new writer waits for a dying predecessor to let go of the file, seconds.
-_TAKEOVER_TIMEOUT = 10.0
+_TAKEOVER_TIMEOUT = TAKEOVER_TIMEOUT
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -39,40 +48,182 @@ class SpoolBroken(SpoolError):
     """The file or its disk is broken: end the process, the next start reads anew, and moves a broken file aside."""
 
 
-class SpoolWriter:
-    """Write access to one stream's spool; holds a lock that dies with the process."""
+class SpoolGone(SpoolBroken):
+    """The file is no longer at its path, and its content was not saved whole: the next start goes on with a gap."""
 
-    def __init__(self, state_dir: Path, stream: str, *, clock: Callable[[], float] = time.time) -> None:
+
+class SpoolWriter:
+    """Write access to one stream's spool; holds a lock that dies with the process.
+
+    The file may be deleted, moved, replaced or overwritten while it is open. Each change, and `check`, looks first
+    whether it is still at its path. If not, nothing more is written to it: its content is copied from the open file
+    into a new one at the path, and the writer goes on with that.
+
+    Args:
+        state_dir: where the spool lies; it is made if need be.
+        stream: its name.
+        subreddits: as they are configured, for the gap that is recorded where the former file is lost.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        stream: str,
+        *,
+        subreddits: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.stream = stream
         self._state_dir = state_dir
+        self._subreddits = tuple(subreddits)
         self._clock = clock
         self._failure: SpoolBroken | None = None
+        self._unsaved = False
+        self._mutex = threading.RLock()
+        self._path = spool_path(state_dir, stream)
         with contextlib.ExitStack() as undo:
-            self._lock = undo.enter_context(_take_lock(spool_path(state_dir, stream).with_suffix(".lock")))
+            try:
+                self._lock = SpoolLock(self._path.with_suffix(".lock"), _TAKEOVER_TIMEOUT)
+            except LockHeld as error:
+                raise SpoolError(str(error)) from None
+            undo.callback(self._lock.close)
             try:
                 examine(state_dir, stream, clock())
-                self._connection, self.spool_id = open_database(state_dir, stream)
+                self._open()
                 undo.callback(self._connection.close)
-                self._never_reuse_published_numbers()
+                self._note()
             except sqlite3.Error as error:
                 raise self._explained(error) from error
             undo.pop_all()
 
-    def _never_reuse_published_numbers(self) -> None:
-        """Go on above the publisher's position, should the file have been put back from an older copy."""
-        position = read_positions(self._state_dir).get(self.spool_id, 0)
-        if position > self.last_seq():
-            hint = "was the file put back from a copy? new records get numbers above the publisher's position"
-            log.error("spool_older_than_position", position=position, last_seq=self.last_seq(), hint=hint)
-            with transaction(self._connection) as connection:
-                connection.execute("DELETE FROM sqlite_sequence WHERE name = 'records'")
-                connection.execute("INSERT INTO sqlite_sequence VALUES ('records', ?)", (position,))
+    def _open(self) -> None:
+        """Open the file, or make it; record a gap where the one that its last writer left is lost."""
+        if not self._path.exists():
+            loss = self._assess(Found("", 0, 0, fresh=True))
+            make_database(self._state_dir, self.stream, lambda connection: self._enter(connection, loss))
+            self._connect()
+            return
+        self._connect()
+        try:
+            found = Found(self.spool_id, self._commits, self.last_seq(), predecessor=read_predecessor(self._connection))
+            self._enter(self._connection, self._assess(found))
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _connect(self) -> None:
+        self._connection, self.spool_id = open_database(self._state_dir, self.stream)
+        self._commits = read_commits(self._connection)
+        self._last_seq = read_last_seq(self._connection)
+        self._data_version = self._read_data_version()
+        self._guard = FileGuard(self._path, sole_writer=True)
+        self._guard.learn()
+
+    def _assess(self, found: Found) -> Loss | None:
+        positions = read_positions(self._state_dir)
+        state = remembered_state(self._state_dir, self.stream)
+        known_before = self.stream in read_known_streams(self._state_dir)
+        return assess(found, self._lock.witness(), state, positions, known_before=known_before)
+
+    def _enter(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
+        if loss is None:
+            return
+        with transaction(connection):
+            start = enter_loss(connection, loss, self._subreddits, self._clock())
+        log.error(
+            "spool_lost",
+            path=str(self._path),
+            reason=loss.reason,
+            lost_from=start,
+            hint="the interval is recorded as a gap, and read again as far as Reddit still lists it",
+        )
+        if connection is getattr(self, "_connection", None):
+            self._last_seq = self.last_seq()
+            self._guard.wrote()
+
+    def _note(self) -> None:
+        self._lock.note(Witness(self.spool_id, self._commits, self._last_seq))
+
+    def check(self) -> None:
+        """Look whether the file is still at its path; if not, save its content into a new one. Costs a few stats.
+
+        Call it about twice a second: the next change may be minutes away. Raises SpoolGone when the process must start
+        again, and SpoolError while nothing can be saved (the directory cannot be made, the disk is full): what was
+        captured stays readable in the open file, and the next call tries again.
+        """
+        with self._mutex:
+            self._refuse_after_failure()
+            self._stay_in_place()
+
+    def _stay_in_place(self) -> None:
+        try:
+            fault = self._guard.fault()
+            if fault is Fault.CHANGED and self._still_holds_ours():
+                fault = None
+            if fault is None and not self._lock.is_gone():
+                return
+            self._save(fault)
+        except LockHeld as error:
+            self._failure = SpoolGone(f"{self._path}: {error}; this process writes nothing more")
+            raise self._failure from None
+        except (OSError, sqlite3.Error) as error:
+            if not self._unsaved:
+                log.error(  # noqa: TRY400 (understood)
+                    "spool_not_saved",
+                    path=str(self._path),
+                    error=str(error),
+                    hint="capture waits; the content stays in the open file until this process ends",
+                )
+            self._unsaved = True
+            raise SpoolError(f"{self._path} is gone and cannot be made again ({error}): capture waits") from error
+        self._unsaved = False
+
+    def _save(self, fault: Fault | None) -> None:
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        if self._lock.ensure():
+            log.warning("spool_lock_gone", path=str(self._path), hint="somebody removed it; it is taken again")
+        if fault is None:
+            return
+        log.error("spool_file_lost", path=str(self._path), fault=fault.value, hint="saving what the open file holds")
+        expected = Expected(self.stream, self.spool_id, self._commits, self._last_seq)
+        whole = rescue(self._connection, self._state_dir, expected, fault, self._clock)
+        self._connection.close()  # its file has another name now, or none: SQLite writes nothing to it
+        self._connect()
+        self._note()
+        if not whole:
+            self._failure = SpoolGone(f"{self._path}: {fault}; not all of it could be saved: starting again")
+            raise self._failure
+        log.warning("spool_saved", path=str(self._path), last_seq=self._last_seq, hint="nothing of it is lost")
+
+    def _still_holds_ours(self) -> bool:
+        """Tell whether the file holds what we wrote, although another program wrote into it (or touched it)."""
+        try:
+            self._connection.execute("PRAGMA shrink_memory")
+            version = self._read_data_version()
+            ours = (read_commits(self._connection), read_last_seq(self._connection)) == (self._commits, self._last_seq)
+            if ours and version == self._data_version:
+                ours = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError as error:
+            if not is_unreadable(error):
+                raise
+            return False
+        if ours:
+            self._data_version = version
+            self._guard.wrote()
+            log.warning(
+                "spool_touched", path=str(self._path), hint="another program wrote into it; its content is ours"
+            )
+        return ours
+
+    def _read_data_version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def last_seq(self) -> int:
         """Return the highest seq ever given, 0 for none."""
-        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
-        return int(row[0]) if row else 0
+        with self._mutex:
+            return read_last_seq(self._connection)
 
     def load_seen(self) -> dict[str, int]:
         """Return every remembered name with its epoch (0: met, not yet proven)."""
@@ -97,7 +248,8 @@ class SpoolWriter:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
-            yield
+            with self._mutex:
+                yield
         except (sqlite3.Error, ValueError) as error:
             raise self._explained(error) from error
 
@@ -107,13 +259,20 @@ class SpoolWriter:
         Raises SpoolError when nothing of it was written; the caller keeps its position and tries again. Raises
         SpoolBroken when the disk failed: what it holds now is read by the next process, not guessed by this one.
         """
-        self._refuse_after_failure()
-        try:
-            with transaction(self._connection) as connection:
-                gap_ids = self._apply(connection, batch)
-                last_seq = self.last_seq()
-        except sqlite3.Error as error:
-            raise self._explained(error) from error
+        with self._mutex:
+            self.check()
+            try:
+                with transaction(self._connection) as connection:
+                    gap_ids = self._apply(connection, batch)
+                    write_commits(connection, self._commits + 1)
+                    last_seq = self.last_seq()
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            finally:
+                self._guard.wrote()
+            self._commits += 1
+            self._last_seq = last_seq
+            self._note()
         # not before: a gap with the id of a transaction that failed would be lost at the next attempt
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
             gap.id = gap_id
@@ -150,13 +309,16 @@ class SpoolWriter:
         """
         if suspect_path(self._state_dir, self.stream).exists():
             raise SpoolBroken("a reader found the spool broken: starting again, to examine it")
-        self._refuse_after_failure()
-        position = self._delivered()
-        try:
-            self._prune_records(position)
-            return self._prune_seen(keep_names)
-        except sqlite3.Error as error:
-            raise self._explained(error) from error
+        with self._mutex:
+            self.check()
+            position = self._delivered()
+            try:
+                self._prune_records(position)
+                return self._prune_seen(keep_names)
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            finally:
+                self._guard.wrote()
 
     def _delivered(self) -> int:
         """Return up to where the publisher has durably recorded delivery; nothing beyond may be deleted."""
@@ -207,11 +369,15 @@ class SpoolWriter:
         return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
 
     def close(self) -> None:
-        """Close the file and let go of the lock."""
-        try:
-            self._connection.close()
-        finally:
-            self._lock.close()
+        """Close the file and let go of the lock. Closing writes too, so it is done in its place as well."""
+        with self._mutex:
+            try:
+                if self._failure is None:
+                    with contextlib.suppress(SpoolError):
+                        self.check()
+                self._connection.close()
+            finally:
+                self._lock.close()
 
     def __enter__(self) -> "SpoolWriter":
         return self
@@ -250,19 +416,3 @@ def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
     )
     marks = ", ".join("?" for _ in values)
     return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608
-
-
-def _take_lock(path: Path) -> IO[bytes]:
-    """Lock the file for this process; the kernel lets go when the process ends, however it ends."""
-    handle = path.open("ab")
-    deadline = time.monotonic() + _TAKEOVER_TIMEOUT
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                handle.close()
-                raise SpoolError(f"{path} is held by another process: end that one (see `fuser {path}`)") from None
-            time.sleep(0.02)
-        else:
-            return handle

@@ -66,6 +66,7 @@ class Capture:
         while not self._context.stop.is_set():
             self._context.beat()
             try:
+                self._coverage.check()
                 self._turn()
             except Stopped:
                 return

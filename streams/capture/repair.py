@@ -77,7 +77,7 @@ class Repair:
         """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
         rest = dataclasses.replace(gap, pending=self._others(gap.pending), unproven=self._others(gap.unproven))
         if self._walk.outcome is Outcome.MET or is_whole(self._walk):
-            return [rest if rest.unproven else rest.closed(GapState.REPAIRED, self._coverage.now())]
+            return [rest if rest.unproven else rest.closed(rest.after_walk, self._coverage.now())]
         reach = float("inf") if gap.end is None else gap.end
         end = min(reach, max(self._walk.foot, default=reach))
         self._log.error(

@@ -1,5 +1,6 @@
 """The publisher's own file: how far each spool is delivered, what Kafka refused, who this deployment is."""
 
+import contextlib
 import sqlite3
 import time
 import uuid
@@ -10,9 +11,11 @@ from pathlib import Path
 import structlog
 
 from core.errors import PermanentError
+from core.fileguard import Fault, FileGuard
 from core.positions import publisher_path
-from core.spool.files import move_aside
-from core.sqlite import connect, is_sound, transaction
+from core.spool.files import move_aside, put_in_place, remove_database
+from core.spool.state import SpoolState
+from core.sqlite import connect, is_sound, is_unreadable, transaction
 
 _VERSION = 1
 
@@ -37,6 +40,11 @@ CREATE TABLE dead_letters (
     at REAL NOT NULL,
     UNIQUE (spool_id, seq)
 );
+"""
+
+#: What each stream's spool knew when everything in it was delivered: its successor begins with it, should it be lost.
+_SPOOL_STATES = """
+CREATE TABLE IF NOT EXISTS spool_states (stream TEXT PRIMARY KEY, state TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
 """
 
 
@@ -65,9 +73,16 @@ class DeadLetter:
 class PublisherStore:
     """The one writer of publisher.db. Every `save` is one durable transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
         self._connection = connection
         self._clock = clock
+        #: by stream, what its spool knew at a moment up to which it is delivered; written with the next `save`
+        self.remembered: dict[str, SpoolState] = {}
+        self._saves = self._read_saves()
+        self._data_version = self._read_data_version()
+        self._guard = FileGuard(path, sole_writer=True)
+        self._guard.learn()
         self.deployment_id = str(
             connection.execute("SELECT value FROM identity WHERE name = 'deployment'").fetchone()[0]
         )
@@ -93,7 +108,7 @@ class PublisherStore:
         connection = connect(path, cache_kib=512)
         try:
             _ensure_tables(connection, deployment_id or uuid.uuid4().hex)
-            return cls(connection, clock)
+            return cls(path, connection, clock)
         except BaseException:
             connection.close()
             raise
@@ -109,14 +124,29 @@ class PublisherStore:
         counts: Mapping[str, int] | None = None,
         dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
-        """Write positions, add to counters and keep dead letters, all or nothing.
+        """Write positions and what was remembered, add to counters and keep dead letters, all or nothing.
 
         A dead letter that was saved before (the process died before its position passed it) is not counted twice.
         """
         now = self._clock()
+        try:
+            self._save(positions, counts or {}, dead_letters, now)
+        finally:
+            self._guard.wrote()
+        self._saves += 1
+        self.remembered.clear()
+
+    def _save(
+        self,
+        positions: Sequence[Position],
+        counts: Mapping[str, int],
+        dead_letters: Sequence[DeadLetter],
+        now: float,
+    ) -> None:
         with transaction(self._connection) as connection:
+            connection.execute("INSERT OR REPLACE INTO identity VALUES ('saves', ?)", (str(self._saves + 1),))
             buried = sum(self._bury(letter, now) for letter in dead_letters)
-            for name, amount in {**(counts or {}), "dead_letters": buried}.items():
+            for name, amount in {**counts, "dead_letters": buried}.items():
                 if amount:
                     connection.execute(
                         "INSERT INTO counters VALUES (?, ?)"
@@ -127,6 +157,60 @@ class PublisherStore:
                 "INSERT OR REPLACE INTO positions (spool_id, stream, seq, at) VALUES (?, ?, ?, ?)",
                 [(position.spool_id, position.stream, position.seq, now) for position in positions],
             )
+            connection.executemany(
+                "INSERT OR REPLACE INTO spool_states VALUES (?, ?, ?)",
+                [(stream, state.to_json(), now) for stream, state in self.remembered.items()],
+            )
+
+    def fault(self) -> Fault | None:
+        """Return what happened to the file, None while it is ours; costs a few stats.
+
+        Raises OSError or sqlite3.Error when that cannot be found out now.
+        """
+        fault = self._guard.fault()
+        if fault is not Fault.CHANGED:
+            return fault
+        try:
+            self._connection.execute("PRAGMA shrink_memory")
+            version, saves = self._read_data_version(), self._read_saves()
+            # another program's own transaction is no fault; a copy written over the file is
+            ours = saves == self._saves and (version != self._data_version or is_sound(self._path))
+        except sqlite3.DatabaseError as error:
+            if not is_unreadable(error):
+                raise
+            return fault
+        if not ours:
+            return fault
+        self._data_version = version
+        self._guard.wrote()
+        return None
+
+    def copy_back(self) -> Path | None:
+        """Make the file again from the open one, which lost its place; return where a stranger in it was moved.
+
+        Nothing is written to the open one; close it then. Raises OSError or sqlite3.Error when that is not possible.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        building = self._path.with_name(self._path.name + ".building")
+        remove_database(building)
+        with contextlib.closing(sqlite3.connect(building)) as target:
+            self._connection.backup(target)
+        return put_in_place(building, self._path)
+
+    def move_aside(self) -> Path:
+        """Rename the file, which holds another's content, and return its new name."""
+        return move_aside(self._path)
+
+    def _read_saves(self) -> int:
+        row = self._connection.execute("SELECT value FROM identity WHERE name = 'saves'").fetchone()
+        return int(row[0]) if row else 0
+
+    def _read_data_version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def counters(self) -> dict[str, int]:
+        """Return the durable counters."""
+        return dict(self._connection.execute("SELECT name, value FROM counters"))
 
     def _bury(self, letter: DeadLetter, now: float) -> int:
         return self._connection.execute(
@@ -161,3 +245,4 @@ def _ensure_tables(connection: sqlite3.Connection, deployment_id: str) -> None:
                 connection.execute(statement)
             connection.execute("INSERT INTO identity VALUES ('deployment', ?)", (deployment_id,))
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute(_SPOOL_STATES)
