@@ -196,3 +196,20 @@ def refused(quota: Quota, sent_at: float, retry_after: float | None, now: float)
 def failed(quota: Quota) -> Quota:
     """Take in a request without an answer: Reddit may have counted it, so we do."""
     return replace(quota, outstanding=max(0, quota.outstanding - 1), used=quota.used + 1)
+
+
+def stricter(known: Quota, ours: Quota) -> Quota:
+    """Return what holds where a file knows `known` and this process remembers `ours`: the file is new, or older.
+
+    Our grants are not in that file any more, so they count as used.
+    """
+    ours = replace(ours, used=ours.used + ours.outstanding, outstanding=known.outstanding)
+    base = ours if ours.window_start >= known.window_start else known
+    same = abs(known.reset_at - ours.reset_at) <= _SAME_RESET
+    return replace(
+        base,
+        used=max(known.used, ours.used) if same else base.used,
+        blocked_until=max(known.blocked_until, ours.blocked_until),
+        refused_at=max(known.refused_at, ours.refused_at),
+        refusals=max(known.refusals, ours.refusals),
+    )

@@ -76,7 +76,9 @@ class SpoolLock:
 
     def close(self) -> None:
         """Let go of the lock; its file stays."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def _take(path: Path, timeout: float) -> int:

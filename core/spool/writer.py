@@ -14,6 +14,7 @@ import structlog
 from core.errors import TransientError
 from core.fileguard import Fault, FileGuard
 from core.positions import read_known_streams, read_positions
+from core.spool.content import Content
 from core.spool.files import report_suspect, spool_path, suspect_path
 from core.spool.lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, Witness
 from core.spool.loss import Found, Loss, assess, enter_loss
@@ -21,7 +22,6 @@ from core.spool.model import Batch, Gap
 from core.spool.reader import read_gaps
 from core.spool.recovery import Expected, examine, make_database, open_database, rescue
 from core.spool.state import (
-    read_commits,
     read_last_seq,
     read_predecessor,
     remembered_state,
@@ -81,6 +81,7 @@ class SpoolWriter:
         self._clock = clock
         self._failure: SpoolBroken | None = None
         self._unsaved = False
+        self._closed = False
         self._mutex = threading.RLock()
         self._path = spool_path(state_dir, stream)
         with contextlib.ExitStack() as undo:
@@ -107,7 +108,9 @@ class SpoolWriter:
             return
         self._connect()
         try:
-            found = Found(self.spool_id, self._commits, self.last_seq(), predecessor=read_predecessor(self._connection))
+            found = Found(
+                self.spool_id, self._content.commits, self.last_seq(), predecessor=read_predecessor(self._connection)
+            )
             self._enter(self._connection, self._assess(found))
         except BaseException:
             self._connection.close()
@@ -115,9 +118,7 @@ class SpoolWriter:
 
     def _connect(self) -> None:
         self._connection, self.spool_id = open_database(self._state_dir, self.stream)
-        self._commits = read_commits(self._connection)
-        self._last_seq = read_last_seq(self._connection)
-        self._data_version = self._read_data_version()
+        self._content = Content.read(self._connection)
         self._guard = FileGuard(self._path, sole_writer=True)
         self._guard.learn()
 
@@ -140,11 +141,11 @@ class SpoolWriter:
             hint="the interval is recorded as a gap, and read again as far as Reddit still lists it",
         )
         if connection is getattr(self, "_connection", None):
-            self._last_seq = self.last_seq()
+            self._content = Content.read(connection)
             self._guard.wrote()
 
     def _note(self) -> None:
-        self._lock.note(Witness(self.spool_id, self._commits, self._last_seq))
+        self._lock.note(Witness(self.spool_id, self._content.commits, self._content.last_seq))
 
     def check(self) -> None:
         """Look whether the file is still at its path; if not, save its content into a new one. Costs a few stats.
@@ -187,7 +188,7 @@ class SpoolWriter:
         if fault is None:
             return
         log.error("spool_file_lost", path=str(self._path), fault=fault.value, hint="saving what the open file holds")
-        expected = Expected(self.stream, self.spool_id, self._commits, self._last_seq)
+        expected = Expected(self.stream, self.spool_id, self._content.commits, self._content.last_seq)
         whole = rescue(self._connection, self._state_dir, expected, fault, self._clock)
         self._connection.close()  # its file has another name now, or none: SQLite writes nothing to it
         self._connect()
@@ -195,30 +196,15 @@ class SpoolWriter:
         if not whole:
             self._failure = SpoolGone(f"{self._path}: {fault}; not all of it could be saved: starting again")
             raise self._failure
-        log.warning("spool_saved", path=str(self._path), last_seq=self._last_seq, hint="nothing of it is lost")
+        log.warning("spool_saved", path=str(self._path), last_seq=self._content.last_seq, hint="nothing of it is lost")
 
     def _still_holds_ours(self) -> bool:
         """Tell whether the file holds what we wrote, although another program wrote into it (or touched it)."""
-        try:
-            self._connection.execute("PRAGMA shrink_memory")
-            version = self._read_data_version()
-            ours = (read_commits(self._connection), read_last_seq(self._connection)) == (self._commits, self._last_seq)
-            if ours and version == self._data_version:
-                ours = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
-        except sqlite3.DatabaseError as error:
-            if not is_unreadable(error):
-                raise
+        if not self._content.is_in(self._connection):
             return False
-        if ours:
-            self._data_version = version
-            self._guard.wrote()
-            log.warning(
-                "spool_touched", path=str(self._path), hint="another program wrote into it; its content is ours"
-            )
-        return ours
-
-    def _read_data_version(self) -> int:
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        self._guard.wrote()
+        log.warning("spool_touched", path=str(self._path), hint="another program did; its content is ours")
+        return True
 
     def last_seq(self) -> int:
         """Return the highest seq ever given, 0 for none."""
@@ -264,14 +250,13 @@ class SpoolWriter:
             try:
                 with transaction(self._connection) as connection:
                     gap_ids = self._apply(connection, batch)
-                    write_commits(connection, self._commits + 1)
+                    write_commits(connection, self._content.commits + 1)
                     last_seq = self.last_seq()
             except sqlite3.Error as error:
                 raise self._explained(error) from error
             finally:
                 self._guard.wrote()
-            self._commits += 1
-            self._last_seq = last_seq
+            self._content.committed(batch, last_seq)
             self._note()
         # not before: a gap with the id of a transaction that failed would be lost at the next attempt
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
@@ -330,11 +315,12 @@ class SpoolWriter:
 
     def _prune_records(self, position: int) -> None:
         with transaction(self._connection) as connection:
-            connection.execute(
+            deleted = connection.execute(
                 "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
                 " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)",
                 (position, position - KEEP_ROWS, self._clock() - KEEP_SECONDS, _PRUNE_CHUNK),
-            )
+            ).rowcount
+        self._content.records -= deleted
         # each page is a step of its own, and `execute` takes only the first one
         self._connection.executescript("PRAGMA incremental_vacuum(2000)")
 
@@ -371,6 +357,9 @@ class SpoolWriter:
     def close(self) -> None:
         """Close the file and let go of the lock. Closing writes too, so it is done in its place as well."""
         with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
             try:
                 if self._failure is None:
                     with contextlib.suppress(SpoolError):
