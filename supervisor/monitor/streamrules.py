@@ -1,8 +1,9 @@
 """What keeps the streams from flowing: into the spools, and from there into Kafka. Pure."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from core.config import Config
+from core.spool import Gap
 from supervisor.monitor.completeness import WINDOW
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
@@ -12,6 +13,9 @@ _POLL_PATIENCE = 45.0
 
 #: Records wait a moment by nature; so long only when something is wrong.
 _STALLED_AFTER = 20.0
+
+#: A spool file that was lost and saved whole is told of for so long, seconds.
+_SAVED_NEWS = 3600.0
 
 #: A refusal that asks for less is over before anybody can act on it.
 _SHORT_BLOCK = 10.0
@@ -116,6 +120,16 @@ def _is_blocked(look: Look) -> bool:
     return known.blocked_until - min(known.refused_at, look.now) > _SHORT_BLOCK
 
 
+def _lost_files(name: str, gaps: Iterable[Gap], now: float) -> Iterator[Trouble]:
+    """Name a spool file that was lost or broken lately; one of which everything was saved is news for an hour."""
+    found = [gap for gap in gaps if gap.concerns_spool]
+    news = [gap for gap in found if now - gap.recorded_at < (_SAVED_NEWS if gap.repaired else WINDOW)]
+    if news:
+        newest = max(news, key=lambda gap: gap.recorded_at)
+        text = f"{name}: {newest.reason}. Somebody or something touches the files of the state: find out who. Its log"
+        yield Trouble("spool_lost", name, f"{text} has more (spool_lost, spool_file_lost).", newest.recorded_at)
+
+
 def losses(look: Look) -> Iterator[Trouble]:
     """Name what is missing although everything flows."""
     for name, stream in look.streams.items():
@@ -123,6 +137,7 @@ def losses(look: Look) -> Iterator[Trouble]:
             listed = ", ".join(f"r/{subreddit} ({why})" for subreddit, why in sorted(stream.absent.items()))
             text = f"{name}: {listed} cannot be read. It is tried again by itself; the others go on."
             yield Trouble("subreddit_unavailable", name, text)
+        yield from _lost_files(name, stream.gaps, look.now)
         # what nothing can repair any more stays in the ledger, and is no news for ever
         news = [gap.recorded_at for gap in stream.gaps if not gap.repaired and look.now - gap.recorded_at < WINDOW]
         if news:
