@@ -17,7 +17,7 @@ import structlog
 
 from core import quota as arithmetic
 from core.errors import TransientError
-from core.fileguard import FileGuard
+from core.fileguard import Fault, FileGuard
 from core.quota import GRANT_LIFETIME, Priority, Quota, RateHeaders
 from core.sqlite import connect, connect_readonly, error_code, is_corrupt, transaction
 
@@ -84,10 +84,12 @@ class Limiter:
 
     def _open(self) -> sqlite3.Connection:
         """Open the file, replacing a broken one; one process at a time, so that nobody deletes another's new file."""
-        self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_suffix(".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go when its holder ends, however it ends
+            if self._connection is not None and self._guard.fault() in {Fault.GONE, Fault.COMPANION}:
+                self._copy_back(self._connection)  # nobody else has done it yet
+            self.close()
             try:
                 self._connection = _prepared(self._path)
             except sqlite3.DatabaseError as error:
@@ -95,12 +97,24 @@ class Limiter:
                     raise
                 broken = {"path": str(self._path), "error": str(error)}
                 log.error("quota_file_broken", **broken, hint="a new one begins")  # noqa: TRY400 (understood)
-                for companion in ("", "-wal", "-shm"):
-                    self._path.with_name(self._path.name + companion).unlink(missing_ok=True)
+                _remove(self._path)
                 self._connection = _prepared(self._path)
             self._guard.learn()
             self._bring_up_to_date(self._connection)
         return self._connection
+
+    def _copy_back(self, connection: sqlite3.Connection) -> None:
+        """Make the file again from the open one, with the counts of all processes."""
+        building = self._path.with_name(self._path.name + ".building")
+        _remove(building)
+        try:
+            with contextlib.closing(sqlite3.connect(building)) as target:
+                connection.backup(target)
+        except sqlite3.Error as error:
+            log.warning("quota_not_saved", error=str(error), hint="the count goes on from what this process knows")
+            return
+        _remove(self._path)
+        building.rename(self._path)
 
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
         """Let a file that knows less than this process know what it knows: it is new, or an older copy."""
@@ -208,6 +222,11 @@ class Limiter:
 class _Change:
     quota: Quota
     connection: sqlite3.Connection
+
+
+def _remove(path: Path) -> None:
+    for companion in ("", "-wal", "-shm"):
+        path.with_name(path.name + companion).unlink(missing_ok=True)
 
 
 def _newest_grant(connection: sqlite3.Connection) -> int:
