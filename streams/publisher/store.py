@@ -16,6 +16,7 @@ from core.positions import publisher_path
 from core.spool.files import move_aside, put_in_place, remove_database
 from core.spool.state import SpoolState
 from core.sqlite import connect, is_sound, is_unreadable, transaction
+from streams.publisher.note import Note, read_note, tell_loss, write_note
 
 _VERSION = 1
 
@@ -80,6 +81,7 @@ class PublisherStore:
         #: by stream, what its spool knew at a moment up to which it is delivered; written with the next `save`
         self.remembered: dict[str, SpoolState] = {}
         self._saves = self._read_saves()
+        self._letters = self._count_letters()
         self._data_version = self._read_data_version()
         self._guard = FileGuard(path, sole_writer=True)
         self._guard.learn()
@@ -99,19 +101,28 @@ class PublisherStore:
         """Open or make the file; a broken one is moved aside and said so. A new one takes `deployment_id`, if given."""
         state_dir.mkdir(parents=True, exist_ok=True)
         path = publisher_path(state_dir)
-        if path.exists() and not is_sound(path):
+        note, there = read_note(state_dir), path.exists()
+        silent = deployment_id is not None  # who replaces a file has said why
+        if there and not (path.is_file() and is_sound(path)):
+            silent = True
             log.error(
                 "positions_moved_aside",
                 moved_to=str(move_aside(path)),
                 hint="they were broken: what stands in the spools is sent again",
             )
+        # a new file of the same deployment: Kafka then ends what the former one left open
+        known = deployment_id or (note.deployment if note else uuid.uuid4().hex)
         connection = connect(path, cache_kib=512)
         try:
-            _ensure_tables(connection, deployment_id or uuid.uuid4().hex)
-            return cls(path, connection, clock)
+            _ensure_tables(connection, known)
+            store = cls(path, connection, clock)
+            if not silent:
+                tell_loss(note, store.note() if there else None, log)
+            write_note(state_dir, store.note())
         except BaseException:
             connection.close()
             raise
+        return store
 
     def positions(self) -> list[Position]:
         """Return all positions, as last saved."""
@@ -135,6 +146,11 @@ class PublisherStore:
             self._guard.wrote()
         self._saves += 1
         self.remembered.clear()
+        write_note(self._path.parent, self.note())
+
+    def note(self) -> Note:
+        """Return how far the file has come."""
+        return Note(self.deployment_id, self._saves, self._letters)
 
     def _save(
         self,
@@ -146,6 +162,7 @@ class PublisherStore:
         with transaction(self._connection) as connection:
             connection.execute("INSERT OR REPLACE INTO identity VALUES ('saves', ?)", (str(self._saves + 1),))
             buried = sum(self._bury(letter, now) for letter in dead_letters)
+            letters = self._count_letters() if buried else self._letters
             for name, amount in {**counts, "dead_letters": buried}.items():
                 if amount:
                     connection.execute(
@@ -161,6 +178,10 @@ class PublisherStore:
                 "INSERT OR REPLACE INTO spool_states VALUES (?, ?, ?)",
                 [(stream, state.to_json(), now) for stream, state in self.remembered.items()],
             )
+        self._letters = letters
+
+    def _count_letters(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
 
     def fault(self) -> Fault | None:
         """Return what happened to the file, None while it is ours; costs a few stats.
@@ -174,14 +195,16 @@ class PublisherStore:
             self._connection.execute("PRAGMA shrink_memory")
             version, saves = self._read_data_version(), self._read_saves()
             # another program's own transaction is no fault; a copy written over the file is
-            ours = saves == self._saves and (version != self._data_version or is_sound(self._path))
+            letters = self._count_letters()
+            sound = version != self._data_version or (letters == self._letters and is_sound(self._path))
+            ours = saves == self._saves and sound
         except sqlite3.DatabaseError as error:
             if not is_unreadable(error):
                 raise
             return fault
         if not ours:
             return fault
-        self._data_version = version
+        self._data_version, self._letters = version, letters
         self._guard.wrote()
         return None
 
