@@ -52,13 +52,12 @@ def _free_name(path: Path) -> Path:
 def put_in_place(fresh: Path, path: Path) -> Path | None:
     """Give a whole database its name; return the new name of what was in its place, None where there was nothing.
 
-    A WAL that was left there is moved as well: SQLite must not find it beside the new file.
+    A WAL that was left there is moved as well: SQLite must not find it beside the new file. The name survives a power
+    cut once the caller has called `sync_directory`.
     """
     occupied = path.exists()
     moved = move_aside(path) if occupied or path.with_name(path.name + "-wal").exists() else None
     fresh.rename(path)
-    # a record that was promised to be on disk needs a file that still has its name after a power cut
-    sync_directory(path.parent)
     return moved if occupied else None
 
 

@@ -21,11 +21,12 @@ _LONGEST_NOTE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """How far a spool file had come: its id, its commits, and the last seq it gave."""
+    """How far a spool file had come: its id, its commits, the last seq it gave, and how many records it held."""
 
     spool_id: str
     commits: int
     last_seq: int
+    records: int | None = None
 
 
 class LockHeld(Exception):
@@ -61,7 +62,13 @@ class SpoolLock:
         """Return the note, None where there is none that makes sense."""
         try:
             note = json.loads(os.pread(self._file, _LONGEST_NOTE, 0))
-            return Witness(str(note["spool_id"]), int(note["commits"]), int(note["last_seq"]))
+            records = note["records"]
+            return Witness(
+                str(note["spool_id"]),
+                int(note["commits"]),
+                int(note["last_seq"]),
+                None if records is None else int(records),
+            )
         except (ValueError, TypeError, KeyError):
             return None
 

@@ -28,6 +28,7 @@ class Found:
     spool_id: str
     commits: int
     last_seq: int
+    records: int = 0
     fresh: bool = False
     predecessor: str | None = None
 
@@ -88,9 +89,13 @@ def assess(
         unsent = max(0, witness.last_seq - delivered) if certain and delivered is not None else None
         return Loss(_reason(_GONE if found.fresh else _ANOTHER, unsent), known)
     reached = max(witness.commits, known.commits if known else 0)
-    older = witness.spool_id == found.spool_id and (found.commits < reached or position > found.last_seq)
-    if not older:
+    # an old file beside a new WAL: the newest pages are right, and older ones may be of another time
+    mixed = found.commits == witness.commits and witness.records is not None and found.records != witness.records
+    older = found.commits < reached or position > found.last_seq
+    if witness.spool_id != found.spool_id or not (older or mixed):
         return None
+    if mixed:
+        return Loss(_reason(_OLDER, None), known, witness.last_seq)
     last_seq = max(witness.last_seq, known.last_seq if known else 0, position)
     unsent = max(0, last_seq - max(position, found.last_seq)) if certain else None
     newer = known if known is not None and known.commits > found.commits else None

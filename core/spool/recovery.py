@@ -198,6 +198,8 @@ def _put_in_place(path: Path) -> None:
     moved = put_in_place(_rebuilt(path), path)
     if moved is not None:
         log.error("spool_moved_aside", moved_to=str(moved))
+    # a record that was promised to be on disk needs a file that still has its name after a power cut
+    sync_directory(path.parent)
     sync_directory(path.parent.resolve().parent)
 
 

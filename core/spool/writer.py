@@ -108,9 +108,8 @@ class SpoolWriter:
             return
         self._connect()
         try:
-            found = Found(
-                self.spool_id, self._content.commits, self.last_seq(), predecessor=read_predecessor(self._connection)
-            )
+            content, predecessor = self._content, read_predecessor(self._connection)
+            found = Found(self.spool_id, content.commits, content.last_seq, content.records, predecessor=predecessor)
             self._enter(self._connection, self._assess(found))
         except BaseException:
             self._connection.close()
@@ -145,7 +144,8 @@ class SpoolWriter:
             self._guard.wrote()
 
     def _note(self) -> None:
-        self._lock.note(Witness(self.spool_id, self._content.commits, self._content.last_seq))
+        content = self._content
+        self._lock.note(Witness(self.spool_id, content.commits, content.last_seq, content.records))
 
     def check(self) -> None:
         """Look whether the file is still at its path; if not, save its content into a new one. Costs a few stats.
@@ -320,7 +320,12 @@ class SpoolWriter:
                 " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)",
                 (position, position - KEEP_ROWS, self._clock() - KEEP_SECONDS, _PRUNE_CHUNK),
             ).rowcount
-        self._content.records -= deleted
+            if deleted:
+                write_commits(connection, self._content.commits + 1)
+        if deleted:
+            self._content.commits += 1
+            self._content.records -= deleted
+            self._note()
         # each page is a step of its own, and `execute` takes only the first one
         self._connection.executescript("PRAGMA incremental_vacuum(2000)")
 

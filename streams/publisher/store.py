@@ -13,7 +13,7 @@ import structlog
 from core.errors import PermanentError
 from core.fileguard import Fault, FileGuard
 from core.positions import publisher_path
-from core.spool.files import move_aside, put_in_place, remove_database
+from core.spool.files import move_aside, put_in_place, remove_database, sync_directory
 from core.spool.state import SpoolState
 from core.sqlite import connect, is_sound, is_unreadable, transaction
 from streams.publisher.note import Note, read_note, tell_loss, write_note
@@ -218,7 +218,9 @@ class PublisherStore:
         remove_database(building)
         with contextlib.closing(sqlite3.connect(building)) as target:
             self._connection.backup(target)
-        return put_in_place(building, self._path)
+        moved = put_in_place(building, self._path)
+        sync_directory(self._path.parent)
+        return moved
 
     def move_aside(self) -> Path:
         """Rename the file, which holds another's content, and return its new name."""

@@ -149,6 +149,7 @@ def remove_comments(state_dir: Path) -> None:
 
 
 def put_the_old_one_back(state_dir: Path) -> None:
+    remove_comments(state_dir)
     subprocess.run(["cp", state_dir.parent / "old.db", state_dir / "spool-comments.db"], check=True)
 
 

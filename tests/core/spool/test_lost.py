@@ -506,6 +506,28 @@ def test_a_wal_deleted_after_a_kill(state_dir: Path, tmp_path: Path) -> None:
         assert "an older copy" in gap.reason
 
 
+def test_an_older_file_beside_the_newer_wal(state_dir: Path, tmp_path: Path) -> None:
+    """After a kill: the newest pages are right, older ones are missing, and SQLite finds nothing wrong with that."""
+    left = tmp_path / "left"
+    left.mkdir()
+    with make(state_dir) as writer:
+        writer.commit(batch(1))
+        checkpoint(writer)
+        subprocess.run(["cp", files(state_dir)[""], tmp_path / "old.db"], check=True)
+        large = batch(6)
+        large.records = [record(number, 3000) for number in range(6, 11)]
+        writer.commit(large)
+        checkpoint(writer)
+        writer.commit(batch(11, 1))
+        lock = spool_path(state_dir, STREAM).with_suffix(".lock")
+        subprocess.run(["cp", files(state_dir)["-wal"], lock, left], check=True)
+    shutil.copy(tmp_path / "old.db", spool_path(left, STREAM))
+    with make(left) as writer:
+        (gap,) = spool_gaps(left)
+        assert "some captured records were not delivered" in gap.reason
+        assert writer.commit(batch(20, 1)) == 12
+
+
 def test_another_spool_in_its_place(stopped: Path, tmp_path: Path) -> None:
     with make(tmp_path / "other") as other:
         other.commit(batch(50, 2, proven=5.0))
