@@ -1,6 +1,5 @@
 """What the writer of a spool knows of its content: enough to find out that a copy was written over the open file."""
 
-import json
 import sqlite3
 from dataclasses import dataclass, field
 
@@ -35,14 +34,14 @@ class Content:
             _number(connection, "PRAGMA data_version"),
         )
 
-    def committed(self, batch: Batch, last_seq: int) -> None:
-        """Follow a batch that was written."""
+    def committed(self, batch: Batch, cursor: dict[str, str], last_seq: int) -> None:
+        """Follow a batch that was written, with its cursor entries as JSON."""
         self.commits += 1
         self.last_seq = last_seq
         self.newest = last_seq if batch.records else self.newest
         self.records += len(batch.records)
         self.gaps += sum(gap.id is None for gap in batch.gaps)
-        self.cursor.update({key: json.dumps(value) for key, value in batch.cursor.items()})
+        self.cursor.update(cursor)
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
         """Tell whether the file still holds this content, although its size or time changed without us.

@@ -200,10 +200,12 @@ class SpoolWriter:
 
     def _still_holds_ours(self) -> bool:
         """Tell whether the file holds what we wrote, although another program wrote into it (or touched it)."""
+        version = self._content.data_version
         if not self._content.is_in(self._connection):
             return False
         self._guard.wrote()
-        log.warning("spool_touched", path=str(self._path), hint="another program did; its content is ours")
+        if self._content.data_version == version:  # else another program's own transaction
+            log.warning("spool_touched", path=str(self._path), hint="another program did; its content is ours")
         return True
 
     def last_seq(self) -> int:
@@ -248,22 +250,23 @@ class SpoolWriter:
         with self._mutex:
             self.check()
             try:
+                cursor = {key: json.dumps(value) for key, value in batch.cursor.items()}
                 with transaction(self._connection) as connection:
-                    gap_ids = self._apply(connection, batch)
+                    gap_ids = self._apply(connection, batch, cursor)
                     write_commits(connection, self._content.commits + 1)
                     last_seq = self.last_seq()
             except sqlite3.Error as error:
                 raise self._explained(error) from error
             finally:
                 self._guard.wrote()
-            self._content.committed(batch, last_seq)
+            self._content.committed(batch, cursor, last_seq)
             self._note()
         # not before: a gap with the id of a transaction that failed would be lost at the next attempt
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
             gap.id = gap_id
         return last_seq
 
-    def _apply(self, connection: sqlite3.Connection, batch: Batch) -> list[int | None]:
+    def _apply(self, connection: sqlite3.Connection, batch: Batch, cursor: dict[str, str]) -> list[int | None]:
         now = self._clock()
         if batch.records:
             connection.executemany(
@@ -274,8 +277,7 @@ class SpoolWriter:
             connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", batch.seen)
         if batch.prove_epoch is not None:
             connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
-        for key, value in batch.cursor.items():
-            connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (key, json.dumps(value)))
+        connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", cursor.items())
         gap_ids = [_store_gap(connection, gap) for gap in batch.gaps]
         if batch.rejects:
             rows = [(now, reason, raw) for reason, raw in batch.rejects]

@@ -210,3 +210,42 @@ def test_the_publishers_file_removed_and_replaced_while_it_runs(trial: Trial) ->
     ledger = trial.finish(at_least=200)
     assert not ledger.duplicated
     assert said(trial, "comments", "quota_file_lost") or said(trial, "submissions", "quota_file_lost")
+
+
+@on(EVERYWHERE)
+def test_a_volume_restored_from_an_older_copy_while_it_runs(trial: Trial) -> None:
+    """All files at once are others, and older: everything goes on from what the processes hold."""
+    begin(trial, WORLD)
+    trial.pass_time(4)
+    state_dir = trial.system.state_dir
+    older, away = state_dir.with_name("older"), state_dir.with_name("away")
+    subprocess.run(["cp", "-a", state_dir, older], check=True)
+    trial.pass_time(5)
+    state_dir.rename(away)
+    older.rename(state_dir)
+    for name in ("comments", "submissions"):
+        wait_until(lambda name=name: said(trial, name, "spool_saved"), 3.0, f"the spool of {name} to be saved")  # type: ignore[misc]
+    wait_until(lambda: said(trial, "publisher", "positions_lost"), 3.0, "the positions to be saved")
+    wait_until(lambda: said(trial, "supervisor", "state_lock_gone"), 3.0, "the supervisor's lock to be taken again")
+    orphan = away / "spool-comments.db-wal"
+    size = orphan.stat().st_size
+    wait_flowing(trial)
+    trial.pass_time(6)
+    assert orphan.stat().st_size == size, "nothing is written to the old file"
+    ledger = trial.finish(at_least=250)
+    assert not ledger.duplicated
+
+
+@on(EVERYWHERE)
+def test_a_spool_lost_while_kafka_is_away(trial: Trial) -> None:
+    """Nothing of it is delivered yet: what the open file holds is all there is."""
+    begin(trial, SHORT)
+    trial.pass_time(4)
+    trial.broker.freeze()  # type: ignore[attr-defined]
+    trial.pass_time(8)
+    remove_spool(trial)
+    wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool to be saved")
+    trial.pass_time(8)
+    trial.broker.thaw()  # type: ignore[attr-defined]
+    ledger = trial.finish(at_least=250)
+    assert not ledger.lost

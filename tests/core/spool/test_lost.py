@@ -1,5 +1,6 @@
 """A spool file that is deleted, moved, replaced or put back from a copy, in use and between runs. Guards: orphans."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -219,6 +220,45 @@ def test_after_a_restart_everything_is_there(
         assert keys(state_dir) == [1, 2, 3, 4, 5]
         assert successor.commit(batch(6)) == 10
         assert len(spool_gaps(state_dir)) == 1
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("step", range(7))
+def test_killed_while_saving_nothing_is_lost_in_silence(
+    state_dir: Path, writer: SpoolWriter, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Whatever rename or deletion was the last one: the next start has the records, or says that they are lost."""
+    remove_main(state_dir)
+    steps = 0
+
+    def fragile(action: Callable[..., object]) -> Callable[..., object]:
+        def act(*arguments: object, **options: object) -> object:
+            nonlocal steps
+            if steps == step:
+                raise Killed
+            steps += 1
+            return action(*arguments, **options)
+
+        return act
+
+    with monkeypatch.context() as patched:
+        for name in ("rename", "unlink"):
+            patched.setattr(Path, name, fragile(getattr(Path, name)))
+        with contextlib.suppress(Killed):
+            writer.check()
+    for release in ("_connection", "_lock"):
+        getattr(writer, release).close()
+    with make(state_dir):
+        (gap,) = spool_gaps(state_dir)
+        if keys(state_dir) == [1, 2, 3, 4, 5]:
+            assert gap.state is GapState.REPAIRED
+        else:
+            assert keys(state_dir) == []
+            assert gap.state is not GapState.REPAIRED
+            assert "captured records were not delivered" in gap.reason
 
 
 def test_it_happens_again_and_again(state_dir: Path, writer: SpoolWriter) -> None:
