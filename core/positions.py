@@ -43,10 +43,13 @@ def read_known_streams(state_dir: Path) -> set[str]:
     return {str(stream) for (stream,) in _rows(state_dir, "SELECT DISTINCT stream FROM positions")}
 
 
-def read_spool_states(state_dir: Path) -> dict[str, str]:
-    """Return stream → the newest copy of its spool's state (see core.spool.state); as careful as read_positions."""
+def read_spool_states(state_dir: Path, stream: str) -> list[str]:
+    """Return the copies of the states of this stream's spools (see core.spool.state), the newest last.
+
+    As careful as read_positions.
+    """
     rows = _rows(state_dir, "SELECT stream, state FROM spool_states ORDER BY at")
-    return {str(stream): str(state) for stream, state in rows}
+    return [str(state) for name, state in rows if name == stream]
 
 
 def read_publisher_counters(state_dir: Path) -> dict[str, int]:

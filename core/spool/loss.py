@@ -12,7 +12,7 @@ from typing import Any
 
 from core.spool.lock import Witness
 from core.spool.model import RECORDS_LOST, SPOOL_LOST, GapState
-from core.spool.state import SpoolState, read_last_seq
+from core.spool.state import SpoolState, read_last_seq, write_commits
 
 #: Late items surface minutes after their creation, seconds.
 _LATE_MARGIN = 300.0
@@ -43,6 +43,8 @@ class Loss:
     state: SpoolState | None = None
     #: where the same spool goes on: the last seq that it gave; 0 for another one
     last_seq: int = 0
+    #: where the same spool goes on: the number of its last commit, so that copies can be told apart by it
+    commits: int = 0
     #: whether every record that it still holds is delivered
     all_sent: bool = False
 
@@ -57,7 +59,7 @@ def _reason(what: str, unsent: int | None) -> str:
 def assess(
     found: Found,
     witness: Witness | None,
-    state: SpoolState | None,
+    states: Mapping[str, SpoolState],
     positions: Mapping[str, int],
     *,
     known_before: bool = False,
@@ -67,23 +69,22 @@ def assess(
     Args:
         found: the spool at hand.
         witness: the note of its last writer.
-        state: the publisher's newest copy of this stream's spool.
+        states: spool_id → the publisher's copy of the state, the newest last.
         positions: spool_id → last seq that is delivered.
         known_before: the publisher has delivered from a spool of this stream, whichever.
     """
     family = {found.spool_id, found.predecessor}
-    if witness is None and state is not None:
-        witness = Witness(state.spool_id, state.commits, state.last_seq)
-        certain = False  # it may have taken more since
-    else:
-        certain = True
+    newest = list(states.values())[-1] if states else None
+    certain = witness is not None
+    if witness is None and newest is not None:
+        witness = Witness(newest.spool_id, newest.commits, newest.last_seq)  # it may have taken more since
     position = positions.get(found.spool_id, 0)
     if witness is None:
         if found.fresh:
             return Loss(_reason(_GONE, None)) if known_before else None
         behind = Loss(_reason(_OLDER, None), None, position, all_sent=True)
         return behind if position > found.last_seq else None
-    known = state if state is not None and state.spool_id == witness.spool_id else None
+    known = states.get(witness.spool_id)
     if witness.spool_id not in family:
         delivered = positions.get(witness.spool_id)
         unsent = max(0, witness.last_seq - delivered) if certain and delivered is not None else None
@@ -95,11 +96,12 @@ def assess(
     if witness.spool_id != found.spool_id or not (older or mixed):
         return None
     if mixed:
-        return Loss(_reason(_OLDER, None), known, witness.last_seq)
+        return Loss(_reason(_OLDER, None), known, witness.last_seq, commits=reached)
     last_seq = max(witness.last_seq, known.last_seq if known else 0, position)
     unsent = max(0, last_seq - max(position, found.last_seq)) if certain else None
     newer = known if known is not None and known.commits > found.commits else None
-    return Loss(_reason(_OLDER, unsent), newer, last_seq, all_sent=position >= found.last_seq)
+    all_sent = position >= found.last_seq
+    return Loss(_reason(_OLDER, unsent), newer, last_seq, commits=reached, all_sent=all_sent)
 
 
 _GONE = "its file was deleted or moved"
@@ -123,6 +125,8 @@ def enter_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str]
         _take_over(target, loss.state)
     if loss.last_seq > 0:
         _never_reuse_numbers(target, loss.last_seq, all_sent=loss.all_sent)
+    if loss.commits > 0:
+        write_commits(target, loss.commits + 1)
     names = {name.lower(): name for name in subreddits}
     proven = {names.get(name, name): moment for name, moment in proven_moments(target).items()}
     if not proven:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +31,12 @@ from core.spool.salvage import (
     subreddits_of,
 )
 from core.spool.schema import ensure_schema
-from core.spool.state import SpoolState, read_spool_state, remembered_state, write_commits
+from core.spool.state import SpoolState, read_spool_state, remembered_states, write_commits
 from core.sqlite import connect, connect_readonly, is_sound, transaction
 
 log = structlog.stdlib.get_logger(__name__)
+
+States = Mapping[str, SpoolState]
 
 
 def open_database(state_dir: Path, stream: str) -> tuple[sqlite3.Connection, str]:
@@ -86,7 +88,7 @@ def rescue(
     whole = fault is not Fault.CHANGED and _copy_whole(source, path, expected, fault, now)
     if not whole:
         positions = read_positions(state_dir)
-        state = remembered_state(state_dir, stream)
+        states = remembered_states(state_dir, stream)
 
         def fill(target: sqlite3.Connection) -> None:
             with transaction(target):
@@ -96,7 +98,7 @@ def rescue(
                 found.spool_id = expected.spool_id
                 if found.last_seq is not None and found.missing is not None and found.last_seq < expected.last_seq:
                     found.missing += expected.last_seq - found.last_seq
-                _conclude(target, found, state, now)
+                _conclude(target, found, states, now)
             _tell_rebuilt(path, found, f"{fault}: a new one begins with what could be read")
 
         _build(path, stream, fill)
@@ -189,8 +191,8 @@ def _rebuilt(path: Path) -> Path:
 def _replace(path: Path, state_dir: Path, stream: str, now: float) -> None:
     """Build the successor beside the broken file, then exchange them; whenever we are killed, nothing is forgotten."""
     positions = read_positions(state_dir)
-    state = remembered_state(state_dir, stream)
-    _build(path, stream, lambda connection: _fill(path, connection, positions, state, now))
+    states = remembered_states(state_dir, stream)
+    _build(path, stream, lambda connection: _fill(path, connection, positions, states, now))
     _put_in_place(path)
 
 
@@ -203,21 +205,19 @@ def _put_in_place(path: Path) -> None:
     sync_directory(path.parent.resolve().parent)
 
 
-def _fill(
-    path: Path, target: sqlite3.Connection, positions: dict[str, int], state: SpoolState | None, now: float
-) -> None:
+def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], states: States, now: float) -> None:
     found = Salvage(broken={"file"})
     with transaction(target):
         if not is_headless(path):
             with contextlib.closing(connect_readonly(path)) as source:
                 found = salvage(source, target, positions)
-        _conclude(target, found, state, now)
+        _conclude(target, found, states, now)
     _tell_rebuilt(path, found, "it was broken: a new one begins with what could be read")
 
 
-def _conclude(target: sqlite3.Connection, found: Salvage, state: SpoolState | None, now: float) -> None:
+def _conclude(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
     note_inheritance(target)
-    _record_loss(target, found, state, now)
+    _record_loss(target, found, states, now)
     if found.spool_id:
         target.execute("INSERT OR REPLACE INTO meta VALUES ('predecessor', ?)", (found.spool_id,))
 
@@ -233,14 +233,13 @@ def _tell_rebuilt(path: Path, found: Salvage, hint: str) -> None:
     )
 
 
-def _record_loss(target: sqlite3.Connection, found: Salvage, state: SpoolState | None, now: float) -> None:
+def _record_loss(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
     """Enter into the ledger what could not be brought over; forget names and cursor where a record is lost."""
     subreddits = subreddits_of(target)
     if not found.complete:
-        known = state if state is not None and state.spool_id == found.spool_id else None
         target.execute("DELETE FROM seen")
         target.execute("DELETE FROM cursor")
-        enter_loss(target, Loss(_loss(found), known), subreddits, now)
+        enter_loss(target, Loss(_loss(found), states.get(found.spool_id)), subreddits, now)
     if "gaps" in found.broken:
         reason = f"{SPOOL_BROKEN}: earlier entries of this ledger could not be read back"
         record_lost(target, subreddits, reason, now)

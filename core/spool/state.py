@@ -104,13 +104,14 @@ def _meta(connection: sqlite3.Connection, key: str) -> str | None:
     return str(row[0]) if row else None
 
 
-def remembered_state(state_dir: Path, stream: str) -> SpoolState | None:
-    """Return the publisher's newest copy for the stream, None without one."""
-    text = read_spool_states(state_dir).get(stream)
-    if text is None:
-        return None
-    try:
-        return SpoolState.from_json(text)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        log.warning("spool_state_unreadable", stream=stream, error=repr(error), hint="taken for none")
-        return None
+def remembered_states(state_dir: Path, stream: str) -> dict[str, SpoolState]:
+    """Return the publisher's copies for the stream by spool_id, the newest last."""
+    found: dict[str, SpoolState] = {}
+    for text in read_spool_states(state_dir, stream):
+        try:
+            state = SpoolState.from_json(text)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            log.warning("spool_state_unreadable", stream=stream, error=repr(error), hint="taken for none")
+        else:
+            found[state.spool_id] = state
+    return found

@@ -24,7 +24,7 @@ from core.spool.recovery import Expected, examine, make_database, open_database,
 from core.spool.state import (
     read_last_seq,
     read_predecessor,
-    remembered_state,
+    remembered_states,
     write_commits,
 )
 from core.sqlite import is_disk_failure, is_unreadable, transaction
@@ -123,9 +123,9 @@ class SpoolWriter:
 
     def _assess(self, found: Found) -> Loss | None:
         positions = read_positions(self._state_dir)
-        state = remembered_state(self._state_dir, self.stream)
+        states = remembered_states(self._state_dir, self.stream)
         known_before = self.stream in read_known_streams(self._state_dir)
-        return assess(found, self._lock.witness(), state, positions, known_before=known_before)
+        return assess(found, self._lock.witness(), states, positions, known_before=known_before)
 
     def _enter(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
         if loss is None:

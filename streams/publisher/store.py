@@ -43,10 +43,29 @@ CREATE TABLE dead_letters (
 );
 """
 
-#: What each stream's spool knew when everything in it was delivered: its successor begins with it, should it be lost.
+#: What each spool knew when everything in it was delivered: its successor begins with it, should it be lost.
 _SPOOL_STATES = """
-CREATE TABLE IF NOT EXISTS spool_states (stream TEXT PRIMARY KEY, state TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
+CREATE TABLE IF NOT EXISTS spool_states (
+    stream TEXT NOT NULL,
+    spool_id TEXT NOT NULL,
+    commits INTEGER NOT NULL,          -- of the spool at that moment
+    state TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (stream, spool_id)
+) WITHOUT ROWID
 """
+
+#: An older copy that somebody put in the place of a spool must not replace what is known of the newer one.
+_KEEP_NEWEST = (
+    "INSERT INTO spool_states VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+    " SET commits = excluded.commits, state = excluded.state, at = excluded.at WHERE excluded.commits >= commits"
+)
+
+#: Spools of a stream that are remembered: each loss leaves one.
+_FORGET = (
+    "DELETE FROM spool_states WHERE stream = ?1 AND spool_id NOT IN"
+    " (SELECT spool_id FROM spool_states WHERE stream = ?1 ORDER BY at DESC LIMIT 8)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +193,9 @@ class PublisherStore:
                 "INSERT OR REPLACE INTO positions (spool_id, stream, seq, at) VALUES (?, ?, ?, ?)",
                 [(position.spool_id, position.stream, position.seq, now) for position in positions],
             )
-            connection.executemany(
-                "INSERT OR REPLACE INTO spool_states VALUES (?, ?, ?)",
-                [(stream, state.to_json(), now) for stream, state in self.remembered.items()],
-            )
+            for stream, state in self.remembered.items():
+                connection.execute(_KEEP_NEWEST, (stream, state.spool_id, state.commits, state.to_json(), now))
+                connection.execute(_FORGET, (stream,))
         self._letters = letters
 
     def _count_letters(self) -> int:

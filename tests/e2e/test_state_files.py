@@ -241,11 +241,11 @@ def test_a_spool_lost_while_kafka_is_away(trial: Trial) -> None:
     """Nothing of it is delivered yet: what the open file holds is all there is."""
     begin(trial, SHORT)
     trial.pass_time(4)
-    trial.broker.freeze()  # type: ignore[attr-defined]
+    trial.broker.freeze()
     trial.pass_time(8)
     remove_spool(trial)
     wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool to be saved")
     trial.pass_time(8)
-    trial.broker.thaw()  # type: ignore[attr-defined]
+    trial.broker.thaw()
     ledger = trial.finish(at_least=250)
     assert not ledger.lost

@@ -419,8 +419,8 @@ def remember(state_dir: Path, position: int | None = None) -> None:
         state = reader.state()
     acknowledge(state_dir, state.spool_id, state.last_seq if position is None else position)
     with closing(sqlite3.connect(publisher_path(state_dir))) as connection, connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS spool_states (stream TEXT PRIMARY KEY, state TEXT, at REAL)")
-        connection.execute("INSERT OR REPLACE INTO spool_states VALUES (?, ?, ?)", (STREAM, state.to_json(), NOW))
+        connection.execute("CREATE TABLE IF NOT EXISTS spool_states (stream TEXT, state TEXT, at REAL)")
+        connection.execute("INSERT INTO spool_states VALUES (?, ?, ?)", (STREAM, state.to_json(), NOW + state.commits))
 
 
 @pytest.fixture
@@ -529,6 +529,25 @@ def test_an_older_copy_that_the_publisher_knows_nothing_of(state_dir: Path, tmp_
         assert "5 captured records" in gap.reason
 
 
+def test_after_an_older_copy_the_count_goes_on_above_all_that_is_known(stopped: Path, tmp_path: Path) -> None:
+    """Else the next start would take the spool for an older copy again, and the next copy for a newer one."""
+    shutil.copy(spool_path(stopped, STREAM), tmp_path / "old.db")
+    with make(stopped) as writer:
+        for first in range(11, 41, 5):
+            writer.commit(batch(first))
+        remember(stopped)
+    shutil.copy(tmp_path / "old.db", spool_path(stopped, STREAM))
+    with make(stopped) as writer:
+        writer.commit(batch(50))
+    for _ in range(2):
+        with make(stopped) as writer:
+            assert len(spool_gaps(stopped)) == 1
+    shutil.copy(tmp_path / "old.db", spool_path(stopped, STREAM))
+    with make(stopped):
+        assert len(spool_gaps(stopped)) == 1, "the one of this loss; what it knew of the first one went with the file"
+        assert "5 captured records" in spool_gaps(stopped)[0].reason
+
+
 def test_a_wal_deleted_after_a_kill(state_dir: Path, tmp_path: Path) -> None:
     """The file without its WAL is an older copy."""
     with make(state_dir) as writer:
@@ -612,7 +631,7 @@ def test_a_note_or_copy_that_makes_no_sense_is_none(stopped: Path, text: str) ->
 
 def test_a_rebuilt_spool_is_the_heir_of_its_predecessor() -> None:
     found = Found("new", 1, 20, predecessor="old")
-    assert assess(found, Witness("old", 900, 20), SpoolState("old", 880, 20, {}), {"old": 20}) is None
+    assert assess(found, Witness("old", 900, 20), {"old": SpoolState("old", 880, 20, {})}, {"old": 20}) is None
 
 
 def test_subreddits_proven_at_about_the_same_moment_share_a_gap() -> None:

@@ -9,6 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from core.positions import publisher_path, read_newest_dead_letter, read_positions, read_publisher_counters
+from core.spool.state import SpoolState, remembered_states
 from streams.publisher.note import note_path
 from streams.publisher.store import DeadLetter, Position, PublisherStore
 
@@ -130,3 +131,20 @@ def test_a_note_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
     with capture_logs() as logs:
         PublisherStore.open(tmp_path, LOG).close()
     assert not logs
+
+
+def test_what_is_known_of_a_spool_is_not_replaced_by_an_older_copy_of_it(tmp_path: Path) -> None:
+    """The publisher may see a copy that was put back before the stream does."""
+    store = PublisherStore.open(tmp_path, LOG)
+    for spool_id, commits in (("one", 9), ("one", 3), ("two", 1), ("one", 10)):
+        store.remembered["comments"] = SpoolState(spool_id, commits, 5, {})
+        store.save()
+    for number in range(20):
+        store.remembered["submissions"] = SpoolState(f"spool-{number}", 1, 1, {})
+        store.save()
+    store.close()
+    assert {name: state.commits for name, state in remembered_states(tmp_path, "comments").items()} == {
+        "one": 10,
+        "two": 1,
+    }
+    assert len(remembered_states(tmp_path, "submissions")) == 8
