@@ -1,6 +1,7 @@
 """What can go wrong between us and Reddit, by what is to be done about it."""
 
 from core.errors import GaplessError, PermanentError, TransientError
+from core.quota import RateHeaders
 
 
 class Stopped(GaplessError):
@@ -19,6 +20,22 @@ class BadAnswer(TransientError):
     """An answer that is no JSON, is cut off, or is not what was asked for."""
 
 
+class RequestRejected(BadAnswer):
+    """An answer about the request itself, by its `status`: 400, 410, 414, 431, 451, a redirect elsewhere, and the like.
+
+    The same request will be answered the same way: other names, a smaller page or another anchor may not.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the request line or the headers are too long for the server."""
+        return self.status in {413, 414, 431}
+
+
 class NetworkBlocked(TransientError):
     """A 403 with HTML: the network refuses us, it says nothing about the subreddit."""
 
@@ -32,19 +49,24 @@ class QuotaShort(TransientError):
 
 
 class RateLimited(TransientError):
-    """A 429; `retry_after` are seconds, None where Reddit names no time."""
+    """A 429; `retry_after` are seconds, None where Reddit names no time; `rate` are its rate headers."""
 
-    def __init__(self, retry_after: float | None) -> None:
+    def __init__(self, retry_after: float | None, rate: RateHeaders | None = None) -> None:
         super().__init__("Reddit answered 429 (too many requests)")
         self.retry_after = retry_after
+        self.rate = rate
 
 
 class Unavailable(GaplessError):
-    """The subreddit asked for, or one of several, cannot be read: private, banned, quarantined, missing."""
+    """The subreddit requested, or one of several, cannot be read: private, banned, quarantined, missing.
 
-    def __init__(self, reason: str) -> None:
+    `named`: Reddit gave a reason that is about the subreddit; without one, the account or the network may be refused.
+    """
+
+    def __init__(self, reason: str, *, named: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.named = named
 
 
 class CredentialsRejected(PermanentError):

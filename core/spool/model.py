@@ -98,6 +98,12 @@ class Gap:
         lost = self.concerns_spool and (RECORDS_LOST in self.reason or self.reason == SPOOL_BROKEN)
         return GapState.LOST if lost else GapState.REPAIRED
 
+    def walked(self, at: float) -> "Gap":
+        """Return the gap closed at epoch seconds `at`, after the whole interval was walked for all its subreddits."""
+        if self.after_walk is GapState.REPAIRED:
+            return self.closed(GapState.REPAIRED, at)
+        return replace(self, unproven=self.subreddits).closed(self.after_walk, at)
+
     def admits(self, created: float) -> bool:
         """Tell whether an item of this creation time may be missing."""
         after_start = self.start is None or self.start <= created
@@ -114,8 +120,10 @@ class Batch:
 
     records: list[Record] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    #: all names met but unproven become proven in this epoch
+    #: all names met but unproven become proven in this epoch …
     prove_epoch: int | None = None
+    #: … of these buckets only; None: of all
+    prove_buckets: tuple[str, ...] | None = None
     #: cursor entries to write: name → JSON-able value
     cursor: dict[str, object] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)

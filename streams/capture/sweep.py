@@ -132,7 +132,7 @@ class Sweep:
             self._look.walk.take(page)
             if self._look.walk.outcome is not None:
                 self._finish(self._look, rate)
-        self._schedule()
+        self._schedule(stepped=True)
 
     def _finish(self, look: _Look, rate: float) -> None:
         self._look = None
@@ -149,9 +149,10 @@ class Sweep:
         self._next_look = look.began + self._period(rate)
         self._note_busy(rate)
 
-    def _schedule(self) -> None:
+    def _schedule(self, *, stepped: bool = False) -> None:
         if self._look is not None or self._own_queue:
-            self.due = self.clock()
+            now = self.clock()
+            self.due = now if stepped else min(self.due, now)  # how long the next step waits, counts
         else:
             self.due = min(self._next_look, self._next_own)
 

@@ -24,6 +24,7 @@ const titles = {
   proxy_failing: "Proxy failing",
   subreddit_unavailable: "Subreddit unavailable",
   spool_lost: "Spool file lost",
+  stream_behind: "Stream behind",
   gap_open: "Gap not repaired",
   dead_letters: "Dead letters",
 };

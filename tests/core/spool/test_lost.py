@@ -29,6 +29,7 @@ from core.spool import (
 )
 from core.spool.lock import LockHeld, SpoolLock, Witness
 from core.spool.loss import Found, assess, together
+from core.spool.model import RECORDS_LOST, SPOOL_LOST
 from core.spool.state import SpoolState
 from tests.core.spool.story import STREAM, acknowledge
 from tests.support.waiting import wait_until
@@ -632,6 +633,14 @@ def test_a_note_or_copy_that_makes_no_sense_is_none(stopped: Path, text: str) ->
 def test_a_rebuilt_spool_is_the_heir_of_its_predecessor() -> None:
     found = Found("new", 1, 20, predecessor="old")
     assert assess(found, Witness("old", 900, 20), {"old": SpoolState("old", 880, 20, {})}, {"old": 20}) is None
+
+
+def test_a_walk_does_not_prove_that_lost_records_came_back() -> None:
+    known = {"subreddits": ("a", "b"), "start": 1.0, "end": 2.0, "recorded_at": 3.0, "epoch": 1}
+    lost = Gap(STREAM, reason=f"{SPOOL_LOST}: it was deleted; 5 {RECORDS_LOST} were not delivered", **known).walked(9.0)  # type: ignore[arg-type]
+    assert (lost.state, lost.unproven, lost.closed_at) == (GapState.LOST, ("a", "b"), 9.0)
+    whole = Gap(STREAM, reason=f"{SPOOL_LOST}: it was deleted", **known).walked(9.0)  # type: ignore[arg-type]
+    assert (whole.state, whole.unproven, whole.closed_at) == (GapState.REPAIRED, (), 9.0)
 
 
 def test_subreddits_proven_at_about_the_same_moment_share_a_gap() -> None:
