@@ -304,7 +304,9 @@ LOST = f"{SPOOL_LOST}: its file was deleted or moved"
     ],
 )
 def test_a_lost_spool_is_told_of_while_it_is_news(state: GapState, age: float, told: list[str]) -> None:
-    lost = gap(reason=LOST, recorded_at=NOON - age, state=state, closed_at=None if state is GapState.OPEN else NOON)
+    lost = gap(
+        reason=LOST, recorded_at=NOON - age, state=state, closed_at=None if state is GapState.OPEN else NOON - age
+    )
     look = with_stream(healthy(), "comments", gaps=(lost,))
     assert named(look) == []
     found = list(warnings(look, CONFIG))
