@@ -28,7 +28,7 @@ from streams.capture.poll import Poll, Request
 from streams.capture.roster import Roster
 from streams.capture.scheduler import Kind, Task
 from streams.capture.sweep import Sweep
-from streams.capture.trouble import PageSize
+from streams.capture.trouble import PageSize, is_too_much
 from streams.capture.walk import Outcome
 
 _SHORT = Backoff(first=0.3, longest=15.0)
@@ -40,6 +40,9 @@ _FAILED = 4
 _NO_ANSWER = 6
 #: Until the next search after one that found every name refused, seconds.
 _SEARCH_AGAIN_S = 60.0
+
+#: A smaller page is tried after these numbers of failures: an outage has nothing to do with the size.
+_SHRINK_AT = (2, 3)
 
 #: A single name is set aside only when it fails this often in a row, unless Reddit refuses it.
 _SINGLE_FAILURES = 3
@@ -131,12 +134,10 @@ class Group:
         self._recovered()
         if self._poll is not None:
             absorbed = self._poll.refresh(page, moment)
-            if absorbed is not None:
-                self._announce(absorbed)
-                self._polled(self._poll, began, absorbed.new)
-                self._next_poll = began + max(_REFRESH_S, self._tools.interval(self.pace))
-                return None
-            poll = self._new_poll(active)
+            self._announce(absorbed)
+            self._polled(self._poll, began, absorbed.new)
+            self._next_poll = began + max(_REFRESH_S, self._tools.interval(self.pace))
+            return None
         return self._advance(poll, page, asked, moment, began)
 
     def _new_poll(self, active: tuple[str, ...]) -> Poll:
@@ -167,6 +168,7 @@ class Group:
         except TransientError as error:
             self._walk_failed(poll, error)
             return None
+        self._size.answered()
         self._poll = None  # should the spool refuse the page, the walk has proven nothing: the next poll begins anew
         return self._advance(poll, page, asked, moment, None)
 
@@ -239,8 +241,8 @@ class Group:
         if isinstance(error, RequestRejected) and error.too_long and len(active) > 1:
             self.must_split = True
             return
-        if isinstance(error, ServerTrouble | Unreachable | BadAnswer) and self._failures >= _REJECTED:
-            self._size.shrink()  # a page may be too slow, too large, or hold something that cannot be served
+        if is_too_much(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
+            self._size.shrink()  # the page may be too large, or hold something that cannot be served
         threshold = _threshold(error)
         if threshold is not None and self._failures >= threshold and now >= self._search_after:
             self._search(active, str(error))
@@ -254,7 +256,9 @@ class Group:
         if isinstance(error, RateLimited):
             self._tools.fetcher.report(error, 1, 0.0)
             return
-        poll.trouble.failed(now)
+        poll.trouble.failed(now, error)
+        if is_too_much(error):
+            poll.size.shrink()
         pause = self._pause(error, min(4, poll.trouble.attempts))
         self._tools.fetcher.report(error, poll.trouble.attempts, pause)
         self._walk_due = now + pause
@@ -366,6 +370,8 @@ class Group:
         except SpoolError:
             raise
         except TransientError as error:
+            if is_too_much(error):
+                self._size.shrink()
             self._log.info("deeper_look_failed", error=str(error))
             self._sweep.failed()
             return

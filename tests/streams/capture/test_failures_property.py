@@ -67,22 +67,20 @@ def poison(world: World, place: int) -> None:
 @given(
     backlog=st.integers(0, 260),
     page_size=st.sampled_from([20, 50, 100]),
-    path_limit=st.sampled_from([90, 100, 6000]),
-    world_limit=st.sampled_from([12, 100]),
+    path_limits=st.sampled_from([(6000, 100), (90, 100), (100, 100), (6000, 12), (100, 12)]),
     events=script,
     what_fails=fates,
 )
 def test_lasting_failures_lose_nothing_outside_the_ledger_and_everything_flows_again(
     backlog: int,
     page_size: int,
-    path_limit: int,
-    world_limit: int,
+    path_limits: tuple[int, int],
     events: list[tuple[float, tuple[Any, ...]]],
     what_fails: dict[int, str],
 ) -> None:
-    world = World(NAMES, page_size=page_size, path_limit=world_limit)
+    world = World(NAMES, page_size=page_size, path_limit=path_limits[1])
     with tempfile.TemporaryDirectory(dir=_fast_directory()) as directory:
-        life = Life(Path(directory), world, dict(what_fails), path_limit=path_limit)
+        life = Life(Path(directory), world, dict(what_fails), path_limit=path_limits[0])
         for number in range(backlog):
             world.add(NAMES[number % 5], life.clock.now - backlog + number)
         moment = end = life.clock.now
