@@ -34,6 +34,12 @@ KEEP_SECONDS = 3600.0
 KEEP_ROWS = 10_000
 _PRUNE_CHUNK = 5_000
 
+#: Entries of listings that were no items are kept for a look back: the newest, up to so many and so many bytes.
+KEEP_REJECTS = 10_000
+KEEP_REJECT_BYTES = 16_000_000
+
+_COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+
 #: How long a new writer waits for a dying predecessor to let go of the file, seconds.
 _TAKEOVER_TIMEOUT = TAKEOVER_TIMEOUT
 
@@ -294,10 +300,7 @@ class SpoolWriter:
             rows = [(now, reason, raw) for reason, raw in batch.rejects]
             connection.executemany("INSERT INTO rejects (at, reason, raw) VALUES (?, ?, ?)", rows)
         for name, amount in batch.counters.items():
-            connection.execute(
-                "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                (name, amount),
-            )
+            connection.execute(_COUNT, (name, amount))
         return gap_ids
 
     def prune(self, keep_names: Callable[[str], int]) -> list[str]:
@@ -312,6 +315,7 @@ class SpoolWriter:
             position = self._delivered()
             try:
                 self._prune_records(position)
+                self._prune_rejects()
                 return self._prune_seen(keep_names)
             except sqlite3.Error as error:
                 raise self._explained(error) from error
@@ -341,6 +345,20 @@ class SpoolWriter:
             self._note()
         # each page is a step of its own, and `execute` takes only the first one
         self._connection.executescript("PRAGMA incremental_vacuum(2000)")
+
+    def _prune_rejects(self) -> None:
+        """Drop the oldest rejects beyond the bounds, and count them."""
+        with transaction(self._connection) as connection:
+            dropped = connection.execute(
+                "DELETE FROM rejects WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS place,"
+                " sum(length(raw)) OVER newest AS bytes FROM rejects WINDOW newest AS (ORDER BY id DESC))"
+                " WHERE place > ? OR bytes > ?)",
+                (KEEP_REJECTS, KEEP_REJECT_BYTES),
+            ).rowcount
+            if dropped:
+                connection.execute(_COUNT, ("rejects_dropped", dropped))
+        if dropped:
+            log.warning("rejects_dropped", stream=self.stream, count=dropped, kept=KEEP_REJECTS)
 
     def _prune_seen(self, keep_names: Callable[[str], int]) -> list[str]:
         dropped: list[str] = []

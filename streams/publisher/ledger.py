@@ -9,7 +9,8 @@ import structlog
 from core.fileguard import Fault
 from core.spool.state import SpoolState
 from core.sqlite import is_corrupt
-from streams.publisher.store import DeadLetter, Position, PublisherStore
+from streams.publisher.letters import DeadLetter
+from streams.publisher.store import Position, PublisherStore
 
 #: Positions are written at most so often (seconds): an fsync for many records instead of one for each.
 _SAVE_EVERY = 0.15
@@ -58,6 +59,24 @@ class Ledger:
     def bury(self, letter: DeadLetter) -> None:
         """Keep a record that Kafka will never take."""
         self._dead_letters.append(letter)
+
+    @property
+    def letters_kept(self) -> bool:
+        """Whether every dead letter is on disk."""
+        return not self._dead_letters
+
+    def withdraw(self, spool_id: str, seq: int) -> None:
+        """Forget the dead letters of a spool beyond the position from which it is sent again."""
+        self._dead_letters = [one for one in self._dead_letters if one.spool_id != spool_id or one.seq <= seq]
+        try:
+            self._store.withdraw(spool_id, seq)
+        except sqlite3.Error as error:
+            hint = "records listed as dead letters may arrive all the same"
+            self._log.error("dead_letters_not_withdrawn", error=str(error), hint=hint)
+
+    def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
+        """Return how many dead letters a stretch of a spool holds."""
+        return self._store.dead_letters_between(spool_id, after, until)
 
     def count_errors(self, number: int) -> None:
         """Add to the errors people see in the statistics."""

@@ -1,9 +1,11 @@
 """The publisher's own file: how far each spool is delivered, what Kafka refused, who this deployment is."""
 
 import contextlib
+import re
 import sqlite3
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +18,11 @@ from core.positions import publisher_path
 from core.spool.files import move_aside, put_in_place, remove_database, sync_directory
 from core.spool.state import SpoolState
 from core.sqlite import connect, is_sound, is_unreadable, transaction
+from streams.publisher import letters
+from streams.publisher.letters import DeadLetter
 from streams.publisher.note import Note, read_note, tell_loss, write_note
 
-_VERSION = 1
+_VERSION = 2
 
 _TABLES = """
 CREATE TABLE identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -29,18 +33,6 @@ CREATE TABLE positions (
     at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE dead_letters (
-    id INTEGER PRIMARY KEY,
-    stream TEXT NOT NULL,
-    spool_id TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    value BLOB NOT NULL,
-    schema TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    at REAL NOT NULL,
-    UNIQUE (spool_id, seq)
-);
 """
 
 #: What each spool knew when everything in it was delivered: its successor begins with it, should it be lost.
@@ -77,26 +69,17 @@ class Position:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that Kafka will never take, kept whole with the reason."""
-
-    stream: str
-    spool_id: str
-    seq: int
-    key: bytes
-    value: bytes
-    schema: str
-    reason: str
-
-
 class PublisherStore:
-    """The one writer of publisher.db. Every `save` is one durable transaction."""
+    """The publisher's access to publisher.db. Every `save` is one durable transaction."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._connection = connection
         self._clock = clock
+        identity = dict(connection.execute("SELECT name, value FROM identity"))
+        self.deployment_id = str(identity["deployment"])
+        #: the spool_id under which dead letters are sent again
+        self.resends_id = str(identity["resends"])
         #: by stream, what its spool knew at a moment up to which it is delivered; written with the next `save`
         self.remembered: dict[str, SpoolState] = {}
         self._saves = self._read_saves()
@@ -104,9 +87,6 @@ class PublisherStore:
         self._data_version = self._read_data_version()
         self._guard = FileGuard(path, sole_writer=True)
         self._guard.learn()
-        self.deployment_id = str(
-            connection.execute("SELECT value FROM identity WHERE name = 'deployment'").fetchone()[0]
-        )
 
     @classmethod
     def open(
@@ -134,6 +114,7 @@ class PublisherStore:
         connection = connect(path, cache_kib=512)
         try:
             _ensure_tables(connection, known)
+            connection.execute(_SPOOL_STATES)
             store = cls(path, connection, clock)
             if not silent:
                 tell_loss(note, store.note() if there else None, log)
@@ -156,7 +137,7 @@ class PublisherStore:
     ) -> None:
         """Write positions and what was remembered, add to counters and keep dead letters, all or nothing.
 
-        A dead letter that was saved before (the process died before its position passed it) is not counted twice.
+        A dead letter counts once the position has passed it: until then the record may be sent again, and arrive.
         """
         now = self._clock()
         try:
@@ -178,25 +159,30 @@ class PublisherStore:
         dead_letters: Sequence[DeadLetter],
         now: float,
     ) -> None:
+        counted = Counter(counts)
         with transaction(self._connection) as connection:
             connection.execute("INSERT OR REPLACE INTO identity VALUES ('saves', ?)", (str(self._saves + 1),))
-            buried = sum(self._bury(letter, now) for letter in dead_letters)
-            letters = self._count_letters() if buried else self._letters
-            for name, amount in {**counts, "dead_letters": buried}.items():
-                if amount:
-                    connection.execute(
-                        "INSERT INTO counters VALUES (?, ?)"
-                        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                        (name, amount),
-                    )
+            for letter in dead_letters:
+                if letter.spool_id == self.resends_id:
+                    letters.refuse_again(connection, letter.seq, letter.reason, now)
+                else:
+                    letters.keep(connection, letter, now)
             connection.executemany(
                 "INSERT OR REPLACE INTO positions (spool_id, stream, seq, at) VALUES (?, ?, ?, ?)",
                 [(position.spool_id, position.stream, position.seq, now) for position in positions],
             )
+            for position in positions:
+                if position.spool_id == self.resends_id:
+                    counted["dead_letters_resent"] += letters.settle_resends(connection, position.seq)
+                else:
+                    counted["dead_letters"] += letters.pass_over(connection, position.spool_id, position.seq)
+            connection.executemany(letters.COUNT, [(name, amount) for name, amount in counted.items() if amount])
             for stream, state in self.remembered.items():
                 connection.execute(_KEEP_NEWEST, (stream, state.spool_id, state.commits, state.to_json(), now))
                 connection.execute(_FORGET, (stream,))
-        self._letters = letters
+            changed = bool(dead_letters) or counted["dead_letters_resent"] > 0
+            held = self._count_letters() if changed else self._letters
+        self._letters = held
 
     def _count_letters(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
@@ -213,8 +199,8 @@ class PublisherStore:
             self._connection.execute("PRAGMA shrink_memory")
             version, saves = self._read_data_version(), self._read_saves()
             # another program's own transaction is no fault; a copy written over the file is
-            letters = self._count_letters()
-            sound = version != self._data_version or (letters == self._letters and is_sound(self._path))
+            held = self._count_letters()
+            sound = version != self._data_version or (held == self._letters and is_sound(self._path))
             ours = saves == self._saves and sound
         except sqlite3.DatabaseError as error:
             if not is_unreadable(error):
@@ -222,7 +208,7 @@ class PublisherStore:
             return fault
         if not ours:
             return fault
-        self._data_version, self._letters = version, letters
+        self._data_version, self._letters = version, held
         self._guard.wrote()
         return None
 
@@ -255,21 +241,18 @@ class PublisherStore:
         """Return the durable counters."""
         return dict(self._connection.execute("SELECT name, value FROM counters"))
 
-    def _bury(self, letter: DeadLetter, now: float) -> int:
-        return self._connection.execute(
-            "INSERT OR IGNORE INTO dead_letters (stream, spool_id, seq, key, value, schema, reason, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                letter.stream,
-                letter.spool_id,
-                letter.seq,
-                letter.key,
-                letter.value,
-                letter.schema,
-                letter.reason,
-                now,
-            ),
-        ).rowcount
+    def withdraw(self, spool_id: str, seq: int) -> None:
+        """Forget the dead letters of a spool beyond the position from which it is sent again."""
+        try:
+            with transaction(self._connection) as connection:
+                letters.withdraw(connection, spool_id, seq)
+            self._letters = self._count_letters()
+        finally:
+            self._guard.wrote()
+
+    def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
+        """Return how many dead letters a stretch of a spool holds."""
+        return letters.count_between(self._connection, spool_id, after, until)
 
     def close(self) -> None:
         """Release the file."""
@@ -277,15 +260,36 @@ class PublisherStore:
 
 
 def _ensure_tables(connection: sqlite3.Connection, deployment_id: str) -> None:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    """Make the tables in a new file, or bring those of an older version up to date."""
+    if upgrade(connection):
+        return
+    with transaction(connection):
+        _run(connection, _TABLES + letters.TABLES)
+        names = [("deployment", deployment_id), ("resends", uuid.uuid4().hex)]
+        connection.executemany("INSERT INTO identity VALUES (?, ?)", names)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def upgrade(connection: sqlite3.Connection) -> bool:
+    """Bring the tables of an older version up to date; tell whether there are any."""
+    version = _version(connection)
     if version > _VERSION:
         raise PermanentError(
             f"the publisher's file has version {version}, this program knows {_VERSION}: use a newer Gapless"
         )
-    if version == 0:
+    if version == 1:
         with transaction(connection):
-            for statement in filter(str.strip, _TABLES.split(";\n")):
-                connection.execute(statement)
-            connection.execute("INSERT INTO identity VALUES ('deployment', ?)", (deployment_id,))
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-    connection.execute(_SPOOL_STATES)
+            if _version(connection) == 1:  # else another process was quicker
+                _run(connection, letters.RENAME + letters.TABLES + letters.TAKE_OVER)
+                connection.execute("INSERT INTO identity VALUES ('resends', ?)", (uuid.uuid4().hex,))
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+    return version > 0
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for statement in filter(str.strip, re.sub(r" *--.*", "", script).split(";\n")):
+        connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -166,7 +166,10 @@ def losses(look: Look) -> Iterator[Trouble]:
         yield from _gaps(name, stream, look.now)
     refused_at = look.dead_letter_at
     if refused_at is not None and look.now - refused_at < WINDOW:
-        text = "Kafka refused records for good; they are kept in publisher.db, table dead_letters, with the reason."
+        text = (
+            "Kafka refused records for good; they are kept. `python -m supervisor dead-letters CONFIG` lists, resends"
+        )
+        text += " or drops them."
         yield Trouble("dead_letters", "kafka", text, refused_at)
 
 

@@ -20,7 +20,8 @@ from core.positions import (
 )
 from core.spool.state import SpoolState
 from streams.publisher.ledger import Ledger
-from streams.publisher.store import DeadLetter, Position, PublisherStore
+from streams.publisher.letters import DeadLetter
+from streams.publisher.store import Position, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
 

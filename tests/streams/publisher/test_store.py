@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from core.positions import publisher_path, read_newest_dead_letter, read_positions, read_publisher_counters
 from core.spool.state import SpoolState, remembered_states
+from streams.publisher.letters import DeadLetter
 from streams.publisher.note import note_path
-from streams.publisher.store import DeadLetter, Position, PublisherStore
+from streams.publisher.store import Position, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -66,6 +67,8 @@ def test_when_the_newest_dead_letter_came_is_known(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     assert read_newest_dead_letter(tmp_path) is None, "there is no dead letter"
     store.save([], {}, [letter(5)])
+    assert read_newest_dead_letter(tmp_path) is None, "it may be sent again: the position has not passed it"
+    store.save([Position("comments", "spool", 5)])
     assert read_newest_dead_letter(tmp_path) == 1_700_000_000.0
 
 
