@@ -46,6 +46,20 @@ def read_deliveries(state_dir: Path) -> dict[str, tuple[int, float]]:
     }
 
 
+def read_known_streams(state_dir: Path) -> set[str]:
+    """Return the streams of which the publisher has met a spool; as careful as read_positions."""
+    return {str(stream) for (stream,) in _rows(state_dir, "SELECT DISTINCT stream FROM positions")}
+
+
+def read_spool_states(state_dir: Path, stream: str) -> list[str]:
+    """Return the copies of the states of this stream's spools (see core.spool.state), the newest last.
+
+    As careful as read_positions.
+    """
+    rows = _rows(state_dir, "SELECT stream, state FROM spool_states ORDER BY at")
+    return [str(state) for name, state in rows if name == stream]
+
+
 def read_publisher_counters(state_dir: Path) -> dict[str, int]:
     """Return the publisher's durable counters (`published`, `errors`, …); as careful as read_positions."""
     return _read(state_dir, "SELECT name, value FROM counters")

@@ -346,6 +346,10 @@ class Coverage:
         """Write a changed gap."""
         self._commit(Batch(gaps=[dataclasses.replace(gap)]))
 
+    def check(self) -> None:
+        """Look whether the spool file is still in its place. Raises SpoolBroken when the process must start again."""
+        self._writer.check()
+
     def prune(self) -> None:
         """Forget the oldest names and drop acknowledged records."""
         for name in self._writer.prune(lambda bucket: KEEP_FOREIGN_NAMES if bucket == _FOREIGN else KEEP_NAMES):

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from core.spool import Row
+from core.spool import Row, SpoolReader
+from core.spool.state import SpoolState
 from streams.publisher.delivery import Delivery
 from streams.publisher.resend import ResendReader
 from streams.publisher.verdict import Verdict, cause, judge
@@ -81,6 +82,9 @@ class Lane:
         self.refused: list[tuple[Row, KafkaError]] = []
         self._rows: list[PlainRow] = []
         self._suspects: set[int] = set()
+        #: what the spool knew when it was last read, to be kept once everything up to then is delivered
+        self._state: SpoolState | None = None
+        self._kept_commits = -1
         self._stream_header = ("stream", self.stream)
         #: where a dead letter stood that is sent again: its record is as it would have been
         self._origin = reader.origin if isinstance(reader, ResendReader) else None
@@ -214,6 +218,20 @@ class Lane:
         self._rows.clear()
         self.alone = None
         self.delivery.rewind()
+
+    def delivered_state(self) -> SpoolState | None:
+        """Return what the spool knew at a moment up to which all is delivered; None when there is nothing new."""
+        state, self._state = self._state, None
+        if state is not None and state.last_seq > self.delivery.position:
+            self._state = state
+            return None
+        if state is None and isinstance(self.reader, SpoolReader):
+            self._state = self.reader.state()
+            return None
+        if state is None or state.commits == self._kept_commits:
+            return None
+        self._kept_commits = state.commits
+        return state
 
     def move(self, position: int) -> None:
         """Take another position for this spool; nothing may be on its way."""

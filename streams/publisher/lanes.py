@@ -70,6 +70,10 @@ class Lanes:
                 lane.detach()
             if lane is None or lane.reader is None:
                 self._open(stream, locate)
+        for lane in self:
+            state = self._guarded(lane, lane.delivered_state, default=None)
+            if state is not None:
+                self._ledger.remember(lane.stream, state)
 
     def _open(self, stream: str, locate: Callable[[RowSource], int]) -> None:
         try:
