@@ -105,7 +105,7 @@ class Admission:
         gaps = self._coverage.new_gaps((name,), None, f"r/{name} is {reason}", repairable=False)
         for gap in gaps:
             if gap.start is None:
-                gap.start = self._coverage.begun  # what was listed before the first request was never promised
+                gap.start = self._coverage.begun_at()  # what was listed before the first request was never promised
         return gaps
 
     def return_step(self) -> None:

@@ -322,6 +322,10 @@ class Coverage:
         """Return the gap that still grows because this subreddit is unavailable."""
         return next((gap for gap in self.gaps.values() if gap.end is None and name in gap.unproven), None)
 
+    def begun_at(self) -> float | None:
+        """Return when the very first walk began, by Reddit's clock; None before there was one."""
+        return None if self.begun is None else self.begun + self._offset()
+
     def now(self) -> float:
         """Return this machine's clock, epoch seconds."""
         return self._clock()

@@ -136,7 +136,7 @@ class Poll:
         coverage = self._coverage
         if coverage.baseline is not None:
             return coverage.baseline
-        moments = (coverage.begun, self._newest)
+        moments = (coverage.begun_at(), self._newest)
         return min((moment for moment in moments if moment is not None), default=coverage.now())
 
     def _conclusion(self, page: Page) -> Batch | None:
@@ -178,18 +178,19 @@ class Poll:
 
     def _reaches_below_the_beginning(self) -> bool:
         """Tell whether the listing still holds something from before the stream first asked for it."""
-        begun = self._coverage.begun
+        begun = self._coverage.begun_at()
         dated = begun is not None and self._newest is not None  # else its clock is another one than ours
         return not dated or max(self.walk.foot, default=float("-inf")) < (begun or 0.0)
 
     def _gap(self, reason: str, foot: tuple[float, ...], *, repairable: bool) -> Batch:
         coverage = self._coverage
+        begun = coverage.begun_at()
         end = max(foot, default=coverage.reddit_now())
         gaps = coverage.new_gaps(self.subreddits, end, reason, repairable=repairable)
         for gap in gaps:
-            if gap.start is None and coverage.begun is not None and self._only_new:
+            if gap.start is None and begun is not None and self._only_new:
                 # else the backlog, of whatever age, was wanted too
-                gap.start, gap.late_from = coverage.begun, coverage.begun - LATE_MARGIN
+                gap.start, gap.late_from = begun, begun - LATE_MARGIN
             self._log.error(
                 "gap_recorded",
                 subreddits=list(gap.subreddits),

@@ -108,6 +108,16 @@ def test_items_of_a_complete_walk_are_proven_whatever_their_dates(tmp_path: Path
         assert coverage.proven("t3_1019")
 
 
+@pytest.mark.parametrize("offset", [-7200.0, -90.0, 0.0, 90.0, 7200.0])
+def test_a_wrong_clock_makes_no_gap_of_the_first_walk(writer: SpoolWriter, offset: float) -> None:
+    """A full listing that reaches below the beginning holds all that was promised, by Reddit's clock."""
+    coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: NOW - offset, offset=lambda: offset)
+    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll.take(page(range(int(NOW), int(NOW) - 150, -1)), Request(None, 100), NOW - offset)
+    assert poll.done
+    assert coverage.gaps == {}
+
+
 def test_a_clock_that_was_ahead_takes_its_proven_moment_back(writer: SpoolWriter) -> None:
     coverage = begin(writer, offset=3600.0)
     coverage._offset = lambda: 0.0  # noqa: SLF001  what the server's clock learns later
