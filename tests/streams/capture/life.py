@@ -122,6 +122,7 @@ class MortalWriter(SpoolWriter):
             self.life.in_flight = set()
             raise SpoolError("disk full")
         last_seq = super().commit(batch)
+        self.life.committed(batch)
         moments = batch.cursor.get("proven_at")
         if isinstance(moments, dict):
             for name in moments:
@@ -193,6 +194,9 @@ class Life:
         if fate == "kill_after":
             raise Killed
         return answer
+
+    def committed(self, batch: Batch) -> None:
+        """Look at what was committed, just after it was."""
 
     def _took_in(self) -> None:
         self.world.shown |= self.in_flight
