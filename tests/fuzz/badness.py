@@ -102,7 +102,8 @@ def _status(dice: random.Random, _: Scene) -> Rule:
 
 
 def _refusal(dice: random.Random, _: Scene) -> Rule:
-    headers = {"Retry-After": dice.choice((None, "0", "1", "2", "3", "-5", "soon")), "X-Ratelimit-Reset": "2"}
+    wait = dice.choice((None, "0", "1", "2", "3", "-5", "soon", "86400", "1e308"))
+    headers = {"Retry-After": wait, "X-Ratelimit-Reset": dice.choice(("1", "2", "600", "86400"))}
     return {"status": 429, "headers": headers, "count": dice.randint(1, 3)}
 
 
@@ -114,6 +115,9 @@ def _headers(dice: random.Random, _: Scene) -> Rule:
 
 def _rates(dice: random.Random) -> dict[str, Any]:
     parts = ("X-Ratelimit-Used", "X-Ratelimit-Remaining", "X-Ratelimit-Reset")
+    if dice.random() < 0.3:
+        spent = (dice.choice(("100", "1e12", "1000000")), dice.choice(("0", "0.0", "1")), dice.choice(("600", "86400")))
+        return dict(zip(parts, spent, strict=True))
     return {name: dice.choice((None, *NUMBERS)) for name in parts if dice.random() < 0.7}
 
 

@@ -45,9 +45,11 @@ class Trial:
         assert self._system is not None, "start the trial first"
         return self._system
 
-    def start(self, *, streams: dict[str, Any] | None = None, **world: Any) -> None:
+    def start(
+        self, *, streams: dict[str, Any] | None = None, reddit: dict[str, Any] | None = None, **world: Any
+    ) -> None:
         """Start Reddit as `world` (the simulator's options) says, then the system on it; return when records flow."""
-        self.prepare(streams=streams, **world)
+        self.prepare(streams=streams, reddit=reddit, **world)
         self.system.start()
         self.system.wait_up()
         wait_until(self.records, 30.0, "the first records in the topic")
