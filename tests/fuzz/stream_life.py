@@ -7,6 +7,7 @@ items of every subreddit flow again within a minute, and nothing is missing outs
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ class StreamLife(Life):
     broken: list[str] = field(default_factory=list)
     #: fullnames that the spool ever held
     captured: set[str] = field(default_factory=set)
+    _open: dict[str, Item] = field(default_factory=dict)
+    _looked_at: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,10 +65,15 @@ class StreamLife(Life):
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Ask through the real gateway."""
         if self._gateway is None:
-            context = FakeContext(self.clock, float("inf"), self.notes)
+            context = FakeContext(self.clock, self._until, self.notes)
             limiter = Limiter(self.directory, "submissions", PER_MINUTE, clock=self.clock)
             self._gateway = gateway.Gateway(self.config, context, limiter, clock=self.clock, connect=self._connect)
         return self._gateway.get(path, params, priority)
+
+    def run(self, seconds: float) -> None:
+        """Live so long, with a client of its own."""
+        self._gateway = None
+        super().run(seconds)
 
     def _connect(self, config: Config) -> gateway.Connection:
         connection = gateway.Connection(config)
@@ -82,6 +90,9 @@ class StreamLife(Life):
             while (moment := moment + self.dice.uniform(0.5, 8.0)) < self.clock.now + seconds:
                 self.clock.at(moment, self._trouble)
             self.run(seconds)
+            silent = self.clock.now - self.transport.asked[-1]
+            if silent > WINDOW + RECOVERY + seconds:
+                self.broken.append(f"no request for {silent:.0f} s: Reddit's window has {WINDOW:g} s")
         self.simulation.rules.remove(None)
 
     def _trouble(self) -> None:
@@ -108,18 +119,23 @@ class StreamLife(Life):
         ]
         gaps = self.gaps() if wanted else []
         for item in wanted:
-            if not _admitted(item, gaps):
+            if _admitted(item, gaps):
+                # a gap is never taken back, whatever becomes of it
+                del self._open[item.fullname]
+            else:
                 ahead = proven[item.subreddit.lower()] - item.created_utc
                 self.broken.append(f"{item.fullname} is not captured, proven_until is {ahead:g} s beyond it")
 
     def _uncaptured(self) -> list[Item]:
-        """Return the items that stood in a listing and are not in the spool."""
-        world = self.simulation.world
-        return [
-            item
-            for name, item in world.items.items()
-            if name not in self.captured and item.surfaced_at is not None and item.kind is Kind.SUBMISSIONS
-        ]
+        """Return the items that stood in a listing, are not in the spool, and were in no gap at the last look."""
+        items = self.simulation.world.items
+        for name, item in islice(items.items(), self._looked_at, None):
+            if item.kind is Kind.SUBMISSIONS:
+                self._open[name] = item
+        self._looked_at = len(items)
+        for name in self._open.keys() & self.captured:
+            del self._open[name]
+        return [item for item in self._open.values() if item.surfaced_at is not None]
 
     def _check_quota(self) -> None:
         asked = self.transport.asked
