@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from core.errors import GaplessError
 from core.quota import RateHeaders
@@ -13,10 +14,14 @@ from core.reddit.errors import (
     CredentialsRejected,
     NetworkBlocked,
     RateLimited,
+    RequestRejected,
     ServerTrouble,
     TokenRejected,
     Unavailable,
 )
+
+#: A reason from outside is cut to this many characters.
+_LONGEST_REASON = 80
 
 #: 403 and 404 without a reason in the body.
 _NAMELESS = {403: "forbidden", 404: "missing", 451: "unavailable for legal reasons"}
@@ -34,8 +39,10 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
         return ServerTrouble(f"Reddit answered {status}")
     if status in _NAMELESS:
         return _refusal(status, body)
-    if status in {301, 302, 303, 307, 308}:
-        return _redirection(headers)
+    if 300 <= status < 400:
+        return _redirection(status, headers)
+    if 400 <= status < 500:
+        return RequestRejected(status, f"Reddit answered {status}: {_excerpt(body)}")
     return BadAnswer(f"Reddit answered {status}: {_excerpt(body)}")
 
 
@@ -74,16 +81,19 @@ def _refusal(status: int, body: bytes) -> GaplessError:
     if payload is None:
         if status == 403:
             return NetworkBlocked("403 with HTML: this network is blocked by Reddit")
-        return BadAnswer(f"Reddit answered {status} without JSON: is oauth_url right? {_excerpt(body)}")
+        return RequestRejected(status, f"Reddit answered {status} without JSON: is oauth_url right? {_excerpt(body)}")
     reason = payload.get("reason")
-    return Unavailable(reason if isinstance(reason, str) and reason else _NAMELESS[status])
+    if isinstance(reason, str) and reason:
+        return Unavailable(reason[:_LONGEST_REASON])
+    return Unavailable(_NAMELESS[status], named=False)
 
 
-def _redirection(headers: Mapping[str, str]) -> GaplessError:
+def _redirection(status: int, headers: Mapping[str, str]) -> GaplessError:
     location = headers.get("location")
-    if location and "/subreddits/search" in location:
+    if location and urlsplit(location).path.rstrip("/") == "/subreddits/search":
         return Unavailable("missing")
-    return BadAnswer(f"a redirect to {location}" if location else "a redirect without a Location")
+    where = f"a redirect to {location[:200]}" if location else "a redirect without a Location"
+    return RequestRejected(status, f"Reddit answered {status}: {where}")
 
 
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:

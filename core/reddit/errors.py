@@ -19,6 +19,22 @@ class BadAnswer(TransientError):
     """An answer that is no JSON, is cut off, or is not what was asked for."""
 
 
+class RequestRejected(BadAnswer):
+    """An answer about the request itself, by its `status`: 400, 410, 414, 431, 451, a redirect elsewhere, and the like.
+
+    The same request will be answered the same way: other names, a smaller page or another anchor may not.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the request line or the headers are too long for the server."""
+        return self.status in {413, 414, 431}
+
+
 class NetworkBlocked(TransientError):
     """A 403 with HTML: the network refuses us, it says nothing about the subreddit."""
 
@@ -40,11 +56,15 @@ class RateLimited(TransientError):
 
 
 class Unavailable(GaplessError):
-    """The subreddit asked for, or one of several, cannot be read: private, banned, quarantined, missing."""
+    """The subreddit requested, or one of several, cannot be read: private, banned, quarantined, missing.
 
-    def __init__(self, reason: str) -> None:
+    `named`: Reddit gave a reason that is about the subreddit; without one, the account or the network may be refused.
+    """
+
+    def __init__(self, reason: str, *, named: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.named = named
 
 
 class CredentialsRejected(PermanentError):

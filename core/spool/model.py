@@ -92,8 +92,10 @@ class Batch:
 
     records: list[Record] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    #: all names met but unproven become proven in this epoch
+    #: all names met but unproven become proven in this epoch …
     prove_epoch: int | None = None
+    #: … of these buckets only; None: of all
+    prove_buckets: tuple[str, ...] | None = None
     #: cursor entries to write: name → JSON-able value
     cursor: dict[str, object] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)

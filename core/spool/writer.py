@@ -79,6 +79,11 @@ class SpoolWriter:
         with self._reading():
             return dict(self._connection.execute("SELECT name, epoch FROM seen"))
 
+    def load_buckets(self) -> dict[str, str]:
+        """Return the bucket of every name that was met and not yet proven."""
+        with self._reading():
+            return dict(self._connection.execute("SELECT name, bucket FROM seen WHERE epoch = 0"))
+
     def load_cursor(self) -> dict[str, object]:
         """Return the stored cursor."""
         with self._reading():
@@ -128,8 +133,13 @@ class SpoolWriter:
             )
         if batch.seen:
             connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", batch.seen)
-        if batch.prove_epoch is not None:
+        if batch.prove_epoch is not None and batch.prove_buckets is None:
             connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
+        elif batch.prove_epoch is not None:
+            connection.execute(
+                "UPDATE seen SET epoch = ? WHERE epoch = 0 AND bucket IN (SELECT value FROM json_each(?))",
+                (batch.prove_epoch, json.dumps(batch.prove_buckets)),
+            )
         for key, value in batch.cursor.items():
             connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (key, json.dumps(value)))
         gap_ids = [_store_gap(connection, gap) for gap in batch.gaps]

@@ -1,19 +1,42 @@
 """Subreddits that come and go: newcomers, those that cannot be read for a while, and their return."""
 
+import dataclasses
 from collections.abc import Callable
 
 from core.child import ChildContext
+from core.errors import TransientError
 from core.quota import Priority
 from core.reddit.errors import Unavailable
-from core.spool import Batch, SpoolError
+from core.spool import Batch, Gap, SpoolError
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
+from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.roster import Roster
+from streams.capture.trouble import PageTrouble
 from streams.capture.walk import Outcome, Walk
+
+#: Pause after a failed step of a newcomer's walk, seconds.
+_JOIN_AGAIN = 2.0
+
+
+@dataclasses.dataclass(slots=True)
+class _Newcomer:
+    """The walk through the own listing of a subreddit that joined."""
+
+    name: str
+    walk: Walk
+    began: float
+    deliver_after: float
+    newest: float | None = None
+    new: int = 0
+    trouble: PageTrouble = dataclasses.field(default_factory=PageTrouble)
 
 
 class Admission:
-    """Keeps the roster true to what Reddit lets us read, and the coverage true to the roster."""
+    """Keeps the roster true to what Reddit lets us read, and the coverage true to the roster.
+
+    Each `…_step` sends one request at most.
+    """
 
     def __init__(
         self,
@@ -21,8 +44,9 @@ class Admission:
         coverage: Coverage,
         fetcher: Fetcher,
         context: ChildContext,
-        wall: Callable[[], float],
         *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
         start: str,
     ) -> None:
         self._roster = roster
@@ -30,113 +54,164 @@ class Admission:
         self._fetcher = fetcher
         self._context = context
         self._log = context.log
+        self._clock = clock
         self._wall = wall
         self._backlog = start == "backlog"
+        self._newcomer: _Newcomer | None = None
+        self._caught_up = False
+        self.join_due = 0.0
+        if coverage.proven_until:  # else the very first walks take all of them together
+            for name in roster.subreddits:
+                if coverage.moment([name]) is None and name not in roster.absent:
+                    roster.joining[name] = None
 
-    def newcomers(self) -> None:
-        """Walk the own listing of each subreddit that joined since the last run."""
-        if not self._coverage.proven_at:
-            return  # the very first walk takes them all in together
-        for name in self._roster.active():
-            if self._coverage.moment([name]) is None:
-                try:
-                    self._backfill(name, deliver=self._backlog)
-                except Unavailable as error:
-                    self._set_aside(name, error.reason)
-
-    def _backfill(self, name: str, *, deliver: bool) -> None:
-        """Take in all that the subreddit's listing holds (or only remember it), then count it as proven."""
-        coverage = self._coverage
-        walk = Walk(proven=lambda _name: False)
-        # newer items stand in the combined listing above items of others that nobody has met yet
-        common = coverage.common_moment(self._roster.active())
-        newest: float | None = None
-        new = 0
-        while walk.outcome is None:
-            page = self._fetcher.page([name], walk.next_after(), Priority.STREAM)
-            walk.take(page)
-            newest = coverage.sane(page.items, newest)
-            change = coverage.proof([name], newest) if walk.outcome is Outcome.ENDED else None
-            if change is not None:
-                change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven
-            absorbed = coverage.absorb(
-                page,
-                epoch=coverage.epoch,
-                proven_until=common,
-                deliver_after=float("-inf" if deliver else "inf"),
-                change=change,
-            )
-            new += absorbed.new
-            if absorbed.delivered:
-                self._context.announce(absorbed.last_seq)
-        if walk.outcome is Outcome.ENDED:
-            self._log.info("subreddit_joined", subreddit=name, items=new, delivered=deliver)
-
-    def find_absent(self, subreddits: tuple[str, ...], reason: str) -> None:
-        """Find out which of these made a request fail, and set those aside."""
-        if len(subreddits) == 1:
-            self._set_aside(subreddits[0], reason)
+    def catch_up_with_ledger(self) -> None:
+        """Open the gap of each absence that has none: a spool of version 0.1 recorded it only on the return."""
+        if self._caught_up:
             return
-        found = 0
-        halves = [subreddits[: len(subreddits) // 2], subreddits[len(subreddits) // 2 :]]
-        while halves:
-            group = halves.pop()
-            try:
-                self._probe(group)
-            except Unavailable as error:
-                if len(group) == 1:
-                    self._set_aside(group[0], error.reason)
-                    found += 1
-                else:
-                    halves += [group[: len(group) // 2], group[len(group) // 2 :]]
-        if not found:
-            self._log.warning("subreddits_refused_together", reason=reason, hint="each alone answers: trying again")
-            self._context.wait(1.0)
+        for name, absence in self._roster.absent.items():
+            if self._coverage.open_absence(name) is None:
+                self._coverage.apply(Batch(gaps=self._absence_gap(name, absence.reason)))
+        self._caught_up = True
 
-    def _probe(self, subreddits: tuple[str, ...]) -> None:
-        """Ask for the newest page; what it shows may be removed before anybody asks again, so it is taken in."""
-        page = self._fetcher.page(subreddits, None, Priority.STREAM)
-        if self._backlog or self._coverage.moment(subreddits) is not None:
-            absorbed = self._coverage.absorb(page)
-            if absorbed.delivered:
-                self._context.announce(absorbed.last_seq)
-
-    def _set_aside(self, name: str, reason: str) -> None:
+    def set_aside(self, name: str, reason: str) -> None:
+        """Stop requesting the subreddit for a while; its gap is open from now on, without an end."""
         before = dict(self._roster.absent)
+        returning = name in before
         absence = self._roster.exclude(name, reason, self._wall())
+        change = Batch(cursor={"absent": self._roster.dump()})
+        if not returning and self._coverage.open_absence(name) is None:
+            change.gaps = self._absence_gap(name, reason)
+            change.cursor["epoch"] = self._coverage.epoch
         try:
-            self._coverage.store(absent=self._roster.dump())
+            self._coverage.apply(change)
         except SpoolError:
-            # else a start after this one would ask for it with the others, and nobody would walk what it missed
+            # else a start after this one would request it with the others, and nobody would walk what it missed
             self._roster.absent = before
             raise
-        returning = name in before
+        self._roster.joining.pop(name, None)
+        if self._newcomer is not None and self._newcomer.name == name:
+            self._newcomer = None
         log = self._log.info if returning else self._log.error
         log(
             "subreddit_unavailable",
             subreddit=name,
             reason=reason,
             retry_in_seconds=round(absence.next_try - self._wall()),
-            hint="the others go on; what it shows on its return is walked then",
+            hint="the others go on; its gap is open until it can be read again",
         )
 
-    def retry(self) -> None:
-        """Try the absent subreddit that is due; take it back, with a gap to be repaired for the time between."""
+    def _absence_gap(self, name: str, reason: str) -> list[Gap]:
+        gaps = self._coverage.new_gaps((name,), None, f"r/{name} is {reason}", repairable=False)
+        for gap in gaps:
+            if gap.start is None:
+                gap.start = self._coverage.begun  # what was listed before the first request was never promised
+        return gaps
+
+    def return_step(self) -> None:
+        """Try the absent subreddit that is due; take it back, with its gap to be repaired."""
         name = self._roster.due(self._wall())
         if name is None:
             return
         try:
             self._probe((name,))
         except Unavailable as error:
-            self._set_aside(name, error.reason)
-            return
+            self.set_aside(name, error.reason)
+        except SpoolError:
+            raise
+        except TransientError as error:
+            # a lasting failure is about the subreddit: its pause grows. A passing one says nothing
+            self._roster.put_off(name, self._wall())
+            self._log.info("subreddit_not_tried", subreddit=name, error=str(error))
+        else:
+            self._readmit(name)
+
+    def _readmit(self, name: str) -> None:
+        coverage = self._coverage
         absence = self._roster.absent[name]
         others = {other: stored for other, stored in self._roster.dump().items() if other != name}
+        now = coverage.reddit_now()
         change = Batch(cursor={"absent": others})
-        if self._coverage.moment([name]) is not None:
-            reason = f"r/{name} was {absence.reason}"
-            change.gaps.append(self._coverage.new_gap((name,), self._wall(), reason, repairable=True))
-            change.cursor["epoch"] = self._coverage.epoch
-        self._coverage.apply(change)
+        gap = coverage.open_absence(name)
+        if gap is not None:
+            end = now if gap.start is None else max(gap.start, now)
+            change.gaps.append(dataclasses.replace(gap, end=end, pending=(name,)))
+        proven = coverage.moment([name]) is not None
+        if proven:
+            # all before now lies in the gap
+            change.cursor["proven_until"] = {**coverage.proven_until, name.lower(): now}
+        coverage.apply(change)
         self._roster.readmit(name)
+        if not proven:
+            self._roster.joining[name] = None
         self._log.info("subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since))
+
+    def _probe(self, subreddits: tuple[str, ...]) -> None:
+        page = self._fetcher.attempt(subreddits, None, Priority.STREAM)
+        if self._backlog or self._coverage.moment(subreddits) is not None:
+            absorbed = self._coverage.absorb(page)
+            if absorbed.delivered:
+                self._context.announce(absorbed.last_seq)
+
+    def join_step(self) -> None:
+        """Fetch one page of a newcomer's own listing; at its end the newcomer counts as proven and joins the others."""
+        newcomer = self._newcomer or self._begin(next(iter(self._roster.joining)))
+        self._newcomer = newcomer
+        anchors = newcomer.walk.anchors()
+        after, limit = newcomer.trouble.form(anchors) if anchors else (None, PAGE_SIZE)
+        try:
+            page = self._fetcher.attempt([newcomer.name], after, Priority.STREAM, limit)
+        except Unavailable as error:
+            self.set_aside(newcomer.name, error.reason)
+            return
+        except SpoolError:
+            raise
+        except TransientError as error:
+            self._join_failed(newcomer, error)
+            return
+        self._newcomer = None  # begun again from the top, should the spool refuse
+        newcomer.trouble.answered()
+        newcomer.walk.take(page, after)
+        self._absorb(newcomer, page)
+        if newcomer.walk.outcome is None:
+            self._newcomer = newcomer
+        elif newcomer.walk.outcome is not Outcome.STALE:
+            self._roster.joining.pop(newcomer.name, None)
+            self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
+
+    def _begin(self, name: str) -> _Newcomer:
+        coverage = self._coverage
+        deliver_after = float("-inf")
+        if not self._backlog:
+            absences = [gap.start for gap in coverage.gaps.values() if name in gap.pending and gap.start is not None]
+            deliver_after = min(absences, default=coverage.reddit_now())
+        return _Newcomer(name, Walk(proven=lambda _name: False), coverage.now(), deliver_after)
+
+    def _absorb(self, newcomer: _Newcomer, page: Page) -> None:
+        """Make the page durable; count the subreddit as proven when its listing was read to its end."""
+        coverage = self._coverage
+        newcomer.newest = coverage.sane(page.items, newcomer.newest)
+        change = None
+        if newcomer.walk.outcome in {Outcome.ENDED, Outcome.MET}:
+            change = coverage.proof([newcomer.name], newcomer.newest, newcomer.began, items=newcomer.walk.items)
+            change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven
+        absorbed = coverage.absorb(
+            page,
+            epoch=coverage.epoch,
+            # newer items stand in the combined listing above items of others that nobody has met yet
+            proven_until=coverage.common_moment(self._roster.active()),
+            deliver_after=newcomer.deliver_after,
+            change=change,
+        )
+        newcomer.new += absorbed.new
+        if absorbed.delivered:
+            self._context.announce(absorbed.last_seq)
+
+    def _join_failed(self, newcomer: _Newcomer, error: TransientError) -> None:
+        now = self._clock()
+        newcomer.trouble.failed(now)
+        pause = _JOIN_AGAIN * min(8, newcomer.trouble.attempts)
+        self.join_due = now + pause
+        self._fetcher.report(error, newcomer.trouble.attempts, pause)
+        if newcomer.trouble.hopeless(now, self._fetcher.answered_at):
+            self.set_aside(newcomer.name, f"not readable: {error}")

@@ -1,28 +1,33 @@
-"""The working loop of one stream: polls, and between them repairs, deeper looks and housekeeping."""
+"""The working loop of one stream: does the step that the scheduler chooses, or waits for the next one."""
 
+import random
 import time
 from collections.abc import Callable
 
+from core.backoff import Backoff
 from core.child import ChildContext
 from core.config import Config
 from core.errors import TransientError
 from core.limiter import Limiter
 from core.quota import Priority
-from core.reddit.errors import QuotaShort, RateLimited, Stopped, Unavailable
-from core.spool import SpoolBroken
+from core.reddit.errors import Stopped, Unavailable
+from core.spool import SpoolBroken, SpoolError
 from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
+from streams.capture.group import Group, Tools
+from streams.capture.groups import is_collective, pack
 from streams.capture.pace import Pace
 from streams.capture.poll import Poll
-from streams.capture.repair import Repair
+from streams.capture.repair import Repairs
 from streams.capture.roster import Roster
-from streams.capture.sweep import Sweep
+from streams.capture.scheduler import Kind, Task, choose, idle_seconds
 from streams.capture.walk import Outcome
 
 _PRUNE_EVERY = 15.0
-_IMPATIENT = 5.0  # until a background step that failed is tried again, seconds
-_LONGEST_IDLE = 60.0
+
+#: Pauses after an error that concerns all work: the spool or the quota's file cannot be written.
+_OBSTACLE = Backoff(first=0.3, longest=15.0)
 
 
 class Capture:
@@ -38,6 +43,7 @@ class Capture:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self._config = config
         self._context = context
@@ -47,18 +53,32 @@ class Capture:
         self._limiter = limiter
         self._clock = clock
         self._wall = wall
-        self._streams = int(config.streams.submissions) + int(config.streams.comments)
+        self._draw = draw
+        self._streams = len(config.streams.enabled)
         self._roster = Roster(config.reddit.subreddits)
         self._roster.load(coverage.stored.get("absent"))
-        self._admission = Admission(self._roster, coverage, fetcher, context, wall, start=config.streams.start)
-        self._sweep = Sweep(clock, resumed=bool(coverage.proven_at))
-        self._pace = Pace()
-        self._repair: Repair | None = None
-        self._next_poll = clock()
-        self._last_poll: float | None = None
+        start = config.streams.start
+        self._admission = Admission(self._roster, coverage, fetcher, context, clock=clock, wall=wall, start=start)
+        self._repairs = Repairs(coverage, self._log, clock)
+        self._tools = Tools(
+            coverage, fetcher, context, self._roster, self._admission, clock, self._interval, draw, start
+        )
+        self._resumed = bool(coverage.proven_at)
+        self._groups: dict[int, Group] = {}
+        for names in pack(config.reddit.subreddits, context.name):
+            self._add_group(names)
+        self._previous: Kind | None = None
         self._next_prune = clock() + _PRUNE_EVERY
-        self._next_repair = clock()
+        self._obstacles = 0
         self._catching_up: float | None = _seconds_since(coverage.stored.get("polled_at"), wall())
+
+    def _add_group(self, names: tuple[str, ...], pace: Pace | None = None) -> None:
+        key = max(self._groups, default=0) + 1
+        collective = len(names) == 1 and is_collective(names[0])
+        group = Group(key, names, self._tools, resumed=self._resumed, collective=collective)
+        if pace is not None:
+            group.pace = pace
+        self._groups[key] = group
 
     def run(self) -> None:
         """Work until stop is asked. Raises CredentialsRejected and SpoolBroken; everything transient is endured."""
@@ -66,6 +86,7 @@ class Capture:
         while not self._context.stop.is_set():
             self._context.beat()
             try:
+                self._admission.catch_up_with_ledger()
                 self._turn()
             except Stopped:
                 return
@@ -73,119 +94,102 @@ class Capture:
                 raise
             except TransientError as error:
                 self._endure(error)
+            else:
+                self._obstacles = 0
 
     def _endure(self, error: TransientError) -> None:
-        try:
-            self._fetcher.pause(error)
-        except Stopped:
-            self._log.debug("stopped_while_waiting")
+        """Wait after an error that no single kind of work has caused."""
+        self._obstacles += 1
+        pause = _OBSTACLE.pause(self._obstacles, self._draw)
+        self._fetcher.report(error, self._obstacles, pause)
+        self._context.wait(pause)
 
     def _turn(self) -> None:
-        """Do what is most urgent, or wait for it."""
+        """Do the most urgent step, or wait for one to become due."""
         now = self._clock()
-        if now >= self._next_poll:
-            self._poll()
-        elif now >= self._next_repair and self._coverage.pending_gaps():
-            self._repair_step()
-        elif now >= self._sweep.due:
-            self._sweep_step()
-        elif now >= self._next_prune:
-            self._next_prune = now + _PRUNE_EVERY
-            self._coverage.prune()
-        elif self._roster.next_try() <= self._wall():
-            self._admission.retry()
-        else:
-            self._context.wait(self._idle_seconds(now))
-
-    def _idle_seconds(self, now: float) -> float:
-        moments = [self._next_poll, self._sweep.due, self._next_prune]
-        if self._coverage.pending_gaps():
-            moments.append(self._next_repair)
-        absent = self._roster.next_try() - self._wall()
-        return max(0.0, min(min(moments) - now, absent, _LONGEST_IDLE))
-
-    def _poll(self) -> None:
-        """Walk from the top down to what is proven, and prove what was walked."""
-        began = self._clock()
-        self._admission.newcomers()
-        subreddits = self._roster.active()
-        if not subreddits:
-            self._next_poll = self._clock() + max(1.0, min(self._roster.next_try() - self._wall(), _LONGEST_IDLE))
+        tasks = self._tasks(now)
+        task = choose(tasks, now, self._previous)
+        if task is None:
+            self._context.wait(idle_seconds(tasks, now))
             return
-        poll = Poll(subreddits, self._coverage, start=self._config.streams.start)
-        try:
-            poll.run(self._fetcher, self._context.announce, self._log)
-        except Unavailable as error:
-            self._admission.find_absent(subreddits, error.reason)
-            self._sweep.begin_again()
-            return
-        self._say_caught_up(poll)
-        if self._last_poll is not None:
-            self._pace = self._pace.observe(poll.new, began - self._last_poll)
-        if poll.top is not None:
-            self._sweep.polled(poll.top, self._pace.rate)
-        self._last_poll = began
-        self._next_poll = began + self._interval()
+        self._previous = task.kind
+        self._do(task)
 
-    def _interval(self) -> float:
+    def _tasks(self, now: float) -> list[Task]:
+        tasks = [task for group in self._groups.values() for task in group.tasks()]
+        tasks.append(Task(Kind.PRUNE, self._next_prune))
+        repair_due = self._repairs.due(self._roster.absent)
+        if repair_due is not None:
+            tasks.append(Task(Kind.REPAIR, repair_due))
+        if self._roster.absent:
+            wait = self._roster.next_try() - self._wall()
+            tasks.append(Task(Kind.RETURN, now + max(0.01, wait) if wait > 0 else now))  # due only when it is
+        if self._roster.joining:
+            tasks.append(Task(Kind.JOIN, self._admission.join_due))
+        return tasks
+
+    def _do(self, task: Task) -> None:
+        match task.kind:
+            case Kind.POLL:
+                self._completed(self._groups[task.key].poll_step())
+                self._split_where_needed(self._groups[task.key])
+            case Kind.WALK:
+                self._completed(self._groups[task.key].walk_step())
+            case Kind.LATE_SCAN:
+                self._groups[task.key].late_step()
+            case Kind.REPAIR:
+                self._repair_step()
+            case Kind.RETURN:
+                self._admission.return_step()
+            case Kind.JOIN:
+                self._admission.join_step()
+            case Kind.PRUNE:
+                self._next_prune = self._clock() + _PRUNE_EVERY
+                self._coverage.prune()
+
+    def _split_where_needed(self, group: Group) -> None:
+        """Make two groups of one whose request fails only as a whole."""
+        if not group.must_split or len(group.names) < 2:
+            return
+        del self._groups[group.key]
+        middle = len(group.names) // 2
+        for names in (group.names[:middle], group.names[middle:]):
+            self._add_group(names, group.pace)
+        self._log.warning("group_split", subreddits=len(group.names), groups=len(self._groups))
+
+    def _interval(self, pace: Pace) -> float:
+        """Return the seconds between two polls of a group with this pace."""
         quota = self._limiter.state()
         now = self._wall()
-        per_request = max(0.0, quota.reset_at - now) / max(1.0, quota.remaining()) * max(1, self._streams)
-        return self._pace.interval(self._config.streams.max_poll_interval, quota.spare(now), per_request)
+        sharers = max(1, self._streams) * max(1, len(self._groups))
+        per_request = max(0.0, quota.reset_at - now) / max(1.0, quota.remaining()) * sharers
+        return pace.interval(self._config.streams.max_poll_interval, quota.spare(now), per_request)
 
-    def _say_caught_up(self, poll: Poll) -> None:
-        if self._catching_up is not None and poll.walk.outcome is not Outcome.STALE:
-            seconds, self._catching_up = self._catching_up, None
-            self._log.info("caught_up", items=poll.new, away_seconds=round(seconds, 1), pages=poll.walk.pages)
+    def _completed(self, poll: Poll | None) -> None:
+        if poll is None or self._catching_up is None or poll.walk.outcome is Outcome.STALE:
+            return
+        seconds, self._catching_up = self._catching_up, None
+        self._log.info("caught_up", items=poll.new, away_seconds=round(seconds, 1), pages=poll.walk.pages)
 
     def _repair_step(self) -> None:
-        """Fetch one page for the newest gap that can still be repaired."""
-        if self._repair is None:
-            self._repair = Repair(self._coverage.pending_gaps()[0], self._coverage, self._context.announce, self._log)
-        repair = self._repair
-        if repair.subreddit in self._roster.absent:
-            self._next_repair = self._clock() + _IMPATIENT
+        """Fetch one page for a gap that can be repaired now."""
+        repair = self._repairs.choose(self._roster.absent)
+        if repair is None:
             return
+        after, limit = repair.next()
         try:
-            page = self._fetcher.attempt([repair.subreddit], repair.next_after(), Priority.STREAM)
+            page = self._fetcher.attempt([repair.subreddit], after, Priority.STREAM, limit)
         except Unavailable as error:
-            self._repair = None
-            repair.give_up(error.reason)
+            self._repairs.drop(repair.subreddit)
+            self._admission.set_aside(repair.subreddit, error.reason)
+        except SpoolError:
+            raise
         except TransientError as error:
-            self._log.warning("repair_delayed", subreddit=repair.subreddit, error=str(error))
-            self._next_repair = self._clock() + _IMPATIENT
+            self._repairs.failed(repair, str(error), self._fetcher.answered_at)
         else:
-            self._repair = None  # begun again from the top, should the spool refuse this page
-            if not repair.take(page):
-                self._repair = repair
-
-    def _sweep_step(self) -> None:
-        """Fetch one page of the deeper look."""
-        wanted = self._sweep.next_page(self._roster.active())
-        if wanted is None:
-            return
-        subreddits, after = wanted
-        if not subreddits:
-            self._sweep.begin_again()
-            return
-        try:
-            page = self._fetcher.attempt(subreddits, after, Priority.SWEEP)
-        except Unavailable:
-            self._sweep.drop()  # the next poll finds out who is absent
-            return
-        except (QuotaShort, RateLimited) as error:
-            self._log.info("deeper_look_delayed", error=str(error))
-            self._sweep.put_off(_IMPATIENT / 2)
-            return
-        except TransientError as error:
-            self._log.info("deeper_look_failed", error=str(error))
-            self._sweep.failed()
-            return
-        self._sweep.take(page, self._pace.rate)
-        absorbed = self._coverage.absorb_late(page, subreddits)
-        if absorbed.new:
-            self._context.announce(absorbed.last_seq)
-            self._log.info("late_items", found=absorbed.new, subreddits=absorbed.subreddits)
+            absorbed = self._repairs.take(repair, page, after)
+            if absorbed.delivered:
+                self._context.announce(absorbed.last_seq)
 
 
 def _seconds_since(moment: object, now: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What a stream has seen and proven: the memory beside the spool, changed only after the spool took the change."""
+"""What a stream has captured and proven: the memory beside the spool, changed only after the spool took the change."""
 
 import dataclasses
 import time
@@ -9,16 +9,21 @@ from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
 from streams.capture.listing import Item, Page
 from streams.capture.record import make_record
 
-#: How far below the last proven moment an item must lie to prove that a walk has passed it, seconds.
+#: How far below the newest proven item an item must lie to prove that a walk has passed it, seconds.
 MARGIN = 60.0
 
-#: A gap begins so much before the last proven moment: late items surface minutes after their creation, seconds.
+#: Late items surface minutes after their creation: where a gap starts, they may be missing for this long before it,
+#: seconds.
 LATE_MARGIN = 300.0
+
+#: A walk proves the time up to its first request less this: Reddit's `Date` and created_utc are whole seconds.
+CLOCK_GRAIN = 2.0
 
 #: Names remembered for each subreddit; a listing shows at most 1000, removed ones may come back.
 KEEP_NAMES = 3_000
 #: The same for what comes through r/all and the like.
 KEEP_FOREIGN_NAMES = 20_000
+#: Bucket of items from subreddits that are not configured: they come through a collective listing.
 _FOREIGN = "*"
 
 
@@ -33,7 +38,15 @@ class Absorbed:
 
 
 class Coverage:
-    """The stream's knowledge. `absorb` makes a page durable; `prove` and the gap methods move the proof."""
+    """The stream's knowledge. `absorb` makes a page durable; `proof` and the gap methods move what is proven.
+
+    Args:
+        writer: the stream's spool.
+        stream: its name.
+        subreddits: those configured.
+        clock: this machine's clock, epoch seconds.
+        offset: Reddit's clock minus this machine's, seconds (see core.reddit.clock).
+    """
 
     def __init__(
         self,
@@ -42,10 +55,12 @@ class Coverage:
         subreddits: Iterable[str],
         *,
         clock: Callable[[], float] = time.time,
+        offset: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._writer = writer
         self._stream = stream
         self._clock = clock
+        self._offset = offset
         self._buckets = {name.lower() for name in subreddits}
         cursor = writer.load_cursor()
         self.stored = cursor
@@ -53,25 +68,40 @@ class Coverage:
         self.polled_at = 0.0
         names = writer.load_seen()
         self._proven = {name: epoch for name, epoch in names.items() if epoch > 0}
-        self._met = {name for name, epoch in names.items() if epoch == 0}
+        #: names that were met and not proven: what a broken-off walk has left; each with its bucket
+        self._met = writer.load_buckets()
         #: when the very first walk began, epoch seconds; None before there was one
         self.begun = _moment(cursor, "begun")
         #: created_utc after which items are delivered when only new ones are wanted; None before the first page
         self.baseline = _moment(cursor, "baseline")
-        #: whether the listing was empty when a walk was last complete
-        self.held_nothing = cursor.get("held_nothing") is True
-        stored_moments = cursor.get("proven_at")
-        moments = stored_moments if isinstance(stored_moments, dict) else {}
-        self.proven_at: dict[str, float] = {name: at for name, at in moments.items() if name in self._buckets}
+        #: created_utc of each subreddit's newest proven item
+        self.proven_at = self._moments(cursor.get("proven_at"))
+        #: created_utc by Reddit's clock up to which each listed item of a subreddit was captured or lies in a gap
+        self.proven_until = self._moments(cursor.get("proven_until"), cursor.get("proven_at"))
+        #: subreddits whose listing was empty when a walk was last complete
+        self.held_nothing = self._names_that_held_nothing(cursor.get("held_nothing"))
         self.epoch = int(str(cursor.get("epoch", 1)))
         #: what is no item stands in the listing like one, and is met at each poll
         self._rejected: set[bytes] = set()
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
         self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
 
-    def met(self) -> frozenset[str]:
-        """Return the names that were met and not proven: what a broken-off walk has left."""
-        return frozenset(self._met)
+    def _moments(self, stored: object, older: object = None) -> dict[str, float]:
+        """Read moments by subreddit; a spool of version 0.1 has only the `older` ones, which are never too late."""
+        moments = stored if isinstance(stored, dict) else older
+        if not isinstance(moments, dict):
+            return {}
+        return {name: float(at) for name, at in moments.items() if name in self._buckets}
+
+    def _names_that_held_nothing(self, stored: object) -> frozenset[str]:
+        if stored is True:  # a spool of version 0.1: one listing for all
+            return frozenset(self._buckets)
+        return frozenset(map(str, stored)) if isinstance(stored, list) else frozenset()
+
+    def met(self, subreddits: Iterable[str]) -> frozenset[str]:
+        """Return the names of these subreddits' items that were met and not proven."""
+        buckets = {name.lower() for name in subreddits} | {_FOREIGN}
+        return frozenset(name for name, bucket in self._met.items() if bucket in buckets)
 
     def known(self, name: str) -> bool:
         """Tell whether the item was captured before, proven or not."""
@@ -86,7 +116,7 @@ class Coverage:
         return self._proven.get(name, epoch) < epoch
 
     def moment(self, subreddits: Iterable[str]) -> float | None:
-        """Return the created_utc up to which all of these are proven, None if one of them never was."""
+        """Return the created_utc of the newest item up to which all of these are proven, None if one never was."""
         moments = [self.proven_at.get(name.lower()) for name in subreddits]
         known = [moment for moment in moments if moment is not None]
         return min(known) if moments and len(known) == len(moments) else None
@@ -100,6 +130,15 @@ class Coverage:
         """Return the created_utc below which nothing can be new."""
         moment = self.moment(subreddits)
         return float("-inf") if moment is None else moment - MARGIN
+
+    def ceiling(self, subreddits: Iterable[str]) -> float:
+        """Return the created_utc from which on a proven item proves nothing about all of these together.
+
+        Infinity where the same walk proved them all. Otherwise (subreddits joined or came back) a name that one of
+        them has proven may stand above items of another that nobody has met.
+        """
+        moments = {self.proven_until.get(name.lower(), float("-inf")) for name in subreddits}
+        return float("inf") if len(moments) <= 1 else min(moments)
 
     def absorb(
         self,
@@ -145,7 +184,7 @@ class Coverage:
         return Absorbed(len(fresh), len(batch.records), last_seq, counts)
 
     def absorb_late(self, page: Page, subreddits: Iterable[str]) -> Absorbed:
-        """Write what a deeper look found; only what is older than the proven moment may count as proven."""
+        """Write what a late scan found; only what is older than the proven moment may count as proven."""
         moment = self.moment(subreddits)
         until = float("-inf") if moment is None else moment
         return self.absorb(page, epoch=self.epoch, proven_until=until, counter="late")
@@ -169,14 +208,15 @@ class Coverage:
             if seen.epoch > 0:
                 self._proven[seen.name] = seen.epoch
             else:
-                self._met.add(seen.name)
+                self._met[seen.name] = seen.bucket
         if batch.prove_epoch is not None:
-            self._proven.update(dict.fromkeys(self._met, batch.prove_epoch))
-            self._met.clear()
-        moments = batch.cursor.get("proven_at")
-        if isinstance(moments, dict):
-            self.proven_at = moments
-        self.held_nothing = bool(batch.cursor.get("held_nothing", self.held_nothing))
+            self._prove_met(batch.prove_epoch, batch.prove_buckets)
+        for key in ("proven_at", "proven_until"):
+            moments = batch.cursor.get(key)
+            if isinstance(moments, dict):
+                setattr(self, key, moments)
+        if "held_nothing" in batch.cursor:
+            self.held_nothing = self._names_that_held_nothing(batch.cursor["held_nothing"])
         self.begun = _moment(batch.cursor, "begun") or self.begun
         self.baseline = _moment(batch.cursor, "baseline") or self.baseline
         self.polled_at = _moment(batch.cursor, "polled_at") or self.polled_at
@@ -184,49 +224,98 @@ class Coverage:
             self.gaps[gap.id] = gap
         return last_seq
 
+    def _prove_met(self, epoch: int, buckets: tuple[str, ...] | None) -> None:
+        proven = [name for name, bucket in self._met.items() if buckets is None or bucket in buckets]
+        for name in proven:
+            del self._met[name]
+        self._proven.update(dict.fromkeys(proven, epoch))
+
     def sane(self, items: Iterable[Item], so_far: float | None = None) -> float | None:
         """Return the newest created_utc of these (and `so_far`) that does not lie in the future."""
-        now = self._clock()
+        now = self.reddit_now()
         dates = [item.created for item in items if item.created is not None and item.created <= now]
         return max(dates if so_far is None else [*dates, so_far], default=None)
 
-    def proof(self, subreddits: Iterable[str], newest: float | None) -> Batch:
-        """Return the change by which a completed walk proves these subreddits; `newest` None: it saw no items."""
-        moments = dict(self.proven_at)
-        fallback = self._clock() - MARGIN
-        for name in subreddits:
-            key = name.lower()
+    def proof(
+        self, subreddits: Iterable[str], newest: float | None, began: float | None = None, *, items: int | None = None
+    ) -> Batch:
+        """Return the change by which a complete walk proves these subreddits.
+
+        Args:
+            newest: created_utc of the newest item it met, None if it met none with a sane date.
+            began: when its newest page was requested, by this machine's clock.
+            items: how many items it met; None: some, unless `newest` is None.
+        """
+        moments, until = dict(self.proven_at), dict(self.proven_until)
+        now = self.reddit_now()
+        fallback = now - MARGIN
+        reached = fallback if began is None else began + self._offset() - CLOCK_GRAIN
+        held_nothing = set(self.held_nothing)
+        met_items = newest is not None if items is None else items > 0
+        names = [name.lower() for name in subreddits]
+        for key in names:
             known = [moment for moment in (moments.get(key), newest) if moment is not None]
             moments[key] = max(known, default=fallback)
+            before = until.get(key, reached)
+            until[key] = max(reached, before) if before <= now else reached  # else the clock was ahead
         return Batch(
             # an empty answer proves no item, least of all those that an abandoned walk has met
-            prove_epoch=None if newest is None else self.epoch,
-            cursor={"proven_at": moments, "epoch": self.epoch, "polled_at": self._clock()},
+            prove_epoch=self.epoch if met_items else None,
+            prove_buckets=(*names, _FOREIGN),
+            cursor={
+                "proven_at": moments,
+                "proven_until": until,
+                "epoch": self.epoch,
+                "polled_at": self._clock(),
+                "clock_offset": self._offset(),
+                "held_nothing": sorted(held_nothing - set(names) if met_items else held_nothing | set(names)),
+            },
         )
 
-    def new_gap(self, subreddits: tuple[str, ...], end: float, reason: str, *, repairable: bool) -> Gap:
-        """Return a gap from the last proven moment to `end`, and begin a new stretch of coverage."""
-        moment = self.moment(subreddits)
-        start = None if moment is None else moment - LATE_MARGIN
+    def new_gaps(self, subreddits: Iterable[str], end: float | None, reason: str, *, repairable: bool) -> list[Gap]:
+        """Return the gaps from the proven moment of each of these to `end`, and begin a new stretch of coverage.
+
+        Subreddits that were proven up to the same moment share one. `end` None: the gap still grows.
+        """
         self.epoch += 1
+        together: dict[float | None, list[str]] = {}
+        for name in subreddits:
+            together.setdefault(self.proven_until.get(name.lower()), []).append(name)
+        return [
+            self._new_gap(tuple(names), start, end, reason, repairable=repairable) for start, names in together.items()
+        ]
+
+    def _new_gap(
+        self, names: tuple[str, ...], start: float | None, end: float | None, reason: str, *, repairable: bool
+    ) -> Gap:
+        lost = end is not None and not repairable
         return Gap(
             stream=self._stream,
-            subreddits=subreddits,
-            # where dates are odd, the later one may come first
-            start=None if start is None else min(start, end),
-            end=end if start is None else max(start, end),
+            subreddits=names,
+            start=start,
+            # what was proven needs no gap: where dates are odd, the listing's foot may be older
+            end=end if start is None or end is None else max(start, end),
             reason=reason,
             recorded_at=self._clock(),
             epoch=self.epoch,
-            pending=subreddits if repairable else (),
-            unproven=subreddits,
-            state=GapState.OPEN if repairable else GapState.LOST,
-            closed_at=None if repairable else self._clock(),
+            pending=names if repairable else (),
+            unproven=names,
+            state=GapState.LOST if lost else GapState.OPEN,
+            closed_at=self._clock() if lost else None,
+            late_from=None if start is None else start - LATE_MARGIN,
         )
 
+    def open_absence(self, name: str) -> Gap | None:
+        """Return the gap that still grows because this subreddit is unavailable."""
+        return next((gap for gap in self.gaps.values() if gap.end is None and name in gap.unproven), None)
+
     def now(self) -> float:
-        """Return the wall clock, epoch seconds."""
+        """Return this machine's clock, epoch seconds."""
         return self._clock()
+
+    def reddit_now(self) -> float:
+        """Return Reddit's clock, epoch seconds."""
+        return self._clock() + self._offset()
 
     def pending_gaps(self) -> list[Gap]:
         """Return the gaps that still can be repaired, newest first: their items leave the listings soonest."""

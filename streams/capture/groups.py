@@ -15,13 +15,18 @@ _QUERY = len("?limit=100&after=t1_0123456789abc&raw_json=1")
 _COLLECTIVE = frozenset({"all", "popular", "mod", "friends"})
 
 
+def is_collective(name: str) -> bool:
+    """Tell whether this name lists the items of other subreddits."""
+    return name.lower() in _COLLECTIVE
+
+
 def pack(subreddits: Sequence[str], stream: str, limit: int = PATH_LIMIT) -> tuple[tuple[str, ...], ...]:
     """Split the names into as few groups as possible, of about equal size, in their order.
 
     A request for a group, with its query, takes fewer than `limit` bytes, unless a single name does not.
     """
-    named = [name for name in subreddits if name.lower() not in _COLLECTIVE]
-    groups = [(name,) for name in subreddits if name.lower() in _COLLECTIVE]
+    named = [name for name in subreddits if not is_collective(name)]
+    groups = [(name,) for name in subreddits if is_collective(name)]
     room = limit - 1 - _QUERY - len(listing_path([], stream).encode())
     total = sum(len(name) + 1 for name in named)
     count = max(1, math.ceil(total / max(1, room)))

@@ -1,74 +1,130 @@
-"""One poll: a walk from the top of the listing, made durable page by page, and what it proves in the end."""
+"""One poll of a group: a walk from the top of its listing, made durable page by page, and what it proves in the end."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
-from core.quota import Priority
 from core.spool import Batch
-from streams.capture.coverage import LATE_MARGIN, Coverage
-from streams.capture.fetcher import Fetcher
-from streams.capture.listing import Page
+from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
+from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.repair import is_whole
+from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
 
-#: A walk that found nothing new is recorded as complete at most so often, seconds: it proves what is proven already.
-_RECORD_QUIET_EVERY = 15.0
+#: A walk that found nothing new is recorded as complete at most this often, seconds: the disk is spared.
+_RECORD_QUIET_EVERY = 5.0
 
 #: A listing that was empty before and shows fewer names than this has pushed nothing out: half of what Reddit's holds.
 _SURELY_WHOLE = 500
 
+_ENDED_FIRST = "the listing ended before it met what was proven"
+_LEFT_OUT = "a page of the listing could not be read"
+
+
+@dataclass(slots=True)
+class Request:
+    """A page to request: its anchor (None: the top) and how many items."""
+
+    after: str | None
+    limit: int
+
 
 class Poll:
-    """One walk of one stream. The first ones have nothing proven to meet: they take what the listing holds.
+    """One walk of one group of subreddits, driven a page at a time.
 
-    Should the very first walk be broken off, the next one has to come upon what that one had met, or reach below the
-    moment at which it began; else there is a gap.
+    Request `next()`, then `take(page)`, until `done`. `refresh(page)` takes a newer top page meanwhile. The first walks
+    have nothing proven to meet: they take what the listing holds. If the very first walk is broken off, the next one
+    must meet what that one had met, or reach below the moment at which it began; otherwise there is a gap.
     """
 
-    def __init__(self, subreddits: tuple[str, ...], coverage: Coverage, *, start: str) -> None:
+    def __init__(
+        self,
+        subreddits: tuple[str, ...],
+        coverage: Coverage,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        start: str,
+        ceiling: float | None = None,
+    ) -> None:
         self.new = 0
         self.top: Page | None = None
-        self.walk = Walk(coverage.proven, coverage.horizon(subreddits))
-        if coverage.held_nothing:
-            self.walk.believe_empty_after = 1
-        self._subreddits = subreddits
+        self.done = False
+        self.subreddits = subreddits
+        self.trouble = PageTrouble()
+        #: of the pages below the newest one
+        self.size = PageSize()
         self._coverage = coverage
-        self._first = not coverage.proven_at
+        self._log = log
+        self._held_nothing = all(name.lower() in coverage.held_nothing for name in subreddits)
+        self.walk = Walk(
+            coverage.proven,
+            coverage.horizon(subreddits),
+            coverage.ceiling(subreddits) if ceiling is None else ceiling,
+        )
+        if self._held_nothing:
+            self.walk.believe_empty_after = 1
+        self._first = coverage.moment(subreddits) is None
         self._only_new = self._first and start == "now" and "recovered" not in coverage.stored
         self._newest: float | None = None
-        self._inherited = coverage.met() if self._first else frozenset()
+        self._inherited = coverage.met(subreddits) if self._first else frozenset()
         self._continued = False
+        #: when the newest page of this walk was requested, epoch seconds of this machine's clock
+        self._began = coverage.now()
         if self._first and coverage.begun is None:
             coverage.store(begun=coverage.now())
 
-    def run(self, fetcher: Fetcher, announce: Callable[[int], None], log: structlog.stdlib.BoundLogger) -> None:
-        """Walk until the walk is over. Raises what the fetcher and the spool raise: then it has proven nothing."""
-        while self.walk.outcome is None:
-            after = self.walk.next_after()
-            page = fetcher.page(self._subreddits, after, Priority.STREAM)
-            self.walk.take(page)
-            if after is None and page.items:
-                self.top = page
-            new, last_seq = self._absorb(page, log)
-            self.new += new
-            if last_seq:
-                announce(last_seq)
-        if self.walk.outcome is Outcome.STALE:
-            log.info("walk_begun_again", reason="all anchors left the listing", pages=self.walk.pages)
+    def next(self, limit: int = PAGE_SIZE) -> Request:
+        """Return the page to request now; after failures another form of the same page."""
+        anchors = self.walk.anchors()
+        if not anchors:
+            return Request(None, limit)
+        return Request(*self.trouble.form(anchors, min(limit, self.size.limit)))
 
-    def _absorb(self, page: Page, log: structlog.stdlib.BoundLogger) -> tuple[int, int]:
-        """Make the page durable, with what it proves when it ends the walk."""
+    def take(self, page: Page, asked: Request, began: float) -> Absorbed:
+        """Make the page that was requested durable, with what it proves when it ends the walk.
+
+        `began`: when it was requested, epoch seconds of this machine's clock. Raises SpoolError.
+        """
+        if asked.after is None:
+            self._began = began
+        elif self.trouble.attempts and asked.limit < self.size.limit:
+            self.size.limit = asked.limit  # it is near what cannot be read
+        else:
+            self.size.answered()
+        self.walk.take(page, asked.after)
+        self.trouble.answered()
+        if asked.after is None and page.items:
+            self.top = page
+        absorbed = self._absorb(page, self._conclusion(page))
+        if self.walk.outcome is not None:
+            self.done = True
+        if self.walk.outcome is Outcome.STALE:
+            self._log.info("walk_begun_again", reason="all anchors left the listing", pages=self.walk.pages)
+        return absorbed
+
+    def refresh(self, page: Page, began: float) -> Absorbed | None:
+        """Take the newest page while the walk is further down; None: the walk does not reach it, begin a new one."""
+        if not self.walk.extend(page):
+            return None
+        self._began = began
+        self.top = page
+        self._newest = self._coverage.sane(page.items, self._newest)
+        return self._absorb(page, None)
+
+    def leave_out(self) -> None:
+        """End the walk with a gap: a page of it cannot be read."""
+        self.done = True
+        self._coverage.apply(self._gap(_LEFT_OUT, self.walk.foot, repairable=True))
+
+    def _absorb(self, page: Page, change: Batch | None) -> Absorbed:
         coverage = self._coverage
-        self._newest = coverage.sane(page.items, self._newest)
-        self._continued = self._continued or any(item.name in self._inherited for item in page.items)
-        change = self._conclusion(page, log)
         deliver_after = float("-inf")
         if self._only_new:
             change = change or Batch()
             deliver_after = change.cursor["baseline"] = self._baseline()
         absorbed = coverage.absorb(page, deliver_after=deliver_after, change=change)
-        return absorbed.new, absorbed.last_seq if absorbed.delivered else 0
+        self.new += absorbed.new
+        return absorbed
 
     def _baseline(self) -> float:
         """Return the created_utc after which items are new to someone who wants only what is new."""
@@ -78,25 +134,36 @@ class Poll:
         moments = (coverage.begun, self._newest)
         return min((moment for moment in moments if moment is not None), default=coverage.now())
 
-    def _conclusion(self, page: Page, log: structlog.stdlib.BoundLogger) -> Batch | None:
+    def _conclusion(self, page: Page) -> Batch | None:
         """Return what the end of the walk changes, None while it goes on or when it changes nothing."""
         coverage, walk = self._coverage, self.walk
+        self._newest = coverage.sane(page.items, self._newest)
+        self._continued = self._continued or any(item.name in self._inherited for item in page.items)
         if walk.outcome is Outcome.MET or (walk.outcome is Outcome.ENDED and self._is_complete()):
             quiet = walk.pages == 1 and not self._first and all(coverage.known(item.name) for item in page.items)
-            if quiet and coverage.now() - coverage.polled_at < _RECORD_QUIET_EVERY:
+            if quiet and self._recorded_lately():
                 return None
-            change = coverage.proof(self._subreddits, self._newest)
-            change.cursor["held_nothing"] = walk.items == 0
-            return change
+            return self._proof()
         if walk.outcome is not Outcome.ENDED:
             return None
-        return self._gap(log)
+        # a single subreddit's own listing is the one that just ended
+        return self._gap(_ENDED_FIRST, walk.foot, repairable=len(self.subreddits) > 1)
+
+    def _recorded_lately(self) -> bool:
+        """Tell whether what these subreddits have proven on disk is fresh enough, and the same for all of them."""
+        coverage = self._coverage
+        moments = [coverage.proven_until.get(name.lower(), float("-inf")) for name in self.subreddits]
+        oldest = min(moments)
+        return oldest == max(moments) and coverage.reddit_now() - oldest < _RECORD_QUIET_EVERY
+
+    def _proof(self) -> Batch:
+        return self._coverage.proof(self.subreddits, self._newest, self._began, items=self.walk.items)
 
     def _is_complete(self) -> bool:
         """Tell whether a listing that ended held all there was to hold, as far as we ever promised."""
         if is_whole(self.walk):
             return True
-        if self._coverage.held_nothing and self.walk.items < _SURELY_WHOLE:
+        if self._held_nothing and self.walk.items < _SURELY_WHOLE:
             return True
         return self._first and (self._continued or self._reaches_below_the_beginning())
 
@@ -106,16 +173,22 @@ class Poll:
         dated = begun is not None and self._newest is not None  # else its clock is another one than ours
         return not dated or max(self.walk.foot, default=float("-inf")) < (begun or 0.0)
 
-    def _gap(self, log: structlog.stdlib.BoundLogger) -> Batch:
+    def _gap(self, reason: str, foot: tuple[float, ...], *, repairable: bool) -> Batch:
         coverage = self._coverage
-        end = max(self.walk.foot, default=coverage.now())
-        reason = "the listing ended before it met what was proven"
-        # a single subreddit's own listing is the one that just ended
-        gap = coverage.new_gap(self._subreddits, end, reason, repairable=len(self._subreddits) > 1)
-        if self._only_new and coverage.begun is not None:
-            gap.start = coverage.begun - LATE_MARGIN  # else the backlog, of whatever age, was wanted too
-        log.error("gap_recorded", subreddits=list(self._subreddits), start=gap.start, end=gap.end, reason=gap.reason)
-        change = coverage.proof(self._subreddits, self._newest)
-        change.cursor["held_nothing"] = False
-        change.gaps.append(gap)
+        end = max(foot, default=coverage.reddit_now())
+        gaps = coverage.new_gaps(self.subreddits, end, reason, repairable=repairable)
+        for gap in gaps:
+            if gap.start is None and coverage.begun is not None and self._only_new:
+                # else the backlog, of whatever age, was wanted too
+                gap.start, gap.late_from = coverage.begun, coverage.begun - LATE_MARGIN
+            self._log.error(
+                "gap_recorded",
+                subreddits=list(gap.subreddits),
+                start=gap.start,
+                end=gap.end,
+                reason=gap.reason,
+                state=gap.state.value,
+            )
+        change = self._proof()
+        change.gaps += gaps
         return change

@@ -1,6 +1,8 @@
 """The process of one stream: opens what it needs and captures until it is asked to stop."""
 
 import random
+import time
+from collections.abc import Callable
 
 from core.backoff import Backoff
 from core.child import ChildContext
@@ -24,8 +26,9 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
     if writer is None:
         return
     with writer:
-        coverage = Coverage(writer, stream, config.reddit.subreddits)
         limiter = Limiter(config.supervisor.state_dir, stream, config.reddit.requests_per_minute)
+        gateway = Gateway(config, context, limiter)
+        coverage = Coverage(writer, stream, config.reddit.subreddits, offset=_offset_of(gateway))
         context.log.info(
             "stream_opened",
             subreddits=list(config.reddit.subreddits),
@@ -33,7 +36,7 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
             gaps=sum(not gap.repaired for gap in coverage.gaps.values()),
             resuming=bool(coverage.proven_at),
         )
-        fetcher = Fetcher(Gateway(config, context, limiter), context, stream)
+        fetcher = Fetcher(gateway, context, stream, time.monotonic)
         Capture(config, context, coverage, fetcher, limiter).run()
         limiter.close()
 
@@ -55,3 +58,9 @@ def _open_spool(context: ChildContext, config: Config, stream: str) -> SpoolWrit
             context.ready()  # alive and waiting: nothing that a restart could mend
             context.wait(seconds)
     return None
+
+
+def _offset_of(gateway: Gateway) -> Callable[[], float]:
+    """Return how to read Reddit's clock minus ours, seconds."""
+    clock = getattr(gateway, "server_clock", None)
+    return (lambda: 0.0) if clock is None else (lambda: float(clock.offset))

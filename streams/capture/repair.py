@@ -1,99 +1,161 @@
-"""Repairing a gap: each subreddit's own listing holds its own thousand names, deeper than the combined one."""
+"""Repairing gaps: each subreddit's own listing holds its own thousand names, deeper than the combined one."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 
 import structlog
 
+from core.backoff import Backoff
 from core.spool import Batch, Gap, GapState
-from streams.capture.coverage import Coverage
+from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.listing import PAGE_SIZE, Page
+from streams.capture.trouble import PageTrouble
 from streams.capture.walk import Outcome, Walk
+
+#: Pauses after failed steps of one repair, seconds; other repairs go on meanwhile.
+_RETRY = Backoff(first=1.0, longest=15.0, jitter=0.0)
+#: Pauses before a listing that could not be read to its end is walked again, seconds.
+_AGAIN = Backoff(first=60.0, longest=900.0, jitter=0.0)
 
 
 def is_whole(walk: Walk) -> bool:
     """Tell whether a listing that ended was too short to have pushed anything out: less than one page."""
-    return walk.outcome is Outcome.ENDED and walk.items < PAGE_SIZE and walk.pages <= 3
+    return walk.outcome is Outcome.ENDED and walk.items < PAGE_SIZE and walk.empty_pages <= 2
 
 
+@dataclass(slots=True)
 class Repair:
     """The walk through one subreddit's own listing for one gap, a page at a time."""
 
-    def __init__(
-        self,
-        gap: Gap,
-        coverage: Coverage,
-        announce: Callable[[int], None],
-        log: structlog.stdlib.BoundLogger,
-    ) -> None:
-        self.gap = gap
-        self.subreddit = gap.pending[0]
-        self._coverage = coverage
-        self._announce = announce
-        self._log = log
-        self._walk = self._new_walk()
+    gap_id: int
+    subreddit: str
+    walk: Walk
+    trouble: PageTrouble = field(default_factory=PageTrouble)
+    retry_at: float = 0.0
+    rounds: int = 0
 
-    def _new_walk(self) -> Walk:
+    def next(self, limit: int = PAGE_SIZE) -> tuple[str | None, int]:
+        """Return the anchor (None: the top) and the size of the page to request now."""
+        anchors = self.walk.anchors()
+        return self.trouble.form(anchors, limit) if anchors else (None, limit)
+
+
+class Repairs:
+    """All repairs of a stream: which step comes next, among what can be read now."""
+
+    def __init__(self, coverage: Coverage, log: structlog.stdlib.BoundLogger, clock: Callable[[], float]) -> None:
+        self._coverage = coverage
+        self._log = log
+        self._clock = clock
+        self._under_way: dict[tuple[int, str], Repair] = {}
+
+    def due(self, unavailable: Collection[str]) -> float | None:
+        """Return when the next step is due on the clock; None: no gap can be repaired now."""
+        chosen = self.choose(unavailable)
+        return None if chosen is None else chosen.retry_at
+
+    def choose(self, unavailable: Collection[str]) -> Repair | None:
+        """Return the repair whose step comes next: the newest gap first, one that waits after a failure last."""
+        candidates = [
+            self._repair(gap, name)
+            for gap in self._coverage.pending_gaps()
+            for name in gap.pending
+            if name not in unavailable and gap.id is not None
+        ]
+        now = self._clock()
+        return min(candidates, key=lambda repair: max(now, repair.retry_at), default=None)
+
+    def _repair(self, gap: Gap, name: str) -> Repair:
+        key = (gap.id or 0, name)
+        if key not in self._under_way:
+            self._under_way[key] = Repair(*key, self._walk(gap))
+        return self._under_way[key]
+
+    def _walk(self, gap: Gap) -> Walk:
         return Walk(
-            proven=lambda name: self._coverage.proven_before(name, self.gap.epoch),
-            horizon=float("-inf") if self.gap.start is None else self.gap.start,
+            proven=lambda name: self._coverage.proven_before(name, gap.epoch),
+            horizon=float("-inf") if gap.start is None else gap.start,
         )
 
-    def next_after(self) -> str | None:
-        """Return the anchor of the page to fetch next."""
-        return self._walk.next_after()
+    def failed(self, repair: Repair, error: str, answered_at: float | None) -> None:
+        """Report a step that failed: the next one comes later, or takes another form."""
+        now = self._clock()
+        repair.trouble.failed(now)
+        repair.retry_at = now + _RETRY.pause(repair.trouble.attempts, lambda: 0.5)
+        if repair.trouble.hopeless(now, answered_at):
+            self._begin_again(repair)
+        self._log.warning(
+            "repair_delayed", subreddit=repair.subreddit, error=error, retry_in_seconds=round(repair.retry_at - now, 1)
+        )
 
-    def take(self, page: Page) -> bool:
-        """Make the page durable; tell whether this subreddit is done with."""
-        self._walk.take(page)
-        new = sum(not self._coverage.known(item.name) for item in page.items)
-        gap = dataclasses.replace(self.gap, found=self.gap.found + new)
-        change = Batch(gaps=[gap])
-        if self._walk.outcome is Outcome.STALE:
-            self._walk = self._new_walk()
-        elif self._walk.outcome is not None:
-            change.gaps = self._concluded(gap)
-            gap = change.gaps[0]
+    def _begin_again(self, repair: Repair) -> None:
+        """Leave a listing whose page cannot be read for a while: the gap is lost only when its end was read."""
+        gap = self._coverage.gaps[repair.gap_id]
+        repair.rounds += 1
+        repair.retry_at = self._clock() + _AGAIN.pause(repair.rounds, lambda: 0.5)
+        repair.walk, repair.trouble = self._walk(gap), PageTrouble()
+
+    def drop(self, subreddit: str) -> None:
+        """Forget the walks of a subreddit that became unavailable; its gaps stay pending until it is back."""
+        for key in [key for key in self._under_way if key[1] == subreddit]:
+            del self._under_way[key]
+
+    def take(self, repair: Repair, page: Page, after: str | None) -> Absorbed:
+        """Make the page durable. Raises SpoolError: then the walk begins again."""
+        coverage, walk = self._coverage, repair.walk
+        del self._under_way[repair.gap_id, repair.subreddit]  # begun again from the top, should the spool refuse
+        walk.take(page, after)
+        repair.trouble.answered()
+        repair.retry_at = 0.0
+        new = sum(not coverage.known(item.name) for item in page.items)
+        gap = coverage.gaps[repair.gap_id]
+        gap = dataclasses.replace(gap, found=gap.found + new)
+        gaps = [gap]
+        if walk.outcome is Outcome.STALE:
+            repair.walk = self._walk(gap)
+        elif walk.outcome is not None:
+            gaps = self._concluded(gap, repair)
         # what is newer than the last poll stands in the combined listing above items of others that nobody has met yet
-        until = self._coverage.moment([self.subreddit])
-        absorbed = self._coverage.absorb(
+        until = coverage.moment([repair.subreddit])
+        absorbed = coverage.absorb(
             page,
-            epoch=self._coverage.epoch,
+            epoch=coverage.epoch,
             proven_until=float("-inf") if until is None else until,
-            change=change,
+            change=Batch(gaps=gaps),
             counter="repaired",
         )
-        self.gap = gap
-        if absorbed.new:
-            self._announce(absorbed.last_seq)
-        return self.subreddit not in gap.pending
+        if repair.subreddit in gaps[0].pending and gaps[0].id == repair.gap_id:
+            self._under_way[repair.gap_id, repair.subreddit] = repair
+        return absorbed
 
-    def give_up(self, reason: str) -> None:
-        """Leave this subreddit in the gap: its own listing cannot be read."""
-        self._coverage.store_gap(dataclasses.replace(self.gap, pending=self._others(self.gap.pending)))
-        self._log.warning("gap_not_repairable", subreddit=self.subreddit, reason=reason)
-
-    def _concluded(self, gap: Gap) -> list[Gap]:
+    def _concluded(self, gap: Gap, repair: Repair) -> list[Gap]:
         """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
-        rest = dataclasses.replace(gap, pending=self._others(gap.pending), unproven=self._others(gap.unproven))
-        if self._walk.outcome is Outcome.MET or is_whole(self._walk):
-            return [rest if rest.unproven else rest.closed(GapState.REPAIRED, self._coverage.now())]
-        reach = float("inf") if gap.end is None else gap.end
-        end = min(reach, max(self._walk.foot, default=reach))
+        name, walk, now = repair.subreddit, repair.walk, self._coverage.now()
+        rest = dataclasses.replace(gap, pending=_without(gap.pending, name), unproven=_without(gap.unproven, name))
+        if walk.outcome is Outcome.MET or is_whole(walk):
+            self._log.info("gap_repaired", subreddit=name, start=gap.start, end=gap.end, found=gap.found)
+            return [rest if rest.unproven else rest.closed(GapState.REPAIRED, now)]
+        reach = self._coverage.reddit_now() if gap.end is None else gap.end
+        end = min(reach, max(walk.foot, default=reach))
+        end = end if gap.start is None else max(end, gap.start)
         self._log.error(
             "gap_remains",
-            subreddit=self.subreddit,
+            subreddit=name,
             start=gap.start,
             end=end,
-            listing_held=self._walk.items,
-            hint="Reddit no longer lists what lies between: it is lost to this stream, and recorded",
+            listing_held=walk.items,
+            hint="Reddit no longer lists these items: they are lost to this stream, and the gap is recorded",
         )
-        own = dataclasses.replace(gap, subreddits=(self.subreddit,), unproven=(self.subreddit,), pending=(), end=end)
-        own = own.closed(GapState.LOST, self._coverage.now())
+        own = dataclasses.replace(gap, subreddits=(name,), unproven=(name,), pending=(), end=end)
+        own = own.closed(GapState.LOST, now)
         if not rest.unproven:
             return [own]
-        rest.subreddits = self._others(rest.subreddits)
+        rest.subreddits = _without(rest.subreddits, name)
+        if not rest.pending and rest.state is GapState.OPEN and rest.end is not None:
+            rest = rest.closed(GapState.LOST, now)
         return [rest, dataclasses.replace(own, id=None, found=0)]
 
-    def _others(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name for name in names if name != self.subreddit)
+
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(other for other in names if other != name)

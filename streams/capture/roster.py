@@ -1,15 +1,17 @@
-"""Which subreddits are asked together, which stand aside for now, and when they are tried again. Pure."""
+"""Which subreddits can be requested, which are set aside for now, and when they are tried again. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 #: First pause before a subreddit that could not be read is tried again, and the longest, seconds.
 _FIRST_RETRY = 60.0
 _LONGEST_RETRY = 900.0
+#: Pause after a try that told nothing about the subreddit, seconds.
+_UNDECIDED = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Why and since when a subreddit stands aside (epoch seconds), and when it is tried again."""
+    """Why and since when a subreddit is set aside (epoch seconds), and when it is tried again."""
 
     reason: str
     since: float
@@ -23,19 +25,26 @@ class Roster:
 
     subreddits: tuple[str, ...]
     absent: dict[str, Absence] = field(default_factory=dict)
+    #: newcomers whose own listing is still to be walked; they are not requested with the others before that
+    joining: dict[str, None] = field(default_factory=dict)
 
-    def active(self) -> tuple[str, ...]:
-        """Return those that are asked for together."""
-        return tuple(name for name in self.subreddits if name not in self.absent)
+    def active(self, names: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Return those (of `names`) that are requested together."""
+        names = self.subreddits if names is None else names
+        return tuple(name for name in names if name not in self.absent and name not in self.joining)
 
     def exclude(self, name: str, reason: str, now: float) -> Absence:
-        """Set a subreddit aside, or put off its next try when it stands aside already."""
+        """Set a subreddit aside, or put off its next try when it is set aside already."""
         before = self.absent.get(name)
         tries = before.tries + 1 if before else 1
         pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** min(tries - 1, 10))
         absence = Absence(reason, before.since if before else now, tries, now + pause)
         self.absent[name] = absence
         return absence
+
+    def put_off(self, name: str, now: float) -> None:
+        """Try it again soon: the last try failed for another reason."""
+        self.absent[name] = replace(self.absent[name], next_try=now + _UNDECIDED)
 
     def readmit(self, name: str) -> Absence:
         """Take a subreddit back; return how it was absent."""
@@ -56,7 +65,7 @@ class Roster:
         return {name: [a.reason, a.since, a.tries, a.next_try] for name, a in self.absent.items()}
 
     def load(self, stored: object) -> None:
-        """Take up stored absences of subreddits that are still configured."""
+        """Take stored absences of subreddits that are still configured."""
         if isinstance(stored, dict):
             for name, (reason, since, tries, next_try) in stored.items():
                 if name in self.subreddits:

@@ -25,8 +25,10 @@ _OLD_ITEMS = 3
 _DISORDER = 60.0
 _FEW = 0.05
 
-#: No listing is longer than this many pages; a server that never ends would hold us for ever.
-_MOST_PAGES = 200
+#: No listing is longer than this many pages, even small ones; a server that never ends must not hold the stream.
+_MOST_PAGES = 1_500
+#: No listing holds this many items.
+_MOST_ITEMS = 20_000
 
 
 class Outcome(enum.Enum):
@@ -42,17 +44,20 @@ class Walk:
     """One walk. Ask `next_after()`, fetch that page, `take` it, until `outcome` is set.
 
     `proven(name)` tells whether an item was proven by an earlier walk; items created before `horizon`
-    (created_utc seconds) lie below everything that can be new.
+    (created_utc seconds) lie below everything that can be new. Items created at or after `ceiling` prove nothing, even
+    when an earlier walk of other subreddits proved them: the subreddits of this walk are proven only up to there.
     """
 
     proven: Callable[[str], bool]
     horizon: float = float("-inf")
+    ceiling: float = float("inf")
     #: anchors to begin below, best first; none: begin at the top
     below: tuple[str, ...] = ()
     believe_empty_after: int = _EMPTY_TOPS
     outcome: Outcome | None = None
     pages: int = 0
     items: int = 0
+    empty_pages: int = 0
     #: created_utc of the last items of the page that ended the walk, and of those of the suspects (see `_suspects`)
     foot: tuple[float, ...] = ()
     _anchors: list[str] = field(default_factory=list)
@@ -70,12 +75,21 @@ class Walk:
         """Return the anchor of the page to fetch next, None for the top of the listing."""
         return self._anchors[0] if self._anchors else None
 
-    def take(self, page: Page) -> None:
-        """Take in the page fetched with `next_after()`."""
+    def anchors(self) -> tuple[str, ...]:
+        """Return the anchors that give the next page, best first; empty: it is the top of the listing."""
+        return tuple(self._anchors)
+
+    def has(self, name: str) -> bool:
+        """Tell whether this walk met the item."""
+        return name in self._names
+
+    def take(self, page: Page, anchor: str | None = None) -> None:
+        """Take the page fetched with `anchor`, one of `anchors()`; default: with `next_after()`."""
         self.pages += 1
-        anchor = self.next_after()
+        self.empty_pages += not page.items
+        anchor = self.next_after() if anchor is None else anchor
         self._tried.add(anchor)
-        if self.pages >= _MOST_PAGES:
+        if self.pages >= _MOST_PAGES or self.items >= _MOST_ITEMS:
             self.outcome = Outcome.ENDED
         elif page.items:
             self._take_items(page)
@@ -84,7 +98,7 @@ class Walk:
             if self._empty_tops >= self.believe_empty_after:
                 self.outcome = Outcome.ENDED
         else:
-            del self._anchors[0]
+            self._anchors.remove(anchor)
             if not self._anchors:
                 self.outcome = Outcome.STALE
 
@@ -108,9 +122,28 @@ class Walk:
             if not self._anchors:
                 self.outcome = Outcome.ENDED
 
+    def extend(self, page: Page) -> bool:
+        """Take a newer top page into a walk under way; tell whether it follows without a break (else begin anew)."""
+        if not any(item.name in self._names for item in page.items):
+            return False
+        news = [item for item in page.items if item.name not in self._names]
+        self._names.update(item.name for item in news)
+        self.items += len(news)
+        for item in reversed(news):  # the lowest stays last
+            if not self._lies_below(item):
+                self._new.setdefault(item.subreddit, []).insert(0, item.created)
+        return True
+
+    def _lies_below(self, item: Item) -> bool:
+        return self._is_proven(item) or (item.created is not None and item.created < self.horizon)
+
+    def _is_proven(self, item: Item) -> bool:
+        below = self.ceiling == float("inf") or (item.created is not None and item.created < self.ceiling)
+        return below and self.proven(item.name)
+
     def _note(self, news: list[Item]) -> None:
         for item in news:
-            if self.proven(item.name) or (item.created is not None and item.created < self.horizon):
+            if self._lies_below(item):
                 self._anchored.add(item.subreddit)
             else:
                 self._new.setdefault(item.subreddit, []).append(item.created)
@@ -127,9 +160,11 @@ class Walk:
         """Judge by the foot of the page: a single known or old item may stand higher by accident."""
         if self._suspects():
             return False
-        if self.proven(items[-1].name):
+        if self._is_proven(items[-1]):
             return True
         foot = items[-_OLD_ITEMS:]
+        if len(foot) < _OLD_ITEMS:
+            return False
         old = all(item.created is not None and item.created < self.horizon for item in foot)
         return old and _newest_first(items)
 

@@ -127,6 +127,7 @@ class MortalWriter(SpoolWriter):
         if isinstance(moments, dict):
             for name in moments:
                 self.life.first_proof.setdefault(name, self.life.clock.now)
+        self.life.check_promise(batch.cursor.get("proven_until"))
         if fate == "kill_after":
             raise Killed
         return last_seq
@@ -227,9 +228,28 @@ class Life:
         with writer, ExitStack() as after:
             after.callback(lambda: setattr(self, "turns", self.turns + context.turns))
             coverage = Coverage(writer, STREAM, self.subreddits, clock=self.clock)
-            fetcher = Fetcher(self, context, STREAM, draw=lambda: 0.5)
+            fetcher = Fetcher(self, context, STREAM, self.clock)
             limiter: Any = EasyQuota(self.clock)
-            Capture(self.config, context, coverage, fetcher, limiter, clock=self.clock, wall=self.clock).run()
+            clocks: dict[str, Any] = {"clock": self.clock, "wall": self.clock, "draw": lambda: 0.5}
+            Capture(self.config, context, coverage, fetcher, limiter, **clocks).run()
+
+    def check_promise(self, proven_until: object) -> None:
+        """What was listed and created before the proven moment is captured, or lies in a gap."""
+        if not isinstance(proven_until, dict):
+            return
+        captured, gaps = set(self.spooled()), self.gaps()
+        names = {name.lower() for name in self.subreddits}
+        broken = [
+            thing
+            for thing in self.world.things.values()
+            if thing.subreddit.lower() in names
+            and thing.created < proven_until.get(thing.subreddit.lower(), 0.0)
+            and thing.moment >= self.first_proof.get(thing.subreddit.lower(), float("inf"))
+            and thing.surfaced
+            and not (thing.removed or thing.late or thing.name in captured)
+            and not any(thing.subreddit in gap.unproven and gap.admits(thing.created) for gap in gaps)
+        ]
+        assert broken == [], f"proven until {proven_until}, and no gap admits these: {gaps}"
 
     def spooled(self) -> list[str]:
         """Return the keys of the spool, in order."""

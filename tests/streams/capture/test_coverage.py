@@ -11,7 +11,7 @@ from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.listing import Page, parse_page
-from streams.capture.repair import Repair
+from streams.capture.repair import Repairs
 from streams.capture.roster import Roster
 from tests.streams.capture.life import STREAM, FakeContext, Life, MortalWriter, Notes
 from tests.streams.capture.world import World, envelope
@@ -122,10 +122,11 @@ def test_the_repair_of_one_listing_leaves_the_newest_unproven(tmp_path: Path) ->
     with SpoolWriter(tmp_path, STREAM) as writer:
         coverage = Coverage(writer, STREAM, ("Alpha", "Beta"), clock=lambda: 5000.0)
         coverage.absorb(listing(range(1000, 990, -1)), change=coverage.proof(("Alpha", "Beta"), 1000.0))
-        gap = coverage.new_gap(("Alpha",), 1000.0, "test", repairable=True)
-        coverage.apply(Batch(gaps=[gap]))
-        repair = Repair(coverage.pending_gaps()[0], coverage, lambda _: None, Notes())  # type: ignore[arg-type]
-        repair.take(listing(range(1005, 985, -1)))
+        coverage.apply(Batch(gaps=coverage.new_gaps(("Alpha",), 1000.0, "test", repairable=True)))
+        repairs = Repairs(coverage, Notes(), lambda: 5000.0)  # type: ignore[arg-type]
+        repair = repairs.choose(())
+        assert repair is not None
+        repairs.take(repair, listing(range(1005, 985, -1)), None)
         assert coverage.proven("t3_989")
         assert [coverage.proven(f"t3_{n}") for n in range(1000, 1006)] == [True] + [False] * 5
         assert all(coverage.known(f"t3_{n}") for n in range(986, 1006))
@@ -144,14 +145,15 @@ def test_a_refused_return_leaves_the_subreddit_absent(tmp_path: Path) -> None:
         coverage = Coverage(writer, STREAM, life.subreddits, clock=life.clock)
         roster = Roster(life.subreddits)
         roster.exclude("Beta", "private", life.clock.now - 100.0)
-        fetcher = Fetcher(life, context, STREAM)
-        admission = Admission(roster, coverage, fetcher, context, life.clock, start="backlog")
+        fetcher = Fetcher(life, context, STREAM, life.clock)
+        admission = Admission(roster, coverage, fetcher, context, clock=life.clock, wall=life.clock, start="backlog")
+        admission.catch_up_with_ledger()
         life.fates[life.operations + 2] = "full"
         with pytest.raises(SpoolError):
-            admission.retry()
+            admission.return_step()
         assert roster.active() == ("Alpha",)
         assert coverage.pending_gaps() == []
-        admission.retry()
+        admission.return_step()
         assert roster.active() == ("Alpha", "Beta")
         assert [gap.subreddits for gap in coverage.pending_gaps()] == [("Beta",)]
 

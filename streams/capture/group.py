@@ -1,0 +1,382 @@
+"""One group of subreddits that share their requests: its polls, late scans, and what to do when its requests fail."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.backoff import Backoff
+from core.child import ChildContext
+from core.errors import TransientError
+from core.quota import Priority
+from core.reddit.errors import (
+    BadAnswer,
+    NetworkBlocked,
+    QuotaShort,
+    RateLimited,
+    RequestRejected,
+    ServerTrouble,
+    Unavailable,
+    Unreachable,
+)
+from core.spool import SpoolError
+from streams.capture.admission import Admission
+from streams.capture.coverage import Absorbed, Coverage
+from streams.capture.fetcher import Fetcher
+from streams.capture.listing import Page
+from streams.capture.narrowing import Narrowing
+from streams.capture.pace import Pace
+from streams.capture.poll import Poll, Request
+from streams.capture.roster import Roster
+from streams.capture.scheduler import Kind, Task
+from streams.capture.sweep import Sweep
+from streams.capture.trouble import PageSize
+from streams.capture.walk import Outcome
+
+_SHORT = Backoff(first=0.3, longest=15.0)
+_BLOCKED = Backoff(first=2.0, longest=60.0)
+
+#: Failures in a row of the newest page before the names are searched for the one that fails, and between two searches.
+_REJECTED = 2
+_FAILED = 4
+_NO_ANSWER = 6
+_SEARCH_AGAIN = 6
+
+#: A single name is set aside only when it fails this often in a row, unless Reddit refuses it.
+_SINGLE_FAILURES = 3
+
+#: While a walk is further down, the newest page is requested at least this far apart, seconds.
+_REFRESH_S = 5.0
+
+#: Until a background step that the quota did not allow is tried again, seconds.
+_QUOTA_SHORT_S = 2.5
+
+
+@dataclass(slots=True)
+class Tools:
+    """What the groups of a stream share."""
+
+    coverage: Coverage
+    fetcher: Fetcher
+    context: ChildContext
+    roster: Roster
+    admission: Admission
+    clock: Callable[[], float]
+    #: seconds to the next poll of a group with this pace
+    interval: Callable[[Pace], float]
+    draw: Callable[[], float]
+    start: str
+
+
+class Group:
+    """The work of one group. `tasks()` names the next steps; each `…_step` sends one request at most."""
+
+    def __init__(self, key: int, names: tuple[str, ...], tools: Tools, *, resumed: bool, collective: bool) -> None:
+        self.key = key
+        self.names = names
+        self.pace = Pace()
+        #: set when only the whole group's request fails: it should become two groups
+        self.must_split = False
+        self._tools = tools
+        self._log = tools.context.log
+        self._collective = collective
+        self._sweep = Sweep(tools.clock, resumed=resumed)
+        self._size = PageSize()
+        self._poll: Poll | None = None
+        self._narrowing: Narrowing | None = None
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._single_failures = 0
+        self._fruitless = 0
+        self._ours = False
+        self._next_poll = tools.clock()
+        self._walk_due = 0.0
+        self._last_poll: float | None = None
+
+    def tasks(self) -> list[Task]:
+        """Return the steps that wait, each with its due time."""
+        if not self._tools.roster.active(self.names):
+            return []
+        tasks = [Task(Kind.POLL, self._next_poll, self.key)]
+        if self._poll is not None and self._narrowing is None:
+            tasks.append(Task(Kind.WALK, self._walk_due, self.key))
+        if self._sweep.due < float("inf"):
+            tasks.append(Task(Kind.LATE_SCAN, self._sweep.due, self.key))
+        return tasks
+
+    # -- the newest page ---------------------------------------------------------------------------------------------
+
+    def poll_step(self) -> Poll | None:
+        """Fetch the newest page, or take a step in the search for a name that fails; return a poll that is complete."""
+        active = self._tools.roster.active(self.names)
+        if self._narrowing is not None:
+            self._narrowing_step(self._narrowing)
+            return None
+        if self._poll is not None and self._poll.subreddits != active:
+            self._poll = None
+        began = self._tools.clock()
+        poll = self._poll or self._new_poll(active)
+        asked = Request(None, self._size.limit)
+        moment = self._tools.coverage.now()
+        try:
+            page = self._fetch(active, asked)
+        except Unavailable as error:
+            self._search(active, error.reason)
+            return None
+        except SpoolError:
+            raise
+        except TransientError as error:
+            self._failed(active, error)
+            return None
+        self._recovered()
+        if self._poll is not None:
+            absorbed = self._poll.refresh(page, moment)
+            if absorbed is not None:
+                self._announce(absorbed)
+                self._polled(self._poll, began, absorbed.new)
+                self._next_poll = began + max(_REFRESH_S, self._tools.interval(self.pace))
+                return None
+            poll = self._new_poll(active)
+        return self._advance(poll, page, asked, moment, began)
+
+    def _new_poll(self, active: tuple[str, ...]) -> Poll:
+        coverage = self._tools.coverage
+        ceiling = None
+        if self._collective:  # its items have no subreddit of ours: what others prove says nothing about it
+            ceiling = coverage.proven_until.get(self.names[0].lower(), float("inf"))
+        return Poll(active, coverage, self._log, start=self._tools.start, ceiling=ceiling)
+
+    def walk_step(self) -> Poll | None:
+        """Fetch the next lower page of the walk under way; return the poll when that completes it."""
+        poll = self._poll
+        if poll is None:
+            return None
+        if poll.subreddits != self._tools.roster.active(self.names):
+            self._poll = None
+            return None
+        asked = poll.next(self._size.limit)
+        moment = self._tools.coverage.now()
+        try:
+            page = self._fetch(poll.subreddits, asked)
+        except Unavailable as error:
+            self._poll = None
+            self._search(poll.subreddits, error.reason)
+            return None
+        except SpoolError:
+            raise
+        except TransientError as error:
+            self._walk_failed(poll, error)
+            return None
+        self._poll = None  # should the spool refuse the page, the walk has proven nothing: the next poll begins anew
+        return self._advance(poll, page, asked, moment, None)
+
+    def _advance(self, poll: Poll, page: Page, asked: Request, moment: float, began: float | None) -> Poll | None:
+        """Take a page of the walk; `began`: when its newest page was requested, on the clock."""
+        absorbed = poll.take(page, asked, moment)
+        self._announce(absorbed)
+        now = self._tools.clock()
+        if began is not None:
+            self._polled(poll, began, absorbed.new)
+            self._next_poll = began + max(_REFRESH_S, self._tools.interval(self.pace))
+        self._walk_due = now
+        if not poll.done:
+            self._poll = poll
+            return None
+        self._poll = None
+        if poll.walk.outcome is Outcome.STALE:
+            self._next_poll = now
+            return poll
+        if began is None:
+            self._next_poll = min(self._next_poll, now + self._tools.interval(self.pace))
+        else:
+            self._next_poll = began + self._tools.interval(self.pace)
+        return poll
+
+    def _polled(self, poll: Poll, began: float, new: int) -> None:
+        """Learn from a newest page."""
+        if self._last_poll is not None and began > self._last_poll:
+            self.pace = self.pace.observe(new, began - self._last_poll)
+        self._last_poll = began
+        if poll.top is not None:
+            self._sweep.polled(poll.top, self.pace.rate)
+
+    # -- failures ----------------------------------------------------------------------------------------------------
+
+    def _fetch(self, names: tuple[str, ...], asked: Request, priority: Priority = Priority.STREAM) -> Page:
+        return self._tools.fetcher.attempt(names, asked.after, priority, asked.limit)
+
+    def _recovered(self) -> None:
+        self._size.answered()
+        self._failures = 0
+        self._failing_since = None
+        self._fruitless = 0
+        if self._ours:
+            self._ours = False
+            self._log.info("reddit_serves_again", subreddits=len(self.names))
+
+    def _failed(self, active: tuple[str, ...], error: TransientError) -> None:
+        """React to a failure of the newest page: wait, request less, or search for the name that fails."""
+        now = self._tools.clock()
+        if isinstance(error, RateLimited):
+            self._tools.fetcher.report(error, 1, 0.0)
+            self._next_poll = now
+            return
+        self._failures += 1
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        pause = self._pause(error, self._failures)
+        self._tools.fetcher.report(error, self._failures, pause)
+        self._next_poll = now + pause
+        if isinstance(error, RequestRejected) and error.too_long and len(active) > 1:
+            self.must_split = True
+            return
+        if isinstance(error, ServerTrouble | Unreachable | BadAnswer) and self._failures >= _REJECTED:
+            self._size.shrink()  # a page may be too slow, too large, or hold something that cannot be served
+        threshold = _threshold(error)
+        if threshold is not None and self._failures >= threshold and not (self._failures - threshold) % _SEARCH_AGAIN:
+            self._search(active, str(error))
+
+    def _pause(self, error: TransientError, failures: int) -> float:
+        backoff = _BLOCKED if isinstance(error, NetworkBlocked) else _SHORT
+        return backoff.pause(failures, self._tools.draw)
+
+    def _walk_failed(self, poll: Poll, error: TransientError) -> None:
+        now = self._tools.clock()
+        if isinstance(error, RateLimited):
+            self._tools.fetcher.report(error, 1, 0.0)
+            return
+        poll.trouble.failed(now)
+        pause = self._pause(error, min(4, poll.trouble.attempts))
+        self._tools.fetcher.report(error, poll.trouble.attempts, pause)
+        self._walk_due = now + pause
+        if poll.trouble.hopeless(now, self._tools.fetcher.answered_at):
+            self._poll = None
+            poll.leave_out()
+            self._next_poll = now
+
+    # -- the search for names that fail ------------------------------------------------------------------------------
+
+    def _search(self, active: tuple[str, ...], reason: str) -> None:
+        """Begin to search for the names that make the request fail."""
+        answered = self._tools.fetcher.answered_at
+        elsewhere = self._failing_since is not None and answered is not None and answered > self._failing_since
+        self._failing_since = self._tools.clock() if self._failing_since is None else self._failing_since
+        self._sweep.begin_again()
+        self._poll = None
+        self._single_failures = 0
+        self._narrowing = Narrowing(active, others_answer=elsewhere, reason=reason)
+        self._next_poll = self._tools.clock()
+
+    def _narrowing_step(self, narrowing: Narrowing) -> None:
+        names = narrowing.next()
+        try:
+            page = self._fetch(names, Request(None, self._size.limit))
+        except Unavailable as error:
+            narrowing.refused(error.reason, named=error.named)
+        except SpoolError:
+            raise
+        except TransientError as error:
+            if not self._counts_as_refusal(names, error):
+                return
+            narrowing.refused(_brief(error))
+        else:
+            self._take_probe(names, page)
+            narrowing.answered()
+        self._single_failures = 0
+        if narrowing.done:
+            self._narrowing = None
+            self._conclude(narrowing)
+
+    def _counts_as_refusal(self, names: tuple[str, ...], error: TransientError) -> bool:
+        """Tell whether the failure counts; a single name gets further attempts, since a passing error blames nobody."""
+        threshold = _threshold(error)
+        if threshold is None:  # it says nothing about the request
+            self._next_poll = self._tools.clock() + (0.0 if isinstance(error, RateLimited) else 1.0)
+            self._tools.fetcher.report(error, 1, 1.0)
+            return False
+        self._single_failures += 1
+        self._next_poll = self._tools.clock() + 0.3 * self._single_failures
+        return len(names) > 1 or self._single_failures >= _SINGLE_FAILURES
+
+    def _take_probe(self, names: tuple[str, ...], page: Page) -> None:
+        """Capture what a probe shows: it may be removed before anybody asks again."""
+        coverage = self._tools.coverage
+        if self._tools.start == "backlog" or coverage.moment(names) is not None:
+            self._announce(coverage.absorb(page))
+
+    def _conclude(self, narrowing: Narrowing) -> None:
+        now = self._tools.clock()
+        for name, reason in narrowing.blamed.items():
+            self._tools.admission.set_aside(name, reason)
+        self._next_poll = now
+        if narrowing.blamed:
+            self._failures = 0
+            return
+        if narrowing.ours:
+            self._next_poll = now + _SHORT.pause(5, self._tools.draw)
+            if not self._ours:
+                self._ours = True
+                self._log.error(
+                    "reddit_refuses_everything",
+                    reason=narrowing.reason,
+                    subreddits=len(narrowing.names),
+                    retry_in_seconds=round(self._next_poll - now, 1),
+                    hint="no request is answered: the account, the network or Reddit itself has the problem",
+                )
+            return
+        self._fruitless += 1
+        self._log.warning(
+            "subreddits_refused_together",
+            reason=narrowing.reason,
+            hint="each part alone is answered: trying again, then in two groups",
+        )
+        self._next_poll = now + 1.0
+        self.must_split = self._fruitless > 1 and len(narrowing.names) > 1
+
+    # -- late items --------------------------------------------------------------------------------------------------
+
+    def late_step(self) -> None:
+        """Fetch one page of the late scan."""
+        wanted = self._sweep.next_page(self._tools.roster.active(self.names))
+        if wanted is None:
+            return
+        subreddits, after = wanted
+        if not subreddits:
+            self._sweep.begin_again()
+            return
+        try:
+            page = self._fetch(subreddits, Request(after, self._size.limit), Priority.SWEEP)
+        except Unavailable:
+            self._sweep.drop()  # the next poll finds out who is absent
+            return
+        except (QuotaShort, RateLimited) as error:
+            self._log.info("deeper_look_delayed", error=str(error))
+            self._sweep.put_off(_QUOTA_SHORT_S)
+            return
+        except SpoolError:
+            raise
+        except TransientError as error:
+            self._log.info("deeper_look_failed", error=str(error))
+            self._sweep.failed()
+            return
+        self._sweep.take(page, self.pace.rate)
+        absorbed = self._tools.coverage.absorb_late(page, subreddits)
+        if absorbed.new:
+            self._announce(absorbed)
+            self._log.info("late_items", found=absorbed.new, subreddits=absorbed.subreddits)
+
+    def _announce(self, absorbed: Absorbed) -> None:
+        if absorbed.delivered:
+            self._tools.context.announce(absorbed.last_seq)
+
+
+def _threshold(error: TransientError) -> int | None:
+    """Return after how many failures in a row the names are searched; None: the error says nothing about them."""
+    if isinstance(error, RequestRejected | NetworkBlocked):
+        return _REJECTED
+    if isinstance(error, ServerTrouble | BadAnswer):
+        return _FAILED
+    return _NO_ANSWER if isinstance(error, Unreachable) else None
+
+
+def _brief(error: TransientError) -> str:
+    if isinstance(error, RequestRejected):
+        return f"not readable (Reddit answers {error.status})"
+    return f"not readable ({error})"[:120]

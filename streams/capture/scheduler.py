@@ -1,0 +1,64 @@
+"""The order of a stream's work: which step comes next, so that no kind of work starves. Pure.
+
+A step is one request at most. Polls are urgent. Everything else is background work that normally fits into the time
+between two polls. When answers are slower than the poll interval there is no such time: then background work that has
+waited longer than its patience gets a step, and after each such step a due poll comes first.
+"""
+
+import enum
+from collections.abc import Collection
+from dataclasses import dataclass
+
+#: Longest sleep when nothing is due, seconds.
+_LONGEST_IDLE_S = 60.0
+
+
+class Kind(enum.Enum):
+    """A kind of work; the value is its patience: how long background work waits while polls are due, seconds."""
+
+    POLL = 0.0
+    WALK = 0.1
+    JOIN = 3.0
+    REPAIR = 4.0
+    RETURN = 5.0
+    LATE_SCAN = 6.0
+    PRUNE = 15.0
+
+    @property
+    def urgent(self) -> bool:
+        """Whether new items wait for it."""
+        return self in {Kind.POLL, Kind.WALK}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The next step of some work: `due` on the scheduler's clock, seconds; `key` tells tasks of one kind apart."""
+
+    kind: Kind
+    due: float
+    key: int = 0
+
+    @property
+    def deadline(self) -> float:
+        """When it takes precedence over polls."""
+        return self.due + self.kind.value
+
+
+def choose(tasks: Collection[Task], now: float, previous: Kind | None) -> Task | None:
+    """Return the task whose step comes next, None when nothing is due. `previous` is the kind of the last step."""
+    due = [task for task in tasks if task.due <= now]
+    urgent = [task for task in due if task.kind.urgent]
+    background = [task for task in due if not task.kind.urgent]
+    if not urgent or not background:
+        return min(due, key=lambda task: task.deadline, default=None)
+    first = min(background, key=lambda task: task.deadline)
+    served_last = previous is not None and not previous.urgent
+    if first.deadline <= now and not served_last:
+        return first
+    return min(urgent, key=lambda task: task.deadline)
+
+
+def idle_seconds(tasks: Collection[Task], now: float) -> float:
+    """Return how long nothing is due, seconds."""
+    soonest = min((task.due - now for task in tasks), default=_LONGEST_IDLE_S)
+    return max(0.0, min(soonest, _LONGEST_IDLE_S))

@@ -1,0 +1,79 @@
+"""Requests that keep failing: smaller pages and other anchors before a page is left out. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streams.capture.listing import PAGE_SIZE
+
+#: Smallest page that is worth a request of its own.
+_SMALLEST = 1
+
+#: A page shrinks by this factor after a failure, and grows by it after `_GROW_AFTER` answers in a row.
+_FACTOR = 4
+_GROW_AFTER = 4
+
+#: Failures of the same request before another form of it is tried: a passing error needs no other form.
+_SAME = 2
+
+#: A page is left out only after this many attempts, and this many seconds, while other requests are answered.
+_ATTEMPTS = 8
+_PATIENCE_S = 6.0
+
+
+@dataclass(slots=True)
+class PageSize:
+    """How many items to request: full pages, smaller ones while answers are too slow or too large."""
+
+    limit: int = PAGE_SIZE
+    _answers: int = 0
+
+    def shrink(self) -> bool:
+        """Request fewer items from now on; tell whether that was possible."""
+        self._answers = 0
+        before, self.limit = self.limit, max(_SMALLEST, self.limit // _FACTOR)
+        return self.limit < before
+
+    def answered(self) -> None:
+        """Report an answer; after some of them in a row the page grows again."""
+        self._answers += 1
+        if self.limit < PAGE_SIZE and self._answers >= _GROW_AFTER:
+            self._answers = 0
+            self.limit = min(PAGE_SIZE, self.limit * _FACTOR)
+
+
+@dataclass(slots=True)
+class PageTrouble:
+    """Failures of one lower page of a walk: which anchor and limit to try next, and when to leave the page out."""
+
+    since: float | None = None
+    attempts: int = 0
+
+    def failed(self, now: float) -> None:
+        """Report a failed attempt at `now`, seconds on any steady clock."""
+        self.attempts += 1
+        self.since = now if self.since is None else self.since
+
+    def answered(self) -> None:
+        """Report that the page arrived, in whatever form: the next one starts afresh."""
+        self.attempts = 0
+        self.since = None
+
+    def form(self, anchors: Sequence[str], limit: int = PAGE_SIZE) -> tuple[str, int]:
+        """Return the anchor and the limit of the next attempt; `anchors` are those of the walk, best first."""
+        forms = [
+            *[(anchors[0], limit)] * _SAME,
+            (anchors[min(1, len(anchors) - 1)], limit),
+            (anchors[0], max(_SMALLEST, limit // 4)),
+            (anchors[-1], max(_SMALLEST, limit // 4)),
+            (anchors[0], max(_SMALLEST, limit // 20)),
+            (anchors[0], _SMALLEST),
+            (anchors[min(1, len(anchors) - 1)], _SMALLEST),
+        ]
+        return forms[self.attempts % len(forms)]
+
+    def hopeless(self, now: float, answered_at: float | None) -> bool:
+        """Tell whether to leave the page out; `answered_at`: when any other request was answered last."""
+        if self.since is None or self.attempts < _ATTEMPTS:
+            return False
+        others_answer = answered_at is not None and answered_at > self.since
+        return others_answer and now - self.since >= _PATIENCE_S
