@@ -76,9 +76,7 @@ class StreamLife(Life):
         super().run(seconds)
 
     def _connect(self, config: Config) -> gateway.Connection:
-        connection = gateway.Connection(config)
-        connection._http.mount("http://", self.transport)  # noqa: SLF001 -- there is no other seam below PRAW
-        return connection
+        return self.transport.attach(gateway.Connection(config))
 
     def storm(self, answers: int) -> None:
         """Live until this many answers have come, with bad ones among them."""

@@ -21,6 +21,7 @@ from simulator.faults import Endpoint
 from simulator.reddit import endpoint
 from simulator.rules import Received
 from simulator.simulation import Simulation
+from streams.capture.gateway import Connection
 from tests.streams.capture.life import Clock
 
 URL = "http://reddit.test"
@@ -28,12 +29,12 @@ URL = "http://reddit.test"
 _USUAL = 0.08
 
 
-class Transport(HTTPAdapter):
-    """Answers the requests of one session from a simulation."""
+class Transport:
+    """Takes the place of the adapter to the network in a `streams.capture.client.Client`."""
 
     def __init__(self, simulation: Simulation, clock: Clock) -> None:
-        super().__init__()
         self._simulation = simulation
+        self._adapter = HTTPAdapter()
         self._clock = clock
         self.answers = 0
         #: answers that a rule changed or replaced
@@ -42,17 +43,8 @@ class Transport(HTTPAdapter):
         #: moments of all requests for data
         self.asked: list[float] = []
 
-    def send(  # noqa: PLR0917 -- as requests has it
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *, timeout: object, **_options: Any) -> requests.Response:
         """Answer one request; raise what requests raises when no answer comes in time."""
-        del stream, verify, cert, proxies
         split = urlsplit(str(request.url))
         if f"{split.scheme}://{split.netloc}" != URL:
             raise requests.ConnectionError(f"a request went to {split.netloc}")
@@ -108,6 +100,17 @@ class Transport(HTTPAdapter):
             self.last_bad = self._clock.now
             raise requests.ReadTimeout("read timed out")
 
+    def attach(self, connection: Connection) -> Connection:
+        """Answer this connection from now on; its times come from the clock. There is no other seam below PRAW."""
+        client, pace = connection._client, connection._pace  # noqa: SLF001
+        self._adapter = client._adapter  # noqa: SLF001
+        vars(client).update(_adapter=self, _clock=self._clock)
+        vars(pace).update(_clock=self._clock, _counted_at=self._clock())
+        return connection
+
+    def close(self) -> None:
+        """Close nothing: there is no connection."""
+
     def _response(self, request: requests.PreparedRequest, answer: Answer, manner: altered.Manner) -> requests.Response:
         headers = urllib3.HTTPHeaderDict({"Content-Type": answer.content_type, **answer.headers})
         headers.setdefault("Date", formatdate(self._simulation.told_time(), usegmt=True))
@@ -120,7 +123,7 @@ class Transport(HTTPAdapter):
             io.BytesIO(answer.body), headers=headers, status=answer.status, preload_content=False,
             reason="", request_method=request.method, enforce_content_length=False,
         )  # fmt: skip
-        return self.build_response(request, raw)
+        return self._adapter.build_response(request, raw)
 
 
 def _patience(timeout: object) -> float:

@@ -113,9 +113,9 @@ def test_a_document_becomes_a_page_or_a_bad_answer(document: object, stream: str
 @given(headers)
 def test_headers_become_numbers_that_can_be_counted_with(headers: Any) -> None:
     rate = rate_headers(headers)
-    assert rate is None or rate.credible
+    assert rate is None or all(one is None or math.isfinite(one) for one in (rate.used, rate.remaining, rate.reset))
     wait = retry_after(headers, NOW)
-    assert wait is None or (math.isfinite(wait) and wait >= 0)
+    assert wait is None or 0.0 <= wait <= WINDOW
 
 
 events = st.lists(
@@ -143,8 +143,9 @@ def _answered(quota: Quota, what: str, said: Any, sent_at: float, now: float) ->
     if what == "good":
         return arithmetic.answered(quota, rate_headers(said), sent_at, now, 100.0)
     if what == "refused":
-        return arithmetic.refused(quota, sent_at, retry_after(said, datetime.fromtimestamp(now, UTC)), now)
-    return arithmetic.failed(quota) if what == "failed" else quota
+        wait = retry_after(said, datetime.fromtimestamp(now, UTC))
+        return arithmetic.refused(quota, sent_at, wait, now, rate_headers(said))
+    return arithmetic.failed(quota, sent_at, now) if what == "failed" else quota
 
 
 def _first_leave(quota: Quota, now: float, per_minute: float) -> float:
