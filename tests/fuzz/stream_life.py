@@ -47,11 +47,11 @@ class StreamLife(Life):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.dice = random.Random(f"{self.seed} storm")
-        self.offset = self.dice.choice((0.0, 0.0, 0.0, 45.0, -90.0, 7200.0))
+        self.clock_error = self.dice.choice((0.0, 0.0, 0.0, 45.0, -90.0, 7200.0))
         settings = Settings(
             seed=self.seed, subreddits=SUBREDDITS, submissions_per_second=self.dice.choice((0.2, 1.0, 4.0, 12.0)),
             comments_per_second=0.0, cap=400, quota=PER_MINUTE * 10, window=WINDOW, late_share=0.0,
-            backlog=self.dice.choice((0, 150)), clock_offset=self.offset,
+            backlog=self.dice.choice((0, 150)), clock_offset=self.clock_error,
         )  # fmt: skip
         self.simulation = Simulation(settings, self.clock)
         self.transport = Transport(self.simulation, self.clock)
@@ -74,6 +74,13 @@ class StreamLife(Life):
         """Live so long, with a client of its own."""
         self._gateway = None
         super().run(seconds)
+
+    def clock_offset(self) -> float:
+        """Return what the client read from the answers' dates."""
+        if self._gateway is None:
+            return 0.0
+        offset: float = self._gateway.server_clock.offset
+        return offset
 
     def _connect(self, config: Config) -> gateway.Connection:
         return self.transport.attach(gateway.Connection(config))
@@ -188,5 +195,5 @@ def _admitted(item: Item, gaps: list[Gap]) -> bool:
 def born(directory: Path, seed: int, log: Callable[[str], None] = lambda _: None) -> StreamLife:
     """Return the life that the seed gives."""
     life = StreamLife(directory, World(SUBREDDITS), clock=Clock(), seed=seed)
-    log(f"seed {seed}: Reddit's clock is {life.offset:+g} s off")
+    log(f"seed {seed}: Reddit's clock is {life.clock_error:+g} s off")
     return life
