@@ -32,7 +32,7 @@ def test_a_wrong_clock_causes_no_gap_and_no_requests(trial: Trial, ours: int, re
     trial.pass_time(12)
     asked = (trial.simulator.stats()["listing_requests"] - before) / (time.monotonic() - began) * 60
     trial.notes["requests a minute"] = round(asked)
-    assert asked <= 150, "a wrong clock must not cost requests"
+    assert asked <= 300, "a wrong clock must not cost requests: with the right one it is 240 so soon after a start"
     trial.finish(at_least=2300)
     assert trial.system.gaps() == []
     for stream in ("submissions", "comments"):
