@@ -4,15 +4,16 @@ import contextlib
 import json
 import sqlite3
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from core.completeness import StreamProof
 from core.limiter import read_quota
 from core.positions import read_dead_letters, read_positions, read_publisher_counters
 from core.quota import WINDOW, Quota, roll
-from core.spool import SpoolReader, spool_path
+from core.spool import GapState, SpoolReader, spool_path
 from core.spool.files import STREAMS
 
 _NEWEST = 20  # rows that the lag is taken from: one late item among them does not count
@@ -26,8 +27,12 @@ class StreamFlow:
     published: int = 0  #: acknowledged by Kafka
     spooled: int = 0  #: captured and not yet acknowledged
     gaps: int = 0  #: entries in the loss ledger
-    open_gaps: int = 0  #: those of them that are not repaired
+    open_gaps: int = 0  #: those of them that may still be read
     lag_s: float | None = None  #: from creation to capture, median of the newest items; None: no item at hand
+    lost_gaps: int = 0  #: those of them that Reddit no longer lists
+    proven_until: float | None = None  #: created_utc up to which all is proven or in a gap; None: never proven
+    completeness: float = 0.0  #: proven share of the last day, 0 to 1; time that is not read yet is not complete
+    unread_s: float | None = None  #: how old `proven_until` is, by Reddit's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,13 @@ class Flow:
     unreadable: list[str] = field(default_factory=list)
 
 
-def read_flow(state_dir: Path, enabled: Iterable[str], requests_per_minute: int, now: float) -> Flow:
-    """Read the files; `enabled` are the streams that are configured, others show while they have a spool."""
+def read_flow(
+    state_dir: Path, enabled: Iterable[str], requests_per_minute: int, now: float, subreddits: Sequence[str] = ()
+) -> Flow:
+    """Read the files; `enabled` are the streams that are configured, others show while they have a spool.
+
+    Completeness is that of the configured `subreddits`.
+    """
     flow = Flow(_current_window(None, requests_per_minute, now))
 
     def attempt(what: str, look: Callable[[], None]) -> None:
@@ -71,7 +81,7 @@ def read_flow(state_dir: Path, enabled: Iterable[str], requests_per_minute: int,
         flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
 
     def look_at_stream(stream: str) -> None:
-        flow.streams[stream] = _read_stream(state_dir, stream)
+        flow.streams[stream] = _read_stream(state_dir, stream, subreddits, now)
 
     for stream in STREAMS:
         if stream in enabled or spool_path(state_dir, stream).exists():
@@ -82,7 +92,7 @@ def read_flow(state_dir: Path, enabled: Iterable[str], requests_per_minute: int,
     return flow
 
 
-def _read_stream(state_dir: Path, stream: str) -> StreamFlow:
+def _read_stream(state_dir: Path, stream: str, subreddits: Sequence[str], now: float) -> StreamFlow:
     reader = SpoolReader.open(state_dir, stream)
     if reader is None:
         return StreamFlow()
@@ -90,14 +100,20 @@ def _read_stream(state_dir: Path, stream: str) -> StreamFlow:
         captured = reader.counters().get("captured", 0)
         spooled = reader.waiting_after(read_positions(state_dir).get(reader.spool_id, 0))
         refused = read_dead_letters(state_dir).get(reader.spool_id, 0)
+        cursor = reader.cursor()  # before the gaps: see StreamProof.read
         gaps = reader.gaps()
+        proof = StreamProof.read(subreddits, cursor, gaps)
         return StreamFlow(
             captured=captured,
             published=max(0, captured - spooled - refused),
             spooled=spooled,
             gaps=len(gaps),
-            open_gaps=sum(not gap.repaired for gap in gaps),
+            open_gaps=sum(gap.state is GapState.OPEN for gap in gaps),
             lag_s=_lag(row[2] for row in reader.read_plain(reader.last_seq() - _NEWEST, _NEWEST)),
+            lost_gaps=sum(gap.state is GapState.LOST for gap in gaps),
+            proven_until=proof.proven_until,
+            completeness=proof.shares(now).completeness,
+            unread_s=proof.unread_s(now),
         )
 
 

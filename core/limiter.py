@@ -5,8 +5,8 @@ nothing locked: SQLite's locks are the kernel's, and its grant is counted as spe
 """
 
 import contextlib
-import dataclasses
 import fcntl
+import operator
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -17,25 +17,33 @@ import structlog
 
 from core import quota as arithmetic
 from core.errors import TransientError
-from core.quota import GRANT_LIFETIME, Priority, Quota, RateHeaders
+from core.quota import GRANT_LIFETIME, STORED, Priority, Quota, RateHeaders
 from core.sqlite import connect, connect_readonly, error_code, is_corrupt, transaction
 
 log = structlog.stdlib.get_logger(__name__)
 
-_FIELDS = tuple(field.name for field in dataclasses.fields(Quota) if field.name != "outstanding")
-
-_COLUMNS = ", ".join(f'"{name}"' for name in _FIELDS)
+_COLUMNS = ", ".join(f'"{name}"' for name in STORED)
 
 # qualified: a bare "name" of a column that is not there would be taken for a text
-_SELECT = "SELECT " + ", ".join(f'quota."{name}"' for name in _FIELDS) + " FROM quota"  # noqa: S608 (constants)
+_SELECT = "SELECT " + ", ".join(f'quota."{name}"' for name in STORED) + " FROM quota"  # noqa: S608 (constants)
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS quota (id INTEGER PRIMARY KEY CHECK (id = 1), "
-    + ", ".join(f'"{name}" REAL' for name in _FIELDS)
+    + ", ".join(f'"{name}" REAL' for name in STORED)
     + ")",
     "CREATE TABLE IF NOT EXISTS grants (id INTEGER PRIMARY KEY AUTOINCREMENT, process TEXT, at REAL)",
     "CREATE TABLE IF NOT EXISTS requests (process TEXT, status TEXT, count INTEGER, PRIMARY KEY (process, status))",
 )
+
+
+_STORE = (
+    f"INSERT OR REPLACE INTO quota (id, {_COLUMNS}) VALUES (1, " + ", ".join("?" for _ in STORED) + ")"  # noqa: S608
+)
+
+_values = operator.attrgetter(*STORED)
+
+#: Answers that do not show whether Reddit would serve a request: the token was refused, or a timeout.
+_SAYS_NOTHING = {"401", "408"}
 
 
 class QuotaFileError(TransientError):
@@ -129,20 +137,24 @@ class Limiter:
         """Report an answer other than 429, with its rate headers where it had any."""
         now = self._clock()
         with self._change(now, grant, status) as change:
-            success = not status.startswith("5")
+            success = not status.startswith("5") and status not in _SAYS_NOTHING
             change.quota = arithmetic.answered(change.quota, headers, grant.at, now, self._per_minute, success=success)
 
-    def refused(self, grant: Grant, retry_after: float | None) -> float:
-        """Report a 429; return how long everybody waits now, seconds."""
+    def refused(self, grant: Grant, retry_after: float | None, headers: RateHeaders | None = None) -> float:
+        """Report a 429, with its rate headers where it had any; return how long everybody waits now, seconds.
+
+        A single request may be granted earlier: it tests whether Reddit still refuses.
+        """
         now = self._clock()
         with self._change(now, grant, "429") as change:
-            change.quota = arithmetic.refused(change.quota, grant.at, retry_after, now)
+            change.quota = arithmetic.refused(change.quota, grant.at, retry_after, now, headers)
             return max(0.0, change.quota.blocked_until - now)
 
     def failed(self, grant: Grant, reason: str) -> None:
         """Report a request that got no answer (reset, timeout)."""
-        with self._change(self._clock(), grant, reason) as change:
-            change.quota = arithmetic.failed(change.quota)
+        now = self._clock()
+        with self._change(now, grant, reason) as change:
+            change.quota = arithmetic.failed(change.quota, grant.at, now)
 
     def state(self) -> Quota:
         """Return the window as it stands."""
@@ -153,7 +165,7 @@ class Limiter:
     def _change(self, now: float, grant: Grant | None = None, status: str = "") -> Iterator["_Change"]:
         """Read, let the caller decide, write: one short transaction."""
         with self._explained(), transaction(self._current()) as connection:
-            held = False
+            held = True
             if grant is not None:
                 held = (
                     connection.execute("DELETE FROM grants WHERE id = ? AND at = ?", (grant.id, grant.at)).rowcount > 0
@@ -162,15 +174,13 @@ class Limiter:
                     "INSERT INTO requests VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
                     (self._process, status),
                 )
-            before = _load(connection, now, self._per_minute)
-            if grant is not None:
-                # the grant is gone from the table already; the arithmetic takes it off by itself. One that was
-                # counted as spent because its answer took so long is not counted twice
-                used = before.used if held else max(0.0, before.used - 1.0)
-                before = dataclasses.replace(before, outstanding=before.outstanding + 1, used=used)
+            # the grant is gone from the table already; the arithmetic takes it off by itself
+            before = _load(connection, now, self._per_minute, own=int(grant is not None))
+            if grant is not None and not held and grant.at >= before.window_start:
+                before = arithmetic.counted_late(before)
             change = _Change(before, connection)
             yield change
-            _store(connection, change.quota)
+            connection.execute(_STORE, _values(change.quota))
 
     def close(self) -> None:
         """Release the file."""
@@ -204,6 +214,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
         with transaction(connection):
             for statement in _TABLES:
                 connection.execute(statement)
+            _add_columns(connection)
             # a file that opens may still be broken further down, or of another version
             connection.execute(_SELECT).fetchall()
             connection.execute("SELECT id, process, at FROM grants").fetchall()
@@ -214,25 +225,25 @@ def _prepared(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _load(connection: sqlite3.Connection, now: float, per_minute: float) -> Quota:
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Bring the table of an older version up to date: its counts stay."""
+    there = {row[1] for row in connection.execute("PRAGMA table_info(quota)")}
+    if "window_start" not in there:
+        return  # not ours at all
+    for name in STORED:
+        if name not in there:
+            connection.execute(f'ALTER TABLE quota ADD COLUMN "{name}" REAL')
+
+
+def _load(connection: sqlite3.Connection, now: float, per_minute: float, own: int = 0) -> Quota:
     # a grant from the future: the clock was set back
     limits = (now - GRANT_LIFETIME, now + GRANT_LIFETIME)
     expired = connection.execute("DELETE FROM grants WHERE at < ? OR at > ?", limits).rowcount
-    outstanding = connection.execute("SELECT count(*) FROM grants").fetchone()[0]
+    outstanding = own + connection.execute("SELECT count(*) FROM grants").fetchone()[0]
     row = connection.execute(_SELECT).fetchone()
-    stored = dict(zip(_FIELDS, row, strict=True)) if row else {"limit": 1.0}
-    quota = Quota(**{**stored, "outstanding": outstanding})
-    quota = dataclasses.replace(quota, used=quota.used + expired, refusals=int(quota.refusals))
-    return arithmetic.roll(quota, now, per_minute)
-
-
-def _store(connection: sqlite3.Connection, quota: Quota) -> None:
-    values = [getattr(quota, name) for name in _FIELDS]
-    marks = ", ".join("?" for _ in _FIELDS)
-    connection.execute(
-        f"INSERT OR REPLACE INTO quota (id, {_COLUMNS}) VALUES (1, {marks})",  # noqa: S608 (constants)
-        values,
-    )
+    stored = dict(zip(STORED, row, strict=True)) if row else {}
+    quota = arithmetic.restored(stored, outstanding, arithmetic.allowance(per_minute))
+    return arithmetic.roll(arithmetic.expired(quota, expired), now, per_minute)
 
 
 def read_quota(state_dir: Path) -> Quota | None:
@@ -240,9 +251,15 @@ def read_quota(state_dir: Path) -> Quota | None:
     with _reading(state_dir) as connection:
         if connection is None:
             return None
-        row = connection.execute(_SELECT).fetchone()
+        # by the names that are there: the file may be an older version's that nobody has opened since
+        cursor = connection.execute("SELECT * FROM quota")
+        row = cursor.fetchone()
+        if row is None:
+            return None
         outstanding = connection.execute("SELECT count(*) FROM grants").fetchone()[0]
-        return Quota(**{**dict(zip(_FIELDS, row, strict=True)), "outstanding": outstanding}) if row else None
+        stored = dict(zip((name for name, *_ in cursor.description), row, strict=True))
+        stored.pop("id", None)
+        return arithmetic.restored(stored, outstanding)
 
 
 def read_requests(state_dir: Path) -> dict[tuple[str, str], int]:

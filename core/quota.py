@@ -1,11 +1,21 @@
-"""The arithmetic of Reddit's request quota: fixed windows, shared by all who use one client id. Pure."""
+"""The arithmetic of Reddit's request quota: fixed windows, shared by all who use one client id. Pure.
+
+Reddit's headers are believed within their ranges (core.reddit.bounds) and only until the next answer: our own count,
+which no header can lower, keeps what the user allows; while a header or a 429 stops everybody, a single request at a
+time tests whether that still holds.
+"""
 
 import enum
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from core.reddit import bounds
+from core.reddit.bounds import FIRST_PROBE, PROBE_INTERVAL
 
 #: Reddit averages over fixed windows of ten minutes.
-WINDOW = 600.0
+WINDOW = bounds.WINDOW
 
 #: Waits after a 429 that names no time: one step further for each refusal in a row (seconds).
 LADDER = (60.0, 120.0, 240.0, 480.0, 600.0)
@@ -14,10 +24,31 @@ LADDER = (60.0, 120.0, 240.0, 480.0, 600.0)
 GRANT_LIFETIME = 60.0
 
 #: A refusal that says "at once" still means a moment: without it, a storm of them would be answered with a storm.
-SHORTEST_BLOCK = 1.0
+SHORTEST_BLOCK = bounds.RETRY_AFTER.lowest
+
+#: A 429 that names the reset is waited out until the reset and this much longer, seconds.
+_AFTER_RESET = 1.0
+
+#: Refusals in a row that are waited out as told; from then on the wait doubles with each one, up to PROBE_INTERVAL.
+_BELIEVED_REFUSALS = 2
+
+#: After so many served test requests in a row whose answers say again that nothing remains, our own count is used.
+_CONTRADICTIONS = 2
+
+#: What is counted in a row is counted up to here.
+_MOST_IN_A_ROW = 100
+
+#: After a block has ended, a test request that brought no answer is repeated after this time, seconds.
+_TEST_AGAIN = 5.0
+
+#: While a test request is under way, its result is looked for this often, seconds.
+_LOOK_AGAIN = 1.0
 
 #: Two readings of the reset this close, beyond the time their answers took, speak of the same window, seconds.
 _SAME_RESET = 5.0
+
+#: Our own count follows the windows that the headers tell of, unless one would be shorter than others by this, seconds.
+_SHORTER = 60.0
 
 #: The streams' pace is the average over about so long, seconds.
 _PACE_MEMORY = 120.0
@@ -38,8 +69,11 @@ class Priority(enum.IntEnum):
 class Quota:
     """What is known of the current window; times are epoch seconds.
 
-    `used` is the server's count where it gave one, else ours; `outstanding` are grants not yet answered;
-    `stream_pace` is how many requests a second the streams took lately, as of `stream_at`.
+    `limit` and `used` are the server's where it gave them, else ours. `outstanding` are grants not yet answered.
+    `stream_pace` is how many requests a second the streams took lately, as of `stream_at`. `allowed` is what the user
+    allows in a window; `sent` are our own requests since `sent_since`, which follows Reddit's windows once `aligned`.
+    `read_at` is when rate headers came last; `probe_at` the earliest time of the next test request while all wait.
+    `contradicted` are claims in a row that nothing remains, made in answers that served such a test request.
     """
 
     limit: float
@@ -52,10 +86,21 @@ class Quota:
     blocked_until: float = 0.0
     refusals: int = 0
     refused_at: float = 0.0
+    sent: float = 0.0
+    sent_since: float = 0.0
+    aligned: bool = False
+    read_at: float = 0.0
+    probe_at: float = 0.0
+    contradicted: int = 0
+    allowed: float = math.inf
 
     def remaining(self) -> float:
         """Return how many requests may still be sent in this window."""
-        return max(0.0, self.limit - self.used - self.outstanding)
+        return max(0.0, min(self.limit - self.used, self.allowed - self.sent) - self.outstanding)
+
+    def own_remaining(self) -> float:
+        """Return how many requests our own count leaves, whatever the headers say."""
+        return self.allowed - self.sent - self.outstanding
 
     def spare(self, now: float) -> float:
         """How far the window is ahead of an even pace: 1 on pace, above 1 there is room, 0 nothing left."""
@@ -65,28 +110,93 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """Reddit's X-Ratelimit-* of one answer: requests used and remaining, seconds to the reset."""
+    """Reddit's X-Ratelimit-* of one answer as they came: requests used and remaining, seconds to the reset.
 
-    used: float
-    remaining: float
-    reset: float
+    None stands for one that is absent or no number. Their ranges are applied where they are used.
+    """
 
-    @property
-    def credible(self) -> bool:
-        """Whether these are numbers one can count with."""
-        return all(math.isfinite(number) and number >= 0.0 for number in (self.used, self.remaining, self.reset))
+    used: float | None
+    remaining: float | None
+    reset: float | None
+
+
+#: Fields of Quota and their new values: copying a Quota is what takes time here, so it is done once.
+Changes = dict[str, Any]
+
+#: What a quota file holds: a grant has a row of its own, and what the user allows stands in the configuration.
+STORED = tuple(field.name for field in fields(Quota) if field.name not in {"outstanding", "allowed"})
+
+
+def restored(stored: Mapping[str, Any], outstanding: int, allowed: float = math.inf) -> Quota:
+    """Return the quota that a file holds; what is no finite number there counts as not known."""
+    known = dict(stored) if _all_finite(stored) else {name: bounds.number(stored.get(name)) or 0.0 for name in STORED}
+    for name in ("refusals", "contradicted"):
+        known[name] = int(min(max(known[name], 0.0), _MOST_IN_A_ROW))
+    known["aligned"] = known["aligned"] == 1.0
+    return Quota(**known, outstanding=outstanding, allowed=allowed)
+
+
+def _all_finite(stored: Mapping[str, Any]) -> bool:
+    """Tell quickly whether everything is there and finite, as it is in every file that this version wrote."""
+    try:
+        return len(stored) == len(STORED) and math.isfinite(sum(stored.values()))
+    except TypeError:
+        return False
+
+
+def allowance(per_minute: float) -> float:
+    """Return how many requests the user allows in a window."""
+    return max(1.0, per_minute * WINDOW / 60.0)
 
 
 def roll(quota: Quota, now: float, per_minute: float) -> Quota:
-    """Begin a new window when the old one is over."""
-    if now < quota.window_start - _SAME_RESET:
-        return _turned_back(quota, quota.window_start - now)
+    """Move on to this moment: bound what is stored, and begin a new window when the old one is over."""
+    allowed = allowance(per_minute)
+    quota = _bounded(quota, now, allowed)
+    if now - quota.sent_since >= WINDOW:
+        quota = replace(quota, sent=0.0, sent_since=now, aligned=False)
     if now < quota.reset_at:
         return quota
-    limit = per_minute * WINDOW / 60.0
     if quota.window_start == 0.0:
-        quota = replace(quota, stream_pace=_FIRST_SHARE * limit / WINDOW, stream_at=now)
-    return replace(quota, limit=limit, used=0.0, window_start=now, reset_at=now + WINDOW)
+        quota = replace(quota, stream_pace=_FIRST_SHARE * allowed / WINDOW, stream_at=now)
+    changes: Changes = {"limit": allowed, "used": 0.0, "window_start": now, "reset_at": now + WINDOW}
+    if not quota.aligned or now - quota.sent_since >= WINDOW - _SHORTER:
+        # where headers told the reset, our own count begins anew at Reddit's moment
+        known = quota.read_at >= quota.window_start and now - quota.reset_at < WINDOW
+        changes |= {"sent": 0.0, "sent_since": quota.reset_at if known else now, "aligned": known}
+    return replace(quota, **changes)
+
+
+def _bounded(quota: Quota, now: float, allowed: float) -> Quota:
+    """Bring times and counts into their ranges: clocks jump, and an older version stored what it was told."""
+    newest = max(quota.window_start, quota.refused_at, quota.read_at, quota.stream_at, quota.sent_since)
+    if now < newest - _SAME_RESET:
+        quota = _turned_back(quota, newest - now)
+    fastest = allowed / _PACE_MEMORY
+    if (
+        quota.allowed == allowed
+        and 1.0 <= quota.limit <= allowed
+        and 0.0 <= quota.used <= bounds.REQUEST_COUNT.highest
+        and 0.0 <= quota.sent <= bounds.REQUEST_COUNT.highest
+        and 0.0 <= quota.stream_pace <= fastest
+        and quota.sent_since <= now
+        and quota.reset_at <= now + WINDOW
+        and quota.blocked_until <= now + WINDOW
+        and quota.probe_at <= now + PROBE_INTERVAL
+    ):
+        return quota
+    return replace(
+        quota,
+        allowed=allowed,
+        limit=min(quota.limit, allowed) if quota.limit >= 1.0 else allowed,
+        used=bounds.REQUEST_COUNT.clip(quota.used),
+        sent=bounds.REQUEST_COUNT.clip(quota.sent),
+        sent_since=min(quota.sent_since, now),
+        stream_pace=min(max(quota.stream_pace, 0.0), fastest),
+        reset_at=min(quota.reset_at, now + WINDOW),
+        blocked_until=min(quota.blocked_until, now + WINDOW),
+        probe_at=min(quota.probe_at, now + PROBE_INTERVAL),
+    )
 
 
 def _turned_back(quota: Quota, seconds: float) -> Quota:
@@ -98,20 +208,42 @@ def _turned_back(quota: Quota, seconds: float) -> Quota:
         blocked_until=quota.blocked_until - seconds,
         refused_at=quota.refused_at - seconds,
         stream_at=quota.stream_at - seconds,
+        sent_since=quota.sent_since - seconds,
+        read_at=quota.read_at - seconds,
+        probe_at=quota.probe_at - seconds,
     )
 
 
 def wait_for(quota: Quota, priority: Priority, now: float) -> float:
-    """Return how many seconds this priority has to wait for its next request, 0 when it may go now."""
-    if now < quota.blocked_until:
-        return quota.blocked_until - now
-    spare_after = quota.remaining() - _reserve(quota, priority, now)
-    if spare_after >= 1.0:
+    """Return how many seconds this priority has to wait for its next request, 0 when it may go now.
+
+    Where a refusal or a claim of Reddit's stops everybody, a test request may go at `probe_at`.
+    """
+    if _is_open(quota, priority, now):
         return 0.0
+    if quota.own_remaining() < 1.0:
+        return max(0.1, min(quota.reset_at, quota.sent_since + WINDOW) - now)
+    if quota.refusals or now < quota.blocked_until:
+        wait = max(0.0, quota.probe_at - now)
+        return min(wait, _LOOK_AGAIN) if quota.outstanding and now >= quota.blocked_until else wait
     if quota.remaining() < 1.0:
-        return max(0.1, quota.reset_at - now)
+        return max(0.0, min(quota.reset_at, quota.probe_at) - now)
+    if _is_stale(quota, now) and quota.own_remaining() - _reserve(quota, priority, now) >= 1.0:
+        return 0.0
     # the reserve shrinks as the window goes by: look again soon
     return min(5.0, max(0.5, quota.reset_at - now))
+
+
+def _is_open(quota: Quota, priority: Priority, now: float) -> bool:
+    """Tell whether nothing stands against a request."""
+    if quota.refusals or now < quota.blocked_until:
+        return False
+    return quota.remaining() - _reserve(quota, priority, now) >= 1.0
+
+
+def _is_stale(quota: Quota, now: float) -> bool:
+    """Tell whether what the headers said of this window is so old that a single request may test it."""
+    return quota.read_at >= quota.window_start and now >= max(quota.read_at + PROBE_INTERVAL, quota.probe_at)
 
 
 def _reserve(quota: Quota, priority: Priority, now: float) -> float:
@@ -132,10 +264,15 @@ def _pace(quota: Quota, now: float) -> float:
 
 def granted(quota: Quota, priority: Priority, now: float) -> Quota:
     """Count a request that is about to be sent."""
-    quota = replace(quota, outstanding=quota.outstanding + 1)
-    if priority is not Priority.STREAM:
-        return quota
-    return replace(quota, stream_pace=_pace(quota, now) + 1.0 / _PACE_MEMORY, stream_at=now)
+    probe_at = quota.probe_at
+    if not _is_open(quota, priority, now):
+        probe_at = now + PROBE_INTERVAL  # this one is a test: the next one comes later
+    elif quota.remaining() < 2.0:
+        probe_at = max(probe_at, now + FIRST_PROBE)  # this one is the last
+    pace, at = quota.stream_pace, quota.stream_at
+    if priority is Priority.STREAM:
+        pace, at = _pace(quota, now) + 1.0 / _PACE_MEMORY, now
+    return replace(quota, outstanding=quota.outstanding + 1, probe_at=probe_at, stream_pace=pace, stream_at=at)
 
 
 def answered(
@@ -149,50 +286,162 @@ def answered(
 ) -> Quota:
     """Take in an answer that was no 429: its headers are the truth, without them we count ourselves.
 
-    `success`: Reddit served the request. One that was sent before a refusal says nothing about what came after.
+    `success`: Reddit served the request, which ends a block. One that was sent before a refusal says nothing about
+    what came after.
     """
-    refusals = 0 if success and sent_at > quota.refused_at else quota.refusals
-    quota = replace(quota, outstanding=max(0, quota.outstanding - 1), refusals=refusals)
-    if headers is None or not headers.credible or _is_of_former_window(quota, headers, sent_at, now):
-        return replace(quota, used=quota.used + 1)
-    # the answer was on its way for some of that time: the reset lies between these two
-    earliest, reset_at = sent_at + headers.reset, now + max(1.0, headers.reset)
-    same_window = earliest - _SAME_RESET < quota.reset_at < reset_at + _SAME_RESET
-    # answers overtake each other: within one window the count only grows
-    used = max(quota.used, headers.used) if same_window else headers.used
-    limit = max(1.0, min(headers.used + headers.remaining, per_minute * WINDOW / 60.0))
-    return replace(
-        quota,
-        limit=limit,
+    sent_at = min(sent_at, now)  # the clock may have been set back meanwhile
+    changes = _spent(quota)
+    if not success:
+        changes |= _tested_in_vain(quota, sent_at, now)
+    elif sent_at > quota.refused_at and (quota.refusals or now < quota.blocked_until):
+        changes |= {"refusals": 0, "blocked_until": min(quota.blocked_until, now)}
+    changes |= _read(quota, headers, sent_at, now, per_minute)
+    if "limit" in changes:
+        changes |= _second_look(quota, changes, sent_at, per_minute, success=success)
+    return replace(quota, **changes)
+
+
+def _spent(quota: Quota) -> Changes:
+    """Turn a grant into a request that was sent."""
+    return {"outstanding": max(0, quota.outstanding - 1), "sent": quota.sent + 1}
+
+
+def _tested_in_vain(quota: Quota, sent_at: float, now: float) -> Changes:
+    """Let the next test request go soon where one after the end of a block brought no answer."""
+    if not quota.refusals or sent_at <= quota.refused_at or now < quota.blocked_until:
+        return {}
+    return {"probe_at": min(quota.probe_at, now + _TEST_AGAIN)}
+
+
+def _read(quota: Quota, headers: RateHeaders | None, sent_at: float, now: float, per_minute: float) -> Changes:
+    """Take in the rate headers of an answer, within their ranges; what they do not tell we count ourselves."""
+    if headers is None:
+        return {"used": quota.used + 1}
+    said_used, said_remaining = bounds.used_count(headers.used), bounds.remaining_count(headers.remaining)
+    seconds = bounds.reset_seconds(headers.reset, now)
+    nothing_said = seconds is None and said_used is None and said_remaining is None
+    if nothing_said or _is_of_former_window(quota, seconds, sent_at, now):
+        return {"used": quota.used + 1}
+    limit, used = _count(quota, said_used, said_remaining, allowance(per_minute))
+    same_window, window_start, reset_at = _window(quota, seconds, sent_at, now)
+    # answers overtake each other: within one window the count only grows, unless an answer was asked for after all
+    # that is known; then what was known was odd
+    if same_window and sent_at <= quota.read_at:
+        used = max(quota.used, used)
+    changes: Changes = {
+        "limit": limit,
+        "used": used,
+        "reset_at": reset_at,
+        "window_start": window_start,
+        "read_at": now,
+    }
+    if quota.read_at == 0.0 and limit < quota.limit:
         # the pace that was first guessed is a share of the limit; of one that was too high it would keep others away
-        stream_pace=quota.stream_pace * min(1.0, limit / quota.limit),
-        used=used,
-        reset_at=reset_at,
-        window_start=quota.window_start if same_window else min(now, reset_at - WINDOW),
-    )
+        changes["stream_pace"] = quota.stream_pace * limit / quota.limit
+    if limit - used < max(1, quota.outstanding):
+        changes["probe_at"] = max(quota.probe_at, now + FIRST_PROBE)
+    return changes
 
 
-def _is_of_former_window(quota: Quota, headers: RateHeaders, sent_at: float, now: float) -> bool:
+def _second_look(quota: Quota, changes: Changes, sent_at: float, per_minute: float, *, success: bool) -> Changes:
+    """Compare a claim that nothing remains with what happens: a request that was sent all the same was served.
+
+    Such a claim, made again and again, is overruled by our own count until a 429 or until something remains.
+    """
+    if changes["limit"] - changes["used"] >= 1.0:
+        return {"contradicted": 0} if quota.contradicted else {}
+    contradicted = quota.contradicted
+    if success and contradicted < _CONTRADICTIONS and quota.limit - quota.used < 1.0 and sent_at > quota.read_at:
+        contradicted += 1
+    if contradicted < _CONTRADICTIONS:
+        return {"contradicted": contradicted}
+    return {"contradicted": contradicted, "limit": allowance(per_minute), "used": quota.sent + 1}
+
+
+def _is_of_former_window(quota: Quota, seconds: float | None, sent_at: float, now: float) -> bool:
     """Tell whether a late answer speaks of the window before this one: its count must not replace ours."""
-    return sent_at < quota.window_start and now + headers.reset + _SAME_RESET < quota.reset_at
+    return seconds is not None and sent_at < quota.window_start and now + seconds + _SAME_RESET < quota.reset_at
 
 
-def refused(quota: Quota, sent_at: float, retry_after: float | None, now: float) -> Quota:
+def _count(quota: Quota, used: float | None, remaining: float | None, allowed: float) -> tuple[float, float]:
+    """Return limit and use of the window, as far as they are told."""
+    if used is not None and remaining is not None:
+        return min(max(used + remaining, 1.0), allowed), used
+    if used is not None:
+        return allowed, used
+    if remaining is not None:
+        return allowed, allowed - min(remaining, allowed)
+    return quota.limit, quota.used + 1
+
+
+def _window(quota: Quota, seconds: float | None, sent_at: float, now: float) -> tuple[bool, float, float]:
+    """Return whether the reset is that of the window that is known, and that window's start and end."""
+    if seconds is None:
+        return True, quota.window_start, quota.reset_at
+    # the answer was on its way for some of that time: the reset lies between these two
+    earliest, reset_at = sent_at + seconds, now + seconds
+    same_window = earliest - _SAME_RESET < quota.reset_at < reset_at + _SAME_RESET
+    return same_window, quota.window_start if same_window else min(now, reset_at - WINDOW), reset_at
+
+
+def refused(
+    quota: Quota, sent_at: float, retry_after: float | None, now: float, headers: RateHeaders | None = None
+) -> Quota:
     """Take in a 429: wait as told, else one step up the ladder; refusals of one moment count as one."""
-    quota = replace(quota, outstanding=max(0, quota.outstanding - 1), used=quota.used + 1)
+    sent_at = min(sent_at, now)
     same_moment = sent_at <= quota.refused_at
+    if same_moment and not quota.refusals:
+        # a later request was served meanwhile: this refusal is of the past
+        return replace(quota, used=quota.used + 1, **_spent(quota))
     refusals = quota.refusals if same_moment else quota.refusals + 1
-    step = LADDER[min(max(refusals, 1), len(LADDER)) - 1]
-    begins = sent_at if same_moment and retry_after is None else now
-    blocked_until = begins + max(SHORTEST_BLOCK, retry_after if retry_after is not None else step)
+    told = seconds_told(retry_after, headers, now)
+    if told is None:
+        begins, seconds = sent_at if same_moment else now, LADDER[min(refusals, len(LADDER)) - 1]
+    else:
+        begins, seconds = now, max(told, _growth(refusals))
+    # a block announced is never cut short, and none is longer than a window
+    blocked_until = min(max(quota.blocked_until, begins + seconds), now + WINDOW)
+    probe_at = min(blocked_until, now + PROBE_INTERVAL)
     return replace(
         quota,
-        refusals=refusals,
-        refused_at=max(now, quota.refused_at),
-        blocked_until=max(quota.blocked_until, blocked_until),  # a block announced is never cut short
+        used=quota.used + 1,
+        refusals=min(refusals, _MOST_IN_A_ROW),
+        contradicted=0,
+        # a late refusal of the same moment says nothing about a test request that was sent since
+        refused_at=quota.refused_at if same_moment else now,
+        blocked_until=blocked_until,
+        probe_at=max(probe_at, quota.probe_at) if same_moment else probe_at,
+        **_spent(quota),
     )
 
 
-def failed(quota: Quota) -> Quota:
+def seconds_told(retry_after: float | None, headers: RateHeaders | None, now: float) -> float | None:
+    """Return the seconds to wait that a 429 names: Retry-After, else the reset where nothing remains."""
+    seconds = bounds.retry_seconds(retry_after, now)
+    if seconds is not None or headers is None:
+        return seconds
+    remaining, reset = bounds.remaining_count(headers.remaining), bounds.reset_seconds(headers.reset, now)
+    if reset is None or (remaining is not None and remaining >= 1.0):
+        return None
+    return min(reset + _AFTER_RESET, WINDOW)
+
+
+def _growth(refusals: int) -> float:
+    """Return the shortest wait after this many refusals in a row: what is told and wrong each time makes no storm."""
+    return min(2.0 ** min(refusals - _BELIEVED_REFUSALS, 10), PROBE_INTERVAL)
+
+
+def failed(quota: Quota, sent_at: float, now: float) -> Quota:
     """Take in a request without an answer: Reddit may have counted it, so we do."""
-    return replace(quota, outstanding=max(0, quota.outstanding - 1), used=quota.used + 1)
+    in_vain = _tested_in_vain(quota, min(sent_at, now), now)
+    return replace(quota, used=quota.used + 1, **_spent(quota), **in_vain)
+
+
+def expired(quota: Quota, count: int) -> Quota:
+    """Count grants that were never answered as requests that were sent."""
+    return replace(quota, used=quota.used + count, sent=quota.sent + count) if count else quota
+
+
+def counted_late(quota: Quota) -> Quota:
+    """Take back one that `expired` counted: its answer came after all, and is counted now."""
+    return replace(quota, used=max(0.0, quota.used - 1.0), sent=max(0.0, quota.sent - 1.0))

@@ -49,6 +49,8 @@ class Status:
                     "spooled": stream.spooled,
                     "gaps": stream.gaps,
                     "lag_s": stream.lag_s,
+                    "proven_until": stream.proven_until,
+                    "completeness": stream.completeness,
                 }
                 for name, stream in flow.streams.items()
             },
@@ -66,7 +68,8 @@ class Status:
 def read_status(config: Config, now: float) -> Status:
     """Ask the supervisor and read the files; `now` is the time since 1970."""
     state_dir = config.supervisor.state_dir
-    flow = read_flow(state_dir, config.streams.enabled, config.reddit.requests_per_minute, now)
+    reddit = config.reddit
+    flow = read_flow(state_dir, config.streams.enabled, reddit.requests_per_minute, now, reddit.subreddits)
     crawl = read_crawl_of(config, now)
     unreadable = [*flow.unreadable, *crawl.unreadable]
     try:

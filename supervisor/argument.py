@@ -1,8 +1,18 @@
 """What stands after an option of the command line: read, or refused with what would be right."""
 
 import argparse
+import contextlib
+import math
+import time
 import tomllib
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+
+from core.config import kinds
+from core.config.wrong import WrongValue
+
+_age = kinds.seconds(zero=True)
 
 
 def assignment(text: str) -> tuple[str, object]:
@@ -33,3 +43,25 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} should be a number of lines, 0 or more")
     return int(text)
+
+
+def moment(text: str, clock: Callable[[], float] = time.time) -> float:
+    """Read ISO 8601 (UTC where it names no zone), epoch seconds, or an age such as 2h; return epoch seconds."""
+    with contextlib.suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
+    with contextlib.suppress(ValueError):
+        read = datetime.fromisoformat(text)
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    with contextlib.suppress(WrongValue):
+        return clock() - _age(text)
+    right = "a time such as 2026-11-28T09:00:00Z, epoch seconds, or an age such as 2h"
+    raise argparse.ArgumentTypeError(f"{text} should be {right}")
+
+
+def subreddit(text: str) -> str:
+    """Read the name of a subreddit, with or without r/ before it."""
+    name = text.strip().removeprefix("/").removeprefix("r/").strip("/")
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text!r} should be the name of a subreddit, such as Bitcoin")
+    return name

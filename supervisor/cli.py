@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from core.config import load_config
@@ -108,7 +109,16 @@ def _gaps(options: argparse.Namespace) -> int:
     from supervisor.gaps import show_gaps  # noqa: PLC0415
 
     config = load_config(options.config, credentials=False)
-    return show_gaps(config.supervisor.state_dir, as_json=options.json, out=sys.stdout, err=sys.stderr)
+    return show_gaps(
+        config,
+        time.time(),
+        since=options.since,
+        until=options.until,
+        subreddits=options.subreddit,
+        as_json=options.json,
+        out=sys.stdout,
+        err=sys.stderr,
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:

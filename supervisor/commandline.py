@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from core.config.nearest import likeness, nearest
 from core.errors import ExitCode
-from supervisor.argument import assignment, count, seconds
+from supervisor.argument import assignment, count, moment, seconds, subreddit
 
 _PROGRAM = "python -m supervisor"
 _ALIKE = 0.6  # a misspelt word and what it may mean
@@ -24,7 +24,7 @@ COMMANDS = {
     "status": "show the processes and what flows, running or not",
     "logs": "show the last lines of each process's log, merged by time",
     "restart": "replace one process, or wake a parked one, and wait until it runs",
-    "gaps": "list every interval that could not be proven complete",
+    "gaps": "print up to when all is proven, and every interval that is not",
     "demo": "show it all on this machine alone, and prove that nothing is lost",
 }
 
@@ -122,18 +122,25 @@ example:
   python -m supervisor restart config.toml comments"""
 
 _GAPS = """\
-Print the loss ledger: each interval of a stream that could not be proven
-complete, why, how many items were found in it afterwards, and whether it was
-repaired. An interval that is not repaired may lack items; all else is whole."""
+Print up to when each stream is proven, and the loss ledger: each interval that
+could not be proven complete, its state, why, and how many items were found in
+it afterwards. Up to the proven time all is whole outside the gaps that are not
+repaired; what was created since is not read yet.
+
+states:
+  open      its items may still be read, or are being read
+  repaired  proven complete later
+  filled    items came from an archive; nothing proves that they are all
+  lost      Reddit no longer lists it"""
 
 _GAPS_END = """\
 exit codes:
   0  the ledger was read, whether it holds gaps or none
   1  the ledger cannot be read
-  2  bad command line or configuration
+  2  bad command line or configuration, or a subreddit that nobody knows
 
 example:
-  python -m supervisor gaps config.toml --json"""
+  python -m supervisor gaps config.toml --since 24h --subreddit Bitcoin"""
 
 _DEMO = """\
 Run the whole system against a simulated Reddit with faults, a burst, a killed
@@ -218,8 +225,7 @@ def parser() -> Parser:
     _add_logs(add("logs", _LOGS, _LOGS_END, "CONFIG [PROCESS ...] "))
     restart = add("restart", _RESTART, _RESTART_END, "CONFIG PROCESS ")
     restart.add_argument("process", metavar="PROCESS", help="its name, as `status` shows it, such as comments")
-    gaps = add("gaps", _GAPS, _GAPS_END)
-    gaps.add_argument("--json", action="store_true", help="a JSON list, for programs (default: a table)")
+    _add_gaps(add("gaps", _GAPS, _GAPS_END))
     _add_demo(add("demo", _DEMO, _DEMO_END, ""))
     return top
 
@@ -241,6 +247,15 @@ def _add_check(check: Parser) -> None:
 def _add_status(status: Parser) -> None:
     status.add_argument("--json", action="store_true", help="for programs; with --watch one object a line")
     status.add_argument("--watch", action="store_true", help="look again every second, with rates, until Ctrl-C")
+
+
+def _add_gaps(gaps: Parser) -> None:
+    when = "ISO 8601, epoch seconds, or an age such as 2h"
+    gaps.add_argument("--since", type=moment, metavar="TIME", help=f"only gaps that end later: {when} (default: all)")
+    gaps.add_argument("--until", type=moment, metavar="TIME", help="only gaps that begin earlier (default: all)")
+    text = "only what concerns this subreddit; may be repeated (default: all)"
+    gaps.add_argument("--subreddit", action="append", default=[], type=subreddit, metavar="NAME", help=text)
+    gaps.add_argument("--json", action="store_true", help="a JSON object, for programs (default: a table)")
 
 
 def _add_logs(logs: Parser) -> None:

@@ -1,69 +1,77 @@
-"""`python -m supervisor gaps`: the loss ledger, every interval that could not be proven complete."""
+"""`python -m supervisor gaps`: up to when the streams are proven, and every interval that is not."""
 
 import contextlib
 import json
 import sqlite3
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Collection, Iterable
+from typing import TextIO
 
+from core.completeness import StreamProof, longest_silence
+from core.config import Config
+from core.config.nearest import nearest
 from core.errors import ExitCode
-from core.spool import SpoolReader
-from core.spool.model import Gap
+from core.spool import SpoolReader, spool_path
 from core.statistics import STREAMS
-from supervisor.table import table
-
-_HEADINGS = ("STREAM", "FROM", "TO", "REASON", "FOUND", "REPAIRED", "SUBREDDITS")
+from supervisor.ledger import Selection, document, report
 
 
-def show_gaps(state_dir: Path, *, as_json: bool, out: TextIO, err: TextIO) -> ExitCode:
-    """Print the ledger of both streams, running or stopped."""
-    ledgers: dict[str, list[Gap]] = {}
+def show_gaps(
+    config: Config,
+    now: float,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    subreddits: Iterable[str] = (),
+    as_json: bool,
+    out: TextIO,
+    err: TextIO,
+) -> ExitCode:
+    """Print the ledger of the streams, running or stopped; `now` is the time since 1970 by our clock."""
+    state_dir = config.supervisor.state_dir
+    selection = Selection(since, until, frozenset(name.lower() for name in subreddits))
+    proofs, code = _read(config, err)
+    complaint = _complaint(selection, config, proofs.values())
+    if complaint:
+        print(complaint, file=err)
+        return ExitCode.BAD_USAGE
+    if as_json:
+        print(json.dumps(document(proofs, selection), indent=2, ensure_ascii=False), file=out)
+        return code
+    reddit_now = {stream: proof.reddit_now(now) for stream, proof in proofs.items()}
+    blocks = report(proofs, selection, reddit_now, longest_silence(config.streams.max_poll_interval))
+    if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in STREAMS):
+        blocks[-1] = f"Nothing was captured into {state_dir} yet."
+    print("\n\n".join(filter(None, blocks)), file=out)
+    return code
+
+
+def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode]:
+    """Read the streams that are configured, and those that have a spool."""
+    state_dir, subreddits = config.supervisor.state_dir, config.reddit.subreddits
+    proofs: dict[str, StreamProof] = {}
     code = ExitCode.OK
     for stream in STREAMS:
         try:
             reader = SpoolReader.open(state_dir, stream)
             if reader is not None:
                 with contextlib.closing(reader):
-                    ledgers[stream] = reader.gaps()
+                    cursor = reader.cursor()  # before the gaps: see StreamProof.read
+                    proofs[stream] = StreamProof.read(subreddits, cursor, reader.gaps())
+            elif stream in config.streams.enabled:
+                proofs[stream] = StreamProof(tuple(subreddits))
         except sqlite3.DatabaseError as error:
             print(f"the ledger of {stream} cannot be read ({error}); is {state_dir} the right state_dir?", file=err)
             code = ExitCode.GAVE_UP
-    gaps = [gap for ledger in ledgers.values() for gap in ledger]
-    if as_json:
-        print(json.dumps([_as_json(gap) for gap in gaps], indent=2, ensure_ascii=False), file=out)
-    elif gaps:
-        print(table([_HEADINGS, *map(_as_row, gaps)]), file=out)
-    elif code is ExitCode.OK:
-        nothing = f"Nothing was captured into {state_dir} yet."
-        print(f"No gaps: {' and '.join(ledgers)} are proven contiguous." if ledgers else nothing, file=out)
-    return code
+    return proofs, code
 
 
-def _as_json(gap: Gap) -> dict[str, Any]:
-    """Give moments in seconds, comparable with created_utc, and as text; "since before we know" is 0."""
-    return {
-        "stream": gap.stream,
-        "subreddits": list(gap.unproven or gap.subreddits),
-        "from": gap.start or 0.0,
-        "to": gap.end,
-        "from_time": _moment(gap.start) if gap.start else None,
-        "to_time": None if gap.end is None else _moment(gap.end),
-        "reason": gap.reason,
-        "found": gap.found,
-        "state": gap.state.value,
-        "recorded_at": _moment(gap.recorded_at),
-        "closed_at": _moment(gap.closed_at) if gap.closed_at else None,
-    }
-
-
-def _as_row(gap: Gap) -> tuple[str, ...]:
-    start = _moment(gap.start) if gap.start else "the beginning"
-    repaired = "yes" if gap.repaired else "no"
-    names = " ".join(gap.unproven or gap.subreddits)
-    end = "still away" if gap.end is None else _moment(gap.end)
-    return gap.stream, start, end, gap.reason, str(gap.found), repaired, names
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _complaint(selection: Selection, config: Config, proofs: Collection[StreamProof]) -> str:
+    """Say what is wrong with what was asked for; empty where nothing is."""
+    if selection.since is not None and selection.until is not None and selection.since > selection.until:
+        return "--since is later than --until: exchange them"
+    known = {name.lower(): name for name in config.reddit.subreddits}
+    for proof in proofs:
+        known |= {name.lower(): name for gap in proof.gaps for name in gap.subreddits if name.lower() not in known}
+    for name in sorted(selection.subreddits - known.keys()):
+        return f"r/{name} is not configured, and no gap names it; did you mean r/{nearest(name, known)}?"
+    return ""

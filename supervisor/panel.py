@@ -1,5 +1,6 @@
 """The text of `status`: how the system stands, on one screen."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.flow import Flow, QuotaFlow
+from core.flow import Flow, QuotaFlow, StreamFlow
 from core.laststate import LastState
 from core.status import STOPPED, Status
 from supervisor.crawlpanel import crawl_block
@@ -17,7 +18,7 @@ from supervisor.table import table
 from supervisor.terminal import GREEN, RED, YELLOW, coloured
 
 _PROCESSES = ("PROCESS", "STATE", "PID", "UPTIME", "RESTARTS", "LAST EXIT", "MEMORY", "HEARTBEAT")
-_STREAMS = ("STREAM", "CAPTURED", "PUBLISHED", "SPOOLED", "GAPS", "LAG")
+_STREAMS = ("STREAM", "CAPTURED", "PUBLISHED", "SPOOLED", "GAPS", "LAG", "PROVEN", "COMPLETE")
 _RATES = ("CAPTURED/S", "PUBLISHED/S")
 _COLOURS = {
     "RUNNING": GREEN,
@@ -127,13 +128,28 @@ def _streams(flow: Flow, rates: Mapping[str, Rates] | None) -> str:
     rows: list[tuple[str, ...]] = [(*_STREAMS, *_RATES) if rates is not None else _STREAMS]
     for name, stream in flow.streams.items():
         numbers = [f"{number:,}" for number in (stream.captured, stream.published, stream.spooled)]
-        gaps = f"{stream.gaps:,}" + (f" ({stream.open_gaps:,} open)" if stream.open_gaps else "")
-        row = (name, *numbers, gaps, duration(stream.lag_s))
+        row = (name, *numbers, _gaps(stream), duration(stream.lag_s), _proven(stream), percent(stream.completeness))
         if rates is not None:
             rate = rates.get(name)
             row += (f"{rate.captured:.1f}", f"{rate.published:.1f}") if rate else (_NONE, _NONE)
         rows.append(row)
     return table(rows, right=range(1, len(rows[0])))
+
+
+def _gaps(stream: StreamFlow) -> str:
+    counts = ((stream.open_gaps, "open"), (stream.lost_gaps, "lost"))
+    states = ", ".join(f"{count:,} {state}" for count, state in counts if count)
+    return f"{stream.gaps:,} ({states})" if states else f"{stream.gaps:,}"
+
+
+def _proven(stream: StreamFlow) -> str:
+    """Say how long ago the time is up to which the stream is proven."""
+    return "never" if stream.unread_s is None else f"{duration(stream.unread_s)} ago"
+
+
+def percent(share: float) -> str:
+    """Write a share, rounded down: only what is complete altogether is 100 %."""
+    return f"{math.floor(share * 10_000) / 100:.2f} %" if share < 1.0 else "100 %"
 
 
 def _totals(flow: Flow) -> str:

@@ -42,7 +42,7 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
             (config, stream),
             Stage.SOURCE,
             after=names,
-            concerns=(config.reddit, config.streams.start, config.streams.max_poll_interval, *_logging(config)),
+            concerns=(config.reddit, config.streams, *_logging(config)),  # both streams share the quota
         )
         for stream in config.streams.enabled
     ]

@@ -2,13 +2,13 @@
 
 import email.utils
 import json
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from core.errors import GaplessError
 from core.quota import RateHeaders
+from core.reddit.bounds import RETRY_AFTER, is_token, number, retry_seconds
 from core.reddit.errors import (
     BadAnswer,
     CredentialsRejected,
@@ -34,7 +34,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
     if status == 401:
         return TokenRejected("the access token is no longer accepted")
     if status == 429:
-        return RateLimited(retry_after(headers, now))
+        return RateLimited(retry_after(headers, now), rate_headers(headers))
     if status >= 500 or status == 408:
         return ServerTrouble(f"Reddit answered {status}")
     if status in _NAMELESS:
@@ -51,7 +51,7 @@ def judge_token(status: int, headers: Mapping[str, str], body: bytes, now: datet
     if status in {400, 401}:
         return CredentialsRejected(_WRONG_CREDENTIALS)
     if status == 429:
-        return RateLimited(retry_after(headers, now))
+        return RateLimited(retry_after(headers, now), rate_headers(headers))
     if status >= 500 or status == 408:
         return ServerTrouble(f"Reddit answered {status} to the request for a token")
     if status == 403 and _is_html(headers, body):
@@ -61,12 +61,11 @@ def judge_token(status: int, headers: Mapping[str, str], body: bytes, now: datet
         return BadAnswer(f"no token in the answer ({status}): {_excerpt(body)}")
     if "error" in payload:
         return CredentialsRejected(_WRONG_CREDENTIALS)
-    if not (
-        isinstance(payload.get("access_token"), str)
-        and isinstance(payload.get("expires_in"), int | float)
-        and isinstance(payload.get("scope"), str)
-    ):
+    # expires_in may be anything: core.reddit.bounds.token_lifetime gives it a range
+    if "access_token" not in payload or not isinstance(payload.get("scope"), str):
         return BadAnswer(f"an incomplete token: {sorted(payload)}")
+    if not is_token(payload["access_token"]):
+        return BadAnswer("the access token cannot be sent: it is no text, empty, too long, or has odd characters")
     return None
 
 
@@ -97,31 +96,52 @@ def _redirection(status: int, headers: Mapping[str, str]) -> GaplessError:
 
 
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
-    """Read X-Ratelimit-*, whole or fractional; None when they are absent or unreadable."""
-    try:
-        numbers = [float(headers[f"x-ratelimit-{name}"]) for name in ("used", "remaining", "reset")]
-    except (KeyError, ValueError):
-        return None
-    # "nan" and "inf" are numbers to float(), and would stay in the shared quota for good
-    if not all(math.isfinite(number) and number >= 0.0 for number in numbers):
-        return None
-    return RateHeaders(*numbers)
+    """Read X-Ratelimit-*, whole or fractional, each for itself; None when none of them is a number.
+
+    Which numbers are believed is decided where they are used: see core.reddit.bounds.
+    """
+    used, remaining, reset = (_header_number(headers.get(f"x-ratelimit-{name}")) for name in _RATE)
+    rate = RateHeaders(used, remaining, reset)
+    return None if rate == _NO_RATE else rate
+
+
+_RATE = ("used", "remaining", "reset")
+
+_NO_RATE = RateHeaders(None, None, None)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Read Retry-After in seconds, from either of its forms (RFC 9110 §10.2.3); None when absent or unreadable."""
+    """Read Retry-After in seconds, from either of its forms (RFC 9110 §10.2.3), at most one window.
+
+    A date is compared with the answer's own Date, where it has one: our clock may be wrong. None when absent or
+    unreadable.
+    """
     text = headers.get("retry-after")
     if text is None:
         return None
+    seconds = _header_number(text)
+    if seconds is None:
+        until, since = _date(text), _date(headers.get("date", "")) or now
+        seconds = None if until is None else (until - since).total_seconds()
+    if seconds is None:
+        return None
+    bounded = retry_seconds(seconds, now.timestamp())
+    # "0" stays "at once": how long that is, the quota decides
+    return bounded if seconds > RETRY_AFTER.lowest else max(0.0, seconds)
+
+
+def _header_number(text: str | None) -> float | None:
+    """Read a header's number; of a header that came twice ("1, 1") the first."""
+    return None if text is None else number(text.partition(",")[0])
+
+
+def _date(text: str) -> datetime | None:
+    """Read an HTTP date; None for one that is unreadable or has no time zone."""
     try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = (email.utils.parsedate_to_datetime(text) - now).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    # a wait that is no number would never end
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _is_html(headers: Mapping[str, str], body: bytes) -> bool:

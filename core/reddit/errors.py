@@ -1,6 +1,7 @@
 """What can go wrong between us and Reddit, by what is to be done about it."""
 
 from core.errors import GaplessError, PermanentError, TransientError
+from core.quota import RateHeaders
 
 
 class Stopped(GaplessError):
@@ -48,11 +49,12 @@ class QuotaShort(TransientError):
 
 
 class RateLimited(TransientError):
-    """A 429; `retry_after` are seconds, None where Reddit names no time."""
+    """A 429; `retry_after` are seconds, None where Reddit names no time; `rate` are its rate headers."""
 
-    def __init__(self, retry_after: float | None) -> None:
+    def __init__(self, retry_after: float | None, rate: RateHeaders | None = None) -> None:
         super().__init__("Reddit answered 429 (too many requests)")
         self.retry_after = retry_after
+        self.rate = rate
 
 
 class Unavailable(GaplessError):

@@ -94,8 +94,10 @@ class Batch:
     seen: list[Seen] = field(default_factory=list)
     #: all names met but unproven become proven in this epoch …
     prove_epoch: int | None = None
-    #: … of these buckets only; None: of all
+    #: … of these buckets only; None: of all …
     prove_buckets: tuple[str, ...] | None = None
+    #: … and not these names: they stand above what was walked
+    prove_except: tuple[str, ...] = ()
     #: cursor entries to write: name → JSON-able value
     cursor: dict[str, object] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)

@@ -137,8 +137,9 @@ class SpoolWriter:
             connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
         elif batch.prove_epoch is not None:
             connection.execute(
-                "UPDATE seen SET epoch = ? WHERE epoch = 0 AND bucket IN (SELECT value FROM json_each(?))",
-                (batch.prove_epoch, json.dumps(batch.prove_buckets)),
+                "UPDATE seen SET epoch = ? WHERE epoch = 0 AND bucket IN (SELECT value FROM json_each(?))"
+                " AND name NOT IN (SELECT value FROM json_each(?))",
+                (batch.prove_epoch, json.dumps(batch.prove_buckets), json.dumps(batch.prove_except)),
             )
         for key, value in batch.cursor.items():
             connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (key, json.dumps(value)))

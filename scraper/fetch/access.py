@@ -39,7 +39,10 @@ class Access(Protocol):
         """Get what an attempt needs, or learn how long all have to wait. Raises TransientErrors."""
 
     def settle(self, ticket: Ticket, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
-        """Tell what came of an attempt; `wait`: seconds after a 429. Returns how long all others have to wait."""
+        """Tell what came of an attempt; `wait`: seconds after a 429, where no shared quota decides that.
+
+        Returns how long all others have to wait.
+        """
 
     def stopped(self, ticket: Ticket) -> None:
         """Tell that the attempt was broken off."""
@@ -102,7 +105,9 @@ class TokenAccess:
             return wait
         try:
             if isinstance(error, RateLimited):
-                return self._limiter.refused(ticket.grant, wait)
+                error.retry_after = self._limiter.refused(ticket.grant, error.retry_after, error.rate)
+                # a test request may end the block earlier, of this process or of another
+                return min(error.retry_after, _LOOK_AGAIN)
             if answer is None:
                 self._limiter.failed(ticket.grant, "none")
             else:

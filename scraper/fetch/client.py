@@ -10,6 +10,7 @@ import structlog
 
 from core.errors import GaplessError, TransientError
 from core.limiter import Limiter
+from core.quota import seconds_told
 from core.redact import redact_url
 from core.reddit.answers import judge
 from core.reddit.errors import BadAnswer, CredentialsRejected, RateLimited, Unreachable
@@ -158,8 +159,9 @@ class Client:
             self._access.stopped(ticket)
             raise
         if isinstance(error, RateLimited):
-            error.retry_after = seconds_after_429(error.retry_after, waits)
-            self._hold(self._access.settle(ticket, answer, error, error.retry_after))
+            told = seconds_told(error.retry_after, error.rate, time.time())
+            seconds = self._access.settle(ticket, answer, error, seconds_after_429(told, waits))
+            self._hold(seconds, announced=max(seconds, error.retry_after or 0.0))
         else:
             self._access.settle(ticket, answer, error, 0.0)
         self._take(path, answer, error)
@@ -192,16 +194,16 @@ class Client:
                 self._complaints.failed(outcome, error, path)
         self._watch.take(error)
 
-    def _hold(self, seconds: float) -> None:
+    def _hold(self, seconds: float, announced: float) -> None:
         """Let all requests wait after a 429; one line for all that were answered so at once."""
         if not self._gate.held:
-            log.warning("rate_limited", wait_seconds=round(seconds, 1))
+            log.warning("rate_limited", wait_seconds=round(announced, 1))
         self._gate.hold(seconds)
 
     def _heard_of_token(self, answer: Answer | None, error: GaplessError | None) -> None:
         if isinstance(error, RateLimited):
-            error.retry_after = seconds_after_429(error.retry_after, 0)
-            self._hold(error.retry_after)
+            seconds = seconds_after_429(seconds_told(error.retry_after, error.rate, time.time()), 0)
+            self._hold(seconds, announced=seconds)
         self._take("/api/v1/access_token", answer, error)
 
     async def _probe(self) -> GaplessError | None:

@@ -9,6 +9,7 @@ import orjson
 
 from core.errors import GaplessError
 from core.reddit.answers import judge_token
+from core.reddit.bounds import token_lifetime
 from core.reddit.errors import CredentialsRejected, Unreachable
 from scraper.fetch.session import Answer, Session
 
@@ -100,6 +101,6 @@ class Token:
 
     def _keep(self, body: bytes) -> None:
         token = orjson.loads(body)
-        lifetime = float(token["expires_in"])
+        lifetime = token_lifetime(token.get("expires_in"))
         self._bearer = f"bearer {token['access_token']}"
         self._good_until = self._clock() + lifetime - min(_EARLY, lifetime / 10.0)

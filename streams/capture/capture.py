@@ -16,7 +16,7 @@ from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.group import Group, Tools
-from streams.capture.groups import is_collective, pack
+from streams.capture.groups import PATH_LIMIT, is_collective, pack
 from streams.capture.pace import Pace
 from streams.capture.poll import Poll
 from streams.capture.repair import Repairs
@@ -44,6 +44,7 @@ class Capture:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
+        path_limit: int = PATH_LIMIT,
     ) -> None:
         self._config = config
         self._context = context
@@ -65,7 +66,7 @@ class Capture:
         )
         self._resumed = bool(coverage.proven_at)
         self._groups: dict[int, Group] = {}
-        for names in pack(config.reddit.subreddits, context.name):
+        for names in pack(config.reddit.subreddits, context.name, path_limit):
             self._add_group(names)
         self._previous: Kind | None = None
         self._next_prune = clock() + _PRUNE_EVERY
@@ -123,7 +124,7 @@ class Capture:
             tasks.append(Task(Kind.REPAIR, repair_due))
         if self._roster.absent:
             wait = self._roster.next_try() - self._wall()
-            tasks.append(Task(Kind.RETURN, now + max(0.01, wait) if wait > 0 else now))  # due only when it is
+            tasks.append(Task(Kind.RETURN, now + max(0.01, wait) if wait > 0 else now + wait))
         if self._roster.joining:
             tasks.append(Task(Kind.JOIN, self._admission.join_due))
         return tasks

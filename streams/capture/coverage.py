@@ -68,8 +68,10 @@ class Coverage:
         self.polled_at = 0.0
         names = writer.load_seen()
         self._proven = {name: epoch for name, epoch in names.items() if epoch > 0}
-        #: names that were met and not proven: what a broken-off walk has left; each with its bucket
-        self._met = writer.load_buckets()
+        #: counts the pages that were made durable
+        self.serial = 0
+        #: names that were met and not proven, each with its bucket and the serial of its page
+        self._met = {name: (bucket, 0) for name, bucket in writer.load_buckets().items()}
         #: when the very first walk began, epoch seconds; None before there was one
         self.begun = _moment(cursor, "begun")
         #: created_utc after which items are delivered when only new ones are wanted; None before the first page
@@ -101,7 +103,12 @@ class Coverage:
     def met(self, subreddits: Iterable[str]) -> frozenset[str]:
         """Return the names of these subreddits' items that were met and not proven."""
         buckets = {name.lower() for name in subreddits} | {_FOREIGN}
-        return frozenset(name for name, bucket in self._met.items() if bucket in buckets)
+        return frozenset(name for name, (bucket, _) in self._met.items() if bucket in buckets)
+
+    def met_since(self, serial: int, subreddits: Iterable[str]) -> list[str]:
+        """Return the names of these subreddits' items that were met after the page with this serial."""
+        buckets = {name.lower() for name in subreddits} | {_FOREIGN}
+        return [name for name, (bucket, at) in self._met.items() if at > serial and bucket in buckets]
 
     def known(self, name: str) -> bool:
         """Tell whether the item was captured before, proven or not."""
@@ -204,13 +211,14 @@ class Coverage:
         ):
             return 0
         last_seq = self._writer.commit(batch)
+        self.serial += 1
         for seen in batch.seen:
             if seen.epoch > 0:
                 self._proven[seen.name] = seen.epoch
             else:
-                self._met[seen.name] = seen.bucket
+                self._met[seen.name] = (seen.bucket, self.serial)
         if batch.prove_epoch is not None:
-            self._prove_met(batch.prove_epoch, batch.prove_buckets)
+            self._prove_met(batch.prove_epoch, batch)
         for key in ("proven_at", "proven_until"):
             moments = batch.cursor.get(key)
             if isinstance(moments, dict):
@@ -224,8 +232,9 @@ class Coverage:
             self.gaps[gap.id] = gap
         return last_seq
 
-    def _prove_met(self, epoch: int, buckets: tuple[str, ...] | None) -> None:
-        proven = [name for name, bucket in self._met.items() if buckets is None or bucket in buckets]
+    def _prove_met(self, epoch: int, batch: Batch) -> None:
+        buckets, left = frozenset(batch.prove_buckets or ()), frozenset(batch.prove_except)
+        proven = [name for name, (bucket, _) in self._met.items() if bucket in buckets and name not in left]
         for name in proven:
             del self._met[name]
         self._proven.update(dict.fromkeys(proven, epoch))

@@ -158,7 +158,7 @@ class Gateway:
         self._await(job, grant)
         heard = self._connection.heard
         if isinstance(job.error, RateLimited):
-            job.error.retry_after = self._limiter.refused(grant, job.error.retry_after)
+            job.error.retry_after = self._limiter.refused(grant, job.error.retry_after, job.error.rate)
         elif heard.status is None:
             self._limiter.failed(grant, "none")
         else:

@@ -34,11 +34,15 @@ from streams.capture.walk import Outcome
 _SHORT = Backoff(first=0.3, longest=15.0)
 _BLOCKED = Backoff(first=2.0, longest=60.0)
 
-#: Failures in a row of the newest page before the names are searched for the one that fails, and between two searches.
+#: Failures in a row of the newest page before the names are searched for the one that fails.
 _REJECTED = 2
 _FAILED = 4
 _NO_ANSWER = 6
-_SEARCH_AGAIN = 6
+#: Until the next search after one that found every name refused, seconds.
+_SEARCH_AGAIN_S = 60.0
+
+#: A smaller page is tried after these numbers of failures: an outage has nothing to do with the size.
+_SHRINK_AT = (2, 3)
 
 #: A single name is set aside only when it fails this often in a row, unless Reddit refuses it.
 _SINGLE_FAILURES = 3
@@ -87,6 +91,7 @@ class Group:
         self._single_failures = 0
         self._fruitless = 0
         self._ours = False
+        self._search_after = 0.0
         self._next_poll = tools.clock()
         self._walk_due = 0.0
         self._last_poll: float | None = None
@@ -119,7 +124,7 @@ class Group:
         try:
             page = self._fetch(active, asked)
         except Unavailable as error:
-            self._search(active, error.reason)
+            self._refused(active, error)
             return None
         except SpoolError:
             raise
@@ -129,12 +134,10 @@ class Group:
         self._recovered()
         if self._poll is not None:
             absorbed = self._poll.refresh(page, moment)
-            if absorbed is not None:
-                self._announce(absorbed)
-                self._polled(self._poll, began, absorbed.new)
-                self._next_poll = began + max(_REFRESH_S, self._tools.interval(self.pace))
-                return None
-            poll = self._new_poll(active)
+            self._announce(absorbed)
+            self._polled(self._poll, began, absorbed.new)
+            self._next_poll = began + max(_REFRESH_S, self._tools.interval(self.pace))
+            return None
         return self._advance(poll, page, asked, moment, began)
 
     def _new_poll(self, active: tuple[str, ...]) -> Poll:
@@ -165,6 +168,7 @@ class Group:
         except TransientError as error:
             self._walk_failed(poll, error)
             return None
+        self._size.answered()
         self._poll = None  # should the spool refuse the page, the walk has proven nothing: the next poll begins anew
         return self._advance(poll, page, asked, moment, None)
 
@@ -208,9 +212,19 @@ class Group:
         self._failures = 0
         self._failing_since = None
         self._fruitless = 0
+        self._search_after = 0.0
         if self._ours:
             self._ours = False
             self._log.info("reddit_serves_again", subreddits=len(self.names))
+
+    def _refused(self, active: tuple[str, ...], error: Unavailable) -> None:
+        """Search for the name that Reddit refuses; not at once where a search has just found that it refuses all."""
+        now = self._tools.clock()
+        if error.named or now >= self._search_after:
+            self._search(active, error.reason)
+        else:
+            self._failures += 1
+            self._next_poll = now + _SHORT.pause(4 + self._failures, self._tools.draw)
 
     def _failed(self, active: tuple[str, ...], error: TransientError) -> None:
         """React to a failure of the newest page: wait, request less, or search for the name that fails."""
@@ -227,10 +241,10 @@ class Group:
         if isinstance(error, RequestRejected) and error.too_long and len(active) > 1:
             self.must_split = True
             return
-        if isinstance(error, ServerTrouble | Unreachable | BadAnswer) and self._failures >= _REJECTED:
-            self._size.shrink()  # a page may be too slow, too large, or hold something that cannot be served
+        if isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT:
+            self._size.shrink()  # the page may be too large, or hold something that cannot be served
         threshold = _threshold(error)
-        if threshold is not None and self._failures >= threshold and not (self._failures - threshold) % _SEARCH_AGAIN:
+        if threshold is not None and self._failures >= threshold and now >= self._search_after:
             self._search(active, str(error))
 
     def _pause(self, error: TransientError, failures: int) -> float:
@@ -310,7 +324,8 @@ class Group:
             self._failures = 0
             return
         if narrowing.ours:
-            self._next_poll = now + _SHORT.pause(5, self._tools.draw)
+            self._next_poll = now + _SHORT.pause(4, self._tools.draw)
+            self._search_after = now + _SEARCH_AGAIN_S
             if not self._ours:
                 self._ours = True
                 self._log.error(

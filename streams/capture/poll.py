@@ -68,6 +68,8 @@ class Poll:
         self._newest: float | None = None
         self._inherited = coverage.met(subreddits) if self._first else frozenset()
         self._continued = False
+        #: what is met after this by others stands above the walk's top, or may
+        self._serial = coverage.serial
         #: when the newest page of this walk was requested, epoch seconds of this machine's clock
         self._began = coverage.now()
         if self._first and coverage.begun is None:
@@ -102,13 +104,16 @@ class Poll:
             self._log.info("walk_begun_again", reason="all anchors left the listing", pages=self.walk.pages)
         return absorbed
 
-    def refresh(self, page: Page, began: float) -> Absorbed | None:
-        """Take the newest page while the walk is further down; None: the walk does not reach it, begin a new one."""
-        if not self.walk.extend(page):
-            return None
-        self._began = began
+    def refresh(self, page: Page, began: float) -> Absorbed:
+        """Capture the newest page while the walk is further down.
+
+        Where it overlaps with what the walk met, the walk proves the time up to it. Otherwise the next walk has to
+        close the hole between them.
+        """
         self.top = page
-        self._newest = self._coverage.sane(page.items, self._newest)
+        if self.walk.extend(page):
+            self._began = began
+            self._newest = self._coverage.sane(page.items, self._newest)
         return self._absorb(page, None)
 
     def leave_out(self) -> None:
@@ -157,7 +162,11 @@ class Poll:
         return oldest == max(moments) and coverage.reddit_now() - oldest < _RECORD_QUIET_EVERY
 
     def _proof(self) -> Batch:
-        return self._coverage.proof(self.subreddits, self._newest, self._began, items=self.walk.items)
+        coverage = self._coverage
+        change = coverage.proof(self.subreddits, self._newest, self._began, items=self.walk.items)
+        met = coverage.met_since(self._serial, self.subreddits)
+        change.prove_except = tuple(name for name in met if not self.walk.has(name))
+        return change
 
     def _is_complete(self) -> bool:
         """Tell whether a listing that ended held all there was to hold, as far as we ever promised."""

@@ -75,7 +75,8 @@ class Repairs:
     def _walk(self, gap: Gap) -> Walk:
         return Walk(
             proven=lambda name: self._coverage.proven_before(name, gap.epoch),
-            horizon=float("-inf") if gap.start is None else gap.start,
+            # late items may be older than the gap: by their dates they would end the walk too early
+            horizon=float("-inf") if gap.late_from is None else gap.late_from,
         )
 
     def failed(self, repair: Repair, error: str, answered_at: float | None) -> None:

@@ -49,13 +49,10 @@ def choose(tasks: Collection[Task], now: float, previous: Kind | None) -> Task |
     due = [task for task in tasks if task.due <= now]
     urgent = [task for task in due if task.kind.urgent]
     background = [task for task in due if not task.kind.urgent]
-    if not urgent or not background:
-        return min(due, key=lambda task: task.deadline, default=None)
-    first = min(background, key=lambda task: task.deadline)
-    served_last = previous is not None and not previous.urgent
-    if first.deadline <= now and not served_last:
-        return first
-    return min(urgent, key=lambda task: task.deadline)
+    if urgent and background:
+        served_last = previous is not None and not previous.urgent
+        background = [task for task in background if task.deadline <= now and not served_last]
+    return min(background or urgent, key=lambda task: task.due, default=None)
 
 
 def idle_seconds(tasks: Collection[Task], now: float) -> float:

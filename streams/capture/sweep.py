@@ -26,6 +26,8 @@ _GROWTH = 1.02
 _OWN_LOOKS_FOR = 60.0
 _OWN_LOOKS_EVERY = 20.0
 _FIRST_OWN_LOOK = 5.0
+#: Each costs a request: more of them would take all that is spare, and in most of the others nothing happens.
+_MOST_OWN_LOOKS = 25
 
 #: A look that failed goes on soon: what it looks for sinks meanwhile.
 _RETRY = Backoff(first=0.3, longest=2.5, jitter=0.0)
@@ -115,7 +117,7 @@ class Sweep:
             # a single subreddit's own listing is the combined one: nothing lies beyond its foot
             if len(subreddits) > 1 and not self._own_queue:
                 # the busiest first: theirs loses its oldest names soonest
-                self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])
+                self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[:_MOST_OWN_LOOKS]
             self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
         if now >= self._next_look:
             if self._anchors:
@@ -132,7 +134,7 @@ class Sweep:
             self._look.walk.take(page)
             if self._look.walk.outcome is not None:
                 self._finish(self._look, rate)
-        self._schedule()
+        self._schedule(stepped=True)
 
     def _finish(self, look: _Look, rate: float) -> None:
         self._look = None
@@ -149,9 +151,10 @@ class Sweep:
         self._next_look = look.began + self._period(rate)
         self._note_busy(rate)
 
-    def _schedule(self) -> None:
+    def _schedule(self, *, stepped: bool = False) -> None:
         if self._look is not None or self._own_queue:
-            self.due = self.clock()
+            now = self.clock()
+            self.due = now if stepped else min(self.due, now)  # how long the next step waits, counts
         else:
             self.due = min(self._next_look, self._next_own)
 

@@ -8,9 +8,10 @@ from streams.capture.listing import PAGE_SIZE
 #: Smallest page that is worth a request of its own.
 _SMALLEST = 1
 
-#: A page shrinks by this factor after a failure, and grows by it after `_GROW_AFTER` answers in a row.
+#: A page shrinks and grows by this factor.
 _FACTOR = 4
-_GROW_AFTER = 4
+#: A page that fails whenever it grows is left small for longer each time, up to this many answers.
+_LONGEST_HOLD = 32
 
 #: Failures of the same request before another form of it is tried: a passing error needs no other form.
 _SAME = 2
@@ -26,18 +27,29 @@ class PageSize:
 
     limit: int = PAGE_SIZE
     _answers: int = 0
+    #: how many answers a smaller page needs before it grows
+    _hold: int = 1
+    _grown: bool = False
 
     def shrink(self) -> bool:
         """Request fewer items from now on; tell whether that was possible."""
-        self._answers = 0
+        if self._grown:
+            self._hold = min(_LONGEST_HOLD, self._hold * 2)
+        self._answers, self._grown = 0, False
         before, self.limit = self.limit, max(_SMALLEST, self.limit // _FACTOR)
         return self.limit < before
 
     def answered(self) -> None:
-        """Report an answer; after some of them in a row the page grows again."""
+        """Report an answer. A smaller page grows soon: an outage must not leave small pages behind."""
+        if self.limit == PAGE_SIZE:
+            self._answers += 1
+            if self._answers >= _LONGEST_HOLD:
+                self._hold = 1
+            return
         self._answers += 1
-        if self.limit < PAGE_SIZE and self._answers >= _GROW_AFTER:
-            self._answers = 0
+        self._grown = False
+        if self._answers >= self._hold:
+            self._answers, self._grown = 0, True
             self.limit = min(PAGE_SIZE, self.limit * _FACTOR)
 
 

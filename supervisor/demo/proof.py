@@ -68,10 +68,11 @@ def _was_to_be_seen(item: Truth) -> bool:
 def _covers(gap: Gap, item: Truth) -> bool:
     stream, created = item["kind"], int(item["created"])
     names = {name.lower() for name in gap.subreddits}
+    start = gap.start if gap.late_from is None else gap.late_from  # late items may be missing from there on
     return (
         stream == gap.stream
         and item["subreddit"].lower() in names
         and not gap.repaired
-        and (gap.start or 0.0) <= item["created"]
+        and (start or 0.0) <= item["created"]
         and (gap.end is None or created <= gap.end)
     )

@@ -30,6 +30,14 @@ def gauges(name: str, text: str, label: str, values: Mapping[str, Value]) -> Ite
     yield family
 
 
+def labelled_gauges(name: str, text: str, labels: Labels, values: Mapping[Key, float]) -> Iterable[Metric]:
+    """Make a gauge with several labels."""
+    family = GaugeMetricFamily(name, text, labels=list(labels))
+    for who, value in values.items():
+        family.add_metric(list(who), float(value))
+    yield family
+
+
 def counters(name: str, text: str, labels: Labels, values: Mapping[Key, int]) -> Iterable[Metric]:
     """Make a counter with labels; `name` ends in `_total`."""
     family = CounterMetricFamily(name.removesuffix("_total"), text, labels=list(labels))

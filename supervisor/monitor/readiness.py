@@ -33,7 +33,7 @@ REASONS = (
 )
 
 #: What a person should know of, and what stops nothing.
-WARNINGS = ("proxy_failing", "subreddit_unavailable", "gap_open", "dead_letters")
+WARNINGS = ("proxy_failing", "subreddit_unavailable", "stream_behind", "gap_open", "dead_letters")
 
 _CREDENTIALS = "REDDIT_CLIENT_ID"  # what core.reddit.answers tells people to compare
 
@@ -65,9 +65,9 @@ def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
     ]
 
 
-def warnings(look: Look) -> list[Trouble]:
+def warnings(look: Look, config: Config) -> list[Trouble]:
     """List what a person should know of although everything flows."""
-    return [*streamrules.losses(look), *scraperules.single_proxies(look)]
+    return [*streamrules.behind(look, config), *streamrules.losses(look), *scraperules.single_proxies(look)]
 
 
 def _supervisor(look: Look) -> Iterator[Trouble]:

@@ -60,7 +60,7 @@ class Darkroom:
         trend = Trend(self.history.growing(), self.history.answered_at, brief, unsteady, self._waited_until)
         verdict = Verdict(
             self._since.settle(readiness.troubles(look, trend, self.config), look.now),
-            self._warned.settle(readiness.warnings(look), look.now),
+            self._warned.settle(readiness.warnings(look, self.config), look.now),
         )
         shown = view(look, self.config, self.history, verdict, self.mask)
         return Snapshot(

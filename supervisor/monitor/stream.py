@@ -2,11 +2,12 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from core.completeness import StreamProof
 from core.spool import Gap, SpoolReader, spool_path
 from core.spool.model import Row
 from supervisor.monitor.tally import Tally
@@ -22,10 +23,13 @@ class StreamLook:
     inherited: Mapping[str, int] = field(default_factory=dict)  #: of them what came over from a broken spool
     spool_id: str = ""
     gaps: tuple[Gap, ...] = ()
+    proven: Mapping[str, float] = field(default_factory=dict)  #: lower-case subreddit → created_utc proven up to
+    clock_offset: float = 0.0  #: Reddit's clock minus ours, seconds
     begun: float | None = None  #: when it first asked for its listing
     polled_at: float | None = None  #: when its listing was last read as far as needed
     captured_at: float | None = None  #: of the newest record that is at hand
     absent: Mapping[str, str] = field(default_factory=dict)  #: subreddits that cannot be read, and why
+    absent_since: float | None = None  #: since when the first of them cannot be read
     waiting_since: float | None = None  #: when the oldest record that Kafka has not acknowledged was captured
     delivered_at: float | None = None  #: when the last acknowledgement was recorded
     delay_s: float | None = None  #: of the newest delivered record, from its creation to that moment
@@ -43,6 +47,10 @@ class StreamLook:
         if self.waiting_since is None:
             return None
         return max(self.waiting_since, self.delivered_at or 0.0)
+
+    def proof(self, subreddits: Sequence[str]) -> StreamProof:
+        """Return what is proven of these subreddits."""
+        return StreamProof(tuple(subreddits), self.proven, self.gaps, self.begun, self.clock_offset)
 
     def tallied(self, tally: Tally, stream: str, name: str) -> int:
         """Return how often it has counted `name` in all its spools, or how many `gaps` it has recorded."""
@@ -62,7 +70,8 @@ def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[
         return StreamLook()
     with contextlib.closing(reader):
         seq, delivered_at = deliveries.get(reader.spool_id, (0, None))
-        cursor = reader.cursor()
+        cursor = reader.cursor()  # before the gaps: see StreamProof.read
+        proof = StreamProof.read((), cursor, reader.gaps())
         delivered = [row for row in reader.read(seq - 1, 1) if row.seq == seq] if seq else []
         waiting = reader.read(seq, 1)
         newest = reader.read(reader.last_seq() - 1, 1)
@@ -71,11 +80,14 @@ def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[
             counters=reader.counters(),
             inherited=reader.inherited(),
             spool_id=reader.spool_id,
-            gaps=tuple(reader.gaps()),
-            begun=_moment(cursor.get("begun")),
+            gaps=proof.gaps,
+            proven=proof.moments,
+            clock_offset=proof.clock_offset,
+            begun=proof.begun,
             polled_at=_moment(cursor.get("polled_at")),
             captured_at=_captured(newest),
             absent=_absent(cursor.get("absent")),
+            absent_since=_absent_since(cursor.get("absent")),
             waiting_since=_captured(waiting),
             delivered_at=delivered_at,
             delay_s=max(0.0, delivered_at - created) if created is not None and delivered_at is not None else None,
@@ -117,3 +129,9 @@ def _absent(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     return {str(name): str(entry[0]) for name, entry in value.items() if isinstance(entry, list) and entry}
+
+
+def _absent_since(value: object) -> float | None:
+    entries = value.values() if isinstance(value, dict) else ()
+    moments = [_moment(entry[1]) for entry in entries if isinstance(entry, list) and len(entry) > 1]
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.metrics_core import Metric
 
+from core.completeness import Shares
 from core.config import Config
 from core.crawl import process_names
-from supervisor.monitor.completeness import completeness
-from supervisor.monitor.family import Value, counter, counters, gauge, gauges
+from core.spool import GapState
+from supervisor.monitor.family import Value, counter, counters, gauge, gauges, labelled_gauges
 from supervisor.monitor.look import Look
 from supervisor.monitor.stream import StreamLook
 from supervisor.monitor.tally import Tally
@@ -17,7 +18,8 @@ def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
     """List everything about the streams."""
     yield from _captured(look, tally)
     yield from _reading(look, config)
-    yield from _losses(look, config, tally)
+    yield from _losses(look, tally)
+    yield from _proof(look, config)
     yield from _requests(look, config, tally)
     yield from _quota(look)
     yield from _spools(look)
@@ -52,7 +54,7 @@ def _reading(look: Look, config: Config) -> Iterator[Metric]:
     text = "Seconds since the newest item was captured; grows while a subreddit is quiet"
     ages = _each(look, lambda one: _age(look, one.captured_at))
     yield from gauges("reddit_last_capture_age_seconds", text, "stream", ages)
-    text = "Configured subreddits that cannot be read now: private, banned, quarantined"
+    text = "Configured subreddits that cannot be read now: private, banned, or set aside for what Reddit answers"
     absent = {name: len(look.streams[name].absent) for name in config.streams.enabled if name in look.streams}
     yield from gauges("reddit_subreddits_unavailable", text, "stream", dict(absent))
 
@@ -61,16 +63,48 @@ def _age(look: Look, moment: float | None) -> float | None:
     return None if moment is None else max(0.0, look.now - moment)
 
 
-def _losses(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+def _losses(look: Look, tally: Tally) -> Iterator[Metric]:
     for name, each in look.streams.items():
         each.tallied(tally, name, "gaps")
     text = "Intervals that could not be proven complete, repaired ones too"
     yield from counter("reddit_gaps_total", text, sum(tally.family("gaps").values()))
     open_gaps: dict[str, Value] = {name: flow.open_gaps for name, flow in look.flow.streams.items()}
-    yield from gauges("reddit_gaps_open", "Intervals that are not proven complete until now", "stream", open_gaps)
-    shares = _each(look, lambda one: completeness(one.gaps, config.reddit.subreddits, one.begun, look.now).share)
-    text = "Share of the last 24 h that is proven complete, 0 to 1"
-    yield from gauges("reddit_completeness_ratio", text, "stream", shares)
+    text = "Gaps whose items may still be read; those of unavailable subreddits have no end yet"
+    yield from gauges("reddit_gaps_open", text, "stream", open_gaps)
+    counts = {
+        (name, state.value): sum(gap.state is state for gap in each.gaps)
+        for name, each in look.streams.items()
+        for state in GapState
+    }
+    text = "Gaps in the ledger, by state: open, repaired, filled, lost"
+    yield from labelled_gauges("reddit_ledger_gaps", text, ["stream", "state"], counts)
+
+
+def _proof(look: Look, config: Config) -> Iterator[Metric]:
+    """Tell what is proven of the streams that are configured."""
+    proofs = {
+        name: look.streams[name].proof(config.reddit.subreddits)
+        for name in config.streams.enabled
+        if name in look.streams
+    }
+    text = "created_utc up to which every configured subreddit is proven or in a gap; none while one never was"
+    moments: dict[str, Value] = {name: proof.proven_until for name, proof in proofs.items()}
+    yield from gauges("reddit_proven_until_seconds", text, "stream", moments)
+    shares = {name: proof.shares(look.now) for name, proof in proofs.items()}
+    text = "Proven share of the last 24 h, 0 to 1; time that is not read yet is not complete"
+    ratios: dict[str, Value] = {name: share.completeness for name, share in shares.items()}
+    yield from gauges("reddit_completeness_ratio", text, "stream", ratios)
+    text = "Shares of the last 24 h, all subreddits: proven, not read yet, or in a gap that is open, filled or lost"
+    parts = {(name, state): value for name, share in shares.items() for state, value in _parts(share).items()}
+    yield from labelled_gauges("reddit_time_ratio", text, ["stream", "state"], parts)
+    offsets: dict[str, Value] = {name: proof.clock_offset for name, proof in proofs.items()}
+    text = "Seconds by which Reddit's clock is ahead of ours; 0 while that is not known"
+    yield from gauges("reddit_clock_offset_seconds", text, "stream", offsets)
+
+
+def _parts(shares: Shares) -> dict[str, float]:
+    in_gaps = {state.value: shares.gaps.get(state, 0.0) for state in GapState if state is not GapState.REPAIRED}
+    return {"proven": shares.completeness, **in_gaps, "unread": shares.unread}
 
 
 def _requests(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:

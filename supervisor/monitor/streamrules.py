@@ -2,16 +2,20 @@
 
 from collections.abc import Collection, Iterator
 
+from core.completeness import WINDOW
+from core.completeness import longest_silence as silence_of
 from core.config import Config
-from supervisor.monitor.completeness import WINDOW
+from core.spool import GapState
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
-
-#: A quiet stream notes a poll at least every `max_poll_interval` and 15 s more; a poll itself may take a while.
-_POLL_PATIENCE = 45.0
+from supervisor.monitor.stream import StreamLook
 
 #: Records wait a moment by nature; so long only when something is wrong.
 _STALLED_AFTER = 20.0
+
+#: Subreddits that a text names, and characters of a reason: both come from outside.
+_MOST_NAMED = 10
+_LONGEST_REASON = 100
 
 #: A refusal that asks for less is over before anybody can act on it.
 _SHORT_BLOCK = 10.0
@@ -19,7 +23,7 @@ _SHORT_BLOCK = 10.0
 
 def longest_silence(config: Config) -> float:
     """Return for how long a healthy stream may show no progress, seconds."""
-    return 2.0 * config.streams.max_poll_interval + _POLL_PATIENCE
+    return silence_of(config.streams.max_poll_interval)
 
 
 def streams(look: Look, waited_until: float | None, config: Config) -> Iterator[Trouble]:
@@ -116,19 +120,69 @@ def _is_blocked(look: Look) -> bool:
     return known.blocked_until - min(known.refused_at, look.now) > _SHORT_BLOCK
 
 
+def behind(look: Look, config: Config) -> Iterator[Trouble]:
+    """Find streams that read their listing, and yet are proven up to a time long ago: at a catch-up, or at an obstacle.
+
+    A stream that does not read at all is not ready, which says enough.
+    """
+    patience = longest_silence(config)
+    for name in config.streams.enabled:
+        stream = look.streams.get(name)
+        if stream is None or look.works_since(name) is None or stream.progress_at is None or quota_is_out(look):
+            continue
+        proof = stream.proof(config.reddit.subreddits)
+        unread_s = proof.unread_s(look.now)
+        if unread_s is not None and unread_s > patience >= look.now - stream.progress_at:
+            late = [
+                f"r/{subreddit}"
+                for subreddit in proof.counted
+                if proof.reddit_now(look.now) - proof.moments[subreddit.lower()] > patience
+            ]
+            more = f" and {len(late) - _MOST_NAMED} more" if len(late) > _MOST_NAMED else ""
+            text = (
+                f"{name} reads its listing, and has not read all since a while: {', '.join(late[:_MOST_NAMED])}{more}."
+            )
+            hint = f"After an outage it catches up by itself. {_see(config, name)}"
+            yield Trouble("stream_behind", name, f"{text} {hint}", look.now - unread_s)
+
+
 def losses(look: Look) -> Iterator[Trouble]:
     """Name what is missing although everything flows."""
     for name, stream in look.streams.items():
-        if stream.absent:
-            listed = ", ".join(f"r/{subreddit} ({why})" for subreddit, why in sorted(stream.absent.items()))
-            text = f"{name}: {listed} cannot be read. It is tried again by itself; the others go on."
-            yield Trouble("subreddit_unavailable", name, text)
-        # what nothing can repair any more stays in the ledger, and is no news for ever
-        news = [gap.recorded_at for gap in stream.gaps if not gap.repaired and look.now - gap.recorded_at < WINDOW]
-        if news:
-            text = f"{name} has intervals that are not proven complete: python -m supervisor gaps CONFIG lists them."
-            yield Trouble("gap_open", name, text, min(news))
+        yield from _unavailable(name, stream)
+        yield from _gaps(name, stream, look.now)
     refused_at = look.dead_letter_at
     if refused_at is not None and look.now - refused_at < WINDOW:
         text = "Kafka refused records for good; they are kept in publisher.db, table dead_letters, with the reason."
         yield Trouble("dead_letters", "kafka", text, refused_at)
+
+
+def _unavailable(name: str, stream: StreamLook) -> Iterator[Trouble]:
+    """Name the subreddits that are set aside, whatever Reddit answers for them: private, banned, a status."""
+    if not stream.absent:
+        return
+    shown = sorted(stream.absent.items())[:_MOST_NAMED]
+    listed = ", ".join(f"r/{subreddit} ({_shortened(why)})" for subreddit, why in shown)
+    more = f" and {len(stream.absent) - len(shown)} more" if len(stream.absent) > len(shown) else ""
+    text = f"{name}: {listed}{more} cannot be read. It is tried again by itself; the others go on."
+    yield Trouble("subreddit_unavailable", name, text, stream.absent_since)
+
+
+def _gaps(name: str, stream: StreamLook, now: float) -> Iterator[Trouble]:
+    """Name gaps that are open, and those that were lost within a day: after that they stay in the ledger only.
+
+    A gap without end is the subreddit's absence, which has its own warning.
+    """
+    news = [
+        gap.recorded_at
+        for gap in stream.gaps
+        if (gap.state is GapState.OPEN and (gap.end is not None or not stream.absent))
+        or (gap.state is GapState.LOST and now - (gap.closed_at or gap.recorded_at) < WINDOW)
+    ]
+    if news:
+        text = f"{name} has intervals that are not proven complete: python -m supervisor gaps CONFIG lists them."
+        yield Trouble("gap_open", name, text, min(news))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"

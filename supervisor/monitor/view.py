@@ -4,16 +4,19 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from core.completeness import longest_silence
 from core.config import Config
 from core.crawl import CrawlReport, process_names
-from core.spool import Gap
-from supervisor.monitor.completeness import completeness
+from core.spool import Gap, GapState
 from supervisor.monitor.history import History, Step
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Reason, Verdict
 
 #: The page lists so many gaps of a stream, the newest; `python -m supervisor gaps` lists them all.
 _MOST_GAPS = 100
+
+#: The page draws what is not read yet in so many steps at most.
+_MOST_STEPS = 40
 
 #: Makes a text fit for everybody's eyes.
 Mask = Callable[[str], str]
@@ -78,9 +81,10 @@ def _process(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
 
 def _stream(name: str, look: Look, config: Config, history: History, mask: Mask) -> dict[str, Any]:
     flow, stream = look.flow.streams[name], look.streams[name]
-    proven = completeness(stream.gaps, config.reddit.subreddits, stream.begun, look.now)
+    proof = stream.proof(config.reddit.subreddits)
+    shares, unread_s = proof.shares(look.now), proof.unread_s(look.now)
     captured, published = history.rates().get(name, (0.0, 0.0))
-    shown = [gap for gap in stream.gaps if gap.end is None or gap.end >= proven.start][-_MOST_GAPS:]
+    shown = [gap for gap in stream.gaps if gap.end is None or gap.end >= shares.start][-_MOST_GAPS:]
     return {
         "on": name in config.streams.enabled,
         "captured": flow.captured,
@@ -95,21 +99,34 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
         "published_rate": round(published, 2),
         "gaps": flow.gaps,
         "open_gaps": flow.open_gaps,
-        "complete": proven.percent if stream.begun is not None else None,
-        "window": [round(proven.start), round(proven.end)],
-        "ledger": [_gap(gap, proven.start, mask) for gap in reversed(shown)],
+        "states": {state.value: sum(gap.state is state for gap in stream.gaps) for state in GapState},
+        "complete": shares.percent if stream.begun is not None or stream.gaps else None,
+        "shares": {
+            "proven": round(shares.proven, 6),
+            **{state.value: round(share, 6) for state, share in shares.gaps.items()},
+            "unread": round(shares.unread, 6),
+        },
+        "proven_until": _rounded(proof.proven_until, 0),
+        "unread_s": _rounded(unread_s, 1),
+        "old": unread_s is not None and unread_s > longest_silence(config.streams.max_poll_interval),
+        "unread": [[round(max(shares.start, at)), round(part, 4)] for at, part in proof.unread_steps(_MOST_STEPS)],
+        "window": [round(shares.start), round(shares.end)],
+        "ledger": [_gap(gap, shares.start, config, mask) for gap in reversed(shown)],
         "absent": {subreddit: mask(why) for subreddit, why in stream.absent.items()},
     }
 
 
-def _gap(gap: Gap, start: float, mask: Mask) -> dict[str, Any]:
+def _gap(gap: Gap, start: float, config: Config, mask: Mask) -> dict[str, Any]:
+    concerned = gap.unproven or gap.subreddits
     return {
+        "id": gap.id,
         "from": round(max(start, gap.start) if gap.start is not None else start),
         "to": None if gap.end is None else round(gap.end),
         "reason": mask(gap.reason),
-        "repaired": gap.repaired,
+        "state": gap.state.value,
         "found": gap.found,
-        "subreddits": list(gap.unproven or gap.subreddits),
+        "subreddits": list(concerned),
+        "part": round(min(1.0, len(concerned) / max(1, len(config.reddit.subreddits))), 4),
     }
 
 

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import structlog
 
 from core.flow import QuotaFlow, StreamFlow, read_flow
@@ -72,6 +73,33 @@ def test_the_quota_is_that_of_the_current_window(tmp_path: Path) -> None:
     limiter.close()
     assert read_flow(tmp_path, (), 100, NOON + 50).quota == QuotaFlow(41, 959, 150.0)
     assert read_flow(tmp_path, (), 100, NOON + 500).quota == QuotaFlow(0, 1000, 0.0), "that window is over"
+
+
+def test_what_is_proven_falls_behind_whether_anything_runs_or_not(tmp_path: Path) -> None:
+    """A stopped system, a parked stream, a frozen Reddit and a 429 are the same here: nothing moves the cursor."""
+    with SpoolWriter(tmp_path, "comments") as writer:
+        cursor = {"proven_until": {"bitcoin": NOON + 5, "ethereum": NOON + 2}, "begun": NOON - 998, "clock_offset": 2.0}
+        writer.commit(Batch(cursor=cursor))
+    names = ("Bitcoin", "Ethereum")
+    looks = [read_flow(tmp_path, ("comments",), 100, NOON + past, names).streams["comments"] for past in (0, 100, 998)]
+    assert [look.proven_until for look in looks] == [NOON + 2] * 3
+    assert [look.unread_s for look in looks] == [0.0, 100.0, 998.0]
+    assert [look.completeness for look in looks] == pytest.approx([1.0, 1999 / 2196, 1999 / 3992], abs=1e-6)
+
+
+def test_a_subreddit_that_is_unavailable_lowers_completeness_at_once(tmp_path: Path) -> None:
+    with SpoolWriter(tmp_path, "comments") as writer:
+        proven = {"bitcoin": NOON, "ethereum": NOON - 100}
+        away = Gap("comments", ("ethereum",), NOON - 100, None, "r/ethereum is private", NOON - 99, 2)
+        writer.commit(Batch(cursor={"proven_until": proven, "begun": NOON - 1000}, gaps=[away]))
+    flow = read_flow(tmp_path, ("comments",), 100, NOON, ("Bitcoin", "Ethereum")).streams["comments"]
+    assert (flow.proven_until, flow.unread_s, flow.open_gaps) == (NOON, 0.0, 1)
+    assert flow.completeness == pytest.approx(0.95)
+
+
+def test_without_a_spool_nothing_is_proven(tmp_path: Path) -> None:
+    flow = read_flow(tmp_path, ("comments",), 100, NOON, ("Bitcoin",)).streams["comments"]
+    assert (flow.proven_until, flow.completeness, flow.unread_s) == (None, 0.0, None)
 
 
 def test_a_broken_file_is_named_and_the_rest_still_shown(tmp_path: Path) -> None:

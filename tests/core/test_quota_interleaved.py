@@ -23,6 +23,7 @@ from core.quota import (
     roll,
     wait_for,
 )
+from core.reddit.bounds import PROBE_INTERVAL
 
 PER_MINUTE = 6.0
 LIMIT = 60.0
@@ -43,6 +44,7 @@ class Askers(RuleBasedStateMachine):
         self.on_way: list[float] = []
         self.carried = 0
         self.granted_in_window = 0
+        self.tested_at = 0.0
 
     def _look(self) -> None:
         before = self.quota
@@ -58,7 +60,9 @@ class Askers(RuleBasedStateMachine):
             assert 0.0 <= seconds < math.inf
             if seconds > 0:
                 return
-            assert self.now >= self.quota.blocked_until
+            if self.now < self.quota.blocked_until:
+                assert self.now >= self.tested_at + PROBE_INTERVAL, "one test request at a time"
+                self.tested_at = self.now
             self.quota = granted(self.quota, priority, self.now)
             self.on_way.append(self.now)
             self.granted_in_window += 1
@@ -74,7 +78,7 @@ class Askers(RuleBasedStateMachine):
         sent_at = self.on_way.pop(data.draw(st.integers(0, len(self.on_way) - 1)))
         match how:
             case "lost":
-                self.quota = failed(self.quota)
+                self.quota = failed(self.quota, sent_at, self.now)
             case "refused":
                 self.quota = refused(self.quota, sent_at, None, self.now)
                 assert self.quota.blocked_until <= self.now + LADDER[-1]
@@ -149,7 +153,7 @@ def test_a_server_with_its_own_windows_never_has_to_refuse_more_than_what_crosse
             if what == "answered":
                 quota = answered(quota, headers, sent_at, now, PER_MINUTE)
             elif what == "lost":
-                quota = failed(quota)
+                quota = failed(quota, sent_at, now)
             else:
                 refusals += 1
                 quota = refused(quota, sent_at, None, now)

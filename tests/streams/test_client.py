@@ -126,7 +126,7 @@ def test_the_settings_stand_in_a_file_that_the_other_commands_take(client: Reddi
         capture_output=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert json.loads(gaps.stdout) == []
+    assert json.loads(gaps.stdout)["gaps"] == []
 
 
 def test_a_supervisor_that_dies_is_reported(client: RedditClient, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.config import Config
 from core.errors import ExitCode
 from supervisor import cli, commandline
 
@@ -164,10 +165,14 @@ def test_a_state_directory_that_cannot_be_made_ends_with_2_and_says_which(tmp_pa
     assert "supervisor.state_dir" in result.stderr
 
 
+#: What is proven in an empty state directory, with the subreddits that are configured by default.
+PROVEN_OF_NOTHING = {stream: dict.fromkeys(Config().reddit.subreddits) for stream in ("submissions", "comments")}
+
+
 def test_gaps_needs_no_credentials(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("")
-    result = call("gaps", "config.toml", "--json", cwd=tmp_path)
-    assert (result.returncode, json.loads(result.stdout)) == (0, [])
+    result = call("gaps", "config.toml", "--json", "--since", "2h", "--until", "2040-01-01", cwd=tmp_path)
+    assert (result.returncode, json.loads(result.stdout)) == (0, {"proven_until": PROVEN_OF_NOTHING, "gaps": []})
 
 
 def test_check_says_ok(tmp_path: Path) -> None:

@@ -41,6 +41,15 @@ def test_never_shown_is_lost_outside_every_gap_and_admitted_inside_one() -> None
 
 
 @pytest.mark.parametrize(
+    "more",
+    [{"end": None, "start": NOW - 60}, {"start": NOW + 5, "late_from": NOW - 5}, {"start": None}],
+    ids=["without end", "late items may be missing before it", "without beginning"],
+)
+def test_a_gap_admits_what_is_created_while_it_grows_and_what_may_be_late(more: dict[str, Any]) -> None:
+    assert prove([item("a", shown_at=None)], [], [gap(**more)]).unseen == 1
+
+
+@pytest.mark.parametrize(
     "other",
     [
         {"stream": "submissions"},

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def test_running_it_has_the_shape_of_the_contract(tmp_path: Path) -> None:
         assert document["supervisor"]["state"] == "RUNNING"
         assert [process["name"] for process in document["processes"]] == ["publisher", "submissions", "comments"]
         comments = document["processes"][2]
-        stream = dict.fromkeys(("captured", "published", "spooled", "gaps"), "number") | {"lag_s": "NoneType"}
+        stream = dict.fromkeys(("captured", "published", "spooled", "gaps", "completeness"), "number")
+        stream |= {"lag_s": "NoneType", "proven_until": "NoneType"}
         assert kinds(comments) == {
             "name": "str",
             "pid": "number",
@@ -127,10 +129,13 @@ def test_where_none_has_run_it_says_that(tmp_path: Path) -> None:
 # The text
 
 
+STREAM = StreamFlow(8453, 8440, 13, 2, 1, 1.25, proven_until=1_700_000_000.0, completeness=0.999951, unread_s=4.04)
+
+
 def status_with(**changes: Any) -> Status:
     process = {"name": "comments", "pid": 7, "state": "RUNNING", "restarts": 2, "uptime_s": 75.0, "last_exit": -9}
     process |= {"rss_bytes": 50 * 2**20, "heartbeat_age_s": 0.31, "why": "", **changes}
-    flow = Flow(QuotaFlow(41, 959, 150.0), {"comments": StreamFlow(8453, 8440, 13, 2, 1, 1.25)}, 8440, 2)
+    flow = Flow(QuotaFlow(41, 959, 150.0), {"comments": STREAM}, 8440, 2)
     return Status({"pid": 6, "state": "RUNNING", "uptime_s": 7380.0}, [process], flow, ["a remark"])
 
 
@@ -142,8 +147,8 @@ def test_the_text_fits_on_a_screen_and_aligns() -> None:
         "PROCESS   STATE    PID  UPTIME      RESTARTS  LAST EXIT    MEMORY  HEARTBEAT",
         "comments  RUNNING    7  1 min 15 s         2  SIGKILL    50.0 MiB  0.3 s ago",
         "",
-        "STREAM    CAPTURED  PUBLISHED  SPOOLED        GAPS    LAG",
-        "comments     8,453      8,440       13  2 (1 open)  1.2 s",
+        "STREAM    CAPTURED  PUBLISHED  SPOOLED        GAPS    LAG     PROVEN  COMPLETE",
+        "comments     8,453      8,440       13  2 (1 open)  1.2 s  4.0 s ago   99.99 %",
         "",
         "Kafka:  8,440 published, 2 errors",
         "Quota:  41 used, 959 remaining, reset in 2 min 30 s",
@@ -165,6 +170,24 @@ def test_colours_only_where_they_are_wanted() -> None:
     coloured = Panel(Path("c.toml"), Path("logs"), colours=True).render(status_with(state="FATAL"))
     assert "\033[31mFATAL\033[0m" in coloured
     assert "\033" not in Panel(Path("c.toml"), Path("logs")).render(status_with(state="FATAL"))
+
+
+@pytest.mark.parametrize(
+    ("stream", "shown"),
+    [
+        ({"unread_s": None, "completeness": 0.0}, ["never", "0.00 %"]),
+        ({"unread_s": 3720.0, "completeness": 0.5}, ["1 h 02 min ago", "50.00 %"]),
+        ({"unread_s": 0.0, "completeness": 1.0}, ["0.0 s ago", "100 %"]),
+        ({"gaps": 3, "open_gaps": 1, "lost_gaps": 2}, ["3 (1 open, 2 lost)"]),
+        ({"gaps": 3, "open_gaps": 0, "lost_gaps": 0}, ["  3  "]),
+    ],
+)
+def test_a_stream_says_up_to_when_it_is_proven_and_how_complete_it_is(stream: dict[str, Any], shown: list[str]) -> None:
+    status = status_with()
+    status.flow.streams["comments"] = replace(STREAM, **stream)
+    text = Panel(Path("c.toml"), Path("logs")).render(status)
+    for word in shown:
+        assert word in text
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,12 @@ class Gap:
 
     @classmethod
     def from_report(cls, entry: dict[str, Any]) -> "Gap":
-        """Read one entry of `python -m supervisor gaps --json`."""
+        """Read one entry of `python -m supervisor gaps --json`; late items may be missing before its start."""
+        start = entry["from"] if entry.get("late_from") is None else entry["late_from"]
         return cls(
             stream=entry["stream"],
             subreddits=frozenset(name.lower() for name in entry["subreddits"]),
-            start=float("-inf") if entry["from"] is None else _epoch(entry["from"]),
+            start=float("-inf") if start is None else _epoch(start),
             end=float("inf") if entry["to"] is None else _epoch(entry["to"]),
             repaired=entry["state"] == "repaired",
         )

@@ -129,9 +129,14 @@ class System:
                 process.kill()
 
     def gaps(self) -> list[dict[str, Any]]:
-        """What `python -m supervisor gaps CONFIG --json` says."""
-        entries: list[dict[str, Any]] = json.loads(self.command("gaps", "--json"))
+        """The gaps that `python -m supervisor gaps CONFIG --json` lists."""
+        entries: list[dict[str, Any]] = self.proof()["gaps"]
         return entries
+
+    def proof(self) -> dict[str, Any]:
+        """What `python -m supervisor gaps CONFIG --json` says."""
+        document: dict[str, Any] = json.loads(self.command("gaps", "--json"))
+        return document
 
     def status(self) -> dict[str, Any]:
         """What `python -m supervisor status CONFIG --json` says."""

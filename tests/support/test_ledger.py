@@ -77,10 +77,12 @@ def test_gaps_are_read_with_times_in_seconds_or_in_words() -> None:
         "subreddits": ["Bitcoin"],
         "from": 0,
         "to": "1970-01-01T00:02:00+00:00",
-        "repaired": None,
+        "state": "open",
     }
     assert Gap.from_report(entry) == gap(0.0, 120.0)
     assert Gap.from_report(entry | {"from": None}) == gap(float("-inf"), 120.0)
+    assert Gap.from_report(entry | {"to": None, "state": "repaired"}) == gap(0.0, float("inf"), repaired=True)
+    assert Gap.from_report(entry | {"from": 60, "late_from": 30}) == gap(30.0, 120.0), "late ones may be missing"
 
 
 def test_order_is_judged_by_first_copies_within_a_partition() -> None:

@@ -28,6 +28,9 @@ export function duration(seconds) {
   return null;
 }
 
+// A past that is told beside other things, without fractions: "1 min 40 s".
+export const since = (seconds) => duration(Math.max(10, Math.round(seconds)));
+
 // One unit, for what is read next to other things: "3 min".
 export function roughly(seconds) {
   if (seconds === null || seconds === undefined) return null;

@@ -4,24 +4,31 @@ import { byId, cells, fillCells, keep, mark, say } from "./dom.js";
 import { duration, moment } from "./format.js";
 
 const columns = [["", ""], ["", "stays"], ["lasting", ""], ["", "stays"], ["", "error wide"], ["", "error wide"]];
+const MOST_NAMED = 12;
 
 export function drawLedger(streams) {
-  const gaps = Object.entries(streams).flatMap(([name, stream]) => stream.ledger.map((gap) => ({ ...gap, name })));
+  const gaps = Object.entries(streams).flatMap(([name, stream]) => stream.ledger.map((gap) => ({ ...gap, name, now: stream.window[1] })));
   gaps.sort((one, other) => other.from - one.from);
-  const all = Object.values(streams).reduce((total, stream) => total + stream.gaps, 0);
-  const open = Object.values(streams).reduce((total, stream) => total + stream.open_gaps, 0);
   const begun = Object.values(streams).some((stream) => stream.complete !== null);
-  say(byId("ledger-summary"), begun || all ? summary(all, open, gaps.length) : "Nothing read yet");
-  const key = (gap) => `${gap.name} ${gap.from} ${gap.to} ${gap.reason}`;
-  keep(byId("ledger-rows"), gaps, key, () => cells(columns), (row, gap) => {
-    const state = gap.repaired ? `repaired, ${gap.found} found` : `not proven, ${gap.found} found`;
-    fillCells(row, [gap.name, moment(gap.from), duration(Math.max(0, gap.to - gap.from)), state, gap.reason, gap.subreddits.join(" ")]);
-    mark(row.children[3], "class", gap.repaired ? "stays" : "stays state bad");
+  const all = Object.values(streams).reduce((total, stream) => total + stream.gaps, 0);
+  say(byId("ledger-summary"), begun || all ? summary(Object.values(streams), all, gaps.length) : "Nothing read yet");
+  keep(byId("ledger-rows"), gaps, (gap) => `${gap.name} ${gap.id}`, () => cells(columns), (row, gap) => {
+    const found = gap.state === "open" && !gap.found ? "" : `, ${gap.found} found`;
+    const lasting = duration(Math.max(0, (gap.to ?? gap.now) - gap.from));
+    fillCells(row, [gap.name, moment(gap.from), gap.to === null ? `${lasting}, still away` : lasting, `${gap.state}${found}`, gap.reason, named(gap.subreddits)]);
+    mark(row.children[3], "class", { repaired: "stays", filled: "stays state warn" }[gap.state] ?? "stays state bad");
   });
 }
 
-function summary(all, open, listed) {
-  if (!all) return "No gaps: everything is proven contiguous";
-  const state = open ? `${open} of them not repaired` : "all repaired";
+function named(subreddits) {
+  const more = subreddits.length - MOST_NAMED;
+  return more > 0 ? `${subreddits.slice(0, MOST_NAMED).join(" ")} and ${more} more` : subreddits.join(" ");
+}
+
+function summary(streams, all, listed) {
+  if (!all) return "No gaps recorded";
+  const count = (state) => streams.reduce((total, stream) => total + stream.states[state], 0);
+  const parts = ["open", "lost", "filled"].filter(count).map((state) => `${count(state)} ${state}`);
+  const state = parts.length ? `not repaired: ${parts.join(", ")}` : "all repaired";
   return `${all} ${all === 1 ? "gap" : "gaps"} ever, ${state}${listed ? `; ${listed} in this window` : ""}`;
 }

@@ -8,14 +8,14 @@ export function drawFigures(look) {
   const rows = [];
   if (streams.length) {
     const delays = streams.map((stream) => stream.delay_s).filter((delay) => delay !== null);
-    const shares = streams.map((stream) => stream.complete).filter((share) => share !== null);
-    const complete = shares.length ? Math.min(...shares) : null;
+    const complete = least(look, "complete");
+    const until = least(look, "proven_until");
     rows.push(
       ["Captured", rate(sum(streams, "captured_rate")), "/s"],
       ["Into Kafka", rate(sum(streams, "published_rate")), "/s"],
       ["Creation to Kafka", delays.length ? duration(Math.max(...delays)) : "–", ""],
       ["Waiting on disk", count(sum(streams, "spooled")), ""],
-      ["Proven complete", percent(complete), ""],
+      ["Proven complete", percent(complete), until === null ? "" : `until ${when(until, look.at)}`],
       ["Quota left", count(look.quota.remaining), look.quota.reset_s ? `for ${roughly(look.quota.reset_s)}` : ""],
     );
   }
@@ -30,6 +30,12 @@ export function drawFigures(look) {
     say(value, number);
     say(small, unit ? ` ${unit}` : "");
   });
+}
+
+// The least of the streams that are switched on, null where one has none.
+function least(look, name) {
+  const values = Object.values(look.streams).filter((stream) => stream.on).map((stream) => stream[name]);
+  return values.length && !values.includes(null) ? Math.min(...values) : null;
 }
 
 const sum = (streams, name) => streams.reduce((total, stream) => total + stream[name], 0);

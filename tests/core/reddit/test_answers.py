@@ -12,6 +12,7 @@ from core.reddit.errors import (
     CredentialsRejected,
     NetworkBlocked,
     RateLimited,
+    RequestRejected,
     ServerTrouble,
     TokenRejected,
     Unavailable,
@@ -38,12 +39,18 @@ JSON = {"content-type": "application/json"}
         (408, {}, b"", ServerTrouble),
         (403, HTML, b"<body>blocked</body>", NetworkBlocked),
         (403, {}, b"", NetworkBlocked),
-        (302, {}, b"", BadAnswer),
-        (302, {"location": "https://elsewhere.example/"}, b"", BadAnswer),
-        (404, HTML, b"<html>", BadAnswer),
-        (400, JSON, b'{"error": 400}', BadAnswer),
+        (302, {}, b"", RequestRejected),
+        (302, {"location": "https://elsewhere.example/"}, b"", RequestRejected),
+        (302, {"location": "https://elsewhere.example/?next=/subreddits/search"}, b"", RequestRejected),
+        (301, {"location": "https://oauth.reddit.com/r/somewhere_else/.json?raw_json=1"}, b"", RequestRejected),
+        (404, HTML, b"<html>", RequestRejected),
+        (400, JSON, b'{"error": 400}', RequestRejected),
+        (410, {}, b"", RequestRejected),
+        (414, HTML, b"<html>", RequestRejected),
+        (431, {}, b"", RequestRejected),
+        (451, JSON, b"", RequestRejected),
         (204, {}, b"", BadAnswer),
-        (304, {}, b"", BadAnswer),
+        (304, {}, b"", RequestRejected),
     ],
 )
 def test_a_listing_answer(
@@ -77,6 +84,15 @@ def test_a_subreddit_that_cannot_be_read(status: int, headers: dict[str, str], b
     [
         (200, JSON, b'{"access_token": "x", "expires_in": 3600, "scope": "*"}', None),
         (200, JSON, b'{"access_token": "x", "expires_in": 3600.5, "scope": "*"}', None),
+        (200, JSON, b'{"access_token": "x", "expires_in": "3600", "scope": "*"}', None),
+        (200, JSON, b'{"access_token": "x", "expires_in": -1, "scope": "*"}', None),
+        (200, JSON, b'{"access_token": "x", "expires_in": null, "scope": "*"}', None),
+        (200, JSON, b'{"access_token": "x", "scope": "*"}', None),
+        (200, JSON, b'{"access_token": "", "expires_in": 3600, "scope": "*"}', BadAnswer),
+        (200, JSON, b'{"access_token": "a b", "expires_in": 3600, "scope": "*"}', BadAnswer),
+        (200, JSON, b'{"access_token": "a\\nb", "expires_in": 3600, "scope": "*"}', BadAnswer),
+        (200, JSON, b'{"access_token": 5, "expires_in": 3600, "scope": "*"}', BadAnswer),
+        (200, JSON, b'{"access_token": "%s", "expires_in": 3600, "scope": "*"}' % (b"x" * 8001), BadAnswer),
         (200, JSON, b'{"error": "invalid_grant"}', CredentialsRejected),
         (400, JSON, b"{}", CredentialsRejected),
         (401, HTML, b"<html>", CredentialsRejected),
@@ -115,6 +131,15 @@ def test_wrong_credentials_say_what_to_do() -> None:
         ("Saturday, 21-Nov-26 12:01:30 GMT", 90.0),
         ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
         ("Sat, 21 Nov 2026 12:01:30 -0000", None),
+        ("600", 600.0),
+        ("1e12", 600.0),
+        ("86400", 600.0),
+        ("7, 7", 7.0),
+        ("Sun, 22 Nov 2026 12:00:00 GMT", 600.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 600.0),
+        (str(NOW.timestamp() + 90), 90.0),
+        (str(int(NOW.timestamp() + 90) * 1000), 90.0),
+        ("Sat, 99 Nov 2026 12:01:30 GMT", None),
         ("soon", None),
         ("", None),
         ("nan", None),
@@ -130,20 +155,39 @@ def test_retry_after_in_both_forms(text: str | None, seconds: float | None) -> N
     assert verdict.retry_after == seconds
 
 
+def test_a_date_in_retry_after_is_compared_with_the_date_of_the_answer() -> None:
+    """Our clock may be hours from Reddit's."""
+    headers = {"retry-after": "Sat, 21 Nov 2026 15:01:30 GMT", "date": "Sat, 21 Nov 2026 15:00:00 GMT"}
+    assert retry_after(headers, NOW) == 90.0
+    assert retry_after({**headers, "date": "once"}, NOW) == 600.0
+
+
+def test_a_refusal_carries_its_rate_headers() -> None:
+    headers = {"x-ratelimit-used": "1000", "x-ratelimit-remaining": "0.0", "x-ratelimit-reset": "1"}
+    for verdict in (judge(429, headers, b"", NOW), judge_token(429, headers, b"", NOW)):
+        assert isinstance(verdict, RateLimited)
+        assert (verdict.retry_after, verdict.rate) == (None, RateHeaders(1000.0, 0.0, 1.0))
+
+
 @pytest.mark.parametrize(
     ("used", "remaining", "reset", "expected"),
     [
         ("10", "990.0", "123", RateHeaders(10.0, 990.0, 123.0)),
         ("10", "990", "123.45", RateHeaders(10.0, 990.0, 123.45)),
-        ("10", "990", "", None),
-        ("many", "990", "123", None),
-        ("10", None, "123", None),
-        ("nan", "990", "123", None),
-        ("10", "inf", "123", None),
-        ("10", "990", "-5", None),
+        ("10", "990", "", RateHeaders(10.0, 990.0, None)),
+        ("many", "990", "123", RateHeaders(None, 990.0, 123.0)),
+        ("10", None, "123", RateHeaders(10.0, None, 123.0)),
+        (None, "990", "123", RateHeaders(None, 990.0, 123.0)),
+        ("10", "990", None, RateHeaders(10.0, 990.0, None)),
+        ("nan", "990", "123", RateHeaders(None, 990.0, 123.0)),
+        ("10", "inf", "123", RateHeaders(10.0, None, 123.0)),
+        ("10", "990", "-5", RateHeaders(10.0, 990.0, -5.0)),
+        ("10, 10", "990,990", "123", RateHeaders(10.0, 990.0, 123.0)),
+        ("1e999", "", "soon", None),
+        (None, None, None, None),
     ],
 )
 def test_rate_headers(used: str | None, remaining: str | None, reset: str | None, expected: RateHeaders | None) -> None:
-    """A window is taken from three proper numbers only: a NaN would stay in the shared quota."""
+    """Each for itself: one that is absent or no number does not take the others along."""
     values = {"x-ratelimit-used": used, "x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset}
     assert rate_headers({name: value for name, value in values.items() if value is not None}) == expected

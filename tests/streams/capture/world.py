@@ -1,12 +1,12 @@
 """A small Reddit for the walk: listings that forget, `after` that misleads, and a record of what was shown."""
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import floor
 from typing import Any
 
-from core.reddit.errors import Unavailable
+from core.reddit.errors import RequestRejected, ServerTrouble, Unavailable
 
 
 @dataclass(slots=True)
@@ -40,6 +40,12 @@ class World:
     #: names in complete answers that a living process took in
     shown: set[str] = field(default_factory=set)
     closed: dict[str, str] = field(default_factory=dict)
+    #: what a request raises that names this subreddit, whatever else it names
+    refusals: dict[str, Callable[[], Exception]] = field(default_factory=dict)
+    #: things that make every page that would hold them fail
+    poison: set[str] = field(default_factory=set)
+    #: longest names part of a path; a longer one is answered with 414
+    path_limit: int = 100_000
     requests: int = 0
     _lists: dict[str, list[Thing]] = field(default_factory=dict)
     _held_back: list[Thing] = field(default_factory=list)
@@ -85,12 +91,19 @@ class World:
         for name in subreddits:
             if name in self.closed:
                 raise Unavailable(self.closed[name])
+            if name in self.refusals:
+                refusal = self.refusals[name]
+                raise refusal()
+        if len("+".join(subreddits)) > self.path_limit:
+            raise RequestRejected(414, "Reddit answered 414")
         listing = self.listing(subreddits)
         start = 0
         if after is not None:
             names = [thing.name for thing in listing]
             start = names.index(after) + 1 if after in names else len(names)
         page = listing[start : start + min(limit, self.page_size)]
+        if any(thing.name in self.poison for thing in page):
+            raise ServerTrouble("Reddit answered 500")
         follows = page and start + len(page) < len(listing)
         return envelope([thing.child() for thing in page], page[-1].name if follows else None)
 

@@ -62,6 +62,7 @@ HEALTHY_STREAM = StreamLook(
     counters={"captured": 1000, "late": 3},
     spool_id="spool",
     begun=NOON - 7200,
+    proven={"bitcoin": NOON, "ethereum": NOON},
     polled_at=NOON - 4,
     captured_at=NOON - 4,
     delivered_at=NOON - 3,
@@ -95,8 +96,8 @@ def healthy() -> Look:
     flow = Flow(
         QuotaFlow(300, 700, 200.0),
         {
-            "submissions": StreamFlow(100, 98, 2, 1, 0, 3.0),
-            "comments": StreamFlow(1000, 990, 10, 2, 0, 1.5),
+            "submissions": StreamFlow(100, 98, 2, 1, 0, 3.0, 0, NOON, 1.0, 0.0),
+            "comments": StreamFlow(1000, 990, 10, 2, 0, 1.5, 0, NOON, 1.0, 0.0),
         },
         published=1088,
         errors=3,

@@ -103,7 +103,8 @@ class Stage:
             key = f"{kind}_{self.seqs[stream]}"
             value = {"created_utc": now - age, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "text": "x"}
             records.append(Record(key.encode(), json.dumps(value).encode(), "reddit.comment.v1"))
-        known = {"begun": now - 7200, "polled_at": now}
+        proven = {name.lower(): now for name in self.config.reddit.subreddits}
+        known = {"begun": now - 7200, "polled_at": now, "proven_until": proven}
         with SpoolWriter(self.state_dir, stream) as writer:
             counters = {"captured": count, "late": 1} if count else {}
             writer.commit(Batch(records=records, cursor={**known, **cursor}, counters=counters, gaps=list(gaps)))

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.config import Config
 from core.config.model import ScraperSection
+from core.spool import GapState
 from supervisor.monitor.look import Look
 from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
 from supervisor.monitor.readiness import REASONS
@@ -43,6 +44,8 @@ CONTRACT = (
     ("reddit_rate_limit_hits_total", "counter", ()),
     ("reddit_gaps_total", "counter", ()),
     ("reddit_capture_lag_seconds", "gauge", ("stream",)),
+    ("reddit_proven_until_seconds", "gauge", ("stream",)),
+    ("reddit_completeness_ratio", "gauge", ("stream",)),
     ("reddit_requests_total", "counter", ("process", "status")),
     ("spool_records", "gauge", ("stream",)),
     ("scraper_subreddits_total", "counter", ()),
@@ -53,7 +56,9 @@ CONTRACT = (
     ("process_up", "gauge", ("process",)),
 )
 
-UNITS = re.compile(r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fatal|used|remaining|per_hour|rows|state)$")
+UNITS = re.compile(
+    r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fatal|used|remaining|per_hour|rows|state|gaps)$"
+)
 
 
 def text(look: object = None, config: Config = CONFIG, tally: Tally | None = None, verdict: Verdict = Verdict()) -> str:  # noqa: B008
@@ -202,6 +207,37 @@ def test_completeness_and_open_gaps() -> None:
     assert found["reddit_completeness_ratio", ("comments",)] == pytest.approx(1 - 600 / 2 / 7200)
     assert found["reddit_completeness_ratio", ("submissions",)] == 1.0
     assert found["reddit_gaps_open", ("comments",)] == 1
+
+
+def test_what_is_proven_falls_behind_and_says_which_part_is_a_gap_and_which_is_not_read() -> None:
+    gaps = (gap(state=GapState.LOST, closed_at=NOON), gap(end=None, start=NOON - 1200, unproven=("ethereum",)))
+    proven = {"bitcoin": NOON - 1800, "ethereum": NOON - 1200}
+    found = samples(text(with_stream(healthy(), "comments", gaps=gaps, proven=proven, clock_offset=-1.5)))
+    assert found["reddit_proven_until_seconds", ("comments",)] == NOON - 1800
+    assert found["reddit_proven_until_seconds", ("submissions",)] == NOON
+    assert found["reddit_clock_offset_seconds", ("comments",)] == -1.5
+    assert found["reddit_clock_offset_seconds", ("submissions",)] == 0
+    assert found["reddit_time_ratio", ("open", "comments")] == pytest.approx(1198.5 / 2 / 7200)
+    assert found["reddit_time_ratio", ("lost", "comments")] == pytest.approx(600 / 2 / 7200)
+    assert found["reddit_time_ratio", ("unread", "comments")] == pytest.approx(1798.5 / 2 / 7200)
+    assert found["reddit_ledger_gaps", ("open", "comments")] == 1
+    assert found["reddit_ledger_gaps", ("lost", "comments")] == 1
+    assert found["reddit_ledger_gaps", ("filled", "comments")] == 0
+
+
+def test_what_was_never_proven_is_complete_in_nothing_and_proven_up_to_no_time() -> None:
+    found = samples(text(replace(healthy(), streams={"submissions": StreamLook(), "comments": StreamLook()})))
+    assert found["reddit_completeness_ratio", ("comments",)] == 0
+    assert found["reddit_time_ratio", ("unread", "comments")] == 1
+    assert ("reddit_proven_until_seconds", ("comments",)) not in found
+
+
+def test_a_stream_that_is_switched_off_is_not_expected_to_be_read() -> None:
+    config = replace(CONFIG, streams=replace(CONFIG.streams, comments=False))
+    found = samples(text(config=config))
+    assert ("reddit_proven_until_seconds", ("comments",)) not in found
+    assert ("reddit_completeness_ratio", ("comments",)) not in found
+    assert found["reddit_gaps_open", ("comments",)] == 0
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")

@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from core.spool import GapState
-from supervisor.monitor.completeness import completeness
 from supervisor.monitor.disk import Disk
 from supervisor.monitor.history import STEP, STEPS, History, Moment, Standing
 from supervisor.monitor.since import Since, Trouble
@@ -18,7 +16,7 @@ from supervisor.monitor.steadiness import Steadiness
 from supervisor.monitor.stream import StreamLook
 from supervisor.monitor.tally import Tally
 from supervisor.monitor.tallybook import TallyBook, tally_path
-from tests.supervisor.monitor.looks import GIB, NOON, gap, process
+from tests.supervisor.monitor.looks import GIB, NOON, process
 
 MIB = 2**20
 LOG = structlog.stdlib.get_logger("test")
@@ -201,32 +199,6 @@ class TestHistory:
         for at, answers in ((0, 5), (1, 9), (2, 9), (90, 9)):
             history.add(moment(at, 0, answers=answers))
         assert history.answered_at == NOON + 1
-
-
-class TestCompleteness:
-    BOTH = ("Bitcoin", "ethereum")
-
-    def test_without_gaps_everything_is_proven(self) -> None:
-        assert completeness([], self.BOTH, NOON - 7200, NOON).share == 1.0
-        assert completeness([], self.BOTH, None, NOON).percent == 100.0
-
-    def test_a_gap_counts_for_its_subreddits_and_its_time(self) -> None:
-        proven = completeness([gap()], self.BOTH, NOON - 6000, NOON)  # 600 s of one of two, in 6000 s
-        assert proven.share == pytest.approx(0.95)
-
-    def test_what_overlaps_counts_once_and_what_is_repaired_not_at_all(self) -> None:
-        twice = [gap(), gap(start=NOON - 3300), gap(state=GapState.REPAIRED, closed_at=NOON, start=NOON - 9000)]
-        assert completeness(twice, self.BOTH, NOON - 6000, NOON).share == pytest.approx(0.95)
-
-    def test_only_the_last_day_counts_and_an_unknown_beginning_is_its_beginning(self) -> None:
-        old = gap(start=NOON - 200_000, end=NOON - 100_000)
-        assert completeness([old], self.BOTH, NOON - 400_000, NOON).share == 1.0
-        unknown = gap(start=None, end=NOON - 43_200, unproven=self.BOTH)
-        assert completeness([unknown], self.BOTH, NOON - 400_000, NOON).share == pytest.approx(0.5)
-
-    def test_almost_complete_is_never_called_complete(self) -> None:
-        tiny = gap(start=NOON - 1.001, end=NOON - 1.0)
-        assert completeness([tiny], self.BOTH, NOON - 86_400, NOON).percent < 100.0
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,50 @@ def test_a_gap_is_on_the_timeline_and_in_the_list(stage: Stage, browser: Any) ->
     tab.page.close()
 
 
+def test_time_that_is_not_read_yet_has_its_own_colour_and_words(browser: Any, tmp_path: Path) -> None:
+    """Reddit is silent for 100 s: the bar ends before its right edge, and the share is below 100 %."""
+    with staged(tmp_path, CONFIG).running() as stage:
+        now = time.time()
+        proven = {"bitcoin": now - 100, "ethereum": now - 100}
+        stage.capture("comments", 5, begun=now - 400, polled_at=now - 100, proven_until=proven)
+        tab = Tab(browser, stage.url)
+        tab.wait_for_text("#timeline", "1 min 4")
+        text = tab.page.text_content("#timeline .until.old")
+        assert "proven until" in text
+        assert "ago" in text
+        (bar,) = tab.page.locator("#timeline .unread[height='16']").all()[-1:]
+        assert bar.bounding_box()["width"] > 10
+        share = str(tab.page.text_content("#timeline .share.short"))
+        assert 70 < float(share.removesuffix(" %")) < 76
+        assert "not read yet" in str(tab.page.get_attribute("#timeline svg", "aria-label"))
+        assert "not read yet" in tab.text("#completeness .legend")
+        assert tab.complaints == []
+        tab.page.close()
+        narrow = Tab(browser, stage.url, width=400)
+        narrow.wait_for_text("#timeline", "ago")
+        name, until = (narrow.page.locator(f"#timeline .{one}").last.bounding_box() for one in ("name", "until"))
+        assert name["x"] + name["width"] < until["x"]
+        narrow.page.close()
+
+
+def test_a_subreddit_that_is_away_is_a_gap_without_end(browser: Any, tmp_path: Path) -> None:
+    with staged(tmp_path, CONFIG).running() as stage:
+        now = time.time()
+        away = Gap("comments", ("ethereum",), now - 300, None, "r/ethereum is private", now - 299, 2)
+        absent = {"ethereum": ["private", now - 300, 1, now + 60]}
+        stage.capture("comments", 5, begun=now - 1200, gaps=(away,), absent=absent)
+        tab = Tab(browser, stage.url)
+        tab.page.wait_for_selector("#timeline .open", state="attached")
+        bar = tab.page.locator("#timeline .open")
+        assert bar.get_attribute("height") == "8", "one of two subreddits"
+        tab.page.click("#ledger summary")
+        tab.wait_for_text("#ledger-rows", "still away")
+        assert "1 open" in tab.text("#ledger-summary")
+        assert "r/ethereum (private)" in tab.text("#warnings")
+        assert tab.complaints == []
+        tab.page.close()
+
+
 def test_it_says_when_the_monitor_is_lost_and_comes_back_by_itself(browser: Any, tmp_path: Path) -> None:
     stage = staged(tmp_path)
     with stage.running():

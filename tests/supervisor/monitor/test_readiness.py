@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def all_failing(look: Look) -> Look:
 
 def test_everything_flows() -> None:
     assert found(healthy()) == []
-    assert list(warnings(healthy())) == []
+    assert list(warnings(healthy(), CONFIG)) == []
 
 
 CASES: dict[str, tuple[Callable[[Look], Look], tuple[str, str]]] = {
@@ -161,7 +162,7 @@ def test_it_is_said_when_no_subreddit_can_be_read() -> None:
     absent = {"Bitcoin": "private", "Ethereum": "banned"}
     look = with_stream(healthy(), "comments", polled_at=NOON - 200, captured_at=None, absent=absent)
     assert "none of its subreddits can be read" in found(look)[0].text
-    assert [(one.what, one.subject) for one in warnings(look)] == [("subreddit_unavailable", "comments")]
+    assert [(one.what, one.subject) for one in warnings(look, CONFIG)] == [("subreddit_unavailable", "comments")]
 
 
 @pytest.mark.parametrize(
@@ -232,20 +233,88 @@ def test_a_crawl_that_waits_for_its_share_of_the_quota_or_has_nothing_to_do_is_n
 def test_one_proxy_of_two_is_a_warning() -> None:
     look = with_reports(healthy(), report("a"), failing("b"))  # type: ignore[arg-type]
     assert named(look) == []
-    assert [(one.what, one.subject, one.since) for one in warnings(look)] == [("proxy_failing", "b", NOON - 90)]
+    assert [(one.what, one.subject, one.since) for one in warnings(look, CONFIG)] == [("proxy_failing", "b", NOON - 90)]
+
+
+OLD = dict.fromkeys(("bitcoin", "ethereum"), NOON - 600)
+
+
+def test_subreddits_that_are_set_aside_are_named_with_what_reddit_answers() -> None:
+    absent = {"Alpha": "private", "beta": "answers 451"}
+    look = with_stream(healthy(), "comments", absent=absent, absent_since=NOON - 600)
+    (warning,) = warnings(look, CONFIG)
+    assert (warning.what, warning.subject, warning.since) == ("subreddit_unavailable", "comments", NOON - 600)
+    assert "r/Alpha (private), r/beta (answers 451) cannot be read" in warning.text
+    assert named(look) == []
+
+
+def test_of_many_only_the_first_are_named_and_long_reasons_are_cut() -> None:
+    absent = {f"name{number:02}": "x" * 5000 for number in range(800)}
+    (warning,) = warnings(with_stream(healthy(), "comments", absent=absent), CONFIG)
+    assert "r/name09 (xxx" in warning.text
+    assert "… and 790 more cannot be read" in warning.text.replace("…)", "…")
+    assert len(warning.text) < 2000
+
+
+def test_a_stream_that_reads_without_coming_to_an_end_is_behind() -> None:
+    look = with_stream(healthy(), "comments", proven={"bitcoin": NOON, "ethereum": NOON - 600})
+    (warning,) = warnings(look, CONFIG)
+    assert (warning.what, warning.subject, warning.since) == ("stream_behind", "comments", NOON - 600)
+    assert "r/ethereum." in warning.text
+    assert "Bitcoin" not in warning.text
+    assert named(look) == []
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        with_stream(healthy(), "comments", proven=dict.fromkeys(("bitcoin", "ethereum"), NOON - 70)),
+        with_stream(healthy(), "comments", proven={}),
+        with_stream(healthy(), "comments", **dict.fromkeys(("polled_at", "captured_at"), NOON - 600), proven=OLD),
+        with_process(with_stream(healthy(), "comments", proven=OLD), "comments", "FATAL"),
+        with_quota(with_stream(healthy(), "comments", proven=OLD), QuotaFlow(1000, 0, 200.0)),
+        with_stream(healthy(), "comments", proven=OLD, clock_offset=-600.0),
+    ],
+    ids=["not for long", "never proven yet", "silent", "parked", "no quota", "our clock is ahead of Reddit's"],
+)
+def test_what_is_not_ready_or_not_old_is_not_also_called_behind(look: Look) -> None:
+    assert "stream_behind" not in [one.what for one in warnings(look, CONFIG)]
 
 
 def test_losses_are_warnings() -> None:
     look = with_stream(healthy(), "comments", gaps=(gap(), gap(state=GapState.REPAIRED, closed_at=NOON)))
     look = replace(look, dead_letter_at=NOON - 600)
     assert named(look) == []
-    assert [one.what for one in warnings(look)] == ["gap_open", "dead_letters"]
-    assert {one.what for one in warnings(look)} <= set(WARNINGS)
+    assert [one.what for one in warnings(look, CONFIG)] == ["gap_open", "dead_letters"]
+    assert {one.what for one in warnings(look, CONFIG)} <= set(WARNINGS)
 
 
 def test_an_old_loss_is_no_news() -> None:
-    look = with_stream(healthy(), "comments", gaps=(gap(recorded_at=NOON - 90_000),))
-    assert list(warnings(replace(look, dead_letter_at=NOON - 90_000))) == []
+    lost = gap(recorded_at=NOON - 90_000, state=GapState.LOST, closed_at=NOON - 89_000)
+    look = with_stream(healthy(), "comments", gaps=(lost,))
+    assert list(warnings(replace(look, dead_letter_at=NOON - 90_000), CONFIG)) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ({"recorded_at": NOON - 90_000}, ["gap_open"]),
+        ({"recorded_at": NOON - 90_000, "state": GapState.LOST, "closed_at": NOON - 600}, ["gap_open"]),
+        ({"state": GapState.FILLED, "closed_at": NOON - 600}, []),
+        ({"end": None}, ["gap_open"]),
+    ],
+    ids=["old and still open", "lost within a day", "filled", "without end, and nobody is away"],
+)
+def test_a_gap_is_news_while_it_is_open_and_for_a_day_after_it_was_lost(
+    more: dict[str, Any], warned: list[str]
+) -> None:
+    look = with_stream(healthy(), "comments", gaps=(gap(**more),))
+    assert [one.what for one in warnings(look, CONFIG)] == warned
+
+
+def test_an_absence_is_one_warning_and_not_also_a_gap() -> None:
+    look = with_stream(healthy(), "comments", gaps=(gap(end=None),), absent={"Bitcoin": "private"})
+    assert [one.what for one in warnings(look, CONFIG)] == ["subreddit_unavailable"]
 
 
 @pytest.mark.parametrize("what", ["a newer schema", CREDENTIALS])

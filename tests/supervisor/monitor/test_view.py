@@ -34,12 +34,42 @@ def test_of_many_gaps_the_newest_are_listed_newest_first() -> None:
     gaps = tuple(gap(start=NOON - 7000 + 60 * one, end=NOON - 6990 + 60 * one) for one in range(110))
     ledger = stream(with_stream(healthy(), "comments", gaps=gaps))["ledger"]
     assert isinstance(ledger, list)
+    assert {entry["state"] for entry in ledger} == {"open"}
     assert [entry["to"] for entry in ledger] == [round(one.end or 0.0) for one in reversed(gaps[10:])]
 
 
 def test_completeness_is_not_claimed_before_anything_was_read() -> None:
     assert stream(healthy())["complete"] == 100.0
     assert stream(replace(healthy(), streams={**healthy().streams, "comments": StreamLook()}))["complete"] is None
+
+
+def test_the_bar_is_divided_into_proven_gaps_and_what_is_not_read_yet() -> None:
+    look = with_stream(
+        healthy(),
+        "comments",
+        gaps=(gap(end=None, start=NOON - 1200, unproven=("ethereum",)),),
+        proven={"bitcoin": NOON - 1800, "ethereum": NOON - 1200},
+    )
+    told = stream(look)
+    assert told["shares"] == {
+        "proven": round(1 - 3000 / 14400, 6),
+        "open": round(1200 / 14400, 6),
+        "lost": 0.0,
+        "filled": 0.0,
+        "unread": round(1800 / 14400, 6),
+    }
+    assert (told["proven_until"], told["unread_s"], told["old"]) == (NOON - 1800, 1800.0, True)
+    assert told["states"] == {"open": 1, "repaired": 0, "filled": 0, "lost": 0}
+    assert told["unread"] == [[NOON - 1800, 0.5]]
+    ledger = told["ledger"]
+    assert isinstance(ledger, list)
+    (entry,) = ledger
+    assert (entry["to"], entry["state"], entry["part"]) == (None, "open", 0.5)
+
+
+def test_what_was_read_just_now_is_not_old() -> None:
+    assert stream(healthy())["old"] is False
+    assert stream(with_stream(healthy(), "comments", proven={}))["proven_until"] is None
 
 
 def test_quota_kafka_and_crawl_are_those_of_the_look() -> None:

@@ -1,0 +1,43 @@
+"""The table of values from outside in docs/guarantees.md shows the constants that the code uses."""
+
+from pathlib import Path
+
+import pytest
+
+from core import quota
+from core.reddit import bounds
+from tests.docs.markdown import rows, section
+
+PAGE = Path("docs/guarantees.md")
+
+
+def row(value: str) -> str:
+    found = {cells[0]: " | ".join(cells[1:]) for cells in rows(section(PAGE, "## Values from outside"), "value")}
+    return found[value]
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "unit"),
+    [
+        ("`X-Ratelimit-Used`", bounds.REQUEST_COUNT, "requests"),
+        ("`X-Ratelimit-Remaining`", bounds.REQUEST_COUNT, "requests"),
+        ("`X-Ratelimit-Reset`", bounds.RESET, "s"),
+        ("`Retry-After`", bounds.RETRY_AFTER, "s"),
+        ("`expires_in`", bounds.TOKEN_LIFETIME, "s"),
+        ("access token", bounds.TOKEN_LENGTH, "printable ASCII characters"),
+    ],
+)
+def test_the_ranges_are_those_of_the_code(value: str, bound: bounds.Bound, unit: str) -> None:
+    assert row(value).startswith(f"{bound.lowest:,.0f} to {bound.highest:,.0f} {unit}")
+
+
+def test_the_times_are_those_of_the_code() -> None:
+    every = f"every {bounds.PROBE_INTERVAL:g} s"
+    assert f"after {bounds.FIRST_PROBE:g} s, then {every}" in row("`X-Ratelimit-Remaining`")
+    assert every in row("`Retry-After`")
+    assert every in row("429 without `Retry-After`")
+    assert ", ".join(f"{step:g}" for step in quota.LADDER) in row("429 without `Retry-After`")
+    assert f"up to {bounds.PROBE_INTERVAL:g} s" in row("a short wait that is wrong each time")
+    assert f"unreadable: {bounds.TOKEN_LIFETIME_DEFAULT:,.0f} s" in row("`expires_in`")
+    assert f"at most {bounds.WINDOW:g} s ahead" in row("values stored in `quota.db`")
+    assert f"(the next test request: {bounds.PROBE_INTERVAL:g} s)" in row("values stored in `quota.db`")

@@ -1,0 +1,67 @@
+"""The search for names that make a combined request fail."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.capture.narrowing import Narrowing
+
+NAMES = tuple(f"Sub{number:03}" for number in range(300))
+
+
+def search(
+    names: tuple[str, ...], bad: set[str], *, named: bool = False, others_answer: bool = False
+) -> tuple[Narrowing, int]:
+    """Play a Reddit that fails every request with a bad name; return the search and its number of requests."""
+    narrowing, requests = Narrowing(names, others_answer), 0
+    while not narrowing.done:
+        requests += 1
+        if bad & set(narrowing.next()):
+            narrowing.refused("451", named=named)
+        else:
+            narrowing.answered()
+    return narrowing, requests
+
+
+@given(st.integers(1, 300), st.sets(st.integers(0, 299), min_size=1, max_size=6))
+def test_every_bad_name_is_found_and_no_other(count: int, which: set[int]) -> None:
+    names = NAMES[:count]
+    bad = {NAMES[index % count] for index in which}
+    narrowing, requests = search(names, bad)
+    if len(bad) == count:
+        assert narrowing.ours
+        assert narrowing.blamed == {}
+    elif not narrowing.ours:  # a few bad names in a row at the places that are tried first look like all of them
+        assert set(narrowing.blamed) == bad
+        assert requests <= 2 * len(bad) * (math.ceil(math.log2(count)) + 1) + 4
+
+
+@pytest.mark.parametrize("place", [0, 1, 13, 18, 19])
+def test_one_bad_name_of_twenty_wherever_it_stands(place: int) -> None:
+    narrowing, requests = search(NAMES[:20], {NAMES[place]})
+    assert narrowing.blamed == {NAMES[place]: "451"}
+    assert requests <= 10
+
+
+def test_where_everything_is_refused_nobody_is_blamed_and_few_requests_are_spent() -> None:
+    narrowing, requests = search(NAMES, set(NAMES))
+    assert (narrowing.ours, narrowing.blamed) == (True, {})
+    assert requests <= 14
+
+
+def test_names_with_a_reason_of_their_own_are_blamed_also_when_all_of_them_are() -> None:
+    narrowing, _ = search(NAMES[:5], set(NAMES[:5]), named=True)
+    assert set(narrowing.blamed) == set(NAMES[:5])
+    assert not narrowing.ours
+
+
+def test_while_other_requests_are_answered_the_failure_is_not_ours() -> None:
+    assert search(NAMES[:1], {NAMES[0]}, others_answer=True)[0].blamed == {NAMES[0]: "451"}
+    assert set(search(NAMES[:8], set(NAMES[:8]), others_answer=True)[0].blamed) == set(NAMES[:8])
+
+
+def test_where_each_part_answers_nobody_is_blamed() -> None:
+    narrowing, _ = search(NAMES[:6], set())
+    assert (narrowing.ours, narrowing.blamed) == (False, {})

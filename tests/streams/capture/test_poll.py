@@ -1,0 +1,126 @@
+"""A walk proves what it passed, and nothing that others captured above it meanwhile."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.spool import SpoolReader, SpoolWriter
+from streams.capture.coverage import CLOCK_GRAIN, Coverage
+from streams.capture.listing import Page, parse_page
+from streams.capture.poll import Poll, Request
+from tests.streams.capture.life import STREAM, Notes
+from tests.streams.capture.world import envelope
+
+NOW = 5000.0
+SUBREDDITS = ("Alpha", "Beta")
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[SpoolWriter]:
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        yield writer
+
+
+def page(numbers: Iterable[int], *, more: bool = False) -> Page:
+    """Return a page of items; even numbers are Alpha's, odd ones Beta's; a number is also the creation time."""
+    children = [
+        {"kind": "t3", "data": {"name": f"t3_{n}", "id": str(n), "subreddit": SUBREDDITS[n % 2], "created_utc": n}}
+        for n in numbers
+    ]
+    return parse_page(envelope(children, children[-1]["data"]["name"] if more else None), STREAM)  # type: ignore[index]
+
+
+def begin(writer: SpoolWriter, **clocks: float) -> Coverage:
+    """Return the coverage of a stream that has proven the items 1000 to 1009."""
+    offset = clocks.get("offset", 0.0)
+    coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: NOW, offset=lambda: offset)
+    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll.take(page(range(1009, 999, -1)), Request(None, 100), NOW)
+    assert poll.done
+    return coverage
+
+
+def half_done(coverage: Coverage) -> Poll:
+    """Return a walk that has taken its first page, 1119 to 1060."""
+    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll.take(page(range(1119, 1059, -1), more=True), Request(None, 60), NOW + 10.0)
+    assert not poll.done
+    return poll
+
+
+def unproven_on_disk(tmp_path: Path) -> set[str]:
+    reader = SpoolReader.open(tmp_path, STREAM)
+    assert reader is not None
+    try:
+        return {name for (name,) in reader._connection.execute("SELECT name FROM seen WHERE epoch = 0")}  # noqa: SLF001
+    finally:
+        reader.close()
+
+
+def test_what_another_step_captures_above_a_walk_stays_unproven(writer: SpoolWriter, tmp_path: Path) -> None:
+    """An own listing's newest item must not end the next walk: items of others may stand just below."""
+    coverage = begin(writer)
+    poll = half_done(coverage)
+    coverage.absorb(page([1200, 1118]))
+    poll.take(page(range(1059, 1005, -1)), Request("t3_1060", 100), NOW + 12.0)
+    assert poll.done
+    assert coverage.proven("t3_1119")
+    assert not coverage.proven("t3_1200")
+    assert unproven_on_disk(tmp_path) == {"t3_1200"}
+
+
+def test_a_newest_page_that_overlaps_extends_the_walk(writer: SpoolWriter) -> None:
+    coverage = begin(writer)
+    poll = half_done(coverage)
+    poll.refresh(page(range(1130, 1110, -1), more=True), NOW + 20.0)
+    poll.take(page(range(1059, 1005, -1)), Request("t3_1060", 100), NOW + 22.0)
+    assert coverage.proven("t3_1130")
+    assert coverage.proven_until == {"alpha": NOW + 20.0 - CLOCK_GRAIN, "beta": NOW + 20.0 - CLOCK_GRAIN}
+
+
+def test_a_newest_page_above_a_hole_is_captured_and_left_for_the_next_walk(writer: SpoolWriter) -> None:
+    coverage = begin(writer)
+    poll = half_done(coverage)
+    poll.refresh(page(range(1300, 1280, -1), more=True), NOW + 20.0)
+    poll.take(page(range(1059, 1005, -1)), Request("t3_1060", 100), NOW + 22.0)
+    assert coverage.known("t3_1300")
+    assert not coverage.proven("t3_1300")
+    assert coverage.proven_until["alpha"] == NOW + 10.0 - CLOCK_GRAIN
+
+
+def test_the_proven_moment_is_told_by_reddits_clock(writer: SpoolWriter) -> None:
+    coverage = begin(writer, offset=90.0)
+    assert coverage.proven_until == dict.fromkeys(("alpha", "beta"), NOW + 90.0 - CLOCK_GRAIN)
+
+
+@pytest.mark.parametrize("offset", [-7200.0, -90.0, 0.0, 90.0, 7200.0])
+def test_items_of_a_complete_walk_are_proven_whatever_their_dates(tmp_path: Path, offset: float) -> None:
+    """This machine's clock is wrong and Reddit's is not known: no gap, and the second walk meets what is proven."""
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: 1005.0 + offset)
+        first = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+        first.take(page(range(1009, 809, -1)), Request(None, 100), 1005.0 + offset)
+        second = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+        second.take(page(range(1019, 1000, -1), more=True), Request(None, 100), 1006.0 + offset)
+        assert second.done
+        assert [gap for gap in coverage.gaps.values() if gap.start is not None] == []
+        assert coverage.proven("t3_1019")
+
+
+def test_a_clock_that_was_ahead_takes_its_proven_moment_back(writer: SpoolWriter) -> None:
+    coverage = begin(writer, offset=3600.0)
+    coverage._offset = lambda: 0.0  # noqa: SLF001  what the server's clock learns later
+    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll.take(page(range(1011, 1001, -1)), Request(None, 100), NOW)
+    assert coverage.proven_until["alpha"] == NOW - CLOCK_GRAIN
+
+
+def test_gaps_begin_where_each_subreddit_was_proven(writer: SpoolWriter) -> None:
+    coverage = begin(writer)
+    coverage.proven_until["beta"] = 4000.0
+    gaps = coverage.new_gaps(SUBREDDITS, 6000.0, "test", repairable=True)
+    assert [(gap.subreddits, gap.start, gap.late_from) for gap in gaps] == [
+        (("Alpha",), NOW - CLOCK_GRAIN, NOW - CLOCK_GRAIN - 300.0),
+        (("Beta",), 4000.0, 3700.0),
+    ]
