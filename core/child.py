@@ -212,7 +212,9 @@ def _run(context: ChildContext, birth: Birth, threshold: Threshold) -> int:
         threshold.cross()
         work(context, *birth.arguments)
     except PermanentError as error:
-        context.log.error("will_never_work", error=str(error), exc_info=True)
+        # expected, and told in words: where it was raised is of use to developers only
+        context.log.error("will_never_work", error=str(error))  # noqa: TRY400
+        context.log.debug("raised_here", exc_info=True)
         context.give_up(str(error))
         return PERMANENT_EXIT
     except Exception:

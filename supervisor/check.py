@@ -5,14 +5,16 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from core.config import Config, ConfigError, Problem, load_config
 from core.errors import ExitCode
+from core.network import network
 from core.redact import redact_url, show
 from supervisor.finding import Finding, Probe, failed
+from supervisor.preflight import require_machine
 from supervisor.probes import probes_of, silent_logger
 
 _DEADLINE = 9.5  # seconds for all probes, which run side by side
@@ -31,10 +33,11 @@ def check(
     """Print every problem, or that there is none; with `connect`, try what it names. Return the exit code."""
     try:
         config = load_config(path, overrides, environ, further=producer_problems)
+        require_machine(config, environ)
     except ConfigError as error:
         print(error, file=out)
         return ExitCode.BAD_USAGE
-    print(f"{path}: OK\n{_summary(config)}", file=out, flush=True)
+    print("\n".join([f"{path}: OK", _summary(config), *_network(config, environ)]), file=out, flush=True)
     if not connect:
         return ExitCode.OK
     findings = try_all(list(probes_of(config)), _DEADLINE)
@@ -54,6 +57,13 @@ def _summary(config: Config) -> str:
     through = f"through {proxies} prox{'y' if proxies == 1 else 'ies'}" if proxies else "without proxies"
     scraper = f"  scraper {through} → {redact_url(config.database.url)}" if config.scraper.enabled else "  scraper off"
     return f"{first}\n{scraper}"
+
+
+def _network(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    variables = network(environ).shown() if config.streams.enabled else {}
+    if variables:
+        yield "  the streams use these variables of the environment to reach Reddit:"
+        yield from (f"    {name}={value}" for name, value in variables.items())
 
 
 def try_all(probes: Sequence[Probe], deadline: float) -> list[Finding]:

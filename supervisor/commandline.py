@@ -59,7 +59,8 @@ _RUN_END = """\
 exit codes:
   0  stopped as asked: everything is in Kafka, or safely in the spool
   1  gave up: every stream and scraper is parked; the last line says why
-  2  bad command line or configuration, or state_dir is another supervisor's
+  2  bad command line or configuration, state_dir is another supervisor's, or
+     the machine lacks something (open files, processes, /dev/shm)
   3  shutdown_timeout passed and a process was killed; what it had captured
      is in the spool and leaves at the next start
 

@@ -25,6 +25,7 @@ from supervisor.current import Current
 from supervisor.lock import StateLock, StateLockedError
 from supervisor.manager import Manager
 from supervisor.notify import Notifier
+from supervisor.preflight import require_machine
 from supervisor.process import SpawnedProcess
 from supervisor.proxyalarm import proxy_chore
 from supervisor.reaper import reaping_chores
@@ -49,6 +50,7 @@ def run(
     """Run everything that the configuration asks for until SIGTERM or SIGINT."""
     try:
         current = Current(load_config(path, overrides, environ), lambda: load_config(path, overrides, environ))
+        require_machine(current.config, environ, children=len(current.specs), prepare=True)
         lock = claim(current.config)
     except (ConfigError, StateLockedError) as error:
         print(error, file=err)
@@ -71,8 +73,13 @@ def run(
         notifier.close()
         lock.close()
     if manager.gave_up:
-        print(f"gave up: {manager.gave_up}\nMore is in the logs in {config.supervisor.log_dir}.", file=err)
+        print(f"gave up: {manager.gave_up}{_more_in(config.supervisor.log_dir)}", file=err)
     return code
+
+
+def _more_in(log_dir: Path) -> str:
+    """Name the directory of the logs where there are any: a full disk, or too few files, may have left none."""
+    return f"\nMore is in the logs in {log_dir}." if any(log_dir.glob("*.log")) else ""
 
 
 def claim(config: Config) -> StateLock:

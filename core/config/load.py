@@ -13,6 +13,7 @@ from core.config.producer import merged
 from core.config.rules import check
 from core.config.setting import Setting
 from core.config.sources import Given
+from core.config.variables import problems_of
 from core.config.wrong import WrongValue
 from core.errors import ConfigError, Problem
 from core.redact import show
@@ -63,11 +64,13 @@ def _gather(
         else:
             problems.append(_unknown(value, settings))
     given += sources.from_variables(environ, settings.values(), "in the environment")
+    problems += problems_of(environ, settings.values(), "in the environment")
     dotenv = sources.dotenv_file(path)
     if dotenv:
         variables, wrong = sources.read_dotenv(dotenv)
         problems += wrong
         given += sources.from_variables(variables, settings.values(), f"in {dotenv}")
+        problems += problems_of(variables, settings.values(), f"in {dotenv}")
     if path:
         document, wrong = sources.read_file(path)
         problems += wrong

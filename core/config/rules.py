@@ -1,15 +1,27 @@
 """What must hold between keys: each value may be right by itself and the whole still cannot run."""
 
+import re
 from collections.abc import Iterator
 
 from core.config.model import Config
 from core.errors import Problem
+from core.redact import show
 
 _DOTENV = {
     "client_id": "REDDIT_CLIENT_ID=",
     "client_secret": "REDDIT_CLIENT_SECRET=",
-    "user_agent": 'REDDIT_USER_AGENT="linux:gapless:v0.1 (by /u/YOUR_NAME)"',
+    "user_agent": "REDDIT_USER_AGENT=linux:gapless:v0.1 (by /u/YOUR_NAME)",
 }
+
+#: Texts of examples, ours and others', that were not replaced.
+_PLACEHOLDER = re.compile(
+    r"""\A(?: <.*> | \[.*\] | \{.*\} | \$\{?\w+\}? | your[\W_].* | .*[\W_]here | x{3,} | \.{3,} | \*{3,}
+    | (?:change|replace)[\W_]?(?:me|this) | insert[\W_].* | todo | tbd | placeholder )\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NAMELESS = re.compile(
+    r"your[ _-]?(?:reddit[ _-]?)?(?:user[ _-]?)?name|<[^>]*(?:name|user|app|version|platform)[^>]*>", re.IGNORECASE
+)
 
 
 def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
@@ -20,6 +32,31 @@ def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
         yield _empty("scraper.subreddits", "or write scraper.enabled = false")
     if credentials:
         yield from _missing_credentials(config)
+        yield from _placeholders(config)
+
+
+def _placeholders(config: Config) -> Iterator[Problem]:
+    """Find credentials that are still those of an example, or came with something else."""
+    needed = needed_credentials(config)
+    for name, right in (
+        ("client_id", "the application's id, under its name at https://www.reddit.com/prefs/apps"),
+        ("client_secret", 'the text beside "secret" at https://www.reddit.com/prefs/apps'),
+    ):
+        value = getattr(config.reddit, name)
+        if name not in needed or not value:
+            continue
+        if _PLACEHOLDER.match(value):
+            yield Problem(_variable(name), f"is still a placeholder: put {right}, there", show(value, name))
+        elif len(value.split()) > 1:
+            yield Problem(_variable(name), f"is more than one word: put only {right}, there", "(hidden)")
+    found = _NAMELESS.search(config.reddit.user_agent)
+    if "user_agent" in needed and found:
+        advice = f"still has the placeholder {found[0]}: put your Reddit user name there (Reddit asks for it)"
+        yield Problem(_variable("user_agent"), advice, show(config.reddit.user_agent))
+
+
+def _variable(name: str) -> str:
+    return _DOTENV[name].partition("=")[0]
 
 
 def _empty(key: str, otherwise: str) -> Problem:

@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 from core.config.setting import Setting
+from core.config.variables import bare
 from core.errors import Problem
 
 COMMAND_LINE = "from the command line"
@@ -35,11 +36,16 @@ def from_command_line(overrides: Mapping[str, object]) -> Iterator[Given]:
 
 
 def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setting], origin: str) -> Iterator[Given]:
-    """Take the variables that name a key. An empty one counts as not set, as `${NAME:-}` in a compose file does."""
+    """Take the variables that name a key. An empty one counts as not set, as `${NAME:-}` in a compose file does.
+
+    What stands around a value is reported by core.config.variables, and left out here.
+    """
+    settings = list(settings)
+    known = [setting.variable for setting in settings if setting.variable]
     for setting in settings:
         raw = variables.get(setting.variable) if setting.variable else None
         if raw is not None and raw.strip():
-            yield Given(setting.key, raw, f"{setting.variable} {origin}")
+            yield Given(setting.key, bare(raw, known), f"{setting.variable} {origin}")
 
 
 def dotenv_file(config_path: Path | None) -> Path | None:

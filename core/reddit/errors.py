@@ -12,6 +12,10 @@ class Unreachable(TransientError):
     """No answer: refused, reset, timed out."""
 
 
+class TooSlow(Unreachable):
+    """No complete answer within the deadline: a smaller page may be faster."""
+
+
 class ServerTrouble(TransientError):
     """Reddit answered 5xx or 408."""
 
@@ -34,6 +38,10 @@ class RequestRejected(BadAnswer):
     def too_long(self) -> bool:
         """Whether the request line or the headers are too long for the server."""
         return self.status in {413, 414, 431}
+
+
+class TooLarge(BadAnswer):
+    """The answer exceeds the limit on its size: a smaller page may fit."""
 
 
 class NetworkBlocked(TransientError):

@@ -209,7 +209,7 @@ class Admission:
 
     def _join_failed(self, newcomer: _Newcomer, error: TransientError) -> None:
         now = self._clock()
-        newcomer.trouble.failed(now)
+        newcomer.trouble.failed(now, error)
         pause = _JOIN_AGAIN * min(8, newcomer.trouble.attempts)
         self.join_due = now + pause
         self._fetcher.report(error, newcomer.trouble.attempts, pause)

@@ -186,7 +186,7 @@ class Capture:
         except SpoolError:
             raise
         except TransientError as error:
-            self._repairs.failed(repair, str(error), self._fetcher.answered_at)
+            self._repairs.failed(repair, error, self._fetcher.answered_at)
         else:
             absorbed = self._repairs.take(repair, page, after)
             if absorbed.delivered:

@@ -1,23 +1,25 @@
 """One request to Reddit at a time: leave from the shared quota, PRAW in a thread, the answer reported back.
 
-The thread is there so that the working loop can beat and hear of a stop while an answer is awaited; an answer that
-never comes is abandoned together with its thread and connection.
+The thread is there so that the working loop can beat and hear of a stop while an answer is awaited. A request that is
+given up is ended: its sockets are shut down, so the thread ends and the server sees the close.
 """
 
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-import requests
 from prawcore.exceptions import PrawcoreException
 
 from core.child import ChildContext
 from core.config import Config
 from core.errors import GaplessError
 from core.limiter import Grant, Limiter, Wait
+from core.network import network
 from core.quota import Priority
+from core.reddit.clock import ServerClock
 from core.reddit.errors import (
     BadAnswer,
     CredentialsRejected,
@@ -25,26 +27,41 @@ from core.reddit.errors import (
     RateLimited,
     Stopped,
     TokenRejected,
+    TooSlow,
     Unreachable,
 )
-from streams.capture.library import praw
-from streams.capture.requestor import Heard, JudgingRequestor
+from streams.capture.client import Client
+from streams.capture.library import PRAWException, make_reddit, praw
+from streams.capture.rejections import Rejections
+from streams.capture.requestor import Heard, JudgingRequestor, TokenPace
 
-#: An answer that has not come whole after so long is given up, seconds.
+#: An answer that is not complete after so many seconds is given up.
 ANSWER_DEADLINE = 20.0
 
-#: Credentials count as wrong when Reddit rejects them so often in a row.
-_REJECTIONS = 2
-
 _LOOK_EVERY = 0.5
+_END_WITHIN = 1.0  # seconds: longer than a thread takes whose sockets are shut down
+
+#: What PRAW may raise over an odd answer.
+_PRAW_ERRORS = (
+    PrawcoreException,
+    PRAWException,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+)
 
 
 class Connection:
-    """A PRAW instance with its HTTP session, used from one thread."""
+    """A PRAW instance with its HTTP client, used from one thread."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._http = requests.Session()
+        self._client = Client(network(os.environ).ca_bundle)
+        self._pace = TokenPace()
         #: about the request under way, or the last one
         self.heard = Heard()
         self._reddit = self._log_in()
@@ -53,22 +70,21 @@ class Connection:
         settings = self._config.reddit
 
         def make_requestor(**kwargs: Any) -> JudgingRequestor:  # noqa: ANN401 (PRAW decides what it passes)
-            return JudgingRequestor(**kwargs, session=self._http, heard=self.heard)
+            return JudgingRequestor(**kwargs, client=self._client, heard=self.heard, pace=self._pace)
 
-        return praw.Reddit(
+        return make_reddit(
             client_id=settings.client_id,
             client_secret=settings.client_secret,
             user_agent=settings.user_agent,
             reddit_url=settings.reddit_url,
             oauth_url=settings.oauth_url,
-            check_for_updates=False,
-            requestor_class=make_requestor,  # type: ignore[arg-type]  # a factory serves as well
+            requestor_class=make_requestor,
         )
 
     def get(self, path: str, params: dict[str, str | int]) -> object:
         """Fetch and decode; PRAW logs in when it has no token. Raises our errors only."""
         # where no token can be had there is no answer, and the last one's headers would move the quota's window
-        self.heard.status, self.heard.rate = None, None
+        self.heard.clear()
         try:
             return self._reddit.request(method="GET", path=path, params=params)
         except TokenRejected:
@@ -77,12 +93,20 @@ class Connection:
             raise
         except GaplessError:
             raise
-        except (PrawcoreException, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except _PRAW_ERRORS as error:
             raise BadAnswer(f"PRAW could not read the answer: {type(error).__name__}: {error}") from error
 
+    def abort(self) -> None:
+        """End the request under way, from another thread."""
+        self._client.abort()
+
+    def revive(self) -> None:
+        """Allow requests again, once the aborted one has ended."""
+        self._client.revive()
+
     def close(self) -> None:
-        """Close the pooled connections."""
-        self._http.close()
+        """Close the kept connections."""
+        self._client.close()
 
 
 class _Job:
@@ -91,7 +115,9 @@ class _Job:
     def __init__(self, path: str, params: dict[str, str | int]) -> None:
         self.path = path
         self.params = params
-        self.done = threading.Event()
+        self.done = threading.Event()  #: or interrupted
+        self.ended = threading.Event()  #: the thread is free again
+        self.interrupted = False
         self.answer: object = None
         self.error: BaseException | None = None
 
@@ -115,9 +141,14 @@ class Gateway:
         self._clock = clock
         self._connect = connect
         self._answer_deadline = answer_deadline
-        self._rejections = 0
+        self._rejections = Rejections(clock)
+        #: Reddit's clock, from the Date headers of its answers
+        self.server_clock = ServerClock()
         self._current: _Job | None = None
         self._start_thread()
+        if variables := network(os.environ).shown():
+            hint = "Reddit is reached through these; see docs/configuration.md"
+            context.log.info("network_variables", variables=variables, hint=hint)
         context.on_stop(self._interrupt)
 
     def _start_thread(self) -> None:
@@ -128,25 +159,28 @@ class Gateway:
 
     def _interrupt(self) -> None:
         job = self._current
-        if job is not None:
+        if job is not None and not job.ended.is_set():
+            job.interrupted = True
             job.done.set()
+            self._connection.abort()
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Return the decoded answer. Raises Stopped, TransientErrors, Unavailable, CredentialsRejected."""
         try:
             answer = self._send_renewing(path, params, priority)
-        except CredentialsRejected as error:
-            self._rejections += 1
-            if self._rejections >= _REJECTIONS:
-                raise
+        except (CredentialsRejected, TokenRejected) as error:
+            if (hopeless := self._rejections.refused(error)) is not None:
+                raise hopeless from error
             raise Unreachable(f"once more, to be sure: {error}") from error
-        self._rejections = 0
+        self._rejections.worked()
         return answer
 
     def _send_renewing(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         try:
             return self._send(path, params, priority)
         except TokenRejected:
+            if self._connection.heard.fresh_token:
+                raise  # another one would be refused as well
             self._context.log.info("token_renewed")
         return self._send(path, params, priority)
 
@@ -157,6 +191,7 @@ class Gateway:
         self._jobs.put(job)
         self._await(job, grant)
         heard = self._connection.heard
+        self._read_clock(heard)
         if isinstance(job.error, RateLimited):
             job.error.retry_after = self._limiter.refused(grant, job.error.retry_after, job.error.rate)
         elif heard.status is None:
@@ -192,26 +227,47 @@ class Gateway:
         while not job.done.wait(_LOOK_EVERY):
             self._context.beat()
             if self._context.stop.is_set():
-                break  # asked just before this job could be interrupted
+                self._interrupt()  # stop was asked just before this job could be interrupted
             if self._clock() > deadline:
-                self._abandon(grant)
-                raise Unreachable(f"no whole answer within {self._answer_deadline:g} s")
-        if self._context.stop.is_set() and job.answer is None and job.error is None:
+                self._abandon(job, grant)
+                raise TooSlow(f"no complete answer within {self._answer_deadline:g} s")
+        if job.interrupted:
             self._limiter.failed(grant, "stopped")
             raise Stopped
 
-    def _abandon(self, grant: Grant) -> None:
-        """Leave the thread to its fate; a new one with a connection of its own takes over."""
+    def _abandon(self, job: _Job, grant: Grant) -> None:
+        """End the request; where its thread does not end (a name server that does not answer), take a new one."""
         self._limiter.failed(grant, "timeout")
-        self._connection.close()
+        self._connection.abort()
+        if job.ended.wait(_END_WITHIN):
+            self._connection.revive()
+            return
         self._jobs.put(None)
         self._start_thread()
+
+    def _read_clock(self, heard: Heard) -> None:
+        for seen in heard.dates:
+            notice = self.server_clock.observe(seen)
+            if notice is None:
+                continue
+            offset = round(notice.offset, 1)
+            if notice.wrong:
+                self._context.log.warning("clock_offset", offset_seconds=offset, hint=str(notice))
+            else:
+                self._context.log.info("clock_right_again", offset_seconds=offset, hint=str(notice))
+        heard.dates = []
 
 
 def _work(connection: Connection, jobs: "queue.SimpleQueue[_Job | None]") -> None:
     while (job := jobs.get()) is not None:
         try:
             job.answer = connection.get(job.path, job.params)
+        except GaplessError as error:
+            # expected, and told in words; its traceback and its causes would keep the whole answer in memory
+            error.__cause__ = error.__context__ = None
+            job.error = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 (handed over, not swallowed: the caller raises it)
             job.error = error
         job.done.set()
+        job.ended.set()
+    connection.close()

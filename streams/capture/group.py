@@ -28,7 +28,7 @@ from streams.capture.poll import Poll, Request
 from streams.capture.roster import Roster
 from streams.capture.scheduler import Kind, Task
 from streams.capture.sweep import Sweep
-from streams.capture.trouble import PageSize
+from streams.capture.trouble import PageSize, is_too_much
 from streams.capture.walk import Outcome
 
 _SHORT = Backoff(first=0.3, longest=15.0)
@@ -241,7 +241,7 @@ class Group:
         if isinstance(error, RequestRejected) and error.too_long and len(active) > 1:
             self.must_split = True
             return
-        if isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT:
+        if is_too_much(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
             self._size.shrink()  # the page may be too large, or hold something that cannot be served
         threshold = _threshold(error)
         if threshold is not None and self._failures >= threshold and now >= self._search_after:
@@ -256,7 +256,9 @@ class Group:
         if isinstance(error, RateLimited):
             self._tools.fetcher.report(error, 1, 0.0)
             return
-        poll.trouble.failed(now)
+        poll.trouble.failed(now, error)
+        if is_too_much(error):
+            poll.size.shrink()
         pause = self._pause(error, min(4, poll.trouble.attempts))
         self._tools.fetcher.report(error, poll.trouble.attempts, pause)
         self._walk_due = now + pause
@@ -368,6 +370,8 @@ class Group:
         except SpoolError:
             raise
         except TransientError as error:
+            if is_too_much(error):
+                self._size.shrink()
             self._log.info("deeper_look_failed", error=str(error))
             self._sweep.failed()
             return

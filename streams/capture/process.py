@@ -2,7 +2,6 @@
 
 import random
 import time
-from collections.abc import Callable
 
 from core.backoff import Backoff
 from core.child import ChildContext
@@ -28,7 +27,7 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
     with writer:
         limiter = Limiter(config.supervisor.state_dir, stream, config.reddit.requests_per_minute)
         gateway = Gateway(config, context, limiter)
-        coverage = Coverage(writer, stream, config.reddit.subreddits, offset=_offset_of(gateway))
+        coverage = Coverage(writer, stream, config.reddit.subreddits, offset=lambda: gateway.server_clock.offset)
         context.log.info(
             "stream_opened",
             subreddits=list(config.reddit.subreddits),
@@ -58,9 +57,3 @@ def _open_spool(context: ChildContext, config: Config, stream: str) -> SpoolWrit
             context.ready()  # alive and waiting: nothing that a restart could mend
             context.wait(seconds)
     return None
-
-
-def _offset_of(gateway: Gateway) -> Callable[[], float]:
-    """Return how to read Reddit's clock minus ours, seconds."""
-    clock = getattr(gateway, "server_clock", None)
-    return (lambda: 0.0) if clock is None else (lambda: float(clock.offset))

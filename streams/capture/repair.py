@@ -79,15 +79,18 @@ class Repairs:
             horizon=float("-inf") if gap.late_from is None else gap.late_from,
         )
 
-    def failed(self, repair: Repair, error: str, answered_at: float | None) -> None:
+    def failed(self, repair: Repair, error: Exception, answered_at: float | None) -> None:
         """Report a step that failed: the next one comes later, or takes another form."""
         now = self._clock()
-        repair.trouble.failed(now)
+        repair.trouble.failed(now, error)
         repair.retry_at = now + _RETRY.pause(repair.trouble.attempts, lambda: 0.5)
         if repair.trouble.hopeless(now, answered_at):
             self._begin_again(repair)
         self._log.warning(
-            "repair_delayed", subreddit=repair.subreddit, error=error, retry_in_seconds=round(repair.retry_at - now, 1)
+            "repair_delayed",
+            subreddit=repair.subreddit,
+            error=str(error),
+            retry_in_seconds=round(repair.retry_at - now, 1),
         )
 
     def _begin_again(self, repair: Repair) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.reddit.errors import TooLarge, TooSlow
 from streams.capture.listing import PAGE_SIZE
 
 #: Smallest page that is worth a request of its own.
@@ -15,10 +16,17 @@ _LONGEST_HOLD = 32
 
 #: Failures of the same request before another form of it is tried: a passing error needs no other form.
 _SAME = 2
+#: The attempts after which a smaller page is requested.
+_SMALLER = 3
 
 #: A page is left out only after this many attempts, and this many seconds, while other requests are answered.
 _ATTEMPTS = 8
 _PATIENCE_S = 6.0
+
+
+def is_too_much(error: Exception) -> bool:
+    """Tell whether a smaller page is the remedy."""
+    return isinstance(error, TooSlow | TooLarge)
 
 
 @dataclass(slots=True)
@@ -60,9 +68,9 @@ class PageTrouble:
     since: float | None = None
     attempts: int = 0
 
-    def failed(self, now: float) -> None:
-        """Report a failed attempt at `now`, seconds on any steady clock."""
-        self.attempts += 1
+    def failed(self, now: float, error: Exception) -> None:
+        """Report a failed attempt at `now`, seconds on any steady clock; too slow or too large: request less next."""
+        self.attempts = max(self.attempts + 1, _SMALLER if is_too_much(error) else 0)
         self.since = now if self.since is None else self.since
 
     def answered(self) -> None:

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from core.config import EMBEDDED, Config, load_config
 from core.errors import ExitCode
+from core.network import network
 from core.ports import free_port
 from core.statistics import render
 from supervisor import topology
@@ -26,6 +27,7 @@ from supervisor.demo.scenery import Scenery
 from supervisor.demo.screen import Screen
 from supervisor.demo.script import COMMENTS_PER_SECOND, Script
 from supervisor.manager import Manager
+from supervisor.preflight import require_machine
 from supervisor.proxyalarm import proxy_chore
 from supervisor.run import claim, supervise
 from supervisor.spec import ChildSpec
@@ -116,14 +118,16 @@ def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
 
 
 def _play(config: Config, proxies: tuple[LocalProxy, ...], duration: float, bell: Bell, screen: Screen) -> ExitCode:
+    specs = _specs(config, duration)
+    for name in network(os.environ).proxies:
+        del os.environ[name]  # all of the demo is on this machine
+    require_machine(config, {}, children=len(specs), prepare=True)
     lock = claim(config)
     try:
         scenery = Scenery.of(config, proxies, bell, screen)
         script = Script(duration, scenery, kill=lambda: _kill_comments(manager))
         with running(proxies), controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(
-                Current(config), _specs(config, duration), Interlude(bell, script), [proxy_chore(lambda: config)], board
-            )
+            manager = supervise(Current(config), specs, Interlude(bell, script), [proxy_chore(lambda: config)], board)
             performance = Performance(script, scenery)
             performance.start()
             code = board.exit_code = manager.run()

@@ -4,18 +4,25 @@ import io
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # missing from its __all__
 
+from core.quota import Priority
+from streams.capture.fetcher import Fetcher
+from streams.capture.groups import pack
 from supervisor import probes
 from supervisor.check import check, try_all
 from supervisor.finding import Finding, Probe, fine
+from supervisor.reddit_probe import Refusal, Search
+from tests.streams.capture.house import House
 from tests.support.brokers import TansuBroker
 from tests.support.ports import free_port
 from tests.support.proxies import ProxyPy
+from tests.support.raw_reddit import LISTING, RawReddit, respond
 from tests.support.simulator import Simulator
 
 ENVIRON = {
@@ -175,6 +182,159 @@ def test_subreddits_that_cannot_be_read_are_named(run: Check, reddit: Simulator)
     assert code == 1
     assert _line(output, "reddit").startswith("ok")
     assert _line(output, "subreddits").startswith("FAILED  cannot be read: ethereum (private): ")
+
+
+# What is asked is what `run` asks
+
+LONG = [f"Subreddit_number{n:04}" for n in range(400)]
+
+
+def _long(url: str, names: list[str]) -> str:
+    return (
+        _config(url).replace('["Bitcoin", "ethereum"]', str(names).replace("'", '"')) + "[scraper]\nenabled = false\n"
+    )
+
+
+def test_it_sends_the_very_requests_of_run(run: Check, tmp_path: Path) -> None:
+    """Same groups, path, parameters and headers, for each stream."""
+    with RawReddit() as server:
+        code, output = run(_long(server.url, LONG), connect=True)
+        assert code == 0, output
+        sent = sorted(server.asked("GET /r/"))
+        server.heads.clear()
+        fields: dict[str, Any] = dict(zip(("client_id", "client_secret", "user_agent"), ENVIRON.values(), strict=True))
+        for stream in ("submissions", "comments"):
+            house = House(tmp_path / stream, server.url, name=stream, **fields)
+            fetcher = Fetcher(house.gateway, house.context, stream, time.monotonic)
+            for group in pack(LONG, stream):
+                fetcher.attempt(group, None, Priority.STREAM)
+        assert sent == sorted(server.asked("GET /r/"))
+        assert all(len(head.split(" ")[1]) < 6000 for head in sent)
+    assert len(sent) == 2 * len(pack(LONG, "comments"))
+    assert _line(output, "subreddits") == f"ok      all 400 can be read, by {len(pack(LONG, 'comments'))} requests"
+
+
+REFUSALS = {
+    "414": (respond(b"too long", status="414 URI Too Long"), "414: the address is too long"),
+    "400": (respond(b'{"message": "Bad Request", "error": 400}', status="400 Bad Request"), "400: a bad request"),
+    "451": (respond(b"", status="451 Unavailable For Legal Reasons"), "451: unavailable for legal reasons"),
+    "302": (
+        respond(b"", "Location: /r/other/new", status="302 Found"),
+        "Reddit answered 302: a redirect to /r/other/new",
+    ),
+    "500": (respond(b"{}", status="500 Internal Server Error"), "Reddit answered 500"),
+    "private": (respond(b'{"reason": "private", "error": 403}', status="403 Forbidden"), "private"),
+    "html": (respond(b"<html>", status="200 OK"), "HTML instead of JSON"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_the_name_that_is_refused_is_found_among_many(run: Check, kind: str) -> None:
+    answer, words = REFUSALS[kind]
+    bad = {LONG[7], LONG[333]}
+
+    def by_path(path: str) -> bytes:
+        return answer if any(name in path for name in bad) else respond(LISTING)
+
+    with RawReddit(by_path=by_path) as server:
+        code, output = run(_long(server.url, LONG), connect=True)
+        asked = len(server.heads)
+    assert code == 1
+    line = _line(output, "subreddits")
+    assert line.startswith("FAILED  cannot be read: ")
+    assert all(f"{name} ({words}" in line for name in bad)
+    assert line.count("Subreddit_number") == 2
+    assert asked <= 90
+
+
+def test_a_server_with_a_shorter_limit_is_said_in_plain_words(run: Check) -> None:
+    def by_path(path: str) -> bytes:
+        return REFUSALS["414"][0] if len(path) > 4096 else respond(LISTING)
+
+    with RawReddit(by_path=by_path) as server:
+        code, output = run(_long(server.url, LONG), connect=True)
+    assert code == 0
+    assert "the address is too long for this server" in _line(output, "subreddits")
+
+
+@pytest.mark.parametrize("kind", ["451", "500", "302"])
+def test_where_everything_is_refused_no_name_is_blamed(run: Check, kind: str) -> None:
+    with RawReddit(by_path=lambda _path: REFUSALS[kind][0]) as server:
+        code, output = run(_long(server.url, LONG), connect=True)
+        asked = len(server.heads)
+    assert code == 1
+    assert _line(output, "reddit").startswith("FAILED  every request is refused (")
+    assert "Subreddit_number" not in output
+    assert asked < 60
+
+
+def test_many_bad_names_end_within_the_budget_and_the_rest_is_named(run: Check) -> None:
+    def by_path(path: str) -> bytes:
+        bad = any(name in path for name in LONG[::3])
+        return REFUSALS["private"][0] if bad else respond(LISTING)
+
+    with RawReddit(by_path=by_path) as server:
+        code, output = run(_long(server.url, LONG), connect=True)
+        asked = len(server.heads)
+    assert code == 1
+    assert asked <= 90
+    assert "not looked at one by one" in _line(output, "subreddits")
+    assert " more" in _line(output, "subreddits")
+
+
+def test_a_search_ends_in_time() -> None:
+    now = [0.0]
+
+    def ask(names: Sequence[str]) -> Refusal | None:
+        now[0] += 1.0
+        return Refusal("private", named=True) if "a" in names or "z" in names else None
+
+    names = [chr(n) for n in range(ord("a"), ord("z") + 1)]
+    found = Search(seconds=4.5, clock=lambda: now[0]).group(names, ask)
+    assert now[0] <= 6.0
+    assert found.undecided
+
+
+def test_an_error_of_the_moment_is_tried_once_more(run: Check) -> None:
+    answers = [REFUSALS["500"][0]]
+    with RawReddit(by_path=lambda _path: answers.pop() if answers else respond(LISTING)) as server:
+        code, output = run(_config(server.url), connect=True)
+    assert code == 0, output
+
+
+# What lies about on the machine
+
+
+def test_the_network_variables_are_shown_without_passwords(run: Check) -> None:
+    environ = {
+        **ENVIRON,
+        "http_proxy": "http://user:hunter2@proxy:3128",
+        "NO_PROXY": "localhost",
+        "HTTPS_PROXY": "proxy:1",
+    }
+    code, output = run(_config(), environ=environ)
+    assert code == 0
+    assert "    http_proxy=http://user:***@proxy:3128\n    HTTPS_PROXY=proxy:1\n    NO_PROXY=localhost\n" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("http_proxy", '"http://proxy:1"', "quotes"),
+        ("https_proxy", "ftp://u:hunter2@proxy:1", "must begin with"),
+        ("all_proxy", "http://:80", "no host"),
+        ("HTTPS_PROXY", "http://u:hunter2@[::1", "not an address"),
+        ("HTTPS_PROXY", "http://u:hunter2@proxy:port", "not an address"),
+        ("REQUESTS_CA_BUNDLE", "/no/such/file.pem", "names no file"),
+        ("SSL_CERT_FILE", "/no/such/file.pem", "names no file"),
+    ],
+)
+def test_network_variables_that_cannot_work_are_a_problem(run: Check, name: str, value: str, said: str) -> None:
+    code, output = run(_config(), environ={**ENVIRON, name: value})
+    assert code == 2
+    assert output.startswith(f"this machine: 1 problem\n\n  {name}")
+    assert said in output
+    assert "hunter2" not in output
 
 
 def test_a_spent_quota_says_when_to_try_again(run: Check, reddit: Simulator) -> None:

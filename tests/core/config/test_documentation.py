@@ -68,12 +68,13 @@ def test_the_proxies_of_the_example_file_work_once_uncommented(tmp_path: Path) -
     assert [proxy.name for proxy in proxies] == ["a"]
 
 
-def test_the_dotenv_example_needs_only_the_credentials_filled_in(
+def test_the_dotenv_example_needs_only_the_credentials_and_a_name_filled_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    (tmp_path / ".env").write_text(re.sub(r"^(REDDIT_CLIENT_\w+=)$", r"\1filled", text, flags=re.MULTILINE))
+    filled = re.sub(r"^(REDDIT_CLIENT_\w+=)$", r"\1filled", text, flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(filled.replace("YOUR_NAME", "somebody"))
     monkeypatch.chdir(tmp_path)
     config = load_config(None, {}, {})
     assert config.reddit.client_id == config.reddit.client_secret == "filled"
-    assert "gapless" in config.reddit.user_agent
+    assert config.reddit.user_agent == "linux:gapless:v0.1 (by /u/somebody)"

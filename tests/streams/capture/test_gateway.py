@@ -4,14 +4,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from core.child import ChildContext
-from core.config import Config
 from core.errors import GaplessError
 from core.limiter import Limiter, Wait, read_requests
 from core.quota import Priority
@@ -26,14 +23,10 @@ from core.reddit.errors import (
     Unavailable,
     Unreachable,
 )
-from streams.capture.gateway import Gateway
-from streams.capture.listing import parse_page
-from tests.streams.capture.life import Notes
+from tests.streams.capture.house import SECRETS, House
 from tests.support.simulator import Simulator
 from tests.support.waiting import wait_until
 
-PATH = "/r/Bitcoin+ethereum/comments"
-SECRETS: dict[str, Any] = {"client_id": "house", "client_secret": "secret"}
 QUIET: dict[str, Any] = {
     "submissions_per_second": 0, "comments_per_second": 0, "backlog": 150, "late_share": 0, "removed_share": 0,
 }  # fmt: skip
@@ -53,27 +46,6 @@ def _good_again(reddit: Simulator) -> Iterator[None]:
     reddit.clear_faults()
     for name in reddit.subreddits:
         reddit.subreddit(name, "public")
-
-
-class House:
-    """A gateway with what it needs; more of them in one directory share the quota."""
-
-    def __init__(
-        self, directory: Path, url: str, *, name: str = "comments", deadline: float = 5.0, **reddit: Any
-    ) -> None:
-        settings = {**SECRETS, "user_agent": "linux:gapless-tests:v1", "reddit_url": url, "oauth_url": url, **reddit}
-        base = Config()
-        config = replace(base, reddit=replace(base.reddit, **settings))
-        self.log = Notes()
-        self.context = ChildContext(name, cast(Any, self.log))
-        self.limiter = Limiter(directory, name, config.reddit.requests_per_minute)
-        self.gateway = Gateway(config, self.context, self.limiter, answer_deadline=deadline)
-
-    def get(self, priority: Priority = Priority.STREAM, path: str = PATH, limit: int = 100) -> object:
-        return self.gateway.get(path, {"limit": limit}, priority)
-
-    def names(self) -> list[str]:
-        return [item.name for item in parse_page(self.get(), "comments").items]
 
 
 @pytest.fixture
@@ -243,12 +215,24 @@ def _granted(limiter: Limiter) -> Any:
     return grant
 
 
-def test_wrong_credentials_are_believed_the_second_time(tmp_path: Path, reddit: Simulator) -> None:
+def test_wrong_credentials_are_believed_after_several_tries(tmp_path: Path, reddit: Simulator) -> None:
+    """At least four of them, over eight seconds; meanwhile tokens are asked for in pauses."""
     house = House(tmp_path, reddit.url, client_secret="wrong")
-    with pytest.raises(Unreachable, match="once more"):
-        house.get()
-    with pytest.raises(CredentialsRejected, match="REDDIT_CLIENT_SECRET"):
-        house.get()
+    before, began = reddit.requests("access_token"), time.monotonic()
+    errors: list[GaplessError] = []
+
+    def parked() -> bool:
+        try:
+            house.get()
+        except GaplessError as error:
+            errors.append(error)
+        return isinstance(errors[-1], CredentialsRejected)
+
+    wait_until(parked, 30.0, "the credentials to be given up")
+    assert time.monotonic() - began >= 8.0
+    assert "REDDIT_CLIENT_SECRET" in str(errors[-1])
+    assert all(isinstance(error, Unreachable) for error in errors[:-1])
+    assert 4 <= reddit.requests("access_token") - before <= 8
 
 
 def test_a_rejection_while_a_token_is_renewed_is_doubted_too(

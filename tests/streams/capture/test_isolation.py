@@ -3,10 +3,20 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core.reddit.errors import BadAnswer, NetworkBlocked, RequestRejected, ServerTrouble, Unavailable, Unreachable
+from core.reddit.errors import (
+    BadAnswer,
+    NetworkBlocked,
+    RequestRejected,
+    ServerTrouble,
+    TooLarge,
+    TooSlow,
+    Unavailable,
+    Unreachable,
+)
 from core.spool import GapState
 from tests.streams.capture.life import Life
 from tests.streams.capture.world import World
@@ -228,3 +238,26 @@ def test_the_gap_of_an_absence_is_open_from_its_first_moment(tmp_path: Path) -> 
     assert gap.start is not None
     assert closed_at - 10.0 <= gap.start <= closed_at
     assert gap.late_from == gap.start - 300.0
+
+
+@pytest.mark.parametrize("error", [TooSlow("no complete answer within 20 s"), TooLarge("more than 32 MB")])
+def test_pages_that_are_too_slow_or_too_large_are_asked_for_in_smaller_ones(tmp_path: Path, error: Exception) -> None:
+    life = Life(tmp_path, World(("Alpha", "Beta"), cap=1000, page_size=100))
+    plain = life.world.answer
+
+    def refuse_large(names: list[str], after: str | None, limit: int) -> dict[str, Any]:
+        if limit > 30:
+            raise error
+        return plain(names, after, limit)
+
+    life.asks = refuse_large
+    for number in range(300):
+        life.world.add(("Alpha", "Beta")[number % 2], life.clock.now - 300 + number)
+    life.run(60.0)
+    assert set(life.spooled()) == set(life.world.things)
+    life.asks = plain
+    pour(life, "Alpha", 250)
+    life.run(60.0)
+    assert set(life.spooled()) == set(life.world.things)
+    assert life.gaps() == []
+    assert life.notes.events("subreddit_unavailable") == []

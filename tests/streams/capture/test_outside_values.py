@@ -15,7 +15,7 @@ from core.limiter import Wait
 from core.quota import Priority
 from core.reddit.bounds import FIRST_PROBE, PROBE_INTERVAL
 from core.reddit.errors import RateLimited
-from tests.streams.capture.test_gateway import House
+from tests.streams.capture.house import House
 
 LISTING: dict[str, Any] = {"kind": "Listing", "data": {"children": [], "after": None}}
 GOOD = {"X-Ratelimit-Used": "5", "X-Ratelimit-Remaining": "995.0", "X-Ratelimit-Reset": "300"}

@@ -1,0 +1,73 @@
+"""What may stand around a value in the environment and belong to the file or the shell it came from. Pure.
+
+`docker run --env-file` keeps quotes as a part of the value; a value copied from a terminal or an editor brings along
+a prompt, its own name, or a byte order mark. Each would be sent to Reddit, Kafka or the database as it stands.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from core.config.setting import Setting
+from core.errors import Problem
+from core.redact import redact_url, show
+
+_QUOTES = "\"'`\u00ab\u00bb" + "".join(map(chr, range(0x2018, 0x2020)))  # with those that word processors write
+_INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u00a0"
+_PROMPT = re.compile(r"(?:[\w.@:~/\\-]*[$#%>\u276f\u279c])\s+(?=\S)")
+_SETTER = r"(?:export\s+|set\s+|setx\s+|\$env:)?"
+
+
+def problems_of(variables: Mapping[str, str | None], settings: Collection[Setting], origin: str) -> Iterator[Problem]:
+    """Find what is around values and names of the variables that we read."""
+    known = {setting.variable: setting for setting in settings if setting.variable}
+    for name, setting in known.items():
+        value = variables.get(name)
+        if value is None or not (advice := _advice(value, known)):
+            continue
+        shown = "(hidden)" if setting.secret else show(redact_url(value), setting.key)
+        yield Problem(name, advice, shown, origin)
+    for name in variables:
+        bare = re.sub(rf"^{_SETTER}", "", name.strip(_QUOTES + _INVISIBLE + " \t\r\n")).strip()
+        if bare != name and bare in known and bare not in variables:
+            yield Problem(bare, f"is set under the name {name!r}: remove what stands around the name", None, origin)
+
+
+def bare(value: str, known: Collection[str | None]) -> str:
+    """Return the value without what stands around it, for the checks that follow."""
+    text = value.strip()
+    for _ in range(4):  # quotes within a pasted line, say
+        text = text.strip(_INVISIBLE).strip()
+        text = _PROMPT.sub("", text, count=1) if _PROMPT.match(text) else text
+        text = _own_name(known).sub("", text, count=1)
+        text = text.strip(_QUOTES).strip() if _quoted(text) else text
+    return text
+
+
+def _advice(value: str, known: Collection[str | None]) -> str | None:
+    text = value.strip()
+    if not text:
+        return None
+    if text != text.strip(_INVISIBLE):
+        return "begins or ends with an invisible character, such as a byte order mark: remove it"
+    if _own_name(known).match(text):
+        return "holds a whole assignment: only what stands after the = belongs there"
+    if _PROMPT.match(text):
+        return "begins with the prompt of a shell: remove it"
+    if _quoted(text):
+        end = "begins and ends" if text[-1] in _QUOTES and len(text) > 1 else "begins"
+        end = end if text[0] in _QUOTES else "ends"
+        return (
+            f"{end} with a quote, which is taken as a part of the value: remove the quotes\n"
+            "(`docker run --env-file` and systemctl set-environment keep them; a shell and .env do not need them)"
+        )
+    return None
+
+
+def _quoted(text: str) -> bool:
+    """Tell whether a quote stands around it; one that ends a pair within the value, as in `?options='a'`, does not."""
+    return bool(text) and (text[0] in _QUOTES or (text[-1] in _QUOTES and text.count(text[-1]) % 2 == 1))
+
+
+def _own_name(known: Collection[str | None]) -> re.Pattern[str]:
+    names = "|".join(re.escape(name) for name in known if name)
+    return re.compile(rf"[{_QUOTES}]?{_SETTER}(?:{names})\s*=\s*", re.IGNORECASE)

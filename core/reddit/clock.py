@@ -1,0 +1,107 @@
+"""How far Reddit's clock is from this machine's, from the Date headers of its answers; pure.
+
+An answer's Date lies between the moments at which the request left and the answer arrived. So each answer gives an
+interval for the difference. The estimate lies between the median of the lower ends and the median of the upper ends
+of the last few intervals, as close as possible to the estimate before: it moves only when it must. One odd Date among
+five does not move it, a slow answer says little, and a clock that is set is followed within three answers.
+"""
+
+import email.utils
+import math
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC
+from statistics import median_high, median_low
+
+#: A difference above this many seconds is worth a warning, and so is a change of the difference.
+NOTABLE = 5.0
+
+_RIGHT_AGAIN = 3.0  # below NOTABLE, so that a difference of about 5 s does not alternate between the two
+_REMEMBERED = 5  # answers
+_QUIET = 60.0  # seconds between two warnings, for a clock that moves all the time
+_LONGEST_DATE = 64
+_LONGEST_AGE = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The Date and Age headers of one answer, and when it was asked for and arrived by our clock, epoch seconds."""
+
+    date: str
+    age: str
+    sent_at: float
+    arrived_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockNotice:
+    """What the log should say: the difference in seconds, and whether it is a warning or the end of one."""
+
+    offset: float
+    wrong: bool
+
+    def __str__(self) -> str:
+        if not self.wrong:
+            return "this clock agrees with Reddit's again"
+        side = "behind" if self.offset > 0 else "ahead of"
+        return f"this clock is {abs(self.offset):,.0f} s {side} Reddit's: set it, for example with NTP"
+
+
+class ServerClock:
+    """Reddit's clock, seen from here. `offset` is Reddit's time minus ours, seconds; 0.0 before the first answer."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+        self._intervals: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        self._warned: float | None = None
+        self._warned_at = -math.inf
+
+    def observe(self, seen: Observation) -> ClockNotice | None:
+        """Take one answer into account; return what should be logged. Headers that make no sense are ignored."""
+        interval = _interval(seen)
+        if interval is None:
+            return None
+        self._intervals.append(interval)
+        lowest = median_low(low for low, _ in self._intervals)
+        highest = median_high(high for _, high in self._intervals)
+        self.offset = min(max(self.offset, lowest), highest)
+        return self._notice(seen.arrived_at)
+
+    def _notice(self, now: float) -> ClockNotice | None:
+        if self._warned is not None and abs(self.offset) < _RIGHT_AGAIN:
+            self._warned = None
+            return ClockNotice(self.offset, wrong=False)
+        new = self._warned is None or abs(self.offset - self._warned) > NOTABLE
+        # our clock may have been set back: then `now` lies before the last warning
+        quiet = 0.0 <= now - self._warned_at < _QUIET
+        if abs(self.offset) <= NOTABLE or not new or quiet:
+            return None
+        self._warned, self._warned_at = self.offset, now
+        return ClockNotice(self.offset, wrong=True)
+
+
+def _interval(seen: Observation) -> tuple[float, float] | None:
+    """Return the least and the greatest difference that one answer allows; None where it says nothing."""
+    date, age = _epoch(seen.date), _age(seen.age)
+    if date is None or age is None or seen.arrived_at < seen.sent_at:
+        return None
+    # Date is cut to whole seconds, and so is Age where a cache adds it
+    latest = date + age + (1.0 if age == 0 else 2.0)
+    return date + age - seen.arrived_at, latest - seen.sent_at
+
+
+def _epoch(text: str) -> float | None:
+    if len(text) > _LONGEST_DATE:
+        return None
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _age(text: str) -> int | None:
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        return None
+    return int(text) if int(text) <= _LONGEST_AGE else None
