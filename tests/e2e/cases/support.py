@@ -14,11 +14,9 @@ from tests.support.trial import Trial
 
 INPUTS = Path(__file__).with_name("inputs")
 
-#: until the capture that these cases describe is in this branch
-AWAITS_CAPTURE = pytest.mark.xfail(strict=False, reason="waits for the new capture core")
-AWAITS_PROOF = pytest.mark.xfail(strict=False, reason="waits for proven_until and the new ledger")
+#: until what these cases describe is in this branch
 AWAITS_FILES = pytest.mark.xfail(strict=False, reason="waits for state files that notice their own removal")
-AWAITS_EDGE = pytest.mark.xfail(strict=False, reason="waits for the isolation from the environment")
+AWAITS_KINDS = pytest.mark.xfail(strict=False, reason="waits for listings that go by `kind`")
 
 
 def answer(name: str) -> dict[str, Any]:

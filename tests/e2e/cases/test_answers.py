@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.e2e.cases.support import (
-    AWAITS_CAPTURE,
+    AWAITS_KINDS,
     INPUTS,
     answer,
     arrives,
@@ -23,7 +23,6 @@ from tests.support.waiting import wait_until
 LISTINGS = "/comments"
 
 
-@AWAITS_CAPTURE
 @on(EVERYWHERE)
 @pytest.mark.parametrize(
     ("pattern", "count", "limit"),
@@ -53,7 +52,6 @@ REFUSED = {
 }
 
 
-@AWAITS_CAPTURE
 @on(EVERYWHERE)
 def test_names_that_are_refused_step_aside_whatever_the_status(trial: Trial) -> None:
     """praw-dev/prawcore's and praw's own tests: 451 without a body, redirects elsewhere, 400, 414."""
@@ -77,7 +75,7 @@ def test_names_that_are_refused_step_aside_whatever_the_status(trial: Trial) -> 
     assert trial.system.stop() == 0
 
 
-@AWAITS_CAPTURE
+@AWAITS_KINDS
 @on(EVERYWHERE)
 def test_a_429_names_its_end_by_the_reset_and_foreign_kinds_are_kept_apart(trial: Trial) -> None:
     """praw-dev/praw#2046: a 429 with a reset of 1 s is over after 1 s. praw-dev/praw#2090: go by `kind`."""
@@ -108,7 +106,6 @@ def test_a_429_names_its_end_by_the_reset_and_foreign_kinds_are_kept_apart(trial
 SERVER_ERROR = {"status": 500, "body": '{"message": "Internal Server Error", "error": 500}'}
 
 
-@AWAITS_CAPTURE
 @on(EVERYWHERE)
 def test_a_page_that_always_fails_holds_up_neither_the_newest_nor_its_neighbours(trial: Trial) -> None:
     """arshadrr/subreddit-archiver#7: a page that holds one certain item is a 500, with any anchor and limit.
@@ -128,7 +125,6 @@ def test_a_page_that_always_fails_holds_up_neither_the_newest_nor_its_neighbours
     assert trial.system.stop() == 0
 
 
-@AWAITS_CAPTURE
 @on(EVERYWHERE)
 def test_a_403_for_everything_is_about_us_and_not_about_twenty_subreddits(trial: Trial) -> None:
     """xavdid/reddit-user-to-sqlite#20, mattbdean/JRAW#93: one pause, one message, and all flow again."""

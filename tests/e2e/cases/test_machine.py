@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cases.support import AWAITS_CAPTURE, AWAITS_EDGE, INPUTS, arrives, messages
+from tests.e2e.cases.support import INPUTS, arrives, messages
 from tests.e2e.stages import EVERYWHERE, on
 from tests.support.system import ROOT
 from tests.support.trial import Trial
@@ -16,7 +16,6 @@ from tests.support.waiting import wait_until
 WRONG_CLOCK = INPUTS / "wrong_clock"
 
 
-@AWAITS_CAPTURE
 @on(EVERYWHERE)
 @pytest.mark.parametrize(("ours", "reddits"), [(-90, 0), (3600, 0), (0, -7200)])
 def test_a_wrong_clock_causes_no_gap_and_no_requests(trial: Trial, ours: int, reddits: int) -> None:
@@ -42,7 +41,6 @@ def test_a_wrong_clock_causes_no_gap_and_no_requests(trial: Trial, ours: int, re
         assert not [line for line in lines if line["event"] == "gap_recorded"]
 
 
-@AWAITS_EDGE
 @on(EVERYWHERE)
 def test_files_of_other_programs_take_no_part(trial: Trial, tmp_path: Path) -> None:
     """psf/requests#3929 (netrc), aws/aws-cli#6696 (a malformed praw.ini): passwords go nowhere, and stand in no log."""
@@ -71,7 +69,6 @@ def test_files_of_other_programs_take_no_part(trial: Trial, tmp_path: Path) -> N
     assert "anonymous" not in said
 
 
-@AWAITS_EDGE
 @on(EVERYWHERE)
 def test_quotes_around_a_value_of_the_environment_are_named(trial: Trial) -> None:
     """jef/streetmerchant#1059: `docker run --env-file` keeps them."""
@@ -89,7 +86,6 @@ def test_quotes_around_a_value_of_the_environment_are_named(trial: Trial) -> Non
         assert "Traceback" not in said
 
 
-@AWAITS_EDGE
 @on(EVERYWHERE)
 @pytest.mark.parametrize("files", [24, 40])
 def test_too_few_file_descriptors_are_named_before_anything_starts(trial: Trial, files: int) -> None:
@@ -106,7 +102,6 @@ def test_too_few_file_descriptors_are_named_before_anything_starts(trial: Trial,
     assert trial.simulator.stats()["requests"] == 0
 
 
-@AWAITS_EDGE
 @on(EVERYWHERE)
 def test_a_stream_that_is_switched_off_concerns_the_other(trial: Trial) -> None:
     """`streams.comments = false` and SIGHUP: the other stream paces itself for one stream from then on."""
