@@ -121,6 +121,7 @@ def test_a_page_that_always_fails_holds_up_neither_the_newest_nor_its_neighbours
     newest = listed(trial, "comments")[0]
     wait_until(lambda: newest in delivered(trial), 8.0, "the newest item")
     wait_until(lambda: set(oldest_first[151:]) <= delivered(trial), 15.0, "all that stands above the bad item")
+    trial.simulator.pause()
     wait_until(lambda: not trial.ledger(trial.gaps()).lost_outside_gaps, 30.0, "a gap for what stands below")
     assert trial.system.stop() == 0
 
