@@ -53,8 +53,15 @@ class Flow:
     streams: dict[str, StreamFlow] = field(default_factory=dict)
     published: int = 0
     errors: int = 0
-    dead_letters: int = 0
+    dead_letters: int = 0  #: refused for good, all that ever were
+    resent: int = 0  #: those of them that arrived after all
+    dropped: int = 0  #: those of them that somebody dropped
     unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def dead_letters_kept(self) -> int:
+        """Return how many dead letters there are now."""
+        return max(0, self.dead_letters - self.resent - self.dropped)
 
 
 def read_flow(
@@ -76,6 +83,7 @@ def read_flow(
         counters = read_publisher_counters(state_dir)
         flow.published, flow.errors = counters.get("published", 0), counters.get("errors", 0)
         flow.dead_letters = counters.get("dead_letters", 0)
+        flow.resent, flow.dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
 
     def look_at_quota() -> None:
         flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)

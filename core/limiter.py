@@ -17,6 +17,7 @@ import structlog
 
 from core import quota as arithmetic
 from core.errors import TransientError
+from core.fileguard import Fault, FileGuard
 from core.quota import GRANT_LIFETIME, STORED, Priority, Quota, RateHeaders
 from core.sqlite import connect, connect_readonly, error_code, is_corrupt, transaction
 
@@ -81,16 +82,22 @@ class Limiter:
         self._process = process
         self._per_minute = requests_per_minute
         self._clock = clock
-        self._file: int | None = None
+        #: what this process stored last: a file that is lost, or put back from a copy, must not lift a limit
+        self._latest: Quota | None = None
+        self._latest_grant = 0
+        self._guard = FileGuard(self._path, sole_writer=False)
         self._connection: sqlite3.Connection | None = None
         with self._explained():
             self._open()
 
     def _open(self) -> sqlite3.Connection:
         """Open the file, replacing a broken one; one process at a time, so that nobody deletes another's new file."""
-        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_suffix(".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go when its holder ends, however it ends
+            if self._connection is not None and self._guard.fault() in {Fault.GONE, Fault.COMPANION}:
+                self._copy_back(self._connection)  # nobody else has done it yet
+            self.close()
             try:
                 self._connection = _prepared(self._path)
             except sqlite3.DatabaseError as error:
@@ -98,24 +105,54 @@ class Limiter:
                     raise
                 broken = {"path": str(self._path), "error": str(error)}
                 log.error("quota_file_broken", **broken, hint="a new one begins")  # noqa: TRY400 (understood)
-                for companion in ("", "-wal", "-shm"):
-                    self._path.with_name(self._path.name + companion).unlink(missing_ok=True)
+                _remove(self._path)
                 self._connection = _prepared(self._path)
-            self._file = _inode(self._path)
+            self._guard.learn()
+            self._bring_up_to_date(self._connection)
         return self._connection
 
+    def _copy_back(self, connection: sqlite3.Connection) -> None:
+        """Make the file again from the open one, with the counts of all processes."""
+        building = self._path.with_name(self._path.name + ".building")
+        _remove(building)
+        try:
+            with contextlib.closing(sqlite3.connect(building)) as target:
+                connection.backup(target)
+        except sqlite3.Error as error:
+            log.warning("quota_not_saved", error=str(error), hint="the count goes on from what this process knows")
+            return
+        _remove(self._path)
+        building.rename(self._path)
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        """Let a file that knows less than this process know what it knows: it is new, or an older copy."""
+        if self._latest is None:
+            return
+        now = self._clock()
+        with transaction(connection):
+            known, ours = _load(connection, now, self._per_minute), arithmetic.roll(self._latest, now, self._per_minute)
+            connection.execute(_STORE, _values(arithmetic.stricter(known, ours)))
+            _raise_grants(connection, self._latest_grant)
+
     def _current(self) -> sqlite3.Connection:
-        """Return the connection to the file that all others use: another process may have replaced a broken one."""
-        if self._connection is None or self._file is None or _inode(self._path) != self._file:
+        """Return the connection to the file that all others use: it may have been replaced, or put back from a copy."""
+        if self._connection is None:
             return self._open()
+        fault = self._guard.fault()
+        if fault is not None:
+            log.error("quota_file_lost", path=str(self._path), fault=fault.value, hint="the count goes on in a new one")
+            return self._open()
+        if _newest_grant(self._connection) < self._latest_grant:
+            log.error("quota_file_older", path=str(self._path), hint="it was put back from a copy; the count goes on")
+            self._bring_up_to_date(self._connection)
         return self._connection
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            if _is_useless(error):
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, OSError) or _is_useless(error):
                 self.close()  # opened anew, and examined, at the next call
             raise QuotaFileError(
                 f"{self._path} cannot be used ({error}): free the disk or end what locks it"
@@ -131,7 +168,8 @@ class Limiter:
             change.quota = arithmetic.granted(change.quota, priority, now)
             insert = "INSERT INTO grants (process, at) VALUES (?, ?)"
             row = change.connection.execute(insert, (self._process, now))
-            return Grant(int(row.lastrowid or 0), now)
+            self._latest_grant = int(row.lastrowid or 0)
+            return Grant(self._latest_grant, now)
 
     def answered(self, grant: Grant, status: str, headers: RateHeaders | None) -> None:
         """Report an answer other than 429, with its rate headers where it had any."""
@@ -181,6 +219,7 @@ class Limiter:
             change = _Change(before, connection)
             yield change
             connection.execute(_STORE, _values(change.quota))
+            self._latest = change.quota
 
     def close(self) -> None:
         """Release the file."""
@@ -195,11 +234,21 @@ class _Change:
     connection: sqlite3.Connection
 
 
-def _inode(path: Path) -> int | None:
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return None
+def _remove(path: Path) -> None:
+    for companion in ("", "-wal", "-shm"):
+        path.with_name(path.name + companion).unlink(missing_ok=True)
+
+
+def _newest_grant(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'grants'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _raise_grants(connection: sqlite3.Connection, newest: int) -> None:
+    """Give no number again that this process saw."""
+    if _newest_grant(connection) < newest:
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'grants'")
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('grants', ?)", (newest,))
 
 
 def _is_useless(error: sqlite3.Error) -> bool:

@@ -1,16 +1,24 @@
 """What the publisher has recorded as delivered, for those who must know: pruning, recovery, statistics.
 
-Only the publisher writes this file (see streams.publisher.store, which owns its tables); here it is read.
+The publisher writes this file (see streams.publisher.store, which owns its tables), and the command `dead-letters` in
+short transactions; here it is read.
 """
 
 import contextlib
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from core.sqlite import connect_readonly, is_corrupt
 
 _FILE = "publisher.db"
+
+#: The dead letters that the position has passed; before, a record is still to be sent, and counts as waiting.
+_PASSED = (
+    "SELECT {} FROM dead_letters"
+    " WHERE seq <= (SELECT seq FROM positions WHERE positions.spool_id = dead_letters.spool_id)"
+)
 
 #: Not there yet, gone again, or without its tables: there is nothing to read.
 _ABSENT = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_ERROR}
@@ -38,19 +46,34 @@ def read_deliveries(state_dir: Path) -> dict[str, tuple[int, float]]:
     }
 
 
+def read_known_streams(state_dir: Path) -> set[str]:
+    """Return the streams of which the publisher has met a spool; as careful as read_positions."""
+    return {str(stream) for (stream,) in _rows(state_dir, "SELECT DISTINCT stream FROM positions")}
+
+
+def read_spool_states(state_dir: Path, stream: str) -> list[str]:
+    """Return the copies of the states of this stream's spools (see core.spool.state), the newest last.
+
+    As careful as read_positions.
+    """
+    rows = _rows(state_dir, "SELECT stream, state FROM spool_states ORDER BY at")
+    return [str(state) for name, state in rows if name == stream]
+
+
 def read_publisher_counters(state_dir: Path) -> dict[str, int]:
-    """Return the publisher's durable counters (`published`, `errors`, `dead_letters`); as careful as read_positions."""
+    """Return the publisher's durable counters (`published`, `errors`, …); as careful as read_positions."""
     return _read(state_dir, "SELECT name, value FROM counters")
 
 
 def read_dead_letters(state_dir: Path) -> dict[str, int]:
-    """Return spool_id → how many of its records Kafka refused for ever; as careful as read_positions."""
-    return _read(state_dir, "SELECT spool_id, count(*) FROM dead_letters GROUP BY spool_id")
+    """Return spool_id → how many of its records Kafka refused for good, dropped ones too; as careful as the others."""
+    kept = Counter(_read(state_dir, _PASSED.format("spool_id, count(*)") + " GROUP BY spool_id"))
+    return dict(kept + Counter(_read(state_dir, "SELECT spool_id, number FROM dropped_letters")))
 
 
 def read_newest_dead_letter(state_dir: Path) -> float | None:
-    """Return when Kafka last refused a record for ever, seconds since 1970; as careful as read_positions."""
-    found = _rows(state_dir, "SELECT max(at) FROM dead_letters")
+    """Return when Kafka last refused a record that is kept, seconds since 1970; as careful as read_positions."""
+    found = _rows(state_dir, _PASSED.format("max(at)"))
     return None if not found or found[0][0] is None else float(found[0][0])
 
 

@@ -445,3 +445,22 @@ def expired(quota: Quota, count: int) -> Quota:
 def counted_late(quota: Quota) -> Quota:
     """Take back one that `expired` counted: its answer came after all, and is counted now."""
     return replace(quota, used=max(0.0, quota.used - 1.0), sent=max(0.0, quota.sent - 1.0))
+
+
+def stricter(known: Quota, ours: Quota) -> Quota:
+    """Return what holds where a file knows `known` and this process remembers `ours`: the file is new, or older.
+
+    Our grants are not in that file any more, so they count as used. Another process may have been here before us.
+    """
+    lost = ours.outstanding
+    ours = replace(ours, used=ours.used + lost, sent=ours.sent + lost, outstanding=known.outstanding)
+    base = known if known.read_at > ours.read_at or known.sent > ours.sent else ours
+    same = abs(known.reset_at - ours.reset_at) <= _SAME_RESET
+    return replace(
+        base,
+        used=max(known.used, ours.used) if same else base.used,
+        sent=max(known.sent, ours.sent),
+        blocked_until=max(known.blocked_until, ours.blocked_until),
+        refused_at=max(known.refused_at, ours.refused_at),
+        refusals=max(known.refusals, ours.refusals),
+    )

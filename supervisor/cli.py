@@ -121,6 +121,13 @@ def _gaps(options: argparse.Namespace) -> int:
     )
 
 
+def _dead_letters(options: argparse.Namespace) -> int:
+    from supervisor.deadletters import dead_letters  # noqa: PLC0415
+
+    given = options.config, options.action, options.ids
+    return dead_letters(*given, as_json=options.json, out=sys.stdout, err=sys.stderr)
+
+
 def _demo(options: argparse.Namespace) -> int:
     bell = Bell()
     bell.install()
@@ -136,5 +143,6 @@ _DOES: dict[str, Callable[[argparse.Namespace], int]] = {
     "logs": _logs,
     "restart": _restart,
     "gaps": _gaps,
+    "dead-letters": _dead_letters,
     "demo": _demo,
 }

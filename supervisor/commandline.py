@@ -15,6 +15,9 @@ from core.errors import ExitCode
 from supervisor.argument import assignment, count, moment, seconds, subreddit
 
 _PROGRAM = "python -m supervisor"
+#: What `dead-letters` can do.
+DEAD_LETTER_ACTIONS = ("list", "resend", "drop")
+
 _ALIKE = 0.6  # a misspelt word and what it may mean
 
 #: What `--help` says of each command in one line.
@@ -25,6 +28,7 @@ COMMANDS = {
     "logs": "show the last lines of each process's log, merged by time",
     "restart": "replace one process, or wake a parked one, and wait until it runs",
     "gaps": "print up to when all is proven, and every interval that is not",
+    "dead-letters": "list, resend or drop the records that Kafka refused for good",
     "demo": "show it all on this machine alone, and prove that nothing is lost",
 }
 
@@ -143,6 +147,24 @@ exit codes:
 example:
   python -m supervisor gaps config.toml --since 24h --subreddit Bitcoin"""
 
+_DEAD_LETTERS = """\
+List the records that Kafka refused for good, with the reason; send them to
+the topic again, or drop them. All of them, or those whose ID is given. Works
+while the supervisor runs (`resend` waits up to 30 s) and when it is stopped
+(then they leave at the next start). Each leaves once and is a dead letter no
+more; what Kafka refuses again stays one."""
+
+_DEAD_LETTERS_END = """\
+exit codes:
+  0  listed; dropped; delivered, or on the way
+  1  Kafka refused one again, or the file cannot be read or written
+  2  bad command line or configuration, or no dead letter of that ID
+
+examples:
+  python -m supervisor dead-letters config.toml
+  python -m supervisor dead-letters config.toml resend
+  python -m supervisor dead-letters config.toml drop 3 4"""
+
 _DEMO = """\
 Run the whole system against a simulated Reddit with faults, a burst, a killed
 process, and a crawl through two proxies, one of which dies and comes back;
@@ -177,12 +199,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not given[0].startswith("-") and given[0] not in COMMANDS:
         described.error(f"there is no command {given[0]!r}; there are: {', '.join(COMMANDS)}")
     options, rest = described.parse_known_args(given)
-    names = getattr(options, "process", None)
+    names = getattr(options, "process", getattr(options, "words", None))
     if rest and (not isinstance(names, list) or any(text.startswith("-") for text in rest)):
         command: argparse.ArgumentParser = options.described
         command.error(f"unrecognized arguments: {' '.join(rest)}{_meant(rest, command)}")
     if isinstance(names, list):
         names += rest
+    if options.command == "dead-letters":
+        _read_dead_letters(options)
     return options
 
 
@@ -227,6 +251,7 @@ def parser() -> Parser:
     restart = add("restart", _RESTART, _RESTART_END, "CONFIG PROCESS ")
     restart.add_argument("process", metavar="PROCESS", help="its name, as `status` shows it, such as comments")
     _add_gaps(add("gaps", _GAPS, _GAPS_END))
+    _add_dead_letters(add("dead-letters", _DEAD_LETTERS, _DEAD_LETTERS_END, "CONFIG [ACTION [ID ...]] "))
     _add_demo(add("demo", _DEMO, _DEMO_END, ""))
     return top
 
@@ -269,6 +294,25 @@ def _add_logs(logs: Parser) -> None:
     text = f"only what is at least so severe: {', '.join(levels)}; what is no log record, such as the last words of"
     text += " a crash, is always shown (default: everything)"
     logs.add_argument("--level", type=str.lower, choices=levels, metavar="LEVEL", help=text)
+
+
+def _add_dead_letters(letters: Parser) -> None:
+    text = "list (default), resend or drop; after it the IDs, as `list` shows them (default: all)"
+    letters.add_argument("words", metavar="ACTION", nargs="*", help=text)
+    letters.add_argument("--json", action="store_true", help="for programs (default: a table)")
+
+
+def _read_dead_letters(options: argparse.Namespace) -> None:
+    """Make the words of `dead-letters` an action and its ids."""
+    action, *ids = options.words or ["list"]
+    if action not in DEAD_LETTER_ACTIONS:
+        best = nearest(action, {name: name for name in DEAD_LETTER_ACTIONS})
+        meant = f"; {best} may be meant" if likeness(action, best) >= _ALIKE else ""
+        options.described.error(f"there is no {action!r}; there are: {', '.join(DEAD_LETTER_ACTIONS)}{meant}")
+    wrong = [text for text in ids if not (text.isascii() and text.isdecimal())]
+    if wrong:
+        options.described.error(f"{wrong[0]!r} is no ID: IDs are the numbers that `list` shows")
+    options.action, options.ids = action, [int(text) for text in ids]
 
 
 def _add_demo(demo: Parser) -> None:

@@ -21,7 +21,8 @@ from supervisor.board import Board
 _MOST_CLIENTS = 16
 _AT_THE_DOOR = 128  # connected, and not let in yet
 _CLIENT_PATIENCE = 10.0  # for the next request, or for the client to take its answer, seconds
-_LOOK_EVERY = 5.0  # whether the socket is still in its place; also how often we give a sign of life
+_LOOK_EVERY = 1.0  # whether the socket is still in its place; also how often we give a sign of life
+_LONGEST_END = 5.0  # until the thread has ended, seconds
 _PAUSE = 0.5  # when not even a connection can be accepted (too many open files)
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -93,7 +94,7 @@ class ControlServer:
     def close(self) -> None:
         """Stop listening and remove the socket."""
         self._wake.close()
-        self._thread.join(_LOOK_EVERY)
+        self._thread.join(_LONGEST_END)
         if self._listener is not None and self._inode == self._inode_in_place():
             self._path.unlink(missing_ok=True)
         for connection in (*self._clients, self._listener, self._woken):
@@ -145,7 +146,9 @@ class ControlServer:
                     self._attend(key.fileobj)
 
     def _look_around(self) -> None:
-        """Give a sign of life; listen anew where somebody has cleared the socket away."""
+        """Give a sign of life; listen anew where somebody has cleared the socket away, or its directory."""
+        if not self._state_dir.is_dir():
+            self._make_directory()
         self._sign_of_life()
         if self._listener is None or self._inode != self._inode_in_place():
             if self._listener is not None:
@@ -153,6 +156,14 @@ class ControlServer:
                 self._selector.unregister(self._listener)
                 self._listener.close()
             self._listen()
+
+    def _make_directory(self) -> None:
+        try:
+            self._state_dir.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return  # why is said where the socket cannot be made
+        hint = "somebody removed it; every process makes its files again from what it holds"
+        self._log.error("state_dir_gone", path=str(self._state_dir), hint=hint)
 
     def _accept(self, listener: socket.socket) -> None:
         try:

@@ -153,7 +153,10 @@ def percent(share: float) -> str:
 
 
 def _totals(flow: Flow) -> str:
-    letters = f", {flow.dead_letters:,} dead letters" if flow.dead_letters else ""
+    letters = f", {flow.dead_letters_kept:,} dead letters" if flow.dead_letters else ""
+    counts = (flow.resent, "resent"), (flow.dropped, "dropped")
+    if done := [f"{number:,} {what}" for number, what in counts if number]:
+        letters += f" ({', '.join(done)})"
     return f"Kafka:  {flow.published:,} published, {flow.errors:,} errors{letters}\nQuota:  {_quota(flow.quota)}"
 
 

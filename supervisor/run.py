@@ -22,7 +22,7 @@ from supervisor.board import Board, Snapshot
 from supervisor.chore import Chore, Chores
 from supervisor.control import controlled
 from supervisor.current import Current
-from supervisor.lock import StateLock, StateLockedError
+from supervisor.lock import StateLock, StateLockedError, lock_chore
 from supervisor.manager import Manager
 from supervisor.notify import Notifier
 from supervisor.preflight import require_machine
@@ -60,6 +60,7 @@ def run(
     try:
         chores = [statistics_chore(current, out)]
         chores += [*notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
+        chores.append(lock_chore(lock, logs.get_logger("supervisor")))
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
         chores.append(proxy_chore(lambda: current.config))

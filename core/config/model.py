@@ -77,7 +77,7 @@ class KafkaSection(Section):
         kinds.choice("at_least_once", "exactly_once"), "at_least_once", "promise kept through restarts"
     )
     producer: dict[str, Property] = setting(
-        producer, lambda: {"compression.type": "zstd"}, "properties handed to librdkafka as they stand"
+        producer, lambda: {"compression.type": "gzip"}, "properties handed to librdkafka as they stand"
     )
 
 

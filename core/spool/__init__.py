@@ -3,7 +3,8 @@
 from core.spool.files import report_suspect, spool_path
 from core.spool.model import Batch, Gap, GapState, Record, Row, Seen
 from core.spool.reader import SpoolReader
-from core.spool.writer import SpoolBroken, SpoolError, SpoolWriter
+from core.spool.watch import watched
+from core.spool.writer import SpoolBroken, SpoolError, SpoolGone, SpoolWriter
 
 __all__ = [
     "Batch",
@@ -14,8 +15,10 @@ __all__ = [
     "Seen",
     "SpoolBroken",
     "SpoolError",
+    "SpoolGone",
     "SpoolReader",
     "SpoolWriter",
     "report_suspect",
     "spool_path",
+    "watched",
 ]

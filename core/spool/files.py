@@ -49,6 +49,18 @@ def _free_name(path: Path) -> Path:
     raise AssertionError("unreachable")
 
 
+def put_in_place(fresh: Path, path: Path) -> Path | None:
+    """Give a whole database its name; return the new name of what was in its place, None where there was nothing.
+
+    A WAL that was left there is moved as well: SQLite must not find it beside the new file. The name survives a power
+    cut once the caller has called `sync_directory`.
+    """
+    occupied = path.exists()
+    moved = move_aside(path) if occupied or path.with_name(path.name + "-wal").exists() else None
+    fresh.rename(path)
+    return moved if occupied else None
+
+
 def is_headless(path: Path) -> bool:
     """Tell whether the file has lost even its header.
 
@@ -56,7 +68,7 @@ def is_headless(path: Path) -> bool:
     """
     try:
         return path.stat().st_size < _SMALLEST_PAGE
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

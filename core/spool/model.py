@@ -35,6 +35,14 @@ class Seen(NamedTuple):
     epoch: int
 
 
+#: How the reasons of gaps begin that are about the spool itself; a broken one has a reason of its own.
+SPOOL_LOST = "the spool was lost"
+SPOOL_BROKEN = "the spool was broken"
+
+#: What such a reason names where records were captured that no listing may show again.
+RECORDS_LOST = "captured records"
+
+
 class GapState(enum.StrEnum):
     """The state of a gap, as `gaps --json` names it."""
 
@@ -75,6 +83,26 @@ class Gap:
     def repaired(self) -> bool:
         """Whether the whole interval was proven complete later."""
         return self.state is GapState.REPAIRED
+
+    @property
+    def concerns_spool(self) -> bool:
+        """Whether a spool file was lost or broken, rather than a listing too short."""
+        return self.reason.startswith((SPOOL_LOST, SPOOL_BROKEN))
+
+    @property
+    def after_walk(self) -> GapState:
+        """The state that a walk through the whole interval gives it.
+
+        A listing shows what is listed now. Where captured records were lost, it cannot prove that they all came back.
+        """
+        lost = self.concerns_spool and (RECORDS_LOST in self.reason or self.reason == SPOOL_BROKEN)
+        return GapState.LOST if lost else GapState.REPAIRED
+
+    def walked(self, at: float) -> "Gap":
+        """Return the gap closed at epoch seconds `at`, after the whole interval was walked for all its subreddits."""
+        if self.after_walk is GapState.REPAIRED:
+            return self.closed(GapState.REPAIRED, at)
+        return replace(self, unproven=self.subreddits).closed(self.after_walk, at)
 
     def admits(self, created: float) -> bool:
         """Tell whether an item of this creation time may be missing."""

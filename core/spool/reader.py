@@ -4,9 +4,11 @@ import json
 import sqlite3
 from pathlib import Path
 
+from core.fileguard import file_identity
 from core.spool.files import is_headless, spool_path
 from core.spool.model import Gap, GapState, Row
 from core.spool.schema import upgraded_gap
+from core.spool.state import SpoolState, read_last_seq, read_spool_state
 from core.sqlite import connect_readonly, error_code
 
 
@@ -30,20 +32,20 @@ class SpoolReader:
         """
         path = spool_path(state_dir, stream)
         # looked at before and after: a file replaced in between would be read under its successor's identity
-        identity = _identity(path)
+        identity = file_identity(path)
         if identity is None or is_headless(path):
             return None
         connection: sqlite3.Connection | None = None
         try:
             connection = connect_readonly(path)
             row = connection.execute("SELECT value FROM meta WHERE key = 'spool_id'").fetchone()
-            if row is not None and _identity(path) == identity:
+            if row is not None and file_identity(path) == identity:
                 return cls(path, stream, connection, str(row[0]), identity)
         except sqlite3.DatabaseError as error:
             if connection is not None:
                 connection.close()
             # without its tables, or gone since we looked: there is nothing to read
-            if _identity(path) == identity and error_code(error) != sqlite3.SQLITE_ERROR:
+            if file_identity(path) == identity and error_code(error) != sqlite3.SQLITE_ERROR:
                 raise
             return None
         connection.close()
@@ -51,12 +53,15 @@ class SpoolReader:
 
     def moved(self) -> bool:
         """Tell whether the file was replaced (moved aside, deleted): close this reader and open again."""
-        return _identity(self._path) != self._identity
+        return file_identity(self._path) != self._identity
 
     def last_seq(self) -> int:
         """Return the highest seq ever given, 0 for none; pruned rows count."""
-        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
-        return int(row[0]) if row else 0
+        return read_last_seq(self._connection)
+
+    def state(self) -> SpoolState:
+        """Return all that the spool knows besides its records, as of one moment."""
+        return read_spool_state(self._connection)
 
     def read(self, after: int, limit: int) -> list[Row]:
         """Return at most `limit` rows with seq > `after`, ascending."""
@@ -120,11 +125,3 @@ def read_gaps(connection: sqlite3.Connection, stream: str) -> list[Gap]:
         )
         for row in map(upgraded_gap, connection.execute("SELECT * FROM gaps ORDER BY id"))
     ]
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino

@@ -1,15 +1,26 @@
 """When a spool is broken: build a new one from what can be read, move the old one aside, and say what is lost."""
 
 import contextlib
-import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from core.fileguard import Fault
 from core.positions import read_positions
-from core.spool.files import is_headless, move_aside, remove_database, spool_path, suspect_path, sync_directory
+from core.spool.files import (
+    is_headless,
+    move_aside,
+    put_in_place,
+    remove_database,
+    spool_path,
+    suspect_path,
+    sync_directory,
+)
+from core.spool.loss import Loss, enter_loss, record_lost, record_rescue
+from core.spool.model import SPOOL_BROKEN
 from core.spool.salvage import (
     SENSE,
     Salvage,
@@ -20,24 +31,105 @@ from core.spool.salvage import (
     subreddits_of,
 )
 from core.spool.schema import ensure_schema
+from core.spool.state import SpoolState, read_spool_state, remembered_states, write_commits
 from core.sqlite import connect, connect_readonly, is_sound, transaction
 
 log = structlog.stdlib.get_logger(__name__)
 
+States = Mapping[str, SpoolState]
+
 
 def open_database(state_dir: Path, stream: str) -> tuple[sqlite3.Connection, str]:
-    """Open (or make) the stream's spool for writing; return the connection and the spool_id."""
-    path = spool_path(state_dir, stream)
-    if not path.exists():
-        _build(path, stream)
-        _put_in_place(path)
-    connection = connect(path)
+    """Open the stream's spool for writing; return the connection and the spool_id. Make it with `make_database`."""
+    connection = connect(spool_path(state_dir, stream))
     try:
         connection.execute("PRAGMA journal_size_limit = 67108864")
         return connection, ensure_schema(connection, stream)
     except BaseException:
         connection.close()
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the writer of a spool knows of its content."""
+
+    stream: str
+    spool_id: str
+    commits: int
+    last_seq: int
+
+
+def make_database(state_dir: Path, stream: str, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Make the stream's spool where there is none; `fill` puts in what it begins with."""
+    path = spool_path(state_dir, stream)
+    _build(path, stream, fill)
+    _put_in_place(path)
+
+
+def rescue(
+    source: sqlite3.Connection, state_dir: Path, expected: Expected, fault: Fault, clock: Callable[[], float]
+) -> bool:
+    """Build a new spool from one that lost its file but is still open, and put it in place.
+
+    Args:
+        source: the open connection; it is only read.
+        state_dir: where the new file goes.
+        expected: what the source must hold to be trusted.
+        fault: what happened to the file.
+        clock: epoch seconds.
+
+    Returns:
+        True when everything is saved, under the same id. False: what could be read is saved, and the ledger says what
+        is missing. Raises sqlite3.Error or OSError when no new file can be made now.
+    """
+    stream, now = expected.stream, clock()
+    path = spool_path(state_dir, stream)
+    whole = fault is not Fault.CHANGED and _copy_whole(source, path, expected, fault, now)
+    if not whole:
+        positions = read_positions(state_dir)
+        states = remembered_states(state_dir, stream)
+
+        def fill(target: sqlite3.Connection) -> None:
+            with transaction(target):
+                found = salvage(source, target, positions)
+                if fault is Fault.CHANGED:  # old pages among new ones: a place in the stream that nobody vouches for
+                    found.broken |= {"seen", "cursor"}
+                found.spool_id = expected.spool_id
+                if found.last_seq is not None and found.missing is not None and found.last_seq < expected.last_seq:
+                    found.missing += expected.last_seq - found.last_seq
+                _conclude(target, found, states, now)
+            _tell_rebuilt(path, found, f"{fault}: a new one begins with what could be read")
+
+        _build(path, stream, fill)
+    _put_in_place(path)
+    return whole
+
+
+def _copy_whole(source: sqlite3.Connection, path: Path, expected: Expected, fault: Fault, now: float) -> bool:
+    """Copy the database page by page beside its place; tell whether the copy is sound, and the one expected."""
+    building = path.with_name(path.name + ".building")
+    remove_database(building)
+    try:
+        with contextlib.closing(sqlite3.connect(building)) as target:
+            source.backup(target)
+        if not is_sound(building):
+            return False
+        with contextlib.closing(connect(building)) as target:
+            found = read_spool_state(target)
+            if (found.spool_id, found.commits) != (expected.spool_id, expected.commits):
+                return False
+            with transaction(target):
+                record_rescue(target, fault, now)
+                write_commits(target, expected.commits + 1)
+            target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.DatabaseError as error:
+        if not is_broken(error):
+            raise
+        return False
+    building.rename(_rebuilt(path))
+    remove_database(building)
+    return True
 
 
 def _build(path: Path, stream: str, fill: Callable[[sqlite3.Connection], None] = lambda _: None) -> None:
@@ -65,6 +157,8 @@ def examine(state_dir: Path, stream: str, now: float) -> None:
     marker = suspect_path(state_dir, stream)
     if _rebuilt(path).exists():
         _put_in_place(path)  # a predecessor was killed before it got so far
+    elif path.exists() and not path.is_file():
+        log.error("spool_moved_aside", moved_to=str(move_aside(path)), hint="it is no file")
     elif path.exists():
         suspected = marker.exists()
         if is_headless(path) or not _makes_sense(path, records=suspected) or (suspected and not is_sound(path)):
@@ -97,63 +191,63 @@ def _rebuilt(path: Path) -> Path:
 def _replace(path: Path, state_dir: Path, stream: str, now: float) -> None:
     """Build the successor beside the broken file, then exchange them; whenever we are killed, nothing is forgotten."""
     positions = read_positions(state_dir)
-    _build(path, stream, lambda connection: _fill(path, connection, positions, now))
+    states = remembered_states(state_dir, stream)
+    _build(path, stream, lambda connection: _fill(path, connection, positions, states, now))
     _put_in_place(path)
 
 
 def _put_in_place(path: Path) -> None:
-    if path.exists():
-        log.error("spool_moved_aside", moved_to=str(move_aside(path)))
-    elif path.with_name(path.name + "-wal").exists():
-        move_aside(path)  # killed in the middle of moving: SQLite must not find a foreign WAL beside the new file
-    _rebuilt(path).rename(path)
+    moved = put_in_place(_rebuilt(path), path)
+    if moved is not None:
+        log.error("spool_moved_aside", moved_to=str(moved))
     # a record that was promised to be on disk needs a file that still has its name after a power cut
     sync_directory(path.parent)
     sync_directory(path.parent.resolve().parent)
 
 
-def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], now: float) -> None:
+def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], states: States, now: float) -> None:
     found = Salvage(broken={"file"})
     with transaction(target):
         if not is_headless(path):
             with contextlib.closing(connect_readonly(path)) as source:
                 found = salvage(source, target, positions)
-        note_inheritance(target)
-        _record_loss(target, found, now)
+        _conclude(target, found, states, now)
+    _tell_rebuilt(path, found, "it was broken: a new one begins with what could be read")
+
+
+def _conclude(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
+    note_inheritance(target)
+    _record_loss(target, found, states, now)
+    if found.spool_id:
+        target.execute("INSERT OR REPLACE INTO meta VALUES ('predecessor', ?)", (found.spool_id,))
+
+
+def _tell_rebuilt(path: Path, found: Salvage, hint: str) -> None:
     log.error(
         "spool_rebuilt",
         path=str(path),
-        hint="it was broken: a new one begins with what could be read",
+        hint=hint,
         records_saved=found.records,
         records_unreadable=found.missing if found.missing is not None else "unknown",
         unreadable=sorted(found.broken),
     )
 
 
-def _record_loss(target: sqlite3.Connection, found: Salvage, now: float) -> None:
+def _record_loss(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
     """Enter into the ledger what could not be brought over; forget names and cursor where a record is lost."""
-    subreddits = json.dumps(subreddits_of(target))
+    subreddits = subreddits_of(target)
     if not found.complete:
         target.execute("DELETE FROM seen")
         target.execute("DELETE FROM cursor")
-        # an empty cursor would mean a first start, and `start = "now"` would then skip what stands in the listing
-        target.execute("INSERT INTO cursor VALUES ('recovered', 'true')")
-    for reason in _losses(found):
-        target.execute(
-            'INSERT INTO gaps (subreddits, start, "end", reason, recorded_at, epoch, pending, unproven, found, state,'
-            " closed_at) VALUES (?, NULL, ?, ?, ?, 1, '[]', ?, 0, 'lost', ?)",
-            (subreddits, now, reason, now, subreddits, now),
-        )
-
-
-def _losses(found: Salvage) -> list[str]:
-    losses = []
-    if found.missing is None:
-        losses.append("the spool was broken")
-    elif found.missing:
-        losses.append(f"the spool was broken: {found.missing} captured records could not be read back")
-    elif not found.complete:
-        losses.append("the spool was broken: the place in the stream could not be read back")
+        enter_loss(target, Loss(_loss(found), states.get(found.spool_id)), subreddits, now)
     if "gaps" in found.broken:
-        losses.append("the spool was broken: earlier entries of this ledger could not be read back")
-    return losses
+        reason = f"{SPOOL_BROKEN}: earlier entries of this ledger could not be read back"
+        record_lost(target, subreddits, reason, now)
+
+
+def _loss(found: Salvage) -> str:
+    if found.missing is None:
+        return SPOOL_BROKEN
+    if found.missing:
+        return f"{SPOOL_BROKEN}: {found.missing} captured records could not be read back"
+    return f"{SPOOL_BROKEN}: the place in the stream could not be read back"

@@ -27,6 +27,8 @@ class Salvage:
     """What came over from a broken file."""
 
     records: int = 0
+    #: the id of the old file, empty when it could not be read
+    spool_id: str = ""
     #: highest seq the old file had given; None when even that was unreadable
     last_seq: int | None = None
     #: how many unsent records could not be read; None when unknown
@@ -95,7 +97,8 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection, positions: d
     """
     found = Salvage()
     meta = {str(key): value for key, value in _sensible(source, found, "meta")}
-    position = positions.get(str(meta.get("spool_id", "")), 0)
+    found.spool_id = str(meta.get("spool_id", ""))
+    position = positions.get(found.spool_id, 0)
     for (seq,) in _readable(source, found, "sequence", "SELECT seq FROM sqlite_sequence WHERE name = 'records'"):
         found.last_seq = seq if isinstance(seq, int) else None
     reached, first = _copy_records(source, target, found, position)

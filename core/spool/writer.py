@@ -1,23 +1,32 @@
 """The one writer of a spool: appends, remembers, prunes; one transaction for each step of the stream."""
 
 import contextlib
-import fcntl
 import json
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import structlog
 
 from core.errors import TransientError
-from core.positions import read_positions
+from core.fileguard import Fault, FileGuard
+from core.positions import read_known_streams, read_positions
+from core.spool.content import Content
 from core.spool.files import report_suspect, spool_path, suspect_path
+from core.spool.lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, Witness
+from core.spool.loss import Found, Loss, assess, enter_loss
 from core.spool.model import Batch, Gap
 from core.spool.reader import read_gaps
-from core.spool.recovery import examine, open_database
+from core.spool.recovery import Expected, examine, make_database, open_database, rescue
+from core.spool.state import (
+    read_last_seq,
+    read_predecessor,
+    remembered_states,
+    write_commits,
+)
 from core.sqlite import is_disk_failure, is_unreadable, transaction
 
 #: Acknowledged rows are kept so long (seconds) and so many, for a look back; then they go.
@@ -25,8 +34,14 @@ KEEP_SECONDS = 3600.0
 KEEP_ROWS = 10_000
 _PRUNE_CHUNK = 5_000
 
+#: Entries of listings that were no items are kept for a look back: the newest, up to so many and so many bytes.
+KEEP_REJECTS = 10_000
+KEEP_REJECT_BYTES = 16_000_000
+
+_COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+
 #: How long a new writer waits for a dying predecessor to let go of the file, seconds.
-_TAKEOVER_TIMEOUT = 10.0
+_TAKEOVER_TIMEOUT = TAKEOVER_TIMEOUT
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -39,40 +54,170 @@ class SpoolBroken(SpoolError):
     """The file or its disk is broken: end the process, the next start reads anew, and moves a broken file aside."""
 
 
-class SpoolWriter:
-    """Write access to one stream's spool; holds a lock that dies with the process."""
+class SpoolGone(SpoolBroken):
+    """The file is no longer at its path, and its content was not saved whole: the next start goes on with a gap."""
 
-    def __init__(self, state_dir: Path, stream: str, *, clock: Callable[[], float] = time.time) -> None:
+
+class SpoolWriter:
+    """Write access to one stream's spool; holds a lock that dies with the process.
+
+    The file may be deleted, moved, replaced or overwritten while it is open. Each change, and `check`, looks first
+    whether it is still at its path. If not, nothing more is written to it: its content is copied from the open file
+    into a new one at the path, and the writer goes on with that.
+
+    Args:
+        state_dir: where the spool lies; it is made if need be.
+        stream: its name.
+        subreddits: as they are configured, for the gap that is recorded where the former file is lost.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        stream: str,
+        *,
+        subreddits: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.stream = stream
         self._state_dir = state_dir
+        self._subreddits = tuple(subreddits)
         self._clock = clock
         self._failure: SpoolBroken | None = None
+        self._unsaved = False
+        self._closed = False
+        self._mutex = threading.RLock()
+        self._path = spool_path(state_dir, stream)
         with contextlib.ExitStack() as undo:
-            self._lock = undo.enter_context(_take_lock(spool_path(state_dir, stream).with_suffix(".lock")))
+            try:
+                self._lock = SpoolLock(self._path.with_suffix(".lock"), _TAKEOVER_TIMEOUT)
+            except LockHeld as error:
+                raise SpoolError(str(error)) from None
+            undo.callback(self._lock.close)
             try:
                 examine(state_dir, stream, clock())
-                self._connection, self.spool_id = open_database(state_dir, stream)
+                self._open()
                 undo.callback(self._connection.close)
-                self._never_reuse_published_numbers()
+                self._note()
             except sqlite3.Error as error:
                 raise self._explained(error) from error
             undo.pop_all()
 
-    def _never_reuse_published_numbers(self) -> None:
-        """Go on above the publisher's position, should the file have been put back from an older copy."""
-        position = read_positions(self._state_dir).get(self.spool_id, 0)
-        if position > self.last_seq():
-            hint = "was the file put back from a copy? new records get numbers above the publisher's position"
-            log.error("spool_older_than_position", position=position, last_seq=self.last_seq(), hint=hint)
-            with transaction(self._connection) as connection:
-                connection.execute("DELETE FROM sqlite_sequence WHERE name = 'records'")
-                connection.execute("INSERT INTO sqlite_sequence VALUES ('records', ?)", (position,))
+    def _open(self) -> None:
+        """Open the file, or make it; record a gap where the one that its last writer left is lost."""
+        if not self._path.exists():
+            loss = self._assess(Found("", 0, 0, fresh=True))
+            make_database(self._state_dir, self.stream, lambda connection: self._enter(connection, loss))
+            self._connect()
+            return
+        self._connect()
+        try:
+            content, predecessor = self._content, read_predecessor(self._connection)
+            found = Found(self.spool_id, content.commits, content.last_seq, content.records, predecessor=predecessor)
+            self._enter(self._connection, self._assess(found))
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _connect(self) -> None:
+        self._connection, self.spool_id = open_database(self._state_dir, self.stream)
+        self._content = Content.read(self._connection)
+        self._guard = FileGuard(self._path, sole_writer=True)
+        self._guard.learn()
+
+    def _assess(self, found: Found) -> Loss | None:
+        positions = read_positions(self._state_dir)
+        states = remembered_states(self._state_dir, self.stream)
+        known_before = self.stream in read_known_streams(self._state_dir)
+        return assess(found, self._lock.witness(), states, positions, known_before=known_before)
+
+    def _enter(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
+        if loss is None:
+            return
+        with transaction(connection):
+            start = enter_loss(connection, loss, self._subreddits, self._clock())
+        log.error(
+            "spool_lost",
+            path=str(self._path),
+            reason=loss.reason,
+            lost_from=start,
+            hint="the interval is recorded as a gap, and read again as far as Reddit still lists it",
+        )
+        if connection is getattr(self, "_connection", None):
+            self._content = Content.read(connection)
+            self._guard.wrote()
+
+    def _note(self) -> None:
+        content = self._content
+        self._lock.note(Witness(self.spool_id, content.commits, content.last_seq, content.records))
+
+    def check(self) -> None:
+        """Look whether the file is still at its path; if not, save its content into a new one. Costs a few stats.
+
+        Call it about twice a second: the next change may be minutes away. Raises SpoolGone when the process must start
+        again, and SpoolError while nothing can be saved (the directory cannot be made, the disk is full): what was
+        captured stays readable in the open file, and the next call tries again.
+        """
+        with self._mutex:
+            self._refuse_after_failure()
+            self._stay_in_place()
+
+    def _stay_in_place(self) -> None:
+        try:
+            fault = self._guard.fault()
+            if fault is Fault.CHANGED and self._still_holds_ours():
+                fault = None
+            if fault is None and not self._lock.is_gone():
+                return
+            self._save(fault)
+        except LockHeld as error:
+            self._failure = SpoolGone(f"{self._path}: {error}; this process writes nothing more")
+            raise self._failure from None
+        except (OSError, sqlite3.Error) as error:
+            if not self._unsaved:
+                log.error(  # noqa: TRY400 (understood)
+                    "spool_not_saved",
+                    path=str(self._path),
+                    error=str(error),
+                    hint="capture waits; the content stays in the open file until this process ends",
+                )
+            self._unsaved = True
+            raise SpoolError(f"{self._path} is gone and cannot be made again ({error}): capture waits") from error
+        self._unsaved = False
+
+    def _save(self, fault: Fault | None) -> None:
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        if self._lock.ensure():
+            log.warning("spool_lock_gone", path=str(self._path), hint="somebody removed it; it is taken again")
+        if fault is None:
+            return
+        log.error("spool_file_lost", path=str(self._path), fault=fault.value, hint="saving what the open file holds")
+        expected = Expected(self.stream, self.spool_id, self._content.commits, self._content.last_seq)
+        whole = rescue(self._connection, self._state_dir, expected, fault, self._clock)
+        self._connection.close()  # its file has another name now, or none: SQLite writes nothing to it
+        self._connect()
+        self._note()
+        if not whole:
+            self._failure = SpoolGone(f"{self._path}: {fault}; not all of it could be saved: starting again")
+            raise self._failure
+        log.warning("spool_saved", path=str(self._path), last_seq=self._content.last_seq, hint="nothing of it is lost")
+
+    def _still_holds_ours(self) -> bool:
+        """Tell whether the file holds what we wrote, although another program wrote into it (or touched it)."""
+        version = self._content.data_version
+        if not self._content.is_in(self._connection):
+            return False
+        self._guard.wrote()
+        if self._content.data_version == version:  # else another program's own transaction
+            log.warning("spool_touched", path=str(self._path), hint="another program did; its content is ours")
+        return True
 
     def last_seq(self) -> int:
         """Return the highest seq ever given, 0 for none."""
-        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
-        return int(row[0]) if row else 0
+        with self._mutex:
+            return read_last_seq(self._connection)
 
     def load_seen(self) -> dict[str, int]:
         """Return every remembered name with its epoch (0: met, not yet proven)."""
@@ -102,7 +247,8 @@ class SpoolWriter:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
-            yield
+            with self._mutex:
+                yield
         except (sqlite3.Error, ValueError) as error:
             raise self._explained(error) from error
 
@@ -112,19 +258,26 @@ class SpoolWriter:
         Raises SpoolError when nothing of it was written; the caller keeps its position and tries again. Raises
         SpoolBroken when the disk failed: what it holds now is read by the next process, not guessed by this one.
         """
-        self._refuse_after_failure()
-        try:
-            with transaction(self._connection) as connection:
-                gap_ids = self._apply(connection, batch)
-                last_seq = self.last_seq()
-        except sqlite3.Error as error:
-            raise self._explained(error) from error
+        with self._mutex:
+            self.check()
+            try:
+                cursor = {key: json.dumps(value) for key, value in batch.cursor.items()}
+                with transaction(self._connection) as connection:
+                    gap_ids = self._apply(connection, batch, cursor)
+                    write_commits(connection, self._content.commits + 1)
+                    last_seq = self.last_seq()
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            finally:
+                self._guard.wrote()
+            self._content.committed(batch, cursor, last_seq)
+            self._note()
         # not before: a gap with the id of a transaction that failed would be lost at the next attempt
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
             gap.id = gap_id
         return last_seq
 
-    def _apply(self, connection: sqlite3.Connection, batch: Batch) -> list[int | None]:
+    def _apply(self, connection: sqlite3.Connection, batch: Batch, cursor: dict[str, str]) -> list[int | None]:
         now = self._clock()
         if batch.records:
             connection.executemany(
@@ -141,17 +294,13 @@ class SpoolWriter:
                 " AND name NOT IN (SELECT value FROM json_each(?))",
                 (batch.prove_epoch, json.dumps(batch.prove_buckets), json.dumps(batch.prove_except)),
             )
-        for key, value in batch.cursor.items():
-            connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (key, json.dumps(value)))
+        connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", cursor.items())
         gap_ids = [_store_gap(connection, gap) for gap in batch.gaps]
         if batch.rejects:
             rows = [(now, reason, raw) for reason, raw in batch.rejects]
             connection.executemany("INSERT INTO rejects (at, reason, raw) VALUES (?, ?, ?)", rows)
         for name, amount in batch.counters.items():
-            connection.execute(
-                "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                (name, amount),
-            )
+            connection.execute(_COUNT, (name, amount))
         return gap_ids
 
     def prune(self, keep_names: Callable[[str], int]) -> list[str]:
@@ -161,13 +310,17 @@ class SpoolWriter:
         """
         if suspect_path(self._state_dir, self.stream).exists():
             raise SpoolBroken("a reader found the spool broken: starting again, to examine it")
-        self._refuse_after_failure()
-        position = self._delivered()
-        try:
-            self._prune_records(position)
-            return self._prune_seen(keep_names)
-        except sqlite3.Error as error:
-            raise self._explained(error) from error
+        with self._mutex:
+            self.check()
+            position = self._delivered()
+            try:
+                self._prune_records(position)
+                self._prune_rejects()
+                return self._prune_seen(keep_names)
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            finally:
+                self._guard.wrote()
 
     def _delivered(self) -> int:
         """Return up to where the publisher has durably recorded delivery; nothing beyond may be deleted."""
@@ -179,13 +332,33 @@ class SpoolWriter:
 
     def _prune_records(self, position: int) -> None:
         with transaction(self._connection) as connection:
-            connection.execute(
+            deleted = connection.execute(
                 "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
                 " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)",
                 (position, position - KEEP_ROWS, self._clock() - KEEP_SECONDS, _PRUNE_CHUNK),
-            )
+            ).rowcount
+            if deleted:
+                write_commits(connection, self._content.commits + 1)
+        if deleted:
+            self._content.commits += 1
+            self._content.records -= deleted
+            self._note()
         # each page is a step of its own, and `execute` takes only the first one
         self._connection.executescript("PRAGMA incremental_vacuum(2000)")
+
+    def _prune_rejects(self) -> None:
+        """Drop the oldest rejects beyond the bounds, and count them."""
+        with transaction(self._connection) as connection:
+            dropped = connection.execute(
+                "DELETE FROM rejects WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS place,"
+                " sum(length(raw)) OVER newest AS bytes FROM rejects WINDOW newest AS (ORDER BY id DESC))"
+                " WHERE place > ? OR bytes > ?)",
+                (KEEP_REJECTS, KEEP_REJECT_BYTES),
+            ).rowcount
+            if dropped:
+                connection.execute(_COUNT, ("rejects_dropped", dropped))
+        if dropped:
+            log.warning("rejects_dropped", stream=self.stream, count=dropped, kept=KEEP_REJECTS)
 
     def _prune_seen(self, keep_names: Callable[[str], int]) -> list[str]:
         dropped: list[str] = []
@@ -218,11 +391,18 @@ class SpoolWriter:
         return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
 
     def close(self) -> None:
-        """Close the file and let go of the lock."""
-        try:
-            self._connection.close()
-        finally:
-            self._lock.close()
+        """Close the file and let go of the lock. Closing writes too, so it is done in its place as well."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._failure is None:
+                    with contextlib.suppress(SpoolError):
+                        self.check()
+                self._connection.close()
+            finally:
+                self._lock.close()
 
     def __enter__(self) -> "SpoolWriter":
         return self
@@ -261,19 +441,3 @@ def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
     )
     marks = ", ".join("?" for _ in values)
     return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608
-
-
-def _take_lock(path: Path) -> IO[bytes]:
-    """Lock the file for this process; the kernel lets go when the process ends, however it ends."""
-    handle = path.open("ab")
-    deadline = time.monotonic() + _TAKEOVER_TIMEOUT
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                handle.close()
-                raise SpoolError(f"{path} is held by another process: end that one (see `fuser {path}`)") from None
-            time.sleep(0.02)
-        else:
-            return handle

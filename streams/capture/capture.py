@@ -87,6 +87,7 @@ class Capture:
         while not self._context.stop.is_set():
             self._context.beat()
             try:
+                self._coverage.check()
                 self._admission.catch_up_with_ledger()
                 self._turn()
             except Stopped:

@@ -1,11 +1,13 @@
 """What a stream has captured and proven: the memory beside the spool, changed only after the spool took the change."""
 
 import dataclasses
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
+from core.spool.writer import KEEP_REJECTS
 from streams.capture.listing import Item, Page
 from streams.capture.record import make_record
 
@@ -83,8 +85,8 @@ class Coverage:
         #: subreddits whose listing was empty when a walk was last complete
         self.held_nothing = self._names_that_held_nothing(cursor.get("held_nothing"))
         self.epoch = int(str(cursor.get("epoch", 1)))
-        #: what is no item stands in the listing like one, and is met at each poll
-        self._rejected: set[bytes] = set()
+        #: what is no item stands in the listing like one, and is met at each poll: the newest, oldest first
+        self._rejected: dict[bytes, None] = {}
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
         self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
 
@@ -174,8 +176,8 @@ class Coverage:
             for item in fresh.values()
             if deliver_after == float("-inf") or (item.created is not None and item.created > deliver_after)
         ]
-        rejects = [raw for raw in dict.fromkeys(page.rejects) if raw not in self._rejected]
-        batch.rejects += [("not an object", raw) for raw in rejects]
+        rejects = {_digest(one.raw): one for one in page.rejects if _digest(one.raw) not in self._rejected}
+        batch.rejects += rejects.values()
         for name, amount in (
             ("captured", len(batch.records)),
             (counter, len(fresh) if counter else 0),
@@ -184,7 +186,9 @@ class Coverage:
             if amount:
                 batch.counters[name] = batch.counters.get(name, 0) + amount
         last_seq = self._commit(batch)
-        self._rejected.update(rejects)
+        self._rejected |= dict.fromkeys(rejects)
+        for digest in list(self._rejected)[: max(0, len(self._rejected) - KEEP_REJECTS)]:
+            del self._rejected[digest]
         counts: dict[str, int] = {}
         for item in fresh.values():
             counts[item.subreddit] = counts.get(item.subreddit, 0) + 1
@@ -342,10 +346,18 @@ class Coverage:
         """Write a changed gap."""
         self._commit(Batch(gaps=[dataclasses.replace(gap)]))
 
+    def check(self) -> None:
+        """Look whether the spool file is still in its place. Raises SpoolBroken when the process must start again."""
+        self._writer.check()
+
     def prune(self) -> None:
         """Forget the oldest names and drop acknowledged records."""
         for name in self._writer.prune(lambda bucket: KEEP_FOREIGN_NAMES if bucket == _FOREIGN else KEEP_NAMES):
             self._proven.pop(name, None)
+
+
+def _digest(raw: bytes) -> bytes:
+    return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 def _is_before(item: Item, moment: float) -> bool:

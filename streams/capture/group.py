@@ -335,7 +335,8 @@ class Group:
                     reason=narrowing.reason,
                     subreddits=len(narrowing.names),
                     retry_in_seconds=round(self._next_poll - now, 1),
-                    hint="no request is answered: the account, the network or Reddit itself has the problem",
+                    hint="no request is answered: look at the account, the network, Reddit, and oauth_url"
+                    + (", or the name of the subreddit" if len(narrowing.names) == 1 else ""),
                 )
             return
         self._fruitless += 1

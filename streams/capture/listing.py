@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from core.reddit.errors import BadAnswer
 
@@ -13,13 +15,25 @@ PAGE_SIZE = 100
 
 _KINDS = {"submissions": "t3", "comments": "t1"}
 
+#: The dates that are accepted, seconds: from the year of Reddit's first item to the end of this century.
+EARLIEST = 1_104_537_600.0  # 2005-01-01
+LATEST = 4_102_444_800.0  # 2100-01-01
+
+#: What an anchor looks like: a fullname whose number fits in 64 bits. Nothing else goes back into a request.
+_ANCHOR = re.compile(r"t[13]_[0-9a-z]{1,13}")
+
+#: The beginning of a fullname, which says what the thing is.
+_PREFIX = re.compile(r"(t[0-9])_")
+
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]*)?")
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing of a listing: `data` as Reddit gave it.
 
     `name` identifies it among what was seen: the fullname, or a digest of the content where Reddit gave no id.
-    `created` is created_utc in seconds, None where missing or no number.
+    `created` is created_utc in seconds, None where it is missing, no date, or outside of `EARLIEST` to `LATEST`.
     """
 
     name: str
@@ -29,13 +43,20 @@ class Item:
     data: dict[str, Any]
 
 
+class Reject(NamedTuple):
+    """An entry that is no item of the stream: why, and the whole entry as JSON."""
+
+    reason: str
+    raw: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its items newest first, the anchor of the next page (None at the end), and what is no item at all."""
+    """A page: its items newest first, the anchor of the next page (None at the end), and what is no item of it."""
 
     items: tuple[Item, ...]
     after: str | None
-    rejects: tuple[bytes, ...] = ()
+    rejects: tuple[Reject, ...] = ()
 
 
 def listing_path(subreddits: tuple[str, ...] | list[str], stream: str) -> str:
@@ -50,15 +71,41 @@ def parse_page(answer: object, stream: str) -> Page:
     if not isinstance(data, dict) or not isinstance(children, list):
         raise BadAnswer(f"no listing in the answer: {str(answer)[:80]!r}")
     items: list[Item] = []
-    rejects: list[bytes] = []
+    rejects: list[Reject] = []
+    kind = _KINDS[stream]
     for child in children:
         body = child.get("data") if isinstance(child, dict) else None
-        if isinstance(body, dict) and body:
-            items.append(_item(body, _KINDS[stream]))
+        if not isinstance(body, dict) or not body:
+            rejects.append(_reject("not an object", child))
+        elif foreign := _foreign(child.get("kind"), body, kind):
+            rejects.append(_reject(f"{foreign}, which is none of the {stream}", child))
         else:
-            rejects.append(json.dumps(child).encode())
-    after = data.get("after")
-    return Page(tuple(items), clean(after) if isinstance(after, str) and after else None, tuple(rejects))
+            items.append(_item(body, kind))
+    return Page(tuple(items), _anchor(data.get("after"), items), tuple(rejects))
+
+
+def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
+    """Say what an entry is when it is not of `kind`; empty when it is, and when nothing says otherwise."""
+    if stated is not None and stated != kind:
+        return f"kind {clean(str(stated))[:20]!r}"
+    name = data.get("name")
+    if not isinstance(name, str) or name.startswith(kind):
+        return ""
+    prefix = _PREFIX.match(name)
+    return f"name {clean(str(name))[:20]!r}" if prefix and prefix[1] != kind else ""
+
+
+def _reject(reason: str, child: object) -> Reject:
+    return Reject(reason, json.dumps(child).encode())
+
+
+def _anchor(after: object, items: Iterable[Item]) -> str | None:
+    """Return the anchor of the next page; one that is none is replaced by the name of the last item that has one."""
+    if not after:
+        return None
+    if isinstance(after, str) and _ANCHOR.fullmatch(after):
+        return after
+    return next((item.fullname for item in reversed(list(items)) if _ANCHOR.fullmatch(item.fullname)), None)
 
 
 def _item(data: dict[str, Any], kind: str) -> Item:
@@ -87,13 +134,23 @@ def clean(text: str) -> str:
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Return a date in seconds: a number, or a text that holds one or a moment in ISO 8601."""
+    if isinstance(value, float):
+        return value if EARLIEST <= value < LATEST else None  # no comparison holds for nan
+    if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
-        seconds = float(value)
-    except OverflowError:  # an integer of hundreds of digits
+        seconds = _from_text(value.strip()) if isinstance(value, str) else float(value)
+    except (ValueError, OverflowError):  # no date; an integer of hundreds of digits
         return None
-    return seconds if math.isfinite(seconds) else None
+    return seconds if EARLIEST <= seconds < LATEST else None
+
+
+def _from_text(text: str) -> float:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _digest(data: dict[str, Any]) -> str:

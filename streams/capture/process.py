@@ -7,7 +7,7 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.config import Config
 from core.limiter import Limiter
-from core.spool import SpoolBroken, SpoolError, SpoolWriter
+from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
 from streams.capture.capture import Capture
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
@@ -24,7 +24,7 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
     writer = _open_spool(context, config, stream)
     if writer is None:
         return
-    with writer:
+    with writer, watched(writer, broken=context.wake):
         limiter = Limiter(config.supervisor.state_dir, stream, config.reddit.requests_per_minute)
         gateway = Gateway(config, context, limiter)
         coverage = Coverage(writer, stream, config.reddit.subreddits, offset=lambda: gateway.server_clock.offset)
@@ -45,10 +45,10 @@ def _open_spool(context: ChildContext, config: Config, stream: str) -> SpoolWrit
     failures = 0
     while not context.stop.is_set():
         try:
-            return SpoolWriter(config.supervisor.state_dir, stream)
+            return SpoolWriter(config.supervisor.state_dir, stream, subreddits=config.reddit.subreddits)
         except SpoolBroken:
             raise
-        except SpoolError as error:
+        except (SpoolError, OSError) as error:
             failures += 1
             seconds = _REOPEN.pause(failures, random.random)
             context.log.error(  # noqa: TRY400 (a full disk needs no traceback)

@@ -1,7 +1,9 @@
 """From Reddit's item to the record of the topic (docs: the contract's "Kafka records", core/schemas)."""
 
 import math
+import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -13,6 +15,10 @@ SCHEMAS = {"submissions": "reddit.submission.v1", "comments": "reddit.comment.v1
 
 _CONTENT_TYPES = {"submissions": "submission", "comments": "comment"}
 DELETED = "[deleted]"
+
+_REDDIT = "https://www.reddit.com"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?")
 
 
 def make_record(item: Item, stream: str, captured_at: float) -> Record:
@@ -26,19 +32,25 @@ def make_record(item: Item, stream: str, captured_at: float) -> Record:
         "author": _text(data.get("author")) or DELETED,
         "text": _text(data.get("selftext" if stream == "submissions" else "body")),
         "score": _whole(data.get("score")),
-        "created_utc": item.created,
+        "created_utc": None if item.created is None else math.floor(item.created),
         "permalink": _text(data.get("permalink")),
-        "timestamp": datetime.fromtimestamp(captured_at, UTC).isoformat(timespec="microseconds"),
+        "timestamp": _iso(captured_at),
         "source": "reddit",
     }
     content.update(_submission(data) if stream == "submissions" else _comment(data))
     return Record(item.name.encode(), _encode(content), SCHEMAS[stream])
 
 
+@lru_cache(maxsize=8)
+def _iso(seconds: float) -> str:
+    """Return a moment as text; the items of a page share theirs."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
 def _submission(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": _text(data.get("title")),
-        "url": "" if data.get("is_self") is True else _text(data.get("url")),
+        "url": "" if data.get("is_self") is True else _absolute(_text(data.get("url")).strip()),
         "num_comments": _whole(data.get("num_comments")),
         "over_18": _flag(data.get("over_18")),
         "link_flair_text": _text(data.get("link_flair_text")) or None,
@@ -58,7 +70,24 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _absolute(url: str) -> str:
+    """Complete an address that names no server: the one of a crosspost is a path on Reddit."""
+    if not url or _SCHEME.match(url):
+        return url
+    if url.startswith("//"):
+        return f"https:{url}"
+    if url.startswith("/"):
+        return f"{_REDDIT}{url}"
+    server = "." in url.partition("/")[0].strip(".")
+    return f"https://{url}" if server else f"{_REDDIT}/{url}"
+
+
 def _whole(value: object) -> int | None:
+    """Return a whole number, also one given as text."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value.partition(".")[0])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and not math.isfinite(value):

@@ -139,7 +139,7 @@ class Repairs:
         rest = dataclasses.replace(gap, pending=_without(gap.pending, name), unproven=_without(gap.unproven, name))
         if walk.outcome is Outcome.MET or is_whole(walk):
             self._log.info("gap_repaired", subreddit=name, start=gap.start, end=gap.end, found=gap.found)
-            return [rest if rest.unproven else rest.closed(GapState.REPAIRED, now)]
+            return [rest if rest.unproven else rest.walked(now)]
         reach = self._coverage.reddit_now() if gap.end is None else gap.end
         end = min(reach, max(walk.foot, default=reach))
         end = end if gap.start is None else max(end, gap.start)

@@ -93,6 +93,8 @@ class Walk:
             self.outcome = Outcome.ENDED
         elif page.items:
             self._take_items(page)
+        elif page.after is not None and page.after not in self._tried:
+            self._anchors = [page.after]  # a page of other things than this stream's: the listing goes on below
         elif anchor is None:
             self._empty_tops += 1
             if self._empty_tops >= self.believe_empty_after:

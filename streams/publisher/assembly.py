@@ -42,14 +42,20 @@ class Courier(Protocol):
 class Publisher:
     """A courier with the lanes and the ledger it works on."""
 
-    def __init__(self, courier: Courier, lanes: Lanes, ledger: Ledger) -> None:
+    def __init__(self, courier: Courier, watch: Watch, lanes: Lanes, ledger: Ledger) -> None:
         self._courier = courier
+        self._watch = watch
         self._lanes = lanes
         self._ledger = ledger
 
     def step(self) -> Pace:
         """Do one round of work."""
         return self._courier.step()
+
+    @property
+    def held(self) -> bool:
+        """Whether Kafka is there and takes nothing just now: to wait for it is no use at a stop."""
+        return self._watch.held
 
     def backlog(self) -> int:
         """Return how many records are captured and not yet delivered."""
@@ -91,6 +97,6 @@ def assemble(
     make_topic = partial(Topic, connection=settings.connection, watch=watch, log=log, clock=clock, random=random)
     topic = make_topic(settings.topic)
     if transactional_id is None:
-        return Publisher(AtLeastOnce(place, topic), lanes, ledger)
+        return Publisher(AtLeastOnce(place, topic), watch, lanes, ledger)
     marks = make_topic(settings.positions_topic, partitions=1, settings={"cleanup.policy": "compact"})
-    return Publisher(ExactlyOnce(place, (topic, marks)), lanes, ledger)
+    return Publisher(ExactlyOnce(place, (topic, marks)), watch, lanes, ledger)

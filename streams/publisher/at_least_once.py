@@ -30,13 +30,15 @@ class AtLeastOnce:
         self._make_producer = place.make_producer
         self._topic = topic
         self._producer: Producer | None = None
-        #: a record failed: nothing more is sent until all reports are in, then we start again behind the position
-        self._failing = False
+        #: records failed, and this is what it means: nothing more is sent until all reports are in, then we start
+        #: again behind the position
+        self._failures: set[Verdict] = set()
         self._resume_at = 0.0
 
     def step(self) -> Pace:
         """Do one round: hand over, take in reports, save the position."""
         self._lanes.refresh(lambda reader: self._ledger.position(reader.spool_id))
+        self._lanes.begin()
         if self._producer is None and self._clock() >= self._resume_at:
             self._producer = self._make_producer(self._settings, self._watch)
         producer = self._producer
@@ -51,13 +53,13 @@ class AtLeastOnce:
             self._watch.fatal = cause(exception)
         self._take_reports(producer)
         saved = self._ledger.save()
-        if fed or in_flight or self._failing:
+        if fed or in_flight or self._failures:
             return Pace.BUSY  # reports that came may have made room for more
         return self._rest(ready=ready, saved=saved)
 
     def _ready(self) -> bool:
         return (
-            not self._failing
+            not self._failures
             and self._clock() >= self._resume_at
             and self._topic.ensure(_PATIENCE_AWAY if self._watch.away else _PATIENCE)
         )
@@ -93,33 +95,41 @@ class AtLeastOnce:
         elif Verdict.TOPIC in verdicts:
             self._topic.missing()
             self._start_anew("the topic is gone: asking for it")
-        elif verdicts:
-            self._failing = True
-        if self._failing and not len(producer):
+        else:
+            self._failures |= verdicts
+        if self._failures and not len(producer):
             self._try_again()
 
     def _try_again(self) -> None:
-        self._failing = False
+        failures, self._failures = self._failures, set()
         self._lanes.rewind()
+        if failures == {Verdict.REFUSED}:  # an answer, about the records alone: nothing to wait for
+            self._retries.succeed()
+            self._watch.answered()
+            return
         self._resume_at = self._clock() + self._retries.fail()
-        if self._retries.failures >= _FAILURES_TOO_MANY:
+        if Verdict.HOLD not in failures and self._retries.failures >= _FAILURES_TOO_MANY:
             self._start_anew("records fail again and again")
 
     def _start_anew(self, reason: str) -> None:
         """Throw the producer away; what it held is sent again by a new one, after a pause."""
         fatal, self._watch.fatal = self._watch.fatal, None
         pause = self._retries.fail()
-        self._log.error(
-            "producer_replaced",
-            reason=reason,
-            error=fatal.str() if fatal else None,
-            pause_seconds=round(pause, 2),
-            hint="a new one goes on behind the position",
-        )
+        if fatal is not None:
+            self._watch.refused(fatal.str())
+        if times := self._watch.times(f"producer_replaced {reason}"):
+            self._log.error(
+                "producer_replaced",
+                reason=reason,
+                error=fatal.str() if fatal else None,
+                pause_seconds=round(pause, 2),
+                times=times,
+                hint="a new one goes on behind the position",
+            )
         if self._producer is not None:
             discard(self._producer)
             self._producer = None
-        self._failing = False
+        self._failures = set()
         self._lanes.rewind()
         self._resume_at = self._clock() + pause
 

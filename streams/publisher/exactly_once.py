@@ -11,6 +11,7 @@ from collections.abc import Callable
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from core.errors import TransientError
+from streams.publisher.causes import NOT_THE_RECORD
 from streams.publisher.client import discard
 from streams.publisher.marks import Mark, MarkReader
 from streams.publisher.pace import Pace
@@ -93,6 +94,8 @@ class ExactlyOnce:
             error = cause(exception)
             if judge(error) is Verdict.TOPIC:
                 self._lose_topics()
+            elif judge(error) is Verdict.HOLD:
+                self._watch.hold(error)
             else:
                 self._watch.complain("committed_position_unreadable", error)
             self._resume_at = self._clock() + self._retries.fail()
@@ -127,7 +130,9 @@ class ExactlyOnce:
             return Pace.BUSY
         verdicts = self._lanes.judge_failures()
         if verdicts:
-            self._fail(verdicts)
+            self._fail(verdicts, answered=verdicts == {Verdict.REFUSED})
+        elif not self._ledger.letters_kept:
+            return Pace.BLOCKED  # a mark must not pass a dead letter that is not on disk
         elif not len(self._live) and self._call(self._mark):
             self._phase = self._commit
         return Pace.BUSY
@@ -186,24 +191,32 @@ class ExactlyOnce:
             return  # the same call again
         self._ledger.count_errors(1)
         # once a transaction has failed, further records are refused with _STATE: aborting it is what is left
+        if error.code() in NOT_THE_RECORD:
+            self._watch.hold(error, self._lanes.clock_offset())
         failed = error.txn_requires_abort() or error.code() == KafkaError._STATE
         if failed and self._in_transaction and self._phase != self._abort:
-            self._watch.complain("transaction_failed", error, hint="its records are sent again in another one")
+            if error.code() not in NOT_THE_RECORD:
+                self._watch.complain("transaction_failed", error, hint="its records are sent again in another one")
             self._fail({judge(error)})
         else:
             self._start_anew(error.str())
 
-    def _fail(self, verdicts: set[Verdict]) -> None:
-        """Give this transaction up; its records are sent again, after a pause."""
+    def _fail(self, verdicts: set[Verdict], *, answered: bool = False) -> None:
+        """Give this transaction up; its records are sent again, after a pause unless Kafka `answered` about each."""
         if Verdict.TOPIC in verdicts:
             self._lose_topics()
-        self._resume_at = self._clock() + self._retries.fail()
+        if answered:
+            self._retries.succeed()
+            self._watch.answered()
+        else:
+            self._resume_at = self._clock() + self._retries.fail()
         self._phase = self._abort
 
     def _start_anew(self, reason: str) -> None:
         """Throw the producer away. How its last transaction ended is for the marks to say."""
         pause = self._retries.fail()
-        self._log.error("producer_replaced", reason=reason, pause_seconds=round(pause, 2))
+        if times := self._watch.times(f"producer_replaced {reason}"):
+            self._log.error("producer_replaced", reason=reason, pause_seconds=round(pause, 2), times=times)
         discard(self._live)
         self._producer = None
         self._in_transaction = False

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from core.spool import Row, SpoolReader
+from core.spool.state import SpoolState
 from streams.publisher.delivery import Delivery
+from streams.publisher.resend import ResendReader
 from streams.publisher.verdict import Verdict, cause, judge
 
 #: Rows are read, and handed over, in portions of this size.
@@ -20,6 +23,42 @@ _TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "larger than queue.buffer
 #: A spool's row in the inner loop, where names would cost more than they tell: seq, key, value, schema.
 PlainRow = tuple[int, bytes, bytes, str]
 
+
+class RowSource(Protocol):
+    """Where a lane's rows come from: a spool, or the dead letters that are asked for again."""
+
+    stream: str
+    spool_id: str
+
+    def moved(self) -> bool:
+        """Tell whether the file was replaced."""
+        ...
+
+    def last_seq(self) -> int:
+        """Return the highest seq ever given."""
+        ...
+
+    def read(self, after: int, limit: int) -> list[Row]:
+        """Return at most `limit` rows with seq > `after`, ascending."""
+        ...
+
+    def read_plain(self, after: int, limit: int) -> list[PlainRow]:
+        """Do the same without names for the fields."""
+        ...
+
+    def waiting_after(self, seq: int) -> int:
+        """Return how many rows stand beyond `seq`."""
+        ...
+
+    def cursor(self) -> dict[str, object]:
+        """Return what the stream has proven."""
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
+
+
 Report = Callable[[int, KafkaError | None, Message], None]
 
 
@@ -30,8 +69,8 @@ class Lane:
     more, alone, so that the verdict can only be about itself.
     """
 
-    def __init__(self, reader: SpoolReader, position: int) -> None:
-        self.reader: SpoolReader | None = reader
+    def __init__(self, reader: RowSource, position: int) -> None:
+        self.reader: RowSource | None = reader
         self.stream = reader.stream
         self.spool_id = reader.spool_id
         self.delivery = Delivery(position)
@@ -43,7 +82,14 @@ class Lane:
         self.refused: list[tuple[Row, KafkaError]] = []
         self._rows: list[PlainRow] = []
         self._suspects: set[int] = set()
+        #: what the spool knew when it was last read, to be kept once everything up to then is delivered
+        self._state: SpoolState | None = None
+        self._kept_commits = -1
         self._stream_header = ("stream", self.stream)
+        #: where a dead letter stood that is sent again: its record is as it would have been
+        self._origin = reader.origin if isinstance(reader, ResendReader) else None
+        #: nothing was sent from the position yet
+        self.fresh = True
         self._open_mailbox()
 
     def _open_mailbox(self) -> None:
@@ -108,6 +154,9 @@ class Lane:
         delivery = self.delivery
         if seq not in delivery.arrived:  # it did arrive where another one of its time failed
             headers: list[tuple[str, str | bytes | None]] = [("schema", schema), self._stream_header, ("seq", str(seq))]
+            if self._origin is not None:
+                stream, number = self._origin(seq)
+                headers[1:] = ("stream", stream), ("seq", str(number))
             try:
                 producer.produce(topic, value, key, -1, partial(self._report, seq), None, 0, headers)
             except BufferError:
@@ -144,6 +193,10 @@ class Lane:
         self._failed.clear()
         return failed
 
+    def origin(self, seq: int) -> tuple[str, int]:
+        """Return the stream of a record and its number there."""
+        return (self.stream, seq) if self._origin is None else self._origin(seq)
+
     def suspect(self, seq: int) -> Row | None:
         """Take in that a broker refused this record; return it if it was alone, so that nothing is left to doubt."""
         if self.alone is not None and self.alone.seq == seq:
@@ -154,6 +207,11 @@ class Lane:
         self._suspects.add(seq)
         return None
 
+    def doubt(self, seq: int) -> bool:
+        """Have this record sent alone next, so that the answer is about it; tell whether it just was."""
+        self._suspects.add(seq)
+        return self.alone is not None and self.alone.seq == seq
+
     def rewind(self) -> None:
         """Send again, from the position on, what has not arrived; reports of what was sent before count no more."""
         self._open_mailbox()
@@ -161,10 +219,25 @@ class Lane:
         self.alone = None
         self.delivery.rewind()
 
+    def delivered_state(self) -> SpoolState | None:
+        """Return what the spool knew at a moment up to which all is delivered; None when there is nothing new."""
+        state, self._state = self._state, None
+        if state is not None and state.last_seq > self.delivery.position:
+            self._state = state
+            return None
+        if state is None and isinstance(self.reader, SpoolReader):
+            self._state = self.reader.state()
+            return None
+        if state is None or state.commits == self._kept_commits:
+            return None
+        self._kept_commits = state.commits
+        return state
+
     def move(self, position: int) -> None:
         """Take another position for this spool; nothing may be on its way."""
         self.rewind()
         self.delivery = Delivery(position)
+        self.fresh = True
 
     def waiting(self) -> int:
         """Return how many rows stand in the spool beyond the position."""

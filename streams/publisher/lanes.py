@@ -14,10 +14,12 @@ from confluent_kafka import KafkaError, Producer
 from core.spool import Row, SpoolReader, report_suspect
 from core.spool.files import STREAMS
 from core.sqlite import is_corrupt
-from streams.publisher.lane import Lane
+from streams.publisher.causes import VAGUE
+from streams.publisher.lane import Lane, RowSource
 from streams.publisher.ledger import Ledger
+from streams.publisher.letters import DeadLetter
 from streams.publisher.marks import Mark
-from streams.publisher.store import DeadLetter
+from streams.publisher.resend import RESENDS, ResendReader
 from streams.publisher.verdict import Verdict, judge
 from streams.publisher.watch import Watch
 
@@ -55,30 +57,36 @@ class Lanes:
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())
 
-    def refresh(self, locate: Callable[[SpoolReader], int]) -> None:
+    def refresh(self, locate: Callable[[RowSource], int]) -> None:
         """Open what appeared and what was replaced; `locate` says from where a newly opened spool is to be sent."""
         now = self._clock()
         if now < self._next_look:
             return
         self._next_look = now + _LOOK_EVERY
-        for stream in STREAMS:
+        for stream in (*STREAMS, RESENDS):
             lane = self._lanes.get(stream)
             if lane is not None and lane.reader is not None and lane.reader.moved():
                 self._log.warning("spool_replaced", stream=stream, hint="reading the new one")
                 lane.detach()
             if lane is None or lane.reader is None:
                 self._open(stream, locate)
+        for lane in self:
+            state = self._guarded(lane, lane.delivered_state, default=None)
+            if state is not None:
+                self._ledger.remember(lane.stream, state)
 
-    def _open(self, stream: str, locate: Callable[[SpoolReader], int]) -> None:
+    def _open(self, stream: str, locate: Callable[[RowSource], int]) -> None:
         try:
-            reader = SpoolReader.open(self._state_dir, stream)
+            reader: RowSource | None = (
+                ResendReader.open(self._state_dir) if stream == RESENDS else SpoolReader.open(self._state_dir, stream)
+            )
             if reader is None:
                 return
             self._attach(stream, reader, locate)
         except sqlite3.DatabaseError as error:
             self._cannot_read(stream, error)
 
-    def _attach(self, stream: str, reader: SpoolReader, locate: Callable[[SpoolReader], int]) -> None:
+    def _attach(self, stream: str, reader: RowSource, locate: Callable[[RowSource], int]) -> None:
         lane = self._lanes.get(stream)
         if lane is not None and lane.spool_id == reader.spool_id:
             lane.reader = reader  # the same spool, readable again: what is on its way still counts
@@ -99,6 +107,8 @@ class Lanes:
         broken = is_corrupt(error)
         self._log.error("spool_unreadable", stream=stream, broken=broken, error=str(error), hint="trying again")
         if broken:
+            if stream == RESENDS:
+                return  # the publisher's own file: the ledger has it moved aside
             self._ledger.save(now=True)  # what we delivered from it need not be salvaged
             report_suspect(self._state_dir, stream)
 
@@ -122,15 +132,16 @@ class Lanes:
     def _bury(self, lane: Lane, row: Row, error: KafkaError) -> None:
         """Keep as a dead letter what Kafka will never take, and say so."""
         reason = f"{error.name()}: {error.str()}"
+        stream, seq = lane.origin(row.seq)
         self._log.error(
             "dead_letter",
-            stream=lane.stream,
-            seq=row.seq,
+            stream=stream,
+            seq=seq,
             key=row.key.decode(errors="replace"),
             size=len(row.value),
             limit=self._message_max_bytes,
             reason=reason,
-            hint="Kafka does not take this record: it is kept in publisher.db",
+            hint="Kafka does not take this record: it is kept; `python -m supervisor dead-letters CONFIG` shows it",
         )
         self._ledger.count_errors(1)
         self._ledger.bury(
@@ -148,8 +159,25 @@ class Lanes:
 
     def judge_failures(self) -> set[Verdict]:
         """Take in the reports of failure: count them, say so, and return what they mean."""
-        lanes = (*self, *self._retired)
-        return {self._judge(lane, seq, error) for lane in lanes for seq, error in lane.failures()}
+        verdicts: set[Verdict] = set()
+        for lane in (*self, *self._retired):
+            failures = lane.failures()
+            held = [(seq, error) for seq, error in failures if judge(error) is Verdict.HOLD]
+            if held:
+                verdicts.add(Verdict.HOLD)
+                self._hold(lane, held)
+            verdicts |= {self._judge(lane, seq, error) for seq, error in failures if judge(error) is not Verdict.HOLD}
+        return verdicts
+
+    def _hold(self, lane: Lane, failures: list[tuple[int, KafkaError]]) -> None:
+        """Have the first of these records ask, alone, whether Kafka takes records again; name the cause if it is sure.
+
+        One record and not all of them: what waits may be large, and is refused whole again and again.
+        """
+        self._ledger.count_errors(len(failures))
+        seq, error = min(failures, key=lambda failure: failure[0])
+        if lane.doubt(seq) or error.code() not in VAGUE:
+            self._watch.hold(error, self.clock_offset())
 
     def _judge(self, lane: Lane, seq: int, error: KafkaError) -> Verdict:
         """Decide about one failed record; a record refused alone is buried, one refused in company becomes suspect."""
@@ -167,6 +195,8 @@ class Lanes:
         arrived = lane.delivery.advance()
         if lane.delivery.position != before:
             self._ledger.settle(lane.stream, lane.spool_id, lane.delivery.position, arrived)
+            if lane.stream == RESENDS and arrived:
+                self._log.info("dead_letters_resent", count=arrived)
 
     def pending(self) -> bool:
         """Tell whether any spool holds something to hand over."""
@@ -178,6 +208,14 @@ class Lanes:
             mark = marks.get(lane.spool_id)
             if mark is not None and mark.seq > lane.delivery.position:
                 self._guarded(lane, partial(self._adopt, lane, mark), default=None)
+        self.begin()
+
+    def begin(self) -> None:
+        """Take in that each spool is sent from its position on: what is a dead letter beyond it is judged anew."""
+        for lane in self:
+            if lane.fresh:
+                lane.fresh = False
+                self._ledger.withdraw(lane.spool_id, lane.delivery.position)
 
     def _adopt(self, lane: Lane, mark: Mark) -> None:
         before = lane.delivery.position
@@ -193,7 +231,8 @@ class Lanes:
             return
         passed = lane.waiting()
         lane.move(mark.seq)
-        self._ledger.settle(lane.stream, lane.spool_id, mark.seq, passed - lane.waiting())
+        buried = self._ledger.dead_letters_between(lane.spool_id, before, mark.seq)
+        self._ledger.settle(lane.stream, lane.spool_id, mark.seq, passed - lane.waiting() - buried)
         self._log.info("committed_position_adopted", stream=lane.stream, seq=mark.seq, ahead_by=passed)
 
     def rewind(self) -> None:
@@ -207,6 +246,14 @@ class Lanes:
         on_way = sum(len(lane.delivery.on_way) for lane in self._retired)
         return on_way + sum(self._guarded(lane, lane.waiting, default=0) for lane in self)
 
+    def clock_offset(self) -> float | None:
+        """Return Reddit's clock minus ours in seconds, as a stream measured it last; None where unknown."""
+        for lane in self:
+            offset = self._guarded(lane, partial(_clock_offset, lane), default=None)
+            if isinstance(offset, int | float):
+                return float(offset)
+        return None
+
     def _guarded(self, lane: Lane, action: Callable[[], T], *, default: T) -> T:
         """Do something with a spool; one that cannot be read is put aside, the other one goes on."""
         try:
@@ -219,3 +266,7 @@ class Lanes:
         """Release the files."""
         for lane in self:
             lane.detach()
+
+
+def _clock_offset(lane: Lane) -> object:
+    return None if lane.reader is None else lane.reader.cursor().get("clock_offset")

@@ -6,13 +6,18 @@ from collections.abc import Callable
 
 import structlog
 
+from core.fileguard import Fault
+from core.spool.state import SpoolState
 from core.sqlite import is_corrupt
-from streams.publisher.store import DeadLetter, Position, PublisherStore
+from streams.publisher.letters import DeadLetter
+from streams.publisher.store import Position, PublisherStore
 
 #: Positions are written at most so often (seconds): an fsync for many records instead of one for each.
 _SAVE_EVERY = 0.15
 #: A disk that refused is asked again after this long.
 _RETRY_AFTER = 1.0
+#: How often to look whether the file is still at its path, seconds.
+_LOOK_EVERY = 0.25
 
 
 class Ledger:
@@ -37,7 +42,9 @@ class Ledger:
         self._changed: dict[str, Position] = {}
         self._counts: Counter[str] = Counter()
         self._dead_letters: list[DeadLetter] = []
+        self._totals: Counter[str] = Counter(self._store.counters())
         self._next_save = 0.0
+        self._next_look = 0.0
 
     def position(self, spool_id: str) -> int:
         """Return up to where this spool is delivered, 0 for one we never met."""
@@ -53,15 +60,39 @@ class Ledger:
         """Keep a record that Kafka will never take."""
         self._dead_letters.append(letter)
 
+    @property
+    def letters_kept(self) -> bool:
+        """Whether every dead letter is on disk."""
+        return not self._dead_letters
+
+    def withdraw(self, spool_id: str, seq: int) -> None:
+        """Forget the dead letters of a spool beyond the position from which it is sent again."""
+        self._dead_letters = [one for one in self._dead_letters if one.spool_id != spool_id or one.seq <= seq]
+        try:
+            self._store.withdraw(spool_id, seq)
+        except sqlite3.Error as error:
+            hint = "records listed as dead letters may arrive all the same"
+            self._log.error("dead_letters_not_withdrawn", error=str(error), hint=hint)
+
+    def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
+        """Return how many dead letters a stretch of a spool holds."""
+        return self._store.dead_letters_between(spool_id, after, until)
+
     def count_errors(self, number: int) -> None:
         """Add to the errors people see in the statistics."""
         self._counts["errors"] += number
 
+    def remember(self, stream: str, state: SpoolState) -> None:
+        """Keep what a spool knew at a moment up to which it is delivered: should it be lost, its successor needs it."""
+        self._store.remembered[stream] = state
+
     def save(self, *, now: bool = False) -> bool:
         """Write what changed, if it is time for it (or `now`); tell whether all is on disk."""
-        if not (self._changed or self._dead_letters or self._counts):
-            return True
         moment = self._clock()
+        if (moment >= self._next_look or now) and not self._stay_in_place(moment):
+            return False
+        if not (self._changed or self._dead_letters or self._counts or self._store.remembered):
+            return True
         if moment < self._next_save and not now:
             return False
         try:
@@ -76,17 +107,61 @@ class Ledger:
             if is_corrupt(error):
                 self._replace()
             return False
+        self._totals += self._counts
+        self._totals["dead_letters"] += len(self._dead_letters)
         self._changed.clear()
         self._counts.clear()
         self._dead_letters.clear()
         self._next_save = moment + _SAVE_EVERY
         return True
 
+    def _stay_in_place(self, moment: float) -> bool:
+        """Look whether the file is still ours, and make it again if not; tell whether it may be written."""
+        self._next_look = moment + _LOOK_EVERY
+        try:
+            fault = self._store.fault()
+            if fault is not None:
+                self._recover(fault)
+        except (OSError, sqlite3.Error) as error:
+            self._next_look = moment + _RETRY_AFTER
+            self._log.error(
+                "positions_not_restored",
+                error=str(error),
+                hint="nothing is written meanwhile; after a crash records may be repeated",
+            )
+            return False
+        return True
+
+    def _recover(self, fault: Fault) -> None:
+        """Never write to a file without its name: go on with a new one that holds the same."""
+        if fault is Fault.CHANGED:
+            self._log.error(
+                "positions_lost",
+                fault=fault.value,
+                moved_to=str(self._store.move_aside()),
+                dead_letters=self._totals["dead_letters"],
+                hint="a new file begins with the positions in memory; dead letters are in the one that was moved",
+            )
+            self._replace()
+            return
+        moved = self._store.copy_back()
+        self._log.error(
+            "positions_lost",
+            fault=fault.value,
+            moved_to=str(moved) if moved else None,
+            dead_letters=self._totals["dead_letters"],
+            hint="all of it was saved from the open file into a new one",
+        )
+        self._store.close()
+        self._store = self._open_store(self.deployment_id)
+
     def _replace(self) -> None:
         """Have the broken file moved aside; the new one starts with what we know."""
         self._store.close()
         self._store = self._open_store(self.deployment_id)
         self._changed |= self._positions
+        self._counts.update({name: total for name, total in self._totals.items() if name != "dead_letters"})
+        self._totals.clear()
         self._next_save = 0.0
 
     def close(self) -> None:

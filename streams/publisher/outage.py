@@ -45,6 +45,10 @@ class Outage:
             return True
         return False
 
+    def answered(self) -> None:
+        """Take in an answer that brings nothing further: the wait for one begins anew."""
+        self._lost_at = self._waiting_since = None
+
     def arrived(self, now: float) -> float | None:
         """Take in a sign of life; return how long the outage was, in seconds, if this ended one."""
         self._lost_at = self._waiting_since = None

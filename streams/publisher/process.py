@@ -42,6 +42,10 @@ def _drain(context: ChildContext, publisher: Publisher) -> None:
         if context.drain_seconds() <= _CLOSING_TIME:
             context.log.warning("drain_unfinished", records=waiting, hint="they wait in the spools for the next start")
             return
+        if publisher.held:
+            hint = "Kafka takes nothing just now (delivery_held); they wait in the spools for the next start"
+            context.log.warning("drain_unfinished", records=waiting, hint=hint)
+            return
         if publisher.step() is not Pace.BUSY:
             time.sleep(_PAUSE)
     context.log.info("drained", seconds=round(time.monotonic() - began, 3))

@@ -1,8 +1,11 @@
 """The publisher's own file: how far each spool is delivered, what Kafka refused, who this deployment is."""
 
+import contextlib
+import re
 import sqlite3
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +13,16 @@ from pathlib import Path
 import structlog
 
 from core.errors import PermanentError
+from core.fileguard import Fault, FileGuard
 from core.positions import publisher_path
-from core.spool.files import move_aside
-from core.sqlite import connect, is_sound, transaction
+from core.spool.files import move_aside, put_in_place, remove_database, sync_directory
+from core.spool.state import SpoolState
+from core.sqlite import connect, is_sound, is_unreadable, transaction
+from streams.publisher import letters
+from streams.publisher.letters import DeadLetter
+from streams.publisher.note import Note, read_note, tell_loss, write_note
 
-_VERSION = 1
+_VERSION = 2
 
 _TABLES = """
 CREATE TABLE identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -25,19 +33,31 @@ CREATE TABLE positions (
     at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE dead_letters (
-    id INTEGER PRIMARY KEY,
+"""
+
+#: What each spool knew when everything in it was delivered: its successor begins with it, should it be lost.
+_SPOOL_STATES = """
+CREATE TABLE IF NOT EXISTS spool_states (
     stream TEXT NOT NULL,
     spool_id TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    value BLOB NOT NULL,
-    schema TEXT NOT NULL,
-    reason TEXT NOT NULL,
+    commits INTEGER NOT NULL,          -- of the spool at that moment
+    state TEXT NOT NULL,
     at REAL NOT NULL,
-    UNIQUE (spool_id, seq)
-);
+    PRIMARY KEY (stream, spool_id)
+) WITHOUT ROWID
 """
+
+#: An older copy that somebody put in the place of a spool must not replace what is known of the newer one.
+_KEEP_NEWEST = (
+    "INSERT INTO spool_states VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+    " SET commits = excluded.commits, state = excluded.state, at = excluded.at WHERE excluded.commits >= commits"
+)
+
+#: Spools of a stream that are remembered: each loss leaves one.
+_FORGET = (
+    "DELETE FROM spool_states WHERE stream = ?1 AND spool_id NOT IN"
+    " (SELECT spool_id FROM spool_states WHERE stream = ?1 ORDER BY at DESC LIMIT 8)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +69,24 @@ class Position:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that Kafka will never take, kept whole with the reason."""
-
-    stream: str
-    spool_id: str
-    seq: int
-    key: bytes
-    value: bytes
-    schema: str
-    reason: str
-
-
 class PublisherStore:
-    """The one writer of publisher.db. Every `save` is one durable transaction."""
+    """The publisher's access to publisher.db. Every `save` is one durable transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
         self._connection = connection
         self._clock = clock
-        self.deployment_id = str(
-            connection.execute("SELECT value FROM identity WHERE name = 'deployment'").fetchone()[0]
-        )
+        identity = dict(connection.execute("SELECT name, value FROM identity"))
+        self.deployment_id = str(identity["deployment"])
+        #: the spool_id under which dead letters are sent again
+        self.resends_id = str(identity["resends"])
+        #: by stream, what its spool knew at a moment up to which it is delivered; written with the next `save`
+        self.remembered: dict[str, SpoolState] = {}
+        self._saves = self._read_saves()
+        self._letters = self._count_letters()
+        self._data_version = self._read_data_version()
+        self._guard = FileGuard(path, sole_writer=True)
+        self._guard.learn()
 
     @classmethod
     def open(
@@ -84,19 +100,29 @@ class PublisherStore:
         """Open or make the file; a broken one is moved aside and said so. A new one takes `deployment_id`, if given."""
         state_dir.mkdir(parents=True, exist_ok=True)
         path = publisher_path(state_dir)
-        if path.exists() and not is_sound(path):
+        note, there = read_note(state_dir), path.exists()
+        silent = deployment_id is not None  # who replaces a file has said why
+        if there and not (path.is_file() and is_sound(path)):
+            silent = True
             log.error(
                 "positions_moved_aside",
                 moved_to=str(move_aside(path)),
                 hint="they were broken: what stands in the spools is sent again",
             )
+        # a new file of the same deployment: Kafka then ends what the former one left open
+        known = deployment_id or (note.deployment if note else uuid.uuid4().hex)
         connection = connect(path, cache_kib=512)
         try:
-            _ensure_tables(connection, deployment_id or uuid.uuid4().hex)
-            return cls(connection, clock)
+            _ensure_tables(connection, known)
+            connection.execute(_SPOOL_STATES)
+            store = cls(path, connection, clock)
+            if not silent:
+                tell_loss(note, store.note() if there else None, log)
+            write_note(state_dir, store.note())
         except BaseException:
             connection.close()
             raise
+        return store
 
     def positions(self) -> list[Position]:
         """Return all positions, as last saved."""
@@ -109,40 +135,124 @@ class PublisherStore:
         counts: Mapping[str, int] | None = None,
         dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
-        """Write positions, add to counters and keep dead letters, all or nothing.
+        """Write positions and what was remembered, add to counters and keep dead letters, all or nothing.
 
-        A dead letter that was saved before (the process died before its position passed it) is not counted twice.
+        A dead letter counts once the position has passed it: until then the record may be sent again, and arrive.
         """
         now = self._clock()
+        try:
+            self._save(positions, counts or {}, dead_letters, now)
+        finally:
+            self._guard.wrote()
+        self._saves += 1
+        self.remembered.clear()
+        write_note(self._path.parent, self.note())
+
+    def note(self) -> Note:
+        """Return how far the file has come."""
+        return Note(self.deployment_id, self._saves, self._letters)
+
+    def _save(
+        self,
+        positions: Sequence[Position],
+        counts: Mapping[str, int],
+        dead_letters: Sequence[DeadLetter],
+        now: float,
+    ) -> None:
+        counted = Counter(counts)
         with transaction(self._connection) as connection:
-            buried = sum(self._bury(letter, now) for letter in dead_letters)
-            for name, amount in {**(counts or {}), "dead_letters": buried}.items():
-                if amount:
-                    connection.execute(
-                        "INSERT INTO counters VALUES (?, ?)"
-                        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                        (name, amount),
-                    )
+            connection.execute("INSERT OR REPLACE INTO identity VALUES ('saves', ?)", (str(self._saves + 1),))
+            for letter in dead_letters:
+                if letter.spool_id == self.resends_id:
+                    letters.refuse_again(connection, letter.seq, letter.reason, now)
+                else:
+                    letters.keep(connection, letter, now)
             connection.executemany(
                 "INSERT OR REPLACE INTO positions (spool_id, stream, seq, at) VALUES (?, ?, ?, ?)",
                 [(position.spool_id, position.stream, position.seq, now) for position in positions],
             )
+            for position in positions:
+                if position.spool_id == self.resends_id:
+                    counted["dead_letters_resent"] += letters.settle_resends(connection, position.seq)
+                else:
+                    counted["dead_letters"] += letters.pass_over(connection, position.spool_id, position.seq)
+            connection.executemany(letters.COUNT, [(name, amount) for name, amount in counted.items() if amount])
+            for stream, state in self.remembered.items():
+                connection.execute(_KEEP_NEWEST, (stream, state.spool_id, state.commits, state.to_json(), now))
+                connection.execute(_FORGET, (stream,))
+            changed = bool(dead_letters) or counted["dead_letters_resent"] > 0
+            held = self._count_letters() if changed else self._letters
+        self._letters = held
 
-    def _bury(self, letter: DeadLetter, now: float) -> int:
-        return self._connection.execute(
-            "INSERT OR IGNORE INTO dead_letters (stream, spool_id, seq, key, value, schema, reason, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                letter.stream,
-                letter.spool_id,
-                letter.seq,
-                letter.key,
-                letter.value,
-                letter.schema,
-                letter.reason,
-                now,
-            ),
-        ).rowcount
+    def _count_letters(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
+
+    def fault(self) -> Fault | None:
+        """Return what happened to the file, None while it is ours; costs a few stats.
+
+        Raises OSError or sqlite3.Error when that cannot be found out now.
+        """
+        fault = self._guard.fault()
+        if fault is not Fault.CHANGED:
+            return fault
+        try:
+            self._connection.execute("PRAGMA shrink_memory")
+            version, saves = self._read_data_version(), self._read_saves()
+            # another program's own transaction is no fault; a copy written over the file is
+            held = self._count_letters()
+            sound = version != self._data_version or (held == self._letters and is_sound(self._path))
+            ours = saves == self._saves and sound
+        except sqlite3.DatabaseError as error:
+            if not is_unreadable(error):
+                raise
+            return fault
+        if not ours:
+            return fault
+        self._data_version, self._letters = version, held
+        self._guard.wrote()
+        return None
+
+    def copy_back(self) -> Path | None:
+        """Make the file again from the open one, which lost its place; return where a stranger in it was moved.
+
+        Nothing is written to the open one; close it then. Raises OSError or sqlite3.Error when that is not possible.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        building = self._path.with_name(self._path.name + ".building")
+        remove_database(building)
+        with contextlib.closing(sqlite3.connect(building)) as target:
+            self._connection.backup(target)
+        moved = put_in_place(building, self._path)
+        sync_directory(self._path.parent)
+        return moved
+
+    def move_aside(self) -> Path:
+        """Rename the file, which holds another's content, and return its new name."""
+        return move_aside(self._path)
+
+    def _read_saves(self) -> int:
+        row = self._connection.execute("SELECT value FROM identity WHERE name = 'saves'").fetchone()
+        return int(row[0]) if row else 0
+
+    def _read_data_version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def counters(self) -> dict[str, int]:
+        """Return the durable counters."""
+        return dict(self._connection.execute("SELECT name, value FROM counters"))
+
+    def withdraw(self, spool_id: str, seq: int) -> None:
+        """Forget the dead letters of a spool beyond the position from which it is sent again."""
+        try:
+            with transaction(self._connection) as connection:
+                letters.withdraw(connection, spool_id, seq)
+            self._letters = self._count_letters()
+        finally:
+            self._guard.wrote()
+
+    def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
+        """Return how many dead letters a stretch of a spool holds."""
+        return letters.count_between(self._connection, spool_id, after, until)
 
     def close(self) -> None:
         """Release the file."""
@@ -150,14 +260,36 @@ class PublisherStore:
 
 
 def _ensure_tables(connection: sqlite3.Connection, deployment_id: str) -> None:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    """Make the tables in a new file, or bring those of an older version up to date."""
+    if upgrade(connection):
+        return
+    with transaction(connection):
+        _run(connection, _TABLES + letters.TABLES)
+        names = [("deployment", deployment_id), ("resends", uuid.uuid4().hex)]
+        connection.executemany("INSERT INTO identity VALUES (?, ?)", names)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def upgrade(connection: sqlite3.Connection) -> bool:
+    """Bring the tables of an older version up to date; tell whether there are any."""
+    version = _version(connection)
     if version > _VERSION:
         raise PermanentError(
             f"the publisher's file has version {version}, this program knows {_VERSION}: use a newer Gapless"
         )
-    if version == 0:
+    if version == 1:
         with transaction(connection):
-            for statement in filter(str.strip, _TABLES.split(";\n")):
-                connection.execute(statement)
-            connection.execute("INSERT INTO identity VALUES ('deployment', ?)", (deployment_id,))
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            if _version(connection) == 1:  # else another process was quicker
+                _run(connection, letters.RENAME + letters.TABLES + letters.TAKE_OVER)
+                connection.execute("INSERT INTO identity VALUES ('resends', ?)", (uuid.uuid4().hex,))
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+    return version > 0
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for statement in filter(str.strip, re.sub(r" *--.*", "", script).split(";\n")):
+        connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -11,12 +11,15 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from core.errors import PermanentError
+from streams.publisher.causes import Cause
 from streams.publisher.retries import Retries
 from streams.publisher.settings import Properties
 from streams.publisher.verdict import Verdict, cause, judge
 from streams.publisher.watch import Watch
 
 _REQUEST_TIMEOUT = 10.0
+_BROKERS = "look at the brokers that are missing; it goes on by itself"
+_BY_HAND = "create it by hand (kafka-topics.sh --create)"
 #: The number of partitions, or of replicas, that the broker is set up to give.
 BROKERS_CHOICE = -1
 
@@ -90,12 +93,16 @@ class Topic:
 
     def _take(self, answer: "Future[object]") -> None:
         try:
-            answer.result()
+            description = answer.result()
         except KafkaException as exception:
             self._take_error(cause(exception))
             return
         if self._creating:
             self._log.info("topic_created", topic=self.name)
+        elif self._watch.away and (short := shortfall(description)):
+            # records may wait in the producer for replicas that are not there: nothing else tells
+            told = Cause(f"{short} of the topic {self.name}; min.insync.replicas may ask for more", _BROKERS)
+            self._watch.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=told)
         self._found()
 
     def _take_error(self, error: KafkaError) -> None:
@@ -110,7 +117,10 @@ class Topic:
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is away: the watch says so
-        hint = "create it by hand (kafka-topics.sh --create)" if self._creating else "allow to describe it"
+        if judge(error) is Verdict.HOLD:
+            missing = Cause(f"the topic {self.name} is not there and cannot be made: {error.str()}", _BY_HAND)
+            self._watch.hold(error, cause=missing if self._creating else None)
+        hint = _BY_HAND if self._creating else "allow to describe it"
         self._watch.complain(
             "topic_not_created" if self._creating else "topic_not_looked_up", error, topic=self.name, hint=hint
         )
@@ -119,3 +129,13 @@ class Topic:
         self.there = True
         self._retries.succeed()
         self._admin = None  # its threads and connections are not needed any more
+
+
+def shortfall(description: object) -> str:
+    """Say which partition of a described topic lacks its leader or a replica; empty where all are in sync."""
+    for partition in getattr(description, "partitions", ()):
+        if partition.leader is None:
+            return f"partition {partition.id} has no leader"
+        if len(partition.isr) < len(partition.replicas):
+            return f"{len(partition.isr)} of {len(partition.replicas)} replicas are in sync in partition {partition.id}"
+    return ""

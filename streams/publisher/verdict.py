@@ -6,11 +6,14 @@ import enum
 
 from confluent_kafka import KafkaError, KafkaException
 
+from streams.publisher.causes import NOT_THE_RECORD
+
 
 class Verdict(enum.Enum):
     """What to do about it."""
 
     AGAIN = "send it again"
+    HOLD = "not the record is wrong: wait, name the cause, send it again"
     TOPIC = "the topic is not there"
     REFUSED = "Kafka does not take this record"
     FATAL = "this producer can do no more"
@@ -19,11 +22,6 @@ class Verdict(enum.Enum):
 _REFUSED = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.RECORD_LIST_TOO_LARGE,
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_MSG,
-    KafkaError.INVALID_MSG_SIZE,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError._BAD_MSG,
 }
 _TOPIC = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -51,6 +49,8 @@ def judge(error: KafkaError) -> Verdict:
         return Verdict.REFUSED
     if code in _TOPIC:
         return Verdict.TOPIC
+    if code in NOT_THE_RECORD:
+        return Verdict.HOLD
     return Verdict.AGAIN
 
 

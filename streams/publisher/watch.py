@@ -9,11 +9,15 @@ import structlog
 from confluent_kafka import KafkaError
 
 from core.outage import OutageMark
+from streams.publisher.causes import Cause, explain
 from streams.publisher.ledger import Ledger
 from streams.publisher.outage import Deafness, Outage
 from streams.publisher.verdict import Verdict, judge
 
 _REPEAT_AFTER = 60.0
+
+#: The cause of a hold is asked for again every half a minute; unheard of for so long (seconds), it is no longer known.
+_HELD_FOR = 60.0
 
 #: A refusal is noticed before the records that wait because of it, seconds.
 _JUST_BEFORE = 5.0
@@ -55,6 +59,9 @@ class Watch:
         self._deafness = Deafness()
         self._said: dict[str, tuple[float, int]] = {}
         self._refusal, self._refused_at = "", float("-inf")
+        #: since when Kafka refuses for a cause that is not the record's, and when it last did
+        self._held_since: float | None = None
+        self._held_at = float("-inf")
         #: the error that ended the current producer, until someone takes note
         self.fatal: KafkaError | None = None
 
@@ -62,6 +69,11 @@ class Watch:
     def away(self) -> bool:
         """Whether Kafka is away as far as we know."""
         return self._outage.on
+
+    @property
+    def held(self) -> bool:
+        """Whether Kafka is there and takes nothing, for a cause that is not the record's."""
+        return self._held_since is not None and self._clock() - self._held_at <= _HELD_FOR
 
     def on_error(self, error: KafkaError) -> None:
         """Take librdkafka's `error_cb`."""
@@ -78,7 +90,7 @@ class Watch:
         details: dict[str, object] = {"facility": facility, "text": template % arguments if arguments else template}
         if level < logging.WARNING:
             _librdkafka.debug("librdkafka", **details)
-        elif times := self._times(f"librdkafka {facility}"):  # lost connections come by the hundred
+        elif times := self.times(f"librdkafka {facility}"):  # lost connections come by the hundred
             # what it calls an error may pass by itself; whether it is one for us, on_error and the outage tell
             severity = logging.ERROR if level >= logging.CRITICAL else logging.WARNING
             _librdkafka.log(severity, "librdkafka", **details, times=times)
@@ -86,9 +98,8 @@ class Watch:
     def complain(self, event: str, error: KafkaError, **details: object) -> None:
         """Log an error, the same one at most once a minute, with how often it came."""
         if error.code() > 0:  # only a broker says that: it is there, and takes nothing
-            self._refusal, self._refused_at = f"{error.name()}: {error.str()}", self._clock()
-            self._mark_refusal()
-        times = self._times(f"{event} {error.name()}")
+            self.refused(f"{error.name()}: {error.str()}")
+        times = self.times(f"{event} {error.name()}")
         if not times:
             return
         if error.code() in _REFUSED_ENTRY:
@@ -97,7 +108,29 @@ class Watch:
             details["times"] = times
         self._log.error(event, error=error.name(), text=error.str(), **details)
 
-    def _times(self, kind: str) -> int:
+    def hold(self, error: KafkaError, clock_offset: float | None = None, cause: Cause | None = None) -> None:
+        """Take in that Kafka refuses, not for the record's sake: log the cause once, and mark it for the monitor.
+
+        `clock_offset`: Reddit's clock minus ours in seconds, where it is known. `cause`: what the error does not tell.
+        """
+        now = self._clock()
+        if not self.held:
+            self._held_since = now
+        self._held_at = now
+        self._outage.arrived(now)  # it answers: whatever this is, it is not away
+        cause = cause or explain(error, clock_offset)
+        if self._mark is not None:
+            self._mark.begins(0.0)
+            self._mark.refused(cause.text)
+        if self.times(f"delivery_held {error.name()}"):
+            self._log.error("delivery_held", cause=cause.text, error=error.name(), text=error.str(), hint=cause.hint)
+
+    def refused(self, why: str) -> None:
+        """Take in what Kafka answers instead of taking records: told to others while nothing is delivered."""
+        self._refusal, self._refused_at = why, self._clock()
+        self._mark_refusal()
+
+    def times(self, kind: str) -> int:
         """Count something that comes again and again; 0 for not to be told now, else how often it came untold."""
         now = self._clock()
         said_at, unsaid = self._said.get(kind, (-_REPEAT_AFTER, 0))
@@ -109,7 +142,7 @@ class Watch:
 
     def look(self, *, waiting: bool) -> bool:
         """Report an outage when it begins, and tell that it did."""
-        if not self._outage.begins(self._clock(), waiting=waiting):
+        if self.held or not self._outage.begins(self._clock(), waiting=waiting):
             return False
         self._ledger.count_errors(1)
         if self._mark is not None:
@@ -128,10 +161,18 @@ class Watch:
         """Tell that the producer hears nothing although Kafka `answered` another question meanwhile."""
         return self._deafness.found(self._clock(), away=self.away, answered=answered)
 
+    def answered(self) -> None:
+        """Take in that Kafka answered, though it took no record: it is not away."""
+        self._outage.answered()
+
     def arrived(self, backlog: Callable[[], int]) -> None:
         """Take in a sign of life: records arrived, or a transaction was committed."""
-        seconds = self._outage.arrived(self._clock())
+        now = self._clock()
+        seconds = self._outage.arrived(now)
         if self._mark is not None:
             self._mark.ends()
+        if self._held_since is not None:
+            held, self._held_since = now - self._held_since, None
+            self._log.warning("delivery_resumed", held_seconds=round(held, 1), records_waiting=backlog())
         if seconds is not None:
             self._log.warning("kafka_back", away_seconds=round(seconds, 1), records_waiting=backlog())

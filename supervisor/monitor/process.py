@@ -13,12 +13,13 @@ from core.allocator import give_memory_back
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config import Config
-from supervisor.monitor.address import Address, advice, wanted_ports, write_address
+from supervisor.monitor.address import Address, address_path, advice, wanted_ports, write_address
 from supervisor.monitor.app import make_app
 from supervisor.monitor.events import Audience
 from supervisor.monitor.observer import Observer
 from supervisor.monitor.tallybook import TallyBook
 
+_ADDRESS_EVERY = 2.0  # whether the file that tells the address is still there
 _BEAT_EVERY = 1.0  # each wakes the supervisor: most of what it takes of the processor when idle
 
 #: A port that is taken is tried again so soon, and at last so rarely, seconds.
@@ -57,7 +58,9 @@ async def live(context: ChildContext, config: Config) -> None:
     try:
         await observer.once()
         tasks.append(asyncio.create_task(observer.run()))
-        await _listen(context, config, runner, stop)
+        address = await _listen(context, config, runner, stop)
+        if address is not None:
+            tasks.append(asyncio.create_task(_keep_address(config, address, context.log)))
         await stop.wait()
     finally:
         for task in tasks:
@@ -66,8 +69,8 @@ async def live(context: ChildContext, config: Config) -> None:
         await runner.cleanup()
 
 
-async def _listen(context: ChildContext, config: Config, runner: web.AppRunner, stop: asyncio.Event) -> None:
-    """Take the port; one that is taken is waited for, since a restart would not free it."""
+async def _listen(context: ChildContext, config: Config, runner: web.AppRunner, stop: asyncio.Event) -> Address | None:
+    """Take the port; one that is taken is waited for, since a restart would not free it. None: stop was asked."""
     failures = 0
     while not stop.is_set():
         try:
@@ -86,7 +89,8 @@ async def _listen(context: ChildContext, config: Config, runner: web.AppRunner, 
             context.log.info("monitor_listens", url=address.url, host=address.host, port=address.port)
             _write_down(config, address, context.log)
             context.ready()
-            return
+            return address
+    return None
 
 
 async def _take(config: Config, runner: web.AppRunner) -> Address:
@@ -111,6 +115,14 @@ def _write_down(config: Config, address: Address, log: structlog.stdlib.BoundLog
         write_address(config.supervisor.state_dir, address)
     except OSError as error:
         log.warning("address_not_written", error=str(error), hint="others cannot show where the page is")
+
+
+async def _keep_address(config: Config, address: Address, log: structlog.stdlib.BoundLogger) -> None:
+    """Write the file again when somebody removed it, or the directory."""
+    while True:
+        await asyncio.sleep(_ADDRESS_EVERY)
+        if not address_path(config.supervisor.state_dir).exists() and config.supervisor.state_dir.is_dir():
+            _write_down(config, address, log)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -33,7 +33,7 @@ REASONS = (
 )
 
 #: What a person should know of, and what stops nothing.
-WARNINGS = ("proxy_failing", "subreddit_unavailable", "stream_behind", "gap_open", "dead_letters")
+WARNINGS = ("proxy_failing", "subreddit_unavailable", "spool_lost", "stream_behind", "gap_open", "dead_letters")
 
 _CREDENTIALS = "REDDIT_CLIENT_ID"  # what core.reddit.answers tells people to compare
 

@@ -156,6 +156,11 @@ def _kafka(look: Look, tally: Tally) -> Iterator[Metric]:
     yield from counter("kafka_errors_total", text, tally.follow(("errors",), flow.errors))
     text = "Records that Kafka refused for good, kept in publisher.db"
     yield from counter("kafka_dead_letters_total", text, tally.follow(("dead_letters",), flow.dead_letters))
+    for name, number, text in (
+        ("resent", flow.resent, "Dead letters that arrived after all, sent again with `dead-letters resend`"),
+        ("dropped", flow.dropped, "Dead letters that somebody dropped with `dead-letters drop`"),
+    ):
+        yield from counter(f"kafka_dead_letters_{name}_total", text, tally.follow((f"dead_letters_{name}",), number))
     text = "0 while records wait and Kafka acknowledges none of them"
     yield from gauge("kafka_up", text, int(look.outage_since is None))
     delays = _each(look, lambda one: one.delay(look.now))

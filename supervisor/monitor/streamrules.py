@@ -1,11 +1,11 @@
 """What keeps the streams from flowing: into the spools, and from there into Kafka. Pure."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from core.completeness import WINDOW
 from core.completeness import longest_silence as silence_of
 from core.config import Config
-from core.spool import GapState
+from core.spool import Gap, GapState
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
 from supervisor.monitor.stream import StreamLook
@@ -13,6 +13,8 @@ from supervisor.monitor.stream import StreamLook
 #: Records wait a moment by nature; so long only when something is wrong.
 _STALLED_AFTER = 20.0
 
+#: A spool file that was lost and saved whole is told of for so long, seconds.
+_SAVED_NEWS = 3600.0
 #: Subreddits that a text names, and characters of a reason: both come from outside.
 _MOST_NAMED = 10
 _LONGEST_REASON = 100
@@ -146,14 +148,28 @@ def behind(look: Look, config: Config) -> Iterator[Trouble]:
             yield Trouble("stream_behind", name, f"{text} {hint}", look.now - unread_s)
 
 
+def _lost_files(name: str, gaps: Iterable[Gap], now: float) -> Iterator[Trouble]:
+    """Name a spool file that was lost or broken lately; one of which everything was saved is news for an hour."""
+    found = [gap for gap in gaps if gap.concerns_spool]
+    news = [gap for gap in found if now - gap.recorded_at < (_SAVED_NEWS if gap.repaired else WINDOW)]
+    if news:
+        newest = max(news, key=lambda gap: gap.recorded_at)
+        text = f"{name}: {newest.reason}. Somebody or something touches the files of the state: find out who. Its log"
+        yield Trouble("spool_lost", name, f"{text} has more (spool_lost, spool_file_lost).", newest.recorded_at)
+
+
 def losses(look: Look) -> Iterator[Trouble]:
     """Name what is missing although everything flows."""
     for name, stream in look.streams.items():
         yield from _unavailable(name, stream)
+        yield from _lost_files(name, stream.gaps, look.now)
         yield from _gaps(name, stream, look.now)
     refused_at = look.dead_letter_at
     if refused_at is not None and look.now - refused_at < WINDOW:
-        text = "Kafka refused records for good; they are kept in publisher.db, table dead_letters, with the reason."
+        text = (
+            "Kafka refused records for good; they are kept. `python -m supervisor dead-letters CONFIG` lists, resends"
+        )
+        text += " or drops them."
         yield Trouble("dead_letters", "kafka", text, refused_at)
 
 

@@ -37,7 +37,7 @@ class TallyBook:
     def keep(self) -> None:
         """Write it down; what cannot be written now is tried again with the next look."""
         changes = self.tally.changes
-        if changes == self._written:
+        if changes == self._written and (not changes or self._path.exists()):
             return
         try:
             replace_json(self._path, {"counters": self.tally.rows()})

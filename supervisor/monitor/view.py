@@ -138,7 +138,9 @@ def _kafka(look: Look, config: Config, mask: Mask) -> dict[str, Any]:
         "delivery": config.kafka.delivery,
         "published": flow.published,
         "errors": flow.errors,
-        "dead_letters": flow.dead_letters,
+        "dead_letters": flow.dead_letters_kept,
+        "dead_letters_resent": flow.resent,
+        "dead_letters_dropped": flow.dropped,
         "waiting": look.waiting,
         "away_since": _rounded(look.outage_since, 1),
     }

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -275,3 +277,85 @@ def test_the_window_rolls_for_all(make: Callable[..., Limiter], clock: Clock) ->
     assert isinstance(limiter.ask(Priority.STREAM), Wait)
     clock.now += WINDOW
     take(limiter)
+
+
+def spend(limiter: Limiter, requests: int) -> None:
+    for _ in range(requests):
+        grant = limiter.ask(Priority.STREAM)
+        assert isinstance(grant, Grant)
+        limiter.answered(grant, "200", None)
+
+
+def remove_file(directory: Path) -> None:
+    for path in directory.glob("quota.db*"):
+        path.unlink()
+
+
+def remove_wal(directory: Path) -> None:
+    (directory / "quota.db-wal").unlink()
+
+
+def remove_directory(directory: Path) -> None:
+    shutil.rmtree(directory)
+
+
+def replace_file(directory: Path) -> None:
+    path = limiter_path(directory)
+    path.rename(path.with_name("elsewhere"))
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE strange (x)")
+
+
+def restore_by_rename(directory: Path) -> None:
+    copy = directory / "copy"
+    subprocess.run(["cp", limiter_path(directory), copy], check=True)
+    copy.rename(limiter_path(directory))
+
+
+@pytest.mark.parametrize("harm", [remove_file, remove_wal, remove_directory, replace_file, restore_by_rename])
+def test_a_file_that_is_lost_in_use_lifts_no_limit(
+    make: Callable[..., Limiter], tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    """Guards: writing into an orphan, each process into one of its own; and a count that begins anew."""
+    directory = tmp_path / "state"
+    one, two = make("one", directory), make("two", directory)
+    spend(one, 10)
+    spend(two, 1)
+    one.refused(cast(Grant, one.ask(Priority.STREAM)), 30.0)
+    two.state()
+    harm(directory)
+    waited = two.ask(Priority.STREAM)
+    assert isinstance(waited, Wait)
+    assert waited.seconds == pytest.approx(30.0)
+    quota = read_quota(directory)
+    assert quota is not None
+    assert quota.used + quota.outstanding >= 11
+    assert isinstance(one.ask(Priority.STREAM), Wait), "both use the file that is in its place"
+    if harm is not replace_file:
+        assert read_counters(directory) == {"rate_limit_hits": 1, "requests": 12}
+
+
+def test_an_older_copy_written_over_the_file_lifts_no_limit(make: Callable[..., Limiter], tmp_path: Path) -> None:
+    limiter = make()
+    spend(limiter, 3)
+    files = sorted(tmp_path.glob("quota.db*"))
+    for path in files:
+        subprocess.run(["cp", path, tmp_path / f"old-{path.name}"], check=True)
+    spend(limiter, 20)
+    limiter.close()
+    for path in files:
+        subprocess.run(["cp", tmp_path / f"old-{path.name}", path], check=True)
+    assert limiter.state().used >= 23
+
+
+def test_a_directory_that_cannot_be_made_is_an_error_that_passes(make: Callable[..., Limiter], tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    limiter = make("a", directory)
+    spend(limiter, 5)
+    directory.rename(tmp_path / "renamed")
+    directory.write_text("a file in its place")
+    with pytest.raises(QuotaFileError):
+        limiter.ask(Priority.STREAM)
+    directory.unlink()
+    spend(limiter, 1)
+    assert limiter.state().used == 6

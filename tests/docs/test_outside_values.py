@@ -1,11 +1,14 @@
 """The table of values from outside in docs/guarantees.md shows the constants that the code uses."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from core import quota
 from core.reddit import bounds
+from core.spool.writer import KEEP_REJECT_BYTES, KEEP_REJECTS
+from streams.capture.listing import EARLIEST, LATEST
 from tests.docs.markdown import rows, section
 
 PAGE = Path("docs/guarantees.md")
@@ -41,3 +44,11 @@ def test_the_times_are_those_of_the_code() -> None:
     assert f"unreadable: {bounds.TOKEN_LIFETIME_DEFAULT:,.0f} s" in row("`expires_in`")
     assert f"at most {bounds.WINDOW:g} s ahead" in row("values stored in `quota.db`")
     assert f"(the next test request: {bounds.PROBE_INTERVAL:g} s)" in row("values stored in `quota.db`")
+
+
+def test_the_bounds_of_items_are_those_of_the_code() -> None:
+    first, beyond = (datetime.fromtimestamp(moment, UTC) for moment in (EARLIEST, LATEST))
+    last = beyond - timedelta(seconds=1)
+    assert row("`created_utc` of an item").startswith(f"{first:%Y-%m-%d} to {last:%Y-%m-%d}")
+    kept = f"the newest {KEEP_REJECTS:,}, {KEEP_REJECT_BYTES / 1e6:g} MB at most"
+    assert kept in row("`kind` of an entry")

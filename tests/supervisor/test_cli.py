@@ -84,7 +84,7 @@ def test_each_option_says_what_it_does_and_what_holds_without_it(command: str, s
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("fly", "there are: run, check, status, logs, restart, gaps, demo"),
+        ("fly", "there are: run, check, status, logs, restart, gaps, dead-letters, demo"),
         ("run c.toml --durations 4", "--duration may be meant"),
         ("run --subreddits Bitcoin c.toml", "usage: python -m supervisor run CONFIG"),
         ("status", "required: CONFIG"),

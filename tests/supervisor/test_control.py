@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -108,6 +109,23 @@ def test_a_socket_that_somebody_cleared_away_comes_back(tmp_path: Path, monkeypa
         wait_until((tmp_path / "supervisor.sock").exists, what="a new socket")
         wait_until(lambda: control.ask(tmp_path, {})["ok"], what="an answer")
         wait_until(lambda: len(signs) >= 3, what="signs of life")
+    finally:
+        server.close()
+
+
+def test_a_state_directory_that_somebody_removed_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_LOOK_EVERY", 0.05)
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    board = Board(state_dir, LOG)
+    server = ControlServer(state_dir, echo, LOG, board.sign_of_life)
+    server.start()
+    try:
+        shutil.rmtree(state_dir)
+        wait_until((state_dir / "supervisor.sock").exists, what="a new socket")
+        wait_until(lambda: control.ask(state_dir, {})["ok"], what="an answer")
+        board.publish(Snapshot("RUNNING", 40.0, (), ()))
+        assert (state_dir / "supervisor.json").exists()
     finally:
         server.close()
 

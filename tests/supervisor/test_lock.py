@@ -1,14 +1,19 @@
 """One supervisor a state directory, also where there is no room for its number."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from core.config import Config, SupervisorSection
 from core.errors import ConfigError, TransientError
-from supervisor.lock import StateLock, StateLockedError
+from supervisor.lock import StateLock, StateLockedError, lock_chore
 from supervisor.run import claim
+
+LOG = structlog.stdlib.get_logger("test")
 
 
 def no_room(*_: object) -> int:
@@ -50,3 +55,48 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, key: str) -> N
     (tmp_path / key.removesuffix("_dir").replace("log", "logs")).write_text("a file stands in the way")
     with pytest.raises(ConfigError, match=f"set another supervisor.{key}"):
         claim(settings(tmp_path))
+
+
+def test_a_lock_that_somebody_removed_is_taken_again(tmp_path: Path) -> None:
+    """Guards: a second supervisor beside the first, after a cleaner came by."""
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    lock = StateLock(state_dir)
+    keep = lock_chore(lock, LOG).action
+    for target in (state_dir / "supervisor.lock", state_dir):
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+        with capture_logs() as logs:
+            assert keep() is None
+            assert keep() is None
+        assert [entry["event"] for entry in logs] == ["state_lock_gone"]
+        with pytest.raises(StateLockedError):
+            StateLock(state_dir)
+    lock.close()
+
+
+def test_where_another_supervisor_took_over_this_one_ends(tmp_path: Path) -> None:
+    lock = StateLock(tmp_path)
+    (tmp_path / "supervisor.lock").unlink()
+    other = StateLock(tmp_path)
+    reason = lock_chore(lock, LOG).action()
+    assert reason is not None
+    assert "another supervisor" in reason
+    lock.close()
+    other.close()
+
+
+def test_a_directory_that_cannot_be_made_is_said_once(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    lock = StateLock(state_dir)
+    keep = lock_chore(lock, LOG).action
+    shutil.rmtree(state_dir)
+    state_dir.write_text("a file in its place")
+    with capture_logs() as logs:
+        assert keep() is None
+        assert keep() is None
+    assert [entry["event"] for entry in logs] == ["state_dir_unusable"]
+    state_dir.unlink()
+    assert keep() is None
+    assert (state_dir / "supervisor.lock").exists()
+    lock.close()

@@ -1,4 +1,4 @@
-"""The classpath of Apache Kafka, resolved by Maven once and kept under build/ until the pom changes."""
+"""The classpaths of Apache Kafka, resolved by Maven once and kept under build/ until their poms change."""
 
 import fcntl
 import hashlib
@@ -9,7 +9,10 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: the broker
 POM = ROOT / "tests" / "kafka" / "pom.xml"
+#: the console consumer and Kafka Connect
+CLIENTS_POM = ROOT / "tests" / "kafka" / "clients.xml"
 CACHE = ROOT / "build" / "kafka-libs"
 OLDEST_JAVA = 17
 
@@ -31,15 +34,15 @@ def java_command() -> str:
     return java
 
 
-def kafka_classpath() -> str:
-    """Return the classpath of the broker; Maven is asked only when the pom changed or a jar went away."""
+def kafka_classpath(pom: Path = POM) -> str:
+    """Return the classpath of a pom; Maven is asked only when the pom changed or a jar went away."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
     kept = CACHE / f"classpath-{digest}.txt"
     with (CACHE / "lock").open("w") as lock:  # the test runner's workers come at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _complete(kept):
-            _resolve(kept)
+            _resolve(pom, kept)
     return kept.read_text().strip()
 
 
@@ -47,11 +50,11 @@ def _complete(kept: Path) -> bool:
     return kept.exists() and all(Path(jar).exists() for jar in kept.read_text().strip().split(os.pathsep))
 
 
-def _resolve(kept: Path) -> None:
+def _resolve(pom: Path, kept: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaUnavailableError("no mvn on the PATH: install Maven to fetch the jars of Apache Kafka")
-    command = [maven, "-q", "-B", "-f", str(POM), "dependency:build-classpath"]
+    command = [maven, "-q", "-B", "-f", str(pom), "dependency:build-classpath"]
     command += ["-DincludeScope=runtime", f"-Dmdep.outputFile={kept}"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -59,4 +62,4 @@ def _resolve(kept: Path) -> None:
         raise KafkaUnavailableError("Maven took more than 300 s to resolve the jars of Apache Kafka") from None
     if answer.returncode != 0 or not _complete(kept):
         kept.unlink(missing_ok=True)
-        raise KafkaUnavailableError(f"Maven could not resolve {POM}:\n{answer.stdout[-1500:]}{answer.stderr[-1500:]}")
+        raise KafkaUnavailableError(f"Maven could not resolve {pom}:\n{answer.stdout[-1500:]}{answer.stderr[-1500:]}")

@@ -23,6 +23,7 @@ const titles = {
   snapshot_late: "Monitor late",
   proxy_failing: "Proxy failing",
   subreddit_unavailable: "Subreddit unavailable",
+  spool_lost: "Spool file lost",
   stream_behind: "Stream behind",
   gap_open: "Gap not repaired",
   dead_letters: "Dead letters",

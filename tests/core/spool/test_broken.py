@@ -105,6 +105,11 @@ def damage(content: bytearray, page: int, how: str, draw: random.Random) -> None
 def check_kept(tale: Tale, state: State, *, in_wal: bool) -> None:
     """A WAL is believed up to its first damaged frame: that is an earlier commit, and all of it belongs together."""
     assert state.is_one_transaction()
+    state.cursor.pop("recovered", None)
+    gaps = {gap.reason: gap_id for gap_id, gap in state.gaps.items() if gap.concerns_spool}
+    assert bool(gaps) is (max(state.rows, default=0) < POSITION), "older than what was delivered: that is said"
+    for gap_id in gaps.values():
+        del state.gaps[gap_id]
     assert state == tale.states[state.number]
     assert in_wal or state.number == BATCHES
 

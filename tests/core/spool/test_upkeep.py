@@ -97,6 +97,23 @@ def test_each_bucket_forgets_its_oldest_proven_names_only(tmp_path: Path) -> Non
         assert set(writer.load_seen()) == {"a0", "a4", "a5", "b0", "b1", "b2", "b3", "b4", "b5"}
 
 
+@pytest.mark.parametrize(("rows", "size", "limits"), [(25, 10, (20, 10**6)), (25, 1000, (10**6, 20_500))])
+def test_rejects_are_bounded_and_what_is_dropped_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, size: int, limits: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("core.spool.writer.KEEP_REJECTS", limits[0])
+    monkeypatch.setattr("core.spool.writer.KEEP_REJECT_BYTES", limits[1])
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        for number in range(rows):
+            writer.commit(Batch(rejects=[(f"reason {number}", b"x" * size)]))
+        for _ in range(2):
+            writer.prune(keep_all)
+            assert writer.counters() == {"rejects_dropped": 5}
+    with closing(sqlite3.connect(spool_path(tmp_path, STREAM))) as connection:
+        kept = [reason for (reason,) in connection.execute("SELECT reason FROM rejects ORDER BY id")]
+    assert kept == [f"reason {number}" for number in range(5, rows)]
+
+
 def test_a_spool_that_was_large_gives_the_disk_back(tmp_path: Path) -> None:
     clock = Clock()
     with SpoolWriter(tmp_path, STREAM, clock=clock) as writer:

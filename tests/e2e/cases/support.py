@@ -15,7 +15,6 @@ from tests.support.trial import Trial
 INPUTS = Path(__file__).with_name("inputs")
 
 #: until what these cases describe is in this branch
-AWAITS_FILES = pytest.mark.xfail(strict=False, reason="waits for state files that notice their own removal")
 AWAITS_KINDS = pytest.mark.xfail(strict=False, reason="waits for listings that go by `kind`")
 AWAITS_FIRST_WALK = pytest.mark.xfail(strict=False, reason="the first walk records a gap where our clock is behind")
 

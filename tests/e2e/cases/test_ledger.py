@@ -8,7 +8,6 @@ import pytest
 
 from core.spool import spool_path
 from tests.e2e.cases.support import (
-    AWAITS_FILES,
     delivered,
     messages,
     proof,
@@ -122,7 +121,6 @@ def restore_copy(trial: Trial) -> None:
     copy.replace(path)
 
 
-@AWAITS_FILES
 @on(EVERYWHERE)
 @pytest.mark.parametrize("harm", [remove_spool, move_spool, restore_copy, remove_state])
 def test_a_spool_that_is_taken_away_while_in_use_is_noticed(trial: Trial, harm: Callable[[Trial], None]) -> None:
@@ -136,7 +134,6 @@ def test_a_spool_that_is_taken_away_while_in_use_is_noticed(trial: Trial, harm: 
     assert any("spool" in line["event"] for line in messages(trial, "comments", "warning", "error"))
 
 
-@AWAITS_FILES
 @on(EVERYWHERE)
 def test_a_spool_that_is_gone_at_the_start_is_not_taken_for_a_first_start(trial: Trial) -> None:
     """The publisher still knows the spool that was there: what came meanwhile may be lost, and is admitted."""

@@ -1,19 +1,22 @@
 """What a walk proves: regressions of the proof, each a way in which something was once lost without a word."""
 
+import contextlib
+import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from core.spool import Batch, SpoolError, SpoolReader, SpoolWriter
+from core.spool import Batch, SpoolError, SpoolReader, SpoolWriter, spool_path
 from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.listing import Page, parse_page
 from streams.capture.repair import Repairs
 from streams.capture.roster import Roster
-from tests.streams.capture.life import STREAM, FakeContext, Life, MortalWriter, Notes
+from tests.streams.capture.life import BIRTH, STREAM, FakeContext, Life, MortalWriter, Notes
 from tests.streams.capture.world import World, envelope
 
 
@@ -97,6 +100,19 @@ def test_a_reject_that_stands_in_the_listing_is_kept_once(tmp_path: Path) -> Non
     assert set(life.spooled()) == set(life.world.things)
 
 
+def test_a_foreign_kind_goes_whole_into_the_spools_rejects(tmp_path: Path) -> None:
+    foreign = {"kind": "t1", "data": {"name": "t1_c", "body": "a comment among submissions"}}
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        coverage = Coverage(writer, STREAM, ("Alpha",), clock=lambda: BIRTH)
+        for _ in range(2):
+            coverage.absorb(parse_page(envelope([foreign]), STREAM))
+        assert writer.counters() == {"rejected": 1}
+    with contextlib.closing(sqlite3.connect(spool_path(tmp_path, STREAM))) as connection:
+        ((reason, raw),) = connection.execute("SELECT reason, raw FROM rejects").fetchall()
+    assert "t1" in reason
+    assert json.loads(raw) == foreign
+
+
 def test_half_a_surrogate_pair_in_a_name_does_not_stop_the_stream(tmp_path: Path) -> None:
     page = parse_page(envelope([{"data": {"name": "t3_\ud800", "subreddit": "\udc00"}}]), STREAM)
     life = Life(tmp_path, World(("Alpha",)))
@@ -120,10 +136,11 @@ def test_start_now_delivers_only_what_is_new(tmp_path: Path) -> None:
 def test_the_repair_of_one_listing_leaves_the_newest_unproven(tmp_path: Path) -> None:
     """What it sees above the last poll must not end the next one: items of others may stand just below."""
     with SpoolWriter(tmp_path, STREAM) as writer:
-        coverage = Coverage(writer, STREAM, ("Alpha", "Beta"), clock=lambda: 5000.0)
-        coverage.absorb(listing(range(1000, 990, -1)), change=coverage.proof(("Alpha", "Beta"), 1000.0))
-        coverage.apply(Batch(gaps=coverage.new_gaps(("Alpha",), 1000.0, "test", repairable=True)))
-        repairs = Repairs(coverage, Notes(), lambda: 5000.0)  # type: ignore[arg-type]
+        coverage = Coverage(writer, STREAM, ("Alpha", "Beta"), clock=lambda: BIRTH + 5000.0)
+        proven_at = BIRTH + 1000.0
+        coverage.absorb(listing(range(1000, 990, -1)), change=coverage.proof(("Alpha", "Beta"), proven_at))
+        coverage.apply(Batch(gaps=coverage.new_gaps(("Alpha",), proven_at, "test", repairable=True)))
+        repairs = Repairs(coverage, Notes(), lambda: BIRTH + 5000.0)  # type: ignore[arg-type]
         repair = repairs.choose(())
         assert repair is not None
         repairs.take(repair, listing(range(1005, 985, -1)), None)
@@ -159,5 +176,5 @@ def test_a_refused_return_leaves_the_subreddit_absent(tmp_path: Path) -> None:
 
 
 def listing(numbers: Iterable[int]) -> Page:
-    children = [{"data": {"name": f"t3_{n}", "subreddit": "Alpha", "created_utc": n}} for n in numbers]
+    children = [{"data": {"name": f"t3_{n}", "subreddit": "Alpha", "created_utc": BIRTH + n}} for n in numbers]
     return parse_page(envelope(children, children[-1]["data"]["name"]), STREAM)  # type: ignore[arg-type]

@@ -16,7 +16,11 @@ from streams.capture.record import SCHEMAS, make_record
 from tests.streams.capture.world import envelope
 
 ROOT = Path(__file__).resolve().parents[3]
-SAMPLES = ROOT.parent / "shared" / "reddit-samples"
+#: real answers of Reddit, where somebody has put them beside the repository
+SAMPLES = next(
+    (found for parent in ROOT.parents if (found := parent / "shared" / "reddit-samples").is_dir()),
+    ROOT.parent / "shared" / "reddit-samples",
+)
 STREAMS = ("submissions", "comments")
 MOMENT = 1_763_000_000.25
 
@@ -63,8 +67,8 @@ def test_a_comment() -> None:
     }  # fmt: skip
     assert value_of(data, "comments") == {
         "content_id": "abc", "content_type": "comment", "fullname": "t1_abc", "subreddit": "Bitcoin",
-        "author": "satoshi", "text": "Hi 🚀", "score": -3, "created_utc": 1700000000.0, "permalink": "/r/Bitcoin/x",
-        "timestamp": "2025-11-13T02:13:20.250000+00:00", "source": "reddit", "parent_id": "t1_p", "link_id": "t3_l",
+        "author": "satoshi", "text": "Hi 🚀", "score": -3, "created_utc": 1700000000, "permalink": "/r/Bitcoin/x",
+        "timestamp": "2025-11-13T02:13:20.250+00:00", "source": "reddit", "parent_id": "t1_p", "link_id": "t3_l",
     }  # fmt: skip
 
 
@@ -73,6 +77,47 @@ def test_a_text_post_has_no_url(is_self: bool | None, url: str) -> None:
     data = {"name": "t3_a", "is_self": is_self, "url": "https://e.example/", "selftext": "body"}
     value = value_of(data, "submissions")
     assert (value["url"], value["text"]) == (url, "body")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("/r/beta/comments/xyz/t/", "https://www.reddit.com/r/beta/comments/xyz/t/"),
+        ("r/beta/comments/xyz/t/", "https://www.reddit.com/r/beta/comments/xyz/t/"),
+        ("/user/x/m/y", "https://www.reddit.com/user/x/m/y"),
+        ("//i.redd.it/x.png", "https://i.redd.it/x.png"),
+        ("example.com/x", "https://example.com/x"),
+        ("../x", "https://www.reddit.com/../x"),
+        (" https://e.example/ ", "https://e.example/"),
+        ("HTTP://E.example/", "HTTP://E.example/"),
+        ("ftp://e.example/", "ftp://e.example/"),
+        ("mailto:a@e.example", "mailto:a@e.example"),
+        ("https://[", "https://["),
+        ("  ", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_an_address_is_absolute(url: object, expected: str) -> None:
+    """That of a crosspost is a path on Reddit."""
+    value = value_of({"name": "t3_a", "is_self": False, "url": url, "permalink": "/r/a/comments/a/t/"}, "submissions")
+    assert value["url"] == expected
+    assert value["permalink"] == "/r/a/comments/a/t/", "as Reddit gives it"
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (1_763_000_000.0, "2025-11-13T02:13:20.000+00:00"),
+        (1_763_000_000.9999, "2025-11-13T02:13:20.999+00:00"),
+        (1_763_000_000.001, "2025-11-13T02:13:20.001+00:00"),
+    ],
+)
+def test_the_moment_of_capture_has_three_fraction_digits(moment: float, expected: str) -> None:
+    (item,) = parse_page(envelope([{"data": {"name": "t1_a"}}]), "comments").items
+    value = json.loads(make_record(item, "comments", moment).value)
+    validator("comments").validate(value)
+    assert value["timestamp"] == expected
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -92,7 +137,11 @@ def test_an_item_with_next_to_nothing(stream: str) -> None:
         ("score", float("inf"), "score", None),
         ("score", 1e300, "score", None),
         ("score", 7.9, "score", 7),
-        ("score", "7", "score", None),
+        ("score", "7", "score", 7),
+        ("score", "-7.0", "score", -7),
+        ("score", "7 points", "score", None),
+        ("score", "1e9", "score", None),
+        ("score", "9" * 30, "score", None),
         ("score", True, "score", None),
         ("author", None, "author", "[deleted]"),
         ("author", "", "author", "[deleted]"),
@@ -103,7 +152,10 @@ def test_an_item_with_next_to_nothing(stream: str) -> None:
         ("body", ["x"], "text", ""),
         ("created_utc", 10**400, "created_utc", None),
         ("created_utc", float("nan"), "created_utc", None),
-        ("created_utc", 1e300, "created_utc", 1e300),
+        ("created_utc", 1e300, "created_utc", None),
+        ("created_utc", 1700000000.99, "created_utc", 1700000000),
+        ("created_utc", "1700000000.99", "created_utc", 1700000000),
+        ("created_utc", "2023-11-14T22:13:20Z", "created_utc", 1700000000),
         ("parent_id", 5, "parent_id", None),
         ("parent_id", "", "parent_id", None),
         ("link_id", "\udc00", "link_id", "\ufffd"),
@@ -112,6 +164,7 @@ def test_an_item_with_next_to_nothing(stream: str) -> None:
 def test_odd_fields(field: str, given_value: object, name: str, expected: object) -> None:
     value = value_of({"name": "t1_a", "author": "x", field: given_value}, "comments")
     assert value[name] == expected
+    assert type(value[name]) is type(expected), "a JSON integer is one, and no 7.0"
     assert value["fullname"] == "t1_a", "the rest is as it was"
 
 
@@ -157,10 +210,15 @@ def test_every_real_sample_makes_the_round_trip(stream: str, file: str) -> None:
             assert value["score"] == data.get("score")
             assert value["content_id"] == data["id"]
             assert value["fullname"].partition("_")[2] == data["id"]
-            if isinstance(data["created_utc"], int | float):
-                assert value["created_utc"] == data["created_utc"]
+            assert value["created_utc"] == int(float(data["created_utc"]))
+            assert type(value["created_utc"]) is int
             if stream == "comments":
                 assert (value["parent_id"], value["link_id"]) == (data.get("parent_id"), data.get("link_id"))
             else:
                 assert value["title"] == data["title"]
+                assert value["url"].removeprefix("https://www.reddit.com") == (
+                    "" if data["is_self"] else data["url"].removeprefix("https://www.reddit.com")
+                )
+                assert value["url"] == "" or "://" in value["url"]
+                assert value["num_comments"] == data["num_comments"]
     assert count > 100

@@ -123,3 +123,28 @@ def test_a_busy_subreddit_is_proven_by_an_item_of_its_own() -> None:
     old = page([500], subreddit="quiet")
     own = page([450], subreddit="busy")
     assert run(below(600), Page(new.items + own.items + old.items, old.after)) is Outcome.MET
+
+
+def test_a_page_of_foreign_things_only_is_passed() -> None:
+    walk = below(850)
+    run(walk, page(range(1000, 900, -1)), Page((), "n880"))
+    assert walk.next_after() == "n880"
+    assert run(walk, page(range(879, 830, -1))) is Outcome.MET
+
+
+def test_a_repeated_anchor_under_an_empty_page_does_not_hold_the_walk() -> None:
+    walk = below(850)
+    run(walk, page(range(1000, 900, -1)), Page((), "n880"), Page((), "n880"))
+    assert walk.outcome is Outcome.STALE
+
+
+def test_a_small_page_ends_nothing_by_its_dates() -> None:
+    """One odd date at the foot proves nothing: at least three items must be old."""
+    walk = Walk(proven=lambda _name: False, horizon=5000.0)
+    assert run(walk, page([1000])) is None
+
+
+def test_an_item_above_the_ceiling_proves_nothing() -> None:
+    walk = Walk(proven=lambda _name: True, ceiling=950.0)
+    assert run(walk, page(range(1000, 960, -1))) is None
+    assert run(walk, page(range(960, 940, -1))) is Outcome.MET

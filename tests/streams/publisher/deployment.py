@@ -44,7 +44,7 @@ class Deployment:
                 bootstrap_servers=broker.bootstrap_servers,
                 topic=self.topic,
                 delivery=delivery,
-                producer={"compression.type": "zstd", **properties},
+                producer={"compression.type": "gzip", **properties},
             ),
             supervisor=SupervisorSection(state_dir=self.state_dir, log_dir=self.log_dir),
         )

@@ -4,6 +4,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
-from core.outage import read_outage
-from core.positions import read_positions, read_publisher_counters
+from core.outage import read_outage, read_refusal
+from core.positions import read_dead_letters, read_positions, read_publisher_counters
 from streams.publisher.pace import Pace
 from tests.streams.publisher.spools import FilledSpool
 from tests.streams.publisher.stage import Stage
@@ -196,6 +197,25 @@ def test_records_refused_in_company_are_tried_alone_before_any_is_buried(
     assert read_publisher_counters(tmp_path) == {"published": 3, "errors": 3, "dead_letters": 1}
 
 
+def test_records_refused_one_after_another_are_no_outage_and_no_fault_of_the_producer(
+    stage: Stage, spool: FilledSpool, tmp_path: Path
+) -> None:
+    """As where the topic's limit is lower than what every record weighs."""
+    keys = spool.capture(30)
+    stage.step()
+    stage.producer.report(keys, TOO_LARGE)
+    with capture_logs() as logs:
+        for number in range(30):
+            stage.step(2)
+            assert stage.producer.flying, f"record {number} waits for nothing"
+            stage.producer.report([keys[number]], TOO_LARGE)
+        stage.step(3)
+    assert position(stage, spool) == 30
+    assert len(stage.producers) == 1
+    assert read_publisher_counters(tmp_path)["dead_letters"] == 30
+    assert {entry["event"] for entry in logs} == {"dead_letter", "record_not_delivered"}
+
+
 def test_a_suspect_that_fails_for_another_reason_stays_a_suspect(stage: Stage, spool: FilledSpool) -> None:
     keys = spool.capture(2)
     stage.step()
@@ -209,6 +229,80 @@ def test_a_suspect_that_fails_for_another_reason_stays_a_suspect(stage: Stage, s
     stage.producer.report([keys[1]])
     stage.step(2)
     assert position(stage, spool) == 2
+
+
+@pytest.mark.parametrize("code", [KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD])
+def test_what_is_not_the_records_fault_is_waited_for_with_one_record_and_one_producer(
+    stage: Stage, spool: FilledSpool, tmp_path: Path, code: int
+) -> None:
+    keys = spool.capture(10)
+    stage.step()
+    stage.producer.report(keys[:1])
+    stage.producer.report(keys[1:], KafkaError(KafkaError.INVALID_RECORD))
+    with capture_logs() as logs:
+        stage.step(3)
+        for tries in range(2, 30):
+            while not stage.producer.flying:
+                stage.step()
+            assert stage.producer.keys[10:] == [keys[1]] * (tries - 1), "the first one asks for all"
+            stage.producer.report([keys[1]], KafkaError(code))
+            stage.step(2)
+            assert stage.watch.held
+    assert len(stage.producers) == 1
+    (said,) = {entry["cause"] for entry in logs if entry["event"] == "delivery_held"}
+    assert said
+    assert read_refusal(tmp_path, time.time()) == said
+    assert not [entry for entry in logs if entry["event"] in ("kafka_away", "dead_letter", "record_not_delivered")]
+    while not stage.producer.flying:
+        stage.step()
+    stage.producer.report([keys[1]])
+    with capture_logs() as logs:
+        stage.step(2)
+    assert [entry["records_waiting"] for entry in logs if entry["event"] == "delivery_resumed"] == [9]
+    assert not stage.watch.held
+    assert stage.producer.keys[-8:] == keys[2:]
+    stage.producer.report(keys[2:])
+    stage.step(2)
+    assert position(stage, spool) == 10
+    assert read_outage(tmp_path) is None
+    assert "dead_letters" not in read_publisher_counters(tmp_path)
+
+
+def test_a_hold_that_falls_silent_becomes_an_outage(stage: Stage, spool: FilledSpool) -> None:
+    """The broker that refused has gone away since."""
+    keys = spool.capture(1)
+    stage.step()
+    stage.producer.report(keys, KafkaError(KafkaError.INVALID_TIMESTAMP))
+    stage.step(2)
+    assert stage.watch.held
+    with capture_logs() as logs:
+        stage.step(90)
+    assert not stage.watch.held
+    assert [entry["event"] for entry in logs if entry["event"].startswith("kafka")] == ["kafka_away"]
+
+
+def test_a_dead_letter_before_whose_position_the_publisher_dies_may_arrive_after_all(
+    stage: Stage, spool: FilledSpool, tmp_path: Path
+) -> None:
+    """Else it would be delivered, and a dead letter for ever."""
+    keys = spool.capture(3)
+    stage.step()
+    stage.close()
+    limited = Stage(tmp_path)
+    limited.step()
+    limited.producer.refuses[keys[1]] = TOO_LARGE
+    limited.lanes.rewind()
+    limited.step(3)
+    assert read_dead_letters(tmp_path) == {}, "the record before it has not arrived"
+    successor = Stage(tmp_path)  # the other one is gone without a word
+    successor.step()
+    successor.producer.report(keys)
+    successor.step(2)
+    assert position(successor, spool) == 3
+    successor.close()
+    assert read_dead_letters(tmp_path) == {}
+    assert read_publisher_counters(tmp_path)["published"] == 3
+    assert "dead_letters" not in read_publisher_counters(tmp_path)
 
 
 def test_a_spool_that_was_replaced_is_read_from_its_own_start(stage: Stage, spool: FilledSpool, tmp_path: Path) -> None:

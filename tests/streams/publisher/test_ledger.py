@@ -1,15 +1,27 @@
 """Positions on their way to the disk."""
 
+import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from core.positions import publisher_path, read_positions, read_publisher_counters
+from core.positions import (
+    publisher_path,
+    read_dead_letters,
+    read_positions,
+    read_publisher_counters,
+    read_spool_states,
+)
+from core.spool.state import SpoolState
 from streams.publisher.ledger import Ledger
-from streams.publisher.store import DeadLetter, Position, PublisherStore
+from streams.publisher.letters import DeadLetter
+from streams.publisher.store import Position, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -105,3 +117,110 @@ def test_a_file_that_breaks_while_we_run_is_replaced_by_what_we_know(tmp_path: P
     assert read_positions(tmp_path) == {"one": 3, "two": 6}
     assert ledger.deployment_id == deployment
     assert list(tmp_path.glob("publisher.db.corrupt-*"))
+
+
+def remove_file(state_dir: Path) -> None:
+    for path in state_dir.glob("publisher.db*"):
+        path.unlink()
+
+
+def remove_wal(state_dir: Path) -> None:
+    (state_dir / "publisher.db-wal").unlink()
+
+
+def remove_directory(state_dir: Path) -> None:
+    shutil.rmtree(state_dir)
+
+
+def replace_file(state_dir: Path) -> None:
+    publisher_path(state_dir).rename(state_dir / "elsewhere")
+    PublisherStore.open(state_dir / "other", LOG).close()
+    shutil.copy(publisher_path(state_dir / "other"), publisher_path(state_dir))
+
+
+def restore_by_rename(state_dir: Path) -> None:
+    copy = state_dir / "copy"
+    subprocess.run(["cp", publisher_path(state_dir), copy], check=True)
+    copy.rename(publisher_path(state_dir))
+
+
+def filled(state_dir: Path, clock: Clock) -> Ledger:
+    ledger = make(state_dir, clock)
+    ledger.settle("comments", "spool", 5, 4)
+    ledger.bury(DeadLetter("comments", "spool", 4, b"k", b"{}", "s", "too large"))
+    ledger.remember("comments", SpoolState("spool", 7, 5, {"epoch": "1"}))
+    assert ledger.save()
+    return ledger
+
+
+@pytest.mark.parametrize("harm", [remove_file, remove_wal, remove_directory, replace_file, restore_by_rename])
+def test_a_file_that_is_lost_in_use_goes_on_in_a_new_one(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    """Guards: a position, or a dead letter, written into a file without a name."""
+    clock, state_dir = Clock(), tmp_path / "state"
+    ledger = filled(state_dir, clock)
+    deployment = ledger.deployment_id
+    harm(state_dir)
+    clock.now += 0.3
+    with capture_logs() as logs:
+        assert ledger.save(), "noticed although there is nothing to write"
+    assert [(entry["event"], entry["dead_letters"]) for entry in logs] == [("positions_lost", 1)]
+    ledger.settle("comments", "spool", 9, 4)
+    clock.now += 0.3
+    assert ledger.save()
+    ledger.close()
+    assert read_positions(state_dir) == {"spool": 9}
+    assert read_publisher_counters(state_dir) == {"published": 8, "dead_letters": 1}
+    assert read_dead_letters(state_dir) == {"spool": 1}
+    assert [SpoolState.from_json(text).commits for text in read_spool_states(state_dir, "comments")] == [7]
+    assert make(state_dir, clock).deployment_id == deployment
+
+
+def test_a_copy_written_over_the_file_is_moved_aside(tmp_path: Path) -> None:
+    """The same inode: what is in memory goes on, and the dead letters are said to be in the file that was moved."""
+    clock = Clock()
+    PublisherStore.open(tmp_path / "other", LOG).close()
+    ledger = filled(tmp_path, clock)
+    for path in tmp_path.glob("publisher.db-*"):
+        subprocess.run(["truncate", "-s", "0", path], check=True) if path.name.endswith("-wal") else None
+    subprocess.run(["cp", publisher_path(tmp_path / "other"), publisher_path(tmp_path)], check=True)
+    clock.now += 0.3
+    with capture_logs() as logs:
+        ledger.save()
+    assert [(entry["event"], entry["dead_letters"]) for entry in logs] == [("positions_lost", 1)]
+    ledger.settle("comments", "spool", 9, 4)
+    clock.now += 0.3
+    assert ledger.save(now=True)
+    assert read_positions(tmp_path) == {"spool": 9}
+    assert read_publisher_counters(tmp_path)["published"] == 8
+    assert list(tmp_path.glob("publisher.db.corrupt-*"))
+
+
+def test_another_program_may_change_it_by_sqlite(tmp_path: Path) -> None:
+    """As a command that drops dead letters does."""
+    clock = Clock()
+    ledger = filled(tmp_path, clock)
+    with closing(sqlite3.connect(publisher_path(tmp_path))) as other:
+        other.execute("DELETE FROM dead_letters")
+        other.commit()
+    clock.now += 0.3
+    ledger.settle("comments", "spool", 9, 4)
+    with capture_logs() as logs:
+        assert ledger.save()
+    assert not logs
+    assert read_dead_letters(tmp_path) == {}
+
+
+def test_while_no_directory_can_be_made_nothing_is_written_and_nothing_forgotten(tmp_path: Path) -> None:
+    clock, state_dir = Clock(), tmp_path / "state"
+    ledger = filled(state_dir, clock)
+    state_dir.rename(tmp_path / "renamed")
+    state_dir.write_text("a file in its place")
+    clock.now += 0.3
+    with capture_logs() as logs:
+        assert not ledger.save()
+    assert [entry["event"] for entry in logs] == ["positions_not_restored"]
+    state_dir.unlink()
+    clock.now += 2.0
+    ledger.settle("comments", "spool", 9, 4)
+    assert ledger.save()
+    assert read_positions(state_dir) == {"spool": 9}

@@ -1,13 +1,18 @@
 """publisher.db: positions, counters and dead letters that stand or fall together, and who may read them."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from core.positions import publisher_path, read_newest_dead_letter, read_positions, read_publisher_counters
-from streams.publisher.store import DeadLetter, Position, PublisherStore
+from core.spool.state import SpoolState, remembered_states
+from streams.publisher.letters import DeadLetter
+from streams.publisher.note import note_path
+from streams.publisher.store import Position, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -62,6 +67,8 @@ def test_when_the_newest_dead_letter_came_is_known(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     assert read_newest_dead_letter(tmp_path) is None, "there is no dead letter"
     store.save([], {}, [letter(5)])
+    assert read_newest_dead_letter(tmp_path) is None, "it may be sent again: the position has not passed it"
+    store.save([Position("comments", "spool", 5)])
     assert read_newest_dead_letter(tmp_path) == 1_700_000_000.0
 
 
@@ -85,3 +92,62 @@ def test_a_broken_file_is_moved_aside_and_kept(tmp_path: Path) -> None:
     assert store.positions() == []
     (aside,) = tmp_path.glob("publisher.db.corrupt-*")
     assert aside.read_bytes().startswith(b"no database")
+
+
+def test_a_file_deleted_while_nothing_ran_is_said_with_its_dead_letters(tmp_path: Path) -> None:
+    """Guards: dead letters that disappear in silence."""
+    store = PublisherStore.open(tmp_path, LOG)
+    deployment = store.deployment_id
+    store.save(dead_letters=[letter(4)])
+    store.close()
+    publisher_path(tmp_path).unlink()
+    with capture_logs() as logs:
+        successor = PublisherStore.open(tmp_path, LOG)
+    assert [(entry["event"], entry["fault"], entry["dead_letters"]) for entry in logs] == [
+        ("positions_lost", "it was deleted or moved", 1)
+    ]
+    assert successor.deployment_id == deployment, "Kafka still knows this deployment by its name"
+    successor.close()
+    with capture_logs() as logs:
+        PublisherStore.open(tmp_path, LOG).close()
+    assert not logs, "said once"
+
+
+def test_an_older_copy_put_back_while_nothing_ran_is_said(tmp_path: Path) -> None:
+    store = PublisherStore.open(tmp_path, LOG)
+    store.save([Position("comments", "spool", 2)])
+    store.close()
+    shutil.copy(publisher_path(tmp_path), tmp_path / "old.db")
+    store = PublisherStore.open(tmp_path, LOG)
+    store.save([Position("comments", "spool", 5)], dead_letters=[letter(4)])
+    store.close()
+    shutil.copy(tmp_path / "old.db", publisher_path(tmp_path))
+    with capture_logs() as logs:
+        PublisherStore.open(tmp_path, LOG).close()
+    assert [(entry["fault"], entry["dead_letters"]) for entry in logs] == [("an older copy was put in its place", 1)]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"deployment": "x"}'])
+def test_a_note_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
+    PublisherStore.open(tmp_path, LOG).close()
+    note_path(tmp_path).write_text(text)
+    with capture_logs() as logs:
+        PublisherStore.open(tmp_path, LOG).close()
+    assert not logs
+
+
+def test_what_is_known_of_a_spool_is_not_replaced_by_an_older_copy_of_it(tmp_path: Path) -> None:
+    """The publisher may see a copy that was put back before the stream does."""
+    store = PublisherStore.open(tmp_path, LOG)
+    for spool_id, commits in (("one", 9), ("one", 3), ("two", 1), ("one", 10)):
+        store.remembered["comments"] = SpoolState(spool_id, commits, 5, {})
+        store.save()
+    for number in range(20):
+        store.remembered["submissions"] = SpoolState(f"spool-{number}", 1, 1, {})
+        store.save()
+    store.close()
+    assert {name: state.commits for name, state in remembered_states(tmp_path, "comments").items()} == {
+        "one": 10,
+        "two": 1,
+    }
+    assert len(remembered_states(tmp_path, "submissions")) == 8

@@ -11,6 +11,7 @@ from core.config.model import StreamsSection
 from core.crawl import RESTING
 from core.flow import QuotaFlow
 from core.spool import GapState
+from core.spool.model import SPOOL_LOST
 from supervisor.monitor.disk import Disk
 from supervisor.monitor.look import Look
 from supervisor.monitor.readiness import REASONS, WARNINGS, Trend, troubles, warnings
@@ -287,6 +288,30 @@ def test_losses_are_warnings() -> None:
     assert named(look) == []
     assert [one.what for one in warnings(look, CONFIG)] == ["gap_open", "dead_letters"]
     assert {one.what for one in warnings(look, CONFIG)} <= set(WARNINGS)
+
+
+LOST = f"{SPOOL_LOST}: its file was deleted or moved"
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "told"),
+    [
+        (GapState.OPEN, 60, ["spool_lost", "gap_open"]),
+        (GapState.LOST, 3 * 3600, ["spool_lost", "gap_open"]),
+        (GapState.LOST, 90_000, []),
+        (GapState.REPAIRED, 60, ["spool_lost"]),
+        (GapState.REPAIRED, 2 * 3600, []),
+    ],
+)
+def test_a_lost_spool_is_told_of_while_it_is_news(state: GapState, age: float, told: list[str]) -> None:
+    lost = gap(
+        reason=LOST, recorded_at=NOON - age, state=state, closed_at=None if state is GapState.OPEN else NOON - age
+    )
+    look = with_stream(healthy(), "comments", gaps=(lost,))
+    assert named(look) == []
+    found = list(warnings(look, CONFIG))
+    assert [one.what for one in found] == told
+    assert all(LOST in one.text and one.subject == "comments" for one in found if one.what == "spool_lost")
 
 
 def test_an_old_loss_is_no_news() -> None:

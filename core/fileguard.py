@@ -1,0 +1,93 @@
+"""Detect that the files of an open SQLite database are no longer the ones at its path.
+
+An open descriptor outlives the name of its file: after `rm`, `mv`, a restored copy or a removed directory, a process
+would write into a file that nobody can open again. A guard compares the files at the path with those that were opened.
+"""
+
+import enum
+import os
+from pathlib import Path
+
+Identity = tuple[int, int]
+Content = tuple[int, int]
+
+
+class Fault(enum.StrEnum):
+    """What happened to the files of a database while it was open."""
+
+    GONE = "it was deleted or moved"
+    REPLACED = "another file stands in its place"
+    COMPANION = "its -wal or -shm file was deleted or replaced"
+    CHANGED = "another program wrote into it"
+
+
+class FileGuard:
+    """Remembers which files an open database consists of, and what this process last wrote into them.
+
+    Args:
+        path: the database file.
+        sole_writer: nobody else writes the file, so its size and time of modification change only by our own writes.
+    """
+
+    def __init__(self, path: Path, *, sole_writer: bool) -> None:
+        self._path = os.fspath(path)
+        self._sole_writer = sole_writer
+        self._main: os.stat_result | None = None
+        self._wal: os.stat_result | None = None
+        self._shm: os.stat_result | None = None
+
+    def learn(self) -> None:
+        """Take the files as they are now for ours: call it once the database is open."""
+        self._main, self._wal, self._shm = self._look()
+
+    def wrote(self) -> None:
+        """Take their content as it is now for ours: call it after each own write. Another file is not taken."""
+        main, wal, shm = self._look()
+        if main is None or self._main is None or _identity(main) != _identity(self._main):
+            return
+        self._main = main
+        if wal is not None and (self._wal is None or _identity(wal) == _identity(self._wal)):
+            self._wal = wal
+        self._shm = self._shm or shm
+
+    def fault(self) -> Fault | None:
+        """Return what is wrong, None while the files at the path are ours.
+
+        Raises OSError when that cannot be found out (no right to search the directory, a disk that does not answer).
+        """
+        main, wal, shm = self._look()
+        if main is None:
+            return Fault.GONE
+        if self._main is None or _identity(main) != _identity(self._main):
+            return Fault.REPLACED
+        for now, before in ((wal, self._wal), (shm, self._shm)):
+            if before is not None and (now is None or _identity(now) != _identity(before)):
+                return Fault.COMPANION
+        changed = _content(main) != _content(self._main) or (wal and _content(wal)) != (
+            self._wal and _content(self._wal)
+        )
+        return Fault.CHANGED if self._sole_writer and changed else None
+
+    def _look(self) -> tuple[os.stat_result | None, ...]:
+        return _status(self._path), _status(f"{self._path}-wal"), _status(f"{self._path}-shm")
+
+
+def file_identity(path: str | Path) -> Identity | None:
+    """Return device and inode of the file at `path`, None where there is none."""
+    status = _status(path)
+    return None if status is None else _identity(status)
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
+
+
+def _content(status: os.stat_result) -> Content:
+    return status.st_size, status.st_mtime_ns
+
+
+def _status(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116 (called before each commit: a Path costs more than the question)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,78 @@
+"""What the writer of a spool knows of its content: enough to find out that a copy was written over the open file."""
+
+import sqlite3
+from dataclasses import dataclass, field
+
+from core.spool.model import Batch
+from core.spool.state import read_commits, read_last_seq
+from core.sqlite import is_unreadable
+
+
+@dataclass(slots=True)
+class Content:
+    """Counts that only the writer changes, followed in memory."""
+
+    commits: int
+    last_seq: int
+    newest: int  #: seq of the newest record at hand, 0 for none
+    records: int
+    gaps: int
+    #: SQLite's own number: it changes with another program's transactions
+    data_version: int
+    #: the cursor entries written by this process, as they stand in the file
+    cursor: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection) -> "Content":
+        """Count what the file holds now."""
+        return cls(
+            read_commits(connection),
+            read_last_seq(connection),
+            _number(connection, "SELECT coalesce(max(seq), 0) FROM records"),
+            _number(connection, "SELECT count(*) FROM records"),
+            _number(connection, "SELECT count(*) FROM gaps"),
+            _number(connection, "PRAGMA data_version"),
+        )
+
+    def committed(self, batch: Batch, cursor: dict[str, str], last_seq: int) -> None:
+        """Follow a batch that was written, with its cursor entries as JSON."""
+        self.commits += 1
+        self.last_seq = last_seq
+        self.newest = last_seq if batch.records else self.newest
+        self.records += len(batch.records)
+        self.gaps += sum(gap.id is None for gap in batch.gaps)
+        self.cursor.update(cursor)
+
+    def is_in(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether the file still holds this content, although its size or time changed without us.
+
+        True where it was only touched, and after another program's own transaction. A copy of an older state leaves
+        old pages behind: SQLite's check finds most of them, the counts find a table that is old as a whole.
+        """
+        try:
+            connection.execute("PRAGMA shrink_memory")  # read from the disk, not from memory
+            found = Content.read(connection)
+            if (found.commits, found.last_seq) != (self.commits, self.last_seq):
+                return False
+            if found.data_version == self.data_version and not self._is_untouched(connection, found):
+                return False
+        except sqlite3.DatabaseError as error:
+            if not is_unreadable(error):
+                raise
+            return False
+        self.newest, self.records, self.gaps = found.newest, found.records, found.gaps
+        self.data_version = found.data_version
+        return True
+
+    def _is_untouched(self, connection: sqlite3.Connection, found: "Content") -> bool:
+        cursor = dict(connection.execute("SELECT key, value FROM cursor"))
+        return (
+            (found.records, found.gaps) == (self.records, self.gaps)
+            and (found.newest == self.newest or not found.records)
+            and self.cursor.items() <= cursor.items()
+            and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+        )
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    return int(connection.execute(query).fetchone()[0])

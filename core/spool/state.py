@@ -1,0 +1,117 @@
+"""A copy of what a spool knows besides its records: its place in the stream and its loss ledger.
+
+The publisher keeps one for each stream in publisher.db, taken at a moment up to which everything is delivered. Should
+the spool file be lost, its successor begins with this copy.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from core.positions import read_spool_states
+from core.spool.schema import upgraded_gap
+
+#: A ledger is short; one that is not is copied from its newer end.
+_MOST_GAPS = 1000
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolState:
+    """The cursor (key → JSON text) and the ledger (rows of `gaps`) of a spool after so many commits."""
+
+    spool_id: str
+    commits: int
+    last_seq: int
+    cursor: dict[str, str]
+    gaps: tuple[tuple[Any, ...], ...] = ()
+
+    def to_json(self) -> str:
+        """Return the text under which it is kept."""
+        return json.dumps(
+            {
+                "spool_id": self.spool_id,
+                "commits": self.commits,
+                "last_seq": self.last_seq,
+                "cursor": self.cursor,
+                "gaps": self.gaps,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "SpoolState":
+        """Read such a text. Raises ValueError, TypeError or KeyError for any other."""
+        stored = json.loads(text)
+        return cls(
+            str(stored["spool_id"]),
+            int(stored["commits"]),
+            int(stored["last_seq"]),
+            {str(key): str(value) for key, value in stored["cursor"].items()},
+            tuple(upgraded_gap(tuple(row)) for row in stored["gaps"]),
+        )
+
+
+def read_spool_state(connection: sqlite3.Connection) -> SpoolState:
+    """Read it from a spool, as of one moment."""
+    connection.execute("BEGIN")
+    try:
+        return SpoolState(
+            spool_id=str(_meta(connection, "spool_id") or ""),
+            commits=read_commits(connection),
+            last_seq=read_last_seq(connection),
+            cursor=dict(connection.execute("SELECT key, value FROM cursor")),
+            gaps=_gaps(connection),
+        )
+    finally:
+        connection.execute("COMMIT")
+
+
+def _gaps(connection: sqlite3.Connection) -> tuple[tuple[Any, ...], ...]:
+    """Read the newest entries of the ledger, oldest first."""
+    rows = connection.execute("SELECT * FROM gaps ORDER BY id DESC LIMIT ?", (_MOST_GAPS,)).fetchall()
+    return tuple(map(upgraded_gap, reversed(rows)))
+
+
+def read_last_seq(connection: sqlite3.Connection) -> int:
+    """Return the highest seq that the spool ever gave, 0 for none."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def read_commits(connection: sqlite3.Connection) -> int:
+    """Return how many transactions the spool has taken, 0 where nobody has counted yet."""
+    value = _meta(connection, "commits")
+    return int(value) if value is not None and value.isdecimal() else 0
+
+
+def write_commits(connection: sqlite3.Connection, commits: int) -> None:
+    """Store the number of transactions, inside the one that it counts."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('commits', ?)", (str(commits),))
+
+
+def read_predecessor(connection: sqlite3.Connection) -> str | None:
+    """Return the id of the spool that this one was rebuilt from, None for one that began by itself."""
+    return _meta(connection, "predecessor")
+
+
+def _meta(connection: sqlite3.Connection, key: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def remembered_states(state_dir: Path, stream: str) -> dict[str, SpoolState]:
+    """Return the publisher's copies for the stream by spool_id, the newest last."""
+    found: dict[str, SpoolState] = {}
+    for text in read_spool_states(state_dir, stream):
+        try:
+            state = SpoolState.from_json(text)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            log.warning("spool_state_unreadable", stream=stream, error=repr(error), hint="taken for none")
+        else:
+            found[state.spool_id] = state
+    return found

@@ -1,0 +1,150 @@
+"""The dead letters in publisher.db: kept, asked for again, dropped. Each function is one step inside a transaction.
+
+The publisher writes them. `python -m supervisor dead-letters` asks for them again, or drops them: two short
+transactions of another process, which SQLite's own lock keeps apart from the publisher's.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: What version 2 of the file adds. `passed`: the position is beyond the record, so that nothing sends it any more.
+TABLES = """
+CREATE TABLE dead_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the number that people use: never given twice
+    stream TEXT NOT NULL,
+    spool_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    value BLOB NOT NULL,
+    schema TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL,
+    passed INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (spool_id, seq)
+);
+CREATE INDEX letters_not_passed ON dead_letters (spool_id, seq) WHERE passed = 0;
+CREATE TABLE resends (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- the order in which they leave
+    letter INTEGER NOT NULL UNIQUE
+);
+CREATE TABLE dropped_letters (spool_id TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+#: How version 1 becomes version 2: before and after TABLES.
+RENAME = "ALTER TABLE dead_letters RENAME TO dead_letters_1;\n"
+TAKE_OVER = """
+INSERT INTO dead_letters
+    SELECT id, stream, spool_id, seq, key, value, schema, reason, at, seq <= coalesce(
+        (SELECT seq FROM positions WHERE positions.spool_id = dead_letters_1.spool_id), 0) FROM dead_letters_1;
+DROP TABLE dead_letters_1;
+"""
+
+COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that Kafka does not take, kept whole with the reason."""
+
+    stream: str
+    spool_id: str
+    seq: int
+    key: bytes
+    value: bytes
+    schema: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A dead letter as people see it."""
+
+    id: int
+    stream: str
+    seq: int
+    key: str
+    schema: str
+    size: int
+    reason: str
+    at: float
+    resending: bool
+
+
+def keep(connection: sqlite3.Connection, letter: DeadLetter, now: float) -> None:
+    """Write a dead letter; one that was written before (the process died before its position passed it) stays."""
+    fields = (letter.stream, letter.spool_id, letter.seq, letter.key, letter.value, letter.schema, letter.reason, now)
+    connection.execute(
+        "INSERT OR IGNORE INTO dead_letters (stream, spool_id, seq, key, value, schema, reason, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        fields,
+    )
+
+
+def pass_over(connection: sqlite3.Connection, spool_id: str, seq: int) -> int:
+    """Take in that a spool's position is `seq`; return how many more of its records are dead letters for good."""
+    return connection.execute(
+        "UPDATE dead_letters SET passed = 1 WHERE passed = 0 AND spool_id = ? AND seq <= ?", (spool_id, seq)
+    ).rowcount
+
+
+def withdraw(connection: sqlite3.Connection, spool_id: str, seq: int) -> None:
+    """Forget the dead letters beyond the position: these records are sent once more, and judged anew."""
+    connection.execute("DELETE FROM dead_letters WHERE passed = 0 AND spool_id = ? AND seq > ?", (spool_id, seq))
+
+
+def count_between(connection: sqlite3.Connection, spool_id: str, after: int, until: int) -> int:
+    """Return how many dead letters a stretch of the spool holds."""
+    query = "SELECT count(*) FROM dead_letters WHERE spool_id = ? AND seq > ? AND seq <= ?"
+    return int(connection.execute(query, (spool_id, after, until)).fetchone()[0])
+
+
+def refuse_again(connection: sqlite3.Connection, seq: int, reason: str, now: float) -> None:
+    """Take in that a dead letter was refused once more: it stays, and is asked for no more."""
+    connection.execute(
+        "UPDATE dead_letters SET reason = ?, at = ? WHERE id = (SELECT letter FROM resends WHERE seq = ?)",
+        (reason, now, seq),
+    )
+    connection.execute("DELETE FROM resends WHERE seq = ?", (seq,))
+
+
+def settle_resends(connection: sqlite3.Connection, seq: int) -> int:
+    """Remove the dead letters that arrived, those asked for up to `seq`; return how many."""
+    arrived = connection.execute(
+        "DELETE FROM dead_letters WHERE id IN (SELECT letter FROM resends WHERE seq <= ?)", (seq,)
+    ).rowcount
+    connection.execute("DELETE FROM resends WHERE seq <= ?", (seq,))
+    return arrived
+
+
+def listed(connection: sqlite3.Connection) -> list[Kept]:
+    """Return the dead letters, oldest first."""
+    rows = connection.execute(
+        "SELECT id, stream, seq, key, schema, length(value), reason, at, id IN (SELECT letter FROM resends)"
+        " FROM dead_letters WHERE passed ORDER BY id"
+    )
+    return [
+        Kept(number, stream, seq, bytes(key).decode(errors="replace"), schema, size, reason, at, bool(resending))
+        for number, stream, seq, key, schema, size, reason, at, resending in rows
+    ]
+
+
+def ask_again(connection: sqlite3.Connection, letters: Sequence[Kept]) -> None:
+    """Have the publisher send these; those that are on their way already stay where they are."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO resends (letter) VALUES (?)",
+        [(letter.id,) for letter in letters if not letter.resending],
+    )
+
+
+def drop(connection: sqlite3.Connection, letters: Sequence[Kept]) -> None:
+    """Delete these for good, and count them, by spool too: else they would look like delivered records."""
+    for letter in letters:
+        connection.execute(
+            "INSERT INTO dropped_letters SELECT spool_id, 1 FROM dead_letters WHERE id = ?"
+            " ON CONFLICT (spool_id) DO UPDATE SET number = number + 1",
+            (letter.id,),
+        )
+        connection.execute("DELETE FROM dead_letters WHERE id = ?", (letter.id,))
+    if letters:
+        connection.execute(COUNT, ("dead_letters_dropped", len(letters)))

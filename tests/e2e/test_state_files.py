@@ -1,0 +1,251 @@
+"""Files of the state that are deleted, replaced or put back while everything runs: what is lost lies in a gap."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.spool import SpoolReader
+from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, on
+from tests.support.trial import Trial
+from tests.support.waiting import wait_until
+
+# Few items while nobody looks yet, so that short listings forget none of them before the first poll.
+WORLD: dict[str, Any] = {"subreddits": ("Alpha", "Beta"), "comments_per_second": 1, "submissions_per_second": 1}
+SHORT: dict[str, Any] = {**WORLD, "cap": 100, "backlog": 20}
+
+
+def begin(trial: Trial, world: dict[str, Any]) -> None:
+    trial.start(**world)
+    trial.simulator.rates(comments=20)
+
+
+def remove(state_dir: Path, pattern: str) -> None:
+    for path in state_dir.glob(pattern):
+        path.unlink()
+
+
+def remove_spool(trial: Trial) -> None:
+    remove(trial.system.state_dir, "spool-comments.db*")
+
+
+def reader_of(trial: Trial) -> SpoolReader | None:
+    return SpoolReader.open(trial.system.state_dir, "comments")
+
+
+def last_seq(trial: Trial) -> int:
+    reader = reader_of(trial)
+    if reader is None:
+        return 0
+    with contextlib.closing(reader):
+        return reader.last_seq()
+
+
+def wait_flowing(trial: Trial) -> None:
+    """Return when the spool that is in its place takes new records."""
+    before = last_seq(trial)
+    wait_until(lambda: last_seq(trial) > before, 30.0, "the spool in its place to grow")
+
+
+def said(trial: Trial, name: str, event: str) -> list[dict[str, object]]:
+    return [line for line in trial.system.log(name) if line["event"] == event]
+
+
+def finish(trial: Trial, at_least: int) -> None:
+    trial.system.kills.append("state")  # a spool without its names captures again what is still listed
+    ledger, _ = trial.finish_with_gaps(at_least=at_least)
+    trial.notes["outside"] = len(ledger.lost_outside_gaps)
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_the_spool_removed_while_it_runs(trial: Trial) -> None:
+    """The case that was found: the writer went on into the file that has no name any more."""
+    begin(trial, WORLD)
+    trial.pass_time(5)
+    removed_at = time.time()
+    remove_spool(trial)
+    wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool to be saved")
+    assert trial.system.state_dir.joinpath("spool-comments.db").exists()
+    noticed = said(trial, "comments", "spool_file_lost")
+    assert len(noticed) == 1
+    assert time.time() - removed_at < 3.0
+    wait_flowing(trial)
+    trial.pass_time(8)
+    entries = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
+    assert [gap["state"] for gap in entries] == ["repaired"]
+    ledger = trial.finish(at_least=250)
+    assert not ledger.lost
+    if trial.delivery == "exactly_once":
+        assert not ledger.duplicated
+
+
+@on(EVERYWHERE)
+def test_the_spool_removed_and_the_stream_restarted(trial: Trial) -> None:
+    begin(trial, SHORT)
+    trial.pass_time(5)
+    remove_spool(trial)
+    trial.pass_time(12)
+    trial.system.command("restart", "comments")
+    wait_flowing(trial)
+    trial.pass_time(5)
+    assert trial.system.gaps(), "the ledger tells of it"
+    finish(trial, 300)
+
+
+@on(EVERYWHERE)
+def test_the_spool_removed_and_the_stream_killed_at_once(trial: Trial) -> None:
+    """Nobody could notice: the next start tells a lost spool from a first one."""
+    begin(trial, SHORT)
+    trial.pass_time(6)
+    trial.system.children()["comments"].suspend()
+    remove_spool(trial)
+    trial.system.kill_child("comments")
+    wait_until(lambda: said(trial, "comments", "spool_lost"), 20.0, "the loss to be said")
+    wait_flowing(trial)
+    trial.pass_time(5)
+    assert [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
+    finish(trial, 250)
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_the_state_directory_removed_while_it_runs(trial: Trial) -> None:
+    begin(trial, WORLD)
+    trial.pass_time(5)
+    shutil.rmtree(trial.system.state_dir)
+    wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool of comments to be saved")
+    wait_until(lambda: said(trial, "submissions", "spool_saved"), 3.0, "the spool of submissions to be saved")
+    wait_until(lambda: said(trial, "publisher", "positions_lost"), 3.0, "the positions to be saved")
+    names = ("supervisor.sock", "supervisor.json", "supervisor.lock", "publisher.db", "quota.db")
+    for name in names:
+        wait_until(trial.system.state_dir.joinpath(name).exists, 10.0, f"{name} to be there again")
+    assert trial.system.status()["supervisor"]["state"] == "RUNNING"
+    wait_flowing(trial)
+    trial.pass_time(8)
+    ledger = trial.finish(at_least=250)
+    assert not ledger.duplicated
+
+
+def stop_and(trial: Trial, harm: Callable[[Path], None]) -> None:
+    assert trial.system.stop() == 0
+    harm(trial.system.state_dir)
+    trial.system.start()
+    trial.system.wait_up()
+    wait_flowing(trial)
+    trial.pass_time(5)
+
+
+def remove_all_spools(state_dir: Path) -> None:
+    remove(state_dir, "spool-*")
+
+
+def remove_comments(state_dir: Path) -> None:
+    remove(state_dir, "spool-comments.db*")
+
+
+def put_the_old_one_back(state_dir: Path) -> None:
+    remove_comments(state_dir)
+    subprocess.run(["cp", state_dir.parent / "old.db", state_dir / "spool-comments.db"], check=True)
+
+
+@on(EVERYWHERE)
+@pytest.mark.parametrize("harm", [remove_all_spools, remove_comments, put_the_old_one_back])
+def test_a_spool_removed_or_put_back_while_nothing_runs(trial: Trial, harm: Callable[[Path], None]) -> None:
+    begin(trial, SHORT)
+    trial.pass_time(4)
+    assert trial.system.stop() == 0
+    subprocess.run(["cp", trial.system.state_dir / "spool-comments.db", trial.system.directory / "old.db"], check=True)
+    trial.system.start()
+    trial.system.wait_up()
+    trial.pass_time(5)
+    stop_and(trial, harm)
+    gaps = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
+    assert gaps, "a lost spool is no first start"
+    assert all(gap["from"] > time.time() - 60 for gap in gaps), f"from where it was delivered: {json.dumps(gaps)}"
+    finish(trial, 250)
+
+
+@on(EVERYWHERE)
+def test_an_older_copy_written_over_the_spool_in_use(trial: Trial) -> None:
+    """The same inode with other content, several times over."""
+    begin(trial, WORLD)
+    trial.pass_time(3)
+    assert trial.system.stop() == 0
+    old = trial.system.directory / "old.db"
+    subprocess.run(["cp", trial.system.state_dir / "spool-comments.db", old], check=True)
+    trial.system.start()
+    trial.system.wait_up()
+    trial.pass_time(6)
+    subprocess.run(["cp", old, trial.system.state_dir / "spool-comments.db"], check=True)
+    wait_until(
+        lambda: said(trial, "comments", "spool_file_lost") or said(trial, "comments", "spool_touched"),
+        3.0,
+        "the copy to be noticed",
+    )
+    wait_flowing(trial)
+    trial.pass_time(5)
+    finish(trial, 200)
+
+
+@on(EVERYWHERE, EXACTLY_ONCE)
+def test_the_publishers_file_removed_and_replaced_while_it_runs(trial: Trial) -> None:
+    begin(trial, WORLD)
+    trial.pass_time(4)
+    state_dir = trial.system.state_dir
+    remove(state_dir, "publisher.db*")
+    wait_until(lambda: said(trial, "publisher", "positions_lost"), 2.0, "the publisher to notice")
+    wait_until((state_dir / "publisher.db").exists, 2.0, "a new file")
+    trial.pass_time(2)
+    subprocess.run(["cp", state_dir / "publisher.db", state_dir / "old.db"], check=True)
+    trial.pass_time(2)
+    (state_dir / "old.db").rename(state_dir / "publisher.db")
+    wait_until(lambda: len(said(trial, "publisher", "positions_lost")) == 2, 2.0, "the publisher to notice")
+    remove(state_dir, "quota.db*")
+    trial.pass_time(4)
+    ledger = trial.finish(at_least=200)
+    assert not ledger.duplicated
+    assert said(trial, "comments", "quota_file_lost") or said(trial, "submissions", "quota_file_lost")
+
+
+@on(EVERYWHERE)
+def test_a_volume_restored_from_an_older_copy_while_it_runs(trial: Trial) -> None:
+    """All files at once are others, and older: everything goes on from what the processes hold."""
+    begin(trial, WORLD)
+    trial.pass_time(4)
+    state_dir = trial.system.state_dir
+    older, away = state_dir.with_name("older"), state_dir.with_name("away")
+    subprocess.run(["cp", "-a", state_dir, older], check=True)
+    trial.pass_time(5)
+    state_dir.rename(away)
+    older.rename(state_dir)
+    for name in ("comments", "submissions"):
+        wait_until(lambda name=name: said(trial, name, "spool_saved"), 3.0, f"the spool of {name} to be saved")  # type: ignore[misc]
+    wait_until(lambda: said(trial, "publisher", "positions_lost"), 3.0, "the positions to be saved")
+    wait_until(lambda: said(trial, "supervisor", "state_lock_gone"), 3.0, "the supervisor's lock to be taken again")
+    orphan = away / "spool-comments.db-wal"
+    size = orphan.stat().st_size
+    wait_flowing(trial)
+    trial.pass_time(6)
+    assert orphan.stat().st_size == size, "nothing is written to the old file"
+    ledger = trial.finish(at_least=250)
+    assert not ledger.duplicated
+
+
+@on(EVERYWHERE)
+def test_a_spool_lost_while_kafka_is_away(trial: Trial) -> None:
+    """Nothing of it is delivered yet: what the open file holds is all there is."""
+    begin(trial, SHORT)
+    trial.pass_time(4)
+    trial.broker.freeze()
+    trial.pass_time(8)
+    remove_spool(trial)
+    wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool to be saved")
+    trial.pass_time(8)
+    trial.broker.thaw()
+    ledger = trial.finish(at_least=250)
+    assert not ledger.lost
