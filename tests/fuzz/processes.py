@@ -85,7 +85,6 @@ class Storm:
                 self.pids[name].add(process.pid)
                 self.memory[name] = max(self.memory[name], process.memory_info().rss)
         for stream in STREAMS:
-            now = time.time()
             reader = SpoolReader.open(self.trial.system.state_dir, stream)
             if reader is None:
                 continue
@@ -93,7 +92,7 @@ class Storm:
                 proven = reader.cursor().get("proven_until")
                 gaps = tuple(reader.gaps())
             if isinstance(proven, dict):
-                self.samples.append(Sample(now, stream, proven, gaps))
+                self.samples.append(Sample(time.time(), stream, proven, gaps))
 
     def recovery(self) -> float:
         """Return the seconds until an item of each subreddit and stream that came after the storm is in the topic."""
