@@ -1,6 +1,7 @@
 # make demo   the whole system on this machine: simulated Reddit, embedded broker, a proof at the end
 # make test   every test; those on Apache Kafka skip, with a reason, where there is no JVM or Maven
 # make bench  speed and memory, each figure beside a named baseline of the same run
+# make soak   storms of bad answers until SOAK seconds (600) are over, each with a seed that repeats it
 # make lint   style, types and import directions
 # make lock   pin the dependencies anew
 
@@ -10,8 +11,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
+SOAK ?= 600
 
-.PHONY: demo test bench lint lock clean python
+.PHONY: demo test bench soak lint lock clean python
 
 demo: $(VENV)/run
 	@$(BIN)/python -m supervisor demo --duration $(SECONDS)
@@ -21,6 +23,9 @@ test: $(VENV)/dev
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench
+
+soak: $(VENV)/dev
+	@$(BIN)/python -m tests.fuzz --seconds $(SOAK) $(SOAK_OPTIONS)
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .

@@ -13,7 +13,8 @@ from pathlib import Path
 from simulator.crawl import options as crawl_options
 from simulator.crawl.latencies import LatencyError
 from simulator.faults import FaultError
-from simulator.quantity import amount, positive, share, span
+from simulator.quantity import amount, positive, seconds, share, span
+from simulator.rule_keys import RuleError
 from simulator.server import serve
 from simulator.settings import DEFAULT_SUBREDDITS, Settings
 from simulator.simulation import Simulation, steady_clock
@@ -24,6 +25,15 @@ Prints one line of JSON once it listens: {"event": "listening", "url": …, "pid
 While it runs, /_sim/truth tells every item and whether it was shown, /_sim/stats what was asked;
 POST /_sim/faults, /_sim/rates, /_sim/generate, /_sim/subreddits and more steer it (docs/simulator.md).
 """
+
+#: what the edge of Reddit's network says to a line that is too long
+_TOO_LONG = {
+    "endpoint": "any",
+    "edge": True,
+    "status": 414,
+    "headers": {"Content-Type": "text/html"},
+    "body": "<html><head><title>414 Request-URI Too Large</title></head><body>414 Request-URI Too Large</body></html>",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,6 +57,14 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, help="the same seed makes the same items (chosen and printed if not given)")
     group.add_argument("--parent", type=int, metavar="PID", help="end when this process has died")
     group.add_argument("--faults", type=_faults, default={}, metavar="JSON", help='e.g. {"status_503": 0.05}')
+    group.add_argument(
+        "--rules", type=_rules, default=(), metavar="JSON", help='e.g. [{"names": ["Alpha"], "status": 451}]'
+    )
+    group.add_argument("--path-limit", type=positive, metavar="N", help="414 for a longer path with its query")
+    group.add_argument("--freeze", type=amount, default=0.0, metavar="SECONDS", help="answer nothing at first")
+    group.add_argument(
+        "--clock-offset", type=seconds, default=0.0, metavar="SECONDS", help="how far Reddit's clock is ahead"
+    )
     group.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak TLS with this certificate (chain)")
     group.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, if it is not in the same file")
     group.add_argument("--latency", type=amount, metavar="SECONDS", help="added to every answer")
@@ -136,6 +154,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     latency = given.pop("latency")
     if latency is not None:
         given["faults"] = {**given["faults"], "latency": latency}
+    path_limit = given.pop("path_limit")
+    if path_limit is not None:
+        given["rules"] = ({"id": "path-limit", "longer_than": path_limit, **_TOO_LONG}, *given["rules"])
     for name in ("late_seconds", "removed_seconds"):
         if given[name][0] > given[name][1]:
             top.error(f"--{name.replace('_', '-')}: FROM must not be larger than TO")
@@ -148,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given[name] = tuple(given[name])
     try:
         simulation = Simulation(Settings(**given), steady_clock())
-    except (FaultError, LatencyError, TextsError) as error:
+    except (FaultError, LatencyError, RuleError, TextsError) as error:
         top.error(str(error))
     _take_title()
     try:
@@ -188,3 +209,13 @@ def _faults(text: str) -> dict[str, object]:
     if not isinstance(faults, dict):
         raise argparse.ArgumentTypeError('give an object, e.g. {"status_503": 0.05}')
     return faults
+
+
+def _rules(text: str) -> tuple[dict[str, object], ...]:
+    try:
+        rules = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        raise argparse.ArgumentTypeError('give a list of objects, e.g. [{"names": ["Alpha"], "status": 451}]')
+    return tuple(rules)

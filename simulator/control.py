@@ -10,6 +10,7 @@ from simulator.body import BadRequestError, json_answer, number, read_object
 from simulator.crawl import control as crawl_control
 from simulator.faults import FaultError
 from simulator.item import Item, Kind
+from simulator.rule_keys import RuleError
 from simulator.simulation import Simulation
 from simulator.state import State
 from simulator.world import World
@@ -82,6 +83,35 @@ class Control:
         elif request.method == "DELETE":
             faults.clear()
         return json_answer(faults.current(now))
+
+    async def rules(self, request: web.Request) -> web.StreamResponse:
+        """Tell, add or remove rules."""
+        now, rules = self._simulation.clock(), self._simulation.rules
+        try:
+            if request.method == "POST":
+                return json_answer({"id": rules.add(await read_object(request), now)})
+            if request.method == "DELETE":
+                rules.remove(request.query.get("id"))
+        except RuleError as error:
+            raise BadRequestError(str(error)) from error
+        return json_answer({"rules": rules.tell(now)})
+
+    async def clock(self, request: web.Request) -> web.StreamResponse:
+        """Tell or set by how much the clock that clients are told of is ahead."""
+        if request.method == "POST":
+            offset = (await read_object(request, "offset")).get("offset")
+            if isinstance(offset, bool) or not isinstance(offset, int | float):
+                raise BadRequestError(f"offset = {offset!r}: give seconds; below 0 the clock is behind")
+            self._simulation.clock_offset = float(offset)
+        return json_answer({"offset": self._simulation.clock_offset, "time": self._simulation.told_time()})
+
+    async def freeze(self, request: web.Request) -> web.StreamResponse:
+        """Accept requests for some seconds without answering; 0 ends it."""
+        body = await read_object(request, "seconds")
+        if "seconds" not in body:
+            raise BadRequestError('give {"seconds": N}')
+        self._simulation.freeze(number(body, "seconds"))
+        return json_answer({"frozen": self._simulation.frozen})
 
     async def rates(self, request: web.Request) -> web.StreamResponse:
         """Change how much appears, for good or for some `seconds`."""
@@ -165,6 +195,12 @@ ROUTES: dict[tuple[str, str], Callable[[Control, web.Request], Awaitable[web.Str
     ("GET", "faults"): Control.faults,
     ("POST", "faults"): Control.faults,
     ("DELETE", "faults"): Control.faults,
+    ("GET", "rules"): Control.rules,
+    ("POST", "rules"): Control.rules,
+    ("DELETE", "rules"): Control.rules,
+    ("GET", "clock"): Control.clock,
+    ("POST", "clock"): Control.clock,
+    ("POST", "freeze"): Control.freeze,
     ("POST", "rates"): Control.rates,
     ("POST", "generate"): Control.generate,
     ("POST", "pause"): Control.pause,

@@ -37,6 +37,8 @@ class Item:
     shown_at: float | None = None
     shown_count: int = 0
     rendered: bytes | None = None
+    #: seconds by which Reddit's clock was wrong when the item was made; `created` is by the machine's
+    clock_offset: float = 0.0
 
     @property
     def key(self) -> tuple[float, int]:
@@ -46,7 +48,7 @@ class Item:
     @property
     def created_utc(self) -> float:
         """Creation as Reddit tells it: whole seconds."""
-        return float(int(self.created))
+        return float(int(self.created + self.clock_offset))
 
     def show(self, now: float) -> None:
         """Note that a complete, good answer with this item in it has been written."""
@@ -61,7 +63,8 @@ class Item:
             "kind": self.kind,
             "subreddit": self.subreddit,
             "created_utc": self.created_utc,
-            "created": self.created,
+            "created": self.created + self.clock_offset,
+            "clock_offset": self.clock_offset,
             "surfaced_at": self.surfaced_at,
             "removed_at": self.removed_at,
             "fell_off_at": self.fell_off_at,

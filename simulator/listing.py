@@ -92,7 +92,7 @@ class Listing:
 
     def after(self, anchor: Item | None, limit: int) -> Page:
         """Return what follows the anchor; an empty page if the anchor is not in the list."""
-        place = self._place(anchor)
+        place = self.place(anchor)
         if anchor is None or place is None:
             return Page()
         found = self._below(anchor.key, min(limit + 1, self._cap - place - 1))
@@ -101,7 +101,7 @@ class Listing:
 
     def before(self, anchor: Item | None, limit: int) -> Page:
         """Return the items nearest to the anchor on its newer side; an empty page if the anchor is not in the list."""
-        if anchor is None or self._place(anchor) is None:
+        if anchor is None or self.place(anchor) is None:
             return Page()
         merged = heapq.merge(*(names.newer(anchor.key) for names in self._lists), key=_BY_PLACE)
         found = list(islice(merged, limit + 1))
@@ -110,7 +110,7 @@ class Listing:
             return Page()
         return Page(items=items, after=items[-1].fullname, before=items[0].fullname if len(found) > limit else None)
 
-    def _place(self, anchor: Item | None) -> int | None:
+    def place(self, anchor: Item | None) -> int | None:
         """How many items stand above the anchor; None if it is not within this listing's reach."""
         if anchor is None or not any(anchor in names for names in self._lists):
             return None

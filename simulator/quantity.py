@@ -11,6 +11,14 @@ def amount(text: str) -> float:
     return value
 
 
+def seconds(text: str) -> float:
+    """Read a number of seconds, which may be below 0."""
+    value = float(text)
+    if not abs(value) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: give a number")
+    return value
+
+
 def span(text: str) -> float:
     """Read a number above 0."""
     value = amount(text)

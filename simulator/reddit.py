@@ -111,6 +111,15 @@ class Reddit:
         answer = self._content(path, query, asked) if usage.allowed else too_many()
         return answer.with_headers(usage.headers())
 
+    def places(self, path: str, items: tuple[Item, ...]) -> range:
+        """Return the places, counted from 1, that a page's items have in their listing now."""
+        match = _LISTING.fullmatch(path)
+        found = self._resolve(match[1]) if match else error(404)
+        if match is None or isinstance(found, Answer) or not items:
+            return range(0)
+        first = self.world.listing(_KINDS[match[2]], found).place(items[0])
+        return range(0) if first is None else range(first + 1, first + 1 + len(items))
+
     def empty(self, answer: Answer) -> Answer:
         """Return a listing's answer with nothing in it."""
         if answer.status != 200:

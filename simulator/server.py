@@ -3,27 +3,28 @@
 import asyncio
 import contextlib
 import signal
-import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from aiohttp import web
 
+from simulator import altered, delivery
 from simulator.answer import Answer, spoiled
 from simulator.control import Control
-from simulator.crawl.address import Asked, read
+from simulator.crawl.address import Asked, limit_of, read
 from simulator.express import Express
 from simulator.faults import Endpoint, Fault, Verdict
 from simulator.parent import gone
 from simulator.reddit import endpoint
+from simulator.rules import Received
 from simulator.settings import Settings
 from simulator.simulation import Simulation
 
 _LARGEST_REQUEST = 64 * 1024 * 1024
+_LONGEST_LINE = 256 * 1024
 _TICK = 0.25
-_WRITE_PAUSE = 0.005
-_LINGER_NOT = struct.pack("ii", 1, 0)
+_FROZEN_TICK = 0.05
 
 
 class Server:
@@ -32,6 +33,7 @@ class Server:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._app = web.Application(client_max_size=_LARGEST_REQUEST)
+        self._app.on_response_prepare.append(delivery.hide)
         Control(simulation).add_routes(self._app)
         self._app.router.add_route("*", "/{path:.*}", self._handle)
 
@@ -39,7 +41,10 @@ class Server:
     async def listening(self) -> AsyncIterator[str]:
         """Serve for as long as the context lasts; yields the address."""
         settings = self._simulation.settings
-        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=0.0, handler_cancellation=True)
+        runner = web.AppRunner(
+            self._app, access_log=None, shutdown_timeout=0.0, handler_cancellation=True,
+            max_line_size=_LONGEST_LINE, max_field_size=_LONGEST_LINE,
+        )  # fmt: skip
         await runner.setup()
         web_server = runner.server
         assert web_server is not None  # noqa: S101 -- for the type checker: it was set up just now
@@ -72,16 +77,43 @@ class Server:
         now = simulation.now()
         headers = request.headers
         simulation.arrived(request.path, asked, headers.get("Authorization"), headers.get("User-Agent", ""), now)
+        received, effects = None, {}
+        if not simulation.rules.none:
+            limit = limit_of(request.query.get("limit"))
+            received = Received.read(place, request.path, request.raw_path, request.query, limit)
+            effects = simulation.rules.for_request(received, now)
         verdict = simulation.faults.judge(place, now)
-        latency = verdict.latency
+        latency = verdict.latency + altered.delay(effects, simulation.rules.dice)
         if asked is not None:
             latency += simulation.latencies.of(asked.address)
         if latency:
             await asyncio.sleep(latency)
-        answer = await self._answer(request, place, asked, verdict.fault)
-        if verdict.fault is not None:
-            simulation.traffic.spoiled(verdict.fault)
-        return await self._carry_out(request, answer, verdict)
+        await self._thawed()
+        if altered.replaces(effects) and effects.get("edge"):
+            return await self._send_altered(request, Answer(), effects)
+        fault = None if altered.replaces(effects) else verdict.fault
+        answer = await self._answer(request, place, asked, fault)
+        if fault is not None:
+            simulation.traffic.spoiled(fault)
+            return await self._carry_out(request, answer, verdict)
+        if received is not None and simulation.rules.of_the_page() and answer.items:
+            effects |= await self._effects_of_the_page(request, received, answer)
+        if effects and (answer.status not in {401, 429} or not altered.replaces(effects)):
+            return await self._send_altered(request, answer, effects)
+        return await self._carry_out(request, answer, Verdict())
+
+    async def _thawed(self) -> None:
+        """Wait while the server is frozen, which may be made longer or shorter meanwhile."""
+        while self._simulation.frozen:  # noqa: ASYNC110 -- the end is a time, not an event
+            await asyncio.sleep(_FROZEN_TICK)
+
+    async def _effects_of_the_page(self, request: web.Request, received: Received, answer: Answer) -> dict[str, Any]:
+        """Apply the rules that look at the page; their delay comes after it was made."""
+        simulation = self._simulation
+        places = simulation.reddit.places(request.path, answer.items)
+        effects = simulation.rules.for_page(received, answer, places, simulation.clock())
+        await asyncio.sleep(altered.delay(effects, simulation.rules.dice))
+        return effects
 
     async def _answer(self, request: web.Request, place: Endpoint, asked: Asked | None, fault: Fault | None) -> Answer:
         """Decide what to say: Reddit's answer, or a fault's in its stead."""
@@ -110,22 +142,47 @@ class Server:
         traffic = self._simulation.traffic
         if verdict.fault is Fault.RESET:
             traffic.answered("reset")
-            return await _cut(request, answer if verdict.midway else None)
+            return await delivery.reset(request, answer if verdict.midway else None)
         if verdict.fault is Fault.HANG:
             traffic.answered("hang")
-            response = await _begin(request, answer) if verdict.midway else web.Response()
+            response = await delivery.begin(request, answer) if verdict.midway else web.Response()
             seconds = self._simulation.faults.current(self._simulation.clock())["hang_seconds"]
             await asyncio.sleep(seconds if isinstance(seconds, int | float) else 0.0)
-            _abort(request)
+            delivery.abort(request)
             return response
+        date = self._simulation.date_header()
+        if date is not None:
+            answer = answer.with_headers({"Date": date})
         outcome = "abandoned"
         try:
-            response = web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
-            if await _write(request, response):
+            response, whole = await delivery.send(request, answer)
+            if whole:
                 outcome = str(answer.status)
                 self._simulation.written(answer)
         finally:
             traffic.answered(outcome)
+        return response
+
+    async def _send_altered(self, request: web.Request, answer: Answer, effects: dict[str, Any]) -> web.StreamResponse:
+        """Send what the rules make of an answer."""
+        simulation = self._simulation
+        simulation.traffic.spoiled("rule")
+        date = simulation.date_header()
+        if date is not None:
+            answer = answer.with_headers({"Date": date})
+        arguments = (answer, effects, simulation.rules.dice, simulation.told_time())
+        # compressing a bomb takes a while, and the others shall not wait for it
+        bomb = effects.get("gzip")
+        changed = await asyncio.to_thread(altered.alter, *arguments) if bomb else altered.alter(*arguments)
+        manner = altered.manner(effects)
+        outcome = "hang" if manner.hang is not None else "abandoned" if manner.cut is None else "cut"
+        try:
+            response, whole = await delivery.send_in(manner, request, changed)
+            if whole:
+                outcome = str(changed.status)
+                simulation.written(changed)
+        finally:
+            simulation.traffic.answered(outcome)
         return response
 
 
@@ -135,49 +192,6 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(settings.tls_certificate, settings.tls_key)
     return context
-
-
-async def _write(request: web.Request, response: web.Response) -> bool:
-    """Write the whole answer; say whether its last byte has left for the client."""
-    await response.prepare(request)
-    await response.write_eof()
-    transport = request.transport
-    while transport is not None and not transport.is_closing():
-        if not transport.get_write_buffer_size():
-            return True
-        await asyncio.sleep(_WRITE_PAUSE)
-        transport = request.transport
-    return False
-
-
-def _headers(answer: Answer) -> dict[str, str]:
-    return {"Server": "snooserv", "Content-Type": answer.content_type, **answer.headers}
-
-
-async def _begin(request: web.Request, answer: Answer) -> web.StreamResponse:
-    """Write the head of the answer and half of its body, promising all of it."""
-    length = {"Content-Length": str(max(len(answer.body), 2))}
-    response = web.StreamResponse(status=answer.status, headers=_headers(answer) | length)
-    await response.prepare(request)
-    await response.write(answer.body[: len(answer.body) // 2] or b"{")
-    return response
-
-
-async def _cut(request: web.Request, answer: Answer | None) -> web.StreamResponse:
-    """Reset the connection: in the middle of an answer, or instead of one."""
-    response = await _begin(request, answer) if answer else web.Response()
-    _abort(request)
-    return response
-
-
-def _abort(request: web.Request) -> None:
-    transport = request.transport
-    if transport is None:
-        return
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-    transport.abort()
 
 
 async def serve(simulation: Simulation, announce: Callable[[str], None]) -> None:

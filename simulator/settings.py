@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from simulator.crawl.settings import CrawlSettings
 
@@ -49,4 +50,7 @@ class Settings:
     latencies: Mapping[str, float] = field(default_factory=dict)
     crawl: CrawlSettings = field(default_factory=CrawlSettings)
     faults: Mapping[str, object] = field(default_factory=dict)
+    rules: tuple[Mapping[str, Any], ...] = ()
+    freeze: float = 0.0
+    clock_offset: float = 0.0
     parent: int | None = None

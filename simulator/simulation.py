@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 
 from simulator import texts
 from simulator.answer import Answer
@@ -17,6 +18,7 @@ from simulator.faults import Endpoint, Faults
 from simulator.quota import Quota
 from simulator.reddit import Anonymous, Reddit, endpoint
 from simulator.render import Renderer
+from simulator.rules import Rules
 from simulator.settings import Settings
 from simulator.tokens import Credentials, Tokens
 from simulator.traffic import Traffic
@@ -41,6 +43,10 @@ class Simulation:
         self.world = World(settings, now)
         self.faults = Faults(random.Random(f"{settings.seed} faults"))
         self.faults.change(settings.faults, now)
+        self.rules = Rules(random.Random(f"{settings.seed} rules"))
+        for rule in settings.rules:
+            self.rules.add(rule, now)
+        self._frozen_until = now + settings.freeze
         self.traffic = Traffic(now)
         self.latencies = Latencies(settings.latencies)
         self.asked_for = AskedFor()
@@ -70,9 +76,36 @@ class Simulation:
         self.world.advance(now)
         return now
 
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which the clock that clients are told of is ahead of this machine's."""
+        return self.world.clock_offset
+
+    @clock_offset.setter
+    def clock_offset(self, seconds: float) -> None:
+        self.now()
+        self.world.clock_offset = seconds
+
+    def told_time(self) -> float:
+        """Return the time as clients are told it."""
+        return self.clock() + self.clock_offset
+
+    def date_header(self) -> str | None:
+        """Return the `Date` of an answer; None while the web server's own is right."""
+        return formatdate(self.told_time(), usegmt=True) if self.clock_offset else None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether requests are accepted and not answered."""
+        return self.clock() < self._frozen_until
+
+    def freeze(self, seconds: float) -> None:
+        """Answer nothing for some seconds; 0 ends it."""
+        self._frozen_until = self.clock() + seconds
+
     def smooth(self, asked: Asked) -> bool:
         """Say whether a request is answered at once, and surely well."""
-        return self.faults.none and not self.latencies.of(asked.address)
+        return self.faults.none and self.rules.none and not self.latencies.of(asked.address) and not self.frozen
 
     def arrived(self, path: str, asked: Asked | None, authorization: str | None, user_agent: str, now: float) -> None:
         """Count a request."""

@@ -57,6 +57,8 @@ class World:
         self.ancient: dict[str, Item] = {}
         self.subreddits: dict[str, Subreddit] = {}
         self.counts: Counter[str] = Counter()
+        #: seconds by which Reddit's clock is ahead of the machine's, for the items to come
+        self.clock_offset = settings.clock_offset
         for name in settings.subreddits:
             self.subreddit(name, now)
         rates = {Kind.SUBMISSIONS: settings.submissions_per_second, Kind.COMMENTS: settings.comments_per_second}
@@ -177,6 +179,7 @@ class World:
         named = (custom or {}).get("name")
         fullname = named if isinstance(named, str) and named else self._fullname(kind)
         item = Item(next(self._serial), kind, fullname, home.name, created, self.counts[kind], custom=custom)
+        item.clock_offset = self.clock_offset
         if custom is not None and "name" not in custom:
             item.custom = custom | {"name": fullname}
         if kind is Kind.SUBMISSIONS:

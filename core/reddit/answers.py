@@ -151,7 +151,7 @@ def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
 def _json_object(body: bytes) -> dict[str, object] | None:
     try:
         payload = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # so deeply nested that Python gives up
         return None
     return payload if isinstance(payload, dict) else None
 

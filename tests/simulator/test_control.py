@@ -14,6 +14,7 @@ def test_the_truth_has_every_item_with_what_became_of_it(simulator: Running) -> 
     assert line | {"created": 0, "created_utc": 0, "surfaced_at": 0} == {
         "fullname": post, "kind": "submissions", "subreddit": "Beta", "created_utc": 0, "created": 0,
         "surfaced_at": 0, "removed_at": None, "fell_off_at": None, "shown_at": None, "shown_count": 0,
+        "clock_offset": 0,
     }  # fmt: skip
     assert line["created_utc"] == int(line["created"])
     assert abs(line["created"] - time.time()) < 5

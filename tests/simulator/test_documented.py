@@ -7,6 +7,7 @@ from simulator.control import ROUTES
 from simulator.crawl.address import Address
 from simulator.crawl.control import ROUTES as CRAWL_ROUTES
 from simulator.faults import KNOWN
+from simulator.rule_keys import KEYS
 from tests.simulator.client import ROOT
 
 PAGE = (ROOT / "docs" / "simulator.md").read_text()
@@ -26,6 +27,11 @@ def test_every_option_is_documented(option: str) -> None:
 @pytest.mark.parametrize("fault", sorted(KNOWN))
 def test_every_fault_is_documented(fault: str) -> None:
     assert f"`{fault}`" in PAGE
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_every_key_of_a_rule_is_documented(key: str) -> None:
+    assert f"`{key}`" in PAGE
 
 
 @pytest.mark.parametrize("name", sorted({name for _, name in (*ROUTES, *CRAWL_ROUTES)}))

@@ -61,12 +61,23 @@ class Simulator:
     def clear_faults(self) -> None:
         self._call("DELETE", "/_sim/faults")
 
+    def rule(self, **rule: Any) -> None:
+        """Add a rule; see docs/simulator.md."""
+        self._call("POST", "/_sim/rules", rule)
+
+    def clear_rules(self) -> None:
+        self._call("DELETE", "/_sim/rules")
+
+    def freeze(self, seconds: float) -> None:
+        """Accept requests without answering for so long; 0 ends it."""
+        self._call("POST", "/_sim/freeze", {"seconds": seconds})
+
     def rates(self, **rates: float) -> None:
         """Set items a second; `seconds` makes it a burst."""
         self._call("POST", "/_sim/rates", rates)
 
-    def generate(self, **counts: int) -> None:
-        """Make so many items this instant."""
+    def generate(self, **counts: Any) -> None:
+        """Make so many items this instant; `subreddit` and `age` as in docs/simulator.md."""
         self._call("POST", "/_sim/generate", counts)
 
     def pause(self) -> None:

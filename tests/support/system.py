@@ -145,12 +145,16 @@ class System:
 
     def command(self, name: str, *options: str) -> str:
         """Run `python -m supervisor NAME CONFIG OPTIONS`, which must succeed; return what it prints."""
-        command = [sys.executable, "-m", "supervisor", name, str(self.config), *options]
-        answer = subprocess.run(
-            command, cwd=self.directory, env=self._env, capture_output=True, text=True, check=False, timeout=60
-        )
+        answer = self.attempt(name, *options)
         assert answer.returncode == 0, f"{name} answered {answer.returncode}: {answer.stdout}{answer.stderr}"
         return answer.stdout
+
+    def attempt(self, name: str, *options: str, before: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
+        """Run the command, which may fail; `before` comes before it, as `prlimit` does."""
+        command = [*before, sys.executable, "-m", "supervisor", name, str(self.config), *options]
+        return subprocess.run(
+            command, cwd=self.directory, env=self._env, capture_output=True, text=True, check=False, timeout=60
+        )
 
     def page(self, path: str) -> tuple[int, str]:
         """Ask the monitor; nobody there is a status of 0."""

@@ -45,8 +45,26 @@ class Trial:
         assert self._system is not None, "start the trial first"
         return self._system
 
-    def start(self, *, streams: dict[str, Any] | None = None, **world: Any) -> None:
+    def start(
+        self, *, streams: dict[str, Any] | None = None, reddit: dict[str, Any] | None = None, **world: Any
+    ) -> None:
         """Start Reddit as `world` (the simulator's options) says, then the system on it; return when records flow."""
+        self.prepare(streams=streams, reddit=reddit, **world)
+        self.system.start()
+        self.system.wait_up()
+        wait_until(self.records, 30.0, "the first records in the topic")
+
+    def prepare(
+        self,
+        *,
+        streams: dict[str, Any] | None = None,
+        reddit: dict[str, Any] | None = None,
+        kafka: dict[str, Any] | None = None,
+        monitor: int | None = None,
+        environment: dict[str, str] | None = None,
+        **world: Any,
+    ) -> None:
+        """Start Reddit, and write the system's configuration with these keys in its tables, without starting it."""
         calm = {
             "comments_per_second": 19,
             "submissions_per_second": 1,
@@ -62,17 +80,18 @@ class Trial:
                 "subreddits": list(self._simulator.subreddits),
                 "reddit_url": self._simulator.url,
                 "oauth_url": self._simulator.url,
+                **(reddit or {}),
             },
             kafka={
                 "bootstrap_servers": self.broker.bootstrap_servers,
                 "topic": self.topic,
                 "delivery": self.delivery,
+                **(kafka or {}),
             },
             streams={"max_poll_interval": 2.0} if streams is None else streams,
+            monitor=monitor,
+            environment=environment,
         )
-        self._system.start()
-        self._system.wait_up()
-        wait_until(self.records, 30.0, "the first records in the topic")
 
     def records(self) -> list[Record]:
         """The topic as a consumer with read_committed sees it now."""

@@ -124,6 +124,7 @@ class MortalWriter(SpoolWriter):
             self.life.in_flight = set()
             raise SpoolError("disk full")
         last_seq = super().commit(batch)
+        self.life.committed(batch)
         moments = batch.cursor.get("proven_at")
         if isinstance(moments, dict):
             for name in moments:
@@ -201,6 +202,13 @@ class Life:
             raise Killed
         return answer
 
+    def clock_offset(self) -> float:
+        """Return Reddit's clock minus ours, as far as we know."""
+        return 0.0
+
+    def committed(self, batch: Batch) -> None:
+        """Look at what was committed, just after it was."""
+
     def _took_in(self) -> None:
         self.world.shown |= self.in_flight
         self.in_flight = set()
@@ -229,7 +237,7 @@ class Life:
         writer.life = self
         with writer, ExitStack() as after:
             after.callback(lambda: setattr(self, "turns", self.turns + context.turns))
-            coverage = Coverage(writer, STREAM, self.subreddits, clock=self.clock)
+            coverage = Coverage(writer, STREAM, self.subreddits, clock=self.clock, offset=self.clock_offset)
             fetcher = Fetcher(self, context, STREAM, self.clock)
             limiter: Any = EasyQuota(self.clock)
             clocks: dict[str, Any] = {"clock": self.clock, "wall": self.clock, "draw": lambda: 0.5}
