@@ -18,6 +18,9 @@ NOTABLE = 5.0
 
 _RIGHT_AGAIN = 3.0  # below NOTABLE, so that a difference of about 5 s does not alternate between the two
 _REMEMBERED = 5  # answers
+_SETTLED = 5  # answers before the estimate counts as known
+_BOUNDS_S = 120.0  # seconds for which an estimate is remembered for `bounds`
+_BOUNDS_STEP_S = 5.0  # one remembered estimate for this many seconds
 _QUIET = 60.0  # seconds between two warnings, for a clock that moves all the time
 _LONGEST_DATE = 64
 _LONGEST_AGE = 86_400
@@ -48,10 +51,17 @@ class ClockNotice:
 
 
 class ServerClock:
-    """Reddit's clock, seen from here. `offset` is Reddit's time minus ours, seconds; 0.0 before the first answer."""
+    """Reddit's clock, seen from here. `offset` is Reddit's time minus ours, seconds; 0.0 before the first answer.
+
+    `bounds` are the least and the greatest estimate of the last two minutes. Several odd Dates in a row move the
+    estimate; what must not be claimed too early takes the bound that claims less. Until five answers have come, 0.0
+    (our clock is right) is among the estimates.
+    """
 
     def __init__(self) -> None:
         self.offset = 0.0
+        self._estimates: deque[list[float]] = deque(maxlen=int(_BOUNDS_S / _BOUNDS_STEP_S) + 1)  # [since, least, most]
+        self._answers = 0
         self._intervals: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
         self._warned: float | None = None
         self._warned_at = -math.inf
@@ -65,7 +75,26 @@ class ServerClock:
         lowest = median_low(low for low, _ in self._intervals)
         highest = median_high(high for _, high in self._intervals)
         self.offset = min(max(self.offset, lowest), highest)
+        self._remember(seen.arrived_at)
         return self._notice(seen.arrived_at)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the least and the greatest estimate of the last minutes, seconds."""
+        known = [] if self._answers >= _SETTLED else [0.0]
+        least = [*known, self.offset, *(least for _, least, _ in self._estimates)]
+        most = [*known, self.offset, *(most for _, _, most in self._estimates)]
+        return min(least), max(most)
+
+    def _remember(self, now: float) -> None:
+        self._answers += 1
+        while self._estimates and not 0.0 <= now - self._estimates[0][0] <= _BOUNDS_S:
+            self._estimates.popleft()  # too old, or our clock was set back
+        if self._estimates and now - self._estimates[-1][0] < _BOUNDS_STEP_S:
+            newest = self._estimates[-1]
+            newest[1:] = [min(newest[1], self.offset), max(newest[2], self.offset)]
+        else:
+            self._estimates.append([now, self.offset, self.offset])
 
     def _notice(self, now: float) -> ClockNotice | None:
         if self._warned is not None and abs(self.offset) < _RIGHT_AGAIN:

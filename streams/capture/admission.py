@@ -113,6 +113,7 @@ class Admission:
         name = self._roster.due(self._wall())
         if name is None:
             return
+        asked_at = self._coverage.now()
         try:
             self._probe((name,))
         except Unavailable as error:
@@ -124,22 +125,23 @@ class Admission:
             self._roster.put_off(name, self._wall())
             self._log.info("subreddit_not_tried", subreddit=name, error=str(error))
         else:
-            self._readmit(name)
+            self._readmit(name, asked_at)
 
-    def _readmit(self, name: str) -> None:
+    def _readmit(self, name: str, asked_at: float) -> None:
         coverage = self._coverage
         absence = self._roster.absent[name]
         others = {other: stored for other, stored in self._roster.dump().items() if other != name}
         now = coverage.reddit_now()
         change = Batch(cursor={"absent": others})
+        # all before the request lies in the gap
+        until = {**coverage.proven_until, name.lower(): min(coverage.reached(asked_at), now)}
         gap = coverage.open_absence(name)
         if gap is not None:
             end = now if gap.start is None else max(gap.start, now)
             change.gaps.append(dataclasses.replace(gap, end=end, pending=(name,)))
         proven = coverage.moment([name]) is not None
         if proven:
-            # all before now lies in the gap
-            change.cursor["proven_until"] = {**coverage.proven_until, name.lower(): now}
+            change.cursor["proven_until"] = until
         coverage.apply(change)
         self._roster.readmit(name)
         if not proven:
@@ -175,6 +177,8 @@ class Admission:
         self._absorb(newcomer, page)
         if newcomer.walk.outcome is None:
             self._newcomer = newcomer
+        elif newcomer.walk.outcome is Outcome.UNREADABLE:
+            self.join_due = self._clock() + _JOIN_AGAIN
         elif newcomer.walk.outcome is not Outcome.STALE:
             self._roster.joining.pop(newcomer.name, None)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)

@@ -48,6 +48,7 @@ class Coverage:
         subreddits: those configured.
         clock: this machine's clock, epoch seconds.
         offset: Reddit's clock minus this machine's, seconds (see core.reddit.clock).
+        bounds: the least and the greatest offset of the last minutes; a proof takes the one that claims less.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class Coverage:
         *,
         clock: Callable[[], float] = time.time,
         offset: Callable[[], float] = lambda: 0.0,
+        bounds: Callable[[], tuple[float, float]] | None = None,
     ) -> None:
         self._writer = writer
         self._stream = stream
         self._clock = clock
         self._offset = offset
+        self._bounds = bounds or (lambda: (offset(), offset()))
         self._buckets = {name.lower() for name in subreddits}
         cursor = writer.load_cursor()
         self.stored = cursor
@@ -260,9 +263,9 @@ class Coverage:
             items: how many items it met; None: some, unless `newest` is None.
         """
         moments, until = dict(self.proven_at), dict(self.proven_until)
-        now = self.reddit_now()
-        fallback = now - MARGIN
-        reached = fallback if began is None else began + self._offset() - CLOCK_GRAIN
+        fallback = self.reddit_now() - MARGIN
+        reached = fallback if began is None else self.reached(began)
+        latest = self._clock() + self._bounds()[1]
         held_nothing = set(self.held_nothing)
         met_items = newest is not None if items is None else items > 0
         names = [name.lower() for name in subreddits]
@@ -270,7 +273,7 @@ class Coverage:
             known = [moment for moment in (moments.get(key), newest) if moment is not None]
             moments[key] = max(known, default=fallback)
             before = until.get(key, reached)
-            until[key] = max(reached, before) if before <= now else reached  # else the clock was ahead
+            until[key] = max(reached, before) if before <= latest else reached  # else the clock was ahead
         return Batch(
             # an empty answer proves no item, least of all those that an abandoned walk has met
             prove_epoch=self.epoch if met_items else None,
@@ -321,6 +324,10 @@ class Coverage:
     def open_absence(self, name: str) -> Gap | None:
         """Return the gap that still grows because this subreddit is unavailable."""
         return next((gap for gap in self.gaps.values() if gap.end is None and name in gap.unproven), None)
+
+    def reached(self, requested_at: float) -> float:
+        """Return the created_utc that a request proves at most, which was sent then by this machine's clock."""
+        return requested_at + self._bounds()[0] - CLOCK_GRAIN
 
     def begun_at(self) -> float | None:
         """Return when the very first walk began, by Reddit's clock; None before there was one."""

@@ -185,6 +185,10 @@ class Group:
             self._poll = poll
             return None
         self._poll = None
+        if poll.walk.outcome is Outcome.UNREADABLE:
+            self._log.warning("listing_unreadable", subreddits=len(poll.subreddits), pages=poll.walk.pages)
+            self._next_poll = max(self._next_poll, now + self._tools.interval(self.pace))
+            return None
         if poll.walk.outcome is Outcome.STALE:
             self._next_poll = now
             return poll

@@ -66,10 +66,11 @@ def listing_path(subreddits: tuple[str, ...] | list[str], stream: str) -> str:
 
 def parse_page(answer: object, stream: str) -> Page:
     """Read a decoded answer. Raises BadAnswer when it is no listing."""
-    data = answer.get("data") if isinstance(answer, dict) else None
+    listing = answer if isinstance(answer, dict) and answer.get("kind") == "Listing" else {}
+    data = listing.get("data")
     children = data.get("children") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(children, list):
-        raise BadAnswer(f"no listing in the answer: {str(answer)[:80]!r}")
+        raise BadAnswer(f"no listing in the answer: {_nature(answer)}")
     items: list[Item] = []
     rejects: list[Reject] = []
     kind = _KINDS[stream]
@@ -82,6 +83,14 @@ def parse_page(answer: object, stream: str) -> Page:
         else:
             items.append(_item(body, kind))
     return Page(tuple(items), _anchor(data.get("after"), items), tuple(rejects))
+
+
+def _nature(answer: object) -> str:
+    """Say what came in the place of a listing; the answer may be megabytes, and is not shown."""
+    if not isinstance(answer, dict):
+        return type(answer).__name__
+    kind = answer.get("kind")
+    return f"an object of kind {kind[:20]!r}" if isinstance(kind, str) else f"an object with {sorted(answer)[:5]}"
 
 
 def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
@@ -101,7 +110,7 @@ def _reject(reason: str, child: object) -> Reject:
 
 def _anchor(after: object, items: Iterable[Item]) -> str | None:
     """Return the anchor of the next page; one that is none is replaced by the name of the last item that has one."""
-    if not after:
+    if after is None or after == "":
         return None
     if isinstance(after, str) and _ANCHOR.fullmatch(after):
         return after

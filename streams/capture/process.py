@@ -27,7 +27,13 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
     with writer, watched(writer, broken=context.wake):
         limiter = Limiter(config.supervisor.state_dir, stream, config.reddit.requests_per_minute)
         gateway = Gateway(config, context, limiter)
-        coverage = Coverage(writer, stream, config.reddit.subreddits, offset=lambda: gateway.server_clock.offset)
+        coverage = Coverage(
+            writer,
+            stream,
+            config.reddit.subreddits,
+            offset=lambda: gateway.server_clock.offset,
+            bounds=lambda: gateway.server_clock.bounds,
+        )
         context.log.info(
             "stream_opened",
             subreddits=list(config.reddit.subreddits),

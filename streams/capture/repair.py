@@ -118,6 +118,8 @@ class Repairs:
         gaps = [gap]
         if walk.outcome is Outcome.STALE:
             repair.walk = self._walk(gap)
+        elif walk.outcome is Outcome.UNREADABLE:
+            self._begin_again(repair)
         elif walk.outcome is not None:
             gaps = self._concluded(gap, repair)
         # what is newer than the last poll stands in the combined listing above items of others that nobody has met yet

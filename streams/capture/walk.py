@@ -37,6 +37,7 @@ class Outcome(enum.Enum):
     MET = "met what was proven before"
     ENDED = "the listing ended first"
     STALE = "all anchors have left the listing"
+    UNREADABLE = "a page held nothing of this stream"
 
 
 @dataclass(slots=True)
@@ -95,6 +96,8 @@ class Walk:
             self._take_items(page)
         elif page.after is not None and page.after not in self._tried:
             self._anchors = [page.after]  # a page of other things than this stream's: the listing goes on below
+        elif page.rejects:
+            self.outcome = Outcome.UNREADABLE  # not the end of the listing: nothing says where that is
         elif anchor is None:
             self._empty_tops += 1
             if self._empty_tops >= self.believe_empty_after:
@@ -105,16 +108,21 @@ class Walk:
                 self.outcome = Outcome.STALE
 
     def _take_items(self, page: Page) -> None:
-        names = [item.name for item in page.items]
+        # what has no name of Reddit's is no anchor, and meeting it proves nothing
+        named = tuple(item for item in page.items if item.fullname)
+        names = [item.name for item in named]
         news = [item for item in page.items if item.name not in self._names]
-        self._names.update(names)
+        self._names.update(item.name for item in page.items)
         self.items += len(news)
         self._note(news)
+        if not named:
+            self._pass_nameless(page)
+            return
         lowest = [item.created for item in page.items[-10:]]
         lowest += [created for subreddit in self._suspects() for created in self._new[subreddit][-3:]]
         self.foot = tuple(created for created in lowest if created is not None)
         follows = page.after or names[-1]
-        if self._met(page.items):
+        if self._met(named):
             self.outcome = Outcome.MET
         elif page.after is None or (not news and follows in self._tried):
             self.outcome = Outcome.ENDED
@@ -123,6 +131,13 @@ class Walk:
             self._anchors = [name for name in dict.fromkeys([follows, *backwards]) if name not in self._tried]
             if not self._anchors:
                 self.outcome = Outcome.ENDED
+
+    def _pass_nameless(self, page: Page) -> None:
+        """Go on below a page without a name, where its own anchor says how."""
+        if page.after is None or page.after in self._tried:
+            self.outcome = Outcome.UNREADABLE
+        else:
+            self._anchors = [page.after]
 
     def extend(self, page: Page) -> bool:
         """Take a newer top page into a walk under way; tell whether it follows without a break (else begin anew)."""

@@ -154,3 +154,34 @@ def test_answers_from_before_they_were_asked_for_are_ignored() -> None:
     clock = ServerClock()
     assert clock.observe(Observation("Tue, 14 Nov 2023 23:13:20 GMT", "0", START, START - 1.0)) is None
     assert clock.offset == 0.0
+
+
+def test_the_bounds_do_not_follow_a_few_odd_dates_upwards() -> None:
+    answers = Answers()
+    for _ in range(10):
+        answers.answer()
+    for _ in range(4):
+        answers.answer(date=formatdate(int(answers.now) + 3600, usegmt=True))
+    least, most = answers.clock.bounds
+    assert answers.clock.offset > 3000.0
+    assert least == pytest.approx(0.0, abs=1.1)
+    assert most > 3000.0
+
+
+def test_before_five_answers_our_clock_is_among_the_bounds() -> None:
+    answers = Answers(90.0)
+    answers.answer()
+    assert answers.clock.bounds[0] == 0.0
+    for _ in range(5):
+        answers.answer()
+    assert answers.clock.bounds == pytest.approx((90.0, 90.0), abs=1.1)
+
+
+def test_the_bounds_follow_a_clock_that_is_set_after_two_minutes() -> None:
+    answers = Answers(90.0)
+    for _ in range(10):
+        answers.answer()
+    answers.offset = 0.0
+    for _ in range(70):
+        answers.answer()
+    assert answers.clock.bounds == pytest.approx((0.0, 0.0), abs=1.1)

@@ -7,16 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from core.spool import spool_path
 from tests.support.trial import Trial
 
 INPUTS = Path(__file__).with_name("inputs")
 
 #: until what these cases describe is in this branch
-AWAITS_KINDS = pytest.mark.xfail(strict=False, reason="waits for listings that go by `kind`")
-AWAITS_FIRST_WALK = pytest.mark.xfail(strict=False, reason="the first walk records a gap where our clock is behind")
 
 
 def answer(name: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import time
 import pytest
 
 from tests.e2e.cases.support import (
-    AWAITS_KINDS,
     INPUTS,
     answer,
     arrives,
@@ -75,7 +74,6 @@ def test_names_that_are_refused_step_aside_whatever_the_status(trial: Trial) -> 
     assert trial.system.stop() == 0
 
 
-@AWAITS_KINDS
 @on(EVERYWHERE)
 def test_a_429_names_its_end_by_the_reset_and_foreign_kinds_are_kept_apart(trial: Trial) -> None:
     """praw-dev/praw#2046: a 429 with a reset of 1 s is over after 1 s. praw-dev/praw#2090: go by `kind`."""

@@ -120,7 +120,7 @@ def test_a_wrong_clock_makes_no_gap_of_the_first_walk(writer: SpoolWriter, offse
 
 def test_a_clock_that_was_ahead_takes_its_proven_moment_back(writer: SpoolWriter) -> None:
     coverage = begin(writer, offset=3600.0)
-    coverage._offset = lambda: 0.0  # noqa: SLF001  what the server's clock learns later
+    coverage._offset, coverage._bounds = (lambda: 0.0), (lambda: (0.0, 0.0))  # noqa: SLF001  learned later
     poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
     poll.take(page(range(1011, 1001, -1)), Request(None, 100), NOW)
     assert coverage.proven_until["alpha"] == NOW - CLOCK_GRAIN

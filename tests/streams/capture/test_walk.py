@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from streams.capture.listing import Item, Page
+from streams.capture.listing import Item, Page, Reject
 from streams.capture.walk import Outcome, Walk
 
 TOP = 1000
@@ -148,3 +148,24 @@ def test_an_item_above_the_ceiling_proves_nothing() -> None:
     walk = Walk(proven=lambda _name: True, ceiling=950.0)
     assert run(walk, page(range(1000, 960, -1))) is None
     assert run(walk, page(range(960, 940, -1))) is Outcome.MET
+
+
+NAMELESS = Item("#5a", "", "a", 900.0, {})
+
+
+def test_an_entry_without_a_name_is_never_met_and_is_no_anchor() -> None:
+    walk = Walk(proven=lambda name: name == "#5a")
+    items = page(range(1000, 990, -1)).items
+    assert run(walk, Page((*items, NAMELESS), "n991")) is None
+    assert walk.next_after() == "n991"
+
+
+def test_a_page_without_any_name_ends_no_listing() -> None:
+    assert run(Walk(proven=lambda _name: False), Page((NAMELESS,), None)) is Outcome.UNREADABLE
+    walk = Walk(proven=lambda _name: False)
+    run(walk, Page((NAMELESS,), "n900"))
+    assert walk.next_after() == "n900"
+
+
+def test_a_page_of_nothing_but_rejects_ends_no_listing() -> None:
+    assert run(Walk(proven=lambda _name: False), Page((), None, (Reject("kind 't5'", b"{}"),))) is Outcome.UNREADABLE
