@@ -18,7 +18,6 @@ NOTABLE = 5.0
 
 _RIGHT_AGAIN = 3.0  # below NOTABLE, so that a difference of about 5 s does not alternate between the two
 _REMEMBERED = 5  # answers
-_SETTLED = 5  # answers before the estimate counts as known
 _BOUNDS_S = 120.0  # seconds for which an estimate is remembered for `bounds`
 _BOUNDS_STEP_S = 5.0  # one remembered estimate for this many seconds
 _QUIET = 60.0  # seconds between two warnings, for a clock that moves all the time
@@ -54,14 +53,15 @@ class ServerClock:
     """Reddit's clock, seen from here. `offset` is Reddit's time minus ours, seconds; 0.0 before the first answer.
 
     `bounds` are the least and the greatest estimate of the last two minutes. Several odd Dates in a row move the
-    estimate; what must not be claimed too early takes the bound that claims less. Until five answers have come, 0.0
-    (our clock is right) is among the estimates.
+    estimate; what must not be claimed too early takes the bound that claims less. For the first two minutes 0.0 (our
+    clock is right) is among the estimates.
     """
 
     def __init__(self) -> None:
         self.offset = 0.0
         self._estimates: deque[list[float]] = deque(maxlen=int(_BOUNDS_S / _BOUNDS_STEP_S) + 1)  # [since, least, most]
-        self._answers = 0
+        self._first_at: float | None = None
+        self._settled = False
         self._intervals: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
         self._warned: float | None = None
         self._warned_at = -math.inf
@@ -81,13 +81,14 @@ class ServerClock:
     @property
     def bounds(self) -> tuple[float, float]:
         """Return the least and the greatest estimate of the last minutes, seconds."""
-        known = [] if self._answers >= _SETTLED else [0.0]
+        known = [] if self._settled else [0.0]
         least = [*known, self.offset, *(least for _, least, _ in self._estimates)]
         most = [*known, self.offset, *(most for _, _, most in self._estimates)]
         return min(least), max(most)
 
     def _remember(self, now: float) -> None:
-        self._answers += 1
+        self._first_at = now if self._first_at is None else min(self._first_at, now)
+        self._settled = self._settled or now - self._first_at > _BOUNDS_S
         while self._estimates and not 0.0 <= now - self._estimates[0][0] <= _BOUNDS_S:
             self._estimates.popleft()  # too old, or our clock was set back
         if self._estimates and now - self._estimates[-1][0] < _BOUNDS_STEP_S:

@@ -82,6 +82,10 @@ class StreamLife(Life):
         offset: float = self._gateway.server_clock.offset
         return offset
 
+    def clock_bounds(self) -> tuple[float, float]:
+        """Return the bounds that the client keeps."""
+        return (0.0, 0.0) if self._gateway is None else self._gateway.server_clock.bounds
+
     def _connect(self, config: Config) -> gateway.Connection:
         return self.transport.attach(gateway.Connection(config))
 

@@ -206,6 +206,10 @@ class Life:
         """Return Reddit's clock minus ours, as far as we know."""
         return 0.0
 
+    def clock_bounds(self) -> tuple[float, float]:
+        """Return the least and the greatest difference that a stream may count with."""
+        return self.clock_offset(), self.clock_offset()
+
     def committed(self, batch: Batch) -> None:
         """Look at what was committed, just after it was."""
 
@@ -237,7 +241,9 @@ class Life:
         writer.life = self
         with writer, ExitStack() as after:
             after.callback(lambda: setattr(self, "turns", self.turns + context.turns))
-            coverage = Coverage(writer, STREAM, self.subreddits, clock=self.clock, offset=self.clock_offset)
+            coverage = Coverage(
+                writer, STREAM, self.subreddits, clock=self.clock, offset=self.clock_offset, bounds=self.clock_bounds
+            )
             fetcher = Fetcher(self, context, STREAM, self.clock)
             limiter: Any = EasyQuota(self.clock)
             clocks: dict[str, Any] = {"clock": self.clock, "wall": self.clock, "draw": lambda: 0.5}
