@@ -218,7 +218,7 @@ def test_an_unavailable_subreddit_does_not_stop_the_repair_of_the_others(tmp_pat
     life.clock.at(life.clock.now + 101.0, lambda: life.world.close("Alpha", "banned"))
     life.run(200.0)
     assert all(gap.unproven == ("Alpha",) for gap in life.gaps() if gap.state is GapState.OPEN)
-    life.run(7 * 3600.0)
+    life.run(2 * 3600.0)
     life.world.open("Alpha")
     life.run(1500.0)
     assert missing(life) == []
