@@ -61,7 +61,7 @@ def topic(apache_kafka_session: ApacheKafka, tmp_path_factory: pytest.TempPathFa
                 {"kind": kind, "data": {"name": f"{kind}_{number}", "created_utc": 1_700_000_000.0 + number}}
                 for number in range(20)
             ]
-            items = parse_page({"data": {"children": children}}, spool.stream).items
+            items = parse_page({"kind": "Listing", "data": {"children": children}}, spool.stream).items
             records = [make_record(item, spool.stream, MOMENT + number) for number, item in enumerate(items)]
             spool.writer.commit(Batch(records=records))
             values |= {record.key.decode(): json.loads(record.value) for record in records}
