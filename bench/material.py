@@ -19,6 +19,16 @@ def comment_pages(count: int) -> list[bytes]:
     return [orjson.dumps(_renamed(template, number)) for number in range(count)]
 
 
+def newest_pages(count: int, new: int) -> list[bytes]:
+    """Return the newest page at `count` polls, each with `new` comments that the one before did not have."""
+    template = _fetch_page()
+    pages = [_renamed(template, number) for number in range(1 + count * new // PAGE + 1)]
+    newest_first = [child for page in reversed(pages) for child in page["data"]["children"]]
+    foot = len(newest_first) - PAGE
+    windows = [newest_first[foot - number * new :][:PAGE] for number in range(count)]
+    return [orjson.dumps(template | {"data": template["data"] | {"children": window}}) for window in windows]
+
+
 def _renamed(page: dict[str, Any], number: int) -> dict[str, Any]:
     children = []
     for place, child in enumerate(page["data"]["children"]):

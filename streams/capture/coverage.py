@@ -3,12 +3,13 @@
 import dataclasses
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
 from core.spool.writer import KEEP_REJECTS
-from streams.capture.listing import Item, Page
+from streams.capture.listing import Item, Page, Reject
 from streams.capture.record import make_record
 
 #: How far below the newest proven item an item must lie to prove that a walk has passed it, seconds.
@@ -169,17 +170,14 @@ class Coverage:
         Raises SpoolError; then nothing has changed, here or there.
         """
         now = self._clock()
-        fresh = {item.name: item for item in reversed(page.items) if not self.known(item.name)}
+        fresh = self._fresh(page.items)
         batch = change or Batch()
-        batch.seen += [
-            self._sighting(item, epoch if _is_before(item, proven_until) else 0, now) for item in fresh.values()
-        ]
-        batch.records += [
-            make_record(item, self._stream, now)
-            for item in fresh.values()
-            if deliver_after == float("-inf") or (item.created is not None and item.created > deliver_after)
-        ]
-        rejects = {_digest(one.raw): one for one in page.rejects if _digest(one.raw) not in self._rejected}
+        batch.seen += self._sightings(fresh, epoch, proven_until, batch, now)
+        wanted = fresh
+        if deliver_after != float("-inf"):
+            wanted = [item for item in fresh if item.created is not None and item.created > deliver_after]
+        batch.records += [make_record(item, self._stream, now) for item in wanted]
+        rejects = self._fresh_rejects(page)
         batch.rejects += rejects.values()
         for name, amount in (
             ("captured", len(batch.records)),
@@ -190,12 +188,19 @@ class Coverage:
                 batch.counters[name] = batch.counters.get(name, 0) + amount
         last_seq = self._commit(batch)
         self._rejected |= dict.fromkeys(rejects)
-        for digest in list(self._rejected)[: max(0, len(self._rejected) - KEEP_REJECTS)]:
-            del self._rejected[digest]
-        counts: dict[str, int] = {}
-        for item in fresh.values():
-            counts[item.subreddit] = counts.get(item.subreddit, 0) + 1
-        return Absorbed(len(fresh), len(batch.records), last_seq, counts)
+        while len(self._rejected) > KEEP_REJECTS:
+            del self._rejected[next(iter(self._rejected))]
+        return Absorbed(len(fresh), len(batch.records), last_seq, Counter(item.subreddit for item in fresh))
+
+    def _fresh(self, items: tuple[Item, ...]) -> list[Item]:
+        """Return the items that were never met, oldest first, each once."""
+        proven, met = self._proven, self._met
+        fresh = [item for item in reversed(items) if item.name not in proven and item.name not in met]
+        return list({item.name: item for item in fresh}.values())
+
+    def _fresh_rejects(self, page: Page) -> dict[bytes, Reject]:
+        digests = {_digest(reject.raw): reject for reject in page.rejects}
+        return {digest: reject for digest, reject in digests.items() if digest not in self._rejected}
 
     def absorb_late(self, page: Page, subreddits: Iterable[str]) -> Absorbed:
         """Write what a late scan found; only what is older than the proven moment may count as proven."""
@@ -203,27 +208,39 @@ class Coverage:
         until = float("-inf") if moment is None else moment
         return self.absorb(page, epoch=self.epoch, proven_until=until, counter="late")
 
-    def _sighting(self, item: Item, epoch: int, now: float) -> Seen:
-        bucket = item.subreddit.lower()
-        return Seen(
-            item.name,
-            bucket if bucket in self._buckets else _FOREIGN,
-            now,  # names are forgotten in the order we met them: dates may be odd
-            epoch,
-        )
+    def _bucket(self, subreddit: str, known: dict[str, str]) -> str:
+        name = subreddit.lower()
+        known[subreddit] = name if name in self._buckets else _FOREIGN
+        return known[subreddit]
+
+    def _sightings(self, items: list[Item], epoch: int, proven_until: float, change: Batch, now: float) -> list[Seen]:
+        """Return the name of each item with its epoch; what the proof in `change` covers gets that one's at once."""
+        covered = frozenset(() if change.prove_epoch is None else change.prove_buckets or ())
+        sightings = []
+        buckets: dict[str, str] = {}
+        for item in items:
+            bucket = buckets.get(item.subreddit) or self._bucket(item.subreddit, buckets)
+            proven = epoch if epoch and _is_before(item, proven_until) else 0
+            if not proven and bucket in covered and item.name not in change.prove_except:
+                proven = change.prove_epoch or 0
+            # names are forgotten in the order we met them: dates may be odd
+            sightings.append(Seen(item.name, bucket, now, proven))
+        return sightings
 
     def _commit(self, batch: Batch) -> int:
+        if batch.prove_epoch is not None and not self._met and all(seen[3] for seen in batch.seen):
+            batch.prove_epoch = None  # nothing is left that it could prove
         if not (batch.records or batch.seen or batch.rejects or batch.cursor or batch.gaps) and (
             batch.prove_epoch is None
         ):
             return 0
         last_seq = self._writer.commit(batch)
         self.serial += 1
-        for seen in batch.seen:
-            if seen.epoch > 0:
-                self._proven[seen.name] = seen.epoch
+        for name, bucket, _, epoch in batch.seen:
+            if epoch > 0:
+                self._proven[name] = epoch
             else:
-                self._met[seen.name] = (seen.bucket, self.serial)
+                self._met[name] = (bucket, self.serial)
         if batch.prove_epoch is not None:
             self._prove_met(batch.prove_epoch, batch)
         for key in ("proven_at", "proven_until"):

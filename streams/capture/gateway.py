@@ -198,9 +198,13 @@ class Gateway:
             self._limiter.failed(grant, "none")
         else:
             self._limiter.answered(grant, str(heard.status), heard.rate)
-        if job.error is not None:
+        if job.error is None:
+            return job.answer
+        try:
             raise job.error
-        return job.answer
+        finally:
+            self._current = None
+            del job  # the error's traceback holds this frame: the two would keep each other, and the answer's body
 
     def _leave(self, priority: Priority) -> Grant:
         """Wait for leave from the shared quota."""

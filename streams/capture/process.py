@@ -5,6 +5,7 @@ import time
 
 from core.backoff import Backoff
 from core.child import ChildContext
+from core.collector import spare_the_collector
 from core.config import Config
 from core.limiter import Limiter
 from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
@@ -21,6 +22,7 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
 
     Raises CredentialsRejected (permanent), and SpoolBroken when the file must be moved aside by a new start.
     """
+    spare_the_collector()
     writer = _open_spool(context, config, stream)
     if writer is None:
         return

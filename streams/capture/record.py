@@ -13,7 +13,6 @@ from streams.capture.listing import Item, clean
 
 SCHEMAS = {"submissions": "reddit.submission.v1", "comments": "reddit.comment.v1"}
 
-_CONTENT_TYPES = {"submissions": "submission", "comments": "comment"}
 DELETED = "[deleted]"
 
 _REDDIT = "https://www.reddit.com"
@@ -23,22 +22,13 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?")
 
 def make_record(item: Item, stream: str, captured_at: float) -> Record:
     """Return the record of an item, with what it has: a missing or odd field becomes null (texts: empty)."""
-    data = item.data
-    content: dict[str, Any] = {
-        "content_id": _content_id(item),
-        "content_type": _CONTENT_TYPES[stream],
-        "fullname": item.fullname,
-        "subreddit": item.subreddit,
-        "author": _text(data.get("author")) or DELETED,
-        "text": _text(data.get("selftext" if stream == "submissions" else "body")),
-        "score": _whole(data.get("score")),
-        "created_utc": None if item.created is None else math.floor(item.created),
-        "permalink": _text(data.get("permalink")),
-        "timestamp": _iso(captured_at),
-        "source": "reddit",
-    }
-    content.update(_submission(data) if stream == "submissions" else _comment(data))
-    return Record(item.name.encode(), _encode(content), SCHEMAS[stream])
+    content = (_submission if stream == "submissions" else _comment)(item, _iso(captured_at))
+    try:
+        value = orjson.dumps(content)
+    except TypeError:
+        # half a surrogate pair is legal in JSON text and impossible in UTF-8, a score may exceed 64 bits
+        value = orjson.dumps({key: _mended(value) for key, value in content.items()})
+    return Record(item.name.encode(), value, SCHEMAS[stream])
 
 
 @lru_cache(maxsize=8)
@@ -47,23 +37,52 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def _submission(data: dict[str, Any]) -> dict[str, Any]:
+# Both run for each item, so a field of the right type is taken without a call.
+
+
+def _comment(item: Item, timestamp: str) -> dict[str, Any]:
+    get = item.data.get
+    own_id, author, text, score = get("id"), get("author"), get("body"), get("score")
+    permalink, parent_id, link_id = get("permalink"), get("parent_id"), get("link_id")
     return {
-        "title": _text(data.get("title")),
-        "url": "" if data.get("is_self") is True else _absolute(_text(data.get("url")).strip()),
-        "num_comments": _whole(data.get("num_comments")),
-        "over_18": _flag(data.get("over_18")),
-        "link_flair_text": _text(data.get("link_flair_text")) or None,
+        "content_id": own_id if type(own_id) is str and own_id else item.fullname.partition("_")[2],
+        "content_type": "comment",
+        "fullname": item.fullname,
+        "subreddit": item.subreddit,
+        "author": author if type(author) is str and author else DELETED,
+        "text": text if type(text) is str else "",
+        "score": score if type(score) is int else _whole(score),
+        "created_utc": None if item.created is None else int(item.created),
+        "permalink": permalink if type(permalink) is str else "",
+        "timestamp": timestamp,
+        "source": "reddit",
+        "parent_id": parent_id if type(parent_id) is str and parent_id else None,
+        "link_id": link_id if type(link_id) is str and link_id else None,
     }
 
 
-def _comment(data: dict[str, Any]) -> dict[str, Any]:
-    return {"parent_id": _text(data.get("parent_id")) or None, "link_id": _text(data.get("link_id")) or None}
-
-
-def _content_id(item: Item) -> str:
-    own_id = item.data.get("id")
-    return own_id if isinstance(own_id, str) and own_id else item.fullname.partition("_")[2]
+def _submission(item: Item, timestamp: str) -> dict[str, Any]:
+    get = item.data.get
+    own_id, author, text, score = get("id"), get("author"), get("selftext"), get("score")
+    permalink, title, comments, flair = get("permalink"), get("title"), get("num_comments"), get("link_flair_text")
+    return {
+        "content_id": own_id if type(own_id) is str and own_id else item.fullname.partition("_")[2],
+        "content_type": "submission",
+        "fullname": item.fullname,
+        "subreddit": item.subreddit,
+        "author": author if type(author) is str and author else DELETED,
+        "text": text if type(text) is str else "",
+        "score": score if type(score) is int else _whole(score),
+        "created_utc": None if item.created is None else int(item.created),
+        "permalink": permalink if type(permalink) is str else "",
+        "timestamp": timestamp,
+        "source": "reddit",
+        "title": title if type(title) is str else "",
+        "url": "" if get("is_self") is True else _absolute(_text(get("url")).strip()),
+        "num_comments": comments if type(comments) is int else _whole(comments),
+        "over_18": _flag(get("over_18")),
+        "link_flair_text": flair if type(flair) is str and flair else None,
+    }
 
 
 def _text(value: object) -> str:
@@ -97,14 +116,6 @@ def _whole(value: object) -> int | None:
 
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
-
-
-def _encode(content: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(content)
-    except TypeError:
-        # half a surrogate pair is legal in JSON text and impossible in UTF-8, a score may exceed 64 bits
-        return orjson.dumps({key: _mended(value) for key, value in content.items()})
 
 
 def _mended(value: object) -> object:

@@ -103,8 +103,11 @@ class JudgingRequestor(prawcore.Requestor):
         verdict = (judge_token if is_token else judge)(
             response.status_code, response.headers, response.content, self._now()
         )
-        if verdict is not None:
-            raise verdict
+        try:
+            if verdict is not None:
+                raise verdict
+        finally:
+            del verdict  # its traceback holds this frame: the two would keep each other, and the body
         for name in _RATE_HEADERS:
             response.headers.pop(name, None)
         if is_token:

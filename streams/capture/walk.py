@@ -7,7 +7,7 @@ follows, and an empty page is checked from other anchors before it is believed.
 
 import enum
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from streams.capture.listing import PAGE_SIZE, Item, Page
@@ -30,6 +30,8 @@ _MOST_PAGES = 1_500
 #: No listing holds this many items.
 _MOST_ITEMS = 20_000
 
+_NO_CEILING = float("inf")
+
 
 class Outcome(enum.Enum):
     """How a walk ended."""
@@ -51,7 +53,7 @@ class Walk:
 
     proven: Callable[[str], bool]
     horizon: float = float("-inf")
-    ceiling: float = float("inf")
+    ceiling: float = _NO_CEILING
     #: anchors to begin below, best first; none: begin at the top
     below: tuple[str, ...] = ()
     believe_empty_after: int = _EMPTY_TOPS
@@ -152,18 +154,24 @@ class Walk:
         return True
 
     def _lies_below(self, item: Item) -> bool:
-        return self._is_proven(item) or (item.created is not None and item.created < self.horizon)
+        created = item.created
+        return (created is not None and created < self.horizon) or self._is_proven(item)
 
     def _is_proven(self, item: Item) -> bool:
-        below = self.ceiling == float("inf") or (item.created is not None and item.created < self.ceiling)
+        below = self.ceiling == _NO_CEILING or (item.created is not None and item.created < self.ceiling)
         return below and self.proven(item.name)
 
-    def _note(self, news: list[Item]) -> None:
+    def _note(self, news: Sequence[Item]) -> None:
+        bounded, horizon, proven, new = self.ceiling != _NO_CEILING, self.horizon, self.proven, self._new
         for item in news:
-            if self._lies_below(item):
+            created = item.created
+            below = created is not None and created < horizon
+            if below or (self._is_proven(item) if bounded else proven(item.name)):
                 self._anchored.add(item.subreddit)
+            elif item.subreddit in new:
+                new[item.subreddit].append(created)
             else:
-                self._new.setdefault(item.subreddit, []).append(item.created)
+                new[item.subreddit] = [created]
 
     def _suspects(self) -> list[str]:
         """Return the subreddits that brought so much, and nothing proven, that their own lists may have overflowed.

@@ -1,8 +1,10 @@
 """One request at a time, over real HTTP, against a simulated Reddit that does everything wrong."""
 
+import gc
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -298,3 +300,22 @@ def test_the_servers_count_holds_for_all(tmp_path_factory: pytest.TempPathFactor
         assert statuses == {"200"}
     finally:
         simulator.stop()
+
+
+def test_an_error_and_the_answer_it_came_from_are_freed_at_once(house: House, reddit: Simulator) -> None:
+    """The collector of cycles looks rarely in a stream: a body of megabytes must not wait for it."""
+    house.get()  # there is a token now
+    reddit.faults(html=1.0)
+    try:
+        with pytest.raises(BadAnswer) as caught:
+            house.get()
+        error = weakref.ref(caught.value)
+    finally:
+        reddit.clear_faults()
+    house.get()  # the thread has the next request in hand
+    gc.disable()
+    try:
+        del caught
+        assert error() is None
+    finally:
+        gc.enable()
