@@ -180,6 +180,8 @@ def _makes_sense(path: Path, *, records: bool) -> bool:
         if is_broken(error):
             return False
         raise
+    if records and rows["seen"] and not rows["cursor"]:
+        return False  # an empty page stands in the place of the cursor's
     whole = all(SENSE[table](row) for table, found in rows.items() for row in found)
     return whole and "spool_id" in dict(rows["meta"])
 

@@ -19,6 +19,9 @@ _Row = tuple[object, ...]
 #: No seq is as high as this; a garbled one may be.
 _HIGHEST = 2**53
 
+#: The names as the index has them: it is a tree of its own.
+_INDEXED_NAMES = "SELECT name FROM seen INDEXED BY seen_by_age"
+
 _RECORDS = "SELECT seq, key, value, schema, captured_at FROM records WHERE seq > ?"
 
 
@@ -103,6 +106,7 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection, positions: d
         found.last_seq = seq if isinstance(seq, int) else None
     reached, first = _copy_records(source, target, found, position)
     _copy_tables(source, target, found)
+    _check_emptied(source, target, found)
     base = max(position, _number(meta.get("base_seq")))
     if found.last_seq is not None:
         found.last_seq = max(found.last_seq, reached)
@@ -144,6 +148,16 @@ def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: 
                 row = upgraded_gap(row)  # noqa: PLW2901
             marks = ", ".join("?" for _ in row)
             target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 (names from above)
+
+
+def _check_emptied(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage) -> None:
+    """Mark tables that read well and yet lack rows: a page of another table may stand in the place of theirs."""
+    indexed = {name for (name,) in _readable(source, found, "index of seen", _INDEXED_NAMES)}
+    names = {name for (name,) in target.execute("SELECT name FROM seen")}
+    if not indexed <= names:
+        found.broken.add("seen")
+    if names and target.execute("SELECT count(*) FROM cursor").fetchone()[0] == 0:
+        found.broken.add("cursor")
 
 
 def note_inheritance(target: sqlite3.Connection) -> None:

@@ -323,3 +323,27 @@ def test_a_spool_of_a_newer_version_is_left_alone(spool: Path) -> None:
     with pytest.raises(PermanentError, match="start a newer Gapless"):
         SpoolWriter(spool, STREAM)
     assert not list(spool.glob("*corrupt*"))
+
+
+@pytest.mark.parametrize("table", ["seen", "cursor"])
+def test_a_table_under_an_empty_page_of_another_one_is_not_taken_for_empty(
+    tale: Tale, tmp_path: Path, table: str
+) -> None:
+    """Every page reads well: but the names that the index still has are gone, or names stand without a cursor."""
+    directory = crash_copy(tale.closed_files, tmp_path / "state")
+    path = spool_path(directory, STREAM)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE empty (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+        connection.commit()
+        roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_master WHERE type = 'table'"))
+    content = bytearray(path.read_bytes())
+    pages = [slice((roots[name] - 1) * PAGE, roots[name] * PAGE) for name in (table, "empty")]
+    content[pages[0]] = content[pages[1]]
+    path.write_bytes(content)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(f"SELECT * FROM {table} NOT INDEXED").fetchall() == []
+    report_suspect(directory, STREAM)
+    with SpoolWriter(directory, STREAM) as writer:
+        assert writer.load_cursor() == {"recovered": True}
+        assert writer.load_seen() == {}
+        assert any("broken" in gap.reason for gap in writer.load_gaps())
