@@ -22,7 +22,7 @@ from streams.capture.admission import Admission
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.listing import Page
-from streams.capture.narrowing import Narrowing
+from streams.capture.narrowing import CONTROLS, Narrowing
 from streams.capture.pace import Pace
 from streams.capture.poll import Poll, Request
 from streams.capture.roster import Roster
@@ -38,8 +38,8 @@ _BLOCKED = Backoff(first=2.0, longest=60.0)
 _REJECTED = 2
 _FAILED = 4
 _NO_ANSWER = 6
-#: Until the next search after one that found every name refused, seconds.
-_SEARCH_AGAIN_S = 60.0
+#: Until the next search after one that found every name refused, seconds; each further one tries more names alone.
+_SEARCH_AGAIN = Backoff(first=30.0, longest=900.0, jitter=0.0)
 
 #: A smaller page is tried after these numbers of failures: an outage has nothing to do with the size.
 _SHRINK_AT = (2, 3)
@@ -90,7 +90,7 @@ class Group:
         self._failing_since: float | None = None
         self._single_failures = 0
         self._fruitless = 0
-        self._ours = False
+        self._verdicts_ours = 0
         self._search_after = 0.0
         self._next_poll = tools.clock()
         self._walk_due = 0.0
@@ -217,8 +217,8 @@ class Group:
         self._failing_since = None
         self._fruitless = 0
         self._search_after = 0.0
-        if self._ours:
-            self._ours = False
+        if self._verdicts_ours:
+            self._verdicts_ours = 0
             self._log.info("reddit_serves_again", subreddits=len(self.names))
 
     def _refused(self, active: tuple[str, ...], error: Unavailable) -> None:
@@ -242,8 +242,9 @@ class Group:
         pause = self._pause(error, self._failures)
         self._tools.fetcher.report(error, self._failures, pause)
         self._next_poll = now + pause
-        if isinstance(error, RequestRejected) and error.too_long and len(active) > 1:
-            self.must_split = True
+        too_long = isinstance(error, RequestRejected) and error.too_long and len(active) > 1
+        if too_long and now >= self._search_after:
+            self._search(active, str(error))
             return
         if is_too_much(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
             self._size.shrink()  # the page may be too large, or hold something that cannot be served
@@ -281,7 +282,8 @@ class Group:
         self._sweep.begin_again()
         self._poll = None
         self._single_failures = 0
-        self._narrowing = Narrowing(active, others_answer=elsewhere, reason=reason)
+        controls = CONTROLS << min(10, self._verdicts_ours)
+        self._narrowing = Narrowing(active, others_answer=elsewhere, controls=controls, reason=reason)
         self._next_poll = self._tools.clock()
 
     def _narrowing_step(self, narrowing: Narrowing) -> None:
@@ -331,9 +333,9 @@ class Group:
             return
         if narrowing.ours:
             self._next_poll = now + _SHORT.pause(4, self._tools.draw)
-            self._search_after = now + _SEARCH_AGAIN_S
-            if not self._ours:
-                self._ours = True
+            self._verdicts_ours += 1
+            self._search_after = now + _SEARCH_AGAIN.pause(self._verdicts_ours, self._tools.draw)
+            if self._verdicts_ours == 1:
                 self._log.error(
                     "reddit_refuses_everything",
                     reason=narrowing.reason,

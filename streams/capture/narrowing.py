@@ -1,16 +1,20 @@
 """Narrowing down which subreddits make a combined request fail, one request at a time. Pure.
 
-A failure says something about a name only when a request without that name succeeds. So the search first goes down to
-one name, then tries a few others alone; if none of them answers, the problem is ours (account, network, Reddit as a
-whole), and no name is set aside.
+A failure says something about a name only when a request without that name succeeds before it and after it. So the
+search first goes down to one name, then tries a few others alone; if none of them answers, the problem is ours
+(account, network, Reddit as a whole), and no name is set aside. What fails once something has answered is blamed after
+what answered has answered again.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-#: Other names that are tried alone before the problem counts as ours.
-_CONTROLS = 3
+#: Other names that are tried alone before the problem counts as ours, unless a search is told to try more.
+CONTROLS = 3
+
+#: What has answered before is asked so often again before its failures count.
+_LAPSES = 3
 
 
 @dataclass(slots=True)
@@ -24,14 +28,19 @@ class Narrowing:
     names: Sequence[str]
     #: whether other requests of this process succeed meanwhile: then a failure is never ours
     others_answer: bool = False
+    #: other names that are tried alone before the problem counts as ours
+    controls: int = CONTROLS
     blamed: dict[str, str] = field(default_factory=dict)
     ours: bool = False
     reason: str = ""
     _queue: "deque[tuple[str, ...]]" = field(default_factory=deque)
-    _parked: list[tuple[str, ...]] = field(default_factory=list)
+    #: names that failed alone since the last answer, with the reasons
     _suspects: dict[str, str] = field(default_factory=dict)
-    _answers: int = 0
-    _controls: int = 0
+    #: the last names that were answered
+    _good: tuple[str, ...] = ()
+    #: failed requests for `_good` in a row
+    _lapses: int = 0
+    _tried_alone: int = 0
 
     def __post_init__(self) -> None:
         names = tuple(self.names)
@@ -51,36 +60,48 @@ class Narrowing:
 
     def answered(self) -> None:
         """Report that the request succeeded: from now on failures are about the names."""
-        self._queue.popleft()
-        self._answers += 1
-        self._release()
+        names = self._queue.popleft()
+        if self._good:
+            self.blamed |= self._suspects
+        else:  # what failed before anything had answered may have failed with everything else: it gets another try
+            self._queue.extendleft((name,) for name in reversed(self._suspects))
+        self._suspects.clear()
+        self._good, self._lapses = names, 0
 
     def refused(self, reason: str, *, named: bool = False) -> None:
         """Report that the request failed; `named`: Reddit gave a reason that is about the subreddit."""
         names = self._queue.popleft()
         self.reason = reason
-        if len(names) > 1:
+        if names == self._good:
+            self._lapsed()
+        elif len(names) > 1:
             self._queue.extendleft(reversed(_halves(names)))
-            return
-        if named or self._informed:
+        elif named or (self.others_answer and not self._good):
             self.blamed[names[0]] = reason
-            return
-        self._suspects[names[0]] = reason
-        self._controls += 1
-        self._try_another()
+        elif self._good:
+            self._suspects[names[0]] = reason
+        else:
+            self._suspects[names[0]] = reason
+            self._tried_alone += 1
+            self._try_another()
+        if self._good and self._suspects and (not self._queue or len(self._suspects) >= CONTROLS):
+            self._ask_the_good_again()
 
-    @property
-    def _informed(self) -> bool:
-        return self.others_answer or self._answers > 0
+    def _ask_the_good_again(self) -> None:
+        if not self._queue or self._queue[0] != self._good:
+            self._queue.appendleft(self._good)
 
-    def _release(self) -> None:
-        """Blame the names that failed alone before anything had answered."""
-        self.blamed |= self._suspects
-        self._suspects.clear()
+    def _lapsed(self) -> None:
+        """Conclude, when this comes again, that everything is refused since a moment in this search."""
+        self._lapses += 1
+        if self._lapses >= _LAPSES:
+            self._suspects.clear()
+            self._queue.clear()
+            self.ours = not self.blamed
 
     def _try_another(self) -> None:
         """Go on with a single name of another part, or conclude that the problem is ours."""
-        if self._controls > _CONTROLS or not self._queue:
+        if self._tried_alone > self.controls or not self._queue:
             self.ours = not self.blamed
             self._queue.clear()
             return

@@ -108,6 +108,35 @@ def test_where_every_name_is_refused_nobody_is_set_aside(tmp_path: Path, how: st
     assert life.gaps() == []
 
 
+@pytest.mark.parametrize("how", ["403 without a reason", "403 with HTML", "500", "451", "414"])
+@pytest.mark.parametrize("seconds", [4.0, 7.0, 10.0, 12.0])
+def test_what_is_refused_with_all_others_is_not_blamed_when_that_ends(tmp_path: Path, how: str, seconds: float) -> None:
+    """The refusal of everything ends in the middle of the search."""
+    names = tuple(f"Sub{number}" for number in range(8))
+    life = Life(tmp_path, World(names))
+    for name in names:
+        pour(life, name, 3)
+    life.clock.at(life.clock.now + 20.0, lambda: life.world.refusals.update(dict.fromkeys(names, LASTING[how])))
+    life.clock.at(life.clock.now + 20.0 + seconds, life.world.refusals.clear)
+    life.run(80.0)
+    assert life.notes.events("subreddit_unavailable") == []
+    assert life.notes.events("group_split") == []
+    assert life.gaps() == []
+
+
+@pytest.mark.parametrize("how", ["403 without a reason", "500", "451", "414"])
+def test_most_names_are_refused_and_the_good_ones_are_tried_last(tmp_path: Path, how: str) -> None:
+    names = tuple(f"Sub{number}" for number in range(9))
+    life = Life(tmp_path, World(names))
+    good = ("Sub2", "Sub3")
+    life.world.refusals.update({name: LASTING[how] for name in names if name not in good})
+    items = [item for name in good for item in pour(life, name, 3)]
+    life.run(120.0)
+    assert set(items) <= set(life.spooled())
+    named = {report["subreddit"] for report in life.notes.events("subreddit_unavailable")}
+    assert named == set(names) - set(good)
+
+
 def test_one_refusal_of_everything_is_one_message_and_a_short_pause(tmp_path: Path) -> None:
     names = tuple(f"Sub{number}" for number in range(20))
     life = Life(tmp_path, World(names))

@@ -42,7 +42,7 @@ def test_every_bad_name_is_found_and_no_other(count: int, which: set[int]) -> No
 def test_one_bad_name_of_twenty_wherever_it_stands(place: int) -> None:
     narrowing, requests = search(NAMES[:20], {NAMES[place]})
     assert narrowing.blamed == {NAMES[place]: "451"}
-    assert requests <= 10
+    assert requests <= 11
 
 
 def test_where_everything_is_refused_nobody_is_blamed_and_few_requests_are_spent() -> None:
@@ -65,3 +65,49 @@ def test_while_other_requests_are_answered_the_failure_is_not_ours() -> None:
 def test_where_each_part_answers_nobody_is_blamed() -> None:
     narrowing, _ = search(NAMES[:6], set())
     assert (narrowing.ours, narrowing.blamed) == (False, {})
+
+
+def test_what_failed_before_anything_answered_is_tried_again_before_it_is_blamed() -> None:
+    narrowing = Narrowing(NAMES[:4])
+    narrowing.refused("500")
+    narrowing.refused("500")
+    assert narrowing.next() == (NAMES[3],)
+    narrowing.answered()
+    assert narrowing.next() == (NAMES[0],)
+    narrowing.answered()
+    assert narrowing.blamed == {}
+
+
+@pytest.mark.parametrize(("controls", "found"), [(3, False), (6, True)])
+def test_a_search_that_is_told_to_tries_more_names_alone(controls: int, found: bool) -> None:
+    narrowing = Narrowing(NAMES[:7], controls=controls)
+    while not narrowing.done:
+        if set(narrowing.next()) <= {NAMES[2], NAMES[3]}:
+            narrowing.answered()
+        else:
+            narrowing.refused("451")
+    assert narrowing.ours is not found
+    assert set(narrowing.blamed) == (set(NAMES[:7]) - {NAMES[2], NAMES[3]} if found else set())
+
+
+def test_a_refusal_of_everything_that_begins_in_the_search_blames_nobody() -> None:
+    narrowing, requests = Narrowing(NAMES[:16]), 0
+    while not narrowing.done:
+        requests += 1
+        if requests == 1:
+            narrowing.answered()
+        else:
+            narrowing.refused("403")
+    assert (narrowing.ours, narrowing.blamed) == (True, {})
+    assert requests <= 12
+
+
+def test_one_lapse_of_what_answered_changes_nothing() -> None:
+    narrowing = Narrowing(NAMES[:2])
+    narrowing.answered()
+    narrowing.refused("451")
+    assert narrowing.next() == (NAMES[0],)
+    narrowing.refused("503")
+    assert narrowing.next() == (NAMES[0],)
+    narrowing.answered()
+    assert narrowing.blamed == {NAMES[1]: "451"}
