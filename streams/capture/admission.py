@@ -6,7 +6,7 @@ from collections.abc import Callable
 from core.child import ChildContext
 from core.errors import TransientError
 from core.quota import Priority
-from core.reddit.errors import Unavailable
+from core.reddit.errors import RequestRejected, ServerTrouble, Unavailable
 from core.spool import Batch, Gap, SpoolError
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
@@ -74,11 +74,14 @@ class Admission:
                 self._coverage.apply(Batch(gaps=self._absence_gap(name, absence.reason)))
         self._caught_up = True
 
-    def set_aside(self, name: str, reason: str) -> None:
-        """Stop requesting the subreddit for a while; its gap is open from now on, without an end."""
+    def set_aside(self, name: str, reason: str, *, named: bool) -> None:
+        """Stop requesting the subreddit for a while; its gap is open from now on, without an end.
+
+        `named`: Reddit gave a reason that is about the subreddit.
+        """
         before = dict(self._roster.absent)
         returning = name in before
-        absence = self._roster.exclude(name, reason, self._wall())
+        absence = self._roster.exclude(name, reason, self._wall(), named=named)
         change = Batch(cursor={"absent": self._roster.dump()})
         if not returning and self._coverage.open_absence(name) is None:
             change.gaps = self._absence_gap(name, reason)
@@ -117,11 +120,12 @@ class Admission:
         try:
             self._probe((name,))
         except Unavailable as error:
-            self.set_aside(name, error.reason)
+            self.set_aside(name, error.reason, named=error.named)
         except SpoolError:
             raise
+        except (RequestRejected, ServerTrouble) as error:
+            self.set_aside(name, brief(error), named=False)
         except TransientError as error:
-            # a lasting failure is about the subreddit: its pause grows. A passing one says nothing
             self._roster.put_off(name, self._wall())
             self._log.info("subreddit_not_tried", subreddit=name, error=str(error))
         else:
@@ -164,7 +168,7 @@ class Admission:
         try:
             page = self._fetcher.attempt([newcomer.name], after, Priority.STREAM, limit)
         except Unavailable as error:
-            self.set_aside(newcomer.name, error.reason)
+            self.set_aside(newcomer.name, error.reason, named=error.named)
             return
         except SpoolError:
             raise
@@ -218,4 +222,11 @@ class Admission:
         self.join_due = now + pause
         self._fetcher.report(error, newcomer.trouble.attempts, pause)
         if newcomer.trouble.hopeless(now, self._fetcher.answered_at):
-            self.set_aside(newcomer.name, f"not readable: {error}")
+            self.set_aside(newcomer.name, brief(error), named=False)
+
+
+def brief(error: TransientError) -> str:
+    """Return a short reason for setting a subreddit aside whose requests keep failing."""
+    if isinstance(error, RequestRejected):
+        return f"not readable (Reddit answers {error.status})"
+    return f"not readable ({error})"[:120]

@@ -183,7 +183,7 @@ class Capture:
             page = self._fetcher.attempt([repair.subreddit], after, Priority.STREAM, limit)
         except Unavailable as error:
             self._repairs.drop(repair.subreddit)
-            self._admission.set_aside(repair.subreddit, error.reason)
+            self._admission.set_aside(repair.subreddit, error.reason, named=error.named)
         except SpoolError:
             raise
         except TransientError as error:

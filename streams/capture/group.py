@@ -18,7 +18,7 @@ from core.reddit.errors import (
     Unreachable,
 )
 from core.spool import SpoolError
-from streams.capture.admission import Admission
+from streams.capture.admission import Admission, brief
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.listing import Page
@@ -297,7 +297,7 @@ class Group:
         except TransientError as error:
             if not self._counts_as_refusal(names, error):
                 return
-            narrowing.refused(_brief(error))
+            narrowing.refused(brief(error))
         else:
             self._take_probe(names, page)
             narrowing.answered()
@@ -326,7 +326,7 @@ class Group:
     def _conclude(self, narrowing: Narrowing) -> None:
         now = self._tools.clock()
         for name, reason in narrowing.blamed.items():
-            self._tools.admission.set_aside(name, reason)
+            self._tools.admission.set_aside(name, reason, named=name in narrowing.named)
         self._next_poll = now
         if narrowing.blamed:
             self._failures = 0
@@ -400,9 +400,3 @@ def _threshold(error: TransientError) -> int | None:
     if isinstance(error, ServerTrouble | BadAnswer):
         return _FAILED
     return _NO_ANSWER if isinstance(error, Unreachable) else None
-
-
-def _brief(error: TransientError) -> str:
-    if isinstance(error, RequestRejected):
-        return f"not readable (Reddit answers {error.status})"
-    return f"not readable ({error})"[:120]

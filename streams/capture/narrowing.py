@@ -31,6 +31,8 @@ class Narrowing:
     #: other names that are tried alone before the problem counts as ours
     controls: int = CONTROLS
     blamed: dict[str, str] = field(default_factory=dict)
+    #: those of them for which Reddit gave a reason of its own
+    named: set[str] = field(default_factory=set)
     ours: bool = False
     reason: str = ""
     _queue: "deque[tuple[str, ...]]" = field(default_factory=deque)
@@ -78,6 +80,7 @@ class Narrowing:
             self._queue.extendleft(reversed(_halves(names)))
         elif named or (self.others_answer and not self._good):
             self.blamed[names[0]] = reason
+            self.named |= {names[0]} if named else set()
         elif self._good:
             self._suspects[names[0]] = reason
         else:

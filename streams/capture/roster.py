@@ -5,6 +5,11 @@ from dataclasses import dataclass, field, replace
 #: First pause before a subreddit that could not be read is tried again, and the longest, seconds.
 _FIRST_RETRY = 60.0
 _LONGEST_RETRY = 900.0
+#: Where Reddit gave no reason of its own, the trouble may pass at any moment: the pause stays below a minute for half
+#: an hour, seconds.
+_UNEXPLAINED_RETRY = 20.0
+_LONGEST_UNEXPLAINED = 40.0
+_UNEXPLAINED_FOR = 1800.0
 #: Pause after a try that told nothing about the subreddit, seconds.
 _UNDECIDED = 15.0
 
@@ -33,12 +38,21 @@ class Roster:
         names = self.subreddits if names is None else names
         return tuple(name for name in names if name not in self.absent and name not in self.joining)
 
-    def exclude(self, name: str, reason: str, now: float) -> Absence:
-        """Set a subreddit aside, or put off its next try when it is set aside already."""
+    def exclude(self, name: str, reason: str, now: float, *, named: bool = True) -> Absence:
+        """Set a subreddit aside, or put off its next try when it is set aside already.
+
+        `named`: Reddit gave a reason that is about the subreddit, such as private.
+        """
         before = self.absent.get(name)
         tries = before.tries + 1 if before else 1
-        pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** min(tries - 1, 10))
-        absence = Absence(reason, before.since if before else now, tries, now + pause)
+        since = before.since if before else now
+        if named:
+            pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** min(tries - 1, 10))
+        elif now - since < _UNEXPLAINED_FOR:
+            pause = min(_LONGEST_UNEXPLAINED, _UNEXPLAINED_RETRY * 2.0 ** min(tries - 1, 10))
+        else:
+            pause = min(_LONGEST_RETRY, (now - since) / 10.0)
+        absence = Absence(reason, since, tries, now + pause)
         self.absent[name] = absence
         return absence
 
