@@ -6,13 +6,13 @@ from collections.abc import Callable
 from core.child import ChildContext
 from core.errors import TransientError
 from core.quota import Priority
-from core.reddit.errors import RequestRejected, ServerTrouble, Unavailable
+from core.reddit.errors import BadAnswer, RequestRejected, ServerTrouble, Unavailable, Unreachable
 from core.spool import Batch, Gap, SpoolError
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.roster import Roster
-from streams.capture.trouble import PageTrouble
+from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
 
 #: Pause after a failed step of a newcomer's walk, seconds.
@@ -30,6 +30,7 @@ class _Newcomer:
     newest: float | None = None
     new: int = 0
     trouble: PageTrouble = dataclasses.field(default_factory=PageTrouble)
+    size: PageSize = dataclasses.field(default_factory=PageSize)
 
 
 class Admission:
@@ -58,6 +59,8 @@ class Admission:
         self._wall = wall
         self._backlog = start == "backlog"
         self._newcomer: _Newcomer | None = None
+        #: absent subreddits whose full page has just failed: a single item may be answered
+        self._full_page_failed: set[str] = set()
         self._caught_up = False
         self.join_due = 0.0
         if coverage.proven_until:  # else the very first walks take all of them together
@@ -123,9 +126,12 @@ class Admission:
             self.set_aside(name, error.reason, named=error.named)
         except SpoolError:
             raise
-        except (RequestRejected, ServerTrouble) as error:
-            self.set_aside(name, brief(error), named=False)
         except TransientError as error:
+            if isinstance(error, ServerTrouble | BadAnswer | Unreachable):
+                self._full_page_failed ^= {name}
+            if isinstance(error, RequestRejected | ServerTrouble):
+                self.set_aside(name, brief(error), named=False)
+                return
             self._roster.put_off(name, self._wall())
             self._log.info("subreddit_not_tried", subreddit=name, error=str(error))
         else:
@@ -153,7 +159,9 @@ class Admission:
         self._log.info("subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since))
 
     def _probe(self, subreddits: tuple[str, ...]) -> None:
-        page = self._fetcher.attempt(subreddits, None, Priority.STREAM)
+        limit = 1 if self._full_page_failed.intersection(subreddits) else PAGE_SIZE
+        page = self._fetcher.attempt(subreddits, None, Priority.STREAM, limit)
+        self._full_page_failed.difference_update(subreddits)
         if self._backlog or self._coverage.moment(subreddits) is not None:
             absorbed = self._coverage.absorb(page)
             if absorbed.delivered:
@@ -163,8 +171,7 @@ class Admission:
         """Fetch one page of a newcomer's own listing; at its end the newcomer counts as proven and joins the others."""
         newcomer = self._newcomer or self._begin(next(iter(self._roster.joining)))
         self._newcomer = newcomer
-        anchors = newcomer.walk.anchors()
-        after, limit = newcomer.trouble.form(anchors) if anchors else (None, PAGE_SIZE)
+        after, limit = newcomer.trouble.form(newcomer.walk.anchors(), newcomer.size.limit)
         try:
             page = self._fetcher.attempt([newcomer.name], after, Priority.STREAM, limit)
         except Unavailable as error:
@@ -176,6 +183,7 @@ class Admission:
             self._join_failed(newcomer, error)
             return
         self._newcomer = None  # begun again from the top, should the spool refuse
+        newcomer.size.arrived(limit, newcomer.trouble.attempts)
         newcomer.trouble.answered()
         newcomer.walk.take(page, after)
         self._absorb(newcomer, page)

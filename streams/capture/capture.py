@@ -124,7 +124,7 @@ class Capture:
         if repair_due is not None:
             tasks.append(Task(Kind.REPAIR, repair_due))
         if self._roster.absent:
-            wait = self._roster.next_try() - self._wall()
+            wait = self._roster.next_try(self._wall()) - self._wall()
             tasks.append(Task(Kind.RETURN, now + max(0.01, wait) if wait > 0 else now + wait))
         if self._roster.joining:
             tasks.append(Task(Kind.JOIN, self._admission.join_due))
@@ -189,7 +189,7 @@ class Capture:
         except TransientError as error:
             self._repairs.failed(repair, error, self._fetcher.answered_at)
         else:
-            absorbed = self._repairs.take(repair, page, after)
+            absorbed = self._repairs.take(repair, page, after, limit)
             if absorbed.delivered:
                 self._context.announce(absorbed.last_seq)
 

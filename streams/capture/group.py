@@ -21,7 +21,7 @@ from core.spool import SpoolError
 from streams.capture.admission import Admission, brief
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.fetcher import Fetcher
-from streams.capture.listing import Page
+from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.narrowing import CONTROLS, Narrowing
 from streams.capture.pace import Pace
 from streams.capture.poll import Poll, Request
@@ -44,8 +44,8 @@ _SEARCH_AGAIN = Backoff(first=30.0, longest=900.0, jitter=0.0)
 #: A smaller page is tried after these numbers of failures: an outage has nothing to do with the size.
 _SHRINK_AT = (2, 3)
 
-#: A single name is set aside only when it fails this often in a row, unless Reddit refuses it.
-_SINGLE_FAILURES = 3
+#: A single name is set aside only when it fails with each of these page sizes in turn, unless Reddit refuses it.
+_ALONE = (PAGE_SIZE, 5, 1)
 
 #: While a walk is further down, the newest page is requested at least this far apart, seconds.
 _REFRESH_S = 5.0
@@ -288,8 +288,10 @@ class Group:
 
     def _narrowing_step(self, narrowing: Narrowing) -> None:
         names = narrowing.next()
+        # what lies in the name alone may lie in one item of it, or in the size of the page
+        limit = self._size.limit if len(names) > 1 else min(self._size.limit, _ALONE[self._single_failures])
         try:
-            page = self._fetch(names, Request(None, self._size.limit))
+            page = self._fetch(names, Request(None, limit))
         except Unavailable as error:
             narrowing.refused(error.reason, named=error.named)
         except SpoolError:
@@ -301,6 +303,9 @@ class Group:
         else:
             self._take_probe(names, page)
             narrowing.answered()
+            if self._single_failures:
+                self._size.arrived(limit, self._single_failures)
+                narrowing.size_matters = True
         self._single_failures = 0
         if narrowing.done:
             self._narrowing = None
@@ -315,7 +320,7 @@ class Group:
             return False
         self._single_failures += 1
         self._next_poll = self._tools.clock() + 0.3 * self._single_failures
-        return len(names) > 1 or self._single_failures >= _SINGLE_FAILURES
+        return len(names) > 1 or self._single_failures >= len(_ALONE)
 
     def _take_probe(self, names: tuple[str, ...], page: Page) -> None:
         """Capture what a probe shows: it may be removed before anybody asks again."""
@@ -344,6 +349,8 @@ class Group:
                     hint="no request is answered: look at the account, the network, Reddit, and oauth_url"
                     + (", or the name of the subreddit" if len(narrowing.names) == 1 else ""),
                 )
+            return
+        if narrowing.size_matters:
             return
         self._fruitless += 1
         self._log.warning(

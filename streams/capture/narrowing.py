@@ -35,6 +35,8 @@ class Narrowing:
     named: set[str] = field(default_factory=set)
     ours: bool = False
     reason: str = ""
+    #: whether a name was answered alone only when asked for less
+    size_matters: bool = False
     _queue: "deque[tuple[str, ...]]" = field(default_factory=deque)
     #: names that failed alone since the last answer, with the reasons
     _suspects: dict[str, str] = field(default_factory=dict)

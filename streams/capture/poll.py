@@ -89,10 +89,8 @@ class Poll:
         """
         if asked.after is None:
             self._began = began
-        elif self.trouble.attempts and asked.limit < self.size.limit:
-            self.size.limit = asked.limit  # it is near what cannot be read
         else:
-            self.size.answered()
+            self.size.arrived(asked.limit, self.trouble.attempts)
         self.walk.take(page, asked.after)
         self.trouble.answered()
         if asked.after is None and page.items:

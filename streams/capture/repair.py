@@ -10,7 +10,7 @@ from core.backoff import Backoff
 from core.spool import Batch, Gap, GapState
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.listing import PAGE_SIZE, Page
-from streams.capture.trouble import PageTrouble
+from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
 
 #: Pauses after failed steps of one repair, seconds; other repairs go on meanwhile.
@@ -32,13 +32,13 @@ class Repair:
     subreddit: str
     walk: Walk
     trouble: PageTrouble = field(default_factory=PageTrouble)
+    size: PageSize = field(default_factory=PageSize)
     retry_at: float = 0.0
     rounds: int = 0
 
-    def next(self, limit: int = PAGE_SIZE) -> tuple[str | None, int]:
+    def next(self) -> tuple[str | None, int]:
         """Return the anchor (None: the top) and the size of the page to request now."""
-        anchors = self.walk.anchors()
-        return self.trouble.form(anchors, limit) if anchors else (None, limit)
+        return self.trouble.form(self.walk.anchors(), self.size.limit)
 
 
 class Repairs:
@@ -105,11 +105,12 @@ class Repairs:
         for key in [key for key in self._under_way if key[1] == subreddit]:
             del self._under_way[key]
 
-    def take(self, repair: Repair, page: Page, after: str | None) -> Absorbed:
-        """Make the page durable. Raises SpoolError: then the walk begins again."""
+    def take(self, repair: Repair, page: Page, after: str | None, limit: int = PAGE_SIZE) -> Absorbed:
+        """Make the page of this request durable. Raises SpoolError: then the walk begins again."""
         coverage, walk = self._coverage, repair.walk
         del self._under_way[repair.gap_id, repair.subreddit]  # begun again from the top, should the spool refuse
         walk.take(page, after)
+        repair.size.arrived(limit, repair.trouble.attempts)
         repair.trouble.answered()
         repair.retry_at = 0.0
         new = sum(not coverage.known(item.name) for item in page.items)

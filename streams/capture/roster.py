@@ -23,6 +23,10 @@ class Absence:
     tries: int
     next_try: float
 
+    def due(self, now: float) -> float:
+        """Return when to try it again: now, where that is further off than any pause: the clock has been set back."""
+        return self.next_try if self.next_try - now <= _LONGEST_RETRY else now
+
 
 @dataclass(slots=True)
 class Roster:
@@ -66,13 +70,13 @@ class Roster:
 
     def due(self, now: float) -> str | None:
         """Return a subreddit that is to be tried again now."""
-        waiting = [(absence.next_try, name) for name, absence in self.absent.items()]
+        waiting = [(absence.due(now), name) for name, absence in self.absent.items()]
         moment, name = min(waiting, default=(float("inf"), ""))
         return name if moment <= now else None
 
-    def next_try(self) -> float:
+    def next_try(self, now: float) -> float:
         """Return when the next absent subreddit is due, infinity when none is absent."""
-        return min((absence.next_try for absence in self.absent.values()), default=float("inf"))
+        return min((absence.due(now) for absence in self.absent.values()), default=float("inf"))
 
     def dump(self) -> dict[str, list[str | float | int]]:
         """Return the absences as JSON-able values."""

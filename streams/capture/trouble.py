@@ -47,6 +47,16 @@ class PageSize:
         before, self.limit = self.limit, max(_SMALLEST, self.limit // _FACTOR)
         return self.limit < before
 
+    def arrived(self, limit: int, attempts: int) -> None:
+        """Report an answer to a request for `limit` items after failed attempts; go on with what was answered."""
+        if not attempts or limit >= self.limit:
+            self.answered()
+            return
+        if self._grown:
+            self._hold = min(_LONGEST_HOLD, self._hold * 2)
+        self._answers, self._grown = 0, False
+        self.limit = limit
+
     def answered(self) -> None:
         """Report an answer. A smaller page grows soon: an outage must not leave small pages behind."""
         if self.limit == PAGE_SIZE:
@@ -78,9 +88,14 @@ class PageTrouble:
         self.attempts = 0
         self.since = None
 
-    def form(self, anchors: Sequence[str], limit: int = PAGE_SIZE) -> tuple[str, int]:
-        """Return the anchor and the limit of the next attempt; `anchors` are those of the walk, best first."""
-        forms = [
+    def form(self, anchors: Sequence[str | None], limit: int = PAGE_SIZE) -> tuple[str | None, int]:
+        """Return the anchor and the limit of the next attempt; `anchors`: the walk's, best first; none: the top."""
+        forms = self._forms(anchors or (None,), limit)
+        return forms[self.attempts % len(forms)]
+
+    @staticmethod
+    def _forms(anchors: Sequence[str | None], limit: int) -> list[tuple[str | None, int]]:
+        return [
             *[(anchors[0], limit)] * _SAME,
             (anchors[min(1, len(anchors) - 1)], limit),
             (anchors[0], max(_SMALLEST, limit // 4)),
@@ -89,7 +104,6 @@ class PageTrouble:
             (anchors[0], _SMALLEST),
             (anchors[min(1, len(anchors) - 1)], _SMALLEST),
         ]
-        return forms[self.attempts % len(forms)]
 
     def hopeless(self, now: float, answered_at: float | None) -> bool:
         """Tell whether to leave the page out; `answered_at`: when any other request was answered last."""

@@ -290,3 +290,66 @@ def test_pages_that_are_too_slow_or_too_large_are_asked_for_in_smaller_ones(tmp_
     assert set(life.spooled()) == set(life.world.things)
     assert life.gaps() == []
     assert life.notes.events("subreddit_unavailable") == []
+
+
+def refuse_large_pages_of(life: Life, subreddit: str, largest: int, how: str) -> None:
+    """Fail each request that names the subreddit and wants more than `largest` items."""
+    plain = life.world.answer
+
+    def refuse(names: list[str], after: str | None, limit: int) -> dict[str, Any]:
+        if subreddit in names and limit > largest:
+            failure = LASTING[how]
+            raise failure()
+        return plain(names, after, limit)
+
+    life.asks = refuse
+
+
+@pytest.mark.parametrize("how", ["500", "400", "timeout"])
+@pytest.mark.parametrize("largest", [60, 20])
+def test_large_pages_of_one_name_fail_and_its_gap_is_repaired_with_small_ones(
+    tmp_path: Path, how: str, largest: int
+) -> None:
+    life = Life(tmp_path, World(NAMES, cap=1000, page_size=100))
+    for name in NAMES:
+        pour(life, name, 10)
+    life.run(30.0)
+    refuse_large_pages_of(life, "Beta", largest, how)
+    life.run(60.0)
+    life.kill(down_for=1200.0)
+    life.clock.at(life.clock.now + 1100.0, lambda: [pour(life, name, 400) for name in NAMES])
+    life.run(2000.0)
+    assert missing(life) == []
+    assert set(life.spooled()) == set(life.world.things)
+    assert [gap for gap in life.gaps() if gap.state is GapState.OPEN] == []
+
+
+@pytest.mark.parametrize("how", ["500", "400", "timeout"])
+def test_a_newcomer_whose_large_pages_fail_joins_with_small_ones(tmp_path: Path, how: str) -> None:
+    life = Life(tmp_path, World(NAMES, cap=1000, page_size=100))
+    for name in NAMES:
+        pour(life, name, 10)
+    life.configure(("Alpha", "Gamma"))
+    refuse_large_pages_of(life, "Beta", 60, how)
+    life.run(30.0)
+    life.configure(NAMES)
+    life.run(120.0)
+    assert set(life.spooled()) == set(life.world.things)
+
+
+@pytest.mark.parametrize("names", [("Alpha",), ("Alpha", "Beta")])
+@pytest.mark.parametrize("place", [1, 3, 5])
+def test_an_item_near_the_top_that_cannot_be_served_holds_nothing_up(
+    tmp_path: Path, names: tuple[str, ...], place: int
+) -> None:
+    life = Life(tmp_path, World(names, cap=1000, page_size=100))
+    for number in range(60):
+        life.world.add("Alpha", life.clock.now - 6000.0 + 100.0 * number)
+    life.run(30.0)
+    bad, *above = pour(life, "Alpha", place + 1)
+    life.world.poison.add(bad)
+    life.run(60.0)
+    later = pour(life, "Alpha", 1)
+    life.run(60.0)
+    assert {*above, *later} <= set(life.spooled())
+    assert missing(life) == []

@@ -55,10 +55,10 @@ def test_pace_learns_nothing_from_no_time(seconds: float) -> None:
 def test_roster_sets_aside_and_takes_back() -> None:
     roster = Roster(("A", "B", "C"))
     assert roster.due(1e12) is None
-    assert roster.next_try() == float("inf")
+    assert roster.next_try(1000.0) == float("inf")
     first = roster.exclude("B", "private", 1000.0)
     assert roster.active() == ("A", "C")
-    assert first.next_try == roster.next_try() == 1060.0
+    assert first.next_try == roster.next_try(1000.0) == 1060.0
     assert roster.due(1059.0) is None
     assert roster.due(1060.0) == "B"
     again = roster.exclude("B", "banned", 1060.0)
@@ -89,3 +89,10 @@ def test_roster_starts_whole_where_nothing_is_stored(stored: object) -> None:
     roster = Roster(("A",))
     roster.load(stored)
     assert roster.active() == ("A",)
+
+
+def test_a_clock_that_is_set_back_does_not_put_off_the_next_try() -> None:
+    roster = Roster(("Alpha",))
+    roster.exclude("Alpha", "private", 1000.0 + 172_800.0)
+    assert roster.due(1000.0) == "Alpha"
+    assert roster.next_try(1000.0) == 1000.0
