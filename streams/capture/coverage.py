@@ -291,6 +291,9 @@ class Coverage:
             moments[key] = max(known, default=fallback)
             before = until.get(key, reached)
             until[key] = max(reached, before) if before <= latest else reached  # else the clock was ahead
+        begun = {}
+        if self.begun is not None and self.begun > self._clock():
+            begun = {"begun": self._clock()}  # this machine's clock was ahead at the first start
         return Batch(
             # an empty answer proves no item, least of all those that an abandoned walk has met
             prove_epoch=self.epoch if met_items else None,
@@ -298,6 +301,7 @@ class Coverage:
             cursor={
                 "proven_at": moments,
                 "proven_until": until,
+                **begun,
                 "epoch": self.epoch,
                 "polled_at": self._clock(),
                 "clock_offset": self._offset(),

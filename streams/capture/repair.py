@@ -21,7 +21,7 @@ _AGAIN = Backoff(first=60.0, longest=900.0, jitter=0.0)
 
 def is_whole(walk: Walk) -> bool:
     """Tell whether a listing that ended was too short to have pushed anything out: less than one page."""
-    return walk.outcome is Outcome.ENDED and walk.items < PAGE_SIZE and walk.empty_pages <= 2
+    return walk.outcome is Outcome.ENDED and walk.items < PAGE_SIZE and walk.empty_pages <= 3
 
 
 @dataclass(slots=True)

@@ -134,3 +134,25 @@ def test_gaps_begin_where_each_subreddit_was_proven(writer: SpoolWriter) -> None
         (("Alpha",), NOW - CLOCK_GRAIN, NOW - CLOCK_GRAIN - 300.0),
         (("Beta",), 4000.0, 3700.0),
     ]
+
+
+def test_a_beginning_in_the_future_is_corrected(tmp_path: Path) -> None:
+    """The clock was two days ahead at the first start: otherwise nothing would count as read for two days."""
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        ahead = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: NOW + 172_800.0)
+        Poll(SUBREDDITS, ahead, Notes(), start="backlog")  # type: ignore[arg-type]
+        coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: NOW)
+        poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+        poll.take(page(range(1009, 999, -1)), Request(None, 100), NOW)
+        assert coverage.begun == NOW
+        assert writer.load_cursor()["begun"] == NOW
+
+
+def test_an_empty_subreddit_that_is_alone_makes_no_gap(writer: SpoolWriter) -> None:
+    coverage = Coverage(writer, STREAM, ("Alpha",), clock=lambda: NOW)
+    for _ in range(2):
+        poll = Poll(("Alpha",), coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+        while not poll.done:
+            poll.take(Page((), None), Request(None, 100), NOW)
+    assert coverage.gaps == {}
+    assert coverage.proven_until == {"alpha": NOW - CLOCK_GRAIN}
