@@ -264,7 +264,9 @@ class Group:
         poll.trouble.failed(now, error)
         if is_too_much(error):
             poll.size.shrink()
-        pause = self._pause(error, min(4, poll.trouble.attempts))
+        # where everything else is answered, waiting does not help this page
+        alone = poll.trouble.is_alone(self._tools.fetcher.answered_at)
+        pause = self._pause(error, min(2 if alone else 4, poll.trouble.attempts))
         self._tools.fetcher.report(error, poll.trouble.attempts, pause)
         self._walk_due = now + pause
         if poll.trouble.hopeless(now, self._tools.fetcher.answered_at):

@@ -77,14 +77,17 @@ class PageTrouble:
 
     since: float | None = None
     attempts: int = 0
+    #: whether a page of this walk came only in another form: what cannot be read is near
+    _near: bool = False
 
     def failed(self, now: float, error: Exception) -> None:
         """Report a failed attempt at `now`, seconds on any steady clock; too slow or too large: request less next."""
-        self.attempts = max(self.attempts + 1, _SMALLER if is_too_much(error) else 0)
+        self.attempts = max(self.attempts + 1, _SMALLER if self._near or is_too_much(error) else 0)
         self.since = now if self.since is None else self.since
 
     def answered(self) -> None:
         """Report that the page arrived, in whatever form: the next one starts afresh."""
+        self._near = self._near or self.attempts > _SAME
         self.attempts = 0
         self.since = None
 
@@ -105,9 +108,12 @@ class PageTrouble:
             (anchors[min(1, len(anchors) - 1)], _SMALLEST),
         ]
 
+    def is_alone(self, answered_at: float | None) -> bool:
+        """Tell whether only this page fails; `answered_at`: when any other request was answered last."""
+        return self.since is not None and answered_at is not None and answered_at > self.since
+
     def hopeless(self, now: float, answered_at: float | None) -> bool:
         """Tell whether to leave the page out; `answered_at`: when any other request was answered last."""
         if self.since is None or self.attempts < _ATTEMPTS:
             return False
-        others_answer = answered_at is not None and answered_at > self.since
-        return others_answer and now - self.since >= _PATIENCE_S
+        return self.is_alone(answered_at) and now - self.since >= _PATIENCE_S

@@ -136,6 +136,12 @@ def test_a_gap_is_on_the_timeline_and_in_the_list(stage: Stage, browser: Any) ->
     tab.page.close()
 
 
+def box(locator: Any) -> dict[str, float]:
+    """Return where the element is on the page; it has no place for the moment in which it is drawn anew."""
+    found: dict[str, float] = wait_until(locator.bounding_box, 10.0, "the element to be drawn")
+    return found
+
+
 def test_time_that_is_not_read_yet_has_its_own_colour_and_words(browser: Any, tmp_path: Path) -> None:
     """Reddit is silent for 100 s: the bar ends before its right edge, and the share is below 100 %."""
     with staged(tmp_path, CONFIG).running() as stage:
@@ -148,7 +154,7 @@ def test_time_that_is_not_read_yet_has_its_own_colour_and_words(browser: Any, tm
         assert "proven until" in text
         assert "ago" in text
         (bar,) = tab.page.locator("#timeline .unread[height='16']").all()[-1:]
-        assert bar.bounding_box()["width"] > 10
+        assert box(bar)["width"] > 10
         share = str(tab.page.text_content("#timeline .share.short"))
         assert 70 < float(share.removesuffix(" %")) < 76
         assert "not read yet" in str(tab.page.get_attribute("#timeline svg", "aria-label"))
@@ -157,7 +163,7 @@ def test_time_that_is_not_read_yet_has_its_own_colour_and_words(browser: Any, tm
         tab.page.close()
         narrow = Tab(browser, stage.url, width=400)
         narrow.wait_for_text("#timeline", "ago")
-        name, until = (narrow.page.locator(f"#timeline .{one}").last.bounding_box() for one in ("name", "until"))
+        name, until = (box(narrow.page.locator(f"#timeline .{one}").last) for one in ("name", "until"))
         assert name["x"] + name["width"] < until["x"]
         narrow.page.close()
 
