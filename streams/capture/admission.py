@@ -177,8 +177,6 @@ class Admission:
         except Unavailable as error:
             self.set_aside(newcomer.name, error.reason, named=error.named)
             return
-        except SpoolError:
-            raise
         except TransientError as error:
             self._join_failed(newcomer, error)
             return

@@ -11,7 +11,7 @@ from core.errors import TransientError
 from core.limiter import Limiter
 from core.quota import Priority
 from core.reddit.errors import Stopped, Unavailable
-from core.spool import SpoolBroken, SpoolError
+from core.spool import SpoolBroken
 from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
@@ -184,8 +184,6 @@ class Capture:
         except Unavailable as error:
             self._repairs.drop(repair.subreddit)
             self._admission.set_aside(repair.subreddit, error.reason, named=error.named)
-        except SpoolError:
-            raise
         except TransientError as error:
             self._repairs.failed(repair, error, self._fetcher.answered_at)
         else:

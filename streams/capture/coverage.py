@@ -1,6 +1,5 @@
 """What a stream has captured and proven: the memory beside the spool, changed only after the spool took the change."""
 
-import dataclasses
 import hashlib
 import time
 from collections import Counter
@@ -373,10 +372,6 @@ class Coverage:
     def store(self, **cursor: object) -> None:
         """Write cursor entries that concern no items."""
         self._commit(Batch(cursor=cursor))
-
-    def store_gap(self, gap: Gap) -> None:
-        """Write a changed gap."""
-        self._commit(Batch(gaps=[dataclasses.replace(gap)]))
 
     def check(self) -> None:
         """Look whether the spool file is still in its place. Raises SpoolBroken when the process must start again."""

@@ -17,7 +17,6 @@ from core.reddit.errors import (
     Unavailable,
     Unreachable,
 )
-from core.spool import SpoolError
 from streams.capture.admission import Admission, brief
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.fetcher import Fetcher
@@ -126,8 +125,6 @@ class Group:
         except Unavailable as error:
             self._refused(active, error)
             return None
-        except SpoolError:
-            raise
         except TransientError as error:
             self._failed(active, error)
             return None
@@ -163,8 +160,6 @@ class Group:
             self._poll = None
             self._search(poll.subreddits, error.reason)
             return None
-        except SpoolError:
-            raise
         except TransientError as error:
             self._walk_failed(poll, error)
             return None
@@ -296,8 +291,6 @@ class Group:
             page = self._fetch(names, Request(None, limit))
         except Unavailable as error:
             narrowing.refused(error.reason, named=error.named)
-        except SpoolError:
-            raise
         except TransientError as error:
             if not self._counts_as_refusal(names, error):
                 return
@@ -383,8 +376,6 @@ class Group:
             self._log.info("deeper_look_delayed", error=str(error))
             self._sweep.put_off(_QUOTA_SHORT_S)
             return
-        except SpoolError:
-            raise
         except TransientError as error:
             if is_too_much(error):
                 self._size.shrink()
