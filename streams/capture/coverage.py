@@ -87,8 +87,6 @@ class Coverage:
         self.proven_until = self._moments(cursor.get("proven_until"), cursor.get("proven_at"))
         #: subreddits whose listing was empty when a walk was last complete
         self.held_nothing = self._names_that_held_nothing(cursor.get("held_nothing"))
-        #: by bucket, the names on the newest page of a first walk that is not complete; none: it was overtaken
-        self._first_top = _names_by_bucket(cursor.get("first_top"))
         self.epoch = int(str(cursor.get("epoch", 1)))
         #: what is no item stands in the listing like one, and is met at each poll: the newest, oldest first
         self._rejected: dict[bytes, None] = {}
@@ -107,34 +105,14 @@ class Coverage:
             return frozenset(self._buckets)
         return frozenset(map(str, stored)) if isinstance(stored, list) else frozenset()
 
-    def first_top(self, subreddits: Iterable[str]) -> frozenset[str] | None:
-        """Return what a walk of these must meet to continue their first walk, which was broken off.
-
-        None: there was none. Empty: it cannot be continued, because the listing has forgotten what lay below it.
-        """
-        found = [self._first_top.get(bucket) for bucket in _buckets(subreddits)]
-        names = [one for one in found if one is not None]
-        if not names:
-            return None
-        return frozenset() if [] in names else frozenset(name for one in names for name in one)
-
-    def with_first_top(self, subreddits: Iterable[str], items: Iterable[Item]) -> dict[str, list[str]]:
-        """Return the cursor entry `first_top` with these items as the newest page of these subreddits' first walk."""
-        tops = self.without_first_top(subreddits)
-        if not items:
-            return tops | {name.lower(): [] for name in subreddits}
-        for item in items:
-            tops.setdefault(self._bucket(item.subreddit, {}), []).append(item.name)
-        return tops
-
-    def without_first_top(self, subreddits: Iterable[str]) -> dict[str, list[str]]:
-        """Return the cursor entry `first_top` without what it tells of these subreddits."""
-        left = _buckets(subreddits)
-        return {bucket: names for bucket, names in self._first_top.items() if bucket not in left}
+    def met(self, subreddits: Iterable[str]) -> frozenset[str]:
+        """Return the names of these subreddits' items that were met and not proven."""
+        buckets = {name.lower() for name in subreddits} | {_FOREIGN}
+        return frozenset(name for name, (bucket, _) in self._met.items() if bucket in buckets)
 
     def met_since(self, serial: int, subreddits: Iterable[str]) -> list[str]:
         """Return the names of these subreddits' items that were met after the page with this serial."""
-        buckets = _buckets(subreddits)
+        buckets = {name.lower() for name in subreddits} | {_FOREIGN}
         return [name for name, (bucket, at) in self._met.items() if at > serial and bucket in buckets]
 
     def known(self, name: str) -> bool:
@@ -264,24 +242,18 @@ class Coverage:
                 self._met[name] = (bucket, self.serial)
         if batch.prove_epoch is not None:
             self._prove_met(batch.prove_epoch, batch)
-        self._adopt(batch.cursor)
+        for key in ("proven_at", "proven_until"):
+            moments = batch.cursor.get(key)
+            if isinstance(moments, dict):
+                setattr(self, key, moments)
+        if "held_nothing" in batch.cursor:
+            self.held_nothing = self._names_that_held_nothing(batch.cursor["held_nothing"])
+        self.begun = _moment(batch.cursor, "begun") or self.begun
+        self.baseline = _moment(batch.cursor, "baseline") or self.baseline
+        self.polled_at = _moment(batch.cursor, "polled_at") or self.polled_at
         for gap in batch.gaps:
             self.gaps[gap.id] = gap
         return last_seq
-
-    def _adopt(self, cursor: Mapping[str, object]) -> None:
-        """Take over the entries that were written."""
-        for key in ("proven_at", "proven_until"):
-            moments = cursor.get(key)
-            if isinstance(moments, dict):
-                setattr(self, key, moments)
-        if "held_nothing" in cursor:
-            self.held_nothing = self._names_that_held_nothing(cursor["held_nothing"])
-        if "first_top" in cursor:
-            self._first_top = _names_by_bucket(cursor["first_top"])
-        self.begun = _moment(cursor, "begun") or self.begun
-        self.baseline = _moment(cursor, "baseline") or self.baseline
-        self.polled_at = _moment(cursor, "polled_at") or self.polled_at
 
     def _prove_met(self, epoch: int, batch: Batch) -> None:
         buckets, left = frozenset(batch.prove_buckets or ()), frozenset(batch.prove_except)
@@ -409,17 +381,6 @@ class Coverage:
         """Forget the oldest names and drop acknowledged records."""
         for name in self._writer.prune(lambda bucket: KEEP_FOREIGN_NAMES if bucket == _FOREIGN else KEEP_NAMES):
             self._proven.pop(name, None)
-
-
-def _buckets(subreddits: Iterable[str]) -> frozenset[str]:
-    """Return where the names of items are kept that a listing of these subreddits may show."""
-    return frozenset(name.lower() for name in subreddits) | {_FOREIGN}
-
-
-def _names_by_bucket(stored: object) -> dict[str, list[str]]:
-    if not isinstance(stored, dict):
-        return {}
-    return {bucket: [str(name) for name in names] for bucket, names in stored.items() if isinstance(names, list)}
 
 
 def _digest(raw: bytes) -> bytes:

@@ -34,8 +34,7 @@ class Poll:
 
     Request `next()`, then `take(page)`, until `done`. `refresh(page)` takes a newer top page meanwhile. The first walks
     have nothing proven to meet: they take what the listing holds. If the very first walk is broken off, the next one
-    must meet the newest page of that one, or reach below the moment at which it began; otherwise there is a gap. There
-    is a gap in any case when the listing has forgotten what lay below the first walk.
+    must meet what that one had met, or reach below the moment at which it began; otherwise there is a gap.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Poll:
         self._first = coverage.moment(subreddits) is None
         self._only_new = self._first and start == "now" and "recovered" not in coverage.stored
         self._newest: float | None = None
-        self._inherited = coverage.first_top(subreddits) if self._first else None
+        self._inherited = coverage.met(subreddits) if self._first else frozenset()
         self._continued = False
         #: what is met after this by others stands above the walk's top, or may
         self._serial = coverage.serial
@@ -96,10 +95,7 @@ class Poll:
         self.trouble.answered()
         if asked.after is None and page.items:
             self.top = page
-        change = self._conclusion(page)
-        if self._first:
-            change = self._note_first(page, change, newest=asked.after is None and self._inherited is None)
-        absorbed = self._absorb(page, change)
+        absorbed = self._absorb(page, self._conclusion(page))
         if self.walk.outcome is not None:
             self.done = True
         if self.walk.outcome is Outcome.STALE:
@@ -113,13 +109,10 @@ class Poll:
         close the hole between them.
         """
         self.top = page
-        change = None
         if self.walk.extend(page):
             self._began = began
             self._newest = self._coverage.sane(page.items, self._newest)
-            if self._first and self._inherited is None:
-                change = self._note_first(page, None, newest=True)
-        return self._absorb(page, change)
+        return self._absorb(page, None)
 
     def leave_out(self) -> None:
         """End the walk with a gap: a page of it cannot be read."""
@@ -136,15 +129,6 @@ class Poll:
         self.new += absorbed.new
         return absorbed
 
-    def _note_first(self, page: Page, change: Batch | None, *, newest: bool) -> Batch | None:
-        """Keep what a later walk has to meet, should this one, the very first, be broken off."""
-        coverage, stale = self._coverage, self.walk.outcome is Outcome.STALE
-        if not stale and not (newest and page.items and self.walk.outcome is None):
-            return change
-        change = change or Batch()
-        change.cursor["first_top"] = coverage.with_first_top(self.subreddits, () if stale else page.items)
-        return change
-
     def _baseline(self) -> float:
         """Return the created_utc after which items are new to someone who wants only what is new."""
         coverage = self._coverage
@@ -157,8 +141,7 @@ class Poll:
         """Return what the end of the walk changes, None while it goes on or when it changes nothing."""
         coverage, walk = self._coverage, self.walk
         self._newest = coverage.sane(page.items, self._newest)
-        if self._inherited:
-            self._continued = self._continued or any(item.name in self._inherited for item in page.items)
+        self._continued = self._continued or any(item.name in self._inherited for item in page.items)
         if walk.outcome is Outcome.MET or (walk.outcome is Outcome.ENDED and self._is_complete()):
             quiet = walk.pages == 1 and not self._first and all(coverage.known(item.name) for item in page.items)
             if quiet and self._recorded_lately():
@@ -181,8 +164,6 @@ class Poll:
         change = coverage.proof(self.subreddits, self._newest, self._began, items=self.walk.items)
         met = coverage.met_since(self._serial, self.subreddits)
         change.prove_except = tuple(name for name in met if not self.walk.has(name))
-        if self._first:
-            change.cursor["first_top"] = coverage.without_first_top(self.subreddits)
         return change
 
     def _is_complete(self) -> bool:
@@ -191,8 +172,6 @@ class Poll:
             return True
         if self._held_nothing and self.walk.items < _SURELY_WHOLE:
             return True
-        if self._inherited is not None and not self._inherited:
-            return False  # what lay below an earlier first walk had left the listing before it was read
         return self._first and (self._continued or self._reaches_below_the_beginning())
 
     def _reaches_below_the_beginning(self) -> bool:
