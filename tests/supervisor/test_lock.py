@@ -75,9 +75,12 @@ def test_a_lock_that_somebody_removed_is_taken_again(tmp_path: Path) -> None:
 
 
 def test_where_another_supervisor_took_over_this_one_ends(tmp_path: Path) -> None:
-    lock = StateLock(tmp_path)
-    (tmp_path / "supervisor.lock").unlink()
-    other = StateLock(tmp_path)
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    lock = StateLock(state_dir)
+    state_dir.rename(tmp_path / "moved")
+    state_dir.mkdir()
+    other = StateLock(state_dir)
     reason = lock_chore(lock, LOG).action()
     assert reason is not None
     assert "another supervisor" in reason
