@@ -16,7 +16,6 @@ from core.fileguard import file_identity
 from core.lockfile import Holder, describe, holders, try_lock
 from core.private import make_directory, open_private
 from supervisor.chore import Chore
-from supervisor.protection import keep_closed
 
 _LOOK_EVERY = 1.0
 _ROOT = 0
@@ -31,7 +30,7 @@ class StateLock:
     """Holds the state directory until closed, or until the process ends in whatever way."""
 
     def __init__(self, state_dir: Path) -> None:
-        self.state_dir = state_dir
+        self._state_dir = state_dir
         self._path = state_dir / "supervisor.lock"
         self._directory = self._lock_directory()
         try:
@@ -43,7 +42,7 @@ class StateLock:
     @property
     def holds_directory(self) -> bool:
         """Whether the directory itself is locked, and still at its path."""
-        return self._directory is not None and _is_at(self.state_dir, self._directory)
+        return self._directory is not None and _is_at(self._state_dir, self._directory)
 
     def ensure(self) -> bool:
         """Take the locks again if the file, or the directory, was deleted or replaced; tell whether that was so.
@@ -53,7 +52,7 @@ class StateLock:
         moved = self._directory is not None and not self.holds_directory
         if not moved and _is_at(self._path, self._file):
             return False
-        make_directory(self.state_dir)
+        make_directory(self._state_dir)
         if moved:
             fresh = self._lock_directory()
             self._close_directory()
@@ -66,7 +65,7 @@ class StateLock:
     def _lock_directory(self) -> int | None:
         """Lock the directory that is at the path; return None where the file system cannot do that."""
         for _ in range(_TRIES):
-            directory = os.open(self.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            directory = os.open(self._state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 locked = try_lock(directory)
             except OSError:
@@ -74,11 +73,11 @@ class StateLock:
                 return None
             if not locked:
                 os.close(directory)
-                raise StateLockedError(self._refusal(holders(self.state_dir)))
-            if _is_at(self.state_dir, directory):
+                raise StateLockedError(self._refusal(holders(self._state_dir)))
+            if _is_at(self._state_dir, directory):
                 return directory
             os.close(directory)
-        raise OSError(f"{self.state_dir} is moved or removed again and again")
+        raise OSError(f"{self._state_dir} is moved or removed again and again")
 
     def _lock_file(self) -> int:
         file = open_private(self._path, os.O_RDWR | os.O_CREAT)
@@ -116,7 +115,7 @@ class StateLock:
         with contextlib.suppress(OSError):
             number = self._path.read_bytes()[:32].decode(errors="replace").strip() or number
         if not found or str(found[0].pid) == number:
-            what = f"another supervisor (pid {number}) already runs on {self.state_dir}; stop it first"
+            what = f"another supervisor (pid {number}) already runs on {self._state_dir}; stop it first"
         else:
             what = f"another supervisor, or some other process, holds {self._path}: {describe(found)}; end it first"
         return f"{what}, or set another supervisor.state_dir"
@@ -138,7 +137,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def lock_chore(lock: StateLock, log: structlog.stdlib.BoundLogger) -> Chore:
-    """Make the chore that keeps the lock, and the directory private: somebody may remove the one or open the other."""
+    """Make the chore that keeps the lock: a cleaner may remove its file, and a second supervisor would start."""
     troubled = ""
 
     def keep() -> str | None:
@@ -147,10 +146,6 @@ def lock_chore(lock: StateLock, log: structlog.stdlib.BoundLogger) -> Chore:
         try:
             if lock.ensure():
                 log.error("state_lock_gone", hint="somebody removed supervisor.lock or its directory; it is made again")
-            mode = keep_closed(lock.state_dir)
-            if mode is not None:
-                path = str(lock.state_dir)
-                log.warning("permissions_corrected", path=path, count=1, examples=[f"{path} {mode:04o}"])
         except StateLockedError as error:
             if not lock.holds_directory:
                 return f"{error}: this one ends, so that no two write there"

@@ -4,16 +4,18 @@ The umask protects what is made from now on. This corrects what was there before
 is not for us alone: one that everybody shares, or one with files of another user.
 """
 
+import contextlib
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from core.private import DIRECTORY_MODE, OTHERS
+from core.private import DIRECTORY_MODE, OTHERS, open_private
+from supervisor.chore import Chore
 
 #: Directories of the system: their rights are not ours to change.
 _SYSTEM = frozenset(
@@ -28,6 +30,7 @@ _DATABASE = (".db", ".db-wal", ".db-shm")
 _LOCK = ".lock"
 _OURS = "supervisor.lock"  # held by this process already
 _MOST_NAMED = 5
+_LOOK_EVERY_S = 5.0
 _ROOT = 0
 
 
@@ -96,6 +99,21 @@ def keep_closed(directory: Path) -> int | None:
     return mode if mode & OTHERS and _correct(directory, mode) else None
 
 
+def privacy_chore(directories: Iterable[Path], log: structlog.stdlib.BoundLogger) -> Chore:
+    """Make the chore that keeps the directories private, which is enough for all that is in them."""
+    places = tuple(dict.fromkeys(directories))
+
+    def keep() -> None:
+        for directory in places:
+            with contextlib.suppress(OSError):  # it is away: whoever needs it says so
+                mode = keep_closed(directory)
+                if mode is not None:
+                    path = str(directory)
+                    log.warning("permissions_corrected", path=path, count=1, examples=[f"{path} {mode:04o}"])
+
+    return Chore(_LOOK_EVERY_S, keep)
+
+
 def _walk(directory: Path, device: int) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield what is in the directory, each directory before its content; other disks and links are not entered."""
     with os.scandir(directory) as entries:
@@ -149,8 +167,7 @@ def _renew(path: Path) -> None:
     """Put a copy of a lock file in its place: a lock that a stranger holds on the former file holds nobody up."""
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with os.fdopen(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(path.read_bytes())
     fresh.replace(path)
 

@@ -28,7 +28,7 @@ from supervisor.manager import Manager
 from supervisor.notify import Notifier
 from supervisor.preflight import require_machine
 from supervisor.process import SpawnedProcess
-from supervisor.protection import Examined, examine, make_private
+from supervisor.protection import Examined, examine, make_private, privacy_chore
 from supervisor.proxyalarm import proxy_chore
 from supervisor.reaper import reaping_chores
 from supervisor.spec import ChildSpec
@@ -64,6 +64,8 @@ def run(
         chores = [statistics_chore(current, out)]
         chores += [*notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
         chores.append(lock_chore(lock, logs.get_logger("supervisor")))
+        directories = (config.supervisor.state_dir, config.supervisor.log_dir)
+        chores.append(privacy_chore(directories, logs.get_logger("supervisor")))
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
         chores.append(proxy_chore(lambda: current.config))
