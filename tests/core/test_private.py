@@ -28,21 +28,22 @@ ALLOWED = {
     "supervisor/demo/run.py": "standard error in the demo's own directory",
 }
 
-WRITERS: dict[str, Callable[[Path], object]] = {
-    "x.json": lambda path: replace_json(path, {"a": 1}),
-    "x.note": lambda path: write_private(path, "text"),
-    "x.lock": lambda path: os.close(take_lock(path, 0.0)),
-    "x.db": lambda path: connect(path).close(),
-    "x.log": lambda path: _log(path),
-    "spool-comments.suspect": lambda path: report_suspect(path.parent, "comments"),
-}
-
 
 def _log(path: Path) -> None:
     handler = RotatingLogFile(path, max_bytes=1000, backups=1, failures=FailureCount("test"))
     handler.handle(logging.makeLogRecord({"msg": "x" * 600}))
     handler.handle(logging.makeLogRecord({"msg": "x" * 600}))
     handler.close()
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "x.json": lambda path: replace_json(path, {"a": 1}),
+    "x.note": lambda path: write_private(path, "text"),
+    "x.lock": lambda path: os.close(take_lock(path, 0.0)),
+    "x.db": lambda path: connect(path).close(),
+    "x.log": _log,
+    "spool-comments.suspect": lambda path: report_suspect(path.parent, "comments"),
+}
 
 
 @pytest.mark.parametrize("name", WRITERS)
