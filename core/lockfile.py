@@ -121,6 +121,9 @@ def _rows(text: str) -> Iterator[tuple[str, int, str, int]]:
 def _known(kind: str, pid: int) -> Holder:
     directory = _PROC / str(pid)
     try:
-        return Holder(pid, kind, (directory / "comm").read_text().strip(), directory.stat().st_uid)
-    except (OSError, ValueError):
+        status = (directory / "status").read_text()  # the directory's owner is root where a process is not dumpable
+        return Holder(
+            pid, kind, (directory / "comm").read_text().strip(), int(status.partition("\nUid:")[2].split()[1])
+        )
+    except (OSError, ValueError, IndexError):
         return Holder(pid, kind)

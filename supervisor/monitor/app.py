@@ -1,7 +1,7 @@
 """The routes: which address answers with what."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 import structlog
@@ -31,6 +31,10 @@ monitor_look_failures_total {failures}
 # HELP monitor_listeners Pages that are open on /api/events
 # TYPE monitor_listeners gauge
 monitor_listeners {listeners}
+"""
+
+#: About those who ask.
+_CLIENT_METRICS = """\
 # HELP monitor_connections Connections to the monitor that are open
 # TYPE monitor_connections gauge
 monitor_connections {connections}
@@ -46,6 +50,13 @@ _WRONG_TOKENS = ("wrong tokens",)
 
 #: Logs what was counted and not logged yet; call it about once a second.
 FLUSH: web.AppKey[Callable[[], None]] = web.AppKey("flush", Callable[[], None])  # type: ignore[arg-type]
+
+
+def client_metrics(connections: int, dropped: Mapping[str, int], wrong_tokens: int) -> str:
+    """Write down how many connections there are, and what was refused, by reason."""
+    name = "monitor_connections_dropped_total"
+    lines = "".join(f'{name}{{reason="{reason}"}} {count}\n' for reason, count in dropped.items())
+    return _CLIENT_METRICS.format(connections=connections, dropped=lines, wrong_tokens=wrong_tokens)
 
 
 class Answers:
@@ -76,23 +87,18 @@ class Answers:
             age=round(observer.age(), 3),
             failures=observer.failures,
             listeners=self._audience.clients,
-            connections=len(self._listener.connections),
-            dropped=self._dropped(),
-            wrong_tokens=observer.darkroom.tally.follow(
-                _WRONG_TOKENS, self._restarting.refused.totals.total(), self._source
-            ),
         )
+        own += self._clients()
         seen = observer.latest.metrics if observer.latest else b""
         body = verdict_exposition(observer.verdict()) + seen + own.encode()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
-    def _dropped(self) -> str:
+    def _clients(self) -> str:
         tally = self._observer.darkroom.tally
         totals = self._listener.dropped.totals
         counts = {reason: tally.follow((_DROPPED, reason), totals[reason], self._source) for reason in DROP_REASONS}
-        return "".join(
-            f'monitor_connections_dropped_total{{reason="{reason}"}} {count}\n' for reason, count in counts.items()
-        )
+        wrong = tally.follow(_WRONG_TOKENS, self._restarting.refused.totals.total(), self._source)
+        return client_metrics(len(self._listener.connections), counts, wrong)
 
     async def status(self, _request: web.Request) -> web.Response:
         """Give what `status --json` prints."""
