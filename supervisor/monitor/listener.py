@@ -1,8 +1,8 @@
 """Accept the monitor's connections: within limits, each request complete before aiohttp sees it.
 
 aiohttp has no time limit for the head of a request, and none on connections. So a thin protocol stands before its own:
-it keeps a head until it is complete, then hands it on, and closes what takes too long. One request at a time: what a
-client sends before it has its answer is not read, and its connection ends with the answer.
+it keeps a head until it is complete, then hands it on, and closes what takes too long. One request at a time: where
+several are sent at once, the first is answered, and the connection ends with that.
 """
 
 import asyncio
@@ -121,7 +121,7 @@ class Listener:
 
     def heard(self, connection: Connection) -> None:
         """Note that another request begins on a connection that was kept."""
-        if connection.phase is Phase.IDLE:
+        if connection.phase in {Phase.IDLE, Phase.ANSWERED}:
             self.connections.move(connection, Phase.HEAD, _now())
 
     def protocol(self) -> asyncio.Protocol:
@@ -203,6 +203,8 @@ class _Gate(asyncio.Protocol):
             self._collect(data)
         elif self._body and self.inner is not None:
             self.inner.data_received(data)
+        elif len(self._head) <= _LONGEST_HEAD:
+            self._head += data  # a quick client has its answer before we hear of that: see `answered`
         else:
             self._surplus = True
 
@@ -234,8 +236,11 @@ class _Gate(asyncio.Protocol):
         """Wait for the next request, or close after one whose end is not known here."""
         if self._body or self._surplus:
             self.transport.close()
-        else:
-            self._collecting = True
+            return
+        self._collecting = True
+        if self._head:
+            early, self._head = bytes(self._head), bytearray()
+            self._collect(early)
 
     def eof_received(self) -> bool | None:
         return self.inner.eof_received() if self.inner is not None else None
