@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from core.config import Config, SupervisorSection
 from core.errors import ConfigError
 from core.lockfile import take_lock
+from supervisor.probes import probe_files
 from supervisor.protection import examine, keep_closed, make_private, privacy_chore
 from supervisor.run import claim
 from tests.support.strangers import (
@@ -172,6 +173,21 @@ def test_a_directory_that_somebody_opens_meanwhile_is_closed_within_a_look(tmp_p
     assert keep_closed(tmp_path) is None
 
 
+def test_what_belongs_to_root_alone_is_logged_and_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the root of a volume in a container, which a process of another user cannot change."""
+
+    def refuse(self: Path, mode: int, *, follow_symlinks: bool = True) -> None:
+        raise PermissionError(1, "Operation not permitted", str(self))
+
+    (tmp_path / "state").mkdir(mode=0o755)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with capture_logs() as logs:
+        make_private(tmp_path / "state").log(LOG)
+        assert privacy_chore([tmp_path / "state"], LOG).action() is None
+    assert [entry["event"] for entry in logs] == ["permissions_not_corrected"]
+    assert logs[0]["examples"] == [str(tmp_path / "state")]
+
+
 @needs_flock
 @needs_root
 def test_a_lock_that_a_stranger_took_before_holds_nobody_up() -> None:
@@ -197,3 +213,12 @@ def test_another_user_can_neither_read_nor_write_nor_lock_anything() -> None:
                 arguments = [*command, str(state_dir / name), *(["true"] if "flock" in command else [])]
                 assert not nobody_can(arguments[:-1], Path(arguments[-1])), arguments
         assert subprocess.run(["ls", state_dir], capture_output=True, check=True).stdout
+
+
+def test_check_names_what_a_start_would_refuse(tmp_path: Path) -> None:
+    fill(tmp_path / "state")
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "state" / "odd")
+    state, logs = probe_files(settings(tmp_path))
+    assert (state.ok, logs.ok) == (False, True)
+    assert f"{tmp_path / 'state' / 'odd'} is a pipe" in state.text
