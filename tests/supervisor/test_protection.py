@@ -176,7 +176,7 @@ def test_a_directory_that_somebody_opens_meanwhile_is_closed_within_a_look(tmp_p
 def test_what_belongs_to_root_alone_is_logged_and_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the root of a volume in a container, which a process of another user cannot change."""
 
-    def refuse(self: Path, mode: int, *, follow_symlinks: bool = True) -> None:
+    def refuse(self: Path, _mode: int) -> None:
         raise PermissionError(1, "Operation not permitted", str(self))
 
     (tmp_path / "state").mkdir(mode=0o755)
