@@ -62,7 +62,8 @@ class StreamProof:
     @classmethod
     def read(cls, subreddits: Sequence[str], cursor: Mapping[str, object], gaps: Iterable[Gap]) -> "StreamProof":
         """Take it from a spool. Read the cursor before the gaps: a gap in between then hides time, and claims none."""
-        stored = cursor.get("proven_until")
+        # a spool of version 0.1 has only the newest proven items, which are never too late
+        stored = cursor.get("proven_until") or cursor.get("proven_at")
         moments = stored.items() if isinstance(stored, dict) else ()
         return cls(
             subreddits=tuple(subreddits),
