@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
 
 import structlog
@@ -19,6 +20,7 @@ from supervisor.monitor.app import FLUSH, make_app
 from supervisor.monitor.events import Audience
 from supervisor.monitor.listener import Listener, Refusals
 from supervisor.monitor.observer import Observer
+from supervisor.monitor.proofbook import ProofBook
 from supervisor.monitor.tallybook import TallyBook
 
 _ADDRESS_EVERY = 2.0  # whether the file that tells the address is still there
@@ -56,7 +58,8 @@ async def live(context: ChildContext, config: Config) -> None:
     context.on_stop(hear_of_stop)
     audience = Audience(context.log)
     book = TallyBook(config.supervisor.state_dir, context.log)
-    observer = Observer(config, context.log, audience.tell, book=book)
+    proofs = ProofBook(config.supervisor.state_dir, context.log)
+    observer = Observer(config, context.log, audience.tell, book=book, proofs=proofs)
     listener = Listener(context.log)
     app = make_app(config, observer, audience, context.log, listener)
     runner = web.AppRunner(
@@ -80,6 +83,7 @@ async def live(context: ChildContext, config: Config) -> None:
     finally:
         for task in tasks:
             task.cancel()
+        proofs.keep(time.time(), at_once=True)
         audience.dismiss()
         listener.close()
         await runner.cleanup()
