@@ -22,7 +22,7 @@ _PORTION = 1000
 
 
 class TailReader:
-    """Reads what is committed now, up to the ends of the partitions as they stand at the first look.
+    """Reads what is committed, up to the ends of the partitions.
 
     `read` returns after a moment, until it is done; `items` holds what was found.
     """
@@ -37,8 +37,8 @@ class TailReader:
         self._clock = clock
         self._deadline = 0.0
         self._partitions: list[int] | None = None
-        #: by partition, the offset to begin with and the one to stop before
-        self._ranges: dict[int, tuple[int, int]] = {}
+        #: by partition, the offset to begin with; None for one that holds nothing
+        self._starts: dict[int, int | None] = {}
         self._unread: set[int] | None = None
         self._consumer = Consumer(
             {
@@ -83,33 +83,30 @@ class TailReader:
 
     def _measure(self, partitions: list[int], seconds: float) -> None:
         """Find out where one more partition begins and ends; begin to read when all are known."""
-        rest = [partition for partition in partitions if partition not in self._ranges]
+        rest = [partition for partition in partitions if partition not in self._starts]
         share = max(_OF_EACH, _RECORDS // len(partitions))
         if rest:
             place = TopicPartition(self._topic, rest[0])
             low, high = self._consumer.get_watermark_offsets(place, seconds, cached=False)
-            self._ranges[rest[0]] = (max(low, high - share), high)
-        if len(self._ranges) < len(partitions):
+            # the broker's `high` may lag by a batch: it bounds what is read, and does not end it
+            self._starts[rest[0]] = max(low, high - share) if low < high else None
+        if len(self._starts) < len(partitions):
             return
-        self._ranges = {number: span for number, span in self._ranges.items() if span[0] < span[1]}
-        self._unread = set(self._ranges)
+        starts = {number: at for number, at in self._starts.items() if at is not None}
+        self._unread = set(starts)
         self._deadline = self._clock() + _PATIENCE
-        self._consumer.assign([TopicPartition(self._topic, number, at) for number, (at, _) in self._ranges.items()])
+        self._consumer.assign([TopicPartition(self._topic, number, at) for number, at in starts.items()])
 
     def _take(self, message: Message) -> None:
-        error, partition, unread = message.error(), message.partition() or 0, self._unread or set()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
-            if not is_passing(error):
-                raise KafkaException(error)
-            return
-        end = self._ranges[partition][1]
-        offset = message.offset() or 0
-        if error is None and offset < end:
+        error = message.error()
+        if error is None:
             item = read_item(message.headers() or [], message.value())
             if item is not None:
                 self.items.append(item)
-        if error is not None or offset + 1 >= end:
-            unread.discard(partition)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            (self._unread or set()).discard(message.partition() or 0)
+        elif not is_passing(error):
+            raise KafkaException(error)
 
     def close(self) -> None:
         """Let go of the broker."""
