@@ -1,6 +1,7 @@
 """Detect processes whose requests to Reddit all fail, from the counts of their answers. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: A process fails when so many requests in a row failed, over at least this time, seconds.
@@ -13,7 +14,7 @@ _NEUTRAL = frozenset({"429", "stopped"})
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A process has got no good answer since `since` (epoch seconds); `status` is what came last."""
+    """A process has got no good answer since `since` (epoch seconds); `status` is what came most often."""
 
     since: float
     status: str
@@ -29,9 +30,15 @@ class Failing:
 @dataclass(slots=True)
 class _Process:
     counts: dict[str, int]
-    failures: int = 0
+    #: status → failures in a row
+    failures: Counter[str] = field(default_factory=Counter)
     since: float = 0.0
-    status: str = ""
+
+    @property
+    def status(self) -> str:
+        """What came most often; an answer tells more than none (while no token can be had, nothing is asked)."""
+        answered = {status: count for status, count in self.failures.items() if status.isdecimal()}
+        return max(answered or self.failures, key=lambda status: self.failures[status])
 
 
 @dataclass(slots=True)
@@ -54,25 +61,20 @@ class Answers:
         return {
             name: Failing(process.since, process.status)
             for name, process in self._processes.items()
-            if process.failures >= _FAILURES and now - process.since >= _LASTING
+            if process.failures.total() >= _FAILURES and now - process.since >= _LASTING
         }
 
 
 def _follow(process: _Process, counts: dict[str, int], now: float) -> None:
-    grown = {status: count - process.counts.get(status, 0) for status, count in counts.items()}
+    grown = Counter({status: count - process.counts.get(status, 0) for status, count in counts.items()})
     process.counts = counts
-    if any(grown[status] > 0 for status in grown if status.startswith("2")):
-        process.failures = 0
+    if any(count > 0 for status, count in grown.items() if status.startswith("2")):
+        process.failures.clear()
         return
-    failed = [status for status in _failures(grown) if grown[status] > 0]
-    if failed:
-        process.since = process.since if process.failures else now
-        process.status = max(failed, key=lambda status: grown[status])
-        process.failures += sum(grown[status] for status in failed)
-
-
-def _failures(statuses: Iterable[str]) -> list[str]:
-    return [status for status in statuses if status not in _NEUTRAL and not status.startswith("2")]
+    failed = Counter({status: count for status, count in grown.items() if count > 0 and status not in _NEUTRAL})
+    if failed and not process.failures:
+        process.since = now
+    process.failures += failed
 
 
 def _went_back(before: Mapping[str, int], counts: Mapping[str, int]) -> bool:

@@ -116,13 +116,18 @@ def test_the_spool_removed_and_the_stream_killed_at_once(trial: Trial) -> None:
 
 @on(EVERYWHERE, EXACTLY_ONCE)
 def test_the_state_directory_removed_while_it_runs(trial: Trial) -> None:
-    begin(trial, WORLD)
+    trial.prepare(monitor=free_port(), **WORLD)
+    trial.system.start()
+    trial.system.wait_up()
+    wait_until(trial.records, 30.0, "the first records in the topic")
+    trial.simulator.rates(comments=20)
     trial.pass_time(5)
     shutil.rmtree(trial.system.state_dir)
     wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool of comments to be saved")
     wait_until(lambda: said(trial, "submissions", "spool_saved"), 3.0, "the spool of submissions to be saved")
     wait_until(lambda: said(trial, "publisher", "positions_lost"), 3.0, "the positions to be saved")
-    names = ("supervisor.sock", "supervisor.json", "supervisor.lock", "publisher.db", "quota.db")
+    ours = ("supervisor.sock", "supervisor.json", "supervisor.lock", "publisher.db", "quota.db")
+    names = (*ours, "monitor.json", "monitor-proof.json", "monitor-tally.json")
     for name in names:
         wait_until(trial.system.state_dir.joinpath(name).exists, 10.0, f"{name} to be there again")
     assert trial.system.status()["supervisor"]["state"] == "RUNNING"

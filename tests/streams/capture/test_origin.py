@@ -2,16 +2,19 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from core.child import ChildContext, Message
 from core.positions import publisher_path
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter, spool_path
 from core.spool.model import SPOOL_LOST
 from core.spool.origin import Origin, Span, TopicEnds, origin_of
+from streams.capture import process
 from streams.capture.coverage import LATE_MARGIN, Coverage
 from streams.capture.origin import OriginWatch, lost_gaps
 from tests.streams.capture.life import Notes
@@ -134,6 +137,22 @@ class TestStartNow:
         answer(tmp_path, writer.spool_id, FOUND.to_json())
         gaps = life.look().values()
         assert [(gap.state, gap.pending, gap.closed_at) for gap in gaps] == [(GapState.LOST, (), NOW)] * 2
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_it_waits_for_the_answer_but_not_for_long(
+        self, tmp_path: Path, writer: SpoolWriter, monkeypatch: pytest.MonkeyPatch, known: bool
+    ) -> None:
+        monkeypatch.setattr(process, "_ORIGIN_WITHIN", 0.1)
+        monkeypatch.setattr(process, "_ORIGIN_PAUSE", 0.01)
+        if known:
+            answer(tmp_path, writer.spool_id, FOUND.to_json())
+        life = Life(tmp_path, writer, "now")
+        sent: list[Message] = []
+        began = time.monotonic()
+        process._await_origin(ChildContext("comments", cast(Any, life.log), sent.append), life.watch)  # noqa: SLF001
+        assert ("ready",) in sent, "whoever waits is no failure"
+        assert life.watch.settled is known
+        assert time.monotonic() - began < 5.0
 
 
 def test_a_loss_of_which_only_the_lock_tells_gets_its_start_from_the_topic(tmp_path: Path) -> None:

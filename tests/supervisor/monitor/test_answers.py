@@ -28,6 +28,13 @@ def test_when_every_request_fails_it_shows_within_seconds(status: str) -> None:
     assert ("no answer" in verdicts["comments"].text) == (not status.isdecimal())
 
 
+def test_an_answer_tells_more_than_none() -> None:
+    """After some 401 no token is asked for, so that most requests are never sent."""
+    good = {("comments", "200"): 1}
+    bad = good | {("comments", "401"): 3, ("comments", "none"): 20}
+    assert judge((1.0, good), (2.0, bad), (9.0, bad)) == {"comments": Failing(2.0, "401")}
+
+
 @pytest.mark.parametrize(
     "counts",
     [
