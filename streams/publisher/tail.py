@@ -12,11 +12,11 @@ from streams.publisher.settings import Settings
 from streams.publisher.verdict import Verdict, is_passing, judge
 
 #: Records that are read at most, of all partitions together, and of each one at least.
-_RECORDS = 20_000
+_RECORDS = 10_000
 _OF_EACH = 500
 
 #: Once the broker has answered, reading ends after so long, seconds: the older records of each partition come first.
-_PATIENCE = 20.0
+_PATIENCE = 10.0
 
 _PORTION = 1000
 
