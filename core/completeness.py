@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from core.spool.model import Gap, GapState
+from core.spool.origin import Origin, origin_of
 
 #: Completeness is a share of this much time before now, seconds.
 WINDOW = 86_400.0
@@ -58,6 +59,7 @@ class StreamProof:
     gaps: tuple[Gap, ...] = ()
     begun: float | None = None  #: when the stream first asked for its listing, by our clock; None: never
     clock_offset: float = 0.0  #: Reddit's clock minus ours, seconds
+    unsettled: bool = False  #: not known yet whether another spool came before this one (see core.spool.origin)
 
     @classmethod
     def read(cls, subreddits: Sequence[str], cursor: Mapping[str, object], gaps: Iterable[Gap]) -> "StreamProof":
@@ -71,6 +73,7 @@ class StreamProof:
             gaps=tuple(gaps),
             begun=_number(cursor.get("begun")),
             clock_offset=_number(cursor.get("clock_offset")) or 0.0,
+            unsettled=origin_of(cursor) is Origin.UNKNOWN,
         )
 
     def by_subreddit(self) -> dict[str, float | None]:
