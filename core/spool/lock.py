@@ -39,13 +39,16 @@ class SpoolLock:
 
     def __init__(self, path: Path, timeout: float = TAKEOVER_TIMEOUT) -> None:
         """Take the lock. Raises LockHeld when another process keeps it for longer than `timeout` seconds."""
-        self._path = path
-        self._file = _take(path, timeout)
+        self._path = os.fspath(path)
+        self._hold(_take(self._path, timeout))
+
+    def _hold(self, file: int) -> None:
+        status = os.fstat(file)
+        self._file, self._identity = file, (status.st_dev, status.st_ino)
 
     def is_gone(self) -> bool:
         """Tell whether the file at the path is no longer the one that is locked."""
-        status = os.fstat(self._file)
-        return file_identity(self._path) != (status.st_dev, status.st_ino)
+        return file_identity(self._path) != self._identity
 
     def ensure(self) -> bool:
         """Take the lock again if its file was deleted or replaced; tell whether that was so.
@@ -56,7 +59,7 @@ class SpoolLock:
             return False
         fresh = _take(self._path, timeout=0.0)
         os.close(self._file)
-        self._file = fresh
+        self._hold(fresh)
         return True
 
     def witness(self) -> Witness | None:
@@ -93,7 +96,7 @@ class SpoolLock:
             self._file = -1
 
 
-def _take(path: Path, timeout: float) -> int:
+def _take(path: str, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
