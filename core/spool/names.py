@@ -4,6 +4,7 @@ A page of the table may be lost in a way that reads well: an empty or an older p
 transaction that changes the table stores how many names it holds, and the sum of their CRC-32, in `meta`.
 """
 
+import re
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ Marks = dict[str, tuple[int, str]]
 
 #: Its key in `meta`.
 NAMES_KEY = "names"
+_STORED = re.compile(r"([0-9]{1,12}) ([0-9]{1,20})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ def read_names_check(connection: sqlite3.Connection) -> NamesCheck | None:
 
 def parse_names_check(stored: object) -> NamesCheck | None:
     """Read the text under which it is stored; None for anything else."""
-    count, _, total = stored.partition(" ") if isinstance(stored, str) else ("", "", "")
-    return NamesCheck(int(count), int(total)) if count.isdecimal() and total.isdecimal() else None
+    match = _STORED.fullmatch(stored) if isinstance(stored, str) else None
+    return NamesCheck(int(match[1]), int(match[2])) if match else None
 
 
 def write_names_check(connection: sqlite3.Connection, check: NamesCheck) -> None:
