@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from core.errors import Problem
-from core.redact import redact_url
+from core.redact import redact_url, url_passwords
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -38,6 +38,10 @@ class Network:
         """Return every variable that counts, for people: passwords are masked."""
         used = {**self.proxies, **(self.no_proxy if self.proxies else {}), **self.certificates}
         return {name: redact_url(value) for name, value in used.items()}
+
+    def secrets(self) -> tuple[str, ...]:
+        """List the passwords in the addresses of proxies, for `core.outside.hide`."""
+        return tuple(secret for value in self.proxies.values() for secret in url_passwords(value))
 
     def problems(self) -> Iterator[Problem]:
         """Find what cannot work, before each request fails with it."""

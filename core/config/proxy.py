@@ -58,7 +58,7 @@ def _name(item: Mapping[str, object], at: str, taken: set[str]) -> tuple[str, li
         advice = "must be 1 to 32 letters, digits, - or _, beginning with a letter or digit: it names a process"
         return "", [Fault(advice, f"{at}.name", name)]
     if name.casefold() in taken:
-        return name, [Fault("is taken by a proxy above: each needs its own name", f"{at}.name", name)]
+        return name, [Fault("is taken by a proxy above: each needs its own name", f"{at}.name", name, plain=True)]
     return name, []
 
 

@@ -207,7 +207,7 @@ def test_the_console_shows_tracebacks_readably(tmp_path: Path) -> None:
         _fail("bad page")
     except ValueError:
         logs.get_logger("x").exception("crashed")
-    assert stream.getvalue().rstrip().endswith("\nValueError: bad page")
+    assert stream.getvalue().rstrip().endswith("\n    ValueError: bad page")
 
 
 def test_configuring_again_starts_anew(tmp_path: Path) -> None:
