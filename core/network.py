@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from core.errors import Problem
-from core.redact import redact_url, url_passwords
+from core.printable import printable
+from core.redact import show_address, url_passwords
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -37,7 +38,7 @@ class Network:
     def shown(self) -> dict[str, str]:
         """Return every variable that counts, for people: passwords are masked."""
         used = {**self.proxies, **(self.no_proxy if self.proxies else {}), **self.certificates}
-        return {name: redact_url(value) for name, value in used.items()}
+        return {name: printable(show_address(value)) for name, value in used.items()}
 
     def secrets(self) -> tuple[str, ...]:
         """List the passwords in the addresses of proxies, for `core.outside.hide`."""

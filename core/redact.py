@@ -59,6 +59,12 @@ def redact_url(text: str) -> str:
     return text
 
 
+def show_address(url: str) -> str:
+    """Mask the password of one address, whatever characters it has."""
+    scheme, found, rest = url.rpartition("://") if "://" in url.partition("@")[0] else ("", "", url)
+    return redact_url(f"{scheme}{found}{_without_password(rest)}")
+
+
 def _without_password(word: str) -> str:
     """Mask what stands between user: and @, with or without a scheme before it.
 

@@ -13,7 +13,7 @@ from core.config import Config, ConfigError, Problem, load_config
 from core.errors import ExitCode
 from core.network import network
 from core.outside import hide, masked, outside
-from core.redact import show
+from core.redact import show, show_address
 from supervisor.finding import Finding, Probe, failed
 from supervisor.preflight import require_machine
 from supervisor.probes import probes_of, silent_logger
@@ -59,7 +59,7 @@ def _summary(config: Config) -> str:
     first = f"  {streams} of {which} → {target}" if streams else "  both streams are switched off"
     proxies = len(config.scraper.proxies)
     through = f"through {proxies} prox{'y' if proxies == 1 else 'ies'}" if proxies else "without proxies"
-    database = masked(config.database.url)
+    database = masked(show_address(config.database.url))
     scraper = f"  scraper {through} → {database}" if config.scraper.enabled else "  scraper off"
     return f"{first}\n{scraper}"
 
