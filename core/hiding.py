@@ -6,7 +6,7 @@ characters are looked up in a table.
 
 import enum
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import date
 from pathlib import Path
 
@@ -18,13 +18,17 @@ _DEEPEST = 6
 #: So many characters of a secret are a piece of it. Shorter ones are in too many ordinary words.
 _PIECE = 6
 
-#: Of a form of more characters only every fourth piece is looked for, to save memory; its ends are masked with it.
+#: Of a form of more characters only every fourth piece is looked for, to save memory.
 _LONG, _STEP = 128, 4
+
+#: A piece is masked with the word around it: so many characters on each side.
+_WORD = 40
 
 #: So many tokens are kept, the newest; older ones have expired.
 _TOKENS = 4
 
 Span = tuple[int, int]
+_NOWHERE: Span = (-1, -1)
 
 
 class _Tables:
@@ -32,15 +36,12 @@ class _Tables:
 
     def __init__(self, known: Iterable[Form]) -> None:
         by_start: dict[str, list[Form]] = {}
-        self._pieces: dict[str, int] = {}
+        self._pieces: set[str] = set()
         self.longest = 0
         for form in sorted(known, key=lambda form: len(form.text), reverse=True):
             by_start.setdefault(form.text[:SHORTEST], []).append(form)
             step = _STEP if len(form.text) > _LONG else 1
-            pad = max(form.pad, step - 1)
-            for at in range(0, len(form.text) - _PIECE + 1, step):
-                piece = form.text[at : at + _PIECE]
-                self._pieces[piece] = max(pad, self._pieces.get(piece, 0))
+            self._pieces.update(form.text[at : at + _PIECE] for at in range(0, len(form.text) - _PIECE + 1, step))
             self.longest = max(self.longest, len(form.text))
         self._by_start = {start: tuple(found) for start, found in by_start.items()}
 
@@ -51,7 +52,7 @@ class _Tables:
             if text[at : at + SHORTEST] in by_start:
                 for form in by_start[text[at : at + SHORTEST]]:
                     if text.startswith(form.text, at):
-                        yield at - form.pad, at + len(form.text) + form.pad
+                        yield _widened(text, at, at + len(form.text), form.pad, _is_base64)
                         break
 
     def pieces(self, text: str) -> Iterator[Span]:
@@ -59,8 +60,7 @@ class _Tables:
         pieces = self._pieces
         for at in range(len(text) - _PIECE + 1 if pieces else 0):
             if text[at : at + _PIECE] in pieces:
-                pad = pieces[text[at : at + _PIECE]]
-                yield at - pad, at + _PIECE + pad
+                yield at, at + _PIECE
 
 
 class Hider:
@@ -100,8 +100,11 @@ class Hider:
         tables = self._tables
         end = len(text) if longest is None else min(len(text), longest)
         seen = lower(text[: end + tables.longest])
-        spans = sorted([*tables.whole(seen), *tables.pieces(seen)])
-        return redact(_masked(text[:end], (span for span in spans if span[0] < end)))
+        whole = _joined(tables.whole(seen))
+        pieces = _beyond(whole, _joined(tables.pieces(seen), gap=_STEP))
+        # what stands around a piece may be more of it, escaped in a way that we do not know
+        words = [_widened(seen, start, stop, _WORD, _is_visible) for start, stop in pieces]
+        return redact(_masked(text[:end], (span for span in sorted([*whole, *words]) if span[0] < end)))
 
     def clean(self, value: object, name: str = "", depth: int = 0, *, pieces: bool = False) -> object:
         """Turn a value into plain data: text, numbers, lists and tables, with nothing secret in it."""
@@ -133,6 +136,46 @@ class Hider:
                 return [self.clean(item, depth=depth + 1, pieces=pieces) for item in value]
             case _:
                 return mask(_represent(value))
+
+
+def _joined(spans: Iterable[Span], gap: int = 0) -> list[Span]:
+    """Join the spans, in the order of their beginnings, that touch or overlap, or have at most `gap` between them."""
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1] + gap:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _beyond(whole: list[Span], pieces: list[Span]) -> Iterator[Span]:
+    """Leave out the pieces that lie within whole secrets."""
+    covering = iter(whole)
+    start, end = next(covering, _NOWHERE)
+    for piece in pieces:
+        while end < piece[1] and (start, end) != _NOWHERE:
+            start, end = next(covering, _NOWHERE)
+        if not start <= piece[0] or (start, end) == _NOWHERE:
+            yield piece
+
+
+def _widened(text: str, start: int, end: int, by: int, takes: Callable[[str], bool]) -> Span:
+    """Widen a span by at most so many characters on each side, as long as they are taken."""
+    first, last = max(0, start - by), min(len(text), end + by)
+    while start > first and takes(text[start - 1]):
+        start -= 1
+    while end < last and takes(text[end]):
+        end += 1
+    return start, end
+
+
+def _is_base64(character: str) -> bool:
+    return character.isalnum() or character in "+/=_-"
+
+
+def _is_visible(character: str) -> bool:
+    return not character.isspace()
 
 
 def _masked(text: str, spans: Iterable[Span]) -> str:

@@ -26,6 +26,12 @@ _HARMLESS_ENDING = re.compile(r"(location|url|endpoint|file|path|dir|env)$", re.
 
 # Each begins where nothing of its own kind stands before it, so that no text is looked through twice.
 _QUERY_SECRET = re.compile(r"(?P<name>[?&][a-z_.-]*(?:password|secret|token)=)[^&\s\"']*", re.IGNORECASE)
+_NAMED = re.compile(
+    r"""(?P<name>(?:(?:access_token|refresh_token|id_token|client_secret)\b[\s\\"']{0,8}[:=]|"""
+    r"""\bpassword(?:=|[\\"']{1,3}\s?[:=]))[\s\\"']{0,8})[^\s\\"'&,}]+""",
+    re.IGNORECASE,
+)
+_NAMED_HINT = re.compile(r"token|client_secret|password", re.IGNORECASE)
 _AUTHORIZATION = re.compile(r"\b(?P<scheme>bearer|basic)\s+[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
 _AUTHORIZATION_HINT = re.compile(r"bearer|basic", re.IGNORECASE)
 _TOKEN = re.compile(
@@ -42,9 +48,11 @@ def is_secret_name(name: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Mask credentials in headers, access tokens, and the passwords in addresses."""
+    """Mask credentials in headers, access tokens, what is named a secret, and the passwords in addresses."""
     if _AUTHORIZATION_HINT.search(text):
         text = _AUTHORIZATION.sub(rf"\g<scheme> {MASK}", text)
+    if _NAMED_HINT.search(text):
+        text = _NAMED.sub(rf"\g<name>{MASK}", text)
     if "eyJ" in text:
         text = _TOKEN.sub(MASK, text)
     return redact_url(text)

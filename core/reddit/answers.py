@@ -65,7 +65,7 @@ def judge_token(status: int, headers: Mapping[str, str], body: bytes, now: datet
         return NetworkBlocked("403 with HTML to the request for a token: this network is blocked by Reddit")
     payload = _json_object(body)
     if status != 200 or payload is None:
-        return BadAnswer(f"no token in the answer ({status}): {_excerpt(body)}")
+        return BadAnswer(f"no token in the answer ({status})")  # not quoted: a part of one may be in it
     if "error" in payload:
         return CredentialsRejected(_WRONG_CREDENTIALS)
     # expires_in may be anything: core.reddit.bounds.token_lifetime gives it a range
