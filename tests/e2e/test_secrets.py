@@ -3,8 +3,6 @@
 The same run shows that escapes of theirs reach no terminal, and that no process may leave a core file.
 """
 
-import base64
-import json
 import resource
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ import psutil
 import pytest
 
 from tests.support.echo import Echo
+from tests.support.leaks import Leaks
 from tests.support.ports import free_port
 from tests.support.system import System
 from tests.support.tables import Tables
@@ -32,24 +31,7 @@ SECRETS = (TOKEN, CLIENT[1], SASL, KEY, MONITOR, *(password for _, password in P
 REDDIT = ("quoted target", "reason in JSON", "escapes")
 PROXY = ("status line", "header without a colon", "reason phrase", "target of a redirect", "reason in JSON")
 
-#: So many characters of a secret in a row are a piece of it.
-PIECE = 8
-
-
-def forms() -> set[str]:
-    """Every secret in each form."""
-    pairs = [f"{user}:{secret}" for user, secret in (CLIENT, *PROXIES.values())]
-    found = {text for secret in SECRETS for text in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
-    found |= {base64.b64encode(b"x" * n + text.encode()).decode() for text in (*SECRETS, *pairs) for n in range(3)}
-    return found | {text.replace("+", "-").replace("/", "_") for text in found}
-
-
-PIECES = {text[at : at + PIECE].encode() for text in forms() for at in range(4, len(text) - PIECE + 1)}
-
-
-def found_in(seen: bytes) -> set[bytes]:
-    windows = {seen[at : at + PIECE] for at in range(len(seen) - PIECE + 1)}
-    return windows & PIECES
+LEAKS = Leaks(SECRETS, (CLIENT, *PROXIES.values()))
 
 
 def all_texts(database: Path) -> Iterator[str]:
@@ -78,7 +60,7 @@ def last_errors(system: System) -> list[str]:
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[System]:
     # the token comes back in the headers, once it was given
-    planted = [*SECRETS[1:], *(f"{user}:{secret}" for user, secret in (CLIENT, *PROXIES.values()))]
+    planted = [*SECRETS[1:], *LEAKS.pairs]
     with (
         Echo(planted, TOKEN, REDDIT, ["a token"]) as reddit,
         Echo(planted, TOKEN, PROXY, ["a token"]) as first,
@@ -160,8 +142,8 @@ def test_no_secret_stands_anywhere_and_nothing_steers_a_terminal(system: System)
     assert "***" in shown["check --connect"]
     assert "\\x1b]0;OWNED" in shown["logs -n 2000"]
 
-    leaks = {name: found_in(text.encode()) for name, text in shown.items()}
-    leaks |= {str(path): found_in(path.read_bytes()) for path in kept}
+    leaks = {name: LEAKS.found_in(text) for name, text in shown.items()}
+    leaks |= {str(path): LEAKS.found_in(path.read_bytes()) for path in kept}
     assert not {name: pieces for name, pieces in leaks.items() if pieces}
 
     steering = {name: hostile(text)[:5] for name, text in shown.items() if not name.endswith(".db")}
