@@ -191,7 +191,8 @@ def main(birth: Birth) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # it is a pipe: what a library prints is to be seen before the end
     settings = birth.config.supervisor
-    hide(*birth.config.secrets(), *network(os.environ).secrets(), logins=birth.config.logins())
+    outer = network(os.environ)
+    hide(*birth.config.secrets(), *outer.secrets(), logins=(*birth.config.logins(), *outer.logins()))
     # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
     logs.configure(birth.name, settings.log_dir, "json", settings.log_max_bytes, settings.log_backups)
     context = ChildContext(

@@ -15,6 +15,9 @@ from core.redact import MASK, is_secret_name, redact
 
 _DEEPEST = 6
 
+#: So many characters of what others quote, such as a traceback, stand in a log line.
+_LONGEST_QUOTE = 65_536
+
 #: So many characters of a secret are a piece of it. Shorter ones are in too many ordinary words.
 _PIECE = 6
 
@@ -106,6 +109,11 @@ class Hider:
         words = [_widened(seen, start, stop, _WORD, _is_visible) for start, stop in pieces]
         return redact(_masked(text[:end], (span for span in sorted([*whole, *words]) if span[0] < end)))
 
+    def _bounded(self, text: str) -> str:
+        masked = self.mask_pieces(text, _LONGEST_QUOTE)
+        more = len(text) - _LONGEST_QUOTE
+        return masked if more <= 0 else f"{masked}… ({more:,} more characters)"
+
     def clean(self, value: object, name: str = "", depth: int = 0, *, pieces: bool = False) -> object:
         """Turn a value into plain data: text, numbers, lists and tables, with nothing secret in it."""
         if value is None or isinstance(value, bool):
@@ -122,7 +130,7 @@ class Hider:
             case int() | float():
                 return value
             case str():
-                return mask(value)
+                return self._bounded(value) if pieces else self.mask(value)
             case bytes() | bytearray():
                 return mask(bytes(value).decode("utf-8", "backslashreplace"))
             case Path():

@@ -5,6 +5,7 @@
 
 import logging
 import os
+import re
 import sys
 import threading
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ _FIRST = ("timestamp", "level", "event", "process", "pid", "logger")
 
 #: Fields that quote whatever an error quotes.
 _QUOTING = ("exception", "stack")
+
+#: A name of ours, of an event or a process.
+_NAME = re.compile(r"[a-z]+(?:[_.-][a-z0-9]+){0,8}", re.ASCII)
 
 #: Marks a record of another library on its way.
 _FOREIGN = "_foreign"
@@ -166,12 +170,16 @@ def _mark_foreign(_logger: object, _method: str, event_dict: EventDict) -> Event
 
 
 def _clean(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
-    """Mask secrets; and in what others wrote, or were given by others, also pieces of them."""
+    """Mask secrets; and in what others wrote, or what quotes them, also pieces of secrets."""
     foreign = bool(event_dict.pop(_FOREIGN, False))
-    return {
-        str(name): outside.known.clean(value, str(name), pieces=(foreign and name not in _FIRST) or name in _QUOTING)
-        for name, value in event_dict.items()
-    }
+    cleaned: EventDict = {}
+    for name, value in event_dict.items():
+        ours = name in _FIRST and not (foreign and name == "event")
+        if ours and isinstance(value, str) and _NAME.fullmatch(value):
+            cleaned[name] = value  # of ours, so that it can be searched for, whatever words secrets are made of
+        else:
+            cleaned[str(name)] = outside.known.clean(value, str(name), pieces=foreign or name in _QUOTING)
+    return cleaned
 
 
 class _Screen(logging.StreamHandler[Stream]):

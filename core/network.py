@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from core.errors import Problem
 from core.printable import printable
-from core.redact import show_address, url_passwords
+from core.redact import show_address, url_logins, url_passwords
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -43,6 +43,10 @@ class Network:
     def secrets(self) -> tuple[str, ...]:
         """List the passwords in the addresses of proxies, for `core.outside.hide`."""
         return tuple(secret for value in self.proxies.values() for secret in url_passwords(value))
+
+    def logins(self) -> tuple[tuple[str, str], ...]:
+        """List user and password of each proxy, as they go into a header."""
+        return tuple(login for value in self.proxies.values() for login in url_logins(value))
 
     def problems(self) -> Iterator[Problem]:
         """Find what cannot work, before each request fails with it."""

@@ -50,7 +50,8 @@ def load_config(
         values[key] = _laid_over(settings[key].default, value)
     config = _build(values)
     # what was refused as well: whoever reports it may quote it
-    hide(*config.secrets(), *network(environ).secrets(), logins=config.logins())
+    outer = network(environ)
+    hide(*config.secrets(), *outer.secrets(), logins=(*config.logins(), *outer.logins()))
     problems += check(config, credentials=credentials)
     problems += further(config) if further else ()
     if problems:

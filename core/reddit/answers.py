@@ -70,7 +70,7 @@ def judge_token(status: int, headers: Mapping[str, str], body: bytes, now: datet
         return CredentialsRejected(_WRONG_CREDENTIALS)
     # expires_in may be anything: core.reddit.bounds.token_lifetime gives it a range
     if "access_token" not in payload or not isinstance(payload.get("scope"), str):
-        return BadAnswer(f"an incomplete token: {outside(sorted(payload))}")
+        return BadAnswer(f"an incomplete token: {_keys(payload)}")
     if not is_token(payload["access_token"]):
         return BadAnswer("the access token cannot be sent: it is no text, empty, too long, or has odd characters")
     return None
@@ -168,6 +168,10 @@ def _json_object(body: bytes) -> dict[str, object] | None:
     except (ValueError, RecursionError):  # so deeply nested that Python gives up
         return None
     return payload if isinstance(payload, dict) else None
+
+
+def _keys(payload: dict[str, object]) -> str:
+    return ", ".join(outside(name, 20) for name in sorted(payload)[:8])
 
 
 def _excerpt(body: bytes) -> str:
