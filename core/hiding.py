@@ -30,6 +30,9 @@ _WORD = 40
 #: So many tokens are kept, the newest; older ones have expired.
 _TOKENS = 4
 
+#: No word that we use has so many letters.
+_LONG_WORD = 16
+
 Span = tuple[int, int]
 _NOWHERE: Span = (-1, -1)
 
@@ -83,7 +86,8 @@ class Hider:
 
     def hide_token(self, token: str) -> None:
         """Register a token that expires: it is forgotten when some newer ones have come."""
-        if any(token == known for known, _ in self._tokens):
+        is_word = len(token) < _LONG_WORD and token.isalpha()  # the server chooses it: it must not mask our messages
+        if len(token) < _PIECE or is_word or any(token == known for known, _ in self._tokens):
             return
         self._tokens.append((token, forms(token)))
         self._rebuild()

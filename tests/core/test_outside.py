@@ -5,6 +5,7 @@ import html
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -15,6 +16,7 @@ from core import outside
 from core.hiding import Hider
 from core.outside import BOUND, hide, hide_token, masked
 from core.redact import MASK, redact, redact_url
+from core.reddit.answers import judge
 
 CLIENT_ID = "an-id-of-ours"
 SECRET = "k7Qz~pa/ss+W0rd?x=9%&\"ü'"
@@ -143,6 +145,12 @@ def test_tokens_are_forgotten_after_some_newer_ones() -> None:
     assert MASK in masked(f"x {SECRET}")
 
 
+@pytest.mark.parametrize("token", ["error", "subreddits", "a"])
+def test_a_server_cannot_mask_our_words_by_its_tokens(token: str) -> None:
+    hide_token(token)
+    assert outside.outside(f"{token} and more") == f"{token} and more"
+
+
 def test_a_key_in_pem_is_known_by_each_of_its_lines() -> None:
     lines = ["-----BEGIN PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQEF", "AASCBKcwggSjAgEAAoIBAQDJ", "-----END"]
     hide("\n".join(lines))
@@ -188,3 +196,14 @@ def test_the_time_grows_with_the_length(name: str, work: Callable[[str], object]
     """Eight times the length: about eight times the time, where the square would take 64 times as long."""
     small, large = _seconds(work, HOSTILE[name](8_000)), _seconds(work, HOSTILE[name](64_000))
     assert large < max(24 * small, 0.05)
+
+
+@pytest.mark.parametrize(
+    "target", ["http://x/@" + "a:" * 32_000, "a:/" * 32_000, "http://[" + "@a:" * 20_000, "/" * 64_000]
+)
+def test_a_redirect_of_64_kb_is_told_in_a_line(target: str) -> None:
+    before = time.process_time()
+    error = judge(302, {"location": target}, b"", datetime.now(UTC))
+    text = masked(str(error))
+    assert time.process_time() - before < 0.2
+    assert len(text) < 300
