@@ -183,7 +183,7 @@ HOSTILE = {
 
 def _seconds(work: Callable[[str], object], text: str) -> float:
     best = float("inf")
-    for _ in range(5):
+    for _ in range(3):
         before = time.process_time()
         work(text)
         best = min(best, time.process_time() - before)
