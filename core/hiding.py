@@ -5,6 +5,7 @@ characters are looked up in a table.
 """
 
 import enum
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import date
@@ -74,11 +75,14 @@ class Hider:
 
     def __init__(self) -> None:
         self._forms: frozenset[Form] = frozenset()
+        self._plain: frozenset[bytes] = frozenset()
         self._tokens: deque[tuple[str, set[Form]]] = deque(maxlen=_TOKENS)
         self._tables = _Tables(())
 
     def hide(self, secrets: Iterable[str], logins: Iterable[tuple[str, str]] = ()) -> None:
         """Register texts that must not appear, and pairs of user and password, in all their forms."""
+        secrets = tuple(secrets)
+        self._plain |= {form for secret in secrets if len(secret) >= _PIECE for form in _in_json(secret)}
         known = self._forms.union(*map(forms, secrets), *(pair_forms(user, secret) for user, secret in logins))
         if known != self._forms:
             self._forms = known
@@ -112,6 +116,14 @@ class Hider:
         # what stands around a piece may be more of it, escaped in a way that we do not know
         words = [_widened(seen, start, stop, _WORD, _is_visible) for start, stop in pieces]
         return redact(_masked(text[:end], (span for span in sorted([*whole, *words]) if span[0] < end)))
+
+    def scrub(self, raw: bytes) -> bytes:
+        """Mask secrets in what is kept as it was served, megabytes perhaps: as they are and as JSON escapes them."""
+        tokens = (form for token, _ in self._tokens for form in _in_json(token))
+        for secret in sorted({*self._plain, *tokens}, key=len, reverse=True):
+            if secret in raw:
+                raw = raw.replace(secret, MASK.encode())
+        return raw
 
     def _bounded(self, text: str) -> str:
         masked = self.mask_pieces(text, _LONGEST_QUOTE)
@@ -148,6 +160,10 @@ class Hider:
                 return [self.clean(item, depth=depth + 1, pieces=pieces) for item in value]
             case _:
                 return mask(_represent(value))
+
+
+def _in_json(secret: str) -> tuple[bytes, bytes]:
+    return secret.encode("utf-8", "replace"), json.dumps(secret)[1:-1].encode()
 
 
 def _joined(spans: Iterable[Span], gap: int = 0) -> list[Span]:

@@ -38,3 +38,8 @@ def outside(text: object, longest: int = 300) -> str:
 def masked(text: str) -> str:
     """Return a text of ours that quotes others, on one line, without secrets in it."""
     return printable(known.mask(text))
+
+
+def scrub(raw: bytes) -> bytes:
+    """Return data that is kept as it was served, without the secrets in it."""
+    return known.scrub(raw)

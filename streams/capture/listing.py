@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from core.outside import outside
+from core.outside import outside, scrub
 from core.reddit.errors import BadAnswer
 
 #: Items a page holds at most (Reddit's limit).
@@ -127,7 +127,7 @@ def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
 
 
 def _reject(reason: str, child: object) -> Reject:
-    return Reject(reason, json.dumps(child).encode())
+    return Reject(reason, scrub(json.dumps(child).encode()))
 
 
 def _anchor(after: object, items: Iterable[Item]) -> str | None:

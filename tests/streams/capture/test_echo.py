@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import GaplessError
-from core.outside import hide
+from core.outside import hide, hide_token
 from streams.capture.listing import parse_page
 from tests.streams.capture.house import House
 from tests.support.echo import ANSWERS, TOKENS, Echo
@@ -36,3 +36,12 @@ def test_whatever_is_said_back(answer: str, told: str, tmp_path: Path) -> None:
         assert echo.given[told]
     text = "\n".join([*seen, json.dumps(house.log.entries, default=repr)])
     assert not LEAKS.found_in(text), text
+
+
+def test_what_is_rejected_is_kept_without_them() -> None:
+    hide(CLIENT[1], 'quo"ted')
+    hide_token(TOKEN)
+    children = [{"kind": "t9", "data": {"name": f"bearer {TOKEN}", "title": f'{CLIENT[1]} quo"ted'}}]
+    page = parse_page({"kind": "Listing", "data": {"children": children}}, "comments")
+    (reject,) = page.rejects
+    assert reject.raw == b'{"kind": "t9", "data": {"name": "bearer ***", "title": "*** ***"}}'
