@@ -81,9 +81,9 @@ class Hider:
 
     def hide(self, secrets: Iterable[str], logins: Iterable[tuple[str, str]] = ()) -> None:
         """Register texts that must not appear, and pairs of user and password, in all their forms."""
-        secrets = tuple(secrets)
-        self._plain |= {form for secret in secrets if len(secret) >= _PIECE for form in _in_json(secret)}
-        known = self._forms.union(*map(forms, secrets), *(pair_forms(user, secret) for user, secret in logins))
+        texts = tuple(secrets)
+        self._plain |= {form for text in texts if len(text) >= _PIECE for form in _in_json(text)}
+        known = self._forms.union(*map(forms, texts), *(pair_forms(user, secret) for user, secret in logins))
         if known != self._forms:
             self._forms = known
             self._rebuild()
