@@ -75,14 +75,14 @@ class Hider:
 
     def __init__(self) -> None:
         self._forms: frozenset[Form] = frozenset()
-        self._plain: frozenset[bytes] = frozenset()
+        self._verbatim: frozenset[bytes] = frozenset()
         self._tokens: deque[tuple[str, set[Form]]] = deque(maxlen=_TOKENS)
         self._tables = _Tables(())
 
     def hide(self, secrets: Iterable[str], logins: Iterable[tuple[str, str]] = ()) -> None:
         """Register texts that must not appear, and pairs of user and password, in all their forms."""
         texts = tuple(secrets)
-        self._plain |= {form for text in texts if len(text) >= _PIECE for form in _in_json(text)}
+        self._verbatim |= {form for text in texts if len(text) >= _PIECE for form in _in_json(text)}
         known = self._forms.union(*map(forms, texts), *(pair_forms(user, secret) for user, secret in logins))
         if known != self._forms:
             self._forms = known
@@ -120,7 +120,7 @@ class Hider:
     def scrub(self, raw: bytes) -> bytes:
         """Mask secrets in what is kept as it was served, megabytes perhaps: as they are and as JSON escapes them."""
         tokens = (form for token, _ in self._tokens for form in _in_json(token))
-        for secret in sorted({*self._plain, *tokens}, key=len, reverse=True):
+        for secret in sorted({*self._verbatim, *tokens}, key=len, reverse=True):
             if secret in raw:
                 raw = raw.replace(secret, MASK.encode())
         return raw
