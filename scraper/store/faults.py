@@ -80,7 +80,7 @@ def reason(error: BaseException) -> str:
     cause = _cause(error)
     line = outside(cause, _LONGEST_REASON)
     name = type(cause).__name__
-    return f"{name}: {line}" if line else name
+    return f"{name}: {line}"[:_LONGEST_REASON] if line else name
 
 
 def _judge_postgres(state: str) -> Fault:

@@ -118,12 +118,12 @@ def _ordinary(child: object, kind: str) -> Item | None:
 def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
     """Say what an entry is when it is not of `kind`; empty when it is, and when nothing says otherwise."""
     if stated is not None and stated != kind:
-        return f"kind {outside(stated, 20)!r}"
+        return f"kind {outside(clean(str(stated)), 20)!r}"
     name = data.get("name")
     if not isinstance(name, str) or name.startswith(kind):
         return ""
     prefix = _PREFIX.match(name)
-    return f"name {outside(name, 20)!r}" if prefix and prefix[1] != kind else ""
+    return f"name {outside(clean(name), 20)!r}" if prefix and prefix[1] != kind else ""
 
 
 def _reject(reason: str, child: object) -> Reject:
