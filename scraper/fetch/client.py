@@ -11,7 +11,7 @@ import structlog
 from core.errors import GaplessError, TransientError
 from core.limiter import Limiter
 from core.quota import seconds_told
-from core.redact import redact_url
+from core.redact import show_address
 from core.reddit.answers import judge
 from core.reddit.errors import BadAnswer, CredentialsRejected, RateLimited, Unreachable
 from scraper.fetch import agents
@@ -229,7 +229,7 @@ class Client:
         away = timedelta(seconds=max(0.0, health.resting_until - self._clock()))
         return ProxyReport(
             name=self._settings.name,
-            address=redact_url(proxy.url) if proxy is not None else "",
+            address=show_address(proxy.url) if proxy is not None else "",
             state=str(health.state),
             resting_until=datetime.now(UTC) + away if health.state is not State.HEALTHY else None,
             consecutive_failures=health.failures,

@@ -4,6 +4,7 @@ import json
 
 import orjson
 
+from core.outside import outside
 from core.reddit.errors import BadAnswer
 
 
@@ -16,4 +17,4 @@ def decode(body: bytes) -> object:
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise BadAnswer(f"JSON that breaks off, or none: {error}") from error
+            raise BadAnswer(f"JSON that breaks off, or none: {outside(error)}") from error

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import aiohttp
 from yarl import URL
 
-from core.redact import redact_url
+from core.outside import outside
 from core.reddit.errors import Unreachable
 from scraper.fetch.errors import ProxyRefused, ProxyRejectsUs
 from scraper.fetch.route import Route
@@ -26,9 +26,6 @@ _FOR_OURSELVES = 2
 
 #: Opening a connection may take so long, seconds; or the whole time of a request, where that is less.
 _CONNECT_TIMEOUT = 10.0
-
-#: Of what others say about an error so much is shown: some quote whole answers.
-_LONGEST_TEXT = 300
 
 
 class Answer(NamedTuple):
@@ -138,12 +135,12 @@ class Session:
 
     def _ours(self, error: Exception) -> Unreachable:
         """Say in our words what went wrong below."""
-        text = " ".join(redact_url(str(error)).split())[:_LONGEST_TEXT]
+        text = outside(error)
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if isinstance(error, aiohttp.ClientHttpProxyError):
             if error.status == 407:
                 return ProxyRejectsUs(_REJECTED, 407)
-            text = f"the proxy answered {error.status} ({error.message}): it does not reach Reddit"
+            text = f"the proxy answered {error.status} ({outside(error.message)}): it does not reach Reddit"
             return ProxyRefused(text, error.status)
         if self._route.is_socks and "authenticat" in text:
             return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import orjson
 
 from core.errors import GaplessError
+from core.outside import hide_token
 from core.reddit.answers import judge_token
 from core.reddit.bounds import token_lifetime
 from core.reddit.errors import CredentialsRejected, Unreachable
@@ -102,5 +103,6 @@ class Token:
     def _keep(self, body: bytes) -> None:
         token = orjson.loads(body)
         lifetime = token_lifetime(token.get("expires_in"))
+        hide_token(token["access_token"])
         self._bearer = f"bearer {token['access_token']}"
         self._good_until = self._clock() + lifetime - min(_EARLY, lifetime / 10.0)

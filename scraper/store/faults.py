@@ -6,7 +6,7 @@ import ssl
 
 from sqlalchemy import exc
 
-from core.redact import redact_url
+from core.outside import outside
 
 _LONGEST_REASON = 200
 
@@ -78,7 +78,7 @@ def is_hopeless(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """Say in one short line what went wrong, without statements and parameters."""
     cause = _cause(error)
-    line = " ".join(redact_url(str(cause)).split())
+    line = outside(cause, _LONGEST_REASON)
     name = type(cause).__name__
     return f"{name}: {line}"[:_LONGEST_REASON] if line else name
 
