@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from scraper.parse.field import Field, Object, own_id, read, text
-from scraper.parse.thing import no, unwrap
+from scraper.parse.field import Field, own_id, read, text
 from scraper.rows import Post
+from scraper.thing import Object, no, unwrap
 
 _FIELDS: tuple[Field, ...] = (
     ("selftext", str),

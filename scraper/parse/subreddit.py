@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from scraper.parse.field import Field, Object, own_id, read, text
-from scraper.parse.thing import no, unwrap
+from scraper.parse.field import Field, own_id, read, text
 from scraper.rows import Subreddit, SubredditState
+from scraper.thing import Object, no, unwrap
 
 _BEFORE: tuple[Field, ...] = (
     ("title", str),
