@@ -10,29 +10,30 @@ from sqlalchemy import (
     Connection,
     Dialect,
     FromClause,
+    Integer,
     Row,
     Select,
     and_,
     bindparam,
     case,
+    exists,
     false,
     func,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.batch import Found, Outcome, Progress
 from scraper.store.rowset import Write, rowset
+from scraper.store.skipping import SKIP
 from scraper.store.tables import frontier, subreddits
 from scraper.store.todo import Lease, Todo
 from scraper.store.upsert import insert
 
 _REVIEW = func.lower(func.trim(subreddits.c.review))
-
-#: What a person writes into `review` so that a subreddit is never fetched.
-SKIP = "skip"
 
 # the name is in lower case already; as a bare column SQLite would not look it up in the index on lower(name)
 WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == func.lower(frontier.c.name))
@@ -56,13 +57,14 @@ def _due() -> Select[tuple[str, str, int, int, str | None, str | None, str | Non
         )
         .select_from(WITH_REVIEW)
         .where(
+            frontier.c.skipped == false(),
             frontier.c.settled == bindparam("settled"),
             frontier.c.depth == bindparam("at_depth"),
             frontier.c.due_at <= bindparam("before"),
             NOT_SKIPPED,
         )
         .order_by(frontier.c.due_at, frontier.c.name)
-        .limit(bindparam("most"))
+        .limit(bindparam("most", type_=Integer))
         .with_for_update(of=frontier, skip_locked=True)
     )
 
@@ -125,7 +127,9 @@ class FrontierStatements:
     def __init__(self, dialect: Dialect, holder: str) -> None:
         self._holder = holder
         self._due = _due()
-        self._deepest = select(func.max(frontier.c.depth)).where(frontier.c.settled == bindparam("settled"))
+        self._deepest = select(func.max(frontier.c.depth)).where(
+            frontier.c.skipped == false(), frontier.c.settled == bindparam("settled")
+        )
         self._enter = _enter(dialect)
         held = frontier.c.leased_by == holder
         # a lease that another took over since is not ended by whoever held it before
@@ -147,10 +151,20 @@ class FrontierStatements:
         self._fail = update(frontier).where(_NAMED, ours).values(_FAILED)
         self._give_back = update(frontier).where(_NAMED, held).values(_GIVEN_BACK)
         self._give_all_back = update(frontier).where(held).values(_GIVEN_BACK)
+        skips = func.lower(subreddits.c.name) == func.lower(frontier.c.name)
+        self._correct = (
+            update(frontier)
+            .where(frontier.c.skipped == true(), ~exists().where(skips, _REVIEW == SKIP))
+            .values(skipped=false())
+        )
 
     def enter(self, connection: Connection, found: Sequence[Found], now: datetime) -> None:
         """Add subreddits that are not there yet."""
         self._enter(connection, [(item.name.lower(), item.name, item.depth, item.found_in, now, now) for item in found])
+
+    def correct_skipped(self, connection: Connection) -> None:
+        """Clear flags that no `review` asks for: a change of `review` may have met the entry of its row."""
+        connection.execute(self._correct)
 
     def lease(
         self, connection: Connection, limit: int, now: datetime, *, max_depth: int, refresh_after: float, seconds: float

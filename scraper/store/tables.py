@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
+from scraper.store import skipping
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -61,7 +62,7 @@ _TYPES: dict[type, TypeEngine[Any]] = {
 _ENTERED_BY_HAND = frozenset({"state", "fetched_at"})
 
 #: The newest migration. A change here needs a step in `migrations` that brings older databases to the same.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 
 metadata = MetaData()
 
@@ -135,7 +136,7 @@ proxies = Table(
 
 # One row is one subreddit to fetch. `due_at` says from when on it may be taken: a lease moves it to the lease's own
 # end, so that what nobody gives back comes back by itself. `settled` rows are done; theirs is when that was, and the
-# refresh time of whoever asks is added to it.
+# refresh time of whoever asks is added to it. `skipped` follows `review` (see scraper.store.skipping).
 frontier = Table(
     "reddit_frontier",
     metadata,
@@ -153,8 +154,9 @@ frontier = Table(
     Column("found_in", Text),
     Column("entered_at", UtcDateTime, nullable=False),
     Column("done_at", UtcDateTime),
+    Column("skipped", Boolean, nullable=False, server_default=false()),
 )
-Index("reddit_frontier_due", frontier.c.settled, frontier.c.depth, frontier.c.due_at, frontier.c.name)
+Index("reddit_frontier_due", *(frontier.c[name] for name in ("skipped", "settled", "depth", "due_at", "name")))
 Index("reddit_frontier_leased_by", frontier.c.leased_by)
 
 claims = Table(
@@ -166,3 +168,5 @@ claims = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 Index("reddit_user_claims_holder", claims.c.holder)
+
+skipping.make_with(metadata)
