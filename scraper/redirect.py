@@ -50,6 +50,11 @@ class _Place(NamedTuple):
             return None
         return first in _USERS, self.segments[1]
 
+    @property
+    def call(self) -> tuple[str, ...]:
+        """Return what is asked of the name."""
+        return tuple(segment.lower() for segment in self.segments[2:])
+
 
 def redirection(question: Question, url: str, status: int, location: str | None) -> GaplessError:
     """Return what a redirect means: a state of the name, an address to follow, or trouble that passes."""
@@ -67,25 +72,27 @@ def redirection(question: Question, url: str, status: int, location: str | None)
     if there.site not in (asked.site, _REDDIT):
         return RequestRejected(status, f"Reddit answered {shown}: is oauth_url right, or does a proxy answer?")
     if there.named is not None:
-        return _to_a_name(question, status, shown, asked, there, leads_to)
+        if not _is_about(question, there):
+            return _moved(question, shown, there)
+        if there.origin == asked.origin and there.call == asked.call:
+            return SameElsewhere(leads_to)
+        return RequestRejected(status, f"Reddit answered {shown}")
     return _to_a_gate(question, shown, there)
 
 
-def _to_a_name(
-    question: Question, status: int, shown: str, asked: _Place, there: _Place, leads_to: str
-) -> GaplessError:
+def _is_about(question: Question, there: _Place) -> bool:
+    of_user, name = there.named or (not question.of_user, "")
+    return of_user == question.of_user and same_name(name, question.name)
+
+
+def _moved(question: Question, shown: str, there: _Place) -> Unexplained:
     of_user, name = there.named or (False, "")
-    if of_user != question.of_user or not same_name(name, question.name):
-        prefix = "" if of_user == question.of_user else "user/" if of_user else "r/"
-        return Unexplained(SubredditState.MOVED, shown, target=prefix + name, telling=True)
-    is_same = [part.lower() for part in there.segments[2:]] == [part.lower() for part in asked.segments[2:]]
-    if is_same and there.origin == asked.origin:
-        return SameElsewhere(leads_to)
-    return RequestRejected(status, f"Reddit answered {shown}")
+    prefix = "" if of_user == question.of_user else "user/" if of_user else "r/"
+    return Unexplained(SubredditState.MOVED, shown, target=prefix + name, telling=True)
 
 
 def _to_a_gate(question: Question, shown: str, there: _Place) -> GaplessError:
-    """A gate names what it stands before: one that stands before another name answers another question."""
+    """Judge a redirect to another page: a gate that names another subreddit or user answers another question."""
     before = [place for key in _CONTINUE for text in there.query.get(key, ()) if (place := _tried(text)) is not None]
     named = [place.named for place in before if place.named is not None]
     if named and not any(same_name(name, question.name) for _, name in named):

@@ -5,6 +5,7 @@ refusal is a fact at once only where Reddit gives a reason; what explains nothin
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from core.errors import GaplessError
 from core.reddit.errors import RequestRejected, TokenRejected, Unavailable
@@ -29,35 +30,38 @@ _NOBODY = "[deleted]"
 _ABOUT_THE_REQUEST = {406, 411, 412, 413, 414, 415, 416, 417, 421, 426, 428, 431}
 
 
+class Reply(NamedTuple):
+    """What HTTP says of an answer, and of its request."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    with_token: bool = False  #: without one, a 401 does not speak of the token
+
+
 def judge_answer(
     question: Question,
-    url: str,
-    status: int,
-    headers: Mapping[str, str],
+    reply: Reply,
     payload: object,
     error: GaplessError | None,
-    *,
-    with_token: bool,
 ) -> GaplessError | None:
     """Return what keeps this answer from being the facts asked for; None where it is.
 
     Args:
         question: what was asked.
-        url: the address that was asked.
-        status: the HTTP status.
-        headers: the HTTP headers.
+        reply: the address that was asked, and what HTTP says.
         payload: the decoded body; None where `error` is given.
         error: what core.reddit.answers.judge, or the decoding, says of this answer.
-        with_token: whether the request carried a token; without one, a 401 does not speak of the token.
 
     """
     if error is None:
         return _compare(question, payload)
+    status = reply.status
     if 300 <= status < 400:
-        return redirection(question, url, status, headers.get("location"))
+        return redirection(question, reply.url, status, reply.headers.get("location"))
     if isinstance(error, Unavailable):
         return error if error.named else _nameless(status, error)
-    if isinstance(error, TokenRejected) and not with_token:
+    if isinstance(error, TokenRejected) and not reply.with_token:
         return Unexplained(SubredditState.FORBIDDEN, "401 without a reason")
     if isinstance(error, RequestRejected) and 400 <= status < 500 and status not in _ABOUT_THE_REQUEST:
         state = SubredditState.MISSING if status in _GONE else SubredditState.FORBIDDEN

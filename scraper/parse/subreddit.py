@@ -51,6 +51,7 @@ def subreddit(payload: object, fetched_at: datetime) -> Subreddit:
             text(data, "community_icon") or text(data, "icon_img"),
             text(data, "banner_background_image") or text(data, "banner_img"),
             *read(data, _AFTER),
+            None,  # it has not moved
         )
     )
 

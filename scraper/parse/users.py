@@ -40,6 +40,7 @@ def user(payload: object, fetched_at: datetime) -> User:
             over_18,
             text(data, "icon_img") or text(data, "snoovatar_img"),
             public_description,
+            None,  # it has not moved
         )
     )
 
