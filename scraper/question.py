@@ -58,6 +58,16 @@ class Question(NamedTuple):
         return _CALLS[self.kind][1]
 
 
+def about(path: str) -> Question | None:
+    """Return the question behind the path of a subreddit's or a user's facts; None for any other path."""
+    match path.split("/"):
+        case ["", "r", name, "about"]:
+            return Question(Kind.ABOUT, name)
+        case ["", "user", name, "about"]:
+            return Question(Kind.USER, name)
+    return None
+
+
 def same_name(one: object, other: object) -> bool:
     """Compare names as Reddit and the databases do: only the case of ASCII letters makes no difference."""
     if not isinstance(one, str) or not isinstance(other, str):

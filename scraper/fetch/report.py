@@ -24,6 +24,11 @@ class ProxyReport:
     latency_count: int
     last_error: str | None
     last_error_at: datetime | None
+    good_at: datetime | None = None  #: when the last good answer came
+    witness: str | None = None  #: a path that was served lately
+    recent_good: int = 0  #: of the last attempts
+    recent_bad: int = 0
+    failing: tuple[str, ...] = ()  #: names that fail again and again
 
     @property
     def successes(self) -> int:
