@@ -326,6 +326,7 @@ class Client:
             latency_count=tally.latency_count,
             last_error=tally.last_error,
             last_error_at=tally.last_error_at,
+            distrusted=self._session.distrusted,
             good_at=None if good_at is None else datetime.now(UTC) - timedelta(seconds=now - good_at),
             witness=self._witnesses.newest,
             recent_good=evidence.good,
