@@ -38,7 +38,7 @@ async def ask_all(
         return dict(client.report().outcomes)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.002, 0.008, 0.03, 0.1], ids=lambda seconds: f"{seconds * 1000:g} ms")
+@pytest.mark.parametrize("delay", [0.0, 0.008, 0.1], ids=lambda seconds: f"{seconds * 1000:g} ms")
 @pytest.mark.parametrize("path", ["/about/rules", "/about\\.json", "/hot", "t=week", "/user/.*/about", "/submitted"])
 def test_an_answer_that_comes_twice(path: str, delay: float) -> None:
     async def scenario() -> None:
