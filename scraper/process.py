@@ -26,6 +26,7 @@ from scraper.crawl.tally import Tally
 from scraper.crawl.telling import Telling
 from scraper.crawl.visit import Visitor
 from scraper.fetch.client import Client
+from scraper.fetch.credentials import ProvenCredentials
 from scraper.fetch.settings import FetchSettings
 from scraper.fetch.siblings import siblings_of
 from scraper.store.errors import StoreUnavailable
@@ -135,7 +136,8 @@ async def _client(config: Config, proxy: Proxy | None, process: str) -> AsyncIte
     if config.scraper.authentication == "oauth":
         limiter = Limiter(config.supervisor.state_dir, process, config.reddit.requests_per_minute)
     siblings = siblings_of(config.supervisor.state_dir, process, process_names(config.scraper))
-    client = Client(FetchSettings.of(config, proxy), limiter, siblings=siblings)
+    memory = ProvenCredentials(config.supervisor.state_dir, config.reddit.client_id, config.reddit.client_secret)
+    client = Client(FetchSettings.of(config, proxy), limiter, siblings=siblings, memory=memory)
     await client.start()
     try:
         yield client

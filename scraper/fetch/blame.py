@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import GaplessError, PermanentError
-from core.reddit.errors import RateLimited, TokenRejected, Unavailable, Unreachable
+from core.limiter import QuotaFileError
+from core.reddit.errors import QuotaShort, RateLimited, TokenRejected, Unavailable, Unreachable
 from scraper.fetch.errors import ProxyRefused, ProxyResting
 
 #: Failures in a row (by weight) that raise a suspicion; fewer where no answer came for as long as a request may take.
@@ -61,7 +62,7 @@ def sign_of(error: GaplessError | None) -> Sign:
             return Sign.GOOD
         case Unavailable():
             return Sign.GOOD if error.named else (Sign.WEAK if error.reason == "missing" else Sign.BAD)
-        case RateLimited() | ProxyResting() | PermanentError():
+        case RateLimited() | ProxyResting() | QuotaShort() | QuotaFileError() | PermanentError():
             return Sign.NOTHING
         case TokenRejected():
             return Sign.WEAK
@@ -73,8 +74,9 @@ def sign_of(error: GaplessError | None) -> Sign:
 
 
 def item_of(path: str) -> str:
-    """Return the subreddit or user that a path is about, such as `r/bitcoin`."""
-    return "/".join(path.split("/", 3)[1:3]).lower()
+    """Return the subreddit or user that a path is about, such as `r/bitcoin`; empty where it is about none."""
+    first, _, rest = path.lstrip("/").partition("/")
+    return f"{first}/{rest.partition('/')[0]}".lower() if first in {"r", "user"} else ""
 
 
 class Blame(enum.Enum):
@@ -195,6 +197,8 @@ class Evidence:
         self._blamed.pop(item, None)
 
     def _note_failure(self, item: str) -> None:
+        if not item:
+            return
         self._failing[item] = self._failing.get(item, 0) + 1
         self._failing.move_to_end(item)
         if len(self._failing) > _REMEMBERED:
@@ -202,7 +206,7 @@ class Evidence:
 
     def acquit(self, now: float) -> tuple[str, ...]:
         """Clear the proxy of its run of failures; return the names that are blamed for it instead."""
-        items, self.run = self.run.items, Run()
+        items, self.run = self.run.items - {""}, Run()
         if len(items) > _MOST_BLAMED:
             return ()
         self._blamed = {item: until for item, until in self._blamed.items() if until > now}

@@ -9,16 +9,17 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from core.errors import GaplessError, TransientError
-from core.limiter import Limiter
+from core.limiter import Limiter, QuotaFileError
 from core.quota import seconds_told
 from core.redact import redact_url
 from core.reddit.answers import judge
-from core.reddit.errors import BadAnswer, CredentialsRejected, RateLimited, TokenRejected, Unreachable
+from core.reddit.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, TokenRejected, Unreachable
 from scraper.fetch import agents
 from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
 from scraper.fetch.blame import Evidence, Sign, sign_of
 from scraper.fetch.complaints import Complaints
 from scraper.fetch.control import Trial, Witnesses
+from scraper.fetch.credentials import CredentialsDoubted
 from scraper.fetch.gate import Gate, Sleep
 from scraper.fetch.health import Health
 from scraper.fetch.outcome import Outcome
@@ -29,7 +30,7 @@ from scraper.fetch.route import Route
 from scraper.fetch.session import Answer, Session
 from scraper.fetch.settings import FetchSettings
 from scraper.fetch.siblings import Siblings, alone
-from scraper.fetch.token import Token
+from scraper.fetch.token import Memory, Token
 from scraper.fetch.watch import Result, Watch
 
 log = structlog.stdlib.get_logger(__name__)
@@ -58,6 +59,7 @@ class Client:
         limiter: Limiter | None = None,
         *,
         siblings: Siblings = alone,
+        memory: Memory | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
         draw: Callable[[], float] = random.random,
@@ -68,6 +70,7 @@ class Client:
             settings: how it fetches, and through which proxy.
             limiter: the quota shared by all processes; needed where requests go with a token.
             siblings: reads what the other processes say of their proxies.
+            memory: knows whether the credentials worked before.
             clock: seconds.
             sleep: waits.
             draw: gives [0, 1).
@@ -84,7 +87,7 @@ class Client:
         self._complaints = Complaints(clock)
         self._token: Token | None = None
         self._rejected: CredentialsRejected | None = None
-        self._access = self._make_access(limiter)
+        self._access = self._make_access(limiter, memory)
         self._siblings = siblings
         self._witnesses = Witnesses(settings.seeds or (settings.probe_subreddit,))
         self._watch = Watch(
@@ -98,7 +101,7 @@ class Client:
             sleep=sleep,
         )
 
-    def _make_access(self, limiter: Limiter | None) -> Access:
+    def _make_access(self, limiter: Limiter | None, memory: Memory | None) -> Access:
         settings = self._settings
         if not settings.with_token:
             return PlainAccess(settings.reddit_url)
@@ -112,6 +115,10 @@ class Client:
             agent=self._agent,
             heard=self._heard_of_token,
             clock=self._clock,
+            draw=self._draw,
+            limiter=limiter,
+            memory=memory,
+            others_work=lambda: any(sibling.works for sibling in self._siblings()),
         )
         return TokenAccess(settings.oauth_url, self._token, limiter)
 
@@ -284,10 +291,16 @@ class Client:
         url = self._access.url(path, {"raw_json": 1})
         for _ in range(2):
             try:
+                if self._token is not None:
+                    await self._token.fresh()
                 ticket = await self._access.ticket()
                 if not isinstance(ticket, Ticket):
                     return Result(Trial.UNKNOWN)
                 await self._attempt(path, url, ticket, 0)
+            except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
+                others_work = any(sibling.works for sibling in self._siblings())
+                doubted = isinstance(error, CredentialsDoubted)
+                return Result(Trial.FAILED if doubted and others_work else Trial.UNKNOWN, error)
             except TokenRejected as error:
                 result = Result(Trial.FAILED, error)
             except GaplessError as error:
