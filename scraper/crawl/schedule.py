@@ -13,6 +13,8 @@ _UNTIL_ASKED_AGAIN = {
     SubredditState.BANNED: timedelta(days=30),
     SubredditState.MISSING: timedelta(days=30),
     SubredditState.FORBIDDEN: timedelta(days=1),
+    SubredditState.MOVED: timedelta(days=30),
+    SubredditState.GATED: timedelta(days=7),
 }
 
 _FAILED = Backoff(first=5.0, longest=1800.0)

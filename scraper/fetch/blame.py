@@ -14,6 +14,8 @@ from core.errors import GaplessError, PermanentError
 from core.limiter import QuotaFileError
 from core.reddit.errors import QuotaShort, RateLimited, TokenRejected, Unavailable, Unreachable
 from scraper.fetch.errors import ProxyRefused, ProxyResting
+from scraper.redirect import SameElsewhere
+from scraper.refusal import Unproven
 
 #: Failures in a row (by weight) that raise a suspicion; fewer where no answer came for as long as a request may take.
 _SUSPICIOUS = 5.0
@@ -63,6 +65,8 @@ def sign_of(error: GaplessError | None) -> Sign:
         case Unavailable():
             return Sign.GOOD if error.named else (Sign.WEAK if error.reason == "missing" else Sign.BAD)
         case RateLimited() | ProxyResting() | QuotaShort() | QuotaFileError() | PermanentError():
+            return Sign.NOTHING
+        case Unproven() | SameElsewhere():
             return Sign.NOTHING
         case TokenRejected():
             return Sign.WEAK

@@ -13,17 +13,17 @@ from core.limiter import Limiter, QuotaFileError
 from core.quota import seconds_told
 from core.redact import redact_url
 from core.reddit.answers import judge
-from core.reddit.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, TokenRejected, Unreachable
+from core.reddit.errors import CredentialsRejected, QuotaShort, RateLimited, TokenRejected, Unreachable
 from scraper.fetch import agents
 from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
 from scraper.fetch.blame import Evidence, Sign, sign_of
+from scraper.fetch.call import Call
 from scraper.fetch.complaints import Complaints
 from scraper.fetch.control import Trial, Witnesses
 from scraper.fetch.credentials import CredentialsDoubted
 from scraper.fetch.gate import Gate, Sleep
 from scraper.fetch.health import Health
 from scraper.fetch.outcome import Outcome
-from scraper.fetch.payload import decode
 from scraper.fetch.report import ProxyReport, Tally
 from scraper.fetch.retry import Action, Tries, seconds_after_429
 from scraper.fetch.route import Route
@@ -32,6 +32,7 @@ from scraper.fetch.settings import FetchSettings
 from scraper.fetch.siblings import Siblings, alone
 from scraper.fetch.token import Memory, Token
 from scraper.fetch.watch import Result, Watch
+from scraper.question import Question, about
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -47,7 +48,7 @@ _SHOWN_FAILING = 20
 _CAME_THROUGH = {Sign.GOOD, Sign.NOTHING}
 
 #: Said elsewhere, or no failure at all.
-_NO_COMPLAINT = {Outcome.REFUSED, Outcome.RATE_LIMITED}
+_NO_COMPLAINT = {Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNPROVEN}
 
 
 class Client:
@@ -89,6 +90,7 @@ class Client:
         self._rejected: CredentialsRejected | None = None
         self._access = self._make_access(limiter, memory)
         self._siblings = siblings
+        self._compares = False  # whether answers are compared with questions, those of tests too
         self._witnesses = Witnesses(settings.seeds or (settings.probe_subreddit,))
         self._watch = Watch(
             Health(clock(), draw),
@@ -160,48 +162,59 @@ class Client:
             raise self._rejected
         return works
 
+    async def ask(self, question: Question) -> object:
+        """Fetch the answer to a question, with patience; it is about the name asked for.
+
+        Raises what `get` raises, Unexplained for a refusal without a reason, and Mismatch.
+        """
+        path, self._compares = question.path, True
+        return await self._fetch(Call(path, self._access.url(path, question.params), question))
+
     async def get(self, path: str, params: Params) -> object:
-        """Fetch and decode, with patience.
+        """Fetch and decode, with patience, whatever the answer is about.
 
         Raises Unavailable, CredentialsRejected, and TransientErrors: RateLimited, ServerTrouble, BadAnswer,
         Unreachable (ProxyRefused, ProxyRejectsUs, ProxyResting), NetworkBlocked, TokenRejected.
         """
-        url = self._access.url(path, params)
+        return await self._fetch(Call(path, self._access.url(path, params)))
+
+    async def _fetch(self, call: Call) -> object:
         tries = Tries(self._settings.max_retries)
         while True:
             await self._gate.enter()
             try:
                 ticket = await self._access.ticket()
                 if isinstance(ticket, Ticket):
-                    return await self._attempt_and_tell(path, url, ticket, tries.waits)
+                    return await self._attempt_and_tell(call, ticket, tries.waits)
                 self._gate.hold(ticket.seconds)
                 continue
             except TransientError as error:
                 step = tries.after(error, self._draw)
                 if step.action is Action.GIVE_UP:
                     raise
+                call.after(error)
             finally:
                 self._gate.leave()
             if step.action is Action.RETRY:
                 await self._gate.pause(step.seconds)
 
-    async def _attempt_and_tell(self, path: str, url: str, ticket: Ticket, waits: int) -> object:
+    async def _attempt_and_tell(self, call: Call, ticket: Ticket, waits: int) -> object:
         """Send it once, and let what comes of it speak for or against the proxy."""
         try:
-            payload = await self._attempt(path, url, ticket, waits)
+            payload = await self._attempt(call, ticket, waits)
         except GaplessError as error:
-            self._watch.take(path, error)
+            self._watch.take(call.path, error)
             raise
-        self._watch.take(path, None)
+        self._watch.take(call.path, None)
         return payload
 
-    async def _attempt(self, path: str, url: str, ticket: Ticket, waits: int) -> object:
+    async def _attempt(self, call: Call, ticket: Ticket, waits: int) -> object:
         """Send it once; the answer, whatever it is, is told to all who must know before it is returned or raised."""
         headers = {"User-Agent": self._agent()}
         if ticket.bearer is not None:
             headers["Authorization"] = ticket.bearer
         try:
-            answer, payload, error = await self._exchange(url, headers)
+            answer, payload, error = await self._exchange(call, headers)
         except BaseException:
             self._access.stopped(ticket)
             raise
@@ -211,24 +224,20 @@ class Client:
             self._hold(seconds, announced=max(seconds, error.retry_after or 0.0))
         else:
             self._access.settle(ticket, answer, error, 0.0)
-        self._count(path, answer, error)
+        self._count(call.path, answer, error)
         if error is not None:
             raise error
         return payload
 
-    async def _exchange(self, url: str, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
+    async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
         """Send it; return the answer, what it says, and what is wrong with it."""
         try:
-            answer = await self._session.get(url, headers)
+            answer = await self._session.get(call.url, headers, apart=call.apart)
         except Unreachable as failure:
             return None, None, failure
         error = judge(answer.status, answer.headers, answer.body, datetime.now(UTC))
-        if error is not None:
-            return answer, None, error
-        try:
-            return answer, decode(answer.body), None
-        except BadAnswer as cut_off:
-            return answer, None, cut_off
+        payload, error = call.read(answer, error, with_token="Authorization" in headers)
+        return answer, payload, error
 
     def _count(self, path: str, answer: Answer | None, error: GaplessError | None) -> None:
         """Count the end of an attempt."""
@@ -268,7 +277,7 @@ class Client:
             return None
         path = f"/r/{self._settings.probe_subreddit}/about"
         url = self._access.url(path, {"raw_json": 1})
-        answer, _, error = await self._exchange(url, {"User-Agent": self._agent()})
+        answer, _, error = await self._exchange(self._test_of(path, url), {"User-Agent": self._agent()})
         self._count(path, answer, error)
         return error
 
@@ -286,6 +295,9 @@ class Client:
         error = await self._probe()
         return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
 
+    def _test_of(self, path: str, url: str) -> Call:
+        return Call(path, url, about(path) if self._compares else None)
+
     async def _ask_once(self, path: str) -> Result:
         """Send one request past the gate, without patience; a token that is rejected is replaced once."""
         url = self._access.url(path, {"raw_json": 1})
@@ -296,7 +308,7 @@ class Client:
                 ticket = await self._access.ticket()
                 if not isinstance(ticket, Ticket):
                     return Result(Trial.UNKNOWN)
-                await self._attempt(path, url, ticket, 0)
+                await self._attempt(self._test_of(path, url), ticket, 0)
             except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
                 others_work = any(sibling.works for sibling in self._siblings())
                 doubted = isinstance(error, CredentialsDoubted)

@@ -38,8 +38,12 @@ class ProxyReport:
     @property
     def errors(self) -> int:
         """Attempts that failed, save for 429 and rejected tokens, which say nothing about the proxy."""
-        neutral = (Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNAUTHORISED)
+        neutral = (Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNAUTHORISED, Outcome.UNPROVEN)
         return sum(count for outcome, count in self.outcomes.items() if outcome not in neutral)
+
+
+#: Answers that are no error of anybody.
+_NO_ERROR = (Outcome.OK, Outcome.REFUSED, Outcome.UNPROVEN)
 
 
 @dataclass(slots=True)
@@ -66,6 +70,6 @@ class Tally:
         self.outcomes[outcome] += 1
         if status is not None:
             self.statuses[status] += 1
-        if outcome is not Outcome.REFUSED:
+        if outcome not in _NO_ERROR:
             self.last_error, self.last_error_at = str(error), at
         return outcome

@@ -36,6 +36,7 @@ class Store:
 
     def __init__(self, database: Database, place: str, holder: str, clock: Callable[[], datetime]) -> None:
         self._database = database
+        self.holder = holder
         self._clock = clock
         self._frontier = FrontierStatements(database.dialect, holder)
         self._claims = ClaimStatements(database.dialect, holder)

@@ -43,3 +43,4 @@ class Lease:
     review: str | None  #: what a person wrote, trimmed and in lower case; None when nothing
     todo: Todo | None  #: None: everything
     leased_until: datetime
+    doubts: str | None = None  #: refusals that wait for their confirmation (scraper.crawl.doubts)
