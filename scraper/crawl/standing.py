@@ -1,5 +1,6 @@
 """Whether this process gets answers at all: a refusal speaks of a name only where others are answered meanwhile."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -9,6 +10,9 @@ from scraper.question import Kind, Question, same_name
 
 #: A good answer speaks for the process for so long.
 _RECENT = timedelta(seconds=60)
+
+#: After a control that failed, none is sent for so long.
+_FAILED_FOR = timedelta(seconds=10)
 
 #: So many names are remembered, of subreddits and of users, and so many are asked for as a control.
 _MOST_NAMES = 5
@@ -30,6 +34,8 @@ class Standing:
         self._client = client
         self._now = now
         self.count = 0  #: good answers so far
+        self._one_at_a_time = asyncio.Lock()
+        self._failed_at: dict[bool, datetime] = {}
         self._good_at: dict[bool, datetime] = {}
         self._names: dict[bool, list[str]] = {False: [*reversed(subreddits)], True: []}
 
@@ -53,9 +59,20 @@ class Standing:
 
         `known`: more names of this kind that should be answered.
         """
-        moment = self._good_at.get(refused.of_user)
-        if moment is not None and moment.timestamp() >= since and self.is_recent(of_user=refused.of_user):
-            return True
+        async with self._one_at_a_time:  # whoever waits here profits from the control of the one before
+            of_user, now = refused.of_user, self._now()
+            moment = self._good_at.get(of_user)
+            if moment is not None and moment.timestamp() >= since and self.is_recent(of_user=of_user):
+                return True
+            failed = self._failed_at.get(of_user)
+            if failed is not None and now - failed < _FAILED_FOR:
+                return False
+            if await self._ask_for_another(refused, known):
+                return True
+            self._failed_at[of_user] = now
+            return False
+
+    async def _ask_for_another(self, refused: Question, known: Sequence[str]) -> bool:
         names = dict.fromkeys([*reversed(self._names[refused.of_user]), *known])
         others = [name for name in names if not same_name(name, refused.name)]
         for name in others[:_MOST_CONTROLS]:

@@ -153,7 +153,10 @@ class Visitor:
     async def _judge(self, turn: _Turn) -> Doubt | None:
         """Sort what was refused without a reason into facts and doubts; return why it is closed, if it is."""
         arrived = turn.arrived
-        for part, refusal in list(arrived.unexplained.items()):
+        # while the facts are refused, the other parts decide nothing
+        decisive = [parts.ABOUT] if parts.ABOUT in arrived.unexplained else list(arrived.unexplained)
+        for part in decisive:
+            refusal = arrived.unexplained[part]
             question = Question(Kind(part), turn.lease.name)
             doubt, is_fact = await self._confirmer.meet(question, refusal, turn.known.get(part))
             if not is_fact:
@@ -276,10 +279,9 @@ class Visitor:
 
     async def _unconfirmed(self, turn: _Turn) -> None:
         """Put it back until its refusal is confirmed, or turns out to have been another's fault."""
-        lease, about = turn.lease, {parts.ABOUT: turn.doubts.get(parts.ABOUT)}
-        decisive = {part: doubt for part, doubt in about.items() if doubt is not None} or turn.doubts
-        due, avoid_until = doubting.next_look(decisive, self._now(), has_others=self._confirmer.has_others)
-        text = next(iter(decisive.values())).text
+        lease = turn.lease
+        due, avoid_until = doubting.next_look(turn.doubts, self._now(), has_others=self._confirmer.has_others)
+        text = next(iter(turn.doubts.values())).text
         await self._store.save(
             Batch(
                 outcomes=[
