@@ -14,6 +14,7 @@ from scraper.crawl.confirming import Confirmer
 from scraper.crawl.doubts import Doubt, Doubts, key_of
 from scraper.crawl.parts import Fetcher
 from scraper.crawl.standing import Standing
+from scraper.crawl.tries import Tries, is_last, key_of_user
 from scraper.parse.posts import found_subreddits, posts
 from scraper.parse.users import user
 from scraper.question import Kind, Question
@@ -64,6 +65,7 @@ class Roll:
     known: Doubts = field(default_factory=dict)  #: refusals of earlier turns
     doubts: dict[str, Doubt] = field(default_factory=dict)  #: refusals that are not confirmed yet
     failures: dict[str, TransientError] = field(default_factory=dict)
+    tries: Tries = field(default_factory=dict)  #: failures of earlier turns
     saved: int = 0
     posts: int = 0
 
@@ -136,9 +138,11 @@ class Authors:
         came = _Came(username)
         await asyncio.gather(self._fetch(came, Kind.USER), self._fetch(came, Kind.SUBMITTED))
         if came.failure is not None:
-            # left to the next turn
             roll.failures[username] = came.failure
-            await self._store.save(Batch(released_users=[username]))
+            if is_last(roll.tries, key_of_user(username)):
+                await self._keep_what_came(came, origin, roll)
+            else:  # left to the next turn
+                await self._store.save(Batch(released_users=[username]))
             return None
         if came.facts is not None and came.facts.state == UserState.SUSPENDED and came.written is None:
             came.written = []  # a suspended user's posts are always refused
@@ -203,4 +207,14 @@ class Authors:
         found = origin.found(found_subreddits(written))
         await self._store.save(Batch(users=[facts], posts=written, found=found))
         roll.saved += 1
+        roll.posts += len(written)
+
+    async def _keep_what_came(self, came: _Came, origin: Origin, roll: Roll) -> None:
+        """Save one of the two answers: the other one failed too often to be waited for."""
+        if came.facts is not None:
+            await self._keep(came, came.facts, origin, roll)
+            return
+        written = came.written or []
+        batch = Batch(posts=written, found=origin.found(found_subreddits(written)), released_users=[came.username])
+        await self._store.save(batch)
         roll.posts += len(written)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from scraper.crawl.parts import Arrived, Fetcher, fetch_parts
 from scraper.crawl.settings import CrawlSettings
 from scraper.crawl.standing import Standing
 from scraper.crawl.tally import Tally
+from scraper.crawl.tries import Tries, after_turn, are_over, is_last, key_of_user, text_of
 from scraper.fetch.errors import ProxyResting
 from scraper.parse.figures import author_figures, post_figures
 from scraper.parse.posts import authors, distinct
@@ -54,11 +55,21 @@ class _Turn:
     known: Doubts  #: of earlier turns
     arrived: Arrived
     doubts: dict[str, Doubt]  #: refusals of this turn that are not confirmed yet
+    failures: dict[str, TransientError] = field(default_factory=dict)  #: of parts and authors
+    tries: Tries = field(default_factory=dict)  #: turns in which they failed, with this one
 
     @property
     def is_open(self) -> bool:
         """Whether the facts are known: the subreddit can be read."""
         return parts.ABOUT not in self.todo.parts or self.arrived.subreddit is not None
+
+    @property
+    def can_end(self) -> bool:
+        """Whether it can be finished: with its facts, or without them where they fail for good and the rest comes."""
+        if self.is_open:
+            return True
+        is_known = self.arrived.names_it or parts.HOT not in self.todo.parts
+        return parts.ABOUT in self.failures and is_last(self.todo.tries, parts.ABOUT) and is_known
 
     @property
     def was_pending(self) -> bool:
@@ -99,26 +110,28 @@ class Visitor:
 
     async def visit(self, lease: Lease) -> None:
         """Do all that this subreddit still needs, and end the lease. Raises what no later turn could mend."""
-        todo = lease.todo or Todo(parts.ALL, None)
+        todo = lease.todo or Todo(parts.ALL, None, lease.tries)
         arrived = await fetch_parts(self._client, lease.name, todo.parts, self._now, self._standing)
-        turn = _Turn(lease, todo, doubting.load(lease.doubts), arrived, {})
+        turn = _Turn(lease, todo, doubting.load(lease.doubts), arrived, {}, dict(arrived.failures))
         closed = await self._judge(turn)
         if closed is not None:
             await self._closed(turn, closed)
             return
         left = self._left(turn)
         await self._keep(turn, left)
-        roll = Roll(known=turn.known)
-        failures = list(arrived.failures.values())
+        roll = Roll(known=turn.known, tries=todo.tries)
+        can_end = turn.can_end
         turn.arrived = Arrived(subreddit=arrived.subreddit)  # the posts are saved; the authors take their time
         del arrived
-        if left.authors and turn.is_open:
+        if left.authors and can_end:
             origin = Origin(lease.name, lease.depth, self._settings.leads_on(lease.depth))
             await self._authors.bring_in(left.authors, origin, roll)
             self._tally.users += roll.saved
             self._tally.posts += roll.posts
         turn.doubts |= roll.doubts
-        await self._end(turn, left, [*failures, *roll.failures.values()], roll)
+        turn.failures |= {key_of_user(username): failure for username, failure in roll.failures.items()}
+        turn.tries = after_turn(todo.tries, turn.failures)
+        await self._end(turn, left, roll, can_end=can_end)
 
     async def give_back(self, lease: Lease) -> None:
         """End the lease of a visit that was broken off by nobody's fault here: it may begin again at once."""
@@ -129,11 +142,12 @@ class Visitor:
         """End the lease of a visit that was broken off by an error of ours: it comes again, each time later."""
         await self._later(lease, f"{type(error).__name__}: {error}", lease.doubts)
 
-    async def _later(self, lease: Lease, error: str, doubts: str | None) -> datetime:
+    async def _later(self, lease: Lease, error: str, doubts: str | None, left: Todo | None = None) -> datetime:
         self._tally.failures += 1
-        due = schedule.after_failure(lease.attempts, self._now(), self._chance)
+        due = schedule.after_failure(lease.attempts, self._now(), self._chance, self._settings.refresh_after)
         outcome = Outcome(lease.name, state="failed", finished=False, due_at=due, error=error, doubts=doubts)
-        await self._store.save(Batch(outcomes=[outcome]))
+        progress = [Progress(lease.name, left)] if left is not None else []
+        await self._store.save(Batch(progress=progress, outcomes=[outcome]))
         return due
 
     async def _judge(self, turn: _Turn) -> Doubt | None:
@@ -162,7 +176,7 @@ class Visitor:
         """
         if not turn.is_open and not turn.arrived.names_it:
             return turn.todo
-        return Todo(turn.arrived.missing_parts, self._names(turn))
+        return Todo(turn.arrived.missing_parts, self._names(turn), turn.todo.tries)
 
     def _names(self, turn: _Turn) -> tuple[str, ...] | None:
         """Return the authors to bring in; None while the hot posts have not come."""
@@ -214,15 +228,21 @@ class Visitor:
         self._tally.subreddits += 1
         log.info("subreddit_refused", subreddit=lease.name, state=str(state), reason=why.text, moved_to=why.target)
 
-    async def _end(self, turn: _Turn, left: Todo, failures: Sequence[TransientError], roll: Roll) -> None:
+    async def _end(self, turn: _Turn, left: Todo, roll: Roll, *, can_end: bool) -> None:
         """End the turn: done, or what is left comes again."""
-        if any(isinstance(failure, ProxyResting) for failure in failures):
+        failures = turn.failures
+        if any(isinstance(failure, ProxyResting) for failure in failures.values()):
             # that is the proxy's fault: the next one may begin at once
             await self.give_back(turn.lease)
         elif turn.doubts and not turn.is_open:
             await self._unconfirmed(turn)
+        elif are_over(turn.tries) and can_end:
+            log.warning(
+                "parts_given_up", subreddit=turn.lease.name, parts=list(failures), hint="until the next refresh"
+            )
+            await self._done(turn, left, roll)
         elif failures or (left.authors is None and not turn.doubts):
-            await self._put_back(turn, failures)
+            await self._put_back(turn, left)
         else:
             await self._done(turn, left, roll)
 
@@ -230,6 +250,9 @@ class Visitor:
         """Finish it with all that came; what is in doubt is looked at again by itself."""
         lease = turn.lease
         batch = Batch(outcomes=[self._finished(turn)])
+        if turn.failures or left.tries:
+            waiting = tuple(part for part in left.parts if part not in turn.failures)
+            batch.progress.append(Progress(lease.name, replace(left, parts=waiting, tries=turn.tries)))
         if left.authors:
             facts = await self._store.author_facts(left.authors)
             batch.author_figures[lease.name] = author_figures(facts, self._now())
@@ -240,9 +263,10 @@ class Visitor:
         log.debug("subreddit_done", subreddit=lease.name, users=roll.saved, posts_of_users=roll.posts)
 
     def _finished(self, turn: _Turn) -> Outcome:
-        lease = turn.lease
+        lease, error = turn.lease, text_of(turn.failures) if turn.failures else None
+        state = SubredditState.OPEN if turn.is_open else "failed"
         done = Outcome(
-            lease.name, SubredditState.OPEN, finished=True, depth=lease.depth, doubts=doubting.dump(turn.doubts)
+            lease.name, state, finished=True, error=error, depth=lease.depth, doubts=doubting.dump(turn.doubts)
         )
         if not turn.doubts:
             return done
@@ -275,10 +299,11 @@ class Visitor:
         )
         self._tally.failures += 1
 
-    async def _put_back(self, turn: _Turn, failures: Sequence[TransientError]) -> None:
-        lease = turn.lease
+    async def _put_back(self, turn: _Turn, left: Todo) -> None:
+        lease, failures = turn.lease, list(turn.failures.values())
         error = str(failures[0]) if failures else "the hot posts have not come"
-        due = await self._later(lease, error, doubting.dump({**turn.known, **turn.doubts}))
+        doubts = doubting.dump({**turn.known, **turn.doubts})
+        due = await self._later(lease, error, doubts, replace(left, tries=turn.tries))
         log.warning(
             "subreddit_put_back",
             subreddit=lease.name,

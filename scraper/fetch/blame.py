@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import GaplessError, PermanentError
-from core.reddit.errors import RateLimited, TokenRejected, Unavailable, Unreachable
+from core.limiter import QuotaFileError
+from core.reddit.errors import QuotaShort, RateLimited, TokenRejected, Unavailable, Unreachable
 from scraper.fetch.errors import ProxyRefused, ProxyResting
 from scraper.redirect import SameElsewhere
 from scraper.refusal import Unproven
@@ -63,7 +64,9 @@ def sign_of(error: GaplessError | None) -> Sign:
             return Sign.GOOD
         case Unavailable():
             return Sign.GOOD if error.named else (Sign.WEAK if error.reason == "missing" else Sign.BAD)
-        case RateLimited() | ProxyResting() | PermanentError() | Unproven() | SameElsewhere():
+        case RateLimited() | ProxyResting() | QuotaShort() | QuotaFileError() | PermanentError():
+            return Sign.NOTHING
+        case Unproven() | SameElsewhere():
             return Sign.NOTHING
         case TokenRejected():
             return Sign.WEAK
@@ -75,8 +78,9 @@ def sign_of(error: GaplessError | None) -> Sign:
 
 
 def item_of(path: str) -> str:
-    """Return the subreddit or user that a path is about, such as `r/bitcoin`."""
-    return "/".join(path.split("/", 3)[1:3]).lower()
+    """Return the subreddit or user that a path is about, such as `r/bitcoin`; empty where it is about none."""
+    first, _, rest = path.lstrip("/").partition("/")
+    return f"{first}/{rest.partition('/')[0]}".lower() if first in {"r", "user"} else ""
 
 
 class Blame(enum.Enum):
@@ -197,6 +201,8 @@ class Evidence:
         self._blamed.pop(item, None)
 
     def _note_failure(self, item: str) -> None:
+        if not item:
+            return
         self._failing[item] = self._failing.get(item, 0) + 1
         self._failing.move_to_end(item)
         if len(self._failing) > _REMEMBERED:
@@ -204,7 +210,7 @@ class Evidence:
 
     def acquit(self, now: float) -> tuple[str, ...]:
         """Clear the proxy of its run of failures; return the names that are blamed for it instead."""
-        items, self.run = self.run.items, Run()
+        items, self.run = self.run.items - {""}, Run()
         if len(items) > _MOST_BLAMED:
             return ()
         self._blamed = {item: until for item, until in self._blamed.items() if until > now}

@@ -9,17 +9,18 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from core.errors import GaplessError, TransientError
-from core.limiter import Limiter
+from core.limiter import Limiter, QuotaFileError
 from core.quota import seconds_told
 from core.redact import redact_url
 from core.reddit.answers import judge
-from core.reddit.errors import CredentialsRejected, RateLimited, TokenRejected, Unreachable
+from core.reddit.errors import CredentialsRejected, QuotaShort, RateLimited, TokenRejected, Unreachable
 from scraper.fetch import agents
 from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
 from scraper.fetch.blame import Evidence, Sign, sign_of
 from scraper.fetch.call import Call
 from scraper.fetch.complaints import Complaints
 from scraper.fetch.control import Trial, Witnesses
+from scraper.fetch.credentials import CredentialsDoubted
 from scraper.fetch.gate import Gate, Sleep
 from scraper.fetch.health import Health
 from scraper.fetch.outcome import Outcome
@@ -29,7 +30,7 @@ from scraper.fetch.route import Route
 from scraper.fetch.session import Answer, Session
 from scraper.fetch.settings import FetchSettings
 from scraper.fetch.siblings import Siblings, alone
-from scraper.fetch.token import Token
+from scraper.fetch.token import Memory, Token
 from scraper.fetch.watch import Result, Watch
 from scraper.question import Question, about
 
@@ -59,6 +60,7 @@ class Client:
         limiter: Limiter | None = None,
         *,
         siblings: Siblings = alone,
+        memory: Memory | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
         draw: Callable[[], float] = random.random,
@@ -69,6 +71,7 @@ class Client:
             settings: how it fetches, and through which proxy.
             limiter: the quota shared by all processes; needed where requests go with a token.
             siblings: reads what the other processes say of their proxies.
+            memory: knows whether the credentials worked before.
             clock: seconds.
             sleep: waits.
             draw: gives [0, 1).
@@ -85,7 +88,7 @@ class Client:
         self._complaints = Complaints(clock)
         self._token: Token | None = None
         self._rejected: CredentialsRejected | None = None
-        self._access = self._make_access(limiter)
+        self._access = self._make_access(limiter, memory)
         self._siblings = siblings
         self._compares = False  # whether answers are compared with questions, those of tests too
         self._witnesses = Witnesses(settings.seeds or (settings.probe_subreddit,))
@@ -100,7 +103,7 @@ class Client:
             sleep=sleep,
         )
 
-    def _make_access(self, limiter: Limiter | None) -> Access:
+    def _make_access(self, limiter: Limiter | None, memory: Memory | None) -> Access:
         settings = self._settings
         if not settings.with_token:
             return PlainAccess(settings.reddit_url)
@@ -114,6 +117,10 @@ class Client:
             agent=self._agent,
             heard=self._heard_of_token,
             clock=self._clock,
+            draw=self._draw,
+            limiter=limiter,
+            memory=memory,
+            others_work=lambda: any(sibling.works for sibling in self._siblings()),
         )
         return TokenAccess(settings.oauth_url, self._token, limiter)
 
@@ -296,10 +303,16 @@ class Client:
         url = self._access.url(path, {"raw_json": 1})
         for _ in range(2):
             try:
+                if self._token is not None:
+                    await self._token.fresh()
                 ticket = await self._access.ticket()
                 if not isinstance(ticket, Ticket):
                     return Result(Trial.UNKNOWN)
                 await self._attempt(self._test_of(path, url), ticket, 0)
+            except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
+                others_work = any(sibling.works for sibling in self._siblings())
+                doubted = isinstance(error, CredentialsDoubted)
+                return Result(Trial.FAILED if doubted and others_work else Trial.UNKNOWN, error)
             except TokenRejected as error:
                 result = Result(Trial.FAILED, error)
             except GaplessError as error:

@@ -241,12 +241,14 @@ class FrontierStatements:
 
 
 def _lease(row: _DueRow, until: datetime, *, afresh: bool) -> Lease:
+    todo = Todo.load(row.todo)
     return Lease(
         name=row.known_as or row.spelling,
         depth=row.depth,
         attempts=row.attempts,
         review=row.review or None,
-        todo=None if afresh else Todo.load(row.todo),
+        todo=None if afresh else todo,
         leased_until=until,
+        tries=todo.tries if todo is not None else {},
         doubts=row.doubts,
     )

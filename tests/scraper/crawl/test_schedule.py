@@ -34,6 +34,6 @@ def test_each_state_has_its_own_time_of_the_next_try() -> None:
 
 
 def test_what_fails_comes_again_each_time_later_but_within_half_an_hour_or_so() -> None:
-    pauses = [(after_failure(attempts, NOW, lambda: 0.5) - NOW).total_seconds() for attempts in range(12)]
+    pauses = [(after_failure(attempts, NOW, lambda: 0.5, 60.0) - NOW).total_seconds() for attempts in range(12)]
     assert pauses[:4] == [5.0, 10.0, 20.0, 40.0]
     assert pauses[-1] == 1800.0

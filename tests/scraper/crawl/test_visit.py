@@ -93,7 +93,10 @@ def test_only_what_failed_is_fetched_again(stage: Stage) -> None:
     stage.reddit.answers["/user/bob/submitted"] = Unreachable("reset")
     stage.turn()
     assert stage.value("SELECT count(*) FROM reddit_users") == 1
-    assert stage.value("SELECT todo FROM reddit_frontier") == '{"parts":["year"],"authors":["ann","bob"]}'
+    assert (
+        stage.value("SELECT todo FROM reddit_frontier")
+        == '{"parts":["year"],"authors":["ann","bob"],"tries":{"year":1,"user/bob":1}}'
+    )
     assert stage.value("SELECT error FROM reddit_frontier") == "503"
     assert stage.tally.failures == 1
     before = stage.reddit.asked.copy()

@@ -82,7 +82,7 @@ def test_what_the_end_of_an_attempt_shows(error: GaplessError | None, sign: Sign
         ("/r/Bitcoin/about/rules", "r/bitcoin"),
         ("/r/Bitcoin/hot", "r/bitcoin"),
         ("/user/Ann/submitted", "user/ann"),
-        ("/api/v1/access_token", "api/v1"),
+        ("/api/v1/access_token", ""),
     ],
 )
 def test_all_requests_for_one_name_are_one_item(path: str, item: str) -> None:
