@@ -133,7 +133,7 @@ class Telling:
             proxy=proxy.name,
             address=proxy.address or None,
             seen_at=now,
-            counters=self._tally.as_dict(),
+            counters=self._tally.as_dict() | {"connections_distrusted": proxy.distrusted},
             requests={str(status): count for status, count in proxy.statuses.items()},
             outcomes=dict(proxy.outcomes),
             proxy_state=self._state,
