@@ -28,13 +28,13 @@ class Mismatch(BadAnswer):
 
 
 class Unproven(TransientError):
-    """An answer without a name in it, equal to an earlier one of its connection, may be that one sent twice.
+    """An answer without a name in it that may be another's: it came before on its connection, or is of another kind.
 
     It is asked for once more, through a connection of its own.
     """
 
     def __init__(self) -> None:
-        super().__init__("an answer that does not say what it is about, and came before on this connection")
+        super().__init__("an answer that does not say what it is about, and may be that to another request")
 
 
 def unexplained(error: GaplessError) -> Unexplained | None:

@@ -76,7 +76,14 @@ def is_nameless(question: Question, payload: object, error: GaplessError | None)
     """
     if error is not None:
         return isinstance(error, Unavailable | Unexplained) and getattr(error, "target", None) is None
-    return question.kind in (Kind.RULES, Kind.HOT) or (question.kind in LISTINGS and not _children(payload))
+    return question.kind is Kind.HOT or not names_it(question, payload)
+
+
+def names_it(question: Question, payload: object) -> bool:
+    """Tell whether the facts asked for say what they are about; rules and empty listings do not."""
+    if question.kind in LISTINGS:
+        return bool(_children(payload))
+    return question.kind is not Kind.RULES
 
 
 def _nameless(status: int, error: Unavailable) -> Unexplained:

@@ -8,7 +8,7 @@ from scraper.fetch.payload import decode
 from scraper.fetch.session import Answer
 from scraper.question import Question
 from scraper.redirect import SameElsewhere
-from scraper.refusal import Mismatch, Unproven
+from scraper.refusal import Mismatch, Unexplained, Unproven
 from scraper.verdict import Reply, is_nameless, judge_answer
 
 
@@ -38,7 +38,9 @@ class Call:
             return payload, error
         reply = Reply(self.url, answer.status, answer.headers, with_token)
         error = judge_answer(self.question, reply, payload, error)
-        if answer.repeated and is_nameless(self.question, payload, error):
+        # an empty listing in the place of facts is most often another's answer
+        is_odd = answer.status == 200 and isinstance(error, Unexplained) and not self.apart
+        if is_odd or (answer.repeated and is_nameless(self.question, payload, error)):
             error = Unproven()
         if isinstance(error, Mismatch | Unproven):
             answer.discard()

@@ -33,6 +33,7 @@ from scraper.fetch.siblings import Siblings, alone
 from scraper.fetch.token import Memory, Token
 from scraper.fetch.watch import Result, Watch
 from scraper.question import Question, about
+from scraper.verdict import names_it
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -205,7 +206,8 @@ class Client:
         except GaplessError as error:
             self._watch.take(call.path, error)
             raise
-        self._watch.take(call.path, None)
+        if call.question is None or names_it(call.question, payload):  # another answer shows nothing of the proxy
+            self._watch.take(call.path, None)
         return payload
 
     async def _attempt(self, call: Call, ticket: Ticket, waits: int) -> object:
@@ -338,6 +340,7 @@ class Client:
             latency_count=tally.latency_count,
             last_error=tally.last_error,
             last_error_at=tally.last_error_at,
+            distrusted=self._session.distrusted,
             good_at=None if good_at is None else datetime.now(UTC) - timedelta(seconds=now - good_at),
             witness=self._witnesses.newest,
             recent_good=evidence.good,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MOST_TRIES = 3
 
 #: Answers remembered of each connection.
-_REMEMBERED = 4
+_REMEMBERED = 32
 
 #: Of each end of an answer so many bytes are compared.
 _COMPARED = 1024

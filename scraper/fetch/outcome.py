@@ -27,7 +27,7 @@ class Outcome(enum.StrEnum):
     BAD_ANSWER = "bad_answer"  #: HTML, cut off JSON
     MISMATCH = "mismatch"  #: a good answer to another question
     UNEXPLAINED = "unexplained"  #: refused without a reason
-    UNPROVEN = "unproven"  #: it may be an earlier answer once more, and was asked for again
+    UNPROVEN = "unproven"  #: asked for again: it may be an earlier answer, or is at another address
     TRANSPORT_ERROR = "transport_error"  #: refused, reset, timed out, TLS, SOCKS
     NETWORK_BLOCK = "network_block"
     PROXY_AUTH = "proxy_auth"  #: the proxy does not accept our user and password
@@ -43,7 +43,7 @@ _OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
     (BadAnswer, Outcome.BAD_ANSWER),
     (Unexplained, Outcome.UNEXPLAINED),
     (Unproven, Outcome.UNPROVEN),
-    (SameElsewhere, Outcome.OK),
+    (SameElsewhere, Outcome.UNPROVEN),
     (NetworkBlocked, Outcome.NETWORK_BLOCK),
     (ProxyRejectsUs, Outcome.PROXY_AUTH),
 )

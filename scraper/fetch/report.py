@@ -24,6 +24,7 @@ class ProxyReport:
     latency_count: int
     last_error: str | None
     last_error_at: datetime | None
+    distrusted: int = 0  #: connections that were closed because of bytes that nobody asked for
     good_at: datetime | None = None  #: when the last good answer came
     witness: str | None = None  #: a path that was served lately
     recent_good: int = 0  #: of the last attempts
