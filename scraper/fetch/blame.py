@@ -179,7 +179,7 @@ class Evidence:
         if sign is Sign.GOOD:
             self._served(item, now)
             return False
-        self.failures += 1
+        self.failures += sign is not Sign.WEAK
         self._note_failure(item)
         if self._blamed.get(item, now) > now:
             return False

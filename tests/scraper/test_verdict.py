@@ -132,7 +132,8 @@ def test_a_refusal_without_a_reason_proves_nothing(kind: Kind, status: int, body
     error = verdict(asked(kind), body, status)
     assert isinstance(error, Unexplained)
     assert error.state == state
-    assert error.telling is (status in (404, 410) and isinstance(body, dict) and status == 404)
+    usual = kind is Kind.SUBMITTED and (status in (403, 451) and isinstance(body, dict))
+    assert error.telling is (usual or (status == 404 and isinstance(body, dict)))
 
 
 @pytest.mark.parametrize("reason", ["private", "banned", "quarantined", "gold_only", "something new"])
