@@ -88,10 +88,11 @@ def names_it(question: Question, payload: object) -> bool:
 
 def _nameless(question: Question, status: int, error: Unavailable) -> Unexplained:
     if status in _GONE:
-        return Unexplained(SubredditState.MISSING, f"{status} without a reason", telling=True)
+        text = f"{status} without a reason"
+        return Unexplained(SubredditState.MISSING, text, telling=True, common=question.of_user)
     # the posts of a suspended user are always refused like this
-    is_usual = question.kind is Kind.SUBMITTED
-    return Unexplained(SubredditState.FORBIDDEN, f"{status} without a reason ({error.reason})", telling=is_usual)
+    text, is_common = f"{status} without a reason ({error.reason})", question.kind is Kind.SUBMITTED
+    return Unexplained(SubredditState.FORBIDDEN, text, telling=is_common, common=is_common)
 
 
 def _compare(question: Question, payload: object) -> GaplessError | None:
