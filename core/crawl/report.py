@@ -60,6 +60,8 @@ class CrawlReport:
     counted_at: float | None = None  #: when `frontier` was read from the database
     per_hour: float | None = None  #: subreddits that this process finishes; None: too early to say
     database_away_since: float | None = None
+    database_replaced_at: float | None = None  #: when the database was found replaced while the process ran
+    database_replaced: str | None = None  #: how
 
     @property
     def request_count(self) -> int:

@@ -53,6 +53,10 @@ class Database(Protocol):
     def away_since(self) -> datetime | None:
         """Return since when it does not answer."""
 
+    @property
+    def database_replaced(self) -> tuple[datetime, str] | None:
+        """Return when and how it was replaced while we ran."""
+
     async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
         """Count rows and what is to do."""
 
@@ -121,6 +125,7 @@ class Telling:
 
     def _report(self) -> CrawlReport:
         now, proxy, away = self._now().timestamp(), self._fetching.report(), self._database.away_since
+        replaced = self._database.database_replaced
         self._watch(proxy, now)
         report = CrawlReport(
             process=self._process,
@@ -143,6 +148,8 @@ class Telling:
             counted_at=self._counted_at,
             per_hour=self._tally.pace.per_hour(now),
             database_away_since=away.timestamp() if away else None,
+            database_replaced_at=replaced[0].timestamp() if replaced else None,
+            database_replaced=replaced[1] if replaced else None,
         )
         return continued(report, self._former)
 

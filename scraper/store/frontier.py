@@ -17,13 +17,13 @@ from sqlalchemy import (
     case,
     false,
     func,
-    or_,
     select,
     update,
 )
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.batch import Found, Outcome, Progress
+from scraper.store.names import name_key
 from scraper.store.rowset import Write, rowset
 from scraper.store.tables import frontier, subreddits
 from scraper.store.todo import Lease, Todo
@@ -94,6 +94,10 @@ def _enter(dialect: Dialect) -> Write:
     return rowset(dialect, [frontier.c[name] for name in names]).statement(make)
 
 
+# What is entered is due at once, even where a clock goes wrong or a server takes over whose clock is behind; among
+# themselves the older entries come first.
+_LONG_AGO = timedelta(days=365 * 50)
+
 _NAMED = frontier.c.name == bindparam("key")
 _AMONG = frontier.c.name.in_(bindparam("keys", expanding=True))
 
@@ -128,8 +132,6 @@ class FrontierStatements:
         self._deepest = select(func.max(frontier.c.depth)).where(frontier.c.settled == bindparam("settled"))
         self._enter = _enter(dialect)
         held = frontier.c.leased_by == holder
-        # a lease that another took over since is not ended by whoever held it before
-        ours = or_(held, frontier.c.leased_by.is_(None))
         self._take = (
             update(frontier)
             .where(_AMONG)
@@ -143,14 +145,16 @@ class FrontierStatements:
             .returning(frontier.c.name)
         )
         self._progress = update(frontier).where(_NAMED, held).values(todo=bindparam("new_todo"))
-        self._finish = update(frontier).where(_NAMED, ours).values(_FINISHED)
-        self._fail = update(frontier).where(_NAMED, ours).values(_FAILED)
+        self._finish = update(frontier).where(_NAMED, held).values(_FINISHED)
+        self._fail = update(frontier).where(_NAMED, held).values(_FAILED)
         self._give_back = update(frontier).where(_NAMED, held).values(_GIVEN_BACK)
         self._give_all_back = update(frontier).where(held).values(_GIVEN_BACK)
 
     def enter(self, connection: Connection, found: Sequence[Found], now: datetime) -> None:
         """Add subreddits that are not there yet."""
-        self._enter(connection, [(item.name.lower(), item.name, item.depth, item.found_in, now, now) for item in found])
+        due_at = now - _LONG_AGO
+        rows = [(name_key(item.name), item.name, item.depth, item.found_in, due_at, now) for item in found]
+        self._enter(connection, rows)
 
     def lease(
         self, connection: Connection, limit: int, now: datetime, *, max_depth: int, refresh_after: float, seconds: float
@@ -184,7 +188,7 @@ class FrontierStatements:
 
     def progress(self, connection: Connection, items: Sequence[Progress]) -> None:
         """Note what is still to do."""
-        rows = [{"key": item.name.lower(), "new_todo": item.todo.dump() if item.todo else None} for item in items]
+        rows = [{"key": name_key(item.name), "new_todo": item.todo.dump() if item.todo else None} for item in items]
         connection.execute(self._progress, rows)
 
     def outcomes(self, connection: Connection, items: Sequence[Outcome], now: datetime) -> None:
@@ -199,7 +203,7 @@ class FrontierStatements:
 
     def give_back(self, connection: Connection, keys: Sequence[str], now: datetime) -> None:
         """End leases as if they had never been: due at once."""
-        connection.execute(self._give_back, [{"key": key, "now": now} for key in keys])
+        connection.execute(self._give_back, [{"key": each, "now": now} for each in keys])
 
     def give_all_back(self, connection: Connection, now: datetime) -> int:
         """End every lease of this holder."""
@@ -219,7 +223,7 @@ def _lease(row: _DueRow, until: datetime, *, afresh: bool) -> Lease:
 
 def _told(item: Outcome, now: datetime) -> dict[str, object]:
     parameters: dict[str, object] = {
-        "key": item.name.lower(),
+        "key": name_key(item.name),
         "new_state": item.state,
         "new_error": item.error,
         "new_due_at": item.due_at or now,
