@@ -13,7 +13,6 @@ import structlog
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.util import greenlet_spawn
 
-from core.fileguard import Fault as FileFault
 from scraper.store.address import PostgresServer, SqliteFile
 from scraper.store.faults import misses_tables, reason
 from scraper.store.postgres import CONNECTIONS, make_postgres_engine
@@ -106,9 +105,12 @@ class Database:
         raise AssertionError("the last try returns or raises")
 
     def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        if self._watch is None:
+            with engine.begin() as connection:
+                return work(connection)
+        self._watch.look()  # a log that is gone may keep a transaction from beginning
         with engine.begin() as connection:
-            if self._watch is not None:
-                self._watch.look()
+            self._watch.look()
             return work(connection)
 
     async def _open_anew(self, openings: int, cause: Exception) -> None:
@@ -136,8 +138,8 @@ class Database:
             log.error("database_replaced", database=str(self._place), reason=why, hint=_HINT)
 
     def _replace(self, prepare: Prepare, cause: Exception) -> str | None:
-        if self._watch is not None and isinstance(cause, FileReplacedError) and cause.fault is FileFault.COMPANION:
-            self._watch.rescue(self._engine)
+        if self._watch is not None and isinstance(cause, FileReplacedError):
+            self._watch.let_go(self._engine, cause.fault)
         self._engine.dispose()
 
         def prepare_and_begin(connection: Connection) -> str | None:

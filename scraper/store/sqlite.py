@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 from core.fileguard import Fault, FileGuard
@@ -65,6 +66,23 @@ class SqliteWatch:
         if fault is not None:
             raise FileReplacedError(fault)
 
+    def let_go(self, engine: Engine, fault: Fault) -> None:
+        """Finish with the files that are open: what was committed is in them, and nothing of them is in the way.
+
+        The log goes into the database file, wherever that is now. But where another process has begun a new log for
+        the same file, it has brought the rows over.
+        """
+        path = f"{self._path}-wal"
+        try:
+            if fault is not Fault.COMPANION or not Path(path).exists():
+                _empty_log(engine)
+        except (sqlite3.Error, DBAPIError) as error:
+            log.warning("sqlite_log_not_emptied", database=str(self._path), error=str(error))
+        engine.dispose()
+        if fault in (Fault.GONE, Fault.REPLACED):
+            for left in self._guard.left_behind():
+                Path(left).unlink(missing_ok=True)
+
     def make_room(self) -> None:
         """Make the directory and the file where they are missing, and take the file for ours."""
         self._learned = False
@@ -78,38 +96,24 @@ class SqliteWatch:
         self.look()  # replaced once more in between: the next transaction sees to that
         self._guard.learn()
 
-    def rescue(self, engine: Engine) -> None:
-        """Bring what stands in a -wal file without a name into the database file, which is still ours.
-
-        Nothing is done where another process has begun a new -wal file: it has brought the rows over.
-        """
-        if Path(f"{self._path}-wal").exists():
-            return
-        try:
-            _empty_log(engine)
-        except sqlite3.Error as error:
-            log.warning("wal_not_rescued", database=str(self._path), error=str(error))
-
 
 def _empty_log(engine: Engine) -> None:
-    holder, worker = engine.raw_connection(), engine.raw_connection()
+    """Bring the whole log into the file that is open, with the lock for writing: nobody adds to it meanwhile."""
+    if not engine.pool.checkedin():  # type: ignore[attr-defined]  # of the queue
+        return  # a new connection would open what is at the path now
+    connection = engine.raw_connection()
     try:
-        await_only(_begin(holder.driver_connection, "BEGIN IMMEDIATE"))  # nobody adds to the old log meanwhile
+        cursor = connection.cursor()
         give_up_at = time.monotonic() + BUSY_TIMEOUT
         while True:
-            cursor = worker.cursor()
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            _, frames, moved = cursor.fetchone() or (0, 0, 0)
-            cursor.close()
-            if frames == moved or time.monotonic() >= give_up_at:
+            cursor.execute("PRAGMA wal_checkpoint(FULL)")
+            is_busy, *_ = cursor.fetchone() or (0,)
+            if not is_busy or time.monotonic() >= give_up_at:
                 break
-            await_only(asyncio.sleep(_LOOK_AGAIN[1]))  # somebody reads an old state
-        cursor = holder.cursor()
-        cursor.execute("ROLLBACK")
+            await_only(asyncio.sleep(_LOOK_AGAIN[1]))
         cursor.close()
     finally:
-        holder.close()
-        worker.close()
+        connection.close()
 
 
 def make_sqlite_engine(path: Path) -> Engine:
