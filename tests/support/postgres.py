@@ -66,8 +66,11 @@ class PostgresServer:
         self._directory = Path(tempfile.mkdtemp(prefix="gapless-postgres-"))
         self.port = free_port()
         self._serial = itertools.count(1)
-        self._as_user: list[str] = []
+        self.as_user: list[str] = []
         self._data = self._directory / "data"
+        #: where tests put locales that the machine does not have
+        self.locales = self._directory / "locales"
+        self.locales.mkdir()
         try:
             self._prepare()
             self._make_cluster()
@@ -82,14 +85,21 @@ class PostgresServer:
         utils.ensure_user_exists(_SYSTEM_USER)
         utils.ensure_prefix_permissions(POSTGRES_BIN_PATH)
         owner = pwd.getpwnam(_SYSTEM_USER)
-        os.chown(self._directory, owner.pw_uid, owner.pw_gid)
+        self.give(self._directory)
         # the leash again: it comes off when a process changes its user
         identity = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
-        self._as_user = ["setpriv", *identity, "--pdeathsig=KILL", "--"]
+        self.as_user = ["setpriv", *identity, "--pdeathsig=KILL", "--"]
+
+    def give(self, directory: Path) -> None:
+        """Give a directory and what is in it to the user that the server runs as."""
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam(_SYSTEM_USER)
+            for path in (directory, *directory.rglob("*")):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
 
     def _run(self, command: list[str], **environment: str) -> None:
         done = subprocess.run(
-            [*self._as_user, *command],
+            [*self.as_user, *command],
             cwd=self._directory,
             env={**os.environ, **environment},
             capture_output=True,
@@ -109,8 +119,9 @@ class PostgresServer:
 
     def _make_server(self) -> ServerProcess:
         settings = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in _SETTINGS.items())
-        command = [*self._as_user, str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data), "-p", str(self.port)]
-        return ServerProcess([*command, *settings], self._directory / "server.log", cwd=self._directory)
+        command = [*self.as_user, str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data), "-p", str(self.port)]
+        env = {**os.environ, "LOCPATH": f"{self.locales}:/usr/lib/locale"}
+        return ServerProcess([*command, *settings], self._directory / "server.log", cwd=self._directory, env=env)
 
     def url(self, database: str = "postgres") -> str:
         """The address of one of its databases, as a person would configure it."""
