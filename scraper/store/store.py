@@ -34,6 +34,7 @@ class Store:
 
     def __init__(self, database: Database, place: str, holder: str, clock: Callable[[], datetime] | None) -> None:
         self._database = database
+        self.holder = holder
         self._clock = DatabaseClock(clock)
         self._frontier = FrontierStatements(database.dialect, holder)
         self._claims = ClaimStatements(database.dialect, holder)
@@ -86,8 +87,13 @@ class Store:
         """Add where the crawl starts; what is known stays as it is, though at depth 0."""
         found = merge([Batch(found=[Found(name, 0) for name in names])]).found
         self._seeds = merge([Batch(found=[*self._seeds, *found])]).found
-        if found:
-            await self._write(lambda connection: self._frontier.enter(connection, found, self._clock.read(connection)))
+
+        def work(connection: Connection) -> None:
+            self._frontier.correct_skipped(connection)
+            if found:
+                self._frontier.enter(connection, found, self._clock.read(connection))
+
+        await self._write(work)
 
     async def take_back(self) -> None:
         """Release every lease and claim of this holder: its predecessor died with them, or its own work was ended."""

@@ -34,6 +34,7 @@ async def running(
     parts: dict[str, Any] = {"draw": lambda: 0.5}
     parts |= {"clock": clock} if clock is not None else {}
     parts |= {"sleep": sleep} if sleep is not None else {}
+    parts |= {name: others.pop(name) for name in ("siblings", "memory") if name in others}
     client = Client(settings(url, proxy, **others), limiter, **parts)
     await client.start()
     try:

@@ -2,15 +2,19 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.config import Config, DatabaseSection
 from core.errors import PermanentError
 from scraper.store import Batch, Found, Outcome, Store
-from scraper.store import tables as tables_module
+from scraper.store import migrate as migrate_module
+from scraper.store.migrate import SCRIPTS, VERSION_TABLE
 from scraper.store.names import name_key
+from scraper.store.tables import SCHEMA_VERSION
 from supervisor import probes
 from tests.scraper.store.stage import Stage, a_rule, a_subreddit, a_user, later, play
 from tests.support.postgres import PostgresServer
@@ -91,48 +95,69 @@ def test_a_review_is_read_in_every_spelling(any_stage: Stage, review: str) -> No
     play(scenario)
 
 
-def test_an_older_turkish_database_is_upgraded(postgres: PostgresServer) -> None:
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Stage], Coroutine[Any, Any, None]]:
+    """What makes the tables of the version before the names' collation."""
+    scripts = tmp_path / "older"
+    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("r0004.py", "r0005.py", "__pycache__"))
+
+    async def make(stage: Stage) -> None:
+        await stage.query(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) PRIMARY KEY)")
+        with monkeypatch.context() as patch:
+            patch.setattr(migrate_module, "SCRIPTS", scripts)
+            patch.setattr(migrate_module, "SCHEMA_VERSION", "0003")
+            async with stage.open():
+                pass
+
+    return make
+
+
+def test_an_older_turkish_database_is_upgraded(
+    postgres: PostgresServer, older: Callable[[Stage], Coroutine[Any, Any, None]]
+) -> None:
     """There "IMAGE" and "image" were two rows; what a person wrote into either stays."""
     stage = Stage(_turkish(postgres))
 
     async def scenario() -> None:
-        async with stage.open():
-            pass
-        for table, column in (("subreddits", "name"), ("subreddits", "review"), ("users", "username")):
-            await stage.query(f'ALTER TABLE reddit_{table} ALTER COLUMN {column} TYPE text COLLATE "default"')
-        await stage.query("UPDATE reddit_schema_version SET version_num = '0001'")
+        await older(stage)
+        await stage.query(
+            "INSERT INTO reddit_frontier (name, spelling, depth, due_at, entered_at) "
+            "VALUES ('image', 'IMAGE', 0, '2026-01-01', '2026-01-01')"
+        )
         await stage.query(
             "INSERT INTO reddit_subreddits (name, review, tags, fetched_at, title) VALUES "
-            "('IMAGE', 'skip', NULL, '2026-01-01', 'old'), ('image', NULL, 'art', '2026-02-01', 'new'), "
+            "('IMAGE', 'SKIP', NULL, '2026-01-01', 'old'), ('image', NULL, 'art', '2026-02-01', 'new'), "
             "('other', NULL, NULL, NULL, NULL)"
         )
         await stage.query(
             "INSERT INTO reddit_users (username, state, fetched_at) VALUES ('II', 'active', '2026-01-01'), "
             "('ii', 'active', '2026-02-01')"
         )
-        async with stage.open():
-            pass
-        rows = await stage.query("SELECT name, review, tags FROM reddit_subreddits ORDER BY name")
-        assert rows == [("IMAGE", "skip", "art"), ("other", None, None)]
+        async with stage.open() as store:
+            assert await store.lease(9, max_depth=1, refresh_after=_DAY, seconds=60) == []
+            await stage.query("UPDATE reddit_subreddits SET review = NULL WHERE lower(name) = 'image'")
+            assert len(await store.lease(9, max_depth=1, refresh_after=_DAY, seconds=60)) == 1
+        rows = await stage.query("SELECT name, tags FROM reddit_subreddits ORDER BY name")
+        assert rows == [("IMAGE", "art"), ("other", None)]
         assert await stage.query("SELECT username FROM reddit_users") == [("ii",)]
 
     play(scenario)
 
 
-def test_views_that_keep_the_tables_from_an_upgrade_are_named(postgres: PostgresServer) -> None:
+def test_views_that_keep_the_tables_from_an_upgrade_are_named(
+    postgres: PostgresServer, older: Callable[[Stage], Coroutine[Any, Any, None]]
+) -> None:
     stage = Stage(postgres.new_database())
 
     async def scenario() -> None:
-        async with stage.open():
-            pass
-        await stage.query("UPDATE reddit_schema_version SET version_num = '0001'")
+        await older(stage)
         await stage.query("CREATE VIEW of_mine AS SELECT name FROM reddit_subreddits")
         with pytest.raises(PermanentError, match=r"of_mine.*drop the views"):
             await Store.open(stage.url, holder="here")
         await stage.query("DROP VIEW of_mine")
         async with stage.open():
             pass
-        assert await stage.query("SELECT version_num FROM reddit_schema_version") == [(tables_module.SCHEMA_VERSION,)]
+        assert await stage.query(f"SELECT version_num FROM {VERSION_TABLE}") == [(SCHEMA_VERSION,)]
 
     play(scenario)
 
