@@ -58,6 +58,9 @@ class Database(Protocol):
     def away_since(self) -> datetime | None:
         """Return since when it does not answer."""
 
+    def now(self) -> datetime:
+        """Give the time that subreddits are finished by: the database's."""
+
     @property
     def database_replaced(self) -> tuple[datetime, str] | None:
         """Return when and how it was replaced while we ran."""
@@ -152,7 +155,7 @@ class Telling:
             subreddits_in_flight=self._visits(),
             frontier=self._frontier,
             counted_at=self._counted_at,
-            per_hour=self._tally.pace.per_hour(now),
+            per_hour=self._tally.pace.per_hour(self._database.now().timestamp()),
             database_away_since=away.timestamp() if away else None,
             database_replaced_at=replaced[0].timestamp() if replaced else None,
             database_replaced=replaced[1] if replaced else None,
