@@ -30,7 +30,7 @@ class CaseReddit(RepeatingReddit):
         self.rules = rules
 
     def answer(self, target: str, agent: str) -> bytes:
-        path = target.split("?")[0].removesuffix(".json")
+        path = target.split("?", maxsplit=1)[0].removesuffix(".json")
         for rule in self.rules:
             if rule.get("through", agent) == agent and re.search(rule["path"], path):
                 return _written(rule["answer"])
