@@ -250,11 +250,8 @@ def test_s07_a_reset_beyond_any_window_stops_nobody_for_long(tmp_path: Path, res
     odd = {"X-Ratelimit-Used": "1000", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": reset}
 
     async def whole() -> None:
-        parts = {"limiter": limiter, "clock": times.clock, "sleep": times.sleep}
-        async with (
-            Script(otherwise=Reply(headers=RATE)) as script,
-            running(script.url, with_token=True, **parts) as client,
-        ):  # type: ignore[arg-type]
+        parts: dict[str, Any] = {"limiter": limiter, "clock": times.clock, "sleep": times.sleep, "with_token": True}
+        async with Script(otherwise=Reply(headers=RATE)) as script, running(script.url, **parts) as client:
             script.say(Reply(headers=odd))
             began = times.clock()
             for number in range(20):
