@@ -60,7 +60,7 @@ def judge_answer(
     if 300 <= status < 400:
         return redirection(question, reply.url, status, reply.headers.get("location"))
     if isinstance(error, Unavailable):
-        return error if error.named else _nameless(status, error)
+        return error if error.named else _nameless(question, status, error)
     if isinstance(error, TokenRejected) and not reply.with_token:
         return Unexplained(SubredditState.FORBIDDEN, "401 without a reason")
     if isinstance(error, RequestRejected) and 400 <= status < 500 and status not in _ABOUT_THE_REQUEST:
@@ -86,10 +86,13 @@ def names_it(question: Question, payload: object) -> bool:
     return question.kind is not Kind.RULES
 
 
-def _nameless(status: int, error: Unavailable) -> Unexplained:
+def _nameless(question: Question, status: int, error: Unavailable) -> Unexplained:
     if status in _GONE:
-        return Unexplained(SubredditState.MISSING, f"{status} without a reason", telling=True)
-    return Unexplained(SubredditState.FORBIDDEN, f"{status} without a reason ({error.reason})")
+        text = f"{status} without a reason"
+        return Unexplained(SubredditState.MISSING, text, telling=True, common=question.of_user)
+    # the posts of a suspended user are always refused like this
+    text, is_common = f"{status} without a reason ({error.reason})", question.kind is Kind.SUBMITTED
+    return Unexplained(SubredditState.FORBIDDEN, text, telling=is_common, common=is_common)
 
 
 def _compare(question: Question, payload: object) -> GaplessError | None:

@@ -74,7 +74,7 @@ def sign_of(error: GaplessError | None) -> Sign:
             return Sign.OWN
         case Unreachable():
             return Sign.FAULT
-    return Sign.WEAK if getattr(error, "telling", False) else Sign.BAD
+    return Sign.WEAK if getattr(error, "common", False) else Sign.BAD
 
 
 def item_of(path: str) -> str:

@@ -20,7 +20,7 @@ class Outcome(enum.StrEnum):
     """What one attempt came to."""
 
     OK = "ok"
-    REFUSED = "refused"  #: a fact: private, banned, missing …
+    REFUSED = "refused"  #: private, banned, a user who is gone …
     RATE_LIMITED = "rate_limited"
     UNAUTHORISED = "unauthorised"  #: token or credentials not accepted
     SERVER_ERROR = "server_error"
@@ -51,4 +51,6 @@ _OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
 
 def outcome_of(error: GaplessError) -> Outcome:
     """Sort an error; what is none of the known ones never came back as an answer."""
+    if isinstance(error, Unexplained) and error.common:
+        return Outcome.REFUSED
     return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.TRANSPORT_ERROR)

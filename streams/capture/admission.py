@@ -11,6 +11,7 @@ from core.spool import Batch, Gap, SpoolError
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.listing import PAGE_SIZE, Page
+from streams.capture.repair import is_whole
 from streams.capture.roster import Roster
 from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
@@ -27,6 +28,8 @@ class _Newcomer:
     walk: Walk
     began: float
     deliver_after: float
+    #: when the first of its walks began, whose listing then overtook it; None: this is the first
+    overtaken: float | None = None
     newest: float | None = None
     new: int = 0
     trouble: PageTrouble = dataclasses.field(default_factory=PageTrouble)
@@ -189,7 +192,10 @@ class Admission:
             self._newcomer = newcomer
         elif newcomer.walk.outcome is Outcome.UNREADABLE:
             self.join_due = self._clock() + _JOIN_AGAIN
-        elif newcomer.walk.outcome is not Outcome.STALE:
+        elif newcomer.walk.outcome is Outcome.STALE:
+            began = newcomer.began if newcomer.overtaken is None else newcomer.overtaken
+            self._newcomer = dataclasses.replace(self._begin(newcomer.name), overtaken=began)
+        else:
             self._roster.joining.pop(newcomer.name, None)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
 
@@ -209,6 +215,7 @@ class Admission:
         if newcomer.walk.outcome in {Outcome.ENDED, Outcome.MET}:
             change = coverage.proof([newcomer.name], newcomer.newest, newcomer.began, items=newcomer.walk.items)
             change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven
+            change.gaps += self._overtaken_gap(newcomer)
         absorbed = coverage.absorb(
             page,
             epoch=coverage.epoch,
@@ -220,6 +227,19 @@ class Admission:
         newcomer.new += absorbed.new
         if absorbed.delivered:
             self._context.announce(absorbed.last_seq)
+
+    def _overtaken_gap(self, newcomer: _Newcomer) -> list[Gap]:
+        """Return the gap of a newcomer whose listing forgot what an earlier walk had not read yet."""
+        if newcomer.overtaken is None or is_whole(newcomer.walk):
+            return []
+        end = max(newcomer.walk.foot, default=self._coverage.reddit_now())
+        gaps = self._coverage.new_gaps(
+            (newcomer.name,), end, "the listing moved on faster than it was read", repairable=False
+        )
+        for gap in gaps:
+            if gap.start is None:  # what was listed before the first request was never promised
+                gap.start = min(end, self._coverage.reached(newcomer.overtaken))
+        return gaps
 
     def _join_failed(self, newcomer: _Newcomer, error: TransientError) -> None:
         now = self._clock()

@@ -105,11 +105,6 @@ class Coverage:
             return frozenset(self._buckets)
         return frozenset(map(str, stored)) if isinstance(stored, list) else frozenset()
 
-    def met(self, subreddits: Iterable[str]) -> frozenset[str]:
-        """Return the names of these subreddits' items that were met and not proven."""
-        buckets = {name.lower() for name in subreddits} | {_FOREIGN}
-        return frozenset(name for name, (bucket, _) in self._met.items() if bucket in buckets)
-
     def met_since(self, serial: int, subreddits: Iterable[str]) -> list[str]:
         """Return the names of these subreddits' items that were met after the page with this serial."""
         buckets = {name.lower() for name in subreddits} | {_FOREIGN}

@@ -34,7 +34,7 @@ class Poll:
 
     Request `next()`, then `take(page)`, until `done`. `refresh(page)` takes a newer top page meanwhile. The first walks
     have nothing proven to meet: they take what the listing holds. If the very first walk is broken off, the next one
-    must meet what that one had met, or reach below the moment at which it began; otherwise there is a gap.
+    must reach below the moment at which that one began; otherwise there is a gap.
     """
 
     def __init__(
@@ -66,8 +66,6 @@ class Poll:
         self._first = coverage.moment(subreddits) is None
         self._only_new = self._first and start == "now" and "recovered" not in coverage.stored
         self._newest: float | None = None
-        self._inherited = coverage.met(subreddits) if self._first else frozenset()
-        self._continued = False
         #: what is met after this by others stands above the walk's top, or may
         self._serial = coverage.serial
         #: when the newest page of this walk was requested, epoch seconds of this machine's clock
@@ -141,7 +139,6 @@ class Poll:
         """Return what the end of the walk changes, None while it goes on or when it changes nothing."""
         coverage, walk = self._coverage, self.walk
         self._newest = coverage.sane(page.items, self._newest)
-        self._continued = self._continued or any(item.name in self._inherited for item in page.items)
         if walk.outcome is Outcome.MET or (walk.outcome is Outcome.ENDED and self._is_complete()):
             quiet = walk.pages == 1 and not self._first and all(coverage.known(item.name) for item in page.items)
             if quiet and self._recorded_lately():
@@ -172,7 +169,8 @@ class Poll:
             return True
         if self._held_nothing and self.walk.items < _SURELY_WHOLE:
             return True
-        return self._first and (self._continued or self._reaches_below_the_beginning())
+        # that it met what a broken walk had met proves nothing: newest pages captured meanwhile hang in the air
+        return self._first and self._reaches_below_the_beginning()
 
     def _reaches_below_the_beginning(self) -> bool:
         """Tell whether the listing still holds something from before the stream first asked for it."""

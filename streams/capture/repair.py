@@ -136,11 +136,16 @@ class Repairs:
             self._under_way[repair.gap_id, repair.subreddit] = repair
         return absorbed
 
+    def _reaches_below_the_beginning(self, gap: Gap, walk: Walk) -> bool:
+        """Tell whether a gap of what was never proven was walked to below the first request: no more was promised."""
+        begun = self._coverage.begun_at()
+        return gap.start is None and begun is not None and max(walk.foot, default=begun) < begun
+
     def _concluded(self, gap: Gap, repair: Repair) -> list[Gap]:
         """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
         name, walk, now = repair.subreddit, repair.walk, self._coverage.now()
         rest = dataclasses.replace(gap, pending=_without(gap.pending, name), unproven=_without(gap.unproven, name))
-        if walk.outcome is Outcome.MET or is_whole(walk):
+        if walk.outcome is Outcome.MET or is_whole(walk) or self._reaches_below_the_beginning(gap, walk):
             self._log.info("gap_repaired", subreddit=name, start=gap.start, end=gap.end, found=gap.found)
             return [rest if rest.unproven else rest.walked(now)]
         reach = self._coverage.reddit_now() if gap.end is None else gap.end

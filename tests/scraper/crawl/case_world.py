@@ -30,7 +30,7 @@ class CaseReddit(RepeatingReddit):
         self.rules = rules
 
     def answer(self, target: str, agent: str) -> bytes:
-        path = target.split("?", maxsplit=1)[0].removesuffix(".json")
+        path = target.partition("?")[0].removesuffix(".json")
         for rule in self.rules:
             if rule.get("through", agent) == agent and re.search(rule["path"], path):
                 return _written(rule["answer"])
@@ -38,11 +38,12 @@ class CaseReddit(RepeatingReddit):
 
 
 def _written(answer: dict[str, Any]) -> bytes:
-    body = answer.get("body", "").encode()
+    body = str(answer.get("body", "")).encode()
     headers = {"Content-Length": len(body), "Content-Type": answer.get("content-type", "text/html")}
     headers |= answer.get("headers", {})
     lines = [f"HTTP/1.1 {answer['status']} Said", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    return "\r\n".join(lines).encode() + body
+    head = "\r\n".join(lines)
+    return head.encode() + body
 
 
 class CaseStage(Stage):
@@ -51,7 +52,6 @@ class CaseStage(Stage):
     def __init__(self, directory: Path, rules: list[dict[str, Any]], *again: Again) -> None:
         super().__init__(directory)
         self.rules, self.again = rules, list(again)
-        self.asked: dict[str, int] = {}
         self.outcomes: dict[str, dict[str, int]] = {}
 
     def turn(self, holder: str = "direct") -> list[str]:
@@ -59,18 +59,20 @@ class CaseStage(Stage):
         visited: list[str] = []
 
         async def run() -> None:
-            async with CaseReddit(self.rules, *self.again) as world:
-                async with running(world.url, user_agent=holder, concurrency=self.settings.concurrency) as client:
-                    store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
-                    try:
-                        visitor = Visitor(client, store, self.settings, self.tally, now=lambda: self.now)
-                        await store.enter(self.settings.subreddits)
-                        leases = await store.lease(100, max_depth=0, refresh_after=86_400.0, seconds=60.0)
-                        visited.extend(lease.name for lease in leases)
-                        await asyncio.gather(*map(visitor.visit, leases))
-                    finally:
-                        await store.close()
-                    self.outcomes[holder] = dict(client.report().outcomes)
+            async with (
+                CaseReddit(self.rules, *self.again) as world,
+                running(world.url, user_agent=holder, concurrency=self.settings.concurrency) as client,
+            ):
+                store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
+                try:
+                    visitor = Visitor(client, store, self.settings, self.tally, now=lambda: self.now)
+                    await store.enter(self.settings.subreddits)
+                    leases = await store.lease(100, max_depth=0, refresh_after=86_400.0, seconds=60.0)
+                    visited.extend(lease.name for lease in leases)
+                    await asyncio.gather(*map(visitor.visit, leases))
+                finally:
+                    await store.close()
+                self.outcomes[holder] = dict(client.report().outcomes)
 
         asyncio.run(run())
         return sorted(visited)

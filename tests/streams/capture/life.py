@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from core.child import ChildContext
 from core.config import Config
@@ -125,10 +126,6 @@ class MortalWriter(SpoolWriter):
             raise SpoolError("disk full")
         last_seq = super().commit(batch)
         self.life.committed(batch)
-        moments = batch.cursor.get("proven_at")
-        if isinstance(moments, dict):
-            for name in moments:
-                self.life.first_proof.setdefault(name, self.life.clock.now)
         self.life.check_promise(batch.cursor.get("proven_until"))
         if fate == "kill_after":
             raise Killed
@@ -145,8 +142,8 @@ class Life:
     config: Config = field(default_factory=Config)
     start: str = "backlog"
     clock: Clock = field(default_factory=Clock)
-    #: when each subreddit was proven for the first time: what had passed through its listing before is nobody's loss
-    first_proof: dict[str, float] = field(default_factory=dict)
+    #: when each subreddit was requested for the first time: what had passed through its listing before is nobody's loss
+    first_asked: dict[str, float] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
     down_for: float = 0.0
     #: longest path of a request; short ones make several groups of few names
@@ -183,6 +180,9 @@ class Life:
         """Be the gateway: one request, which takes its time and may fail. See streams.capture.fetcher.Getter."""
         del priority
         self._took_in()
+        names = path.split("/")[2].split("+")
+        for name in names:
+            self.first_asked.setdefault(name.lower(), self.clock.now)
         self.clock.advance(self.latency)
         self.asked.append((self.clock.now, path))
         fate = self.next_fate()
@@ -194,7 +194,6 @@ class Life:
             raise BadAnswer("HTML instead of JSON")
         if fate == "empty":
             return envelope([])
-        names = path.split("/")[2].split("+")
         after = params.get("after")
         answer = self.asks(names, str(after) if after is not None else None, int(params["limit"]))
         self.in_flight = names_of(answer)
@@ -239,7 +238,9 @@ class Life:
         context = FakeContext(self.clock, self._until, self.notes)
         writer = MortalWriter(self.directory, STREAM, clock=self.clock)
         writer.life = self
-        with writer, ExitStack() as after:
+        # half of what a listing of this world holds
+        surely_whole = patch("streams.capture.poll._SURELY_WHOLE", self.world.cap // 2)
+        with writer, surely_whole, ExitStack() as after:
             after.callback(lambda: setattr(self, "turns", self.turns + context.turns))
             coverage = Coverage(
                 writer, STREAM, self.subreddits, clock=self.clock, offset=self.clock_offset, bounds=self.clock_bounds
@@ -261,7 +262,7 @@ class Life:
             for thing in self.world.things.values()
             if thing.subreddit.lower() in names
             and thing.created < proven_until.get(thing.subreddit.lower(), 0.0)
-            and thing.moment >= self.first_proof.get(thing.subreddit.lower(), float("inf"))
+            and thing.created > self.first_asked.get(thing.subreddit.lower(), float("inf"))
             and thing.surfaced
             and not (thing.removed or thing.late or thing.name in captured)
             and not any(thing.subreddit in gap.unproven and gap.admits(thing.created) for gap in gaps)

@@ -144,3 +144,27 @@ def test_a_spool_that_refuses_does_not_let_it_return_unnoticed(life: Life) -> No
     counts = Counter(life.spooled())
     assert all(counts[name] == 1 for name in missed)
     assert counts.total() == len(counts)
+
+
+def test_a_newcomer_whose_listing_moves_on_faster_than_it_is_read_leaves_a_gap(tmp_path: Path) -> None:
+    life = Life(tmp_path, World(("Alpha", "Beta"), page_size=20))
+    life.world.close("Beta")
+    life.run(10.0)
+    life.world.open("Beta")
+    life.latency = 1.5
+    began = life.clock.now
+    for number in range(8000):
+        moment = began + 0.05 * number
+        life.clock.at(moment, lambda moment=moment: life.world.add("Beta", moment))  # type: ignore[misc]
+    life.run(390.0)
+    life.latency = 0.1
+    life.run(900.0)
+    assert life.notes.events("subreddit_joined")
+    captured, gaps = set(life.spooled()), life.gaps()
+    after_the_first_request = [
+        thing for thing in life.world.things.values() if thing.created > life.first_asked["beta"]
+    ]
+    lost = [thing for thing in after_the_first_request if thing.name not in captured]
+    assert lost
+    assert [thing for thing in lost if not any(gap.admits(thing.created) for gap in gaps)] == []
+    print([e[1] for e in life.notes.entries][-40:], life.first_asked, len(lost), gaps)

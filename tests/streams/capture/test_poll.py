@@ -9,7 +9,7 @@ from core.spool import SpoolReader, SpoolWriter
 from streams.capture.coverage import CLOCK_GRAIN, Coverage
 from streams.capture.listing import Page, parse_page
 from streams.capture.poll import Poll, Request
-from tests.streams.capture.life import STREAM, Notes
+from tests.streams.capture.life import BIRTH, STREAM, Notes
 from tests.streams.capture.world import envelope
 
 NOW = 5000.0
@@ -156,3 +156,83 @@ def test_an_empty_subreddit_that_is_alone_makes_no_gap(writer: SpoolWriter) -> N
             poll.take(Page((), None), Request(None, 100), NOW)
     assert coverage.gaps == {}
     assert coverage.proven_until == {"alpha": NOW - CLOCK_GRAIN}
+
+
+def down_from(newest: int, count: int) -> range:
+    """Return so many numbers; `newest` is the first one's creation in seconds after BIRTH."""
+    return range(int(BIRTH) + newest, int(BIRTH) + newest - count, -1)
+
+
+def first_walk(writer: SpoolWriter) -> tuple[Coverage, Poll]:
+    """Return a coverage that knows nothing, and its first walk, which has taken its first page, -1 to -60."""
+    coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: BIRTH)
+    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll.take(page(down_from(-1, 60), more=True), Request(None, 60), BIRTH)
+    coverage._clock = lambda: BIRTH + 500.0  # noqa: SLF001
+    return coverage, poll
+
+
+def second_walk(coverage: Coverage, numbers: Iterable[int]) -> Poll:
+    """Return a walk through a listing of these 120 items that ends with them."""
+    numbers = list(numbers)
+    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll.take(page(numbers[:60], more=True), Request(None, 60), BIRTH + 30.0)
+    poll.take(page(numbers[60:]), Request(f"t3_{numbers[59]}", 100), BIRTH + 31.0)
+    assert poll.done
+    return poll
+
+
+def let_it_fall_behind(poll: Poll) -> None:
+    """Answer with empty pages: all anchors have left the listing."""
+    while not poll.done:
+        poll.take(Page((), None), poll.next(), BIRTH + 12.0)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_first_walk_that_the_listing_overtakes_leaves_a_gap(tmp_path: Path, *, restart: bool) -> None:
+    """Slow answers, a busy subreddit: a newest page that was captured meanwhile does not continue the first walk."""
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        coverage, poll = first_walk(writer)
+        poll.refresh(page(down_from(400, 60), more=True), BIRTH + 10.0)
+        let_it_fall_behind(poll)
+        if restart:
+            coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: BIRTH + 500.0)
+        second_walk(coverage, down_from(440, 120))
+        (gap,) = coverage.gaps.values()
+        assert (gap.start, gap.end) == (None, BIRTH + 330.0)
+        assert "first_top" not in writer.load_cursor() or not writer.load_cursor()["first_top"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_first_walk_that_is_broken_off_goes_on_where_the_next_one_meets_its_top(
+    tmp_path: Path, *, restart: bool
+) -> None:
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        coverage, _ = first_walk(writer)
+        if restart:
+            coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: BIRTH + 500.0)
+        second_walk(coverage, down_from(60, 120))
+        assert coverage.gaps == {}
+
+
+def test_a_newest_page_above_a_hole_does_not_continue_the_first_walk(writer: SpoolWriter) -> None:
+    """The walk is broken off, by a kill or by a change of names, while its listing still holds what lies below."""
+    coverage, poll = first_walk(writer)
+    poll.refresh(page(down_from(400, 60), more=True), BIRTH + 10.0)
+    second_walk(coverage, down_from(440, 120))
+    (gap,) = coverage.gaps.values()
+    assert (gap.start, gap.end) == (None, BIRTH + 330.0)
+
+
+def test_a_newest_page_that_overlaps_continues_the_first_walk(writer: SpoolWriter) -> None:
+    coverage, poll = first_walk(writer)
+    poll.refresh(page(down_from(40, 60), more=True), BIRTH + 10.0)
+    second_walk(coverage, down_from(140, 120))
+    assert coverage.gaps == {}
+
+
+def test_what_a_late_scan_captured_does_not_continue_the_first_walk(writer: SpoolWriter) -> None:
+    coverage, _ = first_walk(writer)
+    coverage.absorb_late(page(down_from(400, 60), more=True), SUBREDDITS)
+    second_walk(coverage, down_from(440, 120))
+    assert len(coverage.gaps) == 1

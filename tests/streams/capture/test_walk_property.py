@@ -21,13 +21,14 @@ subreddit = st.sampled_from(SUBREDDITS)
 seconds = st.floats(0.0, 40.0)
 
 happenings = st.one_of(
-    st.tuples(st.just("arrive"), subreddit, st.sampled_from([1, 7, 40, 110, 160, 300]), seconds | st.just(1.0)),
+    st.tuples(st.just("arrive"), subreddit, st.sampled_from([1, 7, 40, 110, 160, 300, 900]), seconds | st.just(1.0)),
     st.tuples(st.just("late"), subreddit, st.integers(1, 10), st.floats(1.0, 250.0)),
     st.tuples(st.just("remove"), st.integers(0, 3), st.integers(1, 12), st.booleans()),
     st.tuples(st.just("down"), st.floats(0.0, 300.0)),
     st.tuples(st.just("join"), subreddit, st.floats(0.0, 60.0)),
     st.tuples(st.just("close"), subreddit),
     st.tuples(st.just("open"), subreddit),
+    st.tuples(st.just("slow"), st.sampled_from([0.5, 1.5, 6.0]), st.floats(1.0, 60.0)),
 )
 script = st.lists(st.tuples(seconds, happenings), max_size=14)
 fates = st.dictionaries(
@@ -65,11 +66,17 @@ def _schedule(life: Life, moment: float, happening: tuple[Any, ...]) -> float:
             clock.at(moment, lambda: life.kill(length))
         case "join", name, length:
             clock.at(moment, lambda: _join(life, name, length))
-        case "close", name:
-            clock.at(moment, lambda: world.close(name))
-        case "open", name:
-            clock.at(moment, lambda: world.open(name))
+        case ("close" | "open") as action, name:
+            clock.at(moment, lambda: getattr(world, action)(name))
+        case "slow", latency, length:
+            return _answer_slowly(life, moment, latency, length)
     return moment
+
+
+def _answer_slowly(life: Life, moment: float, latency: float, length: float) -> float:
+    life.clock.at(moment, lambda: setattr(life, "latency", latency))
+    life.clock.at(moment + length, lambda: setattr(life, "latency", 0.1))
+    return moment + length
 
 
 def _remove(world: World, first: int, count: int, *, from_foot: bool) -> None:
@@ -147,7 +154,7 @@ def judge(life: Life) -> None:
         thing
         for thing in world.things.values()
         if thing.name not in counts
-        and thing.moment >= life.first_proof.get(thing.subreddit.lower(), float("inf"))
+        and thing.created > life.first_asked.get(thing.subreddit.lower(), float("inf"))
         and not (thing.removed or thing.late)
         and not excused(thing, gaps)
     ]
