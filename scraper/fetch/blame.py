@@ -137,7 +137,7 @@ class Evidence:
     def __init__(self, silence: float, began: float) -> None:
         """`silence`: seconds that one request may take."""
         self.run = Run()
-        self.failures = 0  #: in a row, blamed names too
+        self.failures = 0  #: in a row, blamed names too; weak ones do not count
         self.good_at: float | None = None
         self._began = began
         self._silence = silence
