@@ -127,16 +127,21 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
     children = _children(payload) if _kind(payload) in (None, "Listing") else None
     if children is None:
         return _other(payload) or no("listing", payload)
-    posts = [post for child in children if (post := unwrap(child, "t3")) is not None]
-    if children and not posts and any(map(_kind, children)):
-        return Mismatch("a listing without posts in it")
     if len(children) > int(question.params["limit"]) + _PINNED:
         return Mismatch(f"{len(children)} posts, more than asked for")
-    key = "author" if question.of_user else "subreddit"
-    for post in posts:
-        name = _text(post, key)
-        if name is not None and not same_name(name, question.name) and not (question.of_user and name == _NOBODY):
+    key, known, has_posts = "author" if question.of_user else "subreddit", {question.name}, False
+    for child in children:
+        post = unwrap(child, "t3")
+        if post is None:
+            continue
+        has_posts, name = True, _text(post, key)
+        if name is None or name in known or (question.of_user and name == _NOBODY):
+            continue
+        if not same_name(name, question.name):
             return Mismatch(f"a post with {key} {name[:50]!r}")
+        known.add(name)
+    if not has_posts and any(map(_kind, children)):
+        return Mismatch("a listing without posts in it")
     return None
 
 
