@@ -34,6 +34,8 @@ from scraper.fetch.siblings import Siblings, alone
 from scraper.fetch.token import Memory, Token
 from scraper.fetch.watch import Result, Watch
 from scraper.question import Question, about
+from scraper.redirect import SameElsewhere
+from scraper.refusal import Mismatch, Unproven
 from scraper.verdict import names_it
 
 log = structlog.stdlib.get_logger(__name__)
@@ -304,8 +306,11 @@ class Client:
         return Call(path, url, about(path) if self._compares else None)
 
     async def _ask_once(self, path: str) -> Result:
-        """Send one request past the gate, without patience; a token that is rejected is replaced once."""
-        url = self._access.url(path, {"raw_json": 1})
+        """Send one request past the gate, without patience.
+
+        It is sent once more with a new token, or on a connection of its own, where the first answer calls for that.
+        """
+        call = self._test_of(path, self._access.url(path, {"raw_json": 1}))
         for _ in range(2):
             try:
                 if self._token is not None:
@@ -313,13 +318,14 @@ class Client:
                 ticket = await self._access.ticket()
                 if not isinstance(ticket, Ticket):
                     return Result(Trial.UNKNOWN)
-                await self._attempt(self._test_of(path, url), ticket, 0)
+                await self._attempt(call, ticket, 0)
             except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
                 others_work = any(sibling.works for sibling in self._siblings())
                 doubted = isinstance(error, CredentialsDoubted)
                 return Result(Trial.FAILED if doubted and others_work else Trial.UNKNOWN, error)
-            except TokenRejected as error:
+            except (TokenRejected, Unproven, Mismatch, SameElsewhere) as error:
                 result = Result(Trial.FAILED, error)
+                call.after(error)
             except GaplessError as error:
                 return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
             else:
