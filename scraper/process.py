@@ -17,6 +17,7 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.collector import spare_the_collector
 from core.config import Config, Proxy
+from core.crawl import process_names
 from core.limiter import Limiter
 from core.private import write_private
 from scraper.crawl.crawl import Crawl
@@ -26,7 +27,9 @@ from scraper.crawl.tally import Tally
 from scraper.crawl.telling import Telling
 from scraper.crawl.visit import Visitor
 from scraper.fetch.client import Client
+from scraper.fetch.credentials import ProvenCredentials
 from scraper.fetch.settings import FetchSettings
+from scraper.fetch.siblings import siblings_of
 from scraper.store.errors import StoreUnavailable
 from scraper.store.store import Store
 
@@ -70,8 +73,8 @@ async def _live(context: ChildContext, config: Config, proxy: Proxy | None) -> N
 
 
 async def _crawl(context: ChildContext, config: Config, client: Client, store: Store, stop: asyncio.Event) -> None:
-    settings, tally = CrawlSettings.of(config), Tally(Pace(_now().timestamp()))
-    visitor = Visitor(client, store, settings, tally, now=_now)
+    settings, tally = CrawlSettings.of(config), Tally(Pace(store.now().timestamp()))
+    visitor = Visitor(client, store, settings, tally, now=store.now)
     crawl = Crawl(client, store, visitor, settings)
     telling = Telling(
         context.name,
@@ -85,7 +88,8 @@ async def _crawl(context: ChildContext, config: Config, client: Client, store: S
     )
     spare_the_collector()
     context.ready()
-    tasks = {asyncio.create_task(_test_and_crawl(client, crawl, stop)), asyncio.create_task(telling.run())}
+    work = (_test_and_crawl(client, crawl, stop), telling.run(), client.keep_testing())
+    tasks = {asyncio.create_task(part) for part in work}
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
@@ -132,7 +136,9 @@ async def _client(config: Config, proxy: Proxy | None, process: str) -> AsyncIte
     limiter = None
     if config.scraper.authentication == "oauth":
         limiter = Limiter(config.supervisor.state_dir, process, config.reddit.requests_per_minute)
-    client = Client(FetchSettings.of(config, proxy), limiter)
+    siblings = siblings_of(config.supervisor.state_dir, process, process_names(config.scraper))
+    memory = ProvenCredentials(config.supervisor.state_dir, config.reddit.client_id, config.reddit.client_secret)
+    client = Client(FetchSettings.of(config, proxy), limiter, siblings=siblings, memory=memory)
     await client.start()
     try:
         yield client

@@ -24,11 +24,12 @@ class Crawl:
     silent: tuple[str, ...] = ()  #: processes that are configured and have no report
     unreadable: tuple[str, ...] = ()  #: for people: which files make no sense
     discovers: bool = False  #: more subreddits may be found on the way
+    runs: bool = True  #: the supervisor is there; without it no report speaks of now
 
     @property
     def fresh(self) -> tuple[CrawlReport, ...]:
         """The reports that speak of now."""
-        return tuple(report for report in self.reports if self.now - report.seen_at <= _FRESH)
+        return tuple(report for report in self.reports if self.runs and self.now - report.seen_at <= _FRESH)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -103,6 +104,12 @@ class Crawl:
     def all_failing(self) -> bool:
         """Whether no proxy works."""
         return self.all_failing_since is not None
+
+    @property
+    def database_replaced(self) -> CrawlReport | None:
+        """The report of the process that found the database replaced last; None while nobody did."""
+        found = [report for report in self.fresh if report.database_replaced_at is not None]
+        return max(found, key=lambda report: report.database_replaced_at or 0.0, default=None)
 
     @property
     def database_away_since(self) -> float | None:

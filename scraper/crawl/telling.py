@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +11,10 @@ import structlog
 
 from core.crawl import (
     HEALTHY,
+    IDLE,
     PROBING,
     STARTING,
+    STOPPED,
     CrawlReport,
     Frontier,
     continued,
@@ -35,6 +37,9 @@ _COUNT_EVERY = 3.0
 _COUNTING_SHARE = 0.02
 
 
+_NOT_FAILING = {HEALTHY, IDLE, STARTING}
+
+
 class Fetching(Protocol):
     """What is told of the client (scraper.fetch.client.Client)."""
 
@@ -52,6 +57,13 @@ class Database(Protocol):
     @property
     def away_since(self) -> datetime | None:
         """Return since when it does not answer."""
+
+    def now(self) -> datetime:
+        """Give the time that subreddits are finished by: the database's."""
+
+    @property
+    def database_replaced(self) -> tuple[datetime, str] | None:
+        """Return when and how it was replaced while we ran."""
 
     async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
         """Count rows and what is to do."""
@@ -96,8 +108,9 @@ class Telling:
         await asyncio.gather(self._tell_status(), self._tell_database(), self._count())
 
     def last(self) -> None:
-        """Tell how it ended: nothing is under way any more."""
-        self._write(self._report())
+        """Tell how it ended: nothing is under way any more, and whether the proxy works nobody knows."""
+        report = self._report()
+        self._write(replace(report, proxy_state=STOPPED) if report.failing_since is None else report)
 
     async def end(self) -> None:
         """Bring the database up to date, as far as it answers."""
@@ -121,13 +134,14 @@ class Telling:
 
     def _report(self) -> CrawlReport:
         now, proxy, away = self._now().timestamp(), self._fetching.report(), self._database.away_since
+        replaced = self._database.database_replaced
         self._watch(proxy, now)
         report = CrawlReport(
             process=self._process,
             proxy=proxy.name,
             address=proxy.address or None,
             seen_at=now,
-            counters=self._tally.as_dict(),
+            counters=self._tally.as_dict() | {"connections_distrusted": proxy.distrusted},
             requests={str(status): count for status, count in proxy.statuses.items()},
             outcomes=dict(proxy.outcomes),
             proxy_state=self._state,
@@ -141,8 +155,15 @@ class Telling:
             subreddits_in_flight=self._visits(),
             frontier=self._frontier,
             counted_at=self._counted_at,
-            per_hour=self._tally.pace.per_hour(now),
+            per_hour=self._tally.pace.per_hour(self._database.now().timestamp()),
             database_away_since=away.timestamp() if away else None,
+            database_replaced_at=replaced[0].timestamp() if replaced else None,
+            database_replaced=replaced[1] if replaced else None,
+            good_at=proxy.good_at.timestamp() if proxy.good_at else None,
+            witness=proxy.witness,
+            recent_good=proxy.recent_good,
+            recent_bad=proxy.recent_bad,
+            failing=proxy.failing,
         )
         return continued(report, self._former)
 
@@ -151,7 +172,7 @@ class Telling:
         state = STARTING if proxy.state == PROBING and not proxy.outcomes else proxy.state
         if state != self._state:
             self._state, self._state_since = state, now
-        self._failing_since = None if state in {HEALTHY, STARTING} else self._failing_since or now
+        self._failing_since = None if state in _NOT_FAILING else self._failing_since or now
 
     async def _tell_database(self) -> None:
         while True:
@@ -160,7 +181,7 @@ class Telling:
 
     async def _save_delta(self) -> None:
         report = self._fetching.report()
-        if report != self._told:
+        if _lasting(report) != _lasting(self._told):
             await self._database.save(Batch(proxy=delta(self._told, report)))
             self._told = report
 
@@ -182,6 +203,11 @@ class Telling:
             self._frontier = Frontier(**asdict(counts))
             self._counted_at = self._now().timestamp()
         return asyncio.get_running_loop().time() - began
+
+
+def _lasting(report: ProxyReport) -> ProxyReport:
+    """Leave out what the database does not keep: it alone is no reason to write."""
+    return replace(report, good_at=None, witness=None, recent_good=0, recent_bad=0, failing=())
 
 
 def delta(before: ProxyReport, now: ProxyReport) -> ProxyDelta:

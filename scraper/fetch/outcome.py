@@ -12,17 +12,22 @@ from core.reddit.errors import (
     Unavailable,
 )
 from scraper.fetch.errors import ProxyRejectsUs
+from scraper.redirect import SameElsewhere
+from scraper.refusal import Mismatch, Unexplained, Unproven
 
 
 class Outcome(enum.StrEnum):
     """What one attempt came to."""
 
     OK = "ok"
-    REFUSED = "refused"  #: a fact: private, banned, missing …
+    REFUSED = "refused"  #: private, banned, a user who is gone …
     RATE_LIMITED = "rate_limited"
     UNAUTHORISED = "unauthorised"  #: token or credentials not accepted
     SERVER_ERROR = "server_error"
     BAD_ANSWER = "bad_answer"  #: HTML, cut off JSON
+    MISMATCH = "mismatch"  #: a good answer to another question
+    UNEXPLAINED = "unexplained"  #: refused without a reason
+    UNPROVEN = "unproven"  #: asked for again: it may be an earlier answer, or is at another address
     TRANSPORT_ERROR = "transport_error"  #: refused, reset, timed out, TLS, SOCKS
     NETWORK_BLOCK = "network_block"
     PROXY_AUTH = "proxy_auth"  #: the proxy does not accept our user and password
@@ -34,7 +39,11 @@ _OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
     (TokenRejected, Outcome.UNAUTHORISED),
     (PermanentError, Outcome.UNAUTHORISED),
     (ServerTrouble, Outcome.SERVER_ERROR),
+    (Mismatch, Outcome.MISMATCH),
     (BadAnswer, Outcome.BAD_ANSWER),
+    (Unexplained, Outcome.UNEXPLAINED),
+    (Unproven, Outcome.UNPROVEN),
+    (SameElsewhere, Outcome.UNPROVEN),
     (NetworkBlocked, Outcome.NETWORK_BLOCK),
     (ProxyRejectsUs, Outcome.PROXY_AUTH),
 )
@@ -42,4 +51,6 @@ _OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
 
 def outcome_of(error: GaplessError) -> Outcome:
     """Sort an error; what is none of the known ones never came back as an answer."""
+    if isinstance(error, Unexplained) and error.common:
+        return Outcome.REFUSED
     return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.TRANSPORT_ERROR)

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
+from scraper.store import skipping
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -49,6 +50,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and dialect.name == "sqlite" else value
 
 
+#: Names, and what is compared without regard to case. In PostgreSQL of the collation "C": `lower` then changes A to Z
+#: only, in every locale, as it does in SQLite and in scraper.store.names; and names sort as they do in Python.
+NAME = Text(collation="C").with_variant(Text(), "sqlite")
+
+_NAMES = frozenset({"name", "subreddit_name", "username", "author_username"})
+
 _TYPES: dict[type, TypeEngine[Any]] = {
     str: Text(),
     int: BigInteger(),
@@ -60,34 +67,41 @@ _TYPES: dict[type, TypeEngine[Any]] = {
 #: What people may enter by hand needs no more than its name.
 _ENTERED_BY_HAND = frozenset({"state", "fetched_at"})
 
+#: What a migration added stands behind the other columns.
+_LATER = frozenset({"moved_to"})
+
 #: The newest migration. A change here needs a step in `migrations` that brings older databases to the same.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0004"
 
 metadata = MetaData()
 
 
-def _columns(row: type, *key: Column[Any], loose: frozenset[str] = frozenset()) -> list[Column[Any]]:
-    """Make a column of every field of a row; those of the key are given."""
+def _columns(
+    row: type, *key: Column[Any], loose: frozenset[str] = frozenset(), later: frozenset[str] = frozenset()
+) -> list[Column[Any]]:
+    """Make a column of every field of a row; those of the key are given, those that come `later` are left out."""
     columns = {column.name: column for column in key}
     for name, hint in typing.get_type_hints(row).items():
-        if name not in columns:
+        if name not in columns and name not in later:
             optional = get_origin(hint) in (types.UnionType, typing.Union)
             kind = next(kind for kind in get_args(hint) if kind is not types.NoneType) if optional else hint
-            columns[name] = Column(name, _TYPES[kind], nullable=optional or name in loose)
+            column_type = NAME if name in _NAMES else _TYPES[kind]
+            columns[name] = Column(name, column_type, nullable=optional or name in loose)
     return list(columns.values())
 
 
 subreddits = Table(
     "reddit_subreddits",
     metadata,
-    *_columns(Subreddit, Column("name", Text, primary_key=True), loose=_ENTERED_BY_HAND),
+    *_columns(Subreddit, Column("name", NAME, primary_key=True), loose=_ENTERED_BY_HAND, later=_LATER),
     *_columns(PostFigures),
     *_columns(AuthorFigures),
     Column("figures_at", UtcDateTime),
     # these belong to people and are never written here
-    Column("review", Text),
+    Column("review", NAME),
     Column("primary_category", Text),
     Column("tags", Text),
+    Column("moved_to", Text),
 )
 Index("reddit_subreddits_name_lower", func.lower(subreddits.c.name), unique=True)
 
@@ -98,7 +112,7 @@ rules = Table(
         Rule,
         Column(
             "subreddit_name",
-            Text,
+            NAME,
             ForeignKey("reddit_subreddits.name", onupdate="CASCADE", ondelete="CASCADE"),
             primary_key=True,
         ),
@@ -111,7 +125,7 @@ Index("reddit_posts_subreddit_created", posts.c.subreddit_name, posts.c.created_
 Index("reddit_posts_author", posts.c.author_username)
 Index("reddit_posts_created", posts.c.created_utc)
 
-users = Table("reddit_users", metadata, *_columns(User, Column("username", Text, primary_key=True)))
+users = Table("reddit_users", metadata, *_columns(User, Column("username", NAME, primary_key=True)))
 Index("reddit_users_username_lower", func.lower(users.c.username), unique=True)
 Index("reddit_users_fetched", users.c.fetched_at)
 
@@ -135,11 +149,12 @@ proxies = Table(
 
 # One row is one subreddit to fetch. `due_at` says from when on it may be taken: a lease moves it to the lease's own
 # end, so that what nobody gives back comes back by itself. `settled` rows are done; theirs is when that was, and the
-# refresh time of whoever asks is added to it.
+# refresh time of whoever asks is added to it. `skipped` follows `review` (see scraper.store.skipping).
+# `doubts` are refusals that wait for their confirmation; `avoided_by` leaves the row to others until `avoided_until`.
 frontier = Table(
     "reddit_frontier",
     metadata,
-    Column("name", Text, primary_key=True),  # lower case
+    Column("name", NAME, primary_key=True),  # lower case
     Column("spelling", Text, nullable=False),
     Column("depth", Integer, nullable=False),
     Column("settled", Boolean, nullable=False, server_default=false()),
@@ -153,16 +168,22 @@ frontier = Table(
     Column("found_in", Text),
     Column("entered_at", UtcDateTime, nullable=False),
     Column("done_at", UtcDateTime),
+    Column("skipped", Boolean, nullable=False, server_default=false()),
+    Column("doubts", Text),
+    Column("avoided_by", Text),
+    Column("avoided_until", UtcDateTime),
 )
-Index("reddit_frontier_due", frontier.c.settled, frontier.c.depth, frontier.c.due_at, frontier.c.name)
+Index("reddit_frontier_due", *(frontier.c[name] for name in ("skipped", "settled", "depth", "due_at", "name")))
 Index("reddit_frontier_leased_by", frontier.c.leased_by)
 
 claims = Table(
     "reddit_user_claims",
     metadata,
-    Column("username", Text, primary_key=True),  # lower case
+    Column("username", NAME, primary_key=True),  # lower case
     Column("holder", Text, nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
 )
 Index("reddit_user_claims_holder", claims.c.holder)
+
+skipping.make_with(metadata)

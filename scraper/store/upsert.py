@@ -23,6 +23,7 @@ from sqlalchemy.sql.base import Executable
 
 from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, SubredditState, User, UserState
 from scraper.store import tables
+from scraper.store.names import name_key
 from scraper.store.rowset import Write, rowset
 
 
@@ -35,6 +36,10 @@ def insert(dialect: Dialect, table: Table) -> Any:  # noqa: ANN401 (the two inse
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415
 
     return postgresql.insert(table)
+
+
+#: What a newer row without it takes away: it is part of the state.
+_OF_THE_STATE = ("state", "fetched_at", "moved_to")
 
 
 def newest_wins(
@@ -59,7 +64,7 @@ def newest_wins(
         else:
             brings_all = given.state == literal_column(f"'{whole}'")
             values[names[0]] = case((brings_all, given[names[0]]), else_=table.c[names[0]])  # the spelling
-            for name in (name for name in names[1:] if name not in ("state", "fetched_at")):
+            for name in (name for name in names[1:] if name not in _OF_THE_STATE):
                 values[name] = case((brings_all, given[name]), else_=func.coalesce(given[name], table.c[name]))
         for name in fixed:
             del values[name]
@@ -114,7 +119,7 @@ class Upserts:
         self._missing = (
             update(tables.subreddits)
             .where(key, is_older)
-            .values(state=SubredditState.MISSING, fetched_at=bindparam("at"))
+            .values(state=SubredditState.MISSING, fetched_at=bindparam("at"), moved_to=None)
         )
         spelling = select(tables.subreddits.c.name).where(key).scalar_subquery()
         self._delete_rules = delete(tables.rules).where(
@@ -134,7 +139,7 @@ class Upserts:
     def rules(self, connection: Connection, sets: Sequence[tuple[str, list[Rule]]], now: datetime) -> None:
         """Replace the rules of each of these subreddits."""
         self._placeholders(connection, [(name,) for name, _ in sets])
-        olds = [{"key": name.lower(), "at": rules[0].fetched_at if rules else now} for name, rules in sets]
+        olds = [{"key": name_key(name), "at": rules[0].fetched_at if rules else now} for name, rules in sets]
         connection.execute(self._delete_rules, olds)
         rows = [rule._replace(subreddit_name=name) for name, rules in sets for rule in rules]
         if rows:
@@ -146,7 +151,7 @@ class Upserts:
         """Write what was computed for each of these subreddits; all of one kind."""
         self._placeholders(connection, [(name,) for name, _ in figures])
         rows = [
-            {"key": name.lower(), "new_figures_at": now}
+            {"key": name_key(name), "new_figures_at": now}
             | {f"new_{field}": value for field, value in row._asdict().items()}
             for name, row in figures
         ]

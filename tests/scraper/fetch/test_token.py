@@ -1,6 +1,7 @@
 """Requests with a token and the shared quota: one fetch however many wait, renewal, and what the quota is told."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ import pytest
 import structlog
 import uvloop
 
-from core.errors import TransientError
 from core.limiter import Grant, Limiter, QuotaFileError, Wait, read_requests
 from core.quota import Priority
 from core.reddit.bounds import PROBE_INTERVAL
-from core.reddit.errors import BadAnswer, CredentialsRejected, NetworkBlocked, RateLimited, ServerTrouble, TokenRejected
+from core.reddit.errors import CredentialsRejected, RateLimited, TokenRejected
 from scraper.fetch.client import Client
+from scraper.fetch.errors import ProxyResting
 from scraper.fetch.settings import FetchSettings
 from tests.scraper.fetch.clients import AGENT, running, wide_limiter
 from tests.scraper.fetch.script import GOOD, HTML, LISTING, TOKEN, Reply, Script
@@ -104,39 +105,39 @@ def test_credentials_are_wrong_when_they_are_rejected_twice(tmp_path: Path) -> N
     play(tmp_path, scene)
 
 
+@pytest.mark.parametrize("failures", [1, 4])
 @pytest.mark.parametrize(
-    ("trouble", "error"),
+    "trouble",
     [
-        (Reply(503, HTML), ServerTrouble),
-        (Reply(200, HTML), BadAnswer),
-        (Reply(200, {"a": 1}), BadAnswer),
-        (Reply(200, "{"), BadAnswer),
-        (Reply(403, HTML), NetworkBlocked),
+        Reply(503, HTML),
+        Reply(200, HTML),
+        Reply(200, {"a": 1}),
+        Reply(200, "{"),
+        Reply(403, HTML),
+        Reply(401, HTML),  # not what Reddit says
+        Reply(400, ""),
+        Reply(reset=True),
     ],
 )
-def test_a_token_that_cannot_be_had_now_is_tried_again(
-    tmp_path: Path, trouble: Reply, error: type[TransientError]
-) -> None:
+def test_a_token_that_cannot_be_had_now_is_waited_for(tmp_path: Path, trouble: Reply, failures: int) -> None:
+    """All requests wait, with growing pauses, or go back when that takes long; no name is to blame."""
+
     async def scene(script: Script, client: Client, times: Times) -> None:
-        script.token = trouble
-        with pytest.raises(error):
-            await client.get("/r/a/about", {})
-        assert (script.tokens, script.asked) == (4, [])
-        assert times.slept == [0.5, 1.0, 2.0]
-        script.token = Reply(body=TOKEN)
-        assert await client.get("/r/a/about", {}) == LISTING
+        async def get_in_the_end() -> object:
+            while True:
+                try:
+                    return await client.get("/r/a/about", {})
+                except ProxyResting as rest:
+                    await times.sleep(rest.seconds)
+
+        script.first_tokens = [trouble] * failures
+        answers = await asyncio.gather(*(get_in_the_end() for _ in range(15)))
+        assert answers == [LISTING] * 15
+        assert 15 <= len(script.asked) <= 17
+        assert sum(times.slept) >= 0.9 * (2 ** (failures // (2 if trouble.reset else 1)) - 1)
+        assert client.report().failing == ()
 
     play(tmp_path, scene)
-
-
-def test_a_failure_is_shared_by_all_who_waited_for_the_same_token(tmp_path: Path) -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
-        script.token = Reply(503, {}, after=0.05)
-        results = await asyncio.gather(*(client.get("/r/a/about", {}) for _ in range(15)), return_exceptions=True)
-        assert {type(result) for result in results} == {ServerTrouble}
-        assert script.tokens == 1
-
-    play(tmp_path, scene, max_retries=0)
 
 
 def test_who_is_cancelled_while_he_fetches_the_token_leaves_that_to_the_next(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_the_quota_is_told_of_every_answer(tmp_path: Path) -> None:
         for path in ("/r/a/about", "/r/b/about", "/r/c/about", "/r/d/about"):
             await asyncio.gather(client.get(path, {}), return_exceptions=True)
         assert read_requests(tmp_path) == {
-            ("scraper-test", "200"): 3,
+            ("scraper-test", "200"): 4,  # one of them for the token
             ("scraper-test", "403"): 1,
             ("scraper-test", "503"): 1,
             ("scraper-test", "none"): 1,
@@ -237,6 +238,25 @@ def test_a_quota_that_is_used_up_holds_all_and_occupies_nothing(tmp_path: Path) 
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+
+    uvloop.run(whole())
+
+
+@pytest.mark.parametrize("reset", ["1796000000", "1796000000000", "86400", "1e12", "inf", "-5", "soon", "600"])
+def test_s07_a_reset_beyond_any_window_stops_nobody_for_long(tmp_path: Path, reset: str) -> None:
+    """One answer says that nothing remains until then; the next ones are as usual."""
+    times = Times()
+    limiter = Limiter(tmp_path, "scraper-test", 100, clock=lambda: time.time() - time.monotonic() + times.clock())
+    odd = {"X-Ratelimit-Used": "1000", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": reset}
+
+    async def whole() -> None:
+        parts: dict[str, Any] = {"limiter": limiter, "clock": times.clock, "sleep": times.sleep, "with_token": True}
+        async with Script(otherwise=Reply(headers=RATE)) as script, running(script.url, **parts) as client:
+            script.say(Reply(headers=odd))
+            began = times.clock()
+            for number in range(20):
+                assert await client.get(f"/r/{number}/about", {}) == LISTING
+            assert times.clock() - began <= 60.0, "one request tests it after half a minute"
 
     uvloop.run(whole())
 
