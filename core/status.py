@@ -76,6 +76,7 @@ def read_status(config: Config, now: float) -> Status:
         answer = control.ask(state_dir, {"command": "status"})
     except ControlError as error:
         status = _without_answer(state_dir, flow, error, now)
+        crawl = replace(crawl, runs=status.supervisor["state"] != STOPPED)
         return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable])
     return Status(answer["supervisor"], answer["processes"], flow, unreadable, crawl=crawl)
 

@@ -17,6 +17,7 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.collector import spare_the_collector
 from core.config import Config, Proxy
+from core.crawl import process_names
 from core.limiter import Limiter
 from scraper.crawl.crawl import Crawl
 from scraper.crawl.pace import Pace
@@ -25,7 +26,9 @@ from scraper.crawl.tally import Tally
 from scraper.crawl.telling import Telling
 from scraper.crawl.visit import Visitor
 from scraper.fetch.client import Client
+from scraper.fetch.credentials import ProvenCredentials
 from scraper.fetch.settings import FetchSettings
+from scraper.fetch.siblings import siblings_of
 from scraper.store.errors import StoreUnavailable
 from scraper.store.store import Store
 
@@ -84,7 +87,8 @@ async def _crawl(context: ChildContext, config: Config, client: Client, store: S
     )
     spare_the_collector()
     context.ready()
-    tasks = {asyncio.create_task(_test_and_crawl(client, crawl, stop)), asyncio.create_task(telling.run())}
+    work = (_test_and_crawl(client, crawl, stop), telling.run(), client.keep_testing())
+    tasks = {asyncio.create_task(part) for part in work}
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
@@ -131,7 +135,9 @@ async def _client(config: Config, proxy: Proxy | None, process: str) -> AsyncIte
     limiter = None
     if config.scraper.authentication == "oauth":
         limiter = Limiter(config.supervisor.state_dir, process, config.reddit.requests_per_minute)
-    client = Client(FetchSettings.of(config, proxy), limiter)
+    siblings = siblings_of(config.supervisor.state_dir, process, process_names(config.scraper))
+    memory = ProvenCredentials(config.supervisor.state_dir, config.reddit.client_id, config.reddit.client_secret)
+    client = Client(FetchSettings.of(config, proxy), limiter, siblings=siblings, memory=memory)
     await client.start()
     try:
         yield client

@@ -17,7 +17,9 @@ class SubredditState(enum.StrEnum):
     BANNED = "banned"
     QUARANTINED = "quarantined"
     MISSING = "missing"  #: there is none of this name
-    FORBIDDEN = "forbidden"  #: refused with a reason that is none of these
+    FORBIDDEN = "forbidden"  #: refused with a reason that is none of these, or without one, again and again
+    MOVED = "moved"  #: every request is redirected to another name
+    GATED = "gated"  #: Reddit first asks for an age, a login or a consent
 
 
 class UserState(enum.StrEnum):
@@ -26,6 +28,9 @@ class UserState(enum.StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     MISSING = "missing"  #: deleted or shadow-banned: from outside the two look the same
+    FORBIDDEN = "forbidden"  #: refused, again and again; this does not say that the account is gone
+    MOVED = "moved"
+    GATED = "gated"
 
 
 class Subreddit(NamedTuple):
@@ -56,6 +61,7 @@ class Subreddit(NamedTuple):
     spoilers_enabled: bool | None = None
     wiki_enabled: bool | None = None
     restrict_posting: bool | None = None
+    moved_to: str | None = None  #: the name that requests are redirected to, or the gate
 
 
 class Rule(NamedTuple):
@@ -125,6 +131,7 @@ class User(NamedTuple):
     over_18: bool | None = None
     icon_url: str | None = None
     public_description: str | None = None  #: of the user's profile
+    moved_to: str | None = None  #: the name that requests are redirected to, or the gate
 
 
 class PostFigures(NamedTuple):

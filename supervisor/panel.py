@@ -28,6 +28,7 @@ _COLOURS = {
     "FATAL": RED,
     "STOPPED": RED,
     "HEALTHY": GREEN,
+    "IDLE": YELLOW,
     "RESTING": RED,
     "PROBING": YELLOW,
     "UNRESPONSIVE": RED,

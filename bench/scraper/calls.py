@@ -14,6 +14,7 @@ from bench.figure import Figure, at_most
 from bench.scraper.stage import LATENCIES, USER_AGENT, Stage, running
 from core.config.proxy import Proxy
 from scraper.crawl import parts
+from scraper.crawl.standing import Standing
 from scraper.fetch.client import Client
 from scraper.fetch.settings import FetchSettings
 from tests.support.proxies import ProxyPy
@@ -41,6 +42,10 @@ def measure() -> list[Figure]:
     ]
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 async def _rounds(settings: FetchSettings, names: tuple[str, ...]) -> tuple[float, float, float]:
     """Return the medians: the slowest call, all at once, one after the other; each time another subreddit's."""
     client = Client(settings)
@@ -62,7 +67,7 @@ async def _fetch(client: Client, name: str, groups: Iterable[Iterable[str]]) -> 
     """Fetch and parse these parts, group after group; return the seconds that it took."""
     began = time.perf_counter()
     for group in groups:
-        arrived = await parts.fetch_parts(client, name, group, lambda: datetime.now(UTC))
+        arrived = await parts.fetch_parts(client, name, group, _now, Standing(client, (), _now))
         assert not arrived.failures, arrived.failures
         await asyncio.sleep(0)
     return time.perf_counter() - began

@@ -14,14 +14,27 @@ from core.crawl.files import (
     write_crawl_report,
 )
 from core.crawl.overview import Crawl, TimeToFinish
-from core.crawl.report import DIRECT, HEALTHY, PROBING, RESTING, STARTING, CrawlReport, Frontier, continued
+from core.crawl.report import (
+    DIRECT,
+    HEALTHY,
+    IDLE,
+    PROBING,
+    RESTING,
+    STARTING,
+    STOPPED,
+    CrawlReport,
+    Frontier,
+    continued,
+)
 
 __all__ = [
     "DIRECT",
     "HEALTHY",
+    "IDLE",
     "PROBING",
     "RESTING",
     "STARTING",
+    "STOPPED",
     "Crawl",
     "CrawlReport",
     "Frontier",

@@ -78,7 +78,7 @@ def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None
     return Crawl(now, tuple(reports), silent, tuple(unreadable), discovers)
 
 
-_TEXTS = {"process", "proxy", "address", "proxy_state", "last_error"}
+_TEXTS = {"process", "proxy", "address", "proxy_state", "last_error", "witness"}
 _TALLIES = {"counters", "requests", "outcomes"}
 
 
@@ -91,6 +91,8 @@ def _parse(text: str) -> CrawlReport:
     if isinstance(values.get("frontier"), dict):
         counts = {one.name: values["frontier"].get(one.name) for one in fields(Frontier)}
         values["frontier"] = Frontier(**{name: count for name, count in counts.items() if _is_number(count)})
+    if isinstance(values.get("failing"), list):
+        values["failing"] = tuple(values["failing"])
     if not {"process", "proxy"} <= values.keys():
         raise ValueError("it does not say whose it is")
     wrong = [name for name, value in values.items() if not _fits(name, value)]
@@ -102,6 +104,8 @@ def _parse(text: str) -> CrawlReport:
 def _fits(name: str, value: object) -> bool:
     if name in _TEXTS:
         return isinstance(value, str)
+    if name == "failing":
+        return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
     if name in _TALLIES:
         return isinstance(value, dict) and all(map(_is_number, value.values()))
     return isinstance(value, Frontier) if name == "frontier" else _is_number(value)

@@ -24,11 +24,12 @@ class Crawl:
     silent: tuple[str, ...] = ()  #: processes that are configured and have no report
     unreadable: tuple[str, ...] = ()  #: for people: which files make no sense
     discovers: bool = False  #: more subreddits may be found on the way
+    runs: bool = True  #: the supervisor is there; without it no report speaks of now
 
     @property
     def fresh(self) -> tuple[CrawlReport, ...]:
         """The reports that speak of now."""
-        return tuple(report for report in self.reports if self.now - report.seen_at <= _FRESH)
+        return tuple(report for report in self.reports if self.runs and self.now - report.seen_at <= _FRESH)
 
     @property
     def counters(self) -> dict[str, int]:

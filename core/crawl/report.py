@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-#: What `proxy_state` says of a proxy that works; the other words say what is done about one that does not.
-HEALTHY, RESTING, PROBING, STARTING = "healthy", "resting", "probing", "starting"
+#: What `proxy_state` says of a proxy that brought an answer within the last minute.
+HEALTHY = "healthy"
+
+#: What it says of any other: not used lately, out of work, being tested, not yet tested, its process has ended.
+IDLE, RESTING, PROBING, STARTING, STOPPED = "idle", "resting", "probing", "starting", "stopped"
 
 #: The name of the way without a proxy.
 DIRECT = "direct"
@@ -60,6 +63,11 @@ class CrawlReport:
     counted_at: float | None = None  #: when `frontier` was read from the database
     per_hour: float | None = None  #: subreddits that this process finishes; None: too early to say
     database_away_since: float | None = None
+    good_at: float | None = None  #: when the last good answer came
+    witness: str | None = None  #: a path that was served lately: other processes test their proxies with it
+    recent_good: int = 0  #: of the last attempts
+    recent_bad: int = 0
+    failing: tuple[str, ...] = ()  #: names that fail again and again, such as `r/bitcoin`
 
     @property
     def request_count(self) -> int:

@@ -10,16 +10,20 @@ import structlog
 
 from core.errors import TransientError
 from core.reddit.errors import Unavailable
-from scraper.crawl.parts import RAW, Fetcher, Params
+from scraper.crawl.confirming import Confirmer
+from scraper.crawl.doubts import Doubt, Doubts, key_of
+from scraper.crawl.parts import Fetcher
+from scraper.crawl.standing import Standing
+from scraper.crawl.tries import Tries, is_last, key_of_user
 from scraper.parse.posts import found_subreddits, posts
 from scraper.parse.users import user
-from scraper.rows import Post, User, UserState
+from scraper.question import Kind, Question
+from scraper.refusal import Unexplained, unexplained
+from scraper.rows import Post, SubredditState, User, UserState
 from scraper.store.batch import Batch, Found
 from scraper.store.claims import Claims
 
 log = structlog.stdlib.get_logger(__name__)
-
-_SUBMITTED: Params = {"limit": 30, **RAW}
 
 #: How often to look whether another process has brought in an author whom it took first, seconds.
 _LOOK_EVERY = 0.5
@@ -58,9 +62,29 @@ class Origin:
 class Roll:
     """How far it has come with each author."""
 
+    known: Doubts = field(default_factory=dict)  #: refusals of earlier turns
+    doubts: dict[str, Doubt] = field(default_factory=dict)  #: refusals that are not confirmed yet
     failures: dict[str, TransientError] = field(default_factory=dict)
+    tries: Tries = field(default_factory=dict)  #: failures of earlier turns
     saved: int = 0
     posts: int = 0
+
+
+@dataclass(slots=True)
+class _Came:
+    """What came of the two calls about one author."""
+
+    username: str
+    facts: User | None = None
+    written: list[Post] | None = None
+    refusals: dict[Kind, Unexplained] = field(default_factory=dict)
+    failure: TransientError | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether both calls say that there is no such user."""
+        missing = [one for one in self.refusals.values() if one.state is SubredditState.MISSING]
+        return len(missing) == 2
 
 
 class Authors:
@@ -71,6 +95,8 @@ class Authors:
         client: Fetcher,
         store: Users,
         *,
+        standing: Standing,
+        confirmer: Confirmer,
         refresh_after: float,
         at_once: int,
         now: Callable[[], datetime],
@@ -79,13 +105,15 @@ class Authors:
         """`at_once`: so many authors are asked for or being saved: what waits for a slow database stays small."""
         self._client = client
         self._store = store
+        self._standing = standing
+        self._confirmer = confirmer
         self._refresh_after = refresh_after
         self._now = now
         self._look = look
         self._turnstile = asyncio.Semaphore(at_once)
 
     async def bring_in(self, usernames: Sequence[str], origin: Origin, roll: Roll) -> None:
-        """Return when each of them is in the database, brought in by whom ever, or has failed (noted in `roll`)."""
+        """Return when each is in the database, brought in by any process, or has failed or is in doubt (see `roll`)."""
         waiting: Sequence[str] = usernames
         while waiting:
             claims = await self._store.claim_users(waiting, refresh_after=self._refresh_after, seconds=CLAIM_SECONDS)
@@ -93,47 +121,100 @@ class Authors:
                 # whoever brought them in may have stood further out, where nothing was within reach any more
                 found = origin.found(await self._store.subreddits_of(claims.fresh))
                 await self._store.save(Batch(found=found))
-            await asyncio.gather(*(self._bring_one(username, origin, roll) for username in claims.mine))
+            came = await asyncio.gather(*(self._bring_one(username, origin, roll) for username in claims.mine))
+            # what explains nothing is judged last: then it is known whether others are answered
+            refused = [one for one in came if one is not None]
+            await asyncio.gather(*(self._judge(one, usernames, origin, roll) for one in refused))
             waiting = claims.elsewhere
             if waiting:
                 await asyncio.sleep(self._look)
 
-    async def _bring_one(self, username: str, origin: Origin, roll: Roll) -> None:
+    async def _bring_one(self, username: str, origin: Origin, roll: Roll) -> _Came | None:
         async with self._turnstile:
-            await self._bring(username, origin, roll)
+            return await self._bring(username, origin, roll)
 
-    async def _bring(self, username: str, origin: Origin, roll: Roll) -> None:
-        facts, written = await asyncio.gather(self._facts(username), self._written(username), return_exceptions=True)
-        if isinstance(facts, BaseException) or isinstance(written, BaseException):
-            await self._failed(username, roll, facts, written)
+    async def _bring(self, username: str, origin: Origin, roll: Roll) -> _Came | None:
+        """Fetch one author and save what came; what was refused without a reason is returned."""
+        came = _Came(username)
+        await asyncio.gather(self._fetch(came, Kind.USER), self._fetch(came, Kind.SUBMITTED))
+        if came.failure is not None:
+            roll.failures[username] = came.failure
+            if is_last(roll.tries, key_of_user(username)):
+                await self._keep_what_came(came, origin, roll)
+            else:  # left to the next turn
+                await self._store.save(Batch(released_users=[username]))
+            return None
+        if came.facts is not None and came.facts.state == UserState.SUSPENDED and came.written is None:
+            came.written = []  # a suspended user's posts are always refused
+        if came.facts is None or came.written is None:
+            return came
+        await self._keep(came, came.facts, origin, roll)
+        return None
+
+    async def _fetch(self, came: _Came, kind: Kind) -> None:
+        question = Question(kind, came.username)
+        try:
+            payload = await self._client.ask(question)
+            if kind is Kind.USER:
+                came.facts = user(payload, self._now())
+            else:
+                came.written = self._posts(payload, came.username)
+        except Unavailable as refusal:
+            self._refused(came, kind, refusal.reason)
+        except TransientError as failure:
+            refused = unexplained(failure)
+            if refused is not None:
+                came.refusals[kind] = refused
+            else:
+                came.failure = failure
+        else:
+            if kind is Kind.USER or came.written:
+                self._standing.good(question)
+
+    def _refused(self, came: _Came, kind: Kind, reason: str) -> None:
+        """Take a refusal with a reason for a fact."""
+        if kind is Kind.USER:
+            state = UserState.MISSING if reason == "missing" else UserState.FORBIDDEN
+            came.facts = User(came.username, state, self._now())
+        else:
+            log.debug("posts_of_user_refused", username=came.username, reason=reason)
+            came.written = []
+
+    def _posts(self, payload: object, username: str) -> list[Post]:
+        listing = posts(payload, self._now())
+        if listing.odd:
+            log.warning("odd_posts", username=username, count=listing.odd)
+        return listing.rows
+
+    async def _judge(self, came: _Came, everybody: Sequence[str], origin: Origin, roll: Roll) -> None:
+        """Save what a refusal says by now, or leave it to be confirmed later."""
+        kind = Kind.USER if Kind.USER in came.refusals else Kind.SUBMITTED
+        question, refusal = Question(kind, came.username), came.refusals[kind]
+        if came.is_gone and self._standing.is_recent(of_user=True):
+            # 404 twice is how Reddit says it, and others are answered
+            await self._keep(came, User(came.username, UserState.MISSING, self._now()), origin, roll)
             return
+        doubt, is_fact = await self._confirmer.meet(question, refusal, roll.known.get(key_of(question)), everybody)
+        if not is_fact:
+            roll.doubts[key_of(question)] = doubt
+            await self._store.save(Batch(released_users=[came.username]))
+            return
+        facts = came.facts or User(came.username, UserState(doubt.state), self._now(), moved_to=doubt.target)
+        await self._keep(came, facts, origin, roll)
+
+    async def _keep(self, came: _Came, facts: User, origin: Origin, roll: Roll) -> None:
+        written = came.written or []
         found = origin.found(found_subreddits(written))
         await self._store.save(Batch(users=[facts], posts=written, found=found))
         roll.saved += 1
         roll.posts += len(written)
 
-    async def _failed(self, username: str, roll: Roll, *came: User | list[Post] | BaseException) -> None:
-        """Note why, and leave the author to the next turn; what passes by itself is no reason to break off."""
-        for failure in (one for one in came if isinstance(one, BaseException)):
-            if not isinstance(failure, TransientError):
-                raise failure
-            roll.failures[username] = failure
-        await self._store.save(Batch(released_users=[username]))
-
-    async def _facts(self, username: str) -> User:
-        try:
-            payload = await self._client.get(f"/user/{username}/about", RAW)
-        except Unavailable:
-            return User(username, UserState.MISSING, self._now())
-        return user(payload, self._now())
-
-    async def _written(self, username: str) -> list[Post]:
-        try:
-            payload = await self._client.get(f"/user/{username}/submitted", _SUBMITTED)
-        except Unavailable as refusal:
-            log.debug("posts_of_user_refused", username=username, reason=refusal.reason)
-            return []  # suspended, deleted, or a profile that is kept private
-        listing = posts(payload, self._now())
-        if listing.odd:
-            log.warning("odd_posts", username=username, count=listing.odd)
-        return listing.rows
+    async def _keep_what_came(self, came: _Came, origin: Origin, roll: Roll) -> None:
+        """Save one of the two answers: the other one failed too often to be waited for."""
+        if came.facts is not None:
+            await self._keep(came, came.facts, origin, roll)
+            return
+        written = came.written or []
+        batch = Batch(posts=written, found=origin.found(found_subreddits(written)), released_users=[came.username])
+        await self._store.save(batch)
+        roll.posts += len(written)

@@ -1,16 +1,19 @@
 """The five calls that a subreddit takes: sent at once, each failing or arriving for itself."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
 from core.errors import TransientError
 from core.reddit.errors import Unavailable
+from scraper.crawl.standing import Standing
 from scraper.parse.posts import posts
 from scraper.parse.rules import rules
 from scraper.parse.subreddit import subreddit
+from scraper.question import Kind, Question
+from scraper.refusal import Unexplained, unexplained
 from scraper.rows import Post, Rule, Subreddit
 
 ABOUT: Final = "about"
@@ -22,25 +25,12 @@ YEAR: Final = "year"
 #: In the order in which they are sent.
 ALL: Final = (ABOUT, HOT, RULES, WEEK, YEAR)
 
-Params = Mapping[str, str | int]
-
-#: raw_json: without it Reddit escapes &, < and > as HTML.
-RAW: Params = {"raw_json": 1}
-
-_CALLS: dict[str, tuple[str, Params]] = {
-    ABOUT: ("about", RAW),
-    RULES: ("about/rules", RAW),
-    HOT: ("hot", {"limit": 30, **RAW}),
-    WEEK: ("top", {"t": "week", "limit": 10, **RAW}),
-    YEAR: ("top", {"t": "year", "limit": 100, **RAW}),
-}
-
 
 class Fetcher(Protocol):
     """What the crawl needs of scraper.fetch.client.Client."""
 
-    async def get(self, path: str, params: Params) -> object:
-        """Return the decoded answer; raises Unavailable and TransientErrors."""
+    async def ask(self, question: Question) -> object:
+        """Return the decoded answer, which is about this name; raises Unavailable and TransientErrors."""
 
 
 @dataclass(slots=True)
@@ -51,6 +41,7 @@ class Arrived:
     rules: list[Rule] | None = None
     listings: dict[str, list[Post]] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)  #: the reason, by part
+    unexplained: dict[str, Unexplained] = field(default_factory=dict)  #: refused without one
     failures: dict[str, TransientError] = field(default_factory=dict)
     odd: int = 0  #: things in the listings that are no posts
 
@@ -62,21 +53,35 @@ class Arrived:
     @property
     def missing_parts(self) -> tuple[str, ...]:
         """The parts that are still to fetch."""
-        return tuple(part for part in ALL if part in self.failures)
+        return tuple(part for part in ALL if part in self.failures or part in self.unexplained)
+
+    @property
+    def names_it(self) -> bool:
+        """Whether an answer came that names the subreddit: its facts, or posts in it."""
+        return self.subreddit is not None or any(self.listings.values())
 
 
-async def fetch_parts(client: Fetcher, name: str, parts: Iterable[str], now: Callable[[], datetime]) -> Arrived:
+async def fetch_parts(
+    client: Fetcher, name: str, parts: Iterable[str], now: Callable[[], datetime], standing: Standing
+) -> Arrived:
     """Fetch these parts of a subreddit at once. What is neither a refusal nor a passing failure is raised."""
     arrived = Arrived()
 
     async def fetch(part: str) -> None:
-        call, params = _CALLS[part]
+        question = Question(Kind(part), name)
         try:
-            _sort_in(arrived, part, name, await client.get(f"/r/{name}/{call}", params), now())
+            _sort_in(arrived, part, name, await client.ask(question), now())
         except Unavailable as refusal:
             arrived.refusals[part] = refusal.reason
         except TransientError as failure:
-            arrived.failures[part] = failure
+            refused = unexplained(failure)
+            if refused is not None:
+                arrived.unexplained[part] = refused
+            else:
+                arrived.failures[part] = failure
+        else:
+            if part == ABOUT or arrived.listings.get(part):
+                standing.good(question)
 
     wanted = set(parts)
     await asyncio.gather(*(fetch(part) for part in ALL if part in wanted))

@@ -13,9 +13,14 @@ _UNTIL_ASKED_AGAIN = {
     SubredditState.BANNED: timedelta(days=30),
     SubredditState.MISSING: timedelta(days=30),
     SubredditState.FORBIDDEN: timedelta(days=1),
+    SubredditState.MOVED: timedelta(days=30),
+    SubredditState.GATED: timedelta(days=7),
 }
 
 _FAILED = Backoff(first=5.0, longest=1800.0)
+
+#: Attempts, over about 45 minutes, after which a subreddit of which nothing comes waits for the normal refresh.
+_MANY_ATTEMPTS = 10
 
 #: Reasons in Reddit's refusals, by the state that they mean; any other reason is FORBIDDEN.
 _STATES = {
@@ -37,6 +42,15 @@ def after_refusal(state: SubredditState, now: datetime) -> datetime:
     return now + _UNTIL_ASKED_AGAIN[state]
 
 
-def after_failure(attempts: int, now: datetime, random: Callable[[], float]) -> datetime:
-    """Return when what failed is tried again; `attempts` went before this one."""
-    return now + timedelta(seconds=_FAILED.pause(attempts + 1, random))
+def after_failure(attempts: int, now: datetime, random: Callable[[], float], refresh_after: float) -> datetime:
+    """Return when what failed is tried again.
+
+    Args:
+        attempts: how many went before this one.
+        now: the moment.
+        random: gives [0, 1).
+        refresh_after: seconds; after many attempts it is tried no more often than what works.
+
+    """
+    pause = _FAILED.pause(attempts + 1, random)
+    return now + timedelta(seconds=max(pause, refresh_after) if attempts + 1 >= _MANY_ATTEMPTS else pause)

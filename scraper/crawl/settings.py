@@ -15,6 +15,7 @@ class CrawlSettings:
     max_depth: int  #: 0 where nothing is to be discovered
     discover: bool
     refresh_after: float  #: seconds
+    has_others: bool = False  #: other processes ask through other proxies
 
     @classmethod
     def of(cls, config: Config) -> "CrawlSettings":
@@ -27,6 +28,7 @@ class CrawlSettings:
             max_depth=scraper.max_depth if scraper.discover else 0,
             discover=scraper.discover,
             refresh_after=scraper.refresh_after,
+            has_others=len(scraper.proxies) > 1,
         )
 
     def leads_on(self, depth: int) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +11,10 @@ import structlog
 
 from core.crawl import (
     HEALTHY,
+    IDLE,
     PROBING,
     STARTING,
+    STOPPED,
     CrawlReport,
     Frontier,
     continued,
@@ -33,6 +35,9 @@ _EVERY = 1.0
 #: Counting rows takes its time in a large database: so often at most, and this share of the time at most.
 _COUNT_EVERY = 3.0
 _COUNTING_SHARE = 0.02
+
+
+_NOT_FAILING = {HEALTHY, IDLE, STARTING}
 
 
 class Fetching(Protocol):
@@ -96,12 +101,13 @@ class Telling:
         await asyncio.gather(self._tell_status(), self._tell_database(), self._count())
 
     def last(self) -> None:
-        """Tell how it ended: nothing is under way any more."""
-        self._write(self._report())
+        """Tell how it ended: nothing is under way any more, and how the proxy is nobody knows."""
+        self._write(replace(self._report(), proxy_state=STOPPED, failing_since=None, resting_until=None))
 
     async def end(self) -> None:
         """Bring the database up to date, as far as it answers."""
-        await self._save_delta()
+        told = delta(self._told, self._fetching.report())
+        await self._database.save(Batch(proxy=told._replace(state=STOPPED, resting_until=None)))
         await self._count_once()
 
     async def _tell_status(self) -> None:
@@ -143,6 +149,11 @@ class Telling:
             counted_at=self._counted_at,
             per_hour=self._tally.pace.per_hour(now),
             database_away_since=away.timestamp() if away else None,
+            good_at=proxy.good_at.timestamp() if proxy.good_at else None,
+            witness=proxy.witness,
+            recent_good=proxy.recent_good,
+            recent_bad=proxy.recent_bad,
+            failing=proxy.failing,
         )
         return continued(report, self._former)
 
@@ -151,7 +162,7 @@ class Telling:
         state = STARTING if proxy.state == PROBING and not proxy.outcomes else proxy.state
         if state != self._state:
             self._state, self._state_since = state, now
-        self._failing_since = None if state in {HEALTHY, STARTING} else self._failing_since or now
+        self._failing_since = None if state in _NOT_FAILING else self._failing_since or now
 
     async def _tell_database(self) -> None:
         while True:
@@ -160,7 +171,7 @@ class Telling:
 
     async def _save_delta(self) -> None:
         report = self._fetching.report()
-        if report != self._told:
+        if _lasting(report) != _lasting(self._told):
             await self._database.save(Batch(proxy=delta(self._told, report)))
             self._told = report
 
@@ -182,6 +193,11 @@ class Telling:
             self._frontier = Frontier(**asdict(counts))
             self._counted_at = self._now().timestamp()
         return asyncio.get_running_loop().time() - began
+
+
+def _lasting(report: ProxyReport) -> ProxyReport:
+    """Leave out what the database does not keep: it alone is no reason to write."""
+    return replace(report, good_at=None, witness=None, recent_good=0, recent_bad=0, failing=())
 
 
 def delta(before: ProxyReport, now: ProxyReport) -> ProxyDelta:

@@ -36,7 +36,7 @@ class Access(Protocol):
         """Return the address of this path."""
 
     async def ticket(self) -> Ticket | Wait:
-        """Get what an attempt needs, or learn how long all have to wait. Raises TransientErrors."""
+        """Get what an attempt needs, or learn how long all have to wait. Raises CredentialsRejected."""
 
     def settle(self, ticket: Ticket, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
         """Tell what came of an attempt; `wait`: seconds after a 429, where no shared quota decides that.
@@ -88,8 +88,10 @@ class TokenAccess:
 
     async def ticket(self) -> Ticket | Wait:
         """Get the token first: a grant is taken only when the request can go at once."""
-        bearer = self._token.bearer or await self._token.get()
         try:
+            bearer = self._token.bearer or await self._token.get()
+            if isinstance(bearer, Wait):
+                return Wait(min(bearer.seconds, _LOOK_AGAIN))
             leave = self._limiter.ask(Priority.SCRAPER)
         except QuotaFileError as error:
             self._complain(error)

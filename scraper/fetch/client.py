@@ -3,39 +3,53 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from core.errors import GaplessError, TransientError
-from core.limiter import Limiter
+from core.limiter import Limiter, QuotaFileError
 from core.quota import seconds_told
 from core.redact import redact_url
 from core.reddit.answers import judge
-from core.reddit.errors import BadAnswer, CredentialsRejected, RateLimited, Unreachable
+from core.reddit.errors import CredentialsRejected, QuotaShort, RateLimited, TokenRejected, Unreachable
 from scraper.fetch import agents
 from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
+from scraper.fetch.blame import Evidence, Sign, sign_of
+from scraper.fetch.call import Call
 from scraper.fetch.complaints import Complaints
+from scraper.fetch.control import Trial, Witnesses
+from scraper.fetch.credentials import CredentialsDoubted
 from scraper.fetch.gate import Gate, Sleep
-from scraper.fetch.health import Health, State
+from scraper.fetch.health import Health
 from scraper.fetch.outcome import Outcome
-from scraper.fetch.payload import decode
 from scraper.fetch.report import ProxyReport, Tally
 from scraper.fetch.retry import Action, Tries, seconds_after_429
 from scraper.fetch.route import Route
 from scraper.fetch.session import Answer, Session
 from scraper.fetch.settings import FetchSettings
-from scraper.fetch.token import Token
-from scraper.fetch.watch import Watch
+from scraper.fetch.siblings import Siblings, alone
+from scraper.fetch.token import Memory, Token
+from scraper.fetch.watch import Result, Watch
+from scraper.question import Question, about
+from scraper.verdict import names_it
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: So many requests may test a proxy at the start: one that loses a few must not begin with a rest.
 _FIRST_PROBES = 3
 
+_TOKEN_PATH = "/api/v1/access_token"  # noqa: S105 (an address)
+
+#: Names that fail, in the report: the newest.
+_SHOWN_FAILING = 20
+
+#: Reddit's own answers: a fact, or a wait.
+_CAME_THROUGH = {Sign.GOOD, Sign.NOTHING}
+
 #: Said elsewhere, or no failure at all.
-_NO_COMPLAINT = {Outcome.REFUSED, Outcome.RATE_LIMITED}
+_NO_COMPLAINT = {Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNPROVEN}
 
 
 class Client:
@@ -46,11 +60,24 @@ class Client:
         settings: FetchSettings,
         limiter: Limiter | None = None,
         *,
+        siblings: Siblings = alone,
+        memory: Memory | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """`limiter`: the quota shared by all processes; needed where requests go with a token."""
+        """Make it; nothing is sent.
+
+        Args:
+            settings: how it fetches, and through which proxy.
+            limiter: the quota shared by all processes; needed where requests go with a token.
+            siblings: reads what the other processes say of their proxies.
+            memory: knows whether the credentials worked before.
+            clock: seconds.
+            sleep: waits.
+            draw: gives [0, 1).
+
+        """
         self._settings = settings
         self._clock = clock
         self._draw = draw
@@ -62,17 +89,22 @@ class Client:
         self._complaints = Complaints(clock)
         self._token: Token | None = None
         self._rejected: CredentialsRejected | None = None
-        self._access = self._make_access(limiter)
+        self._access = self._make_access(limiter, memory)
+        self._siblings = siblings
+        self._compares = False  # whether answers are compared with questions, those of tests too
+        self._witnesses = Witnesses(settings.seeds or (settings.probe_subreddit,))
         self._watch = Watch(
-            Health(settings.timeout, clock(), draw),
+            Health(clock(), draw),
+            Evidence(settings.timeout, clock()),
             self._gate,
-            self._probe,
-            reads_along=route.can_answer_itself(settings.oauth_url if settings.with_token else settings.reddit_url),
+            probe=self._probe,
+            control=self._control,
+            siblings=siblings,
             clock=clock,
             sleep=sleep,
         )
 
-    def _make_access(self, limiter: Limiter | None) -> Access:
+    def _make_access(self, limiter: Limiter | None, memory: Memory | None) -> Access:
         settings = self._settings
         if not settings.with_token:
             return PlainAccess(settings.reddit_url)
@@ -86,6 +118,10 @@ class Client:
             agent=self._agent,
             heard=self._heard_of_token,
             clock=self._clock,
+            draw=self._draw,
+            limiter=limiter,
+            memory=memory,
+            others_work=lambda: any(sibling.works for sibling in self._siblings()),
         )
         return TokenAccess(settings.oauth_url, self._token, limiter)
 
@@ -100,8 +136,8 @@ class Client:
 
     @property
     def idle(self) -> int:
-        """How many more requests could be under way now; 0 while any has to wait for anything, or the proxy rests."""
-        return self._gate.idle
+        """How many more requests could be under way now; 0 while any has to wait, or the proxy rests or is examined."""
+        return 0 if self._watch.doubtful else self._gate.idle
 
     @property
     def in_flight(self) -> int:
@@ -111,7 +147,11 @@ class Client:
     @property
     def resting(self) -> bool:
         """Whether the proxy is out of work, and `get` raises ProxyResting."""
-        return self._watch.health.state is not State.HEALTHY
+        return not self._watch.health.works
+
+    async def keep_testing(self) -> None:
+        """Test the proxy while it is not used; runs until it is cancelled."""
+        await self._watch.keep_testing()
 
     async def probe(self) -> bool:
         """Test the proxy before the first request; where it fails, it rests and is tested again by itself.
@@ -123,38 +163,60 @@ class Client:
             raise self._rejected
         return works
 
+    async def ask(self, question: Question) -> object:
+        """Fetch the answer to a question, with patience; it is about the name asked for.
+
+        Raises what `get` raises, Unexplained for a refusal without a reason, and Mismatch.
+        """
+        path, self._compares = question.path, True
+        return await self._fetch(Call(path, self._access.url(path, question.params), question))
+
     async def get(self, path: str, params: Params) -> object:
-        """Fetch and decode, with patience.
+        """Fetch and decode, with patience, whatever the answer is about.
 
         Raises Unavailable, CredentialsRejected, and TransientErrors: RateLimited, ServerTrouble, BadAnswer,
         Unreachable (ProxyRefused, ProxyRejectsUs, ProxyResting), NetworkBlocked, TokenRejected.
         """
-        url = self._access.url(path, params)
+        return await self._fetch(Call(path, self._access.url(path, params)))
+
+    async def _fetch(self, call: Call) -> object:
         tries = Tries(self._settings.max_retries)
         while True:
             await self._gate.enter()
             try:
                 ticket = await self._access.ticket()
                 if isinstance(ticket, Ticket):
-                    return await self._attempt(path, url, ticket, tries.waits)
+                    return await self._attempt_and_tell(call, ticket, tries.waits)
                 self._gate.hold(ticket.seconds)
                 continue
             except TransientError as error:
                 step = tries.after(error, self._draw)
                 if step.action is Action.GIVE_UP:
                     raise
+                call.after(error)
             finally:
                 self._gate.leave()
             if step.action is Action.RETRY:
                 await self._gate.pause(step.seconds)
 
-    async def _attempt(self, path: str, url: str, ticket: Ticket, waits: int) -> object:
+    async def _attempt_and_tell(self, call: Call, ticket: Ticket, waits: int) -> object:
+        """Send it once, and let what comes of it speak for or against the proxy."""
+        try:
+            payload = await self._attempt(call, ticket, waits)
+        except GaplessError as error:
+            self._watch.take(call.path, error)
+            raise
+        if call.question is None or names_it(call.question, payload):  # another answer shows nothing of the proxy
+            self._watch.take(call.path, None)
+        return payload
+
+    async def _attempt(self, call: Call, ticket: Ticket, waits: int) -> object:
         """Send it once; the answer, whatever it is, is told to all who must know before it is returned or raised."""
         headers = {"User-Agent": self._agent()}
         if ticket.bearer is not None:
             headers["Authorization"] = ticket.bearer
         try:
-            answer, payload, error = await self._exchange(url, headers)
+            answer, payload, error = await self._exchange(call, headers)
         except BaseException:
             self._access.stopped(ticket)
             raise
@@ -164,35 +226,31 @@ class Client:
             self._hold(seconds, announced=max(seconds, error.retry_after or 0.0))
         else:
             self._access.settle(ticket, answer, error, 0.0)
-        self._take(path, answer, error)
+        self._count(call.path, answer, error)
         if error is not None:
             raise error
         return payload
 
-    async def _exchange(self, url: str, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
+    async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
         """Send it; return the answer, what it says, and what is wrong with it."""
         try:
-            answer = await self._session.get(url, headers)
+            answer = await self._session.get(call.url, headers, apart=call.apart)
         except Unreachable as failure:
             return None, None, failure
         error = judge(answer.status, answer.headers, answer.body, datetime.now(UTC))
-        if error is not None:
-            return answer, None, error
-        try:
-            return answer, decode(answer.body), None
-        except BadAnswer as cut_off:
-            return answer, None, cut_off
+        payload, error = call.read(answer, error, with_token="Authorization" in headers)
+        return answer, payload, error
 
-    def _take(self, path: str, answer: Answer | None, error: GaplessError | None) -> None:
-        """Count the end of an attempt, and let it speak for or against the proxy."""
+    def _count(self, path: str, answer: Answer | None, error: GaplessError | None) -> None:
+        """Count the end of an attempt."""
         if error is None and answer is not None:
             self._tally.good(answer.status, answer.seconds)
+            self._witnesses.served(path)
         elif error is not None:
             status = answer.status if answer is not None else getattr(error, "status", None)
             outcome = self._tally.bad(status, error, datetime.now(UTC))
             if outcome not in _NO_COMPLAINT:
                 self._complaints.failed(outcome, error, path)
-        self._watch.take(error)
 
     def _hold(self, seconds: float, announced: float) -> None:
         """Let all requests wait after a 429; one line for all that were answered so at once."""
@@ -204,7 +262,9 @@ class Client:
         if isinstance(error, RateLimited):
             seconds = seconds_after_429(seconds_told(error.retry_after, error.rate, time.time()), 0)
             self._hold(seconds, announced=seconds)
-        self._take("/api/v1/access_token", answer, error)
+        self._count(_TOKEN_PATH, answer, error)
+        if error is not None:  # a token says nothing about the requests for data
+            self._watch.take(_TOKEN_PATH, error)
 
     async def _probe(self) -> GaplessError | None:
         """Send one request without patience; returns what went wrong."""
@@ -219,24 +279,72 @@ class Client:
             return None
         path = f"/r/{self._settings.probe_subreddit}/about"
         url = self._access.url(path, {"raw_json": 1})
-        answer, _, error = await self._exchange(url, {"User-Agent": self._agent()})
-        self._take(path, answer, error)
+        answer, _, error = await self._exchange(self._test_of(path, url), {"User-Agent": self._agent()})
+        self._count(path, answer, error)
         return error
+
+    async def _control(self, failing: Collection[str]) -> Result:
+        """Ask for what was served lately, here or elsewhere, and is not among the names that fail."""
+        siblings = self._siblings()
+        paths = self._witnesses.choose(failing, siblings)
+        result = Result(Trial.FAILED)
+        for path in paths:
+            result = await self._ask_once(path)
+            if result.trial is not Trial.FAILED:
+                return result
+        if paths and (self._token is None or not self._witnesses.proves_nothing(paths, failing, siblings)):
+            return result
+        error = await self._probe()
+        return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
+
+    def _test_of(self, path: str, url: str) -> Call:
+        return Call(path, url, about(path) if self._compares else None)
+
+    async def _ask_once(self, path: str) -> Result:
+        """Send one request past the gate, without patience; a token that is rejected is replaced once."""
+        url = self._access.url(path, {"raw_json": 1})
+        for _ in range(2):
+            try:
+                if self._token is not None:
+                    await self._token.fresh()
+                ticket = await self._access.ticket()
+                if not isinstance(ticket, Ticket):
+                    return Result(Trial.UNKNOWN)
+                await self._attempt(self._test_of(path, url), ticket, 0)
+            except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
+                others_work = any(sibling.works for sibling in self._siblings())
+                doubted = isinstance(error, CredentialsDoubted)
+                return Result(Trial.FAILED if doubted and others_work else Trial.UNKNOWN, error)
+            except TokenRejected as error:
+                result = Result(Trial.FAILED, error)
+            except GaplessError as error:
+                return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
+            else:
+                return Result(Trial.SERVED)
+        return result
 
     def report(self) -> ProxyReport:
         """Return all counts since the start, and how the proxy is."""
-        health, tally, proxy = self._watch.health, self._tally, self._settings.proxy
-        away = timedelta(seconds=max(0.0, health.resting_until - self._clock()))
+        health, evidence = self._watch.health, self._watch.evidence
+        tally, proxy, now = self._tally, self._settings.proxy, self._clock()
+        away = timedelta(seconds=max(0.0, health.resting_until - now))
+        good_at = evidence.good_at
         return ProxyReport(
             name=self._settings.name,
             address=redact_url(proxy.url) if proxy is not None else "",
-            state=str(health.state),
-            resting_until=datetime.now(UTC) + away if health.state is not State.HEALTHY else None,
-            consecutive_failures=health.failures,
+            state=str(health.shown(now, good_at)),
+            resting_until=None if health.works else datetime.now(UTC) + away,
+            consecutive_failures=evidence.failures,
             outcomes={str(outcome): count for outcome, count in tally.outcomes.items()},
             statuses=dict(tally.statuses),
             latency_sum=tally.latency_sum,
             latency_count=tally.latency_count,
             last_error=tally.last_error,
             last_error_at=tally.last_error_at,
+            distrusted=self._session.distrusted,
+            good_at=None if good_at is None else datetime.now(UTC) - timedelta(seconds=now - good_at),
+            witness=self._witnesses.newest,
+            recent_good=evidence.good,
+            recent_bad=evidence.bad,
+            failing=evidence.failing[-_SHOWN_FAILING:],
         )

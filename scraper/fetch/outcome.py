@@ -12,6 +12,8 @@ from core.reddit.errors import (
     Unavailable,
 )
 from scraper.fetch.errors import ProxyRejectsUs
+from scraper.redirect import SameElsewhere
+from scraper.refusal import Mismatch, Unexplained, Unproven
 
 
 class Outcome(enum.StrEnum):
@@ -23,6 +25,9 @@ class Outcome(enum.StrEnum):
     UNAUTHORISED = "unauthorised"  #: token or credentials not accepted
     SERVER_ERROR = "server_error"
     BAD_ANSWER = "bad_answer"  #: HTML, cut off JSON
+    MISMATCH = "mismatch"  #: a good answer to another question
+    UNEXPLAINED = "unexplained"  #: refused without a reason
+    UNPROVEN = "unproven"  #: asked for again: it may be an earlier answer, or is at another address
     TRANSPORT_ERROR = "transport_error"  #: refused, reset, timed out, TLS, SOCKS
     NETWORK_BLOCK = "network_block"
     PROXY_AUTH = "proxy_auth"  #: the proxy does not accept our user and password
@@ -34,7 +39,11 @@ _OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
     (TokenRejected, Outcome.UNAUTHORISED),
     (PermanentError, Outcome.UNAUTHORISED),
     (ServerTrouble, Outcome.SERVER_ERROR),
+    (Mismatch, Outcome.MISMATCH),
     (BadAnswer, Outcome.BAD_ANSWER),
+    (Unexplained, Outcome.UNEXPLAINED),
+    (Unproven, Outcome.UNPROVEN),
+    (SameElsewhere, Outcome.UNPROVEN),
     (NetworkBlocked, Outcome.NETWORK_BLOCK),
     (ProxyRejectsUs, Outcome.PROXY_AUTH),
 )

@@ -24,6 +24,12 @@ class ProxyReport:
     latency_count: int
     last_error: str | None
     last_error_at: datetime | None
+    distrusted: int = 0  #: connections that were closed because of bytes that nobody asked for
+    good_at: datetime | None = None  #: when the last good answer came
+    witness: str | None = None  #: a path that was served lately
+    recent_good: int = 0  #: of the last attempts
+    recent_bad: int = 0
+    failing: tuple[str, ...] = ()  #: names that fail again and again
 
     @property
     def successes(self) -> int:
@@ -33,8 +39,12 @@ class ProxyReport:
     @property
     def errors(self) -> int:
         """Attempts that failed, save for 429 and rejected tokens, which say nothing about the proxy."""
-        neutral = (Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNAUTHORISED)
+        neutral = (Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNAUTHORISED, Outcome.UNPROVEN)
         return sum(count for outcome, count in self.outcomes.items() if outcome not in neutral)
+
+
+#: Answers that are no error of anybody.
+_NO_ERROR = (Outcome.OK, Outcome.REFUSED, Outcome.UNPROVEN)
 
 
 @dataclass(slots=True)
@@ -61,6 +71,6 @@ class Tally:
         self.outcomes[outcome] += 1
         if status is not None:
             self.statuses[status] += 1
-        if outcome is not Outcome.REFUSED:
+        if outcome not in _NO_ERROR:
             self.last_error, self.last_error_at = str(error), at
         return outcome

@@ -9,11 +9,16 @@ from core.errors import GaplessError, PermanentError
 from core.quota import SHORTEST_BLOCK, WINDOW
 from core.reddit.errors import RateLimited, TokenRejected, Unavailable
 from scraper.fetch.errors import ProxyResting
+from scraper.redirect import SameElsewhere
+from scraper.refusal import Unexplained, Unproven
 
 _BACKOFF = Backoff(first=0.5, longest=10.0)
 
 #: A request that is answered 429 is sent again so often.
 _MOST_WAITS = 5
+
+#: A request follows so many redirects to itself.
+_MOST_DETOURS = 3
 
 #: Waits after a 429 that names no time: the first, how much longer each next one is, the longest (seconds).
 _FIRST_WAIT, _STEP, _LONGEST_WAIT = 5.0, 2.0, 30.0
@@ -25,6 +30,7 @@ class Action(enum.Enum):
     RETRY = "wait alone, then send it again"
     HOLD = "send it again when all may"
     RENEW = "send it again with another token"
+    DETOUR = "send it again at once: to another address, or through a connection of its own"
     GIVE_UP = "hand the error to the caller"
 
 
@@ -45,18 +51,22 @@ def seconds_after_429(retry_after: float | None, waits: int) -> float:
 class Tries:
     """What one request has met so far."""
 
-    __slots__ = ("failures", "max_retries", "renewed", "waits")
+    __slots__ = ("detours", "failures", "max_retries", "renewed", "waits")
 
     def __init__(self, max_retries: int) -> None:
         self.max_retries = max_retries
         self.failures = 0
         self.waits = 0
+        self.detours = 0
         self.renewed = False
 
     def after(self, error: GaplessError, random: Callable[[], float]) -> Step:
         """Decide what follows on this error; `random` gives [0, 1)."""
-        if isinstance(error, Unavailable | PermanentError | ProxyResting):
+        if isinstance(error, Unavailable | PermanentError | ProxyResting | Unexplained):
             return Step(Action.GIVE_UP)
+        if isinstance(error, Unproven | SameElsewhere):
+            self.detours += 1
+            return Step(Action.GIVE_UP if self.detours > _MOST_DETOURS else Action.DETOUR)
         if isinstance(error, RateLimited):
             self.waits += 1
             return Step(Action.GIVE_UP if self.waits > _MOST_WAITS else Action.HOLD)

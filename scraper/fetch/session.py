@@ -8,12 +8,16 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 import aiohttp
+import structlog
 from yarl import URL
 
 from core.redact import redact_url
 from core.reddit.errors import Unreachable
+from scraper.fetch.connections import Memory, TracedResponse, guarded
 from scraper.fetch.errors import ProxyRefused, ProxyRejectsUs
 from scraper.fetch.route import Route
+
+log = structlog.stdlib.get_logger(__name__)
 
 #: A connection that nobody used for so long is closed, seconds: a quota lets each be used only now and then.
 _KEEP_ALIVE = 30.0
@@ -31,6 +35,10 @@ _CONNECT_TIMEOUT = 10.0
 _LONGEST_TEXT = 300
 
 
+def _keep() -> None:
+    """Leave the connection open: nothing is known of it."""
+
+
 class Answer(NamedTuple):
     """One whole answer."""
 
@@ -38,6 +46,8 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]  #: names in any case
     body: bytes
     seconds: float  #: from the request to its last byte
+    repeated: bool = False  #: its connection brought the very same to another address before
+    discard: Callable[[], None] = _keep  #: closes its connection, whoever uses it by now
 
 
 class Session:
@@ -52,7 +62,10 @@ class Session:
         self._timeout = timeout
         self._connections = connections
         self._clock = clock
+        self.distrusted = 0  #: connections that were closed because of bytes that nobody asked for
+        self._memory = Memory()
         self._http: aiohttp.ClientSession | None = None
+        self._apart: aiohttp.ClientSession | None = None
         self._foreign: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)
         self._proxy = URL(route.url) if route.is_http else None
         authorization = route.authorization if route.is_http else None
@@ -69,8 +82,13 @@ class Session:
 
     def open(self) -> None:
         """Make the pool of connections; none is opened yet."""
-        self._http = aiohttp.ClientSession(
-            connector=self._connector(),
+        self._http = self._open(keep=True)
+        self._apart = self._open(keep=False)
+
+    def _open(self, *, keep: bool) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=self._connector(keep=keep),
+            response_class=TracedResponse,
             timeout=aiohttp.ClientTimeout(
                 total=self._timeout,
                 sock_connect=min(_CONNECT_TIMEOUT, self._timeout),
@@ -82,11 +100,16 @@ class Session:
 
     async def close(self) -> None:
         """Close all connections."""
-        http, self._http = self._http, None
-        if http is not None:
-            await http.close()
+        sessions, self._http, self._apart = (self._http, self._apart), None, None
+        for session in sessions:
+            if session is not None:
+                await session.close()
 
-    def _connector(self) -> aiohttp.TCPConnector:
+    def _distrust(self) -> None:
+        self.distrusted += 1
+        log.warning("connection_not_trusted", reason="bytes arrived that nobody asked for", count=self.distrusted)
+
+    def _connector(self, *, keep: bool) -> aiohttp.TCPConnector:
         # SSL_CERT_FILE counts as it is now, not as it was when aiohttp was imported
         context: ssl.SSLContext | bool = ssl.create_default_context() if self._encrypted else True
         limit = self._connections + _FOR_OURSELVES
@@ -94,21 +117,25 @@ class Session:
             from scraper.fetch import socks  # noqa: PLC0415 (only where it is needed: memory)
 
             self._foreign += socks.ERRORS
-            return socks.connector(self._route, limit, _KEEP_ALIVE, context)
-        return aiohttp.TCPConnector(
-            limit=limit, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=_DNS_LIFETIME, ssl=context
+            return socks.connector(self._route, limit, _KEEP_ALIVE if keep else None, context, self._distrust)
+        lifetime: dict[str, object] = {"keepalive_timeout": _KEEP_ALIVE} if keep else {"force_close": True}
+        return guarded(
+            aiohttp.TCPConnector, self._distrust, limit=limit, ttl_dns_cache=_DNS_LIFETIME, ssl=context, **lifetime
         )
 
-    async def get(self, url: str, headers: dict[str, str]) -> Answer:
-        """Fetch. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
-        return await self._send("GET", url, headers, None)
+    async def get(self, url: str, headers: dict[str, str], *, apart: bool = False) -> Answer:
+        """Fetch, `apart` on a connection of its own. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
+        return await self._send("GET", url, headers, None, apart=apart)
 
     async def post(self, url: str, headers: dict[str, str], form: Mapping[str, str]) -> Answer:
         """Send a form. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
         return await self._send("POST", url, headers, form)
 
-    async def _send(self, method: str, url: str, headers: dict[str, str], form: Mapping[str, str] | None) -> Answer:
-        if self._http is None:
+    async def _send(
+        self, method: str, url: str, headers: dict[str, str], form: Mapping[str, str] | None, *, apart: bool = False
+    ) -> Answer:
+        http = self._apart if apart else self._http
+        if http is None:
             raise RuntimeError("the session is not open: start() comes first")
         address = URL(url, encoded=True)
         proxy_headers = None
@@ -119,7 +146,7 @@ class Session:
                 headers |= self._introduction
         began = self._clock()
         try:
-            response = await self._http.request(
+            response = await http.request(
                 method,
                 address,
                 headers=headers,
@@ -134,7 +161,11 @@ class Session:
             raise self._ours(error) from None
         if response.status == 407:
             raise ProxyRejectsUs(_REJECTED, 407)
-        return Answer(response.status, response.headers, body, self._clock() - began)
+        seconds = self._clock() - began
+        if not isinstance(response, TracedResponse):
+            return Answer(response.status, response.headers, body, seconds)
+        repeated = self._memory.came_before(response, url, body)
+        return Answer(response.status, response.headers, body, seconds, repeated, response.discard)
 
     def _ours(self, error: Exception) -> Unreachable:
         """Say in our words what went wrong below."""

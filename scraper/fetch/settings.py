@@ -25,6 +25,7 @@ class FetchSettings:
     timeout: float = 15.0
     max_retries: int = 3
     probe_subreddit: str = _ANY_SUBREDDIT  #: asked for to test a proxy where there is no token to ask for
+    seeds: tuple[str, ...] = ()  #: asked for to test a proxy through which nothing was served yet
 
     @classmethod
     def of(cls, config: Config, proxy: Proxy | None) -> "FetchSettings":
@@ -43,6 +44,7 @@ class FetchSettings:
             timeout=scraper.timeout,
             max_retries=scraper.max_retries,
             probe_subreddit=next(iter(scraper.subreddits), _ANY_SUBREDDIT),
+            seeds=scraper.subreddits,
         )
 
     @property

@@ -2,12 +2,14 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError, ProxyType
 
 from core.errors import PermanentError
+from scraper.fetch.connections import guarded
 from scraper.fetch.route import Route
 
 # the last: the proxy hangs up in the middle of the greeting, as some do at a wrong password
@@ -20,12 +22,22 @@ ERRORS: tuple[type[Exception], ...] = (
 
 
 def connector(
-    route: Route, connections: int, keep_alive: float, context: ssl.SSLContext | bool
+    route: Route,
+    connections: int,
+    keep_alive: float | None,
+    context: ssl.SSLContext | bool,
+    distrusts: Callable[[], None],
 ) -> aiohttp.TCPConnector:
-    """Make the pool of connections. The proxy looks names up itself: ours would tell whom we ask."""
+    """Make the pool of connections. The proxy looks names up itself: ours would tell whom we ask.
+
+    `keep_alive`: seconds; None closes each connection after its answer.
+    """
     if not f"{route.user}{route.password}".isascii():
         raise PermanentError("user and password of a SOCKS proxy must be ASCII: use one whose credentials are")
-    return _Connector(
+    lifetime: dict[str, object] = {"force_close": True} if keep_alive is None else {"keepalive_timeout": keep_alive}
+    return guarded(
+        _Connector,
+        distrusts,
         host=route.host,
         port=route.port,
         proxy_type=ProxyType.SOCKS5,
@@ -33,8 +45,8 @@ def connector(
         password=route.password or None,
         rdns=True,
         limit=connections,
-        keepalive_timeout=keep_alive,
         ssl=context,
+        **lifetime,
     )
 
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-#: An object of decoded JSON.
-Object: TypeAlias = dict[str, Any]
+from scraper.thing import Object
 
 #: (key, kind): str, bool, int, float, or datetime for seconds since 1970.
 Field: TypeAlias = tuple[str, type]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from scraper.parse.field import Field, Object, own_id, read, text
-from scraper.parse.thing import no, unwrap
+from scraper.parse.field import Field, own_id, read, text
 from scraper.rows import Post
+from scraper.thing import Object, no, unwrap
 
 _FIELDS: tuple[Field, ...] = (
     ("selftext", str),
@@ -72,12 +72,12 @@ def _post(data: Object | None, fetched_at: datetime) -> Post | None:
 
 def authors(rows: Iterable[Post], limit: int) -> tuple[str, ...]:
     """Return the first `limit` people who wrote the posts, in their order and each once."""
-    return _distinct((row.author_username for row in rows), _is_person, limit)
+    return distinct((row.author_username for row in rows), _is_person, limit)
 
 
 def found_subreddits(rows: Iterable[Post]) -> tuple[str, ...]:
     """Return the subreddits that the posts stand in, each once; the profiles of users are none."""
-    return _distinct((row.subreddit_name for row in rows), _is_no_profile, None)
+    return distinct((row.subreddit_name for row in rows), _is_no_profile)
 
 
 def _is_person(key: str) -> bool:
@@ -88,7 +88,9 @@ def _is_no_profile(key: str) -> bool:
     return not key.startswith("u_")
 
 
-def _distinct(names: Iterable[str | None], wanted: Callable[[str], bool], limit: int | None) -> tuple[str, ...]:
+def distinct(
+    names: Iterable[str | None], wanted: Callable[[str], bool] = _is_no_profile, limit: int | None = None
+) -> tuple[str, ...]:
     """Keep the names that can be asked for, in their first spelling: Reddit ignores case."""
     kept: dict[str, str] = {}
     for name in names:

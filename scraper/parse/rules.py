@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from scraper.parse.field import Field, read
-from scraper.parse.thing import no
 from scraper.rows import Rule
+from scraper.thing import no
 
 _FIELDS: tuple[Field, ...] = (
     ("short_name", str),

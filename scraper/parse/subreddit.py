@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from scraper.parse.field import Field, Object, own_id, read, text
-from scraper.parse.thing import no, unwrap
+from scraper.parse.field import Field, own_id, read, text
 from scraper.rows import Subreddit, SubredditState
+from scraper.thing import Object, no, unwrap
 
 _BEFORE: tuple[Field, ...] = (
     ("title", str),
@@ -51,6 +51,7 @@ def subreddit(payload: object, fetched_at: datetime) -> Subreddit:
             text(data, "community_icon") or text(data, "icon_img"),
             text(data, "banner_background_image") or text(data, "banner_img"),
             *read(data, _AFTER),
+            None,  # it has not moved
         )
     )
 

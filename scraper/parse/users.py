@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from scraper.parse.field import Field, Object, own_id, read, text
-from scraper.parse.thing import no, unwrap
+from scraper.parse.field import Field, own_id, read, text
 from scraper.rows import User, UserState
+from scraper.thing import Object, no, unwrap
 
 _FIELDS: tuple[Field, ...] = (
     ("created_utc", datetime),
@@ -40,6 +40,7 @@ def user(payload: object, fetched_at: datetime) -> User:
             over_18,
             text(data, "icon_img") or text(data, "snoovatar_img"),
             public_description,
+            None,  # it has not moved
         )
     )
 

@@ -27,6 +27,9 @@ class Outcome(NamedTuple):
     """How a lease ended: finished (due again after the refresh time, or at `due_at`), or to be tried at `due_at`.
 
     `depth`: that of the lease; what was found on a shorter way meanwhile is due once more when it is finished.
+    `pending`: it is finished, save for what stands in its todo, which is looked at again at `due_at`.
+    `doubts`: refusals that wait for their confirmation, as text (scraper.crawl.doubts).
+    `avoid_until`: until then only other processes may take it, should there be any.
     """
 
     name: str
@@ -35,6 +38,9 @@ class Outcome(NamedTuple):
     due_at: datetime | None = None
     error: str | None = None
     depth: int = 0
+    pending: bool = False
+    doubts: str | None = None
+    avoid_until: datetime | None = None
 
 
 class ProxyDelta(NamedTuple):

@@ -10,40 +10,42 @@ from sqlalchemy import (
     Connection,
     Dialect,
     FromClause,
+    Integer,
     Row,
     Select,
     and_,
     bindparam,
     case,
+    exists,
     false,
     func,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.batch import Found, Outcome, Progress
 from scraper.store.rowset import Write, rowset
+from scraper.store.skipping import SKIP
 from scraper.store.tables import frontier, subreddits
 from scraper.store.todo import Lease, Todo
 from scraper.store.upsert import insert
 
 _REVIEW = func.lower(func.trim(subreddits.c.review))
 
-#: What a person writes into `review` so that a subreddit is never fetched.
-SKIP = "skip"
-
 # the name is in lower case already; as a bare column SQLite would not look it up in the index on lower(name)
 WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == func.lower(frontier.c.name))
 NOT_SKIPPED = func.coalesce(_REVIEW, "") != SKIP
 
 
-_DueRow: TypeAlias = Row[tuple[str, str, int, int, str | None, str | None, str | None]]
+_DueRow: TypeAlias = Row[tuple[str, str, int, int, str | None, str | None, str | None, str | None]]
 
 
-def _due() -> Select[tuple[str, str, int, int, str | None, str | None, str | None]]:
+def _due(holder: str) -> Select[tuple[str, str, int, int, str | None, str | None, str | None, str | None]]:
     """Select what is due at one depth, the oldest first."""
+    now: ColumnElement[Any] = bindparam("now", type_=frontier.c.avoided_until.type)
     return (
         select(
             frontier.c.name,
@@ -51,18 +53,22 @@ def _due() -> Select[tuple[str, str, int, int, str | None, str | None, str | Non
             frontier.c.depth,
             frontier.c.attempts,
             frontier.c.todo,
+            frontier.c.doubts,
             subreddits.c.name.label("known_as"),
             _REVIEW.label("review"),
         )
         .select_from(WITH_REVIEW)
         .where(
+            frontier.c.skipped == false(),
             frontier.c.settled == bindparam("settled"),
             frontier.c.depth == bindparam("at_depth"),
             frontier.c.due_at <= bindparam("before"),
             NOT_SKIPPED,
+            # what this process was refused, another may get
+            or_(frontier.c.avoided_by.is_(None), frontier.c.avoided_by != holder, frontier.c.avoided_until <= now),
         )
         .order_by(frontier.c.due_at, frontier.c.name)
-        .limit(bindparam("most"))
+        .limit(bindparam("most", type_=Integer))
         .with_for_update(of=frontier, skip_locked=True)
     )
 
@@ -104,6 +110,9 @@ _TOLD: dict[str, ColumnElement[Any]] = {
     "state": bindparam("new_state"),
     "error": bindparam("new_error"),
     "due_at": bindparam("new_due_at"),
+    "doubts": bindparam("new_doubts"),
+    "avoided_by": bindparam("new_avoided_by"),
+    "avoided_until": bindparam("new_avoided_until"),
 }
 _FAILED = _FREE | _TOLD | {"settled": False, "attempts": frontier.c.attempts + 1}
 _FINISHED = (
@@ -113,7 +122,7 @@ _FINISHED = (
         # found on a shorter way meanwhile: its authors may lead on, so it comes once more
         "settled": and_(bindparam("new_settled"), frontier.c.depth >= bindparam("at_depth")),
         "done_at": bindparam("now"),
-        "todo": case((bindparam("new_settled", type_=Boolean), frontier.c.todo), else_=None),
+        "todo": case((bindparam("keeps_todo", type_=Boolean), frontier.c.todo), else_=None),
         "attempts": 0,
     }
 )
@@ -124,8 +133,10 @@ class FrontierStatements:
 
     def __init__(self, dialect: Dialect, holder: str) -> None:
         self._holder = holder
-        self._due = _due()
-        self._deepest = select(func.max(frontier.c.depth)).where(frontier.c.settled == bindparam("settled"))
+        self._due = _due(holder)
+        self._deepest = select(func.max(frontier.c.depth)).where(
+            frontier.c.skipped == false(), frontier.c.settled == bindparam("settled")
+        )
         self._enter = _enter(dialect)
         held = frontier.c.leased_by == holder
         # a lease that another took over since is not ended by whoever held it before
@@ -147,10 +158,20 @@ class FrontierStatements:
         self._fail = update(frontier).where(_NAMED, ours).values(_FAILED)
         self._give_back = update(frontier).where(_NAMED, held).values(_GIVEN_BACK)
         self._give_all_back = update(frontier).where(held).values(_GIVEN_BACK)
+        skips = func.lower(subreddits.c.name) == func.lower(frontier.c.name)
+        self._correct = (
+            update(frontier)
+            .where(frontier.c.skipped == true(), ~exists().where(skips, _REVIEW == SKIP))
+            .values(skipped=false())
+        )
 
     def enter(self, connection: Connection, found: Sequence[Found], now: datetime) -> None:
         """Add subreddits that are not there yet."""
         self._enter(connection, [(item.name.lower(), item.name, item.depth, item.found_in, now, now) for item in found])
+
+    def correct_skipped(self, connection: Connection) -> None:
+        """Clear flags that no `review` asks for: a change of `review` may have met the entry of its row."""
+        connection.execute(self._correct)
 
     def lease(
         self, connection: Connection, limit: int, now: datetime, *, max_depth: int, refresh_after: float, seconds: float
@@ -165,7 +186,7 @@ class FrontierStatements:
             rows: list[_DueRow] = []
             for depth in range(min(max_depth, -1 if deepest is None else deepest) + 1):
                 if (most := limit - len(leases) - len(rows)) > 0:
-                    asked = {"settled": settled, "at_depth": depth, "before": before, "most": most}
+                    asked = {"settled": settled, "at_depth": depth, "before": before, "most": most, "now": now}
                     rows += connection.execute(self._due, asked).all()
             if rows:
                 keys = sorted(row.name for row in rows)
@@ -189,13 +210,26 @@ class FrontierStatements:
 
     def outcomes(self, connection: Connection, items: Sequence[Outcome], now: datetime) -> None:
         """End leases."""
-        told = {
-            finished: [_told(item, now) for item in items if item.finished is finished] for finished in (True, False)
+        for statement, finished in ((self._finish, True), (self._fail, False)):
+            told = [self._told(item, now) for item in items if item.finished is finished]
+            if told:
+                connection.execute(statement, told)
+
+    def _told(self, item: Outcome, now: datetime) -> dict[str, object]:
+        parameters: dict[str, object] = {
+            "key": item.name.lower(),
+            "new_state": item.state,
+            "new_error": item.error,
+            "new_due_at": item.due_at or now,
+            "new_doubts": item.doubts,
+            "new_avoided_by": self._holder if item.avoid_until is not None else None,
+            "new_avoided_until": item.avoid_until,
         }
-        if told[True]:
-            connection.execute(self._finish, told[True])
-        if told[False]:
-            connection.execute(self._fail, told[False])
+        if item.finished:
+            settled = item.due_at is None
+            parameters |= {"new_settled": settled, "keeps_todo": settled or item.pending, "at_depth": item.depth}
+            parameters["now"] = now
+        return parameters
 
     def give_back(self, connection: Connection, keys: Sequence[str], now: datetime) -> None:
         """End leases as if they had never been: due at once."""
@@ -207,23 +241,14 @@ class FrontierStatements:
 
 
 def _lease(row: _DueRow, until: datetime, *, afresh: bool) -> Lease:
+    todo = Todo.load(row.todo)
     return Lease(
         name=row.known_as or row.spelling,
         depth=row.depth,
         attempts=row.attempts,
         review=row.review or None,
-        todo=None if afresh else Todo.load(row.todo),
+        todo=None if afresh else todo,
         leased_until=until,
+        tries=todo.tries if todo is not None else {},
+        doubts=row.doubts,
     )
-
-
-def _told(item: Outcome, now: datetime) -> dict[str, object]:
-    parameters: dict[str, object] = {
-        "key": item.name.lower(),
-        "new_state": item.state,
-        "new_error": item.error,
-        "new_due_at": item.due_at or now,
-    }
-    if item.finished:
-        parameters |= {"new_settled": item.due_at is None, "at_depth": item.depth, "now": now}
-    return parameters

@@ -36,6 +36,7 @@ class Store:
 
     def __init__(self, database: Database, place: str, holder: str, clock: Callable[[], datetime]) -> None:
         self._database = database
+        self.holder = holder
         self._clock = clock
         self._frontier = FrontierStatements(database.dialect, holder)
         self._claims = ClaimStatements(database.dialect, holder)
@@ -75,8 +76,13 @@ class Store:
         """Add where the crawl starts; what is known stays as it is, though at depth 0."""
         now = self._clock()
         found = merge([Batch(found=[Found(name, 0) for name in names])]).found
-        if found:
-            await self._write(lambda connection: self._frontier.enter(connection, found, now))
+
+        def work(connection: Connection) -> None:
+            self._frontier.correct_skipped(connection)
+            if found:
+                self._frontier.enter(connection, found, now)
+
+        await self._write(work)
 
     async def take_back(self) -> None:
         """Release every lease and claim of this holder: its predecessor died with them, or its own work was ended."""

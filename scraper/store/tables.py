@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
+from scraper.store import skipping
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -60,17 +61,22 @@ _TYPES: dict[type, TypeEngine[Any]] = {
 #: What people may enter by hand needs no more than its name.
 _ENTERED_BY_HAND = frozenset({"state", "fetched_at"})
 
+#: What a migration added stands behind the other columns.
+_LATER = frozenset({"moved_to"})
+
 #: The newest migration. A change here needs a step in `migrations` that brings older databases to the same.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0003"
 
 metadata = MetaData()
 
 
-def _columns(row: type, *key: Column[Any], loose: frozenset[str] = frozenset()) -> list[Column[Any]]:
-    """Make a column of every field of a row; those of the key are given."""
+def _columns(
+    row: type, *key: Column[Any], loose: frozenset[str] = frozenset(), later: frozenset[str] = frozenset()
+) -> list[Column[Any]]:
+    """Make a column of every field of a row; those of the key are given, those that come `later` are left out."""
     columns = {column.name: column for column in key}
     for name, hint in typing.get_type_hints(row).items():
-        if name not in columns:
+        if name not in columns and name not in later:
             optional = get_origin(hint) in (types.UnionType, typing.Union)
             kind = next(kind for kind in get_args(hint) if kind is not types.NoneType) if optional else hint
             columns[name] = Column(name, _TYPES[kind], nullable=optional or name in loose)
@@ -80,7 +86,7 @@ def _columns(row: type, *key: Column[Any], loose: frozenset[str] = frozenset()) 
 subreddits = Table(
     "reddit_subreddits",
     metadata,
-    *_columns(Subreddit, Column("name", Text, primary_key=True), loose=_ENTERED_BY_HAND),
+    *_columns(Subreddit, Column("name", Text, primary_key=True), loose=_ENTERED_BY_HAND, later=_LATER),
     *_columns(PostFigures),
     *_columns(AuthorFigures),
     Column("figures_at", UtcDateTime),
@@ -88,6 +94,7 @@ subreddits = Table(
     Column("review", Text),
     Column("primary_category", Text),
     Column("tags", Text),
+    Column("moved_to", Text),
 )
 Index("reddit_subreddits_name_lower", func.lower(subreddits.c.name), unique=True)
 
@@ -135,7 +142,8 @@ proxies = Table(
 
 # One row is one subreddit to fetch. `due_at` says from when on it may be taken: a lease moves it to the lease's own
 # end, so that what nobody gives back comes back by itself. `settled` rows are done; theirs is when that was, and the
-# refresh time of whoever asks is added to it.
+# refresh time of whoever asks is added to it. `skipped` follows `review` (see scraper.store.skipping).
+# `doubts` are refusals that wait for their confirmation; `avoided_by` leaves the row to others until `avoided_until`.
 frontier = Table(
     "reddit_frontier",
     metadata,
@@ -153,8 +161,12 @@ frontier = Table(
     Column("found_in", Text),
     Column("entered_at", UtcDateTime, nullable=False),
     Column("done_at", UtcDateTime),
+    Column("skipped", Boolean, nullable=False, server_default=false()),
+    Column("doubts", Text),
+    Column("avoided_by", Text),
+    Column("avoided_until", UtcDateTime),
 )
-Index("reddit_frontier_due", frontier.c.settled, frontier.c.depth, frontier.c.due_at, frontier.c.name)
+Index("reddit_frontier_due", *(frontier.c[name] for name in ("skipped", "settled", "depth", "due_at", "name")))
 Index("reddit_frontier_leased_by", frontier.c.leased_by)
 
 claims = Table(
@@ -166,3 +178,5 @@ claims = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 Index("reddit_user_claims_holder", claims.c.holder)
+
+skipping.make_with(metadata)

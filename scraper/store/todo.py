@@ -1,6 +1,7 @@
 """What of a subreddit is still to fetch, and the hold on a subreddit that a process works on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
@@ -12,10 +13,12 @@ class Todo:
 
     parts: tuple[str, ...]  #: of about, rules, hot, week, year
     authors: tuple[str, ...] | None = None  #: None: not known yet (hot has not come)
+    tries: Mapping[str, int] = field(default_factory=dict)  #: turns in which a part or an author failed
 
     def dump(self) -> str:
         """Write it as the text that the frontier keeps."""
-        return orjson.dumps({"parts": self.parts, "authors": self.authors}).decode()
+        value = {"parts": self.parts, "authors": self.authors}
+        return orjson.dumps(value | ({"tries": self.tries} if self.tries else {})).decode()
 
     @classmethod
     def load(cls, text: str | None) -> "Todo | None":
@@ -30,7 +33,14 @@ class Todo:
         return cls(
             tuple(str(part) for part in value["parts"]),
             tuple(str(author) for author in authors) if isinstance(authors, list) else None,
+            _counts(value.get("tries")),
         )
+
+
+def _counts(value: object) -> dict[str, int]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: count for key, count in value.items() if isinstance(count, int) and not isinstance(count, bool)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +53,5 @@ class Lease:
     review: str | None  #: what a person wrote, trimmed and in lower case; None when nothing
     todo: Todo | None  #: None: everything
     leased_until: datetime
+    tries: Mapping[str, int] = field(default_factory=dict)  #: failures that an earlier turn has written down
+    doubts: str | None = None  #: refusals that wait for their confirmation (scraper.crawl.doubts)

@@ -37,6 +37,10 @@ def insert(dialect: Dialect, table: Table) -> Any:  # noqa: ANN401 (the two inse
     return postgresql.insert(table)
 
 
+#: What a newer row without it takes away: it is part of the state.
+_OF_THE_STATE = ("state", "fetched_at", "moved_to")
+
+
 def newest_wins(
     dialect: Dialect, table: Table, row: type, *, whole: str | None = None, fixed: Collection[str] = ()
 ) -> Write:
@@ -59,7 +63,7 @@ def newest_wins(
         else:
             brings_all = given.state == literal_column(f"'{whole}'")
             values[names[0]] = case((brings_all, given[names[0]]), else_=table.c[names[0]])  # the spelling
-            for name in (name for name in names[1:] if name not in ("state", "fetched_at")):
+            for name in (name for name in names[1:] if name not in _OF_THE_STATE):
                 values[name] = case((brings_all, given[name]), else_=func.coalesce(given[name], table.c[name]))
         for name in fixed:
             del values[name]
@@ -114,7 +118,7 @@ class Upserts:
         self._missing = (
             update(tables.subreddits)
             .where(key, is_older)
-            .values(state=SubredditState.MISSING, fetched_at=bindparam("at"))
+            .values(state=SubredditState.MISSING, fetched_at=bindparam("at"), moved_to=None)
         )
         spelling = select(tables.subreddits.c.name).where(key).scalar_subquery()
         self._delete_rules = delete(tables.rules).where(

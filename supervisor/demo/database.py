@@ -10,7 +10,7 @@ from typing import Any
 from supervisor.demo.crawl_world import POSTS, RULES, SUBREDDITS, USERS, Row, Tables, rule_key
 
 #: States of the frontier that need no further visit for now.
-_REFUSED = ("private", "banned", "quarantined", "missing", "forbidden")
+_REFUSED = ("private", "banned", "quarantined", "missing", "forbidden", "moved", "gated")
 
 _KEYS: dict[str, Callable[[Row], str]] = {
     SUBREDDITS: lambda row: str(row["name"]).lower(),

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from core.config import Config
-from core.crawl import HEALTHY, process_names
-from supervisor.monitor.family import Value, counter, counters, gauge, gauges
+from core.crawl import HEALTHY, IDLE, PROBING, RESTING, process_names
+from supervisor.monitor.family import Value, counter, counters, gauge, gauges, labelled_gauges
 from supervisor.monitor.look import Look
 from supervisor.monitor.tally import Tally
 
@@ -17,6 +17,7 @@ _SAVED = {
     "rules": "Rules of subreddits that were fetched and saved, each fetch counted",
     "failures": "Subreddits that were put back to be tried again later",
 }
+_PROXY_STATES = (HEALTHY, IDLE, RESTING, PROBING)
 _TABLES = ("subreddits", "users", "posts", "rules")
 
 
@@ -42,8 +43,11 @@ def _proxies(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
     fresh = look.crawl.fresh
     working = {one.proxy for one in fresh if one.proxy_state == HEALTHY}
     up: dict[str, Value] = {name: int(name in working) for name in (*names, *(one.proxy for one in look.crawl.reports))}
-    text = "1 while the proxy works; 0 while it rests, is tried, or its process tells nothing"
+    text = "1 while an answer of the last minute shows that the proxy works; 0 while it rests, is tried, or is idle"
     yield from gauges("proxy_up", text, "proxy", up)
+    text = "1 for the state that the proxy is in: healthy, idle (brought no answer for a minute), resting, probing"
+    states = {(one.proxy, state): int(one.proxy_state == state) for one in fresh for state in _PROXY_STATES}
+    yield from labelled_gauges("proxy_state", text, ["proxy", "state"], states)
     latency: dict[str, Value] = {
         one.proxy: None if one.mean_latency_ms is None else one.mean_latency_ms / 1000.0 for one in fresh
     }

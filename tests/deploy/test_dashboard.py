@@ -36,6 +36,7 @@ UNSHOWN = {
     "scraper_rows",
     "scraper_rules_total",
     "scraper_subreddits_per_hour",
+    "proxy_state",  # proxy_up is shown
     "supervisor_up",
 }
 

@@ -4,7 +4,7 @@ import { byId, cells, element, fillCells, keep, mark, say, show } from "./dom.js
 import { count, duration, percent, rate, timeWithSeconds } from "./format.js";
 
 const columns = [["", ""], ["", "stays"], ["requests", "number"], ["failed", "number"], ["latency", "number"], ["in flight", "number"], ["last error", "error wide"]];
-const kinds = { healthy: "good", probing: "warn", starting: "warn", resting: "bad", silent: "off" };
+const kinds = { healthy: "good", probing: "warn", starting: "warn", resting: "bad", idle: "off", stopped: "off", silent: "off" };
 
 export function drawScraper(look) {
   const { scraper } = look;

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 from core.reddit.errors import Unavailable
+from scraper.question import Question
 
 CREATED = 1_700_000_000.0
 
@@ -55,8 +55,8 @@ class ScriptedReddit:
         self.answers[f"/user/{name}/about"] = account(name)
         self.answers[f"/user/{name}/submitted"] = listing(*posts)
 
-    async def get(self, path: str, params: Mapping[str, str | int]) -> object:
-        key = f"{path} {params['t']}" if "t" in params else path
+    async def ask(self, question: Question) -> object:
+        key = f"{question.path} {question.params['t']}" if "t" in question.params else question.path
         self.asked[key] += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

@@ -9,13 +9,15 @@ from core.errors import PermanentError
 from core.reddit.errors import BadAnswer, CredentialsRejected, ServerTrouble, Unavailable
 from scraper.crawl import parts
 from scraper.crawl.parts import Arrived, fetch_parts
+from scraper.crawl.standing import Standing
 from tests.scraper.crawl.reddit import ScriptedReddit, listing, post
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def fetched(reddit: ScriptedReddit, wanted: tuple[str, ...] = parts.ALL) -> Arrived:
-    return asyncio.run(fetch_parts(reddit, "Bitcoin", wanted, lambda: NOW))
+    standing = Standing(reddit, ("Bitcoin",), lambda: NOW)
+    return asyncio.run(fetch_parts(reddit, "Bitcoin", wanted, lambda: NOW, standing))
 
 
 @pytest.fixture

@@ -28,10 +28,12 @@ def test_each_reason_of_a_refusal_has_its_state(reason: str, state: SubredditSta
 
 def test_each_state_has_its_own_time_of_the_next_try() -> None:
     days = {state: (after_refusal(state, NOW) - NOW) / timedelta(days=1) for state in SubredditState if state != "open"}
-    assert days == {"private": 7, "quarantined": 7, "banned": 30, "missing": 30, "forbidden": 1}
+    assert days == {
+        "private": 7, "quarantined": 7, "banned": 30, "missing": 30, "forbidden": 1, "moved": 30, "gated": 7,
+    }  # fmt: skip
 
 
 def test_what_fails_comes_again_each_time_later_but_within_half_an_hour_or_so() -> None:
-    pauses = [(after_failure(attempts, NOW, lambda: 0.5) - NOW).total_seconds() for attempts in range(12)]
+    pauses = [(after_failure(attempts, NOW, lambda: 0.5, 60.0) - NOW).total_seconds() for attempts in range(12)]
     assert pauses[:4] == [5.0, 10.0, 20.0, 40.0]
     assert pauses[-1] == 1800.0

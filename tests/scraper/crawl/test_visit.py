@@ -2,77 +2,22 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.reddit.errors import ServerTrouble, Unavailable, Unreachable
-from scraper.crawl.pace import Pace
 from scraper.crawl.settings import CrawlSettings
-from scraper.crawl.tally import Tally
 from scraper.crawl.visit import Visitor
 from scraper.fetch.errors import ProxyResting
 from scraper.store.batch import Batch, Found
 from scraper.store.store import Store
-from scraper.store.todo import Lease
-from tests.scraper.crawl.reddit import ScriptedReddit, account, listing, post
+from tests.scraper.crawl.reddit import account, listing, post
+from tests.scraper.crawl.stage import SETTINGS, Stage
 from tests.support.waiting import wait_until
-
-START = datetime(2026, 11, 21, 12, tzinfo=UTC)
-SETTINGS = CrawlSettings(("Bitcoin",), 40, concurrency=20, max_depth=1, discover=True, refresh_after=86400.0)
-
-
-class Stage:
-    """A database on disk, a Reddit, a clock; turns are played one after the other."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "reddit.db"
-        self.reddit = ScriptedReddit()
-        self.now = START
-        self.tally = Tally(Pace(0.0))
-        self.settings = SETTINGS
-
-    def play(self, scene: Callable[[Store, Visitor], Awaitable[None]], holder: str = "here/scraper-a") -> None:
-        async def run() -> None:
-            store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
-            try:
-                visitor = Visitor(
-                    self.reddit, store, self.settings, self.tally, now=lambda: self.now, chance=lambda: 0.5
-                )
-                await store.enter(self.settings.subreddits)
-                await scene(store, visitor)
-            finally:
-                await store.close()
-
-        asyncio.run(run())
-
-    async def lease(self, store: Store) -> list[Lease]:
-        return await store.lease(10, max_depth=self.settings.max_depth, refresh_after=86400.0, seconds=60.0)
-
-    def turn(self) -> list[str]:
-        """Visit all that is due now; name it."""
-        visited = []
-
-        async def scene(store: Store, visitor: Visitor) -> None:
-            for lease in await self.lease(store):
-                visited.append(lease.name)
-                await visitor.visit(lease)
-
-        self.play(scene)
-        return visited
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.path) as connection:
-            return connection.execute(query).fetchall()
-
-    def value(self, query: str) -> Any:
-        [(value,)] = self.rows(query)
-        return value
 
 
 @pytest.fixture
@@ -148,7 +93,10 @@ def test_only_what_failed_is_fetched_again(stage: Stage) -> None:
     stage.reddit.answers["/user/bob/submitted"] = Unreachable("reset")
     stage.turn()
     assert stage.value("SELECT count(*) FROM reddit_users") == 1
-    assert stage.value("SELECT todo FROM reddit_frontier") == '{"parts":["year"],"authors":["ann","bob"]}'
+    assert (
+        stage.value("SELECT todo FROM reddit_frontier")
+        == '{"parts":["year"],"authors":["ann","bob"],"tries":{"year":1,"user/bob":1}}'
+    )
     assert stage.value("SELECT error FROM reddit_frontier") == "503"
     assert stage.tally.failures == 1
     before = stage.reddit.asked.copy()

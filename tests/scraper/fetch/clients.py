@@ -17,7 +17,7 @@ def settings(url: str, proxy: str | None = None, **others: Any) -> FetchSettings
     """Plain .json addresses by default; `with_token=True` asks for tokens."""
     given: dict[str, Any] = {"with_token": False, "timeout": 5.0, "client_id": "id", "client_secret": "secret-of-ours"}
     address = Proxy("a", proxy) if proxy is not None else None
-    return FetchSettings(url, url, AGENT, address, **{**given, **others})
+    return FetchSettings(url, url, others.pop("user_agent", AGENT), address, **{**given, **others})
 
 
 @contextlib.asynccontextmanager
@@ -34,6 +34,7 @@ async def running(
     parts: dict[str, Any] = {"draw": lambda: 0.5}
     parts |= {"clock": clock} if clock is not None else {}
     parts |= {"sleep": sleep} if sleep is not None else {}
+    parts |= {name: others.pop(name) for name in ("siblings", "memory") if name in others}
     client = Client(settings(url, proxy, **others), limiter, **parts)
     await client.start()
     try:

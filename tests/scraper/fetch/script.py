@@ -42,6 +42,7 @@ class Script:
         self.replies = list(replies)
         self.otherwise = otherwise
         self.token: Reply = Reply(body=TOKEN)
+        self.first_tokens: list[Reply] = []  #: come before it, one by one
         self.asked: list[str] = []
         self.headers: list[Mapping[str, str]] = []
         self.tokens = 0
@@ -79,7 +80,7 @@ class Script:
     async def _give_token(self, request: web.Request) -> web.StreamResponse:
         self.tokens += 1
         await request.read()
-        return await _perform(request, self.token)
+        return await _perform(request, self.first_tokens.pop(0) if self.first_tokens else self.token)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path_qs)

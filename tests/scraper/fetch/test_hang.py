@@ -66,8 +66,8 @@ def test_drops_that_keep_coming_do_not_prolong_it() -> None:
     hung_up = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         hearing = asyncio.ensure_future(reader.read())
         while not hearing.done():
             writer.write(b" ")

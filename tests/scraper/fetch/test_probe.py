@@ -23,7 +23,8 @@ LOST = [Reply(reset=True)] * 2  # the first is sent again, unseen
         ([Reply(403, {"reason": "private"})], True),
         ([Reply(404, {"reason": "banned"})], True),
         ([Reply(429, {})], True),
-        ([Reply(503)], True),  # straight: it is Reddit's
+        ([Reply(503), GOOD], True),
+        ([Reply(503)] * 3, False),  # whoever is to blame: nothing would come now
         ([Reply(403, HTML), GOOD], True),
         ([*LOST, Reply(403, HTML), GOOD], True),
         ([Reply(403, HTML)] * 3, False),
@@ -46,7 +47,7 @@ def test_the_seed_is_asked_for_where_there_is_no_token(replies: list[Reply], wor
     [
         (Reply(body=TOKEN), True),
         (Reply(429, {}), True),
-        (Reply(503), True),
+        (Reply(503), False),
         (Reply(403, HTML), False),
         (Reply(reset=True), False),
     ],

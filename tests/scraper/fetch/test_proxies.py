@@ -13,7 +13,7 @@ import structlog
 import uvloop
 
 from core.errors import PermanentError
-from core.reddit.errors import ServerTrouble, Unreachable
+from core.reddit.errors import BadAnswer, ServerTrouble, Unreachable
 from scraper.fetch.errors import ProxyRejectsUs, ProxyResting
 from tests.scraper.fetch.clients import running
 from tests.scraper.fetch.script import HTML, LISTING, Reply, Script
@@ -240,33 +240,25 @@ def test_a_frozen_proxy_is_noticed_within_one_timeout_or_two(concurrency: int, t
         proxy.stop()
 
 
-def test_an_answer_that_only_reddit_can_have_given_is_not_held_against_the_proxy(
-    proxies: dict[str, Proxy], trusted: ssl.SSLContext
+@pytest.mark.parametrize("tunnel", [True, False], ids=["https", "http"])
+@pytest.mark.parametrize("reply", [Reply(503, HTML), Reply(200, HTML)], ids=["503", "html"])
+def test_a_page_instead_of_answers_again_and_again_means_a_rest(
+    reply: Reply, tunnel: bool, proxies: dict[str, Proxy], trusted: ssl.SSLContext
 ) -> None:
+    """Whoever gives it, through a tunnel or not: five in a row, and one more for something else decides."""
+
     async def scenario() -> None:
         async with (
-            Script(otherwise=Reply(503, HTML), tls=trusted) as script,
+            Script(tls=trusted if tunnel else None) as script,
             running(script.url, proxies["http"].url, max_retries=0) as client,
         ):
-            results = await asyncio.gather(*(client.get("/r/a/about", {}) for _ in range(30)), return_exceptions=True)
-            assert {type(result) for result in results} == {ServerTrouble}
-            assert not client.resting
-
-    uvloop.run(scenario())
-
-
-@pytest.mark.parametrize("reply", [Reply(502, HTML), Reply(200, HTML)], ids=["502", "html"])
-def test_a_page_instead_of_answers_again_and_again_is_held_against_it(reply: Reply, proxies: dict[str, Proxy]) -> None:
-    """In clear it may be the proxy's own: "your plan has expired"."""
-
-    async def scenario() -> None:
-        async with Script() as script, running(script.url, proxies["http"].url, max_retries=0) as client:
             assert await client.probe()
             script.otherwise = reply
-            for number in range(10):
+            for number in range(5):
                 assert not client.resting, number
-                await asyncio.gather(client.get("/r/a/about", {}), return_exceptions=True)
-            assert client.resting
+                with pytest.raises((ServerTrouble, BadAnswer)):
+                    await client.get("/r/a/about", {})
+            await until(lambda: client.resting, "the proxy to rest")
 
     uvloop.run(scenario())
 

@@ -120,6 +120,7 @@ def test_settings_come_from_the_configuration() -> None:
         timeout=3.0,
         max_retries=1,
         probe_subreddit="ethereum",
+        seeds=("ethereum",),
     )
     assert found.name == "b"
     assert FetchSettings.of(Config(), None).name == DIRECT

@@ -69,7 +69,7 @@ def test_a_stop_ends_every_wait_at_once(place: str, with_token: bool, tmp_path: 
     uvloop.run(scenario())
     assert complaints == []
     if with_token and place == "an answer":
-        assert read_requests(tmp_path) == {("scraper-test", "stopped"): 2}
+        assert read_requests(tmp_path) == {("scraper-test", "stopped"): 2, ("scraper-test", "200"): 1}
 
 
 def test_a_stop_while_the_quota_is_waited_for(tmp_path: Path) -> None:
@@ -81,7 +81,8 @@ def test_a_stop_while_the_quota_is_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Script() as script, running(script.url, limiter=limiter, sleep=for_ever, with_token=True) as client:
             task = asyncio.create_task(client.get("/r/a/about", {}))
-            await until(lambda: script.tokens == 1 and client.in_flight == 0, "it to wait")
+            await until(lambda: (client.in_flight, client.idle) == (0, 0), "it to wait")
+            assert script.tokens == 0, "a token request counts, too"
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -9,11 +9,10 @@ import pytest
 import structlog
 import uvloop
 
-from core.errors import TransientError
 from core.limiter import Grant, Limiter, QuotaFileError, Wait, read_requests
 from core.quota import Priority
 from core.reddit.bounds import PROBE_INTERVAL
-from core.reddit.errors import BadAnswer, CredentialsRejected, NetworkBlocked, RateLimited, ServerTrouble, TokenRejected
+from core.reddit.errors import CredentialsRejected, RateLimited, TokenRejected
 from scraper.fetch.client import Client
 from scraper.fetch.settings import FetchSettings
 from tests.scraper.fetch.clients import AGENT, running, wide_limiter
@@ -104,39 +103,31 @@ def test_credentials_are_wrong_when_they_are_rejected_twice(tmp_path: Path) -> N
     play(tmp_path, scene)
 
 
+@pytest.mark.parametrize("failures", [1, 4])
 @pytest.mark.parametrize(
-    ("trouble", "error"),
+    "trouble",
     [
-        (Reply(503, HTML), ServerTrouble),
-        (Reply(200, HTML), BadAnswer),
-        (Reply(200, {"a": 1}), BadAnswer),
-        (Reply(200, "{"), BadAnswer),
-        (Reply(403, HTML), NetworkBlocked),
+        Reply(503, HTML),
+        Reply(200, HTML),
+        Reply(200, {"a": 1}),
+        Reply(200, "{"),
+        Reply(403, HTML),
+        Reply(401, HTML),  # not what Reddit says
+        Reply(400, ""),
+        Reply(reset=True),
     ],
 )
-def test_a_token_that_cannot_be_had_now_is_tried_again(
-    tmp_path: Path, trouble: Reply, error: type[TransientError]
-) -> None:
+def test_a_token_that_cannot_be_had_now_is_waited_for(tmp_path: Path, trouble: Reply, failures: int) -> None:
+    """All requests wait, with growing pauses; no name is asked for, so none is to blame."""
+
     async def scene(script: Script, client: Client, times: Times) -> None:
-        script.token = trouble
-        with pytest.raises(error):
-            await client.get("/r/a/about", {})
-        assert (script.tokens, script.asked) == (4, [])
-        assert times.slept == [0.5, 1.0, 2.0]
-        script.token = Reply(body=TOKEN)
-        assert await client.get("/r/a/about", {}) == LISTING
+        script.first_tokens = [trouble] * failures
+        answers = await asyncio.gather(*(client.get("/r/a/about", {}) for _ in range(15)))
+        assert answers == [LISTING] * 15
+        assert len(script.asked) == 15
+        assert sum(times.slept) >= 0.9 * (2 ** (failures // (2 if trouble.reset else 1)) - 1)
 
     play(tmp_path, scene)
-
-
-def test_a_failure_is_shared_by_all_who_waited_for_the_same_token(tmp_path: Path) -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
-        script.token = Reply(503, {}, after=0.05)
-        results = await asyncio.gather(*(client.get("/r/a/about", {}) for _ in range(15)), return_exceptions=True)
-        assert {type(result) for result in results} == {ServerTrouble}
-        assert script.tokens == 1
-
-    play(tmp_path, scene, max_retries=0)
 
 
 def test_who_is_cancelled_while_he_fetches_the_token_leaves_that_to_the_next(tmp_path: Path) -> None:
@@ -163,7 +154,7 @@ def test_the_quota_is_told_of_every_answer(tmp_path: Path) -> None:
         for path in ("/r/a/about", "/r/b/about", "/r/c/about", "/r/d/about"):
             await asyncio.gather(client.get(path, {}), return_exceptions=True)
         assert read_requests(tmp_path) == {
-            ("scraper-test", "200"): 3,
+            ("scraper-test", "200"): 4,  # one of them for the token
             ("scraper-test", "403"): 1,
             ("scraper-test", "503"): 1,
             ("scraper-test", "none"): 1,

@@ -80,8 +80,11 @@ def test_every_field_comes_out_as_it_went_in(stage: Stage) -> None:
     ("table", "row"), [(Subreddit, "subreddits"), (Post, "posts"), (User, "users"), (Rule, "rules")]
 )
 def test_the_columns_are_the_fields_in_their_order(table: type, row: str) -> None:
-    fields = list(table._fields)  # type: ignore[attr-defined]
-    assert list(metadata.tables[f"reddit_{row}"].columns.keys())[: len(fields)] == fields
+    """What migrations added stands at the end, so that made and migrated tables are the same."""
+    fields = [name for name in table._fields if name != "moved_to"]  # type: ignore[attr-defined]
+    columns = list(metadata.tables[f"reddit_{row}"].columns.keys())
+    assert columns[: len(fields)] == fields
+    assert set(table._fields) <= set(columns)  # type: ignore[attr-defined]
 
 
 def test_an_older_row_never_replaces_a_newer_one(stage: Stage) -> None:

@@ -1,7 +1,11 @@
 """Reddit's wrapping: `{"kind": "t5", "data": {…}}`; the data may also come without it."""
 
+from typing import Any, TypeAlias
+
 from core.reddit.errors import BadAnswer
-from scraper.parse.field import Object
+
+#: An object of decoded JSON.
+Object: TypeAlias = dict[str, Any]
 
 
 def unwrap(thing: object, kind: str) -> Object | None:
@@ -15,11 +19,12 @@ def unwrap(thing: object, kind: str) -> Object | None:
 
 
 def no(what: str, payload: object) -> BadAnswer:
-    """Return the error that says what came instead, however large or deep it is."""
-    if type(payload) is dict:
-        came = f"an object with {sorted(map(str, payload))[:5]}" if payload else "an empty object"
-    elif type(payload) is list:
-        came = f"a list of {len(payload)}"
-    else:
-        came = repr(payload)[:80]
-    return BadAnswer(f"no {what} in the answer but {came}")
+    """Return the error that says what came instead."""
+    return BadAnswer(f"no {what} in the answer but {shown(payload)}")
+
+
+def shown(value: object) -> str:
+    """Describe a value in a few words, however large or deep it is."""
+    if type(value) is dict:
+        return f"an object with {sorted(map(str, value))[:5]}" if value else "an empty object"
+    return f"a list of {len(value)}" if type(value) is list else repr(value)[:80]

@@ -1,0 +1,140 @@
+"""Refusals that explain nothing: when one is confirmed, and when it is looked at again. Pure.
+
+A proxy, an account or a network that is refused looks the same as a subreddit or a user that nobody may read. So a
+lasting state is stored only after the same refusal came again later, through another proxy where there is one, to a
+process that gets other answers meanwhile (scraper.crawl.standing). Until then it stands in the frontier.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from scraper.question import Question
+from scraper.refusal import Unexplained
+from scraper.rows import SubredditState
+
+#: The least time between the first refusal and its confirmation, seconds. The shorter one is for answers that Reddit
+#: gives for this very state: a redirect to another name, an age gate, 404, an empty listing.
+INTERVAL: Final = 150.0
+SHORT_INTERVAL: Final = 20.0
+
+#: Where other proxies exist but none of them asked, one process confirms alone after so many intervals and refusals.
+_ALONE_INTERVALS = 3
+_ALONE_REFUSALS = 3
+
+#: What is refused again and again without being confirmed is asked for every half hour, at most.
+_LONGEST_PAUSE = 1800.0
+
+_MOST_DOUBTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A refusal that was seen so many times; moments are seconds since 1970."""
+
+    state: str  #: what it would mean, a SubredditState
+    text: str
+    target: str | None
+    telling: bool
+    first_at: float
+    count: int
+    seen_by: tuple[str, ...]  #: the processes that met it
+
+    @property
+    def interval(self) -> float:
+        """Seconds from the first refusal to the earliest confirmation."""
+        return SHORT_INTERVAL if self.telling else INTERVAL
+
+    def is_confirmed(self, now: datetime, *, has_others: bool) -> bool:
+        """Tell whether it came often enough, late enough, and to enough processes."""
+        age = now.timestamp() - self.first_at
+        if has_others and len(self.seen_by) < 2:
+            return self.count >= _ALONE_REFUSALS and age >= _ALONE_INTERVALS * self.interval
+        return self.count >= 2 and age >= self.interval
+
+
+Doubts = Mapping[str, Doubt]
+
+
+def key_of(question: Question) -> str:
+    """Name the doubt about a question within its subreddit's."""
+    return f"{question.kind}:{question.name.lower()}" if question.of_user else str(question.kind)
+
+
+def met_again(known: Doubt | None, refusal: Unexplained, seen_by: str, now: datetime) -> Doubt:
+    """Take in a refusal; one that means another state than before begins anew."""
+    same = known if known is not None and known.state == refusal.state and known.target == refusal.target else None
+    return Doubt(
+        state=str(refusal.state),
+        text=str(refusal),
+        target=refusal.target,
+        telling=refusal.telling,
+        first_at=same.first_at if same else now.timestamp(),
+        count=same.count + 1 if same else 1,
+        seen_by=tuple(sorted({*(same.seen_by if same else ()), seen_by})),
+    )
+
+
+def with_reason(state: SubredditState, reason: str, now: datetime) -> Doubt:
+    """Describe a refusal that Reddit explains: there is nothing to confirm."""
+    return Doubt(str(state), reason, None, True, now.timestamp(), 1, ())  # noqa: FBT003 (one of many fields)
+
+
+def next_look(doubts: Doubts, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:
+    """Return when these are looked at again, and until when whoever met them leaves that to others.
+
+    What only one process has met once may be asked for by another at once: most often it simply answers.
+    """
+    dues = [_due(doubt, now, has_others=has_others) for doubt in doubts.values()]
+    first = min(doubts.values(), key=lambda doubt: doubt.first_at)
+    alone = has_others and any(doubt.count == 1 for doubt in doubts.values())
+    until = first.first_at + _ALONE_INTERVALS * first.interval
+    avoid = _moment(max(until, now.timestamp())) if alone else None
+    return min(dues), avoid
+
+
+def _due(doubt: Doubt, now: datetime, *, has_others: bool) -> datetime:
+    if has_others and doubt.count == 1:
+        return now
+    pause = 0.0 if doubt.count == 1 else min(_LONGEST_PAUSE, doubt.interval / 2.0 * 2.0 ** min(doubt.count - 2, 20))
+    return max(_moment(doubt.first_at + doubt.interval), now + timedelta(seconds=pause))
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def dump(doubts: Doubts) -> str | None:
+    """Write them as the text that the frontier keeps; None for none."""
+    kept = dict(sorted(doubts.items())[:_MOST_DOUBTS])
+    return orjson.dumps({key: asdict(doubt) for key, doubt in kept.items()}).decode() if kept else None
+
+
+def load(text: str | None) -> dict[str, Doubt]:
+    """Read what `dump` wrote; what is none of it is left out: it begins anew."""
+    try:
+        value = orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    read = {key: _read(fields) for key, fields in value.items()}
+    return {key: doubt for key, doubt in read.items() if doubt is not None}
+
+
+def _read(fields: Any) -> Doubt | None:  # noqa: ANN401 (whatever stands in the database)
+    try:
+        return Doubt(
+            state=str(SubredditState(fields["state"])),
+            text=str(fields["text"]),
+            target=None if fields["target"] is None else str(fields["target"]),
+            telling=bool(fields["telling"]),
+            first_at=_moment(float(fields["first_at"])).timestamp(),
+            count=int(fields["count"]),
+            seen_by=tuple(map(str, fields["seen_by"])),
+        )
+    except (TypeError, ValueError, KeyError, OverflowError, OSError):
+        return None

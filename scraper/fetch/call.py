@@ -1,0 +1,54 @@
+"""One request on its way: what is asked, where, and how the next attempt is sent."""
+
+from dataclasses import dataclass
+
+from core.errors import GaplessError
+from core.reddit.errors import BadAnswer
+from scraper.fetch.payload import decode
+from scraper.fetch.session import Answer
+from scraper.question import Question
+from scraper.redirect import SameElsewhere
+from scraper.refusal import Mismatch, Unexplained, Unproven
+from scraper.verdict import Reply, is_nameless, judge_answer
+
+
+@dataclass(slots=True)
+class Call:
+    """A request; without a question any good answer will do."""
+
+    path: str
+    url: str
+    question: Question | None = None
+    apart: bool = False  #: on a connection of its own
+
+    def read(
+        self, answer: Answer, error: GaplessError | None, *, with_token: bool
+    ) -> tuple[object, GaplessError | None]:
+        """Return what the answer says, and what is wrong with it; `error`: what is wrong with any such answer.
+
+        The connection of an answer that is another's is closed.
+        """
+        payload: object = None
+        if error is None:
+            try:
+                payload = decode(answer.body)
+            except BadAnswer as cut_off:
+                return None, cut_off
+        if self.question is None:
+            return payload, error
+        reply = Reply(self.url, answer.status, answer.headers, with_token)
+        error = judge_answer(self.question, reply, payload, error)
+        # an empty listing in the place of facts is most often another's answer
+        is_odd = answer.status == 200 and isinstance(error, Unexplained) and not self.apart
+        if is_odd or (answer.repeated and is_nameless(self.question, payload, error)):
+            error = Unproven()
+        if isinstance(error, Mismatch | Unproven):
+            answer.discard()
+        return (payload if error is None else None), error
+
+    def after(self, error: GaplessError) -> None:
+        """Change the next attempt."""
+        if isinstance(error, Mismatch | Unproven):
+            self.apart = True
+        elif isinstance(error, SameElsewhere):
+            self.url = error.url

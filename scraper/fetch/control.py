@@ -1,0 +1,56 @@
+"""Chooses the requests that test a proxy: for what was served lately, here or through another proxy. Pure."""
+
+import enum
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+
+from scraper.fetch.blame import Sibling, item_of
+
+#: Paths that are remembered, and the most that one test asks for.
+_REMEMBERED = 3
+_MOST = 2
+
+#: Names that fail when even an untested path proves that nothing works.
+_MANY = 3
+
+
+class Trial(enum.Enum):
+    """What a test of the proxy came to."""
+
+    SERVED = "it works"
+    FAILED = "it does not"
+    UNKNOWN = "nothing could be asked"
+
+
+class Witnesses:
+    """The paths that this proxy served lately."""
+
+    def __init__(self, seeds: Iterable[str]) -> None:
+        """`seeds`: subreddits to ask for before anything was served."""
+        self._served: deque[str] = deque(maxlen=_REMEMBERED)
+        self._seeds = deque(f"/r/{name}/about" for name in seeds)
+
+    @property
+    def newest(self) -> str | None:
+        """The newest of them."""
+        return self._served[-1] if self._served else None
+
+    def served(self, path: str) -> None:
+        """Remember a path; only those with small answers are of use."""
+        if path.endswith("/about") and path not in self._served:
+            self._served.append(path)
+
+    def choose(self, failing: Collection[str], siblings: Sequence[Sibling]) -> list[str]:
+        """Return the paths to test with, the best first; none of a name that fails now."""
+        working = sorted((one for one in siblings if one.works), key=lambda sibling: sibling.good_for)
+        theirs = [one.witness for one in working if one.witness is not None]
+        known = [path for path in (*theirs, *reversed(self._served)) if item_of(path) not in failing]
+        if not known:
+            known = [path for path in self._seeds if item_of(path) not in failing]
+            self._seeds.rotate(-_MOST)  # the next test asks for others
+        return list(dict.fromkeys(known))[:_MOST]
+
+    def proves_nothing(self, paths: Sequence[str], failing: Collection[str], siblings: Sequence[Sibling]) -> bool:
+        """Tell whether a failure of these paths says nothing: they were never served, and few other names fail."""
+        served = {*self._served, *(one.witness for one in siblings)}
+        return not served.intersection(paths) and len(failing) < _MANY

@@ -1,0 +1,324 @@
+"""No lasting state from a refusal that explains nothing until it is confirmed: the families of S01, S12, S13, S14."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from core.reddit.errors import NetworkBlocked, ServerTrouble, TokenRejected, Unavailable
+from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
+from scraper.refusal import Mismatch, Unexplained
+from scraper.rows import SubredditState
+from tests.scraper.crawl.reddit import about, listing, post
+from tests.scraper.crawl.stage import SETTINGS, Stage
+
+A, B, C = "here/scraper-a", "here/scraper-b", "here/scraper-c"
+REFUSED = Unexplained(SubredditState.FORBIDDEN, "403 without a reason (forbidden)")
+EMPTY = Unexplained(SubredditState.MISSING, "an empty listing", telling=True)
+NOT_FOUND = Unexplained(SubredditState.MISSING, "404 without a reason", telling=True)
+MOVED = Unexplained(SubredditState.MOVED, "301: a redirect to /r/newname/about.json", target="newname", telling=True)
+GATED = Unexplained(SubredditState.GATED, "302: a redirect to /over18", target="/over18", telling=True)
+CALLS = ("about", "about/rules", "hot", "top week", "top year")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    stage = Stage(tmp_path)
+    stage.settings = replace(SETTINGS, subreddits=("Bitcoin", "ethereum"), discover=False, max_depth=0)
+    for name in stage.settings.subreddits:
+        stage.reddit.subreddit(name, post(f"p{name}", name, f"author_of_{name}"))
+        stage.reddit.user(f"author_of_{name}")
+    return stage
+
+
+def refuse(stage: Stage, error: Exception, name: str = "Bitcoin") -> None:
+    for call in CALLS:
+        stage.reddit.answers[f"/r/{name}/{call}"] = error
+
+
+def serve(stage: Stage, name: str = "Bitcoin") -> None:
+    stage.reddit.subreddit(name, post(f"p{name}", name, f"author_of_{name}"))
+
+
+def later(stage: Stage, seconds: float) -> None:
+    stage.now += timedelta(seconds=seconds)
+
+
+def states(stage: Stage) -> dict[str, str]:
+    return dict(stage.rows("SELECT name, state FROM reddit_subreddits"))
+
+
+def test_what_one_process_is_refused_another_gets_at_once(stage: Stage) -> None:
+    """S01: one exit of three is refused everything."""
+    stage.settings = replace(stage.settings, has_others=True)
+    for name in stage.settings.subreddits:
+        refuse(stage, REFUSED, name)
+    assert sorted(stage.turn(A)) == ["Bitcoin", "ethereum"]
+    assert states(stage) == {}
+    assert stage.rows("SELECT DISTINCT state, settled FROM reddit_frontier") == [("unconfirmed", 0)]
+    assert stage.turn(A) == [], "it leaves them to the others"
+    for name in stage.settings.subreddits:
+        serve(stage, name)
+    assert sorted(stage.turn(B)) == ["Bitcoin", "ethereum"]
+    assert states(stage) == {"Bitcoin": "open", "ethereum": "open"}
+    columns = "settled, attempts, doubts, avoided_by, avoided_until"
+    assert stage.rows(f"SELECT DISTINCT {columns} FROM reddit_frontier") == [(1, 0, None, None, None)]
+
+
+def test_others_who_are_refused_too_wait_for_the_confirmation(stage: Stage) -> None:
+    stage.settings = replace(stage.settings, has_others=True)
+    refuse(stage, REFUSED)
+    stage.turn(A)
+    later(stage, 1)
+    assert stage.turn(B) == ["Bitcoin"]
+    later(stage, INTERVAL - 2)
+    assert stage.turn(A) == stage.turn(B) == stage.turn(C) == []
+    assert states(stage) == {"ethereum": "open"}
+    later(stage, 2)
+    assert stage.turn(C) == ["Bitcoin"]
+    assert states(stage) == {"Bitcoin": "forbidden", "ethereum": "open"}
+    assert stage.turn(A) == []
+    later(stage, 86_400)
+    assert "Bitcoin" in stage.turn(A), "a forbidden subreddit is asked for again after a day"
+
+
+def test_a_process_alone_confirms_later_and_over_restarts(stage: Stage) -> None:
+    """Each turn of this stage is a process of its own: what it knows stands in the frontier."""
+    refuse(stage, REFUSED)
+    stage.turn()
+    later(stage, INTERVAL - 1)
+    assert stage.turn() == []
+    later(stage, 1)
+    assert stage.turn() == ["Bitcoin"]
+    assert states(stage) == {"Bitcoin": "forbidden", "ethereum": "open"}
+
+
+def test_a_process_that_gets_no_answers_confirms_nothing(stage: Stage) -> None:
+    """Everything is refused: the account, the token or the network is meant."""
+    for name in stage.settings.subreddits:
+        refuse(stage, REFUSED, name)
+    for _ in range(12):
+        stage.turn()
+        later(stage, 1800)
+    assert states(stage) == {}
+    asked = stage.reddit.asked["/r/Bitcoin/about"]
+    assert 6 <= asked <= 40, "again and again, but not in a loop"
+    serve(stage)
+    later(stage, 1800)
+    stage.turn()
+    assert states(stage)["Bitcoin"] == "open"
+
+
+def test_a_good_answer_ends_the_doubt(stage: Stage) -> None:
+    refuse(stage, REFUSED)
+    stage.turn()
+    serve(stage)
+    later(stage, INTERVAL)
+    assert stage.turn() == ["Bitcoin"]
+    refuse(stage, REFUSED)
+    later(stage, 90_000)
+    stage.turn()
+    assert states(stage)["Bitcoin"] == "open", "that is the first refusal again"
+
+
+@pytest.mark.parametrize("error", [NetworkBlocked("403 with HTML"), TokenRejected("401")])
+def test_other_refusals_of_one_name_are_confirmed_alike(stage: Stage, error: Exception) -> None:
+    refuse(stage, error)
+    stage.turn()
+    assert states(stage) == {"ethereum": "open"}
+    later(stage, INTERVAL)
+    stage.turn()
+    assert states(stage)["Bitcoin"] == "forbidden"
+
+
+@pytest.mark.parametrize("error", [ServerTrouble("503"), Mismatch("a thing of kind t2")])
+def test_trouble_never_becomes_a_state(stage: Stage, error: Exception) -> None:
+    refuse(stage, error)
+    for _ in range(8):
+        stage.turn()
+        later(stage, 2000)
+    assert states(stage) == {"ethereum": "open"}
+    assert stage.value("SELECT state FROM reddit_frontier WHERE name = 'bitcoin'") == "failed"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "state", "target", "days"), [(MOVED, "moved", "newname", 30), (GATED, "gated", "/over18", 7)]
+)
+def test_a_redirect_becomes_a_state_that_says_where_to(
+    stage: Stage, refusal: Unexplained, state: str, target: str, days: int
+) -> None:
+    """S13."""
+    refuse(stage, refusal)
+    stage.turn()
+    later(stage, SHORT_INTERVAL)
+    stage.turn()
+    assert stage.rows("SELECT state, moved_to FROM reddit_subreddits WHERE name = 'Bitcoin'") == [(state, target)]
+    assert stage.rows("SELECT state, error FROM reddit_frontier WHERE name = 'bitcoin'") == [(state, str(refusal))]
+    later(stage, days * 86_400 - 1)
+    assert stage.turn() == ["ethereum"]
+    later(stage, 2)
+    serve(stage)
+    assert stage.turn() == ["Bitcoin"]
+    assert stage.rows("SELECT state, moved_to FROM reddit_subreddits WHERE name = 'Bitcoin'") == [("open", None)]
+
+
+def test_where_it_discovers_it_goes_on_to_the_new_name(stage: Stage) -> None:
+    stage.settings = replace(stage.settings, discover=True)
+    refuse(stage, MOVED)
+    stage.turn()
+    later(stage, SHORT_INTERVAL)
+    stage.turn()
+    assert stage.rows("SELECT name, depth, found_in FROM reddit_frontier WHERE name = 'newname'") == [
+        ("newname", 0, "Bitcoin")
+    ]
+
+
+@pytest.mark.parametrize("refusal", [EMPTY, NOT_FOUND])
+def test_a_missing_subreddit_leaves_no_row(stage: Stage, refusal: Unexplained) -> None:
+    """S12: the calls are answered with an empty listing; rules then have the wrong kind, and listings are empty."""
+    refuse(stage, Mismatch("a thing of kind Listing"))
+    stage.reddit.answers["/r/Bitcoin/about"] = refusal
+    for call in ("hot", "top week", "top year"):
+        stage.reddit.answers[f"/r/Bitcoin/{call}"] = listing()
+    stage.turn()
+    assert states(stage) == {"ethereum": "open"}
+    later(stage, SHORT_INTERVAL)
+    stage.turn()
+    assert states(stage) == {"ethereum": "open"}
+    assert stage.rows("SELECT state, settled FROM reddit_frontier WHERE name = 'bitcoin'") == [("missing", 0)]
+    later(stage, 86_400 * 29)
+    assert stage.turn() == ["ethereum"]
+
+
+def test_nothing_that_does_not_name_the_subreddit_makes_a_row(stage: Stage) -> None:
+    """Rules and empty listings may be those of another: they are asked for again once the facts are there."""
+    stage.reddit.answers["/r/Bitcoin/about"] = ServerTrouble("503")
+    stage.reddit.answers["/r/Bitcoin/hot"] = listing()
+    stage.turn()
+    assert states(stage) == {"ethereum": "open"}
+    serve(stage)
+    later(stage, 10)
+    stage.turn()
+    assert states(stage) == {"Bitcoin": "open", "ethereum": "open"}
+    assert stage.value("SELECT count(*) FROM reddit_rules WHERE subreddit_name = 'Bitcoin'") == 1
+
+
+def test_a_refused_part_keeps_nothing_else_waiting(stage: Stage) -> None:
+    stage.reddit.answers["/r/Bitcoin/about/rules"] = REFUSED
+    stage.turn()
+    assert states(stage)["Bitcoin"] == "open"
+    assert stage.value("SELECT account_age_days_p10 FROM reddit_subreddits WHERE name = 'Bitcoin'") is not None
+    done, todo = stage.rows("SELECT done_at, todo FROM reddit_frontier WHERE name = 'bitcoin'")[0]
+    assert done is not None
+    assert todo == '{"parts":["rules"],"authors":["author_of_Bitcoin"]}'
+    before = stage.reddit.asked.copy()
+    later(stage, INTERVAL)
+    assert stage.turn() == ["Bitcoin"]
+    assert stage.reddit.asked - before == {"/r/Bitcoin/about/rules": 1, "/r/ethereum/about": 1}, "and one control"
+    assert stage.rows("SELECT settled, doubts FROM reddit_frontier WHERE name = 'bitcoin'") == [(1, None)]
+
+
+def users(stage: Stage) -> dict[str, str]:
+    return dict(stage.rows("SELECT username, state FROM reddit_users"))
+
+
+def test_a_refused_user_is_not_missing(stage: Stage) -> None:
+    """S14: the profile is refused, the posts are not."""
+    stage.reddit.answers["/user/author_of_Bitcoin/about"] = REFUSED
+    stage.turn()
+    assert users(stage) == {"author_of_ethereum": "active"}
+    assert states(stage) == {"Bitcoin": "open", "ethereum": "open"}
+    assert stage.value("SELECT score_mean FROM reddit_subreddits WHERE name = 'Bitcoin'") == 10.0
+    later(stage, INTERVAL - 1)
+    assert stage.turn() == []
+    later(stage, 1)
+    # one who is known from elsewhere answers meanwhile
+    stage.reddit.subreddit("Bitcoin", post("p", "Bitcoin", "author_of_Bitcoin"), post("q", "Bitcoin", "carl"))
+    stage.reddit.user("carl")
+    assert stage.turn() == ["Bitcoin"]
+    assert users(stage) == {"author_of_ethereum": "active"}, "no other user is answered in this process"
+
+
+def with_company(stage: Stage, answer: object) -> None:
+    """Let the author of Bitcoin's post be answered like this, and another author well."""
+    stage.reddit.subreddit("Bitcoin", post("p", "Bitcoin", "dora"), post("q", "Bitcoin", "carl"))
+    stage.reddit.user("carl")
+    stage.reddit.answers["/user/dora/about"] = stage.reddit.answers["/user/dora/submitted"] = answer
+
+
+@pytest.mark.parametrize(
+    ("refusal", "state", "target", "seconds"),
+    [
+        (REFUSED, "forbidden", None, INTERVAL),
+        (GATED, "gated", "/over18", SHORT_INTERVAL),
+        (Unexplained(SubredditState.MOVED, "301", target="dorothy", telling=True), "moved", "dorothy", SHORT_INTERVAL),
+    ],
+)
+def test_a_refused_user_gets_a_state_when_it_is_confirmed(
+    stage: Stage, refusal: Unexplained, state: str, target: str | None, seconds: float
+) -> None:
+    with_company(stage, refusal)
+    stage.turn()
+    assert users(stage).get("dora") is None
+    later(stage, seconds)
+    assert stage.turn() == ["Bitcoin"]
+    assert stage.rows("SELECT state, moved_to FROM reddit_users WHERE username = 'dora'") == [(state, target)]
+    assert stage.rows("SELECT settled, doubts, todo IS NULL FROM reddit_frontier WHERE name = 'bitcoin'") == [
+        (1, None, 0)
+    ]
+    assert stage.turn() == []
+
+
+def test_what_one_process_is_refused_of_users_another_gets_at_once(stage: Stage) -> None:
+    stage.settings = replace(stage.settings, has_others=True)
+    with_company(stage, REFUSED)
+    stage.turn(A)
+    assert stage.turn(A) == []
+    stage.reddit.user("dora")
+    assert stage.turn(B) == ["Bitcoin"]
+    assert users(stage)["dora"] == "active"
+
+
+def test_a_user_who_is_not_there_is_missing_at_once_where_others_are_answered(stage: Stage) -> None:
+    with_company(stage, NOT_FOUND)
+    stage.turn()
+    assert users(stage)["dora"] == "missing"
+
+
+def test_a_process_that_finds_no_user_at_all_stores_none_of_them(stage: Stage) -> None:
+    """An exit that answers each profile with 404."""
+    for name in ("author_of_Bitcoin", "author_of_ethereum"):
+        stage.reddit.answers[f"/user/{name}/about"] = stage.reddit.answers[f"/user/{name}/submitted"] = NOT_FOUND
+    for _ in range(5):
+        stage.turn()
+        later(stage, 1000)
+    assert users(stage) == {}
+    assert states(stage) == {"Bitcoin": "open", "ethereum": "open"}
+
+
+@pytest.mark.parametrize("reason", ["private", "banned", "quarantined"])
+def test_a_reason_is_a_fact_at_once(stage: Stage, reason: str) -> None:
+    refuse(stage, Unavailable(reason))
+    stage.turn()
+    assert states(stage)["Bitcoin"] == reason
+
+
+def test_a_short_refresh_time_is_kept(stage: Stage) -> None:
+    """A doubt about one part does not let the others grow old."""
+    stage.settings = replace(stage.settings, refresh_after=15.0)
+    stage.reddit.answers["/r/Bitcoin/about/rules"] = REFUSED
+    stage.turn()
+    assert stage.value("SELECT settled FROM reddit_frontier WHERE name = 'bitcoin'") == 1
+    assert "rules" in stage.value("SELECT doubts FROM reddit_frontier WHERE name = 'bitcoin'")
+
+
+def test_facts_known_before_stay(stage: Stage) -> None:
+    stage.turn()
+    later(stage, 90_000)
+    refuse(stage, GATED)
+    stage.turn()
+    later(stage, SHORT_INTERVAL)
+    stage.turn()
+    row = stage.rows("SELECT state, subscribers, moved_to FROM reddit_subreddits WHERE name = 'Bitcoin'")
+    assert row == [("gated", about("Bitcoin")["data"]["subscribers"], "/over18")]
