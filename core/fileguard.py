@@ -68,6 +68,15 @@ class FileGuard:
         )
         return Fault.CHANGED if self._sole_writer and changed else None
 
+    def left_behind(self) -> list[str]:
+        """Name the -wal and -shm files at the path that belong to the file that was opened.
+
+        Where another file stands at the path now, SQLite would apply them to it.
+        """
+        found = (("-wal", self._wal), ("-shm", self._shm))
+        paths = [(f"{self._path}{ending}", status) for ending, status in found if status is not None]
+        return [path for path, status in paths if file_identity(path) == _identity(status)]
+
     def _look(self) -> tuple[os.stat_result | None, ...]:
         return _status(self._path), _status(f"{self._path}-wal"), _status(f"{self._path}-shm")
 

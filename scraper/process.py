@@ -72,8 +72,8 @@ async def _live(context: ChildContext, config: Config, proxy: Proxy | None) -> N
 
 
 async def _crawl(context: ChildContext, config: Config, client: Client, store: Store, stop: asyncio.Event) -> None:
-    settings, tally = CrawlSettings.of(config), Tally(Pace(_now().timestamp()))
-    visitor = Visitor(client, store, settings, tally, now=_now)
+    settings, tally = CrawlSettings.of(config), Tally(Pace(store.now().timestamp()))
+    visitor = Visitor(client, store, settings, tally, now=store.now)
     crawl = Crawl(client, store, visitor, settings)
     telling = Telling(
         context.name,

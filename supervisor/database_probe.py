@@ -14,9 +14,11 @@ from sqlalchemy import Connection, inspect, text
 
 from core.errors import PermanentError
 from scraper.store.address import PostgresServer, SqliteFile, read
-from scraper.store.engine import Database, make_engine
-from scraper.store.faults import is_hopeless, reason
+from scraper.store.certificates import look_at_files
+from scraper.store.engine import Database
+from scraper.store.faults import Fault, is_hopeless, judge, reason
 from scraper.store.migrate import SCRIPTS, VERSION_TABLE, is_current
+from scraper.store.opening import refuse_encoding
 from scraper.store.tables import SCHEMA_VERSION
 from supervisor.finding import Finding, failed, fine
 from supervisor.writable import can_be_made
@@ -30,6 +32,7 @@ def look_at_database(url: str, patience: float) -> Finding:
         place = read(url)
         if isinstance(place, SqliteFile):
             return _sqlite(place, patience)
+        look_at_files(place)
         return asyncio.run(_postgres(place, patience))
     except PermanentError as error:
         return failed(_NAME, str(error))
@@ -58,9 +61,9 @@ def _sqlite_version(database: sqlite3.Connection) -> str | None:
 
 async def _postgres(place: PostgresServer, patience: float) -> Finding:
     place = replace(place, arguments={**place.arguments, "timeout": patience, "command_timeout": patience})
-    database = Database(make_engine(place))
+    database = Database(place)
     try:
-        server, version, may_create = await database.read(_look)
+        server, version, may_create = await _asked(database)
     except PermanentError as error:
         return failed(_NAME, f"{place}: {error}")
     except Exception as error:  # noqa: BLE001 (of the driver, of SQLAlchemy, of the system: all say why)
@@ -74,7 +77,17 @@ async def _postgres(place: PostgresServer, patience: float) -> Finding:
     return _judged(f"{place} lets us in (PostgreSQL {server})", version)
 
 
+async def _asked(database: Database) -> tuple[str, str | None, bool]:
+    try:
+        return await database.read(_look)
+    except Exception as error:
+        if judge(error) is not Fault.BUSY:
+            raise
+        return await database.read(_look)  # a pooler, now known to be one
+
+
 def _look(connection: Connection) -> tuple[str, str | None, bool]:
+    refuse_encoding(connection)
     server = str(connection.execute(text("SHOW server_version")).scalar_one()).partition(" ")[0]
     may_create = connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar()
     is_current(connection)  # raises where the tables are somebody else's

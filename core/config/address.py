@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from core.config.postgres import postgres_url
 from core.config.wrong import Fault, WrongValue
 
 EMBEDDED = "embedded"  # bootstrap_servers: start a local broker
@@ -65,19 +66,13 @@ def topic(raw: object) -> str:
 
 def database_url(raw: object) -> str:
     """Take the address of a SQLite file or of a PostgreSQL database."""
-    advice = 'must be "sqlite:///PATH" or "postgresql://user:password@host/name"'
     if not isinstance(raw, str):
-        raise WrongValue(advice)
+        raise WrongValue('must be "sqlite:///PATH" or "postgresql://user:password@host/name"')
     url = raw.strip()
-    parts = split(url)
-    if parts is None or not url.startswith(("sqlite:///", "postgresql://", "postgres://")):
-        raise WrongValue(advice)
-    if parts.scheme == "sqlite":
-        if sqlite_path(url) in (None, Path(":memory:")):
-            raise WrongValue('must name a file, such as "sqlite:///state/reddit.db": several processes share it')
-        return url
-    if not (parts.hostname or "host=" in parts.query) or not parts.path.strip("/"):
-        raise WrongValue(f"{advice}: host and name are both needed")
+    if not url.startswith("sqlite:"):
+        return postgres_url(url)
+    if sqlite_path(url) in (None, Path(":memory:")):
+        raise WrongValue('must name a file, such as "sqlite:///state/reddit.db": several processes share it')
     return url
 
 

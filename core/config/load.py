@@ -122,7 +122,7 @@ def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
             key = f"{value.key}{fault.at}"
             shown = show(fault.value if fault.has_value else value.raw, key)
             missing = fault.at and not fault.has_value and fault.advice.startswith("is missing")
-            text = None if missing else "(hidden)" if setting.secret else shown
+            text = None if missing else "(hidden)" if setting.secret or fault.hidden else shown
             problems.append(Problem(key, fault.advice, text, value.source))
         return None, problems
 

@@ -3,14 +3,18 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from core.config.address import split
+from core.config.postgres import ENCODE, decoded
 from core.config.wrong import Fault, WrongValue
 from core.redact import redact_url
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
-_SCHEMES = ("http", "https", "socks5", "socks5h")
+# A user such as "ftp:" is more likely a scheme that is not known here
+_ADDRESS = re.compile(
+    r"(?:(?P<scheme>https?|socks5h?)://)?(?![a-z][a-z0-9+.-]*://)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+)
 _URL_ADVICE = 'must be "username:password@host:port", or the same after http://, https:// or socks5://'
 
 
@@ -66,7 +70,10 @@ def _url(item: Mapping[str, object], at: str) -> tuple[str, list[Fault]]:
     if "url" not in item:
         return "", [Fault(f"is missing: {_URL_ADVICE}", f"{at}.url")]
     url = normalised(item["url"])
-    return (url, []) if url else ("", [Fault(_URL_ADVICE, f"{at}.url", item["url"])])
+    if url:
+        return url, []
+    advice = f"{_URL_ADVICE}; in user and password, {ENCODE}" if "@" in str(item["url"]) else _URL_ADVICE
+    return "", [Fault(advice, f"{at}.url", item["url"], hidden=True)]
 
 
 def _strangers(item: Mapping[str, object], at: str) -> list[Fault]:
@@ -76,18 +83,21 @@ def _strangers(item: Mapping[str, object], at: str) -> list[Fault]:
 
 def normalised(raw: object) -> str | None:
     """Bring an address into the form scheme://user:password@host:port; None when it cannot be."""
-    if not isinstance(raw, str) or re.search(r"\s", raw.strip()):
+    if not isinstance(raw, str):
         return None
-    scheme, found, rest = raw.strip().rpartition("://") if "://" in raw else ("http", "://", raw.strip())
-    userinfo, at, place = rest.rstrip("/").rpartition("@")
-    parts = split(f"{scheme.lower()}://{place}")
-    if not found or scheme.lower() not in _SCHEMES or parts is None or not parts.hostname or not parts.port:
+    match = _ADDRESS.fullmatch(raw.strip())
+    if match is None:
+        return None
+    scheme = (match["scheme"] or "http").lower()
+    user_info, at, place = match["rest"].rstrip("/").rpartition("@")
+    parts = split(f"{scheme}://{place}")
+    if parts is None or re.search(r"\s", place) or not parts.hostname or not parts.port:
         return None
     if parts.path or parts.query or parts.fragment:
         return None
     if not at:
-        return f"{scheme.lower()}://{place}"
-    user, colon, password = userinfo.partition(":")
+        return f"{scheme}://{place}"
+    user, colon, password = user_info.partition(":")
     # Sellers of proxies hand out passwords with any character in them, encoded or not: bring both to one form.
-    encoded = quote(unquote(user), safe="") + colon + quote(unquote(password), safe="")
-    return f"{scheme.lower()}://{encoded}@{place}"
+    encoded = quote(decoded(user), safe="") + colon + quote(decoded(password), safe="")
+    return f"{scheme}://{encoded}@{place}"

@@ -12,6 +12,7 @@ class Fault:
     advice: str
     at: str = ""
     value: object = _UNSET
+    hidden: bool = False  #: the value may hold a secret: nothing of it is shown
 
     @property
     def has_value(self) -> bool:

@@ -78,7 +78,7 @@ def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None
     return Crawl(now, tuple(reports), silent, tuple(unreadable), discovers)
 
 
-_TEXTS = {"process", "proxy", "address", "proxy_state", "last_error", "witness"}
+_TEXTS = {"process", "proxy", "address", "proxy_state", "last_error", "witness", "database_replaced"}
 _TALLIES = {"counters", "requests", "outcomes"}
 
 

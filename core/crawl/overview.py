@@ -106,6 +106,12 @@ class Crawl:
         return self.all_failing_since is not None
 
     @property
+    def database_replaced(self) -> CrawlReport | None:
+        """The report of the process that found the database replaced last; None while nobody did."""
+        found = [report for report in self.fresh if report.database_replaced_at is not None]
+        return max(found, key=lambda report: report.database_replaced_at or 0.0, default=None)
+
+    @property
     def database_away_since(self) -> float | None:
         """Since when the database is away, as the first that noticed says; None while nobody misses it."""
         moments = [report.database_away_since for report in self.fresh if report.database_away_since is not None]

@@ -63,6 +63,8 @@ class CrawlReport:
     counted_at: float | None = None  #: when `frontier` was read from the database
     per_hour: float | None = None  #: subreddits that this process finishes; None: too early to say
     database_away_since: float | None = None
+    database_replaced_at: float | None = None  #: when the database was found replaced while the process ran
+    database_replaced: str | None = None  #: how
     good_at: float | None = None  #: when the last good answer came
     witness: str | None = None  #: a path that was served lately: other processes test their proxies with it
     recent_good: int = 0  #: of the last attempts

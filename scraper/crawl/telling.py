@@ -58,6 +58,13 @@ class Database(Protocol):
     def away_since(self) -> datetime | None:
         """Return since when it does not answer."""
 
+    def now(self) -> datetime:
+        """Give the time that subreddits are finished by: the database's."""
+
+    @property
+    def database_replaced(self) -> tuple[datetime, str] | None:
+        """Return when and how it was replaced while we ran."""
+
     async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
         """Count rows and what is to do."""
 
@@ -127,6 +134,7 @@ class Telling:
 
     def _report(self) -> CrawlReport:
         now, proxy, away = self._now().timestamp(), self._fetching.report(), self._database.away_since
+        replaced = self._database.database_replaced
         self._watch(proxy, now)
         report = CrawlReport(
             process=self._process,
@@ -147,8 +155,10 @@ class Telling:
             subreddits_in_flight=self._visits(),
             frontier=self._frontier,
             counted_at=self._counted_at,
-            per_hour=self._tally.pace.per_hour(now),
+            per_hour=self._tally.pace.per_hour(self._database.now().timestamp()),
             database_away_since=away.timestamp() if away else None,
+            database_replaced_at=replaced[0].timestamp() if replaced else None,
+            database_replaced=replaced[1] if replaced else None,
             good_at=proxy.good_at.timestamp() if proxy.good_at else None,
             witness=proxy.witness,
             recent_good=proxy.recent_good,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Dialect, FromClause, and_, bindparam, delete,
 from sqlalchemy.sql.base import Executable
 
 from scraper.rows import UserState
+from scraper.store.names import name_key
 from scraper.store.rowset import Ask, rowset
 from scraper.store.tables import claims, posts, users
 from scraper.store.upsert import insert
@@ -76,7 +77,7 @@ class ClaimStatements:
         self, connection: Connection, usernames: Sequence[str], now: datetime, *, refresh_after: float, seconds: float
     ) -> Claims:
         """Claim those that nobody claims and that are not fresh."""
-        asked = {name.lower(): name for name in usernames}
+        asked = {name_key(name): name for name in usernames}
         keys = sorted(asked)
         until = now + timedelta(seconds=seconds)
         # claims first, freshness after: whoever saved a user since then gave up the claim in the same transaction
@@ -95,7 +96,7 @@ class ClaimStatements:
         self, connection: Connection, usernames: Sequence[str]
     ) -> list[tuple[datetime | None, int | None, int | None]]:
         """Give creation, comment karma and link karma of those of these users that are saved and active."""
-        keys = sorted({name.lower() for name in usernames})
+        keys = sorted({name_key(name) for name in usernames})
         rows = connection.execute(self._facts, {"keys": keys}) if keys else ()
         return [(row.created_utc, row.comment_karma, row.link_karma) for row in rows]
 

@@ -1,65 +1,66 @@
-"""The engine: SQLAlchemy's pool over aiosqlite or asyncpg, and transactions through it.
+"""Transactions through SQLAlchemy's pool over aiosqlite or asyncpg, and opening anew what was replaced.
 
 Only SQLAlchemy's core is imported: its asyncio extension brings the object mapper along, 7 MiB that every process
 would carry. `greenlet_spawn`, on which that extension is built, does the same for us.
 """
 
 import asyncio
-import random
-import sqlite3
-import time
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event
-from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.util import greenlet_spawn
 
 from scraper.store.address import PostgresServer, SqliteFile
-from scraper.store.faults import reason
+from scraper.store.faults import misses_tables, reason
+from scraper.store.postgres import CONNECTIONS, make_postgres_engine
+from scraper.store.sqlite import READING, FileReplacedError, SqliteWatch, make_sqlite_engine
 
 log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: How long a transaction waits for other processes to let go of a SQLite file, seconds; then it is tried anew.
-BUSY_TIMEOUT = 5.0
+#: Brings the tables up to date; returns what was done, None for nothing.
+Prepare = Callable[[Connection], str | None]
 
-#: It looks again after so many seconds.
-_LOOK_AGAIN = (0.002, 0.01)
+#: A transaction is tried again after each opening; a database that is replaced all the time is away.
+_TRIES = 3
 
-#: A server that says nothing for so long is away, seconds; no statement of ours takes a tenth of it.
-_COMMAND_TIMEOUT = 30.0
-
-#: Connections of one process: one saves, one asks the frontier.
-_CONNECTIONS = 2
-
-# a page that many transactions change goes from the log to its place, and to the disk, once for all of them
-_PRAGMAS = (
-    "journal_mode = WAL",
-    "synchronous = NORMAL",
-    "foreign_keys = ON",
-    "cache_size = -1024",
-    "wal_autocheckpoint = 4000",
-)
-
-_READS = "gapless_reads"
+_HINT = "the one that is there now is opened, and the crawl begins there anew; stop Gapless before you replace it"
 
 
 class Database:
     """One process's way to the database."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(**{_READS: True})
+    def __init__(self, place: SqliteFile | PostgresServer) -> None:
+        self._place = place
+        self._watch = SqliteWatch(place.path) if isinstance(place, SqliteFile) else None
+        self._engine = make_engine(place)
+        self._reader = self._engine.execution_options(**READING) if self._watch else self._engine
         # within one process the writers of a SQLite file queue here: its own lock is waited for by looking again
-        self._turn = asyncio.Semaphore(1 if engine.dialect.name == "sqlite" else _CONNECTIONS)
+        self._turn = asyncio.Semaphore(1 if self._watch else CONNECTIONS)
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._gate = _Gate()
+        self._openings = 0
+        self._prepare: Prepare | None = None
+        #: in the transaction that prepares a database in the place of another: what begins there
+        self.begin_anew: Callable[[Connection], None] = lambda _connection: None
+        #: why it was opened anew, None if it never was; and how often
+        self.replaced_because: str | None = None
+        self.replacements = 0
+        self._is_noted = False
 
     @property
     def dialect(self) -> Dialect:
         """What statements are compiled for."""
         return self._engine.dialect
+
+    async def open(self, prepare: Prepare) -> str | None:
+        """Connect and bring the tables up to date; whenever the database is found replaced, this is done again."""
+        self._prepare = prepare
+        return await self._finish(greenlet_spawn(self._open, prepare))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Do this in one transaction.
@@ -67,11 +68,17 @@ class Database:
         Who awaits it may be cancelled: the transaction ends as it would have, so that the connection stays sound.
         """
         async with self._turn:
-            return await self._finish(greenlet_spawn(_transact, self._engine, work))
+            return await self._finish(self._carry(self._engine, work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Ask in one transaction that holds nobody up."""
-        return await self._finish(greenlet_spawn(_transact, self._reader, work))
+        return await self._finish(self._carry(self._reader, work))
+
+    async def close(self) -> None:
+        """Wait for what is under way and close the connections."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await greenlet_spawn(self._engine.dispose)
 
     async def _finish(self, transaction: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(transaction)
@@ -83,82 +90,114 @@ class Database:
             task.add_done_callback(_tell_of_failure)
             raise
 
-    async def close(self) -> None:
-        """Wait for what is under way and close the connections."""
-        if self._under_way:
-            await asyncio.wait(self._under_way)
-        await greenlet_spawn(self._engine.dispose)
+    async def _carry(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        """Run a transaction; where the database was replaced, open it anew and run it there."""
+        for left in reversed(range(_TRIES)):
+            async with self._gate.passing():
+                openings = self._openings
+                try:
+                    return await greenlet_spawn(self._transact, engine, work)
+                except Exception as error:
+                    if not left or self._prepare is None or not _is_replacement(error):
+                        raise
+                    cause = error
+            await self._open_anew(openings, cause)
+        raise AssertionError("the last try returns or raises")
+
+    def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        if self._watch is None:
+            with engine.begin() as connection:
+                return work(connection)
+        self._watch.look()  # a log that is gone may keep a transaction from beginning
+        with engine.begin() as connection:
+            self._watch.look()
+            return work(connection)
+
+    async def _open_anew(self, openings: int, cause: Exception) -> None:
+        """Open the database that is there now; whoever sees the same replacement later finds it done."""
+        async with self._gate.closed():
+            if self._openings != openings or self._prepare is None:
+                return
+            if isinstance(cause, FileReplacedError):
+                self._note(str(cause))
+            done = await greenlet_spawn(self._replace, self._prepare, cause)
+            if done is not None:
+                self._note("its tables are gone")
+            elif not isinstance(cause, FileReplacedError):
+                raise cause  # the tables are all there: the error is of something else
+            log.info("database_opened_anew", database=str(self._place), tables=done or "as they are to be")
+            self._openings += 1
+            self._is_noted = False
+
+    def _note(self, why: str) -> None:
+        """Say it once, however often opening fails."""
+        if not self._is_noted:
+            self._is_noted = True
+            self.replacements += 1
+            self.replaced_because = why
+            log.error("database_replaced", database=str(self._place), reason=why, hint=_HINT)
+
+    def _replace(self, prepare: Prepare, cause: Exception) -> str | None:
+        if self._watch is not None and isinstance(cause, FileReplacedError):
+            self._watch.let_go(self._engine, cause.fault)
+        self._engine.dispose()
+
+        def prepare_and_begin(connection: Connection) -> str | None:
+            done = prepare(connection)
+            if done is not None or isinstance(cause, FileReplacedError):
+                self.begin_anew(connection)
+            return done
+
+        return self._open(prepare_and_begin)
+
+    def _open(self, prepare: Prepare) -> str | None:
+        if self._watch is not None:
+            self._watch.make_room()
+        with self._engine.begin() as connection:
+            done = prepare(connection)
+        if self._watch is not None:
+            self._watch.learn()
+        return done
 
 
-def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
-    with engine.begin() as connection:
-        return work(connection)
+class _Gate:
+    """Many pass side by side; whoever closes it is alone."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._closing = asyncio.Lock()
+        self._changed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def passing(self) -> AsyncIterator[None]:
+        async with self._closing:
+            self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                async with self._changed:
+                    self._changed.notify_all()
+
+    @contextlib.asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        async with self._closing:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not self._inside)
+            yield
+
+
+def make_engine(place: SqliteFile | PostgresServer) -> Engine:
+    """Make the engine for an address; nothing is connected yet."""
+    return make_sqlite_engine(place.path) if isinstance(place, SqliteFile) else make_postgres_engine(place)
+
+
+def _is_replacement(error: Exception) -> bool:
+    return isinstance(error, FileReplacedError) or misses_tables(error)
 
 
 def _tell_of_failure(task: asyncio.Task[Any]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
         log.warning("database_call_failed_after_its_caller_left", reason=reason(error))
-
-
-def make_engine(place: SqliteFile | PostgresServer) -> Engine:
-    """Make the engine for an address; nothing is connected yet."""
-    return _sqlite_engine(place) if isinstance(place, SqliteFile) else _postgres_engine(place)
-
-
-def _sqlite_engine(place: SqliteFile) -> Engine:
-    """WAL, foreign keys, and the write lock taken at the beginning of every transaction that writes.
-
-    synchronous=NORMAL: a commit survives the end of every process, though perhaps not a power cut; then the rows and
-    the frontier go back together, and what is missing is fetched again.
-    """
-    engine = create_engine(
-        f"sqlite+aiosqlite:///{place.path}",
-        connect_args={"timeout": 0.0, "isolation_level": None},
-        pool_size=_CONNECTIONS,
-        max_overflow=0,
-        hide_parameters=True,
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 (SQLAlchemy's adapted connection)
-        cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        reads = connection.get_execution_options().get(_READS, False)
-        await_only(_begin(connection.connection.driver_connection, "BEGIN" if reads else "BEGIN IMMEDIATE"))
-
-    return engine
-
-
-async def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (aiosqlite's, imported by SQLAlchemy)
-    """Begin a transaction, waiting for other processes' to end.
-
-    SQLite's own waiting looks ever more seldom, up to ten times a second: beside busy writers a process would go
-    without the lock for seconds. Who looks at short random times gets its turn.
-    """
-    give_up_at = time.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            async with connection.execute(statement):
-                return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
-                raise
-        await asyncio.sleep(random.uniform(*_LOOK_AGAIN))  # noqa: S311 (not for secrets)
-
-
-def _postgres_engine(place: PostgresServer) -> Engine:
-    for name in place.left_out:
-        log.info("database_parameter_left_out", name=name, reason="asyncpg has no such setting, and needs none")
-    return create_engine(
-        "postgresql+asyncpg://",
-        connect_args={"command_timeout": _COMMAND_TIMEOUT, **place.arguments},
-        pool_size=_CONNECTIONS,
-        max_overflow=0,
-        hide_parameters=True,
-    )

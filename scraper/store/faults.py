@@ -6,7 +6,10 @@ import ssl
 
 from sqlalchemy import exc
 
+from core.errors import TransientError
 from core.redact import redact_url
+from scraper.store.certificates import UnusableFileError
+from scraper.store.sqlite import FileReplacedError
 
 _LONGEST_REASON = 200
 
@@ -42,6 +45,20 @@ _SQLITE_AWAY = _SQLITE_HOPELESS | {
 _POSTGRES_BUSY = {"40"}  # deadlock, serialization
 _POSTGRES_ROWS = {"21", "22", "23", "42"}
 _POSTGRES_HOPELESS = {"28", "3D", "3F", "42"}  # wrong password, no such database or schema, no right, no such setting
+
+# A failover: the connection is gone, the server shuts down or takes no writes any more, and others may be like it.
+_POSTGRES_LOST = {"08", "57"}
+_READ_ONLY = "25006"
+_CANCELED = "57014"  # of the class 57, and of this one statement
+_IN_RECOVERY = "recovery is in progress"
+
+# The connection does not know a statement that was prepared on it: a pooler handed another one out.
+_STATEMENT_MISSED = {"26000", "42P05"}
+
+_UNDEFINED_TABLE = "42P01"
+
+# What a pooler says of an address that it will never take
+_POOLER_REFUSES = ("unsupported startup parameter", "no such database", "no such user")
 _LOCK_NOT_AVAILABLE = "55P03"
 _INSUFFICIENT_PRIVILEGE = "42501"
 
@@ -49,6 +66,10 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 def judge(error: BaseException) -> Fault:
     """Tell what an error of SQLAlchemy or of a driver means."""
     cause = _cause(error)
+    if isinstance(cause, TransientError):  # ours, on the way to a connection: the next try goes another way
+        return Fault.BUSY
+    if isinstance(cause, UnusableFileError | FileReplacedError):  # may be renewed, or replaced, just now
+        return Fault.AWAY
     code, state = _sqlite_code(cause), _sqlstate(cause)
     if code is not None:
         return Fault.BUSY if code in _SQLITE_BUSY else Fault.AWAY if code in _SQLITE_AWAY else Fault.ROWS
@@ -70,9 +91,43 @@ def is_hopeless(error: BaseException) -> bool:
     code, state = _sqlite_code(cause), _sqlstate(cause)
     if code in _SQLITE_HOPELESS or (state or "")[:2] in _POSTGRES_HOPELESS:
         return True
-    # a server without TLS, asked for it: asyncpg has no error of its own for that
-    refuses_tls = isinstance(cause, ssl.SSLCertVerificationError) or "rejected SSL upgrade" in str(cause)
-    return refuses_tls or judge(error) is Fault.ROWS
+    if (state or "").startswith("08") and any(text in str(cause) for text in _POOLER_REFUSES):
+        return True
+    return _refuses_tls(cause) or judge(error) is Fault.ROWS
+
+
+def _refuses_tls(cause: BaseException) -> bool:
+    """Tell whether both sides will never agree on encryption: a certificate of either is not accepted, or no TLS."""
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return isinstance(cause, ssl.SSLCertVerificationError) or "ALERT" in str(cause).upper()
+    return "rejected SSL upgrade" in str(cause)  # asyncpg has no error of its own for that
+
+
+def loses_the_connection(error: BaseException) -> bool:
+    """Tell whether neither this connection nor those opened before it are worth keeping."""
+    cause = _cause(error)
+    state = _sqlstate(cause)
+    if state is None:
+        return judge(error) is Fault.AWAY
+    if state == _READ_ONLY or (state[:2] in _POSTGRES_LOST and state != _CANCELED):
+        return True
+    return _IN_RECOVERY in str(cause)
+
+
+def misses_a_statement(error: BaseException) -> bool:
+    """Tell whether a prepared statement is not where it was prepared: a pooler is between us and the database."""
+    cause = _cause(error)
+    return _sqlstate(cause) in _STATEMENT_MISSED or (
+        (_sqlstate(cause) or "").startswith("08") and "prepared statement" in str(cause)
+    )
+
+
+def misses_tables(error: BaseException) -> bool:
+    """Tell whether a table is gone that was there when we began."""
+    cause = _cause(error)
+    if _sqlite_code(cause) == sqlite3.SQLITE_ERROR:
+        return "no such table: " in str(cause)
+    return _sqlstate(cause) == _UNDEFINED_TABLE
 
 
 def reason(error: BaseException) -> str:
@@ -84,7 +139,7 @@ def reason(error: BaseException) -> str:
 
 
 def _judge_postgres(state: str) -> Fault:
-    if state[:2] in _POSTGRES_BUSY or state == _LOCK_NOT_AVAILABLE:
+    if state[:2] in _POSTGRES_BUSY or state == _LOCK_NOT_AVAILABLE or state in _STATEMENT_MISSED:
         return Fault.BUSY
     if state[:2] in _POSTGRES_ROWS and state != _INSUFFICIENT_PRIVILEGE:
         return Fault.ROWS

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.batch import Found, Outcome, Progress
+from scraper.store.names import name_key
 from scraper.store.rowset import Write, rowset
 from scraper.store.skipping import SKIP
 from scraper.store.tables import frontier, subreddits
@@ -100,6 +101,10 @@ def _enter(dialect: Dialect) -> Write:
     return rowset(dialect, [frontier.c[name] for name in names]).statement(make)
 
 
+# What is entered is due at once, even where a clock goes wrong or a server takes over whose clock is behind; among
+# themselves the older entries come first.
+_LONG_AGO = timedelta(days=365 * 50)
+
 _NAMED = frontier.c.name == bindparam("key")
 _AMONG = frontier.c.name.in_(bindparam("keys", expanding=True))
 
@@ -139,8 +144,6 @@ class FrontierStatements:
         )
         self._enter = _enter(dialect)
         held = frontier.c.leased_by == holder
-        # a lease that another took over since is not ended by whoever held it before
-        ours = or_(held, frontier.c.leased_by.is_(None))
         self._take = (
             update(frontier)
             .where(_AMONG)
@@ -154,8 +157,8 @@ class FrontierStatements:
             .returning(frontier.c.name)
         )
         self._progress = update(frontier).where(_NAMED, held).values(todo=bindparam("new_todo"))
-        self._finish = update(frontier).where(_NAMED, ours).values(_FINISHED)
-        self._fail = update(frontier).where(_NAMED, ours).values(_FAILED)
+        self._finish = update(frontier).where(_NAMED, held).values(_FINISHED)
+        self._fail = update(frontier).where(_NAMED, held).values(_FAILED)
         self._give_back = update(frontier).where(_NAMED, held).values(_GIVEN_BACK)
         self._give_all_back = update(frontier).where(held).values(_GIVEN_BACK)
         skips = func.lower(subreddits.c.name) == func.lower(frontier.c.name)
@@ -167,7 +170,9 @@ class FrontierStatements:
 
     def enter(self, connection: Connection, found: Sequence[Found], now: datetime) -> None:
         """Add subreddits that are not there yet."""
-        self._enter(connection, [(item.name.lower(), item.name, item.depth, item.found_in, now, now) for item in found])
+        due_at = now - _LONG_AGO
+        rows = [(name_key(item.name), item.name, item.depth, item.found_in, due_at, now) for item in found]
+        self._enter(connection, rows)
 
     def correct_skipped(self, connection: Connection) -> None:
         """Clear flags that no `review` asks for: a change of `review` may have met the entry of its row."""
@@ -205,7 +210,7 @@ class FrontierStatements:
 
     def progress(self, connection: Connection, items: Sequence[Progress]) -> None:
         """Note what is still to do."""
-        rows = [{"key": item.name.lower(), "new_todo": item.todo.dump() if item.todo else None} for item in items]
+        rows = [{"key": name_key(item.name), "new_todo": item.todo.dump() if item.todo else None} for item in items]
         connection.execute(self._progress, rows)
 
     def outcomes(self, connection: Connection, items: Sequence[Outcome], now: datetime) -> None:
@@ -217,7 +222,7 @@ class FrontierStatements:
 
     def _told(self, item: Outcome, now: datetime) -> dict[str, object]:
         parameters: dict[str, object] = {
-            "key": item.name.lower(),
+            "key": name_key(item.name),
             "new_state": item.state,
             "new_error": item.error,
             "new_due_at": item.due_at or now,
@@ -233,7 +238,7 @@ class FrontierStatements:
 
     def give_back(self, connection: Connection, keys: Sequence[str], now: datetime) -> None:
         """End leases as if they had never been: due at once."""
-        connection.execute(self._give_back, [{"key": key, "now": now} for key in keys])
+        connection.execute(self._give_back, [{"key": each, "now": now} for each in keys])
 
     def give_all_back(self, connection: Connection, now: datetime) -> int:
         """End every lease of this holder."""

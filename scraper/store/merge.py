@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
 from scraper.store.batch import Batch, Found, Outcome, Progress, ProxyDelta
+from scraper.store.names import name_key
 
 _Row = TypeVar("_Row", Subreddit, User, Post)
 _Value = TypeVar("_Value")
@@ -37,18 +38,18 @@ class Work:
 def merge(batches: list[Batch]) -> Work:
     """Fold batches into one: of two versions of a row the newer one counts, of two of the same moment the later one."""
     return Work(
-        subreddits=_newest((row.name.lower(), row) for batch in batches for row in batch.subreddits),
-        missing=sorted((name.lower(), at) for batch in batches for name, at in batch.missing),
+        subreddits=_newest((name_key(row.name), row) for batch in batches for row in batch.subreddits),
+        missing=sorted((name_key(name), at) for batch in batches for name, at in batch.missing),
         rules=_newest_rules(batches),
         posts=_newest((row.reddit_id, row) for batch in batches for row in batch.posts),
-        users=_newest((row.username.lower(), row) for batch in batches for row in batch.users),
+        users=_newest((name_key(row.username), row) for batch in batches for row in batch.users),
         post_figures=_last((name, figures) for batch in batches for name, figures in batch.post_figures.items()),
         author_figures=_last((name, figures) for batch in batches for name, figures in batch.author_figures.items()),
         found=_shallowest(found for batch in batches for found in batch.found),
         progress=[item for _, item in _last((item.name, item) for batch in batches for item in batch.progress)],
         outcomes=[item for _, item in _last((item.name, item) for batch in batches for item in batch.outcomes)],
-        given_back=sorted({name.lower() for batch in batches for name in batch.given_back}),
-        released_users=sorted({name.lower() for batch in batches for name in batch.released_users}),
+        given_back=sorted({name_key(name) for batch in batches for name in batch.given_back}),
+        released_users=sorted({name_key(name) for batch in batches for name in batch.released_users}),
         proxies=[batch.proxy for batch in batches if batch.proxy is not None],
     )
 
@@ -65,22 +66,22 @@ def _newest(rows: Iterable[tuple[str, _Row]]) -> list[_Row]:
 def _newest_rules(batches: list[Batch]) -> list[tuple[str, list[Rule]]]:
     newest: dict[str, tuple[str, list[Rule]]] = {}
     for name, rules in ((name, rules) for batch in batches for name, rules in batch.rules.items()):
-        known = newest.get(name.lower())
+        known = newest.get(name_key(name))
         if known is None or not known[1] or not rules or known[1][0].fetched_at <= rules[0].fetched_at:
-            newest[name.lower()] = (name, rules)
+            newest[name_key(name)] = (name, rules)
     return [newest[key] for key in sorted(newest)]
 
 
 def _last(items: Iterable[tuple[str, _Value]]) -> list[tuple[str, _Value]]:
     """Keep the last of each name; the first field stays as it was written."""
-    last = {name.lower(): (name, value) for name, value in items}
+    last = {name_key(name): (name, value) for name, value in items}
     return [last[key] for key in sorted(last)]
 
 
 def _shallowest(items: Iterable[Found]) -> list[Found]:
     shallowest: dict[str, Found] = {}
     for found in items:
-        key = found.name.lower()
+        key = name_key(found.name)
         known = shallowest.get(key)
         if known is None or found.depth < known.depth:
             shallowest[key] = found

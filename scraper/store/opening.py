@@ -1,13 +1,14 @@
-"""Opening the database: it is there, it lets us in, and its tables are today's."""
+"""Opening the database: it is there, it lets us in, it holds every character, and its tables are today's."""
 
-import sqlite3
 from datetime import UTC, datetime
 
 import structlog
+from sqlalchemy import Connection
 
 from core.errors import GaplessError, PermanentError
 from scraper.store.address import PostgresServer, SqliteFile, read
-from scraper.store.engine import Database, make_engine
+from scraper.store.certificates import look_at_files
+from scraper.store.engine import Database
 from scraper.store.faults import is_hopeless, reason
 from scraper.store.migrate import bring_up_to_date, is_current
 from scraper.store.patience import Patience
@@ -21,35 +22,54 @@ _PATIENCE = 5.0
 async def open_database(url: str) -> tuple[Database, str]:
     """Connect and bring the tables up to date; gives the database and what to call it."""
     place = read(url)
-    if isinstance(place, SqliteFile):
-        try:
-            place.path.parent.mkdir(parents=True, exist_ok=True)
-            sqlite3.connect(place.path).close()
-        except (OSError, sqlite3.OperationalError) as error:
-            raise _refused(place, error) from error
-    database = Database(make_engine(place))
+    if isinstance(place, PostgresServer):
+        look_at_files(place)
+    database = Database(place)
     patience = Patience(str(place), lambda: datetime.now(UTC))
     try:
-        await patience.carry(lambda: _prepare(database, place), seconds=_PATIENCE)
+        await patience.carry(lambda: _open(database, place), seconds=_PATIENCE)
     except BaseException:
         await database.close()
         raise
     return database, str(place)
 
 
-async def _prepare(database: Database, place: SqliteFile | PostgresServer) -> None:
+async def _open(database: Database, place: SqliteFile | PostgresServer) -> None:
     try:
-        # asked with the lock for writing: a file that cannot be written is to be found out now
-        if not await database.write(is_current):
-            done = await database.write(bring_up_to_date)
-            if done is not None:
-                log.info("database_prepared", database=str(place), tables=done)
+        done = await database.open(prepare)
     except GaplessError:
         raise
     except Exception as error:
-        if is_hopeless(error):
+        if is_hopeless(error) or _no_file(place, error):
             raise _refused(place, error) from error
         raise
+    if done is not None:
+        log.info("database_prepared", database=str(place), tables=done)
+
+
+def prepare(connection: Connection) -> str | None:
+    """Bring the tables up to date; returns what was done, None for nothing. Raises PermanentError where it cannot be.
+
+    It is asked with the lock for writing: a file that cannot be written is to be found out now.
+    """
+    refuse_encoding(connection)
+    return None if is_current(connection) else bring_up_to_date(connection)
+
+
+def refuse_encoding(connection: Connection) -> None:
+    """Raise PermanentError for a database that cannot hold every character; SQLite's always can."""
+    if connection.dialect.name == "sqlite":
+        return
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise PermanentError(
+            f"the database has the encoding {encoding}, which cannot hold every character: make one with "
+            f"CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and name it in DATABASE_URL"
+        )
+
+
+def _no_file(place: SqliteFile | PostgresServer, error: Exception) -> bool:
+    return isinstance(place, SqliteFile) and isinstance(error, OSError)
 
 
 def _refused(place: SqliteFile | PostgresServer, error: Exception) -> PermanentError:

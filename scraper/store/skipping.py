@@ -43,7 +43,7 @@ END"""
 
 # search_path: whoever edits `review` may have another one
 _PG_ENTERED = """
-CREATE FUNCTION reddit_frontier_entered() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE OR REPLACE FUNCTION reddit_frontier_entered() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     NEW.skipped := EXISTS (
         SELECT 1 FROM reddit_subreddits WHERE lower(name) = NEW.name AND lower(trim(review)) = 'skip'
@@ -52,7 +52,8 @@ BEGIN
 END $$"""
 
 _PG_REVIEWED = """
-CREATE FUNCTION reddit_subreddits_reviewed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE OR REPLACE FUNCTION reddit_subreddits_reviewed() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         UPDATE reddit_frontier SET skipped = false WHERE name = lower(OLD.name) AND skipped;

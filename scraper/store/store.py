@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -10,11 +10,13 @@ from sqlalchemy import Connection
 from scraper.store.batch import Batch, Found
 from scraper.store.claims import Claims, ClaimStatements
 from scraper.store.clean import Replaced
+from scraper.store.clock import DatabaseClock, machine_clock
 from scraper.store.counts import Counts, CountStatements
 from scraper.store.engine import Database
 from scraper.store.errors import StoreUnavailable
 from scraper.store.frontier import FrontierStatements
 from scraper.store.merge import Work, merge
+from scraper.store.names import name_key
 from scraper.store.opening import open_database
 from scraper.store.patience import Patience
 from scraper.store.saver import Saver
@@ -27,27 +29,26 @@ T = TypeVar("T")
 _ASKING = 2.0
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Store:
     """One process's hold on the database; `holder` names it in leases and claims."""
 
-    def __init__(self, database: Database, place: str, holder: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, place: str, holder: str, clock: Callable[[], datetime] | None) -> None:
         self._database = database
         self.holder = holder
-        self._clock = clock
+        self._clock = DatabaseClock(clock)
         self._frontier = FrontierStatements(database.dialect, holder)
         self._claims = ClaimStatements(database.dialect, holder)
         self._counts = CountStatements()
         self._writer = Writer(database.dialect, self._frontier, self._claims)
-        self._patience = Patience(place, clock)
+        self._patience = Patience(place, clock or machine_clock)
         self._saver = Saver(self._save)
+        self._seeds: list[Found] = []
+        self._replaced_at: datetime | None = None
+        database.begin_anew = self._begin_anew
 
     @classmethod
-    async def open(cls, url: str, *, holder: str, clock: Callable[[], datetime] = _now) -> "Store":
-        """Open the database, made or brought up to date if needed.
+    async def open(cls, url: str, *, holder: str, clock: Callable[[], datetime] | None = None) -> "Store":
+        """Open the database, made or brought up to date if needed; `clock` stands in for the database's in tests.
 
         Raises StoreUnavailable when it does not answer, PermanentError when a person must act.
         """
@@ -58,6 +59,16 @@ class Store:
     def away_since(self) -> datetime | None:
         """Since when the database has been away; None while it answers."""
         return self._patience.away_since
+
+    @property
+    def database_replaced(self) -> tuple[datetime, str] | None:
+        """When the database was found replaced last, by this machine's clock, and how; None if it never was."""
+        because = self._database.replaced_because
+        return None if because is None or self._replaced_at is None else (self._replaced_at, because)
+
+    def now(self) -> datetime:
+        """Give the time by the database's clock, as far as it is known without asking."""
+        return self._clock()
 
     @property
     def replaced(self) -> Replaced:
@@ -74,13 +85,13 @@ class Store:
 
     async def enter(self, names: Sequence[str]) -> None:
         """Add where the crawl starts; what is known stays as it is, though at depth 0."""
-        now = self._clock()
         found = merge([Batch(found=[Found(name, 0) for name in names])]).found
+        self._seeds = merge([Batch(found=[*self._seeds, *found])]).found
 
         def work(connection: Connection) -> None:
             self._frontier.correct_skipped(connection)
             if found:
-                self._frontier.enter(connection, found, now)
+                self._frontier.enter(connection, found, self._clock.read(connection))
 
         await self._write(work)
 
@@ -88,29 +99,25 @@ class Store:
         """Release every lease and claim of this holder: its predecessor died with them, or its own work was ended."""
         if self.away_since is None:
             await self._saver.settle()  # while the leases are held: what is saved tells what is still to do
-        now = self._clock()
-
-        def work(connection: Connection) -> None:
-            self._frontier.give_all_back(connection, now)
-            self._claims.release_all(connection)
-
-        await self._write(work)
+        await self._write(self._give_back_all)
 
     async def lease(self, limit: int, *, max_depth: int, refresh_after: float, seconds: float) -> list[Lease]:
         """Take up to so many due subreddits, for so many seconds."""
-        now = self._clock()
-        return await self._write(
-            lambda connection: self._frontier.lease(
+
+        def work(connection: Connection) -> list[Lease]:
+            now = self._clock.read(connection)
+            return self._frontier.lease(
                 connection, limit, now, max_depth=max_depth, refresh_after=refresh_after, seconds=seconds
             )
-        )
+
+        return await self._write(work)
 
     async def renew(self, names: Iterable[str], seconds: float) -> frozenset[str]:
         """Hold on to these leases and to all claims; tells (in lower case) which of the leases are still ours."""
-        now = self._clock()
-        keys = sorted({name.lower() for name in names})
+        keys = sorted({name_key(name) for name in names})
 
         def work(connection: Connection) -> frozenset[str]:
+            now = self._clock.read(connection)
             self._claims.renew(connection, now, seconds)
             return self._frontier.renew(connection, keys, now, seconds)
 
@@ -118,12 +125,12 @@ class Store:
 
     async def claim_users(self, usernames: Sequence[str], *, refresh_after: float, seconds: float) -> Claims:
         """Claim users, so that each is fetched by one."""
-        now = self._clock()
-        return await self._write(
-            lambda connection: self._claims.claim(
-                connection, usernames, now, refresh_after=refresh_after, seconds=seconds
-            )
-        )
+
+        def work(connection: Connection) -> Claims:
+            now = self._clock.read(connection)
+            return self._claims.claim(connection, usernames, now, refresh_after=refresh_after, seconds=seconds)
+
+        return await self._write(work)
 
     async def author_facts(self, usernames: Sequence[str]) -> list[tuple[datetime | None, int | None, int | None]]:
         """Give creation, comment karma and link karma of those that are saved and active."""
@@ -135,10 +142,12 @@ class Store:
 
     async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
         """Count rows and what is to do."""
-        now = self._clock()
-        return await self._read(
-            lambda connection: self._counts.count(connection, now, max_depth=max_depth, refresh_after=refresh_after)
-        )
+
+        def work(connection: Connection) -> Counts:
+            now = self._clock.read(connection)
+            return self._counts.count(connection, now, max_depth=max_depth, refresh_after=refresh_after)
+
+        return await self._read(work)
 
     async def save(self, batch: Batch) -> None:
         """Return when the whole batch is committed, together with others; wait while the database is away.
@@ -147,9 +156,20 @@ class Store:
         """
         await self._saver.save(batch)
 
+    def _begin_anew(self, connection: Connection) -> None:
+        """Begin in a database that took the place of the one before, as a process does that starts."""
+        self._replaced_at = machine_clock()
+        self._give_back_all(connection)
+        if self._seeds:
+            self._frontier.enter(connection, self._seeds, self._clock.read(connection))
+
+    def _give_back_all(self, connection: Connection) -> None:
+        self._frontier.give_all_back(connection, self._clock.read(connection))
+        self._claims.release_all(connection)
+
     async def _save(self, work: Work) -> None:
         def write(connection: Connection) -> None:
-            self._writer.write(connection, work, self._clock())
+            self._writer.write(connection, work, self._clock.read(connection))
 
         await self._patience.carry(lambda: self._database.write(write))
 

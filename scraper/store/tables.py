@@ -50,6 +50,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and dialect.name == "sqlite" else value
 
 
+#: Names, and what is compared without regard to case. In PostgreSQL of the collation "C": `lower` then changes A to Z
+#: only, in every locale, as it does in SQLite and in scraper.store.names; and names sort as they do in Python.
+NAME = Text(collation="C").with_variant(Text(), "sqlite")
+
+_NAMES = frozenset({"name", "subreddit_name", "username", "author_username"})
+
 _TYPES: dict[type, TypeEngine[Any]] = {
     str: Text(),
     int: BigInteger(),
@@ -65,7 +71,7 @@ _ENTERED_BY_HAND = frozenset({"state", "fetched_at"})
 _LATER = frozenset({"moved_to"})
 
 #: The newest migration. A change here needs a step in `migrations` that brings older databases to the same.
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 
 metadata = MetaData()
 
@@ -79,19 +85,20 @@ def _columns(
         if name not in columns and name not in later:
             optional = get_origin(hint) in (types.UnionType, typing.Union)
             kind = next(kind for kind in get_args(hint) if kind is not types.NoneType) if optional else hint
-            columns[name] = Column(name, _TYPES[kind], nullable=optional or name in loose)
+            column_type = NAME if name in _NAMES else _TYPES[kind]
+            columns[name] = Column(name, column_type, nullable=optional or name in loose)
     return list(columns.values())
 
 
 subreddits = Table(
     "reddit_subreddits",
     metadata,
-    *_columns(Subreddit, Column("name", Text, primary_key=True), loose=_ENTERED_BY_HAND, later=_LATER),
+    *_columns(Subreddit, Column("name", NAME, primary_key=True), loose=_ENTERED_BY_HAND, later=_LATER),
     *_columns(PostFigures),
     *_columns(AuthorFigures),
     Column("figures_at", UtcDateTime),
     # these belong to people and are never written here
-    Column("review", Text),
+    Column("review", NAME),
     Column("primary_category", Text),
     Column("tags", Text),
     Column("moved_to", Text),
@@ -105,7 +112,7 @@ rules = Table(
         Rule,
         Column(
             "subreddit_name",
-            Text,
+            NAME,
             ForeignKey("reddit_subreddits.name", onupdate="CASCADE", ondelete="CASCADE"),
             primary_key=True,
         ),
@@ -118,7 +125,7 @@ Index("reddit_posts_subreddit_created", posts.c.subreddit_name, posts.c.created_
 Index("reddit_posts_author", posts.c.author_username)
 Index("reddit_posts_created", posts.c.created_utc)
 
-users = Table("reddit_users", metadata, *_columns(User, Column("username", Text, primary_key=True)))
+users = Table("reddit_users", metadata, *_columns(User, Column("username", NAME, primary_key=True)))
 Index("reddit_users_username_lower", func.lower(users.c.username), unique=True)
 Index("reddit_users_fetched", users.c.fetched_at)
 
@@ -147,7 +154,7 @@ proxies = Table(
 frontier = Table(
     "reddit_frontier",
     metadata,
-    Column("name", Text, primary_key=True),  # lower case
+    Column("name", NAME, primary_key=True),  # lower case
     Column("spelling", Text, nullable=False),
     Column("depth", Integer, nullable=False),
     Column("settled", Boolean, nullable=False, server_default=false()),
@@ -172,7 +179,7 @@ Index("reddit_frontier_leased_by", frontier.c.leased_by)
 claims = Table(
     "reddit_user_claims",
     metadata,
-    Column("username", Text, primary_key=True),  # lower case
+    Column("username", NAME, primary_key=True),  # lower case
     Column("holder", Text, nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),

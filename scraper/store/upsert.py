@@ -23,6 +23,7 @@ from sqlalchemy.sql.base import Executable
 
 from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, SubredditState, User, UserState
 from scraper.store import tables
+from scraper.store.names import name_key
 from scraper.store.rowset import Write, rowset
 
 
@@ -138,7 +139,7 @@ class Upserts:
     def rules(self, connection: Connection, sets: Sequence[tuple[str, list[Rule]]], now: datetime) -> None:
         """Replace the rules of each of these subreddits."""
         self._placeholders(connection, [(name,) for name, _ in sets])
-        olds = [{"key": name.lower(), "at": rules[0].fetched_at if rules else now} for name, rules in sets]
+        olds = [{"key": name_key(name), "at": rules[0].fetched_at if rules else now} for name, rules in sets]
         connection.execute(self._delete_rules, olds)
         rows = [rule._replace(subreddit_name=name) for name, rules in sets for rule in rules]
         if rows:
@@ -150,7 +151,7 @@ class Upserts:
         """Write what was computed for each of these subreddits; all of one kind."""
         self._placeholders(connection, [(name,) for name, _ in figures])
         rows = [
-            {"key": name.lower(), "new_figures_at": now}
+            {"key": name_key(name), "new_figures_at": now}
             | {f"new_{field}": value for field, value in row._asdict().items()}
             for name, row in figures
         ]

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Dialect
 from scraper.store.claims import ClaimStatements
 from scraper.store.frontier import FrontierStatements
 from scraper.store.merge import Work
+from scraper.store.names import name_key
 from scraper.store.proxies import ProxyStatements
 from scraper.store.upsert import Upserts
 
@@ -39,7 +40,7 @@ class Writer:
             upserts.posts(connection, work.posts)
         if work.users:
             upserts.users(connection, work.users)
-            self._claims.fulfil(connection, [row.username.lower() for row in work.users])
+            self._claims.fulfil(connection, [name_key(row.username) for row in work.users])
         if work.post_figures:
             upserts.figures(connection, work.post_figures, now)
         if work.author_figures:

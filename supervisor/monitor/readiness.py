@@ -33,7 +33,15 @@ REASONS = (
 )
 
 #: What a person should know of, and what stops nothing.
-WARNINGS = ("proxy_failing", "subreddit_unavailable", "spool_lost", "stream_behind", "gap_open", "dead_letters")
+WARNINGS = (
+    "proxy_failing",
+    "database_replaced",
+    "subreddit_unavailable",
+    "spool_lost",
+    "stream_behind",
+    "gap_open",
+    "dead_letters",
+)
 
 _CREDENTIALS = "REDDIT_CLIENT_ID"  # what core.reddit.answers tells people to compare
 
@@ -67,7 +75,12 @@ def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
 
 def warnings(look: Look, config: Config) -> list[Trouble]:
     """List what a person should know of although everything flows."""
-    return [*streamrules.behind(look, config), *streamrules.losses(look), *scraperules.single_proxies(look)]
+    return [
+        *streamrules.behind(look, config),
+        *streamrules.losses(look),
+        *scraperules.single_proxies(look),
+        *scraperules.replaced_database(look),
+    ]
 
 
 def _supervisor(look: Look) -> Iterator[Trouble]:

@@ -11,6 +11,9 @@ from supervisor.monitor.since import Trouble
 #: With something to do and requests allowed an answer comes within seconds; the longest waits are a proxy's rests.
 _STALLED_AFTER = 180.0
 
+#: A database that was replaced is told of for so long, seconds.
+_REPLACED_FOR = 3600.0
+
 #: A scraper tells about itself once a second as soon as it has its database.
 _TELLS_AFTER = 20.0
 
@@ -76,3 +79,15 @@ def single_proxies(look: Look) -> Iterator[Trouble]:
                 f"The proxy {report.proxy} does not work: {report.last_error or 'no reason given'}. The others go on."
             )
             yield Trouble("proxy_failing", report.proxy, text, report.failing_since)
+
+
+def replaced_database(look: Look) -> Iterator[Trouble]:
+    """Tell that the database is not the one that the crawl began with; it goes on by itself."""
+    report = look.crawl.database_replaced
+    if report is None or report.database_replaced_at is None or look.now - report.database_replaced_at > _REPLACED_FOR:
+        return
+    text = (
+        f"The database was replaced while it was open: {report.database_replaced}. The one that is there now was "
+        f"opened, and the crawl began there anew; rows of the old one are not in it."
+    )
+    yield Trouble("database_replaced", "database", text, report.database_replaced_at)

@@ -176,6 +176,15 @@ def test_the_database_is_away_since_the_first_noticed() -> None:
     assert Crawl(NOON, away).database_away_since == NOON - 8
 
 
+def test_of_several_replacements_of_the_database_the_last_one_counts() -> None:
+    found = (
+        replace(A, database_replaced_at=NOON - 8, database_replaced="then"),
+        replace(B, database_replaced_at=NOON - 5, database_replaced="now"),
+    )
+    assert Crawl(NOON, found).database_replaced == found[1]
+    assert Crawl(NOON, (A, B)).database_replaced is None
+
+
 def test_processes_are_named_for_their_proxies() -> None:
     assert process_names(ScraperSection(proxies=(Proxy("a", "http://h:1"), Proxy("b", "http://h:2")))) == (
         "scraper-a",

@@ -48,6 +48,21 @@ def test_sqlite_locked_by_another_program_for_10_seconds(scrape: Scrape) -> None
     expect_end_after_outage(scrape, locked_out=True)
 
 
+def test_the_file_is_deleted_under_two_processes(scrape: Scrape, tmp_path: Path) -> None:
+    """Both notice within seconds, say so, and fetch everything into the new file."""
+    scrape.simulate(latency=0.1)
+    system = scrape.start(ProxyPy(tmp_path, "one"), PProxy(tmp_path, "two", "socks5"), concurrency=5)
+    scrape.wait_saved("reddit_users", 10)
+    file = Path(system.database.removeprefix("sqlite:///"))
+    for path in file.parent.glob(f"{file.name}*"):
+        path.unlink()
+    names = ("scraper-one", "scraper-two")
+    scrape.wait(lambda: all(scrape.events(name, "database_replaced") for name in names), 10.0, "both to notice")
+    scrape.wait_end()
+    assert [process["restarts"] for process in system.status()["processes"]] == [0, 0]
+    scrape.finish()
+
+
 def expect_end_after_outage(scrape: Scrape, *, locked_out: bool = False) -> None:
     """The same processes go on; the outage is told of once when it begins and once when it ends."""
     scrape.wait_end()

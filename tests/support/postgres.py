@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import warnings
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
@@ -44,12 +45,18 @@ _SETTINGS = {
     "shared_buffers": "32MB",
     "dynamic_shared_memory_type": "mmap",  # in its own directory: a killed server leaves nothing in /dev/shm
     "log_min_messages": "warning",
+    "synchronous_commit": "local",  # no standby is waited for
 }
 
 
 async def _connect(port: int, database: str) -> "asyncpg.Connection":
     where = {"host": "127.0.0.1", "port": port, "database": database}
     return await asyncpg.connect(**where, user=USER, password=PASSWORD, ssl=False, timeout=5.0)
+
+
+def _alone(work: Callable[[], Coroutine[None, None, object]]) -> object:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work())).result()
 
 
 class PostgresServer:
@@ -59,8 +66,11 @@ class PostgresServer:
         self._directory = Path(tempfile.mkdtemp(prefix="gapless-postgres-"))
         self.port = free_port()
         self._serial = itertools.count(1)
-        self._as_user: list[str] = []
+        self.as_user: list[str] = []
         self._data = self._directory / "data"
+        #: where tests put locales that the machine does not have
+        self.locales = self._directory / "locales"
+        self.locales.mkdir()
         try:
             self._prepare()
             self._make_cluster()
@@ -75,20 +85,23 @@ class PostgresServer:
         utils.ensure_user_exists(_SYSTEM_USER)
         utils.ensure_prefix_permissions(POSTGRES_BIN_PATH)
         owner = pwd.getpwnam(_SYSTEM_USER)
-        os.chown(self._directory, owner.pw_uid, owner.pw_gid)
+        self.give(self._directory)
         # the leash again: it comes off when a process changes its user
         identity = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
-        self._as_user = ["setpriv", *identity, "--pdeathsig=KILL", "--"]
+        self.as_user = ["setpriv", *identity, "--pdeathsig=KILL", "--"]
 
-    def _make_cluster(self) -> None:
-        secret = self._directory / "password"
-        secret.write_text(PASSWORD)
-        secret.chmod(0o644)
-        command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(self._data), "-U", USER, f"--pwfile={secret}"]
-        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    def give(self, directory: Path) -> None:
+        """Give a directory and what is in it to the user that the server runs as."""
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam(_SYSTEM_USER)
+            for path in (directory, *directory.rglob("*")):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+
+    def _run(self, command: list[str], **environment: str) -> None:
         done = subprocess.run(
-            [*self._as_user, *command, *options],
+            [*self.as_user, *command],
             cwd=self._directory,
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             timeout=60,
@@ -96,10 +109,19 @@ class PostgresServer:
         )
         assert done.returncode == 0, done.stderr
 
+    def _make_cluster(self) -> None:
+        secret = self._directory / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(self._data), "-U", USER, f"--pwfile={secret}"]
+        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        self._run([*command, *options])
+
     def _make_server(self) -> ServerProcess:
         settings = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in _SETTINGS.items())
-        command = [*self._as_user, str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data), "-p", str(self.port)]
-        return ServerProcess([*command, *settings], self._directory / "server.log", cwd=self._directory)
+        command = [*self.as_user, str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data), "-p", str(self.port)]
+        env = {**os.environ, "LOCPATH": f"{self.locales}:/usr/lib/locale"}
+        return ServerProcess([*command, *settings], self._directory / "server.log", cwd=self._directory, env=env)
 
     def url(self, database: str = "postgres") -> str:
         """The address of one of its databases, as a person would configure it."""
@@ -158,21 +180,23 @@ class PostgresServer:
 
     def execute(self, sql: str, database: str = "postgres") -> None:
         """Run one statement outside any transaction; also from where an event loop runs."""
+        _alone(lambda: self._work(lambda connection: connection.execute(sql), database))
 
-        async def work() -> None:
-            connection = await _connect(self.port, database)
-            try:
-                await connection.execute(sql)
-            finally:
-                await connection.close()
+    def ask(self, sql: str, database: str = "postgres") -> object:
+        """Give the first field of the first row."""
+        return _alone(lambda: self._work(lambda connection: connection.fetchval(sql), database))
 
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(lambda: asyncio.run(work())).result()
+    async def _work(self, work: Callable[["asyncpg.Connection"], Awaitable[object]], database: str) -> object:
+        connection = await _connect(self.port, database)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = "") -> str:
         """Make an empty database and give its address."""
         name = f"test_{os.getpid()}_{next(self._serial)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0 {options}")
         return self.url(name)
 
     def dispose(self) -> None:
@@ -180,3 +204,25 @@ class PostgresServer:
         if self.server.running:
             self.kill()  # an orderly end would first bring to the disk what is deleted next
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+class Standby(PostgresServer):
+    """A second server that follows another one by streaming replication, until it is promoted."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        self._primary = primary
+        super().__init__()
+
+    def _make_cluster(self) -> None:
+        command = [str(POSTGRES_BIN_PATH / "pg_basebackup"), "-D", str(self._data), "--write-recovery-conf"]
+        place = ["-h", "127.0.0.1", "-p", str(self._primary.port), "-U", USER]
+        self._run([*command, *place, "--checkpoint=fast", "--no-sync"], PGPASSWORD=PASSWORD)
+
+    def catch_up(self) -> None:
+        """Return when it has all that the primary has written."""
+        end = self._primary.ask("SELECT pg_current_wal_lsn()::text")
+        wait_until(lambda: self.ask(f"SELECT pg_last_wal_replay_lsn() >= '{end}'"), 20.0, "the standby to catch up")
+
+    def promote(self) -> None:
+        """Let it take writes; the primary knows nothing of that."""
+        self.execute("SELECT pg_promote()")

@@ -22,6 +22,7 @@ const titles = {
   state_unreadable: "State unreadable",
   snapshot_late: "Monitor late",
   proxy_failing: "Proxy failing",
+  database_replaced: "Database replaced",
   subreddit_unavailable: "Subreddit unavailable",
   spool_lost: "Spool file lost",
   stream_behind: "Stream behind",

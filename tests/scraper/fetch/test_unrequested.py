@@ -4,7 +4,6 @@ import asyncio
 import random
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog

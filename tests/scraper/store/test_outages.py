@@ -13,9 +13,10 @@ import structlog
 from core.errors import PermanentError
 from scraper.store import Batch, Store, StoreUnavailable
 from scraper.store import address as address_module
-from scraper.store import engine as engine_module
 from scraper.store import opening as opening_module
 from scraper.store import patience as patience_module
+from scraper.store import postgres as postgres_module
+from scraper.store import sqlite as sqlite_module
 from scraper.store import store as store_module
 from tests.scraper.store.stage import Stage, a_post, play
 from tests.support.postgres import PASSWORD, PostgresServer
@@ -29,8 +30,8 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what takes seconds in production take parts of one."""
     monkeypatch.setattr(store_module, "_ASKING", 0.2)
     monkeypatch.setattr(opening_module, "_PATIENCE", 0.2)
-    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT", 0.1)
-    monkeypatch.setattr(engine_module, "_COMMAND_TIMEOUT", 1.0)
+    monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(postgres_module, "_COMMAND_TIMEOUT", 1.0)
     monkeypatch.setattr(address_module, "_CONNECT_TIMEOUT", 1.0)
     monkeypatch.setattr(patience_module, "_LONGEST_BUSY", 0.2)
 

@@ -24,11 +24,11 @@ _ROOT = Path(__file__).parents[3]
 class Worker:
     """A process of tests.scraper.store.worker; what it says is heard line by line."""
 
-    def __init__(self, url: str, holder: str, errors: Path) -> None:
+    def __init__(self, url: str, holder: str, errors: Path, *before: str) -> None:
         self.holder = holder
         self.said: list[tuple[str, str]] = []
         self._errors = errors.open("ab")
-        command = [sys.executable, "-m", "tests.scraper.store.worker", holder, str(os.getpid())]
+        command = [*before, sys.executable, "-m", "tests.scraper.store.worker", holder, str(os.getpid())]
         environment = {**os.environ, "DATABASE_URL": url}
         self._process = subprocess.Popen(
             command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, stderr=self._errors, text=True
@@ -61,13 +61,19 @@ class Crew:
     """Workers that die with their test."""
 
     def __init__(self, url: str, errors: Path) -> None:
-        self._url = url
+        self.url = url
         self._errors = errors
         self.all: list[Worker] = []
 
-    def hire(self, holder: str) -> Worker:
-        self.all.append(Worker(self._url, holder, self._errors))
+    def hire(self, holder: str, *before: str) -> Worker:
+        self.all.append(Worker(self.url, holder, self._errors, *before))
         return self.all[-1]
+
+    def dismiss(self) -> None:
+        for worker in self.all:
+            if worker.running:
+                worker.kill()
+                worker.end()
 
     def said(self, verb: str) -> list[str]:
         return [what for worker in self.all for word, what in worker.said if word == verb]
@@ -80,10 +86,7 @@ class Crew:
 def crew(stage: Stage, tmp_path: Path) -> Iterator[Crew]:
     crew = Crew(stage.url, tmp_path / "errors")
     yield crew
-    for worker in crew.all:
-        if worker.running:
-            worker.kill()
-            worker.end()
+    crew.dismiss()
 
 
 def _enter(stage: Stage, names: list[str]) -> None:

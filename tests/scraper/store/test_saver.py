@@ -101,6 +101,7 @@ def test_what_cannot_be_stored_is_replaced_counted_and_told_once(stage: Stage) -
     async def scenario() -> None:
         async with stage.open() as store:
             await store.enter(["Bitcoin"])
+            await store.lease(1, max_depth=1, refresh_after=60, seconds=60)
             with structlog.testing.capture_logs() as logs:
                 for at in (0.0, 1.0):
                     await store.save(

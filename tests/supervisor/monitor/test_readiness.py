@@ -237,6 +237,17 @@ def test_one_proxy_of_two_is_a_warning() -> None:
     assert [(one.what, one.subject, one.since) for one in warnings(look, CONFIG)] == [("proxy_failing", "b", NOON - 90)]
 
 
+def test_a_database_that_was_replaced_is_a_warning_for_an_hour() -> None:
+    found = report("b", database_replaced_at=NOON - 90, database_replaced="it was deleted or moved")
+    look = with_reports(healthy(), report("a"), found)
+    assert named(look) == []
+    (warning,) = warnings(look, CONFIG)
+    assert (warning.what, warning.subject, warning.since) == ("database_replaced", "database", NOON - 90)
+    assert "it was deleted or moved" in warning.text
+    old = report("b", database_replaced_at=NOON - 3700, database_replaced="it was deleted or moved")
+    assert warnings(with_reports(healthy(), report("a"), old), CONFIG) == []
+
+
 OLD = dict.fromkeys(("bitcoin", "ethereum"), NOON - 600)
 
 

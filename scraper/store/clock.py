@@ -1,0 +1,65 @@
+"""Now, by the clock of the database: machines whose clocks differ agree on due times and leases."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: A machine's clock that is further away from the database's than this is worth a line, seconds.
+_NOTABLE = 5.0
+
+
+def machine_clock() -> datetime:
+    """Give this machine's time."""
+    return datetime.now(UTC)
+
+
+class DatabaseClock:
+    """Reads the database's clock within transactions, and goes on from there between them.
+
+    A SQLite file lies on this machine, whose clock is the only one there is.
+
+    Args:
+        fixed: a clock to use in place of the database's, for tests.
+    """
+
+    def __init__(
+        self,
+        fixed: Callable[[], datetime] | None = None,
+        *,
+        machine: Callable[[], datetime] = machine_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fixed = fixed
+        self._machine = machine
+        self._monotonic = monotonic
+        self._read: tuple[datetime, float] | None = None
+
+    def __call__(self) -> datetime:
+        """Give the time as it was read last, and what has passed since."""
+        if self._fixed is not None:
+            return self._fixed()
+        if self._read is None:
+            return self._machine()
+        moment, at = self._read
+        return moment + timedelta(seconds=self._monotonic() - at)
+
+    def read(self, connection: Connection) -> datetime:
+        """Ask for the time, within a transaction."""
+        if self._fixed is not None or connection.dialect.name == "sqlite":
+            return self._fixed() if self._fixed is not None else self._machine()
+        moment: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        if self._read is None:
+            self._compare(moment)
+        self._read = moment, self._monotonic()
+        return moment
+
+    def _compare(self, moment: datetime) -> None:
+        seconds = (self._machine() - moment).total_seconds()
+        if abs(seconds) >= _NOTABLE:
+            hint = "due times and leases follow the database's clock; set this machine's by NTP"
+            log.warning("clock_differs_from_database", ahead_seconds=round(seconds, 1), hint=hint)

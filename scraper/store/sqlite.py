@@ -1,0 +1,162 @@
+"""The engine for SQLite, and the watch over its file.
+
+An open connection keeps a file that was deleted or moved: rows written into it are gone with the connection, and other
+processes open another file. So each transaction looks, once it has begun, whether the file at the path is the file
+that is open. With the lock for writing in hand this is certain: whoever removes the files later finds the rows in them.
+"""
+
+import asyncio
+import random
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import await_only
+
+from core.fileguard import Fault, FileGuard
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: How long a transaction waits for other processes to let go of a SQLite file, seconds; then it is tried anew.
+BUSY_TIMEOUT = 5.0
+
+#: It looks again after so many seconds.
+_LOOK_AGAIN = (0.002, 0.01)
+
+_CONNECTIONS = 2
+
+# a page that many transactions change goes from the log to its place, and to the disk, once for all of them
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+    "cache_size = -1024",
+    "wal_autocheckpoint = 4000",
+)
+
+_READS = "gapless_reads"
+
+#: For `Engine.execution_options`: transactions that only read.
+READING = {_READS: True}
+
+
+class FileReplacedError(Exception):
+    """The file at the path is not the one that is open."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+class SqliteWatch:
+    """Knows which file is open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = FileGuard(path, sole_writer=False)
+        self._learned = False
+
+    def look(self) -> None:
+        """Raise FileReplacedError where the files at the path are not those that are open."""
+        fault = self._guard.fault() if self._learned else None
+        if fault is not None:
+            raise FileReplacedError(fault)
+
+    def let_go(self, engine: Engine, fault: Fault) -> None:
+        """Finish with the files that are open: what was committed is in them, and nothing of them is in the way.
+
+        The log goes into the database file, wherever that is now. But where another process has begun a new log for
+        the same file, it has brought the rows over.
+        """
+        path = f"{self._path}-wal"
+        try:
+            if fault is not Fault.COMPANION or not Path(path).exists():
+                _empty_log(engine)
+        except (sqlite3.Error, DBAPIError) as error:
+            log.warning("sqlite_log_not_emptied", database=str(self._path), error=str(error))
+        engine.dispose()
+        if fault in (Fault.GONE, Fault.REPLACED):
+            for left in self._guard.left_behind():
+                Path(left).unlink(missing_ok=True)
+
+    def make_room(self) -> None:
+        """Make the directory and the file where they are missing, and take the file for ours."""
+        self._learned = False
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        sqlite3.connect(self._path).close()
+        self._guard.learn()
+
+    def learn(self) -> None:
+        """Take the files as they are now, after the first transaction, for ours."""
+        self._learned = True
+        self.look()  # replaced once more in between: the next transaction sees to that
+        self._guard.learn()
+
+
+def _empty_log(engine: Engine) -> None:
+    """Bring the whole log into the file that is open, with the lock for writing: nobody adds to it meanwhile."""
+    if not engine.pool.checkedin():  # type: ignore[attr-defined]  # of the queue
+        return  # a new connection would open what is at the path now
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        give_up_at = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            cursor.execute("PRAGMA wal_checkpoint(FULL)")
+            is_busy, *_ = cursor.fetchone() or (0,)
+            if not is_busy or time.monotonic() >= give_up_at:
+                break
+            await_only(asyncio.sleep(_LOOK_AGAIN[1]))
+        cursor.close()
+    finally:
+        connection.close()
+
+
+def make_sqlite_engine(path: Path) -> Engine:
+    """WAL, foreign keys, and the write lock taken at the beginning of every transaction that writes.
+
+    synchronous=NORMAL: a commit survives the end of every process, though perhaps not a power cut; then the rows and
+    the frontier go back together, and what is missing is fetched again.
+    """
+    engine = create_engine(
+        f"sqlite+aiosqlite:///{path}",
+        connect_args={"timeout": 0.0, "isolation_level": None},
+        pool_size=_CONNECTIONS,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 (SQLAlchemy's adapted connection)
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reads = connection.get_execution_options().get(_READS, False)
+        await_only(_begin(connection.connection.driver_connection, "BEGIN" if reads else "BEGIN IMMEDIATE"))
+
+    return engine
+
+
+async def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (aiosqlite's, imported by SQLAlchemy)
+    """Begin a transaction, waiting for other processes' to end.
+
+    SQLite's own waiting looks ever more seldom, up to ten times a second: beside busy writers a process would go
+    without the lock for seconds. Who looks at short random times gets its turn.
+    """
+    give_up_at = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            async with connection.execute(statement):
+                return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+        await asyncio.sleep(random.uniform(*_LOOK_AGAIN))  # noqa: S311 (not for secrets)
