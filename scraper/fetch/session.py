@@ -13,6 +13,7 @@ from yarl import URL
 
 from core.outside import outside
 from core.reddit.errors import Unreachable
+from scraper.fetch.body import TOKEN_BODY, Bodies
 from scraper.fetch.connections import Memory, TracedResponse, guarded
 from scraper.fetch.errors import ProxyRefused, ProxyRejectsUs
 from scraper.fetch.route import Route
@@ -61,6 +62,7 @@ class Session:
         self._clock = clock
         self.distrusted = 0  #: connections that were closed because of bytes that nobody asked for
         self._memory = Memory()
+        self._bodies = Bodies()
         self._http: aiohttp.ClientSession | None = None
         self._apart: aiohttp.ClientSession | None = None
         self._foreign: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)
@@ -121,11 +123,11 @@ class Session:
         )
 
     async def get(self, url: str, headers: dict[str, str], *, apart: bool = False) -> Answer:
-        """Fetch, `apart` on a connection of its own. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
+        """Fetch, `apart` on a connection of its own. Raises Unreachable (also a proxy's) and TooLarge only."""
         return await self._send("GET", url, headers, None, apart=apart)
 
     async def post(self, url: str, headers: dict[str, str], form: Mapping[str, str]) -> Answer:
-        """Send a form. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
+        """Send a form. Raises Unreachable (ProxyRefused, ProxyRejectsUs) and TooLarge only."""
         return await self._send("POST", url, headers, form)
 
     async def _send(
@@ -152,7 +154,7 @@ class Session:
                 proxy=self._proxy,
                 proxy_headers=proxy_headers,
             )
-            body = await response.read()
+            body = await self._bodies.read(response, TOKEN_BODY if method == "POST" else None)
         except self._foreign as error:
             # not "from error": aiohttp's own carry the headers, and with them what must not be seen
             raise self._ours(error) from None

@@ -16,7 +16,7 @@ from core.outside import hide_token
 from core.quota import Priority
 from core.reddit.answers import judge_token
 from core.reddit.bounds import TOKEN_LIFETIME, Bound
-from core.reddit.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, Unreachable
+from core.reddit.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, TooLarge, Unreachable
 from scraper.fetch.credentials import CredentialsDoubted, Renewals
 from scraper.fetch.session import Answer, Session
 
@@ -186,7 +186,7 @@ class Token:
         headers = {"Authorization": self._credentials, "User-Agent": self._agent()}
         try:
             answer = await self._session.post(self._url, headers, {"grant_type": "client_credentials"})
-        except Unreachable as error:
+        except (Unreachable, TooLarge) as error:
             self._report(grant, None, error)
             return None, error
         except BaseException:
