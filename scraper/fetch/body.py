@@ -54,16 +54,16 @@ class Bodies:
         connection is closed then. Raises what aiohttp raises.
         """
         good, limit = response.status == _GOOD, most or self._most_each
-        if good and (response.content_length or 0) > limit:
-            response.close()
-            raise _too_large(limit)
         reading = _Reading(response)
         self._readings.add(reading)
         try:
+            if good and (response.content_length or 0) > limit:
+                raise _too_large(limit)
             await self._gather(reading, limit if good else ERROR_BODY, good=good)
             return bytes(reading.body)
-        except aiohttp.ClientError:
-            if reading.given_up:
+        except BaseException as error:
+            response.close()  # nobody reads the rest: the connection is of no more use
+            if reading.given_up and isinstance(error, aiohttp.ClientError):
                 raise self._crowded_out() from None
             raise
         finally:
@@ -76,9 +76,9 @@ class Bodies:
             reading.body += piece
             self._together += len(piece)
             if len(reading.body) > limit:
-                reading.response.close()  # the rest is not read: the connection is of no more use
                 if good:
                     raise _too_large(limit)
+                reading.response.close()
                 return
             self._make_room()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.backoff import Backoff
+from core.private import make_directory, write_private
 from core.reddit.errors import TokenRejected
 
 #: Refusals in a row that are believed at once, of credentials that never worked here.
@@ -112,5 +113,5 @@ class ProvenCredentials:
     def remember(self) -> None:
         """Note that they work. Raises OSError when the disk does not take it."""
         if not self.known():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)
+            make_directory(self._path.parent)
+            write_private(self._path, "")
