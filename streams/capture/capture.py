@@ -130,7 +130,8 @@ class Capture:
             tasks.append(Task(Kind.REPAIR, repair_due))
         if self._roster.absent:
             wait = self._roster.next_try(self._wall()) - self._wall()
-            tasks.append(Task(Kind.RETURN, now + max(0.01, wait) if wait > 0 else now + wait))
+            due = now + max(0.01, wait) if wait > 0 else now + wait
+            tasks.append(Task(Kind.RETURN, max(due, self._admission.return_after)))
         if self._roster.joining:
             tasks.append(Task(Kind.JOIN, self._admission.join_due))
         return tasks
@@ -139,9 +140,11 @@ class Capture:
         match task.kind:
             case Kind.POLL:
                 self._completed(self._groups[task.key].poll_step())
-                self._split_where_needed(self._groups[task.key])
             case Kind.WALK:
                 self._completed(self._groups[task.key].walk_step())
+            case Kind.SEARCH:
+                self._groups[task.key].search_step()
+                self._split_where_needed(self._groups[task.key])
             case Kind.LATE_SCAN:
                 self._groups[task.key].late_step()
             case Kind.REPAIR:
