@@ -65,9 +65,13 @@ class Tools:
 class Group:
     """The work of one group. `tasks()` names the next steps; each `…_step` sends one request at most."""
 
-    def __init__(self, key: int, names: tuple[str, ...], tools: Tools, *, resumed: bool, collective: bool) -> None:
+    def __init__(
+        self, key: int, names: tuple[str, ...], tools: Tools, *, resumed: bool, collective: bool, home: int
+    ) -> None:
         self.key = key
         self.names = names
+        #: the group that the configuration gives these names
+        self.home = home
         self.pace = Pace()
         #: set when only the whole group's request fails: it should become two groups
         self.must_split = False
@@ -86,6 +90,17 @@ class Group:
         self._next_poll = tools.clock()
         self._walk_due = 0.0
         self._last_poll: float | None = None
+
+    @property
+    def calm(self) -> bool:
+        """Whether its requests are answered, and no walk is under way."""
+        return self._search is None and self._poll is None and self._failures == 0
+
+    def probe(self, others: tuple[str, ...]) -> None:
+        """Request the newest page of this group's names and others together, and capture it. Raises what fails."""
+        names = self._tools.roster.active((*self.names, *others))
+        poll, asked = self._new_poll(names), Request(None, self._size.limit)
+        self._take_probe(poll, self._fetch(names, asked, Priority.SWEEP), asked)
 
     def tasks(self) -> list[Task]:
         """Return the steps that wait, each with its due time."""

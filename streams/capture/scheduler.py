@@ -23,6 +23,7 @@ class Kind(enum.Enum):
     REPAIR = 4.0
     RETURN = 5.0
     LATE_SCAN = 6.0
+    MERGE = 10.0
     PRUNE = 15.0
 
     @property
