@@ -178,9 +178,7 @@ class Capture:
     def _parts(self) -> list[Part]:
         """Describe the groups for the choice of two to merge."""
         place = self._config.reddit.subreddits.index
-        return [
-            Part(group.key, group.home, place(group.names[0]), len(group.names)) for group in self._groups.values()
-        ]
+        return [Part(group.key, group.home, place(group.names[0]), len(group.names)) for group in self._groups.values()]
 
     def _merge_step(self) -> None:
         """Make one group of two that were split, if a request for all of their names is answered now."""
@@ -231,16 +229,21 @@ class Capture:
         repair = self._repairs.choose(self._roster.absent)
         if repair is None:
             return
-        after, limit = repair.next()
+        asked = repair.next()
         try:
-            page = self._fetcher.attempt([repair.subreddit], after, Priority.STREAM, limit)
+            page = self._fetcher.attempt(
+                [repair.subreddit], asked.after, Priority.STREAM, asked.limit, before=asked.before
+            )
         except Unavailable as error:
             self._repairs.drop(repair.subreddit)
             self._admission.set_aside(repair.subreddit, error.reason, named=error.named)
         except TransientError as error:
             self._repairs.failed(repair, error, self._fetcher.answered_at)
         else:
-            absorbed = self._repairs.take(repair, page, after, limit)
+            if asked.before is None:
+                absorbed = self._repairs.take(repair, page, asked.after, asked.limit)
+            else:
+                absorbed = self._repairs.climb(repair, page, asked)
             if absorbed.delivered:
                 self._context.announce(absorbed.last_seq)
 

@@ -125,6 +125,10 @@ class Coverage:
         """Tell whether the item is proven: everything below it in its listing was seen."""
         return name in self._proven
 
+    def latest_proven(self, subreddit: str, epoch: int, count: int) -> list[str]:
+        """Return names of the subreddit's items that were proven before `epoch`, those met last first."""
+        return self._writer.load_proven(subreddit.lower(), epoch, count)
+
     def proven_before(self, name: str, epoch: int) -> bool:
         """Tell whether the item was proven in a stretch of coverage before `epoch`."""
         mark = self._proven.get(name)

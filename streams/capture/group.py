@@ -19,10 +19,10 @@ from core.reddit.errors import (
 from streams.capture.admission import Admission
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.fetcher import Fetcher
-from streams.capture.listing import Page
+from streams.capture.listing import Page, Request
 from streams.capture.narrowing import CONTROLS, Narrowing
 from streams.capture.pace import Pace
-from streams.capture.poll import Poll, Request
+from streams.capture.poll import Poll
 from streams.capture.roster import Roster
 from streams.capture.scheduler import Kind, Task
 from streams.capture.search import Means, Search, threshold
@@ -401,4 +401,3 @@ class Group:
     def _announce(self, absorbed: Absorbed) -> None:
         if absorbed.delivered:
             self._tools.context.announce(absorbed.last_seq)
-

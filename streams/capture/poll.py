@@ -1,13 +1,11 @@
 """One poll of a group: a walk from the top of its listing, made durable page by page, and what it proves in the end."""
 
-from dataclasses import dataclass
-
 import structlog
 
 from core.spool import Batch
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
 from streams.capture.groups import is_collective
-from streams.capture.listing import PAGE_SIZE, Page
+from streams.capture.listing import PAGE_SIZE, Page, Request
 from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
 
@@ -19,14 +17,6 @@ _SURELY_WHOLE = 500
 
 _ENDED_FIRST = "the listing ended before it met what was proven"
 _LEFT_OUT = "a page of the listing could not be read"
-
-
-@dataclass(slots=True)
-class Request:
-    """A page to request: its anchor (None: the top) and how many items."""
-
-    after: str | None
-    limit: int
 
 
 class Poll:

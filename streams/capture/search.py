@@ -22,9 +22,9 @@ from core.reddit.errors import (
 )
 from streams.capture.admission import Admission, brief
 from streams.capture.fetcher import Fetcher
-from streams.capture.listing import PAGE_SIZE, Page
+from streams.capture.listing import PAGE_SIZE, Page, Request
 from streams.capture.narrowing import Narrowing
-from streams.capture.poll import Poll, Request
+from streams.capture.poll import Poll
 from streams.capture.roster import Roster
 from streams.capture.trouble import PageSize
 

@@ -1,4 +1,4 @@
-"""Many names of a group are refused at once: the good ones flow on while the search goes on, and nobody else is blamed."""
+"""Many names of a group are refused at once: the good ones flow on during the search, and nobody else is blamed."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Groups that were split become one again when a request for all their names is answered, without loss or repetition."""
+"""Groups that were split become one again when a request for all their names is answered, without loss or doubles."""
 
 import tempfile
 from collections import Counter
