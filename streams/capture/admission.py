@@ -21,6 +21,7 @@ _JOIN_AGAIN = 2.0
 #: From an absent subreddit that still cannot be read to the try of the next one, seconds: many absent ones together may
 #: not take the quota from those that can be read. After one that is back the next one is tried at once.
 _NEXT_RETURN_S = 3.0
+_MANY_ABSENT = 20
 
 
 @dataclasses.dataclass(slots=True)
@@ -126,7 +127,8 @@ class Admission:
         if name is None:
             return
         asked_at = self._coverage.now()
-        self.return_after = self._clock() + _NEXT_RETURN_S
+        many = len(self._roster.absent) > _MANY_ABSENT
+        self.return_after = self._clock() + _NEXT_RETURN_S * (1 + many)
         try:
             self._probe((name,))
         except Unavailable as error:

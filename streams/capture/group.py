@@ -338,7 +338,7 @@ class Group:
     def _conclude(self, narrowing: Narrowing) -> None:
         now = self._tools.clock()
         self._next_poll = now
-        if narrowing.blamed:
+        if narrowing.blamed or narrowing.recovered:
             self._failures = 0
             return
         if narrowing.ours:

@@ -48,6 +48,8 @@ class Narrowing:
     #: names that were answered, alone or with others
     cleared: set[str] = field(default_factory=set)
     ours: bool = False
+    #: whether all names that are not blamed were answered together in the end
+    recovered: bool = False
     reason: str = ""
     #: whether a name was answered alone only when asked for less
     size_matters: bool = False
@@ -59,6 +61,8 @@ class Narrowing:
     #: failed requests for `_good` in a row
     _lapses: int = 0
     _tried_alone: int = 0
+    #: all names that are not blamed, while they are requested together
+    _everything: tuple[str, ...] = ()
     #: how often a single name was put behind the others
     _postponed: Counter[str] = field(default_factory=Counter)
 
@@ -76,7 +80,12 @@ class Narrowing:
 
     def next(self) -> tuple[str, ...]:
         """Return the names to request together now."""
-        return self._queue[0]
+        return self._everything or self._queue[0]
+
+    def ask_for_everything(self) -> None:
+        """Request next all names that are not blamed: what made them fail may be over."""
+        if not self.done:
+            self._everything = tuple(name for name in self.names if name not in self.blamed)
 
     def later(self) -> bool:
         """Put the single name that is next behind the others, where many are bad; return whether others come first."""
@@ -90,6 +99,12 @@ class Narrowing:
 
     def answered(self) -> None:
         """Report that the request succeeded: from now on failures are about the names."""
+        if self._everything:
+            self.cleared.update(self._everything)
+            self.recovered, self._everything = True, ()
+            self._suspects.clear()
+            self._queue.clear()
+            return
         names = self._queue.popleft()
         if self._good:
             self._blame_suspects()
@@ -121,6 +136,9 @@ class Narrowing:
 
     def refused(self, reason: str, *, named: bool = False) -> None:
         """Report that the request failed; `named`: Reddit gave a reason that is about the subreddit."""
+        if self._everything:
+            self._everything = ()
+            return
         names = self._queue.popleft()
         self.reason = reason
         if names == self._good:

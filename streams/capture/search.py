@@ -50,6 +50,12 @@ _PROBES_AT_ONCE = 40
 #: From a failed attempt of a single name to the next one, seconds, unless other names are tried meanwhile.
 _AGAIN_S = 0.3
 
+#: So often a search that is short of quota gets a request nevertheless, seconds.
+_SHARE_S = 6.0
+
+#: So often a search requests all names that are not bad, seconds: what made them fail may be over.
+_EVERYTHING_S = 12.0
+
 #: Until a probe that the quota did not allow is tried again, seconds.
 _QUOTA_SHORT_S = 2.5
 
@@ -87,6 +93,8 @@ class Search:
         self._means = means
         self._set_aside: set[str] = set()
         self._probes = 0
+        self._share_at = 0.0
+        self._everything_at = means.clock() + _EVERYTHING_S
         #: failed attempts of names that are tried alone
         self._attempts: Counter[str] = Counter()
         self._sizes: tuple[int, ...] = _ALONE
@@ -133,11 +141,15 @@ class Search:
     def _probe(self) -> None:
         narrowing, now = self.narrowing, self._means.clock()
         self.due = now
+        if now >= self._everything_at and narrowing.cleared:
+            self._everything_at = now + _EVERYTHING_S
+            narrowing.ask_for_everything()
         names = narrowing.next()
         attempts = self._attempts[names[0]] if len(names) == 1 else 0
         # what lies in the name alone may lie in one item of it, or in the size of the page
         asked = Request(None, min(self._size.limit, self._sizes[min(attempts, len(self._sizes) - 1)]))
         poll = self._means.new_poll(names)
+        self._probes += 1
         try:
             page = self._means.fetcher.attempt(names, None, self._priority(), asked.limit)
         except QuotaShort:
@@ -156,13 +168,15 @@ class Search:
             if attempts:
                 self._size.arrived(asked.limit, attempts)
                 narrowing.size_matters = True
-        self._probes += 1
         self._attempts.pop(names[0], None)
 
     def _priority(self) -> Priority:
         """Return the claim of the next probe: a long search leaves the polls the quota that they need."""
-        spare_only = self._probes >= _PROBES_AT_ONCE and self.narrowing.cleared
-        return Priority.SWEEP if spare_only else Priority.STREAM
+        now = self._means.clock()
+        if self._probes > _PROBES_AT_ONCE and self.narrowing.cleared and now < self._share_at:
+            return Priority.SWEEP
+        self._share_at = now + _SHARE_S
+        return Priority.STREAM
 
     def _counts_as_refusal(self, names: tuple[str, ...], error: TransientError) -> bool:
         """Tell whether the failure counts; a single name gets further attempts, since a passing error blames nobody."""
