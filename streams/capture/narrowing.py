@@ -14,7 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: Other names that are tried alone before the problem counts as ours, unless a search is told to try more.
-CONTROLS = 3
+CONTROLS = 5
+
+#: After so many names that failed alone, what has answered before is asked again: their failures may be everybody's.
+_SUSPECTS = 3
 
 #: What has answered before is asked so often again before its failures count.
 _LAPSES = 3
@@ -155,7 +158,7 @@ class Narrowing:
             self._tried_alone += 1
             self._try_another()
         self._choose()
-        if self._good and self._suspects and (not self._queue or len(self._suspects) >= CONTROLS):
+        if self._good and self._suspects and (not self._queue or len(self._suspects) >= _SUSPECTS):
             self._ask_the_good_again()
 
     def _bad_share(self) -> float | None:

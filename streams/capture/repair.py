@@ -95,7 +95,9 @@ class Repairs:
         """Report a step that failed: the next one comes later, or takes another form."""
         now = self._clock()
         repair.trouble.failed(now, error)
-        repair.retry_at = now + _RETRY.pause(repair.trouble.attempts, lambda: 0.5)
+        # where everything else is answered, waiting does not help this page
+        alone = repair.trouble.is_alone(answered_at)
+        repair.retry_at = now + _RETRY.pause(min(2 if alone else 5, repair.trouble.attempts), lambda: 0.5)
         if repair.trouble.hopeless(now, answered_at):
             self._leave_page(repair)
         self._log.warning(
