@@ -14,6 +14,8 @@ from simulator.answer import Answer
 
 _CHUNK = 1 << 20
 _LARGEST_PLAIN = 256 * _CHUNK
+#: Most bytes that a compressed body stands for: two rules joined may ask for hundreds of gigabytes.
+_LARGEST_PACKED = 1_000_000_000
 #: a client may throw away a good body that comes under one of these: it does not count as shown
 _DECISIVE = frozenset({"content-type", "content-encoding", "content-length", "transfer-encoding", "location"})
 _REPLACING = frozenset({"status", "body", "body_base64", "garbage"})
@@ -127,6 +129,7 @@ def _with_fields(body: bytes, effects: Mapping[str, Any]) -> bytes:
 
 def _compressed(body: bytes, repeat: int) -> bytes:
     """Compress the body, said so often, without ever holding it whole."""
+    repeat = min(repeat, max(1, _LARGEST_PACKED // max(1, len(body))))
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     times = max(1, _CHUNK // max(1, len(body)))
     piece, rest = body * times, body * (repeat % times)

@@ -235,6 +235,12 @@ class SpoolWriter:
         with self._reading():
             return load_marks(self._connection)
 
+    def load_proven(self, bucket: str, before_epoch: int, count: int) -> list[str]:
+        """Return names of the bucket that were proven before this stretch of coverage, those met last first."""
+        query = "SELECT name FROM seen WHERE bucket = ? AND epoch > 0 AND epoch < ? ORDER BY created DESC LIMIT ?"
+        with self._reading():
+            return [name for (name,) in self._connection.execute(query, (bucket, before_epoch, count))]
+
     def load_cursor(self) -> dict[str, object]:
         """Return the stored cursor."""
         with self._reading():

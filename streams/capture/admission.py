@@ -18,6 +18,11 @@ from streams.capture.walk import Outcome, Walk
 #: Pause after a failed step of a newcomer's walk, seconds.
 _JOIN_AGAIN = 2.0
 
+#: From an absent subreddit that still cannot be read to the try of the next one, seconds: many absent ones together may
+#: not take the quota from those that can be read. After one that is back the next one is tried at once.
+_NEXT_RETURN_S = 3.0
+_MANY_ABSENT = 20
+
 
 @dataclasses.dataclass(slots=True)
 class _Newcomer:
@@ -63,6 +68,8 @@ class Admission:
         self._full_page_failed: set[str] = set()
         self._caught_up = False
         self.join_due = 0.0
+        #: earliest moment of the next try of an absent subreddit, on the clock
+        self.return_after = 0.0
         if coverage.proven_until:  # else the very first walks take all of them together
             for name in roster.subreddits:
                 if coverage.moment([name]) is None and name not in roster.absent:
@@ -120,6 +127,8 @@ class Admission:
         if name is None:
             return
         asked_at = self._coverage.now()
+        many = len(self._roster.absent) > _MANY_ABSENT
+        self.return_after = self._clock() + _NEXT_RETURN_S * (1 + many)
         try:
             self._probe((name,))
         except Unavailable as error:
@@ -136,6 +145,7 @@ class Admission:
             self._log.info("subreddit_not_tried", subreddit=name, error=str(error))
         else:
             self._readmit(name, asked_at)
+            self.return_after = self._clock()
 
     def _readmit(self, name: str, asked_at: float) -> None:
         coverage = self._coverage

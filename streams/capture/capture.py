@@ -11,7 +11,7 @@ from core.errors import TransientError
 from core.limiter import Limiter
 from core.quota import Priority
 from core.reddit.errors import Stopped, Unavailable
-from core.spool import SpoolBroken
+from core.spool import SpoolBroken, SpoolError
 from streams.capture.admission import Admission
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
@@ -20,9 +20,11 @@ from streams.capture.groups import PATH_LIMIT, is_collective, pack
 from streams.capture.origin import OriginWatch
 from streams.capture.pace import Pace
 from streams.capture.poll import Poll
+from streams.capture.regroup import Part, Regrouping
 from streams.capture.repair import Repairs
 from streams.capture.roster import Roster
 from streams.capture.scheduler import Kind, Task, choose, idle_seconds
+from streams.capture.search import threshold
 from streams.capture.walk import Outcome
 
 _PRUNE_EVERY = 15.0
@@ -69,17 +71,18 @@ class Capture:
         )
         self._resumed = bool(coverage.proven_at)
         self._groups: dict[int, Group] = {}
-        for names in pack(config.reddit.subreddits, context.name, path_limit):
-            self._add_group(names)
+        for home, names in enumerate(pack(config.reddit.subreddits, context.name, path_limit)):
+            self._add_group(names, home)
+        self._regrouping = Regrouping()
         self._previous: Kind | None = None
         self._next_prune = clock() + _PRUNE_EVERY
         self._obstacles = 0
         self._catching_up: float | None = _seconds_since(coverage.stored.get("polled_at"), wall())
 
-    def _add_group(self, names: tuple[str, ...], pace: Pace | None = None) -> None:
+    def _add_group(self, names: tuple[str, ...], home: int, pace: Pace | None = None) -> None:
         key = max(self._groups, default=0) + 1
         collective = len(names) == 1 and is_collective(names[0])
-        group = Group(key, names, self._tools, resumed=self._resumed, collective=collective)
+        group = Group(key, names, self._tools, resumed=self._resumed, collective=collective, home=home)
         if pace is not None:
             group.pace = pace
         self._groups[key] = group
@@ -125,12 +128,15 @@ class Capture:
     def _tasks(self, now: float) -> list[Task]:
         tasks = [task for group in self._groups.values() for task in group.tasks()]
         tasks.append(Task(Kind.PRUNE, self._next_prune))
+        if self._regrouping.due < float("inf"):
+            tasks.append(Task(Kind.MERGE, self._regrouping.due))
         repair_due = self._repairs.due(self._roster.absent)
         if repair_due is not None:
             tasks.append(Task(Kind.REPAIR, repair_due))
         if self._roster.absent:
             wait = self._roster.next_try(self._wall()) - self._wall()
-            tasks.append(Task(Kind.RETURN, now + max(0.01, wait) if wait > 0 else now + wait))
+            due = now + max(0.01, wait) if wait > 0 else now + wait
+            tasks.append(Task(Kind.RETURN, max(due, self._admission.return_after)))
         if self._roster.joining:
             tasks.append(Task(Kind.JOIN, self._admission.join_due))
         return tasks
@@ -139,9 +145,11 @@ class Capture:
         match task.kind:
             case Kind.POLL:
                 self._completed(self._groups[task.key].poll_step())
-                self._split_where_needed(self._groups[task.key])
             case Kind.WALK:
                 self._completed(self._groups[task.key].walk_step())
+            case Kind.SEARCH:
+                self._groups[task.key].search_step()
+                self._split_where_needed(self._groups[task.key])
             case Kind.LATE_SCAN:
                 self._groups[task.key].late_step()
             case Kind.REPAIR:
@@ -150,6 +158,8 @@ class Capture:
                 self._admission.return_step()
             case Kind.JOIN:
                 self._admission.join_step()
+            case Kind.MERGE:
+                self._merge_step()
             case Kind.PRUNE:
                 self._next_prune = self._clock() + _PRUNE_EVERY
                 self._coverage.prune()
@@ -161,8 +171,44 @@ class Capture:
         del self._groups[group.key]
         middle = len(group.names) // 2
         for names in (group.names[:middle], group.names[middle:]):
-            self._add_group(names, group.pace)
+            self._add_group(names, group.home, group.pace)
+        self._regrouping.split(self._clock())
         self._log.warning("group_split", subreddits=len(group.names), groups=len(self._groups))
+
+    def _parts(self) -> list[Part]:
+        """Describe the groups for the choice of two to merge."""
+        place = self._config.reddit.subreddits.index
+        return [Part(group.key, group.home, place(group.names[0]), len(group.names)) for group in self._groups.values()]
+
+    def _merge_step(self) -> None:
+        """Make one group of two that were split, if a request for all of their names is answered now."""
+        now, chosen = self._clock(), self._regrouping.choose(self._parts())
+        if chosen is None:
+            self._regrouping.due = float("inf")
+            return
+        one, two = (self._groups[key] for key in chosen)
+        if not (one.calm and two.calm and self._roster.active((*one.names, *two.names))):
+            self._regrouping.put_off(now)
+            return
+        try:
+            one.probe(two.names)
+        except (Unavailable, TransientError) as error:
+            if isinstance(error, SpoolError):
+                raise
+            if isinstance(error, TransientError) and threshold(error) is None:
+                self._regrouping.put_off(now)
+                return
+            self._regrouping.refused(now)
+            self._log.info("groups_stay_split", error=str(error), groups=len(self._groups))
+            return
+        self._merge(one, two)
+
+    def _merge(self, one: Group, two: Group) -> None:
+        for key in (one.key, two.key):
+            del self._groups[key]
+        self._add_group((*one.names, *two.names), one.home, Pace(one.pace.rate + two.pace.rate))
+        self._regrouping.merged(self._clock())
+        self._log.info("groups_merged", subreddits=len(one.names) + len(two.names), groups=len(self._groups))
 
     def _interval(self, pace: Pace) -> float:
         """Return the seconds between two polls of a group with this pace."""
@@ -183,16 +229,21 @@ class Capture:
         repair = self._repairs.choose(self._roster.absent)
         if repair is None:
             return
-        after, limit = repair.next()
+        asked = repair.next()
         try:
-            page = self._fetcher.attempt([repair.subreddit], after, Priority.STREAM, limit)
+            page = self._fetcher.attempt(
+                [repair.subreddit], asked.after, Priority.STREAM, asked.limit, before=asked.before
+            )
         except Unavailable as error:
             self._repairs.drop(repair.subreddit)
             self._admission.set_aside(repair.subreddit, error.reason, named=error.named)
         except TransientError as error:
             self._repairs.failed(repair, error, self._fetcher.answered_at)
         else:
-            absorbed = self._repairs.take(repair, page, after, limit)
+            if asked.before is None:
+                absorbed = self._repairs.take(repair, page, asked.after, asked.limit)
+            else:
+                absorbed = self._repairs.climb(repair, page, asked)
             if absorbed.delivered:
                 self._context.announce(absorbed.last_seq)
 

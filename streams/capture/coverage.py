@@ -69,7 +69,8 @@ class Coverage:
         self._clock = clock
         self._offset = offset
         self._bounds = bounds or (lambda: (offset(), offset()))
-        self._buckets = {name.lower() for name in subreddits}
+        #: the configured subreddits in lower case
+        self.configured = frozenset(name.lower() for name in subreddits)
         cursor = writer.load_cursor()
         self.stored = cursor
         #: when a walk was last recorded as complete, epoch seconds; what went by in quiet is recorded now and then
@@ -104,11 +105,11 @@ class Coverage:
         moments = stored if isinstance(stored, dict) else older
         if not isinstance(moments, dict):
             return {}
-        return {name: float(at) for name, at in moments.items() if name in self._buckets}
+        return {name: float(at) for name, at in moments.items() if name in self.configured}
 
     def _names_that_held_nothing(self, stored: object) -> frozenset[str]:
         if stored is True:  # a spool of version 0.1: one listing for all
-            return frozenset(self._buckets)
+            return self.configured
         return frozenset(map(str, stored)) if isinstance(stored, list) else frozenset()
 
     def met_since(self, serial: int, subreddits: Iterable[str]) -> list[str]:
@@ -123,6 +124,10 @@ class Coverage:
     def proven(self, name: str) -> bool:
         """Tell whether the item is proven: everything below it in its listing was seen."""
         return name in self._proven
+
+    def latest_proven(self, subreddit: str, epoch: int, count: int) -> list[str]:
+        """Return names of the subreddit's items that were proven before `epoch`, those met last first."""
+        return self._writer.load_proven(subreddit.lower(), epoch, count)
 
     def proven_before(self, name: str, epoch: int) -> bool:
         """Tell whether the item was proven in a stretch of coverage before `epoch`."""
@@ -211,7 +216,7 @@ class Coverage:
 
     def _bucket(self, subreddit: str, known: dict[str, str]) -> str:
         name = subreddit.lower()
-        known[subreddit] = name if name in self._buckets else _FOREIGN
+        known[subreddit] = name if name in self.configured else _FOREIGN
         return known[subreddit]
 
     def _sightings(self, items: list[Item], epoch: int, proven_until: float, change: Batch, now: float) -> list[Seen]:

@@ -32,11 +32,21 @@ class Fetcher:
         self.answered_at: float | None = None
         self._failures = 0
 
-    def attempt(self, subreddits: Sequence[str], after: str | None, priority: Priority, limit: int = PAGE_SIZE) -> Page:
+    def attempt(
+        self,
+        subreddits: Sequence[str],
+        after: str | None,
+        priority: Priority,
+        limit: int = PAGE_SIZE,
+        *,
+        before: str | None = None,
+    ) -> Page:
         """Request a page once. Raises TransientErrors, Unavailable, CredentialsRejected, Stopped."""
         params: dict[str, str | int] = {"limit": limit}
         if after is not None:
             params["after"] = after
+        if before is not None:
+            params["before"] = before
         answer = self._gateway.get(listing_path(list(subreddits), self._stream), params, priority)
         page = parse_page(answer, self._stream)
         self.answered_at = self._clock()

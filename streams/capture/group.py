@@ -15,17 +15,17 @@ from core.reddit.errors import (
     RequestRejected,
     ServerTrouble,
     Unavailable,
-    Unreachable,
 )
-from streams.capture.admission import Admission, brief
+from streams.capture.admission import Admission
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.fetcher import Fetcher
-from streams.capture.listing import PAGE_SIZE, Page
+from streams.capture.listing import Page, Request
 from streams.capture.narrowing import CONTROLS, Narrowing
 from streams.capture.pace import Pace
-from streams.capture.poll import Poll, Request
+from streams.capture.poll import Poll
 from streams.capture.roster import Roster
 from streams.capture.scheduler import Kind, Task
+from streams.capture.search import Means, Search, threshold
 from streams.capture.sweep import Sweep
 from streams.capture.trouble import PageSize, is_too_much
 from streams.capture.walk import Outcome
@@ -33,18 +33,11 @@ from streams.capture.walk import Outcome
 _SHORT = Backoff(first=0.3, longest=15.0)
 _BLOCKED = Backoff(first=2.0, longest=60.0)
 
-#: Failures in a row of the newest page before the names are searched for the one that fails.
-_REJECTED = 2
-_FAILED = 4
-_NO_ANSWER = 6
 #: Until the next search after one that found every name refused, seconds; each further one tries more names alone.
 _SEARCH_AGAIN = Backoff(first=30.0, longest=900.0, jitter=0.0)
 
 #: A smaller page is tried after these numbers of failures: an outage has nothing to do with the size.
 _SHRINK_AT = (2, 3)
-
-#: A single name is set aside only when it fails with each of these page sizes in turn, unless Reddit refuses it.
-_ALONE = (PAGE_SIZE, 5, 1)
 
 #: While a walk is further down, the newest page is requested at least this far apart, seconds.
 _REFRESH_S = 5.0
@@ -72,9 +65,13 @@ class Tools:
 class Group:
     """The work of one group. `tasks()` names the next steps; each `…_step` sends one request at most."""
 
-    def __init__(self, key: int, names: tuple[str, ...], tools: Tools, *, resumed: bool, collective: bool) -> None:
+    def __init__(
+        self, key: int, names: tuple[str, ...], tools: Tools, *, resumed: bool, collective: bool, home: int
+    ) -> None:
         self.key = key
         self.names = names
+        #: the group that the configuration gives these names
+        self.home = home
         self.pace = Pace()
         #: set when only the whole group's request fails: it should become two groups
         self.must_split = False
@@ -84,10 +81,9 @@ class Group:
         self._sweep = Sweep(tools.clock, resumed=resumed)
         self._size = PageSize()
         self._poll: Poll | None = None
-        self._narrowing: Narrowing | None = None
+        self._search: Search | None = None
         self._failures = 0
         self._failing_since: float | None = None
-        self._single_failures = 0
         self._fruitless = 0
         self._verdicts_ours = 0
         self._search_after = 0.0
@@ -95,38 +91,62 @@ class Group:
         self._walk_due = 0.0
         self._last_poll: float | None = None
 
+    @property
+    def calm(self) -> bool:
+        """Whether its requests are answered, and no walk is under way."""
+        return self._search is None and self._poll is None and self._failures == 0
+
+    def probe(self, others: tuple[str, ...]) -> None:
+        """Request the newest page of this group's names and others together, and capture it. Raises what fails."""
+        names = self._tools.roster.active((*self.names, *others))
+        poll, asked = self._new_poll(names), Request(None, self._size.limit)
+        self._take_probe(poll, self._fetch(names, asked, Priority.SWEEP), asked)
+
     def tasks(self) -> list[Task]:
         """Return the steps that wait, each with its due time."""
         if not self._tools.roster.active(self.names):
             return []
-        tasks = [Task(Kind.POLL, self._next_poll, self.key)]
-        if self._poll is not None and self._narrowing is None:
+        tasks = []
+        if self._search is not None:
+            tasks.append(Task(Kind.SEARCH, self._search.due, self.key))
+        if self._polled_names():
+            tasks.append(Task(Kind.POLL, self._next_poll, self.key))
+        if self._poll is not None:
             tasks.append(Task(Kind.WALK, self._walk_due, self.key))
-        if self._sweep.due < float("inf"):
+        if self._search is None and self._sweep.due < float("inf"):
             tasks.append(Task(Kind.LATE_SCAN, self._sweep.due, self.key))
         return tasks
+
+    def _polled_names(self) -> tuple[str, ...]:
+        """Return the names that are requested together now: during a search, those that were answered."""
+        if self._search is not None:
+            return self._search.pollable()
+        return self._tools.roster.active(self.names)
+
+    def _drop_stale_walk(self, names: tuple[str, ...]) -> None:
+        """Give up the walk under way when not all of its names can be requested: it has proven nothing yet."""
+        if self._poll is not None and not set(self._poll.subreddits) <= set(names):
+            self._poll = None
 
     # -- the newest page ---------------------------------------------------------------------------------------------
 
     def poll_step(self) -> Poll | None:
-        """Fetch the newest page, or take a step in the search for a name that fails; return a poll that is complete."""
-        active = self._tools.roster.active(self.names)
-        if self._narrowing is not None:
-            self._narrowing_step(self._narrowing)
+        """Fetch the newest page; return a poll that is complete."""
+        names = self._polled_names()
+        self._drop_stale_walk(names)
+        if not names:
             return None
-        if self._poll is not None and self._poll.subreddits != active:
-            self._poll = None
         began = self._tools.clock()
-        poll = self._poll or self._new_poll(active)
+        poll = self._poll or self._new_poll(names)
         asked = Request(None, self._size.limit)
         moment = self._tools.coverage.now()
         try:
-            page = self._fetch(active, asked)
+            page = self._fetch(names, asked)
         except Unavailable as error:
-            self._refused(active, error)
+            self._refused(names, error)
             return None
         except TransientError as error:
-            self._failed(active, error)
+            self._failed(names, error)
             return None
         self._recovered()
         if self._poll is not None:
@@ -146,11 +166,9 @@ class Group:
 
     def walk_step(self) -> Poll | None:
         """Fetch the next lower page of the walk under way; return the poll when that completes it."""
+        self._drop_stale_walk(self._polled_names())
         poll = self._poll
         if poll is None:
-            return None
-        if poll.subreddits != self._tools.roster.active(self.names):
-            self._poll = None
             return None
         asked = poll.next(self._size.limit)
         moment = self._tools.coverage.now()
@@ -158,7 +176,7 @@ class Group:
             page = self._fetch(poll.subreddits, asked)
         except Unavailable as error:
             self._poll = None
-            self._search(poll.subreddits, error.reason)
+            self._refused(poll.subreddits, error, at_once=True)
             return None
         except TransientError as error:
             self._walk_failed(poll, error)
@@ -208,6 +226,9 @@ class Group:
 
     def _recovered(self) -> None:
         self._size.answered()
+        if self._search is not None:
+            self._search.poll_answered()
+            return
         self._failures = 0
         self._failing_since = None
         self._fruitless = 0
@@ -216,36 +237,53 @@ class Group:
             self._verdicts_ours = 0
             self._log.info("reddit_serves_again", subreddits=len(self.names))
 
-    def _refused(self, active: tuple[str, ...], error: Unavailable) -> None:
+    def _refused(self, names: tuple[str, ...], error: Unavailable, *, at_once: bool = False) -> None:
         """Search for the name that Reddit refuses; not at once where a search has just found that it refuses all."""
         now = self._tools.clock()
-        if error.named or now >= self._search_after:
-            self._search(active, error.reason)
+        if self._search is not None:
+            self._poll = None
+            self._next_poll = now + _SHORT.pause(2 + self._search.poll_failed(), self._tools.draw)
+        elif at_once or error.named or now >= self._search_after:
+            self._begin_search(names, error.reason)
         else:
             self._failures += 1
             self._next_poll = now + _SHORT.pause(4 + self._failures, self._tools.draw)
 
-    def _failed(self, active: tuple[str, ...], error: TransientError) -> None:
+    def _failed(self, names: tuple[str, ...], error: TransientError) -> None:
         """React to a failure of the newest page: wait, request less, or search for the name that fails."""
         now = self._tools.clock()
         if isinstance(error, RateLimited):
             self._tools.fetcher.report(error, 1, 0.0)
             self._next_poll = now
             return
+        if self._search is not None:
+            self._failed_beside_search(error)
+            return
         self._failures += 1
         self._failing_since = now if self._failing_since is None else self._failing_since
         pause = self._pause(error, self._failures)
         self._tools.fetcher.report(error, self._failures, pause)
         self._next_poll = now + pause
-        too_long = isinstance(error, RequestRejected) and error.too_long and len(active) > 1
+        too_long = isinstance(error, RequestRejected) and error.too_long and len(names) > 1
         if too_long and now >= self._search_after:
-            self._search(active, str(error))
+            self._begin_search(names, str(error))
             return
         if is_too_much(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
             self._size.shrink()  # the page may be too large, or hold something that cannot be served
-        threshold = _threshold(error)
-        if threshold is not None and self._failures >= threshold and now >= self._search_after:
-            self._search(active, str(error))
+        limit = threshold(error)
+        if limit is not None and self._failures >= limit and now >= self._search_after:
+            self._begin_search(names, str(error))
+
+    def _failed_beside_search(self, error: TransientError) -> None:
+        """React to a failure of a poll of the names that were answered."""
+        failures = 1
+        if self._search is not None and threshold(error) is not None:
+            failures = self._search.poll_failed()
+        if is_too_much(error):
+            self._size.shrink()
+        pause = self._pause(error, 2 + failures)
+        self._tools.fetcher.report(error, failures, pause)
+        self._next_poll = self._tools.clock() + pause
 
     def _pause(self, error: TransientError, failures: int) -> float:
         backoff = _BLOCKED if isinstance(error, NetworkBlocked) else _SHORT
@@ -271,64 +309,36 @@ class Group:
 
     # -- the search for names that fail ------------------------------------------------------------------------------
 
-    def _search(self, active: tuple[str, ...], reason: str) -> None:
+    def _begin_search(self, names: tuple[str, ...], reason: str) -> None:
         """Begin to search for the names that make the request fail."""
-        answered = self._tools.fetcher.answered_at
+        tools = self._tools
+        answered = tools.fetcher.answered_at
         elsewhere = self._failing_since is not None and answered is not None and answered > self._failing_since
-        self._failing_since = self._tools.clock() if self._failing_since is None else self._failing_since
+        self._failing_since = tools.clock() if self._failing_since is None else self._failing_since
         self._sweep.begin_again()
         self._poll = None
-        self._single_failures = 0
         controls = CONTROLS << min(10, self._verdicts_ours)
-        self._narrowing = Narrowing(active, others_answer=elsewhere, controls=controls, reason=reason)
-        self._next_poll = self._tools.clock()
+        latest = tools.coverage.proven_at
+        weights = {name: latest.get(name.lower(), 0.0) for name in names}  # what was busy lately is busy now
+        narrowing = Narrowing(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
+        means = Means(tools.fetcher, tools.admission, tools.roster, tools.clock, self._new_poll, self._take_probe)
+        self._search = Search(narrowing, self._size, means)
+        self._next_poll = tools.clock()
 
-    def _narrowing_step(self, narrowing: Narrowing) -> None:
-        names = narrowing.next()
-        # what lies in the name alone may lie in one item of it, or in the size of the page
-        limit = self._size.limit if len(names) > 1 else min(self._size.limit, _ALONE[self._single_failures])
-        try:
-            page = self._fetch(names, Request(None, limit))
-        except Unavailable as error:
-            narrowing.refused(error.reason, named=error.named)
-        except TransientError as error:
-            if not self._counts_as_refusal(names, error):
-                return
-            narrowing.refused(brief(error))
-        else:
-            self._take_probe(names, page)
-            narrowing.answered()
-            if self._single_failures:
-                self._size.arrived(limit, self._single_failures)
-                narrowing.size_matters = True
-        self._single_failures = 0
-        if narrowing.done:
-            self._narrowing = None
-            self._conclude(narrowing)
+    def _take_probe(self, poll: Poll, page: Page, asked: Request) -> None:
+        self._announce(poll.take(page, asked, poll.began))
 
-    def _counts_as_refusal(self, names: tuple[str, ...], error: TransientError) -> bool:
-        """Tell whether the failure counts; a single name gets further attempts, since a passing error blames nobody."""
-        threshold = _threshold(error)
-        if threshold is None:  # it says nothing about the request
-            self._next_poll = self._tools.clock() + (0.0 if isinstance(error, RateLimited) else 1.0)
-            self._tools.fetcher.report(error, 1, 1.0)
-            return False
-        self._single_failures += 1
-        self._next_poll = self._tools.clock() + 0.3 * self._single_failures
-        return len(names) > 1 or self._single_failures >= len(_ALONE)
-
-    def _take_probe(self, names: tuple[str, ...], page: Page) -> None:
-        """Capture what a probe shows: it may be removed before anybody asks again."""
-        coverage = self._tools.coverage
-        if self._tools.start == "backlog" or coverage.moment(names) is not None:
-            self._announce(coverage.absorb(page))
+    def search_step(self) -> None:
+        """Take a step in the search for names that fail."""
+        search = self._search
+        if search is not None and search.step():
+            self._search = None
+            self._conclude(search.narrowing)
 
     def _conclude(self, narrowing: Narrowing) -> None:
         now = self._tools.clock()
-        for name, reason in narrowing.blamed.items():
-            self._tools.admission.set_aside(name, reason, named=name in narrowing.named)
         self._next_poll = now
-        if narrowing.blamed:
+        if narrowing.blamed or narrowing.recovered:
             self._failures = 0
             return
         if narrowing.ours:
@@ -391,12 +401,3 @@ class Group:
     def _announce(self, absorbed: Absorbed) -> None:
         if absorbed.delivered:
             self._tools.context.announce(absorbed.last_seq)
-
-
-def _threshold(error: TransientError) -> int | None:
-    """Return after how many failures in a row the names are searched; None: the error says nothing about them."""
-    if isinstance(error, RequestRejected | NetworkBlocked):
-        return _REJECTED
-    if isinstance(error, ServerTrouble | BadAnswer):
-        return _FAILED
-    return _NO_ANSWER if isinstance(error, Unreachable) else None

@@ -60,6 +60,15 @@ class Page:
     rejects: tuple[Reject, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A page to request: what follows `after` (None: the top), or what stands nearest above `before`."""
+
+    after: str | None
+    limit: int
+    before: str | None = None
+
+
 def listing_path(subreddits: tuple[str, ...] | list[str], stream: str) -> str:
     """Return the path of a listing of one or several subreddits."""
     return f"/r/{'+'.join(subreddits)}/{'new' if stream == 'submissions' else 'comments'}"

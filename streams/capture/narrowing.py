@@ -2,27 +2,40 @@
 
 A failure says something about a name only when a request without that name succeeds before it and after it. So the
 search first goes down to one name, then tries a few others alone; if none of them answers, the problem is ours
-(account, network, Reddit as a whole), and no name is set aside. What fails once something has answered is blamed after
-what answered has answered again.
+(account, network, Reddit as a whole), and no name is set aside. What fails once something has answered is blamed as
+soon as something that answered has answered again.
+
+Where several names are bad, halving a part of many names only fails once more. So the share of bad names found so far
+decides into how many pieces a part is split, and large parts come before small ones: they may clear many names at once.
 """
 
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: Other names that are tried alone before the problem counts as ours, unless a search is told to try more.
-CONTROLS = 3
+CONTROLS = 5
+
+#: After so many names that failed alone, what has answered before is asked again: their failures may be everybody's.
+_SUSPECTS = 3
 
 #: What has answered before is asked so often again before its failures count.
 _LAPSES = 3
+
+#: So many bad names must be known before their share says how to go on.
+_EVIDENCE = 4
+
+#: A piece gets so many names that it should hold about this number of bad ones: then its answer tells most.
+_BAD_IN_A_PIECE = 0.7
 
 
 @dataclass(slots=True)
 class Narrowing:
     """One search. Request `next()`, report `answered()` or `refused(…)`, until `done`.
 
-    `blamed` maps each name that fails alone to the reason. `ours` is set when every request failed without a reason
-    that names the subreddit. Neither: each part answers, so only the combination fails.
+    `blamed` maps each name that fails alone to the reason, `cleared` are the names that were answered: both grow during
+    the search. `ours` is set when every request failed without a reason that names the subreddit. Neither blamed nor
+    ours: each part answers, so only the combination fails.
     """
 
     names: Sequence[str]
@@ -30,10 +43,16 @@ class Narrowing:
     others_answer: bool = False
     #: other names that are tried alone before the problem counts as ours
     controls: int = CONTROLS
+    #: how much each name brings: of parts of one size, that with the greatest weight comes first
+    weights: Mapping[str, float] = field(default_factory=dict)
     blamed: dict[str, str] = field(default_factory=dict)
     #: those of them for which Reddit gave a reason of its own
     named: set[str] = field(default_factory=set)
+    #: names that were answered, alone or with others
+    cleared: set[str] = field(default_factory=set)
     ours: bool = False
+    #: whether all names that are not blamed were answered together in the end
+    recovered: bool = False
     reason: str = ""
     #: whether a name was answered alone only when asked for less
     size_matters: bool = False
@@ -45,6 +64,10 @@ class Narrowing:
     #: failed requests for `_good` in a row
     _lapses: int = 0
     _tried_alone: int = 0
+    #: all names that are not blamed, while they are requested together
+    _everything: tuple[str, ...] = ()
+    #: how often a single name was put behind the others
+    _postponed: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         names = tuple(self.names)
@@ -60,26 +83,71 @@ class Narrowing:
 
     def next(self) -> tuple[str, ...]:
         """Return the names to request together now."""
-        return self._queue[0]
+        return self._everything or self._queue[0]
+
+    def ask_for_everything(self) -> None:
+        """Request next all names that are not blamed: what made them fail may be over."""
+        if not self.done:
+            self._everything = tuple(name for name in self.names if name not in self.blamed)
+
+    def later(self) -> bool:
+        """Put the single name that is next behind the others, where many are bad; return whether others come first."""
+        if not self._good or self._bad_share() is None:
+            return False
+        name = self._queue[0][0]
+        self._postponed[name] += 1
+        self._queue.rotate(-1)
+        self._choose()
+        return self._queue[0][0] != name
 
     def answered(self) -> None:
         """Report that the request succeeded: from now on failures are about the names."""
+        if self._everything:
+            self.cleared.update(self._everything)
+            self.recovered, self._everything = True, ()
+            self._suspects.clear()
+            self._queue.clear()
+            return
         names = self._queue.popleft()
         if self._good:
-            self.blamed |= self._suspects
+            self._blame_suspects()
         else:  # what failed before anything had answered may have failed with everything else: it gets another try
             self._queue.extendleft((name,) for name in reversed(self._suspects))
-        self._suspects.clear()
+            self._suspects.clear()
         self._good, self._lapses = names, 0
+        self.cleared.update(names)
+        self._choose()
+
+    def confirmed(self) -> None:
+        """Report that names of `cleared` were answered by another request: the suspects failed between two answers."""
+        if self._good:
+            self._blame_suspects()
+            self._lapses = 0
+            if self._queue and self._queue[0] == self._good:
+                self._queue.popleft()
+
+    def doubt(self) -> None:
+        """Report that the names of `cleared` fail together: they are searched as well."""
+        names = tuple(name for name in self.names if name in self.cleared)
+        self.cleared.clear()
+        if names:
+            self._queue.append(names)
+
+    def _blame_suspects(self) -> None:
+        self.blamed |= self._suspects
+        self._suspects.clear()
 
     def refused(self, reason: str, *, named: bool = False) -> None:
         """Report that the request failed; `named`: Reddit gave a reason that is about the subreddit."""
+        if self._everything:
+            self._everything = ()
+            return
         names = self._queue.popleft()
         self.reason = reason
         if names == self._good:
             self._lapsed()
         elif len(names) > 1:
-            self._queue.extendleft(reversed(_halves(names)))
+            self._queue.extendleft(reversed(self._pieces(names)))
         elif named or (self.others_answer and not self._good):
             self.blamed[names[0]] = reason
             self.named |= {names[0]} if named else set()
@@ -89,8 +157,33 @@ class Narrowing:
             self._suspects[names[0]] = reason
             self._tried_alone += 1
             self._try_another()
-        if self._good and self._suspects and (not self._queue or len(self._suspects) >= CONTROLS):
+        self._choose()
+        if self._good and self._suspects and (not self._queue or len(self._suspects) >= _SUSPECTS):
             self._ask_the_good_again()
+
+    def _bad_share(self) -> float | None:
+        """Return the share of bad names among those that are known, None while too few are."""
+        bad = len({*self.blamed, *self._suspects, *self._postponed} - self.cleared)
+        return bad / (bad + len(self.cleared)) if bad >= _EVIDENCE else None
+
+    def _pieces(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """Split names of which at least one is bad."""
+        share = self._bad_share()
+        size = len(names) // 2 if share is None else min(len(names) // 2, max(1, int(_BAD_IN_A_PIECE / share)))
+        if size == len(names) // 2:
+            return _halves(names)
+        return [names[start : start + size] for start in range(0, len(names), size)]
+
+    def _choose(self) -> None:
+        """Bring the largest part to the front once something has answered and the share of bad names is known."""
+        if self._good and self._queue and self._queue[0] != self._good and self._bad_share() is not None:
+            place = max(range(len(self._queue)), key=lambda index: self._claim(self._queue[index]))
+            part = self._queue[place]
+            del self._queue[place]
+            self._queue.appendleft(part)
+
+    def _claim(self, part: tuple[str, ...]) -> tuple[int, int, float]:
+        return len(part), -self._postponed[part[0]], max(self.weights.get(name, 0.0) for name in part)
 
     def _ask_the_good_again(self) -> None:
         if not self._queue or self._queue[0] != self._good:

@@ -1,12 +1,11 @@
 """One poll of a group: a walk from the top of its listing, made durable page by page, and what it proves in the end."""
 
-from dataclasses import dataclass
-
 import structlog
 
 from core.spool import Batch
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
-from streams.capture.listing import PAGE_SIZE, Page
+from streams.capture.groups import is_collective
+from streams.capture.listing import PAGE_SIZE, Page, Request
 from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
 
@@ -18,14 +17,6 @@ _SURELY_WHOLE = 500
 
 _ENDED_FIRST = "the listing ended before it met what was proven"
 _LEFT_OUT = "a page of the listing could not be read"
-
-
-@dataclass(slots=True)
-class Request:
-    """A page to request: its anchor (None: the top) and how many items."""
-
-    after: str | None
-    limit: int
 
 
 class Poll:
@@ -69,7 +60,7 @@ class Poll:
         #: what is met after this by others stands above the walk's top, or may
         self._serial = coverage.serial
         #: when the newest page of this walk was requested, epoch seconds of this machine's clock
-        self._began = coverage.now()
+        self.began = coverage.now()
         if self._first and coverage.begun is None:
             coverage.store(begun=coverage.now())
 
@@ -88,7 +79,7 @@ class Poll:
         if self.walk.confirming:
             return self._confirm(page, began)
         if asked.after is None:
-            self._began = began
+            self.began = began
         else:
             self.size.arrived(asked.limit, self.trouble.attempts)
         self.walk.take(page, asked.after)
@@ -114,13 +105,21 @@ class Poll:
         """Capture the newest page while the walk is further down.
 
         Where it overlaps with what the walk met, the walk proves the time up to it. Otherwise the next walk has to
-        close the hole between them.
+        close the hole between them. The page may hold items of more subreddits than the walk: of names that came back.
         """
         self.top = page
-        if self.walk.extend(page):
-            self._began = began
-            self._newest = self._coverage.sane(page.items, self._newest)
+        own = self._own(page)
+        if self.walk.extend(own):
+            self.began = began
+            self._newest = self._coverage.sane(own.items, self._newest)
         return self._absorb(page, None)
+
+    def _own(self, page: Page) -> Page:
+        """Return the page without the items of other configured subreddits."""
+        others = self._coverage.configured - {name.lower() for name in self.subreddits}
+        if not others or any(is_collective(name) for name in self.subreddits):
+            return page
+        return Page(tuple(item for item in page.items if item.subreddit.lower() not in others), page.after)
 
     def leave_out(self) -> None:
         """End the walk with a gap: a page of it cannot be read."""
@@ -168,7 +167,7 @@ class Poll:
 
     def _proof(self) -> Batch:
         coverage = self._coverage
-        change = coverage.proof(self.subreddits, self._newest, self._began, items=self.walk.items)
+        change = coverage.proof(self.subreddits, self._newest, self.began, items=self.walk.items)
         met = coverage.met_since(self._serial, self.subreddits)
         change.prove_except = tuple(name for name in met if not self.walk.has(name))
         return change

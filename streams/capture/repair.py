@@ -1,6 +1,7 @@
 """Repairing gaps: each subreddit's own listing holds its own thousand names, deeper than the combined one."""
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -8,8 +9,9 @@ import structlog
 
 from core.backoff import Backoff
 from core.spool import Batch, Gap, GapState
+from streams.capture.ascent import Arrival, Ascent
 from streams.capture.coverage import Absorbed, Coverage
-from streams.capture.listing import PAGE_SIZE, Page
+from streams.capture.listing import PAGE_SIZE, Page, Request
 from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
 
@@ -17,6 +19,12 @@ from streams.capture.walk import Outcome, Walk
 _RETRY = Backoff(first=1.0, longest=15.0, jitter=0.0)
 #: Pauses before a listing that could not be read to its end is walked again, seconds.
 _AGAIN = Backoff(first=60.0, longest=900.0, jitter=0.0)
+
+#: Proven names to begin the walk up at: some may have left the listing.
+_ANCHORS = 10
+
+#: Of the items read last from above, a gap reaches up to the newest: one odd date proves nothing.
+_FOOT = 3
 
 
 @dataclass(slots=True)
@@ -30,10 +38,19 @@ class Repair:
     size: PageSize = field(default_factory=PageSize)
     retry_at: float = 0.0
     rounds: int = 0
+    #: created_utc of the items that the walk read last
+    foot: deque[float] = field(default_factory=lambda: deque(maxlen=_FOOT))
+    #: the walk from below towards a page that cannot be read
+    ascent: Ascent | None = None
+    #: whether such a walk has come to an end: nothing more is to be had from below
+    climbed: bool = False
 
-    def next(self) -> tuple[str | None, int]:
-        """Return the anchor (None: the top) and the size of the page to request now."""
-        return self.trouble.form(self.walk.anchors(), self.size.limit)
+    def next(self) -> Request:
+        """Return the page to request now."""
+        if self.ascent is not None:
+            before, limit = self.trouble.form(self.ascent.anchors, self.size.limit)
+            return Request(None, limit, before)
+        return Request(*self.trouble.form(self.walk.anchors(), self.size.limit))
 
 
 class Repairs:
@@ -78,9 +95,11 @@ class Repairs:
         """Report a step that failed: the next one comes later, or takes another form."""
         now = self._clock()
         repair.trouble.failed(now, error)
-        repair.retry_at = now + _RETRY.pause(repair.trouble.attempts, lambda: 0.5)
+        # where everything else is answered, waiting does not help this page
+        alone = repair.trouble.is_alone(answered_at)
+        repair.retry_at = now + _RETRY.pause(min(2 if alone else 5, repair.trouble.attempts), lambda: 0.5)
         if repair.trouble.hopeless(now, answered_at):
-            self._begin_again(repair)
+            self._leave_page(repair)
         self._log.warning(
             "repair_delayed",
             subreddit=repair.subreddit,
@@ -88,12 +107,64 @@ class Repairs:
             retry_in_seconds=round(repair.retry_at - now, 1),
         )
 
+    def _leave_page(self, repair: Repair) -> None:
+        """Give up a page that cannot be read: go on from below; when that is done, record what is left of the gap."""
+        if repair.ascent is not None:
+            repair.ascent.arrival = Arrival.STUCK
+            self._conclude_ascent(repair)
+            return
+        gap = self._coverage.gaps[repair.gap_id]
+        anchors = () if repair.climbed else self._coverage.latest_proven(repair.subreddit, gap.epoch, _ANCHORS)
+        if not anchors or not repair.foot:
+            self._begin_again(repair)
+            return
+        repair.ascent = Ascent(tuple(anchors), max(repair.foot), repair.walk.has)
+        repair.trouble, repair.retry_at = PageTrouble(), self._clock()
+
+    def climb(self, repair: Repair, page: Page, asked: Request) -> Absorbed:
+        """Make a page durable that was read from below. Raises SpoolError."""
+        coverage, ascent = self._coverage, repair.ascent
+        gap = coverage.gaps[repair.gap_id]
+        new = sum(not coverage.known(item.name) for item in page.items)
+        gap = dataclasses.replace(gap, found=gap.found + new)
+        absorbed = coverage.absorb(page, change=Batch(gaps=[gap]), counter="repaired")
+        if ascent is None or asked.before is None:
+            return absorbed
+        if ascent.take(page, asked.before):
+            repair.size.arrived(asked.limit, repair.trouble.attempts)
+            repair.trouble.answered()
+            repair.retry_at = 0.0
+        elif ascent.arrival is None:
+            repair.trouble.attempts += 1  # the next form of the request
+        if ascent.arrival is not None:
+            self._conclude_ascent(repair)
+        return absorbed
+
+    def _conclude_ascent(self, repair: Repair) -> None:
+        """Shrink the gap to what neither walk has read, and leave the listing for a while. Raises SpoolError."""
+        ascent, gap = repair.ascent, self._coverage.gaps[repair.gap_id]
+        if ascent is None:
+            return
+        stuck = ascent.arrival is Arrival.STUCK
+        narrowed = _narrowed(gap, repair, ascent, self._coverage.now()) if stuck else None
+        if narrowed is not None:
+            rest, own = narrowed
+            self._coverage.apply(Batch(gaps=[own] if rest is None else [rest, own]))
+            fields = {"start": own.start, "end": own.end, "found": ascent.items}
+            self._log.warning("gap_narrowed", subreddit=repair.subreddit, **fields, hint="a page of it cannot be read")
+            del self._under_way[repair.gap_id, repair.subreddit]
+            repair.gap_id = own.id or 0
+            self._under_way[repair.gap_id, repair.subreddit] = repair
+        repair.ascent, repair.climbed = None, True
+        self._begin_again(repair)
+
     def _begin_again(self, repair: Repair) -> None:
         """Leave a listing whose page cannot be read for a while: the gap is lost only when its end was read."""
         gap = self._coverage.gaps[repair.gap_id]
         repair.rounds += 1
         repair.retry_at = self._clock() + _AGAIN.pause(repair.rounds, lambda: 0.5)
         repair.walk, repair.trouble = self._walk(gap), PageTrouble()
+        repair.foot.clear()
 
     def drop(self, subreddit: str) -> None:
         """Forget the walks of a subreddit that became unavailable; its gaps stay pending until it is back."""
@@ -105,6 +176,7 @@ class Repairs:
         coverage, walk = self._coverage, repair.walk
         del self._under_way[repair.gap_id, repair.subreddit]  # begun again from the top, should the spool refuse
         walk.take(page, after)
+        repair.foot.extend(item.created for item in page.items if item.created is not None)
         repair.size.arrived(limit, repair.trouble.attempts)
         repair.trouble.answered()
         repair.retry_at = 0.0
@@ -162,6 +234,27 @@ class Repairs:
         if not rest.pending and rest.state is GapState.OPEN and rest.end is not None:
             rest = rest.closed(GapState.LOST, now)
         return [rest, dataclasses.replace(own, id=None, found=0)]
+
+
+def _narrowed(gap: Gap, repair: Repair, ascent: Ascent, now: float) -> tuple[Gap | None, Gap] | None:
+    """Return the gap of the other subreddits (None: there are none) and the smaller one of this; None: no smaller."""
+    name, start = repair.subreddit, ascent.reached
+    end = max(repair.foot) if gap.end is None else min(gap.end, max(repair.foot))
+    if start is None or start > end or (gap.start is not None and start <= gap.start):
+        return None
+    own = dataclasses.replace(gap, subreddits=(name,), unproven=(name,), pending=(name,), start=start, end=end)
+    unproven = _without(gap.unproven, name)
+    if not unproven:
+        return None, own
+    rest = dataclasses.replace(
+        gap,
+        subreddits=_without(gap.subreddits, name),
+        unproven=unproven,
+        pending=_without(gap.pending, name),
+    )
+    if not rest.pending and rest.state is GapState.OPEN and rest.end is not None:
+        rest = rest.closed(GapState.LOST, now)
+    return rest, dataclasses.replace(own, id=None, found=0)
 
 
 def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:

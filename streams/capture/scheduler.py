@@ -18,16 +18,18 @@ class Kind(enum.Enum):
 
     POLL = 0.0
     WALK = 0.1
+    SEARCH = 0.2
     JOIN = 3.0
     REPAIR = 4.0
     RETURN = 5.0
     LATE_SCAN = 6.0
+    MERGE = 10.0
     PRUNE = 15.0
 
     @property
     def urgent(self) -> bool:
         """Whether new items wait for it."""
-        return self in {Kind.POLL, Kind.WALK}
+        return self in {Kind.POLL, Kind.WALK, Kind.SEARCH}
 
 
 @dataclass(frozen=True, slots=True)

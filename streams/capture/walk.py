@@ -225,10 +225,10 @@ class Walk:
         if len(foot) < _OLD_ITEMS:
             return False
         old = all(item.created is not None and item.created < self.horizon for item in foot)
-        return old and _newest_first(items)
+        return old and newest_first(items)
 
 
-def _newest_first(items: Sequence[Item]) -> bool:
+def newest_first(items: Sequence[Item]) -> bool:
     """Tell whether the page is ordered by creation, give or take: else a date says nothing about what lies below."""
     dates = [item.created for item in items if item.created is not None]
     risen = sum(below > above + _DISORDER for above, below in itertools.pairwise(dates))

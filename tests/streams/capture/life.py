@@ -160,7 +160,7 @@ class Life:
     _until: float = 0.0
 
     def __post_init__(self) -> None:
-        self.asks: Callable[[list[str], str | None, int], dict[str, Any]] = self.world.answer
+        self.asks: Callable[..., dict[str, Any]] = self.world.answer
         self.config = replace(self.config, streams=replace(self.config.streams, start=self.start))
         self.configure(self.world.subreddits)
 
@@ -195,7 +195,8 @@ class Life:
         if fate == "empty":
             return envelope([])
         after = params.get("after")
-        answer = self.asks(names, str(after) if after is not None else None, int(params["limit"]))
+        given: dict[str, Any] = {"before": params["before"]} if "before" in params else {}
+        answer = self.asks(names, str(after) if after is not None else None, int(params["limit"]), **given)
         self.in_flight = names_of(answer)
         if fate == "kill_after":
             raise Killed

@@ -32,6 +32,7 @@ happenings = st.one_of(
     st.tuples(st.just("serve"), name),
     st.tuples(st.just("serve all")),
     st.tuples(st.just("poison"), st.integers(0, 250)),
+    st.tuples(st.just("path"), st.sampled_from([12, 20, 100])),
     st.tuples(st.just("slow"), st.sampled_from([0.05, 1.0, 3.0, 12.0, 30.0])),
 )
 script = st.lists(st.tuples(seconds, happenings), max_size=16)
@@ -50,6 +51,8 @@ def put_on_the_clock(life: Life, moment: float, happening: tuple[Any, ...]) -> f
             clock.at(moment, world.refusals.clear)
         case "poison", place:
             clock.at(moment, lambda: poison(world, place))
+        case "path", limit:
+            clock.at(moment, lambda: setattr(world, "path_limit", limit))
         case "slow", latency:
             clock.at(moment, lambda: setattr(life, "latency", latency))
         case _:
@@ -92,12 +95,15 @@ def test_lasting_failures_lose_nothing_outside_the_ledger_and_everything_flows_a
             world.open(subreddit)
         world.refusals.clear()
         world.poison.clear()
+        world.path_limit = path_limits[1]
         life.latency = 0.1
         life.fates.clear()
         flows_again(life)
         life.run(SETTLING)
         judge(life)
         event("set aside" if life.notes.events("subreddit_unavailable") else "nobody set aside")
+        event("merged" if life.notes.events("groups_merged") else "never merged")
+        event("narrowed" if life.notes.events("gap_narrowed") else "no gap narrowed")
         event("ours" if life.notes.events("reddit_refuses_everything") else "not ours")
 
 

@@ -1,6 +1,7 @@
 """The search for names that make a combined request fail."""
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -111,3 +112,120 @@ def test_one_lapse_of_what_answered_changes_nothing() -> None:
     assert narrowing.next() == (NAMES[0],)
     narrowing.answered()
     assert narrowing.blamed == {NAMES[1]: "451"}
+
+
+def test_bad_names_are_blamed_and_good_ones_cleared_during_the_search() -> None:
+    bad, narrowing, steps = set(NAMES[::2]), Narrowing(NAMES), []
+    while not narrowing.done:
+        steps.append((len(narrowing.blamed), len(narrowing.cleared)))
+        if bad & set(narrowing.next()):
+            narrowing.refused("451")
+        else:
+            narrowing.answered()
+        assert set(narrowing.blamed) <= bad
+        assert not narrowing.cleared & bad
+    assert (set(narrowing.blamed), narrowing.cleared) == (bad, set(NAMES) - bad)
+    assert next(number for number, (_, cleared) in enumerate(steps) if cleared) <= 12
+    assert next(number for number, (blamed, _) in enumerate(steps) if blamed) <= 20
+    middle = steps[len(steps) // 2]
+    assert min(middle) >= 50
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5])
+def test_the_more_names_are_bad_the_fewer_requests_are_wasted_on_large_parts(share: float) -> None:
+    bad = set(random.Random(7).sample(NAMES, int(len(NAMES) * share)))
+    narrowing, requests = search(NAMES, bad)
+    assert set(narrowing.blamed) == bad
+    assert requests <= min(2 * len(bad) * (math.log2(1 / share) + 2) + 10, 1.5 * len(NAMES))
+
+
+@pytest.mark.parametrize("which", [NAMES[:150], NAMES[150:]])
+def test_a_good_half_is_cleared_before_the_bad_half_is_gone_through(which: tuple[str, ...]) -> None:
+    narrowing, requests = Narrowing(NAMES), 0
+    while len(narrowing.cleared) < 150:
+        requests += 1
+        if set(which) & set(narrowing.next()):
+            narrowing.refused("451")
+        else:
+            narrowing.answered()
+    assert requests <= 20
+
+
+def test_what_failed_is_blamed_when_a_poll_of_the_good_ones_is_answered() -> None:
+    narrowing = Narrowing(NAMES[:4])
+    narrowing.answered()
+    narrowing.refused("451")
+    assert narrowing.next() == (NAMES[2],)
+    narrowing.refused("451")
+    assert narrowing.blamed == {}
+    narrowing.confirmed()
+    assert narrowing.blamed == {NAMES[2]: "451"}
+    assert narrowing.next() == (NAMES[3],)
+
+
+def test_a_poll_confirms_nothing_before_anything_was_answered() -> None:
+    narrowing = Narrowing(NAMES[:4])
+    narrowing.refused("500")
+    narrowing.refused("500")
+    narrowing.confirmed()
+    assert narrowing.blamed == {}
+
+
+def test_good_names_that_fail_together_later_are_searched_as_well() -> None:
+    narrowing, bad = Narrowing(NAMES[:8]), {NAMES[1]}
+    narrowing.answered()
+    narrowing.doubt()
+    assert narrowing.cleared == set()
+    while not narrowing.done:
+        if bad & set(narrowing.next()):
+            narrowing.refused("451")
+        else:
+            narrowing.answered()
+    assert set(narrowing.blamed) <= bad
+    assert narrowing.cleared == set(NAMES[:8]) - set(narrowing.blamed) or narrowing.ours
+
+
+def test_an_answer_to_all_names_that_are_not_blamed_ends_the_search() -> None:
+    narrowing = Narrowing(NAMES[:8])
+    narrowing.answered()
+    narrowing.refused("private", named=True)
+    narrowing.ask_for_everything()
+    assert set(narrowing.next()) == set(NAMES[:8])
+    before = narrowing.next()
+    narrowing.refused("451")
+    assert narrowing.next() != before
+    narrowing.ask_for_everything()
+    narrowing.answered()
+    assert (narrowing.done, narrowing.recovered, narrowing.blamed) == (True, True, {})
+
+
+@given(
+    bad=st.sets(st.integers(0, 29), max_size=29),
+    storms=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 6)), max_size=4),
+    polls=st.sets(st.integers(0, 80), max_size=20),
+)
+def test_every_name_that_is_blamed_failed_between_two_answers(
+    bad: set[int], storms: list[tuple[int, int]], polls: set[int]
+) -> None:
+    """Storms: requests in a row that are refused whatever they name."""
+    names = NAMES[:30]
+    evil = {names[index] for index in bad}
+    refused_all = {step for start, length in storms for step in range(start, start + length)}
+    narrowing, step, answers = Narrowing(names), 0, []
+    failed: dict[str, int] = {}
+    while not narrowing.done and step < 400:
+        asked = narrowing.next()
+        if step in refused_all or evil & set(asked):
+            if len(asked) == 1:
+                failed[asked[0]] = step
+            narrowing.refused("451")
+        else:
+            answers.append(step)
+            narrowing.answered()
+        if step in polls and step not in refused_all and narrowing.cleared and not evil & narrowing.cleared:
+            answers.append(step)
+            narrowing.confirmed()
+        step += 1
+        for name in narrowing.blamed:
+            assert min(answers) < failed[name] <= max(answers)
+    assert narrowing.done

@@ -85,7 +85,9 @@ class World:
         merged = sorted((one for name in subreddits for one in self._lists.get(name, [])), key=lambda one: -one.moment)
         return merged[: self.cap]
 
-    def answer(self, subreddits: list[str], after: str | None, limit: int) -> dict[str, Any]:
+    def answer(
+        self, subreddits: list[str], after: str | None, limit: int, *, before: str | None = None
+    ) -> dict[str, Any]:
         """Answer as Reddit would; an anchor that has left the listing gets an empty page."""
         self.requests += 1
         for name in subreddits:
@@ -97,11 +99,15 @@ class World:
         if len("+".join(subreddits)) > self.path_limit:
             raise RequestRejected(414, "Reddit answered 414")
         listing = self.listing(subreddits)
+        names, count = [thing.name for thing in listing], min(limit, self.page_size)
         start = 0
-        if after is not None:
-            names = [thing.name for thing in listing]
+        if before is not None:
+            place = names.index(before) if before in names else 0
+            start = max(0, place - count)
+            count = place - start
+        elif after is not None:
             start = names.index(after) + 1 if after in names else len(names)
-        page = listing[start : start + min(limit, self.page_size)]
+        page = listing[start : start + count]
         if any(thing.name in self.poison for thing in page):
             raise ServerTrouble("Reddit answered 500")
         follows = page and start + len(page) < len(listing)

@@ -1,0 +1,80 @@
+"""When groups that were split because their request failed become one again, and which two of them. Pure.
+
+Names move between groups without loss: the walk of the new group takes as proven only what lies below the moments up to
+which all of its names are proven.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import pairwise
+
+from core.backoff import Backoff
+
+#: From a split, or a request for both groups that failed, to the next try, seconds.
+_CALM = Backoff(first=300.0, longest=21_600.0, jitter=0.0)
+
+#: Splits this close to each other have one cause, seconds.
+_ONE_CAUSE_S = 60.0
+
+#: After this time without a failure the next split is a new story, seconds.
+_FORGOTTEN_S = 21_600.0
+
+#: From a merger to the next one, seconds.
+_NEXT_S = 10.0
+
+#: Until groups that are busy (a walk under way, a failure) are looked at again, seconds.
+_BUSY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A group: its key, the group that the configuration gives these names, and where they stand there."""
+
+    key: int
+    home: int
+    place: int
+    size: int
+
+
+class Regrouping:
+    """Decides when to try a merger. Report each `split()`, `refused()`, `merged()` or `put_off()`."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._failed_at = float("-inf")
+        self.due = float("inf")
+
+    def split(self, now: float) -> None:
+        """Report that a group became two, `now` in seconds on any steady clock."""
+        if now - self._failed_at > _ONE_CAUSE_S:
+            self._failed(now)
+        self._failed_at = now
+
+    def refused(self, now: float) -> None:
+        """Report that a request for the names of both groups failed."""
+        self._failed(now)
+
+    def _failed(self, now: float) -> None:
+        if now - self._failed_at > _FORGOTTEN_S:
+            self._failures = 0
+        self._failures += 1
+        self._failed_at = now
+        self.due = now + _CALM.pause(self._failures, lambda: 0.5)
+
+    def merged(self, now: float) -> None:
+        """Report that two groups became one; others may follow soon."""
+        self.due = now + _NEXT_S
+
+    def put_off(self, now: float) -> None:
+        """Report that nothing could be tried: a group is busy, or there was no quota."""
+        self.due = now + _BUSY_S
+
+    def choose(self, parts: Collection[Part]) -> tuple[int, int] | None:
+        """Return the keys of the two groups to try: the smallest neighbours, others after failures; None: no two."""
+        ordered = sorted(parts, key=lambda part: (part.home, part.place))
+        pairs = [(one, two) for one, two in pairwise(ordered) if one.home == two.home]
+        if not pairs:
+            return None
+        pairs.sort(key=lambda pair: (pair[0].size + pair[1].size, pair[0].place))
+        one, two = pairs[max(0, self._failures - 1) % len(pairs)]
+        return one.key, two.key
