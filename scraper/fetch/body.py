@@ -57,8 +57,6 @@ class Bodies:
         reading = _Reading(response)
         self._readings.add(reading)
         try:
-            if good and (response.content_length or 0) > limit:
-                raise _too_large(limit)
             await self._gather(reading, limit if good else ERROR_BODY, good=good)
             return bytes(reading.body)
         except BaseException as error:
@@ -70,6 +68,8 @@ class Bodies:
             self._forget(reading)
 
     async def _gather(self, reading: _Reading, limit: int, *, good: bool) -> None:
+        if good and (reading.response.content_length or 0) > limit:
+            raise _too_large(limit)
         async for piece in reading.response.content.iter_any():
             if reading.given_up:
                 raise self._crowded_out()
