@@ -13,11 +13,21 @@ class Unexplained(TransientError):
 
     `state` is what it would mean if it were confirmed: later, and through another proxy where there is one.
     `target` is where a redirect leads to. `telling`: the answer is one that Reddit gives for this very state (a
-    redirect to another name, an age gate, 404), so the wait for the confirmation is short.
+    redirect to another name, an age gate, 404), so the wait for the confirmation is short. `common`: deleted and
+    suspended users are answered like this every day, so it counts as no error.
     """
 
-    def __init__(self, state: SubredditState, text: str, *, target: str | None = None, telling: bool = False) -> None:
+    def __init__(
+        self,
+        state: SubredditState,
+        text: str,
+        *,
+        target: str | None = None,
+        telling: bool = False,
+        common: bool = False,
+    ) -> None:
         super().__init__(text[:_LONGEST_TEXT])
+        self.common = common
         self.state = state
         self.target = target[:_LONGEST_TARGET] if target is not None else None
         self.telling = telling

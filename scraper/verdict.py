@@ -60,7 +60,7 @@ def judge_answer(
     if 300 <= status < 400:
         return redirection(question, reply.url, status, reply.headers.get("location"))
     if isinstance(error, Unavailable):
-        return error if error.named else _nameless(status, error)
+        return error if error.named else _nameless(question, status, error)
     if isinstance(error, TokenRejected) and not reply.with_token:
         return Unexplained(SubredditState.FORBIDDEN, "401 without a reason")
     if isinstance(error, RequestRejected) and 400 <= status < 500 and status not in _ABOUT_THE_REQUEST:
@@ -76,13 +76,23 @@ def is_nameless(question: Question, payload: object, error: GaplessError | None)
     """
     if error is not None:
         return isinstance(error, Unavailable | Unexplained) and getattr(error, "target", None) is None
-    return question.kind in (Kind.RULES, Kind.HOT) or (question.kind in LISTINGS and not _children(payload))
+    return question.kind is Kind.HOT or not names_it(question, payload)
 
 
-def _nameless(status: int, error: Unavailable) -> Unexplained:
+def names_it(question: Question, payload: object) -> bool:
+    """Tell whether the facts asked for say what they are about; rules and empty listings do not."""
+    if question.kind in LISTINGS:
+        return bool(_children(payload))
+    return question.kind is not Kind.RULES
+
+
+def _nameless(question: Question, status: int, error: Unavailable) -> Unexplained:
     if status in _GONE:
-        return Unexplained(SubredditState.MISSING, f"{status} without a reason", telling=True)
-    return Unexplained(SubredditState.FORBIDDEN, f"{status} without a reason ({error.reason})")
+        text = f"{status} without a reason"
+        return Unexplained(SubredditState.MISSING, text, telling=True, common=question.of_user)
+    # the posts of a suspended user are always refused like this
+    text, is_common = f"{status} without a reason ({error.reason})", question.kind is Kind.SUBMITTED
+    return Unexplained(SubredditState.FORBIDDEN, text, telling=is_common, common=is_common)
 
 
 def _compare(question: Question, payload: object) -> GaplessError | None:
@@ -117,16 +127,21 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
     children = _children(payload) if _kind(payload) in (None, "Listing") else None
     if children is None:
         return _other(payload) or no("listing", payload)
-    posts = [post for child in children if (post := unwrap(child, "t3")) is not None]
-    if children and not posts and any(map(_kind, children)):
-        return Mismatch("a listing without posts in it")
     if len(children) > int(question.params["limit"]) + _PINNED:
         return Mismatch(f"{len(children)} posts, more than asked for")
-    key = "author" if question.of_user else "subreddit"
-    for post in posts:
-        name = _text(post, key)
-        if name is not None and not same_name(name, question.name) and not (question.of_user and name == _NOBODY):
+    key, known, has_posts = "author" if question.of_user else "subreddit", {question.name}, False
+    for child in children:
+        post = unwrap(child, "t3")
+        if post is None:
+            continue
+        has_posts, name = True, _text(post, key)
+        if name is None or name in known or (question.of_user and name == _NOBODY):
+            continue
+        if not same_name(name, question.name):
             return Mismatch(f"a post with {key} {name[:50]!r}")
+        known.add(name)
+    if not has_posts and any(map(_kind, children)):
+        return Mismatch("a listing without posts in it")
     return None
 
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import difflib
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,13 @@ def _is_count(value: object) -> bool:
 
 def _is_share(value: object) -> bool:
     return _is_number(value) and 0 <= float(str(value)) <= 1
+
+
+def _is_pattern(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(value) and re.compile(value) is not None
+    except re.error:
+        return False
 
 
 def _is_texts(value: object) -> bool:
@@ -65,6 +73,7 @@ _ABOVE_0: Check = (lambda value: _is_number(value) and value != 0, "a number abo
 CONDITIONS: dict[str, Check] = {
     "names": _NAMES,
     "all_names": _NAMES,
+    "path": (_is_pattern, "a regular expression, searched in path and query"),
     "endpoint": (lambda value: value in ("data", "listing", "token", "any"), "data, listing, token or any"),
     "kind": (lambda value: value in set(Kind), "submissions or comments"),
     "anchored": _SWITCH,

@@ -75,6 +75,7 @@ class Rule:
         wanted = self.conditions
         return (
             received.endpoint in _ENDPOINTS[wanted.get("endpoint", "data")]
+            and ("path" not in wanted or re.search(wanted["path"], received.target) is not None)
             and ("names" not in wanted or not received.names.isdisjoint(name.lower() for name in wanted["names"]))
             and ("all_names" not in wanted or received.names >= {name.lower() for name in wanted["all_names"]})
             and wanted.get("kind") in {None, received.kind}

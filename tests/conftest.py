@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.nursery import Nursery
 from tests.support.postgres import PostgresServer
 from tests.support.trial import FIGURES
+
+# an example may take long on a busy machine: that says nothing about the code
+settings.register_profile("gapless", parent=settings.default, deadline=None)
+settings.load_profile("gapless")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -108,13 +108,13 @@ class Telling:
         await asyncio.gather(self._tell_status(), self._tell_database(), self._count())
 
     def last(self) -> None:
-        """Tell how it ended: nothing is under way any more, and how the proxy is nobody knows."""
-        self._write(replace(self._report(), proxy_state=STOPPED, failing_since=None, resting_until=None))
+        """Tell how it ended: nothing is under way any more, and whether the proxy works nobody knows."""
+        report = self._report()
+        self._write(replace(report, proxy_state=STOPPED) if report.failing_since is None else report)
 
     async def end(self) -> None:
         """Bring the database up to date, as far as it answers."""
-        told = delta(self._told, self._fetching.report())
-        await self._database.save(Batch(proxy=told._replace(state=STOPPED, resting_until=None)))
+        await self._save_delta()
         await self._count_once()
 
     async def _tell_status(self) -> None:
@@ -141,7 +141,7 @@ class Telling:
             proxy=proxy.name,
             address=proxy.address or None,
             seen_at=now,
-            counters=self._tally.as_dict(),
+            counters=self._tally.as_dict() | {"connections_distrusted": proxy.distrusted},
             requests={str(status): count for status, count in proxy.statuses.items()},
             outcomes=dict(proxy.outcomes),
             proxy_state=self._state,

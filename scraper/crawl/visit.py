@@ -234,7 +234,7 @@ class Visitor:
         if any(isinstance(failure, ProxyResting) for failure in failures.values()):
             # that is the proxy's fault: the next one may begin at once
             await self.give_back(turn.lease)
-        elif turn.doubts and not turn.is_open:
+        elif parts.ABOUT in turn.doubts:
             await self._unconfirmed(turn)
         elif are_over(turn.tries) and can_end:
             log.warning(
@@ -302,7 +302,8 @@ class Visitor:
     async def _put_back(self, turn: _Turn, left: Todo) -> None:
         lease, failures = turn.lease, list(turn.failures.values())
         error = str(failures[0]) if failures else "the hot posts have not come"
-        doubts = doubting.dump({**turn.known, **turn.doubts})
+        unanswered = {key: doubt for key, doubt in turn.known.items() if key in left.parts or key not in parts.ALL}
+        doubts = doubting.dump({**unanswered, **turn.doubts})
         due = await self._later(lease, error, doubts, replace(left, tries=turn.tries))
         log.warning(
             "subreddit_put_back",

@@ -74,7 +74,7 @@ def sign_of(error: GaplessError | None) -> Sign:
             return Sign.OWN
         case Unreachable():
             return Sign.FAULT
-    return Sign.WEAK if getattr(error, "telling", False) else Sign.BAD
+    return Sign.WEAK if getattr(error, "common", False) else Sign.BAD
 
 
 def item_of(path: str) -> str:
@@ -137,7 +137,7 @@ class Evidence:
     def __init__(self, silence: float, began: float) -> None:
         """`silence`: seconds that one request may take."""
         self.run = Run()
-        self.failures = 0  #: in a row, blamed names too
+        self.failures = 0  #: in a row, blamed names too; weak ones do not count
         self.good_at: float | None = None
         self._began = began
         self._silence = silence
@@ -179,7 +179,7 @@ class Evidence:
         if sign is Sign.GOOD:
             self._served(item, now)
             return False
-        self.failures += 1
+        self.failures += sign is not Sign.WEAK
         self._note_failure(item)
         if self._blamed.get(item, now) > now:
             return False

@@ -1,6 +1,7 @@
 """What the crawl asks for answers: patience, slots, the proxy's health and the counts of one process's requests."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Callable, Collection
@@ -33,6 +34,9 @@ from scraper.fetch.siblings import Siblings, alone
 from scraper.fetch.token import Memory, Token
 from scraper.fetch.watch import Result, Watch
 from scraper.question import Question, about
+from scraper.redirect import SameElsewhere
+from scraper.refusal import Mismatch, Unproven
+from scraper.verdict import names_it
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -91,7 +95,9 @@ class Client:
         self._access = self._make_access(limiter, memory)
         self._siblings = siblings
         self._compares = False  # whether answers are compared with questions, those of tests too
-        self._witnesses = Witnesses(settings.seeds or (settings.probe_subreddit,))
+        seeds = settings.seeds or (settings.probe_subreddit,)
+        self._probed = itertools.cycle(seeds)
+        self._witnesses = Witnesses(seeds)
         self._watch = Watch(
             Health(clock(), draw),
             Evidence(settings.timeout, clock()),
@@ -205,7 +211,8 @@ class Client:
         except GaplessError as error:
             self._watch.take(call.path, error)
             raise
-        self._watch.take(call.path, None)
+        if call.question is None or names_it(call.question, payload):  # another answer shows nothing of the proxy
+            self._watch.take(call.path, None)
         return payload
 
     async def _attempt(self, call: Call, ticket: Ticket, waits: int) -> object:
@@ -275,7 +282,8 @@ class Client:
             except TransientError as failure:
                 return failure
             return None
-        path = f"/r/{self._settings.probe_subreddit}/about"
+        # another seed each time: one that is closed shows nothing of the proxy
+        path = f"/r/{next(self._probed)}/about"
         url = self._access.url(path, {"raw_json": 1})
         answer, _, error = await self._exchange(self._test_of(path, url), {"User-Agent": self._agent()})
         self._count(path, answer, error)
@@ -283,24 +291,26 @@ class Client:
 
     async def _control(self, failing: Collection[str]) -> Result:
         """Ask for what was served lately, here or elsewhere, and is not among the names that fail."""
-        siblings = self._siblings()
-        paths = self._witnesses.choose(failing, siblings)
+        paths = self._witnesses.choose(failing, self._siblings())
         result = Result(Trial.FAILED)
         for path in paths:
             result = await self._ask_once(path)
             if result.trial is not Trial.FAILED:
                 return result
-        if paths and (self._token is None or not self._witnesses.proves_nothing(paths, failing, siblings)):
+        if paths:
             return result
-        error = await self._probe()
+        error = await self._probe()  # the only name there is may be to blame itself
         return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
 
     def _test_of(self, path: str, url: str) -> Call:
         return Call(path, url, about(path) if self._compares else None)
 
     async def _ask_once(self, path: str) -> Result:
-        """Send one request past the gate, without patience; a token that is rejected is replaced once."""
-        url = self._access.url(path, {"raw_json": 1})
+        """Send one request past the gate, without patience.
+
+        It is sent once more with a new token, or on a connection of its own, where the first answer calls for that.
+        """
+        call = self._test_of(path, self._access.url(path, {"raw_json": 1}))
         for _ in range(2):
             try:
                 if self._token is not None:
@@ -308,13 +318,14 @@ class Client:
                 ticket = await self._access.ticket()
                 if not isinstance(ticket, Ticket):
                     return Result(Trial.UNKNOWN)
-                await self._attempt(self._test_of(path, url), ticket, 0)
+                await self._attempt(call, ticket, 0)
             except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
                 others_work = any(sibling.works for sibling in self._siblings())
                 doubted = isinstance(error, CredentialsDoubted)
                 return Result(Trial.FAILED if doubted and others_work else Trial.UNKNOWN, error)
-            except TokenRejected as error:
+            except (TokenRejected, Unproven, Mismatch, SameElsewhere) as error:
                 result = Result(Trial.FAILED, error)
+                call.after(error)
             except GaplessError as error:
                 return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
             else:

@@ -10,9 +10,6 @@ from scraper.fetch.blame import Sibling, item_of
 _REMEMBERED = 3
 _MOST = 2
 
-#: Names that fail when even an untested path proves that nothing works.
-_MANY = 3
-
 
 class Trial(enum.Enum):
     """What a test of the proxy came to."""
@@ -41,7 +38,10 @@ class Witnesses:
             self._served.append(path)
 
     def choose(self, failing: Collection[str], siblings: Sequence[Sibling]) -> list[str]:
-        """Return the paths to test with, the best first; none of a name that fails now."""
+        """Return the paths to test with, the best first; none of a name that fails now.
+
+        Where nothing was served yet, here or elsewhere, they are other seeds: when these fail too, nothing works.
+        """
         working = sorted((one for one in siblings if one.works), key=lambda sibling: sibling.good_for)
         theirs = [one.witness for one in working if one.witness is not None]
         known = [path for path in (*theirs, *reversed(self._served)) if item_of(path) not in failing]
@@ -49,8 +49,3 @@ class Witnesses:
             known = [path for path in self._seeds if item_of(path) not in failing]
             self._seeds.rotate(-_MOST)  # the next test asks for others
         return list(dict.fromkeys(known))[:_MOST]
-
-    def proves_nothing(self, paths: Sequence[str], failing: Collection[str], siblings: Sequence[Sibling]) -> bool:
-        """Tell whether a failure of these paths says nothing: they were never served, and few other names fail."""
-        served = {*self._served, *(one.witness for one in siblings)}
-        return not served.intersection(paths) and len(failing) < _MANY

@@ -21,7 +21,7 @@ _PROVEN, _PROVEN_SECONDS = 10, 600.0
 _PAUSES = Backoff(first=1.0, longest=60.0, jitter=0.1)
 
 #: Tokens that are given and do not last: this many at once, then one in this many seconds.
-_AT_ONCE, _EVERY = 4.0, 5.0
+_AT_ONCE, _EVERY = 4.0, 2.0
 
 
 class CredentialsDoubted(TokenRejected):

@@ -20,14 +20,14 @@ class Outcome(enum.StrEnum):
     """What one attempt came to."""
 
     OK = "ok"
-    REFUSED = "refused"  #: a fact: private, banned, missing …
+    REFUSED = "refused"  #: private, banned, a user who is gone …
     RATE_LIMITED = "rate_limited"
     UNAUTHORISED = "unauthorised"  #: token or credentials not accepted
     SERVER_ERROR = "server_error"
     BAD_ANSWER = "bad_answer"  #: HTML, cut off JSON
     MISMATCH = "mismatch"  #: a good answer to another question
     UNEXPLAINED = "unexplained"  #: refused without a reason
-    UNPROVEN = "unproven"  #: it may be an earlier answer once more, and was asked for again
+    UNPROVEN = "unproven"  #: asked for again: it may be an earlier answer, or is at another address
     TRANSPORT_ERROR = "transport_error"  #: refused, reset, timed out, TLS, SOCKS
     NETWORK_BLOCK = "network_block"
     PROXY_AUTH = "proxy_auth"  #: the proxy does not accept our user and password
@@ -43,7 +43,7 @@ _OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
     (BadAnswer, Outcome.BAD_ANSWER),
     (Unexplained, Outcome.UNEXPLAINED),
     (Unproven, Outcome.UNPROVEN),
-    (SameElsewhere, Outcome.OK),
+    (SameElsewhere, Outcome.UNPROVEN),
     (NetworkBlocked, Outcome.NETWORK_BLOCK),
     (ProxyRejectsUs, Outcome.PROXY_AUTH),
 )
@@ -51,4 +51,6 @@ _OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
 
 def outcome_of(error: GaplessError) -> Outcome:
     """Sort an error; what is none of the known ones never came back as an answer."""
+    if isinstance(error, Unexplained) and error.common:
+        return Outcome.REFUSED
     return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.TRANSPORT_ERROR)

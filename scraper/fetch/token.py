@@ -25,7 +25,7 @@ log = structlog.stdlib.get_logger(__name__)
 _EARLY = 60.0
 
 #: The lifetimes that make sense, seconds: anything else is a bad answer, and the token is not used.
-LIFETIME = Bound(10.0, 31 * 86_400.0)
+LIFETIME = Bound(1.0, 31 * 86_400.0)
 
 #: Told of each attempt: the answer, if any, and the error, if any.
 Heard = Callable[[Answer | None, GaplessError | None], None]

@@ -11,7 +11,6 @@ from core.spool import Batch, Gap, SpoolError
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.listing import PAGE_SIZE, Page
-from streams.capture.repair import is_whole
 from streams.capture.roster import Roster
 from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
@@ -28,8 +27,6 @@ class _Newcomer:
     walk: Walk
     began: float
     deliver_after: float
-    #: when the first of its walks began, whose listing then overtook it; None: this is the first
-    overtaken: float | None = None
     newest: float | None = None
     new: int = 0
     trouble: PageTrouble = dataclasses.field(default_factory=PageTrouble)
@@ -192,10 +189,7 @@ class Admission:
             self._newcomer = newcomer
         elif newcomer.walk.outcome is Outcome.UNREADABLE:
             self.join_due = self._clock() + _JOIN_AGAIN
-        elif newcomer.walk.outcome is Outcome.STALE:
-            began = newcomer.began if newcomer.overtaken is None else newcomer.overtaken
-            self._newcomer = dataclasses.replace(self._begin(newcomer.name), overtaken=began)
-        else:
+        elif newcomer.walk.outcome is not Outcome.STALE:
             self._roster.joining.pop(newcomer.name, None)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
 
@@ -229,17 +223,22 @@ class Admission:
             self._context.announce(absorbed.last_seq)
 
     def _overtaken_gap(self, newcomer: _Newcomer) -> list[Gap]:
-        """Return the gap of a newcomer whose listing forgot what an earlier walk had not read yet."""
-        if newcomer.overtaken is None or is_whole(newcomer.walk):
+        """Return the gap of a newcomer whose listing forgot what came since its absence and was not read yet."""
+        coverage, foot = self._coverage, max(newcomer.walk.foot, default=None)
+        since = self._promised_since(newcomer.name)
+        if newcomer.walk.whole or foot is None or since is None or foot < since:
             return []
-        end = max(newcomer.walk.foot, default=self._coverage.reddit_now())
-        gaps = self._coverage.new_gaps(
-            (newcomer.name,), end, "the listing moved on faster than it was read", repairable=False
-        )
+        reason = "the listing moved on faster than it was read"
+        gaps = coverage.new_gaps((newcomer.name,), foot, reason, repairable=False)
         for gap in gaps:
-            if gap.start is None:  # what was listed before the first request was never promised
-                gap.start = min(end, self._coverage.reached(newcomer.overtaken))
+            if gap.start is None:
+                gap.start = since
         return gaps
+
+    def _promised_since(self, name: str) -> float | None:
+        """Return the created_utc from which on a newcomer's items are promised: the end of its last gap."""
+        ends = [gap.end for gap in self._coverage.gaps.values() if name in gap.subreddits and gap.end is not None]
+        return max(ends, default=self._coverage.begun_at())
 
     def _join_failed(self, newcomer: _Newcomer, error: TransientError) -> None:
         now = self._clock()

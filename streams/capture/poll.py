@@ -7,7 +7,6 @@ import structlog
 from core.spool import Batch
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
 from streams.capture.listing import PAGE_SIZE, Page
-from streams.capture.repair import is_whole
 from streams.capture.trouble import PageSize, PageTrouble
 from streams.capture.walk import Outcome, Walk
 
@@ -63,6 +62,7 @@ class Poll:
         )
         if self._held_nothing:
             self.walk.believe_empty_after = 1
+            self.walk.confirm_below = _SURELY_WHOLE
         self._first = coverage.moment(subreddits) is None
         self._only_new = self._first and start == "now" and "recovered" not in coverage.stored
         self._newest: float | None = None
@@ -85,6 +85,8 @@ class Poll:
 
         `began`: when it was requested, epoch seconds of this machine's clock. Raises SpoolError.
         """
+        if self.walk.confirming:
+            return self._confirm(page, began)
         if asked.after is None:
             self._began = began
         else:
@@ -98,6 +100,14 @@ class Poll:
             self.done = True
         if self.walk.outcome is Outcome.STALE:
             self._log.info("walk_begun_again", reason="all anchors left the listing", pages=self.walk.pages)
+        return absorbed
+
+    def _confirm(self, page: Page, began: float) -> Absorbed:
+        """Take another look at the top, which tells whether the listing that ended was short or only moved on."""
+        absorbed = self.refresh(page, began)
+        self.walk.take(page)
+        self.done = True
+        self._coverage.apply(self._conclusion(Page((), None)) or Batch())
         return absorbed
 
     def refresh(self, page: Page, began: float) -> Absorbed:
@@ -165,9 +175,7 @@ class Poll:
 
     def _is_complete(self) -> bool:
         """Tell whether a listing that ended held all there was to hold, as far as we ever promised."""
-        if is_whole(self.walk):
-            return True
-        if self._held_nothing and self.walk.items < _SURELY_WHOLE:
+        if self.walk.whole or (self._held_nothing and self.walk.is_shorter_than(_SURELY_WHOLE)):
             return True
         # that it met what a broken walk had met proves nothing: newest pages captured meanwhile hang in the air
         return self._first and self._reaches_below_the_beginning()

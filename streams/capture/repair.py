@@ -19,11 +19,6 @@ _RETRY = Backoff(first=1.0, longest=15.0, jitter=0.0)
 _AGAIN = Backoff(first=60.0, longest=900.0, jitter=0.0)
 
 
-def is_whole(walk: Walk) -> bool:
-    """Tell whether a listing that ended was too short to have pushed anything out: less than one page."""
-    return walk.outcome is Outcome.ENDED and walk.items < PAGE_SIZE and walk.empty_pages <= 3
-
-
 @dataclass(slots=True)
 class Repair:
     """The walk through one subreddit's own listing for one gap, a page at a time."""
@@ -145,7 +140,7 @@ class Repairs:
         """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
         name, walk, now = repair.subreddit, repair.walk, self._coverage.now()
         rest = dataclasses.replace(gap, pending=_without(gap.pending, name), unproven=_without(gap.unproven, name))
-        if walk.outcome is Outcome.MET or is_whole(walk) or self._reaches_below_the_beginning(gap, walk):
+        if walk.outcome is Outcome.MET or walk.whole or self._reaches_below_the_beginning(gap, walk):
             self._log.info("gap_repaired", subreddit=name, start=gap.start, end=gap.end, found=gap.found)
             return [rest if rest.unproven else rest.walked(now)]
         reach = self._coverage.reddit_now() if gap.end is None else gap.end

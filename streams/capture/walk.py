@@ -3,6 +3,9 @@
 A listing is a cached list, newest first. `after=X` gives what follows X, and an empty page when X is no longer in the
 list: that looks like the end and is none. So the end counts as proven only when a page with items says that nothing
 follows, and an empty page is checked from other anchors before it is believed.
+
+A short listing has pushed nothing out. But a listing that moves while small pages of it are read looks short and is
+long: where several pages were needed, the newest page is looked at again, and must follow without a break.
 """
 
 import enum
@@ -57,6 +60,10 @@ class Walk:
     #: anchors to begin below, best first; none: begin at the top
     below: tuple[str, ...] = ()
     believe_empty_after: int = _EMPTY_TOPS
+    #: an end that came before so many items is confirmed by another look at the top
+    confirm_below: int = PAGE_SIZE
+    #: whether the next page is that look
+    confirming: bool = False
     outcome: Outcome | None = None
     pages: int = 0
     items: int = 0
@@ -67,6 +74,7 @@ class Walk:
     _names: set[str] = field(default_factory=set)
     _tried: set[str | None] = field(default_factory=set)
     _empty_tops: int = 0
+    _moved: bool = False
     #: of each subreddit, created_utc of what is new and the lowest last
     _new: dict[str, list[float | None]] = field(default_factory=dict)
     _anchored: set[str] = field(default_factory=set)
@@ -82,12 +90,24 @@ class Walk:
         """Return the anchors that give the next page, best first; empty: it is the top of the listing."""
         return tuple(self._anchors)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the listing ended, and was too short to have pushed anything out: less than one page."""
+        return self.is_shorter_than(PAGE_SIZE) and self.empty_pages <= _EMPTY_TOPS
+
+    def is_shorter_than(self, items: int) -> bool:
+        """Tell whether the listing ended, and held fewer items than this; at most PAGE_SIZE or `confirm_below`."""
+        return self.outcome is Outcome.ENDED and self.items < items and not self._moved
+
     def has(self, name: str) -> bool:
         """Tell whether this walk met the item."""
         return name in self._names
 
     def take(self, page: Page, anchor: str | None = None) -> None:
         """Take the page fetched with `anchor`, one of `anchors()`; default: with `next_after()`."""
+        if self.confirming:
+            self._confirm(page)
+            return
         self.pages += 1
         self.empty_pages += not page.items
         anchor = self.next_after() if anchor is None else anchor
@@ -109,6 +129,19 @@ class Walk:
             if not self._anchors:
                 self.outcome = Outcome.STALE
 
+    def _end(self) -> None:
+        """End with the listing; one that needed several pages and seems to be short is looked at again."""
+        if self.items < self.confirm_below and self.pages - self._empty_tops > 1:
+            self.confirming, self._anchors = True, []
+        else:
+            self.outcome = Outcome.ENDED
+
+    def _confirm(self, page: Page) -> None:
+        self.pages += 1
+        self.confirming = False
+        self._moved = not self.extend(page)
+        self.outcome = Outcome.ENDED
+
     def _take_items(self, page: Page) -> None:
         # what has no name of Reddit's is no anchor, and meeting it proves nothing
         named = tuple(item for item in page.items if item.fullname)
@@ -127,12 +160,12 @@ class Walk:
         if self._met(named):
             self.outcome = Outcome.MET
         elif page.after is None or (not news and follows in self._tried):
-            self.outcome = Outcome.ENDED
+            self._end()
         else:
             backwards = [names[-1 - step] for step in _FALLBACKS if step < len(names)]
             self._anchors = [name for name in dict.fromkeys([follows, *backwards]) if name not in self._tried]
             if not self._anchors:
-                self.outcome = Outcome.ENDED
+                self._end()
 
     def _pass_nameless(self, page: Page) -> None:
         """Go on below a page without a name, where its own anchor says how."""

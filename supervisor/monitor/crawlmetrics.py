@@ -16,6 +16,7 @@ _SAVED = {
     "posts": "Posts that were fetched and saved, each fetch counted",
     "rules": "Rules of subreddits that were fetched and saved, each fetch counted",
     "failures": "Subreddits that were put back to be tried again later",
+    "connections_distrusted": "Connections of scrapers that were closed because bytes arrived that nobody asked for",
 }
 _PROXY_STATES = (HEALTHY, IDLE, RESTING, PROBING)
 _TABLES = ("subreddits", "users", "posts", "rules")

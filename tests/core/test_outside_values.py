@@ -143,7 +143,7 @@ def recovers(quota: Quota, now: float) -> float:
     return now - began
 
 
-OddAnswers.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+OddAnswers.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
 TestOddAnswers = OddAnswers.TestCase
 
 

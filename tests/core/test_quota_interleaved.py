@@ -98,7 +98,7 @@ class Askers(RuleBasedStateMachine):
         assert self.quota.outstanding == len(self.on_way)
 
 
-Askers.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Askers.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestAskers = Askers.TestCase
 
 
@@ -119,7 +119,7 @@ class Reddit:
         return RateHeaders(used, self.limit - used, math.ceil(self.offset + (window + 1) * WINDOW - at))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32), offset=st.floats(0, WINDOW), loss=st.sampled_from([0.0, 0.1]))
 def test_a_server_with_its_own_windows_never_has_to_refuse_more_than_what_crossed_its_reset(
     seed: int, offset: float, loss: float
@@ -163,7 +163,7 @@ def test_a_server_with_its_own_windows_never_has_to_refuse_more_than_what_crosse
     assert max(reddit.counts.values()) >= LIMIT * 0.9, "and the quota is used, not hoarded"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(pace=st.floats(0.05, 0.5), offset=st.floats(0.0, 400.0), scraper_first=st.booleans())
 def test_streams_at_a_steady_pace_never_wait_for_deeper_looks_or_the_scraper(
     pace: float, offset: float, scraper_first: bool

@@ -72,7 +72,8 @@ def test_the_search_means_that_there_is_none(location: str) -> None:
     ("location", "url"),
     [
         ("/r/Bitcoin/about/", f"{BASE}/r/Bitcoin/about/"), ("/r/bitcoin/about.json", f"{BASE}/r/bitcoin/about.json"),
-        (f"{BASE}/r/BITCOIN/about?raw_json=1", f"{BASE}/r/BITCOIN/about?raw_json=1"), ("about/", f"{BASE}/r/Bitcoin/about/"),
+        (f"{BASE}/r/BITCOIN/about?raw_json=1", f"{BASE}/r/BITCOIN/about?raw_json=1"),
+        ("about/", f"{BASE}/r/Bitcoin/about/"),
     ],
 )  # fmt: skip
 def test_the_same_in_another_spelling_is_followed(location: str, url: str) -> None:
@@ -84,7 +85,8 @@ def test_the_same_in_another_spelling_is_followed(location: str, url: str) -> No
 @pytest.mark.parametrize(
     "location",
     [None, "", "http://oauth.reddit.com/r/Bitcoin/about", "https://www.reddit.com/r/Bitcoin/about", "/r/Bitcoin/hot",
-     "https://portal.example/login?to=/r/Bitcoin", "https://portal.example/r/other/about", "http://[bad/r/x", "/r/Bitcoin"],
+     "https://portal.example/login?to=/r/Bitcoin", "https://portal.example/r/other/about", "http://[bad/r/x",
+     "/r/Bitcoin"],
 )  # fmt: skip
 def test_other_redirects_are_trouble_that_may_pass(location: str | None) -> None:
     """A token goes to no other server, and another server's pages are no statement of Reddit's."""

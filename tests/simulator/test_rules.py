@@ -43,6 +43,8 @@ def met(conditions: dict[str, Any], request: Received) -> bool:
         ({"names": ["Beta"]}, received("/api/info", Endpoint.OTHER, sr_name="Alpha,Beta"), True),
         ({"all_names": ["Alpha", "Beta"]}, received(), True),
         ({"all_names": ["Alpha", "Beta"]}, received("/r/Alpha/comments"), False),
+        ({"path": "^/r/"}, received(), True),
+        ({"path": "^/user/"}, received(), False),
         ({"names_above": 1}, received(), True),
         ({"names_above": 2}, received(), False),
         ({"kind": "comments"}, received(), True),

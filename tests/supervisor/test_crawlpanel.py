@@ -9,6 +9,7 @@ import pytest
 
 from core.crawl import (
     HEALTHY,
+    IDLE,
     RESTING,
     Crawl,
     CrawlReport,
@@ -77,6 +78,12 @@ def test_what_is_gone_shows_what_it_did_and_no_state() -> None:
     assert "time to finish unknown" in text
 
 
+def test_a_proxy_that_brought_nothing_lately_is_idle() -> None:
+    text = crawl_block(Crawl(NOON, (replace(A, proxy_state=IDLE, good_at=NOON - 90.0),)))
+    assert "a      IDLE " in text
+    assert "HEALTHY" not in text
+
+
 def test_trouble_is_said_in_words() -> None:
     text = crawl_block(Crawl(NOON, (B, replace(A, failing_since=NOON - 4, database_away_since=NOON - 7))))
     assert "All proxies fail since 4.0 s: nothing is fetched" in text
@@ -120,6 +127,17 @@ def test_status_tells_of_the_scraper_without_the_database(tmp_path: Path) -> Non
     crawl_report_path(tmp_path / "state", "scraper-a").write_text("{")
     assert ask_status(config)[1]["scraper"]["posts"] == 0
     assert "the report of scraper-a cannot be read just now" in status_text(config)
+
+
+@pytest.mark.parametrize("state", [HEALTHY, RESTING])
+def test_s19_of_a_stopped_supervisor_no_proxy_is_in_any_state(tmp_path: Path, state: str) -> None:
+    """Even right after the stop, or after a kill, when the reports are a moment old."""
+    config = configuration(tmp_path)
+    write_crawl_report(tmp_path / "state", replace(A, seen_at=time.time(), proxy_state=state))
+    text = status_text(config)
+    assert "STOPPED" in text
+    assert not [word for word in ("HEALTHY", "IDLE", "RESTING") if word in text]
+    assert "1,204" in text, "what it did stays"
 
 
 class Terminal(io.StringIO):

@@ -82,7 +82,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 40), st.booleans(), ACTS)
 def test_whatever_happens_to_the_files_each_line_is_read_once(
     tmp_path_factory: pytest.TempPathFactory, before: int, appears_later: bool, acts: list[tuple[str, int]]

@@ -7,6 +7,11 @@ forward  hands on as a proxy should        refuse  the port is closed, open conn
 slow     the same, two seconds later       hang    takes connections and says nothing
 reset    resets the connection             407     wants another password, whatever was given
 502      cannot reach the server           html    answers 200 with a page of its own
+
+As a bad exit, whose tokens come through while everything under /r/ and /user/ is answered by:
+challenge  200 and a page with a script      forbidden  403 and JSON without a reason
+empty      200 and nothing                   wrong      200 and an empty listing, whatever was asked for
+mixed      each second answer like `challenge`, the others as they should be
 """
 
 import asyncio
@@ -25,7 +30,16 @@ _REPLIES = {
     "502": (b"502 Bad Gateway", b"Content-Type: text/html\r\n", b"<html><body>Bad gateway</body></html>"),
     "html": (b"200 OK", b"Content-Type: text/html\r\n", _PAGE),
 }
-MODES = ("forward", "slow", "refuse", "hang", "reset", *_REPLIES)
+_JSON = b"Content-Type: application/json\r\n"
+_CHALLENGE = b"<!doctype html><html><head><title>Please wait</title></head><body><script>go()</script></body></html>"
+_BAD_EXITS = {
+    "challenge": (b"200 OK", b"Content-Type: text/html\r\n", _CHALLENGE),
+    "empty": (b"200 OK", _JSON, b""),
+    "forbidden": (b"403 Forbidden", _JSON, b'{"message": "Forbidden", "error": 403}'),
+    "wrong": (b"200 OK", _JSON, b'{"kind": "Listing", "data": {"after": null, "children": []}}'),
+}
+_BAD_EXITS["mixed"] = _BAD_EXITS["challenge"]
+MODES = ("forward", "slow", "refuse", "hang", "reset", *_REPLIES, *_BAD_EXITS)
 
 
 class Scripted:
@@ -33,7 +47,7 @@ class Scripted:
 
     def __init__(self, port: int, account: str, mode: str) -> None:
         self.mode = mode
-        self.seen: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()  # `answered`: by a bad exit itself
         self._port = port
         self._expected = f"Basic {base64.b64encode(account.encode()).decode()}" if account else ""
         self._server: asyncio.Server | None = None
@@ -74,13 +88,17 @@ class Scripted:
         elif mode == "reset":
             writer.transport.abort()
         elif mode in _REPLIES or not self._let_in(head):
-            status, headers, body = _REPLIES[mode if mode in _REPLIES else "407"]
-            length = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
-            writer.write(b"HTTP/1.1 " + status + b"\r\n" + headers + length + body)
-            await writer.drain()
+            await _answer(writer, *_REPLIES[mode if mode in _REPLIES else "407"])
+        elif mode in _BAD_EXITS and self._is_struck(mode, head):
+            self.seen["answered"] += 1
+            await _answer(writer, *_BAD_EXITS[mode])
         else:
             await asyncio.sleep(_SLOW if mode == "slow" else 0)
             await _forward(head, reader, writer)
+
+    def _is_struck(self, mode: str, head: bytes) -> bool:
+        path = urlsplit(head.split(b" ", 2)[1].decode("latin-1")).path
+        return path.startswith(("/r/", "/user/")) and (mode != "mixed" or self.seen[mode] % 2 == 0)
 
     async def _hang(self, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(65536):
@@ -97,6 +115,12 @@ class Scripted:
         writer.write(json.dumps({"mode": self.mode, "seen": dict(self.seen)}).encode() + b"\n")
         await writer.drain()
         writer.close()
+
+
+async def _answer(writer: asyncio.StreamWriter, status: bytes, headers: bytes, body: bytes) -> None:
+    length = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+    writer.write(b"HTTP/1.1 " + status + b"\r\n" + headers + length + body)
+    await writer.drain()
 
 
 async def _forward(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -20,7 +20,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(setting=st.sampled_from(list(all_settings())), raw=VALUES)
 def test_a_parser_takes_a_value_or_says_why_not(setting: Setting, raw: object) -> None:
     refusal: WrongValue | None = None
@@ -36,7 +36,7 @@ def test_a_parser_takes_a_value_or_says_why_not(setting: Setting, raw: object) -
         assert all(fault.advice for fault in refusal.faults)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(overrides=st.dictionaries(st.sampled_from([it.key for it in all_settings()]) | TEXTS, VALUES, max_size=4))
 def test_the_whole_is_a_configuration_or_problems(overrides: dict[str, object]) -> None:
     refusal: ConfigError | None = None

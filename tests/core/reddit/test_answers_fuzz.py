@@ -18,7 +18,7 @@ from streams.capture.listing import Page, parse_page
 from tests.fuzz.badness import BODIES, CONTENT_TYPES, FOREIGN, LOCATIONS, NUMBERS, STATUSES
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
-EXAMPLES = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
 numbers = st.one_of(st.sampled_from(NUMBERS), st.text(max_size=20), st.floats().map(str), st.integers().map(str))
 headers = st.dictionaries(

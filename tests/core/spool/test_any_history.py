@@ -153,5 +153,5 @@ class Histories(RuleBasedStateMachine):
         reader.close()
 
 
-Histories.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+Histories.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
 TestHistories = Histories.TestCase

@@ -59,7 +59,7 @@ def bytes_of(directory: Path, pattern: str) -> list[bytes]:
     return [content for content in contents if content]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), seed=st.integers(0, 2**32), victim=st.sampled_from(["file", "file beside a WAL", "WAL"]))
 def test_whatever_page_is_overwritten(tale: Tale, data: st.DataObject, seed: int, victim: str) -> None:
     """Pages full of anything, of nothing, or missing: at the next start nothing is lost without being said."""

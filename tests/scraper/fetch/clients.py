@@ -17,7 +17,7 @@ def settings(url: str, proxy: str | None = None, **others: Any) -> FetchSettings
     """Plain .json addresses by default; `with_token=True` asks for tokens."""
     given: dict[str, Any] = {"with_token": False, "timeout": 5.0, "client_id": "id", "client_secret": "secret-of-ours"}
     address = Proxy("a", proxy) if proxy is not None else None
-    return FetchSettings(url, url, AGENT, address, **{**given, **others})
+    return FetchSettings(url, url, others.pop("user_agent", AGENT), address, **{**given, **others})
 
 
 @contextlib.asynccontextmanager

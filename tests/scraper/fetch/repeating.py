@@ -27,7 +27,7 @@ class Again:
 def facts(question: Question) -> Any:
     """What this Reddit says; rules and empty listings do not name what they are about."""
     name, kind = question.name, question.kind
-    data = {"id": f"{kind}{name}", "title": name, "subreddit": name, "author": "ann"}
+    data = {"id": f"{kind}{name}", "title": name, "subreddit": name, "author": f"author_of_{name}"}
     match kind:
         case Kind.ABOUT:
             return {"kind": "t5", "data": {"display_name": name}}
@@ -72,16 +72,20 @@ class RepeatingReddit:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                target = head.split(b" ", 2)[1].decode()
+                target, agent = head.split(b" ", 2)[1].decode(), _agent(head)
                 self.asked[target] += 1
                 await asyncio.sleep(self._latency)
-                answer = _answer(target)
+                answer = self.answer(target, agent)
                 writer.write(answer)
                 self._say_again(target, answer, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             self.broken += 1
         finally:
             writer.close()
+
+    def answer(self, target: str, agent: str) -> bytes:  # noqa: ARG002 (others tell the askers apart)
+        """Return the whole answer."""
+        return usual_answer(target)
 
     def _say_again(self, target: str, answer: bytes, writer: asyncio.StreamWriter) -> None:
         for again in self.again:
@@ -102,7 +106,18 @@ async def _later(writer: asyncio.StreamWriter, data: bytes, delay: float) -> Non
         writer.write(data)
 
 
-def _answer(target: str) -> bytes:
+def _agent(head: bytes) -> str:
+    lines = head.decode("latin-1").split("\r\n")
+    return next((line.split(": ", 1)[1] for line in lines if line.lower().startswith("user-agent:")), "")
+
+
+def refused(reason: str) -> bytes:
+    """Refuse with a reason: nothing in it says who is meant."""
+    body = json.dumps({"reason": reason, "error": 403}).encode()
+    return b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def usual_answer(target: str) -> bytes:
     parts = urlsplit(target)
     path = unquote(parts.path.removesuffix(".json"))
     for kind in Kind:

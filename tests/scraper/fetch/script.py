@@ -43,6 +43,7 @@ class Script:
         self.otherwise = otherwise
         self.token: Reply = Reply(body=TOKEN)
         self.first_tokens: list[Reply] = []  #: come before it, one by one
+        self.places: dict[str, Reply] = {}  #: by the beginning of the path, before all others
         self.asked: list[str] = []
         self.headers: list[Mapping[str, str]] = []
         self.tokens = 0
@@ -87,7 +88,9 @@ class Script:
         self.headers.append(dict(request.headers))
         assert request.transport is not None
         self.connections.add(request.transport.get_extra_info("peername"))
-        reply = self.replies.pop(0) if self.replies else self.otherwise
+        reply = next((reply for place, reply in self.places.items() if request.path.startswith(place)), None)
+        if reply is None:
+            reply = self.replies.pop(0) if self.replies else self.otherwise
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

@@ -96,7 +96,7 @@ def test_tokens_that_do_not_last_are_asked_for_at_a_bounded_pace() -> None:
         what.asked()
         what.given()
         asked += 1
-    assert asked <= 4 + 100 / 5 + 1
+    assert asked <= 4 + 100 / 2 + 1
 
 
 def test_a_short_hash_in_a_file_name_is_all_that_is_remembered(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_proxy_that_alone_is_refused_is_to_blame_and_never_parks(tmp_path: Pat
     assert "proxy_rests" in [line["event"] for line in lines]
 
 
-@pytest.mark.parametrize("lifetime", [0, -1, 9, 1e12, 1e400, "3600", "soon", None, True, [], {"s": 1}])
+@pytest.mark.parametrize("lifetime", [0, -1, 0.5, 1e12, 1e400, "3600", "soon", None, True, [], {"s": 1}])
 def test_a_lifetime_that_makes_no_sense_is_a_bad_answer_with_a_pause(tmp_path: Path, lifetime: Any) -> None:
     async def scene(script: Script, client: Any, times: Times) -> None:
         script.first_tokens = [Reply(body={**TOKEN, "expires_in": lifetime})] * 3
@@ -194,7 +194,7 @@ def test_a_lifetime_that_makes_no_sense_is_a_bad_answer_with_a_pause(tmp_path: P
     assert read_requests(tmp_path) == {("scraper-test", "200"): 5}, "four for tokens, one for data"
 
 
-@pytest.mark.parametrize("lifetime", [10, 15, 15.5, 3600, 86_400, 2_000_000])
+@pytest.mark.parametrize("lifetime", [3, 15, 15.5, 3600, 86_400, 2_000_000])
 def test_a_lifetime_that_makes_sense_is_believed(tmp_path: Path, lifetime: float) -> None:
     async def scene(script: Script, client: Any, times: Times) -> None:
         script.token = Reply(body={**TOKEN, "expires_in": lifetime})

@@ -1,6 +1,7 @@
 """Requests with a token and the shared quota: one fetch however many wait, renewal, and what the quota is told."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from core.quota import Priority
 from core.reddit.bounds import PROBE_INTERVAL
 from core.reddit.errors import CredentialsRejected, RateLimited, TokenRejected
 from scraper.fetch.client import Client
+from scraper.fetch.errors import ProxyResting
 from scraper.fetch.settings import FetchSettings
 from tests.scraper.fetch.clients import AGENT, running, wide_limiter
 from tests.scraper.fetch.script import GOOD, HTML, LISTING, TOKEN, Reply, Script
@@ -118,14 +120,22 @@ def test_credentials_are_wrong_when_they_are_rejected_twice(tmp_path: Path) -> N
     ],
 )
 def test_a_token_that_cannot_be_had_now_is_waited_for(tmp_path: Path, trouble: Reply, failures: int) -> None:
-    """All requests wait, with growing pauses; no name is asked for, so none is to blame."""
+    """All requests wait, with growing pauses, or go back when that takes long; no name is to blame."""
 
     async def scene(script: Script, client: Client, times: Times) -> None:
+        async def get_in_the_end() -> object:
+            while True:
+                try:
+                    return await client.get("/r/a/about", {})
+                except ProxyResting as rest:
+                    await times.sleep(rest.seconds)
+
         script.first_tokens = [trouble] * failures
-        answers = await asyncio.gather(*(client.get("/r/a/about", {}) for _ in range(15)))
+        answers = await asyncio.gather(*(get_in_the_end() for _ in range(15)))
         assert answers == [LISTING] * 15
-        assert len(script.asked) == 15
+        assert 15 <= len(script.asked) <= 17
         assert sum(times.slept) >= 0.9 * (2 ** (failures // (2 if trouble.reset else 1)) - 1)
+        assert client.report().failing == ()
 
     play(tmp_path, scene)
 
@@ -228,6 +238,25 @@ def test_a_quota_that_is_used_up_holds_all_and_occupies_nothing(tmp_path: Path) 
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+
+    uvloop.run(whole())
+
+
+@pytest.mark.parametrize("reset", ["1796000000", "1796000000000", "86400", "1e12", "inf", "-5", "soon", "600"])
+def test_s07_a_reset_beyond_any_window_stops_nobody_for_long(tmp_path: Path, reset: str) -> None:
+    """One answer says that nothing remains until then; the next ones are as usual."""
+    times = Times()
+    limiter = Limiter(tmp_path, "scraper-test", 100, clock=lambda: time.time() - time.monotonic() + times.clock())
+    odd = {"X-Ratelimit-Used": "1000", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": reset}
+
+    async def whole() -> None:
+        parts: dict[str, Any] = {"limiter": limiter, "clock": times.clock, "sleep": times.sleep, "with_token": True}
+        async with Script(otherwise=Reply(headers=RATE)) as script, running(script.url, **parts) as client:
+            script.say(Reply(headers=odd))
+            began = times.clock()
+            for number in range(20):
+                assert await client.get(f"/r/{number}/about", {}) == LISTING
+            assert times.clock() - began <= 60.0, "one request tests it after half a minute"
 
     uvloop.run(whole())
 

@@ -167,4 +167,3 @@ def test_a_newcomer_whose_listing_moves_on_faster_than_it_is_read_leaves_a_gap(t
     lost = [thing for thing in after_the_first_request if thing.name not in captured]
     assert lost
     assert [thing for thing in lost if not any(gap.admits(thing.created) for gap in gaps)] == []
-    print([e[1] for e in life.notes.entries][-40:], life.first_asked, len(lost), gaps)

@@ -200,19 +200,6 @@ def test_a_first_walk_that_the_listing_overtakes_leaves_a_gap(tmp_path: Path, *,
         second_walk(coverage, down_from(440, 120))
         (gap,) = coverage.gaps.values()
         assert (gap.start, gap.end) == (None, BIRTH + 330.0)
-        assert "first_top" not in writer.load_cursor() or not writer.load_cursor()["first_top"]
-
-
-@pytest.mark.parametrize("restart", [False, True])
-def test_a_first_walk_that_is_broken_off_goes_on_where_the_next_one_meets_its_top(
-    tmp_path: Path, *, restart: bool
-) -> None:
-    with SpoolWriter(tmp_path, STREAM) as writer:
-        coverage, _ = first_walk(writer)
-        if restart:
-            coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: BIRTH + 500.0)
-        second_walk(coverage, down_from(60, 120))
-        assert coverage.gaps == {}
 
 
 def test_a_newest_page_above_a_hole_does_not_continue_the_first_walk(writer: SpoolWriter) -> None:
@@ -222,13 +209,6 @@ def test_a_newest_page_above_a_hole_does_not_continue_the_first_walk(writer: Spo
     second_walk(coverage, down_from(440, 120))
     (gap,) = coverage.gaps.values()
     assert (gap.start, gap.end) == (None, BIRTH + 330.0)
-
-
-def test_a_newest_page_that_overlaps_continues_the_first_walk(writer: SpoolWriter) -> None:
-    coverage, poll = first_walk(writer)
-    poll.refresh(page(down_from(40, 60), more=True), BIRTH + 10.0)
-    second_walk(coverage, down_from(140, 120))
-    assert coverage.gaps == {}
 
 
 def test_what_a_late_scan_captured_does_not_continue_the_first_walk(writer: SpoolWriter) -> None:

@@ -169,3 +169,24 @@ def test_a_page_without_any_name_ends_no_listing() -> None:
 
 def test_a_page_of_nothing_but_rejects_ends_no_listing() -> None:
     assert run(Walk(proven=lambda _name: False), Page((), None, (Reject("kind 't5'", b"{}"),))) is Outcome.UNREADABLE
+
+
+def test_a_listing_that_seems_short_is_looked_at_again_when_it_took_several_pages() -> None:
+    walk = Walk(proven=lambda _: False)
+    walk.take(page(range(100, 90, -1)))
+    walk.take(page(range(90, 80, -1), more=False))
+    assert walk.outcome is None
+    assert walk.next_after() is None
+    walk.take(page(range(102, 92, -1)))
+    assert walk.outcome is Outcome.ENDED
+    assert walk.whole
+
+
+@pytest.mark.parametrize("top", [range(300, 290, -1), range(0)])
+def test_a_listing_that_moved_on_while_it_was_read_is_not_whole(top: range) -> None:
+    walk = Walk(proven=lambda _: False)
+    walk.take(page(range(100, 90, -1)))
+    walk.take(page(range(90, 80, -1), more=False))
+    walk.take(page(top))
+    assert walk.outcome is Outcome.ENDED
+    assert not walk.whole

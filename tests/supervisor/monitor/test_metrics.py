@@ -185,6 +185,13 @@ def test_what_is_configured_has_its_series_before_anything_has_happened() -> Non
     assert found["reddit_comments_total", ()] == found["reddit_gaps_total", ()] == 0
 
 
+def test_an_idle_proxy_is_not_said_to_work() -> None:
+    idle = replace(report("a"), proxy_state="idle")
+    found = samples(text(with_reports(healthy(), idle, report("b"))))
+    assert [found["proxy_up", (name,)] for name in "ab"] == [0, 1]
+    assert [found["proxy_state", ("a", state)] for state in ("healthy", "idle", "resting", "probing")] == [0, 1, 0, 0]
+
+
 def test_requests_without_a_token_are_counted_by_who_sends_them() -> None:
     config = replace(CONFIG, scraper=replace(CONFIG.scraper, authentication="none"))
     found = samples(text(config=config))
