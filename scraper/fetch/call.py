@@ -42,7 +42,7 @@ class Call:
         is_odd = answer.status == 200 and isinstance(error, Unexplained) and not self.apart
         if is_odd or (answer.repeated and is_nameless(self.question, payload, error)):
             error = Unproven()
-        if isinstance(error, Mismatch | Unproven):
+        if isinstance(error, Mismatch | Unproven) or (answer.status == 200 and error is not None):
             answer.discard()
         return (payload if error is None else None), error
 

@@ -1,6 +1,7 @@
 """What the crawl asks for answers: patience, slots, the proxy's health and the counts of one process's requests."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Callable, Collection
@@ -94,7 +95,9 @@ class Client:
         self._access = self._make_access(limiter, memory)
         self._siblings = siblings
         self._compares = False  # whether answers are compared with questions, those of tests too
-        self._witnesses = Witnesses(settings.seeds or (settings.probe_subreddit,))
+        seeds = settings.seeds or (settings.probe_subreddit,)
+        self._probed = itertools.cycle(seeds)
+        self._witnesses = Witnesses(seeds)
         self._watch = Watch(
             Health(clock(), draw),
             Evidence(settings.timeout, clock()),
@@ -279,7 +282,8 @@ class Client:
             except TransientError as failure:
                 return failure
             return None
-        [path, *_] = self._witnesses.choose((), ())  # another one each time: the first seed may be to blame itself
+        # another seed each time: one that is closed shows nothing of the proxy
+        path = f"/r/{next(self._probed)}/about"
         url = self._access.url(path, {"raw_json": 1})
         answer, _, error = await self._exchange(self._test_of(path, url), {"User-Agent": self._agent()})
         self._count(path, answer, error)

@@ -111,6 +111,12 @@ def _agent(head: bytes) -> str:
     return next((line.split(": ", 1)[1] for line in lines if line.lower().startswith("user-agent:")), "")
 
 
+def refused(reason: str) -> bytes:
+    """Refuse with a reason: nothing in it says who is meant."""
+    body = json.dumps({"reason": reason, "error": 403}).encode()
+    return b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
 def usual_answer(target: str) -> bytes:
     parts = urlsplit(target)
     path = unquote(parts.path.removesuffix(".json"))

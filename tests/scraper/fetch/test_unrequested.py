@@ -10,9 +10,10 @@ import structlog
 import uvloop
 
 from core.errors import TransientError
+from core.reddit.errors import Unavailable
 from scraper.question import Kind, Question
 from tests.scraper.fetch.clients import running
-from tests.scraper.fetch.repeating import Again, RepeatingReddit, facts
+from tests.scraper.fetch.repeating import Again, RepeatingReddit, facts, refused
 from tests.support.authority import Authority
 from tests.support.proxies import PProxy, Proxy, ProxyPy
 
@@ -21,6 +22,7 @@ QUESTIONS = [Question(kind, f"sub{number:03}") for number in range(12) for kind 
     Question(kind, f"user{number}") for number in range(12) for kind in (Kind.USER, Kind.SUBMITTED)
 ]
 UNASKED = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"rules": []}'
+TOKEN = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{"access_token": "x"}'
 TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -56,6 +58,39 @@ def test_rules_come_twice_where_only_rules_are_asked_for() -> None:
             outcomes = await ask_all(reddit, questions=questions, concurrency=3)
             assert outcomes["ok"] == 60
             assert outcomes.get("unproven", 0) <= 8
+
+    uvloop.run(scenario())
+
+
+def test_a_refusal_that_comes_twice_closes_no_other_subreddit() -> None:
+    class Closed(RepeatingReddit):
+        def answer(self, target: str, agent: str) -> bytes:
+            return refused("private") if "/closed" in target else super().answer(target, agent)
+
+    async def scenario() -> None:
+        again = Again("/closed", times=12, delay=0.004)
+        questions = [
+            Question(kind, f"{name}{number}") for number in range(6) for kind in SUBREDDIT for name in ("closed", "sub")
+        ]
+        async with Closed(again) as reddit, running(reddit.url, concurrency=3, max_retries=5) as client:
+            answers = await asyncio.gather(*map(client.ask, questions), return_exceptions=True)
+            for question, answer in zip(questions, answers, strict=True):
+                if question.name.startswith("closed"):
+                    assert isinstance(answer, Unavailable)
+                else:
+                    assert answer == facts(question)
+
+    uvloop.run(scenario())
+
+
+def test_a_token_that_comes_twice_is_no_answer() -> None:
+    async def scenario() -> None:
+        again = Again("sub000/about\\.json", delay=0.03, data=TOKEN)
+        async with RepeatingReddit(again, latency=0.1) as reddit, running(reddit.url, concurrency=1) as client:
+            for name in ("sub000", "sub001", "sub002"):
+                assert await client.ask(Question(Kind.ABOUT, name)) == facts(Question(Kind.ABOUT, name))
+            assert reddit.broken >= 1
+            assert dict(client.report().outcomes) == {"ok": 3, "bad_answer": 1}
 
     uvloop.run(scenario())
 

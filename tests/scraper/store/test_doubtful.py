@@ -95,9 +95,9 @@ def test_where_a_name_has_moved_to_goes_with_its_state(stage: Stage) -> None:
     async def scenario() -> None:
         async with stage.open(A) as a:
             for seconds, state, moved_to in ((0, "open", None), (1, "moved", "new"), (2, "private", None)):
-                facts = {"title": "t"} if state == "open" else {}
+                title = "t" if state == "open" else None
                 await a.save(
-                    Batch(subreddits=[Subreddit("Bitcoin", state, later(seconds), moved_to=moved_to, **facts)])
+                    Batch(subreddits=[Subreddit("Bitcoin", state, later(seconds), title=title, moved_to=moved_to)])
                 )
                 assert await stage.query("SELECT state, title, moved_to FROM reddit_subreddits") == [
                     (state, "t", moved_to)
