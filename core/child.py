@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import setproctitle
 import structlog
 
-from core import logs, orphan
+from core import logs, orphan, private
 from core.collector import not_looking
 from core.config import Config
 from core.errors import PERMANENT_EXIT, PermanentError
@@ -180,6 +180,7 @@ class Threshold:
 
 def main(birth: Birth) -> None:
     """Live as the child described by `birth`; the exit code says whether a restart can help."""
+    private.keep_private()
     terminated = _install_signals()
     setproctitle.setproctitle(birth.name)
     faulthandler.enable()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from core.spool.model import Gap, GapState
+from core.spool.origin import Origin, origin_of
 
 #: Completeness is a share of this much time before now, seconds.
 WINDOW = 86_400.0
@@ -58,11 +59,13 @@ class StreamProof:
     gaps: tuple[Gap, ...] = ()
     begun: float | None = None  #: when the stream first asked for its listing, by our clock; None: never
     clock_offset: float = 0.0  #: Reddit's clock minus ours, seconds
+    unsettled: bool = False  #: not known yet whether another spool came before this one (see core.spool.origin)
 
     @classmethod
     def read(cls, subreddits: Sequence[str], cursor: Mapping[str, object], gaps: Iterable[Gap]) -> "StreamProof":
         """Take it from a spool. Read the cursor before the gaps: a gap in between then hides time, and claims none."""
-        stored = cursor.get("proven_until")
+        # a spool of version 0.1 has only the newest proven items, which are never too late
+        stored = cursor.get("proven_until") or cursor.get("proven_at")
         moments = stored.items() if isinstance(stored, dict) else ()
         return cls(
             subreddits=tuple(subreddits),
@@ -70,6 +73,7 @@ class StreamProof:
             gaps=tuple(gaps),
             begun=_number(cursor.get("begun")),
             clock_offset=_number(cursor.get("clock_offset")) or 0.0,
+            unsettled=origin_of(cursor) is Origin.UNKNOWN,
         )
 
     def by_subreddit(self) -> dict[str, float | None]:
@@ -106,25 +110,29 @@ class StreamProof:
     def shares(self, now: float) -> Shares:
         """Divide the last day, or the time since the stream began. A subreddit that never was proven counts 0.
 
-        A gap from before the beginning, as a lost spool leaves one to its successor, counts too.
+        A gap from before the beginning, as a lost spool leaves one to its successor, counts too, for its subreddits.
         """
         end = self.reddit_now(now)
         begun = end if self.begun is None else self.reddit_now(self.begun)
-        starts = [gap.start for gap in self.gaps if gap.start is not None and not gap.repaired]
-        start = max(min([begun, *starts]), end - WINDOW)
+        start = max(_beginning(begun, [gap for gap in self.gaps if gap.start is not None]), end - WINDOW)
         names = {name.lower() for name in self.subreddits}
         if end <= start or not names:
             return Shares(end, end)
-        proven, in_gaps = 0.0, dict.fromkeys(_ORDER, 0.0)
+        proven, whole, in_gaps = 0.0, 0.0, dict.fromkeys(_ORDER, 0.0)
         for (numbers, until), count in self._alike(names, start, end).items():
             gaps = [self.gaps[number] for number in numbers]
+            # nothing is known of the time before a subreddit's own beginning: it is no part of the whole
+            own = max(start, _beginning(begun, gaps))
+            reach = max(own, until)
+            whole += count * (end - own)
             covered = 0.0
             for place, state in enumerate(_ORDER, 1):
-                reached = _covered(_within(gap, start, end) for gap in gaps if gap.state in _ORDER[:place])
+                reached = _covered(_within(gap, own, end) for gap in gaps if gap.state in _ORDER[:place])
                 in_gaps[state] += count * (reached - covered)
                 covered = reached
-            proven += count * (until - start - _covered(_within(gap, start, until) for gap in gaps))
-        whole = len(names) * (end - start)
+            proven += count * (reach - own - _covered(_within(gap, own, reach) for gap in gaps))
+        if whole <= 0.0:
+            return Shares(end, end)
         shares = {state: seconds / whole for state, seconds in in_gaps.items()}
         share = min(1.0, proven / whole)
         return Shares(start, end, share, shares, max(0.0, 1.0 - share - sum(shares.values())))
@@ -152,6 +160,12 @@ class StreamProof:
         if len(steps) > limit:
             steps = [*steps[: limit - 1], (steps[limit - 1][0], steps[-1][1])]
         return [(moment, count / len(names)) for moment, count in steps]
+
+
+def _beginning(begun: float, gaps: Iterable[Gap]) -> float:
+    """Return when the account of these gaps begins, `begun` or earlier; minus infinity for a gap without a start."""
+    starts = [float("-inf") if gap.start is None else gap.start for gap in gaps if not gap.repaired]
+    return min([begun, *starts])
 
 
 def _concerned(gap: Gap) -> frozenset[str]:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ SOCKET_NAME = "supervisor.sock"
 
 #: Longer lines are no requests of ours, bytes.
 LONGEST_REQUEST = 4096
+
+_ROOT = 0
+_CREDENTIALS = struct.Struct("3i")  # pid, user, group
 
 _LONGEST_ANSWER = 1_000_000
 _LONGEST_ADDRESS = 100  # bytes; the kernel's limit is 107, elsewhere 103
@@ -59,6 +63,19 @@ def socket_address(state_dir: Path) -> Iterator[str]:
         os.close(directory)
 
 
+def peer(connection: socket.socket) -> tuple[int, int] | None:
+    """Return pid and user of the process at the other end, None where the kernel does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    pid, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid, user
+
+
+def is_trusted(user: int) -> bool:
+    """Tell whether a user may give orders: ours, and root."""
+    return user in {os.geteuid(), _ROOT}
+
+
 def encode(message: dict[str, Any]) -> bytes:
     """Write one line."""
     return json.dumps(message).encode() + b"\n"
@@ -71,6 +88,7 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
             connection.settimeout(patience)
             with socket_address(state_dir) as address:
                 _connect(connection, address, patience)
+            _refuse_impostor(connection, state_dir)
             connection.sendall(encode(request))
             answer = json.loads(_read_line(connection))
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
@@ -87,6 +105,16 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
     if not answer.get("ok"):
         raise (UnknownProcessError if "known" in answer else ControlError)(str(answer.get("error", "refused")))
     return answer
+
+
+def _refuse_impostor(connection: socket.socket, state_dir: Path) -> None:
+    """Raise NotAnsweringError when the one who listens is neither we, nor root, nor the owner of the directory."""
+    other = peer(connection)
+    if other is not None and not is_trusted(other[1]) and other[1] != state_dir.stat().st_uid:
+        raise NotAnsweringError(
+            f"a process of another user (pid {other[0]}, user id {other[1]}) listens on {state_dir / SOCKET_NAME}: "
+            f"end it, and let nobody else write in {state_dir}"
+        )
 
 
 def _connect(connection: socket.socket, address: str, patience: float) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.private import replace_private
+
 
 def replace_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace the file as a whole: a reader never sees half of it. Raises OSError when the disk does not take it.
 
     The folder must be there. One process writes a file: two would share the name that it has until it is whole.
     """
-    fresh = path.with_suffix(f"{path.suffix}.new")
-    fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    replace_private(path, json.dumps(content) + "\n")

@@ -5,8 +5,8 @@ nothing locked: SQLite's locks are the kernel's, and its grant is counted as spe
 """
 
 import contextlib
-import fcntl
 import operator
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +18,8 @@ import structlog
 from core import quota as arithmetic
 from core.errors import TransientError
 from core.fileguard import Fault, FileGuard
+from core.lockfile import LockHeld, describe, holders, take_lock
+from core.private import make_directory
 from core.quota import GRANT_LIFETIME, STORED, Priority, Quota, RateHeaders
 from core.sqlite import connect, connect_readonly, error_code, is_corrupt, transaction
 
@@ -45,6 +47,10 @@ _values = operator.attrgetter(*STORED)
 
 #: Answers that do not show whether Reddit would serve a request: the token was refused, or a timeout.
 _SAYS_NOTHING = {"401", "408"}
+
+
+#: Opening takes milliseconds. A lock that is held for longer belongs to a process that is stopped, or to a stranger.
+_LOCK_TIMEOUT_S = 3.0
 
 
 class QuotaFileError(TransientError):
@@ -77,7 +83,7 @@ class Limiter:
     def __init__(
         self, state_dir: Path, process: str, requests_per_minute: float, *, clock: Callable[[], float] = time.time
     ) -> None:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_directory(state_dir)
         self._path = limiter_path(state_dir)
         self._process = process
         self._per_minute = requests_per_minute
@@ -91,11 +97,13 @@ class Limiter:
             self._open()
 
     def _open(self) -> sqlite3.Connection:
-        """Open the file, replacing a broken one; one process at a time, so that nobody deletes another's new file."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_suffix(".lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go when its holder ends, however it ends
-            if self._connection is not None and self._guard.fault() in {Fault.GONE, Fault.COMPANION}:
+        """Open the file, replacing a broken one; one process at a time, so that nobody deletes another's new file.
+
+        While somebody keeps the lock the file is opened all the same, but nothing is deleted or replaced.
+        """
+        make_directory(self._path.parent)
+        with self._turn() as held:
+            if held is None and self._connection is not None and self._is_lost():
                 self._copy_back(self._connection)  # nobody else has done it yet
             self.close()
             try:
@@ -103,6 +111,8 @@ class Limiter:
             except sqlite3.DatabaseError as error:
                 if not _is_useless(error):
                     raise
+                if held is not None:
+                    raise QuotaFileError(f"{self._path} is broken ({error}) and cannot be replaced: {held}") from error
                 broken = {"path": str(self._path), "error": str(error)}
                 log.error("quota_file_broken", **broken, hint="a new one begins")  # noqa: TRY400 (understood)
                 _remove(self._path)
@@ -110,6 +120,24 @@ class Limiter:
             self._guard.learn()
             self._bring_up_to_date(self._connection)
         return self._connection
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[LockHeld | None]:
+        """Wait for our turn to open the file; gives the reason when another process keeps the lock."""
+        path = self._path.with_suffix(".lock")
+        try:
+            lock = take_lock(path, _LOCK_TIMEOUT_S)  # the kernel lets go when its holder ends, however it ends
+        except LockHeld as error:
+            log.error("lock_held", path=str(path), error=str(error), hint="the quota is used without this lock")  # noqa: TRY400
+            yield error
+            return
+        try:
+            yield None
+        finally:
+            os.close(lock)
+
+    def _is_lost(self) -> bool:
+        return self._guard.fault() in {Fault.GONE, Fault.COMPANION}
 
     def _copy_back(self, connection: sqlite3.Connection) -> None:
         """Make the file again from the open one, with the counts of all processes."""
@@ -154,9 +182,13 @@ class Limiter:
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError) or _is_useless(error):
                 self.close()  # opened anew, and examined, at the next call
-            raise QuotaFileError(
-                f"{self._path} cannot be used ({error}): free the disk or end what locks it"
-            ) from error
+            raise QuotaFileError(f"{self._path} cannot be used ({error}): {self._advice(error)}") from error
+
+    def _advice(self, error: Exception) -> str:
+        if error_code(error) & 0xFF != sqlite3.SQLITE_BUSY:
+            return "free the disk or end what locks it"
+        who = [holder for name in ("", "-wal", "-shm") for holder in holders(f"{self._path}{name}")]
+        return f"end what locks it, {describe(list(dict.fromkeys(who)))}"
 
     def ask(self, priority: Priority) -> Grant | Wait:
         """Take leave for one request, or learn how long to wait."""

@@ -1,7 +1,8 @@
 """One process's log file: whole lines only, rotated by size, and never a reason for the process to die.
 
 It has two writers: the process itself, and its supervisor, who adds what the process said past its logger. Each holds
-a lock for the length of a line, so that both may rotate, and nothing is added to a file that was set aside.
+a lock for the length of a line, so that both may rotate, and nothing is added to a file that was set aside. A lock that
+another process keeps is waited for once, and named; until it is free, lines are written without it.
 """
 
 import contextlib
@@ -12,13 +13,18 @@ import sys
 import time
 from pathlib import Path
 
+from core.lockfile import describe, holders, try_lock
 from core.outlet import Stream
+from core.private import make_directory, open_private
 
 _NOTE_EVERY = 60.0  # seconds between two notes on standard error about the same trouble
 
 #: A lock is held for microseconds. Whoever holds it for longer was stopped with it: then the line counts more.
 _LOCK_WITHIN = 1.0
 _LOCK_AGAIN = 0.002
+
+#: After that wait, a lock that is still held is not waited for again for so long, seconds.
+_LOCK_DISTRUST = 60.0
 _TRIES = 10
 
 
@@ -38,13 +44,19 @@ class FailureCount:
         if self._noted_at is not None and now - self._noted_at < _NOTE_EVERY:
             return
         self._noted_at = now
-        note = f"{self.process}: cannot log to {place}: {error!r} ({self.total} lines so far); the process goes on\n"
+        told = self.note(f"cannot log to {place}: {error!r} ({self.total} lines so far); the process goes on")
+        if not told:
+            self._noted_at = None  # so the next loss tries to say it again
+
+    def note(self, text: str) -> bool:
+        """Write a line on standard error; tell whether that was possible."""
         stream = self._stream or sys.stderr
         try:
-            stream.write(note)
+            stream.write(f"{self.process}: {text}\n")
             stream.flush()
         except (OSError, ValueError, AttributeError):  # closed, broken or none
-            self._noted_at = None  # so the next loss tries to say it again
+            return False
+        return True
 
 
 class RotatingLogFile(logging.Handler):
@@ -57,6 +69,7 @@ class RotatingLogFile(logging.Handler):
         self._backups = backups
         self._failures = failures
         self._descriptor: int | None = None
+        self._no_wait_until = 0.0  # the lock is held by somebody who keeps it
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; rotate first when it would not fit."""
@@ -111,9 +124,10 @@ class RotatingLogFile(logging.Handler):
         """
         for _ in range(_TRIES):
             if self._descriptor is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            _lock(self._descriptor)
+                make_directory(self.path.parent)
+                flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+                self._descriptor = open_private(self.path, flags, self._link_removed)
+            self._lock(self._descriptor)
             status = os.fstat(self._descriptor)
             if self._is_in_place(status):
                 return status.st_size
@@ -141,6 +155,29 @@ class RotatingLogFile(logging.Handler):
     def _backup(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}") if number else self.path
 
+    def _link_removed(self, path: Path) -> None:
+        self._failures.note(f"{path} was a symbolic link, which is not followed; a file takes its place")
+
+    def _lock(self, descriptor: int) -> None:
+        """Wait for the lock, but not for ever: a line beside a file that is just set aside is better than a hang."""
+        end = time.monotonic() + _LOCK_WITHIN
+        try:
+            while not try_lock(descriptor):
+                now = time.monotonic()
+                if now < self._no_wait_until:
+                    return
+                if now > end:
+                    self._no_wait_until = now + _LOCK_DISTRUST
+                    who = describe(holders(self.path))
+                    self._failures.note(
+                        f"{self.path} is held by another process, {who}: end that one; lines are written without"
+                    )
+                    return
+                time.sleep(_LOCK_AGAIN)
+        except OSError:  # a file system without locks: one writer at a time is the rule anyway
+            return
+        self._no_wait_until = 0.0
+
     def _unlock(self) -> None:
         if self._descriptor is not None:
             with contextlib.suppress(OSError):  # as in `_lock`
@@ -151,19 +188,3 @@ class RotatingLogFile(logging.Handler):
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-
-def _lock(descriptor: int) -> None:
-    """Wait for the lock, but not for ever: a line beside a file that is just set aside is better than a hang."""
-    end = time.monotonic() + _LOCK_WITHIN
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                return
-            time.sleep(_LOCK_AGAIN)
-        except OSError:  # a file system without locks: one writer at a time is the rule anyway
-            return
-        else:
-            return

@@ -51,13 +51,22 @@ def read_known_streams(state_dir: Path) -> set[str]:
     return {str(stream) for (stream,) in _rows(state_dir, "SELECT DISTINCT stream FROM positions")}
 
 
-def read_spool_states(state_dir: Path, stream: str) -> list[str]:
-    """Return the copies of the states of this stream's spools (see core.spool.state), the newest last.
+def read_spool_states(state_dir: Path, stream: str) -> list[tuple[float, str]]:
+    """Return the copies of the states of this stream's spools (see core.spool.state), each with its moment.
 
     As careful as read_positions.
     """
-    rows = _rows(state_dir, "SELECT stream, state FROM spool_states ORDER BY at")
-    return [str(state) for name, state in rows if name == stream]
+    rows = _rows(state_dir, "SELECT stream, at, state FROM spool_states ORDER BY at")
+    return [(float(at), str(state)) for name, at, state in rows if name == stream]
+
+
+def read_topic_ends(state_dir: Path, spool_id: str) -> str | None:
+    """Return what the topic held before anything of this spool was sent (see core.spool.origin), None until known.
+
+    As careful as read_positions.
+    """
+    rows = _rows(state_dir, "SELECT spool_id, ends FROM topic_ends")
+    return next((str(ends) for name, ends in rows if name == spool_id), None)
 
 
 def read_publisher_counters(state_dir: Path) -> dict[str, int]:

@@ -1,9 +1,13 @@
 """How we open SQLite files: WAL, explicit transactions, and a name for what can go wrong."""
 
 import contextlib
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+
+from core.private import open_private
 
 #: How long a statement waits for another process's lock before "database is locked" is raised, seconds.
 BUSY_TIMEOUT = 5.0
@@ -20,7 +24,10 @@ def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048) -> 
 
     `synchronous=FULL` makes each commit survive a power cut (WAL with NORMAL may lose the last ones, and a position
     that outlives the records it points at would skip their successors).
+
+    A new file is for its user alone. A symbolic link at the path is not followed: OSError.
     """
+    _make_private(path)
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -30,6 +37,14 @@ def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048) -> 
         connection.close()
         raise
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file with its mode before SQLite does, which takes the umask's; its companions get the file's mode."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed: move the file itself here", str(path))
+    if not path.exists():
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT))
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:

@@ -19,6 +19,7 @@ from core.collector import spare_the_collector
 from core.config import Config, Proxy
 from core.crawl import process_names
 from core.limiter import Limiter
+from core.private import write_private
 from scraper.crawl.crawl import Crawl
 from scraper.crawl.pace import Pace
 from scraper.crawl.settings import CrawlSettings
@@ -182,7 +183,7 @@ def _installation(state_dir: Path) -> str:
     if not path.exists():
         # several processes may be the first: whole or not at all, and the first one counts
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        fresh.write_text(uuid.uuid4().hex, encoding="ascii")
+        write_private(fresh, uuid.uuid4().hex)
         with contextlib.suppress(FileExistsError):
             os.link(fresh, path)
         fresh.unlink()

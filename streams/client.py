@@ -16,6 +16,7 @@ import structlog
 
 from core.config import load_config
 from core.errors import GaplessError
+from core.private import make_directory, replace_private
 from core.statistics import Meter, Statistics, render
 
 _PACKAGES = Path(__file__).resolve().parents[1]  # where `python -m supervisor` finds what this file belongs to
@@ -150,8 +151,8 @@ class RedditClient:
             tables.setdefault(table, []).append(f"{leaf} = {_as_toml(value)}\n")
         text = "".join(f"[{table}]\n{''.join(lines)}\n" for table, lines in tables.items())
         path = self._config.supervisor.state_dir / "client.toml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"# Written by RedditClient for its supervisor.\n\n{text}", encoding="utf-8")
+        make_directory(path.parent)
+        replace_private(path, f"# Written by RedditClient for its supervisor.\n\n{text}")
         return path
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import structlog
 
-from core.control import LONGEST_REQUEST, SOCKET_NAME, encode, socket_address
+from core.control import LONGEST_REQUEST, SOCKET_NAME, encode, is_trusted, peer, socket_address
+from core.private import make_directory, remove_link
 from supervisor.bell import Bell, Restart
 from supervisor.board import Board
 
@@ -23,6 +24,7 @@ _AT_THE_DOOR = 128  # connected, and not let in yet
 _CLIENT_PATIENCE = 10.0  # for the next request, or for the client to take its answer, seconds
 _LOOK_EVERY = 1.0  # whether the socket is still in its place; also how often we give a sign of life
 _LONGEST_END = 5.0  # until the thread has ended, seconds
+_NOTED_EVERY = 60.0  # how often clients that were refused are logged, seconds
 _PAUSE = 0.5  # when not even a connection can be accepted (too many open files)
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -82,6 +84,8 @@ class ControlServer:
         self._listener: socket.socket | None = None
         self._inode: int | None = None
         self._troubled = False
+        self._strangers = 0
+        self._next_note = 0.0
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
@@ -105,6 +109,7 @@ class ControlServer:
     def _listen(self) -> None:
         listener = socket.socket(socket.AF_UNIX)
         try:
+            remove_link(self._path)
             with contextlib.suppress(FileNotFoundError):
                 if not stat.S_ISSOCK(self._path.lstat().st_mode):
                     raise FileExistsError(f"{self._path} is no socket: move it away")
@@ -159,7 +164,7 @@ class ControlServer:
 
     def _make_directory(self) -> None:
         try:
-            self._state_dir.mkdir(parents=True, exist_ok=True)
+            make_directory(self._state_dir)
         except OSError:
             return  # why is said where the socket cannot be made
         hint = "somebody removed it; every process makes its files again from what it holds"
@@ -174,11 +179,27 @@ class ControlServer:
             self._log.warning("control_client_refused", error=str(error))
             time.sleep(_PAUSE)
             return
+        other = peer(connection)
+        if other is not None and not is_trusted(other[1]):
+            self._refuse(connection, *other)
+            return
         connection.settimeout(0.0)
         if len(self._clients) >= _MOST_CLIENTS:
             self._drop(min(self._clients, key=lambda client: self._clients[client].deadline))
         self._clients[connection] = _Client(time.monotonic() + _CLIENT_PATIENCE)
         self._selector.register(connection, selectors.EVENT_READ)
+
+    def _refuse(self, connection: socket.socket, pid: int, user: int) -> None:
+        """Hang up on another user's process; the mode of the socket keeps it out, unless somebody changed that."""
+        connection.close()
+        self._strangers += 1
+        now = time.monotonic()
+        if now >= self._next_note:
+            self._next_note = now + _NOTED_EVERY
+            hint = f"only this user and root may ask; logged once in {_NOTED_EVERY:g} s"
+            count, self._strangers = self._strangers, 0
+            who = {"pid": pid, "user": user, "count": count}
+            self._log.warning("control_client_refused", error="another user", **who, hint=hint)
 
     def _attend(self, connection: socket.socket) -> None:
         """Take what there is, answer whole lines, send what the client takes; never wait for it."""

@@ -15,6 +15,11 @@ _HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
 _WIDTH = 80
 _MOST_NAMED = 5
 
+_UNSETTLED = (
+    "not known yet whether this is the first start: the topic was not read so far (is Kafka away?). If it holds records"
+    " of this stream, the time since the newest one becomes a gap"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -149,6 +154,8 @@ def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, p
         lines += _wrapped(f"not read: {_listed(texts)}")
     if away:
         lines += _wrapped(f"in a gap without end: {_listed([f'r/{name}' for name in away])}")
+    if proof.unsettled:
+        lines += _wrapped(_UNSETTLED)
     return lines
 
 

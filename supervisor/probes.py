@@ -9,9 +9,11 @@ from typing import Any
 from core.config import EMBEDDED, Config, Proxy
 from core.redact import redact_url
 from supervisor.finding import Finding, Probe, failed, fine
+from supervisor.protection import examine
 from supervisor.writable import can_be_made
 
 _PATIENCE = 5.0  # seconds for one connection
+_MOST_PROBLEMS = 3  # of a directory, that are named
 
 
 def probes_of(config: Config) -> Iterator[Probe]:
@@ -34,7 +36,11 @@ def probe_database(config: Config) -> Iterator[Finding]:
 def probe_files(config: Config) -> Iterator[Finding]:
     """See that state and logs can be written."""
     for key, path in (("state_dir", config.supervisor.state_dir), ("log_dir", config.supervisor.log_dir)):
-        yield can_be_made(key, path, f"{path} can be written", f"supervisor.{key}")
+        problems = examine(path).problems if path.is_dir() else []
+        if problems:
+            yield failed(key, f"{'; '.join(problems[:_MOST_PROBLEMS])}, or correct supervisor.{key}")
+        else:
+            yield can_be_made(key, path, f"{path} can be written", f"supervisor.{key}")
 
 
 def probe_proxy(config: Config, proxy: Proxy) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from core.config import Config, load_config
 from core.errors import ConfigError, ExitCode, Problem, TransientError
 from core.orphan import is_orphan
 from core.outlet import Outlet
+from core.private import keep_private, make_directory
 from core.statistics import Meter, render
 from supervisor.bell import Alarm, Bell
 from supervisor.board import Board, Snapshot
@@ -27,11 +28,13 @@ from supervisor.manager import Manager
 from supervisor.notify import Notifier
 from supervisor.preflight import require_machine
 from supervisor.process import SpawnedProcess
+from supervisor.protection import Examined, examine, make_private, privacy_chore
 from supervisor.proxyalarm import proxy_chore
 from supervisor.reaper import reaping_chores
 from supervisor.spec import ChildSpec
 
 _LOOK_FOR_PARENT_EVERY = 1.0
+_MOST_PROBLEMS = 10
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe's end, a terminal's
 
@@ -61,6 +64,8 @@ def run(
         chores = [statistics_chore(current, out)]
         chores += [*notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
         chores.append(lock_chore(lock, logs.get_logger("supervisor")))
+        directories = (config.supervisor.state_dir, config.supervisor.log_dir)
+        chores.append(privacy_chore(directories, logs.get_logger("supervisor")))
         if duration is not None:
             chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
         chores.append(proxy_chore(lambda: current.config))
@@ -86,18 +91,41 @@ def _more_in(log_dir: Path) -> str:
 def claim(config: Config) -> StateLock:
     """Make the directories, become the only supervisor of the state, and start logging."""
     settings = config.supervisor
+    keep_private()
     with _usable("supervisor.log_dir", settings.log_dir):
-        settings.log_dir.mkdir(parents=True, exist_ok=True)
+        make_directory(settings.log_dir)
+        _refuse(examine(settings.log_dir), "supervisor.log_dir")
     with _usable("supervisor.state_dir", settings.state_dir):
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        make_directory(settings.state_dir)
+        _refuse(examine(settings.state_dir), "supervisor.state_dir")
         lock = StateLock(settings.state_dir)
+    try:
+        examined = [make_private(directory) for directory in dict.fromkeys((settings.state_dir, settings.log_dir))]
+        _start_logging(config)
+        for one in examined:
+            one.log(logs.get_logger("supervisor"))
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def _refuse(found: Examined, key: str) -> None:
+    """Raise a ConfigError for a directory that is not for us alone."""
+    if found.problems:
+        more = len(found.problems) - _MOST_PROBLEMS
+        lines = [*found.problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
+        raise ConfigError([Problem(key, "\n".join(lines), str(found.directory))])
+
+
+def _start_logging(config: Config) -> None:
+    settings = config.supervisor
     logs.hide(*config.secrets())
     log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
     stream = outlet(sys.stderr, 2)
     if stream is not None:
         faulthandler.enable(2)  # a crash of this interpreter goes past all of that, onto standard error itself
     logs.configure("supervisor", settings.log_dir, log_format, size, backups, stream=stream)
-    return lock
 
 
 @contextlib.contextmanager

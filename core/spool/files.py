@@ -5,6 +5,8 @@ import os
 import time
 from pathlib import Path
 
+from core.private import write_private
+
 STREAMS = ("submissions", "comments")
 
 #: No SQLite file is smaller, bytes.
@@ -25,7 +27,7 @@ def suspect_path(state_dir: Path, stream: str) -> Path:
 
 def report_suspect(state_dir: Path, stream: str) -> None:
     """Ask the writer to examine the file: a reader met corruption, and only the writer may move the file."""
-    suspect_path(state_dir, stream).touch()
+    write_private(suspect_path(state_dir, stream), "")
 
 
 def move_aside(path: Path) -> Path:

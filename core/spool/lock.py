@@ -4,18 +4,18 @@ The note outlives the spool file. A spool that is gone, or was put back from an 
 by it. It is written after each commit without waiting for the disk, so it is never ahead of the file.
 """
 
-import fcntl
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.fileguard import file_identity
+from core.lockfile import LockHeld, take_lock
+
+__all__ = ["TAKEOVER_TIMEOUT", "LockHeld", "SpoolLock", "Witness"]
 
 #: How long a new writer waits for a dying predecessor to let go of the file, seconds.
 TAKEOVER_TIMEOUT = 10.0
-_PAUSE = 0.02
 _LONGEST_NOTE = 4096
 _NOTE_LENGTH = 160
 
@@ -30,17 +30,13 @@ class Witness:
     records: int | None = None
 
 
-class LockHeld(Exception):
-    """Another process holds the lock."""
-
-
 class SpoolLock:
     """A lock of the kernel's on a file beside the spool; it ends with the process, however that ends."""
 
     def __init__(self, path: Path, timeout: float = TAKEOVER_TIMEOUT) -> None:
         """Take the lock. Raises LockHeld when another process keeps it for longer than `timeout` seconds."""
         self._path = path
-        self._file = _take(path, timeout)
+        self._file = take_lock(path, timeout)
 
     def is_gone(self) -> bool:
         """Tell whether the file at the path is no longer the one that is locked."""
@@ -54,7 +50,7 @@ class SpoolLock:
         """
         if not self.is_gone():
             return False
-        fresh = _take(self._path, timeout=0.0)
+        fresh = take_lock(self._path, timeout=0.0)
         os.close(self._file)
         self._file = fresh
         return True
@@ -91,21 +87,3 @@ class SpoolLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-
-
-def _take(path: Path, timeout: float) -> int:
-    deadline = time.monotonic() + timeout
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LockHeld(f"{path} is held by another process: end that one (see `fuser {path}`)") from None
-                time.sleep(_PAUSE)
-            else:
-                return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise

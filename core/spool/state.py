@@ -1,11 +1,12 @@
 """A copy of what a spool knows besides its records: its place in the stream and its loss ledger.
 
-The publisher keeps one for each stream in publisher.db, taken at a moment up to which everything is delivered. Should
-the spool file be lost, its successor begins with this copy.
+The publisher keeps one for each stream in publisher.db, and the monitor one in a file of its own. Each is taken at a
+moment up to which everything is delivered. Should the spool file be lost, its successor begins with the newest copy.
 """
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,20 +34,26 @@ class SpoolState:
 
     def to_json(self) -> str:
         """Return the text under which it is kept."""
-        return json.dumps(
-            {
-                "spool_id": self.spool_id,
-                "commits": self.commits,
-                "last_seq": self.last_seq,
-                "cursor": self.cursor,
-                "gaps": self.gaps,
-            }
-        )
+        return json.dumps(self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        """Return the same as plain data."""
+        return {
+            "spool_id": self.spool_id,
+            "commits": self.commits,
+            "last_seq": self.last_seq,
+            "cursor": self.cursor,
+            "gaps": self.gaps,
+        }
 
     @classmethod
     def from_json(cls, text: str) -> "SpoolState":
-        """Read such a text. Raises ValueError, TypeError or KeyError for any other."""
-        stored = json.loads(text)
+        """Read such a text. Raises ValueError, TypeError, KeyError or AttributeError for any other."""
+        return cls.from_fields(json.loads(text))
+
+    @classmethod
+    def from_fields(cls, stored: Mapping[str, Any]) -> "SpoolState":
+        """Read the decoded text; the same errors."""
         return cls(
             str(stored["spool_id"]),
             int(stored["commits"]),
@@ -105,13 +112,39 @@ def _meta(connection: sqlite3.Connection, key: str) -> str | None:
 
 
 def remembered_states(state_dir: Path, stream: str) -> dict[str, SpoolState]:
-    """Return the publisher's copies for the stream by spool_id, the newest last."""
-    found: dict[str, SpoolState] = {}
-    for text in read_spool_states(state_dir, stream):
+    """Return the newest copy of each spool of the stream, by spool_id, the newest last."""
+    copies = read_monitor_copies(state_dir).get(stream, [])
+    for at, text in read_spool_states(state_dir, stream):
         try:
-            state = SpoolState.from_json(text)
+            copies.append((at, SpoolState.from_json(text)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("spool_state_unreadable", stream=stream, error=repr(error), hint="taken for none")
-        else:
-            found[state.spool_id] = state
+    found: dict[str, SpoolState] = {}
+    for _, state in sorted(copies, key=lambda copy: copy[0]):
+        known = found.pop(state.spool_id, state)
+        found[state.spool_id] = max(known, state, key=lambda copy: copy.commits)
     return found
+
+
+def monitor_copies_path(state_dir: Path) -> Path:
+    """Return the file in which the monitor keeps its copies (see supervisor.monitor.proofbook)."""
+    return state_dir / "monitor-proof.json"
+
+
+def read_monitor_copies(state_dir: Path) -> dict[str, list[tuple[float, SpoolState]]]:
+    """Return by stream the copies that the monitor kept, each with its moment, epoch seconds.
+
+    Empty without a file, and for one that makes no sense.
+    """
+    path = monitor_copies_path(state_dir)
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))["streams"]
+        return {
+            str(stream): [(float(one["at"]), SpoolState.from_fields(one["state"])) for one in copies]
+            for stream, copies in stored.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        log.warning("spool_state_unreadable", path=str(path), error=repr(error), hint="taken for none")
+        return {}

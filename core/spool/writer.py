@@ -17,8 +17,9 @@ from core.positions import read_known_streams, read_positions
 from core.spool.content import Content
 from core.spool.files import report_suspect, spool_path, suspect_path
 from core.spool.lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, Witness
-from core.spool.loss import Found, Loss, assess, enter_loss
+from core.spool.loss import Found, Loss, assess, enter_loss, proven_moments
 from core.spool.model import Batch, Gap
+from core.spool.origin import mark
 from core.spool.reader import read_gaps
 from core.spool.recovery import Expected, examine, make_database, open_database, rescue
 from core.spool.rows import encode, insert_records
@@ -110,7 +111,7 @@ class SpoolWriter:
         """Open the file, or make it; record a gap where the one that its last writer left is lost."""
         if not self._path.exists():
             loss = self._assess(Found("", 0, 0, fresh=True))
-            make_database(self._state_dir, self.stream, lambda connection: self._enter(connection, loss))
+            make_database(self._state_dir, self.stream, lambda connection: self._begin(connection, loss))
             self._connect()
             return
         self._connect()
@@ -133,6 +134,13 @@ class SpoolWriter:
         states = remembered_states(self._state_dir, self.stream)
         known_before = self.stream in read_known_streams(self._state_dir)
         return assess(found, self._lock.witness(), states, positions, known_before=known_before)
+
+    def _begin(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
+        """Fill a new spool with what is known of the one before; where nothing is, the topic is to tell."""
+        self._enter(connection, loss)
+        if not proven_moments(connection):
+            with transaction(connection):
+                mark(connection, lost=loss is not None)
 
     def _enter(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
         if loss is None:

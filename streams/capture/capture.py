@@ -17,6 +17,7 @@ from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.group import Group, Tools
 from streams.capture.groups import PATH_LIMIT, is_collective, pack
+from streams.capture.origin import OriginWatch
 from streams.capture.pace import Pace
 from streams.capture.poll import Poll
 from streams.capture.repair import Repairs
@@ -41,6 +42,7 @@ class Capture:
         fetcher: Fetcher,
         limiter: Limiter,
         *,
+        origin: OriginWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
@@ -52,6 +54,7 @@ class Capture:
         self._coverage = coverage
         self._fetcher = fetcher
         self._limiter = limiter
+        self._origin = origin
         self._clock = clock
         self._wall = wall
         self._draw = draw
@@ -88,6 +91,8 @@ class Capture:
             self._context.beat()
             try:
                 self._coverage.check()
+                if self._origin is not None:
+                    self._origin.look()
                 self._admission.catch_up_with_ledger()
                 self._turn()
             except Stopped:

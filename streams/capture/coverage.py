@@ -62,7 +62,7 @@ class Coverage:
         bounds: Callable[[], tuple[float, float]] | None = None,
     ) -> None:
         self._writer = writer
-        self._stream = stream
+        self.stream = stream
         self._clock = clock
         self._offset = offset
         self._bounds = bounds or (lambda: (offset(), offset()))
@@ -170,7 +170,7 @@ class Coverage:
         wanted = fresh
         if deliver_after != float("-inf"):
             wanted = [item for item in fresh if item.created is not None and item.created > deliver_after]
-        batch.records += [make_record(item, self._stream, now) for item in wanted]
+        batch.records += [make_record(item, self.stream, now) for item in wanted]
         rejects = self._fresh_rejects(page)
         batch.rejects += rejects.values()
         for name, amount in (
@@ -321,7 +321,7 @@ class Coverage:
     ) -> Gap:
         lost = end is not None and not repairable
         return Gap(
-            stream=self._stream,
+            stream=self.stream,
             subreddits=names,
             start=start,
             # what was proven needs no gap: where dates are odd, the listing's foot may be older

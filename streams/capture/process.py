@@ -2,6 +2,7 @@
 
 import random
 import time
+from contextlib import suppress
 
 from core.backoff import Backoff
 from core.child import ChildContext
@@ -13,8 +14,13 @@ from streams.capture.capture import Capture
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.gateway import Gateway
+from streams.capture.origin import OriginWatch
 
 _REOPEN = Backoff(first=1.0, longest=30.0)
+
+#: How long a start = "now" waits for Kafka to tell whether it is the first one, and the pause between looks, seconds.
+_ORIGIN_WITHIN = 10.0
+_ORIGIN_PAUSE = 0.2
 
 
 def run(context: ChildContext, config: Config, stream: str) -> None:
@@ -43,9 +49,30 @@ def run(context: ChildContext, config: Config, stream: str) -> None:
             gaps=sum(not gap.repaired for gap in coverage.gaps.values()),
             resuming=bool(coverage.proven_at),
         )
+        origin = OriginWatch(
+            coverage,
+            config.supervisor.state_dir,
+            writer.spool_id,
+            subreddits=config.reddit.subreddits,
+            start=config.streams.start,
+            log=context.log,
+        )
+        if config.streams.start == "now":
+            _await_origin(context, origin)
         fetcher = Fetcher(gateway, context, stream, time.monotonic)
-        Capture(config, context, coverage, fetcher, limiter).run()
+        Capture(config, context, coverage, fetcher, limiter, origin=origin).run()
         limiter.close()
+
+
+def _await_origin(context: ChildContext, origin: OriginWatch) -> None:
+    """Wait a moment for the answer whether this is a first start, which alone may skip what the listing holds."""
+    context.ready()
+    deadline = time.monotonic() + _ORIGIN_WITHIN
+    while not origin.settled and time.monotonic() < deadline:
+        with suppress(SpoolError):
+            origin.look()
+        if origin.settled or context.wait(_ORIGIN_PAUSE):
+            return
 
 
 def _open_spool(context: ChildContext, config: Config, stream: str) -> SpoolWriter | None:

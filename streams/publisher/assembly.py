@@ -18,6 +18,7 @@ from streams.publisher.pace import Pace
 from streams.publisher.retries import Retries
 from streams.publisher.settings import Settings, settle
 from streams.publisher.store import PublisherStore
+from streams.publisher.survey import Survey
 from streams.publisher.topics import Topic
 from streams.publisher.watch import Watch
 from streams.publisher.workplace import Workplace
@@ -42,15 +43,18 @@ class Courier(Protocol):
 class Publisher:
     """A courier with the lanes and the ledger it works on."""
 
-    def __init__(self, courier: Courier, watch: Watch, lanes: Lanes, ledger: Ledger) -> None:
+    def __init__(self, courier: Courier, watch: Watch, lanes: Lanes, ledger: Ledger, survey: Survey) -> None:
         self._courier = courier
+        self._survey = survey
         self._watch = watch
         self._lanes = lanes
         self._ledger = ledger
 
     def step(self) -> Pace:
         """Do one round of work."""
-        return self._courier.step()
+        surveys = self._survey.step()
+        pace = self._courier.step()
+        return Pace.BUSY if surveys else pace
 
     @property
     def held(self) -> bool:
@@ -64,6 +68,7 @@ class Publisher:
     def close(self, seconds: float) -> None:
         """End: the last reports, the last position, then everything is let go."""
         try:
+            self._survey.close()
             self._courier.close(seconds)
         finally:
             self._ledger.close()
@@ -94,9 +99,11 @@ def assemble(
     )
     retries = Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random)
     place = Workplace(settings, lanes, ledger, watch, retries, log, clock, make_producer)
+    patience = Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random)
+    survey = Survey(settings, lanes, ledger, log, retries=patience, clock=clock)
     make_topic = partial(Topic, connection=settings.connection, watch=watch, log=log, clock=clock, random=random)
     topic = make_topic(settings.topic)
     if transactional_id is None:
-        return Publisher(AtLeastOnce(place, topic), watch, lanes, ledger)
+        return Publisher(AtLeastOnce(place, topic), watch, lanes, ledger, survey)
     marks = make_topic(settings.positions_topic, partitions=1, settings={"cleanup.policy": "compact"})
-    return Publisher(ExactlyOnce(place, (topic, marks)), watch, lanes, ledger)
+    return Publisher(ExactlyOnce(place, (topic, marks)), watch, lanes, ledger, survey)

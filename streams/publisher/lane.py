@@ -90,6 +90,8 @@ class Lane:
         self._origin = reader.origin if isinstance(reader, ResendReader) else None
         #: nothing was sent from the position yet
         self.fresh = True
+        #: nothing may be sent before it is known what the topic held (see streams.publisher.survey)
+        self.awaits_survey = False
         self._open_mailbox()
 
     def _open_mailbox(self) -> None:

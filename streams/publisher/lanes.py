@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, Producer
 
 from core.spool import Row, SpoolReader, report_suspect
 from core.spool.files import STREAMS
+from core.spool.origin import Origin, origin_of
 from core.sqlite import is_corrupt
 from streams.publisher.causes import VAGUE
 from streams.publisher.lane import Lane, RowSource
@@ -94,7 +95,12 @@ class Lanes:
             position = locate(reader)
             if lane is not None:
                 self._retired.append(lane)
-            self._lanes[stream] = Lane(reader, position)
+            lane = self._lanes[stream] = Lane(reader, position)
+            lane.awaits_survey = (
+                origin_of(reader.cursor()) is not Origin.SETTLED
+                and position == 0
+                and not self._ledger.is_surveyed(reader.spool_id)
+            )
             self._log.info("spool_opened", stream=stream, position=position, waiting=reader.waiting_after(position))
         self._unreadable.discard(stream)
 
@@ -116,7 +122,8 @@ class Lanes:
         """Hand over a portion of each spool; return how many records. A suspect waits until nothing is on its way."""
         count = 0
         if not any(lane.at_suspect for lane in self):
-            count = sum(self._feed(lane, partial(lane.feed, producer, topic)) for lane in self)
+            ready = [lane for lane in self if not lane.awaits_survey]
+            count = sum(self._feed(lane, partial(lane.feed, producer, topic)) for lane in ready)
         held = next((lane for lane in self if lane.at_suspect), None)
         if held is not None and not len(producer):
             count += self._feed(held, partial(held.feed_alone, producer, topic))
@@ -200,7 +207,8 @@ class Lanes:
 
     def pending(self) -> bool:
         """Tell whether any spool holds something to hand over."""
-        return any(self._guarded(lane, lane.pending, default=False) for lane in self)
+        ready = [lane for lane in self if not lane.awaits_survey]
+        return any(self._guarded(lane, lane.pending, default=False) for lane in ready)
 
     def adopt(self, marks: Mapping[str, Mark]) -> None:
         """Go on behind the marks that Kafka holds, where they are ahead of our own file."""

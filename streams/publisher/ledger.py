@@ -43,6 +43,8 @@ class Ledger:
         self._counts: Counter[str] = Counter()
         self._dead_letters: list[DeadLetter] = []
         self._totals: Counter[str] = Counter(self._store.counters())
+        self._ends: dict[str, str] = {}
+        self._surveyed = self._store.surveyed()
         self._next_save = 0.0
         self._next_look = 0.0
 
@@ -86,12 +88,20 @@ class Ledger:
         """Keep what a spool knew at a moment up to which it is delivered: should it be lost, its successor needs it."""
         self._store.remembered[stream] = state
 
+    def keep_ends(self, spool_id: str, ends: str) -> None:
+        """Keep what the topic held before anything of this spool was sent."""
+        self._ends[spool_id] = self._store.ends[spool_id] = ends
+
+    def is_surveyed(self, spool_id: str) -> bool:
+        """Tell whether it is on disk what the topic held before anything of this spool was sent."""
+        return spool_id in self._surveyed
+
     def save(self, *, now: bool = False) -> bool:
         """Write what changed, if it is time for it (or `now`); tell whether all is on disk."""
         moment = self._clock()
         if (moment >= self._next_look or now) and not self._stay_in_place(moment):
             return False
-        if not (self._changed or self._dead_letters or self._counts or self._store.remembered):
+        if not (self._changed or self._dead_letters or self._counts or self._store.remembered or self._store.ends):
             return True
         if moment < self._next_save and not now:
             return False
@@ -107,6 +117,7 @@ class Ledger:
             if is_corrupt(error):
                 self._replace()
             return False
+        self._surveyed |= self._ends.keys()
         self._totals += self._counts
         self._totals["dead_letters"] += len(self._dead_letters)
         self._changed.clear()
@@ -154,6 +165,7 @@ class Ledger:
         )
         self._store.close()
         self._store = self._open_store(self.deployment_id)
+        self._store.ends.update({name: text for name, text in self._ends.items() if name not in self._surveyed})
 
     def _replace(self) -> None:
         """Have the broken file moved aside; the new one starts with what we know."""
@@ -162,6 +174,7 @@ class Ledger:
         self._changed |= self._positions
         self._counts.update({name: total for name, total in self._totals.items() if name != "dead_letters"})
         self._totals.clear()
+        self._store.ends.update(self._ends)
         self._next_save = 0.0
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import structlog
 
+from core.private import write_private
+
 _NAME = "publisher.note"
 
 
@@ -38,7 +40,7 @@ def read_note(state_dir: Path) -> Note | None:
 def write_note(state_dir: Path, note: Note) -> None:
     """Write the note. A disk that does not take it costs only the note."""
     try:
-        note_path(state_dir).write_text(json.dumps(asdict(note)) + "\n", encoding="utf-8")
+        write_private(note_path(state_dir), json.dumps(asdict(note)) + "\n")
     except OSError:
         return
 

@@ -47,6 +47,11 @@ CREATE TABLE IF NOT EXISTS spool_states (
 ) WITHOUT ROWID
 """
 
+#: What the topic held before anything of a new spool was sent, where no file tells (see core.spool.origin).
+_TOPIC_ENDS = """
+CREATE TABLE IF NOT EXISTS topic_ends (spool_id TEXT PRIMARY KEY, ends TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
+"""
+
 #: An older copy that somebody put in the place of a spool must not replace what is known of the newer one.
 _KEEP_NEWEST = (
     "INSERT INTO spool_states VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -82,6 +87,8 @@ class PublisherStore:
         self.resends_id = str(identity["resends"])
         #: by stream, what its spool knew at a moment up to which it is delivered; written with the next `save`
         self.remembered: dict[str, SpoolState] = {}
+        #: by spool_id, what the topic held before it was sent, as JSON; written with the next `save`
+        self.ends: dict[str, str] = {}
         self._saves = self._read_saves()
         self._letters = self._count_letters()
         self._data_version = self._read_data_version()
@@ -115,6 +122,7 @@ class PublisherStore:
         try:
             _ensure_tables(connection, known)
             connection.execute(_SPOOL_STATES)
+            connection.execute(_TOPIC_ENDS)
             store = cls(path, connection, clock)
             if not silent:
                 tell_loss(note, store.note() if there else None, log)
@@ -146,6 +154,7 @@ class PublisherStore:
             self._guard.wrote()
         self._saves += 1
         self.remembered.clear()
+        self.ends.clear()
         write_note(self._path.parent, self.note())
 
     def note(self) -> Note:
@@ -180,6 +189,8 @@ class PublisherStore:
             for stream, state in self.remembered.items():
                 connection.execute(_KEEP_NEWEST, (stream, state.spool_id, state.commits, state.to_json(), now))
                 connection.execute(_FORGET, (stream,))
+            ends = [(spool_id, text, now) for spool_id, text in self.ends.items()]
+            connection.executemany("INSERT OR REPLACE INTO topic_ends VALUES (?, ?, ?)", ends)
             changed = bool(dead_letters) or counted["dead_letters_resent"] > 0
             held = self._count_letters() if changed else self._letters
         self._letters = held
@@ -236,6 +247,10 @@ class PublisherStore:
 
     def _read_data_version(self) -> int:
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def surveyed(self) -> set[str]:
+        """Return the spools of which it is on disk what the topic held before them."""
+        return {str(spool_id) for (spool_id,) in self._connection.execute("SELECT spool_id FROM topic_ends")}
 
     def counters(self) -> dict[str, int]:
         """Return the durable counters."""

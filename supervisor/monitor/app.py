@@ -1,12 +1,17 @@
 """The routes: which address answers with what."""
 
+import time
+from collections.abc import Callable, Mapping
+
 import orjson
 import structlog
 from aiohttp import web
 
 from core.config import Config
+from supervisor.monitor.connections import DROP_REASONS
 from supervisor.monitor.events import Audience
 from supervisor.monitor.guard import add_headers, answer_to
+from supervisor.monitor.listener import EVENTS_PATH, Listener
 from supervisor.monitor.metrics import CONTENT_TYPE, verdict_exposition
 from supervisor.monitor.observer import Observer
 from supervisor.monitor.pages import Pages
@@ -28,13 +33,41 @@ monitor_look_failures_total {failures}
 monitor_listeners {listeners}
 """
 
+#: About those who ask.
+_CLIENT_METRICS = """\
+# HELP monitor_connections Connections to the monitor that are open
+# TYPE monitor_connections gauge
+monitor_connections {connections}
+# HELP monitor_connections_dropped_total Connections that the monitor closed, by reason
+# TYPE monitor_connections_dropped_total counter
+{dropped}# HELP monitor_wrong_tokens_total Requests with a wrong token, or too early after one
+# TYPE monitor_wrong_tokens_total counter
+monitor_wrong_tokens_total {wrong_tokens}
+"""
+
+_DROPPED = "connections dropped"
+_WRONG_TOKENS = ("wrong tokens",)
+
+#: Logs what was counted and not logged yet; call it about once a second.
+FLUSH: web.AppKey[Callable[[], None]] = web.AppKey("flush", Callable[[], None])  # type: ignore[arg-type]
+
+
+def client_metrics(connections: int, dropped: Mapping[str, int], wrong_tokens: int) -> str:
+    """Write down how many connections there are, and what was refused, by reason."""
+    name = "monitor_connections_dropped_total"
+    lines = "".join(f'{name}{{reason="{reason}"}} {count}\n' for reason, count in dropped.items())
+    return _CLIENT_METRICS.format(connections=connections, dropped=lines, wrong_tokens=wrong_tokens)
+
 
 class Answers:
     """Answers from the latest snapshot; nothing is read for a request."""
 
-    def __init__(self, observer: Observer, audience: Audience) -> None:
+    def __init__(self, observer: Observer, audience: Audience, listener: Listener, restarting: Restarting) -> None:
         self._observer = observer
         self._audience = audience
+        self._listener = listener
+        self._restarting = restarting
+        self._source = str(time.time())  # counters of this process began at nothing
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """Say that this process answers."""
@@ -51,11 +84,21 @@ class Answers:
         """Give all metrics in Prometheus' text format."""
         observer = self._observer
         own = _OWN_METRICS.format(
-            age=round(observer.age(), 3), failures=observer.failures, listeners=self._audience.clients
+            age=round(observer.age(), 3),
+            failures=observer.failures,
+            listeners=self._audience.clients,
         )
+        own += self._clients()
         seen = observer.latest.metrics if observer.latest else b""
         body = verdict_exposition(observer.verdict()) + seen + own.encode()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    def _clients(self) -> str:
+        tally = self._observer.darkroom.tally
+        totals = self._listener.dropped.totals
+        counts = {reason: tally.follow((_DROPPED, reason), totals[reason], self._source) for reason in DROP_REASONS}
+        wrong = tally.follow(_WRONG_TOKENS, self._restarting.refused.totals.total(), self._source)
+        return client_metrics(len(self._listener.connections), counts, wrong)
 
     async def status(self, _request: web.Request) -> web.Response:
         """Give what `status --json` prints."""
@@ -66,18 +109,31 @@ class Answers:
 
 
 def make_app(
-    config: Config, observer: Observer, audience: Audience, log: structlog.stdlib.BoundLogger
+    config: Config,
+    observer: Observer,
+    audience: Audience,
+    log: structlog.stdlib.BoundLogger,
+    listener: Listener | None = None,
 ) -> web.Application:
     """Put the routes together."""
-    app = web.Application(middlewares=[answer_to(config.monitor.host)], client_max_size=_LONGEST_REQUEST)
+    listener = listener or Listener(log)
+    restarting = Restarting(config, log)
+    middlewares = [listener.middleware(), answer_to(config.monitor.host)]
+    app = web.Application(middlewares=middlewares, client_max_size=_LONGEST_REQUEST)
+
+    def flush() -> None:
+        listener.dropped.flush()
+        restarting.refused.flush()
+
+    app[FLUSH] = flush
     app.on_response_prepare.append(add_headers)
-    answers, pages = Answers(observer, audience), Pages()
+    answers, pages = Answers(observer, audience, listener, restarting), Pages()
     app.router.add_get("/", pages.index)
     app.router.add_get("/static/{name}", pages.file)
     app.router.add_get("/healthz", answers.healthz)
     app.router.add_get("/readyz", answers.readyz)
     app.router.add_get("/metrics", answers.metrics)
     app.router.add_get("/api/status", answers.status)
-    app.router.add_get("/api/events", audience.attend, allow_head=False)
-    app.router.add_post("/api/restart", Restarting(config, log).restart)
+    app.router.add_get(EVENTS_PATH, audience.attend, allow_head=False)
+    app.router.add_post("/api/restart", restarting.restart)
     return app

@@ -9,6 +9,7 @@ import structlog
 from core.config import Config
 from supervisor.monitor.errand import errand
 from supervisor.monitor.look import Look, look
+from supervisor.monitor.proofbook import ProofBook
 from supervisor.monitor.since import Reason, Verdict
 from supervisor.monitor.snapshot import Darkroom, Snapshot
 from supervisor.monitor.tally import Tally
@@ -38,11 +39,13 @@ class Observer:
         wall: Callable[[], float] = time.time,
         every: float = _EVERY,
         book: TallyBook | None = None,
+        proofs: ProofBook | None = None,
     ) -> None:
-        """Without a `book` counters begin anew with each observer."""
+        """Without a `book` counters begin anew with each observer; without `proofs` no copy of a proof is kept."""
         self.latest: Snapshot | None = None
         self.darkroom = Darkroom(config, tally=book.tally if book else Tally())
         self._book = book
+        self._proofs = proofs
         self._failed = 0
         self._config = config
         self._log = log
@@ -78,7 +81,10 @@ class Observer:
         self._heard(snapshot)
 
     def _see(self) -> Snapshot:
-        snapshot = self.darkroom.develop(self._look(self._config, self._wall()))
+        seen = self._look(self._config, self._wall())
+        if self._proofs is not None:
+            self._proofs.take(seen.streams, seen.now)
+        snapshot = self.darkroom.develop(seen)
         if self._book is not None:
             self._book.keep()  # before anybody is told
         return snapshot

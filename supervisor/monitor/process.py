@@ -4,6 +4,8 @@ import asyncio
 import os
 import random
 import sys
+import time
+from collections.abc import Callable
 
 import structlog
 import uvloop
@@ -14,9 +16,11 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.config import Config
 from supervisor.monitor.address import Address, address_path, advice, wanted_ports, write_address
-from supervisor.monitor.app import make_app
+from supervisor.monitor.app import FLUSH, make_app
 from supervisor.monitor.events import Audience
+from supervisor.monitor.listener import Listener, Refusals
 from supervisor.monitor.observer import Observer
+from supervisor.monitor.proofbook import ProofBook
 from supervisor.monitor.tallybook import TallyBook
 
 _ADDRESS_EVERY = 2.0  # whether the file that tells the address is still there
@@ -30,6 +34,10 @@ _TURN = 0.001
 
 #: Connections that are open when we stop have so long to take what they were sent, seconds.
 _FAREWELL = 0.5
+
+#: A connection is kept for the next request for so long; the rest of a body that nobody reads is waited for so long.
+_KEEP_ALIVE_S = 75.0
+_LINGER_S = 2.0
 
 
 def run(context: ChildContext, config: Config) -> None:
@@ -50,31 +58,45 @@ async def live(context: ChildContext, config: Config) -> None:
     context.on_stop(hear_of_stop)
     audience = Audience(context.log)
     book = TallyBook(config.supervisor.state_dir, context.log)
-    observer = Observer(config, context.log, audience.tell, book=book)
-    app = make_app(config, observer, audience, context.log)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL, handle_signals=False)
+    proofs = ProofBook(config.supervisor.state_dir, context.log)
+    observer = Observer(config, context.log, audience.tell, book=book, proofs=proofs)
+    listener = Listener(context.log)
+    app = make_app(config, observer, audience, context.log, listener)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=_FAREWELL,
+        handle_signals=False,
+        keepalive_timeout=_KEEP_ALIVE_S,
+        lingering_time=_LINGER_S,
+        logger=Refusals(listener.dropped),
+    )
     await runner.setup()
-    tasks = [asyncio.create_task(_beat(context))]
+    tasks = [asyncio.create_task(_beat(context, app[FLUSH]))]
     try:
         await observer.once()
         tasks.append(asyncio.create_task(observer.run()))
-        address = await _listen(context, config, runner, stop)
+        address = await _listen(context, config, runner, listener, stop)
         if address is not None:
             tasks.append(asyncio.create_task(_keep_address(config, address, context.log)))
         await stop.wait()
     finally:
         for task in tasks:
             task.cancel()
+        proofs.keep(time.time(), at_once=True)
         audience.dismiss()
+        listener.close()
         await runner.cleanup()
 
 
-async def _listen(context: ChildContext, config: Config, runner: web.AppRunner, stop: asyncio.Event) -> Address | None:
+async def _listen(
+    context: ChildContext, config: Config, runner: web.AppRunner, listener: Listener, stop: asyncio.Event
+) -> Address | None:
     """Take the port; one that is taken is waited for, since a restart would not free it. None: stop was asked."""
     failures = 0
     while not stop.is_set():
         try:
-            address = await _take(config, runner)
+            address = await _take(config, runner, listener)
         except OSError as error:
             failures += 1
             seconds = _AGAIN.pause(failures, random.random)
@@ -93,16 +115,15 @@ async def _listen(context: ChildContext, config: Config, runner: web.AppRunner, 
     return None
 
 
-async def _take(config: Config, runner: web.AppRunner) -> Address:
+async def _take(config: Config, runner: web.AppRunner, listener: Listener) -> Address:
     """Listen on the first port that can be had. Raises OSError when none can."""
     host = config.monitor.host
+    assert runner.server is not None  # noqa: S101 - the runner is set up
     ports = wanted_ports(config.supervisor.state_dir, host, config.monitor.port)
     for port in ports:
-        site = web.TCPSite(runner, host, port)
         try:
-            await site.start()
+            await listener.listen(runner.server, host, port)
         except OSError:
-            await site.stop()
             if port == ports[-1]:
                 raise
         else:
@@ -133,7 +154,8 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def _beat(context: ChildContext) -> None:
+async def _beat(context: ChildContext, flush: Callable[[], None]) -> None:
     while True:
         context.beat()
+        flush()
         await asyncio.sleep(_BEAT_EVERY)

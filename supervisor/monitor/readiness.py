@@ -3,11 +3,12 @@
 A cause silences its consequences: a stream whose process is parked is not also called silent.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from core.config import Config
 from supervisor.monitor import scraperules, streamrules
+from supervisor.monitor.answers import Failing
 from supervisor.monitor.look import SILENT_AFTER, Look
 from supervisor.monitor.since import Trouble
 
@@ -55,6 +56,7 @@ class Trend:
     brief: frozenset[str] = frozenset()  #: processes that are away, and will be back in a moment
     unsteady: frozenset[str] = frozenset()  #: processes that run, but hardly did between their deaths
     waited_until: float | None = None  #: when the quota last let nobody ask
+    failing: Mapping[str, Failing] = field(default_factory=dict)  #: processes whose requests to Reddit all fail
 
 
 def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
@@ -64,7 +66,7 @@ def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
     return [
         *_supervisor(look),
         *_processes(look, trend, config),
-        *streamrules.streams(look, trend.waited_until, config),
+        *streamrules.streams(look, trend.waited_until, trend.failing, config),
         *streamrules.delivery(look, trend.growing, config),
         *streamrules.quota(look, config),
         *scraperules.crawl(look, trend.answered_at, config),

@@ -6,6 +6,8 @@ The token comes in a header of its own and never in a cookie, so no other site's
 import asyncio
 import hmac
 import json
+import math
+import time
 from typing import Any
 
 import structlog
@@ -14,8 +16,18 @@ from aiohttp import web
 from core import control
 from core.config import Config
 from core.control import ControlError, NotAnsweringError, NotRunningError, UnknownProcessError
+from supervisor.monitor.connections import origin_of
+from supervisor.monitor.counted import CountedLog
+from supervisor.monitor.throttle import TokenThrottle
 
 TOKEN_HEADER = "X-Monitor-Token"  # noqa: S105 (its name, not the token)
+
+#: A body of a few bytes may take so long, seconds.
+_BODY_TIMEOUT_S = 5.0
+
+#: An answer to a try that came too early is held back for so long at most, and that for so many at once.
+_LONGEST_HOLD_S = 1.0
+_MOST_HELD = 16
 
 
 class Restarting:
@@ -25,16 +37,26 @@ class Restarting:
         self._token = config.monitor.token.encode()
         self._state_dir = config.supervisor.state_dir
         self._log = log
+        self._throttle = TokenThrottle()
+        self._held = 0
+        hint = "somebody tries tokens; tries are slowed down"
+        self.refused = CountedLog(log, "restart_refused", hint)
 
     async def restart(self, request: web.Request) -> web.Response:
         """Restart {"process": NAME}; 202 when the supervisor took it on."""
         if not self._token:
             return _refuse(403, "restarting over HTTP is off: set MONITOR_TOKEN in the environment and start again")
+        origin = origin_of((request.remote,))
+        early = self._throttle.wait(origin, time.monotonic())
+        if early > 0:
+            return await self._refuse_early(origin, early)
         # a header may hold any bytes, which aiohttp hands over as surrogates
         sent = request.headers.get(TOKEN_HEADER, "").encode(errors="surrogateescape")
         if not hmac.compare_digest(sent, self._token):
-            self._log.warning("restart_refused", reason="wrong token", client=request.remote)
+            self._throttle.failed(origin, time.monotonic())
+            self.refused.add("wrong token", origin)
             return _refuse(403, f"wrong token: send the value of MONITOR_TOKEN in the header {TOKEN_HEADER}")
+        self._throttle.succeeded(origin)
         name = await _process_named(request)
         if name is None:
             return _refuse(400, 'send a JSON object: {"process": "comments"}')
@@ -45,11 +67,29 @@ class Restarting:
         self._log.info("restart_asked", child=name, client=request.remote)
         return web.json_response({"ok": True, "process": name}, status=202)
 
+    async def _refuse_early(self, origin: str, seconds: float) -> web.Response:
+        """Refuse a try without a look at its token, after a moment: who tries one after the other is slowed down."""
+        self.refused.add("too early", origin)
+        if self._held < _MOST_HELD:
+            self._held += 1
+            try:
+                await asyncio.sleep(min(seconds, _LONGEST_HOLD_S))
+            finally:
+                self._held -= 1
+        answer = _refuse(429, f"too many wrong tokens: try again in {seconds:.0f} s")
+        answer.headers["Retry-After"] = str(math.ceil(seconds))
+        return answer
+
 
 async def _process_named(request: web.Request) -> str | None:
     try:
-        document = json.loads(await request.read())
-    except (ValueError, RecursionError, web.RequestPayloadError):
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            body = await request.read()
+    except (TimeoutError, ConnectionError, RuntimeError, web.RequestPayloadError):  # RuntimeError: it is closed
+        return None
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
         return None
     name: Any = document.get("process") if isinstance(document, dict) else None
     return name if isinstance(name, str) and name else None

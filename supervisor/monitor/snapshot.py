@@ -10,6 +10,7 @@ import orjson
 from core.config import Config
 from core.hiding import Hider
 from supervisor.monitor import readiness
+from supervisor.monitor.answers import Answers
 from supervisor.monitor.history import History, Moment, Standing
 from supervisor.monitor.look import Look
 from supervisor.monitor.metrics import Sight, exposition
@@ -44,6 +45,7 @@ class Darkroom:
     _since: Since = field(default_factory=Since)
     _warned: Since = field(default_factory=Since)
     _steadiness: Steadiness = field(default_factory=Steadiness)
+    _answers: Answers = field(default_factory=Answers)
     _waited_until: float | None = None
 
     def __post_init__(self) -> None:
@@ -57,7 +59,8 @@ class Darkroom:
         if quota_is_out(look):
             self._waited_until = look.now
         brief, unsteady = self._steadiness.judge(look.status.processes, look.now)
-        trend = Trend(self.history.growing(), self.history.answered_at, brief, unsteady, self._waited_until)
+        failing = self._answers.judge(look.requests, look.now)
+        trend = Trend(self.history.growing(), self.history.answered_at, brief, unsteady, self._waited_until, failing)
         verdict = Verdict(
             self._since.settle(readiness.troubles(look, trend, self.config), look.now),
             self._warned.settle(readiness.warnings(look, self.config), look.now),

@@ -10,6 +10,7 @@ from pathlib import Path
 from core.completeness import StreamProof
 from core.spool import Gap, SpoolReader, spool_path
 from core.spool.model import Row
+from core.spool.state import SpoolState
 from supervisor.monitor.tally import Tally
 
 _COMPANIONS = ("", "-wal", "-shm")
@@ -35,6 +36,8 @@ class StreamLook:
     delay_s: float | None = None  #: of the newest delivered record, from its creation to that moment
     oldest_created: float | None = None  #: of the oldest waiting record, by Reddit's clock
     size_bytes: int = 0
+    state: SpoolState | None = None  #: all that the spool knows besides its records
+    delivered_seq: int = 0  #: up to which of them all was delivered, a moment before
 
     @property
     def progress_at(self) -> float | None:
@@ -93,6 +96,8 @@ def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[
             delay_s=max(0.0, delivered_at - created) if created is not None and delivered_at is not None else None,
             oldest_created=_created(waiting),
             size_bytes=spool_bytes(state_dir, stream),
+            state=reader.state(),
+            delivered_seq=seq,
         )
 
 

@@ -1,11 +1,12 @@
 """What keeps the streams from flowing: into the spools, and from there into Kafka. Pure."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from core.completeness import WINDOW
 from core.completeness import longest_silence as silence_of
 from core.config import Config
 from core.spool import Gap, GapState
+from supervisor.monitor.answers import Failing
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
 from supervisor.monitor.stream import StreamLook
@@ -28,11 +29,13 @@ def longest_silence(config: Config) -> float:
     return silence_of(config.streams.max_poll_interval)
 
 
-def streams(look: Look, waited_until: float | None, config: Config) -> Iterator[Trouble]:
+def streams(
+    look: Look, waited_until: float | None, failing: Mapping[str, Failing], config: Config
+) -> Iterator[Trouble]:
     """Find streams that do not read their listing.
 
     That is measured by polls and not by items: a quiet subreddit at night is no fault. `waited_until`: when the quota
-    last let nobody ask.
+    last let nobody ask. `failing`: the streams whose requests all fail, which shows before their silence does.
     """
     if quota_is_out(look):
         return
@@ -47,6 +50,9 @@ def streams(look: Look, waited_until: float | None, config: Config) -> Iterator[
             why = "none of its subreddits can be read" if everybody else "its requests to Reddit do not succeed"
             text = f"{name} takes nothing in: {why}. {_see(config, name)}"
             yield Trouble("stream_silent", name, text, stream.progress_at)
+        elif name in failing:
+            text = f"{name} takes nothing in: {failing[name].text}. {_see(config, name)}"
+            yield Trouble("stream_silent", name, text, failing[name].since)
 
 
 def _see(config: Config, name: str) -> str:

@@ -176,3 +176,22 @@ def test_the_shares_add_up_and_more_time_without_reading_never_adds_proof(
         assert min(shares.proven, shares.unread, *shares.gaps.values()) >= -1e-12
     if all(at <= 0 for at in moments.values()):
         assert later.proven <= now.proven + 1e-12
+
+
+def test_after_a_loss_nothing_is_claimed_of_the_time_before_a_subreddits_own_gap() -> None:
+    """Of one subreddit the last delivered record is old, of the other one young: between them nothing is known."""
+    quiet, busy = (
+        gap(start=NOON - 1000.0, end=NOON - 50.0, unproven=("Bitcoin",)),
+        gap(start=NOON - 100.0, end=NOON - 50.0, unproven=("ethereum",)),
+    )
+    proof = StreamProof(BOTH, {"bitcoin": NOON, "ethereum": NOON}, (quiet, busy), begun=NOON - 50.0)
+    shares = proof.shares(NOON)
+    assert shares.start == NOON - 1000.0
+    assert shares.proven == pytest.approx(100.0 / 1100.0), "only what was read since"
+    assert shares.gaps[GapState.OPEN] == pytest.approx(1000.0 / 1100.0)
+    assert shares.unread == pytest.approx(0.0)
+
+
+def test_a_spool_of_version_0_1_is_proven_up_to_its_newest_items() -> None:
+    proof = StreamProof.read(BOTH, {"proven_at": {"bitcoin": NOON - 9.0, "ethereum": NOON - 5.0}}, ())
+    assert proof.proven_until == NOON - 9.0

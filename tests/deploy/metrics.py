@@ -6,7 +6,8 @@ from functools import cache
 from prometheus_client.parser import text_string_to_metric_families
 
 from scraper.fetch.outcome import Outcome
-from supervisor.monitor.app import _OWN_METRICS
+from supervisor.monitor.app import _OWN_METRICS, client_metrics
+from supervisor.monitor.connections import DROP_REASONS
 from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
 from supervisor.monitor.readiness import REASONS, WARNINGS
 from supervisor.monitor.since import Verdict
@@ -18,7 +19,7 @@ TARGET = frozenset({"instance", "job"})
 
 #: Labels whose values are known in advance.
 VALUES = {
-    "reason": set(REASONS),
+    "reason": {*REASONS, *DROP_REASONS},
     "warning": set(WARNINGS),
     "outcome": {str(outcome) for outcome in Outcome},
     "stream": {"submissions", "comments"},
@@ -34,6 +35,7 @@ def known() -> dict[str, frozenset[str]]:
     """Every metric with the names of its labels."""
     written = (verdict_exposition(Verdict()) + exposition(Sight(healthy(), CONFIG, Tally()))).decode()
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
+    written += client_metrics(0, dict.fromkeys(DROP_REASONS, 0), 0)
     found = {"up": TARGET}
     for family in text_string_to_metric_families(written):
         for sample in family.samples:

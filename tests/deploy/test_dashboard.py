@@ -25,9 +25,12 @@ TARGETS: list[tuple[str, dict[str, Any]]] = [
 UNSHOWN = {
     "up",
     "disk_size_bytes",
+    "monitor_connections",
+    "monitor_connections_dropped_total",
     "monitor_listeners",
     "monitor_look_failures_total",
     "monitor_snapshot_age_seconds",
+    "monitor_wrong_tokens_total",
     "process_fatal",
     "process_uptime_seconds",
     "proxy_requests_in_flight",

@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.errors import PERMANENT_EXIT, ExitCode
 from supervisor.commandline import COMMANDS, parser
-from supervisor.monitor.app import _OWN_METRICS
+from supervisor.monitor.app import _OWN_METRICS, client_metrics
+from supervisor.monitor.connections import DROP_REASONS
 from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
 from supervisor.monitor.readiness import REASONS, WARNINGS
 from supervisor.monitor.since import Verdict
@@ -29,6 +30,7 @@ def plain(cell: str) -> str:
 def test_every_metric_has_a_line_with_its_type_its_labels_and_what_to_do() -> None:
     written = (verdict_exposition(Verdict()) + exposition(Sight(healthy(), CONFIG, Tally()))).decode()
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
+    written += client_metrics(0, dict.fromkeys(DROP_REASONS, 0), 0)
     exposed = {}
     for family in text_string_to_metric_families(written):
         name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -13,6 +13,7 @@ import pytest
 
 from core.spool import SpoolReader
 from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, on
+from tests.support.ports import free_port
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
 
@@ -115,13 +116,18 @@ def test_the_spool_removed_and_the_stream_killed_at_once(trial: Trial) -> None:
 
 @on(EVERYWHERE, EXACTLY_ONCE)
 def test_the_state_directory_removed_while_it_runs(trial: Trial) -> None:
-    begin(trial, WORLD)
+    trial.prepare(monitor=free_port(), **WORLD)
+    trial.system.start()
+    trial.system.wait_up()
+    wait_until(trial.records, 30.0, "the first records in the topic")
+    trial.simulator.rates(comments=20)
     trial.pass_time(5)
     shutil.rmtree(trial.system.state_dir)
     wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool of comments to be saved")
     wait_until(lambda: said(trial, "submissions", "spool_saved"), 3.0, "the spool of submissions to be saved")
     wait_until(lambda: said(trial, "publisher", "positions_lost"), 3.0, "the positions to be saved")
-    names = ("supervisor.sock", "supervisor.json", "supervisor.lock", "publisher.db", "quota.db")
+    ours = ("supervisor.sock", "supervisor.json", "supervisor.lock", "publisher.db", "quota.db")
+    names = (*ours, "monitor.json", "monitor-proof.json", "monitor-tally.json")
     for name in names:
         wait_until(trial.system.state_dir.joinpath(name).exists, 10.0, f"{name} to be there again")
     assert trial.system.status()["supervisor"]["state"] == "RUNNING"
@@ -167,6 +173,46 @@ def test_a_spool_removed_or_put_back_while_nothing_runs(trial: Trial, harm: Call
     gaps = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
     assert gaps, "a lost spool is no first start"
     assert all(gap["from"] > time.time() - 60 for gap in gaps), f"from where it was delivered: {json.dumps(gaps)}"
+    finish(trial, 250)
+
+
+def remove_all_but_the_monitors(state_dir: Path) -> None:
+    for pattern in ("spool-*", "publisher.*", "quota.*"):
+        remove(state_dir, pattern)
+
+
+def losses_of(trial: Trial, since: float) -> dict[str, float]:
+    """Return where the gaps of both streams' lost spools begin that were recorded since then."""
+    gaps = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
+    found = {gap["stream"]: gap["from"] for gap in gaps if gap["recorded_at"] >= since}
+    return found if len(found) == 2 else {}
+
+
+@on(EVERYWHERE)
+def test_all_files_of_the_state_lost_between_two_runs(trial: Trial) -> None:
+    """First the monitor's copy tells up to when all was proven; then only the topic does, once the broker answers."""
+    trial.prepare(monitor=free_port(), **SHORT)
+    trial.system.start()
+    trial.system.wait_up()
+    wait_until(trial.records, 30.0, "the first records in the topic")
+    trial.simulator.rates(comments=20)
+    trial.pass_time(5)
+    stopped_at = time.time()
+    stop_and(trial, remove_all_but_the_monitors)
+    starts = losses_of(trial, stopped_at)
+    assert all(stopped_at - 12.0 < start <= stopped_at + 1.0 for start in starts.values()), (stopped_at, starts)
+    assert set(starts) == {"comments", "submissions"}, "the monitor's copy tells at once"
+
+    lost_at = time.time()
+    trial.broker.freeze()
+    stop_and(trial, shutil.rmtree)
+    assert not losses_of(trial, lost_at), "capture goes on while nobody can tell"
+    assert trial.system.status()["streams"]["comments"]["spooled"]
+    trial.broker.thaw()
+    starts = wait_until(lambda: losses_of(trial, lost_at), 30.0, "the gaps of both streams")
+    # pages that were full lie in the gap as well: the walks that they belong to may not have been finished
+    assert all(stopped_at - 15.0 < start <= lost_at + 1.0 for start in starts.values()), (stopped_at, lost_at, starts)
+    wait_until(lambda: "spool_lost" in trial.system.page("/readyz")[1], 10.0, "/readyz to tell of it")
     finish(trial, 250)
 
 

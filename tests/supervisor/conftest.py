@@ -1,5 +1,6 @@
 """Fixtures for tests of the supervisor."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -16,3 +17,12 @@ def families() -> Iterator[list[Family]]:
         if family.process.is_running():
             family.process.kill()
         family.process.communicate()
+
+
+@pytest.fixture(autouse=True)
+def _umask_restored() -> Iterator[None]:
+    """What a supervisor in this process changes is for its test alone."""
+    former = os.umask(0o022)
+    os.umask(former)
+    yield
+    os.umask(former)

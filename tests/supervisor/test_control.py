@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from supervisor import control as serving
 from supervisor.bell import Bell, Reload, Restart
 from supervisor.board import Board, ProcessRow, Snapshot
 from supervisor.control import ControlServer
+from tests.support.strangers import as_nobody, needs_root, public_directory, umask
 from tests.support.waiting import wait_until
 
 LOG = structlog.stdlib.get_logger("test")
@@ -236,3 +238,75 @@ def test_a_storm_of_one_signal_asks_for_one_thing() -> None:
     for number in (signal.SIGHUP,) * 50 + (signal.SIGTERM,) * 50 + (signal.SIGHUP,):
         bell._handle(number, None)  # noqa: SLF001
     assert bell.collect() == [Reload(), "SIGTERM", Reload()]
+
+
+#: Connects, sends a line, and prints what comes back.
+_ASK = """
+import socket, sys
+one = socket.socket(socket.AF_UNIX)
+one.settimeout(5)
+one.connect(sys.argv[1])
+try:
+    one.sendall(b'{"command": "status"}\\n')
+    print(one.recv(100))
+except OSError:
+    print(b"")
+"""
+
+#: Listens there, and answers everybody.
+_LISTEN = """
+import socket, sys
+one = socket.socket(socket.AF_UNIX)
+one.bind(sys.argv[1])
+one.listen()
+print("listens", flush=True)
+while True:
+    other, _ = one.accept()
+    other.recv(100)
+    other.sendall(b'{"ok": true}\\n')
+"""
+
+PYTHON = "/usr/bin/python3"
+needs_python = pytest.mark.skipif(
+    not Path(PYTHON).exists(), reason="another user needs an interpreter that it can read"
+)
+
+
+@needs_root
+@needs_python
+def test_another_user_is_not_answered_even_where_the_socket_is_open_to_all() -> None:
+    with public_directory() as state_dir, umask(0), structlog.testing.capture_logs() as logs:
+        server = ControlServer(state_dir, echo, LOG)
+        server.start()
+        (state_dir / "supervisor.sock").chmod(0o777)
+        command = as_nobody([PYTHON, "-c", _ASK, str(state_dir / "supervisor.sock")])
+        answers = [subprocess.run(command, capture_output=True, timeout=10, check=True).stdout for _ in range(3)]
+        assert control.ask(state_dir, {"command": "status"})["ok"]
+        server.close()
+    assert answers == [b"b''\n"] * 3
+    refused = [entry for entry in logs if entry["event"] == "control_client_refused"]
+    assert len(refused) == 1, "logged with a count, not a line each"
+    assert (refused[0]["user"], refused[0]["count"]) == (65534, 1)
+
+
+@needs_root
+@needs_python
+def test_what_another_user_listens_with_is_not_believed() -> None:
+    with public_directory() as state_dir:
+        state_dir.chmod(0o777)
+        command = as_nobody([PYTHON, "-c", _LISTEN, str(state_dir / "supervisor.sock")])
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as impostor:
+            assert impostor.stdout is not None
+            assert impostor.stdout.readline() == b"listens\n"
+            with pytest.raises(NotAnsweringError, match="another user"):
+                control.ask(state_dir, {"command": "status"})
+            impostor.kill()
+
+
+def test_a_link_in_the_place_of_the_socket_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "supervisor.sock").symlink_to(tmp_path / "elsewhere")
+    server = ControlServer(tmp_path, echo, LOG)
+    server.start()
+    assert control.ask(tmp_path, {"command": "status"})["ok"]
+    assert not (tmp_path / "elsewhere").exists()
+    server.close()

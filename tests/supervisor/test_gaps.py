@@ -23,6 +23,7 @@ NINE = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[SpoolWriter]:
     writer = SpoolWriter(tmp_path, "comments")
+    writer.commit(Batch(cursor={"origin": "settled"}))
     yield writer
     writer.close()
 
@@ -118,6 +119,13 @@ def test_of_subreddits_some_of_which_were_never_read_those_come_first(writer: Sp
     first, second, *_ = Asked(tmp_path).text()[1].splitlines()
     assert first == "comments: proven until: never, for 1 of 2 subreddits."
     assert second == "    not read: r/Ethereum never"
+
+
+def test_while_nobody_knows_whether_it_is_the_first_start_it_says_so(writer: SpoolWriter, tmp_path: Path) -> None:
+    prove(writer, bitcoin=NINE + 199, ethereum=NINE + 199)
+    assert "first start" not in Asked(tmp_path).text()[1]
+    writer.commit(Batch(cursor={"origin": "unknown"}))
+    assert "not known yet whether this is the first start" in " ".join(Asked(tmp_path).text()[1].split())
 
 
 def test_reddits_clock_decides_what_is_old(writer: SpoolWriter, tmp_path: Path) -> None:
@@ -230,7 +238,7 @@ def test_both_streams_have_a_line_and_their_gaps_are_told_apart(tmp_path: Path) 
     for stream in ("submissions", "comments"):
         with SpoolWriter(tmp_path, stream) as writer:
             gap = Gap(stream, ("Bitcoin",), NINE, NINE + 90, "the listing ended", NINE + 95, 2)
-            writer.commit(Batch(gaps=[gap], cursor={"proven_until": {"bitcoin": NINE + 199}}))
+            writer.commit(Batch(gaps=[gap], cursor={"origin": "settled", "proven_until": {"bitcoin": NINE + 199}}))
     asked = Asked(tmp_path, names=("Bitcoin",), streams=StreamsSection())
     assert [gap["id"] for gap in asked.document()["gaps"]] == ["submissions-1", "comments-1"]
     assert [line.partition(":")[0] for line in asked.text()[1].splitlines()[:2]] == ["submissions", "comments"]

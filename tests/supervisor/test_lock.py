@@ -1,6 +1,7 @@
 """One supervisor a state directory, also where there is no room for its number."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from core.config import Config, SupervisorSection
 from core.errors import ConfigError, TransientError
 from supervisor.lock import StateLock, StateLockedError, lock_chore
 from supervisor.run import claim
+from tests.support.strangers import lock_held, needs_flock, needs_root, public_directory
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -75,9 +77,12 @@ def test_a_lock_that_somebody_removed_is_taken_again(tmp_path: Path) -> None:
 
 
 def test_where_another_supervisor_took_over_this_one_ends(tmp_path: Path) -> None:
-    lock = StateLock(tmp_path)
-    (tmp_path / "supervisor.lock").unlink()
-    other = StateLock(tmp_path)
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    lock = StateLock(state_dir)
+    state_dir.rename(tmp_path / "moved")
+    state_dir.mkdir()
+    other = StateLock(state_dir)
     reason = lock_chore(lock, LOG).action()
     assert reason is not None
     assert "another supervisor" in reason
@@ -100,3 +105,61 @@ def test_a_directory_that_cannot_be_made_is_said_once(tmp_path: Path) -> None:
     assert keep() is None
     assert (state_dir / "supervisor.lock").exists()
     lock.close()
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "a link"])
+def test_no_second_supervisor_starts_while_the_lock_file_is_away(tmp_path: Path, how: str) -> None:
+    """Guards: two supervisors on one state. The first has not looked yet: only the lock on the directory is there."""
+    lock = StateLock(tmp_path)
+    path = tmp_path / "supervisor.lock"
+    path.unlink()
+    if how == "replaced":
+        path.write_text("1\n")
+    elif how == "a link":
+        path.symlink_to(tmp_path / "elsewhere")
+    for _ in range(2):
+        with pytest.raises(StateLockedError, match="another supervisor"):
+            StateLock(tmp_path)
+    assert lock_chore(lock, LOG).action() is None
+    assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.is_symlink()
+    lock.close()
+    StateLock(tmp_path).close()
+
+
+@needs_flock
+def test_a_lock_file_that_another_process_keeps_ends_nobody(tmp_path: Path) -> None:
+    """Who can put a file there could end the capture otherwise."""
+    lock = StateLock(tmp_path)
+    keep = lock_chore(lock, LOG).action
+    (tmp_path / "supervisor.lock").unlink()
+    with lock_held(tmp_path / "supervisor.lock") as pid, capture_logs() as logs:
+        assert keep() is None
+        assert keep() is None
+        with pytest.raises(StateLockedError):
+            StateLock(tmp_path)
+    assert [entry["event"] for entry in logs] == ["state_lock_held"]
+    assert f"pid {pid} " in logs[0]["error"]
+    assert keep() is None
+    assert (tmp_path / "supervisor.lock").read_text() == f"{os.getpid()}\n"
+    lock.close()
+
+
+@needs_flock
+@pytest.mark.parametrize("what", ["supervisor.lock", "."])
+def test_who_holds_the_lock_is_named(tmp_path: Path, what: str) -> None:
+    with lock_held(tmp_path / what) as pid, pytest.raises(StateLockedError) as caught:
+        StateLock(tmp_path)
+    assert re.search(rf"some other process, holds .*: pid {pid} \((sh|sleep)", str(caught.value))
+    StateLock(tmp_path).close()
+
+
+@needs_flock
+@needs_root
+def test_a_stranger_who_holds_the_lock_file_keeps_nobody_from_starting() -> None:
+    with public_directory() as state_dir:
+        (state_dir / "supervisor.lock").touch(mode=0o644)
+        with lock_held(state_dir / "supervisor.lock", by_nobody=True):
+            lock = StateLock(state_dir)
+            assert not lock.ensure()
+            lock.close()

@@ -84,7 +84,7 @@ def read_state(state_dir: Path) -> State:
         return State(
             rows={row.seq: row for row in reader.read(0, 1_000_000)},
             seen=dict(raw.execute("SELECT name, epoch FROM seen")),
-            cursor=reader.cursor(),
+            cursor={key: value for key, value in reader.cursor().items() if key != "origin"},
             gaps={gap.id: gap for gap in reader.gaps()},
             counters=reader.counters(),
         )

@@ -468,7 +468,8 @@ def test_without_the_publishers_file_the_note_of_the_lock_tells(stopped: Path) -
         (gap,) = spool_gaps(stopped)
         assert (gap.start, gap.end, gap.state) == (None, NOW, GapState.LOST)
         assert gap.subreddits == ("Bitcoin", "Ethereum")
-        assert writer.load_cursor() == {"recovered": True}, "start = 'now' must not skip what stands in the listing"
+        cursor = writer.load_cursor()
+        assert cursor == {"recovered": True, "origin": "lost"}, "start = 'now' must not skip what stands in the listing"
 
 
 def test_without_the_lock_the_publishers_file_tells(stopped: Path) -> None:
@@ -483,7 +484,7 @@ def test_without_the_lock_the_publishers_file_tells(stopped: Path) -> None:
 def test_where_nothing_was_before_there_is_no_gap(state_dir: Path) -> None:
     with make(state_dir) as writer:
         assert not spool_gaps(state_dir)
-        assert writer.load_cursor() == {}
+        assert writer.load_cursor() == {"origin": "unknown"}, "the topic may still tell"
 
 
 def test_the_former_ledger_goes_on(state_dir: Path) -> None:

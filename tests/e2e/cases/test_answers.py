@@ -71,6 +71,10 @@ def test_names_that_are_refused_step_aside_whatever_the_status(trial: Trial) -> 
     known = listed(trial, "comments", "Alpha")[:5]
     wait_until(lambda: set(known) <= delivered(trial), 10.0, "new items of the others")
     assert {record.value["subreddit"] for record in trial.records()} == set(good)
+    wait_until(lambda: trial.system.page("/readyz")[0] == 200, 15.0, "/readyz to be content")
+    trial.simulator.rule(endpoint="listing", status=401, body="")
+    wait_until(lambda: trial.system.page("/readyz")[0] == 503, 12.0, "/readyz to tell that everything is refused")
+    assert "answers its requests with 401" in trial.system.page("/readyz")[1]
     assert trial.system.stop() == 0
 
 

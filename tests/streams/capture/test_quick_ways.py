@@ -174,4 +174,4 @@ def test_records_keep_their_order_and_their_number_however_many_they_are(tmp_pat
 def test_a_cursor_comes_back_as_it_was(tmp_path: Path, value: object) -> None:
     with SpoolWriter(tmp_path, "comments") as writer:
         writer.commit(Batch(cursor={"key": value, "other": 1}))
-        assert writer.load_cursor() == {"key": value, "other": 1}
+        assert writer.load_cursor() == {"origin": "unknown", "key": value, "other": 1}

@@ -18,6 +18,7 @@ class FilledSpool:
         self.keys: list[str] = []
         self._prefix, self.schema = _KINDS[stream]
         self.writer = SpoolWriter(state_dir, stream)
+        self.writer.commit(Batch(cursor={"origin": "settled"}))  # else the topic is asked first
 
     def capture(self, count: int = 1, *, size: int = 100) -> list[str]:
         """Append `count` records of about `size` bytes in one transaction; return their keys."""

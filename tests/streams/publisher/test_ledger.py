@@ -171,7 +171,7 @@ def test_a_file_that_is_lost_in_use_goes_on_in_a_new_one(tmp_path: Path, harm: C
     assert read_positions(state_dir) == {"spool": 9}
     assert read_publisher_counters(state_dir) == {"published": 8, "dead_letters": 1}
     assert read_dead_letters(state_dir) == {"spool": 1}
-    assert [SpoolState.from_json(text).commits for text in read_spool_states(state_dir, "comments")] == [7]
+    assert [SpoolState.from_json(text).commits for _, text in read_spool_states(state_dir, "comments")] == [7]
     assert make(state_dir, clock).deployment_id == deployment
 
 

@@ -14,8 +14,10 @@ from core.config.model import ScraperSection, SupervisorSection
 from core.spool import spool_path
 from supervisor.monitor.app import Answers
 from supervisor.monitor.events import Audience
+from supervisor.monitor.listener import Listener
 from supervisor.monitor.look import Look, look
 from supervisor.monitor.observer import LATE_AFTER, Observer
+from supervisor.monitor.restarting import Restarting
 from supervisor.monitor.snapshot import Snapshot
 from tests.supervisor.monitor.looks import CONFIG, NOON, healthy
 
@@ -72,7 +74,7 @@ class Looking:
 
     def metrics(self) -> list[str]:
         """The lines of /metrics as they are served now."""
-        answers = Answers(self.observer, Audience(LOG))
+        answers = Answers(self.observer, Audience(LOG), Listener(LOG), Restarting(CONFIG, LOG))
         body = asyncio.run(answers.metrics(None)).body  # type: ignore[arg-type]
         assert isinstance(body, bytes)
         return body.decode().splitlines()

@@ -12,6 +12,7 @@ from core.crawl import RESTING
 from core.flow import QuotaFlow
 from core.spool import GapState
 from core.spool.model import SPOOL_LOST
+from supervisor.monitor.answers import Failing
 from supervisor.monitor.disk import Disk
 from supervisor.monitor.look import Look
 from supervisor.monitor.readiness import REASONS, WARNINGS, Trend, troubles, warnings
@@ -402,3 +403,11 @@ def test_what_is_wrong_with_a_process_is_so_since_the_supervisor_says(state: str
     """The monitor may have been started, or have looked for the first time, long after."""
     (trouble,) = found(with_process(healthy(), "publisher", state, **told))
     assert trouble.since == NOON - 100
+
+
+def test_a_stream_whose_requests_all_fail_is_silent_before_its_silence_shows() -> None:
+    refused = Trend(answered_at=NOON - 1, failing={"comments": Failing(NOON - 4, "401")})
+    trouble = found(healthy(), refused)[0]
+    assert (trouble.what, trouble.subject, trouble.since) == ("stream_silent", "comments", NOON - 4)
+    assert "answers its requests with 401" in trouble.text
+    assert named(with_process(healthy(), "comments", "FATAL", why="x"), refused) == [("process_down", "comments")]

@@ -1,0 +1,84 @@
+"""Files that belong to our user alone: the umask of every process, and ways to make a file that follow no link."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+log = structlog.stdlib.get_logger(__name__)
+
+UMASK = 0o077
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+#: The rights of everybody but the owner, and the bits that lend the owner's rights.
+OTHERS = 0o7077
+
+_TRIES = 3
+
+
+def keep_private() -> None:
+    """Set the umask of this process: what it makes from now on, and what its children make, is for its user alone."""
+    os.umask(UMASK)
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory, and those above it, where they are missing. Raises OSError."""
+    directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+
+
+def open_private(path: Path, flags: int, link_removed: Callable[[Path], None] | None = None) -> int:
+    """Open a file of ours and return the descriptor; a new one gets the mode 0600.
+
+    A symbolic link at the path is never followed. With `O_CREAT` it is removed, and a file is made in its place.
+
+    Args:
+        path: the file; the directories above it may be reached through links.
+        flags: as for `os.open`.
+        link_removed: told of a link that was removed; None: a warning is logged.
+
+    Raises:
+        OSError: the file cannot be opened, or it is a pipe or a device.
+    """
+    for _ in range(_TRIES):
+        try:
+            return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE)
+        except OSError as error:
+            if error.errno != errno.ELOOP or not flags & os.O_CREAT:
+                raise
+            remove_link(path, link_removed)
+    raise OSError(errno.ELOOP, "symbolic links are put there faster than they are removed", str(path))
+
+
+def remove_link(path: Path, link_removed: Callable[[Path], None] | None = None) -> None:
+    """Remove the symbolic link at the path, if there is one; its target is not touched. Raises OSError."""
+    if not path.is_symlink():
+        return
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+        (link_removed or _log_link)(path)
+
+
+def _log_link(path: Path) -> None:
+    log.warning("symlink_removed", path=str(path), hint="a link is not followed here; a file takes its place")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write the text into a file of ours, in place. Raises OSError when the disk does not take it."""
+    with os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Replace the file as a whole: a reader never sees half of it. Raises OSError when the disk does not take it.
+
+    One process writes a file: two would share the name that it has until it is whole.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)  # what a killed predecessor left there, or somebody's link
+    with os.fdopen(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)

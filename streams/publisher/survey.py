@@ -1,0 +1,170 @@
+"""Finding out whether a new spool is the first one: what the topic holds before anything of it is sent.
+
+While all state files are lost, only the topic tells that records of a stream were delivered before, and up to when
+(see core.spool.origin). Until the answer is on disk nothing is sent from such a spool: its own records would count.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+
+from core.spool.origin import TopicEnds
+from streams.publisher.ends import Item, ends
+from streams.publisher.lane import Lane
+from streams.publisher.ledger import Ledger
+from streams.publisher.retries import Retries
+from streams.publisher.settings import Settings
+from streams.publisher.tail import TailReader
+from streams.publisher.verdict import cause, is_passing
+
+#: How long one step may take, seconds: longer after each one in which a far broker did not answer.
+_SHORTEST, _LONGEST = 0.1, 1.0
+
+#: Failures, while the broker answers, after which the topic is called unreadable.
+_ATTEMPTS = 5
+
+
+class Reader(Protocol):
+    """Reads the newest records of the topic."""
+
+    items: list[Item]
+    reached: bool
+    incomplete: bool
+
+    def read(self, seconds: float) -> bool:
+        """Read on for a moment; tell whether all is read."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        ...
+
+
+class Survey:
+    """Asks the topic for each lane that awaits it, and lets the lane go when the answer is on disk.
+
+    Args:
+        settings: the topic, and how to reach it.
+        lanes: all lanes.
+        ledger: what keeps the answer.
+        log: where it is told.
+        retries: pauses after failures.
+        clock: monotonic seconds.
+        wall: epoch seconds.
+        make_reader: makes what reads the topic.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        lanes: Iterable[Lane],
+        ledger: Ledger,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        retries: Retries,
+        clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
+        make_reader: Callable[[Settings], Reader] = TailReader,
+    ) -> None:
+        self._settings = settings
+        self._lanes = lanes
+        self._ledger = ledger
+        self._log = log
+        self._retries = retries
+        self._clock = clock
+        self._wall = wall
+        self._make_reader = make_reader
+        self._reader: Reader | None = None
+        self._resume_at = 0.0
+        self._seconds = _SHORTEST
+        #: the spools whose answer is on its way to the disk
+        self._answered: set[str] = set()
+
+    def step(self) -> bool:
+        """Work on it for a moment; tell whether there is more to do at once."""
+        waiting = [lane for lane in self._lanes if lane.awaits_survey]
+        for lane in waiting:
+            lane.awaits_survey = not self._ledger.is_surveyed(lane.spool_id)
+        open_questions = [lane for lane in waiting if lane.awaits_survey and lane.spool_id not in self._answered]
+        if not open_questions:
+            self.close()
+            return False
+        if self._clock() < self._resume_at:
+            return False
+        try:
+            if not self._ask():
+                return True
+        except KafkaException as exception:
+            return self._failed(cause(exception), open_questions)
+        self._conclude(open_questions)
+        return True
+
+    def _ask(self) -> bool:
+        if self._reader is None:
+            self._reader = self._make_reader(self._settings)
+        return self._reader.read(self._seconds)
+
+    def _failed(self, error: KafkaError, lanes: list[Lane]) -> bool:
+        """Ask again after a pause; where the broker answers, and not to this, do without."""
+        reached = self._reader is not None and self._reader.reached
+        self._seconds = min(_LONGEST, self._seconds * 2.0)
+        if reached and is_passing(error):
+            return True  # the same question again, from the same reader
+        pause = self._retries.fail()
+        refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        if refused or (reached and self._retries.failures >= _ATTEMPTS):
+            self._give_up(f"{error.name()}: {error.str()}", lanes)
+            return True
+        if not is_passing(error):
+            self.close()
+        self._resume_at = self._clock() + pause
+        return False
+
+    def _conclude(self, lanes: list[Lane]) -> None:
+        reader = self._reader
+        if reader is None:
+            return
+        if reader.incomplete and not reader.items:
+            self._give_up("its records did not arrive in time", lanes)
+            return
+        found = ends(reader.items, self._wall())
+        for lane in lanes:
+            known = found.get(lane.stream, TopicEnds())
+            newest = [span.newest for span in known.subreddits.values() if span.newest is not None]
+            self._log.info(
+                "topic_surveyed",
+                stream=lane.stream,
+                records=sum(item.stream == lane.stream for item in reader.items),
+                subreddits=len(known.subreddits),
+                newest=max(newest, default=None),
+                complete=not reader.incomplete,
+            )
+            self._answer(lane, known)
+        self._retries.succeed()
+        self._seconds = _SHORTEST
+        self.close()
+
+    def _give_up(self, reason: str, lanes: list[Lane]) -> None:
+        self._log.warning(
+            "topic_not_surveyed",
+            reason=reason,
+            streams=[lane.stream for lane in lanes],
+            hint="the publisher cannot read the topic, so this counts as a first start; were all state files lost, what"
+            " was missed meanwhile is in no gap. Allow to read the topic",
+        )
+        for lane in lanes:
+            self._answer(lane, TopicEnds(unread=reason))
+        self.close()
+
+    def _answer(self, lane: Lane, found: TopicEnds) -> None:
+        self._ledger.keep_ends(lane.spool_id, found.to_json())
+        self._answered.add(lane.spool_id)
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None

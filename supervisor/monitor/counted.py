@@ -1,0 +1,55 @@
+"""Log what others can cause at any rate: the first time at once, then a count once a minute."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+_EVERY_S = 60.0
+_MOST_KEYS = 64  # different origins that are counted by name between two lines
+_MOST_NAMED = 5
+
+
+class CountedLog:
+    """Counts events by reason and by origin, and logs the counts."""
+
+    def __init__(
+        self,
+        log: structlog.stdlib.BoundLogger,
+        event: str,
+        hint: str,
+        *,
+        every_s: float = _EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._event = event
+        self._hint = hint
+        self._every_s = every_s
+        self._clock = clock
+        self._reasons: Counter[str] = Counter()
+        self._origins: Counter[str] = Counter()
+        self._next = clock()
+        self.totals: Counter[str] = Counter()  #: by reason, since the start
+
+    def add(self, reason: str, origin: str) -> None:
+        """Count one event, and log it when the last line is a minute old."""
+        self.totals[reason] += 1
+        self._reasons[reason] += 1
+        if origin in self._origins or len(self._origins) < _MOST_KEYS:
+            self._origins[origin] += 1
+        self.flush()
+
+    def flush(self) -> None:
+        """Log what was counted since the last line, if it is time."""
+        now = self._clock()
+        if not self._reasons or now < self._next:
+            return
+        self._next = now + self._every_s
+        clients = dict(self._origins.most_common(_MOST_NAMED))
+        counts, total = dict(self._reasons), self._reasons.total()
+        self._reasons.clear()
+        self._origins.clear()
+        event = self._event
+        self._log.warning(event, count=total, reasons=counts, clients=clients, hint=self._hint)

@@ -1,0 +1,73 @@
+"""How long who sent wrong tokens has to wait before another try is looked at. Pure."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+#: Tries that cost nothing: a person mistypes. Then the pause doubles with each, up to the longest.
+_FREE = 5
+_LONGEST_S = 60.0
+
+#: The same for all addresses together.
+_FREE_IN_TOTAL = 40
+_LONGEST_IN_TOTAL_S = 10.0
+
+#: Who has been quiet for so long begins anew, seconds.
+_FORGET_S = 600.0
+
+_MOST_ADDRESSES = 1024
+_MOST_TRUSTED = 64
+
+
+@dataclass(slots=True)
+class _Tries:
+    failures: int = 0
+    last: float = 0.0
+
+    def add(self, now: float) -> None:
+        self.failures = self.failures + 1 if now - self.last < _FORGET_S else 1
+        self.last = now
+
+    def wait(self, now: float, free: int, longest: float) -> float:
+        over = self.failures - free
+        if over < 0 or now - self.last >= _FORGET_S:
+            return 0.0
+        return max(0.0, self.last + min(longest, 2.0 ** min(over, 30)) - now)
+
+
+class TokenThrottle:
+    """Remembers wrong tries by address, a bounded number of addresses, and of all together.
+
+    Where all together are too many, an address that sent the right token before need not wait for the others.
+    """
+
+    def __init__(self) -> None:
+        self._by_address: OrderedDict[str, _Tries] = OrderedDict()
+        self._trusted: OrderedDict[str, None] = OrderedDict()
+        self._all = _Tries()
+
+    def wait(self, address: str, now: float) -> float:
+        """Return how long a try of this address is not looked at yet, seconds; 0: look."""
+        own = self._by_address.get(address)
+        seconds = own.wait(now, _FREE, _LONGEST_S) if own is not None else 0.0
+        if address in self._trusted:
+            return seconds
+        return max(seconds, self._all.wait(now, _FREE_IN_TOTAL, _LONGEST_IN_TOTAL_S))
+
+    def failed(self, address: str, now: float) -> None:
+        """Note a wrong token."""
+        self._by_address.setdefault(address, _Tries()).add(now)
+        self._by_address.move_to_end(address)
+        if len(self._by_address) > _MOST_ADDRESSES:
+            self._by_address.popitem(last=False)
+        self._all.add(now)
+
+    def succeeded(self, address: str) -> None:
+        """Note the right token."""
+        self._by_address.pop(address, None)
+        self._trusted[address] = None
+        self._trusted.move_to_end(address)
+        if len(self._trusted) > _MOST_TRUSTED:
+            self._trusted.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._by_address)
