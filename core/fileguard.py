@@ -69,6 +69,17 @@ class FileGuard:
         )
         return Fault.CHANGED if self._sole_writer and changed else None
 
+    def are_open(self) -> bool:
+        """Tell whether this process has the learned files open, and not others that stood at the path a moment before.
+
+        True where the system does not tell (no /proc).
+        """
+        try:
+            open_here = {identity for fd in os.listdir("/proc/self/fd") if (identity := _identity_of(int(fd)))}  # noqa: PTH208
+        except OSError:
+            return True
+        return all(_identity(each) in open_here for each in (self._main, self._wal) if each is not None)
+
     def left_behind(self) -> list[str]:
         """Name the -wal and -shm files at the path that belong to the file that was opened.
 
@@ -86,6 +97,13 @@ def file_identity(path: str | Path) -> Identity | None:
     """Return device and inode of the file at `path`, None where there is none."""
     status = _status(path)
     return None if status is None else _identity(status)
+
+
+def _identity_of(fd: int) -> Identity | None:
+    try:
+        return _identity(os.fstat(fd))
+    except OSError:  # closed meanwhile
+        return None
 
 
 def _identity(status: os.stat_result) -> Identity:

@@ -237,7 +237,10 @@ def lifetime_of(body: bytes) -> float | None:
 def _odd(body: bytes) -> BadAnswer | None:
     if lifetime_of(body) is not None:
         return None
-    shown = repr((_object(body) or {}).get("expires_in"))[:40]
+    value = (_object(body) or {}).get("expires_in")
+    # of anything but a number only the kind: a text could be an echo of what was sent
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    shown = f"{value:g}" if is_number else "null" if value is None else f"a {type(value).__name__}"
     return BadAnswer(f"a token whose expires_in is {shown}: not {LIFETIME.lowest:.0f} to {LIFETIME.highest:.0f} s")
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.util import greenlet_spawn
 
 from scraper.store.address import PostgresServer, SqliteFile
-from scraper.store.faults import misses_tables, reason
+from scraper.store.faults import is_mixed_up, reason
 from scraper.store.postgres import CONNECTIONS, make_postgres_engine
 from scraper.store.sqlite import READING, FileReplacedError, SqliteWatch, make_sqlite_engine
 
@@ -194,7 +194,7 @@ def make_engine(place: SqliteFile | PostgresServer) -> Engine:
 
 
 def _is_replacement(error: Exception) -> bool:
-    return isinstance(error, FileReplacedError) or misses_tables(error)
+    return isinstance(error, FileReplacedError) or is_mixed_up(error)
 
 
 def _tell_of_failure(task: asyncio.Task[Any]) -> None:

@@ -41,6 +41,8 @@ _SQLITE_AWAY = _SQLITE_HOPELESS | {
     sqlite3.SQLITE_PROTOCOL,
 }
 
+_SQLITE_MIXED_UP = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
+
 # SQLSTATEs by their class, the first two letters: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRES_BUSY = {"40"}  # deadlock, serialization
 _POSTGRES_ROWS = {"21", "22", "23", "42"}
@@ -122,11 +124,15 @@ def misses_a_statement(error: BaseException) -> bool:
     )
 
 
-def misses_tables(error: BaseException) -> bool:
-    """Tell whether a table is gone that was there when we began."""
+def is_mixed_up(error: BaseException) -> bool:
+    """Tell whether a table is gone that was there when we began, or the file is none that can be read.
+
+    The latter also where a connection has one file of the database from before a replacement, and one from after it.
+    """
     cause = _cause(error)
-    if _sqlite_code(cause) == sqlite3.SQLITE_ERROR:
-        return "no such table: " in str(cause)
+    code = _sqlite_code(cause)
+    if code is not None:
+        return code in _SQLITE_MIXED_UP or (code == sqlite3.SQLITE_ERROR and "no such table: " in str(cause))
     return _sqlstate(cause) == _UNDEFINED_TABLE
 
 

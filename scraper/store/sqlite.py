@@ -69,17 +69,16 @@ class SqliteWatch:
     def let_go(self, engine: Engine, fault: Fault) -> None:
         """Finish with the files that are open: what was committed is in them, and nothing of them is in the way.
 
-        The log goes into the database file, wherever that is now. But where another process has begun a new log for
-        the same file, it has brought the rows over.
+        The log goes into the database file, wherever that is now. Then what is left of -wal and -shm is removed:
+        another file must not be read through them, nor may who is done with them share one with who is not.
         """
-        path = f"{self._path}-wal"
+        is_empty = False
         try:
-            if fault is not Fault.COMPANION or not Path(path).exists():
-                _empty_log(engine)
+            is_empty = _empty_log(engine)
         except (sqlite3.Error, DBAPIError) as error:
             log.warning("sqlite_log_not_emptied", database=str(self._path), error=str(error))
         engine.dispose()
-        if fault in (Fault.GONE, Fault.REPLACED):
+        if is_empty or fault is not Fault.COMPANION:
             for left in self._guard.left_behind():
                 Path(left).unlink(missing_ok=True)
 
@@ -93,25 +92,30 @@ class SqliteWatch:
     def learn(self) -> None:
         """Take the files as they are now, after the first transaction, for ours."""
         self._learned = True
-        self.look()  # replaced once more in between: the next transaction sees to that
+        self.look()
         self._guard.learn()
+        if not self._guard.are_open():  # replaced once more in between
+            raise FileReplacedError(Fault.COMPANION)
 
 
-def _empty_log(engine: Engine) -> None:
-    """Bring the whole log into the file that is open, with the lock for writing: nobody adds to it meanwhile."""
+def _empty_log(engine: Engine) -> bool:
+    """Bring the whole log into the file that is open, with the lock for writing: nobody adds to it meanwhile.
+
+    Whoever comes after that, and still has the same log, finds nothing to do: whether it was done stands in -shm.
+    """
     if not engine.pool.checkedin():  # type: ignore[attr-defined]  # of the queue
-        return  # a new connection would open what is at the path now
+        return False  # a new connection would open what is at the path now
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
         give_up_at = time.monotonic() + BUSY_TIMEOUT
         while True:
             cursor.execute("PRAGMA wal_checkpoint(FULL)")
-            is_busy, *_ = cursor.fetchone() or (0,)
+            is_busy, *_ = cursor.fetchone() or (1,)
             if not is_busy or time.monotonic() >= give_up_at:
-                break
+                cursor.close()
+                return not is_busy
             await_only(asyncio.sleep(_LOOK_AGAIN[1]))
-        cursor.close()
     finally:
         connection.close()
 

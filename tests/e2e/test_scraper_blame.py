@@ -53,28 +53,44 @@ def test_bad_exits_rest_whatever_their_answers_look_like(scrape: Scrape, tmp_pat
     scrape.finish()
 
 
+def oldest_done(scrape: Scrape, without: str) -> str:
+    """When the subreddit that was finished longest ago was, of all but one; empty while one has not been."""
+    others = f"FROM reddit_frontier WHERE name <> '{without.lower()}'"
+    left = scrape.tables.value(f"SELECT count(*) {others} AND done_at IS NULL")
+    return "" if left else scrape.tables.value(f"SELECT CAST(min(done_at) AS TEXT) {others}") or ""
+
+
+def wait_refresh(scrape: Scrape, without: str) -> None:
+    """Return when all but one were finished once more."""
+    before = oldest_done(scrape, without)
+    scrape.wait(lambda: oldest_done(scrape, without) > before, 60.0, "a refresh of all others")
+
+
 def test_a_name_that_always_fails_costs_the_proxies_nothing(scrape: Scrape, tmp_path: Path) -> None:
-    """S03 and S04 in one run, with a short refresh: all others are refreshed in time, no proxy rests."""
+    """S03, S04 and S06 in one run, with a short refresh: the others are refreshed in time, nobody rests or parks."""
     proxies = (ProxyPy(tmp_path, "a"), PProxy(tmp_path, "b", "socks5"), PProxy(tmp_path, "c", "http"))
-    scrape.simulate(crawl_closed_share=0, crawl_suspended_share=0, crawl_gone_share=0)
+    scrape.simulate(crawl_closed_share=0, crawl_suspended_share=0, crawl_gone_share=0, token_lifetime=5)
     names = sorted(scrape.names_held())[:12]
     refused, holder = names[3], names[5]
     [held] = scrape.simulator.held_of(subreddits=[holder])
     author = scrape.simulator.posts_of(held["hot"])[0]["author"]
-    html = {"content-type": "text/html"}
+    html, json = {"content-type": "text/html"}, {"content-type": "application/json"}
     scrape.simulator.rule(path=f"(?i)^/r/{refused}/", status=403, body="<html>blocked</html>", headers=html)
     scrape.simulator.rule(path=f"^/user/{author}/submitted", status=500, body="<html>500</html>", headers=html)
-    scrape.start(*proxies, subreddits=names, discover=False, refresh_after="10s", concurrency=5)
-    count = "SELECT count(*) FROM reddit_frontier WHERE settled AND name <> '{}'"
-    began = "SELECT CAST(min(done_at) AS TEXT) FROM reddit_frontier WHERE name <> '{}'"
-    scrape.wait(lambda: scrape.tables.value(count.format(refused.lower())) == len(names) - 1, 60.0, "the others")
-    first = scrape.tables.value(began.format(refused.lower()))
-    scrape.wait(lambda: (scrape.tables.value(began.format(refused.lower())) or "") > first, 60.0, "a refresh of all")
+    scrape.start(*proxies, subreddits=names, discover=False, refresh_after="8s", concurrency=5)
+    wait_refresh(scrape, refused)
+    wait_refresh(scrape, refused)
     row = scrape.tables.rows(f"SELECT * FROM reddit_frontier WHERE name = '{refused.lower()}'")[0]
     assert row["attempts"] >= 1
     figures = f"SELECT comment_karma_p10 FROM reddit_subreddits WHERE name = '{holder}'"
     assert scrape.tables.value(figures) is not None
-    for proxy in proxies:
-        assert not scrape.events(f"scraper-{proxy.name}", "proxy_rests")
+    processes = [f"scraper-{proxy.name}" for proxy in proxies]
+    assert not [name for name in processes if scrape.events(name, "proxy_rests")]
     assert set(states(scrape).values()) == {"healthy"}
+
+    body = '{"message": "Unauthorized", "error": 401}'
+    scrape.simulator.rule(endpoint="token", status=401, body=body, headers=json, count=6)
+    scrape.wait(lambda: sum(len(scrape.events(name, "token_not_given")) for name in processes) >= 6, 60.0, "refusals")
+    wait_refresh(scrape, refused)
+    assert {process["state"] for process in scrape.system.status()["processes"]} == {"RUNNING"}
     scrape.stop()

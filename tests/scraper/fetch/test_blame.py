@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import GaplessError
 from core.reddit.errors import (
@@ -217,3 +219,32 @@ def test_what_is_remembered_is_bounded() -> None:
     what = evidence()
     feed(what, Sign.BAD, *(f"user/{number // 2}" for number in range(10_000)))
     assert len(what.failing) == 100
+
+
+SIGNS = st.sampled_from([Sign.GOOD, Sign.WEAK, Sign.BAD, Sign.FAULT, Sign.NOTHING])
+SIBLINGS = st.lists(st.builds(Sibling, st.floats(0.0, 1000.0), st.integers(0, 40), st.integers(0, 40)), max_size=3)
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from(["r/a", "user/b"]), SIGNS, st.floats(0.0, 30.0))), siblings=SIBLINGS)
+def test_two_names_are_never_held_against_a_proxy_that_serves_the_control(
+    steps: list[tuple[str, Sign, float]], siblings: list[Sibling]
+) -> None:
+    what, now = evidence(), 0.0
+    for item, sign, pause in steps:
+        now += pause
+        if what.take(item, sign, now):
+            assert judge(what, siblings, now, control_served=True) is Blame.ITEM
+            what.acquit(now)
+            assert not what.suspicious(now)
+
+
+@given(signs=st.lists(st.sampled_from(KINDS), min_size=10, max_size=30), siblings=SIBLINGS)
+def test_a_proxy_that_brings_nothing_never_stays_in_work(signs: list[Sign], siblings: list[Sibling]) -> None:
+    what, suspected = evidence(), False
+    for number, sign in enumerate(signs):
+        if what.take(f"r/{number}", sign, number / 10.0):
+            suspected = True
+            blame = judge(what, siblings, number / 10.0, control_served=False)
+            assert blame in {Blame.PROXY, Blame.EVERYBODY}
+            assert (blame is Blame.EVERYBODY) == (bool(siblings) and not any(one.works for one in siblings))
+    assert suspected

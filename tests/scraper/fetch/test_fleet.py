@@ -179,6 +179,15 @@ def test_s03_a_name_that_fails_everywhere_is_no_reason_for_a_rest(look: str, cou
     uvloop.run(scenario())
 
 
+def test_s03_a_seed_that_fails_is_no_reason_to_begin_with_a_rest() -> None:
+    async def scenario() -> None:
+        async with fleet(Slow(), None) as [one]:
+            one.script.places["/r/seed1/"] = LOOKS["blocked"]
+            assert await one.client.probe()
+
+    uvloop.run(scenario())
+
+
 def test_an_exit_that_fails_every_other_time_rests_where_others_do_not() -> None:
     async def scenario() -> None:
         times = Slow()

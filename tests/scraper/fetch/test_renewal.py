@@ -190,7 +190,7 @@ def test_a_lifetime_that_makes_no_sense_is_a_bad_answer_with_a_pause(tmp_path: P
     lines = play(tmp_path, scene, limiter)
     said = [line for line in lines if line["event"] == "token_not_given"]
     assert len(said) == 3
-    assert all("expires_in" in line["error"] for line in said)
+    assert all("expires_in" in line["error"] and "soon" not in line["error"] for line in said)
     assert read_requests(tmp_path) == {("scraper-test", "200"): 5}, "four for tokens, one for data"
 
 

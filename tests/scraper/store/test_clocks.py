@@ -106,7 +106,7 @@ def crew(postgres: PostgresServer, tmp_path: Path) -> Iterator[Crew]:
 def test_a_machine_that_is_ahead_takes_no_more_than_its_part(crew: Crew) -> None:
     library = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None)
     if library is None:
-        pytest.skip("faketime is not installed")
+        pytest.skip("faketime is not installed: apt-get install faketime")
     names = [f"sub{at}" for at in range(60)]
 
     async def enter() -> None:

@@ -6,7 +6,15 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import exc
 
-from scraper.store.faults import Fault, is_hopeless, judge, reason
+from scraper.store.faults import (
+    Fault,
+    is_hopeless,
+    is_mixed_up,
+    judge,
+    loses_the_connection,
+    misses_a_statement,
+    reason,
+)
 
 
 def _sqlite(code: int) -> sqlite3.OperationalError:
@@ -53,6 +61,45 @@ def _postgres(state: str) -> Exception:
 )
 def test_errors_are_judged_by_their_codes(error: Exception, fault: Fault, hopeless: bool) -> None:
     assert (judge(error), is_hopeless(error)) == (fault, hopeless)
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (_postgres("25006"), True),  # read only
+        (_postgres("57P01"), True),  # the server shuts down
+        (_postgres("57P02"), True),  # it crashed
+        (_postgres("57P03"), True),  # it starts
+        (_postgres("57P04"), True),  # the database is dropped
+        (_postgres("57P05"), True),  # the session was idle for too long
+        (_postgres("08006"), True),
+        (_postgres("08P01"), True),
+        (ConnectionResetError("reset"), True),
+        (TimeoutError(), True),
+        (RuntimeError("connection is closed"), True),
+        (RuntimeError("another operation is in progress"), True),
+        (_postgres("57014"), False),  # this statement was cancelled
+        (_postgres("40P01"), False),
+        (_postgres("23505"), False),
+        (_postgres("53100"), False),
+    ],
+)
+def test_what_a_failover_looks_like(error: Exception, lost: bool) -> None:
+    assert loses_the_connection(error) is lost
+
+
+@pytest.mark.parametrize(("state", "missed"), [("26000", True), ("42P05", True), ("42P01", False)])
+def test_what_a_pooler_looks_like(state: str, missed: bool) -> None:
+    error = _postgres(state)
+    assert misses_a_statement(error) is missed
+    assert (judge(error) is Fault.BUSY) is missed
+
+
+def test_what_a_replaced_database_looks_like() -> None:
+    gone = sqlite3.OperationalError("no such table: reddit_posts")
+    gone.sqlite_errorcode = sqlite3.SQLITE_ERROR
+    assert [is_mixed_up(error) for error in (gone, _sqlite(sqlite3.SQLITE_NOTADB), _postgres("42P01"))] == [True] * 3
+    assert [is_mixed_up(error) for error in (_sqlite(sqlite3.SQLITE_BUSY), _postgres("23505"))] == [False] * 2
 
 
 @pytest.mark.parametrize("make", [_sqlite, lambda _code: ConnectionResetError("reset")])

@@ -23,7 +23,7 @@ from tests.support.postgres import PostgresServer
 def pooler(postgres: PostgresServer) -> Iterator[PgBouncer]:
     """PgBouncer in transaction mode, in front of an empty database."""
     if pgbouncer.program() is None:
-        pytest.skip("pgbouncer is not installed")
+        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
     server = PgBouncer(postgres, urlsplit(postgres.new_database()).path[1:])
     try:
         server.start()

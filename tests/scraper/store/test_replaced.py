@@ -16,6 +16,7 @@ from scraper.store import Batch, Outcome, Store
 from scraper.store.migrate import VERSION_TABLE
 from scraper.store.tables import metadata
 from tests.scraper.store.stage import Stage, a_post, a_subreddit, play
+from tests.scraper.store.test_processes import Crew
 from tests.support.waiting import wait_until
 
 Lines = list[MutableMapping[str, Any]]
@@ -98,19 +99,47 @@ def test_all_go_on_in_the_file_that_is_there(sqlite_stage: Stage, logs: Lines, c
 @pytest.mark.parametrize("endings", [("-wal", "-shm"), ("-wal",), ("-shm",)])
 def test_a_deleted_log_takes_no_rows_with_it(sqlite_stage: Stage, logs: Lines, endings: tuple[str, ...]) -> None:
     async def scenario() -> None:
-        async with sqlite_stage.open("a") as one, sqlite_stage.open("b") as other:
-            await one.enter(["Bitcoin"])
-            await one.save(Batch(posts=[a_post("before")]))
+        async with sqlite_stage.open() as store:
+            await store.enter(["Bitcoin"])
+            await store.save(Batch(posts=[a_post("before")]))
             for ending in endings:
                 sqlite_stage.file.with_name(f"reddit.db{ending}").unlink()
-            await other.save(Batch(posts=[a_post("after")]))
-            await one.save(Batch(posts=[a_post("later")]))
+            await store.save(Batch(posts=[a_post("after")]))
+            await store.save(Batch(posts=[a_post("later")]))
             rows = await sqlite_stage.query("SELECT reddit_id FROM reddit_posts ORDER BY 1")
             assert rows == [("after",), ("before",), ("later",)]
         assert await sqlite_stage.query("PRAGMA integrity_check") == [("ok",)]
 
     play(scenario)
-    assert _said(logs) == [("database_replaced", "its -wal or -shm file was deleted or replaced")] * 2
+    assert _said(logs) == [("database_replaced", "its -wal or -shm file was deleted or replaced")]
+
+
+@pytest.fixture
+def crew(sqlite_stage: Stage, tmp_path: Path) -> Iterator[Crew]:
+    crew = Crew(sqlite_stage.url, tmp_path / "errors")
+    yield crew
+    crew.dismiss()
+
+
+def test_processes_that_write_together_survive_the_loss_of_their_log(sqlite_stage: Stage, crew: Crew) -> None:
+    names = [f"sub{at}" for at in range(40)]
+
+    async def enter() -> None:
+        async with sqlite_stage.open() as store:
+            await store.enter(names)
+
+    play(enter)
+    workers = [crew.hire(f"p{at}") for at in range(3)]
+    for heard, endings in ((10, ("-wal",)), (20, ("-shm",)), (30, ("-wal", "-shm"))):
+        wait_until(lambda: len(crew.said("done")) >= heard, 60.0, "the workers to work")  # noqa: B023
+        for ending in endings:
+            sqlite_stage.file.with_name(f"reddit.db{ending}").unlink(missing_ok=True)
+    assert [worker.end() for worker in workers] == [0] * 3, crew.errors()
+    assert crew.errors() == ""
+    assert set(crew.said("done")) == set(names)
+    assert play(lambda: sqlite_stage.query("PRAGMA integrity_check")) == [("ok",)]
+    done = "SELECT count(*), count(done_at), count(leased_by) FROM reddit_frontier"
+    assert play(lambda: sqlite_stage.query(done)) == [(len(names), len(names), 0)]
 
 
 def test_an_older_copy_is_taken_up_as_it_is(sqlite_stage: Stage) -> None:
