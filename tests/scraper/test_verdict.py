@@ -15,6 +15,7 @@ from scraper.question import Kind, Question, about, same_name
 from scraper.refusal import Mismatch, Unexplained, unexplained
 from scraper.rows import SubredditState
 from scraper.verdict import Reply, is_nameless, judge_answer
+from tests.scraper.samples import samples
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 FORBIDDEN = {"message": "Forbidden", "error": 403}
@@ -203,3 +204,14 @@ def test_the_question_behind_a_path() -> None:
     for question in (Question(Kind.ABOUT, "Bitcoin"), Question(Kind.USER, "ann")):
         assert about(question.path) == question
     assert about(Question(Kind.RULES, "Bitcoin").path) is None
+
+
+def test_every_real_answer_is_what_its_name_asks_for() -> None:
+    for data in samples("t5"):
+        assert verdict(asked(Kind.ABOUT, data["display_name"].swapcase()), {"kind": "t5", "data": data}) is None
+    for data in samples("t2"):
+        assert verdict(asked(Kind.USER, data["name"].swapcase()), {"kind": "t2", "data": data}) is None
+    for data in samples("t3"):
+        body = listing({"kind": "t3", "data": data})
+        assert verdict(asked(Kind.YEAR, data["subreddit"].swapcase()), body) is None
+        assert verdict(asked(Kind.SUBMITTED, data["author"]), body) is None
