@@ -2,7 +2,7 @@
 # make test   every test; those on Apache Kafka skip, with a reason, where there is no JVM or Maven
 # make bench  speed and memory, each figure beside a named baseline of the same run
 # make soak   storms of bad answers until SOAK seconds (600) are over, each with a seed that repeats it
-# make lint   style, types and import directions
+# make lint   style, types, import directions, known vulnerabilities of the locked packages
 # make lock   pin the dependencies anew
 
 # the first Python that is new enough; or say `make PYTHON=/path/to/python demo`
@@ -32,6 +32,7 @@ lint: $(VENV)/dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.audit
 
 lock: $(VENV)/dev
 	@$(BIN)/pip install --quiet uv

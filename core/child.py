@@ -23,10 +23,12 @@ from typing import Any, Protocol
 import setproctitle
 import structlog
 
-from core import logs, orphan, private
+from core import corefiles, logs, orphan, private
 from core.collector import not_looking
 from core.config import Config
 from core.errors import PERMANENT_EXIT, PermanentError
+from core.network import network
+from core.outside import hide, outside
 
 #: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or ("fatal", reason).
 #: Small on purpose: what fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
@@ -119,7 +121,7 @@ class ChildContext:
 
     def give_up(self, reason: str) -> None:
         """Say why no restart can help, before leaving with PERMANENT_EXIT."""
-        self._send(("fatal", reason[:_LONGEST_REASON]))
+        self._send(("fatal", outside(reason, _LONGEST_REASON)))
 
     def drain_seconds(self) -> float:
         """Once stopping: how long this child may still work."""
@@ -180,6 +182,7 @@ class Threshold:
 
 def main(birth: Birth) -> None:
     """Live as the child described by `birth`; the exit code says whether a restart can help."""
+    corefiles.forbid()
     private.keep_private()
     terminated = _install_signals()
     setproctitle.setproctitle(birth.name)
@@ -188,7 +191,8 @@ def main(birth: Birth) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # it is a pipe: what a library prints is to be seen before the end
     settings = birth.config.supervisor
-    logs.hide(*birth.config.secrets())
+    outer = network(os.environ)
+    hide(*birth.config.secrets(), *outer.secrets(), logins=(*birth.config.logins(), *outer.logins()))
     # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
     logs.configure(birth.name, settings.log_dir, "json", settings.log_max_bytes, settings.log_backups)
     context = ChildContext(

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from core.printable import printable, printable_lines
+
 
 class ExitCode(enum.IntEnum):
     """Exit codes of `python -m supervisor` (see docs/operations)."""
@@ -38,13 +40,13 @@ class Problem:
 
     key: str
     advice: str
-    value: str | None = None  # as people may see it: secrets are masked before they come here
+    value: str | None = None  # as people may see it; None of what may hold a secret
     source: str = ""  # where the value came from, when that is not the file
 
     def __str__(self) -> str:
-        where = self.key if self.value is None else f"{self.key} = {self.value}"
-        source = f"  ({self.source})" if self.source else ""
-        return f"{where}{source}\n" + textwrap.indent(self.advice, "    ")
+        where = printable(self.key if self.value is None else f"{self.key} = {self.value}")
+        source = f"  ({printable(self.source)})" if self.source else ""
+        return f"{where}{source}\n" + textwrap.indent(printable_lines(self.advice), "    ")
 
 
 class ConfigError(GaplessError, ValueError):
@@ -58,4 +60,4 @@ class ConfigError(GaplessError, ValueError):
     def __str__(self) -> str:
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         listed = "\n".join(textwrap.indent(str(problem), "  ") for problem in self.problems)
-        return f"{self.path}: {count}\n\n{listed}"
+        return f"{printable(self.path)}: {count}\n\n{listed}"

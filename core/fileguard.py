@@ -31,6 +31,7 @@ class FileGuard:
 
     def __init__(self, path: Path, *, sole_writer: bool) -> None:
         self._path = os.fspath(path)
+        self._wal_path, self._shm_path = f"{self._path}-wal", f"{self._path}-shm"
         self._sole_writer = sole_writer
         self._main: os.stat_result | None = None
         self._wal: os.stat_result | None = None
@@ -42,13 +43,13 @@ class FileGuard:
 
     def wrote(self) -> None:
         """Take their content as it is now for ours: call it after each own write. Another file is not taken."""
-        main, wal, shm = self._look()
+        main, wal = _status(self._path), _status(self._wal_path)
         if main is None or self._main is None or _identity(main) != _identity(self._main):
             return
         self._main = main
         if wal is not None and (self._wal is None or _identity(wal) == _identity(self._wal)):
             self._wal = wal
-        self._shm = self._shm or shm
+        self._shm = self._shm or _status(self._shm_path)
 
     def fault(self) -> Fault | None:
         """Return what is wrong, None while the files at the path are ours.
@@ -78,7 +79,7 @@ class FileGuard:
         return [path for path, status in paths if file_identity(path) == _identity(status)]
 
     def _look(self) -> tuple[os.stat_result | None, ...]:
-        return _status(self._path), _status(f"{self._path}-wal"), _status(f"{self._path}-shm")
+        return _status(self._path), _status(self._wal_path), _status(self._shm_path)
 
 
 def file_identity(path: str | Path) -> Identity | None:

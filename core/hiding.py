@@ -1,70 +1,220 @@
-"""Keeps secrets out of the logs, and makes every value plain enough for one line of JSON."""
+"""Masks registered secrets, whole or in pieces, and makes every value plain enough for one line of JSON.
+
+The time that masking takes is linear in the length of the text, however many secrets there are: at each place a few
+characters are looked up in a table.
+"""
 
 import enum
-import re
-from collections.abc import Iterable, Mapping, Set
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import date
 from pathlib import Path
-from urllib.parse import quote
 
-from core.redact import MASK, is_secret_name, redact_url
+from core.forms import SHORTEST, Form, forms, lower, pair_forms
+from core.redact import MASK, is_secret_name, redact
 
-_SHORTEST = 4  # masking shorter texts would eat ordinary words; such a secret is none
 _DEEPEST = 6
-_AUTHORIZATION = re.compile(r"\b(?P<scheme>bearer|basic)\s+[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
-_AUTHORIZATION_HINT = re.compile(r"bearer|basic", re.IGNORECASE)
+
+#: So many characters of what others quote, such as a traceback, stand in a log line.
+_LONGEST_QUOTE = 65_536
+
+#: So many characters of a secret are a piece of it. Shorter ones are in too many ordinary words.
+_PIECE = 6
+
+#: Of a form of more characters only every fourth piece is looked for, to save memory.
+_LONG, _STEP = 128, 4
+
+#: A piece is masked with the word around it: so many characters on each side.
+_WORD = 40
+
+#: So many tokens are kept, the newest; older ones have expired.
+_TOKENS = 4
+
+#: No word that we use has so many letters.
+_LONG_WORD = 16
+
+Span = tuple[int, int]
+_NOWHERE: Span = (-1, -1)
+
+
+class _Tables:
+    """The forms of all secrets, by their first characters, and their pieces."""
+
+    def __init__(self, known: Iterable[Form]) -> None:
+        by_start: dict[str, list[Form]] = {}
+        self._pieces: set[str] = set()
+        self.longest = 0
+        for form in sorted(known, key=lambda form: len(form.text), reverse=True):
+            by_start.setdefault(form.text[:SHORTEST], []).append(form)
+            step = _STEP if len(form.text) > _LONG else 1
+            self._pieces.update(form.text[at : at + _PIECE] for at in range(0, len(form.text) - _PIECE + 1, step))
+            self.longest = max(self.longest, len(form.text))
+        self._by_start = {start: tuple(found) for start, found in by_start.items()}
+
+    def whole(self, text: str) -> Iterator[Span]:
+        """Find the places of whole forms in a text in lower case."""
+        by_start = self._by_start
+        for at in range(len(text) - SHORTEST + 1 if by_start else 0):
+            if text[at : at + SHORTEST] in by_start:
+                for form in by_start[text[at : at + SHORTEST]]:
+                    if text.startswith(form.text, at):
+                        yield _widened(text, at, at + len(form.text), form.pad, _is_base64)
+                        break
+
+    def pieces(self, text: str) -> Iterator[Span]:
+        """Find the places of pieces in a text in lower case."""
+        pieces = self._pieces
+        for at in range(len(text) - _PIECE + 1 if pieces else 0):
+            if text[at : at + _PIECE] in pieces:
+                yield at, at + _PIECE
 
 
 class Hider:
-    """Masks registered texts, passwords in addresses, authorization headers, and values under telling names."""
+    """Knows the secrets of a process; masks them, and by their shape also those that nobody has registered."""
 
     def __init__(self) -> None:
-        self._secrets: frozenset[str] = frozenset()
-        self._pattern: re.Pattern[str] | None = None
+        self._forms: frozenset[Form] = frozenset()
+        self._verbatim: frozenset[bytes] = frozenset()
+        self._tokens: deque[tuple[str, set[Form]]] = deque(maxlen=_TOKENS)
+        self._tables = _Tables(())
 
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Register texts that must not appear, as they are and percent-encoded."""
-        forms = {form for secret in secrets for form in (secret, quote(secret, safe="")) if len(form) >= _SHORTEST}
-        self._secrets |= forms
-        longest_first = sorted(self._secrets, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+    def hide(self, secrets: Iterable[str], logins: Iterable[tuple[str, str]] = ()) -> None:
+        """Register texts that must not appear, and pairs of user and password, in all their forms."""
+        texts = tuple(secrets)
+        self._verbatim |= {form for text in texts if len(text) >= _PIECE for form in _in_json(text)}
+        known = self._forms.union(*map(forms, texts), *(pair_forms(user, secret) for user, secret in logins))
+        if known != self._forms:
+            self._forms = known
+            self._rebuild()
+
+    def hide_token(self, token: str) -> None:
+        """Register a token that expires: it is forgotten when some newer ones have come."""
+        is_word = len(token) < _LONG_WORD and token.isalpha()  # the server chooses it: it must not mask our messages
+        if len(token) < _PIECE or is_word or any(token == known for known, _ in self._tokens):
+            return
+        self._tokens.append((token, forms(token)))
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._tables = _Tables(self._forms.union(*(found for _, found in self._tokens)))
 
     def mask(self, text: str) -> str:
         """Mask what is secret in a text."""
-        if self._pattern is not None:
-            text = self._pattern.sub(MASK, text)
-        if _AUTHORIZATION_HINT.search(text):
-            text = _AUTHORIZATION.sub(rf"\g<scheme> {MASK}", text)
-        return redact_url(text)
+        return redact(_masked(text, self._tables.whole(lower(text))))
 
-    def clean(self, value: object, name: str = "", depth: int = 0) -> object:
+    def mask_pieces(self, text: str, longest: int | None = None) -> str:
+        """Mask secrets and pieces of them, such as a cut leaves over, in the first `longest` characters of a text.
+
+        Of a secret that begins there and ends later nothing is left.
+        """
+        tables = self._tables
+        end = len(text) if longest is None else min(len(text), longest)
+        seen = lower(text[: end + tables.longest])
+        whole = _joined(tables.whole(seen))
+        pieces = _beyond(whole, _joined(tables.pieces(seen), gap=_STEP))
+        # what stands around a piece may be more of it, escaped in a way that we do not know
+        words = [_widened(seen, start, stop, _WORD, _is_visible) for start, stop in pieces]
+        return redact(_masked(text[:end], (span for span in sorted([*whole, *words]) if span[0] < end)))
+
+    def scrub(self, raw: bytes) -> bytes:
+        """Mask secrets in what is kept as it was served, megabytes perhaps: as they are and as JSON escapes them."""
+        tokens = (form for token, _ in self._tokens for form in _in_json(token))
+        for secret in sorted({*self._verbatim, *tokens}, key=len, reverse=True):
+            if secret in raw:
+                raw = raw.replace(secret, MASK.encode())
+        return raw
+
+    def _bounded(self, text: str) -> str:
+        masked = self.mask_pieces(text, _LONGEST_QUOTE)
+        more = len(text) - _LONGEST_QUOTE
+        return masked if more <= 0 else f"{masked}… ({more:,} more characters)"
+
+    def clean(self, value: object, name: str = "", depth: int = 0, *, pieces: bool = False) -> object:
         """Turn a value into plain data: text, numbers, lists and tables, with nothing secret in it."""
         if value is None or isinstance(value, bool):
             return value
         if name and is_secret_name(name) and not (isinstance(value, int | float) and "token" in name.lower()):
             return MASK  # but a number of tokens is no secret
-        return self._plain(value, depth)
+        return self._plain(value, depth, pieces=pieces)
 
-    def _plain(self, value: object, depth: int) -> object:
+    def _plain(self, value: object, depth: int, *, pieces: bool) -> object:
+        mask = self.mask_pieces if pieces else self.mask
         match value:
             case enum.Enum():
-                return self.clean(value.value, depth=depth)
+                return self.clean(value.value, depth=depth, pieces=pieces)
             case int() | float():
                 return value
             case str():
-                return self.mask(value)
+                return self._bounded(value) if pieces else self.mask(value)
             case bytes() | bytearray():
-                return self.mask(bytes(value).decode("utf-8", "backslashreplace"))
+                return mask(bytes(value).decode("utf-8", "backslashreplace"))
             case Path():
-                return self.mask(str(value))
+                return mask(str(value))
             case date():
                 return value.isoformat()
             case Mapping() if depth < _DEEPEST:
-                return {self.mask(str(key)): self.clean(item, str(key), depth + 1) for key, item in value.items()}
+                items = ((str(key), item) for key, item in value.items())
+                return {mask(key): self.clean(item, key, depth + 1, pieces=pieces) for key, item in items}
             case list() | tuple() | Set() if depth < _DEEPEST:
-                return [self.clean(item, depth=depth + 1) for item in value]
+                return [self.clean(item, depth=depth + 1, pieces=pieces) for item in value]
             case _:
-                return self.mask(_represent(value))
+                return mask(_represent(value))
+
+
+def _in_json(secret: str) -> tuple[bytes, bytes]:
+    return secret.encode("utf-8", "replace"), json.dumps(secret)[1:-1].encode()
+
+
+def _joined(spans: Iterable[Span], gap: int = 0) -> list[Span]:
+    """Join the spans, in the order of their beginnings, that touch or overlap, or have at most `gap` between them."""
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1] + gap:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _beyond(whole: list[Span], pieces: list[Span]) -> Iterator[Span]:
+    """Leave out the pieces that lie within whole secrets."""
+    covering = iter(whole)
+    start, end = next(covering, _NOWHERE)
+    for piece in pieces:
+        while end < piece[1] and (start, end) != _NOWHERE:
+            start, end = next(covering, _NOWHERE)
+        if not start <= piece[0] or (start, end) == _NOWHERE:
+            yield piece
+
+
+def _widened(text: str, start: int, end: int, by: int, takes: Callable[[str], bool]) -> Span:
+    """Widen a span by at most so many characters on each side, as long as they are taken."""
+    first, last = max(0, start - by), min(len(text), end + by)
+    while start > first and takes(text[start - 1]):
+        start -= 1
+    while end < last and takes(text[end]):
+        end += 1
+    return start, end
+
+
+def _is_base64(character: str) -> bool:
+    return character.isalnum() or character in "+/=_-"
+
+
+def _is_visible(character: str) -> bool:
+    return not character.isspace()
+
+
+def _masked(text: str, spans: Iterable[Span]) -> str:
+    """Put the mask in the place of each span; those that touch have one."""
+    parts: list[str] = []
+    done = 0
+    for start, end in spans:
+        if start > done or not parts:
+            parts += [text[done : max(done, start)], MASK]
+        done = max(done, end)
+    return "".join(parts) + text[done:] if parts else text
 
 
 def _represent(value: object) -> str:

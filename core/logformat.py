@@ -2,17 +2,19 @@
 
 import json
 import os
-from collections.abc import MutableMapping
+import textwrap
+from collections.abc import Mapping, MutableMapping
 from datetime import datetime
 
 import orjson
 import structlog
 
+from core.printable import printable, printable_json, printable_lines
+
 EventDict = MutableMapping[str, object]
 
-# Line ends to some readers, though JSON lets them stand: a record stays one line for all of them.
-_LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160)) if code != 0x85}
+#: Fields that have several lines.
+LONG = ("exception", "stack")
 
 
 def to_json(_logger: object, _method: str, event_dict: EventDict) -> str:
@@ -21,7 +23,7 @@ def to_json(_logger: object, _method: str, event_dict: EventDict) -> str:
         line = orjson.dumps(event_dict).decode()
     except (TypeError, ValueError):  # numbers beyond 64 bits, lone surrogates
         line = json.dumps(event_dict, default=repr)
-    return line.translate(_LINE_ENDS) if not line.isascii() else line
+    return printable_json(line)
 
 
 class Console:
@@ -37,7 +39,7 @@ class Console:
 
     def __call__(self, logger: object, method: str, event_dict: EventDict) -> str:
         """Render one record."""
-        shown = {name: _harmless(value) for name, value in event_dict.items() if name not in ("pid", "logger")}
+        shown = harmless({name: value for name, value in event_dict.items() if name not in ("pid", "logger")})
         shown["timestamp"] = _local(str(shown.get("timestamp")))
         shown["event"] = f"{shown.pop('process', '')}: {shown.get('event')}"
         return str(self._render(logger, method, shown))
@@ -47,8 +49,15 @@ def _local(timestamp: str) -> str:
     try:
         return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S")
     except ValueError:
-        return timestamp
+        return printable(timestamp)
 
 
-def _harmless(value: object) -> object:
-    return value.translate(_CONTROL) if isinstance(value, str) else value
+def harmless(fields: Mapping[str, object]) -> dict[str, object]:
+    """Make texts fit for a terminal: a field stays on one line; those of a traceback are indented, as no record is."""
+    return {printable(str(name)): _harmless(str(name), value) for name, value in fields.items()}
+
+
+def _harmless(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return textwrap.indent(printable_lines(value), "    ") if name in LONG else printable(value)

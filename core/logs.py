@@ -5,6 +5,7 @@
 
 import logging
 import os
+import re
 import sys
 import threading
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from types import TracebackType
 import orjson
 import structlog
 
-from core.hiding import Hider
+from core import outside
 from core.logfile import FailureCount, RotatingLogFile
 from core.logformat import Console, EventDict, to_json
 from core.outlet import Outlet, Stream
@@ -23,7 +24,15 @@ Logger = structlog.stdlib.BoundLogger
 
 _FIRST = ("timestamp", "level", "event", "process", "pid", "logger")
 
-_hider = Hider()
+#: Fields that quote whatever an error quotes.
+_QUOTING = ("exception", "stack")
+
+#: A name of ours, of an event or a process.
+_NAME = re.compile(r"[a-z]+(?:[_.-][a-z0-9]+){0,8}", re.ASCII)
+
+#: Marks a record of another library on its way.
+_FOREIGN = "_foreign"
+
 _failures = FailureCount("gapless")
 
 
@@ -33,8 +42,8 @@ def get_logger(name: str) -> Logger:
 
 
 def hide(*secrets: str) -> None:
-    """Mask these texts wherever they would stand in a log line from now on."""
-    _hider.hide(secrets)
+    """Mask these texts wherever they would stand from now on (see core.outside)."""
+    outside.hide(*secrets)
 
 
 def failures() -> int:
@@ -42,9 +51,12 @@ def failures() -> int:
     return _failures.total
 
 
-def compose(process: str, pid: int, level: str, event: str, **fields: object) -> str:
-    """Make the line that `process` would have logged, had it come so far; secrets are masked."""
-    fields = {"level": level, "event": event, "logger": "output", **fields}
+def compose(process: str, pid: int, level: str, event: str, *, foreign: bool = False, **fields: object) -> str:
+    """Make the line that `process` would have logged, had it come so far; secrets are masked.
+
+    `foreign`: the texts are not ours, so pieces of secrets are masked as well.
+    """
+    fields = {"level": level, "event": event, "logger": "output", **({_FOREIGN: True} if foreign else {}), **fields}
     described = _Identity(process, pid)(None, "", _add_timestamp(None, "", fields))
     return to_json(None, "", _clean(None, "", described))
 
@@ -106,7 +118,7 @@ def _described() -> list[structlog.typing.Processor]:
 
 def _formatter(identity: "_Identity", renderer: structlog.typing.Processor) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_described(), structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[*_described(), structlog.stdlib.ExtraAdder(), _mark_foreign],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             identity,
@@ -152,8 +164,22 @@ def _fill_in(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
     return event_dict
 
 
+def _mark_foreign(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
+    event_dict[_FOREIGN] = True
+    return event_dict
+
+
 def _clean(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
-    return {str(name): _hider.clean(value, str(name)) for name, value in event_dict.items()}
+    """Mask secrets; and in what others wrote, or what quotes them, also pieces of secrets."""
+    foreign = bool(event_dict.pop(_FOREIGN, False))
+    cleaned: EventDict = {}
+    for name, value in event_dict.items():
+        ours = name in _FIRST and not (foreign and name == "event")
+        if ours and isinstance(value, str) and _NAME.fullmatch(value):
+            cleaned[name] = value  # of ours, so that it can be searched for, whatever words secrets are made of
+        else:
+            cleaned[str(name)] = outside.known.clean(value, str(name), pieces=foreign or name in _QUOTING)
+    return cleaned
 
 
 class _Screen(logging.StreamHandler[Stream]):

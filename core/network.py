@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from core.errors import Problem
-from core.redact import redact_url
+from core.printable import printable
+from core.redact import show_address, url_logins, url_passwords
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -37,7 +38,15 @@ class Network:
     def shown(self) -> dict[str, str]:
         """Return every variable that counts, for people: passwords are masked."""
         used = {**self.proxies, **(self.no_proxy if self.proxies else {}), **self.certificates}
-        return {name: redact_url(value) for name, value in used.items()}
+        return {name: printable(show_address(value)) for name, value in used.items()}
+
+    def secrets(self) -> tuple[str, ...]:
+        """List the passwords in the addresses of proxies, for `core.outside.hide`."""
+        return tuple(secret for value in self.proxies.values() for secret in url_passwords(value))
+
+    def logins(self) -> tuple[tuple[str, str], ...]:
+        """List user and password of each proxy, as they go into a header."""
+        return tuple(login for value in self.proxies.values() for login in url_logins(value))
 
     def problems(self) -> Iterator[Problem]:
         """Find what cannot work, before each request fails with it."""

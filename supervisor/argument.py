@@ -19,7 +19,7 @@ def assignment(text: str) -> tuple[str, object]:
     """Read KEY=VALUE; the value as TOML where it is that, otherwise as a plain text."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise argparse.ArgumentTypeError(f"{text!r} should look like supervisor.stats_interval=10")
+        raise argparse.ArgumentTypeError("it should look like supervisor.stats_interval=10")
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

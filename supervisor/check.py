@@ -12,10 +12,14 @@ from typing import TextIO
 from core.config import Config, ConfigError, Problem, load_config
 from core.errors import ExitCode
 from core.network import network
-from core.redact import redact_url, show
+from core.outside import hide, masked, outside
+from core.redact import show, show_address
 from supervisor.finding import Finding, Probe, failed
 from supervisor.preflight import require_machine
 from supervisor.probes import probes_of, silent_logger
+
+_UNKNOWN = "No such configuration property"  #: so librdkafka says that it does not know a name
+_MORE = "librdkafka's CONFIGURATION.md lists its properties and their values"
 
 _DEADLINE = 9.5  # seconds for all probes, which run side by side
 
@@ -55,7 +59,8 @@ def _summary(config: Config) -> str:
     first = f"  {streams} of {which} → {target}" if streams else "  both streams are switched off"
     proxies = len(config.scraper.proxies)
     through = f"through {proxies} prox{'y' if proxies == 1 else 'ies'}" if proxies else "without proxies"
-    scraper = f"  scraper {through} → {redact_url(config.database.url)}" if config.scraper.enabled else "  scraper off"
+    database = masked(show_address(config.database.url))
+    scraper = f"  scraper {through} → {database}" if config.scraper.enabled else "  scraper off"
     return f"{first}\n{scraper}"
 
 
@@ -89,7 +94,7 @@ def _try(index: int, probe: Probe, answers: "queue.SimpleQueue[Answer]") -> None
     try:
         findings = list(probe.run())
     except Exception as error:  # noqa: BLE001  a probe that breaks has failed, and says how
-        findings = [failed(probe.name, redact_url(f"{type(error).__name__}: {error}"))]
+        findings = [failed(probe.name, outside(f"{type(error).__name__}: {error}"))]
     answers.put((index, findings))
 
 
@@ -104,11 +109,15 @@ def producer_problems(config: Config) -> list[Problem]:
             Producer({**properties, "enable.idempotence": True, "acks": "all"}, logger=silent_logger())
         except KafkaException as error:
             text = error.args[0].str().strip()
-            advice = redact_url(f"{text}\nlibrdkafka's CONFIGURATION.md lists its properties and their values")
             name = _blamed(text, properties)
             if name is None:
-                return [*problems, Problem("kafka.producer", advice)]
-            problems.append(Problem(f'kafka.producer."{name}"', advice, show(properties.pop(name), name)))
+                return [*problems, Problem("kafka.producer", f"{outside(text)}\n{_MORE}")]
+            key, value = f'kafka.producer."{name}"', properties.pop(name)
+            if _UNKNOWN in text:  # by its name only: it may be a misspelt one of a secret
+                hide(str(value))
+                problems.append(Problem(key, f"{outside(text)}\n{_MORE}"))
+            else:
+                problems.append(Problem(key, f"{outside(text)}\n{_MORE}", show(value, name)))
         else:
             return problems
 

@@ -6,15 +6,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from core import corefiles
 from core.config import load_config
 from core.errors import ConfigError, ExitCode, TransientError
 from supervisor.bell import Bell, let_through
+from supervisor.cmdline import hide_secrets
 from supervisor.commandline import parse
 from supervisor.terminal import leave_unread, mend_standard_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
+    corefiles.forbid()
+    hide_secrets()
     mend_standard_streams()
     options = parse(arguments)
     work = _DOES[options.command]

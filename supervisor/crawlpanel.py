@@ -1,6 +1,7 @@
 """The scraper's part of `status`: each proxy, what the database holds, and how far the crawl has come."""
 
 from core.crawl import RESTING, Crawl, CrawlReport, TimeToFinish
+from core.outside import masked
 from supervisor.duration import duration
 from supervisor.table import table
 
@@ -44,6 +45,7 @@ def _proxy(report: CrawlReport, now: float, *, fresh: bool) -> tuple[str, ...]:
     latency, error = report.mean_latency_ms, report.last_error
     if error is not None:
         when = f"{duration(max(0.0, now - report.last_error_at))} ago: " if report.last_error_at is not None else ""
+        error = masked(error)
         error = when + (error if len(error) <= _LONGEST else f"{error[: _LONGEST - 1]}…")
     return (
         report.proxy,

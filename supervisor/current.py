@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import structlog
 
-from core import logs
 from core.config import Config
 from core.errors import ConfigError, Problem
 from core.ports import free_port
@@ -40,7 +39,6 @@ class Current:
         except ConfigError as error:
             log.error("reload_refused", error=str(error), hint="nothing was changed; correct it and send SIGHUP again")  # noqa: TRY400
             return None
-        logs.hide(*fresh.secrets())
         settings = fresh.supervisor
         return Wanted(self.specs, settings.shutdown_timeout, settings.heartbeat_timeout)
 

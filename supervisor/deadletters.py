@@ -15,7 +15,9 @@ from core import control, logs
 from core.config import Config, load_config
 from core.control import ControlError
 from core.errors import ExitCode, TransientError
+from core.outside import masked
 from core.positions import publisher_path, read_publisher_counters
+from core.printable import printable_json
 from core.sqlite import connect, transaction
 from streams.publisher import letters
 from streams.publisher.letters import Kept
@@ -115,7 +117,7 @@ def _report(chosen: Sequence[Kept], left: Sequence[Kept], *, as_json: bool, out:
         lines.append(f"{_count(delivered)} delivered.")
     if waiting:
         lines.append(f"{_count(len(waiting))} on the way: they leave as soon as the publisher runs and Kafka accepts.")
-    lines += [f"{one.id} was refused again: {one.reason}" for one in refused]
+    lines += [f"{one.id} was refused again: {masked(one.reason)}" for one in refused]
     numbers = {"resend": len(chosen), "delivered": delivered, "on_the_way": len(waiting), "refused": len(refused)}
     _say(numbers, "\n".join(lines), as_json=as_json, out=out)
     return ExitCode.GAVE_UP if refused else ExitCode.OK
@@ -125,8 +127,9 @@ def _print(chosen: Sequence[Kept], state_dir: Path, *, as_json: bool, out: TextI
     counters = read_publisher_counters(state_dir)
     resent, dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
     if as_json:
-        listed = [asdict(one) | {"at_time": _moment(one.at)} for one in chosen]
-        print(json.dumps({"dead_letters": listed, "resent": resent, "dropped": dropped}, indent=2), file=out)
+        listed = [asdict(one) | {"reason": masked(one.reason), "at_time": _moment(one.at)} for one in chosen]
+        document = {"dead_letters": listed, "resent": resent, "dropped": dropped}
+        print(printable_json(json.dumps(document, indent=2)), file=out)
         return
     if chosen:
         print(table([_HEADINGS, *map(_row, chosen)], right=(0, 4)), file=out)

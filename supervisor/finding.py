@@ -3,14 +3,22 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from core.outside import masked
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the answer; the text says what is there, or what to do."""
+    """One line of the answer; the text says what is there, or what to do.
+
+    Whoever its parts come from, it stays one line, and has no secret in it.
+    """
 
     name: str
     ok: bool
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", masked(self.text))
 
 
 def fine(name: str, text: str) -> Finding:

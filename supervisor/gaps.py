@@ -10,6 +10,7 @@ from core.completeness import StreamProof, longest_silence
 from core.config import Config
 from core.config.nearest import nearest
 from core.errors import ExitCode
+from core.printable import printable_json
 from core.spool import SpoolReader, spool_path
 from core.statistics import STREAMS
 from supervisor.ledger import Selection, document, report
@@ -35,7 +36,7 @@ def show_gaps(
         print(complaint, file=err)
         return ExitCode.BAD_USAGE
     if as_json:
-        print(json.dumps(document(proofs, selection), indent=2, ensure_ascii=False), file=out)
+        print(printable_json(json.dumps(document(proofs, selection), indent=2, ensure_ascii=False)), file=out)
         return code
     reddit_now = {stream: proof.reddit_now(now) for stream, proof in proofs.items()}
     blocks = report(proofs, selection, reddit_now, longest_silence(config.streams.max_poll_interval))

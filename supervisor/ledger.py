@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.completeness import StreamProof
+from core.outside import masked
 from core.spool.model import Gap, GapState
 from supervisor.duration import duration
 from supervisor.table import table
@@ -112,7 +113,7 @@ def _as_json(gap: Gap, proof: StreamProof) -> dict[str, Any]:
         "from": 0.0 if gap.start is None else gap.start,
         "to": gap.end,
         "late_from": gap.late_from,
-        "reason": gap.reason,
+        "reason": masked(gap.reason),
         "state": gap.state.value,
         "found": gap.found,
         "recorded_at": gap.recorded_at,
@@ -130,7 +131,9 @@ def _reason(gap: Gap, proof: StreamProof) -> list[str]:
     names = _listed([f"r/{name}" for name in _spelled(gap, proof)])
     late = "" if gap.late_from is None else f"; late items may be missing from {moment_text(gap.late_from)}"
     indent = "    "
-    return textwrap.wrap(f"{names}: {gap.reason}{late}", _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.wrap(
+        masked(f"{names}: {gap.reason}{late}"), _WIDTH, initial_indent=indent, subsequent_indent=indent
+    )
 
 
 def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, patience: float) -> list[str]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import structlog
 
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
-_CONTROL_BUT_LINES = {code: text for code, text in _CONTROL.items() if code != 10}
+from core.logformat import harmless
+from core.printable import printable
+
 _HIDDEN = ("pid", "logger", "process", "timestamp", "event")  # shown in another form, or seldom of use
 
 
@@ -52,19 +53,22 @@ def dated(lines: Sequence[LogLine], before: str = "") -> list[LogLine]:
     return result
 
 
-def renderer(*, colours: bool, to_terminal: bool) -> Callable[[LogLine], str]:
-    """Make the function that lays a line out for people; what is no record of ours is shown as it stands."""
+def renderer(*, colours: bool) -> Callable[[LogLine], str]:
+    """Make the function that lays a line out for people; what is no record of ours is shown as it stands.
+
+    No text in it can steer a terminal, or look like another line.
+    """
     render = structlog.dev.ConsoleRenderer(
         colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=40, sort_keys=False
     )
 
     def show(line: LogLine) -> str:
         if line.fields is None:
-            return line.text.translate(_CONTROL) if to_terminal else line.text
-        fields = {name: _harmless(value) for name, value in line.fields.items() if name not in _HIDDEN}
+            return printable(line.text.expandtabs())
+        fields = harmless({name: value for name, value in line.fields.items() if name not in _HIDDEN})
         shown = {
             "timestamp": _local(line.timestamp),
-            "event": f"{_harmless(line.fields.get('process', ''))}: {_harmless(line.fields['event'])}",
+            "event": printable(f"{line.fields.get('process', '')}: {line.fields['event']}"),
             **fields,
         }
         return str(render(None, "", shown))
@@ -77,9 +81,4 @@ def _local(timestamp: str) -> str:
     try:
         return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     except ValueError:
-        return str(_harmless(timestamp))
-
-
-def _harmless(value: object) -> object:
-    """Keep out of a text what could steer the terminal; a traceback keeps its lines."""
-    return value.translate(_CONTROL_BUT_LINES) if isinstance(value, str) else value
+        return printable(timestamp)

@@ -9,7 +9,7 @@ from core.config import Config, load_config
 from core.errors import ExitCode
 from supervisor.logline import LogLine, dated, parse, renderer
 from supervisor.logtrail import LogTrail
-from supervisor.terminal import has_colours, is_terminal, until_nobody_reads
+from supervisor.terminal import has_colours, until_nobody_reads
 from supervisor.topology import topology
 
 _LOOK_EVERY = 0.2
@@ -81,7 +81,7 @@ def show_logs(
         print(f"there is no process {', '.join(map(repr, strangers))}; there are: {', '.join(known)}", file=err)
         return ExitCode.BAD_USAGE
     logs = MergedLogs(log_dir, list(dict.fromkeys(names)), level)
-    show = renderer(colours=has_colours(out), to_terminal=is_terminal(out))
+    show = renderer(colours=has_colours(out))
     if not follow and not any(name in names_with_logs(log_dir) for name in names or known):
         print(f"nothing was logged into {log_dir} yet", file=err)
     with until_nobody_reads(out):

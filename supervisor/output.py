@@ -116,6 +116,6 @@ class Output:
             self._log("warning", "output_dropped", **dropped, hint="it prints too much to keep; see what came before")
 
     def _log(self, level: str, event: str, **fields: object) -> None:
-        line = logs.compose(self._name, self._pid, level, event, **fields)
+        line = logs.compose(self._name, self._pid, level, event, foreign=True, **fields)
         self._file.append(line)
         logs.show(line)

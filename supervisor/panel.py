@@ -10,6 +10,7 @@ from typing import Any
 
 from core.flow import Flow, QuotaFlow, StreamFlow
 from core.laststate import LastState
+from core.outside import masked
 from core.status import STOPPED, Status
 from supervisor.crawlpanel import crawl_block
 from supervisor.duration import duration
@@ -62,7 +63,7 @@ class Panel:
             blocks.append(table([_PROCESSES, *map(_process, status.processes)], right=(2, 4, 6)))
             blocks.append("\n".join(filter(None, (self._advice(one, status.supervisor) for one in status.processes))))
         blocks += [_streams(status.flow, rates), crawl_block(status.crawl, bar=self.bar), _totals(status.flow)]
-        blocks.append("\n".join(status.remarks))
+        blocks.append("\n".join(map(masked, status.remarks)))
         text = "\n\n".join(filter(None, blocks))
         if self.colours:
             text = _STATES.sub(lambda found: coloured(found[0], _COLOURS[found[0]]), text)
@@ -80,7 +81,7 @@ class Panel:
                 then = f"{then} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
             age = process.get("state_age_s")
             when = f" ({duration(age)} ago)" if age is not None else ""
-            why = f"{name} is parked: {process.get('why') or 'see its log'}{when}"
+            why = f"{name} is parked: {masked(process.get('why') or 'see its log')}{when}"
             return f"{why}. The cause is in {log}; then: {then}"
         if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
             return f"{name} starts again in {process['restart_in_s']:.1f} s; why it ended is in {log}"

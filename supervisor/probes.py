@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from core.config import EMBEDDED, Config, Proxy
-from core.redact import redact_url
+from core.outside import outside
 from supervisor.finding import Finding, Probe, failed, fine
 from supervisor.protection import examine
 from supervisor.writable import can_be_made
@@ -91,7 +91,7 @@ def silent_logger() -> logging.Logger:
 def _kafka_reason(heard: list[str], error: Exception) -> str:
     """Prefer what librdkafka said about a broker to the bare time-out that the call ends with."""
     telling = [text for text in heard if "brokers are down" not in text]
-    return redact_url(telling[0] if telling else str(error.args[0].str() if error.args else error))
+    return outside(telling[0] if telling else error.args[0].str() if error.args else error)
 
 
 def _embedded_broker() -> Finding:

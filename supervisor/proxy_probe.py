@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from core.config import Config, Proxy
 from core.errors import GaplessError
+from core.outside import outside
 from core.reddit.answers import judge
 from core.reddit.errors import BadAnswer, CredentialsRejected, NetworkBlocked, RateLimited, Unavailable
 from scraper.fetch import agents
@@ -43,7 +44,7 @@ def _refusal(host: str, port: int, patience: float) -> str | None:
     try:
         socket.create_connection((host, port), timeout=patience).close()
     except OSError as error:
-        return error.strerror or str(error) or type(error).__name__
+        return error.strerror or outside(error) or type(error).__name__
     return None
 
 

@@ -9,6 +9,7 @@ from core import control
 from core.config import load_config
 from core.control import ControlError
 from core.errors import ExitCode
+from core.outside import masked
 from supervisor.policy import describe_exit
 
 _LOOK_EVERY = 0.1
@@ -60,5 +61,5 @@ def _look(state_dir: Path, name: str) -> dict[str, Any]:
 
 def _complaint(process: dict[str, Any], waited: float, log: Path) -> str:
     ended = "" if process["last_exit"] is None else f", last exit: {describe_exit(process['last_exit'])}"
-    why = f" ({process['why']})" if process["why"] else ""
+    why = f" ({masked(process['why'])})" if process["why"] else ""
     return f"{process['name']}: {process['state']}{why} after {waited:.1f} s{ended}; the reason is in {log}"

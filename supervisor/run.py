@@ -120,7 +120,6 @@ def _refuse(found: Examined, key: str) -> None:
 
 def _start_logging(config: Config) -> None:
     settings = config.supervisor
-    logs.hide(*config.secrets())
     log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
     stream = outlet(sys.stderr, 2)
     if stream is not None:

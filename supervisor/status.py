@@ -10,6 +10,7 @@ from typing import TextIO
 from core.config import load_config
 from core.errors import ExitCode
 from core.flow import StreamFlow
+from core.printable import printable_json
 from core.status import read_status
 from supervisor.panel import Panel, Rates
 from supervisor.terminal import HOME, has_colours, is_terminal, until_nobody_reads
@@ -52,7 +53,8 @@ def show_status(
     def show() -> ExitCode:
         status = read_status(config, time.time())
         if as_json:
-            print(json.dumps(status.document(), indent=None if watch else 2), file=out, flush=True)
+            document = json.dumps(status.document(), indent=None if watch else 2)
+            print(printable_json(document), file=out, flush=True)
         else:
             rates = speedometer.rates(clock(), status.flow.streams) if watch else None
             _show_text(panel.render(status, rates), out, watch=watch)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from core import corefiles, outside
+from core.hiding import Hider
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.nursery import Nursery
@@ -46,6 +48,13 @@ def _on_kafka(item: pytest.Item) -> bool:
 
 def _dealt(items: list[pytest.Item], hands: int) -> list[list[pytest.Item]]:
     return [items[hand::hands] for hand in range(hands)]
+
+
+@pytest.fixture(autouse=True)
+def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no trace in the process of the tests: secrets are forgotten, and it may have core files."""
+    monkeypatch.setattr(outside, "known", Hider())
+    monkeypatch.setattr(corefiles, "forbid", lambda: None)
 
 
 @pytest.fixture(scope="session")

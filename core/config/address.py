@@ -12,6 +12,7 @@ EMBEDDED = "embedded"  # bootstrap_servers: start a local broker
 _PROTOCOL = r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?"
 _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)"
 _SERVER = re.compile(rf"{_PROTOCOL}{_HOST}(?::(?P<port>\d{{1,5}}))?", re.IGNORECASE)
+_PLAIN = re.compile(r"(?:[a-z][a-z0-9+]{0,15}:/{0,3})?[a-z0-9._,-]*(?::[0-9]{0,5})?(?:/[a-z0-9._/-]*)?", re.IGNORECASE)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 
 
@@ -23,6 +24,16 @@ def split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if port != 0 else None
+
+
+def is_plain(raw: object) -> bool:
+    """Tell whether a value that is no address may be shown: nothing in it can be a password."""
+    return not isinstance(raw, str) or all(_PLAIN.fullmatch(part.strip()) for part in raw.split(","))
+
+
+def is_plain_sqlite(raw: object) -> bool:
+    """Tell the same of a database's address, of which only that of a file has no password."""
+    return isinstance(raw, str) and raw.strip().startswith("sqlite:") and is_plain(raw)
 
 
 def http_url(raw: object) -> str:
@@ -46,9 +57,9 @@ def bootstrap_servers(raw: object) -> str:
     servers = [server.strip() for server in raw.split(",")]
     if servers == [EMBEDDED]:
         return EMBEDDED
-    wrong = [server for server in servers if not _is_server(server)]
+    wrong = [number for number, server in enumerate(servers, start=1) if not _is_server(server)]
     if wrong:
-        raise WrongValue(*(Fault(advice, at=f" server {server!r}" if len(servers) > 1 else "") for server in wrong))
+        raise WrongValue(*(Fault(advice, at=f" (server {number})" if len(servers) > 1 else "") for number in wrong))
     return ",".join(servers)
 
 

@@ -11,11 +11,13 @@ from core.config.model import SECTIONS, Config, all_settings
 from core.config.nearest import nearest, nearest_key
 from core.config.producer import merged
 from core.config.rules import check
-from core.config.setting import Setting
+from core.config.setting import HIDDEN, Setting
 from core.config.sources import Given
 from core.config.variables import problems_of
 from core.config.wrong import WrongValue
 from core.errors import ConfigError, Problem
+from core.network import network
+from core.outside import hide
 from core.redact import show
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -38,6 +40,7 @@ def load_config(
     settings = {setting.key: setting for setting in all_settings()}
     given, problems = _gather(path, overrides, environ, settings)
     values: dict[str, object] = {}
+    hide(*(str(one.raw) for one in given if settings[one.key].secret))
     for found in given:  # the strongest source first; the weaker ones are still checked
         parsed, wrong = _parse(found, settings[found.key])
         problems += wrong
@@ -46,6 +49,9 @@ def load_config(
     for key, value in values.items():
         values[key] = _laid_over(settings[key].default, value)
     config = _build(values)
+    # what was refused as well: whoever reports it may quote it
+    outer = network(environ)
+    hide(*config.secrets(), *outer.secrets(), logins=(*config.logins(), *outer.logins()))
     problems += check(config, credentials=credentials)
     problems += further(config) if further else ()
     if problems:
@@ -89,7 +95,7 @@ def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Itera
             yield _unknown(Given(table, content, sources.FILE), settings)
         elif not isinstance(content, Mapping):
             advice = f"must be a table: write [{table}] on a line of its own, its keys below"
-            yield Problem(table, advice, show(content))
+            yield Problem(table, advice)
         else:
             for leaf, raw in content.items():
                 value = Given(f"{table}.{leaf}", raw, sources.FILE)
@@ -98,7 +104,7 @@ def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Itera
                     yield _unknown(value, settings)
                 elif not setting.in_file:
                     advice = f"does not belong into this file: set {setting.variable} in the environment or in .env"
-                    yield Problem(value.key, advice, "(hidden)")
+                    yield Problem(value.key, advice, HIDDEN)
                 else:
                     yield value
 
@@ -109,8 +115,8 @@ def _unknown(value: Given, settings: dict[str, Setting]) -> Problem:
         return Problem(f"[{value.key}]", f"unknown table; the nearest known one is [{table}]", source=value.source)
     known = [key for key, setting in settings.items() if setting.in_file or value.source]
     near = nearest_key(value.key, known)
-    shown = show(value.raw, value.key)
-    return Problem(value.key, f"unknown key; the nearest known one is {near}", shown, value.source)
+    # without its value: the name may be a misspelt one of a secret
+    return Problem(value.key, f"unknown key; the nearest known one is {near}", source=value.source)
 
 
 def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
@@ -120,9 +126,9 @@ def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
         problems = []
         for fault in wrong.faults:
             key = f"{value.key}{fault.at}"
-            shown = show(fault.value if fault.has_value else value.raw, key)
+            raw = fault.value if fault.has_value else value.raw
             missing = fault.at and not fault.has_value and fault.advice.startswith("is missing")
-            text = None if missing else "(hidden)" if setting.secret or fault.hidden else shown
+            text = None if missing else show(raw, key) if fault.plain else setting.show(raw, key)
             problems.append(Problem(key, fault.advice, text, value.source))
         return None, problems
 

@@ -9,9 +9,16 @@ from pathlib import Path
 from core.config import address, kinds
 from core.config.producer import Property, producer
 from core.config.proxy import Proxy, proxies
-from core.config.setting import Section, Setting, setting, settings_of
+from core.config.setting import Section, Setting, never, setting, settings_of
 from core.config.subreddit import subreddits
-from core.redact import is_secret_name, url_passwords
+from core.redact import is_secret_name, url_logins, url_passwords
+
+#: Properties of librdkafka that go with a password or a secret.
+_KAFKA_USERS = (
+    "sasl.username",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.credentials.client.id",
+)
 
 _SUBREDDITS = (
     "CryptoCurrency",
@@ -29,8 +36,12 @@ class RedditSection(Section):
     """What to read, from where, with whose name, and how often."""
 
     subreddits: tuple[str, ...] = setting(subreddits, _SUBREDDITS, "whose submissions and comments are captured")
-    reddit_url: str = setting(address.http_url, "https://www.reddit.com", "server that gives tokens")
-    oauth_url: str = setting(address.http_url, "https://oauth.reddit.com", "server that gives data")
+    reddit_url: str = setting(
+        address.http_url, "https://www.reddit.com", "server that gives tokens", plain=address.is_plain
+    )
+    oauth_url: str = setting(
+        address.http_url, "https://oauth.reddit.com", "server that gives data", plain=address.is_plain
+    )
     requests_per_minute: int = setting(
         kinds.whole(1), 100, "the client's quota, shared by every process that uses this client id"
     )
@@ -71,13 +82,14 @@ class KafkaSection(Section):
         "localhost:9092",
         'brokers, as host:port,host:port; "embedded" starts a local one',
         variable="KAFKA_BOOTSTRAP_SERVERS",
+        plain=address.is_plain,
     )
     topic: str = setting(address.topic, "reddit-posts", "topic of all records", variable="KAFKA_TOPIC_REDDIT")
     delivery: str = setting(
         kinds.choice("at_least_once", "exactly_once"), "at_least_once", "promise kept through restarts"
     )
     producer: dict[str, Property] = setting(
-        producer, lambda: {"compression.type": "gzip"}, "properties handed to librdkafka as they stand"
+        producer, lambda: {"compression.type": "gzip"}, "properties handed to librdkafka as they stand", plain=never
     )
 
 
@@ -100,7 +112,7 @@ class ScraperSection(Section):
     refresh_after: float = setting(kinds.seconds(zero=True), 86400.0, "younger rows are not fetched again")
     max_retries: int = setting(kinds.whole(0), 3, "further tries of a request that failed")
     timeout: float = setting(kinds.seconds(), 15.0, "longest wait for one request")
-    proxies: tuple[Proxy, ...] = setting(proxies, (), "one process each; none: one process, direct")
+    proxies: tuple[Proxy, ...] = setting(proxies, (), "one process each; none: one process, direct", plain=never)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,6 +124,7 @@ class DatabaseSection(Section):
         "sqlite:///state/reddit.db",
         "sqlite:///PATH or postgresql://user:password@host/name",
         variable="DATABASE_URL",
+        plain=address.is_plain_sqlite,
     )
 
     @property
@@ -168,11 +181,23 @@ class Config(Section):
     monitor: MonitorSection = field(default_factory=MonitorSection)
 
     def secrets(self) -> tuple[str, ...]:
-        """List every secret text in here, for `core.logs.hide`."""
+        """List every secret text in here, for `core.outside.hide`."""
         found = [self.reddit.client_secret, self.monitor.token, *url_passwords(self.database.url)]
         found += [password for proxy in self.scraper.proxies for password in url_passwords(proxy.url)]
-        found += [str(value) for name, value in self.kafka.producer.items() if is_secret_name(name)]
+        for name, value in self.kafka.producer.items():
+            found += [str(value)] if is_secret_name(name) else url_passwords(str(value))
         return tuple(dict.fromkeys(secret for secret in found if secret))
+
+    def logins(self) -> tuple[tuple[str, str], ...]:
+        """List user and password wherever they travel as a pair, encoded as one text."""
+        producer = self.kafka.producer
+        found = [(self.reddit.client_id, self.reddit.client_secret), *url_logins(self.database.url)]
+        found += [login for proxy in self.scraper.proxies for login in url_logins(proxy.url)]
+        for user in _KAFKA_USERS:
+            for name, password in producer.items():
+                if user in producer and is_secret_name(name):
+                    found.append((str(producer[user]), str(password)))
+        return tuple(dict.fromkeys(found))
 
 
 SECTIONS: dict[str, type[Section]] = {

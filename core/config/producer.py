@@ -60,7 +60,7 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
 def _guard(name: str, value: Property) -> list[Fault]:
     at = f'."{name}"'
     if name in _NEEDS_RETRIES and str(value).strip() == "0":
-        return [Fault(f"must be more than 0, or left out: {_ORDER}", at, value)]
+        return [Fault(f"must be more than 0, or left out: {_ORDER}", at, value, plain=True)]
     if name not in _GUARDED:
         return []
     allowed, why = _GUARDED[name]
@@ -69,4 +69,4 @@ def _guard(name: str, value: Property) -> list[Fault]:
     if str(value).strip().lower() in allowed:
         return []
     words = f"1 to {allowed[-1]}" if allowed[0] == "1" else " or ".join(f'"{word}"' for word in allowed)
-    return [Fault(f"must be {words}, or left out: {why}", at, value)]
+    return [Fault(f"must be {words}, or left out: {why}", at, value, plain=True)]

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from core.config.address import split
 from core.config.postgres import ENCODE, decoded
 from core.config.wrong import Fault, WrongValue
-from core.redact import redact_url
+from core.redact import show_address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 # A user such as "ftp:" is more likely a scheme that is not known here
@@ -26,10 +26,10 @@ class Proxy:
     url: str
 
     def __repr__(self) -> str:
-        return f"Proxy(name={self.name!r}, url={redact_url(self.url)!r})"
+        return f"Proxy(name={self.name!r}, url={show_address(self.url)!r})"
 
     def __str__(self) -> str:
-        return f"{self.name} ({redact_url(self.url)})"
+        return f"{self.name} ({show_address(self.url)})"
 
 
 def proxies(raw: object) -> tuple[Proxy, ...]:
@@ -62,7 +62,7 @@ def _name(item: Mapping[str, object], at: str, taken: set[str]) -> tuple[str, li
         advice = "must be 1 to 32 letters, digits, - or _, beginning with a letter or digit: it names a process"
         return "", [Fault(advice, f"{at}.name", name)]
     if name.casefold() in taken:
-        return name, [Fault("is taken by a proxy above: each needs its own name", f"{at}.name", name)]
+        return name, [Fault("is taken by a proxy above: each needs its own name", f"{at}.name", name, plain=True)]
     return name, []
 
 
@@ -73,7 +73,7 @@ def _url(item: Mapping[str, object], at: str) -> tuple[str, list[Fault]]:
     if url:
         return url, []
     advice = f"{_URL_ADVICE}; in user and password, {ENCODE}" if "@" in str(item["url"]) else _URL_ADVICE
-    return "", [Fault(advice, f"{at}.url", item["url"], hidden=True)]
+    return "", [Fault(advice, f"{at}.url", item["url"])]
 
 
 def _strangers(item: Mapping[str, object], at: str) -> list[Fault]:

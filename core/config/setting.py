@@ -10,6 +10,18 @@ T = TypeVar("T")
 
 _METADATA = "setting"
 
+#: Stands for a value that may hold a secret.
+HIDDEN = "(hidden)"
+
+
+def never(_raw: object) -> bool:
+    """Tell that any wrong value of a setting may hold a secret: its shape is that of nothing known."""
+    return False
+
+
+def _always(_raw: object) -> bool:
+    return True
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -22,6 +34,11 @@ class Setting:
     variable: str | None = None
     secret: bool = False
     in_file: bool = True
+    plain: Callable[[object], bool] = _always
+
+    def show(self, raw: object, key: str = "") -> str:
+        """Write a wrong value for people; of one that may hold a secret, nothing."""
+        return HIDDEN if self.secret or not self.plain(raw) else show(raw, key or self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,7 @@ class _Declaration:
     variable: str | None
     secret: bool
     in_file: bool
+    plain: Callable[[object], bool]
 
 
 def setting(
@@ -41,9 +59,13 @@ def setting(
     variable: str | None = None,
     secret: bool = False,
     in_file: bool = True,
+    plain: Callable[[object], bool] = _always,
 ) -> T:
-    """Declare a field of a section as a key of the configuration; a callable default makes a new value each time."""
-    metadata = {_METADATA: _Declaration(parse, doc, variable, secret, in_file)}
+    """Declare a field of a section as a key of the configuration; a callable default makes a new value each time.
+
+    `plain` tells whether a wrong value may be shown: it cannot hold a secret.
+    """
+    metadata = {_METADATA: _Declaration(parse, doc, variable, secret, in_file, plain)}
     made: T = (
         field(default_factory=default, metadata=metadata)
         if callable(default)
@@ -80,4 +102,5 @@ def settings_of(table: str, section: type[Section]) -> Iterator[Setting]:
             variable=declared.variable,
             secret=declared.secret,
             in_file=declared.in_file,
+            plain=declared.plain,
         )

@@ -7,9 +7,8 @@ a prompt, its own name, or a byte order mark. Each would be sent to Reddit, Kafk
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from core.config.setting import Setting
+from core.config.setting import HIDDEN, Setting
 from core.errors import Problem
-from core.redact import redact_url, show
 
 _QUOTES = "\"'`\u00ab\u00bb" + "".join(map(chr, range(0x2018, 0x2020)))  # with those that word processors write
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u00a0"
@@ -24,7 +23,8 @@ def problems_of(variables: Mapping[str, str | None], settings: Collection[Settin
         value = variables.get(name)
         if value is None or not (advice := _advice(value, known)):
             continue
-        shown = "(hidden)" if setting.secret else show(redact_url(value), setting.key)
+        # a whole assignment may be that of a secret
+        shown = HIDDEN if _own_name(known).search(value) else setting.show(value)
         yield Problem(name, advice, shown, origin)
     for name in variables:
         bare = re.sub(rf"^{_SETTER}", "", name.strip(_QUOTES + _INVISIBLE + " \t\r\n")).strip()

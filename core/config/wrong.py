@@ -7,12 +7,15 @@ _UNSET = object()
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One reason why a value is wrong; `at` and `value` point at a part of it, such as `[2].url`."""
+    """One reason why a value is wrong; `at` and `value` point at a part of it, such as `[2].url`.
+
+    `plain`: the part cannot hold a secret, even where the setting may.
+    """
 
     advice: str
     at: str = ""
     value: object = _UNSET
-    hidden: bool = False  #: the value may hold a secret: nothing of it is shown
+    plain: bool = False
 
     @property
     def has_value(self) -> bool:

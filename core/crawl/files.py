@@ -13,7 +13,7 @@ from core.config.model import ScraperSection
 from core.crawl.overview import Crawl
 from core.crawl.report import DIRECT, CrawlReport, Frontier
 from core.jsonfile import replace_json
-from core.redact import redact_url
+from core.outside import masked
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -49,7 +49,7 @@ def write_crawl_report(state_dir: Path, report: CrawlReport) -> None:
 
 
 def _safe(text: str | None) -> str | None:
-    return redact_url(text) if text is not None else None
+    return masked(text) if text is not None else None
 
 
 def read_crawl_report(state_dir: Path, name: str) -> CrawlReport | None:

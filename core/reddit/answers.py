@@ -7,6 +7,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from core.errors import GaplessError
+from core.outside import outside
 from core.quota import RateHeaders
 from core.reddit.bounds import RETRY_AFTER, is_token, number, retry_seconds
 from core.reddit.errors import (
@@ -20,8 +21,14 @@ from core.reddit.errors import (
     Unavailable,
 )
 
+#: A redirect leads nowhere that has a longer address.
+_LONGEST_LOCATION = 2000
+
 #: A reason from outside is cut to this many characters.
 _LONGEST_REASON = 80
+
+#: Reasons that Reddit gives; they decide what is done, so they are never masked.
+KNOWN_REASONS = frozenset({"banned", "forbidden", "gated", "gold_only", "missing", "private", "quarantined"})
 
 #: 403 and 404 without a reason in the body.
 _NAMELESS = {403: "forbidden", 404: "missing", 451: "unavailable for legal reasons"}
@@ -58,12 +65,12 @@ def judge_token(status: int, headers: Mapping[str, str], body: bytes, now: datet
         return NetworkBlocked("403 with HTML to the request for a token: this network is blocked by Reddit")
     payload = _json_object(body)
     if status != 200 or payload is None:
-        return BadAnswer(f"no token in the answer ({status}): {_excerpt(body)}")
+        return BadAnswer(f"no token in the answer ({status})")  # not quoted: a part of one may be in it
     if "error" in payload:
         return CredentialsRejected(_WRONG_CREDENTIALS)
     # expires_in may be anything: core.reddit.bounds.token_lifetime gives it a range
     if "access_token" not in payload or not isinstance(payload.get("scope"), str):
-        return BadAnswer(f"an incomplete token: {sorted(payload)}")
+        return BadAnswer(f"an incomplete token: {_keys(payload)}")
     if not is_token(payload["access_token"]):
         return BadAnswer("the access token cannot be sent: it is no text, empty, too long, or has odd characters")
     return None
@@ -83,16 +90,23 @@ def _refusal(status: int, body: bytes) -> GaplessError:
         return RequestRejected(status, f"Reddit answered {status} without JSON: is oauth_url right? {_excerpt(body)}")
     reason = payload.get("reason")
     if isinstance(reason, str) and reason:
-        return Unavailable(reason[:_LONGEST_REASON])
+        return Unavailable(reason if reason in KNOWN_REASONS else outside(reason, _LONGEST_REASON))
     return Unavailable(_NAMELESS[status], named=False)
 
 
 def _redirection(status: int, headers: Mapping[str, str]) -> GaplessError:
     location = headers.get("location")
-    if location and urlsplit(location).path.rstrip("/") == "/subreddits/search":
+    if location and _path(location).rstrip("/") == "/subreddits/search":
         return Unavailable("missing")
-    where = f"a redirect to {location[:200]}" if location else "a redirect without a Location"
+    where = f"a redirect to {outside(location, 200)}" if location else "a redirect without a Location"
     return RequestRejected(status, f"Reddit answered {status}: {where}")
+
+
+def _path(location: str) -> str:
+    try:
+        return urlsplit(location[:_LONGEST_LOCATION]).path
+    except ValueError:  # such as a bracket that is not closed
+        return ""
 
 
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
@@ -156,5 +170,9 @@ def _json_object(body: bytes) -> dict[str, object] | None:
     return payload if isinstance(payload, dict) else None
 
 
+def _keys(payload: dict[str, object]) -> str:
+    return ", ".join(outside(name, 20) for name in sorted(payload)[:8])
+
+
 def _excerpt(body: bytes) -> str:
-    return repr(body[:80].decode("utf-8", "replace"))
+    return repr(outside(body, 80))

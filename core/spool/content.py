@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from core.spool.model import Batch
+from core.spool.names import NamesCheck, count_names, read_names_check
 from core.spool.state import read_commits, read_last_seq
 from core.sqlite import is_unreadable
 
@@ -17,6 +18,7 @@ class Content:
     newest: int  #: seq of the newest record at hand, 0 for none
     records: int
     gaps: int
+    names: NamesCheck
     #: SQLite's own number: it changes with another program's transactions
     data_version: int
     #: the cursor entries written by this process, as they stand in the file
@@ -31,12 +33,14 @@ class Content:
             _number(connection, "SELECT coalesce(max(seq), 0) FROM records"),
             _number(connection, "SELECT count(*) FROM records"),
             _number(connection, "SELECT count(*) FROM gaps"),
+            read_names_check(connection) or count_names(connection),
             _number(connection, "PRAGMA data_version"),
         )
 
-    def committed(self, batch: Batch, cursor: dict[str, str], last_seq: int) -> None:
+    def committed(self, batch: Batch, cursor: dict[str, str], last_seq: int, names: NamesCheck) -> None:
         """Follow a batch that was written, with its cursor entries as JSON."""
         self.commits += 1
+        self.names = names
         self.last_seq = last_seq
         self.newest = last_seq if batch.records else self.newest
         self.records += len(batch.records)
@@ -61,6 +65,8 @@ class Content:
                 raise
             return False
         self.newest, self.records, self.gaps = found.newest, found.records, found.gaps
+        if found.data_version != self.data_version:
+            self.names = count_names(connection)
         self.data_version = found.data_version
         return True
 
@@ -70,6 +76,7 @@ class Content:
             (found.records, found.gaps) == (self.records, self.gaps)
             and (found.newest == self.newest or not found.records)
             and self.cursor.items() <= cursor.items()
+            and count_names(connection) == self.names
             and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
         )
 

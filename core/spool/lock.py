@@ -35,13 +35,16 @@ class SpoolLock:
 
     def __init__(self, path: Path, timeout: float = TAKEOVER_TIMEOUT) -> None:
         """Take the lock. Raises LockHeld when another process keeps it for longer than `timeout` seconds."""
-        self._path = path
-        self._file = take_lock(path, timeout)
+        self._path = os.fspath(path)
+        self._hold(take_lock(path, timeout))
+
+    def _hold(self, file: int) -> None:
+        status = os.fstat(file)
+        self._file, self._identity = file, (status.st_dev, status.st_ino)
 
     def is_gone(self) -> bool:
         """Tell whether the file at the path is no longer the one that is locked."""
-        status = os.fstat(self._file)
-        return file_identity(self._path) != (status.st_dev, status.st_ino)
+        return file_identity(self._path) != self._identity
 
     def ensure(self) -> bool:
         """Take the lock again if its file was deleted or replaced; tell whether that was so.
@@ -50,9 +53,9 @@ class SpoolLock:
         """
         if not self.is_gone():
             return False
-        fresh = take_lock(self._path, timeout=0.0)
+        fresh = take_lock(Path(self._path), timeout=0.0)
         os.close(self._file)
-        self._file = fresh
+        self._hold(fresh)
         return True
 
     def witness(self) -> Witness | None:

@@ -21,6 +21,7 @@ from core.spool.files import (
 )
 from core.spool.loss import Loss, enter_loss, record_lost, record_rescue
 from core.spool.model import SPOOL_BROKEN
+from core.spool.names import count_names, read_names_check, write_names_check
 from core.spool.salvage import (
     SENSE,
     Salvage,
@@ -146,6 +147,7 @@ def _build(path: Path, stream: str, fill: Callable[[sqlite3.Connection], None] =
     with contextlib.closing(connect(building)) as connection:
         ensure_schema(connection, stream)
         fill(connection)
+        write_names_check(connection, count_names(connection))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     building.rename(_rebuilt(path))
     remove_database(building)
@@ -176,6 +178,8 @@ def _makes_sense(path: Path, *, records: bool) -> bool:
             connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
             if records and not all(map(is_record, connection.execute("SELECT * FROM records"))):
                 return False
+            if records and read_names_check(connection) not in {None, count_names(connection)}:
+                return False  # an empty or an older page stands in the place of one with names
     except sqlite3.DatabaseError as error:
         if is_broken(error):
             return False

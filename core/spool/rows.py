@@ -5,25 +5,49 @@ A page brings up to a hundred records, and the cursor may hold thousands of subr
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from itertools import chain
 
 import orjson
 
-from core.spool.model import Record
+from core.spool.model import Record, Seen
 
-#: Rows of one INSERT: one that has AUTOINCREMENT updates its sequence once for each statement.
-_ROWS = 25
+#: Rows of one statement: half the cost of a row is that of its statement.
+_ROWS = 50
+
 _INSERT = "INSERT INTO records (captured_at, key, value, schema) VALUES (?1, ?, ?, ?)"
 _INSERT_MANY = _INSERT + ", (?1, ?, ?, ?)" * (_ROWS - 1)
 
+_ADD = "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)"
+_ADD_MANY = _ADD + ", (?, ?, ?, ?)" * (_ROWS - 1)
+
 
 def insert_records(connection: sqlite3.Connection, records: list[Record], now: float) -> None:
-    """Append the records in their order; `now`: when they were captured, epoch seconds."""
+    """Append the records in their order; `now`: when they were captured, epoch seconds.
+
+    Key and value are given as bytearrays: for bytes, sqlite3 looks for an adapter each time, which takes longer than
+    a copy.
+    """
     many = len(records) - len(records) % _ROWS
     for start in range(0, many, _ROWS):
-        connection.execute(_INSERT_MANY, [now, *chain.from_iterable(records[start : start + _ROWS])])
+        values: list[object] = [now]
+        for key, value, schema in records[start : start + _ROWS]:
+            values += (bytearray(key), bytearray(value), schema)
+        connection.execute(_INSERT_MANY, values)
     if many < len(records):
-        connection.executemany(_INSERT, [(now, *record) for record in records[many:]])
+        rows = [(now, bytearray(key), bytearray(value), schema) for key, value, schema in records[many:]]
+        connection.executemany(_INSERT, rows)
+
+
+def add_names(connection: sqlite3.Connection, seen: Sequence[Seen]) -> int:
+    """Store the names that are not there yet; return how many those were."""
+    many = len(seen) - len(seen) % _ROWS
+    added = 0
+    for start in range(0, many, _ROWS):
+        added += connection.execute(_ADD_MANY, list(chain.from_iterable(seen[start : start + _ROWS]))).rowcount
+    if many < len(seen):
+        added += connection.executemany(_ADD, map(tuple, seen[many:])).rowcount  # plain tuples are quicker
+    return added
 
 
 def encode(value: object) -> str:

@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from core.spool.model import GapState
+from core.spool.names import NamesCheck, count_names, parse_names_check
 from core.spool.schema import upgraded_gap
 from core.sqlite import error_code, is_unreadable
 
@@ -19,7 +20,8 @@ _Row = tuple[object, ...]
 #: No seq is as high as this; a garbled one may be.
 _HIGHEST = 2**53
 
-#: The names as the index has them: it is a tree of its own.
+#: Up to version 2 the names stand in an index too, which is a tree of its own; later there is a checksum of them.
+_HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'seen_by_age'"
 _INDEXED_NAMES = "SELECT name FROM seen INDEXED BY seen_by_age"
 
 _RECORDS = "SELECT seq, key, value, schema, captured_at FROM records WHERE seq > ?"
@@ -106,7 +108,7 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection, positions: d
         found.last_seq = seq if isinstance(seq, int) else None
     reached, first = _copy_records(source, target, found, position)
     _copy_tables(source, target, found)
-    _check_emptied(source, target, found)
+    _check_emptied(source, target, found, parse_names_check(meta.get("names")))
     base = max(position, _number(meta.get("base_seq")))
     if found.last_seq is not None:
         found.last_seq = max(found.last_seq, reached)
@@ -150,13 +152,21 @@ def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: 
             target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 (names from above)
 
 
-def _check_emptied(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage) -> None:
+def _check_emptied(
+    source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage, check: NamesCheck | None
+) -> None:
     """Mark tables that read well and yet lack rows: a page of another table may stand in the place of theirs."""
-    indexed = {name for (name,) in _readable(source, found, "index of seen", _INDEXED_NAMES)}
-    names = {name for (name,) in target.execute("SELECT name FROM seen")}
-    if not indexed <= names:
+    if check is not None:
+        whole = check == count_names(target)
+    elif any(_readable(source, found, "schema", _HAS_INDEX)):
+        indexed = {name for (name,) in _readable(source, found, "index of seen", _INDEXED_NAMES)}
+        whole = indexed <= {name for (name,) in target.execute("SELECT name FROM seen")}
+    else:
+        whole = False
+    if not whole:
         found.broken.add("seen")
-    if names and target.execute("SELECT count(*) FROM cursor").fetchone()[0] == 0:
+    names, entries = (target.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("seen", "cursor"))  # noqa: S608
+    if names and not entries:
         found.broken.add("cursor")
 
 

@@ -5,9 +5,10 @@ import uuid
 from typing import Any
 
 from core.errors import PermanentError
+from core.spool.names import NamesCheck, count_names, write_names_check
 from core.sqlite import transaction
 
-VERSION = 2
+VERSION = 3
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -25,7 +26,6 @@ CREATE TABLE seen (
     epoch INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX seen_unproven ON seen (epoch) WHERE epoch = 0;
-CREATE INDEX seen_by_age ON seen (bucket, created);
 CREATE TABLE cursor (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL                      -- JSON
@@ -85,10 +85,13 @@ def ensure_schema(connection: sqlite3.Connection, stream: str) -> str:
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)", [("spool_id", uuid.uuid4().hex), ("stream", stream)]
             )
+            write_names_check(connection, NamesCheck())
             connection.execute(f"PRAGMA user_version = {VERSION}")
     elif version < VERSION:
         with transaction(connection):
-            _give_gaps_a_state(connection)
+            if version < 2:
+                _give_gaps_a_state(connection)
+            _count_the_names(connection)
             connection.execute(f"PRAGMA user_version = {VERSION}")
     row = connection.execute("SELECT value FROM meta WHERE key = 'spool_id'").fetchone()
     return str(row[0])
@@ -101,3 +104,9 @@ def _give_gaps_a_state(connection: sqlite3.Connection) -> None:
     connection.execute(_GAPS)
     for row in map(upgraded_gap, rows):
         connection.execute(f"INSERT INTO gaps VALUES ({', '.join('?' for _ in row)})", row)  # noqa: S608
+
+
+def _count_the_names(connection: sqlite3.Connection) -> None:
+    """Bring the names from version 2 to 3: a checksum tells when some are missing, and no index does any more."""
+    connection.execute("DROP INDEX IF EXISTS seen_by_age")
+    write_names_check(connection, count_names(connection))

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from core.positions import read_spool_states
+from core.spool.names import NAMES_KEY, NamesCheck
 from core.spool.schema import upgraded_gap
 
 #: A ledger is short; one that is not is copied from its newer end.
@@ -99,6 +100,13 @@ def read_commits(connection: sqlite3.Connection) -> int:
 def write_commits(connection: sqlite3.Connection, commits: int) -> None:
     """Store the number of transactions, inside the one that it counts."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('commits', ?)", (str(commits),))
+
+
+def write_progress(connection: sqlite3.Connection, commits: int, names: NamesCheck) -> None:
+    """Store the number of transactions and the check of the names, in one statement: each commit does."""
+    connection.execute(
+        "INSERT OR REPLACE INTO meta VALUES ('commits', ?), (?, ?)", (str(commits), NAMES_KEY, str(names))
+    )
 
 
 def read_predecessor(connection: sqlite3.Connection) -> str | None:

@@ -5,7 +5,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +19,7 @@ from core.spool.files import report_suspect, spool_path, suspect_path
 from core.spool.lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, Witness
 from core.spool.loss import Found, Loss, assess, enter_loss, proven_moments
 from core.spool.model import Batch, Gap
+from core.spool.names import Marks, delete_names, insert_names, load_marks
 from core.spool.origin import mark
 from core.spool.reader import read_gaps
 from core.spool.recovery import Expected, examine, make_database, open_database, rescue
@@ -28,6 +29,7 @@ from core.spool.state import (
     read_predecessor,
     remembered_states,
     write_commits,
+    write_progress,
 )
 from core.sqlite import is_disk_failure, is_unreadable, transaction
 
@@ -228,15 +230,10 @@ class SpoolWriter:
         with self._mutex:
             return read_last_seq(self._connection)
 
-    def load_seen(self) -> dict[str, int]:
-        """Return every remembered name with its epoch (0: met, not yet proven)."""
+    def load_seen(self) -> Marks:
+        """Return every remembered name with its epoch (0: met, not yet proven) and bucket, in the order of meeting."""
         with self._reading():
-            return dict(self._connection.execute("SELECT name, epoch FROM seen"))
-
-    def load_buckets(self) -> dict[str, str]:
-        """Return the bucket of every name that was met and not yet proven."""
-        with self._reading():
-            return dict(self._connection.execute("SELECT name, bucket FROM seen WHERE epoch = 0"))
+            return load_marks(self._connection)
 
     def load_cursor(self) -> dict[str, object]:
         """Return the stored cursor."""
@@ -272,14 +269,15 @@ class SpoolWriter:
             try:
                 cursor = {key: encode(value) for key, value in batch.cursor.items()}
                 with transaction(self._connection) as connection:
+                    names = insert_names(connection, batch.seen, self._content.names)
                     gap_ids = self._apply(connection, batch, cursor)
-                    write_commits(connection, self._content.commits + 1)
+                    write_progress(connection, self._content.commits + 1, names)
                     last_seq = self.last_seq()
             except sqlite3.Error as error:
                 raise self._explained(error) from error
             finally:
                 self._guard.wrote()
-            self._content.committed(batch, cursor, last_seq)
+            self._content.committed(batch, cursor, last_seq, names)
             self._note()
         # not before: a gap with the id of a transaction that failed would be lost at the next attempt
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
@@ -289,9 +287,6 @@ class SpoolWriter:
     def _apply(self, connection: sqlite3.Connection, batch: Batch, cursor: dict[str, str]) -> list[int | None]:
         now = self._clock()
         insert_records(connection, batch.records, now)
-        if batch.seen:
-            # sqlite3 is quicker with plain tuples
-            connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", map(tuple, batch.seen))
         if batch.prove_epoch is not None and batch.prove_buckets is None:
             connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
         elif batch.prove_epoch is not None:
@@ -309,11 +304,8 @@ class SpoolWriter:
             connection.execute(_COUNT, (name, amount))
         return gap_ids
 
-    def prune(self, keep_names: Callable[[str], int]) -> list[str]:
-        """Drop acknowledged rows by age and count, and each bucket's oldest names; return the names dropped.
-
-        `keep_names(bucket)` is how many of a bucket's newest names must stay: what its listing could show again.
-        """
+    def prune(self, forget: Collection[str] = ()) -> None:
+        """Drop acknowledged rows by age and count, and these names (each given once)."""
         if suspect_path(self._state_dir, self.stream).exists():
             raise SpoolBroken("a reader found the spool broken: starting again, to examine it")
         with self._mutex:
@@ -322,7 +314,7 @@ class SpoolWriter:
             try:
                 self._prune_records(position)
                 self._prune_rejects()
-                return self._prune_seen(keep_names)
+                self._forget(forget)
             except sqlite3.Error as error:
                 raise self._explained(error) from error
             finally:
@@ -366,15 +358,12 @@ class SpoolWriter:
         if dropped:
             log.warning("rejects_dropped", stream=self.stream, count=dropped, kept=KEEP_REJECTS)
 
-    def _prune_seen(self, keep_names: Callable[[str], int]) -> list[str]:
-        dropped: list[str] = []
+    def _forget(self, names: Collection[str]) -> None:
+        if not names:
+            return
         with transaction(self._connection) as connection:
-            buckets = connection.execute("SELECT bucket, count(*) FROM seen GROUP BY bucket").fetchall()
-            for bucket, count in buckets:
-                surplus = count - keep_names(bucket)
-                if surplus > 0:
-                    dropped += _drop_oldest(connection, bucket, surplus)
-        return dropped
+            left = delete_names(connection, names, self._content.names)
+        self._content.names = left
 
     def _refuse_after_failure(self) -> None:
         """Never go on over a connection whose disk failed: an fsync tried again would report success for lost data."""
@@ -417,15 +406,6 @@ class SpoolWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _drop_oldest(connection: sqlite3.Connection, bucket: str, surplus: int) -> Iterable[str]:
-    rows = connection.execute(
-        "DELETE FROM seen WHERE name IN (SELECT name FROM seen WHERE bucket = ? AND epoch > 0"
-        " ORDER BY created LIMIT ?) RETURNING name",
-        (bucket, surplus),
-    )
-    return [name for (name,) in rows.fetchall()]
 
 
 def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:

@@ -12,9 +12,9 @@ import structlog
 from core.errors import GaplessError, TransientError
 from core.limiter import Limiter, QuotaFileError
 from core.quota import seconds_told
-from core.redact import redact_url
+from core.redact import show_address
 from core.reddit.answers import judge
-from core.reddit.errors import CredentialsRejected, QuotaShort, RateLimited, TokenRejected, Unreachable
+from core.reddit.errors import CredentialsRejected, QuotaShort, RateLimited, TokenRejected, TooLarge, Unreachable
 from scraper.fetch import agents
 from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
 from scraper.fetch.blame import Evidence, Sign, sign_of
@@ -240,7 +240,7 @@ class Client:
         """Send it; return the answer, what it says, and what is wrong with it."""
         try:
             answer = await self._session.get(call.url, headers, apart=call.apart)
-        except Unreachable as failure:
+        except (Unreachable, TooLarge) as failure:
             return None, None, failure
         error = judge(answer.status, answer.headers, answer.body, datetime.now(UTC))
         payload, error = call.read(answer, error, with_token="Authorization" in headers)
@@ -340,7 +340,7 @@ class Client:
         good_at = evidence.good_at
         return ProxyReport(
             name=self._settings.name,
-            address=redact_url(proxy.url) if proxy is not None else "",
+            address=show_address(proxy.url) if proxy is not None else "",
             state=str(health.shown(now, good_at)),
             resting_until=None if health.works else datetime.now(UTC) + away,
             consecutive_failures=evidence.failures,

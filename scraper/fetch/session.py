@@ -11,8 +11,9 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from core.redact import redact_url
+from core.outside import outside
 from core.reddit.errors import Unreachable
+from scraper.fetch.body import TOKEN_BODY, Bodies
 from scraper.fetch.connections import Memory, TracedResponse, guarded
 from scraper.fetch.errors import ProxyRefused, ProxyRejectsUs
 from scraper.fetch.route import Route
@@ -30,9 +31,6 @@ _FOR_OURSELVES = 2
 
 #: Opening a connection may take so long, seconds; or the whole time of a request, where that is less.
 _CONNECT_TIMEOUT = 10.0
-
-#: Of what others say about an error so much is shown: some quote whole answers.
-_LONGEST_TEXT = 300
 
 
 def _keep() -> None:
@@ -64,6 +62,7 @@ class Session:
         self._clock = clock
         self.distrusted = 0  #: connections that were closed because of bytes that nobody asked for
         self._memory = Memory()
+        self._bodies = Bodies()
         self._http: aiohttp.ClientSession | None = None
         self._apart: aiohttp.ClientSession | None = None
         self._foreign: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)
@@ -124,11 +123,11 @@ class Session:
         )
 
     async def get(self, url: str, headers: dict[str, str], *, apart: bool = False) -> Answer:
-        """Fetch, `apart` on a connection of its own. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
+        """Fetch, `apart` on a connection of its own. Raises Unreachable (also a proxy's) and TooLarge only."""
         return await self._send("GET", url, headers, None, apart=apart)
 
     async def post(self, url: str, headers: dict[str, str], form: Mapping[str, str]) -> Answer:
-        """Send a form. Raises Unreachable (ProxyRefused, ProxyRejectsUs) only."""
+        """Send a form. Raises Unreachable (ProxyRefused, ProxyRejectsUs) and TooLarge only."""
         return await self._send("POST", url, headers, form)
 
     async def _send(
@@ -155,7 +154,7 @@ class Session:
                 proxy=self._proxy,
                 proxy_headers=proxy_headers,
             )
-            body = await response.read()
+            body = await self._bodies.read(response, TOKEN_BODY if method == "POST" else None)
         except self._foreign as error:
             # not "from error": aiohttp's own carry the headers, and with them what must not be seen
             raise self._ours(error) from None
@@ -169,12 +168,12 @@ class Session:
 
     def _ours(self, error: Exception) -> Unreachable:
         """Say in our words what went wrong below."""
-        text = " ".join(redact_url(str(error)).split())[:_LONGEST_TEXT]
+        text = outside(error)
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if isinstance(error, aiohttp.ClientHttpProxyError):
             if error.status == 407:
                 return ProxyRejectsUs(_REJECTED, 407)
-            text = f"the proxy answered {error.status} ({error.message}): it does not reach Reddit"
+            text = f"the proxy answered {error.status} ({outside(error.message)}): it does not reach Reddit"
             return ProxyRefused(text, error.status)
         if self._route.is_socks and "authenticat" in text:
             return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")

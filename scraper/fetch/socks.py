@@ -9,6 +9,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError, ProxyType
 
 from core.errors import PermanentError
+from core.outside import outside
 from scraper.fetch.connections import guarded
 from scraper.fetch.route import Route
 
@@ -67,7 +68,7 @@ class _Connector(ProxyConnector):
         try:
             tunnel, plain = await super()._connect_via_proxy(host, port, None, timeout)
         except ValueError as error:
-            raise ProxyError(f"an answer that is not SOCKS ({error})") from error
+            raise ProxyError(f"an answer that is not SOCKS ({outside(error)})") from error
         if ssl is None:
             return tunnel, plain
         protocol = _Encrypted(self._loop, plain)

@@ -12,10 +12,11 @@ import structlog
 
 from core.errors import GaplessError, PermanentError
 from core.limiter import Grant, Limiter, QuotaFileError, Wait
+from core.outside import hide_token
 from core.quota import Priority
 from core.reddit.answers import judge_token
 from core.reddit.bounds import TOKEN_LIFETIME, Bound
-from core.reddit.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, Unreachable
+from core.reddit.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, TooLarge, Unreachable
 from scraper.fetch.credentials import CredentialsDoubted, Renewals
 from scraper.fetch.session import Answer, Session
 
@@ -185,7 +186,7 @@ class Token:
         headers = {"Authorization": self._credentials, "User-Agent": self._agent()}
         try:
             answer = await self._session.post(self._url, headers, {"grant_type": "client_credentials"})
-        except Unreachable as error:
+        except (Unreachable, TooLarge) as error:
             self._report(grant, None, error)
             return None, error
         except BaseException:
@@ -214,6 +215,7 @@ class Token:
     def _keep(self, body: bytes) -> None:
         token = orjson.loads(body)
         lifetime = TOKEN_LIFETIME.highest if (told := lifetime_of(body)) is None else min(told, TOKEN_LIFETIME.highest)
+        hide_token(token["access_token"])
         self._bearer = f"bearer {token['access_token']}"
         self._good_until = self._clock() + lifetime - min(_EARLY, lifetime / 10.0)
         self._renewals.given()

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Dialect, FromClause, and_, bindparam, delete,
 from sqlalchemy.sql.base import Executable
 
 from scraper.rows import UserState
+from scraper.store.dates import LONGEST_PAUSE
 from scraper.store.names import name_key
 from scraper.store.rowset import Ask, rowset
 from scraper.store.tables import claims, posts, users
@@ -52,7 +53,9 @@ class ClaimStatements:
         self._claim = _claim(dialect)
         key = func.lower(users.c.username)
         self._fresh = select(key).where(
-            key.in_(bindparam("keys", expanding=True)), users.c.fetched_at > bindparam("since")
+            key.in_(bindparam("keys", expanding=True)),
+            users.c.fetched_at > bindparam("since"),
+            users.c.fetched_at <= bindparam("latest"),
         )
         self._facts = select(users.c.created_utc, users.c.comment_karma, users.c.link_karma).where(
             key.in_(bindparam("keys", expanding=True)), users.c.state == UserState.ACTIVE
@@ -82,8 +85,8 @@ class ClaimStatements:
         until = now + timedelta(seconds=seconds)
         # claims first, freshness after: whoever saved a user since then gave up the claim in the same transaction
         won = {username for (username,) in self._claim(connection, [(key, self._holder, now, until) for key in keys])}
-        since = now - timedelta(seconds=refresh_after)
-        fresh = set(connection.execute(self._fresh, {"keys": keys, "since": since}).scalars()) if keys else set()
+        moments = {"since": now - timedelta(seconds=refresh_after), "latest": now + LONGEST_PAUSE}
+        fresh = set(connection.execute(self._fresh, moments | {"keys": keys}).scalars()) if keys else set()
         if won & fresh:
             connection.execute(self._release, {"keys": sorted(won & fresh)})
         return Claims(

@@ -7,7 +7,7 @@ import ssl
 from sqlalchemy import exc
 
 from core.errors import TransientError
-from core.redact import redact_url
+from core.outside import outside
 from scraper.store.certificates import UnusableFileError
 from scraper.store.sqlite import FileReplacedError
 
@@ -133,7 +133,7 @@ def misses_tables(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """Say in one short line what went wrong, without statements and parameters."""
     cause = _cause(error)
-    line = " ".join(redact_url(str(cause)).split())
+    line = outside(cause, _LONGEST_REASON)
     name = type(cause).__name__
     return f"{name}: {line}"[:_LONGEST_REASON] if line else name
 

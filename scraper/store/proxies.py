@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Dialect, case, func, literal
 
-from core.redact import redact_url
+from core.outside import masked
 from scraper.store.batch import ProxyDelta
 from scraper.store.tables import proxies
 from scraper.store.upsert import insert
@@ -32,5 +32,7 @@ class ProxyStatements:
         for delta in sorted(deltas, key=lambda delta: delta.name):
             mean = 1000.0 * delta.latency_sum / delta.latency_count if delta.latency_count else None
             row = delta._asdict() | {"mean_latency_ms": mean, "updated_at": now}
-            row["address"] = redact_url(delta.address) if delta.address else None
+            # made harmless where they come from; here once more, since others read this table
+            for name in ("address", "last_error"):
+                row[name] = masked(row[name]) if row[name] else None
             connection.execute(self._add, row)

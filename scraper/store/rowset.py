@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy import Column, ColumnElement, Connection, Dialect, FromClause, Row, literal_column, select, text
 from sqlalchemy.sql.base import Executable
 
+from core.outside import outside
 from scraper.store.clean import Unholdable
 from scraper.store.tables import UtcDateTime
 
@@ -105,7 +106,7 @@ class SqliteRowset(Rowset):
         try:
             packed = orjson.dumps(flat)  # the quickest look at all texts at once
         except TypeError as error:  # half surrogates, integers beyond 64 bits
-            raise Unholdable(str(error)) from error
+            raise Unholdable(outside(error)) from error
         if b"\\u0000" in packed and any("\0" in value for value in flat if isinstance(value, str)):
             raise Unholdable("a text with a NUL in it")
         return flat
@@ -145,5 +146,5 @@ class PostgresRowset(Rowset):
         try:
             packed = orjson.dumps([tuple(row) for row in rows])
         except TypeError as error:  # half surrogates, integers beyond 64 bits
-            raise Unholdable(str(error)) from error
+            raise Unholdable(outside(error)) from error
         yield sql, [(packed.decode(),)]

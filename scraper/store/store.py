@@ -1,6 +1,7 @@
 """The store: what the crawl asks and tells."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -12,6 +13,7 @@ from scraper.store.claims import Claims, ClaimStatements
 from scraper.store.clean import Replaced
 from scraper.store.clock import DatabaseClock, machine_clock
 from scraper.store.counts import Counts, CountStatements
+from scraper.store.dates import DateStatements
 from scraper.store.engine import Database
 from scraper.store.errors import StoreUnavailable
 from scraper.store.frontier import FrontierStatements
@@ -28,6 +30,9 @@ T = TypeVar("T")
 #: Whoever asks something other than to save is told after so many seconds that the database is away.
 _ASKING = 2.0
 
+#: Dates that are too far ahead are looked for so often, seconds.
+_CORRECT_EVERY = 600.0
+
 
 class Store:
     """One process's hold on the database; `holder` names it in leases and claims."""
@@ -39,6 +44,8 @@ class Store:
         self._frontier = FrontierStatements(database.dialect, holder)
         self._claims = ClaimStatements(database.dialect, holder)
         self._counts = CountStatements()
+        self._dates = DateStatements()
+        self._corrected_at = float("-inf")
         self._writer = Writer(database.dialect, self._frontier, self._claims)
         self._patience = Patience(place, clock or machine_clock)
         self._saver = Saver(self._save)
@@ -106,6 +113,9 @@ class Store:
 
         def work(connection: Connection) -> list[Lease]:
             now = self._clock.read(connection)
+            if time.monotonic() - self._corrected_at >= _CORRECT_EVERY:
+                self._dates.correct(connection, now, refresh_after)
+                self._corrected_at = time.monotonic()
             return self._frontier.lease(
                 connection, limit, now, max_depth=max_depth, refresh_after=refresh_after, seconds=seconds
             )

@@ -23,6 +23,7 @@ from sqlalchemy.sql.base import Executable
 
 from scraper.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, SubredditState, User, UserState
 from scraper.store import tables
+from scraper.store.dates import beyond_any_pause
 from scraper.store.names import name_key
 from scraper.store.rowset import Write, rowset
 
@@ -68,7 +69,11 @@ def newest_wins(
                 values[name] = case((brings_all, given[name]), else_=func.coalesce(given[name], table.c[name]))
         for name in fixed:
             del values[name]
-        is_newer = or_(table.c.fetched_at.is_(None), given.fetched_at >= table.c.fetched_at)
+        is_newer = or_(
+            table.c.fetched_at.is_(None),
+            given.fetched_at >= table.c.fetched_at,
+            table.c.fetched_at > beyond_any_pause(dialect),
+        )
         return statement.on_conflict_do_update(index_elements=[key], set_=values, where=is_newer)  # type: ignore[no-any-return]
 
     return rowset(dialect, columns).statement(make)
@@ -95,7 +100,11 @@ def _insert_rules(dialect: Dialect) -> Write:
         rows = select(spelling, *(fresh.c[name] for name in names[1:])).where(
             func.lower(spelling) == func.lower(fresh.c.subreddit_name),
             ~select(newer.c.position)
-            .where(newer.c.subreddit_name == spelling, newer.c.fetched_at > fresh.c.fetched_at)
+            .where(
+                newer.c.subreddit_name == spelling,
+                newer.c.fetched_at > fresh.c.fetched_at,
+                newer.c.fetched_at <= beyond_any_pause(dialect),
+            )
             .exists(),
         )
         statement = insert(dialect, table).from_select(names, rows)
@@ -115,7 +124,8 @@ class Upserts:
         self._placeholders = _placeholders(dialect)
         self._insert_rules = _insert_rules(dialect)
         key = func.lower(tables.subreddits.c.name) == bindparam("key")
-        is_older = or_(tables.subreddits.c.fetched_at.is_(None), tables.subreddits.c.fetched_at <= bindparam("at"))
+        fetched_at = tables.subreddits.c.fetched_at
+        is_older = or_(fetched_at.is_(None), fetched_at <= bindparam("at"), fetched_at > beyond_any_pause(dialect))
         self._missing = (
             update(tables.subreddits)
             .where(key, is_older)
@@ -123,7 +133,8 @@ class Upserts:
         )
         spelling = select(tables.subreddits.c.name).where(key).scalar_subquery()
         self._delete_rules = delete(tables.rules).where(
-            tables.rules.c.subreddit_name == spelling, tables.rules.c.fetched_at <= bindparam("at")
+            tables.rules.c.subreddit_name == spelling,
+            or_(tables.rules.c.fetched_at <= bindparam("at"), tables.rules.c.fetched_at > beyond_any_pause(dialect)),
         )
         self._figures = {
             kind: update(tables.subreddits)

@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, get_environ_proxies
 
+from core.outside import outside
 from core.reddit.body import MAX_BODY, decode
 from core.reddit.errors import BadAnswer, TooLarge
 
@@ -128,7 +129,7 @@ def read_body(answer: requests.Response, limit: int, check: Callable[[], None]) 
 def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> bytes:
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {*_ENCODINGS, "x-gzip", "identity", ""}:
-        raise BadAnswer(f"a compression that was not asked for: Content-Encoding: {encoding[:40]!r}")
+        raise BadAnswer(f"a compression that was not asked for: Content-Encoding: {outside(encoding, 40)!r}")
     if answer.status_code != _GOOD:
         return _beginning(answer, check)
     length = answer.headers.get("content-length", "")

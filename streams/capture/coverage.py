@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
 from core.spool.writer import KEEP_REJECTS
 from streams.capture.listing import Item, Page, Reject
-from streams.capture.record import make_record
+from streams.capture.record import make_records
 
 #: How far below the newest proven item an item must lie to prove that a walk has passed it, seconds.
 MARGIN = 60.0
@@ -25,6 +25,9 @@ CLOCK_GRAIN = 2.0
 KEEP_NAMES = 3_000
 #: The same for what comes through r/all and the like.
 KEEP_FOREIGN_NAMES = 20_000
+#: Makes a named tuple without the call of its own __new__: a page makes a hundred.
+_new = tuple.__new__
+
 #: Bucket of items from subreddits that are not configured: they come through a collective listing.
 _FOREIGN = "*"
 
@@ -72,11 +75,14 @@ class Coverage:
         #: when a walk was last recorded as complete, epoch seconds; what went by in quiet is recorded now and then
         self.polled_at = 0.0
         names = writer.load_seen()
-        self._proven = {name: epoch for name, epoch in names.items() if epoch > 0}
+        #: proven names, oldest first, each with its epoch and bucket
+        self._proven = {name: mark for name, mark in names.items() if mark[0] > 0}
+        #: how many names are remembered of each bucket
+        self._counts = Counter(bucket for _, bucket in names.values())
         #: counts the pages that were made durable
         self.serial = 0
         #: names that were met and not proven, each with its bucket and the serial of its page
-        self._met = {name: (bucket, 0) for name, bucket in writer.load_buckets().items()}
+        self._met = {name: (bucket, 0) for name, (epoch, bucket) in names.items() if epoch == 0}
         #: when the very first walk began, epoch seconds; None before there was one
         self.begun = _moment(cursor, "begun")
         #: created_utc after which items are delivered when only new ones are wanted; None before the first page
@@ -120,7 +126,8 @@ class Coverage:
 
     def proven_before(self, name: str, epoch: int) -> bool:
         """Tell whether the item was proven in a stretch of coverage before `epoch`."""
-        return self._proven.get(name, epoch) < epoch
+        mark = self._proven.get(name)
+        return mark is not None and mark[0] < epoch
 
     def moment(self, subreddits: Iterable[str]) -> float | None:
         """Return the created_utc of the newest item up to which all of these are proven, None if one never was."""
@@ -170,7 +177,7 @@ class Coverage:
         wanted = fresh
         if deliver_after != float("-inf"):
             wanted = [item for item in fresh if item.created is not None and item.created > deliver_after]
-        batch.records += [make_record(item, self.stream, now) for item in wanted]
+        batch.records += make_records(wanted, self.stream, now)
         rejects = self._fresh_rejects(page)
         batch.rejects += rejects.values()
         for name, amount in (
@@ -184,7 +191,7 @@ class Coverage:
         self._rejected |= dict.fromkeys(rejects)
         while len(self._rejected) > KEEP_REJECTS:
             del self._rejected[next(iter(self._rejected))]
-        return Absorbed(len(fresh), len(batch.records), last_seq, Counter(item.subreddit for item in fresh))
+        return Absorbed(len(fresh), len(batch.records), last_seq, Counter([item.subreddit for item in fresh]))
 
     def _fresh(self, items: tuple[Item, ...]) -> list[Item]:
         """Return the items that were never met, oldest first, each once."""
@@ -218,11 +225,11 @@ class Coverage:
             if not proven and bucket in covered and item.name not in change.prove_except:
                 proven = change.prove_epoch or 0
             # names are forgotten in the order we met them: dates may be odd
-            sightings.append(Seen(item.name, bucket, now, proven))
+            sightings.append(_new(Seen, (item.name, bucket, now, proven)))
         return sightings
 
     def _commit(self, batch: Batch) -> int:
-        if batch.prove_epoch is not None and not self._met and all(seen[3] for seen in batch.seen):
+        if batch.prove_epoch is not None and not self._met and 0 not in [seen[3] for seen in batch.seen]:
             batch.prove_epoch = None  # nothing is left that it could prove
         if not (batch.records or batch.seen or batch.rejects or batch.cursor or batch.gaps) and (
             batch.prove_epoch is None
@@ -230,11 +237,7 @@ class Coverage:
             return 0
         last_seq = self._writer.commit(batch)
         self.serial += 1
-        for name, bucket, _, epoch in batch.seen:
-            if epoch > 0:
-                self._proven[name] = epoch
-            else:
-                self._met[name] = (bucket, self.serial)
+        self._remember(batch.seen)
         if batch.prove_epoch is not None:
             self._prove_met(batch.prove_epoch, batch)
         for key in ("proven_at", "proven_until"):
@@ -250,12 +253,26 @@ class Coverage:
             self.gaps[gap.id] = gap
         return last_seq
 
+    def _remember(self, seen: list[Seen]) -> None:
+        proven, met, serial = self._proven, self._met, self.serial
+        marks: dict[str, tuple[int, str]] = {}
+        for name, bucket, _, epoch in seen:
+            if epoch > 0:
+                mark = marks.get(bucket)
+                if mark is None or mark[0] != epoch:
+                    mark = marks[bucket] = (epoch, bucket)  # shared by many names
+                proven[name] = mark
+            else:
+                met[name] = (bucket, serial)
+        self._counts.update([one[1] for one in seen])
+
     def _prove_met(self, epoch: int, batch: Batch) -> None:
         buckets, left = frozenset(batch.prove_buckets or ()), frozenset(batch.prove_except)
-        proven = [name for name, (bucket, _) in self._met.items() if bucket in buckets and name not in left]
-        for name in proven:
+        proven = [(name, bucket) for name, (bucket, _) in self._met.items() if bucket in buckets and name not in left]
+        marks = {bucket: (epoch, bucket) for bucket in buckets}
+        for name, bucket in proven:
             del self._met[name]
-        self._proven.update(dict.fromkeys(proven, epoch))
+            self._proven[name] = marks[bucket]
 
     def sane(self, items: Iterable[Item], so_far: float | None = None) -> float | None:
         """Return the newest created_utc of these (and `so_far`) that does not lie in the future."""
@@ -374,8 +391,26 @@ class Coverage:
 
     def prune(self) -> None:
         """Forget the oldest names and drop acknowledged records."""
-        for name in self._writer.prune(lambda bucket: KEEP_FOREIGN_NAMES if bucket == _FOREIGN else KEEP_NAMES):
-            self._proven.pop(name, None)
+        oldest = self._oldest_names()
+        self._writer.prune(oldest)
+        for name in oldest:
+            _, bucket = self._proven.pop(name)
+            self._counts[bucket] -= 1
+
+    def _oldest_names(self) -> list[str]:
+        """Return the oldest proven names of each bucket that has more than its listing could show again."""
+        surplus = {bucket: count - _names_kept(bucket) for bucket, count in self._counts.items()}
+        surplus = {bucket: count for bucket, count in surplus.items() if count > 0}
+        oldest = []
+        for name, (_, bucket) in self._proven.items() if surplus else ():
+            if surplus.get(bucket, 0) > 0:
+                oldest.append(name)
+                surplus[bucket] -= 1
+        return oldest
+
+
+def _names_kept(bucket: str) -> int:
+    return KEEP_FOREIGN_NAMES if bucket == _FOREIGN else KEEP_NAMES
 
 
 def _digest(raw: bytes) -> bytes:

@@ -18,6 +18,7 @@ from core.config import Config
 from core.errors import GaplessError
 from core.limiter import Grant, Limiter, Wait
 from core.network import network
+from core.outside import outside
 from core.quota import Priority
 from core.reddit.clock import ServerClock
 from core.reddit.errors import (
@@ -94,7 +95,7 @@ class Connection:
         except GaplessError:
             raise
         except _PRAW_ERRORS as error:
-            raise BadAnswer(f"PRAW could not read the answer: {type(error).__name__}: {error}") from error
+            raise BadAnswer(f"PRAW could not read the answer: {type(error).__name__}: {outside(error)}") from error
 
     def abort(self) -> None:
         """End the request under way, from another thread."""

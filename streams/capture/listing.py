@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from core.outside import outside, scrub
 from core.reddit.errors import BadAnswer
 
 #: Items a page holds at most (Reddit's limit).
@@ -94,7 +95,9 @@ def _nature(answer: object) -> str:
     if not isinstance(answer, dict):
         return type(answer).__name__
     kind = answer.get("kind")
-    return f"an object of kind {kind[:20]!r}" if isinstance(kind, str) else f"an object with {sorted(answer)[:5]}"
+    if isinstance(kind, str):
+        return f"an object of kind {outside(kind, 20)!r}"
+    return f"an object with {', '.join(outside(name, 20) for name in sorted(answer)[:5]) or 'nothing in it'}"
 
 
 def _ordinary(child: object, kind: str) -> Item | None:
@@ -115,16 +118,16 @@ def _ordinary(child: object, kind: str) -> Item | None:
 def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
     """Say what an entry is when it is not of `kind`; empty when it is, and when nothing says otherwise."""
     if stated is not None and stated != kind:
-        return f"kind {clean(str(stated))[:20]!r}"
+        return f"kind {outside(clean(str(stated)), 20)!r}"
     name = data.get("name")
     if not isinstance(name, str) or name.startswith(kind):
         return ""
     prefix = _PREFIX.match(name)
-    return f"name {clean(str(name))[:20]!r}" if prefix and prefix[1] != kind else ""
+    return f"name {outside(clean(name), 20)!r}" if prefix and prefix[1] != kind else ""
 
 
 def _reject(reason: str, child: object) -> Reject:
-    return Reject(reason, json.dumps(child).encode())
+    return Reject(reason, scrub(json.dumps(child).encode()))
 
 
 def _anchor(after: object, items: Iterable[Item]) -> str | None:

@@ -2,8 +2,9 @@
 
 import math
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -15,6 +16,9 @@ SCHEMAS = {"submissions": "reddit.submission.v1", "comments": "reddit.comment.v1
 
 DELETED = "[deleted]"
 
+_COMMENT_FIELDS = ("id", "author", "body", "score", "permalink", "parent_id", "link_id")
+_COMMENT = itemgetter(*_COMMENT_FIELDS)
+
 _REDDIT = "https://www.reddit.com"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?")
@@ -22,18 +26,27 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?")
 
 def make_record(item: Item, stream: str, captured_at: float) -> Record:
     """Return the record of an item, with what it has: a missing or odd field becomes null (texts: empty)."""
-    content = (_submission if stream == "submissions" else _comment)(item, _iso(captured_at))
-    try:
-        value = orjson.dumps(content)
-    except TypeError:
-        # half a surrogate pair is legal in JSON text and impossible in UTF-8, a score may exceed 64 bits
-        value = orjson.dumps({key: _mended(value) for key, value in content.items()})
-    return Record(item.name.encode(), value, SCHEMAS[stream])
+    return make_records([item], stream, captured_at)[0]
 
 
-@lru_cache(maxsize=8)
+def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list[Record]:
+    """Return the records of several items that were captured at the same moment."""
+    fill = _submission if stream == "submissions" else _comment
+    schema, timestamp = SCHEMAS[stream], _iso(captured_at)
+    new, dumps = tuple.__new__, orjson.dumps
+    records = []
+    for item in items:
+        content = fill(item, timestamp)
+        try:
+            value = dumps(content)
+        except TypeError:
+            # half a surrogate pair is legal in JSON text and impossible in UTF-8, a score may exceed 64 bits
+            value = dumps({key: _mended(value) for key, value in content.items()})
+        records.append(new(Record, (item.name.encode(), value, schema)))
+    return records
+
+
 def _iso(seconds: float) -> str:
-    """Return a moment as text; the items of a page share theirs."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
@@ -41,18 +54,20 @@ def _iso(seconds: float) -> str:
 
 
 def _comment(item: Item, timestamp: str) -> dict[str, Any]:
-    get = item.data.get
-    own_id, author, text, score = get("id"), get("author"), get("body"), get("score")
-    permalink, parent_id, link_id = get("permalink"), get("parent_id"), get("link_id")
+    try:
+        own_id, author, text, score, permalink, parent_id, link_id = _COMMENT(item.data)
+    except KeyError:
+        own_id, author, text, score, permalink, parent_id, link_id = map(item.data.get, _COMMENT_FIELDS)
+    fullname, created = item.fullname, item.created
     return {
-        "content_id": own_id if type(own_id) is str and own_id else item.fullname.partition("_")[2],
+        "content_id": own_id if type(own_id) is str and own_id else fullname.partition("_")[2],
         "content_type": "comment",
-        "fullname": item.fullname,
+        "fullname": fullname,
         "subreddit": item.subreddit,
         "author": author if type(author) is str and author else DELETED,
         "text": text if type(text) is str else "",
         "score": score if type(score) is int else _whole(score),
-        "created_utc": None if item.created is None else int(item.created),
+        "created_utc": None if created is None else int(created),
         "permalink": permalink if type(permalink) is str else "",
         "timestamp": timestamp,
         "source": "reddit",

@@ -17,6 +17,7 @@ import urllib3
 from prawcore.const import ACCESS_TOKEN_PATH
 
 from core.errors import GaplessError
+from core.outside import hide_token, outside
 from core.quota import RateHeaders
 from core.reddit.answers import judge, judge_token, rate_headers
 from core.reddit.body import MAX_BODY
@@ -147,6 +148,7 @@ def _usable_token(answer: Answer) -> Answer:
     made = _Token()
     made.__dict__.update(answer.__dict__)
     payload = answer.json()
+    hide_token(payload["access_token"])
     made.payload = {**payload, "expires_in": int(token_lifetime(payload.get("expires_in")))}
     made.payload.pop("refresh_token", None)  # nobody asked for one
     return made
@@ -157,7 +159,7 @@ def _brief(error: BaseException) -> str:
     while (cause := _inner(error)) is not None:
         error = cause
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{type(error).__name__}: {reason[:120]}"
+    return f"{type(error).__name__}: {outside(reason, 120)}"
 
 
 def _inner(error: BaseException) -> BaseException | None:

@@ -144,10 +144,11 @@ class Walk:
 
     def _take_items(self, page: Page) -> None:
         # what has no name of Reddit's is no anchor, and meeting it proves nothing
-        named = tuple(item for item in page.items if item.fullname)
+        named = [item for item in page.items if item.fullname]
         names = [item.name for item in named]
-        news = [item for item in page.items if item.name not in self._names]
-        self._names.update(item.name for item in page.items)
+        met = self._names
+        news = [item for item in page.items if item.name not in met]
+        met.update([item.name for item in page.items])
         self.items += len(news)
         self._note(news)
         if not named:
@@ -214,7 +215,7 @@ class Walk:
         """
         return [name for name, new in self._new.items() if len(new) >= PAGE_SIZE and name not in self._anchored]
 
-    def _met(self, items: tuple[Item, ...]) -> bool:
+    def _met(self, items: Sequence[Item]) -> bool:
         """Judge by the foot of the page: a single known or old item may stand higher by accident."""
         if self._suspects():
             return False
@@ -227,7 +228,7 @@ class Walk:
         return old and _newest_first(items)
 
 
-def _newest_first(items: tuple[Item, ...]) -> bool:
+def _newest_first(items: Sequence[Item]) -> bool:
     """Tell whether the page is ordered by creation, give or take: else a date says nothing about what lies below."""
     dates = [item.created for item in items if item.created is not None]
     risen = sum(below > above + _DISORDER for above, below in itertools.pairwise(dates))

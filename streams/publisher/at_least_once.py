@@ -5,7 +5,7 @@ from confluent_kafka import KafkaException, Producer
 from streams.publisher.client import discard
 from streams.publisher.pace import Pace
 from streams.publisher.topics import Topic
-from streams.publisher.verdict import Verdict, cause
+from streams.publisher.verdict import Verdict, cause, said
 from streams.publisher.workplace import Workplace
 
 #: How long to wait for reports, or for an answer about the topic, before looking for new rows again, seconds.
@@ -116,12 +116,12 @@ class AtLeastOnce:
         fatal, self._watch.fatal = self._watch.fatal, None
         pause = self._retries.fail()
         if fatal is not None:
-            self._watch.refused(fatal.str())
+            self._watch.refused(said(fatal))
         if times := self._watch.times(f"producer_replaced {reason}"):
             self._log.error(
                 "producer_replaced",
                 reason=reason,
-                error=fatal.str() if fatal else None,
+                error=said(fatal) if fatal else None,
                 pause_seconds=round(pause, 2),
                 times=times,
                 hint="a new one goes on behind the position",

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError
 
+from core.outside import outside
+
 #: Clocks that differ by less (seconds) are called equal: the difference says nothing of a refusal.
 _EQUAL = 60.0
 
@@ -76,7 +78,7 @@ def explain(error: KafkaError, clock_offset: float | None) -> Cause:
     """Say what an error means. `clock_offset`: Reddit's clock minus ours in seconds, None where unknown."""
     if error.code() == KafkaError.INVALID_TIMESTAMP:
         return _clock(clock_offset)
-    return _CAUSES.get(error.code(), Cause(error.str(), "it goes on by itself"))
+    return _CAUSES.get(error.code(), Cause(outside(error.str()), "it goes on by itself"))
 
 
 def _clock(offset: float | None) -> Cause:

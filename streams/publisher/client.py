@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from core.errors import PermanentError, TransientError
 from streams.publisher.settings import Settings
-from streams.publisher.verdict import cause
+from streams.publisher.verdict import cause, said
 from streams.publisher.watch import Watch
 
 
@@ -19,8 +19,8 @@ def connect(settings: Settings, watch: Watch) -> Producer:
     except KafkaException as exception:
         error = cause(exception)
         if error.code() == KafkaError._INVALID_ARG:
-            raise PermanentError(f"correct [kafka.producer]: librdkafka says: {error.str()}") from exception
-        raise TransientError(f"no Kafka producer could be made: {error.str()}") from exception
+            raise PermanentError(f"correct [kafka.producer]: librdkafka says: {said(error)}") from exception
+        raise TransientError(f"no Kafka producer could be made: {said(error)}") from exception
 
 
 def discard(producer: Producer) -> None:

@@ -17,7 +17,7 @@ from streams.publisher.marks import Mark, MarkReader
 from streams.publisher.pace import Pace
 from streams.publisher.settings import Settings
 from streams.publisher.topics import Topic
-from streams.publisher.verdict import Verdict, cause, is_fenced, is_passing, judge
+from streams.publisher.verdict import Verdict, cause, is_fenced, is_passing, judge, said
 from streams.publisher.workplace import Workplace
 
 #: A call to the broker waits so long at most (seconds); what is not finished then is called again.
@@ -199,7 +199,7 @@ class ExactlyOnce:
                 self._watch.complain("transaction_failed", error, hint="its records are sent again in another one")
             self._fail({judge(error)})
         else:
-            self._start_anew(error.str())
+            self._start_anew(said(error))
 
     def _fail(self, verdicts: set[Verdict], *, answered: bool = False) -> None:
         """Give this transaction up; its records are sent again, after a pause unless Kafka `answered` about each."""
@@ -244,6 +244,6 @@ class ExactlyOnce:
                 self._producer.abort_transaction(seconds)
             except KafkaException as exception:
                 hint = "readers wait for its end until the next start"
-                self._log.warning("transaction_left_open", error=cause(exception).str(), hint=hint)
+                self._log.warning("transaction_left_open", error=said(cause(exception)), hint=hint)
         discard(self._producer)
         self._producer = None

@@ -21,7 +21,7 @@ from streams.publisher.ledger import Ledger
 from streams.publisher.letters import DeadLetter
 from streams.publisher.marks import Mark
 from streams.publisher.resend import RESENDS, ResendReader
-from streams.publisher.verdict import Verdict, judge
+from streams.publisher.verdict import Verdict, judge, said
 from streams.publisher.watch import Watch
 
 #: How often we look whether a spool appeared, was replaced, or can be read again, seconds.
@@ -138,7 +138,7 @@ class Lanes:
 
     def _bury(self, lane: Lane, row: Row, error: KafkaError) -> None:
         """Keep as a dead letter what Kafka will never take, and say so."""
-        reason = f"{error.name()}: {error.str()}"
+        reason = f"{error.name()}: {said(error)}"
         stream, seq = lane.origin(row.seq)
         self._log.error(
             "dead_letter",

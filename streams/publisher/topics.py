@@ -14,7 +14,7 @@ from core.errors import PermanentError
 from streams.publisher.causes import Cause
 from streams.publisher.retries import Retries
 from streams.publisher.settings import Properties
-from streams.publisher.verdict import Verdict, cause, judge
+from streams.publisher.verdict import Verdict, cause, judge, said
 from streams.publisher.watch import Watch
 
 _REQUEST_TIMEOUT = 10.0
@@ -118,7 +118,7 @@ class Topic:
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is away: the watch says so
         if judge(error) is Verdict.HOLD:
-            missing = Cause(f"the topic {self.name} is not there and cannot be made: {error.str()}", _BY_HAND)
+            missing = Cause(f"the topic {self.name} is not there and cannot be made: {said(error)}", _BY_HAND)
             self._watch.hold(error, cause=missing if self._creating else None)
         hint = _BY_HAND if self._creating else "allow to describe it"
         self._watch.complain(

@@ -6,6 +6,7 @@ import enum
 
 from confluent_kafka import KafkaError, KafkaException
 
+from core.outside import outside
 from streams.publisher.causes import NOT_THE_RECORD
 
 
@@ -62,6 +63,11 @@ def is_fenced(error: KafkaError) -> bool:
 def is_passing(error: KafkaError) -> bool:
     """Tell whether the same transactional call may simply be made again."""
     return error.retriable() or error.code() in _PASSING
+
+
+def said(error: KafkaError) -> str:
+    """Return what librdkafka, or a broker, says about it."""
+    return outside(error.str())
 
 
 def cause(exception: KafkaException) -> KafkaError:

@@ -9,10 +9,11 @@ import structlog
 from confluent_kafka import KafkaError
 
 from core.outage import OutageMark
+from core.outside import outside
 from streams.publisher.causes import Cause, explain
 from streams.publisher.ledger import Ledger
 from streams.publisher.outage import Deafness, Outage
-from streams.publisher.verdict import Verdict, judge
+from streams.publisher.verdict import Verdict, judge, said
 
 _REPEAT_AFTER = 60.0
 
@@ -87,7 +88,10 @@ class Watch:
     def log(self, level: int, template: str, *arguments: object) -> None:
         """Take librdkafka's own log lines (it calls this as a logging.Logger's `log`)."""
         facility = str(arguments[0]) if arguments else ""
-        details: dict[str, object] = {"facility": facility, "text": template % arguments if arguments else template}
+        details: dict[str, object] = {
+            "facility": facility,
+            "text": outside(template % arguments if arguments else template),
+        }
         if level < logging.WARNING:
             _librdkafka.debug("librdkafka", **details)
         elif times := self.times(f"librdkafka {facility}"):  # lost connections come by the hundred
@@ -98,7 +102,7 @@ class Watch:
     def complain(self, event: str, error: KafkaError, **details: object) -> None:
         """Log an error, the same one at most once a minute, with how often it came."""
         if error.code() > 0:  # only a broker says that: it is there, and takes nothing
-            self.refused(f"{error.name()}: {error.str()}")
+            self.refused(f"{error.name()}: {said(error)}")
         times = self.times(f"{event} {error.name()}")
         if not times:
             return
@@ -106,7 +110,7 @@ class Watch:
             details["hint"] = "check security.*, sasl.*, ssl.* in [kafka.producer] and the broker's access rules"
         if times > 1:
             details["times"] = times
-        self._log.error(event, error=error.name(), text=error.str(), **details)
+        self._log.error(event, error=error.name(), text=said(error), **details)
 
     def hold(self, error: KafkaError, clock_offset: float | None = None, cause: Cause | None = None) -> None:
         """Take in that Kafka refuses, not for the record's sake: log the cause once, and mark it for the monitor.
@@ -123,7 +127,7 @@ class Watch:
             self._mark.begins(0.0)
             self._mark.refused(cause.text)
         if self.times(f"delivery_held {error.name()}"):
-            self._log.error("delivery_held", cause=cause.text, error=error.name(), text=error.str(), hint=cause.hint)
+            self._log.error("delivery_held", cause=cause.text, error=error.name(), text=said(error), hint=cause.hint)
 
     def refused(self, why: str) -> None:
         """Take in what Kafka answers instead of taking records: told to others while nothing is delivered."""

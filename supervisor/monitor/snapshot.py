@@ -9,6 +9,7 @@ import orjson
 
 from core.config import Config
 from core.hiding import Hider
+from core.printable import printable
 from supervisor.monitor import readiness
 from supervisor.monitor.answers import Answers
 from supervisor.monitor.history import History, Moment, Standing
@@ -50,8 +51,8 @@ class Darkroom:
 
     def __post_init__(self) -> None:
         hider = Hider()
-        hider.hide(self.config.secrets())
-        self.mask = hider.mask
+        hider.hide(self.config.secrets(), self.config.logins())
+        self.mask = lambda text: printable(hider.mask(text))
 
     def develop(self, look: Look) -> Snapshot:
         """Make everything that is served of one look."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from core import logs
+from core import logs, outside
 from core.hiding import Hider
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -23,7 +23,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging is one per process: leave it as it was found."""
     root = logging.getLogger()
     level = root.level
-    monkeypatch.setattr(logs, "_hider", Hider())
+    monkeypatch.setattr(outside, "known", Hider())
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     kept = root.handlers[:]
     yield

@@ -207,7 +207,7 @@ def test_the_console_shows_tracebacks_readably(tmp_path: Path) -> None:
         _fail("bad page")
     except ValueError:
         logs.get_logger("x").exception("crashed")
-    assert stream.getvalue().rstrip().endswith("\nValueError: bad page")
+    assert stream.getvalue().rstrip().endswith("\n    ValueError: bad page")
 
 
 def test_configuring_again_starts_anew(tmp_path: Path) -> None:
@@ -242,3 +242,25 @@ def test_a_directory_that_cannot_be_made_is_counted_and_said(
     notes = capsys.readouterr().err.splitlines()
     assert len(notes) == 1, "said once in a while, not with each line"
     assert notes[0].startswith("one: cannot log to ")
+
+
+def test_names_of_ours_stay_whatever_words_secrets_are_made_of(lines: Lines) -> None:
+    logs.hide("kafka", "submissions", "error")
+    logs.get_logger("x").error("kafka_away", error="of kafka")
+    logging.getLogger("other").error("kafka")
+    ours, others = lines()
+    assert (ours["event"], ours["process"], ours["level"]) == ("kafka_away", "submissions", "error")
+    assert ours["error"] == "of ***"
+    assert others["event"] == "***"
+
+
+def test_pieces_of_secrets_are_masked_in_what_others_write(lines: Lines) -> None:
+    logs.hide("Zq8_vTn3-XwK5rPbYc7LdM2sJh4")
+    logging.getLogger("urllib3").warning("Failed to parse headers, unparsed data: %r", b"n3-XwK5rPbYc7LdM2")
+    try:
+        _fail("data: 'n3-XwK5rPbYc7Ld" + "x" * 200_000)
+    except ValueError:
+        logs.get_logger("x").exception("crashed")
+    for line in lines():
+        assert "XwK5rP" not in json.dumps(line)
+        assert len(json.dumps(line)) < 100_000

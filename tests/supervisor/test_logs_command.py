@@ -85,23 +85,22 @@ def test_a_last_line_without_an_end_is_shown(config: Path) -> None:
 
 
 def test_a_traceback_keeps_its_lines_and_nothing_steers_the_terminal() -> None:
-    show = renderer(colours=False, to_terminal=True)
+    show = renderer(colours=False)
     text = show(parse(line("c1", 1, exception="Traceback:\n  x\nValueError: \x1b[2J").encode()))
-    assert text.splitlines()[-1] == "ValueError: \\x1b[2J"
+    assert text.splitlines()[-1] == "    ValueError: \\x1b[2J"
     assert show(parse(b"raw \x1b[2J")) == "raw \\x1b[2J"
-    assert renderer(colours=False, to_terminal=False)(parse(b"raw \x1b[1m")) == "raw \x1b[1m"
 
 
 def test_colours_are_for_terminals() -> None:
     record = parse(line("c1", 1).encode())
-    assert "\x1b[" in renderer(colours=True, to_terminal=True)(record)
-    assert "\x1b[" not in renderer(colours=False, to_terminal=False)(record)
+    assert "\x1b[" in renderer(colours=True)(record)
+    assert "\x1b[" not in renderer(colours=False)(record)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b'{"event": 1, "timestamp": 7}', b"\xff", b"[" * 99_999])
 def test_any_line_can_be_read_and_shown(raw: bytes) -> None:
     parsed = parse(raw)
-    assert isinstance(renderer(colours=False, to_terminal=True)(parsed), str)
+    assert isinstance(renderer(colours=False)(parsed), str)
     assert isinstance(parsed.is_at_least("warning"), bool)
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from core import logs
+from core import corefiles, logs
 from supervisor.board import ProcessRow, Snapshot
 from supervisor.notify import Notifier, describe
 from tests.support.waiting import wait_until
@@ -73,7 +73,7 @@ def family(state_dir: Path, manager: ServiceManager, *children: str, **environ: 
 def test_ready_when_all_run_alive_meanwhile_stopping_at_the_end(
     families: list[psutil.Popen], manager: ServiceManager, tmp_path: Path
 ) -> None:
-    process = family(tmp_path / "state", manager, *OBEDIENT, WATCHDOG_USEC="400000")
+    process = family(tmp_path / "state", manager, *OBEDIENT, WATCHDOG_USEC="400000", **{corefiles.SWITCH: "1"})
     families.append(process)
     manager.hears("READY=1")
     assert manager.lines.count("STATUS=3 of 3 processes run") == 1

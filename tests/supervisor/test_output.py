@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from core import logs
+from core import logs, outside
 from core.hiding import Hider
 from supervisor.process import SpawnedProcess
 from tests.core.entries import Unborn
@@ -80,7 +80,7 @@ def test_an_interpreter_that_cannot_even_start(nursery: Nursery, monkeypatch: py
 def test_whatever_it_speaks_through_is_logged_and_secrets_are_not(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "_hider", Hider())
+    monkeypatch.setattr(outside, "known", Hider())
     logs.hide("hunter-22")
     child = nursery.spawn("talking")
     the_record(nursery.log_dir, "RuntimeError: failed on purpose")

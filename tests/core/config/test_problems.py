@@ -31,7 +31,7 @@ def test_the_text_names_the_file_the_count_and_each_problem(empty_directory: Pat
     assert str(caught.value) == (
         "my.toml: 2 problems\n"
         "\n"
-        '  kafka.topik = "x"\n'
+        "  kafka.topik\n"
         "      unknown key; the nearest known one is kafka.topic\n"
         '  kafka.delivery = "twice"\n'
         '      must be "at_least_once" or "exactly_once"'
@@ -64,8 +64,8 @@ def test_something_is_always_nearest() -> None:
 def test_a_table_in_the_place_of_a_key_and_the_reverse(problems: Problems) -> None:
     found = problems('reddit = "Bitcoin"\n[kafka.topic]\nname = "x"\n[kafka.consumer]\na = 1\n')
     assert [(problem.key, problem.value) for problem in found] == [
-        ("reddit", '"Bitcoin"'),
-        ("kafka.consumer", "{a = 1}"),
+        ("reddit", None),
+        ("kafka.consumer", None),
         ("kafka.topic", '{name = "x"}'),
     ]
 

@@ -195,11 +195,11 @@ def test_a_report_makes_the_writer_stop_and_the_next_start_examine(spool: Path, 
     with SpoolWriter(spool, STREAM) as writer:
         report_suspect(spool, STREAM)
         with pytest.raises(SpoolBroken, match="a reader found the spool broken"):
-            writer.prune(lambda _: 0)
+            writer.prune()
         writer.commit(Batch(counters={"captured": 0}))  # capture itself is not held up
     with SpoolWriter(spool, STREAM) as writer:
         assert writer.spool_id == tale.spool_id
-        writer.prune(lambda _: 1000)
+        writer.prune()
     assert not list(spool.glob("*corrupt*"))
     assert read_state(spool) == tale.end
 

@@ -64,7 +64,7 @@ def test_a_failed_fsync_is_never_retried_as_success(
     with pytest.raises(SpoolBroken):
         writer.commit(make_batch(6, []))
     with pytest.raises(SpoolBroken):
-        writer.prune(lambda _: 0)
+        writer.prune()
     assert disk.commits == 1, "nothing was tried again over this connection"
     assert read_state(tmp_path) == before
 
@@ -121,7 +121,7 @@ def test_a_spool_locked_by_another_program_is_an_error_after_the_timeout_and_pas
                 writer.commit(make_batch(1, []))
             assert not isinstance(caught.value, SpoolBroken)
             with pytest.raises(SpoolError, match="locked"):
-                writer.prune(lambda _: 0)
+                writer.prune()
         writer.commit(make_batch(1, []))
     assert read_state(tmp_path).number == 1
 

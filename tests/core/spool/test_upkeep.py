@@ -26,24 +26,20 @@ def records(count: int, size: int = 10) -> Batch:
     return Batch(records=[Record(b"t1_x", b'"' + b"x" * size + b'"', "reddit.comment.v1")] * count)
 
 
-def keep_all(_bucket: str) -> int:
-    return 1_000_000
-
-
 def test_only_what_the_publisher_recorded_is_dropped_and_only_when_old(tmp_path: Path) -> None:
     """Guards: deleting before recording."""
     clock = Clock()
     with SpoolWriter(tmp_path, STREAM, clock=clock) as writer:
         writer.commit(records(10))
         clock.now += 10 * HOUR
-        writer.prune(keep_all)
+        writer.prune()
         assert len(read_state(tmp_path).rows) == 10, "nothing is acknowledged"
         acknowledge(tmp_path, writer.spool_id, 4)
         writer.commit(records(1))
-        writer.prune(keep_all)
+        writer.prune()
         assert list(read_state(tmp_path).rows) == [5, 6, 7, 8, 9, 10, 11]
         acknowledge(tmp_path, writer.spool_id, 11)
-        writer.prune(keep_all)
+        writer.prune()
         assert list(read_state(tmp_path).rows) == [11], "acknowledged, but young"
 
 
@@ -54,7 +50,7 @@ def test_acknowledged_rows_beyond_the_count_are_dropped_however_young(
     with SpoolWriter(tmp_path, STREAM) as writer:
         writer.commit(records(10))
         acknowledge(tmp_path, writer.spool_id, 8)
-        writer.prune(keep_all)
+        writer.prune()
         assert list(read_state(tmp_path).rows) == [6, 7, 8, 9, 10]
 
 
@@ -64,7 +60,7 @@ def test_an_acknowledgement_of_another_spool_drops_nothing(tmp_path: Path) -> No
         writer.commit(records(5))
         acknowledge(tmp_path, "another", 5)
         clock.now += 10 * HOUR
-        writer.prune(keep_all)
+        writer.prune()
         assert len(read_state(tmp_path).rows) == 5
 
 
@@ -84,17 +80,9 @@ def test_with_unreadable_positions_nothing_is_dropped_and_names_still_are(
                 publisher_path(tmp_path).write_bytes(b"x" * 9000)
             else:
                 intruder.execute("BEGIN EXCLUSIVE")
-            assert sorted(writer.prune(lambda _: 2)) == ["t1_0", "t1_1", "t1_2"]
+            writer.prune(["t1_0", "t1_2"])
+            assert list(writer.load_seen()) == ["t1_1", "t1_3", "t1_4"]
         assert len(read_state(tmp_path).rows) == 5
-
-
-def test_each_bucket_forgets_its_oldest_proven_names_only(tmp_path: Path) -> None:
-    with SpoolWriter(tmp_path, STREAM) as writer:
-        names = [Seen(f"{bucket}{at}", bucket, float(at), int(at != 0)) for bucket in ("a", "b") for at in range(6)]
-        writer.commit(Batch(seen=names))
-        dropped = writer.prune(lambda bucket: 3 if bucket == "a" else 100)
-        assert sorted(dropped) == ["a1", "a2", "a3"], "a0 is not proven yet"
-        assert set(writer.load_seen()) == {"a0", "a4", "a5", "b0", "b1", "b2", "b3", "b4", "b5"}
 
 
 @pytest.mark.parametrize(("rows", "size", "limits"), [(25, 10, (20, 10**6)), (25, 1000, (10**6, 20_500))])
@@ -107,7 +95,7 @@ def test_rejects_are_bounded_and_what_is_dropped_is_counted(
         for number in range(rows):
             writer.commit(Batch(rejects=[(f"reason {number}", b"x" * size)]))
         for _ in range(2):
-            writer.prune(keep_all)
+            writer.prune()
             assert writer.counters() == {"rejects_dropped": 5}
     with closing(sqlite3.connect(spool_path(tmp_path, STREAM))) as connection:
         kept = [reason for (reason,) in connection.execute("SELECT reason FROM rejects ORDER BY id")]
@@ -121,9 +109,9 @@ def test_a_spool_that_was_large_gives_the_disk_back(tmp_path: Path) -> None:
             writer.commit(records(100, 3000))
         acknowledge(tmp_path, writer.spool_id, 1000)
         clock.now += 2 * HOUR
-        writer.prune(keep_all)
+        writer.prune()
         for _ in range(3):
-            writer.prune(keep_all)
+            writer.prune()
     assert spool_path(tmp_path, STREAM).stat().st_size < 500_000
     with SpoolWriter(tmp_path, STREAM) as writer:
         assert writer.commit(records(1)) == 1001, "numbers of dropped rows do not come back"
@@ -191,5 +179,5 @@ def test_a_file_exchanged_while_it_is_opened_is_not_read_under_its_successors_na
 def test_a_report_without_a_file_is_withdrawn(tmp_path: Path) -> None:
     report_suspect(tmp_path, STREAM)
     with SpoolWriter(tmp_path, STREAM) as writer:
-        writer.prune(keep_all)
+        writer.prune()
     assert not suspect_path(tmp_path, STREAM).exists()

@@ -178,3 +178,40 @@ def test_a_refused_return_leaves_the_subreddit_absent(tmp_path: Path) -> None:
 def listing(numbers: Iterable[int]) -> Page:
     children = [{"data": {"name": f"t3_{n}", "subreddit": "Alpha", "created_utc": BIRTH + n}} for n in numbers]
     return parse_page(envelope(children, children[-1]["data"]["name"]), STREAM)  # type: ignore[arg-type]
+
+
+def page(first: int, subreddits: Iterable[str]) -> Page:
+    children = [
+        {"kind": "t3", "data": {"name": f"t3_{number}", "subreddit": name, "created_utc": 1.7e9 - number}}
+        for number, name in enumerate(subreddits, first)
+    ]
+    return parse_page(envelope(children[::-1]), STREAM)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_each_bucket_forgets_its_oldest_proven_names_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    """In the order of meeting, whatever their dates are; also after a start, which reads them from the file."""
+    monkeypatch.setattr("streams.capture.coverage.KEEP_NAMES", 4)
+    monkeypatch.setattr("streams.capture.coverage.KEEP_FOREIGN_NAMES", 2)
+    moments = iter(range(1000))
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        coverage = Coverage(writer, STREAM, ("A", "B"), clock=lambda: float(next(moments)))
+        coverage.absorb(page(0, "A"))
+        for number in range(1, 16):
+            coverage.absorb(page(number, "Ab?"[number % 3]), epoch=1)
+        if restarted:
+            coverage = Coverage(writer, STREAM, ("A", "B"))
+        for _ in range(2):
+            coverage.prune()
+            kept = {0, 9, 12, 15, 4, 7, 10, 13, 11, 14}
+            left = {number for number in range(16) if coverage.known(f"t3_{number}")}
+            assert writer.load_seen().keys() == {f"t3_{number}" for number in left}
+            assert left == kept, "0 is not proven yet, and counts"
+        assert not coverage.proven("t3_0")
+        coverage.apply(coverage.proof(("A",), 1.7e9))
+        coverage.absorb(page(16, "A"), epoch=1)
+        coverage.prune()
+        assert not coverage.known("t3_9")
+        assert coverage.proven("t3_0"), "it counts from when it was proven"

@@ -1,0 +1,111 @@
+"""Reading the bodies of answers within limits: one for each answer, and one for all that one process reads at a time.
+
+aiohttp decompresses in steps only when a body is read in steps: `read()` would unpack it whole, whatever its size.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from core.reddit.body import MAX_BODY
+from core.reddit.errors import TooLarge
+
+#: Most bytes of all bodies that one process reads at a time, after decompression.
+MAX_IN_FLIGHT = 2 * MAX_BODY
+
+#: Of an answer that is an error so much is read: more than any reason takes.
+ERROR_BODY = 256 * 1024
+
+#: Most bytes of the answer to a request for a token.
+TOKEN_BODY = 256 * 1024
+
+_GOOD = 200
+_MIB = 1024 * 1024
+
+
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """A body that is being read."""
+
+    response: aiohttp.ClientResponse
+    body: bytearray = field(default_factory=bytearray)
+    given_up: bool = False
+
+
+class Bodies:
+    """The bodies that one process reads. To be used from one event loop."""
+
+    def __init__(self, most_each: int = MAX_BODY, most_together: int = MAX_IN_FLIGHT) -> None:
+        self._most_each = most_each
+        self._most_together = most_together
+        self._readings: set[_Reading] = set()
+        self._together = 0
+
+    @property
+    def together(self) -> int:
+        """Bytes of all bodies that are being read."""
+        return self._together
+
+    async def read(self, response: aiohttp.ClientResponse, most: int | None = None) -> bytes:
+        """Read the body to its end, of `most` bytes; of an error its first part, which is enough.
+
+        Raises TooLarge when the body exceeds its limit, or is the largest one while all together exceed theirs; its
+        connection is closed then. Raises what aiohttp raises.
+        """
+        good, limit = response.status == _GOOD, most or self._most_each
+        if good and (response.content_length or 0) > limit:
+            response.close()
+            raise _too_large(limit)
+        reading = _Reading(response)
+        self._readings.add(reading)
+        try:
+            await self._gather(reading, limit if good else ERROR_BODY, good=good)
+            return bytes(reading.body)
+        except aiohttp.ClientError:
+            if reading.given_up:
+                raise self._crowded_out() from None
+            raise
+        finally:
+            self._forget(reading)
+
+    async def _gather(self, reading: _Reading, limit: int, *, good: bool) -> None:
+        async for piece in reading.response.content.iter_any():
+            if reading.given_up:
+                raise self._crowded_out()
+            reading.body += piece
+            self._together += len(piece)
+            if len(reading.body) > limit:
+                reading.response.close()  # the rest is not read: the connection is of no more use
+                if good:
+                    raise _too_large(limit)
+                return
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Give up the largest bodies while all together are too large: others go on."""
+        while self._together > self._most_together:
+            largest = max(self._readings, key=lambda reading: len(reading.body))
+            largest.given_up = True
+            largest.response.close()
+            self._drop(largest)
+
+    def _forget(self, reading: _Reading) -> None:
+        self._readings.discard(reading)
+        self._drop(reading)
+
+    def _drop(self, reading: _Reading) -> None:
+        self._together -= len(reading.body)
+        with suppress(BufferError):
+            reading.body.clear()
+
+    def _crowded_out(self) -> TooLarge:
+        limit = self._most_together // _MIB
+        return TooLarge(
+            f"the largest of several answers that together take more than {limit} MB, given up for the rest"
+        )
+
+
+def _too_large(limit: int) -> TooLarge:
+    size = f"{limit // _MIB} MB" if limit >= _MIB else f"{limit // 1024} KB"
+    return TooLarge(f"an answer of more than {size}, the limit for one answer (after decompression)")
