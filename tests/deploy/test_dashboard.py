@@ -36,6 +36,7 @@ UNSHOWN = {
     "proxy_requests_in_flight",
     "reddit_last_capture_age_seconds",
     "reddit_quota_reset_seconds",
+    "scraper_connections_distrusted_total",
     "scraper_rows",
     "scraper_rules_total",
     "scraper_subreddits_per_hour",
