@@ -30,6 +30,7 @@ def subreddit(data: Data) -> Values:
     return {
         "name": data["display_name"],
         "state": "open",
+        "moved_to": None,
         "reddit_id": data["name"].removeprefix("t5_"),
         "subscribers": data.get("subscribers"),
         "active_users": data.get("accounts_active") if active is None else active,
@@ -67,6 +68,7 @@ def user(data: Data, state: str) -> Values:
     return {
         "username": data["name"],
         "state": state,
+        "moved_to": None,
         "reddit_id": data.get("id"),
         "created_utc": moment(data.get("created_utc")),
         "over_18": data.get("over_18") if adult is None else adult,
