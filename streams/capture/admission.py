@@ -66,6 +66,8 @@ class Admission:
         self._backlog = start == "backlog"
         #: the walks that are under way
         self._newcomers: dict[str, _Newcomer] = {}
+        #: created_utc from which on the items of a newcomer are wanted, where its backlog is not
+        self._wanted_since = self._stored_moments(coverage.stored.get("joining"))
         #: absent subreddits whose full page has just failed: a single item may be answered
         self._full_page_failed: set[str] = set()
         self._caught_up = False
@@ -75,6 +77,10 @@ class Admission:
             for name in roster.subreddits:
                 if coverage.moment([name]) is None and name not in roster.absent:
                     roster.joining[name] = None
+
+    def _stored_moments(self, stored: object) -> dict[str, float]:
+        found = stored.items() if isinstance(stored, dict) else ()
+        return {str(name): float(moment) for name, moment in found if name in self._roster.subreddits}
 
     def catch_up_with_ledger(self) -> None:
         """Open the gap of each absence that has none: a spool of version 0.1 recorded it only on the return."""
@@ -216,6 +222,7 @@ class Admission:
             self._newcomers[name].retry_at = self._clock() + _JOIN_AGAIN
         elif newcomer.walk.outcome is not Outcome.STALE:
             self._roster.joining.pop(newcomer.name, None)
+            self._wanted_since.pop(newcomer.name, None)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
 
     def _begin(self, name: str) -> _Newcomer:
@@ -223,8 +230,16 @@ class Admission:
         deliver_after = float("-inf")
         if not self._backlog:
             absences = [gap.start for gap in coverage.gaps.values() if name in gap.pending and gap.start is not None]
-            deliver_after = min(absences, default=coverage.reddit_now())
+            deliver_after = min(absences, default=self._wanted_from(name))
         return _Newcomer(name, Walk(proven=lambda _name: False), coverage.now(), deliver_after)
+
+    def _wanted_from(self, name: str) -> float:
+        """Return from when on the newcomer's items are wanted: since its first walk, also after a restart."""
+        if name not in self._wanted_since:
+            moments = {**self._wanted_since, name: self._coverage.reddit_now()}
+            self._coverage.store(joining=moments)
+            self._wanted_since = moments
+        return self._wanted_since[name]
 
     def _absorb(self, newcomer: _Newcomer, page: Page) -> None:
         """Make the page durable; count the subreddit as proven when its listing was read to its end."""
@@ -235,6 +250,9 @@ class Admission:
             change = coverage.proof([newcomer.name], newcomer.newest, newcomer.began, items=newcomer.walk.items)
             change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven
             change.gaps += self._overtaken_gap(newcomer)
+            if newcomer.name in self._wanted_since:
+                others = {name: at for name, at in self._wanted_since.items() if name != newcomer.name}
+                change.cursor["joining"] = others
         absorbed = coverage.absorb(
             page,
             epoch=coverage.epoch,
@@ -263,7 +281,7 @@ class Admission:
     def _promised_since(self, name: str) -> float | None:
         """Return the created_utc from which on a newcomer's items are promised: the end of its last gap."""
         ends = [gap.end for gap in self._coverage.gaps.values() if name in gap.subreddits and gap.end is not None]
-        return max(ends, default=self._coverage.begun_at())
+        return max(ends, default=self._wanted_since.get(name, self._coverage.begun_at()))
 
     def _join_failed(self, newcomer: _Newcomer, error: TransientError) -> None:
         now = self._clock()
