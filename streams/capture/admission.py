@@ -34,6 +34,7 @@ class _Newcomer:
     deliver_after: float
     newest: float | None = None
     new: int = 0
+    retry_at: float = 0.0
     trouble: PageTrouble = dataclasses.field(default_factory=PageTrouble)
     size: PageSize = dataclasses.field(default_factory=PageSize)
 
@@ -63,17 +64,23 @@ class Admission:
         self._clock = clock
         self._wall = wall
         self._backlog = start == "backlog"
-        self._newcomer: _Newcomer | None = None
+        #: the walks that are under way
+        self._newcomers: dict[str, _Newcomer] = {}
+        #: created_utc from which on the items of a newcomer are wanted, where its backlog is not
+        self._wanted_since = self._stored_moments(coverage.stored.get("joining"))
         #: absent subreddits whose full page has just failed: a single item may be answered
         self._full_page_failed: set[str] = set()
         self._caught_up = False
-        self.join_due = 0.0
         #: earliest moment of the next try of an absent subreddit, on the clock
         self.return_after = 0.0
         if coverage.proven_until:  # else the very first walks take all of them together
             for name in roster.subreddits:
                 if coverage.moment([name]) is None and name not in roster.absent:
                     roster.joining[name] = None
+
+    def _stored_moments(self, stored: object) -> dict[str, float]:
+        found = stored.items() if isinstance(stored, dict) else ()
+        return {str(name): float(moment) for name, moment in found if name in self._roster.subreddits}
 
     def catch_up_with_ledger(self) -> None:
         """Open the gap of each absence that has none: a spool of version 0.1 recorded it only on the return."""
@@ -103,8 +110,7 @@ class Admission:
             self._roster.absent = before
             raise
         self._roster.joining.pop(name, None)
-        if self._newcomer is not None and self._newcomer.name == name:
-            self._newcomer = None
+        self._newcomers.pop(name, None)
         log = self._log.info if returning else self._log.error
         log(
             "subreddit_unavailable",
@@ -177,10 +183,23 @@ class Admission:
             if absorbed.delivered:
                 self._context.announce(absorbed.last_seq)
 
+    @property
+    def join_due(self) -> float:
+        """When the next step of a newcomer is due, on the clock; infinity without one."""
+        return min(map(self._join_retry_at, self._roster.joining), default=float("inf"))
+
+    def _join_retry_at(self, name: str) -> float:
+        return self._newcomers[name].retry_at if name in self._newcomers else 0.0
+
     def join_step(self) -> None:
-        """Fetch one page of a newcomer's own listing; at its end the newcomer counts as proven and joins the others."""
-        newcomer = self._newcomer or self._begin(next(iter(self._roster.joining)))
-        self._newcomer = newcomer
+        """Fetch one page of a newcomer's own listing; at its end the newcomer counts as proven and joins the others.
+
+        While the requests of one fail, those of the others go on.
+        """
+        now = self._clock()
+        name = min(self._roster.joining, key=lambda name: max(now, self._join_retry_at(name)))
+        newcomer = self._newcomers.get(name) or self._begin(name)
+        self._newcomers[name] = newcomer
         after, limit = newcomer.trouble.form(newcomer.walk.anchors(), newcomer.size.limit)
         try:
             page = self._fetcher.attempt([newcomer.name], after, Priority.STREAM, limit)
@@ -190,17 +209,20 @@ class Admission:
         except TransientError as error:
             self._join_failed(newcomer, error)
             return
-        self._newcomer = None  # begun again from the top, should the spool refuse
+        del self._newcomers[name]  # begun again from the top, should the spool refuse
         newcomer.size.arrived(limit, newcomer.trouble.attempts)
         newcomer.trouble.answered()
+        newcomer.retry_at = 0.0
         newcomer.walk.take(page, after)
         self._absorb(newcomer, page)
         if newcomer.walk.outcome is None:
-            self._newcomer = newcomer
+            self._newcomers[name] = newcomer
         elif newcomer.walk.outcome is Outcome.UNREADABLE:
-            self.join_due = self._clock() + _JOIN_AGAIN
+            self._newcomers[name] = self._begin(name)
+            self._newcomers[name].retry_at = self._clock() + _JOIN_AGAIN
         elif newcomer.walk.outcome is not Outcome.STALE:
             self._roster.joining.pop(newcomer.name, None)
+            self._wanted_since.pop(newcomer.name, None)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
 
     def _begin(self, name: str) -> _Newcomer:
@@ -208,8 +230,16 @@ class Admission:
         deliver_after = float("-inf")
         if not self._backlog:
             absences = [gap.start for gap in coverage.gaps.values() if name in gap.pending and gap.start is not None]
-            deliver_after = min(absences, default=coverage.reddit_now())
+            deliver_after = min(absences, default=self._wanted_from(name))
         return _Newcomer(name, Walk(proven=lambda _name: False), coverage.now(), deliver_after)
+
+    def _wanted_from(self, name: str) -> float:
+        """Return from when on the newcomer's items are wanted: since its first walk, also after a restart."""
+        if name not in self._wanted_since:
+            moments = {**self._wanted_since, name: self._coverage.reddit_now()}
+            self._coverage.store(joining=moments)
+            self._wanted_since = moments
+        return self._wanted_since[name]
 
     def _absorb(self, newcomer: _Newcomer, page: Page) -> None:
         """Make the page durable; count the subreddit as proven when its listing was read to its end."""
@@ -220,6 +250,9 @@ class Admission:
             change = coverage.proof([newcomer.name], newcomer.newest, newcomer.began, items=newcomer.walk.items)
             change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven
             change.gaps += self._overtaken_gap(newcomer)
+            if newcomer.name in self._wanted_since:
+                others = {name: at for name, at in self._wanted_since.items() if name != newcomer.name}
+                change.cursor["joining"] = others
         absorbed = coverage.absorb(
             page,
             epoch=coverage.epoch,
@@ -248,13 +281,13 @@ class Admission:
     def _promised_since(self, name: str) -> float | None:
         """Return the created_utc from which on a newcomer's items are promised: the end of its last gap."""
         ends = [gap.end for gap in self._coverage.gaps.values() if name in gap.subreddits and gap.end is not None]
-        return max(ends, default=self._coverage.begun_at())
+        return max(ends, default=self._wanted_since.get(name, self._coverage.begun_at()))
 
     def _join_failed(self, newcomer: _Newcomer, error: TransientError) -> None:
         now = self._clock()
         newcomer.trouble.failed(now, error)
         pause = _JOIN_AGAIN * min(8, newcomer.trouble.attempts)
-        self.join_due = now + pause
+        newcomer.retry_at = now + pause
         self._fetcher.report(error, newcomer.trouble.attempts, pause)
         if newcomer.trouble.hopeless(now, self._fetcher.answered_at):
             self.set_aside(newcomer.name, brief(error), named=False)

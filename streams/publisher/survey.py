@@ -5,7 +5,7 @@ While all state files are lost, only the topic tells that records of a stream we
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 import structlog
@@ -33,6 +33,8 @@ class Reader(Protocol):
     items: list[Item]
     reached: bool
     incomplete: bool
+    streams: frozenset[str]
+    unseen: frozenset[str]
 
     def read(self, seconds: float) -> bool:
         """Read on for a moment; tell whether all is read."""
@@ -67,7 +69,7 @@ class Survey:
         retries: Retries,
         clock: Callable[[], float],
         wall: Callable[[], float] = time.time,
-        make_reader: Callable[[Settings], Reader] = TailReader,
+        make_reader: Callable[[Settings, Collection[str]], Reader] = TailReader,
     ) -> None:
         self._settings = settings
         self._lanes = lanes
@@ -95,16 +97,16 @@ class Survey:
         if self._clock() < self._resume_at:
             return False
         try:
-            if not self._ask():
+            if not self._ask(open_questions):
                 return True
         except KafkaException as exception:
             return self._failed(cause(exception), open_questions)
         self._conclude(open_questions)
         return True
 
-    def _ask(self) -> bool:
+    def _ask(self, lanes: list[Lane]) -> bool:
         if self._reader is None:
-            self._reader = self._make_reader(self._settings)
+            self._reader = self._make_reader(self._settings, [lane.stream for lane in lanes])
         return self._reader.read(self._seconds)
 
     def _failed(self, error: KafkaError, lanes: list[Lane]) -> bool:
@@ -127,11 +129,15 @@ class Survey:
         reader = self._reader
         if reader is None:
             return
-        if reader.incomplete and not reader.items:
-            self._give_up("its records did not arrive in time", lanes)
-            return
+        asked = [lane for lane in lanes if lane.stream in reader.streams]  # others have come since: they are next
+        if unseen := [lane for lane in asked if lane.stream in reader.unseen]:
+            late = reader.incomplete
+            reason = "its records did not arrive in time" if late else "none of its newest records is of the stream"
+            self._give_up(reason, unseen)
         found = ends(reader.items, self._wall())
-        for lane in lanes:
+        for lane in asked:
+            if lane in unseen:
+                continue
             known = found.get(lane.stream, TopicEnds())
             newest = [span.newest for span in known.subreddits.values() if span.newest is not None]
             self._log.info(
@@ -152,8 +158,8 @@ class Survey:
             "topic_not_surveyed",
             reason=reason,
             streams=[lane.stream for lane in lanes],
-            hint="the publisher cannot read the topic, so this counts as a first start; were all state files lost, what"
-            " was missed meanwhile is in no gap. Allow to read the topic",
+            hint="the topic does not tell, so this counts as a first start; were all state files lost, what was missed"
+            " meanwhile is in no gap. Allow the publisher to read the topic",
         )
         for lane in lanes:
             self._answer(lane, TopicEnds(unread=reason))

@@ -324,6 +324,41 @@ def test_large_pages_of_one_name_fail_and_its_gap_is_repaired_with_small_ones(
     assert [gap for gap in life.gaps() if gap.state is GapState.OPEN] == []
 
 
+def test_a_newcomer_without_its_backlog_keeps_what_came_since_its_first_request_over_a_restart(tmp_path: Path) -> None:
+    life = Life(tmp_path, World(NAMES), start="now")
+    life.configure(NAMES[:1])
+    life.run(30.0)
+    old = pour(life, "Beta", 3)
+    life.clock.advance(5.0)
+    life.configure(NAMES[:2])
+    life.world.refusals.update(dict.fromkeys(NAMES, LASTING["500"]))
+    life.run(5.0)
+    new = pour(life, "Beta", 3)
+    life.run(5.0)  # a start of its own
+    life.world.refusals.clear()
+    life.run(60.0)
+    assert life.notes.events("subreddit_joined")
+    assert set(new) <= set(life.spooled())
+    assert not set(old) & set(life.spooled())
+    assert life.gaps() == []
+
+
+@pytest.mark.parametrize("how", ["451", "500", "timeout", "403 with HTML", "broken JSON"])
+def test_newcomers_that_fail_hold_up_no_other_newcomer(tmp_path: Path, how: str) -> None:
+    names = tuple(f"Sub{number}" for number in range(24))
+    life = Life(tmp_path, World(names))
+    for name in names:
+        pour(life, name, 1)
+    life.configure(names[:4])
+    life.run(30.0)
+    life.world.refusals.update(dict.fromkeys(names[4:14], LASTING[how]))
+    life.configure(names)
+    life.run(20.0)
+    assert {entry["subreddit"] for entry in life.notes.events("subreddit_joined")} == set(names[14:])
+    life.run(100.0)
+    assert {entry["subreddit"] for entry in life.notes.events("subreddit_unavailable")} == set(names[4:14])
+
+
 @pytest.mark.parametrize("how", ["500", "400", "timeout"])
 def test_a_newcomer_whose_large_pages_fail_joins_with_small_ones(tmp_path: Path, how: str) -> None:
     life = Life(tmp_path, World(NAMES, cap=1000, page_size=100))

@@ -2,6 +2,7 @@
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,8 @@ class Script:
     items: list[Item] = field(default_factory=list)
     reached: bool = True
     incomplete: bool = False
+    streams: frozenset[str] = frozenset({"comments"})
+    unseen: frozenset[str] = frozenset()
     closed: int = 0
 
     def read(self, _seconds: float) -> bool:
@@ -70,7 +73,7 @@ def survey(stage: Stage, script: Script) -> Survey:
         retries=Retries(0.2, 10.0, lambda: 0.5),
         clock=lambda: stage.now,
         wall=lambda: NOW,
-        make_reader=lambda _settings: script,
+        make_reader=lambda _settings, _streams: script,
     )
 
 
@@ -139,7 +142,7 @@ def test_a_topic_that_may_not_be_read_holds_nobody_up(
 
 
 def test_records_that_do_not_arrive_in_time(tmp_path: Path, stage: Stage, spool: SpoolWriter) -> None:
-    steps(stage, survey(stage, Script([True], incomplete=True)), 4)
+    steps(stage, survey(stage, Script([True], incomplete=True, unseen=frozenset({"comments"}))), 4)
     found = read_ends(tmp_path, spool.spool_id)
     assert found is not None
     assert found.unread
@@ -197,3 +200,29 @@ class TestTail:
         monkeypatch.setattr("streams.publisher.tail._RECORDS", 10)
         reader = self.read(tansu, topic)
         assert [item.created for item in reader.items] == [float(number) for number in range(11, 20)]
+
+    def test_a_stream_without_a_newest_record_is_looked_for_further_back(
+        self, tansu: TansuBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        topic = new_topic()
+        record = {"subreddit": "Bitcoin", "created_utc": 1, "timestamp": "2026-01-01T00:00:00.000+00:00"}
+
+        def write(producer: Producer) -> None:
+            for stream, count in (("comments", 3), ("submissions", 1), ("comments", 30)):
+                schema = f"reddit.{stream.removesuffix('s')}.v1"
+                for _ in range(count):
+                    headers: list[tuple[str, str | bytes | None]] = [("schema", schema), ("stream", stream)]
+                    producer.produce(topic, orjson.dumps(record), b"k", 0, headers=headers)
+                    assert producer.flush(20) == 0
+
+        self.fill(tansu, topic, write)
+        monkeypatch.setattr("streams.publisher.tail._OF_EACH", 5)
+        monkeypatch.setattr("streams.publisher.tail._RECORDS", 5)
+        reader = self.read(tansu, topic)
+        assert Counter(item.stream for item in reader.items) == {"comments": 5, "submissions": 1}
+        assert reader.unseen == frozenset()
+        monkeypatch.setattr("streams.publisher.tail._DEEPER", 4)
+        reader = self.read(tansu, topic)
+        assert Counter(item.stream for item in reader.items) == {"comments": 5}
+        assert not reader.incomplete
+        assert reader.unseen == {"submissions"}
