@@ -344,3 +344,19 @@ def test_facts_known_before_stay(stage: Stage) -> None:
     stage.turn()
     row = stage.rows("SELECT state, subscribers, moved_to FROM reddit_subreddits WHERE name = 'Bitcoin'")
     assert row == [("gated", about("Bitcoin")["data"]["subscribers"], "/over18")]
+
+
+def test_users_are_gone_at_once_only_while_few_are(stage: Stage) -> None:
+    """404 for every second user is nothing of the users."""
+    names = [f"author{number}" for number in range(16)]
+    stage.reddit.subreddit("Bitcoin", *(post(f"q{name}", "Bitcoin", name) for name in names))
+    for name in names[::2]:
+        stage.reddit.user(name)
+    for name in names[1::2]:
+        stage.reddit.answers[f"/user/{name}/about"] = NOT_FOUND
+        stage.reddit.answers[f"/user/{name}/submitted"] = NOT_FOUND
+    stage.turn()
+    assert "missing" not in users(stage).values()
+    later(stage, SHORT_INTERVAL)
+    stage.turn()
+    assert sum(state == "missing" for state in users(stage).values()) == 8
