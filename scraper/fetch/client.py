@@ -35,7 +35,7 @@ from scraper.fetch.settings import FetchSettings
 from scraper.fetch.siblings import Siblings, alone
 from scraper.fetch.token import Memory, Token
 from scraper.fetch.watch import Result, Watch
-from scraper.question import Question, about
+from scraper.question import Kind, Question, about
 from scraper.redirect import SameElsewhere
 from scraper.refusal import Mismatch, Unproven
 from scraper.verdict import names_it
@@ -177,7 +177,9 @@ class Client:
         Raises what `get` raises, Unexplained for a refusal without a reason, and Mismatch.
         """
         path, self._compares = question.path, True
-        return await self._fetch(Call(path, self._access.url(path, question.params), question))
+        # rules name nothing: on a connection of their own nothing that was meant for another request can come
+        apart = question.kind is Kind.RULES
+        return await self._fetch(Call(path, self._access.url(path, question.params), question, apart=apart))
 
     async def get(self, path: str, params: Params) -> object:
         """Fetch and decode, with patience, whatever the answer is about.
