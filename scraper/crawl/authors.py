@@ -146,9 +146,11 @@ class Authors:
             return None
         if came.facts is not None and came.facts.state == UserState.SUSPENDED and came.written is None:
             came.written = []  # a suspended user's posts are always refused
-        if came.facts is None or came.written is None:
+        facts = came.facts if came.written is not None else None
+        self._standing.user_ended(refused=facts is None)
+        if facts is None:
             return came
-        await self._keep(came, came.facts, origin, roll)
+        await self._keep(came, facts, origin, roll)
         return None
 
     async def _fetch(self, came: _Came, kind: Kind) -> None:
@@ -190,7 +192,7 @@ class Authors:
         """Save what a refusal says by now, or leave it to be confirmed later."""
         kind = Kind.USER if Kind.USER in came.refusals else Kind.SUBMITTED
         question, refusal = Question(kind, came.username), came.refusals[kind]
-        if came.is_gone and self._standing.is_recent(of_user=True):
+        if came.is_gone and self._standing.is_recent(of_user=True) and not self._standing.refuses_many_users:
             # 404 twice is how Reddit says it, and others are answered
             await self._keep(came, User(came.username, UserState.MISSING, self._now()), origin, roll)
             return

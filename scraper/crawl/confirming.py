@@ -37,8 +37,10 @@ class Confirmer:
         """
         self._warn_of_many(question, refusal)
         doubt = met_again(known, refusal, self._holder, self._now())
-        is_fact = doubt.is_confirmed(self._now(), has_others=self.has_others) and await self._standing.is_proven(
-            question, doubt.first_at, names
+        is_fact = (
+            doubt.is_confirmed(self._now(), has_others=self.has_others)
+            and await self._standing.is_proven(question, doubt.first_at, names)
+            and await self._standing.is_steady(question, refusal, names)
         )
         log.info(
             "refusal_confirmed" if is_fact else "refusal_unconfirmed",

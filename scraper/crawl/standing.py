@@ -1,18 +1,29 @@
 """Whether this process gets answers at all: a refusal speaks of a name only where others are answered meanwhile."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from core.errors import GaplessError
 from scraper.question import Kind, Question, same_name
+from scraper.refusal import Unexplained, unexplained
 
 #: A good answer speaks for the process for so long.
 _RECENT = timedelta(seconds=60)
 
 #: After a control that failed, none is sent for so long.
 _FAILED_FOR = timedelta(seconds=10)
+
+#: Before a refusal is believed it is asked for so often in a row, with another name before each time. Where refusals
+#: come by chance, that shows it; then nothing is believed for so long.
+_ROUNDS = 3
+_UNSTEADY_FOR = timedelta(minutes=5)
+
+#: Of the last users so many are looked at: where more than this share was refused, that is nothing of the users.
+_LAST_USERS, _ENOUGH_USERS = 20, 12
+_MOST_REFUSED = 0.25
 
 #: So many names are remembered, of subreddits and of users, and so many are asked for as a control.
 _MOST_NAMES = 5
@@ -37,6 +48,8 @@ class Standing:
         self._one_at_a_time = asyncio.Lock()
         self._failed_at: dict[bool, datetime] = {}
         self._good_at: dict[bool, datetime] = {}
+        self._unsteady_at: datetime | None = None
+        self._users_refused: deque[bool] = deque(maxlen=_LAST_USERS)
         self._names: dict[bool, list[str]] = {False: [*reversed(subreddits)], True: []}
 
     def good(self, question: Question) -> None:
@@ -48,6 +61,16 @@ class Standing:
             names.remove(question.name)
         names.append(question.name)
         del names[:-_MOST_NAMES]
+
+    def user_ended(self, *, refused: bool) -> None:
+        """Note what came of a user: facts, or a refusal without a reason."""
+        self._users_refused.append(refused)
+
+    @property
+    def refuses_many_users(self) -> bool:
+        """Whether more users are refused than are ever gone."""
+        last = self._users_refused
+        return len(last) >= _ENOUGH_USERS and sum(last) > _MOST_REFUSED * len(last)
 
     def is_recent(self, *, of_user: bool) -> bool:
         """Tell whether a good answer of this kind came within the last minute."""
@@ -71,6 +94,25 @@ class Standing:
                 return True
             self._failed_at[of_user] = now
             return False
+
+    async def is_steady(self, refused: Question, like: Unexplained, known: Sequence[str] = ()) -> bool:
+        """Tell whether this is refused, and others are answered, each time that they are asked for now."""
+        async with self._one_at_a_time:
+            if self._unsteady_at is not None and self._now() - self._unsteady_at < _UNSTEADY_FOR:
+                return False
+            for _ in range(_ROUNDS):
+                if not await self._ask_for_another(refused, known) or not await self._is_refused(refused, like):
+                    self._unsteady_at = self._now()
+                    return False
+            return True
+
+    async def _is_refused(self, refused: Question, like: Unexplained) -> bool:
+        try:
+            await self._client.ask(refused)
+        except GaplessError as error:
+            again = unexplained(error)
+            return again is not None and (again.state, again.target) == (like.state, like.target)
+        return False
 
     async def _ask_for_another(self, refused: Question, known: Sequence[str]) -> bool:
         names = dict.fromkeys([*reversed(self._names[refused.of_user]), *known])

@@ -11,6 +11,7 @@ from core.limiter import Grant, Limiter, QuotaFileError, Wait
 from core.quota import Priority
 from core.reddit.answers import rate_headers
 from core.reddit.errors import RateLimited, TokenRejected
+from scraper.fetch.errors import NameLimited
 from scraper.fetch.session import Answer
 from scraper.fetch.token import Token
 
@@ -110,8 +111,8 @@ class TokenAccess:
                 error.retry_after = self._limiter.refused(ticket.grant, error.retry_after, error.rate)
                 # a test request may end the block earlier, of this process or of another
                 return min(error.retry_after, _LOOK_AGAIN)
-            if answer is None:
-                self._limiter.failed(ticket.grant, "none")
+            if answer is None or isinstance(error, NameLimited):  # which shows nothing of the quota
+                self._limiter.failed(ticket.grant, "none" if answer is None else str(answer.status))
             else:
                 self._limiter.answered(ticket.grant, str(answer.status), rate_headers(answer.headers))
         except QuotaFileError as trouble:

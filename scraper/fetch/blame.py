@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from core.errors import GaplessError, PermanentError
 from core.limiter import QuotaFileError
 from core.reddit.errors import QuotaShort, RateLimited, TokenRejected, Unavailable, Unreachable
-from scraper.fetch.errors import ProxyRefused, ProxyResting
+from scraper.fetch.errors import NameLimited, ProxyRefused, ProxyResting
 from scraper.redirect import SameElsewhere
 from scraper.refusal import Unproven
 
@@ -66,7 +66,7 @@ def sign_of(error: GaplessError | None) -> Sign:
             return Sign.GOOD if error.named else (Sign.WEAK if error.reason == "missing" else Sign.BAD)
         case RateLimited() | ProxyResting() | QuotaShort() | QuotaFileError() | PermanentError():
             return Sign.NOTHING
-        case Unproven() | SameElsewhere():
+        case Unproven() | SameElsewhere() | NameLimited():
             return Sign.NOTHING
         case TokenRejected():
             return Sign.WEAK

@@ -17,13 +17,15 @@ from core.reddit.answers import judge
 from core.reddit.errors import CredentialsRejected, QuotaShort, RateLimited, TokenRejected, TooLarge, Unreachable
 from scraper.fetch import agents
 from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
-from scraper.fetch.blame import Evidence, Sign, sign_of
+from scraper.fetch.blame import Evidence, Sign, item_of, sign_of
 from scraper.fetch.call import Call
 from scraper.fetch.complaints import Complaints
 from scraper.fetch.control import Trial, Witnesses
 from scraper.fetch.credentials import CredentialsDoubted
+from scraper.fetch.errors import NameLimited
 from scraper.fetch.gate import Gate, Sleep
 from scraper.fetch.health import Health
+from scraper.fetch.limited import NameLimits
 from scraper.fetch.outcome import Outcome
 from scraper.fetch.report import ProxyReport, Tally
 from scraper.fetch.retry import Action, Tries, seconds_after_429
@@ -33,7 +35,7 @@ from scraper.fetch.settings import FetchSettings
 from scraper.fetch.siblings import Siblings, alone
 from scraper.fetch.token import Memory, Token
 from scraper.fetch.watch import Result, Watch
-from scraper.question import Question, about
+from scraper.question import Kind, Question, about
 from scraper.redirect import SameElsewhere
 from scraper.refusal import Mismatch, Unproven
 from scraper.verdict import names_it
@@ -90,6 +92,7 @@ class Client:
         self._agent = agents.rotating(agents.browsers()) if settings.rotate else agents.fixed(settings.user_agent)
         self._tally = Tally()
         self._complaints = Complaints(clock)
+        self._limits = NameLimits()
         self._token: Token | None = None
         self._rejected: CredentialsRejected | None = None
         self._access = self._make_access(limiter, memory)
@@ -174,7 +177,9 @@ class Client:
         Raises what `get` raises, Unexplained for a refusal without a reason, and Mismatch.
         """
         path, self._compares = question.path, True
-        return await self._fetch(Call(path, self._access.url(path, question.params), question))
+        # rules name nothing: on a connection of their own nothing that was meant for another request can come
+        apart = question.kind is Kind.RULES
+        return await self._fetch(Call(path, self._access.url(path, question.params), question, apart=apart))
 
     async def get(self, path: str, params: Params) -> object:
         """Fetch and decode, with patience, whatever the answer is about.
@@ -185,14 +190,18 @@ class Client:
         return await self._fetch(Call(path, self._access.url(path, params)))
 
     async def _fetch(self, call: Call) -> object:
-        tries = Tries(self._settings.max_retries)
+        tries, controls = Tries(self._settings.max_retries), 0
         while True:
             await self._gate.enter()
             try:
                 ticket = await self._access.ticket()
-                if isinstance(ticket, Ticket):
+                if not isinstance(ticket, Ticket):
+                    self._gate.hold(ticket.seconds)
+                elif tries.waits > controls and (other := self._other_than(call.path)) is not None:
+                    controls = tries.waits
+                    await self._let_go_first(other, ticket, tries.waits)
+                else:
                     return await self._attempt_and_tell(call, ticket, tries.waits)
-                self._gate.hold(ticket.seconds)
                 continue
             except TransientError as error:
                 step = tries.after(error, self._draw)
@@ -203,6 +212,22 @@ class Client:
                 self._gate.leave()
             if step.action is Action.RETRY:
                 await self._gate.pause(step.seconds)
+
+    def _other_than(self, path: str) -> Call | None:
+        """Return what is asked for before this path, which was answered 429: it shows whether all have to wait."""
+        if not self._limits.needs_control(path):
+            return None
+        paths = self._witnesses.choose({item_of(path)}, self._siblings())
+        return self._test_of(paths[0], self._access.url(paths[0], {"raw_json": 1})) if paths else None
+
+    async def _let_go_first(self, call: Call, ticket: Ticket, waits: int) -> None:
+        """Send it; only a 429 matters to who waits for it. Raises RateLimited."""
+        try:
+            await self._attempt_and_tell(call, ticket, waits)
+        except RateLimited:
+            raise
+        except GaplessError as error:
+            log.debug("control_not_served", path=call.path, error=str(error))
 
     async def _attempt_and_tell(self, call: Call, ticket: Ticket, waits: int) -> object:
         """Send it once, and let what comes of it speak for or against the proxy."""
@@ -225,6 +250,7 @@ class Client:
         except BaseException:
             self._access.stopped(ticket)
             raise
+        error = self._compare_with_others(call.path, answer, error)
         if isinstance(error, RateLimited):
             told = seconds_told(error.retry_after, error.rate, time.time())
             seconds = self._access.settle(ticket, answer, error, seconds_after_429(told, waits))
@@ -235,6 +261,16 @@ class Client:
         if error is not None:
             raise error
         return payload
+
+    def _compare_with_others(self, path: str, answer: Answer | None, error: GaplessError | None) -> GaplessError | None:
+        """Take in what was answered; a 429 that is about this path alone becomes NameLimited."""
+        now = self._clock()
+        if not isinstance(error, RateLimited):
+            if answer is not None and error is None:
+                self._limits.served(path, now)
+            return error
+        told = seconds_told(error.retry_after, error.rate, time.time()) is not None
+        return NameLimited() if self._limits.refused(path, now, told=told) else error
 
     async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
         """Send it; return the answer, what it says, and what is wrong with it."""

@@ -1,6 +1,7 @@
 """Chooses the requests that test a proxy: for what was served lately, here or through another proxy. Pure."""
 
 import enum
+import math
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 
@@ -9,6 +10,9 @@ from scraper.fetch.blame import Sibling, item_of
 #: Paths that are remembered, and the most that one test asks for.
 _REMEMBERED = 3
 _MOST = 2
+
+#: Before anything was served any seed may be one that nobody may read: so many of them are asked for.
+_MOST_SEEDS = 4
 
 
 class Trial(enum.Enum):
@@ -25,7 +29,7 @@ class Witnesses:
     def __init__(self, seeds: Iterable[str]) -> None:
         """`seeds`: subreddits to ask for before anything was served."""
         self._served: deque[str] = deque(maxlen=_REMEMBERED)
-        self._seeds = deque(f"/r/{name}/about" for name in seeds)
+        self._seeds = deque(f"/r/{name}/about" for name in _spread(list(seeds)))
 
     @property
     def newest(self) -> str | None:
@@ -45,7 +49,16 @@ class Witnesses:
         working = sorted((one for one in siblings if one.works), key=lambda sibling: sibling.good_for)
         theirs = [one.witness for one in working if one.witness is not None]
         known = [path for path in (*theirs, *reversed(self._served)) if item_of(path) not in failing]
-        if not known:
-            known = [path for path in self._seeds if item_of(path) not in failing]
-            self._seeds.rotate(-1)  # the next test asks for others
-        return list(dict.fromkeys(known))[:_MOST]
+        if known:
+            return list(dict.fromkeys(known))[:_MOST]
+        chosen = [path for path in self._seeds if item_of(path) not in failing][:_MOST_SEEDS]
+        self._seeds.rotate(-len(chosen))  # the next test asks for others
+        return chosen
+
+
+def _spread(seeds: list[str]) -> list[str]:
+    """Order them so that neighbours, which may be closed for the same reason, are far apart."""
+    step = max(1, round(len(seeds) * 0.382))
+    while math.gcd(step, len(seeds)) > 1:
+        step += 1
+    return [seeds[number * step % len(seeds)] for number in range(1, len(seeds) + 1)]

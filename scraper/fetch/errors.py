@@ -1,6 +1,13 @@
 """What can keep a request from Reddit, beyond what Reddit itself says (core.reddit.errors)."""
 
-from core.reddit.errors import Unreachable
+from core.reddit.errors import ServerTrouble, Unreachable
+
+
+class NameLimited(ServerTrouble):
+    """A 429 for one address, again and again, while others are served: nobody else has to wait."""
+
+    def __init__(self) -> None:
+        super().__init__("Reddit answers 429 to this request, and serves others")
 
 
 class ProxyRefused(Unreachable):

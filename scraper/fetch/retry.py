@@ -8,7 +8,7 @@ from core.backoff import Backoff
 from core.errors import GaplessError, PermanentError
 from core.quota import SHORTEST_BLOCK, WINDOW
 from core.reddit.errors import RateLimited, TokenRejected, Unavailable
-from scraper.fetch.errors import ProxyResting
+from scraper.fetch.errors import NameLimited, ProxyResting
 from scraper.redirect import SameElsewhere
 from scraper.refusal import Unexplained, Unproven
 
@@ -62,7 +62,7 @@ class Tries:
 
     def after(self, error: GaplessError, random: Callable[[], float]) -> Step:
         """Decide what follows on this error; `random` gives [0, 1)."""
-        if isinstance(error, Unavailable | PermanentError | ProxyResting | Unexplained):
+        if isinstance(error, Unavailable | PermanentError | ProxyResting | Unexplained | NameLimited):
             return Step(Action.GIVE_UP)
         if isinstance(error, Unproven | SameElsewhere):
             self.detours += 1

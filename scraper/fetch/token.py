@@ -15,7 +15,7 @@ from core.limiter import Grant, Limiter, QuotaFileError, Wait
 from core.outside import hide_token
 from core.quota import Priority
 from core.reddit.answers import judge_token
-from core.reddit.bounds import TOKEN_LIFETIME, Bound
+from core.reddit.bounds import TOKEN_LIFETIME, number, token_lifetime
 from core.reddit.errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, TooLarge, Unreachable
 from scraper.fetch.credentials import CredentialsDoubted, Renewals
 from scraper.fetch.session import Answer, Session
@@ -25,8 +25,8 @@ log = structlog.stdlib.get_logger(__name__)
 #: Renewed this long before it expires, seconds; or a tenth of its life, where that is less.
 _EARLY = 60.0
 
-#: The lifetimes that make sense, seconds: anything else is a bad answer, and the token is not used.
-LIFETIME = Bound(1.0, 31 * 86_400.0)
+#: A lifetime that is shorter than this makes no sense, seconds.
+_SHORTEST = 1.0
 
 #: Told of each attempt: the answer, if any, and the error, if any.
 Heard = Callable[[Answer | None, GaplessError | None], None]
@@ -192,7 +192,7 @@ class Token:
         except BaseException:
             self._report(grant, None, None)
             raise
-        verdict = judge_token(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _odd(answer.body)
+        verdict = judge_token(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _unreadable(answer.body)
         if isinstance(verdict, CredentialsRejected) and not _is_object(answer.body):
             verdict = BadAnswer(f"a refusal that is not Reddit's ({answer.status} without JSON)")
         self._report(grant, answer, verdict)
@@ -214,7 +214,7 @@ class Token:
 
     def _keep(self, body: bytes) -> None:
         token = orjson.loads(body)
-        lifetime = TOKEN_LIFETIME.highest if (told := lifetime_of(body)) is None else min(told, TOKEN_LIFETIME.highest)
+        lifetime = lifetime_of(token.get("expires_in"))
         hide_token(token["access_token"])
         self._bearer = f"bearer {token['access_token']}"
         self._good_until = self._clock() + lifetime - min(_EARLY, lifetime / 10.0)
@@ -225,23 +225,19 @@ class Token:
             log.warning("credentials_not_remembered", error=str(error), hint="a restart takes them for new")
 
 
-def lifetime_of(body: bytes) -> float | None:
-    """Return the lifetime of a token, seconds; None where it makes no sense: no number, or out of bounds."""
-    token = _object(body)
-    seconds = token.get("expires_in") if token is not None else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return None
-    return float(seconds) if LIFETIME.lowest <= seconds <= LIFETIME.highest else None
+def lifetime_of(told: object) -> float:
+    """Return for how long a token is used, seconds; `told` is its expires_in, whatever that is.
+
+    A token that lasts shorter than that is answered 401, and another one is fetched.
+    """
+    seconds = number(told)
+    if seconds is not None and _SHORTEST <= seconds < TOKEN_LIFETIME.lowest:
+        return seconds
+    return token_lifetime(told)
 
 
-def _odd(body: bytes) -> BadAnswer | None:
-    if lifetime_of(body) is not None:
-        return None
-    value = (_object(body) or {}).get("expires_in")
-    # of anything but a number only the kind: a text could be an echo of what was sent
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    shown = f"{value:g}" if is_number else "null" if value is None else f"a {type(value).__name__}"
-    return BadAnswer(f"a token whose expires_in is {shown}: not {LIFETIME.lowest:.0f} to {LIFETIME.highest:.0f} s")
+def _unreadable(body: bytes) -> BadAnswer | None:
+    return BadAnswer("an answer to the request for a token that cannot be read") if _object(body) is None else None
 
 
 def _object(body: bytes) -> dict[str, object] | None:

@@ -60,7 +60,7 @@ _STATEMENT_MISSED = {"26000", "42P05"}
 _UNDEFINED_TABLE = "42P01"
 
 # What a pooler says of an address that it will never take
-_POOLER_REFUSES = ("unsupported startup parameter", "no such database", "no such user")
+_POOLER_REFUSES = ("unsupported startup parameter", "no such database", "no such user", "statement pooling mode")
 _LOCK_NOT_AVAILABLE = "55P03"
 _INSUFFICIENT_PRIVILEGE = "42501"
 

@@ -8,6 +8,7 @@ import pytest
 
 from core.reddit.errors import NetworkBlocked, ServerTrouble, TokenRejected, Unavailable
 from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
+from scraper.question import Question
 from scraper.refusal import Mismatch, Unexplained
 from scraper.rows import SubredditState
 from tests.scraper.crawl.reddit import about, listing, post
@@ -204,6 +205,26 @@ def test_nothing_that_does_not_name_the_subreddit_makes_a_row(stage: Stage) -> N
     assert stage.value("SELECT count(*) FROM reddit_rules WHERE subreddit_name = 'Bitcoin'") == 1
 
 
+def test_refusals_that_come_by_chance_are_no_fact(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each second request about it is refused, whoever asks: twice 150 s apart, and not in between."""
+    refuse(stage, REFUSED)
+    stage.turn()
+    later(stage, INTERVAL)
+    ask, asked = stage.reddit.ask, stage.reddit.asked["/r/Bitcoin/about"]
+
+    async def flickers(question: Question) -> object:
+        if question.path == "/r/Bitcoin/about" and (stage.reddit.asked["/r/Bitcoin/about"] - asked) % 2:
+            serve(stage)
+        elif question.path == "/r/Bitcoin/about":
+            refuse(stage, REFUSED)
+        return await ask(question)
+
+    monkeypatch.setattr(stage.reddit, "ask", flickers)
+    stage.turn()
+    assert states(stage) == {"ethereum": "open"}
+    assert stage.rows("SELECT state FROM reddit_frontier WHERE name = 'bitcoin'") == [("unconfirmed",)]
+
+
 def test_a_refused_part_keeps_nothing_else_waiting(stage: Stage) -> None:
     stage.reddit.answers["/r/Bitcoin/about/rules"] = REFUSED
     stage.turn()
@@ -215,7 +236,8 @@ def test_a_refused_part_keeps_nothing_else_waiting(stage: Stage) -> None:
     before = stage.reddit.asked.copy()
     later(stage, INTERVAL)
     assert stage.turn() == ["Bitcoin"]
-    assert stage.reddit.asked - before == {"/r/Bitcoin/about/rules": 1, "/r/ethereum/about": 1}, "and one control"
+    asked = {"/r/Bitcoin/about/rules": 1 + 3, "/r/ethereum/about": 1 + 3}
+    assert stage.reddit.asked - before == asked, "once more with one control, then three times in a row with another"
     assert stage.rows("SELECT settled, doubts FROM reddit_frontier WHERE name = 'bitcoin'") == [(1, None)]
 
 
@@ -322,3 +344,19 @@ def test_facts_known_before_stay(stage: Stage) -> None:
     stage.turn()
     row = stage.rows("SELECT state, subscribers, moved_to FROM reddit_subreddits WHERE name = 'Bitcoin'")
     assert row == [("gated", about("Bitcoin")["data"]["subscribers"], "/over18")]
+
+
+def test_users_are_gone_at_once_only_while_few_are(stage: Stage) -> None:
+    """404 for every second user is nothing of the users."""
+    names = [f"author{number}" for number in range(16)]
+    stage.reddit.subreddit("Bitcoin", *(post(f"q{name}", "Bitcoin", name) for name in names))
+    for name in names[::2]:
+        stage.reddit.user(name)
+    for name in names[1::2]:
+        stage.reddit.answers[f"/user/{name}/about"] = NOT_FOUND
+        stage.reddit.answers[f"/user/{name}/submitted"] = NOT_FOUND
+    stage.turn()
+    assert "missing" not in users(stage).values()
+    later(stage, SHORT_INTERVAL)
+    stage.turn()
+    assert sum(state == "missing" for state in users(stage).values()) == 8

@@ -13,7 +13,7 @@ import uvloop
 from core.reddit.errors import BadAnswer, NetworkBlocked, RateLimited, ServerTrouble, Unavailable, Unreachable
 from scraper.fetch import agents
 from scraper.fetch.client import Client
-from scraper.fetch.errors import ProxyRejectsUs, ProxyResting
+from scraper.fetch.errors import NameLimited, ProxyRejectsUs, ProxyResting
 from tests.scraper.fetch.clients import AGENT, running
 from tests.scraper.fetch.script import GOOD, HTML, LISTING, Reply, Script
 from tests.scraper.fetch.times import Times, until
@@ -195,10 +195,29 @@ def test_a_429_lets_the_whole_process_wait_and_occupies_nothing() -> None:
             assert len(script.asked) == 1
             go_on.set()
             await asyncio.gather(first, *others)
-            assert len(script.asked) == 7
+            assert len(script.asked) == 8, "another name is asked for before the one that was refused"
             assert client.idle == 20
 
     uvloop.run(whole())
+
+
+@pytest.mark.parametrize(("headers", "refusals"), [({}, 2), ({"Retry-After": "5"}, 3)], ids=["untold", "told"])
+def test_a_429_for_one_name_alone_soon_stops_nobody(headers: dict[str, str], refusals: int) -> None:
+    async def scene(script: Script, client: Client, times: Times) -> None:
+        script.places["/r/a/"] = Reply(429, {}, headers)
+        await client.get("/r/b/about", {})
+        with pytest.raises(NameLimited):
+            await client.get("/r/a/about", {})
+        assert script.asked.count("/r/a/about.json") == refusals
+        assert len(times.slept) == refusals - 1
+        with pytest.raises(NameLimited):
+            await client.get("/r/a/about", {})
+        assert len(times.slept) == refusals - 1, "it is known by now"
+        assert client.idle == 20
+        script.places.clear()
+        assert await client.get("/r/a/about", {}) == LISTING
+
+    play(scene)
 
 
 def test_a_storm_of_429_says_so_in_one_line() -> None:

@@ -1,0 +1,67 @@
+"""Tells a 429 that is about one address from one that is about all of us. Pure: moments come in.
+
+A 429 lets everybody wait, the streams too. Where one address is refused again and again while others are served in
+between, the quota is not what it speaks of: then only that address waits.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+#: Refusals of one address, with an answer about another one between them, that show that they are its own.
+_OWN = 2
+
+#: The same where the 429 says how long to wait: that is most often meant for all.
+_OWN_WHERE_TOLD = 3
+
+#: What was shown is believed for so long, seconds.
+_KNOWN_FOR = 3600.0
+
+#: Addresses that are remembered.
+_REMEMBERED = 200
+
+
+@dataclass(slots=True)
+class _Refused:
+    """The refusals of one address since it was last served."""
+
+    at: float
+    count: int = 1
+    own_until: float = float("-inf")
+
+
+class NameLimits:
+    """Remembers which addresses were answered 429, and what was served meanwhile."""
+
+    def __init__(self) -> None:
+        self._refused: OrderedDict[str, _Refused] = OrderedDict()
+        self._newest: tuple[str, float] = ("", float("-inf"))
+        self._before = float("-inf")  # when something else than the newest was served last
+
+    def served(self, path: str, now: float) -> None:
+        """Note an answer other than 429."""
+        if path != self._newest[0]:
+            self._before = self._newest[1]
+        self._newest = (path, now)
+        self._refused.pop(path, None)
+
+    def refused(self, path: str, now: float, *, told: bool) -> bool:
+        """Note a 429; return whether it is about this address alone. `told`: it says how long to wait."""
+        known = self._refused.setdefault(path, _Refused(now, 0))
+        self._refused.move_to_end(path)
+        if len(self._refused) > _REMEMBERED:
+            self._refused.popitem(last=False)
+        if known.count == 0 or self._other_served(path) > known.at:  # refusals of one moment count as one
+            known.count += 1
+            known.at = now
+        if known.count >= (_OWN_WHERE_TOLD if told else _OWN):
+            known.own_until = now + _KNOWN_FOR
+        return now < known.own_until
+
+    def needs_control(self, path: str) -> bool:
+        """Tell whether another address should be asked for first: nothing was served since this one was refused."""
+        known = self._refused.get(path)
+        return known is not None and self._other_served(path) <= known.at
+
+    def _other_served(self, path: str) -> float:
+        newest, at = self._newest
+        return self._before if newest == path else at
