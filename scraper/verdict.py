@@ -4,11 +4,12 @@ An answer is compared with its question: the kind of thing, the name, the subred
 refusal is a fact at once only where Reddit gives a reason; what explains nothing has to be confirmed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from core.errors import GaplessError
 from core.reddit.errors import RequestRejected, TokenRejected, Unavailable
+from scraper.listing import TypedListing
 from scraper.question import LISTINGS, Kind, Question, same_name
 from scraper.redirect import redirection
 from scraper.refusal import Mismatch, Unexplained
@@ -82,7 +83,7 @@ def is_nameless(question: Question, payload: object, error: GaplessError | None)
 def names_it(question: Question, payload: object) -> bool:
     """Tell whether the facts asked for say what they are about; rules and empty listings do not."""
     if question.kind in LISTINGS:
-        return bool(_children(payload))
+        return bool(payload.data.children if type(payload) is TypedListing else _children(payload))
     return question.kind is not Kind.RULES
 
 
@@ -124,25 +125,25 @@ def _compare_thing(question: Question, payload: object) -> GaplessError | None:
 
 
 def _compare_listing(question: Question, payload: object) -> GaplessError | None:
-    children = _children(payload) if _kind(payload) in (None, "Listing") else None
-    if children is None:
-        return _other(payload) or no("listing", payload)
-    if len(children) > int(question.params["limit"]) + _PINNED:
-        return Mismatch(f"{len(children)} posts, more than asked for")
-    key, known, has_posts = "author" if question.of_user else "subreddit", {question.name}, False
-    for child in children:
-        post = unwrap(child, "t3")
-        if post is None:
+    key = "author" if question.of_user else "subreddit"
+    if type(payload) is TypedListing:
+        count = len(payload.data.children)
+        names: Iterable[str | None] = [getattr(post, key) for post in payload.posts]
+        has_posts = True
+    else:
+        children = _children(payload) if _kind(payload) in (None, "Listing") else None
+        if children is None:
+            return _other(payload) or no("listing", payload)
+        posts = [post for child in children if (post := unwrap(child, "t3")) is not None]
+        count, names = len(children), [_text(post, key) for post in posts]
+        has_posts = bool(posts) or not any(map(_kind, children))
+    if count > int(question.params["limit"]) + _PINNED:
+        return Mismatch(f"{count} posts, more than asked for")
+    for name in dict.fromkeys(names):
+        if not name or (question.of_user and name == _NOBODY) or same_name(name, question.name):
             continue
-        has_posts, name = True, _text(post, key)
-        if name is None or name in known or (question.of_user and name == _NOBODY):
-            continue
-        if not same_name(name, question.name):
-            return Mismatch(f"a post with {key} {name[:50]!r}")
-        known.add(name)
-    if not has_posts and any(map(_kind, children)):
-        return Mismatch("a listing without posts in it")
-    return None
+        return Mismatch(f"a post with {key} {name[:50]!r}")
+    return None if has_posts else Mismatch("a listing without posts in it")
 
 
 def _other(payload: object) -> Mismatch | None:

@@ -33,8 +33,7 @@ def decode(body: bytes) -> object:
     orjson is the fast path. The standard parser takes what orjson refuses and Reddit may send: halves of surrogate
     pairs, NaN, and UTF-16. Bytes that are no text become U+FFFD, so that one bad item does not cost a page.
     """
-    if len(body) > _HARMLESS:
-        _check_size(body)
+    check_size(body)
     try:
         return orjson.loads(body)
     except ValueError:
@@ -45,8 +44,10 @@ def decode(body: bytes) -> object:
         return json.loads(body.decode("utf-8", "replace"))
 
 
-def _check_size(body: bytes) -> None:
+def check_size(body: bytes) -> None:
     """Raise TooLarge where the objects would take too much memory; exact counting only where a guess is too high."""
+    if len(body) <= _HARMLESS:
+        return
     wide = 1 if body.isascii() and b"\\u" not in body else 4  # a string of CPython takes up to 4 bytes a character
     text = wide * len(body)
     guess = (

@@ -3,7 +3,6 @@
 aiohttp decompresses in steps only when a body is read in steps: `read()` would unpack it whole, whatever its size.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -22,6 +21,7 @@ TOKEN_BODY = 256 * 1024
 
 _GOOD = 200
 _MIB = 1024 * 1024
+_SMALL, _BLOCK = 16 * 1024, _MIB
 
 
 @dataclass(slots=True, eq=False)
@@ -29,8 +29,21 @@ class _Reading:
     """A body that is being read."""
 
     response: aiohttp.ClientResponse
-    body: bytearray = field(default_factory=bytearray)
+    #: not one growing buffer: that would be copied again and again, and leave holes in the memory
+    pieces: list[bytes | bytearray] = field(default_factory=list)
+    size: int = 0
     given_up: bool = False
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece; small ones are put together, since each object has a cost of its own."""
+        self.size += len(piece)
+        last = self.pieces[-1] if self.pieces else b""
+        if len(piece) >= _SMALL:
+            self.pieces.append(piece)
+        elif isinstance(last, bytearray) and len(last) < _BLOCK:
+            last += piece
+        else:
+            self.pieces.append(bytearray(piece) if self.pieces else piece)
 
 
 class Bodies:
@@ -58,7 +71,7 @@ class Bodies:
         self._readings.add(reading)
         try:
             await self._gather(reading, limit if good else ERROR_BODY, good=good)
-            return bytes(reading.body)
+            return b"".join(reading.pieces)  # of one piece: itself, not a copy
         except BaseException as error:
             response.close()  # nobody reads the rest: the connection is of no more use
             if reading.given_up and isinstance(error, aiohttp.ClientError):
@@ -73,9 +86,9 @@ class Bodies:
         async for piece in reading.response.content.iter_any():
             if reading.given_up:
                 raise self._crowded_out()
-            reading.body += piece
+            reading.add(piece)
             self._together += len(piece)
-            if len(reading.body) > limit:
+            if reading.size > limit:
                 if good:
                     raise _too_large(limit)
                 reading.response.close()
@@ -85,7 +98,7 @@ class Bodies:
     def _make_room(self) -> None:
         """Give up the largest bodies while all together are too large: others go on."""
         while self._together > self._most_together:
-            largest = max(self._readings, key=lambda reading: len(reading.body))
+            largest = max(self._readings, key=lambda reading: reading.size)
             largest.given_up = True
             largest.response.close()
             self._drop(largest)
@@ -95,9 +108,8 @@ class Bodies:
         self._drop(reading)
 
     def _drop(self, reading: _Reading) -> None:
-        self._together -= len(reading.body)
-        with suppress(BufferError):
-            reading.body.clear()
+        self._together -= reading.size
+        reading.pieces, reading.size = [], 0
 
     def _crowded_out(self) -> TooLarge:
         limit = self._most_together // _MIB

@@ -31,7 +31,7 @@ class Call:
         payload: object = None
         if error is None:
             try:
-                payload = decode(answer.body)
+                payload = decode(answer.body, self.question)
             except BadAnswer as cut_off:
                 return None, cut_off
         if self.question is None:

@@ -78,18 +78,26 @@ class TracedResponse(aiohttp.ClientResponse):
             self.transport.abort()
 
 
+#: Of the last answers of a connection: hashes, and the addresses that they came from.
+_Marks = tuple[deque[int], deque[str]]
+
+
 class Memory:
     """Remembers the last answers of each connection, to notice one that comes twice."""
 
     def __init__(self) -> None:
-        self._answers: WeakKeyDictionary[ResponseHandler, deque[tuple[str, int]]] = WeakKeyDictionary()
+        self._answers: WeakKeyDictionary[ResponseHandler, _Marks] = WeakKeyDictionary()
 
     def came_before(self, response: TracedResponse, url: str, body: bytes) -> bool:
         """Note an answer; tell whether its connection brought the very same to another address before."""
         if response.carrier is None:
             return False
         mark = hash((response.status, response.raw_headers, len(body), body[:_COMPARED], body[-_COMPARED:]))
-        known = self._answers.setdefault(response.carrier, deque(maxlen=_REMEMBERED))
-        repeated = any(mark == other and url != address for address, other in known)
-        known.append((url, mark))
+        known = self._answers.setdefault(response.carrier, (deque(maxlen=_REMEMBERED), deque(maxlen=_REMEMBERED)))
+        marks, addresses = known
+        repeated = mark in marks and any(
+            mark == other and url != address for other, address in zip(marks, addresses, strict=True)
+        )
+        marks.append(mark)
+        addresses.append(url)
         return repeated

@@ -38,7 +38,8 @@ def own_id(data: Object, prefix: str) -> str | None:
     return fullname.removeprefix(prefix) or None if fullname.startswith(prefix) else None
 
 
-def _moment(value: object) -> datetime | None:
+def moment(value: object) -> datetime | None:
+    """Return the moment of seconds since 1970; None for what is no such number."""
     if type(value) is float or type(value) is int:
         try:
             return datetime.fromtimestamp(value, UTC)
@@ -64,7 +65,7 @@ def _nothing(_value: object) -> None:
 
 #: What becomes of a value that is not of the kind it should be.
 _CONVERT: dict[type, Callable[[object], Any]] = {
-    datetime: _moment,
+    datetime: moment,
     int: _whole,
     float: _number,
     str: _nothing,

@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from scraper.parse.field import Field, own_id, read, text
+from msgspec.structs import astuple
+
+from scraper.listing import TypedListing, TypedPost
+from scraper.parse.field import Field, moment, own_id, read, text
 from scraper.rows import Post
 from scraper.thing import Object, no, unwrap
 
@@ -34,6 +37,7 @@ _FIELDS: tuple[Field, ...] = (
     ("total_awards_received", int),
 )
 
+_PREFIX = "t3_"
 _NOBODY = "[deleted]"
 _NOT_A_PERSON = "automoderator"
 # What can stand in an address: a dot and a colon for r/reddit.com and t:countries; nothing that steps out of the path.
@@ -49,6 +53,10 @@ class Posts(NamedTuple):
 
 def posts(payload: object, fetched_at: datetime) -> Posts:
     """Read a listing. Raises BadAnswer when the answer is none."""
+    if type(payload) is TypedListing:
+        typed = payload.posts
+        rows = [row for post in typed if (row := _typed_post(post, fetched_at)) is not None]
+        return Posts(rows, len(typed) - len(rows))
     data = unwrap(payload, "Listing")
     children = data.get("children") if data is not None else None
     if type(children) is not list:
@@ -61,12 +69,37 @@ def _post(data: Object | None, fetched_at: datetime) -> Post | None:
     """Read a post; None where it has no id, subreddit or title to keep it by."""
     if data is None:
         return None
-    post_id, subreddit, title = own_id(data, "t3_"), text(data, "subreddit"), data.get("title")
+    post_id, subreddit, title = own_id(data, _PREFIX), text(data, "subreddit"), data.get("title")
     if post_id is None or subreddit is None or type(title) is not str:
         return None
     author = text(data, "author")
     return Post._make(
         (post_id, subreddit, None if author == _NOBODY else author, title, fetched_at, *read(data, _FIELDS))
+    )
+
+
+def _typed_post(post: TypedPost, fetched_at: datetime) -> Post | None:
+    """Read a post whose fields are of their types; as `_post` does it."""
+    post_id, name, subreddit, author, title, selftext, url, permalink, domain, created, edited, *others = astuple(post)
+    if not post_id:
+        post_id = name.removeprefix(_PREFIX) if name and name.startswith(_PREFIX) else None
+    if not post_id or not subreddit or title is None:
+        return None
+    return Post._make(
+        (
+            post_id,
+            subreddit,
+            None if not author or author == _NOBODY else author,
+            title,
+            fetched_at,
+            selftext,
+            url,
+            permalink,
+            domain,
+            moment(created),
+            None if edited is False or edited is None else moment(edited),
+            *others,
+        )
     )
 
 

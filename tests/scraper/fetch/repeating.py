@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from scraper.fetch.payload import decode
 from scraper.question import Kind, Question
 
 
@@ -39,6 +40,11 @@ def facts(question: Question) -> Any:
             return {"kind": "Listing", "data": {"children": [{"kind": "t3", "data": {**data, "author": name}}]}}
     children = [] if kind is Kind.WEEK else [{"kind": "t3", "data": data}]
     return {"kind": "Listing", "data": {"children": children}}
+
+
+def decoded(question: Question) -> object:
+    """Return the right answer as the client gives it."""
+    return decode(json.dumps(facts(question)).encode(), question)
 
 
 class RepeatingReddit:

@@ -13,7 +13,7 @@ from core.errors import TransientError
 from core.reddit.errors import Unavailable
 from scraper.question import Kind, Question
 from tests.scraper.fetch.clients import running
-from tests.scraper.fetch.repeating import Again, RepeatingReddit, facts, refused
+from tests.scraper.fetch.repeating import Again, RepeatingReddit, decoded, facts, refused
 from tests.support.authority import Authority
 from tests.support.proxies import PProxy, Proxy, ProxyPy
 
@@ -34,7 +34,7 @@ async def ask_all(
     async with running(reddit.url, proxy, concurrency=concurrency, max_retries=5, timeout=1.0) as client:
         answers = await asyncio.gather(*map(client.ask, order))
         assert [
-            (question, answer) for question, answer in zip(order, answers, strict=True) if answer != facts(question)
+            (question, answer) for question, answer in zip(order, answers, strict=True) if answer != decoded(question)
         ] == []
         return dict(client.report().outcomes)
 
@@ -78,7 +78,7 @@ def test_a_refusal_that_comes_twice_closes_no_other_subreddit() -> None:
                 if question.name.startswith("closed"):
                     assert isinstance(answer, Unavailable)
                 else:
-                    assert answer == facts(question)
+                    assert answer == decoded(question)
 
     uvloop.run(scenario())
 
