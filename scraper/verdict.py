@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from core.errors import GaplessError
+from core.outside import outside
 from core.reddit.errors import RequestRejected, TokenRejected, Unavailable
 from scraper.question import LISTINGS, Kind, Question, same_name
 from scraper.redirect import redirection
@@ -120,7 +121,7 @@ def _compare_thing(question: Question, payload: object) -> GaplessError | None:
     name = _text(data, key)
     if name is None:
         return (_other(payload) if _kind(payload) != kind else None) or no(what, payload)
-    return None if same_name(name, question.name) else Mismatch(f"the {what} {name[:50]!r}")
+    return None if same_name(name, question.name) else Mismatch(f"the {what} {outside(name, 50)!r}")
 
 
 def _compare_listing(question: Question, payload: object) -> GaplessError | None:
@@ -138,7 +139,7 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
         if name is None or name in known or (question.of_user and name == _NOBODY):
             continue
         if not same_name(name, question.name):
-            return Mismatch(f"a post with {key} {name[:50]!r}")
+            return Mismatch(f"a post with {key} {outside(name, 50)!r}")
         known.add(name)
     if not has_posts and any(map(_kind, children)):
         return Mismatch("a listing without posts in it")
