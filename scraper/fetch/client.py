@@ -232,9 +232,13 @@ class Client:
         else:
             self._access.settle(ticket, answer, error, 0.0)
         self._count(call.path, answer, error)
-        if error is not None:
+        if error is None:
+            return payload
+        del answer, payload  # whoever keeps the error keeps this frame
+        try:
             raise error
-        return payload
+        finally:
+            del error  # or the two would keep each other
 
     async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
         """Send it; return the answer, what it says, and what is wrong with it."""
