@@ -22,7 +22,9 @@ _LONGEST_IN_HEX = 512
 _BESIDE = 2
 
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
-_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
+
+#: The two letters whose lower case is of another length, or depends on what stands beside them.
+_LONE = str.maketrans({"\u0130": "i", "\u03a3": "\u03c3"})
 
 
 class Form(NamedTuple):
@@ -33,8 +35,8 @@ class Form(NamedTuple):
 
 
 def lower(text: str) -> str:
-    """Return the text with A to Z in lower case; its length stays."""
-    return text.lower() if text.isascii() else text.translate(_LOWER)
+    """Return the text in lower case, each character for itself; its length stays."""
+    return text.lower() if text.isascii() else text.translate(_LONE).lower()
 
 
 def forms(secret: str) -> set[Form]:

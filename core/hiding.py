@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import date
 from pathlib import Path
 
+from core.disguise import Span, runs, view
 from core.forms import SHORTEST, Form, forms, lower, pair_forms
 from core.redact import MASK, is_secret_name, redact
 
@@ -34,7 +35,9 @@ _TOKENS = 4
 #: No word that we use has so many letters.
 _LONG_WORD = 16
 
-Span = tuple[int, int]
+#: Codes within codes are looked into so often.
+_DEEPEST_CODE = 1
+
 _NOWHERE: Span = (-1, -1)
 
 
@@ -75,15 +78,12 @@ class Hider:
 
     def __init__(self) -> None:
         self._forms: frozenset[Form] = frozenset()
-        self._verbatim: frozenset[bytes] = frozenset()
         self._tokens: deque[tuple[str, set[Form]]] = deque(maxlen=_TOKENS)
         self._tables = _Tables(())
 
     def hide(self, secrets: Iterable[str], logins: Iterable[tuple[str, str]] = ()) -> None:
         """Register texts that must not appear, and pairs of user and password, in all their forms."""
-        texts = tuple(secrets)
-        self._verbatim |= {form for text in texts if len(text) >= _PIECE for form in _in_json(text)}
-        known = self._forms.union(*map(forms, texts), *(pair_forms(user, secret) for user, secret in logins))
+        known = self._forms.union(*map(forms, secrets), *(pair_forms(user, secret) for user, secret in logins))
         if known != self._forms:
             self._forms = known
             self._rebuild()
@@ -108,22 +108,57 @@ class Hider:
 
         Of a secret that begins there and ends later nothing is left.
         """
+        return self._mask_pieces(text, len(text) if longest is None else min(len(text), longest), resolve=True)
+
+    def _mask_pieces(self, text: str, end: int, *, resolve: bool) -> str:
         tables = self._tables
-        end = len(text) if longest is None else min(len(text), longest)
         seen = lower(text[: end + tables.longest])
         whole = _joined(tables.whole(seen))
-        pieces = _beyond(whole, _joined(tables.pieces(seen), gap=_STEP))
+        disguised = self._disguised(text[: end + tables.longest]) if resolve else ()
+        found = sorted([*tables.pieces(seen), *disguised])
+        pieces = _beyond(whole, _joined(found, gap=_STEP))
         # what stands around a piece may be more of it, escaped in a way that we do not know
         words = [_widened(seen, start, stop, _WORD, _is_visible) for start, stop in pieces]
         return redact(_masked(text[:end], (span for span in sorted([*whole, *words]) if span[0] < end)))
 
-    def scrub(self, raw: bytes) -> bytes:
-        """Mask secrets in what is kept as it was served, megabytes perhaps: as they are and as JSON escapes them."""
-        tokens = (form for token, _ in self._tokens for form in _in_json(token))
-        for secret in sorted({*self._verbatim, *tokens}, key=len, reverse=True):
-            if secret in raw:
-                raw = raw.replace(secret, MASK.encode())
-        return raw
+    def _disguised(self, text: str, depth: int = 0) -> Iterator[Span]:
+        """Find the places where a text holds pieces under escapes, or in a part that is encoded as a whole."""
+        if not self._tables.longest:
+            return
+        for span, said in runs(text):
+            if self._tell(said, depth):
+                yield span
+        resolved = view(text)
+        if resolved is not None:
+            yield from (resolved.origin(span) for span in self._tables.pieces(lower(resolved.text)))
+            yield from (resolved.origin(span) for span, said in runs(resolved.text) if self._tell(said, _DEEPEST_CODE))
+
+    def _tell(self, said: str, depth: int) -> bool:
+        """Tell whether what was encoded holds a piece, or a code that does."""
+        if any(True for _ in self._tables.pieces(lower(said))):
+            return True
+        return depth < _DEEPEST_CODE and any(True for _ in self._disguised(said, depth + 1))
+
+    def scrub(self, document: object) -> bytes:
+        """Return a decoded document as JSON, with known secrets and their pieces masked in its texts.
+
+        It may be megabytes long, so escapes are not resolved.
+        """
+        raw = json.dumps(document)
+        if not any(True for _ in self._tables.pieces(lower(raw))):
+            return raw.encode()
+        return json.dumps(self._without(document)).encode()
+
+    def _without(self, document: object) -> object:
+        match document:
+            case str():
+                return self._mask_pieces(document, len(document), resolve=False)
+            case dict():
+                return {self._without(name): self._without(value) for name, value in document.items()}
+            case list():
+                return [self._without(value) for value in document]
+            case _:
+                return document
 
     def _bounded(self, text: str) -> str:
         masked = self.mask_pieces(text, _LONGEST_QUOTE)
@@ -160,10 +195,6 @@ class Hider:
                 return [self.clean(item, depth=depth + 1, pieces=pieces) for item in value]
             case _:
                 return mask(_represent(value))
-
-
-def _in_json(secret: str) -> tuple[bytes, bytes]:
-    return secret.encode("utf-8", "replace"), json.dumps(secret)[1:-1].encode()
 
 
 def _joined(spans: Iterable[Span], gap: int = 0) -> list[Span]:

@@ -40,6 +40,6 @@ def masked(text: str) -> str:
     return printable(known.mask(text))
 
 
-def scrub(raw: bytes) -> bytes:
-    """Return data that is kept as it was served, without the secrets in it."""
-    return known.scrub(raw)
+def scrub(document: object) -> bytes:
+    """Return as JSON what is kept as it was served, without the secrets in it."""
+    return known.scrub(document)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 from core.errors import GaplessError, TransientError
+from core.outside import outside
 from core.reddit.errors import RequestRejected, Unavailable
 from scraper.question import Question, same_name
 from scraper.refusal import Mismatch, Unexplained
@@ -28,7 +29,7 @@ class SameElsewhere(TransientError):
     """A redirect to the same thing under another spelling of its address on the same server: it can be followed."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(f"a redirect to {url[:_SHOWN]}")
+        super().__init__(f"a redirect to {outside(url, _SHOWN)}")
         self.url = url
 
 
@@ -60,7 +61,7 @@ def redirection(question: Question, url: str, status: int, location: str | None)
     """Return what a redirect means: a state of the name, an address to follow, or trouble that passes."""
     if not location:
         return RequestRejected(status, f"Reddit answered {status}: a redirect without a Location")
-    shown = f"{status}: a redirect to {location[:_SHOWN]}"
+    shown = f"{status}: a redirect to {outside(location, _SHOWN)}"
     try:
         leads_to = urljoin(url, location)
         asked, there = _place(url), _place(leads_to)

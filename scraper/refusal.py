@@ -1,6 +1,7 @@
 """Answers that are no facts yet: refusals that explain nothing, and answers that are not about what was asked."""
 
 from core.errors import GaplessError, TransientError
+from core.outside import outside
 from core.reddit.errors import BadAnswer, NetworkBlocked, TokenRejected
 from scraper.rows import SubredditState
 
@@ -29,7 +30,7 @@ class Unexplained(TransientError):
         super().__init__(text[:_LONGEST_TEXT])
         self.common = common
         self.state = state
-        self.target = target[:_LONGEST_TARGET] if target is not None else None
+        self.target = outside(target, _LONGEST_TARGET) if target is not None else None
         self.telling = telling
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, TypeAlias
 
+from core.outside import outside
 from core.reddit.errors import BadAnswer
 
 #: An object of decoded JSON.
@@ -26,5 +27,8 @@ def no(what: str, payload: object) -> BadAnswer:
 def shown(value: object) -> str:
     """Describe a value in a few words, however large or deep it is."""
     if type(value) is dict:
-        return f"an object with {sorted(map(str, value))[:5]}" if value else "an empty object"
-    return f"a list of {len(value)}" if type(value) is list else repr(value)[:80]
+        names = [outside(name, 40) for name in sorted(map(str, value))[:5]]
+        return f"an object with {names}" if value else "an empty object"
+    if type(value) is list:
+        return f"a list of {len(value)}"
+    return repr(outside(value, 80)) if type(value) is str else outside(repr(value), 80)

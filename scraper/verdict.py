@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from core.errors import GaplessError
+from core.outside import outside
 from core.reddit.errors import RequestRejected, TokenRejected, Unavailable
 from scraper.listing import TypedListing
 from scraper.question import LISTINGS, Kind, Question, same_name
@@ -121,7 +122,7 @@ def _compare_thing(question: Question, payload: object) -> GaplessError | None:
     name = _text(data, key)
     if name is None:
         return (_other(payload) if _kind(payload) != kind else None) or no(what, payload)
-    return None if same_name(name, question.name) else Mismatch(f"the {what} {name[:50]!r}")
+    return None if same_name(name, question.name) else Mismatch(f"the {what} {outside(name, 50)!r}")
 
 
 def _compare_listing(question: Question, payload: object) -> GaplessError | None:
@@ -142,7 +143,7 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
     for name in dict.fromkeys(names):
         if not name or (question.of_user and name == _NOBODY) or same_name(name, question.name):
             continue
-        return Mismatch(f"a post with {key} {name[:50]!r}")
+        return Mismatch(f"a post with {key} {outside(name, 50)!r}")
     return None if has_posts else Mismatch("a listing without posts in it")
 
 

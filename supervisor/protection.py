@@ -42,12 +42,14 @@ class Examined:
         open_to_others: files and directories that others may use, with their mode.
         unchangeable: those of them that belong to root, while we do not.
         problems: what only a person can correct, a line each.
+        loose: a directory above it in which others may rename what is ours.
     """
 
     directory: Path
     open_to_others: dict[Path, int] = field(default_factory=dict)
     unchangeable: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    loose: Path | None = None
 
     def log(self, log: structlog.stdlib.BoundLogger) -> None:
         """Log what was corrected, and what could not be."""
@@ -61,6 +63,9 @@ class Examined:
             hint = "they belong to root: give them to this user, or let nobody else reach the directory"
             count = len(self.unchangeable)
             log.warning("permissions_not_corrected", path=str(self.directory), count=count, examples=named, hint=hint)
+        if self.loose is not None:
+            hint = f"other users may write in {self.loose}, and so put a directory of theirs in the place of ours"
+            log.warning("directory_above_open", path=str(self.directory), hint=hint)
 
 
 def examine(directory: Path) -> Examined:
@@ -71,6 +76,7 @@ def examine(directory: Path) -> Examined:
     if place in _SYSTEM:
         found.problems.append(f"{place} is a directory that others use too: name one for Gapless alone")
         return found
+    found.loose = next((above for above in place.parents if _is_loose(above.stat().st_mode)), None)
     _judge(found, directory, status)
     if not found.problems:
         for path, inner in _walk(place, status.st_dev):
@@ -112,6 +118,11 @@ def privacy_chore(directories: Iterable[Path], log: structlog.stdlib.BoundLogger
                     log.warning("permissions_corrected", path=path, count=1, examples=[f"{path} {mode:04o}"])
 
     return Chore(_LOOK_EVERY_S, keep)
+
+
+def _is_loose(mode: int) -> bool:
+    """Tell whether others may rename what is in the directory; where it is sticky (/tmp) only the owners may."""
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def _walk(directory: Path, device: int) -> Iterator[tuple[Path, os.stat_result]]:

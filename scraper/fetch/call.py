@@ -33,7 +33,7 @@ class Call:
             try:
                 payload = decode(answer.body, self.question)
             except BadAnswer as cut_off:
-                return None, cut_off
+                return None, _bare(cut_off)
         if self.question is None:
             return payload, error
         reply = Reply(self.url, answer.status, answer.headers, with_token)
@@ -52,3 +52,9 @@ class Call:
             self.apart = True
         elif isinstance(error, SameElsewhere):
             self.url = error.url
+
+
+def _bare(error: BadAnswer) -> BadAnswer:
+    """Return the error without what led to it: its frames, and the parser's own error, would keep the whole body."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

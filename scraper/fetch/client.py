@@ -258,9 +258,13 @@ class Client:
         else:
             self._access.settle(ticket, answer, error, 0.0)
         self._count(call.path, answer, error)
-        if error is not None:
+        if error is None:
+            return payload
+        del answer, payload  # whoever keeps the error keeps this frame
+        try:
             raise error
-        return payload
+        finally:
+            del error  # or the two would keep each other
 
     def _compare_with_others(self, path: str, answer: Answer | None, error: GaplessError | None) -> GaplessError | None:
         """Take in what was answered; a 429 that is about this path alone becomes NameLimited."""

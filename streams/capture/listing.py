@@ -136,7 +136,7 @@ def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
 
 
 def _reject(reason: str, child: object) -> Reject:
-    return Reject(reason, scrub(json.dumps(child).encode()))
+    return Reject(reason, scrub(child))
 
 
 def _anchor(after: object, items: Iterable[Item]) -> str | None:

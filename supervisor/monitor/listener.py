@@ -181,7 +181,7 @@ class Refusals(logging.Logger):
 class _Gate(asyncio.Protocol):
     """One connection: keeps each head until it is complete, then is a window to aiohttp's protocol."""
 
-    __slots__ = ("_body", "_collecting", "_connection", "_head", "_listener", "_surplus", "inner", "transport")
+    __slots__ = ("_body", "_collecting", "_connection", "_deaf", "_head", "_listener", "_surplus", "inner", "transport")
 
     transport: asyncio.Transport
 
@@ -193,6 +193,7 @@ class _Gate(asyncio.Protocol):
         self._collecting = True
         self._body = False  # of the request under way
         self._surplus = False  # it came before the answer
+        self._deaf = False  # what aiohttp is about to refuse has no end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -201,6 +202,8 @@ class _Gate(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._collecting:
             self._collect(data)
+        elif self._deaf:
+            pass  # handed on, each piece of it would be kept until the connection ends
         elif self._body and self.inner is not None:
             self.inner.data_received(data)
         elif len(self._head) <= _LONGEST_HEAD:
@@ -218,6 +221,7 @@ class _Gate(asyncio.Protocol):
         if end is None and len(self._head) <= _LONGEST_HEAD and self._head[:1].isalpha():
             return
         length = end.end() if end is not None else len(self._head)
+        self._deaf = end is None
         self._body = end is None or _BODY_FOLLOWS.search(self._head, 0, length) is not None
         self._surplus = not self._body and len(self._head) > length
         whole, self._head = bytes(self._head if self._body else self._head[:length]), bytearray()

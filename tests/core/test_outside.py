@@ -80,6 +80,51 @@ def test_no_form_is_shown(form: str, secret: str) -> None:
         assert not leaked(outside.outside(text), encoded), outside.outside(text)
 
 
+def _each(pattern: str) -> Callable[[str], str]:
+    """Escape each byte, which no form of ours does."""
+    return lambda text: "".join(pattern % byte for byte in text.encode())
+
+
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "percent-encoded each": _each("%%%02X"),
+    "percent-encoded twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "percent-encoded each, twice": lambda text: quote(_each("%%%02X")(text), safe=""),
+    "escapes of JSON each": lambda text: "".join(f"\\u{ord(character):04x}" for character in text),
+    "escapes of JSON each, twice": lambda text: "".join(f"\\\\u{ord(character):04X}" for character in text),
+    "escapes of Python each": _each("\\x%02x"),
+    "octal each": _each("\\%03o"),
+    "HTML each": lambda text: "".join(f"&#{ord(character)};" for character in text),
+    "HTML each, hexadecimal, twice": lambda text: "".join(f"&amp;#x{ord(character):x};" for character in text),
+    "quoted-printable each": _each("=%02X"),
+    "every second one": lambda text: "".join(c if at % 2 else f"%{ord(c):02x}" for at, c in enumerate(text)),
+    "hexadecimal with colons": lambda text: text.encode().hex(":"),
+    "numbers": lambda text: " ".join(map(str, text.encode())),
+    "numbers of C": lambda text: ", ".join(map(hex, text.encode())),
+    "base64 twice": lambda text: _base64(_base64(text)),
+    "base64 of Basic": lambda text: _base64(f"Basic {_base64(f'{CLIENT_ID}:{text}')}"),
+    "base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "UTF-16": "\0".join,
+    "folded lines": lambda text: "\r\n ".join(text[at : at + 5] for at in range(0, len(text), 5)),
+    "invisible characters between": "\u200b".join,
+    "upper case": str.upper,
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+@pytest.mark.parametrize("secret", [SECRET, TOKEN], ids=["secret", "token"])
+def test_no_disguise_is_shown(disguise: str, secret: str) -> None:
+    hidden = DISGUISES[disguise](secret)
+    for text in (
+        hidden,
+        f"before {hidden} after",
+        f'{{"reason": "{hidden}"}}',
+        f"before {hidden[: len(hidden) * 3 // 4]}",
+    ):
+        shown = outside.outside(text, 2000)
+        assert MASK in shown
+        assert len(shown) <= len("before reason *** *** *** after") + 12, shown
+
+
 @pytest.mark.parametrize("form", [name for name in FORMS if "id:secret" not in name and name != "Basic"])
 def test_whoever_shows_it_later_masks_whole_secrets(form: str) -> None:
     shown = masked(f"before {FORMS[form](SECRET)} after")
@@ -164,7 +209,7 @@ def test_an_unknown_access_token_is_masked_by_its_shape() -> None:
 
 
 #: Texts over which a pattern with two unbounded parts takes time as the square of their length.
-HOSTILE = {
+HOSTILE: dict[str, Callable[[int], str]] = {
     "@a:a:a": lambda n: "http://x/@" + "a:" * (n // 2),
     "a:/": lambda n: "a:/" * (n // 3) + "@",
     "://": lambda n: "a://" * (n // 4) + "@",
@@ -177,6 +222,11 @@ HOSTILE = {
     "eyJ.": lambda n: "eyJaaaaaaaa." * (n // 12),
     "basic": lambda n: "basic " * (n // 6),
     "basic and spaces": lambda n: "basic" + " " * n,
+    "%25": lambda n: "%25" * (n // 3),
+    "backslashes": lambda n: "\\" * n,
+    "&amp;": lambda n: "&amp;" * (n // 5) + "#",
+    "numbers": lambda n: "10 " * (n // 3) + "x",
+    "base64 in base64": lambda n: _base64(_base64("\\u0041" * n)[:n]),
     "the secret": lambda n: SECRET * (n // len(SECRET)),
     "its beginning": lambda n: SECRET[:5] * (n // 5),
 }

@@ -222,3 +222,16 @@ def test_check_names_what_a_start_would_refuse(tmp_path: Path) -> None:
     state, logs = probe_files(settings(tmp_path))
     assert (state.ok, logs.ok) == (False, True)
     assert f"{tmp_path / 'state' / 'odd'} is a pipe" in state.text
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o777, True), (0o1777, False), (0o755, False)])
+def test_a_directory_above_in_which_others_may_rename_is_told(tmp_path: Path, mode: int, told: bool) -> None:
+    above = tmp_path / "above"
+    state = above / "between" / "state"
+    state.mkdir(parents=True, mode=0o700)
+    above.chmod(mode)
+    with capture_logs() as logs:
+        make_private(state).log(LOG)
+    assert [entry["event"] for entry in logs if entry["event"] == "directory_above_open"] == [
+        "directory_above_open"
+    ] * told

@@ -1,6 +1,7 @@
 """Whatever the size of an answer, its headers or its objects: memory stays bounded, and other work goes on."""
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from core.reddit.errors import ServerTrouble, TooLarge, Unavailable
 from scraper.fetch import body
 from scraper.fetch.body import Bodies
 from scraper.fetch.session import Answer, Session
+from scraper.question import Kind, Question
 from tests.scraper.fetch.bombs import BOMBS, Bomber
 from tests.scraper.fetch.clients import running
 from tests.scraper.fetch.script import Reply, Script
@@ -61,6 +63,29 @@ def test_the_largest_body_is_given_up_when_all_together_are_too_large() -> None:
         assert bodies.together == 0
 
     uvloop.run(scenario())
+
+
+@pytest.mark.parametrize("text", ['{"a": [' + "[]," * 900_000 + "[]]}", '{"a": ', "[]"])
+def test_an_error_keeps_no_body_alive(text: str) -> None:
+    """Python's collector looks rarely here: an error that held its own frame would keep megabytes."""
+
+    async def scenario() -> None:
+        async with Script(otherwise=Reply(200, text)) as script, running(script.url, max_retries=0) as client:
+            kept = []
+            for name in ("alpha", "beta"):
+                with pytest.raises(TransientError) as failure:
+                    await client.ask(Question(Kind.ABOUT, name))
+                kept.append(failure.value.with_traceback(None))
+                del failure
+            assert [one for one in gc.get_objects() if isinstance(one, Answer)] == []
+            assert [error.__context__ for error in kept] == [None, None]
+
+    gc.collect()
+    gc.disable()
+    try:
+        uvloop.run(scenario())
+    finally:
+        gc.enable()
 
 
 def test_the_reason_of_an_error_counts_whatever_its_length() -> None:

@@ -44,4 +44,12 @@ def test_what_is_rejected_is_kept_without_them() -> None:
     children = [{"kind": "t9", "data": {"name": f"bearer {TOKEN}", "title": f'{CLIENT[1]} quo"ted'}}]
     page = parse_page({"kind": "Listing", "data": {"children": children}}, "comments")
     (reject,) = page.rejects
-    assert reject.raw == b'{"kind": "t9", "data": {"name": "bearer ***", "title": "*** ***"}}'
+    assert reject.raw == b'{"kind": "t9", "data": {"name": "bearer ***", "title": "***"}}'
+
+
+def test_what_is_rejected_keeps_no_code_and_no_piece_of_them() -> None:
+    hide(CLIENT[1], logins=[CLIENT])
+    children = [{"kind": "t9", BASIC: [CLIENT[1][:20], {"x": f"Basic {BASIC}"}], "plain": 'a "quoted" text'}]
+    (reject,) = parse_page({"kind": "Listing", "data": {"children": children}}, "comments").rejects
+    masked = {"kind": "t9", "***=": ["***", {"x": "Basic ***="}], "plain": 'a "quoted" text'}
+    assert json.loads(reject.raw) == masked
