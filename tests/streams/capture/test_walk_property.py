@@ -99,7 +99,7 @@ def excused(thing: Thing, gaps: list[Gap]) -> bool:
     return any(thing.subreddit in gap.unproven and gap.admits(thing.created) for gap in gaps)
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     backlog=st.integers(0, 260),
     page_size=st.sampled_from([20, 50, 100]),

@@ -59,7 +59,7 @@ def histories(draw: st.DrawFn) -> Iterator[tuple[str, int]]:
 
 
 @given(holes=st.lists(st.integers(1, 3), min_size=1, max_size=40), history=histories())
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_whatever_happens_nothing_behind_the_position_is_missing(
     holes: list[int], history: Iterator[tuple[str, int]]
 ) -> None:
