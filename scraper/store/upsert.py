@@ -9,6 +9,7 @@ from sqlalchemy import (
     Dialect,
     FromClause,
     Table,
+    and_,
     bindparam,
     case,
     delete,
@@ -39,6 +40,9 @@ def insert(dialect: Dialect, table: Table) -> Any:  # noqa: ANN401 (the two inse
     return postgresql.insert(table)
 
 
+#: What never changes of a post.
+_FIXED = ("subreddit_name", "created_utc")
+
 #: What a newer row without it takes away: it is part of the state.
 _OF_THE_STATE = ("state", "fetched_at", "moved_to")
 
@@ -48,7 +52,7 @@ def newest_wins(
 ) -> Write:
     """Insert rows, or replace older ones.
 
-    `fixed`: what never changes at Reddit, and need not be written into its indexes again.
+    `fixed`: what never changes at Reddit, and need not be written into its indexes again (see `corrected`).
     `whole`: only a row of this state brings all facts; where another comes (private, suspended) the facts that were
     known stay.
     """
@@ -77,6 +81,24 @@ def newest_wins(
         return statement.on_conflict_do_update(index_elements=[key], set_=values, where=is_newer)  # type: ignore[no-any-return]
 
     return rowset(dialect, columns).statement(make)
+
+
+def corrected(dialect: Dialect, table: Table, fixed: Sequence[str]) -> Write:
+    """Correct what never changes, where an odd answer brought something else, or nothing, when the row was made.
+
+    Few rows need that, and only their indexes are written. Rows: the key, `fixed`, fetched_at.
+    """
+    key, *columns = (table.c[name] for name in (*table.primary_key.columns.keys(), *fixed))
+
+    def make(fresh: FromClause) -> Executable:
+        differs = [
+            and_(fresh.c[column.name].is_not(None), column.is_distinct_from(fresh.c[column.name])) for column in columns
+        ]
+        is_newer = or_(fresh.c.fetched_at >= table.c.fetched_at, table.c.fetched_at > beyond_any_pause(dialect))
+        values = {column.name: func.coalesce(fresh.c[column.name], column) for column in columns}
+        return update(table).where(key == fresh.c[key.name], is_newer, or_(*differs)).values(values)
+
+    return rowset(dialect, [key, *columns, table.c.fetched_at]).statement(make)
 
 
 def _placeholders(dialect: Dialect) -> Write:
@@ -118,7 +140,8 @@ class Upserts:
     """The statements that write rows, compiled once for one database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.posts = newest_wins(dialect, tables.posts, Post, fixed=("subreddit_name", "created_utc"))
+        self._posts = newest_wins(dialect, tables.posts, Post, fixed=_FIXED)
+        self._corrected_posts = corrected(dialect, tables.posts, _FIXED)
         self.users = newest_wins(dialect, tables.users, User, whole=UserState.ACTIVE)
         self.subreddits = newest_wins(dialect, tables.subreddits, Subreddit, whole=SubredditState.OPEN)
         self._placeholders = _placeholders(dialect)
@@ -142,6 +165,12 @@ class Upserts:
             .values({name: bindparam(f"new_{name}") for name in (*kind._fields, "figures_at")})
             for kind in (PostFigures, AuthorFigures)
         }
+
+    def posts(self, connection: Connection, rows: Sequence[Post]) -> None:
+        """Write posts."""
+        keys = [(row.reddit_id, row.subreddit_name, row.created_utc, row.fetched_at) for row in rows]
+        self._corrected_posts(connection, keys)
+        self._posts(connection, rows)
 
     def missing(self, connection: Connection, rows: Sequence[tuple[str, datetime]]) -> None:
         """Note that there is no such subreddit (any more), where one is known."""
