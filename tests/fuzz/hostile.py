@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 from simulator.answer import Answer
 from simulator.crawl.address import Address, Asked, read
 from simulator.simulation import Simulation
-from tests.fuzz.worst import MIB, Bad, Trouble, with_odd_fields
+from tests.fuzz.worst import MIB, Bad, Trouble, with_odd_fields_in
 
 _TOKEN_PATH = "/api/v1/access_token"
 #: A good answer takes so long, seconds.
@@ -189,7 +189,7 @@ class HostileReddit:
             self.tampered.add(asked.name.lower())
         for child in (document.get("data") or {}).get("children") or []:
             self.tampered.add(str(child["data"].get("id")).lower())
-        return Answer(answer.status, json.dumps(with_odd_fields(document, self._dice)).encode(), headers=answer.headers)
+        return Answer(answer.status, with_odd_fields_in(answer.body, self._dice), headers=answer.headers)
 
 
 class _Line:
@@ -266,7 +266,7 @@ class _Line:
             writer.write(bad.raw)
             await writer.drain()
             return False if self._dice.random() < 0.5 else await self._until_closed()
-        answer = _changed(good, bad, asked)
+        answer = changed(good, bad, asked)
         if bad.cut is not None:
             whole = _written(answer)
             writer.write(whole[: int(len(whole) * bad.cut)])
@@ -295,7 +295,7 @@ def _differ(one: Asked, asked: Asked | None) -> bool:
     return not (one.address in _NAMELESS and asked.address in _NAMELESS)
 
 
-def _changed(good: Answer, bad: Bad, asked: Asked | None) -> Answer:
+def changed(good: Answer, bad: Bad, asked: Asked | None) -> Answer:
     """Apply what concerns status, headers and body."""
     headers: dict[str, str | None] = {**good.headers}
     status, body, kind = good.status, good.body, good.content_type

@@ -37,7 +37,9 @@ class TimelapseLoop(asyncio.SelectorEventLoop):
         """Whether a thread or somebody else works for a task of this loop."""
         return self._in_threads > 0 or self.busy()
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> Any:
         """Run it in a thread; the time stands still until it is done."""
         self._in_threads += 1
         future = super().run_in_executor(executor, func, *args)

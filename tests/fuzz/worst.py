@@ -286,8 +286,8 @@ _MAKERS: tuple[tuple[Callable[[random.Random], Bad], int], ...] = (
 )  # fmt: skip
 
 
-def with_odd_fields(document: Any, dice: random.Random) -> Any:
-    """Return a copy in which some values have another type; nothing says that it is about somebody else."""
+def with_odd_fields_in(body: bytes, dice: random.Random) -> bytes:
+    """Return JSON in which some values have another type; nothing says that it is about somebody else."""
     chance = dice.choice((0.01, 0.1, 0.5))
 
     def change(value: Any, key: str) -> Any:
@@ -298,4 +298,4 @@ def with_odd_fields(document: Any, dice: random.Random) -> Any:
             return {name: change(inner, name) for name, inner in value.items()}
         return [change(inner, "") for inner in value] if isinstance(value, list) else value
 
-    return change(document, "")
+    return json.dumps(change(json.loads(body), "")).encode()
