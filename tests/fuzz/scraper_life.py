@@ -102,7 +102,9 @@ class ScraperLife:
                 authority = Authority(self.directory)
                 stack.enter_context(patch.dict(os.environ, {"SSL_CERT_FILE": str(authority.root)}))
                 tls = _server_side(authority)
-            self.reddit = HostileReddit(self.simulation, self.epoch, self.dice, self.ways, tls)
+            # its own dice: the plan of the storm does not hang on the order of requests
+            chance = random.Random(f"{self.seed} scraper answers")
+            self.reddit = HostileReddit(self.simulation, self.epoch, chance, self.ways, tls)
             with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
                 runner.get_loop().set_exception_handler(self._unhandled)
                 runner.run(self._live())
@@ -125,6 +127,7 @@ class ScraperLife:
         await self._start()
         await asyncio.sleep(20.0)  # the credentials work before anything goes wrong
         await self._storm()
+        self.notes["storm (s)"] = round(self.loop.time() - 1_000.0)
         self._check_rows()
         began = self.loop.time()
         count = len(self.reddit.requests)

@@ -1,11 +1,12 @@
 """An event loop whose time passes only where everybody waits: minutes of pauses take milliseconds.
 
-Sockets, threads and files are real. While bytes arrive or a thread works, the time stands still; when nothing is left
-but timers, it jumps to the next one.
+Sockets, threads and files are real. While bytes arrive the time stands still, while a thread works it passes as it does
+outside; when nothing is left but timers, it jumps to the next one.
 """
 
 import asyncio
 import selectors
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
@@ -20,7 +21,7 @@ class TimelapseLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now = 1_000.0
         self._in_threads = 0
-        #: whether somebody works elsewhere, so that the time has to stand still
+        #: whether somebody works elsewhere, so that the time must not jump
         self.busy: Callable[[], bool] = lambda: False
         super().__init__(_Selector(self))
 
@@ -40,7 +41,7 @@ class TimelapseLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
     ) -> Any:
-        """Run it in a thread; the time stands still until it is done."""
+        """Run it in a thread; the time does not jump until it is done."""
         self._in_threads += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._done)
@@ -62,7 +63,11 @@ class _Selector(selectors.DefaultSelector):
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
             return events
-        if timeout is None or self._loop.is_busy:
+        if timeout is None:
             return super().select(_LOOK_S)
+        if self._loop.is_busy:
+            began = time.monotonic()
+            events = super().select(min(timeout, _LOOK_S))
+            timeout = min(timeout, time.monotonic() - began)
         self._loop.skip(timeout)
-        return []
+        return events
