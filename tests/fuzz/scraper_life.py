@@ -24,6 +24,7 @@ from structlog.testing import capture_logs
 
 from core.quota import WINDOW
 from scraper.crawl import crawl as crawl_loop
+from scraper.crawl.doubts import SHORT_INTERVAL
 from scraper.crawl.settings import CrawlSettings as Crawled
 from simulator.crawl.control import CrawlTruth
 from simulator.crawl.settings import CrawlSettings
@@ -218,7 +219,8 @@ class ScraperLife:
         """Wait until all is right; return when that was."""
         # what was truly refused long enough is asked for again after days: now
         state = f"{tuple(_LASTING)} AND leased_by IS NULL"
-        self.tables.execute(f"UPDATE reddit_frontier SET due_at = '2020-01-01 00:00:00.000000' WHERE state IN {state}")
+        due = f"UPDATE reddit_frontier SET due_at = '2020-01-01 00:00:00.000000' WHERE state IN {state}"
+        await asyncio.to_thread(self.tables.execute, due)  # a transaction of the crawl may hold the file
         since = self.epoch()
         left: list[str] = []
         while self.loop.time() < began + RECOVERY:
@@ -293,11 +295,23 @@ def _by_name(served: list[Served]) -> _Answers:
 
 
 def _is_justified(answers: list[Served]) -> bool:
-    """Say whether the last good answer about the name itself was followed by several bad ones."""
-    facts = [one for one in answers if one.asked.address in {"about", "user"}]
-    last_good = max((place for place, one in enumerate(facts) if not one.family), default=-1)
-    users = [one for one in answers if one.asked.address == "submitted" and one.family]
-    return len(facts) - 1 - last_good >= 2 or (len(facts) - 1 - last_good >= 1 and bool(users))
+    """Say whether bad answers about the name itself came twice, with so much time between and no good one.
+
+    That is how a refusal without a reason becomes a fact; for a user two calls in a row that say 404 are enough.
+    """
+    first: float | None = None
+    for one in answers:
+        if one.asked.address not in {"about", "user", "submitted"} or (
+            one.asked.address == "submitted" and not one.family
+        ):
+            continue
+        if not one.family:
+            first = None
+        elif first is None:
+            first = one.at
+        elif one.at - first >= SHORT_INTERVAL or one.asked.address == "submitted":
+            return True
+    return False
 
 
 def _told(answers: list[Served]) -> str:
