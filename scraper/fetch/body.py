@@ -58,6 +58,8 @@ class Bodies:
         self._readings.add(reading)
         try:
             await self._gather(reading, limit if good else ERROR_BODY, good=good)
+            if not response.closed:
+                response.close()  # it switches to another protocol (101): its connection is never given back by itself
             return bytes(reading.body)
         except BaseException as error:
             response.close()  # nobody reads the rest: the connection is of no more use
