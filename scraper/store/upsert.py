@@ -9,7 +9,6 @@ from sqlalchemy import (
     Dialect,
     FromClause,
     Table,
-    and_,
     bindparam,
     case,
     delete,
@@ -40,9 +39,6 @@ def insert(dialect: Dialect, table: Table) -> Any:  # noqa: ANN401 (the two inse
     return postgresql.insert(table)
 
 
-#: What never changes of a post.
-_FIXED = ("subreddit_name", "created_utc")
-
 #: What a newer row without it takes away: it is part of the state.
 _OF_THE_STATE = ("state", "fetched_at", "moved_to")
 
@@ -52,7 +48,7 @@ def newest_wins(
 ) -> Write:
     """Insert rows, or replace older ones.
 
-    `fixed`: what never changes at Reddit, and need not be written into its indexes again (see `corrected`).
+    `fixed`: what never changes at Reddit, and need not be written into its indexes again (see `_corrected_times`).
     `whole`: only a row of this state brings all facts; where another comes (private, suspended) the facts that were
     known stay.
     """
@@ -83,22 +79,27 @@ def newest_wins(
     return rowset(dialect, columns).statement(make)
 
 
-def corrected(dialect: Dialect, table: Table, fixed: Sequence[str]) -> Write:
-    """Correct what never changes, where an odd answer brought something else, or nothing, when the row was made.
+def _corrected_times(dialect: Dialect) -> Write:
+    """Correct the creation of posts where an odd answer brought another one, or none, when the row was made.
 
-    Few rows need that, and only their indexes are written. Rows: the key, `fixed`, fetched_at.
+    It never changes at Reddit, so it is left out of the usual update, which would write its indexes each time.
     """
-    key, *columns = (table.c[name] for name in (*table.primary_key.columns.keys(), *fixed))
+    table = tables.posts
+    columns = [table.c.reddit_id, table.c.created_utc, table.c.fetched_at]
 
     def make(fresh: FromClause) -> Executable:
-        differs = [
-            and_(fresh.c[column.name].is_not(None), column.is_distinct_from(fresh.c[column.name])) for column in columns
-        ]
-        is_newer = or_(fresh.c.fetched_at >= table.c.fetched_at, table.c.fetched_at > beyond_any_pause(dialect))
-        values = {column.name: func.coalesce(fresh.c[column.name], column) for column in columns}
-        return update(table).where(key == fresh.c[key.name], is_newer, or_(*differs)).values(values)
+        return (
+            update(table)
+            .where(
+                table.c.reddit_id == fresh.c.reddit_id,
+                table.c.created_utc.is_distinct_from(fresh.c.created_utc),
+                fresh.c.created_utc.is_not(None),
+                or_(fresh.c.fetched_at >= table.c.fetched_at, table.c.fetched_at > beyond_any_pause(dialect)),
+            )
+            .values(created_utc=fresh.c.created_utc)
+        )
 
-    return rowset(dialect, [key, *columns, table.c.fetched_at]).statement(make)
+    return rowset(dialect, columns).statement(make)
 
 
 def _placeholders(dialect: Dialect) -> Write:
@@ -140,8 +141,8 @@ class Upserts:
     """The statements that write rows, compiled once for one database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._posts = newest_wins(dialect, tables.posts, Post, fixed=_FIXED)
-        self._corrected_posts = corrected(dialect, tables.posts, _FIXED)
+        self._posts = newest_wins(dialect, tables.posts, Post, fixed=("subreddit_name", "created_utc"))
+        self._corrected_times = _corrected_times(dialect)
         self.users = newest_wins(dialect, tables.users, User, whole=UserState.ACTIVE)
         self.subreddits = newest_wins(dialect, tables.subreddits, Subreddit, whole=SubredditState.OPEN)
         self._placeholders = _placeholders(dialect)
@@ -168,8 +169,7 @@ class Upserts:
 
     def posts(self, connection: Connection, rows: Sequence[Post]) -> None:
         """Write posts."""
-        keys = [(row.reddit_id, row.subreddit_name, row.created_utc, row.fetched_at) for row in rows]
-        self._corrected_posts(connection, keys)
+        self._corrected_times(connection, [(row.reddit_id, row.created_utc, row.fetched_at) for row in rows])
         self._posts(connection, rows)
 
     def missing(self, connection: Connection, rows: Sequence[tuple[str, datetime]]) -> None:
