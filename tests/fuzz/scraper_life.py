@@ -126,7 +126,8 @@ class ScraperLife:
         self._memory = psutil.Process().memory_info().rss
         await self.reddit.start()
         await self._start()
-        await asyncio.sleep(20.0)  # the credentials work before anything goes wrong
+        # the credentials work before anything goes wrong; the first rows come from good answers, or from the storm's
+        await asyncio.sleep(self.dice.choice((2.0, 2.0, 20.0)))
         await self._storm()
         self.notes["storm (s)"] = round(self.loop.time() - 1_000.0)
         self._check_rows()
@@ -159,11 +160,13 @@ class ScraperLife:
     async def _storm(self) -> None:
         """Let bad answers come until so many answers were given."""
         dice, reddit, end = self.dice, self.reddit, self.loop.time() + 3_600.0
-        names = self._paths()
+        names, at_first = self._paths(), True
         goal = len(reddit.requests) + self.answers
         while len(reddit.requests) < goal and self.loop.time() < end:
-            for _ in range(dice.randint(0, 3)):
+            # some storms are worst at their beginning, when few rows are there
+            for _ in range(dice.choice((1, 15)) if at_first else dice.randint(0, 3)):
                 reddit.troubles.append(trouble(dice, self.ways, names, self.epoch()))
+            at_first = False
             if dice.random() < 0.02:
                 self.simulation.reddit.tokens.expire_all()
             if dice.random() < 0.02:
