@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -139,8 +138,3 @@ class ScraperProcess:
     def _siblings(self) -> list[Sibling]:
         told = [other.sibling() for other in self.others if other is not self]
         return [one for one in told if one is not None]
-
-
-def trusting(root: Path) -> ssl.SSLContext:
-    """Return what a client needs to trust this authority."""
-    return ssl.create_default_context(cafile=str(root))
