@@ -10,7 +10,7 @@ import pytest
 
 from tests.fuzz import scraper_life
 
-ANSWERS = 700
+ANSWERS = 1_000
 #: Seeds that once found something, and how many random ones are run beside them.
 FOUND = (602,)
 RANDOM = 2
