@@ -1,7 +1,8 @@
 # make demo   the whole system on this machine: simulated Reddit, embedded broker, a proof at the end
 # make test   every test; those on Apache Kafka skip, with a reason, where there is no JVM or Maven
 # make bench  speed and memory, each figure beside a named baseline of the same run
-# make soak   storms of bad answers until SOAK seconds (600) are over, each with a seed that repeats it
+# make soak   storms of bad answers until SOAK seconds (600) are over, each with a seed that repeats it;
+#             SOAK_OPTIONS="--part scraper --seed 7 --rounds 1" chooses stream, scraper or processes, and a seed
 # make lint   style, types, import directions, known vulnerabilities of the locked packages
 # make lock   pin the dependencies anew
 

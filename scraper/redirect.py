@@ -76,9 +76,14 @@ def redirection(question: Question, url: str, status: int, location: str | None)
         if not _is_about(question, there):
             return _moved(question, shown, there)
         if there.origin == asked.origin and there.call == asked.call:
-            return SameElsewhere(leads_to)
+            return SameElsewhere(_with_query_of(url, leads_to))
         return RequestRejected(status, f"Reddit answered {shown}")
     return _to_a_gate(question, shown, there)
+
+
+def _with_query_of(url: str, leads_to: str) -> str:
+    """Keep what was asked for: without `t`, `limit` or `raw_json` the answer would be to another question."""
+    return urlsplit(leads_to)._replace(query=urlsplit(url).query, fragment="").geturl()
 
 
 def _is_about(question: Question, there: _Place) -> bool:

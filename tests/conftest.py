@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no trace in the process of the tests: secrets are forgotten, and it may have core files."""
     monkeypatch.setattr(outside, "known", Hider())
     monkeypatch.setattr(corefiles, "forbid", lambda: None)
+
+
+@pytest.fixture
+def seed() -> int:
+    """One number behind all chance in a run; GAPLESS_SEED repeats one."""
+    given = os.environ.get("GAPLESS_SEED")
+    chosen = int(given) if given else random.SystemRandom().randrange(1_000_000)
+    print(f"seed {chosen} (repeat with GAPLESS_SEED={chosen})")
+    return chosen
 
 
 @pytest.fixture(scope="session")

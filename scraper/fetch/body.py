@@ -71,6 +71,8 @@ class Bodies:
         self._readings.add(reading)
         try:
             await self._gather(reading, limit if good else ERROR_BODY, good=good)
+            if not response.closed:
+                response.close()  # it switches to another protocol (101): its connection is never given back by itself
             return b"".join(reading.pieces)  # of one piece: itself, not a copy
         except BaseException as error:
             response.close()  # nobody reads the rest: the connection is of no more use

@@ -48,7 +48,7 @@ def newest_wins(
 ) -> Write:
     """Insert rows, or replace older ones.
 
-    `fixed`: what never changes at Reddit, and need not be written into its indexes again.
+    `fixed`: what never changes at Reddit, and need not be written into its indexes again (see `_corrected_times`).
     `whole`: only a row of this state brings all facts; where another comes (private, suspended) the facts that were
     known stay.
     """
@@ -75,6 +75,29 @@ def newest_wins(
             table.c.fetched_at > beyond_any_pause(dialect),
         )
         return statement.on_conflict_do_update(index_elements=[key], set_=values, where=is_newer)  # type: ignore[no-any-return]
+
+    return rowset(dialect, columns).statement(make)
+
+
+def _corrected_times(dialect: Dialect) -> Write:
+    """Correct the creation of posts where an odd answer brought another one, or none, when the row was made.
+
+    It never changes at Reddit, so it is left out of the usual update, which would write its indexes each time.
+    """
+    table = tables.posts
+    columns = [table.c.reddit_id, table.c.created_utc, table.c.fetched_at]
+
+    def make(fresh: FromClause) -> Executable:
+        return (
+            update(table)
+            .where(
+                table.c.reddit_id == fresh.c.reddit_id,
+                table.c.created_utc.is_distinct_from(fresh.c.created_utc),
+                fresh.c.created_utc.is_not(None),
+                or_(fresh.c.fetched_at >= table.c.fetched_at, table.c.fetched_at > beyond_any_pause(dialect)),
+            )
+            .values(created_utc=fresh.c.created_utc)
+        )
 
     return rowset(dialect, columns).statement(make)
 
@@ -118,7 +141,8 @@ class Upserts:
     """The statements that write rows, compiled once for one database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.posts = newest_wins(dialect, tables.posts, Post, fixed=("subreddit_name", "created_utc"))
+        self._posts = newest_wins(dialect, tables.posts, Post, fixed=("subreddit_name", "created_utc"))
+        self._corrected_times = _corrected_times(dialect)
         self.users = newest_wins(dialect, tables.users, User, whole=UserState.ACTIVE)
         self.subreddits = newest_wins(dialect, tables.subreddits, Subreddit, whole=SubredditState.OPEN)
         self._placeholders = _placeholders(dialect)
@@ -142,6 +166,11 @@ class Upserts:
             .values({name: bindparam(f"new_{name}") for name in (*kind._fields, "figures_at")})
             for kind in (PostFigures, AuthorFigures)
         }
+
+    def posts(self, connection: Connection, rows: Sequence[Post]) -> None:
+        """Write posts."""
+        self._corrected_times(connection, [(row.reddit_id, row.created_utc, row.fetched_at) for row in rows])
+        self._posts(connection, rows)
 
     def missing(self, connection: Connection, rows: Sequence[tuple[str, datetime]]) -> None:
         """Note that there is no such subreddit (any more), where one is known."""

@@ -1,7 +1,6 @@
 """A trial on the stage that a scenario asks for."""
 
 import os
-import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,15 +33,6 @@ def _only_tansu(stage: Stage) -> bool:
     except KafkaUnavailableError:
         return True
     return False
-
-
-@pytest.fixture
-def seed() -> int:
-    """One number behind all chance in a run; GAPLESS_SEED repeats one."""
-    given = os.environ.get("GAPLESS_SEED")
-    chosen = int(given) if given else random.SystemRandom().randrange(1_000_000)
-    print(f"seed {chosen} (repeat with GAPLESS_SEED={chosen})")
-    return chosen
 
 
 @pytest.fixture

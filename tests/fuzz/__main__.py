@@ -1,7 +1,7 @@
 """`python -m tests.fuzz`, and `make soak`: storms of bad answers, one seed after the other, for as long as wanted.
 
-Each round is the life of a stream on a fake clock; every tenth one is a storm against the whole system in processes.
-A line of the table is a round. The exit code is 1 if one failed; its seed repeats it.
+Each round is the life of a stream or of a crawl on a fake clock, in turn; every tenth one is a storm against the whole
+system in processes. A line of the table is a round. The exit code is 1 if one failed; its seed repeats it.
 """
 
 import argparse
@@ -11,15 +11,16 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz import processes, stream_life
+from tests.fuzz import processes, scraper_life, stream_life
 from tests.support.brokers import TansuBroker
 from tests.support.trial import Trial
 
 _ANSWERS_OF_A_LIFE = 2_000
+_ANSWERS_OF_A_CRAWL = 3_000
 _SECONDS_OF_A_STORM = 60.0
 _HEADING = f"{'seed':>10}  {'part':<9} {'answers':>8} {'bad':>6} {'flows again':>11} {'took':>7}  outcome"
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"first seed {seed}; repeat a round with --seed SEED --rounds 1 --part PART\n{_HEADING}", flush=True)
     end, answers, rounds, failed = time.monotonic() + given.seconds, 0, 0, []
     while time.monotonic() < end and answers < given.answers and rounds < given.rounds:
-        part = given.part or ("processes" if rounds % 10 == 9 else "stream")
+        part = given.part or ("processes" if rounds % 10 == 9 else "scraper" if rounds % 2 else "stream")
         began = time.monotonic()
         outcome = _round(part, seed, keep=given.keep)
         took = time.monotonic() - began
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     top.add_argument("--seconds", type=float, default=600.0, help="end after this many seconds (%(default)s)")
     top.add_argument("--rounds", type=int, default=10**9, help="end after this many seeds")
     top.add_argument("--seed", type=int, help="the first seed (drawn, and printed)")
-    top.add_argument("--part", choices=("stream", "processes"), help="only this kind of round")
+    top.add_argument("--part", choices=("stream", "scraper", "processes"), help="only this kind of round")
     top.add_argument("--keep", action="store_true", help="keep the state and logs in the directory for temporary files")
     return top
 
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 def _round(part: str, seed: int, *, keep: bool) -> Round:
     directory = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
     try:
-        return _life(directory, seed) if part == "stream" else _storm(directory, seed)
+        return _PARTS[part](directory, seed)
     except Exception as error:  # noqa: BLE001 -- a failure of one seed must not end the soak
         traceback.print_exc(file=sys.stderr)
         return Round(0, 0, 0.0, [f"{type(error).__name__}: {str(error)[:200]}"])
@@ -104,6 +105,15 @@ def _storm(directory: Path, seed: int) -> Round:
     if recovery > processes.RECOVERY:
         wrong.append(f"flowed again only after {recovery:.0f} s")
     return Round(answers, bad, recovery, wrong)
+
+
+def _crawl(directory: Path, seed: int) -> Round:
+    life = scraper_life.born(directory, seed, _ANSWERS_OF_A_CRAWL)
+    life.live()
+    return Round(life.notes["answers"], life.notes["bad"], life.notes["recovery"], life.wrong)
+
+
+_PARTS: dict[str, Callable[[Path, int], Round]] = {"stream": _life, "scraper": _crawl, "processes": _storm}
 
 
 if __name__ == "__main__":

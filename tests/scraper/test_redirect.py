@@ -71,15 +71,18 @@ def test_the_search_means_that_there_is_none(location: str) -> None:
 @pytest.mark.parametrize(
     ("location", "url"),
     [
-        ("/r/Bitcoin/about/", f"{BASE}/r/Bitcoin/about/"), ("/r/bitcoin/about.json", f"{BASE}/r/bitcoin/about.json"),
+        ("/r/Bitcoin/about/", f"{BASE}/r/Bitcoin/about/?raw_json=1"),
+        ("/r/bitcoin/about.json", f"{BASE}/r/bitcoin/about.json?raw_json=1"),
         (f"{BASE}/r/BITCOIN/about?raw_json=1", f"{BASE}/r/BITCOIN/about?raw_json=1"),
-        ("about/", f"{BASE}/r/Bitcoin/about/"),
+        ("about/", f"{BASE}/r/Bitcoin/about/?raw_json=1"),
+        ("?x=1#top", f"{BASE}/r/Bitcoin/about?raw_json=1"),
+        ("/r/bitcoin/about?t=all&limit=1", f"{BASE}/r/bitcoin/about?raw_json=1"),
     ],
 )  # fmt: skip
 def test_the_same_in_another_spelling_is_followed(location: str, url: str) -> None:
     error = said(location)
     assert isinstance(error, SameElsewhere)
-    assert error.url == url
+    assert error.url == url, "our own query is kept: another one is another question"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from core.errors import TransientError
 from core.reddit.errors import ServerTrouble, TooLarge, Unavailable
 from scraper.fetch import body
 from scraper.fetch.body import Bodies
+from scraper.fetch.route import Route
 from scraper.fetch.session import Answer, Session
 from scraper.question import Kind, Question
 from tests.scraper.fetch.bombs import BOMBS, Bomber
@@ -113,5 +114,24 @@ def test_a_token_that_is_no_token_however_large_is_a_passing_error(kind: str) ->
                 except TransientError:
                     return
                 assert answer.status != 200 or len(answer.body) <= body.TOKEN_BODY
+
+    uvloop.run(scenario())
+
+
+def test_a_switch_to_another_protocol_gives_its_connection_back() -> None:
+    """Nobody ends such an answer: while it is held, its connection must not be missing in the pool."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        route, clock = Route(), asyncio.get_running_loop().time
+        async with server, Session(route, 2.0, connections=1, clock=clock, encrypted=False) as session:
+            answers = [await session.get(url, {}) for _ in range(6)]
+        assert [answer.status for answer in answers] == [101] * 6
 
     uvloop.run(scenario())

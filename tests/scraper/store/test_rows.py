@@ -265,3 +265,20 @@ def test_a_time_of_another_zone_is_stored_as_the_same_moment(stage: Stage) -> No
         assert len(await stage.query("SELECT DISTINCT fetched_at FROM reddit_posts")) == 1
 
     play(scenario)
+
+
+def test_what_never_changes_of_a_post_is_corrected_by_a_newer_answer(stage: Stage) -> None:
+    """A field of an odd type in the first answer must not stay for good; a newer answer without it takes nothing."""
+    wrong = a_post("a", created_utc=None), a_post("b", created_utc=datetime(1970, 1, 1, tzinfo=UTC))
+    right = [a_post(name, created_utc=BORN, fetched_at=later(1)) for name in ("a", "b")]
+    older = [a_post(name, created_utc=NOON, fetched_at=NOON) for name in ("a", "b")]
+    empty = [a_post(name, created_utc=None, fetched_at=later(2)) for name in ("a", "b")]
+
+    async def scenario() -> None:
+        async with stage.open() as store:
+            for rows in (wrong, right, older, empty):
+                await store.save(Batch(posts=list(rows)))
+        at = Post._fields.index("created_utc")
+        assert [row[at] for row in await _saved(stage, "reddit_posts")] == [BORN, BORN]
+
+    play(scenario)

@@ -1,0 +1,140 @@
+"""One scraper process of the fuzzer: the real client, store and crawl, all in the test's own process."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.config.proxy import Proxy
+from core.limiter import Limiter
+from scraper.crawl.crawl import Crawl
+from scraper.crawl.pace import Pace
+from scraper.crawl.settings import CrawlSettings
+from scraper.crawl.tally import Tally
+from scraper.crawl.visit import Visitor
+from scraper.fetch.blame import Sibling
+from scraper.fetch.client import Client
+from scraper.fetch.credentials import ProvenCredentials
+from scraper.fetch.settings import FetchSettings
+from scraper.store.store import Store
+
+_ID, _SECRET = "fuzz-id", "fuzz-secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all processes of one life share."""
+
+    directory: Path
+    crawl: CrawlSettings
+    url: str
+    with_token: bool
+    per_minute: int
+    epoch: Callable[[], float]  #: seconds since 1970
+    clock: Callable[[], float]
+
+    @property
+    def database(self) -> Path:
+        """Return the path of the SQLite file."""
+        return self.directory / "reddit.db"
+
+    def now(self) -> datetime:
+        """Return the time as the database's clock gives it."""
+        return datetime.fromtimestamp(self.epoch(), UTC)
+
+
+@dataclass
+class ScraperProcess:
+    """Starts and stops; `others` are all processes, this one too."""
+
+    name: str
+    proxy: str | None
+    setting: Setting
+    others: list["ScraperProcess"] = field(default_factory=list)
+    client: Client | None = None
+    store: Store | None = None
+    crawl: Crawl | None = None
+    failures: list[str] = field(default_factory=list)
+    _stop: asyncio.Event | None = None
+    _task: asyncio.Task[None] | None = None
+    _limiter: Limiter | None = None
+
+    async def start(self) -> None:
+        """Open what it needs, as scraper.process does, and begin."""
+        setting, crawl = self.setting, self.setting.crawl
+        proxy = Proxy(self.name, self.proxy) if self.proxy is not None else None
+        settings = FetchSettings(
+            setting.url, setting.url, "linux:gapless.test:1 (by /u/tester)", proxy, with_token=setting.with_token,
+            client_id=_ID, client_secret=_SECRET, concurrency=crawl.concurrency, seeds=crawl.subreddits,
+            probe_subreddit=crawl.subreddits[0],
+        )  # fmt: skip
+        if setting.with_token:
+            self._limiter = Limiter(setting.directory, self.name, setting.per_minute, clock=setting.epoch)
+        memory = ProvenCredentials(setting.directory, _ID, _SECRET)
+        self.client = Client(settings, self._limiter, siblings=self._siblings, memory=memory, clock=setting.clock)
+        self.store = await Store.open(f"sqlite:///{setting.database}", holder=f"fuzz/{self.name}", clock=setting.now)
+        await self.store.take_back()
+        await self.store.enter(crawl.subreddits)
+        visitor = Visitor(self.client, self.store, crawl, Tally(Pace(0.0)), now=self.store.now)
+        self.crawl = Crawl(self.client, self.store, visitor, crawl)
+        await self.client.start()
+        self._stop = asyncio.Event()
+        self._task = asyncio.create_task(self._run(self.client, self.crawl, self._stop))
+
+    async def _run(self, client: Client, crawl: Crawl, stop: asyncio.Event) -> None:
+        testing = asyncio.create_task(client.keep_testing())
+        try:
+            await client.probe()
+            await crawl.run(stop)
+        except Exception as error:  # noqa: BLE001 -- a process that ends by itself is what the round looks for
+            self.failures.append(f"{self.name} died: {type(error).__name__}: {error}")
+        finally:
+            testing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await testing
+
+    async def stop(self, *, gracefully: bool = True) -> None:
+        """Ask it to stop, or break it off; what it holds is given back, or comes back when it starts again."""
+        if self._task is None or self.client is None or self.store is None or self._stop is None:
+            return
+        self._stop.set()
+        if not gracefully:
+            self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self.client.close()
+        await self.store.close()
+        if self._limiter is not None:
+            self._limiter.close()
+        self._task = self.client = self.store = self.crawl = self._limiter = None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is under way."""
+        client, crawl = self.client, self.crawl
+        return client is None or crawl is None or (not crawl.visits and not client.in_flight)
+
+    @property
+    def works(self) -> bool:
+        """Whether its proxy is in work."""
+        return self.client is not None and not self.client.resting
+
+    @property
+    def writes(self) -> bool:
+        """Whether a transaction is under way."""
+        store: Any = self.store
+        return store is not None and bool(store._database._under_way)  # noqa: SLF001 -- the time stands still for it
+
+    def sibling(self) -> Sibling | None:
+        """Tell the others of its proxy, as the report in the state directory does."""
+        if self.client is None:
+            return None
+        report = self.client.report()
+        good_for = (datetime.now(UTC) - report.good_at).total_seconds() if report.good_at is not None else float("inf")
+        return Sibling(max(0.0, good_for), report.recent_good, report.recent_bad, report.failing, report.witness)
+
+    def _siblings(self) -> list[Sibling]:
+        told = [other.sibling() for other in self.others if other is not self]
+        return [one for one in told if one is not None]
