@@ -52,7 +52,7 @@ def test_nobody_else_gets_at_anything_and_no_lock_or_link_holds_it_up(tmp_path: 
             # no second supervisor, with its lock file gone or another one
             (system.state_dir / "supervisor.lock").unlink()
             second = system.attempt("run")
-            assert (second.returncode, "already runs" in second.stderr) == (2, True), second.stderr
+            assert (second.returncode, "another supervisor" in second.stderr) == (2, True), second.stderr
 
             # a lock that another process keeps: named within seconds, and no reason to stand still
             with lock_held(system.state_dir / "quota.lock") as pid:

@@ -102,7 +102,8 @@ def test_one_that_hangs_is_not_called_stopped(tmp_path: Path, monkeypatch: pytes
         document = household.status()
         assert document["supervisor"]["state"] == "UNRESPONSIVE"
         assert document["supervisor"]["pid"] == household.server.pid
-        assert {process["state"] for process in document["processes"]} == {"RUNNING"}
+        # as it wrote them down last, which may have been just before the last one was ready
+        assert {process["state"] for process in document["processes"]} <= {"STARTING", "RUNNING"}
         assert all(process["rss_bytes"] for process in document["processes"])
         assert "does not answer within" in status_text(household.config)
 

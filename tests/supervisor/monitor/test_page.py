@@ -71,7 +71,7 @@ def open_gap() -> Gap:
 
 def test_it_draws_what_flows_and_follows_by_itself(stage: Stage, browser: Any) -> None:
     tab = Tab(browser, stage.url)
-    assert tab.text("#verdict-title") == "Everything flows"
+    tab.wait_for_text("#verdict-title", "Everything flows")
     assert tab.page.title() == "Gapless"
     assert tab.text("#link") == "Live"
     captured = stage.seqs["comments"]
