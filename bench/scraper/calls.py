@@ -11,13 +11,13 @@ from pathlib import Path
 import uvloop
 
 from bench.figure import Figure, at_most
-from bench.scraper.stage import LATENCIES, USER_AGENT, Stage, running
+from bench.scraper.stage import LATENCIES, USER_AGENT, Stage
 from core.config.proxy import Proxy
 from scraper.crawl import parts
 from scraper.crawl.standing import Standing
 from scraper.fetch.client import Client
 from scraper.fetch.settings import FetchSettings
-from tests.support.proxies import ProxyPy
+from tests.support.proxies import ProxyPy, running
 
 _ROUNDS = 7
 

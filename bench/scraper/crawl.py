@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figure import Figure, at_least, at_most
-from bench.scraper.stage import LATENCIES, Stage, running
-from tests.support.proxies import ProxyPy
+from bench.scraper.stage import LATENCIES, Stage
+from tests.support.proxies import ProxyPy, running
 from tests.support.simulator import ROOT
 
 _PROXIES = 3

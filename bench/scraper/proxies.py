@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 from bench.figure import Figure, at_least
-from bench.scraper.stage import LATENCIES, Stage, running
-from tests.support.proxies import ProxyPy
+from bench.scraper.stage import LATENCIES, Stage
+from tests.support.proxies import ProxyPy, running
 
 _PROXIES = 4
 _SUBREDDITS = 20  # a proxy

@@ -1,8 +1,7 @@
 """A simulated Reddit that stands still, and crawls of it by the product as people run it."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,15 +155,3 @@ def _cpu(processes: Mapping[str, psutil.Process]) -> float:
 def _loop_cpu(processes: Mapping[str, psutil.Process]) -> float:
     threads = {process.pid: process.threads() for process in processes.values()}
     return sum(one.user_time + one.system_time for pid, some in threads.items() for one in some if one.id == pid)
-
-
-@contextlib.contextmanager
-def running(*proxies: Proxy) -> Iterator[tuple[Proxy, ...]]:
-    """Start proxies, and stop them in the end."""
-    try:
-        for proxy in proxies:
-            proxy.start()
-        yield proxies
-    finally:
-        for proxy in proxies:
-            proxy.stop()

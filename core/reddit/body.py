@@ -14,6 +14,9 @@ from core.reddit.errors import TooLarge
 #: Most bytes of one answer's body, after decompression.
 MAX_BODY = 32 * 1024 * 1024
 
+#: Of an answer that is an error so many bytes are read: more than any reason takes.
+ERROR_BODY = 256 * 1024
+
 #: Most bytes of memory that the objects of one answer may take (estimated). A page of a hundred posts of 40,000
 #: characters each takes about 10 MiB, and four times that where it holds emoji.
 MAX_OBJECTS = 64 * 1024 * 1024
@@ -25,6 +28,12 @@ _HARMLESS = MAX_OBJECTS // 32
 _OBJECT, _ARRAY, _STRING, _VALUE = 240, 64, 60, 32
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{\[,]', re.DOTALL)
+
+
+def too_large(limit: int) -> TooLarge:
+    """Return the error for a body of more than `limit` bytes."""
+    size = f"{limit // 1024**2} MB" if limit >= 1024**2 else f"{limit // 1024} KB"
+    return TooLarge(f"an answer of more than {size}, the limit for one answer (after decompression)")
 
 
 def decode(body: bytes) -> object:

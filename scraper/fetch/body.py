@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from core.reddit.body import MAX_BODY
+from core.reddit.body import ERROR_BODY, MAX_BODY, too_large
 from core.reddit.errors import TooLarge
 
 #: Most bytes of all bodies that one process reads at a time, after decompression.
 MAX_IN_FLIGHT = 2 * MAX_BODY
-
-#: Of an answer that is an error so much is read: more than any reason takes.
-ERROR_BODY = 256 * 1024
 
 #: Most bytes of the answer to a request for a token.
 TOKEN_BODY = 256 * 1024
@@ -84,7 +81,7 @@ class Bodies:
 
     async def _gather(self, reading: _Reading, limit: int, *, good: bool) -> None:
         if good and (reading.response.content_length or 0) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         async for piece in reading.response.content.iter_any():
             if reading.given_up:
                 raise self._crowded_out()
@@ -92,7 +89,7 @@ class Bodies:
             self._together += len(piece)
             if reading.size > limit:
                 if good:
-                    raise _too_large(limit)
+                    raise too_large(limit)
                 reading.response.close()
                 return
             self._make_room()
@@ -118,8 +115,3 @@ class Bodies:
         return TooLarge(
             f"the largest of several answers that together take more than {limit} MB, given up for the rest"
         )
-
-
-def _too_large(limit: int) -> TooLarge:
-    size = f"{limit // _MIB} MB" if limit >= _MIB else f"{limit // 1024} KB"
-    return TooLarge(f"an answer of more than {size}, the limit for one answer (after decompression)")

@@ -20,14 +20,13 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, get_environ_proxies
 
 from core.outside import outside
-from core.reddit.body import MAX_BODY, decode
-from core.reddit.errors import BadAnswer, TooLarge
+from core.reddit.body import ERROR_BODY, MAX_BODY, decode, too_large
+from core.reddit.errors import BadAnswer
 
 #: Seconds to connect, and between two pieces of an answer.
 TIMEOUT = (5.0, 10.0)
 
 _CHUNK = 256 * 1024
-_ERROR_BODY = 256 * 1024  # bytes of an answer that is an error: more than any reason takes
 _GOOD = 200
 _DIGITS = 15  # of a Content-Length that can be true
 _ENCODINGS = ("gzip", "deflate")  # what `urllib3` decompresses in bounded steps, whatever else is installed
@@ -134,7 +133,7 @@ def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> b
         return _beginning(answer, check)
     length = answer.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > _DIGITS or int(length) > limit):
-        raise _too_large(limit)
+        raise too_large(limit)
     body = bytearray()  # not a list of pieces: a piece may be a byte or two, and each would be an object
     try:
         _gather(answer, limit, check, body)
@@ -150,24 +149,19 @@ def _gather(answer: requests.Response, limit: int, check: Callable[[], None], bo
         check()  # what has arrived can still be read from a socket that is shut down
         body += piece
         if len(body) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
 
 
 def _beginning(answer: requests.Response, check: Callable[[], None]) -> bytes:
     """Read the body of an error: what its status says counts, whatever its length."""
     body = bytearray()
-    for piece in answer.raw.stream(_ERROR_BODY, decode_content=True):
+    for piece in answer.raw.stream(ERROR_BODY, decode_content=True):
         check()
         body += piece
-        if len(body) >= _ERROR_BODY:
+        if len(body) >= ERROR_BODY:
             answer.raw.close()
             break
-    return bytes(body[:_ERROR_BODY])
-
-
-def _too_large(limit: int) -> TooLarge:
-    size = f"{limit // 1024**2} MB" if limit >= 1024**2 else f"{limit // 1024} KB"
-    return TooLarge(f"an answer of more than {size}, the limit for one answer (after decompression)")
+    return bytes(body[:ERROR_BODY])
 
 
 class _Adapter(HTTPAdapter):

@@ -146,10 +146,10 @@ class Repairs:
         if ascent is None:
             return
         stuck = ascent.arrival is Arrival.STUCK
-        narrowed = _narrowed(gap, repair, ascent, self._coverage.now()) if stuck else None
-        if narrowed is not None:
-            rest, own = narrowed
-            self._coverage.apply(Batch(gaps=[own] if rest is None else [rest, own]))
+        gaps = _narrowed(gap, repair, ascent, self._coverage.now()) if stuck else []
+        if gaps:
+            self._coverage.apply(Batch(gaps=gaps))
+            own = gaps[-1]
             fields = {"start": own.start, "end": own.end, "found": ascent.items}
             self._log.warning("gap_narrowed", subreddit=repair.subreddit, **fields, hint="a page of it cannot be read")
             del self._under_way[repair.gap_id, repair.subreddit]
@@ -211,8 +211,9 @@ class Repairs:
     def _concluded(self, gap: Gap, repair: Repair) -> list[Gap]:
         """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
         name, walk, now = repair.subreddit, repair.walk, self._coverage.now()
-        rest = dataclasses.replace(gap, pending=_without(gap.pending, name), unproven=_without(gap.unproven, name))
         if walk.outcome is Outcome.MET or walk.whole or self._reaches_below_the_beginning(gap, walk):
+            pending, unproven = _without(gap.pending, name), _without(gap.unproven, name)
+            rest = dataclasses.replace(gap, pending=pending, unproven=unproven)
             self._log.info("gap_repaired", subreddit=name, start=gap.start, end=gap.end, found=gap.found)
             return [rest if rest.unproven else rest.walked(now)]
         reach = self._coverage.reddit_now() if gap.end is None else gap.end
@@ -227,25 +228,25 @@ class Repairs:
             hint="Reddit no longer lists these items: they are lost to this stream, and the gap is recorded",
         )
         own = dataclasses.replace(gap, subreddits=(name,), unproven=(name,), pending=(), end=end)
-        own = own.closed(GapState.LOST, now)
-        if not rest.unproven:
-            return [own]
-        rest.subreddits = _without(rest.subreddits, name)
-        if not rest.pending and rest.state is GapState.OPEN and rest.end is not None:
-            rest = rest.closed(GapState.LOST, now)
-        return [rest, dataclasses.replace(own, id=None, found=0)]
+        return _split(gap, own.closed(GapState.LOST, now), now)
 
 
-def _narrowed(gap: Gap, repair: Repair, ascent: Ascent, now: float) -> tuple[Gap | None, Gap] | None:
-    """Return the gap of the other subreddits (None: there are none) and the smaller one of this; None: no smaller."""
+def _narrowed(gap: Gap, repair: Repair, ascent: Ascent, now: float) -> list[Gap]:
+    """Return what becomes of the gap, the smaller one of this subreddit last; empty: it is no smaller."""
     name, start = repair.subreddit, ascent.reached
     end = max(repair.foot) if gap.end is None else min(gap.end, max(repair.foot))
     if start is None or start > end or (gap.start is not None and start <= gap.start):
-        return None
+        return []
     own = dataclasses.replace(gap, subreddits=(name,), unproven=(name,), pending=(name,), start=start, end=end)
+    return _split(gap, own, now)
+
+
+def _split(gap: Gap, own: Gap, now: float) -> list[Gap]:
+    """Return what becomes of a gap when one subreddit gets its `own`: that of the others, if any, and then this."""
+    (name,) = own.subreddits
     unproven = _without(gap.unproven, name)
     if not unproven:
-        return None, own
+        return [own]
     rest = dataclasses.replace(
         gap,
         subreddits=_without(gap.subreddits, name),
@@ -254,7 +255,7 @@ def _narrowed(gap: Gap, repair: Repair, ascent: Ascent, now: float) -> tuple[Gap
     )
     if not rest.pending and rest.state is GapState.OPEN and rest.end is not None:
         rest = rest.closed(GapState.LOST, now)
-    return rest, dataclasses.replace(own, id=None, found=0)
+    return [rest, dataclasses.replace(own, id=None, found=0)]
 
 
 def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ import base64
 import itertools
 import json
 import socket
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 
 from tests.support.raw_reddit import LISTING, respond, token
+from tests.support.raw_server import RawServer
 
 #: What steers a terminal, forges a row, hides one, or turns its direction around.
 ESCAPES = "\x1b]0;OWNED\x07\x1b[31mRED\r\nsubmissions  2026-01-01T00:00:00Z  a forged row\0\x7f\x9b2J\u202e\u2028\u200b"
@@ -51,7 +51,7 @@ TOKENS: dict[str, Answer] = {
 }
 
 
-class Echo:
+class Echo(RawServer):
     """One thread a connection, one answer a connection, those named in turn. `planted` is said back as well."""
 
     def __init__(
@@ -66,33 +66,11 @@ class Echo:
         self._turns = itertools.cycle(answers), itertools.cycle(tokens)
         self.given: Counter[str] = Counter()
 
-    def __enter__(self) -> "Echo":
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                head = b""
-                while b"\r\n\r\n" not in head and (piece := connection.recv(65536)):
-                    head += piece
-                connection.sendall(self._answer(head.decode("latin-1")))
-            except OSError:
-                pass
+    def talk(self, connection: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head and (piece := connection.recv(65536)):
+            head += piece
+        connection.sendall(self._answer(head.decode("latin-1")))
 
     def _answer(self, head: str) -> bytes:
         is_token = "/api/v1/access_token" in head.partition("\r\n")[0]

@@ -5,11 +5,13 @@ that people forget to encode, and reach the process through a file, so that `ps`
 """
 
 import base64
+import contextlib
 import json
 import os
 import secrets
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -173,3 +175,15 @@ def listens(port: int) -> bool:
 
 def _env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@contextlib.contextmanager
+def running(*proxies: Proxy) -> Iterator[tuple[Proxy, ...]]:
+    """Start proxies, and stop them in the end."""
+    try:
+        for proxy in proxies:
+            proxy.start()
+        yield proxies
+    finally:
+        for proxy in proxies:
+            proxy.stop()

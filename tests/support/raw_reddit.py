@@ -2,11 +2,12 @@
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.support.raw_server import RawServer
 
 LISTING = b'{"kind": "Listing", "data": {"after": null, "children": []}}'
 TOKEN: dict[str, Any] = {"access_token": "a-token", "token_type": "bearer", "expires_in": 86400, "scope": "*"}
@@ -32,7 +33,7 @@ def token(**changes: Any) -> bytes:
 
 
 @dataclass
-class RawReddit:
+class RawReddit(RawServer):
     """One thread a connection. `script` plays each answer for data, `token` is each answer to a token request.
 
     `by_path`, where given, returns the answer for a path and query, in the place of the script.
@@ -45,41 +46,21 @@ class RawReddit:
     #: seconds (monotonic) at which a connection was seen to be closed by the other side
     closed: list[float] = field(default_factory=list)
 
-    def __enter__(self) -> "RawReddit":
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-
     def asked(self, text: str) -> list[str]:
         """The heads of the requests that contain this text."""
         return [head for head in self.heads if text in head]
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                while head := _head(connection):
-                    self.heads.append(head)
-                    if "/api/v1/access_token" in head:
-                        connection.sendall(self.token)
-                    elif self.by_path is not None:
-                        connection.sendall(self.by_path(head.split(" ")[1]))
-                    else:
-                        self.script(connection.sendall)
-            except OSError:
-                pass
+    def talk(self, connection: socket.socket) -> None:
+        try:
+            while head := _head(connection):
+                self.heads.append(head)
+                if "/api/v1/access_token" in head:
+                    connection.sendall(self.token)
+                elif self.by_path is not None:
+                    connection.sendall(self.by_path(head.split(" ")[1]))
+                else:
+                    self.script(connection.sendall)
+        finally:
             self.closed.append(time.monotonic())
 
 

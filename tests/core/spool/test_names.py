@@ -57,7 +57,7 @@ def checks(state_dir: Path) -> tuple[NamesCheck | None, NamesCheck]:
 NUMBERS = st.lists(st.integers(0, 80), max_size=70)
 
 
-@quick(max_examples=25, deadline=None)
+@quick(max_examples=25)
 @given(steps=st.lists(st.tuples(st.sampled_from(["add", "forget", "prove", "reopen"]), NUMBERS), max_size=8))
 def test_the_check_follows_whatever_is_written(steps: list[tuple[str, list[int]]]) -> None:
     """Also names that stand in the table already, twice in a batch, or not at all."""

@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from core.errors import TransientError
+from core.reddit.body import ERROR_BODY
 from core.reddit.errors import ServerTrouble, TooLarge, Unavailable
 from scraper.fetch import body
 from scraper.fetch.body import Bodies
@@ -92,7 +93,7 @@ def test_an_error_keeps_no_body_alive(text: str) -> None:
 def test_the_reason_of_an_error_counts_whatever_its_length() -> None:
     async def scenario() -> None:
         told = Reply(403, {"reason": "private"})
-        long = Reply(503, "x" * 10 * body.ERROR_BODY)
+        long = Reply(503, "x" * 10 * ERROR_BODY)
         async with Script(told, long) as script, running(script.url, max_retries=0) as client:
             with pytest.raises(Unavailable):
                 await client.get("/r/a/about", {})

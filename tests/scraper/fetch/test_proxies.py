@@ -21,6 +21,7 @@ from tests.scraper.fetch.times import Times, until
 from tests.support.authority import Authority
 from tests.support.ports import free_port
 from tests.support.proxies import PProxy, Proxy, ProxyPy
+from tests.support.proxies import running as each_running
 
 SCHEMES = ("http", "https", "socks5", "proxy.py")
 
@@ -55,13 +56,8 @@ def proxies(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
         "socks5": PProxy(directory, "socks", "socks5"),
         "proxy.py": ProxyPy(directory, "proxypy"),
     }
-    try:
-        for proxy in made.values():
-            proxy.start()
+    with each_running(*made.values()):
         yield made
-    finally:
-        for proxy in made.values():
-            proxy.stop()
 
 
 @pytest.fixture

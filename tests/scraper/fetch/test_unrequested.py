@@ -16,6 +16,7 @@ from tests.scraper.fetch.clients import running
 from tests.scraper.fetch.repeating import Again, RepeatingReddit, decoded, facts, refused
 from tests.support.authority import Authority
 from tests.support.proxies import PProxy, Proxy, ProxyPy
+from tests.support.proxies import running as each_running
 
 SUBREDDIT = (Kind.ABOUT, Kind.RULES, Kind.HOT, Kind.WEEK, Kind.YEAR)
 QUESTIONS = [Question(kind, f"sub{number:03}") for number in range(12) for kind in SUBREDDIT] + [
@@ -173,13 +174,8 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Prox
         "pproxy": PProxy(directory, "clear", "http"),
         "proxy.py": ProxyPy(directory, "proxypy"),
     }
-    try:
-        for proxy in made.values():
-            proxy.start()
+    with each_running(*made.values()):
         yield made
-    finally:
-        for proxy in made.values():
-            proxy.stop()
 
 
 @pytest.mark.parametrize("target", ["http", "https"])

@@ -135,7 +135,7 @@ def page_of(subreddits: list[str], first: int) -> Page:
 SUBREDDITS = st.lists(st.sampled_from(["Alpha", "beta", "Elsewhere"]), max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(before=SUBREDDITS, now=SUBREDDITS, of=st.sampled_from([("Alpha",), ("Alpha", "Beta"), ("Beta",)]))
 def test_names_that_are_proven_as_they_are_written(before: list[str], now: list[str], of: tuple[str, ...]) -> None:
     """One transaction that captures and proves leaves the same as one that captures and one that proves."""
