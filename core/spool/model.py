@@ -85,6 +85,11 @@ class Gap:
         return self.state is GapState.REPAIRED
 
     @property
+    def is_of_late_items(self) -> bool:
+        """Whether only late items may be missing: the entry has no length of its own."""
+        return self.late_from is not None and self.start is not None and self.start == self.end
+
+    @property
     def concerns_spool(self) -> bool:
         """Whether a spool file was lost or broken, rather than a listing too short."""
         return self.reason.startswith((SPOOL_LOST, SPOOL_BROKEN))

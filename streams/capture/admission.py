@@ -280,7 +280,8 @@ class Admission:
 
     def _promised_since(self, name: str) -> float | None:
         """Return the created_utc from which on a newcomer's items are promised: the end of its last gap."""
-        ends = [gap.end for gap in self._coverage.gaps.values() if name in gap.subreddits and gap.end is not None]
+        gaps = [gap for gap in self._coverage.gaps.values() if name in gap.subreddits and not gap.is_of_late_items]
+        ends = [gap.end for gap in gaps if gap.end is not None]
         return max(ends, default=self._wanted_since.get(name, self._coverage.begun_at()))
 
     def _join_failed(self, newcomer: _Newcomer, error: TransientError) -> None:

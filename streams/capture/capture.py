@@ -17,6 +17,7 @@ from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.group import Group, Tools
 from streams.capture.groups import PATH_LIMIT, is_collective, pack
+from streams.capture.lateness import Lateness
 from streams.capture.origin import OriginWatch
 from streams.capture.pace import Pace
 from streams.capture.poll import Poll
@@ -67,7 +68,7 @@ class Capture:
         self._admission = Admission(self._roster, coverage, fetcher, context, clock=clock, wall=wall, start=start)
         self._repairs = Repairs(coverage, self._log, clock)
         self._tools = Tools(
-            coverage, fetcher, context, self._roster, self._admission, clock, self._interval, draw, start
+            coverage, fetcher, context, self._roster, self._admission, clock, self._interval, draw, start, Lateness()
         )
         self._resumed = bool(coverage.proven_at)
         self._groups: dict[int, Group] = {}

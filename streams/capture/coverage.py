@@ -3,11 +3,12 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
 from core.spool.writer import KEEP_REJECTS
+from streams.capture.lateness import LateLoss
 from streams.capture.listing import Item, Page, Reject
 from streams.capture.record import make_records
 
@@ -20,6 +21,10 @@ LATE_MARGIN = 300.0
 
 #: A walk proves the time up to its first request less this: Reddit's `Date` and created_utc are whole seconds.
 CLOCK_GRAIN = 2.0
+
+#: Late items that may be lost within this time of each other share an entry of the ledger, seconds.
+_SAME_BURST = 300.0
+_LATE = "items passed through the listing faster than it was scanned for late ones"
 
 #: Names remembered for each subreddit; a listing shows at most 1000, removed ones may come back.
 KEEP_NAMES = 3_000
@@ -98,6 +103,8 @@ class Coverage:
         #: what is no item stands in the listing like one, and is met at each poll: the newest, oldest first
         self._rejected: dict[bytes, None] = {}
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
+        #: the entry of late items that was written last
+        self._late: Gap | None = None
         self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
 
     def _moments(self, stored: object, older: object = None) -> dict[str, float]:
@@ -208,11 +215,42 @@ class Coverage:
         digests = {_digest(reject.raw): reject for reject in page.rejects}
         return {digest: reject for digest, reject in digests.items() if digest not in self._rejected}
 
-    def absorb_late(self, page: Page, subreddits: Iterable[str]) -> Absorbed:
-        """Write what a late scan found; only what is older than the proven moment may count as proven."""
+    def absorb_late(self, page: Page, subreddits: Iterable[str], losses: Sequence[LateLoss] = ()) -> Absorbed:
+        """Write what a late scan found; only what is older than the proven moment may count as proven.
+
+        `losses` extend the ledger's entry of late items, or begin one where the last has come to rest.
+        """
         moment = self.moment(subreddits)
         until = float("-inf") if moment is None else moment
-        return self.absorb(page, epoch=self.epoch, proven_until=until, counter="late")
+        change = Batch(gaps=[self._late_gap(losses)]) if losses else None
+        absorbed = self.absorb(page, epoch=self.epoch, proven_until=until, change=change, counter="late")
+        if change is not None:
+            (self._late,) = change.gaps
+        return absorbed
+
+    def _late_gap(self, losses: Sequence[LateLoss]) -> Gap:
+        """Return an entry without a length of its own: its time is proven, but for late items."""
+        now, last = self._clock(), self._late
+        names = tuple(loss.subreddit for loss in losses)
+        late_from, until = min(loss.late_from for loss in losses), max(loss.until for loss in losses)
+        gap_id = None
+        if last is not None and last.late_from is not None and last.end is not None and last.end > until - _SAME_BURST:
+            gap_id, late_from, until = last.id, min(late_from, last.late_from), max(until, last.end)
+            names = tuple(dict.fromkeys([*last.subreddits, *names]))
+        return Gap(
+            stream=self.stream,
+            subreddits=names,
+            start=until,
+            end=until,
+            reason=_LATE,
+            recorded_at=now if gap_id is None or last is None else last.recorded_at,
+            epoch=self.epoch,
+            unproven=names,
+            state=GapState.LOST,
+            closed_at=now,
+            late_from=late_from,
+            id=gap_id,
+        )
 
     def _bucket(self, subreddit: str, known: dict[str, str]) -> str:
         name = subreddit.lower()

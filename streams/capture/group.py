@@ -19,6 +19,7 @@ from core.reddit.errors import (
 from streams.capture.admission import Admission
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.fetcher import Fetcher
+from streams.capture.lateness import Lateness, Scanned
 from streams.capture.listing import Page, Request
 from streams.capture.narrowing import CONTROLS, Narrowing
 from streams.capture.pace import Pace
@@ -42,6 +43,8 @@ _SHRINK_AT = (2, 3)
 #: While a walk is further down, the newest page is requested at least this far apart, seconds.
 _REFRESH_S = 5.0
 
+_TOO_FAST = "items pass through the listing faster than it is scanned for late ones; an entry of the ledger says so"
+
 #: Until a background step that the quota did not allow is tried again, seconds.
 _QUOTA_SHORT_S = 2.5
 
@@ -60,6 +63,7 @@ class Tools:
     interval: Callable[[Pace], float]
     draw: Callable[[], float]
     start: str
+    lateness: Lateness
 
 
 class Group:
@@ -218,6 +222,9 @@ class Group:
         self._last_poll = began
         if poll.top is not None:
             self._sweep.polled(poll.top, self.pace.rate)
+            if not self._sweep.is_needed:  # the newest page is the whole listing
+                seen = Scanned(poll.subreddits, self._tools.coverage.reached(poll.began), None, own=True)
+                self._tools.lateness.keep(self._tools.lateness.judge(seen, None))
 
     # -- failures ----------------------------------------------------------------------------------------------------
 
@@ -370,7 +377,8 @@ class Group:
 
     def late_step(self) -> None:
         """Fetch one page of the late scan."""
-        wanted = self._sweep.next_page(self._tools.roster.active(self.names))
+        coverage = self._tools.coverage
+        wanted = self._sweep.next_page(self._tools.roster.active(self.names), coverage.reached(coverage.now()))
         if wanted is None:
             return
         subreddits, after = wanted
@@ -392,8 +400,16 @@ class Group:
             self._log.info("deeper_look_failed", error=str(error))
             self._sweep.failed()
             return
-        self._sweep.take(page, self.pace.rate)
-        absorbed = self._tools.coverage.absorb_late(page, subreddits)
+        scanned = self._sweep.take(page, self.pace.rate)
+        judgement = None if scanned is None else self._tools.lateness.judge(scanned, coverage.begun_at())
+        losses = () if judgement is None else judgement.losses
+        absorbed = coverage.absorb_late(page, subreddits, losses)
+        if judgement is not None:
+            self._tools.lateness.keep(judgement)
+        if losses:
+            names, late_from, until = zip(*losses, strict=True)
+            fields = {"subreddits": len(names), "late_from": min(late_from), "until": max(until)}
+            self._log.warning("late_items_may_be_lost", **fields, hint=_TOO_FAST)
         if absorbed.new:
             self._announce(absorbed)
             self._log.info("late_items", found=absorbed.new, subreddits=absorbed.subreddits)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.backoff import Backoff
+from streams.capture.lateness import Scanned
 from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.walk import Outcome, Walk
 
@@ -45,6 +46,15 @@ class _Look:
     subreddits: tuple[str, ...]
     walk: Walk
     began: float
+    #: the same by Reddit's clock
+    began_at: float
+
+    def scanned(self) -> Scanned | None:
+        """Return what the completed walk saw, None where it did not reach the foot of its listing."""
+        if self.walk.outcome is not Outcome.ENDED:
+            return None
+        foot = None if self.walk.whole and not self.walk.below else max(self.walk.foot, default=None)
+        return Scanned(self.subreddits, self.began_at, foot, own=len(self.subreddits) == 1)
 
 
 @dataclass(slots=True)
@@ -86,6 +96,11 @@ class Sweep:
             self._next_look = min(self._next_look, now + self._period(rate))
         self._schedule()
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything lies below the newest page."""
+        return bool(self._anchors)
+
     def _passing(self, rate: float) -> float:
         """Return the seconds in which an item sinks from the top of a full listing to its foot."""
         return self._capacity / rate if rate > 0 else _NEVER
@@ -102,16 +117,19 @@ class Sweep:
         self._busy_until = now + _OWN_LOOKS_FOR
         return True
 
-    def next_page(self, subreddits: tuple[str, ...]) -> tuple[tuple[str, ...], str | None] | None:
-        """Return whose listing to fetch now and from which anchor; `subreddits` are those asked for together."""
+    def next_page(self, subreddits: tuple[str, ...], moment: float) -> tuple[tuple[str, ...], str | None] | None:
+        """Return whose listing to fetch now and from which anchor.
+
+        `subreddits` are those asked for together, `moment` is now by Reddit's clock.
+        """
         if self._look is None:
-            self._begin(subreddits)
+            self._begin(subreddits, moment)
         if self._look is None:
             self._schedule()
             return None
         return self._look.subreddits, self._look.walk.next_after()
 
-    def _begin(self, subreddits: tuple[str, ...]) -> None:
+    def _begin(self, subreddits: tuple[str, ...], moment: float) -> None:
         now = self.clock()
         if now >= self._next_own:
             # a single subreddit's own listing is the combined one: nothing lies beyond its foot
@@ -121,20 +139,23 @@ class Sweep:
             self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
         if now >= self._next_look:
             if self._anchors:
-                self._look = _Look(subreddits, Walk(proven=_nothing, below=self._anchors), now)
+                self._look = _Look(subreddits, Walk(proven=_nothing, below=self._anchors), now, moment)
             else:
                 self._next_look = _NEVER
         elif self._own_queue:
-            self._look = _Look((self._own_queue.pop(0),), Walk(proven=_nothing), now)
+            self._look = _Look((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
 
-    def take(self, page: Page, rate: float) -> None:
-        """Take in the page; `rate` is the stream's, items a second."""
+    def take(self, page: Page, rate: float) -> Scanned | None:
+        """Take in the page; return the scan that it completes. `rate` is the stream's, items a second."""
         self._failures = 0
-        if self._look is not None:
-            self._look.walk.take(page)
-            if self._look.walk.outcome is not None:
-                self._finish(self._look, rate)
+        look, scanned = self._look, None
+        if look is not None:
+            look.walk.take(page)
+            if look.walk.outcome is not None:
+                self._finish(look, rate)
+                scanned = look.scanned()
         self._schedule(stepped=True)
+        return scanned
 
     def _finish(self, look: _Look, rate: float) -> None:
         self._look = None

@@ -150,11 +150,8 @@ def test_a_spool_that_is_gone_at_the_start_is_not_taken_for_a_first_start(trial:
 
 @on(EVERYWHERE)
 def test_slow_answers_leave_their_share_to_everything_else(trial: Trial) -> None:
-    """An answer that takes longer than the interval between polls: late scans and pages below the top still come.
-
-    Without late items: what surfaces below the foot of a listing that holds ten seconds only is a case of its own.
-    """
-    trial.start(subreddits=("Alpha", "Beta"), backlog=300)
+    """An answer that takes longer than the interval between polls: late scans and pages below the top still come."""
+    trial.start(subreddits=("Alpha", "Beta"), backlog=300, late_share=0.02, late_seconds=(3, 5))
     trial.simulator.rates(comments=150)  # not before the start: a full listing forgets what nobody has requested yet
     trial.simulator.faults(latency=1.2)
     before = trial.simulator.stats()["requests"]
