@@ -220,11 +220,13 @@ class Group:
         if self._last_poll is not None and began > self._last_poll:
             self.pace = self.pace.observe(new, began - self._last_poll)
         self._last_poll = began
-        if poll.top is not None:
-            self._sweep.polled(poll.top, self.pace.rate)
-            if not self._sweep.is_needed:  # the newest page is the whole listing
-                seen = Scanned(poll.subreddits, self._tools.coverage.reached(poll.began), None, own=True)
-                self._tools.lateness.keep(self._tools.lateness.judge(seen, None))
+        if poll.top is None:
+            return
+        self._sweep.polled(poll.top, self.pace.rate)
+        moment, lateness = self._tools.coverage.reached(poll.began), self._tools.lateness
+        lateness.begin(poll.subreddits, moment)
+        if not self._sweep.is_needed:  # the newest page is the whole listing
+            lateness.keep(lateness.judge(Scanned(poll.subreddits, moment, None, own=True), None))
 
     # -- failures ----------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,11 @@ class Lateness:
     #: by subreddit in lower case: when the last scan that left nothing open began, and what its foot was
     _scans: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    def begin(self, subreddits: tuple[str, ...], moment: float) -> None:
+        """Note that these are read from this moment on, by Reddit's clock; of those read before nothing changes."""
+        for name in subreddits:
+            self._scans.setdefault(name.lower(), (moment, moment))
+
     def judge(self, scanned: Scanned, begun: float | None) -> Judgement:
         """Compare a scan with the one before. `begun`: when the stream's first walk began; no more is promised."""
         losses, scans = [], {}

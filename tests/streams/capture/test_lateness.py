@@ -31,6 +31,19 @@ def test_the_first_scan_has_nothing_to_compare_with() -> None:
     assert Scans().scan(100.0, 99.0) == []
 
 
+def test_a_listing_that_turned_over_before_the_first_scan_is_admitted() -> None:
+    scans = Scans()
+    scans.lateness.begin(NAMES, 5000.0)
+    scans.lateness.begin(NAMES, 5010.0)
+    assert scans.scan(5030.0, 5020.0) == [LateLoss(name, 5000.0 - TOLERANCE_S, 5020.0) for name in NAMES]
+
+
+def test_what_a_listing_forgot_before_it_was_read_is_nobodys_loss() -> None:
+    scans = Scans()
+    scans.lateness.begin(NAMES, 5000.0)
+    assert scans.scan(5010.0, 4999.0) == []
+
+
 @pytest.mark.parametrize("held", [TOLERANCE_S, 60.0, 3600.0])
 def test_a_listing_that_holds_longer_than_the_scans_are_apart_loses_nothing(held: float) -> None:
     scans = Scans()
