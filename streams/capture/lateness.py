@@ -68,8 +68,7 @@ class Lateness:
             if not forgot_nothing and since - foot < TOLERANCE_S:
                 if not scanned.own and scanned.began - since < _OWN_SCAN_WITHIN_S:
                     continue
-                late_from = min(last_foot, since - TOLERANCE_S)
-                losses.append(LateLoss(name, late_from if begun is None else max(late_from, begun), foot))
+                losses.append(LateLoss(name, min(last_foot, since - TOLERANCE_S), foot))
             scans[name.lower()] = (scanned.began, foot)
         return Judgement(tuple(losses), scans)
 
