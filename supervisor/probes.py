@@ -1,4 +1,4 @@
-"""What `check --connect` tries: each probe talks to one thing that the configuration names and says what came of it."""
+"""The probes of `check --connect`: each contacts one service of the configuration and reports the result."""
 
 import importlib.util
 import logging

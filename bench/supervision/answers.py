@@ -1,4 +1,4 @@
-"""How long `/metrics` and `/api/status` take under load, against a bare aiohttp server with the same bytes.
+"""Latency of `/metrics` and `/api/status` under load, against a bare aiohttp server that sends the same bytes.
 
 The load is open: a request leaves at its planned moment, whatever became of those before, and its time counts from that
 moment. So a server that stalls for a second pays for every request of that second.

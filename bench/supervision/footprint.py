@@ -1,4 +1,4 @@
-"""What the whole tree occupies, process by process, against interpreters that only import the libraries of each."""
+"""Memory of the whole process tree, against interpreters that only import the same libraries."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""When a subreddit's next turn comes. Pure."""
+"""Schedules the next turn of a subreddit. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Whether this process gets answers at all: a refusal speaks of a name only where others are answered meanwhile."""
+"""Checks whether this process is answered at all: a refusal counts against a name only where others are answered."""
 
 import asyncio
 from collections import deque

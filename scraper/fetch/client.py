@@ -1,4 +1,4 @@
-"""What the crawl asks for answers: patience, slots, the proxy's health and the counts of one process's requests."""
+"""The crawl's HTTP client: retries, concurrency, the proxy's health and the counters of one process."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""What late scans prove about late items, and what they leave open. Pure.
+"""Late items: decides from successive scans whether some can have been missed. Pure.
 
 A late item surfaces below newer ones. Two scans of a listing see every one that stands there at either moment. Between
 them an item can surface and be pushed out again, but only one that surfaces later after its creation than the time

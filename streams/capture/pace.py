@@ -1,4 +1,4 @@
-"""When to poll next: often enough for what arrives, rarely enough for the quota. Pure."""
+"""Chooses the poll interval: short enough for the arriving items, long enough for the quota. Pure."""
 
 from dataclasses import dataclass
 

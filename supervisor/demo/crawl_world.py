@@ -1,4 +1,4 @@
-"""What the simulated Reddit holds for a scraper, and what of it a configuration asks for. Pure.
+"""Describes the simulated Reddit for a scraper, and the part of it that a configuration selects. Pure.
 
 This is a second opinion: it shares no code with the scraper, and names the columns and their sources once more.
 """

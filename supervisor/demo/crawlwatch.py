@@ -1,4 +1,4 @@
-"""How the scraper does, for those who watch the demo: a line of numbers, and a word when a proxy falls or rises."""
+"""Shows the scraper's progress during the demo: a line of numbers, and a line when a proxy fails or recovers."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What stands on the demo's stage: everything that its script plays on, looks at and shows."""
+"""The parts that the demo's script uses: processes, probes and screen."""
 
 from dataclasses import dataclass
 

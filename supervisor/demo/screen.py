@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: lines that change on a terminal, a look now and then elsewhere."""
+"""Shows the demo's progress: changing lines on a terminal, a line from time to time elsewhere."""
 
 import shutil
 import threading

@@ -1,4 +1,4 @@
-"""Where the monitor listens, written down for those who want to show it: `state_dir/monitor.json`."""
+"""Records the monitor's address in `state_dir/monitor.json`, for commands that print it."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Which connections the monitor keeps, and which one it closes for another. Pure.
+"""Decides which connections the monitor keeps, and which one it closes for a new one. Pure.
 
 A new connection is always taken: where there are too many, the one that is needed least is closed for it, of the same
 address first. So one client can fill the monitor, and a health check still gets in.

@@ -1,4 +1,4 @@
-"""How full the disks are that we write to."""
+"""Free space on the disks that Gapless writes to."""
 
 import os
 from dataclasses import dataclass

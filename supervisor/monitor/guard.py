@@ -1,4 +1,4 @@
-"""What protects the page: headers that let it do only what it does, and an answer only to its own name."""
+"""Protects the page: security headers, and a check of the Host header."""
 
 import ipaddress
 

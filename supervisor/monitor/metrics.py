@@ -1,4 +1,4 @@
-"""What `/metrics` tells, family by family: names, help texts, and where each number comes from.
+"""Defines the metrics of `/metrics`: names, help texts, and the source of each number.
 
 Counters pass the tally, so none goes back: not when a file was moved aside as broken and begins anew, and not when the
 monitor or the supervisor does, since the tally is kept on disk.

@@ -1,4 +1,4 @@
-"""What keeps the crawl from flowing: proxies, the database, or nobody knows what. Pure."""
+"""Readiness rules for the crawl: proxies, database, progress. Pure."""
 
 from collections.abc import Iterator
 

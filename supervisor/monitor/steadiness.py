@@ -1,4 +1,4 @@
-"""Who is merely being replaced, and who dies again and again: what one look at the processes cannot tell. Pure."""
+"""Distinguishes a planned replacement of a process from repeated crashes. Pure."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What keeps the streams from flowing: into the spools, and from there into Kafka. Pure."""
+"""Readiness rules for the streams: into the spools, and from there into Kafka. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""Where the tally is kept, so that no counter goes back when the monitor is replaced: a file in `state_dir`."""
+"""Stores the counters in `state_dir`, so that none goes back when the monitor restarts."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How long who sent wrong tokens has to wait before another try is looked at. Pure."""
+"""Delays clients that sent wrong tokens. Pure."""
 
 from collections import OrderedDict
 from dataclasses import dataclass

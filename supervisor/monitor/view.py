@@ -1,4 +1,4 @@
-"""What the page draws: one look as plain data, small enough to be sent every second, with nothing secret in it."""
+"""Builds the page's data from one sample: small enough to send every second, and without secrets."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
