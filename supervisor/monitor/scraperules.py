@@ -8,18 +8,18 @@ from core.quota import Priority, roll, wait_for
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
 
-#: With something to do and requests allowed an answer comes within seconds; the longest waits are a proxy's rests.
+#: Seconds without an answer, with work to do and requests allowed; a proxy's rests are the longest normal waits.
 _STALLED_AFTER = 180.0
 
-#: A database that was replaced is told of for so long, seconds.
+#: A replaced database is reported for this time, seconds.
 _REPLACED_FOR = 3600.0
 
-#: A scraper tells about itself once a second as soon as it has its database.
+#: A scraper reports once a second as soon as its database is open; seconds.
 _TELLS_AFTER = 20.0
 
 
 def crawl(look: Look, answered_at: float | None, config: Config) -> Iterator[Trouble]:
-    """Find out whether the crawl goes on; `answered_at`: when Reddit last answered the scraper."""
+    """Check whether the crawl progresses; `answered_at`: Reddit's last answer to the scraper."""
     names = process_names(config.scraper)
     if not names:
         return
@@ -62,7 +62,7 @@ def _has_to_do(look: Look) -> bool:
 
 
 def _may_ask(look: Look, config: Config) -> bool:
-    """Tell whether the quota has anything for the scraper: the last of each window is kept for the streams."""
+    """Return whether the quota has requests for the scraper: the last of each window belong to the streams."""
     if config.scraper.authentication == "none" or look.quota is None:
         return True
     quota = roll(look.quota, look.now, config.reddit.requests_per_minute)
@@ -70,7 +70,7 @@ def _may_ask(look: Look, config: Config) -> bool:
 
 
 def single_proxies(look: Look) -> Iterator[Trouble]:
-    """Name the proxies that do not work, while others do."""
+    """Yield the proxies that fail while others work."""
     if look.crawl.all_failing:
         return
     for report in look.crawl.fresh:
@@ -82,7 +82,7 @@ def single_proxies(look: Look) -> Iterator[Trouble]:
 
 
 def replaced_database(look: Look) -> Iterator[Trouble]:
-    """Tell that the database is not the one that the crawl began with; it goes on by itself."""
+    """Report that the database was replaced; the crawl continues by itself."""
     report = look.crawl.database_replaced
     if report is None or report.database_replaced_at is None or look.now - report.database_replaced_at > _REPLACED_FOR:
         return
