@@ -12,7 +12,7 @@ from typing import NamedTuple
 #: Items that surface up to this long after their creation are found or admitted, seconds (facts: 3 to 12 s are common).
 TOLERANCE_S = 12.0
 
-#: A combined listing forgets sooner than each subreddit's own: so long a scan of the own one can still find the items.
+#: A combined listing forgets sooner than each subreddit's own: seconds to wait for a scan of the own one.
 _OWN_SCAN_WITHIN_S = 60.0
 
 _NEVER, _ALWAYS = float("-inf"), float("inf")
