@@ -29,6 +29,10 @@ ALL: Final = (ABOUT, HOT, RULES, WEEK, YEAR)
 class Fetcher(Protocol):
     """What the crawl needs of scraper.fetch.client.Client."""
 
+    @property
+    def mixes_up(self) -> bool:
+        """Whether the proxy gave an answer to another question lately."""
+
     async def ask(self, question: Question) -> object:
         """Return the decoded answer, which is about this name; raises Unavailable and TransientErrors."""
 
@@ -44,6 +48,7 @@ class Arrived:
     unexplained: dict[str, Unexplained] = field(default_factory=dict)  #: refused without one
     failures: dict[str, TransientError] = field(default_factory=dict)
     odd: int = 0  #: things in the listings that are no posts
+    rules_compared: bool = False  #: two answers agreed on them, for the proxy mixes answers up
 
     @property
     def posts(self) -> list[Post]:
@@ -84,7 +89,12 @@ async def fetch_parts(
                 standing.good(question)
 
     wanted = set(parts)
+    arrived.rules_compared = client.mixes_up
     await asyncio.gather(*(fetch(part) for part in ALL if part in wanted))
+    if client.mixes_up and arrived.rules is not None and not arrived.rules_compared:
+        # another part showed it: the rules came before they could be compared
+        arrived.rules, arrived.rules_compared = None, True
+        await fetch(RULES)
     return arrived
 
 

@@ -41,6 +41,7 @@ class ScriptedReddit:
         self.at_once = 0
         self.most_at_once = 0
         self.hold: asyncio.Event | None = None
+        self.mixes_up = False
 
     def subreddit(self, name: str, *hot: dict[str, Any], week: Any = None, year: Any = None) -> None:
         """Let there be a subreddit with these hot posts, one rule, and nothing on top unless given."""
