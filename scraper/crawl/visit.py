@@ -228,10 +228,11 @@ class Visitor:
     async def _closed(self, turn: _Turn, why: Doubt) -> None:
         """Write down why it cannot be read, and when it is asked for again."""
         lease, now, state = turn.lease, self._now(), SubredditState(why.state)
-        due = schedule.after_refusal(state, now)
+        closed = doubting.closed_again(turn.known, why)
+        due, known = schedule.after_refusal(state, now, closed.count), doubting.dump({doubting.CLOSED: closed})
         batch = Batch(
             posts=turn.arrived.posts,
-            outcomes=[Outcome(lease.name, state, finished=True, due_at=due, error=why.text)],
+            outcomes=[Outcome(lease.name, state, finished=True, due_at=due, error=why.text, doubts=known)],
         )
         if state is SubredditState.MISSING:
             batch.missing.append((lease.name, now))
@@ -297,6 +298,7 @@ class Visitor:
         lease = turn.lease
         due, avoid_until = doubting.next_look(turn.doubts, self._now(), has_others=self._confirmer.has_others)
         text = next(iter(turn.doubts.values())).text
+        closed = {key: doubt for key, doubt in turn.known.items() if key == doubting.CLOSED}
         await self._store.save(
             Batch(
                 outcomes=[
@@ -306,7 +308,7 @@ class Visitor:
                         finished=False,
                         due_at=due,
                         error=text,
-                        doubts=doubting.dump(turn.doubts),
+                        doubts=doubting.dump({**closed, **turn.doubts}),
                         avoid_until=avoid_until,
                     )
                 ]
