@@ -169,7 +169,10 @@ class Visitor:
                 return doubt
             else:
                 del arrived.unexplained[part]
-                arrived.refusals[part] = doubt.text
+                if refusal.state is SubredditState.OPEN:
+                    arrived.listings[part] = []  # there are no posts indeed
+                else:
+                    arrived.refusals[part] = doubt.text
         reason = arrived.refusals.get(parts.ABOUT)
         return doubting.with_reason(schedule.state_of(reason), reason, self._now()) if reason is not None else None
 

@@ -11,7 +11,7 @@ from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
 from scraper.question import Question
 from scraper.refusal import Mismatch, Unexplained
 from scraper.rows import SubredditState
-from tests.scraper.crawl.reddit import about, listing, post
+from tests.scraper.crawl.reddit import about, account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, Stage
 
 A, B, C = "here/scraper-a", "here/scraper-b", "here/scraper-c"
@@ -392,3 +392,49 @@ def test_users_are_gone_at_once_only_while_few_are(stage: Stage) -> None:
     later(stage, SHORT_INTERVAL)
     stage.turn()
     assert sum(state == "missing" for state in users(stage).values()) == 8
+
+
+FIGURES = "SELECT state, score_mean, comment_karma_p10 FROM reddit_subreddits WHERE name = 'Bitcoin'"
+
+
+@pytest.mark.parametrize("has_others", [False, True])
+def test_a_stray_empty_listing_leaves_the_figures_and_the_authors(stage: Stage, has_others: bool) -> None:
+    stage.settings = replace(stage.settings, has_others=has_others)
+    stage.turn(A)
+    known = stage.rows(FIGURES)
+    assert known == [("open", 10.0, 100.0)]
+    stage.reddit.answers["/r/Bitcoin/hot"] = listing()
+    later(stage, 90_000)
+    stage.turn(A)
+    assert stage.rows(FIGURES) == known
+    assert stage.value("SELECT state FROM reddit_frontier WHERE name = 'bitcoin'") == "open", "the rest is done"
+    stage.reddit.subreddit("Bitcoin", post("new", "Bitcoin", "ann", score=30))
+    stage.reddit.answers["/user/ann/about"] = account("ann", comment_karma=5)
+    stage.reddit.answers["/user/ann/submitted"] = listing()
+    asked = stage.reddit.asked["/r/Bitcoin/about"]
+    later(stage, SHORT_INTERVAL)
+    assert stage.turn(B) == ["Bitcoin"]
+    assert stage.rows(FIGURES) == [("open", 30.0, 5.0)]
+    assert stage.reddit.asked["/r/Bitcoin/about"] == asked, "only what is in doubt is asked for"
+    assert stage.value("SELECT doubts FROM reddit_frontier WHERE name = 'bitcoin'") is None
+
+
+def test_a_subreddit_that_stays_empty_is_empty(stage: Stage) -> None:
+    """Over several turns, and also at the next refresh."""
+    stage.turn(A)
+    stage.reddit.answers["/r/Bitcoin/hot"] = listing()
+    later(stage, 90_000)
+    stage.turn(A)
+    later(stage, SHORT_INTERVAL)
+    assert stage.turn(A) == ["Bitcoin"]
+    assert stage.rows(FIGURES)[0][:2] == ("open", None)
+    later(stage, 3600)
+    assert stage.turn(A) == []
+
+
+def test_an_empty_subreddit_without_subscribers_needs_no_confirmation(stage: Stage) -> None:
+    stage.reddit.subreddit("Bitcoin")
+    stage.turn(A)
+    later(stage, 3600)
+    assert stage.turn(A) == []
+    assert stage.reddit.asked["/r/Bitcoin/hot"] == 1
