@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import greenlet_spawn
 
+from core.fileguard import Fault
 from scraper.store.address import PostgresServer, SqliteFile
 from scraper.store.faults import is_mixed_up, reason
 from scraper.store.postgres import CONNECTIONS, make_postgres_engine
@@ -109,9 +111,15 @@ class Database:
             with engine.begin() as connection:
                 return work(connection)
         self._watch.look()  # a log that is gone may keep a transaction from beginning
-        with engine.begin() as connection:
-            self._watch.look()
-            return work(connection)
+        try:
+            with engine.begin() as connection:
+                self._watch.look()
+                result = work(connection)
+        except DBAPIError:
+            self._watch.look()  # written over meanwhile: that is why
+            raise
+        self._watch.look_at_content()  # the log may have begun anew with this commit
+        return result
 
     async def _open_anew(self, openings: int, cause: Exception) -> None:
         """Open the database that is there now; whoever sees the same replacement later finds it done."""
@@ -123,7 +131,7 @@ class Database:
             done = await greenlet_spawn(self._replace, self._prepare, cause)
             if done is not None:
                 self._note("its tables are gone")
-            elif not isinstance(cause, FileReplacedError):
+            elif not self._is_noted:
                 raise cause  # the tables are all there: the error is of something else
             log.info("database_opened_anew", database=str(self._place), tables=done or "as they are to be")
             self._openings += 1
@@ -140,11 +148,13 @@ class Database:
     def _replace(self, prepare: Prepare, cause: Exception) -> str | None:
         if self._watch is not None and isinstance(cause, FileReplacedError):
             self._watch.let_go(self._engine, cause.fault)
+            if cause.fault is Fault.CHANGED:
+                self._watch.wait_until_still()
         self._engine.dispose()
 
         def prepare_and_begin(connection: Connection) -> str | None:
             done = prepare(connection)
-            if done is not None or isinstance(cause, FileReplacedError):
+            if done is not None or self._is_noted:
                 self.begin_anew(connection)
             return done
 
@@ -156,7 +166,7 @@ class Database:
         with self._engine.begin() as connection:
             done = prepare(connection)
         if self._watch is not None:
-            self._watch.learn()
+            self._watch.learn(self._engine)
         return done
 
 
