@@ -1,4 +1,4 @@
-"""Detect that another program wrote over an open SQLite file: `cat other.db > reddit.db` leaves the file, not its content.
+"""Detect that another program wrote over an open SQLite file: `cat other.db > reddit.db` keeps the file itself.
 
 In WAL mode only checkpoints change the database file, and each one leaves its trace in the -shm file: the log's salt,
 and how many frames were brought over. Content that changed without such a trace is not ours. The -shm file is read

@@ -1,8 +1,6 @@
 """Another program writes over the open database: the same file, other content."""
 
-import asyncio
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
@@ -138,13 +136,15 @@ def crew(sqlite_stage: Stage, tmp_path: Path) -> Iterator[Crew]:
 def test_no_descriptor_is_opened_for_it(sqlite_stage: Stage) -> None:
     """Closing one of these files would release the locks that SQLite has on it."""
 
+    def open_files() -> list[Path]:
+        return sorted(Path("/proc/self/fd").iterdir())
+
     async def scenario() -> None:
         async with sqlite_stage.open() as store:
             await store.save(Batch(posts=[a_post("one")]))
-            before = sorted(os.listdir("/proc/self/fd"))
+            before = open_files()
             for number in range(5):
                 await store.save(Batch(posts=[a_post(f"p{number}")]))
-                await asyncio.sleep(0)
-            assert sorted(os.listdir("/proc/self/fd")) == before
+            assert open_files() == before
 
     play(scenario)
