@@ -15,6 +15,7 @@ from core.quota import seconds_told
 from core.redact import show_address
 from core.reddit.answers import judge
 from core.reddit.errors import CredentialsRejected, QuotaShort, RateLimited, TokenRejected, TooLarge, Unreachable
+from core.reddit.limited import NameLimits
 from scraper.fetch import agents
 from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
 from scraper.fetch.agreeing import AgreedRules
@@ -26,7 +27,6 @@ from scraper.fetch.credentials import CredentialsDoubted
 from scraper.fetch.errors import NameLimited
 from scraper.fetch.gate import Gate, Sleep
 from scraper.fetch.health import Health
-from scraper.fetch.limited import NameLimits
 from scraper.fetch.outcome import Outcome
 from scraper.fetch.report import ProxyReport, Tally
 from scraper.fetch.retry import Action, Tries, seconds_after_429
