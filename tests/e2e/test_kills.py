@@ -2,9 +2,8 @@
 
 import time
 
-import psutil
-
 from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, SERIOUS, on
+from tests.support.processes import gone
 from tests.support.system import CHILDREN
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
@@ -31,19 +30,12 @@ def test_sigkill_of_the_supervisor_and_a_new_start(trial: Trial) -> None:
         trial.pass_time(5)
         orphans = trial.system.kill_supervisor()
         assert len(orphans) == len(CHILDREN)
-        wait_until(lambda: not any(alive(child) for child in orphans), 2.0, "the orphans to end themselves")  # noqa: B023
+        wait_until(lambda: all(map(gone, orphans)), what="the orphans to end themselves")  # noqa: B023
         trial.simulator.rates(comments=19)
         trial.system.start()
         trial.system.wait_up()
     trial.pass_time(3)
     trial.finish(at_least=900)
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @on(EVERYWHERE, EXACTLY_ONCE)

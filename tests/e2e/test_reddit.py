@@ -82,7 +82,7 @@ def test_a_storm_of_429(trial: Trial) -> None:
 def test_a_429_without_a_word_is_waited_out_for_a_minute(trial: Trial) -> None:
     trial.start(comments_per_second=10)
     trial.simulator.faults(status_429=1.0, retry_after=None)
-    wait_until(lambda: trial.simulator.stats()["by_status"].get("429", 0), 20.0, "the first 429")
+    wait_until(lambda: trial.simulator.stats()["by_status"].get("429", 0), what="the first 429")
     trial.pass_time(3)
     trial.simulator.clear_faults()
     trial.pass_time(55)
@@ -132,7 +132,7 @@ def stay_away_for_a_burst(trial: Trial) -> None:
     began = time.time()
     trial.simulator.rates(comments=150, seconds=8)
     made = trial.simulator.stats()["items"]["comments"]
-    wait_until(lambda: trial.simulator.stats()["items"]["comments"] > made + 1100, 20.0, "the burst to pass")
+    wait_until(lambda: trial.simulator.stats()["items"]["comments"] > made + 1100, what="the burst to pass")
     trial.system.start()
     trial.pass_time(10)
     assert_losses_are_admitted(trial, began)

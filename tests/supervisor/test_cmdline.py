@@ -32,7 +32,7 @@ def test_ps_shows_none() -> None:
     command = [sys.executable, "-c", code, "--set", "kafka.producer.sasl.password=S3CRET"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
         seen = psutil.Process(process.pid)
-        wait_until(lambda: "S3CRET" not in " ".join(seen.cmdline()), 20.0, "a command line without it")
+        wait_until(lambda: "S3CRET" not in " ".join(seen.cmdline()), what="a command line without it")
         assert "kafka.producer.sasl.password=***" in " ".join(seen.cmdline())
         assert process.stdin is not None
         process.stdin.close()

@@ -147,7 +147,7 @@ def test_an_error_counts_by_its_status_however_long_it_is(
     server.script, closed = script, len(server.closed)
     with pytest.raises(expected):
         house.get()
-    wait_until(lambda: len(server.closed) > closed, 15.0, "the server to see the close")
+    wait_until(lambda: len(server.closed) > closed, what="the server to see the close")
     server.script = once(respond(LISTING))
     house.get()
 
@@ -256,7 +256,7 @@ def test_a_request_that_is_too_slow_is_ended_and_its_thread_goes_on(
         house.get()
     ended = time.monotonic()
     if script is not silence:  # a server that only waits does not look
-        wait_until(lambda: len(server.closed) > closed, 15.0, "the server to see the close")
+        wait_until(lambda: len(server.closed) > closed, what="the server to see the close")
         assert server.closed[closed] - ended < 5.0
     server.script = once(respond(LISTING))
     house.get()
@@ -277,11 +277,11 @@ def test_a_stop_closes_the_connection(server: RawReddit, tmp_path: Path) -> None
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    wait_until(lambda: len(server.heads) > heads, 5.0, "the request")
+    wait_until(lambda: len(server.heads) > heads, what="the request")
     house.context.ask_stop()
     thread.join(5.0)
     assert stopped
-    wait_until(lambda: len(server.closed) > closed, 15.0, "the server to see the close")
+    wait_until(lambda: len(server.closed) > closed, what="the server to see the close")
 
 
 def test_a_silent_server_is_too_slow_for_a_connection_of_its_own(
