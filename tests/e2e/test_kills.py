@@ -9,16 +9,28 @@ from tests.support.trial import Trial
 from tests.support.waiting import wait_until
 
 
-@on(SERIOUS, EXACTLY_ONCE)
+@on(SERIOUS)
 def test_sigkill_of_a_random_child_every_2_seconds_for_a_minute(trial: Trial) -> None:
-    trial.start()
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        trial.pass_time(2)
-        trial.system.kill_random_child(trial.random)
+    kill_at_random(trial, 60)
     trial.finish(at_least=1000)
     assert len(trial.system.kills) >= 20
     assert set(trial.system.kills) == set(CHILDREN)
+
+
+@on(EXACTLY_ONCE)
+def test_sigkill_of_a_random_child_every_2_seconds_in_exactly_once(trial: Trial) -> None:
+    kill_at_random(trial, 36)
+    trial.finish(at_least=600)
+    assert len(trial.system.kills) >= 12
+    assert "publisher" in trial.system.kills
+
+
+def kill_at_random(trial: Trial, seconds: float) -> None:
+    trial.start()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or "publisher" not in trial.system.kills:
+        trial.pass_time(2)
+        trial.system.kill_random_child(trial.random)
 
 
 @on(EVERYWHERE, EXACTLY_ONCE)

@@ -229,7 +229,8 @@ def test_dead_letters_are_delivered_once_while_the_publisher_runs_and_when_it_is
     with Deployment(tmp_path, apache_kafka, delivery=delivery, message_max_bytes=5_000_000) as deployment:
         large = refuse_some(deployment, apache_kafka)
         assert [one["key"] for one in desk.listed()] == large
-        assert desk.do("resend", 1) is ExitCode.OK
+        # 1: the publisher was quicker than the report, and the topic has refused it again
+        assert desk.do("resend", 1) in {ExitCode.OK, ExitCode.GAVE_UP}
         wait_until(lambda: not desk.listed()[0]["resending"], what="the topic to refuse it again")
         assert [one["key"] for one in desk.listed()] == large, "it stays what it was"
         allow(deployment, apache_kafka)
