@@ -63,7 +63,7 @@ class PgBouncer:
     def start(self) -> None:
         """Start it and return when it answers."""
         self._server.start()
-        wait_until(self._answers, 20.0, "PgBouncer to answer")
+        wait_until(self._answers, what="PgBouncer to answer")
 
     def _answers(self) -> bool:
         assert self._server.running, f"PgBouncer ended:\n{self._server.tail()}"
