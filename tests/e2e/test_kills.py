@@ -3,6 +3,7 @@
 import time
 
 from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, SERIOUS, on
+from tests.support.durations import allowed
 from tests.support.processes import gone
 from tests.support.system import CHILDREN
 from tests.support.trial import Trial
@@ -42,7 +43,7 @@ def test_sigkill_of_the_supervisor_and_a_new_start(trial: Trial) -> None:
         trial.pass_time(5)
         orphans = trial.system.kill_supervisor()
         assert len(orphans) == len(CHILDREN)
-        wait_until(lambda: all(map(gone, orphans)), what="the orphans to end themselves")  # noqa: B023
+        wait_until(lambda: all(map(gone, orphans)), allowed(2.0), "the orphans to end themselves")  # noqa: B023
         trial.simulator.rates(comments=19)
         trial.system.start()
         trial.system.wait_up()

@@ -14,7 +14,7 @@ from tests.fuzz import processes, stream_life
 from tests.support.trial import Trial
 
 #: `make soak` runs as many as its time allows.
-LIVES = 4
+LIVES = 10
 ANSWERS_OF_A_LIFE = 1_000
 
 
