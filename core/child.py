@@ -27,6 +27,7 @@ from core import corefiles, logs, orphan, private
 from core.collector import not_looking
 from core.config import Config
 from core.errors import PERMANENT_EXIT, PermanentError
+from core.hiding import NOTHING, Registered
 from core.network import network
 from core.outside import hide, outside
 
@@ -65,6 +66,8 @@ class Birth:
     stop: Event
     deadline: Number  #: time.monotonic() at which a stopping child should be done; 0 while nobody has said
     inbox: "Queue[Message] | None" = None
+    #: what the supervisor masks, also secrets of earlier configurations: a server may still say them back
+    hidden: Registered = NOTHING
 
 
 class ChildContext:
@@ -193,6 +196,7 @@ def main(birth: Birth) -> None:
     settings = birth.config.supervisor
     outer = network(os.environ)
     hide(*birth.config.secrets(), *outer.secrets(), logins=(*birth.config.logins(), *outer.logins()))
+    hide(*birth.hidden.secrets, logins=birth.hidden.logins)
     # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
     logs.configure(birth.name, settings.log_dir, "json", settings.log_max_bytes, settings.log_backups)
     context = ChildContext(

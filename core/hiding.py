@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from core.disguise import Span, runs, view
 from core.forms import SHORTEST, Form, forms, lower, pair_forms
@@ -39,6 +40,19 @@ _LONG_WORD = 16
 _DEEPEST_CODE = 1
 
 _NOWHERE: Span = (-1, -1)
+
+
+class Registered(NamedTuple):
+    """Secrets, and pairs of user and secret, that must not appear. Its representation shows none of them."""
+
+    secrets: tuple[str, ...] = ()
+    logins: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Registered({len(self.secrets)} secrets)"
+
+
+NOTHING = Registered()
 
 
 class _Tables:
@@ -78,15 +92,25 @@ class Hider:
 
     def __init__(self) -> None:
         self._forms: frozenset[Form] = frozenset()
+        self._secrets: set[str] = set()
+        self._logins: set[tuple[str, str]] = set()
         self._tokens: deque[tuple[str, set[Form]]] = deque(maxlen=_TOKENS)
         self._tables = _Tables(())
 
     def hide(self, secrets: Iterable[str], logins: Iterable[tuple[str, str]] = ()) -> None:
         """Register texts that must not appear, and pairs of user and password, in all their forms."""
+        secrets, logins = list(secrets), list(logins)
+        self._secrets.update(secrets)
+        self._logins.update(logins)
         known = self._forms.union(*map(forms, secrets), *(pair_forms(user, secret) for user, secret in logins))
         if known != self._forms:
             self._forms = known
             self._rebuild()
+
+    @property
+    def registered(self) -> Registered:
+        """Everything that was registered so far, without tokens, for another process to register too."""
+        return Registered(tuple(sorted(self._secrets)), tuple(sorted(self._logins)))
 
     def hide_token(self, token: str) -> None:
         """Register a token that expires: it is forgotten when some newer ones have come."""

@@ -32,7 +32,7 @@ _AFTER_RESET = 1.0
 #: Refusals in a row that are waited out as told; from then on the wait doubles with each one, up to PROBE_INTERVAL.
 _BELIEVED_REFUSALS = 2
 
-#: After so many served test requests in a row whose answers say again that nothing remains, our own count is used.
+#: After so many served test requests in a row that do not take back that nothing remains, our own count is used.
 _CONTRADICTIONS = 2
 
 #: What is counted in a row is counted up to here.
@@ -73,7 +73,7 @@ class Quota:
     `stream_pace` is how many requests a second the streams took lately, as of `stream_at`. `allowed` is what the user
     allows in a window; `sent` are our own requests since `sent_since`, which follows Reddit's windows once `aligned`.
     `read_at` is when rate headers came last; `probe_at` the earliest time of the next test request while all wait.
-    `contradicted` are claims in a row that nothing remains, made in answers that served such a test request.
+    `contradicted` are served test requests in a row whose answers do not take back the claim that nothing remains.
     """
 
     limit: float
@@ -296,8 +296,7 @@ def answered(
     elif sent_at > quota.refused_at and (quota.refusals or now < quota.blocked_until):
         changes |= {"refusals": 0, "blocked_until": min(quota.blocked_until, now)}
     changes |= _read(quota, headers, sent_at, now, per_minute)
-    if "limit" in changes:
-        changes |= _second_look(quota, changes, sent_at, per_minute, success=success)
+    changes |= _second_look(quota, changes, sent_at, per_minute, success=success)
     return replace(quota, **changes)
 
 
@@ -346,10 +345,12 @@ def _read(quota: Quota, headers: RateHeaders | None, sent_at: float, now: float,
 def _second_look(quota: Quota, changes: Changes, sent_at: float, per_minute: float, *, success: bool) -> Changes:
     """Compare a claim that nothing remains with what happens: a request that was sent all the same was served.
 
-    Such a claim, made again and again, is overruled by our own count until a 429 or until something remains.
+    Such a claim is overruled by our own count after some served test requests, whether their answers repeat it or have
+    no rate headers, until a 429 or until something remains.
     """
-    if changes["limit"] - changes["used"] >= 1.0:
-        return {"contradicted": 0} if quota.contradicted else {}
+    is_claimed_anew = "limit" in changes
+    if changes.get("limit", quota.limit) - changes["used"] >= 1.0:
+        return {"contradicted": 0} if quota.contradicted and is_claimed_anew else {}
     contradicted = quota.contradicted
     if success and contradicted < _CONTRADICTIONS and quota.limit - quota.used < 1.0 and sent_at > quota.read_at:
         contradicted += 1

@@ -15,7 +15,7 @@ from multiprocessing.sharedctypes import RawValue
 from multiprocessing.synchronize import Event
 from typing import Any, Protocol, cast
 
-from core import child, logs
+from core import child, logs, outside
 from core.child import Birth, Message, Number
 from core.config import Config
 from supervisor.output import Output
@@ -86,6 +86,7 @@ class SpawnedProcess:
             stop=self._stop,
             deadline=self._deadline,
             inbox=self._inbox,
+            hidden=outside.known.registered,
         )
         # daemon: should this process ever end by an error of its own, it sends SIGTERM instead of waiting for ever.
         self._process = _CONTEXT.Process(target=child.main, args=(birth,), name=spec.name, daemon=True)

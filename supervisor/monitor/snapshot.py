@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 
 from core.config import Config
-from core.hiding import Hider
-from core.printable import printable
+from core.outside import hide, masked
 from supervisor.monitor import readiness
 from supervisor.monitor.answers import Answers
 from supervisor.monitor.history import History, Moment, Standing
@@ -50,9 +49,8 @@ class Darkroom:
     _waited_until: float | None = None
 
     def __post_init__(self) -> None:
-        hider = Hider()
-        hider.hide(self.config.secrets(), self.config.logins())
-        self.mask = lambda text: printable(hider.mask(text))
+        hide(*self.config.secrets(), logins=self.config.logins())
+        self.mask = masked
 
     def develop(self, look: Look) -> Snapshot:
         """Build all answers from one sample."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.child import ChildContext
 from core.errors import PermanentError
+from core.outside import outside
 
 
 def obedient(context: ChildContext) -> None:
@@ -25,6 +26,11 @@ def deaf(context: ChildContext) -> None:
     context.ready()
     while True:
         time.sleep(60)
+
+
+def quoting(context: ChildContext, file: Path) -> None:
+    """Log what a server says, then end."""
+    context.log.info("said", text=outside(file.read_text()))
 
 
 def failing(_context: ChildContext) -> None:

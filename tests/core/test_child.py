@@ -10,9 +10,12 @@ import psutil
 import pytest
 import structlog
 
+from core import outside
 from core.child import ChildContext, Message
 from core.errors import PERMANENT_EXIT
+from core.outside import hide
 from tests.support.durations import allowed
+from tests.support.leaks import Leaks
 from tests.support.nursery import Nursery, ended
 from tests.support.processes import gone, is_stopped, name_of
 from tests.support.waiting import wait_until
@@ -39,6 +42,19 @@ def test_the_process_is_titled_by_its_name(nursery: Nursery) -> None:
     child = nursery.ready("obedient")
     assert " ".join(psutil.Process(child.pid).cmdline()).strip() == "comments"
     assert psutil.Process(child.pid).name() == "comments"
+
+
+def test_a_secret_of_an_earlier_configuration_stays_masked(nursery: Nursery, tmp_path: Path) -> None:
+    """After SIGHUP with a new secret, a server may still say back the old one."""
+    hide("Zq8xV3nB7kT2mW9r", logins=[("client", "Zq8xV3nB7kT2mW9r")])
+    said = tmp_path / "said"
+    said.write_text("refused: Zq8xV3nB7kT2mW9r, then xV3nB7kT2, and at last Y2xpZW50OlpxOHhWM25CN2tUMm1XOXI=")
+    child = nursery.spawn("quoting", said)
+    assert ended(child) == 0
+    text = nursery.log()
+    assert '"text":"refused: ***' in text
+    assert not Leaks(["Zq8xV3nB7kT2mW9r"], [("client", "Zq8xV3nB7kT2mW9r")]).found_in(text)
+    assert "Zq8x" not in repr(outside.known.registered)
 
 
 def test_a_waiting_child_beats(nursery: Nursery) -> None:

@@ -215,6 +215,24 @@ def test_a_claim_that_is_contradicted_twice_is_no_longer_believed_until_a_429() 
     assert wait_for(quota, Priority.STREAM, now + 1.0) >= FIRST_PROBE
 
 
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize("later", [None, RateHeaders(None, -1.0, math.nan)])
+def test_a_claim_is_also_contradicted_by_served_tests_without_rate_headers(
+    priority: Priority, later: RateHeaders | None
+) -> None:
+    """One odd answer, and a server, or a gateway, that otherwise sends no rate headers."""
+    quota, now = serve(fresh(), RateHeaders(1000.0, 0.0, NOW + 119_000.0), NOW, priority), NOW
+    for _ in range(2):
+        now += wait_for(quota, priority, now)
+        quota = serve(quota, later, now, priority)
+    assert now == NOW + FIRST_PROBE + PROBE_INTERVAL
+    for _ in range(20):
+        assert wait_for(quota, priority, now) == 0.0
+        quota = serve(quota, later, now, priority)
+    assert quota.sent >= 20.0
+    assert quota.remaining() <= LIMIT - 20.0, "what the user allows still holds"
+
+
 def test_the_scraper_alone_tests_a_claim_that_little_remains() -> None:
     """No stream asks, so that no other answer corrects it."""
     quota = serve(fresh(), RateHeaders(55.0, 5.0, 600.0), NOW, Priority.SCRAPER)
