@@ -25,7 +25,7 @@ import structlog
 
 from core import corefiles, logs, orphan, private
 from core.collector import not_looking
-from core.config import Config
+from core.config.slices import LogConfig, ProcessConfig
 from core.errors import PERMANENT_EXIT, PermanentError
 from core.network import network
 from core.outside import hide, outside
@@ -58,8 +58,8 @@ class Birth:
 
     name: str
     entry: str  #: "package.module:function", imported in the child only: the supervisor stays small
-    arguments: tuple[Any, ...]  #: what the entry is called with, after the context
-    config: Config
+    arguments: tuple[Any, ...]  #: what the entry is called with, after the context: its ProcessConfig
+    logging: LogConfig
     parent_pid: int
     up: "Queue[Message]"
     stop: Event
@@ -190,11 +190,12 @@ def main(birth: Birth) -> None:
     orphan.die_with_parent(birth.parent_pid)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # it is a pipe: what a library prints is to be seen before the end
-    settings = birth.config.supervisor
     outer = network(os.environ)
-    hide(*birth.config.secrets(), *outer.secrets(), logins=(*birth.config.logins(), *outer.logins()))
+    hide(*outer.secrets(), logins=outer.logins())
+    for secrets in (given.secrets() for given in birth.arguments if isinstance(given, ProcessConfig)):
+        hide(*secrets.texts, logins=secrets.logins)
     # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
-    logs.configure(birth.name, settings.log_dir, "json", settings.log_max_bytes, settings.log_backups)
+    logs.configure(birth.name, birth.logging.log_dir, "json", birth.logging.max_bytes, birth.logging.backups)
     context = ChildContext(
         birth.name,
         logs.get_logger(birth.name),

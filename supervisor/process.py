@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 
 from core import child, logs
 from core.child import Birth, Message, Number
-from core.config import Config
+from core.config.slices import LogConfig
 from supervisor.output import Output
 from supervisor.spawning import start_with_pipe
 from supervisor.spec import ChildSpec
@@ -69,7 +69,7 @@ class Process(Protocol):
 class SpawnedProcess:
     """The real one."""
 
-    def __init__(self, spec: ChildSpec, config: Config) -> None:
+    def __init__(self, spec: ChildSpec, logging: LogConfig) -> None:
         self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
         self._waiting = select.poll()  # the Queue's own look makes such a thing anew each time: most of an idle loop
         self._waiting.register(_reading_end(self._up), select.POLLIN)
@@ -80,7 +80,7 @@ class SpawnedProcess:
             name=spec.name,
             entry=spec.entry,
             arguments=spec.arguments,
-            config=config,
+            logging=logging,
             parent_pid=os.getpid(),
             up=self._up,
             stop=self._stop,
@@ -98,8 +98,7 @@ class SpawnedProcess:
             output = start_with_pipe(self._process)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        settings = config.supervisor
-        file = logs.child_file(spec.name, settings.log_dir, settings.log_max_bytes, settings.log_backups)
+        file = logs.child_file(spec.name, logging.log_dir, logging.max_bytes, logging.backups)
         try:
             self._output = Output(spec.name, self.pid, output, self._process.sentinel, file)
         except BaseException:  # no thread, no descriptor left: it must not live on, unknown to everybody

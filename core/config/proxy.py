@@ -15,6 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>https?|socks5h?)://)?(?![a-z][a-z0-9+.-]*://)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
+#: The name of the way without a proxy.
+DIRECT = "direct"
+
 _URL_ADVICE = 'must be "username:password@host:port", or the same after http://, https:// or socks5://'
 
 
@@ -30,6 +33,11 @@ class Proxy:
 
     def __str__(self) -> str:
         return f"{self.name} ({show_address(self.url)})"
+
+
+def process_name(proxy: Proxy | None) -> str:
+    """Name the process of a proxy, or the one that goes without."""
+    return f"scraper-{proxy.name if proxy else DIRECT}"
 
 
 def proxies(raw: object) -> tuple[Proxy, ...]:

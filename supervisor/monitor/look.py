@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from core import procfs
-from core.config import Config
+from core.config.slices import MonitorConfig
 from core.crawl import Crawl
 from core.flow import Flow
 from core.limiter import read_quota, read_requests
@@ -72,9 +72,9 @@ class Look:
         return next((str(one["state"]) for one in self.status.processes if one["name"] == name), None)
 
 
-def look(config: Config, now: float) -> Look:
+def look(config: MonitorConfig, now: float) -> Look:
     """Take the sample. What cannot be read keeps its default and is named in `unreadable`."""
-    state_dir = config.supervisor.state_dir
+    state_dir = config.state_dir
     status = read_status(config, now)
     unreadable = [*status.flow.unreadable, *status.crawl.unreadable]
 

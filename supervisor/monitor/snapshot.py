@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from core.config import Config
+from core.config.slices import MonitorConfig
 from core.hiding import Hider
 from core.printable import printable
 from supervisor.monitor import readiness
@@ -39,7 +39,7 @@ class Snapshot:
 class Darkroom:
     """Turns samples into snapshots; keeps the state that one sample cannot hold."""
 
-    config: Config
+    config: MonitorConfig
     history: History = field(default_factory=History)
     mask: Mask = field(init=False)
     tally: Tally = field(default_factory=Tally)
@@ -51,7 +51,8 @@ class Darkroom:
 
     def __post_init__(self) -> None:
         hider = Hider()
-        hider.hide(self.config.secrets(), self.config.logins())
+        masked = self.config.masked
+        hider.hide(masked.texts, masked.logins)
         self.mask = lambda text: printable(hider.mask(text))
 
     def develop(self, look: Look) -> Snapshot:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.config import Config
-from core.config.model import StreamsSection
+from core.config.slices import MonitorConfig
 from core.crawl import RESTING
 from core.flow import QuotaFlow
 from core.spool import GapState
@@ -40,11 +39,11 @@ WINDOW = QuotaFlow(1000, 0, 120.0)
 BLOCKED = QuotaFlow(300, 700, 200.0, blocked_s=50.0)
 
 
-def found(look: Look, trend: Trend | None = None, config: Config = CONFIG) -> list[Trouble]:
+def found(look: Look, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[Trouble]:
     return troubles(look, trend or Trend(answered_at=NOON - 1), config)
 
 
-def named(look: Look, trend: Trend | None = None, config: Config = CONFIG) -> list[tuple[str, str]]:
+def named(look: Look, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[tuple[str, str]]:
     return [(trouble.what, trouble.subject) for trouble in found(look, trend, config)]
 
 
@@ -215,8 +214,7 @@ def test_a_short_wait_that_reddit_asked_for_is_not_worth_a_word() -> None:
 
 
 def test_the_quota_does_not_matter_to_who_does_not_use_it() -> None:
-    scraper = replace(CONFIG.scraper, authentication="none")
-    config = replace(CONFIG, streams=StreamsSection(submissions=False, comments=False), scraper=scraper)
+    config = replace(CONFIG, streams=(), crawls_with_token=False)
     assert named(with_quota(healthy(), WINDOW, used=1000.0), config=config) == []
 
 
