@@ -26,11 +26,12 @@ import structlog
 from core import corefiles, logs, orphan, private
 from core.collector import not_looking
 from core.config.slices import LogConfig, ProcessConfig
-from core.errors import PERMANENT_EXIT, PermanentError
+from core.errors import PERMANENT_EXIT, FaultCode, PermanentError
 from core.network import network
 from core.outside import hide, outside
 
-#: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or ("fatal", reason).
+#: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or
+#: ("fatal", reason, FaultCode).
 #: Small on purpose: what fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
 Message = tuple[Any, ...]
 
@@ -119,9 +120,9 @@ class ChildContext:
         """Say that this stream's spool holds new rows up to `last_seq`: news, never the only copy."""
         self._send(("news", self.name, last_seq))
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, code: FaultCode = FaultCode.OTHER) -> None:
         """Say why no restart can help, before leaving with PERMANENT_EXIT."""
-        self._send(("fatal", outside(reason, _LONGEST_REASON)))
+        self._send(("fatal", outside(reason, _LONGEST_REASON), code.value))
 
     def drain_seconds(self) -> float:
         """Once stopping: how long this child may still work."""
@@ -221,7 +222,7 @@ def _run(context: ChildContext, birth: Birth, threshold: Threshold) -> int:
         # expected, and told in words: where it was raised is of use to developers only
         context.log.error("will_never_work", error=str(error))  # noqa: TRY400
         context.log.debug("raised_here", exc_info=True)
-        context.give_up(str(error))
+        context.give_up(str(error), error.code)
         return PERMANENT_EXIT
     except Exception:
         context.log.exception("crashed")

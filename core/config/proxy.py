@@ -65,7 +65,7 @@ def _name(item: Mapping[str, object], at: str, taken: set[str]) -> tuple[str, li
     name = item.get("name")
     if name is None:
         advice = 'is missing: give the proxy a name, such as "a"; its process is called scraper-a'
-        return "", [Fault(advice, f"{at}.name")]
+        return "", [Fault(advice, f"{at}.name", missing=True)]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         advice = "must be 1 to 32 letters, digits, - or _, beginning with a letter or digit: it names a process"
         return "", [Fault(advice, f"{at}.name", name)]
@@ -76,7 +76,7 @@ def _name(item: Mapping[str, object], at: str, taken: set[str]) -> tuple[str, li
 
 def _url(item: Mapping[str, object], at: str) -> tuple[str, list[Fault]]:
     if "url" not in item:
-        return "", [Fault(f"is missing: {_URL_ADVICE}", f"{at}.url")]
+        return "", [Fault(f"is missing: {_URL_ADVICE}", f"{at}.url", missing=True)]
     url = normalised(item["url"])
     if url:
         return url, []

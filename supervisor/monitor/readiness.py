@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from core import program
 from core.config.slices import MonitorConfig
+from core.errors import FaultCode
 from supervisor.monitor import scraperules, streamrules
 from supervisor.monitor.answers import Failing
 from supervisor.monitor.look import SILENT_AFTER, Look
@@ -44,8 +45,6 @@ WARNINGS = (
     "gap_open",
     "dead_letters",
 )
-
-_CREDENTIALS = "REDDIT_CLIENT_ID"  # core.reddit.answers names these in its hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def _processes(look: Look, trend: Trend, config: MonitorConfig) -> Iterator[Trou
         again = f"{program.command()} restart CONFIG {name}"
         if state == "FATAL":
             why = str(process.get("why") or "it gave no reason").rstrip(".")
-            what = "credentials_rejected" if _CREDENTIALS in why else "process_down"
+            what = "credentials_rejected" if process.get("code") == FaultCode.CREDENTIALS else "process_down"
             text = f"{name} is parked: {why}. More is in {log}. When that is mended: {again}; after a change of the"
             yield Trouble(what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.", since)
         elif name == "monitor":

@@ -41,7 +41,7 @@ def streams(
     if quota_is_out(look):
         return
     for name in config.streams:
-        if look.works_since(name) is None or name not in look.streams or _is_unreadable(look, name):
+        if look.works_since(name) is None or name not in look.streams or name in look.unreadable_streams:
             continue
         stream = look.streams[name]
         if stream.progress_at is None:
@@ -58,10 +58,6 @@ def streams(
 
 def _see(config: MonitorConfig, name: str) -> str:
     return f"What Reddit answers stands in {config.logging.log_dir / f'{name}.log'} (request_failed)."
-
-
-def _is_unreadable(look: Look, name: str) -> bool:
-    return any(f"the spool of {name} " in text for text in look.unreadable)
 
 
 def delivery(look: Look, growing: Collection[str], config: MonitorConfig) -> Iterator[Trouble]:

@@ -58,7 +58,7 @@ def test_reloads_while_it_is_being_replaced_replace_it_once_by_what_was_wanted_l
 
 
 def test_a_parked_child_starts_with_the_configuration_that_concerns_it() -> None:
-    fatal: Event = (1.0, "says", "comments", ("fatal", "set REDDIT_CLIENT_ID"))
+    fatal: Event = (1.0, "says", "comments", ("fatal", "set REDDIT_CLIENT_ID", "credentials"))
     changed = source("comments", arguments=("another id",))
     world, _ = run([fatal, (1.0, "ends", "comments", 78), reload_at(9.0, *FAMILY[:2], changed), END])
     assert diary(world, "comments") == [(0.0, "start"), (9.0, "start")]
