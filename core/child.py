@@ -25,7 +25,8 @@ import structlog
 
 from core import corefiles, logs, orphan, private
 from core.collector import not_looking
-from core.config.slices import LogConfig, ProcessConfig
+from core.config.secret_texts import Secrets
+from core.config.slices import LogConfig
 from core.errors import PERMANENT_EXIT, FaultCode, PermanentError
 from core.network import network
 from core.outside import hide, outside
@@ -61,6 +62,7 @@ class Birth:
     entry: str  #: "package.module:function", imported in the child only: the supervisor stays small
     arguments: tuple[Any, ...]  #: what the entry is called with, after the context: its ProcessConfig
     logging: LogConfig
+    masked: Secrets  #: all that no process may show, whoever echoes it; for the masking of output only
     parent_pid: int
     up: "Queue[Message]"
     stop: Event
@@ -192,9 +194,8 @@ def main(birth: Birth) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # it is a pipe: what a library prints is to be seen before the end
     outer = network(os.environ)
-    hide(*outer.secrets(), logins=outer.logins())
-    for secrets in (given.secrets() for given in birth.arguments if isinstance(given, ProcessConfig)):
-        hide(*secrets.texts, logins=secrets.logins)
+    masked = birth.masked
+    hide(*masked.texts, *outer.secrets(), logins=(*masked.logins, *outer.logins()))
     # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
     logs.configure(birth.name, birth.logging.log_dir, "json", birth.logging.max_bytes, birth.logging.backups)
     context = ChildContext(

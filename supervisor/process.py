@@ -16,11 +16,14 @@ from typing import Protocol, cast
 
 from core import child, logs
 from core.child import Birth, Message, Number
+from core.config.secret_texts import Secrets
 from core.config.slices import LogConfig
 from supervisor import spawning
 from supervisor.output import Output
 from supervisor.spawning import reading_end, set_without_waiting, start_with_pipe
 from supervisor.spec import ChildSpec
+
+_NO_SECRETS = Secrets()
 
 _CONTEXT = multiprocessing.get_context("spawn")
 
@@ -69,7 +72,7 @@ class Process(Protocol):
 class SpawnedProcess:
     """The real one."""
 
-    def __init__(self, spec: ChildSpec, logging: LogConfig) -> None:
+    def __init__(self, spec: ChildSpec, logging: LogConfig, masked: Secrets = _NO_SECRETS) -> None:
         spawning.install()
         self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
         self._waiting = select.poll()  # the Queue's own look makes such a thing anew each time: most of an idle loop
@@ -82,6 +85,7 @@ class SpawnedProcess:
             entry=spec.entry,
             arguments=spec.arguments,
             logging=logging,
+            masked=masked,
             parent_pid=os.getpid(),
             up=self._up,
             stop=self._stop,

@@ -170,7 +170,7 @@ def supervise(
 
     return Manager(
         specs,
-        lambda spec: SpawnedProcess(spec, log_config(current.config)),
+        lambda spec: SpawnedProcess(spec, log_config(current.config), current.config.all_secrets()),
         alarm,
         shutdown_timeout=config.supervisor.shutdown_timeout,
         heartbeat_timeout=config.supervisor.heartbeat_timeout,

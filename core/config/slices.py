@@ -1,13 +1,13 @@
 """What each process gets of the configuration: one frozen class per kind of process, built from Config in one place.
 
-A process receives its slice and nothing else, so it can depend on nothing else. A reload compares slices: a process is
-replaced when, and only when, its slice changed. A slice holds no secret that its process does not need.
+A process depends on its slice and on nothing else of the configuration. A reload compares slices: a process is replaced
+when, and only when, its slice changed. A slice holds no secret that its process does not use. To mask secrets in its
+output a process knows all of them, since a server may echo any: it gets those beside its slice (see core.child).
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.config import secret_texts
 from core.config.model import Config
 from core.config.producer import Property
 from core.config.proxy import Proxy
@@ -31,10 +31,6 @@ class ProcessConfig(Section):
     state_dir: Path
     logging: LogConfig
 
-    def secrets(self) -> Secrets:
-        """Return what this process must never show."""
-        return Secrets()
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RedditAccess(Section):
@@ -49,10 +45,6 @@ class RedditAccess(Section):
     def __repr__(self) -> str:
         return f"RedditAccess(reddit_url={self.reddit_url!r}, oauth_url={self.oauth_url!r})"
 
-    def secrets(self) -> Secrets:
-        """Return the client's secret."""
-        return secret_texts.of_client(self.client_id, self.client_secret)
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StreamConfig(ProcessConfig):
@@ -66,10 +58,6 @@ class StreamConfig(ProcessConfig):
     access: RedditAccess
     requests_per_minute: int
 
-    def secrets(self) -> Secrets:
-        """Return the client's secret."""
-        return self.access.secrets()
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PublisherConfig(ProcessConfig):
@@ -79,10 +67,6 @@ class PublisherConfig(ProcessConfig):
     topic: str
     delivery: str
     producer: dict[str, Property]
-
-    def secrets(self) -> Secrets:
-        """Return the secrets of the Kafka client."""
-        return secret_texts.of_producer(self.producer)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -104,11 +88,6 @@ class ScraperConfig(ProcessConfig):
     max_retries: int
     timeout: float
     database_url: str
-
-    def secrets(self) -> Secrets:
-        """Return the secrets of Reddit's client, of the proxy and of the database."""
-        through = secret_texts.of_url(self.proxy.url) if self.proxy is not None else Secrets()
-        return self.access.secrets() + through + secret_texts.of_url(self.database_url)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -136,10 +115,6 @@ class MonitorConfig(StatusConfig):
     port: int
     token: str
     masked: Secrets
-
-    def secrets(self) -> Secrets:
-        """Return every secret of the configuration."""
-        return self.masked
 
 
 def log_config(config: Config) -> LogConfig:

@@ -60,7 +60,7 @@ class Deployment:
         spec = ChildSpec(
             "publisher", "streams.publisher.process:run", (publisher_config(self.config),), Stage.SINK, listens=True
         )
-        self._born.append(SpawnedProcess(spec, log_config(self.config)))
+        self._born.append(SpawnedProcess(spec, log_config(self.config), self.config.all_secrets()))
         return self._born[-1]
 
     @property
