@@ -103,12 +103,12 @@ def _widen(words: Sequence[str]) -> None:
             fcntl.fcntl(int(pipe[1]), fcntl.F_SETPIPE_SZ, _WIDEST_PIPE)
 
 
-def set_without_waiting(event: Event) -> None:
+def set_without_waiting(flag: Event) -> None:
     """Do what `Event.set` does, and never wait: neither for its lock nor for the sleeper's word that it is awake.
 
     A child that was killed keeps the one and never gives the other. Whoever waits looks at the flag again when woken.
     """
-    inside = cast(Any, event)
+    inside = cast(Any, flag)
     inside._flag.release()  # noqa: SLF001
     inside._cond._wait_semaphore.release()  # noqa: SLF001
 
