@@ -25,13 +25,15 @@ import structlog
 
 from core import corefiles, logs, orphan, private
 from core.collector import not_looking
-from core.config import Config
-from core.errors import PERMANENT_EXIT, PermanentError
+from core.config.secret_texts import Secrets
+from core.config.slices import LogConfig
+from core.errors import PERMANENT_EXIT, FaultCode, PermanentError
 from core.hiding import NOTHING, Registered
 from core.network import network
 from core.outside import hide, outside
 
-#: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or ("fatal", reason).
+#: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or
+#: ("fatal", reason, FaultCode).
 #: Small on purpose: what fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
 Message = tuple[Any, ...]
 
@@ -59,8 +61,9 @@ class Birth:
 
     name: str
     entry: str  #: "package.module:function", imported in the child only: the supervisor stays small
-    arguments: tuple[Any, ...]  #: what the entry is called with, after the context
-    config: Config
+    arguments: tuple[Any, ...]  #: what the entry is called with, after the context: its ProcessConfig
+    logging: LogConfig
+    masked: Secrets  #: all that no process may show, whoever echoes it; for the masking of output only
     parent_pid: int
     up: "Queue[Message]"
     stop: Event
@@ -122,9 +125,9 @@ class ChildContext:
         """Say that this stream's spool holds new rows up to `last_seq`: news, never the only copy."""
         self._send(("news", self.name, last_seq))
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, code: FaultCode = FaultCode.OTHER) -> None:
         """Say why no restart can help, before leaving with PERMANENT_EXIT."""
-        self._send(("fatal", outside(reason, _LONGEST_REASON)))
+        self._send(("fatal", outside(reason, _LONGEST_REASON), code.value))
 
     def drain_seconds(self) -> float:
         """Once stopping: how long this child may still work."""
@@ -193,12 +196,12 @@ def main(birth: Birth) -> None:
     orphan.die_with_parent(birth.parent_pid)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # it is a pipe: what a library prints is to be seen before the end
-    settings = birth.config.supervisor
     outer = network(os.environ)
-    hide(*birth.config.secrets(), *outer.secrets(), logins=(*birth.config.logins(), *outer.logins()))
+    masked = birth.masked
+    hide(*masked.texts, *outer.secrets(), logins=(*masked.logins, *outer.logins()))
     hide(*birth.hidden.secrets, logins=birth.hidden.logins)
     # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
-    logs.configure(birth.name, settings.log_dir, "json", settings.log_max_bytes, settings.log_backups)
+    logs.configure(birth.name, birth.logging.log_dir, "json", birth.logging.max_bytes, birth.logging.backups)
     context = ChildContext(
         birth.name,
         logs.get_logger(birth.name),
@@ -224,7 +227,7 @@ def _run(context: ChildContext, birth: Birth, threshold: Threshold) -> int:
         # expected, and told in words: where it was raised is of use to developers only
         context.log.error("will_never_work", error=str(error))  # noqa: TRY400
         context.log.debug("raised_here", exc_info=True)
-        context.give_up(str(error))
+        context.give_up(str(error), error.code)
         return PERMANENT_EXIT
     except Exception:
         context.log.exception("crashed")

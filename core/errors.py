@@ -5,6 +5,7 @@ import os
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from core.printable import printable, printable_lines
 
@@ -22,6 +23,14 @@ class ExitCode(enum.IntEnum):
 PERMANENT_EXIT = os.EX_CONFIG
 
 
+class FaultCode(enum.StrEnum):
+    """Why a process cannot go on, for code that decides. It travels beside the message, through the state files."""
+
+    OTHER = "other"
+    CREDENTIALS = "credentials"  #: Reddit rejects the client id and secret
+    TOO_MANY_FAILURES = "too_many_failures"  #: it died again and again
+
+
 class GaplessError(Exception):
     """Root of all errors that Gapless raises on purpose; the message says what to do."""
 
@@ -32,6 +41,8 @@ class TransientError(GaplessError):
 
 class PermanentError(GaplessError):
     """Something that no retry mends: the process parks (FATAL) until a person acts."""
+
+    code: ClassVar[FaultCode] = FaultCode.OTHER
 
 
 @dataclass(frozen=True, slots=True)

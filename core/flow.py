@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from core.completeness import StreamProof
@@ -57,6 +58,7 @@ class Flow:
     resent: int = 0  #: those of them that arrived after all
     dropped: int = 0  #: those of them that somebody dropped
     unreadable: list[str] = field(default_factory=list)
+    unreadable_streams: set[str] = field(default_factory=set)  #: those of them that are spools, by stream
 
     @property
     def dead_letters_kept(self) -> int:
@@ -73,11 +75,13 @@ def read_flow(
     """
     flow = Flow(_current_window(None, requests_per_minute, now))
 
-    def attempt(what: str, look: Callable[[], None]) -> None:
+    def attempt(what: str, look: Callable[[], None]) -> bool:
         try:
             look()
         except (sqlite3.Error, OSError) as error:
             flow.unreadable.append(f"{what} cannot be read just now: {error}")
+            return False
+        return True
 
     def look_at_publisher() -> None:
         counters = read_publisher_counters(state_dir)
@@ -94,7 +98,8 @@ def read_flow(
     for stream in STREAMS:
         if stream in enabled or spool_path(state_dir, stream).exists():
             flow.streams[stream] = StreamFlow()
-            attempt(f"the spool of {stream}", lambda stream=stream: look_at_stream(stream))  # type: ignore[misc]
+            if not attempt(f"the spool of {stream}", partial(look_at_stream, stream)):
+                flow.unreadable_streams.add(stream)
     attempt("the publisher's file", look_at_publisher)
     attempt("the quota's file", look_at_quota)
     return flow

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core import control, procfs
-from core.config import Config
+from core.config.slices import StatusConfig
 from core.control import ControlError, NotRunningError
 from core.crawl import Crawl, Frontier, read_crawl_of
 from core.flow import Flow, read_flow
@@ -65,11 +65,10 @@ class Status:
         }
 
 
-def read_status(config: Config, now: float) -> Status:
+def read_status(config: StatusConfig, now: float) -> Status:
     """Ask the supervisor and read the files; `now` is the time since 1970."""
-    state_dir = config.supervisor.state_dir
-    reddit = config.reddit
-    flow = read_flow(state_dir, config.streams.enabled, reddit.requests_per_minute, now, reddit.subreddits)
+    state_dir = config.state_dir
+    flow = read_flow(state_dir, config.streams, config.requests_per_minute, now, config.subreddits)
     crawl = read_crawl_of(config, now)
     unreadable = [*flow.unreadable, *crawl.unreadable]
     try:

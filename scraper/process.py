@@ -16,8 +16,7 @@ from core.allocator import give_memory_back
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.collector import spare_the_collector
-from core.config import Config, Proxy
-from core.crawl import process_names
+from core.config.slices import ScraperConfig
 from core.limiter import Limiter
 from core.private import write_private
 from scraper.crawl.crawl import Crawl
@@ -42,17 +41,17 @@ _REOPEN = Backoff(first=1.0, longest=30.0)
 _CLOSING_TIME = 0.5
 
 
-def run(context: ChildContext, config: Config, proxy: Proxy | None) -> None:
-    """Crawl through `proxy`, or without one, into the database.
+def run(context: ChildContext, config: ScraperConfig) -> None:
+    """Crawl through one proxy, or without one, into the database.
 
     Raises PermanentError where a person has to act: wrong credentials, a database of a newer version.
     """
     give_memory_back()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_live(context, config, proxy))
+        runner.run(_live(context, config))
 
 
-async def _live(context: ChildContext, config: Config, proxy: Proxy | None) -> None:
+async def _live(context: ChildContext, config: ScraperConfig) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def hear_of_stop() -> None:
@@ -66,19 +65,21 @@ async def _live(context: ChildContext, config: Config, proxy: Proxy | None) -> N
             if store is None:
                 return
             stack.push_async_callback(store.close)
-            client = await stack.enter_async_context(_client(config, proxy, context.name))
+            client = await stack.enter_async_context(_client(config, context.name))
             await _crawl(context, config, client, store, stop)
     finally:
         beating.cancel()
 
 
-async def _crawl(context: ChildContext, config: Config, client: Client, store: Store, stop: asyncio.Event) -> None:
+async def _crawl(
+    context: ChildContext, config: ScraperConfig, client: Client, store: Store, stop: asyncio.Event
+) -> None:
     settings, tally = CrawlSettings.of(config), Tally(Pace(store.now().timestamp()))
     visitor = Visitor(client, store, settings, tally, now=store.now)
     crawl = Crawl(client, store, visitor, settings)
     telling = Telling(
         context.name,
-        config.supervisor.state_dir,
+        config.state_dir,
         client,
         store,
         tally=tally,
@@ -132,13 +133,13 @@ async def _put_back(context: ChildContext, store: Store, telling: Telling) -> No
 
 
 @contextlib.asynccontextmanager
-async def _client(config: Config, proxy: Proxy | None, process: str) -> AsyncIterator[Client]:
+async def _client(config: ScraperConfig, process: str) -> AsyncIterator[Client]:
     limiter = None
-    if config.scraper.authentication == "oauth":
-        limiter = Limiter(config.supervisor.state_dir, process, config.reddit.requests_per_minute)
-    siblings = siblings_of(config.supervisor.state_dir, process, process_names(config.scraper))
-    memory = ProvenCredentials(config.supervisor.state_dir, config.reddit.client_id, config.reddit.client_secret)
-    client = Client(FetchSettings.of(config, proxy), limiter, siblings=siblings, memory=memory)
+    if config.with_token:
+        limiter = Limiter(config.state_dir, process, config.requests_per_minute)
+    siblings = siblings_of(config.state_dir, process, config.processes)
+    memory = ProvenCredentials(config.state_dir, config.access.client_id, config.access.client_secret)
+    client = Client(FetchSettings.of(config), limiter, siblings=siblings, memory=memory)
     await client.start()
     try:
         yield client
@@ -148,9 +149,9 @@ async def _client(config: Config, proxy: Proxy | None, process: str) -> AsyncIte
             limiter.close()
 
 
-async def _open_store(context: ChildContext, config: Config, stop: asyncio.Event) -> Store | None:
+async def _open_store(context: ChildContext, config: ScraperConfig, stop: asyncio.Event) -> Store | None:
     """Open the database, enter where the crawl starts; waits for it to come, None when asked to stop before that."""
-    holder = f"{_installation(config.supervisor.state_dir)}/{context.name}"
+    holder = f"{_installation(config.state_dir)}/{context.name}"
     failures = 0
     while not stop.is_set():
         try:
@@ -165,11 +166,11 @@ async def _open_store(context: ChildContext, config: Config, stop: asyncio.Event
     return None
 
 
-async def _opened_store(config: Config, holder: str) -> Store:
-    store = await Store.open(config.database.url, holder=holder)
+async def _opened_store(config: ScraperConfig, holder: str) -> Store:
+    store = await Store.open(config.database_url, holder=holder)
     try:
         await store.take_back()  # what a killed predecessor held
-        await store.enter(config.scraper.subreddits)
+        await store.enter(config.subreddits)
     except BaseException:
         await store.close()
         raise

@@ -26,6 +26,7 @@ class ProcessRow:
     why: str  #: in FATAL: the reason
     restart_at: float  #: in BACKOFF: when it is due
     since: float = 0.0  #: when it came into this state
+    code: str = ""  #: in FATAL: the reason as a FaultCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +137,5 @@ def _described(row: ProcessRow) -> dict[str, Any]:
         "restarts": row.restarts,
         "last_exit": row.last_exit,
         "why": row.why,
+        "code": row.code,
     }

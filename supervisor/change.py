@@ -33,10 +33,10 @@ class Change:
 
 
 def change(before: Mapping[str, ChildSpec], after: Sequence[ChildSpec]) -> Change:
-    """Compare by name, and by what of the configuration concerns each of them."""
+    """Compare by name, then by the slices of the configuration that the processes get."""
     names = {spec.name for spec in after}
     return Change(
         removed=tuple(name for name in before if name not in names),
         added=tuple(spec for spec in after if spec.name not in before),
-        replaced=tuple(spec for spec in after if spec.name in before and before[spec.name].concerns != spec.concerns),
+        replaced=tuple(spec for spec in after if spec.name in before and before[spec.name].arguments != spec.arguments),
     )

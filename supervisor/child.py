@@ -29,6 +29,7 @@ class Child:
     last_beat: float = 0.0  #: when it was last heard of
     silence_reported: bool = False
     last_words: str = ""  #: why this incarnation says that no restart can help
+    last_code: str = ""  #: the same as a FaultCode
     replacing: bool = False  #: this incarnation ends because a person asked for the next one
     leaving: bool = False  #: the configuration does not know it any more: when it has ended, it is forgotten
     slot: Slot | None = None  #: once asked to stop: by when
@@ -51,6 +52,7 @@ class Child:
             life.why,
             life.restart_at,
             life.since,
+            life.code,
         )
 
     def forget_press(self) -> None:

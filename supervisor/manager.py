@@ -238,8 +238,8 @@ class Manager:
                 self._log.info("child_ready", child=child.spec.name)
             case ("news", _, _):
                 self._forward(message)
-            case ("fatal", str(reason)):
-                child.last_words = reason
+            case ("fatal", str(reason), str(code)):
+                child.last_words, child.last_code = reason, code
             case ("beat", _):
                 pass  # heard: that is all it says
             case _:
@@ -254,8 +254,9 @@ class Manager:
         now = self._clock()
         if self._stopping_since is not None:
             child.life = policy.asked_to_stop(child.life, now, alive=True)
-        child.life = policy.exited(child.life, code, now, self._draw(), child.last_words, hung=child.hung)
-        child.last_words = ""
+        said, fault = child.last_words, child.last_code
+        child.life = policy.exited(child.life, code, now, self._draw(), said, fault=fault, hung=child.hung)
+        child.last_words = child.last_code = ""
         name, life = child.spec.name, child.life
         if child.replacing:
             child.life = policy.woken(life, now)

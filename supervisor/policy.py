@@ -8,7 +8,7 @@ import enum
 import signal
 from dataclasses import dataclass, replace
 
-from core.errors import PERMANENT_EXIT
+from core.errors import PERMANENT_EXIT, FaultCode
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 30.0
@@ -44,6 +44,7 @@ class Life:
     restarts: int = 0
     last_exit: int | None = None
     why: str = ""  #: in FATAL: the reason
+    code: str = ""  #: the same as a FaultCode
 
 
 def started(life: Life, now: float) -> Life:
@@ -68,19 +69,23 @@ def asked_to_stop(life: Life, now: float, alive: bool) -> Life:
 
 def woken(life: Life, now: float) -> Life:
     """Give the life after a person asked for a child without a process: due at once, old faults forgiven."""
-    return replace(life, state=State.BACKOFF, since=now, restart_at=now, deaths=(), failures=(), why="")
+    return replace(life, state=State.BACKOFF, since=now, restart_at=now, deaths=(), failures=(), why="", code="")
 
 
-def exited(life: Life, code: int, now: float, draw: float, reason: str = "", *, hung: bool = False) -> Life:
+def exited(
+    life: Life, code: int, now: float, draw: float, reason: str = "", *, fault: str = "", hung: bool = False
+) -> Life:
     """Give the life after the child's process ended with `code`; `draw` (0 to 1) is the jitter of its backoff.
 
-    `reason`: what the child itself said of why no restart can help. `hung`: we killed it, because it was silent.
+    `reason`: what the child itself said of why no restart can help.
+    `fault`: the same as a FaultCode. `hung`: we killed it, because it was silent.
     """
     life = replace(life, last_exit=code)
     if life.state is State.STOPPING:
         return replace(life, state=State.EXITED, since=now)
     if code == PERMANENT_EXIT:
-        return replace(life, state=State.FATAL, since=now, why=reason or "it says that no restart can help")
+        why = reason or "it says that no restart can help"
+        return replace(life, state=State.FATAL, since=now, why=why, code=fault or FaultCode.OTHER.value)
     stable = life.state is State.RUNNING and now - life.since >= STABLE_AFTER
     deaths = (*_within_window(() if stable else life.deaths, now), now)
     # killed from outside is no fault of its own
@@ -89,7 +94,8 @@ def exited(life: Life, code: int, now: float, draw: float, reason: str = "", *, 
     life = replace(life, since=now, deaths=deaths, failures=failures)
     if len(failures) >= MOST_FAILURES:
         why = f"it failed {len(failures)} times within {now - failures[0]:.0f} s"
-        return replace(life, state=State.FATAL, why=why if life.was_ready else f"{why} and was never ready")
+        why = why if life.was_ready else f"{why} and was never ready"
+        return replace(life, state=State.FATAL, why=why, code=FaultCode.TOO_MANY_FAILURES.value)
     delay = backoff(len(deaths), draw, LONGEST_DELAY if own else LONGEST_AFTER_KILL)
     return replace(life, state=State.BACKOFF, restart_at=now + delay)
 

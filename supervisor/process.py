@@ -12,15 +12,18 @@ import select
 import signal
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import RawValue
-from multiprocessing.synchronize import Event
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from core import child, logs, outside
 from core.child import Birth, Message, Number
-from core.config import Config
+from core.config.secret_texts import Secrets
+from core.config.slices import LogConfig
+from supervisor import spawning
 from supervisor.output import Output
-from supervisor.spawning import start_with_pipe
+from supervisor.spawning import reading_end, set_without_waiting, start_with_pipe
 from supervisor.spec import ChildSpec
+
+_NO_SECRETS = Secrets()
 
 _CONTEXT = multiprocessing.get_context("spawn")
 
@@ -69,10 +72,11 @@ class Process(Protocol):
 class SpawnedProcess:
     """The real one."""
 
-    def __init__(self, spec: ChildSpec, config: Config) -> None:
+    def __init__(self, spec: ChildSpec, logging: LogConfig, masked: Secrets = _NO_SECRETS) -> None:
+        spawning.install()
         self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
         self._waiting = select.poll()  # the Queue's own look makes such a thing anew each time: most of an idle loop
-        self._waiting.register(_reading_end(self._up), select.POLLIN)
+        self._waiting.register(reading_end(self._up), select.POLLIN)
         self._inbox: multiprocessing.Queue[Message] | None = _CONTEXT.Queue(_UNREAD) if spec.listens else None
         self._stop = _CONTEXT.Event()
         self._deadline = cast(Number, RawValue("d", 0.0))
@@ -80,7 +84,8 @@ class SpawnedProcess:
             name=spec.name,
             entry=spec.entry,
             arguments=spec.arguments,
-            config=config,
+            logging=logging,
+            masked=masked,
             parent_pid=os.getpid(),
             up=self._up,
             stop=self._stop,
@@ -99,8 +104,7 @@ class SpawnedProcess:
             output = start_with_pipe(self._process)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        settings = config.supervisor
-        file = logs.child_file(spec.name, settings.log_dir, settings.log_max_bytes, settings.log_backups)
+        file = logs.child_file(spec.name, logging.log_dir, logging.max_bytes, logging.backups)
         try:
             self._output = Output(spec.name, self.pid, output, self._process.sentinel, file)
         except BaseException:  # no thread, no descriptor left: it must not live on, unknown to everybody
@@ -117,7 +121,7 @@ class SpawnedProcess:
 
     def handles(self) -> list[Handle]:
         """Return the Queue's reading end and the process's sentinel."""
-        return [_reading_end(self._up), self._process.sentinel]
+        return [reading_end(self._up), self._process.sentinel]
 
     def messages(self) -> list[Message]:
         """Drain the Queue; safe at any time, since frames below PIPE_BUF are never torn."""
@@ -141,7 +145,7 @@ class SpawnedProcess:
     def ask_stop(self, deadline: float) -> None:
         """Set the deadline, then the Event."""
         self._deadline.value = deadline
-        _set(self._stop)
+        set_without_waiting(self._stop)
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -164,18 +168,3 @@ class SpawnedProcess:
         if self._inbox is not None:
             self._inbox.close()
         self._process.close()
-
-
-def _set(stop: Event) -> None:
-    """Do what `Event.set` does, and never wait: neither for its lock nor for the sleeper's word that it is awake.
-
-    A child that was killed keeps the one and never gives the other. Whoever waits looks at the flag again when woken.
-    """
-    inside = cast(Any, stop)
-    inside._flag.release()  # noqa: SLF001
-    inside._cond._wait_semaphore.release()  # noqa: SLF001
-
-
-def _reading_end(up: "multiprocessing.Queue[Message]") -> Connection:
-    # multiprocessing has no public name for it, and waiting on many queues at once needs it.
-    return cast(Any, up)._reader  # type: ignore[no-any-return] # noqa: SLF001

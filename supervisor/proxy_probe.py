@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from core.config import Config, Proxy
+from core.config.slices import scraper_config
 from core.errors import GaplessError
 from core.outside import outside
 from core.reddit.answers import judge
@@ -34,7 +35,7 @@ def look_at_proxy(config: Config, proxy: Proxy, patience: float) -> Finding:
     refusal = _refusal(str(parts.hostname), parts.port or 0, patience)
     if refusal:
         return failed(name, f"{place}: {refusal}: {_ADVICE}")
-    answer, error = asyncio.run(_ask(FetchSettings.of(config, proxy), patience))
+    answer, error = asyncio.run(_ask(FetchSettings.of(scraper_config(config, proxy)), patience))
     good, text = judged(answer, error)
     return Finding(name, good, f"{place} {text}" if good else f"{place}: {text}")
 

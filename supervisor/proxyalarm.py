@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import structlog
 
 from core.config import Config
+from core.config.slices import status_config
 from core.crawl import HEALTHY, Crawl, read_crawl_of
 from core.logs import get_logger
 from supervisor.chore import Chore
@@ -46,4 +47,4 @@ def works(crawl: Crawl) -> list[str]:
 def proxy_chore(config: Callable[[], Config], clock: Callable[[], float] = time.time) -> Chore:
     """Make the chore that looks at the reports of all scraper processes that the configuration of the moment has."""
     alarm = ProxyAlarm(get_logger("supervisor"))
-    return Chore(_EVERY, lambda: alarm.look(read_crawl_of(config(), clock())))
+    return Chore(_EVERY, lambda: alarm.look(read_crawl_of(status_config(config()), clock())))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from core.config import Config
 from core.config.rules import needed_credentials
+from core.config.slices import reddit_access
 from core.errors import GaplessError, TransientError
 from core.quota import RateHeaders
 from core.reddit.errors import RateLimited, RequestRejected, ServerTrouble, TokenRejected, Unavailable, Unreachable
@@ -135,7 +136,7 @@ def look_at_reddit(config: Config) -> Iterator[Finding]:
         return
     names = config.reddit.subreddits if config.streams.enabled else config.scraper.subreddits
     streams = config.streams.enabled or ("submissions",)
-    with closing(Connection(config)) as connection:
+    with closing(Connection(reddit_access(config))) as connection:
         requests, search = _Requests(connection), Search()
         try:
             verdicts = {stream: _look(names, stream, requests, search) for stream in streams}

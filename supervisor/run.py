@@ -13,6 +13,7 @@ from typing import TextIO
 
 from core import logs
 from core.config import Config, load_config
+from core.config.slices import log_config
 from core.errors import ConfigError, ExitCode, Problem, TransientError
 from core.orphan import is_orphan
 from core.outlet import Outlet
@@ -169,7 +170,7 @@ def supervise(
 
     return Manager(
         specs,
-        lambda spec: SpawnedProcess(spec, current.config),
+        lambda spec: SpawnedProcess(spec, log_config(current.config), current.config.all_secrets()),
         alarm,
         shutdown_timeout=config.supervisor.shutdown_timeout,
         heartbeat_timeout=config.supervisor.heartbeat_timeout,

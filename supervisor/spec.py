@@ -1,7 +1,7 @@
 """What there is to know about a child before it is born."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -20,9 +20,8 @@ class ChildSpec:
 
     name: str
     entry: str  #: "package.module:function", called with a ChildContext and `arguments`
+    #: its slice of the configuration (see core.config.slices); a reload that changes them replaces the child
     arguments: tuple[Any, ...]
     stage: Stage
     listens: bool = False  #: gets the news of the sources in its inbox
     after: tuple[str, ...] = ()  #: names of children that are ready before this one is started
-    #: what of the configuration it rests on: when that changes, it is replaced (see supervisor.change)
-    concerns: tuple[object, ...] = field(default=(), repr=False)

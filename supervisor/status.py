@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from core.config import load_config
+from core.config.slices import status_config
 from core.errors import ExitCode
 from core.flow import StreamFlow
 from core.printable import printable_json
@@ -51,7 +52,7 @@ def show_status(
     speedometer = Speedometer()
 
     def show() -> ExitCode:
-        status = read_status(config, time.time())
+        status = read_status(status_config(config), time.time())
         if as_json:
             document = json.dumps(status.document(), indent=None if watch else 2)
             print(printable_json(document), file=out, flush=True)

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from core.config import EMBEDDED, Config
-from core.crawl import process_name
+from core.config.proxy import process_name
+from core.config.slices import monitor_config, publisher_config, scraper_config, stream_config
 from core.spool import spool_path
 from core.spool.files import STREAMS
 from supervisor.spec import ChildSpec, Stage
@@ -36,37 +37,20 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
     """
     names = tuple(companion.name for companion in companions)
     streams = [
-        ChildSpec(
-            stream,
-            "streams.capture.process:run",
-            (config, stream),
-            Stage.SOURCE,
-            after=names,
-            concerns=(config.reddit, config.streams, *_logging(config)),  # both streams share the quota
-        )
+        ChildSpec(stream, "streams.capture.process:run", (stream_config(config, stream),), Stage.SOURCE, after=names)
         for stream in config.streams.enabled
     ]
     publishers = []
     if streams or _has_spools(config):
-        publishers.append(
-            ChildSpec(
-                "publisher",
-                "streams.publisher.process:run",
-                (config,),
-                Stage.SINK,
-                listens=True,
-                after=names,
-                concerns=(config.kafka, *_logging(config)),
-            )
-        )
+        entry, publisher = "streams.publisher.process:run", publisher_config(config)
+        publishers.append(ChildSpec("publisher", entry, (publisher,), Stage.SINK, listens=True, after=names))
     return [*companions, *publishers, *streams, *_scrapers(config, names), *_monitors(config)]
 
 
 def _monitors(config: Config) -> list[ChildSpec]:
     if not config.monitor.enabled:
         return []
-    # it shows everything, so everything concerns it
-    return [ChildSpec("monitor", "supervisor.monitor.process:run", (config,), Stage.WATCH, concerns=(config,))]
+    return [ChildSpec("monitor", "supervisor.monitor.process:run", (monitor_config(config),), Stage.WATCH)]
 
 
 def _has_spools(config: Config) -> bool:
@@ -78,22 +62,8 @@ def _scrapers(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:
     """Describe one scraper for each proxy, or one that goes without."""
     if not config.scraper.enabled:
         return []
-    # the streams' subreddits and the other proxies are none of its business
-    own = (replace(config.reddit, subreddits=()), replace(config.scraper, proxies=()), config.database)
+    entry = "scraper.process:run"
     return [
-        ChildSpec(
-            process_name(proxy),
-            "scraper.process:run",
-            (config, proxy),
-            Stage.SOURCE,
-            after=after,
-            concerns=(*own, proxy, *_logging(config)),
-        )
+        ChildSpec(process_name(proxy), entry, (scraper_config(config, proxy),), Stage.SOURCE, after=after)
         for proxy in config.scraper.proxies or (None,)
     ]
-
-
-def _logging(config: Config) -> tuple[object, ...]:
-    """Give what every process reads of the supervisor's section."""
-    settings = config.supervisor
-    return (settings.log_format, settings.log_max_bytes, settings.log_backups)

@@ -127,8 +127,7 @@ def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
         for fault in wrong.faults:
             key = f"{value.key}{fault.at}"
             raw = fault.value if fault.has_value else value.raw
-            missing = fault.at and not fault.has_value and fault.advice.startswith("is missing")
-            text = None if missing else show(raw, key) if fault.plain else setting.show(raw, key)
+            text = None if fault.missing else show(raw, key) if fault.plain else setting.show(raw, key)
             problems.append(Problem(key, fault.advice, text, value.source))
         return None, problems
 

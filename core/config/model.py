@@ -6,19 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.config import address, kinds
+from core.config import address, kinds, secret_texts
 from core.config.producer import Property, producer
-from core.config.proxy import Proxy, proxies
+from core.config.proxy import Proxy, process_name, proxies
+from core.config.secret_texts import Secrets
 from core.config.setting import Section, Setting, never, setting, settings_of
 from core.config.subreddit import subreddits
-from core.redact import is_secret_name, url_logins, url_passwords
-
-#: Properties of librdkafka that go with a password or a secret.
-_KAFKA_USERS = (
-    "sasl.username",
-    "sasl.oauthbearer.client.id",
-    "sasl.oauthbearer.client.credentials.client.id",
-)
 
 _SUBREDDITS = (
     "CryptoCurrency",
@@ -114,6 +107,11 @@ class ScraperSection(Section):
     timeout: float = setting(kinds.seconds(), 15.0, "longest wait for one request")
     proxies: tuple[Proxy, ...] = setting(proxies, (), "one process each; none: one process, direct", plain=never)
 
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The names of the processes that run: one for each proxy, or one without."""
+        return tuple(process_name(proxy) for proxy in self.proxies or (None,)) if self.enabled else ()
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseSection(Section):
@@ -182,22 +180,19 @@ class Config(Section):
 
     def secrets(self) -> tuple[str, ...]:
         """List every secret text in here, for `core.outside.hide`."""
-        found = [self.reddit.client_secret, self.monitor.token, *url_passwords(self.database.url)]
-        found += [password for proxy in self.scraper.proxies for password in url_passwords(proxy.url)]
-        for name, value in self.kafka.producer.items():
-            found += [str(value)] if is_secret_name(name) else url_passwords(str(value))
-        return tuple(dict.fromkeys(secret for secret in found if secret))
+        return self.all_secrets().texts
 
     def logins(self) -> tuple[tuple[str, str], ...]:
         """List user and password wherever they travel as a pair, encoded as one text."""
-        producer = self.kafka.producer
-        found = [(self.reddit.client_id, self.reddit.client_secret), *url_logins(self.database.url)]
-        found += [login for proxy in self.scraper.proxies for login in url_logins(proxy.url)]
-        for user in _KAFKA_USERS:
-            for name, password in producer.items():
-                if user in producer and is_secret_name(name):
-                    found.append((str(producer[user]), str(password)))
-        return tuple(dict.fromkeys(found))
+        return self.all_secrets().logins
+
+    def all_secrets(self) -> Secrets:
+        """Return all of both."""
+        found = secret_texts.of_client(self.reddit.client_id, self.reddit.client_secret)
+        found += Secrets.of([self.monitor.token]) + secret_texts.of_url(self.database.url)
+        for proxy in self.scraper.proxies:
+            found += secret_texts.of_url(proxy.url)
+        return found + secret_texts.of_producer(self.kafka.producer)
 
 
 SECTIONS: dict[str, type[Section]] = {

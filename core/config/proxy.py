@@ -15,6 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>https?|socks5h?)://)?(?![a-z][a-z0-9+.-]*://)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
+#: The name of the way without a proxy.
+DIRECT = "direct"
+
 _URL_ADVICE = 'must be "username:password@host:port", or the same after http://, https:// or socks5://'
 
 
@@ -30,6 +33,11 @@ class Proxy:
 
     def __str__(self) -> str:
         return f"{self.name} ({show_address(self.url)})"
+
+
+def process_name(proxy: Proxy | None) -> str:
+    """Name the process of a proxy, or the one that goes without."""
+    return f"scraper-{proxy.name if proxy else DIRECT}"
 
 
 def proxies(raw: object) -> tuple[Proxy, ...]:
@@ -57,7 +65,7 @@ def _name(item: Mapping[str, object], at: str, taken: set[str]) -> tuple[str, li
     name = item.get("name")
     if name is None:
         advice = 'is missing: give the proxy a name, such as "a"; its process is called scraper-a'
-        return "", [Fault(advice, f"{at}.name")]
+        return "", [Fault(advice, f"{at}.name", missing=True)]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         advice = "must be 1 to 32 letters, digits, - or _, beginning with a letter or digit: it names a process"
         return "", [Fault(advice, f"{at}.name", name)]
@@ -68,7 +76,7 @@ def _name(item: Mapping[str, object], at: str, taken: set[str]) -> tuple[str, li
 
 def _url(item: Mapping[str, object], at: str) -> tuple[str, list[Fault]]:
     if "url" not in item:
-        return "", [Fault(f"is missing: {_URL_ADVICE}", f"{at}.url")]
+        return "", [Fault(f"is missing: {_URL_ADVICE}", f"{at}.url", missing=True)]
     url = normalised(item["url"])
     if url:
         return url, []

@@ -16,6 +16,7 @@ class Fault:
     at: str = ""
     value: object = _UNSET
     plain: bool = False
+    missing: bool = False  #: the part is not there, so there is nothing to show of it
 
     @property
     def has_value(self) -> bool:

@@ -6,8 +6,6 @@ goes on with the counts of the former.
 
 from core.crawl.files import (
     crawl_report_path,
-    process_name,
-    process_names,
     read_crawl,
     read_crawl_of,
     read_crawl_report,
@@ -15,7 +13,6 @@ from core.crawl.files import (
 )
 from core.crawl.overview import Crawl, TimeToFinish
 from core.crawl.report import (
-    DIRECT,
     HEALTHY,
     IDLE,
     PROBING,
@@ -28,7 +25,6 @@ from core.crawl.report import (
 )
 
 __all__ = [
-    "DIRECT",
     "HEALTHY",
     "IDLE",
     "PROBING",
@@ -41,8 +37,6 @@ __all__ = [
     "TimeToFinish",
     "continued",
     "crawl_report_path",
-    "process_name",
-    "process_names",
     "read_crawl",
     "read_crawl_of",
     "read_crawl_report",

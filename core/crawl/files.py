@@ -8,31 +8,18 @@ from pathlib import Path
 
 import structlog
 
-from core.config import Config, Proxy
-from core.config.model import ScraperSection
+from core.config.slices import StatusConfig
 from core.crawl.overview import Crawl
-from core.crawl.report import DIRECT, CrawlReport, Frontier
+from core.crawl.report import CrawlReport, Frontier
 from core.jsonfile import replace_json
 from core.outside import masked
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-def process_name(proxy: Proxy | None) -> str:
-    """Name the process of a proxy, or the one that goes without."""
-    return f"scraper-{proxy.name if proxy else DIRECT}"
-
-
-def process_names(scraper: ScraperSection) -> tuple[str, ...]:
-    """Name the processes that a configuration asks for."""
-    return tuple(process_name(proxy) for proxy in scraper.proxies or (None,)) if scraper.enabled else ()
-
-
-def read_crawl_of(config: Config, now: float) -> Crawl:
+def read_crawl_of(config: StatusConfig, now: float) -> Crawl:
     """Read the reports of the processes that this configuration asks for."""
-    scraper = config.scraper
-    discovers = scraper.discover and scraper.max_depth > 0
-    return read_crawl(config.supervisor.state_dir, now, process_names(scraper), discovers=discovers)
+    return read_crawl(config.state_dir, now, config.scrapers, discovers=config.discovers)
 
 
 def crawl_report_path(state_dir: Path, name: str) -> Path:

@@ -9,9 +9,6 @@ HEALTHY = "healthy"
 #: What it says of any other: not used lately, out of work, being tested, not yet tested, its process has ended.
 IDLE, RESTING, PROBING, STARTING, STOPPED = "idle", "resting", "probing", "starting", "stopped"
 
-#: The name of the way without a proxy.
-DIRECT = "direct"
-
 
 @dataclass(frozen=True, slots=True)
 class Frontier:

@@ -1,6 +1,6 @@
 """Errors of requests to Reddit, by the reaction that they require."""
 
-from core.errors import GaplessError, PermanentError, TransientError
+from core.errors import FaultCode, GaplessError, PermanentError, TransientError
 from core.quota import RateHeaders
 
 
@@ -79,3 +79,5 @@ class Unavailable(GaplessError):
 
 class CredentialsRejected(PermanentError):
     """Reddit does not know the client id and secret."""
+
+    code = FaultCode.CREDENTIALS

@@ -43,6 +43,36 @@ SPOOL_BROKEN = "the spool was broken"
 RECORDS_LOST = "captured records"
 
 
+class GapCause(enum.Enum):
+    """Why an interval could not be proven, for code that decides."""
+
+    LISTING = enum.auto()  #: the listing was too short, unreadable or unavailable
+    SPOOL_LOST = enum.auto()  #: the file was lost; every captured record was delivered or saved
+    SPOOL_LOST_WITH_RECORDS = enum.auto()  #: … with captured records that no listing may show again
+    SPOOL_BROKEN = enum.auto()  #: the file was broken; only its place in the stream is gone
+    SPOOL_BROKEN_WITH_RECORDS = enum.auto()  #: … and captured records are
+
+    @classmethod
+    def of(cls, reason: str) -> "GapCause":
+        """Return the cause of an entry of the ledger, which stores it as its text: the only place that reads it."""
+        records = RECORDS_LOST in reason
+        if reason.startswith(SPOOL_LOST):
+            return cls.SPOOL_LOST_WITH_RECORDS if records else cls.SPOOL_LOST
+        if reason.startswith(SPOOL_BROKEN):
+            return cls.SPOOL_BROKEN_WITH_RECORDS if records or reason == SPOOL_BROKEN else cls.SPOOL_BROKEN
+        return cls.LISTING
+
+    @property
+    def lost_records(self) -> bool:
+        """Whether captured records were lost."""
+        return self in {GapCause.SPOOL_LOST_WITH_RECORDS, GapCause.SPOOL_BROKEN_WITH_RECORDS}
+
+    @property
+    def lost_spool(self) -> bool:
+        """Whether the file itself was lost."""
+        return self in {GapCause.SPOOL_LOST, GapCause.SPOOL_LOST_WITH_RECORDS}
+
+
 class GapState(enum.StrEnum):
     """The state of a gap, as `gaps --json` names it."""
 
@@ -90,9 +120,14 @@ class Gap:
         return self.late_from is not None and self.start is not None and self.start == self.end
 
     @property
+    def cause(self) -> GapCause:
+        """Return what the gap comes from."""
+        return GapCause.of(self.reason)
+
+    @property
     def concerns_spool(self) -> bool:
         """Whether a spool file was lost or broken, rather than a listing too short."""
-        return self.reason.startswith((SPOOL_LOST, SPOOL_BROKEN))
+        return self.cause is not GapCause.LISTING
 
     @property
     def after_walk(self) -> GapState:
@@ -100,8 +135,7 @@ class Gap:
 
         A listing shows what is listed now. Where captured records were lost, it cannot prove that they all came back.
         """
-        lost = self.concerns_spool and (RECORDS_LOST in self.reason or self.reason == SPOOL_BROKEN)
-        return GapState.LOST if lost else GapState.REPAIRED
+        return GapState.LOST if self.cause.lost_records else GapState.REPAIRED
 
     def walked(self, at: float) -> "Gap":
         """Return the gap closed at epoch seconds `at`, after the whole interval was walked for all its subreddits."""

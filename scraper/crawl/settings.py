@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.config import Config
+from core.config.slices import ScraperConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +18,16 @@ class CrawlSettings:
     has_others: bool = False  #: other processes ask through other proxies
 
     @classmethod
-    def of(cls, config: Config) -> "CrawlSettings":
+    def of(cls, config: ScraperConfig) -> "CrawlSettings":
         """Take them out of the configuration."""
-        scraper = config.scraper
         return cls(
-            subreddits=scraper.subreddits,
-            users_per_subreddit=scraper.users_per_subreddit,
-            concurrency=scraper.concurrency,
-            max_depth=scraper.max_depth if scraper.discover else 0,
-            discover=scraper.discover,
-            refresh_after=scraper.refresh_after,
-            has_others=len(scraper.proxies) > 1,
+            subreddits=config.subreddits,
+            users_per_subreddit=config.users_per_subreddit,
+            concurrency=config.concurrency,
+            max_depth=config.max_depth if config.discover else 0,
+            discover=config.discover,
+            refresh_after=config.refresh_after,
+            has_others=len(config.processes) > 1,
         )
 
     def leads_on(self, depth: int) -> bool:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from core.config import Config
-from core.config.proxy import Proxy
-from core.crawl import DIRECT
+from core.config.proxy import DIRECT, Proxy
+from core.config.slices import ScraperConfig
 
 _ANY_SUBREDDIT = "Bitcoin"
 
@@ -28,23 +27,23 @@ class FetchSettings:
     seeds: tuple[str, ...] = ()  #: asked for to test a proxy through which nothing was served yet
 
     @classmethod
-    def of(cls, config: Config, proxy: Proxy | None) -> "FetchSettings":
+    def of(cls, config: ScraperConfig) -> "FetchSettings":
         """Take them out of the configuration, for the process of this proxy, or of none."""
-        reddit, scraper = config.reddit, config.scraper
+        access = config.access
         return cls(
-            reddit_url=reddit.reddit_url,
-            oauth_url=reddit.oauth_url,
-            user_agent=reddit.user_agent,
-            proxy=proxy,
-            with_token=scraper.authentication == "oauth",
-            client_id=reddit.client_id,
-            client_secret=reddit.client_secret,
-            rotate=scraper.user_agent == "rotate",
-            concurrency=scraper.concurrency,
-            timeout=scraper.timeout,
-            max_retries=scraper.max_retries,
-            probe_subreddit=next(iter(scraper.subreddits), _ANY_SUBREDDIT),
-            seeds=scraper.subreddits,
+            reddit_url=access.reddit_url,
+            oauth_url=access.oauth_url,
+            user_agent=access.user_agent,
+            proxy=config.proxy,
+            with_token=config.with_token,
+            client_id=access.client_id,
+            client_secret=access.client_secret,
+            rotate=config.rotate,
+            concurrency=config.concurrency,
+            timeout=config.timeout,
+            max_retries=config.max_retries,
+            probe_subreddit=next(iter(config.subreddits), _ANY_SUBREDDIT),
+            seeds=config.subreddits,
         )
 
     @property

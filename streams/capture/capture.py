@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from core.backoff import Backoff
 from core.child import ChildContext
-from core.config import Config
+from core.config.slices import StreamConfig
 from core.errors import TransientError
 from core.limiter import Limiter
 from core.quota import Priority
@@ -39,7 +39,7 @@ class Capture:
 
     def __init__(
         self,
-        config: Config,
+        config: StreamConfig,
         context: ChildContext,
         coverage: Coverage,
         fetcher: Fetcher,
@@ -61,10 +61,10 @@ class Capture:
         self._clock = clock
         self._wall = wall
         self._draw = draw
-        self._streams = len(config.streams.enabled)
-        self._roster = Roster(config.reddit.subreddits)
+        self._streams = config.sharers
+        self._roster = Roster(config.subreddits)
         self._roster.load(coverage.stored.get("absent"))
-        start = config.streams.start
+        start = config.start
         self._admission = Admission(self._roster, coverage, fetcher, context, clock=clock, wall=wall, start=start)
         self._repairs = Repairs(coverage, self._log, clock)
         self._tools = Tools(
@@ -72,7 +72,7 @@ class Capture:
         )
         self._resumed = bool(coverage.proven_at)
         self._groups: dict[int, Group] = {}
-        for home, names in enumerate(pack(config.reddit.subreddits, context.name, path_limit)):
+        for home, names in enumerate(pack(config.subreddits, context.name, path_limit)):
             self._add_group(names, home)
         self._regrouping = Regrouping()
         self._previous: Kind | None = None
@@ -178,7 +178,7 @@ class Capture:
 
     def _parts(self) -> list[Part]:
         """Describe the groups for the choice of two to merge."""
-        place = self._config.reddit.subreddits.index
+        place = self._config.subreddits.index
         return [Part(group.key, group.home, place(group.names[0]), len(group.names)) for group in self._groups.values()]
 
     def _merge_step(self) -> None:
@@ -217,7 +217,7 @@ class Capture:
         now = self._wall()
         sharers = max(1, self._streams) * max(1, len(self._groups))
         per_request = max(0.0, quota.reset_at - now) / max(1.0, quota.remaining()) * sharers
-        return pace.interval(self._config.streams.max_poll_interval, quota.spare(now), per_request)
+        return pace.interval(self._config.max_poll_interval, quota.spare(now), per_request)
 
     def _completed(self, poll: Poll | None) -> None:
         if poll is None or self._catching_up is None or poll.walk.outcome is Outcome.STALE:

@@ -14,7 +14,7 @@ from typing import Any
 from prawcore.exceptions import PrawcoreException
 
 from core.child import ChildContext
-from core.config import Config
+from core.config.slices import RedditAccess
 from core.errors import GaplessError
 from core.limiter import Grant, Limiter, Wait
 from core.network import network
@@ -60,8 +60,8 @@ _PRAW_ERRORS = (
 class Connection:
     """A PRAW instance with its HTTP client, used from one thread."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, access: RedditAccess) -> None:
+        self._access = access
         self._client = Client(network(os.environ).ca_bundle)
         self._pace = TokenPace()
         #: about the request under way, or the last one
@@ -69,7 +69,7 @@ class Connection:
         self._reddit = self._log_in()
 
     def _log_in(self) -> praw.Reddit:
-        settings = self._config.reddit
+        settings = self._access
 
         def make_requestor(**kwargs: Any) -> JudgingRequestor:  # noqa: ANN401 (PRAW decides what it passes)
             return JudgingRequestor(**kwargs, client=self._client, heard=self.heard, pace=self._pace)
@@ -129,15 +129,15 @@ class Gateway:
 
     def __init__(
         self,
-        config: Config,
+        access: RedditAccess,
         context: ChildContext,
         limiter: Limiter,
         *,
         clock: Callable[[], float] = time.monotonic,
-        connect: Callable[[Config], Connection] = Connection,
+        connect: Callable[[RedditAccess], Connection] = Connection,
         answer_deadline: float = ANSWER_DEADLINE,
     ) -> None:
-        self._config = config
+        self._access = access
         self._context = context
         self._limiter = limiter
         self._clock = clock
@@ -155,7 +155,7 @@ class Gateway:
         context.on_stop(self._interrupt)
 
     def _start_thread(self) -> None:
-        self._connection = self._connect(self._config)
+        self._connection = self._connect(self._access)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         arguments = (self._connection, self._jobs)
         threading.Thread(target=_work, args=arguments, name="reddit", daemon=True).start()

@@ -156,4 +156,4 @@ def lost_gaps(
 
 
 def _lacks_start(gap: Gap) -> bool:
-    return gap.start is None and gap.state is GapState.LOST and gap.reason.startswith(SPOOL_LOST)
+    return gap.start is None and gap.state is GapState.LOST and gap.cause.lost_spool

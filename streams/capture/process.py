@@ -7,7 +7,7 @@ from contextlib import suppress
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.collector import spare_the_collector
-from core.config import Config
+from core.config.slices import StreamConfig
 from core.limiter import Limiter
 from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
 from streams.capture.capture import Capture
@@ -23,41 +23,42 @@ _ORIGIN_WITHIN = 10.0
 _ORIGIN_PAUSE = 0.2
 
 
-def run(context: ChildContext, config: Config, stream: str) -> None:
-    """Capture `stream` ("submissions" or "comments") into its spool.
+def run(context: ChildContext, config: StreamConfig) -> None:
+    """Capture one stream into its spool.
 
     Raises CredentialsRejected (permanent), and SpoolBroken when the file must be moved aside by a new start.
     """
     spare_the_collector()
-    writer = _open_spool(context, config, stream)
+    stream = config.stream
+    writer = _open_spool(context, config)
     if writer is None:
         return
     with writer, watched(writer, broken=context.wake):
-        limiter = Limiter(config.supervisor.state_dir, stream, config.reddit.requests_per_minute)
-        gateway = Gateway(config, context, limiter)
+        limiter = Limiter(config.state_dir, stream, config.requests_per_minute)
+        gateway = Gateway(config.access, context, limiter)
         coverage = Coverage(
             writer,
             stream,
-            config.reddit.subreddits,
+            config.subreddits,
             offset=lambda: gateway.server_clock.offset,
             bounds=lambda: gateway.server_clock.bounds,
         )
         context.log.info(
             "stream_opened",
-            subreddits=list(config.reddit.subreddits),
+            subreddits=list(config.subreddits),
             captured_before=writer.counters().get("captured", 0),
             gaps=sum(not gap.repaired for gap in coverage.gaps.values()),
             resuming=bool(coverage.proven_at),
         )
         origin = OriginWatch(
             coverage,
-            config.supervisor.state_dir,
+            config.state_dir,
             writer.spool_id,
-            subreddits=config.reddit.subreddits,
-            start=config.streams.start,
+            subreddits=config.subreddits,
+            start=config.start,
             log=context.log,
         )
-        if config.streams.start == "now":
+        if config.start == "now":
             _await_origin(context, origin)
         fetcher = Fetcher(gateway, context, stream, time.monotonic)
         Capture(config, context, coverage, fetcher, limiter, origin=origin).run()
@@ -75,12 +76,12 @@ def _await_origin(context: ChildContext, origin: OriginWatch) -> None:
             return
 
 
-def _open_spool(context: ChildContext, config: Config, stream: str) -> SpoolWriter | None:
+def _open_spool(context: ChildContext, config: StreamConfig) -> SpoolWriter | None:
     """Open the spool, waiting for a full disk or a lock to pass; None when asked to stop before that."""
     failures = 0
     while not context.stop.is_set():
         try:
-            return SpoolWriter(config.supervisor.state_dir, stream, subreddits=config.reddit.subreddits)
+            return SpoolWriter(config.state_dir, config.stream, subreddits=config.subreddits)
         except SpoolBroken:
             raise
         except (SpoolError, OSError) as error:

@@ -7,7 +7,7 @@ from typing import Protocol
 from confluent_kafka import Producer
 
 from core.child import ChildContext
-from core.config import Config
+from core.config.slices import PublisherConfig
 from core.outage import OutageMark
 from streams.publisher.at_least_once import AtLeastOnce
 from streams.publisher.client import connect
@@ -77,18 +77,18 @@ class Publisher:
 
 def assemble(
     context: ChildContext,
-    config: Config,
+    config: PublisherConfig,
     *,
     clock: Callable[[], float],
     random: Callable[[], float],
     make_producer: Callable[[Settings, Watch], Producer] = connect,
 ) -> Publisher:
     """Build the publisher that the configuration asks for."""
-    log, kafka, state_dir = context.log, config.kafka, config.supervisor.state_dir
+    log, state_dir = context.log, config.state_dir
     ledger = Ledger(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
-    transactional_id = f"gapless-{ledger.deployment_id}" if kafka.delivery == "exactly_once" else None
-    settings = settle(kafka.bootstrap_servers, kafka.topic, kafka.producer, transactional_id)
-    watch = Watch(log, ledger, kafka.bootstrap_servers, clock, OutageMark(state_dir))
+    transactional_id = f"gapless-{ledger.deployment_id}" if config.delivery == "exactly_once" else None
+    settings = settle(config.bootstrap_servers, config.topic, config.producer, transactional_id)
+    watch = Watch(log, ledger, config.bootstrap_servers, clock, OutageMark(state_dir))
     lanes = Lanes(
         state_dir=state_dir,
         ledger=ledger,

@@ -5,7 +5,7 @@ import time
 
 from core.child import ChildContext
 from core.collector import spare_the_collector
-from core.config import Config
+from core.config.slices import PublisherConfig
 from streams.publisher.assembly import Publisher, assemble
 from streams.publisher.pace import Pace
 
@@ -16,7 +16,7 @@ _PAUSE = 0.1
 _CLOSING_TIME = 0.5
 
 
-def run(context: ChildContext, config: Config) -> None:
+def run(context: ChildContext, config: PublisherConfig) -> None:
     """Publish what the streams captured until stop is asked, then what is left, as long as there is time."""
     spare_the_collector()
     publisher = assemble(context, config, clock=time.monotonic, random=random.random)

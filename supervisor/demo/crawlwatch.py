@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from core.config import Config
+from core.config.slices import status_config
 from core.crawl import HEALTHY, RESTING, Crawl, CrawlReport, Frontier, read_crawl_of
 from supervisor.crawlpanel import progress_bar
 from supervisor.demo.database import Database
@@ -23,7 +24,7 @@ class CrawlWatch:
 
     def look(self) -> Crawl:
         """Read all reports."""
-        return read_crawl_of(self._config, self._clock())
+        return read_crawl_of(status_config(self._config), self._clock())
 
     def is_finished(self) -> bool:
         """Return whether everything found was visited, from the database."""

@@ -7,7 +7,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from core.config import Config
+from core.config.slices import MonitorConfig
 from supervisor.monitor.connections import DROP_REASONS
 from supervisor.monitor.events import Audience
 from supervisor.monitor.guard import add_headers, answer_to
@@ -109,7 +109,7 @@ class Answers:
 
 
 def make_app(
-    config: Config,
+    config: MonitorConfig,
     observer: Observer,
     audience: Audience,
     log: structlog.stdlib.BoundLogger,
@@ -118,7 +118,7 @@ def make_app(
     """Build the application with its routes."""
     listener = listener or Listener(log)
     restarting = Restarting(config, log)
-    middlewares = [listener.middleware(), answer_to(config.monitor.host)]
+    middlewares = [listener.middleware(), answer_to(config.host)]
     app = web.Application(middlewares=middlewares, client_max_size=_LONGEST_REQUEST)
 
     def flush() -> None:

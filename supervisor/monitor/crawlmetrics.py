@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from core.config import Config
-from core.crawl import HEALTHY, IDLE, PROBING, RESTING, process_names
+from core.config.slices import MonitorConfig
+from core.crawl import HEALTHY, IDLE, PROBING, RESTING
 from supervisor.monitor.family import Value, counter, counters, gauge, gauges, labelled_gauges
 from supervisor.monitor.look import Look
 from supervisor.monitor.tally import Tally
@@ -22,19 +22,19 @@ _PROXY_STATES = (HEALTHY, IDLE, RESTING, PROBING)
 _TABLES = ("subreddits", "users", "posts", "rules")
 
 
-def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+def families(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric]:
     """Yield the scraper's metrics. The contract's counters are zero where no scraper is configured."""
     for name, text in _SAVED.items():
         for report in look.crawl.reports:
             tally.follow((f"scraper {name}", report.process), report.counters.get(name, 0))
         yield from counter(f"scraper_{name}_total", text, sum(tally.family(f"scraper {name}").values()))
     yield from _proxies(look, config, tally)
-    if config.scraper.enabled:
+    if bool(config.scrapers):
         yield from _frontier(look)
 
 
-def _proxies(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
-    names = [name.removeprefix("scraper-") for name in process_names(config.scraper)]
+def _proxies(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric]:
+    names = [name.removeprefix("scraper-") for name in config.scrapers]
     for report in look.crawl.reports:
         for outcome, count in report.outcomes.items():
             tally.follow(("outcomes", report.proxy, outcome), count)

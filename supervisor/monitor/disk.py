@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import Config
+from core.config.slices import MonitorConfig
 
 _MIB = 2**20
 
@@ -29,16 +29,16 @@ class Disk:
         return self.free < _FLOOR or (self.free < _SHARE * self.size and self.free < _PLENTY)
 
 
-def directories(config: Config) -> dict[str, Path]:
+def directories(config: MonitorConfig) -> dict[str, Path]:
     """Return the directories that grow."""
-    found = {"state": config.supervisor.state_dir, "logs": config.supervisor.log_dir}
-    database = config.database.sqlite_path
-    if config.scraper.enabled and database is not None:
+    found = {"state": config.state_dir, "logs": config.logging.log_dir}
+    database = config.database_path
+    if database is not None:
         found["database"] = database.parent
     return found
 
 
-def look_at_disks(config: Config) -> tuple[Disk, ...]:
+def look_at_disks(config: MonitorConfig) -> tuple[Disk, ...]:
     """Measure each directory; a missing one is skipped. Raises OSError when the disk does not answer."""
     disks = []
     for what, path in directories(config).items():

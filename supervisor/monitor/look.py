@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from core import procfs
-from core.config import Config
+from core.config.slices import MonitorConfig
 from core.crawl import Crawl
 from core.flow import Flow
 from core.limiter import read_quota, read_requests
@@ -38,6 +38,7 @@ class Look:
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: (process, status) → count
     disks: tuple[Disk, ...] = ()
     unreadable: tuple[str, ...] = ()  #: what could not be read now, for people
+    unreadable_streams: frozenset[str] = frozenset()  #: those of them that are spools, by stream
     supervisor_born: str | None = ""  #: identity of the supervisor beyond its pid; None: it is gone
 
     @property
@@ -72,9 +73,9 @@ class Look:
         return next((str(one["state"]) for one in self.status.processes if one["name"] == name), None)
 
 
-def look(config: Config, now: float) -> Look:
+def look(config: MonitorConfig, now: float) -> Look:
     """Take the sample. What cannot be read keeps its default and is named in `unreadable`."""
-    state_dir = config.supervisor.state_dir
+    state_dir = config.state_dir
     status = read_status(config, now)
     unreadable = [*status.flow.unreadable, *status.crawl.unreadable]
 
@@ -87,10 +88,13 @@ def look(config: Config, now: float) -> Look:
 
     nothing: dict[str, tuple[int, float]] = {}
     deliveries = attempt("the publisher's positions", lambda: read_deliveries(state_dir), nothing)
-    streams = {}
+    streams, unread = {}, set(status.flow.unreadable_streams)
     for name in status.flow.streams:
         read = partial(look_at_stream, state_dir, name, deliveries)
-        streams[name] = attempt(f"the spool of {name}", read, StreamLook())
+        found = attempt(f"the spool of {name}", read, None)
+        streams[name] = found or StreamLook()
+        if found is None:
+            unread.add(name)
     return Look(
         now,
         status,
@@ -102,6 +106,7 @@ def look(config: Config, now: float) -> Look:
         attempt("the quota's counts", lambda: read_requests(state_dir), {}),
         attempt("the disk", lambda: look_at_disks(config), ()),
         tuple(dict.fromkeys(unreadable)),
+        frozenset(unread),
         _birth(status),
     )
 

@@ -11,7 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from core.config import Config
+from core.config.slices import MonitorConfig
 from supervisor.monitor import crawlmetrics, streammetrics
 from supervisor.monitor.family import counters, gauge, gauges
 from supervisor.monitor.look import Look
@@ -28,7 +28,7 @@ class Sight:
     """The inputs of the metrics."""
 
     look: Look
-    config: Config
+    config: MonitorConfig
     tally: Tally
 
 

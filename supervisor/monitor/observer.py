@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from core.config import Config
+from core.config.slices import MonitorConfig
 from supervisor.monitor.errand import errand
 from supervisor.monitor.look import Look, look
 from supervisor.monitor.proofbook import ProofBook
@@ -31,11 +31,11 @@ class Observer:
 
     def __init__(
         self,
-        config: Config,
+        config: MonitorConfig,
         log: structlog.stdlib.BoundLogger,
         heard: Callable[[Snapshot], None] = lambda _snapshot: None,
         *,
-        look: Callable[[Config, float], Look] = look,
+        look: Callable[[MonitorConfig, float], Look] = look,
         wall: Callable[[], float] = time.time,
         every: float = _EVERY,
         book: TallyBook | None = None,

@@ -14,7 +14,7 @@ from aiohttp import web
 from core.allocator import give_memory_back
 from core.backoff import Backoff
 from core.child import ChildContext
-from core.config import Config
+from core.config.slices import MonitorConfig
 from supervisor.monitor.address import Address, address_path, advice, wanted_ports, write_address
 from supervisor.monitor.app import FLUSH, make_app
 from supervisor.monitor.events import Audience
@@ -40,7 +40,7 @@ _KEEP_ALIVE_S = 75.0
 _LINGER_S = 2.0
 
 
-def run(context: ChildContext, config: Config) -> None:
+def run(context: ChildContext, config: MonitorConfig) -> None:
     """Serve the page, the metrics and the health checks until asked to stop."""
     give_memory_back()
     sys.setswitchinterval(_TURN)
@@ -48,7 +48,7 @@ def run(context: ChildContext, config: Config) -> None:
         runner.run(live(context, config))
 
 
-async def live(context: ChildContext, config: Config) -> None:
+async def live(context: ChildContext, config: MonitorConfig) -> None:
     """Do the same in a running event loop."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
@@ -57,8 +57,8 @@ async def live(context: ChildContext, config: Config) -> None:
 
     context.on_stop(hear_of_stop)
     audience = Audience(context.log)
-    book = TallyBook(config.supervisor.state_dir, context.log)
-    proofs = ProofBook(config.supervisor.state_dir, context.log)
+    book = TallyBook(config.state_dir, context.log)
+    proofs = ProofBook(config.state_dir, context.log)
     observer = Observer(config, context.log, audience.tell, book=book, proofs=proofs)
     listener = Listener(context.log)
     app = make_app(config, observer, audience, context.log, listener)
@@ -90,7 +90,7 @@ async def live(context: ChildContext, config: Config) -> None:
 
 
 async def _listen(
-    context: ChildContext, config: Config, runner: web.AppRunner, listener: Listener, stop: asyncio.Event
+    context: ChildContext, config: MonitorConfig, runner: web.AppRunner, listener: Listener, stop: asyncio.Event
 ) -> Address | None:
     """Open the port; wait while it is in use, since a restart would not free it. None: asked to stop."""
     failures = 0
@@ -100,10 +100,9 @@ async def _listen(
         except OSError as error:
             failures += 1
             seconds = _AGAIN.pause(failures, random.random)
-            monitor = config.monitor
-            hint = advice(error, monitor.host, monitor.port)
+            hint = advice(error, config.host, config.port)
             context.log.error(  # noqa: TRY400 (a port in use needs no traceback)
-                "monitor_cannot_listen", port=monitor.port, error=str(error), hint=hint, retry_in_s=round(seconds, 1)
+                "monitor_cannot_listen", port=config.port, error=str(error), hint=hint, retry_in_s=round(seconds, 1)
             )
             context.ready()  # alive and waiting: a restart would not help
             await _pause(stop, seconds)
@@ -115,11 +114,11 @@ async def _listen(
     return None
 
 
-async def _take(config: Config, runner: web.AppRunner, listener: Listener) -> Address:
+async def _take(config: MonitorConfig, runner: web.AppRunner, listener: Listener) -> Address:
     """Listen on the first free port. Raises OSError when there is none."""
-    host = config.monitor.host
+    host = config.host
     assert runner.server is not None  # noqa: S101 - the runner is set up
-    ports = wanted_ports(config.supervisor.state_dir, host, config.monitor.port)
+    ports = wanted_ports(config.state_dir, host, config.port)
     for port in ports:
         try:
             await listener.listen(runner.server, host, port)
@@ -131,18 +130,18 @@ async def _take(config: Config, runner: web.AppRunner, listener: Listener) -> Ad
     raise AssertionError("unreachable")
 
 
-def _write_down(config: Config, address: Address, log: structlog.stdlib.BoundLogger) -> None:
+def _write_down(config: MonitorConfig, address: Address, log: structlog.stdlib.BoundLogger) -> None:
     try:
-        write_address(config.supervisor.state_dir, address)
+        write_address(config.state_dir, address)
     except OSError as error:
         log.warning("address_not_written", error=str(error), hint="others cannot show where the page is")
 
 
-async def _keep_address(config: Config, address: Address, log: structlog.stdlib.BoundLogger) -> None:
+async def _keep_address(config: MonitorConfig, address: Address, log: structlog.stdlib.BoundLogger) -> None:
     """Write the file again when it or its directory was removed."""
     while True:
         await asyncio.sleep(_ADDRESS_EVERY)
-        if not address_path(config.supervisor.state_dir).exists() and config.supervisor.state_dir.is_dir():
+        if not address_path(config.state_dir).exists() and config.state_dir.is_dir():
             _write_down(config, address, log)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from core import program
-from core.config import Config
+from core.config.slices import MonitorConfig
+from core.errors import FaultCode
 from supervisor.monitor import scraperules, streamrules
 from supervisor.monitor.answers import Failing
 from supervisor.monitor.look import SILENT_AFTER, Look
@@ -45,8 +46,6 @@ WARNINGS = (
     "dead_letters",
 )
 
-_CREDENTIALS = "REDDIT_CLIENT_ID"  # core.reddit.answers names these in its hints
-
 
 @dataclass(frozen=True, slots=True)
 class Trend:
@@ -60,7 +59,7 @@ class Trend:
     failing: Mapping[str, Failing] = field(default_factory=dict)  #: processes whose requests to Reddit all fail
 
 
-def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
+def troubles(look: Look, trend: Trend, config: MonitorConfig) -> list[Trouble]:
     """Return the reasons why something that is configured does not flow."""
     if not look.status.runs:
         return [*_supervisor(look), *_disks(look)]
@@ -76,7 +75,7 @@ def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
     ]
 
 
-def warnings(look: Look, config: Config) -> list[Trouble]:
+def warnings(look: Look, config: MonitorConfig) -> list[Trouble]:
     """Return the warnings."""
     return [
         *streamrules.behind(look, config),
@@ -95,17 +94,17 @@ def _supervisor(look: Look) -> Iterator[Trouble]:
         yield Trouble("supervisor_silent", "supervisor", f"{text} stopped by a signal, send it SIGCONT.")
 
 
-def _processes(look: Look, trend: Trend, config: Config) -> Iterator[Trouble]:
+def _processes(look: Look, trend: Trend, config: MonitorConfig) -> Iterator[Trouble]:
     if look.status.supervisor["state"] == "STOPPING":
         return
     for process in look.status.processes:
         name, state, age = process["name"], process["state"], process.get("state_age_s")
         since = look.now - age if age is not None else None
-        log = config.supervisor.log_dir / f"{name}.log"
+        log = config.logging.log_dir / f"{name}.log"
         again = f"{program.command()} restart CONFIG {name}"
         if state == "FATAL":
             why = str(process.get("why") or "it gave no reason").rstrip(".")
-            what = "credentials_rejected" if _CREDENTIALS in why else "process_down"
+            what = "credentials_rejected" if process.get("code") == FaultCode.CREDENTIALS else "process_down"
             text = f"{name} is parked: {why}. More is in {log}. When that is mended: {again}; after a change of the"
             yield Trouble(what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.", since)
         elif name == "monitor":
@@ -130,9 +129,9 @@ def _disks(look: Look) -> Iterator[Trouble]:
             yield Trouble("disk_nearly_full", disk.what, f"{text} written any more, nothing more is taken in.")
 
 
-def _files(look: Look, config: Config) -> Iterator[Trouble]:
+def _files(look: Look, config: MonitorConfig) -> Iterator[Trouble]:
     if look.unreadable:
-        text = f"{'; '.join(look.unreadable)}. Does {config.supervisor.state_dir} belong to the user who runs this? A"
+        text = f"{'; '.join(look.unreadable)}. Does {config.state_dir} belong to the user who runs this? A"
         hint = (
             "file that is broken is examined, and what can be read is saved, when the process that writes it restarts."
         )

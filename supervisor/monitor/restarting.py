@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from core import control
-from core.config import Config
+from core.config.slices import MonitorConfig
 from core.control import ControlError, NotAnsweringError, NotRunningError, UnknownProcessError
 from supervisor.monitor.connections import origin_of
 from supervisor.monitor.counted import CountedLog
@@ -33,9 +33,9 @@ _MOST_HELD = 16
 class Restarting:
     """Asks the supervisor to restart a process."""
 
-    def __init__(self, config: Config, log: structlog.stdlib.BoundLogger) -> None:
-        self._token = config.monitor.token.encode()
-        self._state_dir = config.supervisor.state_dir
+    def __init__(self, config: MonitorConfig, log: structlog.stdlib.BoundLogger) -> None:
+        self._token = config.token.encode()
+        self._state_dir = config.state_dir
         self._log = log
         self._throttle = TokenThrottle()
         self._held = 0

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from core import program
-from core.config import Config
-from core.crawl import DIRECT, HEALTHY, Crawl, process_names
+from core.config.proxy import DIRECT
+from core.config.slices import MonitorConfig
+from core.crawl import HEALTHY, Crawl
 from core.quota import Priority, roll, wait_for
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
@@ -19,9 +20,9 @@ _REPLACED_FOR = 3600.0
 _TELLS_AFTER = 20.0
 
 
-def crawl(look: Look, answered_at: float | None, config: Config) -> Iterator[Trouble]:
+def crawl(look: Look, answered_at: float | None, config: MonitorConfig) -> Iterator[Trouble]:
     """Check whether the crawl progresses; `answered_at`: Reddit's last answer to the scraper."""
-    names = process_names(config.scraper)
+    names = config.scrapers
     if not names:
         return
     state = look.crawl
@@ -33,13 +34,13 @@ def crawl(look: Look, answered_at: float | None, config: Config) -> Iterator[Tro
         yield Trouble("database_away", "database", f"{text} by itself when the database is back.", away)
     mute = [name for name in names if _is_mute(look, name)]
     for name in mute:
-        log = config.supervisor.log_dir / f"{name}.log"
+        log = config.logging.log_dir / f"{name}.log"
         text = f"{name} runs and does not tell how it gets on: it waits for the database, or hangs. {log} says more."
         yield Trouble("crawl_stalled", name, text)
     stalled = answered_at is not None and look.now - answered_at > _STALLED_AFTER
     if stalled and not (failing or away or mute) and _has_to_do(look) and _may_ask(look, config):
         text = "There are subreddits to fetch, and no answer has come from Reddit for minutes. The scrapers' logs in"
-        yield Trouble("crawl_stalled", "scraper", f"{text} {config.supervisor.log_dir} say why.", answered_at)
+        yield Trouble("crawl_stalled", "scraper", f"{text} {config.logging.log_dir} say why.", answered_at)
 
 
 def _no_way(crawl: Crawl) -> str:
@@ -62,11 +63,11 @@ def _has_to_do(look: Look) -> bool:
     return frontier is not None and frontier.to_do > 0
 
 
-def _may_ask(look: Look, config: Config) -> bool:
+def _may_ask(look: Look, config: MonitorConfig) -> bool:
     """Return whether the quota has requests for the scraper: the last of each window belong to the streams."""
-    if config.scraper.authentication == "none" or look.quota is None:
+    if not config.crawls_with_token or look.quota is None:
         return True
-    quota = roll(look.quota, look.now, config.reddit.requests_per_minute)
+    quota = roll(look.quota, look.now, config.requests_per_minute)
     return wait_for(quota, Priority.SCRAPER, look.now) <= 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from core.config import Config
+from core.config.slices import MonitorConfig
 from core.outside import hide, masked
 from supervisor.monitor import readiness
 from supervisor.monitor.answers import Answers
@@ -38,7 +38,7 @@ class Snapshot:
 class Darkroom:
     """Turns samples into snapshots; keeps the state that one sample cannot hold."""
 
-    config: Config
+    config: MonitorConfig
     history: History = field(default_factory=History)
     mask: Mask = field(init=False)
     tally: Tally = field(default_factory=Tally)
@@ -49,7 +49,7 @@ class Darkroom:
     _waited_until: float | None = None
 
     def __post_init__(self) -> None:
-        hide(*self.config.secrets(), logins=self.config.logins())
+        hide(*self.config.masked.texts, logins=self.config.masked.logins)
         self.mask = masked
 
     def develop(self, look: Look) -> Snapshot:

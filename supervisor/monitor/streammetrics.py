@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.metrics_core import Metric
 
 from core.completeness import Shares
-from core.config import Config
-from core.crawl import process_names
+from core.config.slices import MonitorConfig
 from core.spool import GapState
 from supervisor.monitor.family import Value, counter, counters, gauge, gauges, labelled_gauges
 from supervisor.monitor.look import Look
@@ -14,7 +13,7 @@ from supervisor.monitor.stream import StreamLook
 from supervisor.monitor.tally import Tally
 
 
-def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+def families(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric]:
     """Yield the metrics of the streams."""
     yield from _captured(look, tally)
     yield from _reading(look, config)
@@ -43,7 +42,7 @@ def _each(look: Look, value: Callable[[StreamLook], Value]) -> dict[str, Value]:
     return {name: value(stream) for name, stream in look.streams.items()}
 
 
-def _reading(look: Look, config: Config) -> Iterator[Metric]:
+def _reading(look: Look, config: MonitorConfig) -> Iterator[Metric]:
     lag: dict[str, Value] = {name: flow.lag_s for name, flow in look.flow.streams.items()}
     text = "Seconds from an item's creation at Reddit to its capture, median of the newest"
     yield from gauges("reddit_capture_lag_seconds", text, "stream", lag)
@@ -55,7 +54,7 @@ def _reading(look: Look, config: Config) -> Iterator[Metric]:
     ages = _each(look, lambda one: _age(look, one.captured_at))
     yield from gauges("reddit_last_capture_age_seconds", text, "stream", ages)
     text = "Configured subreddits that cannot be read now: private, banned, or set aside for what Reddit answers"
-    absent = {name: len(look.streams[name].absent) for name in config.streams.enabled if name in look.streams}
+    absent = {name: len(look.streams[name].absent) for name in config.streams if name in look.streams}
     yield from gauges("reddit_subreddits_unavailable", text, "stream", dict(absent))
 
 
@@ -80,13 +79,9 @@ def _losses(look: Look, tally: Tally) -> Iterator[Metric]:
     yield from labelled_gauges("reddit_ledger_gaps", text, ["stream", "state"], counts)
 
 
-def _proof(look: Look, config: Config) -> Iterator[Metric]:
+def _proof(look: Look, config: MonitorConfig) -> Iterator[Metric]:
     """Yield the metrics of what is proven."""
-    proofs = {
-        name: look.streams[name].proof(config.reddit.subreddits)
-        for name in config.streams.enabled
-        if name in look.streams
-    }
+    proofs = {name: look.streams[name].proof(config.subreddits) for name in config.streams if name in look.streams}
     text = "created_utc up to which every configured subreddit is proven or in a gap; none while one never was"
     moments: dict[str, Value] = {name: proof.proven_until for name, proof in proofs.items()}
     yield from gauges("reddit_proven_until_seconds", text, "stream", moments)
@@ -107,16 +102,16 @@ def _parts(shares: Shares) -> dict[str, float]:
     return {"proven": shares.completeness, **in_gaps, "unread": shares.unread}
 
 
-def _requests(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
+def _requests(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric]:
     counts = dict(look.requests)
-    if config.scraper.authentication == "none":  # such requests have no quota; their sender counts them
-        names = process_names(config.scraper)
+    if not config.crawls_with_token:  # such requests have no quota; their sender counts them
+        names = config.scrapers
         for report in look.crawl.reports:
             if report.process in names:
                 counts |= {(report.process, status): count for status, count in report.requests.items()}
     for key, count in counts.items():
         tally.follow(("requests", *key), count)
-    askers = (*config.streams.enabled, *process_names(config.scraper))
+    askers = (*config.streams, *config.scrapers)
     followed = {(process, "200"): 0 for process in askers} | tally.family("requests")
     text = "Requests to Reddit, by who sent them and the HTTP status of the answer, or what came instead of one"
     yield from counters("reddit_requests_total", text, ["process", "status"], followed)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from core import program
 from core.completeness import WINDOW
 from core.completeness import longest_silence as silence_of
-from core.config import Config
+from core.config.slices import MonitorConfig
 from core.spool import Gap, GapState
 from supervisor.monitor.answers import Failing
 from supervisor.monitor.look import Look
@@ -25,13 +25,13 @@ _LONGEST_REASON = 100
 _SHORT_BLOCK = 10.0
 
 
-def longest_silence(config: Config) -> float:
+def longest_silence(config: MonitorConfig) -> float:
     """Return the longest time without progress of a healthy stream, seconds."""
-    return silence_of(config.streams.max_poll_interval)
+    return silence_of(config.max_poll_interval)
 
 
 def streams(
-    look: Look, waited_until: float | None, failing: Mapping[str, Failing], config: Config
+    look: Look, waited_until: float | None, failing: Mapping[str, Failing], config: MonitorConfig
 ) -> Iterator[Trouble]:
     """Yield streams that do not read their listing.
 
@@ -40,14 +40,14 @@ def streams(
     """
     if quota_is_out(look):
         return
-    for name in config.streams.enabled:
-        if look.works_since(name) is None or name not in look.streams or _is_unreadable(look, name):
+    for name in config.streams:
+        if look.works_since(name) is None or name not in look.streams or name in look.unreadable_streams:
             continue
         stream = look.streams[name]
         if stream.progress_at is None:
             yield Trouble("stream_silent", name, f"{name} has not read its listing yet. {_see(config, name)}")
         elif look.now - max(stream.progress_at, waited_until or 0.0) > longest_silence(config):
-            everybody = {one.lower() for one in config.reddit.subreddits} <= {one.lower() for one in stream.absent}
+            everybody = {one.lower() for one in config.subreddits} <= {one.lower() for one in stream.absent}
             why = "none of its subreddits can be read" if everybody else "its requests to Reddit do not succeed"
             text = f"{name} takes nothing in: {why}. {_see(config, name)}"
             yield Trouble("stream_silent", name, text, stream.progress_at)
@@ -56,18 +56,14 @@ def streams(
             yield Trouble("stream_silent", name, text, failing[name].since)
 
 
-def _see(config: Config, name: str) -> str:
-    return f"What Reddit answers stands in {config.supervisor.log_dir / f'{name}.log'} (request_failed)."
+def _see(config: MonitorConfig, name: str) -> str:
+    return f"What Reddit answers stands in {config.logging.log_dir / f'{name}.log'} (request_failed)."
 
 
-def _is_unreadable(look: Look, name: str) -> bool:
-    return any(f"the spool of {name} " in text for text in look.unreadable)
-
-
-def delivery(look: Look, growing: Collection[str], config: Config) -> Iterator[Trouble]:
+def delivery(look: Look, growing: Collection[str], config: MonitorConfig) -> Iterator[Trouble]:
     """Check whether captured records reach Kafka."""
-    log = config.supervisor.log_dir / "publisher.log"
-    servers = config.kafka.bootstrap_servers
+    log = config.logging.log_dir / "publisher.log"
+    servers = config.kafka_servers
     if look.outage_since is not None and look.kafka_refusal:
         text = (
             f"Kafka ({servers}) answers and takes nothing: {look.kafka_refusal.rstrip('.')}. Records wait on disk, and"
@@ -100,10 +96,9 @@ def delivery(look: Look, growing: Collection[str], config: Config) -> Iterator[T
             yield Trouble("spool_growing", name, f"{text} broker's load and the network to it.")
 
 
-def quota(look: Look, config: Config) -> Iterator[Trouble]:
+def quota(look: Look, config: MonitorConfig) -> Iterator[Trouble]:
     """Check whether Reddit allows requests at all."""
-    scraper = config.scraper
-    if not config.streams.enabled and not (scraper.enabled and scraper.authentication == "oauth"):
+    if not config.streams and not (config.scrapers and config.crawls_with_token):
         return
     flow, known = look.flow.quota, look.quota
     if _is_blocked(look) and known is not None:
@@ -129,17 +124,17 @@ def _is_blocked(look: Look) -> bool:
     return known.blocked_until - min(known.refused_at, look.now) > _SHORT_BLOCK
 
 
-def behind(look: Look, config: Config) -> Iterator[Trouble]:
+def behind(look: Look, config: MonitorConfig) -> Iterator[Trouble]:
     """Yield streams that read their listing and are proven only up to a time long ago: they catch up, or are blocked.
 
     A stream that does not read at all is not ready, which is reported elsewhere.
     """
     patience = longest_silence(config)
-    for name in config.streams.enabled:
+    for name in config.streams:
         stream = look.streams.get(name)
         if stream is None or look.works_since(name) is None or stream.progress_at is None or quota_is_out(look):
             continue
-        proof = stream.proof(config.reddit.subreddits)
+        proof = stream.proof(config.subreddits)
         unread_s = proof.unread_s(look.now)
         if unread_s is not None and unread_s > patience >= look.now - stream.progress_at:
             late = [

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.completeness import longest_silence
-from core.config import Config
-from core.crawl import CrawlReport, process_names
+from core.config.slices import MonitorConfig
+from core.crawl import CrawlReport
 from core.spool import Gap, GapState
 from supervisor.monitor.history import History, Step
 from supervisor.monitor.look import Look
@@ -22,13 +22,13 @@ _MOST_STEPS = 40
 Mask = Callable[[str], str]
 
 
-def view(look: Look, config: Config, history: History, verdict: Verdict, mask: Mask) -> dict[str, Any]:
+def view(look: Look, config: MonitorConfig, history: History, verdict: Verdict, mask: Mask) -> dict[str, Any]:
     """Describe one sample. Parts that are not configured are None."""
-    scraper = config.scraper.enabled or bool(look.crawl.reports)
+    scraper = bool(config.scrapers) or bool(look.crawl.reports)
     return {
         "at": round(look.now, 1),
         **as_json(verdict, mask),
-        "may_restart": bool(config.monitor.token),
+        "may_restart": bool(config.token),
         "supervisor": look.status.supervisor,
         "processes": [_process(row, mask) for row in look.status.processes],
         "streams": {name: _stream(name, look, config, history, mask) for name in look.streams},
@@ -79,14 +79,14 @@ def _process(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
     return {**{name: row.get(name) for name in shown}, "why": mask(str(row.get("why") or ""))}
 
 
-def _stream(name: str, look: Look, config: Config, history: History, mask: Mask) -> dict[str, Any]:
+def _stream(name: str, look: Look, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
     flow, stream = look.flow.streams[name], look.streams[name]
-    proof = stream.proof(config.reddit.subreddits)
+    proof = stream.proof(config.subreddits)
     shares, unread_s = proof.shares(look.now), proof.unread_s(look.now)
     captured, published = history.rates().get(name, (0.0, 0.0))
     shown = [gap for gap in stream.gaps if gap.end is None or gap.end >= shares.start][-_MOST_GAPS:]
     return {
-        "on": name in config.streams.enabled,
+        "on": name in config.streams,
         "captured": flow.captured,
         "published": flow.published,
         "spooled": flow.spooled,
@@ -108,7 +108,7 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
         },
         "proven_until": _rounded(proof.proven_until, 0),
         "unread_s": _rounded(unread_s, 1),
-        "old": unread_s is not None and unread_s > longest_silence(config.streams.max_poll_interval),
+        "old": unread_s is not None and unread_s > longest_silence(config.max_poll_interval),
         "unread": [[round(max(shares.start, at)), round(part, 4)] for at, part in proof.unread_steps(_MOST_STEPS)],
         "window": [round(shares.start), round(shares.end)],
         "ledger": [_gap(gap, shares.start, config, mask) for gap in reversed(shown)],
@@ -116,7 +116,7 @@ def _stream(name: str, look: Look, config: Config, history: History, mask: Mask)
     }
 
 
-def _gap(gap: Gap, start: float, config: Config, mask: Mask) -> dict[str, Any]:
+def _gap(gap: Gap, start: float, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
     concerned = gap.unproven or gap.subreddits
     return {
         "id": gap.id,
@@ -126,16 +126,16 @@ def _gap(gap: Gap, start: float, config: Config, mask: Mask) -> dict[str, Any]:
         "state": gap.state.value,
         "found": gap.found,
         "subreddits": list(concerned),
-        "part": round(min(1.0, len(concerned) / max(1, len(config.reddit.subreddits))), 4),
+        "part": round(min(1.0, len(concerned) / max(1, len(config.subreddits))), 4),
     }
 
 
-def _kafka(look: Look, config: Config, mask: Mask) -> dict[str, Any]:
+def _kafka(look: Look, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
     flow = look.flow
     return {
-        "servers": mask(config.kafka.bootstrap_servers),
-        "topic": config.kafka.topic,
-        "delivery": config.kafka.delivery,
+        "servers": mask(config.kafka_servers),
+        "topic": config.kafka_topic,
+        "delivery": config.kafka_delivery,
         "published": flow.published,
         "errors": flow.errors,
         "dead_letters": flow.dead_letters_kept,
@@ -157,13 +157,13 @@ def _quota(look: Look) -> dict[str, Any]:
     }
 
 
-def _scraper(look: Look, config: Config, history: History, mask: Mask) -> dict[str, Any]:
+def _scraper(look: Look, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
     crawl = look.crawl
     frontier, estimate = crawl.frontier, crawl.time_to_finish
     counted = ("subreddits", "users", "posts", "rules", "waiting", "leased", "later", "done")
     return {
         "proxies": [_proxy(report, look, mask) for report in crawl.reports],
-        "silent": [name.removeprefix("scraper-") for name in process_names(config.scraper) if name in crawl.silent],
+        "silent": [name.removeprefix("scraper-") for name in config.scrapers if name in crawl.silent],
         "frontier": {name: getattr(frontier, name) for name in counted} if frontier else None,
         "share_done": _rounded(crawl.share_done, 4),
         "per_hour": _rounded(crawl.per_hour, 1),

@@ -17,7 +17,6 @@ from core.crawl import (
     TimeToFinish,
     continued,
     crawl_report_path,
-    process_names,
     read_crawl,
     read_crawl_report,
     write_crawl_report,
@@ -186,9 +185,9 @@ def test_of_several_replacements_of_the_database_the_last_one_counts() -> None:
 
 
 def test_processes_are_named_for_their_proxies() -> None:
-    assert process_names(ScraperSection(proxies=(Proxy("a", "http://h:1"), Proxy("b", "http://h:2")))) == (
+    assert ScraperSection(proxies=(Proxy("a", "http://h:1"), Proxy("b", "http://h:2"))).processes == (
         "scraper-a",
         "scraper-b",
     )
-    assert process_names(ScraperSection()) == ("scraper-direct",)
-    assert process_names(ScraperSection(enabled=False)) == ()
+    assert ScraperSection().processes == ("scraper-direct",)
+    assert ScraperSection(enabled=False).processes == ()

@@ -110,3 +110,4 @@ def test_a_broken_file_is_named_and_the_rest_still_shown(tmp_path: Path) -> None
     assert flow.streams["comments"].captured == 1
     assert flow.streams["submissions"] == StreamFlow()
     assert "the spool of submissions" in flow.unreadable[0]
+    assert flow.unreadable_streams == {"submissions"}

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from core.config import Config
+from core.config.slices import RedditAccess, reddit_access
 from core.limiter import Limiter
 from core.quota import WINDOW, Priority
 from core.spool import Batch, Gap
@@ -67,7 +67,8 @@ class StreamLife(Life):
         if self._gateway is None:
             context = FakeContext(self.clock, self._until, self.notes)
             limiter = Limiter(self.directory, "submissions", PER_MINUTE, clock=self.clock)
-            self._gateway = gateway.Gateway(self.config, context, limiter, clock=self.clock, connect=self._connect)
+            access = reddit_access(self.config)
+            self._gateway = gateway.Gateway(access, context, limiter, clock=self.clock, connect=self._connect)
         return self._gateway.get(path, params, priority)
 
     def run(self, seconds: float) -> None:
@@ -86,8 +87,8 @@ class StreamLife(Life):
         """Return the bounds that the client keeps."""
         return (0.0, 0.0) if self._gateway is None else self._gateway.server_clock.bounds
 
-    def _connect(self, config: Config) -> gateway.Connection:
-        return self.transport.attach(gateway.Connection(config))
+    def _connect(self, access: RedditAccess) -> gateway.Connection:
+        return self.transport.attach(gateway.Connection(access))
 
     def storm(self, answers: int) -> None:
         """Live until this many answers have come, with bad ones among them."""

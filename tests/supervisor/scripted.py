@@ -156,8 +156,8 @@ class World:
         )
 
 
-def source(name: str, **more: object) -> ChildSpec:
-    return ChildSpec(name, "nowhere:run", (), Stage.SOURCE, **more)  # type: ignore[arg-type]
+def source(name: str, arguments: tuple[object, ...] = (), **more: object) -> ChildSpec:
+    return ChildSpec(name, "nowhere:run", arguments, Stage.SOURCE, **more)  # type: ignore[arg-type]
 
 
 def sink(name: str = "publisher", **more: object) -> ChildSpec:

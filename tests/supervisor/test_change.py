@@ -41,7 +41,8 @@ def test_nothing_changed_concerns_nobody() -> None:
         ("scraper", {"max_depth": 3}, SCRAPERS),
         ("database", {"url": "sqlite:///another.db"}, SCRAPERS),
         ("scraper", {"proxies": (PROXIES[0], Proxy("b", "http://127.0.0.1:3"))}, {"scraper-b"}),
-        ("supervisor", {"log_format": "json"}, STREAMS | SCRAPERS | {"publisher"}),
+        ("supervisor", {"log_max_bytes": 5000}, STREAMS | SCRAPERS | {"publisher"}),
+        ("supervisor", {"log_format": "json"}, set()),  # children write JSON, whatever the terminal shows
         ("supervisor", {"shutdown_timeout": 5.0}, set()),
         ("supervisor", {"stats_interval": 5.0}, set()),
     ],
@@ -55,6 +56,7 @@ def test_who_is_switched_off_goes_and_who_is_new_comes() -> None:
     assert gone.removed == ("comments",)
     names = {spec.name for spec in gone.replaced} - {"monitor"}
     assert names == {"submissions"}, "it shares the quota with the other stream, which is gone"
+    assert {spec.name for spec in difference(streams={"submissions": False}).replaced} == {"comments", "monitor"}
     more = difference(scraper={"proxies": (*PROXIES, Proxy("c", "http://127.0.0.1:3"))})
     assert [spec.name for spec in more.added] == ["scraper-c"]
     assert difference(scraper={"enabled": False}).removed == ("scraper-a", "scraper-b")

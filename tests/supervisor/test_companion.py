@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.config import Config, SupervisorSection
+from core.config.slices import LogConfig
 from supervisor import topology
 from supervisor.process import SpawnedProcess
 from supervisor.spec import ChildSpec
@@ -37,11 +37,11 @@ class Pen:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.config = Config(supervisor=SupervisorSection(state_dir=directory, log_dir=directory))
+        self.logging = LogConfig(directory, max_bytes=10_000_000, backups=5)
         self.spawned: list[SpawnedProcess] = []
 
     def spawn(self, spec: ChildSpec) -> SpawnedProcess:
-        self.spawned.append(SpawnedProcess(spec, self.config))
+        self.spawned.append(SpawnedProcess(spec, self.logging))
         return self.spawned[-1]
 
     def ready(self, spec: ChildSpec) -> tuple[SpawnedProcess, psutil.Process]:

@@ -49,17 +49,17 @@ def test_who_is_wanted_again_before_it_has_gone_comes_back_once_it_has() -> None
 def test_reloads_while_it_is_being_replaced_replace_it_once_by_what_was_wanted_last() -> None:
     world = World([*READY], {"comments": 2.0})
     for number, moment in enumerate((5.0, 5.5, 6.0)):
-        world.script.append(reload_at(moment, *FAMILY[:2], source("comments", concerns=(number,))))
+        world.script.append(reload_at(moment, *FAMILY[:2], source("comments", arguments=(number,))))
     world.script.append(END)
     manager = world.manager(FAMILY)
     manager.run()
     assert diary(world, "comments") == [(0.0, "start"), (5.0, "stop"), (7.0, "start")]
-    assert manager.children["comments"].spec.concerns == (2,)
+    assert manager.children["comments"].spec.arguments == (2,)
 
 
 def test_a_parked_child_starts_with_the_configuration_that_concerns_it() -> None:
-    fatal: Event = (1.0, "says", "comments", ("fatal", "set REDDIT_CLIENT_ID"))
-    changed = source("comments", concerns=("another id",))
+    fatal: Event = (1.0, "says", "comments", ("fatal", "set REDDIT_CLIENT_ID", "credentials"))
+    changed = source("comments", arguments=("another id",))
     world, _ = run([fatal, (1.0, "ends", "comments", 78), reload_at(9.0, *FAMILY[:2], changed), END])
     assert diary(world, "comments") == [(0.0, "start"), (9.0, "start")]
 

@@ -37,7 +37,7 @@ def test_there_is_a_scraper_for_each_proxy_or_one_that_goes_without() -> None:
     assert names(Config(monitor=ALONE))[-1:] == ["scraper-direct"]
     specs = topology.topology(Config(scraper=ScraperSection(proxies=PROXIES), monitor=ALONE))
     assert [spec.name for spec in specs[-2:]] == ["scraper-a", "scraper-b"]
-    assert [spec.arguments[1] for spec in specs[-2:]] == list(PROXIES)
+    assert [spec.arguments[0].proxy for spec in specs[-2:]] == list(PROXIES)
     assert {spec.stage for spec in specs[-2:]} == {Stage.SOURCE}
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from core.config import Config, SupervisorSection
+from core.config.slices import LogConfig
 from supervisor.process import SpawnedProcess
 from supervisor.spec import ChildSpec, Stage
 from tests.support.waiting import PATIENCE, wait_until
@@ -14,7 +14,7 @@ class Nursery:
 
     def __init__(self, log_dir: Path) -> None:
         self.log_dir = log_dir
-        self.config = Config(supervisor=SupervisorSection(state_dir=log_dir, log_dir=log_dir))
+        self.logging = LogConfig(log_dir, max_bytes=10_000_000, backups=5)
         self.born: list[SpawnedProcess] = []
 
     def spawn(self, entry: str, *arguments: Any, listens: bool = False) -> SpawnedProcess:
@@ -22,7 +22,7 @@ class Nursery:
 
     def spawn_of(self, entry: str, *arguments: Any, listens: bool = False) -> SpawnedProcess:
         spec = ChildSpec("comments", entry, arguments, Stage.SOURCE, listens=listens)
-        self.born.append(SpawnedProcess(spec, self.config))
+        self.born.append(SpawnedProcess(spec, self.logging))
         return self.born[-1]
 
     def ready(self, entry: str, *arguments: Any, listens: bool = False) -> SpawnedProcess:

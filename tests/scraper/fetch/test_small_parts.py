@@ -8,8 +8,8 @@ import pytest
 
 from core.config import Config
 from core.config.model import RedditSection, ScraperSection
-from core.config.proxy import Proxy, normalised
-from core.crawl import DIRECT
+from core.config.proxy import DIRECT, Proxy, normalised
+from core.config.slices import scraper_config
 from core.errors import PermanentError, TransientError
 from core.reddit.errors import (
     BadAnswer,
@@ -106,15 +106,15 @@ def test_settings_come_from_the_configuration() -> None:
     scraper = ScraperSection(
         subreddits=("ethereum",), authentication="none", user_agent="rotate", concurrency=7, timeout=3.0, max_retries=1
     )
-    found = FetchSettings.of(Config(reddit=reddit, scraper=scraper), proxy)
+    found = FetchSettings.of(scraper_config(Config(reddit=reddit, scraper=scraper), proxy))
     assert found == FetchSettings(
         reddit_url=reddit.reddit_url,
         oauth_url=reddit.oauth_url,
         user_agent="me",
         proxy=proxy,
         with_token=False,
-        client_id="id",
-        client_secret="s3cret-x",
+        client_id="",  # who needs no token needs no credentials
+        client_secret="",
         rotate=True,
         concurrency=7,
         timeout=3.0,
@@ -123,7 +123,9 @@ def test_settings_come_from_the_configuration() -> None:
         seeds=("ethereum",),
     )
     assert found.name == "b"
-    assert FetchSettings.of(Config(), None).name == DIRECT
+    with_token = scraper_config(Config(reddit=reddit), proxy)
+    assert (FetchSettings.of(with_token).client_id, FetchSettings.of(with_token).client_secret) == ("id", "s3cret-x")
+    assert FetchSettings.of(scraper_config(Config(), None)).name == DIRECT
 
 
 def test_what_is_rarely_needed_is_not_loaded() -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from core.child import ChildContext
 from core.config import Config
+from core.config.slices import reddit_access
 from core.limiter import Limiter
 from core.quota import Priority
 from streams.capture.gateway import Gateway
@@ -37,7 +38,7 @@ class House:
         self.log = Notes()
         self.context = ChildContext(name, cast(Any, self.log))
         self.limiter = Limiter(directory, name, config.reddit.requests_per_minute, clock=clock)
-        self.gateway = Gateway(config, self.context, self.limiter, answer_deadline=deadline)
+        self.gateway = Gateway(reddit_access(config), self.context, self.limiter, answer_deadline=deadline)
 
     def get(self, priority: Priority = Priority.STREAM, path: str = PATH, limit: int = 100) -> object:
         return self.gateway.get(path, {"limit": limit}, priority)

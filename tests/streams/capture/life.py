@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from core.child import ChildContext
 from core.config import Config
+from core.config.slices import stream_config
 from core.quota import Priority, Quota
 from core.reddit.errors import BadAnswer, Unreachable
 from core.spool import Batch, Gap, SpoolError, SpoolReader, SpoolWriter
@@ -250,7 +251,7 @@ class Life:
             limiter: Any = EasyQuota(self.clock)
             clocks: dict[str, Any] = {"clock": self.clock, "wall": self.clock, "draw": lambda: 0.5}
             clocks["path_limit"] = self.path_limit
-            Capture(self.config, context, coverage, fetcher, limiter, **clocks).run()
+            Capture(stream_config(self.config, STREAM), context, coverage, fetcher, limiter, **clocks).run()
 
     def check_promise(self, proven_until: object) -> None:
         """What was listed and created before the proven moment is captured, or lies in a gap."""

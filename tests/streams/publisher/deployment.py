@@ -12,6 +12,7 @@ from typing import Any
 
 from core.config import Config, KafkaSection, SupervisorSection
 from core.config.producer import Property
+from core.config.slices import log_config, publisher_config
 from core.positions import read_positions, read_publisher_counters
 from supervisor.process import SpawnedProcess
 from supervisor.spec import ChildSpec, Stage
@@ -56,8 +57,10 @@ class Deployment:
 
     def start(self) -> SpawnedProcess:
         """Start a publisher; a second one beside it if there is one."""
-        spec = ChildSpec("publisher", "streams.publisher.process:run", (self.config,), Stage.SINK, listens=True)
-        self._born.append(SpawnedProcess(spec, self.config))
+        spec = ChildSpec(
+            "publisher", "streams.publisher.process:run", (publisher_config(self.config),), Stage.SINK, listens=True
+        )
+        self._born.append(SpawnedProcess(spec, log_config(self.config), self.config.all_secrets()))
         return self._born[-1]
 
     @property

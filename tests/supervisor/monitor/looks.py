@@ -6,6 +6,7 @@ from typing import Any
 
 from core.config import Config, Proxy
 from core.config.model import KafkaSection, RedditSection, ScraperSection, SupervisorSection
+from core.config.slices import monitor_config
 from core.crawl import HEALTHY, Crawl, CrawlReport, Frontier
 from core.flow import Flow, QuotaFlow, StreamFlow
 from core.quota import Quota
@@ -18,12 +19,13 @@ from supervisor.monitor.stream import StreamLook
 NOON = 1_800_000_000.0
 GIB = 2**30
 
-CONFIG = Config(
+CONFIGURATION = Config(
     reddit=RedditSection(subreddits=("Bitcoin", "ethereum"), client_id="id"),
     kafka=KafkaSection(bootstrap_servers="kafka.example:9092"),
     scraper=ScraperSection(proxies=(Proxy("a", "http://u:p@127.0.0.1:1"), Proxy("b", "socks5://127.0.0.1:2"))),
     supervisor=SupervisorSection(state_dir=Path("state"), log_dir=Path("logs")),
 )
+CONFIG = monitor_config(CONFIGURATION)
 
 NAMES = ("publisher", "submissions", "comments", "scraper-a", "scraper-b", "monitor")
 

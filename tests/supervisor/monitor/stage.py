@@ -19,6 +19,7 @@ import uvloop
 from core.child import ChildContext
 from core.config import Config
 from core.config.model import MonitorSection, RedditSection, ScraperSection, SupervisorSection
+from core.config.slices import monitor_config
 from core.crawl import CrawlReport, write_crawl_report
 from core.spool import Batch, Gap, Record, SpoolWriter
 from streams.publisher.store import Position, PublisherStore
@@ -146,7 +147,7 @@ class Stage:
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(live(self._context, self.config))
+            runner.run(live(self._context, monitor_config(self.config)))
 
     def stop(self) -> None:
         self._context.ask_stop()

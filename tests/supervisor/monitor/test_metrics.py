@@ -11,8 +11,7 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.config import Config
-from core.config.model import ScraperSection
+from core.config.slices import MonitorConfig
 from core.spool import GapState
 from supervisor.monitor.look import Look
 from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
@@ -61,9 +60,11 @@ UNITS = re.compile(
 )
 
 
-def text(look: object = None, config: Config = CONFIG, tally: Tally | None = None, verdict: Verdict = Verdict()) -> str:  # noqa: B008
+def text(
+    look: object = None, config: MonitorConfig = CONFIG, tally: Tally | None = None, verdict: Verdict | None = None
+) -> str:
     seen = exposition(Sight(look or healthy(), config, tally or Tally()))  # type: ignore[arg-type]
-    return (verdict_exposition(verdict) + seen).decode()
+    return (verdict_exposition(verdict or Verdict()) + seen).decode()
 
 
 def families(written: str) -> dict[str, Metric]:
@@ -125,7 +126,7 @@ def test_each_reason_has_its_line_and_the_one_that_holds_is_1() -> None:
 
 
 def test_what_is_not_configured_or_not_known_yet_is_at_nothing_or_left_out() -> None:
-    config = replace(CONFIG, scraper=ScraperSection(enabled=False))
+    config = replace(CONFIG, scrapers=())
     look = with_reports(healthy())
     found = samples(text(replace(look, streams={}), config))
     assert found["scraper_users_total", ()] == 0
@@ -193,7 +194,7 @@ def test_an_idle_proxy_is_not_said_to_work() -> None:
 
 
 def test_requests_without_a_token_are_counted_by_who_sends_them() -> None:
-    config = replace(CONFIG, scraper=replace(CONFIG.scraper, authentication="none"))
+    config = replace(CONFIG, crawls_with_token=False)
     found = samples(text(config=config))
     assert found["reddit_requests_total", ("scraper-a", "200")] == 500
     assert samples(text())["reddit_requests_total", ("scraper-a", "200")] == 0
@@ -240,7 +241,7 @@ def test_what_was_never_proven_is_complete_in_nothing_and_proven_up_to_no_time()
 
 
 def test_a_stream_that_is_switched_off_is_not_expected_to_be_read() -> None:
-    config = replace(CONFIG, streams=replace(CONFIG.streams, comments=False))
+    config = replace(CONFIG, streams=("submissions",))
     found = samples(text(config=config))
     assert ("reddit_proven_until_seconds", ("comments",)) not in found
     assert ("reddit_completeness_ratio", ("comments",)) not in found

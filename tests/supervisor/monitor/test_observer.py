@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from core.config import Config
 from core.config.model import ScraperSection, SupervisorSection
+from core.config.slices import MonitorConfig, monitor_config
 from core.spool import spool_path
 from supervisor.monitor.app import Answers
 from supervisor.monitor.events import Audience
@@ -24,9 +25,9 @@ from tests.supervisor.monitor.looks import CONFIG, NOON, healthy
 LOG = structlog.stdlib.get_logger("test")
 
 
-def config(directory: Path) -> Config:
+def config(directory: Path) -> MonitorConfig:
     places = SupervisorSection(state_dir=directory, log_dir=directory)
-    return Config(supervisor=places, scraper=ScraperSection(enabled=False))
+    return monitor_config(Config(supervisor=places, scraper=ScraperSection(enabled=False)))
 
 
 def test_an_empty_directory_is_a_system_that_was_never_started(tmp_path: Path) -> None:
@@ -64,7 +65,7 @@ class Looking:
         self.heard: list[Snapshot] = []
         self.observer = Observer(CONFIG, LOG, self.heard.append, look=self._look, wall=lambda: self.now)
 
-    def _look(self, _config: Config, now: float) -> Look:
+    def _look(self, _config: MonitorConfig, now: float) -> Look:
         if self.fails:
             raise RuntimeError("the disk is gone")
         return replace(healthy(), now=now)
@@ -116,7 +117,7 @@ def test_a_look_that_hangs_keeps_nobody_from_stopping() -> None:
     """On a disk that does not answer: the loop ends all the same, and so does the process."""
     hang = threading.Event()
 
-    def look_for_ever(_config: Config, _now: float) -> Look:
+    def look_for_ever(_config: MonitorConfig, _now: float) -> Look:
         hang.wait()
         return healthy()
 

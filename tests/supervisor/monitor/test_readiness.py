@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.config import Config
-from core.config.model import StreamsSection
+from core.config.slices import MonitorConfig
 from core.crawl import RESTING
+from core.errors import FaultCode
 from core.flow import QuotaFlow
 from core.spool import GapState
 from core.spool.model import SPOOL_LOST
@@ -40,11 +40,11 @@ WINDOW = QuotaFlow(1000, 0, 120.0)
 BLOCKED = QuotaFlow(300, 700, 200.0, blocked_s=50.0)
 
 
-def found(look: Look, trend: Trend | None = None, config: Config = CONFIG) -> list[Trouble]:
+def found(look: Look, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[Trouble]:
     return troubles(look, trend or Trend(answered_at=NOON - 1), config)
 
 
-def named(look: Look, trend: Trend | None = None, config: Config = CONFIG) -> list[tuple[str, str]]:
+def named(look: Look, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[tuple[str, str]]:
     return [(trouble.what, trouble.subject) for trouble in found(look, trend, config)]
 
 
@@ -78,7 +78,7 @@ CASES: dict[str, tuple[Callable[[Look], Look], tuple[str, str]]] = {
     "a child is starting": (lambda look: with_process(look, "scraper-a", "STARTING"), ("process_down", "scraper-a")),
     "a child has ended": (lambda look: with_process(look, "comments", "EXITED"), ("process_down", "comments")),
     "the credentials are wrong": (
-        lambda look: with_process(look, "comments", "FATAL", why=CREDENTIALS),
+        lambda look: with_process(look, "comments", "FATAL", why=CREDENTIALS, code=FaultCode.CREDENTIALS),
         ("credentials_rejected", "comments"),
     ),
     "a child hangs": (
@@ -215,8 +215,7 @@ def test_a_short_wait_that_reddit_asked_for_is_not_worth_a_word() -> None:
 
 
 def test_the_quota_does_not_matter_to_who_does_not_use_it() -> None:
-    scraper = replace(CONFIG.scraper, authentication="none")
-    config = replace(CONFIG, streams=StreamsSection(submissions=False, comments=False), scraper=scraper)
+    config = replace(CONFIG, streams=(), crawls_with_token=False)
     assert named(with_quota(healthy(), WINDOW, used=1000.0), config=config) == []
 
 
@@ -358,6 +357,25 @@ def test_an_absence_is_one_warning_and_not_also_a_gap() -> None:
 def test_who_is_parked_for_its_configuration_is_not_told_to_restart_with_the_old_one(what: str) -> None:
     (trouble,) = found(with_process(healthy(), "publisher", "FATAL", why=what))
     assert "restart CONFIG publisher; after a change of the configuration or of .env send SIGHUP" in trouble.text
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ({"why": CREDENTIALS, "code": FaultCode.OTHER}, "process_down"),
+        ({"why": "no", "code": FaultCode.CREDENTIALS}, "credentials_rejected"),
+        ({"why": CREDENTIALS}, "process_down"),  # as a supervisor of before wrote it
+    ],
+)
+def test_what_a_reason_says_decides_nothing(row: dict[str, str], what: str) -> None:
+    """Only its code does: a reason is for people, and may be worded anew."""
+    assert named(with_process(healthy(), "comments", "FATAL", **row)) == [(what, "comments")]
+
+
+def test_a_stream_whose_spool_cannot_be_read_is_not_called_silent() -> None:
+    look = with_stream(healthy(), "comments", polled_at=NOON - 900, captured_at=None)
+    assert named(look) == [("stream_silent", "comments")]
+    assert named(replace(look, unreadable_streams=frozenset({"comments"}))) == []
 
 
 def test_a_silent_supervisor_is_the_reason_for_everything_it_does_not_tell() -> None:

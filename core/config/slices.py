@@ -1,0 +1,224 @@
+"""What each process gets of the configuration: one frozen class per kind of process, built from Config in one place.
+
+A process depends on its slice and on nothing else of the configuration. A reload compares slices: a process is replaced
+when, and only when, its slice changed. A slice holds no secret that its process does not use. To mask secrets in its
+output a process knows all of them, since a server may echo any: it gets those beside its slice (see core.child).
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from core.config.model import Config
+from core.config.producer import Property
+from core.config.proxy import Proxy
+from core.config.secret_texts import Secrets
+from core.config.setting import Section
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LogConfig(Section):
+    """Where a process writes its log file, and how large that grows."""
+
+    log_dir: Path
+    max_bytes: int
+    backups: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ProcessConfig(Section):
+    """The part that every process gets."""
+
+    state_dir: Path
+    logging: LogConfig
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RedditAccess(Section):
+    """The servers of Reddit, and the credentials for them."""
+
+    reddit_url: str
+    oauth_url: str
+    user_agent: str
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+
+    def __repr__(self) -> str:
+        return f"RedditAccess(reddit_url={self.reddit_url!r}, oauth_url={self.oauth_url!r})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StreamConfig(ProcessConfig):
+    """What the process of one stream gets."""
+
+    stream: str  #: "submissions" or "comments"
+    subreddits: tuple[str, ...]
+    start: str
+    max_poll_interval: float
+    sharers: int  #: streams that share the quota, this one included
+    access: RedditAccess
+    requests_per_minute: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PublisherConfig(ProcessConfig):
+    """What the publisher gets."""
+
+    bootstrap_servers: str
+    topic: str
+    delivery: str
+    producer: dict[str, Property]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ScraperConfig(ProcessConfig):
+    """What the scraper process of one proxy gets; without a proxy it asks directly."""
+
+    proxy: Proxy | None
+    processes: tuple[str, ...]  #: the names of all scraper processes
+    access: RedditAccess  #: without credentials where authentication = "none"
+    requests_per_minute: int
+    with_token: bool  #: authentication = "oauth"
+    rotate: bool  #: user_agent = "rotate"
+    subreddits: tuple[str, ...]
+    users_per_subreddit: int
+    concurrency: int
+    discover: bool
+    max_depth: int
+    refresh_after: float
+    max_retries: int
+    timeout: float
+    database_url: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StatusConfig(ProcessConfig):
+    """What is needed to read the status of the whole system from the state files."""
+
+    streams: tuple[str, ...]  #: names of the streams that are switched on
+    subreddits: tuple[str, ...]
+    requests_per_minute: int
+    scrapers: tuple[str, ...]  #: names of the scraper processes
+    discovers: bool  #: the crawl follows what it finds
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MonitorConfig(StatusConfig):
+    """What the monitor gets. It uses no secret but its own token; it knows the others to mask them in what it shows."""
+
+    max_poll_interval: float
+    kafka_servers: str
+    kafka_topic: str
+    kafka_delivery: str
+    crawls_with_token: bool  #: the scraper's requests count against the quota
+    database_path: Path | None  #: where the database is a file that the scraper uses
+    host: str
+    port: int
+    token: str
+    masked: Secrets
+
+
+def log_config(config: Config) -> LogConfig:
+    """Return what a process needs to write its log file."""
+    settings = config.supervisor
+    return LogConfig(settings.log_dir, settings.log_max_bytes, settings.log_backups)
+
+
+def stream_config(config: Config, stream: str) -> StreamConfig:
+    """Return the slice of the process of this stream."""
+    return StreamConfig(
+        state_dir=config.supervisor.state_dir,
+        logging=log_config(config),
+        stream=stream,
+        subreddits=config.reddit.subreddits,
+        start=config.streams.start,
+        max_poll_interval=config.streams.max_poll_interval,
+        sharers=len(config.streams.enabled),
+        access=reddit_access(config),
+        requests_per_minute=config.reddit.requests_per_minute,
+    )
+
+
+def publisher_config(config: Config) -> PublisherConfig:
+    """Return the publisher's slice."""
+    return PublisherConfig(
+        state_dir=config.supervisor.state_dir,
+        logging=log_config(config),
+        bootstrap_servers=config.kafka.bootstrap_servers,
+        topic=config.kafka.topic,
+        delivery=config.kafka.delivery,
+        producer=config.kafka.producer,
+    )
+
+
+def scraper_config(config: Config, proxy: Proxy | None) -> ScraperConfig:
+    """Return the slice of the scraper process of this proxy."""
+    scraper, access = config.scraper, reddit_access(config)
+    with_token = scraper.authentication == "oauth"
+    return ScraperConfig(
+        state_dir=config.supervisor.state_dir,
+        logging=log_config(config),
+        proxy=proxy,
+        processes=scraper.processes,
+        access=access if with_token else replace(access, client_id="", client_secret=""),
+        requests_per_minute=config.reddit.requests_per_minute,
+        with_token=with_token,
+        rotate=scraper.user_agent == "rotate",
+        subreddits=scraper.subreddits,
+        users_per_subreddit=scraper.users_per_subreddit,
+        concurrency=scraper.concurrency,
+        discover=scraper.discover,
+        max_depth=scraper.max_depth,
+        refresh_after=scraper.refresh_after,
+        max_retries=scraper.max_retries,
+        timeout=scraper.timeout,
+        database_url=config.database.url,
+    )
+
+
+def status_config(config: Config) -> StatusConfig:
+    """Return what is needed to read the status."""
+    return StatusConfig(
+        state_dir=config.supervisor.state_dir,
+        logging=log_config(config),
+        streams=config.streams.enabled,
+        subreddits=config.reddit.subreddits,
+        requests_per_minute=config.reddit.requests_per_minute,
+        scrapers=config.scraper.processes,
+        discovers=config.scraper.discover and config.scraper.max_depth > 0,
+    )
+
+
+def monitor_config(config: Config) -> MonitorConfig:
+    """Return the monitor's slice."""
+    status, scraper = status_config(config), config.scraper
+    return MonitorConfig(
+        state_dir=status.state_dir,
+        logging=status.logging,
+        streams=status.streams,
+        subreddits=status.subreddits,
+        requests_per_minute=status.requests_per_minute,
+        scrapers=status.scrapers,
+        discovers=status.discovers,
+        max_poll_interval=config.streams.max_poll_interval,
+        kafka_servers=config.kafka.bootstrap_servers,
+        kafka_topic=config.kafka.topic,
+        kafka_delivery=config.kafka.delivery,
+        crawls_with_token=scraper.authentication == "oauth",
+        database_path=config.database.sqlite_path if scraper.enabled else None,
+        host=config.monitor.host,
+        port=config.monitor.port,
+        token=config.monitor.token,
+        masked=config.all_secrets(),
+    )
+
+
+def reddit_access(config: Config) -> RedditAccess:
+    """Return where Reddit is, and the credentials for it."""
+    reddit = config.reddit
+    return RedditAccess(
+        reddit_url=reddit.reddit_url,
+        oauth_url=reddit.oauth_url,
+        user_agent=reddit.user_agent,
+        client_id=reddit.client_id,
+        client_secret=reddit.client_secret,
+    )
