@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from core.completeness import StreamProof
+from core.kinds import stream_names
 from core.limiter import read_quota
 from core.positions import read_dead_letters, read_positions, read_publisher_counters
 from core.quota import WINDOW, Quota, roll
 from core.spool import GapState, SpoolReader, spool_path
-from core.spool.files import STREAMS
 
 _NEWEST = 20  # rows that the lag is taken from: one late item among them does not count
 
@@ -91,7 +91,7 @@ def read_flow(
     def look_at_stream(stream: str) -> None:
         flow.streams[stream] = _read_stream(state_dir, stream, subreddits, now)
 
-    for stream in STREAMS:
+    for stream in stream_names():
         if stream in enabled or spool_path(state_dir, stream).exists():
             flow.streams[stream] = StreamFlow()
             attempt(f"the spool of {stream}", lambda stream=stream: look_at_stream(stream))  # type: ignore[misc]

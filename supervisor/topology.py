@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from core.config import EMBEDDED, Config
 from core.crawl import process_name
+from core.kinds import kind_of, stream_names
 from core.spool import spool_path
-from core.spool.files import STREAMS
 from supervisor.spec import ChildSpec, Stage
 
 
@@ -38,7 +38,7 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
     streams = [
         ChildSpec(
             stream,
-            "streams.capture.process:run",
+            kind_of(stream).process,
             (config, stream),
             Stage.SOURCE,
             after=names,
@@ -71,7 +71,7 @@ def _monitors(config: Config) -> list[ChildSpec]:
 
 def _has_spools(config: Config) -> bool:
     """Tell whether streams that are switched off now have left something that may still have to be published."""
-    return any(spool_path(config.supervisor.state_dir, stream).exists() for stream in STREAMS)
+    return any(spool_path(config.supervisor.state_dir, stream).exists() for stream in stream_names())
 
 
 def _scrapers(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:

@@ -11,6 +11,7 @@ from core.config.producer import Property, producer
 from core.config.proxy import Proxy, proxies
 from core.config.setting import Section, Setting, never, setting, settings_of
 from core.config.subreddit import subreddits
+from core.kinds import stream_names
 from core.redact import is_secret_name, url_logins, url_passwords
 
 #: Properties of librdkafka that go with a password or a secret.
@@ -70,7 +71,7 @@ class StreamsSection(Section):
     @property
     def enabled(self) -> tuple[str, ...]:
         """The names of the streams that run."""
-        return tuple(name for name in ("submissions", "comments") if getattr(self, name))
+        return tuple(name for name in stream_names() if getattr(self, name, False))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

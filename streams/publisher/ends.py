@@ -7,11 +7,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from core.spool.files import STREAMS
+from core.kinds import kind_of, stream_names
 from core.spool.origin import Span, TopicEnds
-
-#: What the names of our schemas begin with.
-_SCHEMAS = {"submissions": "reddit.submission.", "comments": "reddit.comment."}
 
 #: New items that a page of a listing brings at most. A page that is full of them may be the upper part of a walk that
 #: was never finished; walks take less than this time, seconds.
@@ -32,7 +29,7 @@ def read_item(headers: Iterable[Any], value: bytes | None) -> Item | None:
     """Read a record; None for one that no stream of ours has captured: foreign ones, and those from an archive."""
     named = {str(name): content.decode(errors="replace") for name, content in headers if isinstance(content, bytes)}
     stream = named.get("stream", "")
-    if stream not in STREAMS or not named.get("schema", "").startswith(_SCHEMAS[stream]):
+    if stream not in stream_names() or not named.get("schema", "").startswith(kind_of(stream).schema_family):
         return None
     try:
         record = orjson.loads(value or b"")
@@ -51,7 +48,7 @@ def ends(items: Iterable[Item], now: float) -> dict[str, TopicEnds]:
 
     A date later than now says nothing. The newest date of a subreddit is taken from walks that were surely finished.
     """
-    streams: dict[str, list[Item]] = {stream: [] for stream in STREAMS}
+    streams: dict[str, list[Item]] = {stream: [] for stream in stream_names()}
     for item in items:
         streams[item.stream].append(item)
     return {stream: TopicEnds(dict(_spans(found, now))) for stream, found in streams.items()}

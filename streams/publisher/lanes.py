@@ -11,8 +11,8 @@ from typing import TypeVar
 import structlog
 from confluent_kafka import KafkaError, Producer
 
+from core.kinds import stream_names, unknown_spools
 from core.spool import Row, SpoolReader, report_suspect
-from core.spool.files import STREAMS
 from core.spool.origin import Origin, origin_of
 from core.sqlite import is_corrupt
 from streams.publisher.causes import VAGUE
@@ -53,6 +53,8 @@ class Lanes:
         #: lanes of files that are gone, with records still on their way
         self._retired: list[Lane] = []
         self._unreadable: set[str] = set()
+        #: streams of no known kind that have a spool
+        self._unknown: set[str] = set()
         self._next_look = 0.0
 
     def __iter__(self) -> Iterator[Lane]:
@@ -64,7 +66,8 @@ class Lanes:
         if now < self._next_look:
             return
         self._next_look = now + _LOOK_EVERY
-        for stream in (*STREAMS, RESENDS):
+        self._tell_of_unknown_spools()
+        for stream in (*stream_names(), RESENDS):
             lane = self._lanes.get(stream)
             if lane is not None and lane.reader is not None and lane.reader.moved():
                 self._log.warning("spool_replaced", stream=stream, hint="reading the new one")
@@ -75,6 +78,13 @@ class Lanes:
             state = self._guarded(lane, lane.delivered_state, default=None)
             if state is not None:
                 self._ledger.remember(lane.stream, state)
+
+    def _tell_of_unknown_spools(self) -> None:
+        for stream in unknown_spools(self._state_dir):
+            if stream not in self._unknown:
+                self._unknown.add(stream)
+                hint = "its records stay where they are: start the version of Gapless that wrote them"
+                self._log.error("spool_of_unknown_kind", stream=stream, hint=hint)
 
     def _open(self, stream: str, locate: Callable[[RowSource], int]) -> None:
         try:

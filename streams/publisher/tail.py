@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from core.spool.files import STREAMS
+from core.kinds import stream_names
 from streams.publisher.ends import Item, read_item
 from streams.publisher.settings import Settings
 from streams.publisher.verdict import Verdict, is_passing, judge
@@ -37,7 +37,7 @@ class TailReader:
     def __init__(
         self,
         settings: Settings,
-        streams: Collection[str] = STREAMS,
+        streams: Collection[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.items: list[Item] = []
@@ -46,7 +46,7 @@ class TailReader:
         #: whether there are records that could not be read in time
         self.incomplete = False
         #: the streams that are looked for
-        self.streams = frozenset(streams)
+        self.streams = frozenset(stream_names() if streams is None else streams)
         #: those of which the topic may hold records below what was read
         self.unseen: frozenset[str] = frozenset()
         self._topic = settings.topic
