@@ -15,6 +15,9 @@ from core.sqlite import connect_readonly, error_code
 class SpoolReader:
     """A read-only view of one stream's spool; each call sees what is committed at that moment."""
 
+    #: its rows are this stream's own
+    renumbers = False
+
     def __init__(
         self, path: Path, stream: str, connection: sqlite3.Connection, spool_id: str, identity: tuple[int, int]
     ) -> None:
@@ -49,6 +52,15 @@ class SpoolReader:
                 raise
             return None
         connection.close()
+        return None
+
+    @property
+    def source_id(self) -> str:
+        """The id under which each sink's position in this spool is kept."""
+        return self.spool_id
+
+    def origin(self, _seq: int) -> tuple[str, int] | None:
+        """Return None: the rows are this stream's own."""
         return None
 
     def moved(self) -> bool:
