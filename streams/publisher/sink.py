@@ -48,7 +48,7 @@ class Sink(Protocol):
         """Make it durable up to where all is delivered; return how soon to go on."""
         ...
 
-    def close(self, seconds: float) -> None:
+    def close(self, seconds: float, /) -> None:
         """Wait at most `seconds` for what is on its way, then let go of the destination."""
         ...
 

@@ -15,7 +15,7 @@ from streams.publisher.kafka_senders import KafkaSpoolSenders
 from streams.publisher.position_writer import PositionWriter
 from streams.publisher.producer import Settings, settle
 from streams.publisher.sink import Pace, Retries, drive
-from streams.publisher.store import PublisherStore
+from streams.publisher.store import KAFKA, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -104,13 +104,15 @@ class PresentTopic:
 class Stage:
     """An at-least-once sink on `state_dir`, with one staged producer after the other."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, sinks: tuple[str, ...] = (KAFKA,)) -> None:
         self.now = 1000.0
         self.producers: list[StagedProducer] = []
         self.topic = PresentTopic()
         self.capacity = 10_000
         clock = lambda: self.now  # noqa: E731
-        self.writer = PositionWriter(lambda known: PublisherStore.open(state_dir, LOG, deployment_id=known), LOG, clock)
+        self.writer = PositionWriter(
+            lambda known: PublisherStore.open(state_dir, LOG, deployment_id=known, sinks=sinks), LOG, clock
+        )
         self.health = KafkaHealth(LOG, self.writer, "broker:9092", clock, OutageMark(state_dir))
         self.senders = KafkaSpoolSenders(
             state_dir=state_dir, writer=self.writer, log=LOG, clock=clock, health=self.health, message_max_bytes=1000
