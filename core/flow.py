@@ -108,9 +108,9 @@ def _read_stream(state_dir: Path, stream: str, subreddits: Sequence[str], now: f
         captured = reader.counters().get("captured", 0)
         spooled = reader.waiting_after(read_positions(state_dir).get(reader.spool_id, 0))
         refused = read_dead_letters(state_dir).get(reader.spool_id, 0)
-        cursor = reader.cursor()  # before the gaps: see StreamProof.read
+        state = reader.stream_state()  # before the gaps: see StreamProof.read
         gaps = reader.gaps()
-        proof = StreamProof.read(subreddits, cursor, gaps)
+        proof = StreamProof.read(subreddits, state, gaps)
         return StreamFlow(
             captured=captured,
             published=max(0, captured - spooled - refused),

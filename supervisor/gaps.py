@@ -56,8 +56,8 @@ def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode
             reader = SpoolReader.open(state_dir, stream)
             if reader is not None:
                 with contextlib.closing(reader):
-                    cursor = reader.cursor()  # before the gaps: see StreamProof.read
-                    proofs[stream] = StreamProof.read(subreddits, cursor, reader.gaps())
+                    state = reader.stream_state()  # before the gaps: see StreamProof.read
+                    proofs[stream] = StreamProof.read(subreddits, state, reader.gaps())
             elif stream in config.streams.enabled:
                 proofs[stream] = StreamProof(tuple(subreddits))
         except sqlite3.DatabaseError as error:

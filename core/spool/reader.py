@@ -9,6 +9,7 @@ from core.spool.files import is_headless, spool_path
 from core.spool.model import Gap, GapState, Row
 from core.spool.schema import upgraded_gap
 from core.spool.state import SpoolState, read_last_seq, read_spool_state
+from core.spool.stream_state import StreamState, entries_of
 from core.sqlite import connect_readonly, error_code
 
 
@@ -109,7 +110,11 @@ class SpoolReader:
 
     def cursor(self) -> dict[str, object]:
         """Return the cursor: what the stream has proven, as the writer stored it."""
-        return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM cursor")}
+        return entries_of(self._connection.execute("SELECT key, value FROM cursor"))
+
+    def stream_state(self) -> StreamState:
+        """Return what the stream remembers besides records, names and gaps, as of this moment."""
+        return StreamState.read(self.cursor())
 
     def close(self) -> None:
         """Release the file."""

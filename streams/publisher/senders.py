@@ -14,8 +14,8 @@ import structlog
 
 from core.kinds import unknown_spools
 from core.spool import Row, report_suspect
-from core.spool.origin import Origin, origin_of
 from core.spool.state import SpoolState
+from core.spool.stream_state import Origin
 from core.sqlite import is_corrupt
 from streams.publisher.position_writer import PositionWriter
 from streams.publisher.sources import RESENDS, Opener, PlainRow, Source, spools
@@ -275,8 +275,10 @@ class SpoolSenders(Generic[S]):
             if sender is not None:
                 self._retired.append(sender)
             sender = self._senders[name] = self._make_sender(source, position)
+            state = source.stream_state()
             sender.awaits_survey = (
-                origin_of(source.cursor()) is not Origin.SETTLED
+                state is not None
+                and state.origin is not Origin.SETTLED
                 and position == 0
                 and not self._writer.is_surveyed(source.source_id)
             )
@@ -349,8 +351,8 @@ class SpoolSenders(Generic[S]):
         """Return Reddit's clock minus ours in seconds, as a stream measured it last; None where unknown."""
         for sender in self:
             offset = self._guarded(sender, partial(_clock_offset, sender), default=None)
-            if isinstance(offset, int | float):
-                return float(offset)
+            if offset is not None:
+                return offset
         return None
 
     def _guarded(self, sender: S, action: Callable[[], T], *, default: T) -> T:
@@ -367,5 +369,6 @@ class SpoolSenders(Generic[S]):
             sender.detach()
 
 
-def _clock_offset(sender: SpoolSender) -> object:
-    return None if sender.source is None else sender.source.cursor().get("clock_offset")
+def _clock_offset(sender: SpoolSender) -> float | None:
+    state = None if sender.source is None else sender.source.stream_state()
+    return None if state is None else state.clock_offset

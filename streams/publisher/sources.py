@@ -15,6 +15,7 @@ from core.kinds import stream_names
 from core.positions import publisher_path
 from core.spool import Row, SpoolReader
 from core.spool.state import SpoolState
+from core.spool.stream_state import StreamState
 from core.sqlite import connect_readonly, error_code
 
 #: The name of this spool among the streams.
@@ -71,8 +72,8 @@ class Source(Protocol):
         """Return the stream of a row that was read and its number there; None: the source's own."""
         ...
 
-    def cursor(self) -> dict[str, object]:
-        """Return what the stream has proven; empty where the source is no live stream."""
+    def stream_state(self) -> StreamState | None:
+        """Return what the stream remembers; None where the source is no live stream."""
         ...
 
     def state(self) -> SpoolState | None:
@@ -161,9 +162,9 @@ class ResendReader:
         """Return how many stand beyond `seq`."""
         return int(self._connection.execute("SELECT count(*) FROM resends WHERE seq > ?", (seq,)).fetchone()[0])
 
-    def cursor(self) -> dict[str, object]:
-        """Return nothing: only a stream has one."""
-        return {}
+    def stream_state(self) -> StreamState | None:
+        """Return None: only a stream has one."""
+        return None
 
     def state(self) -> SpoolState | None:
         """Return None: publisher.db itself holds everything."""

@@ -13,6 +13,7 @@ from core.config import Config, SupervisorSection
 from core.errors import PermanentError
 from core.flow import read_flow
 from core.spool import Batch, Record, SpoolWriter
+from core.spool.stream_state import Origin, StateChange
 from core.statistics import Meter, render
 from core.status import read_status
 from streams.capture.coverage import Coverage
@@ -57,7 +58,7 @@ def test_it_is_captured_spooled_published_and_shown(tmp_path: Path, kind: Stream
     ]
     with SpoolWriter(state_dir, kind.name) as spool:
         coverage = Coverage(spool, kind.name, ["Bitcoin"], clock=lambda: NOON)
-        coverage.store(begun=NOON, origin="settled")
+        coverage.store(StateChange(begun=NOON, origin=Origin.SETTLED))
         page = parse_page(envelope(children), kind.name)
         assert coverage.absorb(page, change=coverage.proof(["Bitcoin"], NOON - 1, NOON)).delivered == 3
         writer = PositionWriter(lambda known: _store(state_dir, known), LOG, lambda: 0.0)
