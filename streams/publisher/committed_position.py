@@ -23,7 +23,7 @@ from confluent_kafka import (
 from streams.publisher.kafka_errors import cause, is_passing
 from streams.publisher.producer import Settings
 
-#: The committed we look for are nearly always among the last so many records.
+#: The positions we look for are nearly always among the last so many records.
 _TAIL = 10_000
 _PORTION = 1000
 
@@ -35,7 +35,7 @@ class CommittedPosition(NamedTuple):
     key: str
 
     def to_json(self) -> bytes:
-        """Return the value of the record that carries the mark; its key is the source_id."""
+        """Return the value of the record that carries the position; its key is the source's id."""
         return orjson.dumps(self._asdict())
 
     @classmethod
@@ -46,7 +46,7 @@ class CommittedPosition(NamedTuple):
 
 
 class CommittedPositionReader:
-    """Reads back the committed committed of some spools; `read` returns after a moment, until it has them all.
+    """Reads back the committed positions of some sources; `read` returns after a moment, until it has them all.
 
     A committed record is visible only when every transaction that began before it has ended, those of other
     publishers too: so we read until the end as it stands now, not until the end of what is visible now.
@@ -64,7 +64,7 @@ class CommittedPositionReader:
         self._measure = _consumer(settings, "read_uncommitted")
 
     def read(self, seconds: float) -> dict[str, CommittedPosition] | None:
-        """Read on for about so long; return the committed when all is read, None as long as it is not.
+        """Read on for about so long; return the positions when all is read, None as long as it is not.
 
         Raises KafkaException for what does not pass by itself.
         """

@@ -98,7 +98,7 @@ class ExactlyOnce(DeliveryStrategy):
         return Pace.BUSY
 
     def _recall(self) -> Pace:
-        """Read from the topic of committed what was committed last: our own file may lag by one transaction."""
+        """Read from the topic of positions what was committed last: our own file may lag by one transaction."""
         if self._clock() < self._resume_at:
             return Pace.BLOCKED
         there = [topic.ensure(_CALL / 4) for topic in self._topics]
@@ -142,7 +142,7 @@ class ExactlyOnce(DeliveryStrategy):
         return Pace.BUSY
 
     def _flush(self) -> Pace:
-        """Wait until all records are in: a mark must not be in the log before what it covers, whatever the broker."""
+        """Wait until all records are in: a position must not be in the log before what it covers."""
         for topic in self._topics:
             topic.ensure(0.0)
         if not self._call(self._live.flush):
@@ -151,7 +151,7 @@ class ExactlyOnce(DeliveryStrategy):
         if classes:
             self._fail(classes, answered=classes == {ErrorClass.REFUSED})
         elif not self._writer.letters_kept:
-            return Pace.BLOCKED  # a mark must not pass a dead letter that is not on disk
+            return Pace.BLOCKED  # a position must not pass a dead letter that is not on disk
         elif not len(self._live) and self._call(self._add_positions):
             self._phase = self._end
         return Pace.BUSY
@@ -226,7 +226,7 @@ class ExactlyOnce(DeliveryStrategy):
         self._phase = self._abort
 
     def _start_anew(self, reason: str) -> None:
-        """Throw the producer away. How its last transaction ended is for the committed to say."""
+        """Throw the producer away. How its last transaction ended is for the committed positions to say."""
         pause = self._retries.fail()
         if times := self._health.times(f"producer_replaced {reason}"):
             self._log.error("producer_replaced", reason=reason, pause_seconds=round(pause, 2), times=times)

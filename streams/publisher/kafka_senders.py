@@ -16,7 +16,7 @@ from streams.publisher.kafka_errors import VAGUE, ErrorClass, cause, classify, s
 from streams.publisher.kafka_health import KafkaHealth
 from streams.publisher.position_writer import PositionWriter
 from streams.publisher.senders import SpoolSender, SpoolSenders
-from streams.publisher.sources import PlainRow, Source, spools_and_resends
+from streams.publisher.sources import Opener, PlainRow, Source, spools_and_resends
 from streams.publisher.store import KAFKA
 
 #: An empty queue that cannot take a record never will.
@@ -171,6 +171,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         clock: Callable[[], float],
         health: KafkaHealth,
         message_max_bytes: int,
+        openers: Callable[[Path], Mapping[str, Opener]] = spools_and_resends,
     ) -> None:
         super().__init__(
             KAFKA,
@@ -179,7 +180,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
             writer=writer,
             log=log,
             clock=clock,
-            openers=spools_and_resends,
+            openers=openers,
         )
         self._health = health
         self._message_max_bytes = message_max_bytes

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from core.kinds import unknown_spools
+from core.kinds import stream_names, unknown_spools
 from core.spool import Row, report_suspect
 from core.spool.state import SpoolState
 from core.spool.stream_state import Origin
@@ -97,6 +97,8 @@ class SpoolSender:
 
     def __init__(self, source: Source, position: int) -> None:
         self.source: Source | None = source
+        #: the name of the source among all that go to the sink
+        self.name = source.stream
         self.stream = source.stream
         self.source_id = source.source_id
         self.window = InFlightWindow(position)
@@ -275,6 +277,7 @@ class SpoolSenders(Generic[S]):
             if sender is not None:
                 self._retired.append(sender)
             sender = self._senders[name] = self._make_sender(source, position)
+            sender.name = name
             state = source.stream_state()
             sender.awaits_survey = (
                 state is not None
@@ -293,9 +296,7 @@ class SpoolSenders(Generic[S]):
         self._unreadable.add(name)
         broken = is_corrupt(error)
         self._log.error("spool_unreadable", stream=name, broken=broken, error=str(error), hint="trying again")
-        if broken:
-            if name == RESENDS:
-                return  # the publisher's own file: the writer has it moved aside
+        if broken and name in stream_names():  # another file is not ours to move aside
             self._writer.save(now=True)  # what we delivered from it need not be salvaged
             report_suspect(self._state_dir, name)
 
@@ -360,7 +361,7 @@ class SpoolSenders(Generic[S]):
         try:
             return action()
         except sqlite3.DatabaseError as error:
-            self._cannot_read(sender.stream, error)
+            self._cannot_read(sender.name, error)
             return default
 
     def close(self) -> None:

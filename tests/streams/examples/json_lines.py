@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from streams.publisher.position_writer import PositionWriter
 from streams.publisher.senders import SpoolSender, SpoolSenders
 from streams.publisher.sink import Pace, Sink
+from streams.publisher.sources import Opener, spools
 
 
 class JsonLinesSink(Sink):
@@ -24,11 +25,14 @@ class JsonLinesSink(Sink):
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
         name: str = "files",
+        openers: Callable[[Path], Mapping[str, Opener]] = spools,
     ) -> None:
         self.name = name
         self._directory = directory
         self._writer = writer
-        self._senders = SpoolSenders(name, SpoolSender, state_dir=state_dir, writer=writer, log=log, clock=clock)
+        self._senders = SpoolSenders(
+            name, SpoolSender, state_dir=state_dir, writer=writer, log=log, clock=clock, openers=openers
+        )
         self._unsynced: set[str] = set()
 
     def open(self) -> bool:
