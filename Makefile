@@ -1,3 +1,4 @@
+# make install  what Gapless needs, into .venv; then `. .venv/bin/activate`
 # make demo   the whole system on this machine: simulated Reddit, embedded broker, a proof at the end
 # make test   every test; those on Apache Kafka skip, with a reason, where there is no JVM or Maven
 # make bench  speed and memory, each figure beside a named baseline of the same run
@@ -5,22 +6,46 @@
 #             SOAK_OPTIONS="--part scraper --seed 7 --rounds 1" chooses stream, scraper or processes, and a seed
 # make lint   style, types, import directions, known vulnerabilities of the locked packages
 # make lock   pin the dependencies anew
+# make pythons  the interpreters that are found here, oldest first
+#
+# With PYTHON=python3.13 each of them uses that interpreter; TESTS="tests/core tests/docs" runs a part of the tests.
 
-# the first Python that is new enough; or say `make PYTHON=/path/to/python demo`
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VERSIONS := 3.11 3.12 3.13 3.14
+
+# $(call find,NAME): NAME where it runs and is new enough, else the newest of that name that pyenv holds, else nothing
+RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+find = $(shell for p in $(1) $(call reverse,$(sort $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin/$(1)))); do \
+	$$p $(RUNS) && echo $$p && break; done)
+reverse = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
+version = $(if $(1),$(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null))
+
+# Without PYTHON=…, the first Python that is new enough. With it, .venv is for that Python, or for the one it was made
+# with: then the other one has an environment of its own, such as .venv-3.13.
+ifeq ($(origin PYTHON),undefined)
+CHOSEN := $(or $(call find,python3),$(firstword $(foreach v,$(call reverse,$(VERSIONS)),$(call find,python$(v)))))
 VENV := .venv
+else
+CHOSEN := $(call find,$(PYTHON))
+MADE_WITH := $(call version,.venv/bin/python)
+VENV := .venv$(if $(MADE_WITH),$(if $(filter $(MADE_WITH),$(call version,$(CHOSEN))),,-$(call version,$(CHOSEN))))
+endif
 BIN := $(VENV)/bin
+# an environment whose interpreter is gone, after an upgrade of the system, is made anew
+$(shell test ! -d $(BIN) || test -e $(BIN)/python || rm -f $(VENV)/run $(VENV)/dev)
 SECONDS ?= 60
 SOAK ?= 600
+TESTS ?=
 
-.PHONY: demo test bench soak lint lock clean python
+.PHONY: install demo test bench soak lint lock pythons clean python
+
+install: $(VENV)/run
+	@echo "Gapless is ready. In each terminal: . $(VENV)/bin/activate"
 
 demo: $(VENV)/run
 	@$(BIN)/python -m supervisor demo --duration $(SECONDS)
 
 test: $(VENV)/dev
-	@$(BIN)/python -m pytest -n 5 --dist worksteal
+	@$(BIN)/python -m pytest -n 5 --dist worksteal $(TESTS)
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench
@@ -41,15 +66,18 @@ lock: $(VENV)/dev
 		$(BIN)/uv pip compile pyproject.toml $$part --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet || exit 1; done
 
+pythons:
+	@$(foreach v,$(VERSIONS),$(addprefix echo ,$(addsuffix ;,$(call find,python$(v)))))
+
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 python:
-	@test -n "$(PYTHON)" || { echo "Gapless needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3.11 …"; exit 1; }
+	@test -n "$(CHOSEN)" || { echo "Gapless needs Python 3.11 or newer$(if $(PYTHON),; $(PYTHON) is not): install it, or say make PYTHON=/path/to/python3.11 …"; exit 1; }
 
 $(VENV)/run: requirements.lock | python
 	@echo "Installing into $(VENV) (once) …"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(RUNS) || $(CHOSEN) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 

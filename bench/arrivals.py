@@ -1,4 +1,4 @@
-"""The moment at which a consumer that follows the topic first holds each record."""
+"""Times at which a consumer that follows the topic first receives each record."""
 
 import threading
 import time
@@ -11,17 +11,17 @@ _PARTITIONS = 3
 
 
 def create_topic(bootstrap_servers: str, topic: str) -> None:
-    """Make the topic, and return when it is there."""
+    """Create the topic, and return when it exists."""
     client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     for future in client.create_topics([NewTopic(topic, _PARTITIONS, 1)]).values():
         future.result(20)
 
 
 class Arrivals:
-    """Follows a topic from its beginning in a thread of its own. No record arrives before it is acknowledged."""
+    """Follows a topic from its beginning in a thread. No record arrives before it is acknowledged."""
 
     def __init__(self, bootstrap_servers: str, topic: str, *, create: bool = True) -> None:
-        """`create`: the topic is not there yet."""
+        """`create`: the topic does not exist yet."""
         if create:
             create_topic(bootstrap_servers, topic)
         self._consumer = Consumer(

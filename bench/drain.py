@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 
 _RECORDS = 200_000
 _AIM = 0.6
-_ROUNDS = 2  # the best counts: whatever else runs on the machine only takes away
+_ROUNDS = 2  # the best round counts: other load only slows it
 
 
 def measure() -> list[Figure]:
@@ -67,7 +67,7 @@ def _records() -> list[Record]:
 
 
 def _bare(broker: Broker, topic: str, records: list[Record]) -> float:
-    """Measure the fastest that this machine, client and broker do: rows in memory, one flush at the end."""
+    """Measure the fastest rate of this machine, client and broker: rows in memory, one flush at the end."""
     create_topic(broker.bootstrap_servers, topic)
     producer = Producer(settle(broker.bootstrap_servers, topic, {}).producer | {"log_level": 0})
     producer.list_topics(topic, timeout=10)
@@ -90,7 +90,7 @@ def _bare(broker: Broker, topic: str, records: list[Record]) -> float:
 
 
 def _drain(directory: Path, broker: Broker, delivery: str, number: int, records: list[Record]) -> float:
-    """Measure the product's publisher on a spool that was filled before, from its first step to its last."""
+    """Measure the publisher on a full spool, from its first step to its last."""
     topic = f"drain-{delivery}-{number}"
     create_topic(broker.bootstrap_servers, topic)
     system = System(

@@ -1,4 +1,4 @@
-"""One measured figure, what it is held against, and how it is printed."""
+"""One measured figure, its aim, and how it is printed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ _TICKS = {True: "met", False: "MISSED", None: ""}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value with its unit; `aim` is in words, `met` says whether it was reached (None: nothing to reach)."""
+    """A value with its unit; `aim` is in words, `met` says whether it was reached (None: no aim)."""
 
     what: str
     value: float
@@ -18,7 +18,7 @@ class Figure:
     digits: int = 0
 
     def line(self) -> str:
-        """Lay it out for the terminal."""
+        """Format it for the terminal."""
         value = f"{self.value:,.{self.digits}f} {self.unit}".rstrip()
         verdict = f"aim {self.aim}: {_TICKS[self.met]}" if self.aim else ""
         return f"  {self.what:<62}{value:>18}   {verdict}".rstrip()
@@ -33,7 +33,7 @@ def at_least(what: str, value: float, limit: float, unit: str = "", *, digits: i
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Return the value below which this share of the values lies."""
+    """Return the quantile of the values at this share."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 

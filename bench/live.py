@@ -35,7 +35,7 @@ _TEMPERS = {"patient": "PRAW stream, 30 s of sleep on an error", "eager": "PRAW 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was seen of one run."""
+    """The observations of one run."""
 
     truth: list[Item]
     arrivals: dict[str, float]

@@ -1,4 +1,4 @@
-"""What processes really occupy: PSS counts a page that n of them share as 1/n for each."""
+"""Memory that processes occupy: PSS counts a page that n of them share as 1/n for each."""
 
 from pathlib import Path
 

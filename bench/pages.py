@@ -27,25 +27,25 @@ from tests.support.simulator import SUBREDDITS
 _PAGES = 100
 _ROUNDS = 21
 
-#: Of a hundred items on the newest page, so many are new at a poll.
+#: New items at a poll, of a hundred on the newest page.
 _NEW = 3
 
 
 class Pace(NamedTuple):
-    """Items a second."""
+    """Items per second."""
 
     by_cpu: float
     by_clock: float
 
 
 class Watch:
-    """Measures from its making."""
+    """A stopwatch that starts when it is created."""
 
     def __init__(self) -> None:
         self._cpu, self._clock = time.process_time(), time.perf_counter()
 
     def pace(self, items: int) -> Pace:
-        """Return the pace at which so many items were done."""
+        """Return the pace for this number of items."""
         return Pace(items / (time.process_time() - self._cpu), items / (time.perf_counter() - self._clock))
 
 
@@ -106,7 +106,7 @@ def _poll(directory: Path, pages: list[bytes]) -> Pace:
 
 
 def _bare(directory: Path, pages: list[bytes]) -> Pace:
-    """Do the least that any capture must: parse, take name and text, insert them, one durable commit for each page.
+    """Do the least of any capture: parse, extract name and text, insert, one durable commit per page.
 
     There is no cursor, no memory of names, no proof, and no record beyond the text.
     """
@@ -127,7 +127,7 @@ _FIELDS = ("id", "name", "subreddit", "author", "body", "score", "created_utc", 
 
 
 def _same_rows(directory: Path, pages: list[bytes]) -> Pace:
-    """Write what a capture writes, without looking at it: records, names and a cursor; no index, check or proof."""
+    """Write what a capture writes, without checks: records, names and a cursor; no index, check or proof."""
     tables = (
         "records (seq INTEGER PRIMARY KEY AUTOINCREMENT, key, value, schema, captured_at)",
         "seen (name TEXT PRIMARY KEY, bucket, created, epoch) WITHOUT ROWID",

@@ -1,4 +1,4 @@
-"""From the command to the first record in Kafka, and from SIGTERM to the exit when idle; the median of three."""
+"""Time from the command to the first record in Kafka, and from SIGTERM to the exit when idle; median of three."""
 
 import statistics
 import tempfile

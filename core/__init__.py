@@ -1,4 +1,4 @@
-"""What every process of Gapless shares: configuration, logs, the spool, the quota. Imports nothing of ours."""
+"""Shared by every process of Gapless: configuration, logs, the spool, the quota. Imports nothing of ours."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What is proven of a stream: up to when, and which share of time and subreddits. Pure.
+"""Completeness of a stream: proven until when, and which share of time and subreddits. Pure.
 
 All moments are created_utc seconds, by Reddit's clock. Time that has not been read yet is not complete.
 """

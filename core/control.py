@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from core import program
 from core.errors import GaplessError
 
 SOCKET_NAME = "supervisor.sock"
@@ -93,7 +94,7 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
             answer = json.loads(_read_line(connection))
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         raise NotRunningError(
-            f"no supervisor runs on {state_dir}: start one with `python -m supervisor run CONFIG`"
+            f"no supervisor runs on {state_dir}: start one with `{program.command()} run CONFIG`"
         ) from None
     except PermissionError:
         raise NotAnsweringError(f"{state_dir / SOCKET_NAME} is another user's: ask as the one who runs it") from None

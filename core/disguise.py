@@ -1,4 +1,4 @@
-r"""What a text says under its escapes: percent-encoding, `\u0041`, `&#65;`, numbers, base64, folded lines. Pure.
+r"""Decodes the escapes of a text: percent-encoding, `\u0041`, `&#65;`, numbers, base64, folded lines. Pure.
 
 Whoever says a secret back may have escaped it as no form of ours does (see core.forms): each character, or twice. So a
 text is also looked through as it reads once the escapes are resolved. The time is linear in the length of the text.

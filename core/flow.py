@@ -1,4 +1,4 @@
-"""What flows, read from the durable files: the numbers outlive kills and restarts, and need no running process."""
+"""Statistics of the streams, read from the durable files: they survive kills and need no running process."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What the supervisor writes down about itself, for those who ask when it cannot answer: `state_dir/supervisor.json`.
+"""The supervisor's last state in `state_dir/supervisor.json`, for commands that it cannot answer.
 
 It is written at each change of a process's state and at the end; its time of modification is a sign of life.
 """

@@ -1,4 +1,4 @@
-"""How a record looks: one line of JSON for programs, a line for people on a terminal."""
+"""Formats a log record: one line of JSON for programs, a line for people on a terminal."""
 
 import json
 import os

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from core import program
 from core.errors import Problem
 from core.printable import printable
 from core.redact import show_address, url_logins, url_passwords
@@ -91,5 +92,5 @@ def _bad_proxy(value: str) -> str | None:
     if not host:
         return "names no host: an address such as http://host:port is needed"
     if parts.scheme.startswith("socks") and importlib.util.find_spec("socks") is None:
-        return "names a SOCKS proxy, which needs the package PySocks: pip install PySocks"
+        return f"names a SOCKS proxy, which needs the package PySocks: {program.pip_install('PySocks')}"
     return None

@@ -1,4 +1,4 @@
-"""What the publisher has recorded as delivered, for those who must know: pruning, recovery, statistics.
+"""Reads the delivered positions that the publisher recorded, for pruning, recovery and statistics.
 
 The publisher writes this file (see streams.publisher.store, which owns its tables), and the command `dead-letters` in
 short transactions; here it is read.

@@ -1,4 +1,4 @@
-"""What the kernel tells of a process by its number: how much memory it holds, and whether it is still the same one."""
+"""Reads a process's memory and identity from the kernel."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What people may see: values shown without the secrets in them, for error messages, representations and logs.
+"""Masks secrets in values that people see: error messages, representations and logs.
 
 What is masked here is found by its shape, in time linear in the length of the text: passwords in addresses, credentials
 in headers, access tokens. Registered secrets are found by core.hiding.

@@ -1,4 +1,4 @@
-"""How we open SQLite files: WAL, explicit transactions, and a name for what can go wrong."""
+"""Opens SQLite files: WAL, explicit transactions, and classes for their errors."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""What a run has done so far, read from the durable files of its processes, so that a killed process loses no count."""
+"""The statistics of a run, read from durable files, so that a killed process loses no count."""
 
 import contextlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""How the whole system stands: what the supervisor says, or said last, and what flows, in the contract's shape."""
+"""The status of the whole system in the contract's shape: the supervisor's state and the streams' statistics."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -12,7 +12,8 @@ _LONGEST_TARGET = 100
 class Unexplained(TransientError):
     """Reddit, or something before it, refused without a reason that is about the name.
 
-    `state` is what it would mean if it were confirmed: later, and through another proxy where there is one.
+    `state` is what it would mean if it were confirmed: later, and through another proxy where there is one. OPEN: an
+    answer that came, but says that there is nothing where there should be something.
     `target` is where a redirect leads to. `telling`: the answer is one that Reddit gives for this very state (a
     redirect to another name, an age gate, 404), so the wait for the confirmation is short. `common`: deleted and
     suspended users are answered like this every day, so it counts as no error.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from core.errors import GaplessError
 from core.outside import outside
-from core.reddit.errors import RequestRejected, TokenRejected, Unavailable
+from core.reddit.errors import BadAnswer, RequestRejected, TokenRejected, Unavailable
 from scraper.listing import TypedListing
 from scraper.question import LISTINGS, Kind, Question, same_name
 from scraper.redirect import redirection
@@ -19,6 +19,9 @@ from scraper.thing import Object, no, unwrap
 
 #: Listings may hold a few posts more than asked for: those that moderators pinned.
 _PINNED = 5
+
+#: Reddit allows 15 rules; each one here becomes a row.
+_MOST_RULES = 1000
 
 #: Statuses that Reddit gives for what is not there; any other refusal is FORBIDDEN.
 _GONE = {404, 410}
@@ -106,8 +109,9 @@ def _compare(question: Question, payload: object) -> GaplessError | None:
 
 
 def _compare_rules(payload: object) -> GaplessError | None:
-    if type(payload) is dict and type(payload.get("rules")) is list:
-        return None
+    found = payload.get("rules") if type(payload) is dict else None
+    if type(found) is list:
+        return BadAnswer(f"{len(found):,} rules, more than a subreddit has") if len(found) > _MOST_RULES else None
     return _other(payload) or no("list of rules", payload)
 
 

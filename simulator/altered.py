@@ -1,4 +1,4 @@
-"""What the effects of rules make of an answer."""
+"""Applies the effects of rules to an answer."""
 
 import base64
 import random

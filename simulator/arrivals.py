@@ -1,4 +1,4 @@
-"""When the next item of a kind appears: an even rate with every item moved about inside its own slot."""
+"""Schedules items of one kind: an even rate, each item moved at random inside its own slot."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""How an answer leaves for the client: whole, slowly, in part, or not at all."""
+"""Sends an answer to the client: complete, slowly, in part, or not at all."""
 
 import asyncio
 import socket

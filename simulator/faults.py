@@ -1,4 +1,4 @@
-"""What goes wrong on demand: which answer is spoiled, and how.
+"""Faults on demand: chooses which answer is spoiled, and how.
 
 Pure: time and dice come in; the server carries the decision out.
 """

@@ -1,4 +1,4 @@
-"""How often a client may ask: fixed windows of time, counted for each client id."""
+"""The request quota: fixed windows of time, counted per client id."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What one simulator is: everything that the command line decides."""
+"""Settings of one simulator: everything that the command line sets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What can become of subreddits and users."""
+"""The states of subreddits and users."""
 
 from enum import StrEnum
 

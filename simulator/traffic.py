@@ -1,4 +1,4 @@
-"""What clients asked for, counted."""
+"""Counters of the requests that clients sent."""
 
 from collections import Counter, defaultdict, deque
 

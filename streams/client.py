@@ -16,6 +16,7 @@ import structlog
 
 from core.config import load_config
 from core.errors import GaplessError
+from core.installation import require_own_environment
 from core.private import make_directory, replace_private
 from core.statistics import Meter, Statistics, render
 
@@ -32,7 +33,8 @@ class RedditClient:
 
     What is not given here comes from the environment, from `.env`, or from `config`, a file as for
     `python -m supervisor run`; `settings` gives any other of its keys, such as {"kafka.delivery": "exactly_once"}.
-    Raises ValueError naming every missing credential, with a `.env` to copy.
+    Raises ValueError naming every missing credential, with a `.env` to copy, or PyPI's package `supervisor` where that
+    is installed in the same environment.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class RedditClient:
         config: str | Path | None = None,
         settings: Mapping[str, object] = _NOTHING,
     ) -> None:
+        require_own_environment()
         given = {
             "reddit.subreddits": list(subreddits) if subreddits is not None else None,
             "kafka.bootstrap_servers": kafka_bootstrap_servers,

@@ -1,4 +1,4 @@
-"""How much a child may print past its logger: bursts pass, a flood is cut and counted."""
+"""Limits the output that a child prints outside its logger: bursts pass, a flood is cut and counted."""
 
 from collections.abc import Callable
 

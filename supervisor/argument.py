@@ -1,4 +1,4 @@
-"""What stands after an option of the command line: read, or refused with what would be right."""
+"""Parsers for the options of the command line; an error says what would be right."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""What wakes the loop from outside: signals, and requests from other threads.
+"""Wakes the supervisor's loop: signals, and requests from other threads.
 
 Handlers only append; the loop acts. The wake-up pipe makes a signal end the loop's wait at once.
 """

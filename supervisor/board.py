@@ -1,4 +1,4 @@
-"""Where the loop puts up how things stand, for others to read: the control socket's thread, and a file for later."""
+"""Publishes the state of the supervisor: for the control socket's thread, and as a file for later."""
 
 import os
 import time

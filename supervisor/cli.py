@@ -1,4 +1,4 @@
-"""What each command does: a command line, turned into a call. How it is written stands in supervisor.commandline."""
+"""Runs a command: turns the parsed command line into a call. supervisor.commandline defines the syntax."""
 
 import argparse
 import os

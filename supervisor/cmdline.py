@@ -1,4 +1,4 @@
-"""What `ps` shows of our own command line: everybody on the machine can read it."""
+"""Hides secrets in our own command line, which every user of the machine can read with `ps`."""
 
 import sys
 from collections.abc import Sequence

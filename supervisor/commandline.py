@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from core import program
 from core.config.nearest import likeness, nearest
 from core.errors import ExitCode
+from core.version import VERSION
 from supervisor.argument import assignment, count, moment, seconds, subreddit
 
-_PROGRAM = "python -m supervisor"
 #: What `dead-letters` can do.
 DEAD_LETTER_ACTIONS = ("list", "resend", "drop")
 
@@ -187,7 +188,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print it and leave."""
         self.print_usage(sys.stderr)
-        self.exit(ExitCode.BAD_USAGE, f"{self.prog}: error: {message}\n`{self.prog} --help` explains.\n")
+        self.exit(ExitCode.BAD_USAGE, f"{self.prog}: error: {message}\n`{self._help()}` explains.\n")
+
+    def _help(self) -> str:
+        return f"{program.command()}{self.prog.removeprefix(program.name())} --help"
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -223,11 +227,13 @@ def _meant(words: Sequence[str], command: argparse.ArgumentParser) -> str:
 def parser() -> Parser:
     """Describe all commands and their options."""
     top = Parser(
-        prog=_PROGRAM,
+        prog=program.name(),
         description=_TOP,
-        epilog=_TOP_END,
+        epilog=_as_called(_TOP_END),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    version = f"{program.SCRIPT} {VERSION}"
+    top.add_argument("--version", action="version", version=version, help="print the version and exit")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
 
     def add(name: str, description: str, end: str, operands: str = "CONFIG ") -> Parser:
@@ -236,7 +242,7 @@ def parser() -> Parser:
             usage=f"%(prog)s {operands}[OPTION ...]",  # first what must be there: an option may take all that follows
             help=COMMANDS[name],
             description=description,
-            epilog=end,
+            epilog=_as_called(end),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(described=command)
@@ -254,6 +260,11 @@ def parser() -> Parser:
     _add_dead_letters(add("dead-letters", _DEAD_LETTERS, _DEAD_LETTERS_END, "CONFIG [ACTION [ID ...]] "))
     _add_demo(add("demo", _DEMO, _DEMO_END, ""))
     return top
+
+
+def _as_called(text: str) -> str:
+    """Give the examples of a help the name that was used."""
+    return text.replace(program.MODULE, program.name())
 
 
 def _add_run(run: Parser) -> None:

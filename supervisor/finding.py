@@ -1,4 +1,4 @@
-"""What a probe of `check --connect` found."""
+"""The result of one probe of `check --connect`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

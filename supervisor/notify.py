@@ -1,4 +1,4 @@
-"""What a service manager is told (systemd, `Type=notify`): that all is up, how it stands, that it stops, that it lives.
+"""Notifies the service manager (systemd, `Type=notify`): ready, status, stopping, watchdog.
 
 The protocol is one datagram of lines to the socket that NOTIFY_SOCKET names; see sd_notify(3). Without that variable
 all of this does nothing.

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core import program
 from core.flow import Flow, QuotaFlow, StreamFlow
 from core.laststate import LastState
 from core.outside import masked
@@ -73,9 +74,9 @@ class Panel:
         """Say what to do about a process that does not run."""
         name, log = process["name"], self.log_dir / f"{process['name']}.log"
         if process["state"] == "FATAL":
-            then = f"python -m supervisor restart {self.config} {name}"
+            then = f"{program.command()} restart {self.config} {name}"
             if supervisor.get("state") == STOPPED:
-                then = f"python -m supervisor run {self.config}"
+                then = f"{program.command()} run {self.config}"
             elif supervisor.get("pid") is not None:
                 # a process that is started again gets the configuration that the supervisor holds
                 then = f"{then} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"

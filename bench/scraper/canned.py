@@ -1,6 +1,6 @@
-"""A server that costs next to nothing: each answer is fetched from the simulator once and kept as bytes.
+"""A server with almost no cost: it fetches each answer from the simulator once and keeps it as bytes.
 
-So what a client reaches is the client's own pace. `/_canned/log` tells what was asked since the last time, in order.
+So a client's rate is limited by the client alone. `/_canned/log` returns the requests since the last call, in order.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _END = b"\r\n\r\n"
 
 
 class Canned:
-    """The answers that are known, and what was asked."""
+    """The known answers, and the requests."""
 
     def __init__(self, upstream: str, session: aiohttp.ClientSession) -> None:
         self._upstream = upstream
@@ -56,11 +56,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what answers go to."""
+        """Keep the transport for answers."""
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is none by descent
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is whole."""
+        """Answer each complete request."""
         self._unread += data
         while _END in self._unread:
             head, _, self._unread = self._unread.partition(_END)

@@ -1,7 +1,7 @@
-"""Requests a second of one core where nothing has to be waited for, against a bare loop over the same documents.
+"""Requests per CPU second without network latency, against a bare loop over the same documents.
 
-The client alone does what the bare loop does: it fetches and decodes. The scraper then parses, reckons and stores; what
-its event loop's thread spends is told apart from what SQLite spends beside it, in a thread without the interpreter.
+The client alone does the work of the bare loop: it fetches and decodes. The scraper also parses and stores; the
+CPU time of its event loop's thread is separate from SQLite's, which runs in another thread.
 """
 
 import json
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 _SUBREDDITS = 60
 _CONCURRENCY = 20
-_ROUNDS = 3  # the best counts: whatever else runs on the machine only takes away
+_ROUNDS = 3  # the best round counts: other load only slows it
 
 
 class CannedReddit:
@@ -42,13 +42,13 @@ class CannedReddit:
         self._server.kill()
 
     def asked(self) -> Counter[str]:
-        """How many requests came so far."""
+        """Return the number of requests so far."""
         with urlopen(f"{self.url}/_canned/log", timeout=30.0) as answer:
             self._asked += json.load(answer)
         return Counter(all=len(self._asked))
 
     def log(self) -> list[str]:
-        """Return what was asked since the last time, in order."""
+        """Return the requests since the last call, in order."""
         self.asked()
         paths, self._asked = self._asked, []
         return paths
@@ -86,7 +86,7 @@ def _scrape(stage: Stage, reddit: CannedReddit) -> Run:
 
 
 def _loop(kind: str, url: str, paths: list[str]) -> float:
-    """Run a loop over the paths in a process of its own; return its requests a second of CPU."""
+    """Run a loop over the paths in its own process; return its requests per CPU second."""
     command = [sys.executable, "-m", "bench.scraper.loop", kind, url, str(_CONCURRENCY)]
     answer = subprocess.run(
         command, cwd=ROOT, input="\n".join(paths), capture_output=True, text=True, check=False, timeout=120

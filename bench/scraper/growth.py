@@ -1,4 +1,4 @@
-"""Memory over a long crawl: what a process holds when a tenth is done, and at the end."""
+"""Memory over a long crawl: of a process when a tenth is done, and at the end."""
 
 import tempfile
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Fetches and decodes the paths on standard input, and says how long it took.
+"""Fetches and decodes the paths on standard input, and prints the time.
 
-`bare`: aiohttp and orjson and nothing else, the baseline. `client`: the product's client, with all its patience and
-bookkeeping, and nothing behind it.
+`bare`: only aiohttp and orjson, the baseline. `client`: the product's client, with its retries and
+accounting, without a store.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What three more proxies add: the same crawl through one and through four, each with as much to do."""
+"""The gain of three more proxies: the same crawl through one and through four, with the same work for each."""
 
 import tempfile
 from pathlib import Path

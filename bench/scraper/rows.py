@@ -24,15 +24,15 @@ from scraper.store.store import Store
 from tests.support.postgres import PostgresServer
 
 _ROWS = 20_000
-_LISTING = 30  # posts that are saved together, as those of one user
-_TASKS = 100  # that save at the same time: enough that the store never waits for more
+_LISTING = 30  # posts stored together, as those of one user
+_TASKS = 100  # concurrent savers: enough that the store never waits
 _TRANSACTION = 1_000  # rows of the baseline's
-_ROUNDS = 2  # the best counts: whatever else runs on the machine only takes away
+_ROUNDS = 2  # the best round counts: other load only slows it
 _COLUMNS = ", ".join(Post._fields)
 
 
 class Pace(NamedTuple):
-    """Rows a second by the clock, and microseconds of this process's CPU a row."""
+    """Rows per second, and CPU microseconds of this process per row."""
 
     by_clock: float
     cpu: float
@@ -73,7 +73,7 @@ def _figures(database: str, bare: Pace, ours: Pace, aim: float) -> list[Figure]:
 
 
 def _rows(directory: Path) -> list[Post]:
-    """Return posts as the simulator serves them, under fresh ids."""
+    """Return posts of the simulator under fresh ids."""
     with Stage(directory, 1) as stage:
         request = Request(f"{stage.simulator.url}/r/{stage.names[0]}/top.json?t=year&limit=100&raw_json=1")
         request.add_header("User-Agent", "bench")
@@ -88,7 +88,7 @@ def _newer(rows: list[Post]) -> list[Post]:
 
 
 async def _save(url: str, rows: list[Post]) -> Pace:
-    """Save by the product's store: as many tasks at once as a crawl has, each with a listing of its own."""
+    """Save with the product's store: as many concurrent tasks as a crawl has, each with its own listing."""
     store = await Store.open(url, holder="bench")
     chunks: Iterator[list[Post]] = iter([])
 

@@ -1,7 +1,7 @@
-"""The baseline: the scraper that people write first, saying at the end how long it took.
+"""The baseline: the scraper that people write first; prints its time.
 
 A subreddit's five calls in a row, then its users by five threads with each user's two calls in a row; every call
-`requests.get` with its own connection through one of the proxies, every answer committed to SQLite as it comes.
+`requests.get` with its own connection through one of the proxies, every answer committed to SQLite at once.
 """
 
 import json
@@ -21,7 +21,7 @@ _NOBODY = {"[deleted]", "AutoModerator"}
 
 
 class Scraper:
-    """Fetches and saves; `calls` counts what it asked for."""
+    """Fetches and saves; `calls` counts its requests."""
 
     def __init__(self, url: str, database: str, proxies: list[str]) -> None:
         self._url = url
@@ -32,7 +32,7 @@ class Scraper:
         self.calls = 0
 
     def subreddit(self, name: str, users: int) -> None:
-        """Bring in one subreddit and the authors of its hot posts."""
+        """Fetch one subreddit and the authors of its hot posts."""
         self._get(f"/r/{name}/about")
         self._get(f"/r/{name}/about/rules")
         hot = self._get(f"/r/{name}/hot", limit=30)

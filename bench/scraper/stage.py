@@ -1,4 +1,4 @@
-"""A simulated Reddit that stands still, and crawls of it by the product as people run it."""
+"""A static simulated Reddit, and crawls of it by the product as people run it."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from tests.support.system import System
 from tests.support.tables import Tables
 from tests.support.waiting import wait_until
 
-#: What each call takes at Reddit, seconds.
+#: Latency of each call at Reddit, seconds.
 LATENCIES = {"about": 0.5, "rules": 0.4, "hot": 0.6, "week": 0.5, "year": 0.8, "user": 0.5, "submitted": 0.5}
 _LOOK_EVERY = 0.1
 _MEAN_LATENCY = "SELECT sum(mean_latency_ms * latency_count) / sum(latency_count) FROM reddit_proxies"
@@ -24,7 +24,7 @@ USER_AGENT = "python:gapless-bench:1 (by /u/nobody)"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One crawl, from its first request to the last subreddit that is done."""
+    """One crawl, from its first request to its last finished subreddit."""
 
     subreddits: int
     seconds: float
@@ -46,12 +46,12 @@ class Run:
         return sum(self.calls.values())
 
     def bound(self, connections: int) -> float:
-        """Return the seconds that the calls take at least: latency that no program can wait out sooner."""
+        """Return the least time of the calls, seconds: the latency that no program can avoid."""
         return sum(LATENCIES[address] * count for address, count in self.calls.items()) / connections
 
 
 class Stage:
-    """A simulator, and one crawl of it after the other."""
+    """A simulator, and successive crawls of it."""
 
     def __init__(
         self, directory: Path, subreddits: int, latencies: Mapping[str, float] | None = None, **world: float
@@ -74,7 +74,7 @@ class Stage:
         self.simulator.stop()
 
     def asked(self) -> dict[str, int]:
-        """How many requests came so far, by address."""
+        """Return the number of requests so far, by address."""
         answer: dict[str, int] = self.simulator.asked()["asked"]["by_address"]
         return answer
 
@@ -89,7 +89,7 @@ class Stage:
         timeout: float = 150.0,
         **scraper: str | int,
     ) -> Run:
-        """Scrape so many subreddits into an empty database; `url`, `asked`: of what stands before the simulator."""
+        """Scrape this number of subreddits into an empty database; `url`, `asked`: of a server before the simulator."""
         self._runs += 1
         names = self.names[first : first + (count or len(self.names))]
         asked, url = asked or self.asked, url or self.simulator.url
@@ -128,7 +128,7 @@ def _watch(
     tables = Tables(system.database)
 
     def done() -> int:
-        time.sleep(_LOOK_EVERY)  # looking costs processor time, too
+        time.sleep(_LOOK_EVERY)  # sampling costs CPU time, too
         count: int = tables.value("SELECT count(*) FROM reddit_frontier WHERE settled") or 0
         return count
 

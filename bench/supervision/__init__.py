@@ -1,1 +1,1 @@
-"""Operating it: recovery, hangs, stops, memory, idle cost, the monitor's answers, and a storm of kills."""
+"""Operation: recovery, hangs, stops, memory, idle cost, the monitor's answers, and a storm of kills."""

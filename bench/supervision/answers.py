@@ -1,7 +1,7 @@
-"""How long `/metrics` and `/api/status` take under load, against a bare aiohttp server with the same bytes.
+"""Latency of `/metrics` and `/api/status` under load, against a bare aiohttp server that sends the same bytes.
 
-The load is open: a request leaves at its planned moment, whatever became of those before, and its time counts from that
-moment. So a server that stalls for a second pays for every request of that second.
+The load is open: a request leaves at its planned time, whatever happened before, and its latency counts from that
+time. So a server that stalls for a second is charged for every request of that second.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _PATIENCE = 10.0
 
 @dataclass(slots=True)
 class Times:
-    """What a load met."""
+    """The results of one load."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {path: [] for path in PATHS})
     failed: int = 0

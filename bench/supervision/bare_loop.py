@@ -1,4 +1,4 @@
-"""The baseline of an idle supervisor: children that say a word twice a second, and a loop that takes it from a queue.
+"""Baseline of an idle supervisor: children that send a message twice a second, and a loop that reads it from a queue.
 
 `python -m bench.supervision.bare_loop CHILDREN`
 """

@@ -1,6 +1,6 @@
-"""The baseline: aiohttp that hands out the same bytes again and again, and does nothing else.
+"""The baseline: aiohttp that serves the same bytes and does nothing else.
 
-`python -m bench.supervision.bare_server DIRECTORY PATH …` prints its address; a path's bytes lie under its last part.
+`python -m bench.supervision.bare_server DIRECTORY PATH …` prints its address; the last part of a path names its file.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What the whole tree occupies, process by process, against interpreters that only import the libraries of each."""
+"""Memory of the whole process tree, against interpreters that only import the same libraries."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
 _LIMIT = 256
-#: The foreign libraries that each cannot do without.
+#: The libraries that each process requires.
 _LIBRARIES = {
     "submissions": "praw, orjson, sqlite3, structlog",
     "comments": "praw, orjson, sqlite3, structlog",
@@ -46,7 +46,7 @@ def _alone(bare: Mapping[str, float], name: str) -> str:
 
 @contextlib.contextmanager
 def _interpreters(system: Whole) -> Iterator[dict[str, int]]:
-    """Run them all at once: what they share is shared then, too."""
+    """Run them all at once, so that shared pages count as shared."""
     code = "import {}; print('there', flush=True); import time; time.sleep(3600)"
     environment = {**os.environ, "PYTHONPATH": system.path}
     servers = {

@@ -1,4 +1,4 @@
-"""A hung child: from the moment at which it stands still until its successor is RUNNING, for three ways to hang."""
+"""A hung child: from the moment it stops until its successor is RUNNING, for three ways to hang."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What the supervisor itself takes of the processor while nothing flows, against a bare loop that hears as much."""
+"""CPU time of the supervisor while nothing flows, against a bare loop that receives the same messages."""
 
 import sys
 import time

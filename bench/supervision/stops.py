@@ -1,4 +1,4 @@
-"""From SIGTERM to the exit with everything at work: Kafka there, gone, and silent with its connections open."""
+"""Time from SIGTERM to the exit under load: Kafka up, down, and silent with open connections."""
 
 import statistics
 import time

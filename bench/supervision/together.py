@@ -1,4 +1,4 @@
-"""All at work for a minute at 50 items a second: what the monitor's pages take, what the tree occupies; then idle."""
+"""The whole system for a minute at 50 items/s: latency of the monitor's pages, memory of the tree; then idle."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Everything at once: a Reddit, a broker, two streams, publisher, monitor and a scraper, as people run them."""
+"""The whole system: a Reddit, a broker, two streams, publisher, monitor and a scraper, as people run them."""
 
 import contextlib
 import tempfile
@@ -34,7 +34,7 @@ _PATIENCE = 40.0
 
 
 class Whole:
-    """One deployment at work. The scraper goes without a token, so that the streams have the quota for themselves."""
+    """One running deployment. The scraper uses no token, so the streams have the quota for themselves."""
 
     def __init__(
         self,
@@ -121,21 +121,21 @@ class Whole:
         return pid
 
     def running(self, name: str, before: int) -> bool:
-        """Tell whether a successor of the process `before` is RUNNING."""
+        """Return whether a successor of the process `before` is RUNNING."""
         row = self.processes().get(name)
         return row is not None and row["state"] == "RUNNING" and row["pid"] != before
 
     def flow(self) -> dict[str, StreamFlow]:
-        """Read what flows from the durable files."""
+        """Read the statistics from the durable files."""
         return read_flow(self.system.state_dir, ("submissions", "comments"), 100, time.time()).streams
 
     def crawl_is_over(self) -> bool:
-        """Tell whether the scraper has nothing left to do."""
+        """Return whether the scraper has nothing left to do."""
         frontier = read_crawl(self.system.state_dir, time.time()).frontier
         return frontier is not None and frontier.done > 0 and not frontier.to_do
 
     def wait_flowing(self, records: int = 100) -> None:
-        """Return when so many comments have reached Kafka."""
+        """Return when this number of comments has reached Kafka."""
         self.wait(lambda: self.flow()["comments"].published >= records, "records in Kafka")
 
     def wait(self, predicate: Callable[[], object], what: str, timeout: float = _PATIENCE) -> None:

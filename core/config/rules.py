@@ -1,4 +1,4 @@
-"""What must hold between keys: each value may be right by itself and the whole still cannot run."""
+"""Rules between keys: each value may be valid alone, and the combination still cannot run."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How a key of the configuration is declared: parser, default, variable, meaning, beside the field that holds it."""
+"""Declares a key of the configuration beside its field: parser, default, variable, meaning."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields

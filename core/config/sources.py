@@ -1,4 +1,4 @@
-"""Where values come from: command line, environment, `.env`, file. Each is read into the same form, none is judged."""
+"""Reads values from the command line, environment, `.env` and file into one form, without validation."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What may stand around a value in the environment and belong to the file or the shell it came from. Pure.
+"""Removes quotes and white space that a shell or an env file left around a variable's value. Pure.
 
 `docker run --env-file` keeps quotes as a part of the value; a value copied from a terminal or an editor brings along
 a prompt, its own name, or a byte order mark. Each would be sent to Reddit, Kafka or the database as it stands.

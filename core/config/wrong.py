@@ -1,4 +1,4 @@
-"""What a parser says about a value that it cannot take."""
+"""The error of a parser that cannot accept a value."""
 
 from dataclasses import dataclass
 

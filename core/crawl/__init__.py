@@ -1,4 +1,4 @@
-"""What the scraper's processes tell of themselves, one small file each.
+"""Reports of the scraper's processes, one small file each.
 
 Whoever wants to know how the crawl goes reads these files and leaves the database alone. A new incarnation of a process
 goes on with the counts of the former.

@@ -1,4 +1,4 @@
-"""What all reports amount to together, at one moment."""
+"""Combines the reports of all scraper processes at one moment."""
 
 from dataclasses import dataclass
 

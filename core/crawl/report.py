@@ -1,4 +1,4 @@
-"""What one scraper process and its proxy tell of themselves."""
+"""The report of one scraper process and its proxy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

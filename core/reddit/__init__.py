@@ -1,1 +1,1 @@
-"""What Reddit answers, and what it means: shared by all who ask it."""
+"""Reddit's answers and their meaning, shared by streams and scraper."""

@@ -1,4 +1,4 @@
-"""How far Reddit's clock is from this machine's, from the Date headers of its answers; pure.
+"""Measures the difference of Reddit's clock from ours, from the Date headers of its answers. Pure.
 
 An answer's Date lies between the moments at which the request left and the answer arrived. So each answer gives an
 interval for the difference. The estimate lies between the median of the lower ends and the median of the upper ends

@@ -1,4 +1,4 @@
-"""What can go wrong between us and Reddit, by what is to be done about it."""
+"""Errors of requests to Reddit, by the reaction that they require."""
 
 from core.errors import GaplessError, PermanentError, TransientError
 from core.quota import RateHeaders

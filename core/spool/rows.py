@@ -9,8 +9,8 @@ from core.spool.model import Record, Seen
 #: Rows of one statement: half the cost of a row is that of its statement.
 _ROWS = 50
 
-_INSERT = "INSERT INTO records (captured_at, key, value, schema) VALUES (?1, ?, ?, ?)"
-_INSERT_MANY = _INSERT + ", (?1, ?, ?, ?)" * (_ROWS - 1)
+_INSERT = "INSERT INTO records (captured_at, key, value, schema) VALUES (?, ?, ?, ?)"
+_INSERT_MANY = _INSERT + ", (?, ?, ?, ?)" * (_ROWS - 1)
 
 _ADD = "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)"
 _ADD_MANY = _ADD + ", (?, ?, ?, ?)" * (_ROWS - 1)
@@ -24,9 +24,9 @@ def insert_records(connection: sqlite3.Connection, records: list[Record], now: f
     """
     many = len(records) - len(records) % _ROWS
     for start in range(0, many, _ROWS):
-        values: list[object] = [now]
+        values: list[object] = []
         for key, value, schema in records[start : start + _ROWS]:
-            values += (bytearray(key), bytearray(value), schema)
+            values += (now, bytearray(key), bytearray(value), schema)
         connection.execute(_INSERT_MANY, values)
     if many < len(records):
         rows = [(now, bytearray(key), bytearray(value), schema) for key, value, schema in records[many:]]

@@ -1,1 +1,1 @@
-"""What is fetched, in which order, and what becomes of it."""
+"""The crawl: what is fetched, in which order, and how results are handled."""

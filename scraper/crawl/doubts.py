@@ -6,7 +6,7 @@ process that gets other answers meanwhile (scraper.crawl.standing). Until then i
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -29,6 +29,9 @@ _ALONE_REFUSALS = 3
 _LONGEST_PAUSE = 1800.0
 
 _MOST_DOUBTS = 200
+
+#: The key of the state that was stored last: what it was, and how many looks in a row had this result.
+CLOSED: Final = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,13 @@ def met_again(known: Doubt | None, refusal: Unexplained, seen_by: str, now: date
 def with_reason(state: SubredditState, reason: str, now: datetime) -> Doubt:
     """Describe a refusal that Reddit explains: there is nothing to confirm."""
     return Doubt(str(state), reason, None, True, now.timestamp(), 1, ())  # noqa: FBT003 (one of many fields)
+
+
+def closed_again(known: Doubts, why: Doubt) -> Doubt:
+    """Count how many looks in a row had this result."""
+    before = known.get(CLOSED)
+    is_same = before is not None and (before.state, before.target) == (why.state, why.target)
+    return replace(why, count=before.count + 1 if before is not None and is_same else 1)
 
 
 def next_look(doubts: Doubts, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:

@@ -1,4 +1,4 @@
-"""How fast subreddits are being finished: over the last minutes, so that the time to finish is an honest one. Pure."""
+"""Measures how fast subreddits are finished, for the estimate of the remaining time. Pure."""
 
 from collections import deque
 

@@ -14,7 +14,7 @@ from scraper.parse.rules import rules
 from scraper.parse.subreddit import subreddit
 from scraper.question import Kind, Question
 from scraper.refusal import Unexplained, unexplained
-from scraper.rows import Post, Rule, Subreddit
+from scraper.rows import Post, Rule, Subreddit, SubredditState
 
 ABOUT: Final = "about"
 RULES: Final = "rules"
@@ -28,6 +28,10 @@ ALL: Final = (ABOUT, HOT, RULES, WEEK, YEAR)
 
 class Fetcher(Protocol):
     """What the crawl needs of scraper.fetch.client.Client."""
+
+    @property
+    def mixes_up(self) -> bool:
+        """Whether the proxy gave an answer to another question lately."""
 
     async def ask(self, question: Question) -> object:
         """Return the decoded answer, which is about this name; raises Unavailable and TransientErrors."""
@@ -44,6 +48,8 @@ class Arrived:
     unexplained: dict[str, Unexplained] = field(default_factory=dict)  #: refused without one
     failures: dict[str, TransientError] = field(default_factory=dict)
     odd: int = 0  #: things in the listings that are no posts
+    has_no_hot: bool = False  #: the hot listing came, and is empty
+    rules_compared: bool = False  #: two answers agreed on them, for the proxy mixes answers up
 
     @property
     def posts(self) -> list[Post]:
@@ -84,8 +90,26 @@ async def fetch_parts(
                 standing.good(question)
 
     wanted = set(parts)
+    arrived.rules_compared = client.mixes_up
     await asyncio.gather(*(fetch(part) for part in ALL if part in wanted))
+    if client.mixes_up and arrived.rules is not None and not arrived.rules_compared:
+        # another part showed it: the rules came before they could be compared
+        arrived.rules, arrived.rules_compared = None, True
+        await fetch(RULES)
+    _doubt_emptiness(arrived)
     return arrived
+
+
+def _doubt_emptiness(arrived: Arrived) -> None:
+    """Take no hot posts for a refusal where there are subscribers: most often such an answer is a stray one.
+
+    Taken for true it would wipe out the figures, and leave the authors out.
+    """
+    if not arrived.has_no_hot or ABOUT in arrived.refusals:
+        return
+    if arrived.subreddit is None or arrived.subreddit.subscribers != 0:
+        del arrived.listings[HOT]
+        arrived.unexplained[HOT] = Unexplained(SubredditState.OPEN, "no hot posts", telling=True)
 
 
 def _sort_in(arrived: Arrived, part: str, name: str, payload: object, at: datetime) -> None:
@@ -97,3 +121,5 @@ def _sort_in(arrived: Arrived, part: str, name: str, payload: object, at: dateti
         listing = posts(payload, at)
         arrived.listings[part] = listing.rows
         arrived.odd += listing.odd
+        if part == HOT:
+            arrived.has_no_hot = not listing.rows and not listing.odd

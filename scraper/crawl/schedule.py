@@ -1,4 +1,4 @@
-"""When a subreddit's next turn comes. Pure."""
+"""Schedules the next turn of a subreddit. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -6,13 +6,19 @@ from datetime import datetime, timedelta
 from core.backoff import Backoff
 from scraper.rows import SubredditState
 
-#: A refusal is a decision of people (or of Reddit): it is looked at again when it may have changed, not sooner.
-_UNTIL_ASKED_AGAIN = {
+#: A refusal that Reddit explains is a decision of people: it is looked at again when it may have changed, not sooner.
+_EXPLAINED = {
     SubredditState.PRIVATE: timedelta(days=7),
     SubredditState.QUARANTINED: timedelta(days=7),
     SubredditState.BANNED: timedelta(days=30),
+}
+
+#: A refusal that explains nothing may be wrong in spite of its confirmation: all proxies may be refused alike. The
+#: second look comes after a day, and each time that the refusal is the same the pause doubles, up to these.
+_FIRST_PAUSE = timedelta(days=1)
+_LONGEST_PAUSE = {
     SubredditState.MISSING: timedelta(days=30),
-    SubredditState.FORBIDDEN: timedelta(days=1),
+    SubredditState.FORBIDDEN: timedelta(days=30),
     SubredditState.MOVED: timedelta(days=30),
     SubredditState.GATED: timedelta(days=7),
 }
@@ -37,9 +43,11 @@ def state_of(reason: str) -> SubredditState:
     return _STATES.get(reason, SubredditState.FORBIDDEN)
 
 
-def after_refusal(state: SubredditState, now: datetime) -> datetime:
-    """Return when a subreddit that cannot be read is asked for again."""
-    return now + _UNTIL_ASKED_AGAIN[state]
+def after_refusal(state: SubredditState, now: datetime, looks: int = 1) -> datetime:
+    """Return when a subreddit that cannot be read is asked for again; `looks`: in a row, with this result."""
+    if state in _EXPLAINED:
+        return now + _EXPLAINED[state]
+    return now + min(_LONGEST_PAUSE[state], _FIRST_PAUSE * 2.0 ** min(max(looks - 1, 0), 20))
 
 
 def after_failure(attempts: int, now: datetime, random: Callable[[], float], refresh_after: float) -> datetime:

@@ -1,4 +1,4 @@
-"""What of the configuration steers the crawl."""
+"""The part of the configuration that steers the crawl."""
 
 from dataclasses import dataclass
 

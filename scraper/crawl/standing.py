@@ -1,4 +1,4 @@
-"""Whether this process gets answers at all: a refusal speaks of a name only where others are answered meanwhile."""
+"""Checks whether this process is answered at all: a refusal counts against a name only where others are answered."""
 
 import asyncio
 from collections import deque
@@ -9,6 +9,8 @@ from typing import Protocol
 from core.errors import GaplessError
 from scraper.question import Kind, Question, same_name
 from scraper.refusal import Unexplained, unexplained
+from scraper.rows import SubredditState
+from scraper.verdict import names_it
 
 #: A good answer speaks for the process for so long.
 _RECENT = timedelta(seconds=60)
@@ -108,11 +110,11 @@ class Standing:
 
     async def _is_refused(self, refused: Question, like: Unexplained) -> bool:
         try:
-            await self._client.ask(refused)
+            answer = await self._client.ask(refused)
         except GaplessError as error:
             again = unexplained(error)
             return again is not None and (again.state, again.target) == (like.state, like.target)
-        return False
+        return like.state is SubredditState.OPEN and not names_it(refused, answer)  # an empty listing again
 
     async def _ask_for_another(self, refused: Question, known: Sequence[str]) -> bool:
         names = dict.fromkeys([*reversed(self._names[refused.of_user]), *known])

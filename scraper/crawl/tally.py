@@ -1,4 +1,4 @@
-"""What the visits of one process have brought in."""
+"""Counters of what the visits of one process stored."""
 
 from dataclasses import dataclass
 

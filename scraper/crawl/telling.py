@@ -1,4 +1,4 @@
-"""What the process tells of itself: to the state directory for status and alarms, to the database for people."""
+"""Reports the process's state: to the state directory for status and alarms, to the database for people."""
 
 import asyncio
 from collections.abc import Callable

@@ -23,6 +23,7 @@ from scraper.fetch.errors import ProxyResting
 from scraper.parse.figures import author_figures, post_figures
 from scraper.parse.posts import authors, distinct
 from scraper.question import Kind, Question
+from scraper.refusal import Mismatch
 from scraper.rows import Subreddit, SubredditState
 from scraper.store.batch import Batch, Found, Outcome, Progress
 from scraper.store.todo import Lease, Todo
@@ -121,6 +122,7 @@ class Visitor:
         await self._keep(turn, left)
         roll = Roll(known=turn.known, tries=todo.tries)
         can_end = turn.can_end
+        are_compared = arrived.rules is None or arrived.rules_compared
         turn.arrived = Arrived(subreddit=arrived.subreddit)  # the posts are saved; the authors take their time
         del arrived
         if left.authors and can_end:
@@ -128,6 +130,8 @@ class Visitor:
             await self._authors.bring_in(left.authors, origin, roll)
             self._tally.users += roll.saved
             self._tally.posts += roll.posts
+        if not are_compared and can_end and self._client.mixes_up:
+            left = await self._compare_rules(turn, left)
         turn.doubts |= roll.doubts
         turn.failures |= {key_of_user(username): failure for username, failure in roll.failures.items()}
         turn.tries = after_turn(todo.tries, turn.failures)
@@ -165,7 +169,10 @@ class Visitor:
                 return doubt
             else:
                 del arrived.unexplained[part]
-                arrived.refusals[part] = doubt.text
+                if refusal.state is SubredditState.OPEN:
+                    arrived.listings[part] = []  # there are no posts indeed
+                else:
+                    arrived.refusals[part] = doubt.text
         reason = arrived.refusals.get(parts.ABOUT)
         return doubting.with_reason(schedule.state_of(reason), reason, self._now()) if reason is not None else None
 
@@ -210,13 +217,25 @@ class Visitor:
         for part, reason in arrived.refusals.items():
             log.info("part_refused", subreddit=lease.name, part=part, reason=reason)
 
+    async def _compare_rules(self, turn: _Turn, left: Todo) -> Todo:
+        """Fetch the rules anew: the answers about the authors show that the proxy mixes answers up."""
+        lease, facts = turn.lease, turn.arrived.subreddit
+        again = await fetch_parts(self._client, lease.name, [parts.RULES], self._now, self._standing)
+        if again.rules is None:
+            turn.failures[parts.RULES] = again.failures.get(parts.RULES) or Mismatch("rules that nothing confirms")
+            return replace(left, parts=(*left.parts, parts.RULES))
+        name = facts.name if facts is not None else lease.name
+        await self._store.save(Batch(rules={name: [rule._replace(subreddit_name=name) for rule in again.rules]}))
+        return left
+
     async def _closed(self, turn: _Turn, why: Doubt) -> None:
         """Write down why it cannot be read, and when it is asked for again."""
         lease, now, state = turn.lease, self._now(), SubredditState(why.state)
-        due = schedule.after_refusal(state, now)
+        closed = doubting.closed_again(turn.known, why)
+        due, known = schedule.after_refusal(state, now, closed.count), doubting.dump({doubting.CLOSED: closed})
         batch = Batch(
             posts=turn.arrived.posts,
-            outcomes=[Outcome(lease.name, state, finished=True, due_at=due, error=why.text)],
+            outcomes=[Outcome(lease.name, state, finished=True, due_at=due, error=why.text, doubts=known)],
         )
         if state is SubredditState.MISSING:
             batch.missing.append((lease.name, now))
@@ -282,6 +301,7 @@ class Visitor:
         lease = turn.lease
         due, avoid_until = doubting.next_look(turn.doubts, self._now(), has_others=self._confirmer.has_others)
         text = next(iter(turn.doubts.values())).text
+        closed = {key: doubt for key, doubt in turn.known.items() if key == doubting.CLOSED}
         await self._store.save(
             Batch(
                 outcomes=[
@@ -291,7 +311,7 @@ class Visitor:
                         finished=False,
                         due_at=due,
                         error=text,
-                        doubts=doubting.dump(turn.doubts),
+                        doubts=doubting.dump({**closed, **turn.doubts}),
                         avoid_until=avoid_until,
                     )
                 ]

@@ -1,1 +1,1 @@
-"""How it asks: sessions, tokens, proxies and their health, retries."""
+"""HTTP: sessions, tokens, proxies and their health, retries."""

@@ -1,4 +1,4 @@
-"""What the crawl asks for answers: patience, slots, the proxy's health and the counts of one process's requests."""
+"""The crawl's HTTP client: retries, concurrency, the proxy's health and the counters of one process."""
 
 import asyncio
 import itertools
@@ -15,8 +15,10 @@ from core.quota import seconds_told
 from core.redact import show_address
 from core.reddit.answers import judge
 from core.reddit.errors import CredentialsRejected, QuotaShort, RateLimited, TokenRejected, TooLarge, Unreachable
+from core.reddit.limited import NameLimits
 from scraper.fetch import agents
 from scraper.fetch.access import Access, Params, PlainAccess, Ticket, TokenAccess
+from scraper.fetch.agreeing import AgreedRules
 from scraper.fetch.blame import Evidence, Sign, item_of, sign_of
 from scraper.fetch.call import Call
 from scraper.fetch.complaints import Complaints
@@ -25,7 +27,6 @@ from scraper.fetch.credentials import CredentialsDoubted
 from scraper.fetch.errors import NameLimited
 from scraper.fetch.gate import Gate, Sleep
 from scraper.fetch.health import Health
-from scraper.fetch.limited import NameLimits
 from scraper.fetch.outcome import Outcome
 from scraper.fetch.report import ProxyReport, Tally
 from scraper.fetch.retry import Action, Tries, seconds_after_429
@@ -93,6 +94,7 @@ class Client:
         self._tally = Tally()
         self._complaints = Complaints(clock)
         self._limits = NameLimits()
+        self._rules = AgreedRules(self._ask, clock)
         self._token: Token | None = None
         self._rejected: CredentialsRejected | None = None
         self._access = self._make_access(limiter, memory)
@@ -171,11 +173,19 @@ class Client:
             raise self._rejected
         return works
 
+    @property
+    def mixes_up(self) -> bool:
+        """Whether an answer to another question came lately: rules are compared then."""
+        return self._rules.are_doubtful
+
     async def ask(self, question: Question) -> object:
         """Fetch the answer to a question, with patience; it is about the name asked for.
 
         Raises what `get` raises, Unexplained for a refusal without a reason, and Mismatch.
         """
+        return await (self._rules.fetch if question.kind is Kind.RULES else self._ask)(question)
+
+    async def _ask(self, question: Question) -> object:
         path, self._compares = question.path, True
         # rules name nothing: on a connection of their own nothing that was meant for another request can come
         apart = question.kind is Kind.RULES
@@ -292,6 +302,8 @@ class Client:
             self._tally.good(answer.status, answer.seconds)
             self._witnesses.served(path)
         elif error is not None:
+            if isinstance(error, Mismatch):
+                self._rules.mixed_up()
             status = answer.status if answer is not None else getattr(error, "status", None)
             outcome = self._tally.bad(status, error, datetime.now(UTC))
             if outcome not in _NO_COMPLAINT:

@@ -1,4 +1,4 @@
-"""What can keep a request from Reddit, beyond what Reddit itself says (core.reddit.errors)."""
+"""Errors of requests other than Reddit's own (core.reddit.errors)."""
 
 from core.reddit.errors import ServerTrouble, Unreachable
 

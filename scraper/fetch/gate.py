@@ -1,4 +1,4 @@
-"""Where requests wait: for a free slot, for the end of a pause, in the order in which they came.
+"""Limits concurrent requests: they wait, in order, for a free slot and for the end of a pause.
 
 A pause of one request (`pause`) and a pause of all (`hold`) occupy no slot. `shut` sends away at once all who wait
 here, and all who come, until `open`.

@@ -1,4 +1,4 @@
-"""When a proxy rests, for how long, and when it counts as idle. Pure: moments and randomness come in."""
+"""The health of a proxy: when it rests, for how long, and when it counts as idle. Pure."""
 
 import enum
 from collections.abc import Callable

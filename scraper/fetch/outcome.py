@@ -1,4 +1,4 @@
-"""What one attempt came to, in the words of the report and the metrics."""
+"""The outcome of one attempt, in the words of the report and the metrics."""
 
 import enum
 

@@ -1,4 +1,4 @@
-"""What one process's fetching amounts to: counted as it goes, and read as one immutable report."""
+"""Counters of one process's requests, read as one immutable report."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What comes after a failed attempt: the patience of one request. Pure: randomness comes in."""
+"""Decides what follows a failed attempt of one request. Pure: randomness is an argument."""
 
 import enum
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What of the configuration the fetching of one process needs."""
+"""The part of the configuration that one process's requests need."""
 
 from dataclasses import dataclass, field
 

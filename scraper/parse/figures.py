@@ -1,4 +1,4 @@
-"""What a subreddit's hot posts and their authors amount to. None stands for a figure of no values.
+"""Figures of a subreddit, computed from its hot posts and their authors. None: a figure of no values.
 
 Numbers beyond 64 bits are no counts of anything and are left out.
 """

@@ -1,4 +1,4 @@
-"""Where it goes: tables, migrations, batched upserts, and the frontier with its leases."""
+"""Storage: tables, migrations, batched upserts, and the frontier with its leases."""
 
 from scraper.store.batch import Batch, Found, Outcome, Progress, ProxyDelta
 from scraper.store.claims import Claims

@@ -1,4 +1,4 @@
-"""What a person writes as the database's address, as the drivers take it. Pure."""
+"""Parses the database's address as people write it into the form of the drivers. Pure."""
 
 import re
 from dataclasses import dataclass, field

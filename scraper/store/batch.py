@@ -1,4 +1,4 @@
-"""What is saved together: a batch is in the database whole, or not at all."""
+"""A batch of rows that one transaction stores completely or not at all."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Who fetches which user: a claim holds until its user is saved, it is released, or its time is over."""
+"""Claims of users: a claim holds until its user is stored, it is released, or it expires."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What no database can hold: NUL and half surrogates in texts, integers beyond 64 bits. Pure.
+"""Removes what no database can store: NUL and lone surrogates in text, integers beyond 64 bits. Pure.
 
 Reddit's JSON may hold both. They are so rare that nobody looks for them until the database refuses.
 """

@@ -1,4 +1,4 @@
-"""How much there is, and how much is to do."""
+"""Counts stored rows and due work."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import greenlet_spawn
 
+from core.fileguard import Fault
 from scraper.store.address import PostgresServer, SqliteFile
 from scraper.store.faults import is_mixed_up, reason
-from scraper.store.postgres import CONNECTIONS, make_postgres_engine
+from scraper.store.postgres import CONNECTIONS, KEPT_BEHIND_POOLER, Connector, PoolerShort, make_postgres_engine
 from scraper.store.sqlite import READING, FileReplacedError, SqliteWatch, make_sqlite_engine
 
 log = structlog.stdlib.get_logger(__name__)
@@ -37,10 +39,13 @@ class Database:
     def __init__(self, place: SqliteFile | PostgresServer) -> None:
         self._place = place
         self._watch = SqliteWatch(place.path) if isinstance(place, SqliteFile) else None
-        self._engine = make_engine(place)
+        self._connector = Connector(place) if isinstance(place, PostgresServer) else None
+        self._engine = make_engine(place, self._connector)
         self._reader = self._engine.execution_options(**READING) if self._watch else self._engine
         # within one process the writers of a SQLite file queue here: its own lock is waited for by looking again
         self._turn = asyncio.Semaphore(1 if self._watch else CONNECTIONS)
+        self._takes_fewer = False
+        self._idle: asyncio.TimerHandle | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._gate = _Gate()
         self._openings = 0
@@ -60,7 +65,13 @@ class Database:
     async def open(self, prepare: Prepare) -> str | None:
         """Connect and bring the tables up to date; whenever the database is found replaced, this is done again."""
         self._prepare = prepare
-        return await self._finish(greenlet_spawn(self._open, prepare))
+        try:
+            return await self._finish(greenlet_spawn(self._open, prepare))
+        except PoolerShort:
+            await self._take_fewer()
+            raise
+        finally:
+            self._close_when_idle()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Do this in one transaction.
@@ -72,10 +83,15 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Ask in one transaction that holds nobody up."""
-        return await self._finish(self._carry(self._reader, work))
+        if self._watch is not None:
+            return await self._finish(self._carry(self._reader, work))
+        async with self._turn:
+            return await self._finish(self._carry(self._reader, work))
 
     async def close(self) -> None:
         """Wait for what is under way and close the connections."""
+        if self._idle is not None:
+            self._idle.cancel()
         if self._under_way:
             await asyncio.wait(self._under_way)
         await greenlet_spawn(self._engine.dispose)
@@ -91,27 +107,62 @@ class Database:
             raise
 
     async def _carry(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        """Run a transaction; where the database was replaced, open it anew and run it there."""
+        """Run a transaction; where the database was replaced, open it anew and run it there.
+
+        Where a pooler has no connection left for us, wait in its queue for one.
+        """
         for left in reversed(range(_TRIES)):
             async with self._gate.passing():
                 openings = self._openings
                 try:
                     return await greenlet_spawn(self._transact, engine, work)
+                except PoolerShort:
+                    await self._take_fewer()
+                    if not left:
+                        raise
+                    continue
                 except Exception as error:
                     if not left or self._prepare is None or not _is_replacement(error):
                         raise
                     cause = error
+                finally:
+                    self._close_when_idle()
             await self._open_anew(openings, cause)
         raise AssertionError("the last try returns or raises")
+
+    async def _take_fewer(self) -> None:
+        """Take one connection from now on: a pooler has too few for all."""
+        if not self._takes_fewer:
+            self._takes_fewer = True
+            await greenlet_spawn(self._engine.dispose)
+            self._under_way.add(task := asyncio.ensure_future(self._turn.acquire()))  # and never release it
+            task.add_done_callback(self._under_way.discard)
+
+    def _close_when_idle(self) -> None:
+        """Leave no connection of a pooler unused: others may be waiting for it."""
+        if self._connector is None or not self._connector.is_pooled:
+            return
+        if self._idle is not None:
+            self._idle.cancel()
+        loop = asyncio.get_running_loop()
+        self._idle = loop.call_later(
+            KEPT_BEHIND_POOLER, lambda: loop.create_task(self._finish(greenlet_spawn(self._engine.dispose)))
+        )
 
     def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         if self._watch is None:
             with engine.begin() as connection:
                 return work(connection)
         self._watch.look()  # a log that is gone may keep a transaction from beginning
-        with engine.begin() as connection:
-            self._watch.look()
-            return work(connection)
+        try:
+            with engine.begin() as connection:
+                self._watch.look()
+                result = work(connection)
+        except DBAPIError:
+            self._watch.look()  # written over meanwhile: that is why
+            raise
+        self._watch.look_at_content()  # the log may have begun anew with this commit
+        return result
 
     async def _open_anew(self, openings: int, cause: Exception) -> None:
         """Open the database that is there now; whoever sees the same replacement later finds it done."""
@@ -123,7 +174,7 @@ class Database:
             done = await greenlet_spawn(self._replace, self._prepare, cause)
             if done is not None:
                 self._note("its tables are gone")
-            elif not isinstance(cause, FileReplacedError):
+            elif not self._is_noted:
                 raise cause  # the tables are all there: the error is of something else
             log.info("database_opened_anew", database=str(self._place), tables=done or "as they are to be")
             self._openings += 1
@@ -140,11 +191,13 @@ class Database:
     def _replace(self, prepare: Prepare, cause: Exception) -> str | None:
         if self._watch is not None and isinstance(cause, FileReplacedError):
             self._watch.let_go(self._engine, cause.fault)
+            if cause.fault is Fault.CHANGED:
+                self._watch.wait_until_still()
         self._engine.dispose()
 
         def prepare_and_begin(connection: Connection) -> str | None:
             done = prepare(connection)
-            if done is not None or isinstance(cause, FileReplacedError):
+            if done is not None or self._is_noted:
                 self.begin_anew(connection)
             return done
 
@@ -156,7 +209,7 @@ class Database:
         with self._engine.begin() as connection:
             done = prepare(connection)
         if self._watch is not None:
-            self._watch.learn()
+            self._watch.learn(self._engine)
         return done
 
 
@@ -188,9 +241,9 @@ class _Gate:
             yield
 
 
-def make_engine(place: SqliteFile | PostgresServer) -> Engine:
+def make_engine(place: SqliteFile | PostgresServer, connector: Connector | None = None) -> Engine:
     """Make the engine for an address; nothing is connected yet."""
-    return make_sqlite_engine(place.path) if isinstance(place, SqliteFile) else make_postgres_engine(place)
+    return make_sqlite_engine(place.path) if isinstance(place, SqliteFile) else make_postgres_engine(place, connector)
 
 
 def _is_replacement(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""What can go wrong with the database while we run."""
+"""Errors of the database at run time."""
 
 from core.errors import GaplessError, TransientError
 

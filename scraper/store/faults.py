@@ -1,4 +1,4 @@
-"""What a database's error means: wait and try again, or the rows themselves are at fault. Pure."""
+"""Classifies a database's error: wait and retry, or the rows themselves are at fault. Pure."""
 
 import enum
 import sqlite3

@@ -6,12 +6,15 @@ connection was told of at its begin. Prepared statements have names that no othe
 statement of another process might run in place of ours.
 """
 
+import asyncio
+import time
 import uuid
 from typing import Any
 
 import structlog
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import DisconnectionError
 
 from core.config.postgres import Host
 from core.errors import TransientError
@@ -28,6 +31,23 @@ _COMMAND_TIMEOUT = 30.0
 CONNECTIONS = 2
 
 
+#: In session mode a pooler lends out one connection to the server for as long as we keep ours. So that all get their
+#: turn where it has too few, none is kept longer than this, seconds.
+KEPT_BEHIND_POOLER = 5.0
+
+#: The first answer on a connection takes a round trip; after so many seconds it is waiting for a free connection.
+_FIRST_ANSWER = 3.0
+
+_SHORT_HINT = (
+    "raise default_pool_size of PgBouncer above 2 for each process of Gapless, or set pool_mode = transaction; "
+    "until then each process takes one connection, and they take turns"
+)
+
+
+class PoolerShort(TransientError):
+    """A pooler has no connection left: the next try waits for one, and this process takes only one from now on."""
+
+
 class PoolerFound(TransientError):
     """A pooler hands out connections: the next one is opened without prepared statements."""
 
@@ -40,6 +60,9 @@ class Connector:
         self._last_good: Host | None = None
         #: whether statements are prepared once for many transactions
         self.prepares = place.arguments.get("prepared_statement_cache_size") != 0
+        #: whether a pooler is between us and the database; and whether it has too few connections
+        self.is_pooled = False
+        self.is_short = False
 
     def stop_preparing(self, why: str) -> None:
         """Prepare each statement anew from now on."""
@@ -77,18 +100,33 @@ class Connector:
             connection = await asyncpg.connect(host=name, port=port, target_session_attrs=target, **arguments)
         except asyncpg.TargetServerAttributeNotMatched:
             raise ConnectionError(f"the server takes no writes (target_session_attrs={target})") from None
-        if self.prepares and connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()"):
-            await connection.close()
-            self.stop_preparing("a pooler such as PgBouncer is between us and the database")
-            raise PoolerFound("a pooler hands out the connections")
+        if connection.get_server_pid() != await self._first_answer(connection):
+            self.is_pooled = True
+            if self.prepares:
+                await connection.close()
+                self.stop_preparing("a pooler such as PgBouncer is between us and the database")
+                raise PoolerFound("a pooler hands out the connections")
         return connection
 
+    async def _first_answer(self, connection: Any) -> int:  # noqa: ANN401
+        """Return the number of the serving process; a pooler without a free connection lets us wait for it."""
+        try:
+            async with asyncio.timeout(None if self.is_short else _FIRST_ANSWER):
+                return int(await connection.fetchval("SELECT pg_backend_pid()"))
+        except TimeoutError:
+            connection.terminate()
+            if self.is_short:
+                raise
+        self.is_short = self.is_pooled = True
+        log.warning("database_connections_short", database=str(self._place), hint=_SHORT_HINT)
+        raise PoolerShort("the database lets us in, and then does not answer: a pooler has no connection left")
 
-def make_postgres_engine(place: PostgresServer) -> Engine:
-    """Make the engine; nothing is connected yet."""
+
+def make_postgres_engine(place: PostgresServer, connector: Connector | None = None) -> Engine:
+    """Make the engine; nothing is connected yet. `connector`: opens its connections."""
     for name in place.left_out:
         log.info("database_parameter_left_out", name=name, reason="asyncpg has no such setting, and needs none")
-    connector = Connector(place)
+    connector = connector or Connector(place)
     arguments = {"command_timeout": _COMMAND_TIMEOUT, "statement_cache_size": 0, **place.arguments}
     engine = create_engine(
         "postgresql+asyncpg://",
@@ -102,6 +140,15 @@ def make_postgres_engine(place: PostgresServer) -> Engine:
     def choose_cache(_dialect: object, _record: object, _positional: object, parameters: dict[str, Any]) -> None:
         if not connector.prepares:
             parameters["prepared_statement_cache_size"] = 0
+
+    @event.listens_for(engine, "connect")
+    def note_begin(_connection: object, record: Any) -> None:  # noqa: ANN401
+        record.info["opened_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def let_others_have_it(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
+        if connector.is_pooled and time.monotonic() - record.info["opened_at"] > KEPT_BEHIND_POOLER:
+            raise DisconnectionError("kept long enough")
 
     @event.listens_for(engine, "handle_error")
     def discard_pool(context: ExceptionContext) -> None:

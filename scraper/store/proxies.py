@@ -1,4 +1,4 @@
-"""What is known of each proxy: counts add up over processes, machines and runs."""
+"""Stores the proxies' counters, which add up over processes, machines and runs."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -3,9 +3,11 @@
 An open connection keeps a file that was deleted or moved: rows written into it are gone with the connection, and other
 processes open another file. So each transaction looks, once it has begun, whether the file at the path is the file
 that is open. With the lock for writing in hand this is certain: whoever removes the files later finds the rows in them.
+That the file is the same but was written over, scraper.store.inplace finds out.
 """
 
 import asyncio
+import os
 import random
 import sqlite3
 import time
@@ -18,11 +20,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 from core.fileguard import Fault, FileGuard
+from scraper.store.inplace import ContentWatch
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: How long a transaction waits for other processes to let go of a SQLite file, seconds; then it is tried anew.
 BUSY_TIMEOUT = 5.0
+
+#: Who writes over the file may take some time: it is opened anew after so many seconds without a change, of these.
+_STILL_FOR, _STILL_WITHIN = 0.5, 10.0
 
 #: It looks again after so many seconds.
 _LOOK_AGAIN = (0.002, 0.01)
@@ -58,13 +64,22 @@ class SqliteWatch:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._guard = FileGuard(path, sole_writer=False)
+        self._content = ContentWatch(path)
         self._learned = False
 
     def look(self) -> None:
         """Raise FileReplacedError where the files at the path are not those that are open."""
-        fault = self._guard.fault() if self._learned else None
+        if not self._learned:
+            return
+        fault = self._guard.fault()
         if fault is not None:
             raise FileReplacedError(fault)
+        self.look_at_content()
+
+    def look_at_content(self) -> None:
+        """Raise FileReplacedError where another program wrote into the file since the last look."""
+        if self._learned and self._content.is_written_over:
+            raise FileReplacedError(Fault.CHANGED)
 
     def let_go(self, engine: Engine, fault: Fault) -> None:
         """Finish with the files that are open: what was committed is in them, and nothing of them is in the way.
@@ -72,6 +87,9 @@ class SqliteWatch:
         The log goes into the database file, wherever that is now. Then what is left of -wal and -shm is removed:
         another file must not be read through them, nor may who is done with them share one with who is not.
         """
+        if fault is Fault.CHANGED:
+            self._drop_log(engine)
+            return
         is_empty = False
         try:
             is_empty = _empty_log(engine)
@@ -82,20 +100,79 @@ class SqliteWatch:
             for left in self._guard.left_behind():
                 Path(left).unlink(missing_ok=True)
 
+    def _drop_log(self, engine: Engine) -> None:
+        """Finish with a file that was written over: nothing of the log may reach what is in it now.
+
+        Closing would bring the log over, so it is cut off before; with the lock for writing, so that nobody adds to it.
+        """
+        left = self._guard.left_behind()
+        try:
+            connection = engine.raw_connection()
+        except (sqlite3.Error, DBAPIError) as error:
+            log.warning("sqlite_log_not_locked", database=str(self._path), error=str(error))
+            _cut_off(left)
+            engine.dispose()
+            return
+        try:
+            await_only(_begin(connection.driver_connection, "BEGIN IMMEDIATE"))
+        except sqlite3.Error as error:  # what is in the file now may be no database
+            log.warning("sqlite_log_not_locked", database=str(self._path), error=str(error))
+        _cut_off(left)
+        connection.close()
+        engine.dispose()
+
+    def wait_until_still(self) -> None:
+        """Return when nobody writes into the file any more, as far as that can be seen."""
+        give_up_at = time.monotonic() + _STILL_WITHIN
+        before, since = self._state(), time.monotonic()
+        while time.monotonic() < min(give_up_at, since + _STILL_FOR):
+            await_only(asyncio.sleep(_STILL_FOR / 5))
+            if (now := self._state()) != before:
+                before, since = now, time.monotonic()
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns
+
     def make_room(self) -> None:
         """Make the directory and the file where they are missing, and take the file for ours."""
         self._learned = False
+        self._content.forget()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         sqlite3.connect(self._path).close()
         self._guard.learn()
 
-    def learn(self) -> None:
+    def learn(self, engine: Engine) -> None:
         """Take the files as they are now, after the first transaction, for ours."""
+        if self._content.needs_checkpoint():
+            _checkpoint_once(engine)
         self._learned = True
         self.look()
         self._guard.learn()
         if not self._guard.are_open():  # replaced once more in between
             raise FileReplacedError(Fault.COMPANION)
+
+
+def _cut_off(left: list[str]) -> None:
+    """Empty and remove what is left of -wal and -shm; whoever still has them open reads nothing from the log."""
+    for each in left:
+        if each.endswith("-wal"):
+            os.truncate(each, 0)
+    for each in left:
+        Path(each).unlink(missing_ok=True)
+
+
+def _checkpoint_once(engine: Engine) -> None:
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        cursor.close()
+    finally:
+        connection.close()
 
 
 def _empty_log(engine: Engine) -> bool:

@@ -1,4 +1,4 @@
-"""What of a subreddit is still to fetch, and the hold on a subreddit that a process works on."""
+"""The remaining work of a subreddit, and the lease of the process that does it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

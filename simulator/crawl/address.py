@@ -1,4 +1,4 @@
-"""What a scraper can ask for: a path and its query, read."""
+"""Parses the path and query of a scraper's request."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What was asked of the crawl world, and what was answered whole."""
+"""Counts the requests of the crawl world and the answers sent completely."""
 
 from collections import Counter
 from typing import Any

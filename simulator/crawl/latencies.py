@@ -1,4 +1,4 @@
-"""How long each address takes to answer."""
+"""The latency of each client address."""
 
 from collections.abc import Mapping
 

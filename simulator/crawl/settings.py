@@ -1,4 +1,4 @@
-"""How large the crawl world is, and how odd."""
+"""Settings of the crawl world: its size, and its share of odd content."""
 
 from dataclasses import dataclass
 

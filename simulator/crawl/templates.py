@@ -1,4 +1,4 @@
-"""What subreddits, posts, users and rules look like where no real ones are given: modern, and odd now and then."""
+"""Generated subreddits, posts, users and rules, for use without real samples: current shapes, some of them odd."""
 
 import random
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What exists in the crawl world, and how it hangs together.
+"""The crawl world: subreddits, users and posts, and the references between them.
 
 Subreddits share authors with their neighbours; an author's other posts lead to the `links` subreddits that follow from
 the one at hand as the branches of a tree, now and then anywhere, and sometimes to a name that does not exist.

@@ -16,7 +16,7 @@ from streams.capture.walk import newest_first
 #: Names kept as anchors from a page, should the newest leave the listing.
 _ANCHORS = 4
 
-#: Of the items read last, so many must be as new as the moment that counts as reached: one odd date proves nothing.
+#: Number of last items that must be as new as the moment that counts as reached: one odd date proves nothing.
 _CERTAIN = 3
 
 #: More pages than a listing has: a server that never ends must not hold the repair.
@@ -24,7 +24,7 @@ _MOST_PAGES = 1_500
 
 
 class Arrival(enum.Enum):
-    """How the walk up ended."""
+    """The end of a walk up."""
 
     MET = "met what was read from above"
     STUCK = "the next page above cannot be read"

@@ -1,4 +1,4 @@
-"""What a stream has captured and proven: the memory beside the spool, changed only after the spool took the change."""
+"""The captured and proven items of a stream, in memory; changed only after the spool committed the change."""
 
 import hashlib
 import time

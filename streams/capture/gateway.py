@@ -19,7 +19,7 @@ from core.errors import GaplessError
 from core.limiter import Grant, Limiter, Wait
 from core.network import network
 from core.outside import outside
-from core.quota import Priority
+from core.quota import Priority, seconds_told
 from core.reddit.clock import ServerClock
 from core.reddit.errors import (
     BadAnswer,
@@ -33,6 +33,7 @@ from core.reddit.errors import (
 )
 from streams.capture.client import Client
 from streams.capture.library import PRAWException, make_reddit, praw
+from streams.capture.limited import LimitedNames, NameLimited
 from streams.capture.rejections import Rejections
 from streams.capture.requestor import Heard, JudgingRequestor, TokenPace
 
@@ -145,6 +146,7 @@ class Gateway:
         self._rejections = Rejections(clock)
         #: Reddit's clock, from the Date headers of its answers
         self.server_clock = ServerClock()
+        self._limited = LimitedNames()
         self._current: _Job | None = None
         self._start_thread()
         if variables := network(os.environ).shown():
@@ -168,6 +170,7 @@ class Gateway:
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Return the decoded answer. Raises Stopped, TransientErrors, Unavailable, CredentialsRejected."""
         try:
+            self._send_control(path, priority)
             answer = self._send_renewing(path, params, priority)
         except (CredentialsRejected, TokenRejected) as error:
             if (hopeless := self._rejections.refused(error)) is not None:
@@ -175,6 +178,18 @@ class Gateway:
             raise Unreachable(f"once more, to be sure: {error}") from error
         self._rejections.worked()
         return answer
+
+    def _send_control(self, path: str, priority: Priority) -> None:
+        """Send another request before one that was answered 429; raises RateLimited where that one is refused too."""
+        control = self._limited.control(path)
+        if control is None:
+            return
+        try:
+            self._send_renewing(control, {}, priority)
+        except (RateLimited, QuotaShort, Stopped, CredentialsRejected, TokenRejected):
+            raise
+        except GaplessError as error:  # not to be found, or not to be read: an answer all the same
+            self._context.log.debug("control_not_served", path=control, error=str(error))
 
     def _send_renewing(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         try:
@@ -193,19 +208,34 @@ class Gateway:
         self._await(job, grant)
         heard = self._connection.heard
         self._read_clock(heard)
-        if isinstance(job.error, RateLimited):
-            job.error.retry_after = self._limiter.refused(grant, job.error.retry_after, job.error.rate)
+        error = job.error
+        if isinstance(error, RateLimited) and self._is_of_its_own(path, error):
+            self._limiter.failed(grant, "429")
+            self._current = None
+            raise NameLimited
+        if heard.status is not None and not isinstance(error, RateLimited):
+            self._limited.served(path, self._clock())
+        if isinstance(error, RateLimited):
+            error.retry_after = self._limiter.refused(grant, error.retry_after, error.rate)
         elif heard.status is None:
             self._limiter.failed(grant, "none")
         else:
             self._limiter.answered(grant, str(heard.status), heard.rate)
-        if job.error is None:
+        if error is None:
             return job.answer
         try:
-            raise job.error
+            raise error
         finally:
             self._current = None
-            del job  # the error's traceback holds this frame: the two would keep each other, and the answer's body
+            del (
+                job,
+                error,
+            )  # the error's traceback holds this frame: the two would keep each other, and the answer's body
+
+    def _is_of_its_own(self, path: str, error: RateLimited) -> bool:
+        """Tell whether a 429 is about this request, not about the quota."""
+        told = seconds_told(error.retry_after, error.rate, time.time()) is not None
+        return self._limited.refused(path, self._clock(), told=told)
 
     def _leave(self, priority: Priority) -> Grant:
         """Wait for leave from the shared quota."""

@@ -1,4 +1,4 @@
-"""What late scans prove about late items, and what they leave open. Pure.
+"""Late items: decides from successive scans whether some can have been missed. Pure.
 
 A late item surfaces below newer ones. Two scans of a listing see every one that stands there at either moment. Between
 them an item can surface and be pushed out again, but only one that surfaces later after its creation than the time
@@ -12,7 +12,7 @@ from typing import NamedTuple
 #: Items that surface up to this long after their creation are found or admitted, seconds (facts: 3 to 12 s are common).
 TOLERANCE_S = 12.0
 
-#: A combined listing forgets sooner than each subreddit's own: so long a scan of the own one can still find the items.
+#: A combined listing forgets sooner than each subreddit's own: seconds to wait for a scan of the own one.
 _OWN_SCAN_WITHIN_S = 60.0
 
 _NEVER, _ALWAYS = float("-inf"), float("inf")

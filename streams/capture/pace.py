@@ -1,22 +1,22 @@
-"""When to poll next: often enough for what arrives, rarely enough for the quota. Pure."""
+"""Chooses the poll interval: short enough for the arriving items, long enough for the quota. Pure."""
 
 from dataclasses import dataclass
 
 from streams.capture.listing import PAGE_SIZE
 
-#: So much of a page should be new at each poll: room for a doubling before the next one.
+#: Share of a page that should be new at each poll: room for a doubling before the next one.
 _TARGET = PAGE_SIZE / 2
 
 #: The quota is spare down to this: a window begins with a burst, and that is no shortage yet.
 _SPARE = 0.8
 
-#: While quota is spare, a poll is worth its request when so many items wait; then seconds of delay are saved.
+#: While quota is spare, a poll is worth its request when this many items wait; it saves seconds of delay.
 _WORTH_A_REQUEST = 2.0
 
 #: Polls are never closer than this, seconds; a page of a burst takes longer to arrive.
 _SHORTEST = 0.25
 
-#: So many times the usual rate is a burst, and no chance.
+#: This multiple of the usual rate is a burst, and no chance.
 _BURST = 1.5
 
 #: While quota is spare no busy stream is polled more rarely than this, nor more often for freshness, seconds.

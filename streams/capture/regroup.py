@@ -1,4 +1,4 @@
-"""When groups that were split because their request failed become one again, and which two of them. Pure.
+"""Merges groups that were split after failed requests: decides when, and which two. Pure.
 
 Names move between groups without loss: the walk of the new group takes as proven only what lies below the moments up to
 which all of its names are proven.

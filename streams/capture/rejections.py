@@ -1,4 +1,4 @@
-"""When refused credentials are believed: after several tries, spread over time. Pure."""
+"""Believes refused credentials only after several tries, spread over time. Pure."""
 
 from collections.abc import Callable
 

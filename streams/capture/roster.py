@@ -1,4 +1,4 @@
-"""Which subreddits can be requested, which are set aside for now, and when they are tried again. Pure."""
+"""Availability of the subreddits: which can be requested, which are set aside, and when to try again. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

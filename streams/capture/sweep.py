@@ -1,4 +1,4 @@
-"""Deeper looks: a quick walk below the newest page, again and again, for items that surface late."""
+"""Scans for late items: repeated quick walks below the newest page. Pure."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from streams.capture.lateness import Scanned
 from streams.capture.listing import PAGE_SIZE, Page
 from streams.capture.walk import Outcome, Walk
 
-#: Looks begin so far apart, seconds: what surfaces below is found within a minute, retries included.
+#: Longest and shortest time between two scans, seconds: late items are found within a minute, retries included.
 LONGEST_PERIOD = 40.0
 SHORTEST_PERIOD = 5.0
 
-#: In a busy listing an item passes from top to foot in seconds: look twice in that time.
+#: In a busy listing an item passes from top to foot in seconds: number of scans in that time.
 _LOOKS_IN_PASSING = 2.0
 
 #: Where items pass through the combined listing faster than this (seconds), late ones surface beyond its foot.
@@ -23,17 +23,17 @@ _BUSY = 30.0
 _CAPACITY = 1000
 _GROWTH = 1.02
 
-#: So long after such a time, and so often, each subreddit's own, deeper listing is looked at too, seconds.
+#: After a burst: how long, and how often, each subreddit's own listing is scanned, seconds.
 _OWN_LOOKS_FOR = 60.0
 _OWN_LOOKS_EVERY = 20.0
 _FIRST_OWN_LOOK = 5.0
-#: Each costs a request: more of them would take all that is spare, and in most of the others nothing happens.
+#: Most own listings scanned in one round: each costs a request, and most of the others are quiet.
 _MOST_OWN_LOOKS = 25
 
-#: A look that failed goes on soon: what it looks for sinks meanwhile.
+#: Pauses after a failed page of a scan, seconds: late items sink meanwhile.
 _RETRY = Backoff(first=0.3, longest=2.5, jitter=0.0)
 
-#: From the first poll to the first look, seconds.
+#: Time from the first poll to the first scan, seconds.
 _FIRST_LOOK = 5.0
 
 _NEVER = float("inf")
@@ -59,14 +59,14 @@ class _Look:
 
 @dataclass(slots=True)
 class Sweep:
-    """When the next page of a deeper look is due, and which. Pure; the caller fetches.
+    """Decides when the next page of a scan for late items is due, and which. The caller fetches.
 
-    A look fetches its pages one right after the other: an item sinks while newer ones arrive, and a slow walk down a
-    busy listing would sink along with those it has already met.
+    A scan fetches its pages without pauses: items sink while newer ones arrive, and a slow walk down a
+    busy listing would sink along with items that it has met.
     """
 
     clock: Callable[[], float]
-    #: whether the stream ran before: there may have been a burst that nobody remembers, a kill leaves no note
+    #: whether the stream ran before: a kill leaves no note of a burst
     resumed: bool = False
     due: float = _NEVER
     #: the last names of the newest page that a poll saw, best anchor first; empty: nothing lies below it
@@ -79,11 +79,11 @@ class Sweep:
     _held: int = 0
     _capacity: int = _CAPACITY
     _failures: int = 0
-    #: of the newest page that a poll saw, how many items are whose
+    #: items per subreddit on the newest page of the last poll
     _shares: Counter[str] = field(default_factory=Counter)
 
     def polled(self, top: Page, rate: float) -> None:
-        """Learn from a poll what the newest page ends with, and the stream's rate, items a second."""
+        """Take a poll's newest page and the stream's rate, items per second."""
         more = top.after is not None or len(top.items) >= PAGE_SIZE
         self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
         self._shares = Counter(item.subreddit.lower() for item in top.items)
@@ -146,7 +146,7 @@ class Sweep:
             self._look = _Look((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
 
     def take(self, page: Page, rate: float) -> Scanned | None:
-        """Take in the page; return the scan that it completes. `rate` is the stream's, items a second."""
+        """Take a page; return the scan that it completes. `rate` is the stream's, items per second."""
         self._failures = 0
         look, scanned = self._look, None
         if look is not None:
@@ -175,7 +175,7 @@ class Sweep:
     def _schedule(self, *, stepped: bool = False) -> None:
         if self._look is not None or self._own_queue:
             now = self.clock()
-            self.due = now if stepped else min(self.due, now)  # how long the next step waits, counts
+            self.due = now if stepped else min(self.due, now)  # the waiting time of the next step counts
         else:
             self.due = min(self._next_look, self._next_own)
 
@@ -184,17 +184,17 @@ class Sweep:
         self.due = self.clock() + seconds
 
     def failed(self) -> None:
-        """Try the same page again soon, and the more slowly the more often it fails."""
+        """Try the same page again soon, with growing pauses."""
         self._failures += 1
         self.due = self.clock() + _RETRY.pause(self._failures, lambda: 0.5)
 
     def drop(self) -> None:
-        """Drop the look under way: its listing cannot be read."""
+        """Drop the current scan: its listing cannot be read."""
         self._look = None
         self._schedule()
 
     def begin_again(self) -> None:
-        """Forget everything under way: the set of subreddits changed, the anchors mean nothing any more."""
+        """Forget the current scan: the set of subreddits changed, so the anchors are invalid."""
         self._look = None
         self._own_queue.clear()
         self._anchors = ()

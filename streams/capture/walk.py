@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 
 from streams.capture.listing import PAGE_SIZE, Item, Page
 
-#: Anchors tried after an empty page: so many names back from the last one.
+#: Anchors tried after an empty page: steps back from the last name.
 _FALLBACKS = (1, 2, 3, 5, 9, 17, 33, 65, 99)
 
-#: An empty first page is believed when it comes so often in a row, where there were items before.
+#: An empty first page is believed after this number in a row, where there were items before.
 _EMPTY_TOPS = 3
 
-#: So many items at the foot of a page must be older than the horizon to count as met: one odd date proves nothing.
+#: Items at the foot of a page that must be older than the horizon to count as met: one odd date proves nothing.
 _OLD_ITEMS = 3
 
-#: Dates that rise by so much from one item to the one below (seconds) are out of order; few may be.
+#: Dates that rise by more than this from one item to the one below (seconds) are out of order; few may be.
 _DISORDER = 60.0
 _FEW = 0.05
 
@@ -37,7 +37,7 @@ _NO_CEILING = float("inf")
 
 
 class Outcome(enum.Enum):
-    """How a walk ended."""
+    """The end of a walk."""
 
     MET = "met what was proven before"
     ENDED = "the listing ended first"
@@ -208,7 +208,7 @@ class Walk:
                 new[item.subreddit] = [created]
 
     def _suspects(self) -> list[str]:
-        """Return the subreddits that brought so much, and nothing proven, that their own lists may have overflowed.
+        """Return the subreddits with many new items and none proven: their own lists may have overflowed.
 
         A combined listing merges the subreddits' own, each of which forgets by itself: below the last name that a busy
         one still holds may stand what others showed long ago.

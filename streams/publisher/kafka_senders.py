@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from core import program
 from core.spool import Row
 from streams.publisher.committed_position import CommittedPosition
 from streams.publisher.dead_letters import DeadLetter
@@ -217,7 +218,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
             size=len(row.value),
             limit=self._message_max_bytes,
             reason=reason,
-            hint="Kafka does not take this record: it is kept; `python -m supervisor dead-letters CONFIG` shows it",
+            hint=f"Kafka does not take this record: it is kept; `{program.command()} dead-letters CONFIG` shows it",
         )
         self._writer.count_errors(1)
         self._writer.dead_letter(

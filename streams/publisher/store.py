@@ -33,8 +33,8 @@ _KEEP_NEWEST = (
 
 #: Spools of a stream that are remembered: each loss leaves one.
 _FORGET = (
-    "DELETE FROM spool_states WHERE stream = ?1 AND spool_id NOT IN"
-    " (SELECT spool_id FROM spool_states WHERE stream = ?1 ORDER BY at DESC LIMIT 8)"
+    "DELETE FROM spool_states WHERE stream = ? AND spool_id NOT IN"
+    " (SELECT spool_id FROM spool_states WHERE stream = ? ORDER BY at DESC LIMIT 8)"
 )
 
 
@@ -169,7 +169,7 @@ class PublisherStore:
             connection.executemany(letters.COUNT, [(name, amount) for name, amount in counted.items() if amount])
             for stream, state in self.remembered.items():
                 connection.execute(_KEEP_NEWEST, (stream, state.spool_id, state.commits, state.to_json(), now))
-                connection.execute(_FORGET, (stream,))
+                connection.execute(_FORGET, (stream, stream))
             ends = [(spool_id, text, now) for spool_id, text in self.ends.items()]
             connection.executemany("INSERT OR REPLACE INTO topic_ends VALUES (?, ?, ?)", ends)
             changed = bool(dead_letters) or counted["dead_letters_resent"] > 0

@@ -20,10 +20,12 @@ from core.spool.origin import Span, TopicEnds
 from streams.publisher.kafka_errors import ErrorClass, classify, is_passing
 from streams.publisher.producer import Settings
 
-#: New items that a page of a listing brings at most. A page that is full of them may be the upper part of a walk that
-#: was never finished; walks take less than this time, seconds.
-_FULL_PAGE = 100
-_LONGEST_WALK = 60.0
+#: Any page may be the upper part of a walk that was never finished: pages may be as small as one item, and a walk may
+#: be slow. Walks take less than this time, seconds, in which pages are captured: a thousand pages of one item.
+_LONGEST_WALK = 3600.0
+
+#: A time without any capture counts this much at most, seconds: in an outage a walk waits.
+_LONGEST_PAUSE = 60.0
 
 
 class Item(NamedTuple):
@@ -59,13 +61,15 @@ def ends(items: Iterable[Item], now: float) -> dict[str, TopicEnds]:
     A date later than now says nothing. The newest date of a subreddit is taken from walks that were surely finished.
     """
     streams: dict[str, list[Item]] = {stream: [] for stream in stream_names()}
+    moments: set[float] = set()
     for item in items:
         streams[item.stream].append(item)
-    return {stream: TopicEnds(dict(_spans(found, now))) for stream, found in streams.items()}
+        moments.add(item.captured)
+    return {stream: TopicEnds(dict(_spans(found, moments, now))) for stream, found in streams.items()}
 
 
-def _spans(items: list[Item], now: float) -> Iterator[tuple[str, Span]]:
-    until = _finished_before(items)
+def _spans(items: list[Item], moments: set[float], now: float) -> Iterator[tuple[str, Span]]:
+    until = _finished_before(max((item.captured for item in items), default=0.0), moments)
     dates: dict[str, list[float]] = defaultdict(list)
     sure: dict[str, list[float]] = defaultdict(list)
     for item in items:
@@ -78,17 +82,18 @@ def _spans(items: list[Item], now: float) -> Iterator[tuple[str, Span]]:
         yield subreddit, Span(max(sure[subreddit], default=None), min(created, default=None))
 
 
-def _finished_before(items: Iterable[Item]) -> float:
-    """Return the moment of capture before which each walk was surely finished.
+def _finished_before(last: float, moments: set[float]) -> float:
+    """Return the moment of capture before which each walk was surely finished; `last`: of the stream's last capture.
 
-    A walk goes down from the newest page. All items of a page are captured at one moment.
+    `moments`: when any stream captured something. Where they do not reach back far enough, nothing is sure.
     """
-    pages: dict[float, int] = defaultdict(int)
-    for item in items:
-        pages[item.captured] += 1
-    last = max(pages, default=0.0)
-    unsure = [at for at, count in pages.items() if count >= _FULL_PAGE and last - at <= _LONGEST_WALK]
-    return min(unsure, default=float("inf"))
+    later, active = last, 0.0
+    for moment in sorted((moment for moment in moments if moment < last), reverse=True):
+        active += min(later - moment, _LONGEST_PAUSE)
+        later = moment
+        if active >= _LONGEST_WALK:
+            return moment
+    return float("-inf")
 
 
 #: Records that are read at most, of all partitions together, and of each one at least.

@@ -1,1 +1,1 @@
-"""`python -m supervisor demo`: the whole system on this machine alone, tormented on purpose, and a proof at the end."""
+"""`python -m supervisor demo`: the whole system on this machine, with injected faults, and a proof at the end."""

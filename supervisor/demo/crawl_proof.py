@@ -1,4 +1,4 @@
-"""The scraper's proof: what the simulated Reddit holds, held against what stands in the database. Pure."""
+"""Compares the database with the simulated Reddit: the scraper's proof. Pure."""
 
 import json
 from collections import Counter
@@ -12,36 +12,36 @@ TABLES = (SUBREDDITS, RULES, POSTS, USERS)
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One table."""
+    """The comparison of one table."""
 
-    held: int = 0  #: rows that the simulated Reddit holds and the configuration asks for
-    saved: int = 0  #: of them in the database
-    missing: int = 0  #: of them not there
-    wrong: int = 0  #: saved, with a value that is not the one that was served
-    unknown: int = 0  #: in the database, and nobody asked for it
+    held: int = 0  #: rows of the simulated Reddit that the configuration selects
+    saved: int = 0  #: of these, in the database
+    missing: int = 0  #: of these, missing
+    wrong: int = 0  #: stored with a value other than the served one
+    unknown: int = 0  #: in the database without being selected
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlProof:
-    """The outcome, in numbers, and the evidence where it fails."""
+    """The result in numbers, with the evidence of failures."""
 
     counts: dict[str, Count]
-    odd: dict[str, Counter[str]] = field(default_factory=dict)  #: states of the subreddits and users that are closed
-    left: int = 0  #: subreddits that the crawl had no time for; their rows are not counted as held
-    evidence: tuple[str, ...] = field(default=(), repr=False)  #: a line of JSON each
+    odd: dict[str, Counter[str]] = field(default_factory=dict)  #: states of the closed subreddits and users
+    left: int = 0  #: subreddits not visited in time; their rows do not count
+    evidence: tuple[str, ...] = field(default=(), repr=False)  #: one line of JSON each
 
     def total(self, name: str) -> int:
-        """Add up one of the numbers over all tables."""
+        """Return the sum of one number over all tables."""
         return sum(getattr(count, name) for count in self.counts.values())
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is missing, nothing wrong and nothing made up."""
+        """Whether nothing is missing, wrong or invented."""
         return not any(self.total(name) for name in ("missing", "wrong", "unknown"))
 
 
 def prove_crawl(held: Tables, anywhere: Tables, saved: Tables, left: int = 0) -> CrawlProof:
-    """Compare row by row. `anywhere` is all that the crawl may come to, `held` what it has come to."""
+    """Compare row by row. `anywhere` holds all that the crawl may reach, `held` what it has reached."""
     counts, evidence = {}, []
     for table in TABLES:
         there, right = saved[table], held[table]
@@ -56,7 +56,7 @@ def prove_crawl(held: Tables, anywhere: Tables, saved: Tables, left: int = 0) ->
 
 
 def _odd(held: Tables) -> dict[str, Counter[str]]:
-    """Count what cannot be read as others can, by its state."""
+    """Count the closed names by state."""
     usual = {SUBREDDITS: "open", USERS: "active"}
     return {
         table: Counter(sorted(str(row["state"]) for row in held[table].values() if row["state"] != state))
@@ -65,7 +65,7 @@ def _odd(held: Tables) -> dict[str, Counter[str]]:
 
 
 def _wrong(row: dict[str, object], key: str, there: Rows) -> dict[str, object]:
-    """Give the columns whose value is another one: what it is, and what it should be."""
+    """Return the differing columns: the stored and the expected value."""
     return {name: [there[key].get(name), value] for name, value in row.items() if there[key].get(name) != value}
 
 
@@ -74,7 +74,7 @@ def _line(table: str, key: str, what: str, values: dict[str, object] | None = No
 
 
 def lines(proof: CrawlProof) -> Iterator[str]:
-    """Lay the proof out, a number of each table a line."""
+    """Return the proof as text, one number of each table per line."""
     meanings = {
         "held": "by the simulated Reddit, as far as the configuration asks for it",
         "saved": "in the database",

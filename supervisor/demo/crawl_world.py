@@ -1,6 +1,6 @@
-"""What the simulated Reddit holds for a scraper, and what of it a configuration asks for. Pure.
+"""Describes the simulated Reddit for a scraper, and the part of it that a configuration selects. Pure.
 
-This is a second opinion: it shares no code with the scraper, and names the columns and their sources once more.
+An independent check: it shares no code with the scraper and names the columns and their sources again.
 """
 
 from collections import deque
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: Column and value, as they are to stand in the database; moments are seconds since 1970.
+#: Column → expected value in the database; times are epoch seconds.
 Row = dict[str, Any]
 
 #: Rows by their key.
@@ -41,7 +41,7 @@ _OF_USER = {"username": "name"} | {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a configuration asks for."""
+    """The part that a configuration selects."""
 
     subreddits: tuple[str, ...]
     users_per_subreddit: int
@@ -50,7 +50,7 @@ class Wish:
 
 
 class CrawlWorld:
-    """All that there is, from the simulator's own account of it."""
+    """The whole crawl world, as the simulator reports it."""
 
     def __init__(self, held: Iterable[Mapping[str, Any]], posts: Iterable[Mapping[str, Any]]) -> None:
         self._subreddits: dict[str, Mapping[str, Any]] = {}
@@ -61,7 +61,7 @@ class CrawlWorld:
         self._posts = {post["data"]["id"]: _row(post["data"], _OF_POST) for post in posts}
 
     def reach(self, wish: Wish) -> set[str]:
-        """Name the subreddits that the crawl comes to; some of them may not exist."""
+        """Return the subreddits that the crawl reaches; some may not exist."""
         depths = {name.lower(): 0 for name in wish.subreddits}
         ahead = deque(depths)
         while ahead:
@@ -76,12 +76,12 @@ class CrawlWorld:
         return set(depths)
 
     def rows(self, names: Iterable[str], wish: Wish) -> Tables:
-        """Give all rows that visits of these subreddits bring."""
+        """Return all rows that visits of these subreddits store."""
         tables: Tables = {SUBREDDITS: {}, RULES: {}, POSTS: {}, USERS: {}}
         for name in names:
             subreddit = self._subreddits.get(name)
             if subreddit is None or subreddit["state"] == "missing":
-                continue  # there is no row of what does not exist
+                continue  # what does not exist has no row
             if subreddit["state"] != "public":
                 tables[SUBREDDITS][name] = {"state": subreddit["state"]}
                 continue
@@ -113,7 +113,7 @@ class CrawlWorld:
 
 
 def rule_key(subreddit: str, position: int) -> str:
-    """Name a rule by its place."""
+    """Return the key of a rule: its place."""
     return f"{subreddit.lower()} {position}"
 
 

@@ -1,4 +1,4 @@
-"""How the scraper does, for those who watch the demo: a line of numbers, and a word when a proxy falls or rises."""
+"""Shows the scraper's progress during the demo: a line of numbers, and a line when a proxy fails or recovers."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ _BAR = 20
 
 
 class CrawlWatch:
-    """Reads the reports of the scraper's processes, and at the end the frontier itself."""
+    """Reads the reports of the scraper's processes, and the frontier at the end."""
 
     def __init__(self, config: Config, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._config = config
@@ -22,16 +22,16 @@ class CrawlWatch:
         self._resting: dict[str, bool] = {}
 
     def look(self) -> Crawl:
-        """Take all reports."""
+        """Read all reports."""
         return read_crawl_of(self._config, self._clock())
 
     def is_finished(self) -> bool:
-        """Ask the database whether everything that was found was visited."""
+        """Return whether everything found was visited, from the database."""
         done, left = self._database.visited()
         return bool(done) and not left
 
     def news(self, crawl: Crawl) -> list[str]:
-        """Tell which proxies were taken out of work since the last call, and which work again."""
+        """Return the proxies that failed, and those that recovered, since the last call."""
         told = []
         for report in crawl.reports:
             rests = report.proxy_state == RESTING
@@ -46,7 +46,7 @@ class CrawlWatch:
 
 
 def crawl_line(crawl: Crawl) -> str:
-    """Put the numbers into one line."""
+    """Format the numbers as one line."""
     if not crawl.reports:
         return "starting …"
     frontier = crawl.frontier or Frontier()

@@ -1,4 +1,4 @@
-"""The scraper's database read back, as anybody with SQLite would."""
+"""Reads the scraper's database as any SQLite client would."""
 
 import contextlib
 import sqlite3
@@ -27,7 +27,7 @@ class Database:
         self._path = path
 
     def visited(self) -> tuple[set[str], int]:
-        """Name the subreddits that are done or refused, and say how many are neither."""
+        """Return the subreddits that are done or refused, and the number of others."""
         done, left = set(), 0
         for row in self._rows("SELECT name, settled, state FROM reddit_frontier"):
             if row["settled"] or row["state"] in _REFUSED:
@@ -37,7 +37,7 @@ class Database:
         return done, left
 
     def tables(self) -> Tables:
-        """Give all rows."""
+        """Return all rows."""
         return {
             table: {key(row): row for row in self._rows(f"SELECT * FROM reddit_{table}")}  # noqa: S608 (our own names)
             for table, key in _KEYS.items()
@@ -60,7 +60,7 @@ class Database:
 
 
 def _value(column: str, value: Any) -> Any:  # noqa: ANN401 (whatever a column holds)
-    """Bring moments into one form; the rest stands as it is."""
+    """Convert times to one form; other values are unchanged."""
     if column.endswith("_utc") and isinstance(value, str):
         return datetime.fromisoformat(value).replace(tzinfo=UTC).timestamp()
     return value

@@ -1,4 +1,4 @@
-"""The script, played in a thread of its own; then the proofs; then the supervisor is asked to stop."""
+"""Runs the script in a thread; then makes the proofs and asks the supervisor to stop."""
 
 import contextlib
 import threading
@@ -12,14 +12,14 @@ from supervisor.demo.proof import Proof, prove
 from supervisor.demo.scenery import Scenery
 from supervisor.demo.script import Aborted, Script
 
-#: What the bell is rung with at the end.
+#: The request that ends the supervisor.
 OVER = "the demo is over"
 
-_PATIENCE = 10.0  # for the thread of the script, once everything else has ended
+_PATIENCE = 10.0  # for the script's thread, after everything else has ended
 
 
 class Performance:
-    """Holds the proofs, once there are any, or says why not."""
+    """Holds the proofs, or the reason why there are none."""
 
     def __init__(self, script: Script, scenery: Scenery) -> None:
         self.script = script
@@ -34,7 +34,7 @@ class Performance:
         self._thread.start()
 
     def end(self) -> None:
-        """End now, if it has not ended by itself."""
+        """End now, unless it has ended."""
         self.script.abort()
         self._thread.join(_PATIENCE)
 
@@ -71,6 +71,6 @@ def _prove_crawl(scenery: Scenery) -> CrawlProof:
     world = CrawlWorld(sandbox.crawl_held(), sandbox.crawl_posts())
     reach = world.reach(wish)
     visited, left = database.visited()
-    # a crawl that was cut short owes what it has come to
+    # an interrupted crawl is compared with what it reached
     names = reach & visited if left else reach
     return prove_crawl(world.rows(names, wish), world.rows(reach, wish), database.tables(), left)

@@ -1,4 +1,4 @@
-"""The proof: what the simulator knows, held against what a consumer reads from the topic. Pure."""
+"""Compares the topic with the simulator's items: the streams' proof. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,25 +13,25 @@ Truth = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The outcome, in numbers."""
+    """The result in numbers."""
 
-    shown: int  #: items that stood in an answer which was sent to its end
-    delivered: int  #: of these, how many the topic holds
-    lost: int  #: shown and not in the topic, or never shown and not inside a recorded gap
+    shown: int  #: items in completely sent answers
+    delivered: int  #: of these, in the topic
+    lost: int  #: shown and not in the topic, or never shown and outside every recorded gap
     unseen: int  #: never shown, but inside a recorded gap: missing, and admitted
-    duplicated: int  #: records beyond the first of their item
+    duplicated: int  #: further records of an item
     unknown: int  #: records of items that the simulator never had
     gaps: int  #: recorded and not repaired
-    missing: tuple[Truth, ...] = ()  #: what is lost, as the simulator knows it
+    missing: tuple[Truth, ...] = ()  #: the lost items, as the simulator describes them
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is lost and nothing is made up."""
+        """Whether nothing is lost or invented."""
         return self.lost == 0 and self.unknown == 0
 
 
 def prove(truth: Sequence[Truth], keys: Iterable[str], gaps: Sequence[Gap]) -> Proof:
-    """Compare every item there was with the keys of all records in the topic."""
+    """Compare all items with the keys of all records in the topic."""
     copies = Counter(keys)
     shown = [item for item in truth if item["shown_at"] is not None]
     unseen = [item for item in truth if item["shown_at"] is None and _was_to_be_seen(item)]
@@ -52,7 +52,7 @@ def prove(truth: Sequence[Truth], keys: Iterable[str], gaps: Sequence[Gap]) -> P
 
 
 def is_complete(truth: Sequence[Truth]) -> bool:
-    """Tell whether everything has surfaced that ever will, and been shown."""
+    """Return whether every item that will ever surface has surfaced and been shown."""
     return not any(item["shown_at"] is None and (_is_to_come(item) or _was_to_be_seen(item)) for item in truth)
 
 
@@ -61,7 +61,7 @@ def _is_to_come(item: Truth) -> bool:
 
 
 def _was_to_be_seen(item: Truth) -> bool:
-    """Tell whether it stood in a listing and was not taken away again."""
+    """Return whether it was listed and not removed."""
     return item["surfaced_at"] is not None and item["removed_at"] is None
 
 

@@ -1,4 +1,4 @@
-"""The demo's proxies: real ones, on this machine, each with a user and a password; they can die and come back."""
+"""The demo's proxies: real ones on this machine, each with a user and a password, which can fail and recover."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ _LOOK_EVERY = 0.05
 
 
 class LocalProxy:
-    """One proxy. It dies with the thread that started it last."""
+    """One proxy. It ends with the thread that started it last."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -30,20 +30,20 @@ class LocalProxy:
 
     @property
     def table(self) -> dict[str, str]:
-        """Its entry in [[scraper.proxies]]."""
+        """Its table in [[scraper.proxies]]."""
         return {"name": self.name, "url": f"{self._account}@127.0.0.1:{self._port}"}
 
     def start(self) -> None:
-        """Start it; it takes a moment until it listens."""
+        """Start it; see `wait` for the moment when it listens."""
         command = guarded_command([sys.executable, "-m", "supervisor.demo.proxyprogram"])
-        # A group of its own: it forks, and is killed as a whole. What it says belongs to the other processes' output.
+        # Its own process group: it forks, and is killed as a whole. Its output belongs to the other processes' output.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, process_group=0)  # noqa: S603
         assert self._process.stdin is not None  # noqa: S101 - PIPE was asked for
         with self._process.stdin as pipe:
             pipe.write(json.dumps({"port": self._port, "account": self._account}).encode() + b"\n")
 
     def kill(self) -> None:
-        """End it at once: its port is closed, its connections are cut."""
+        """Kill it: its port and connections are closed."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -66,7 +66,7 @@ class LocalProxy:
 
 @contextlib.contextmanager
 def running(proxies: Sequence[LocalProxy]) -> Iterator[None]:
-    """Have them all listen while the block runs."""
+    """Run all proxies while the block runs."""
     try:
         for proxy in proxies:
             proxy.start()

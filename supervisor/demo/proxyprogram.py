@@ -1,4 +1,4 @@
-"""A local HTTP proxy that asks for a password: `python -m supervisor.demo.proxyprogram`.
+"""A local HTTP proxy with a password: `python -m supervisor.demo.proxyprogram`.
 
 Port and `user:password` come on standard input, one line of JSON, so that `ps` shows no password.
 """

@@ -1,4 +1,4 @@
-"""The end of the demo in words: what there was to go through, both proofs, the verdict."""
+"""Prints the end of the demo: the injected faults, both proofs, the result."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from supervisor.demo.screen import Screen
 
 
 def report(performance: Performance, code: ExitCode, screen: Screen, directory: Path) -> ExitCode:
-    """Print it, keep the evidence where a proof fails, and return the exit code."""
+    """Print it, store the evidence of a failed proof, and return the exit code."""
     streams, crawl = performance.proof, performance.crawl_proof
     if streams is None or crawl is None:
         screen.say(f"NO PROOF: {performance.failure or 'the processes ended before'}")

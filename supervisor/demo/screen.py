@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: lines that change on a terminal, a look now and then elsewhere."""
+"""Shows the demo's progress: changing lines on a terminal, a line from time to time elsewhere."""
 
 import shutil
 import threading
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-_EVERY = 5.0  # seconds between two looks where nothing can be overwritten
+_EVERY = 5.0  # seconds between two status lines where nothing can be overwritten
 
 
 class Screen:
-    """Prints lines that stay, and a few status lines below them."""
+    """Prints permanent lines, and a few status lines below them."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out
@@ -21,14 +21,14 @@ class Screen:
         self._lock = threading.Lock()
 
     def say(self, text: str = "") -> None:
-        """Print something that stays; the status goes on below it with the next one."""
+        """Print a permanent line; the next status follows below it."""
         with self._lock:
             self._wipe()
             self._out.write(f"{text}\n")
             self._out.flush()
 
     def status(self, *lines: str) -> None:
-        """Show how things stand."""
+        """Show the status."""
         if not self._live:
             now = self._clock()
             if now >= self._next:
@@ -43,7 +43,7 @@ class Screen:
             self._shown = lines
 
     def _wipe(self) -> None:
-        """Take the status away; the cursor stands at the end of its last line."""
+        """Erase the status; the cursor is at the end of its last line."""
         if self._live:
             above = len(self._shown) - 1
             self._out.write(f"\033[{above}A\r\033[J" if above > 0 else "\r\033[J")

@@ -1,4 +1,4 @@
-"""The script of the demo: what is done to the system, and when. It runs in a thread beside the supervisor's loop."""
+"""The demo's script: which faults are injected, and when. It runs in a thread beside the supervisor's loop."""
 
 import threading
 import time
@@ -12,12 +12,12 @@ from supervisor.demo.scenery import Scenery
 
 _LOOK_EVERY = 0.5
 _START_WITHIN = 30.0
-_LONGEST_END = 20.0  # of the duration: nothing new appears, so that what is late can arrive
+_LONGEST_END = 20.0  # share of the duration without new items, so that late ones arrive
 _CATCH_UP_WITHIN = 90.0
 COMMENTS_PER_SECOND = 20.0
 _BURST = 150.0
-#: Longer, and late items pass through the whole of Reddit's listing faster than looks of which every fifth is spoiled
-#: can go down it: nobody can deliver, or miss, what was never shown.
+#: In a longer burst, late items would leave the listing before scans, every fifth of which is spoiled,
+#: could reach them; what was never shown can be neither delivered nor missed.
 _LONGEST_BURST = 7.0
 FAULTS = {"status_503": 0.1, "reset": 0.05, "truncated_json": 0.05, "html": 0.02}
 _NAMES = {
@@ -29,12 +29,12 @@ _NAMES = {
 
 
 class Aborted(Exception):
-    """The system stops before the script has ended."""
+    """The system stopped before the script ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A turn of the script, at a share of the whole duration."""
+    """A step of the script, at a share of the duration."""
 
     at: float
     text: str
@@ -42,7 +42,7 @@ class Scene:
 
 
 class Script:
-    """Plays the scenes, shows how things stand, and in the end waits until all has arrived."""
+    """Runs the steps, shows the status, and at the end waits until everything has arrived."""
 
     def __init__(self, duration: float, scenery: Scenery, kill: Callable[[], None]) -> None:
         self._duration = duration
@@ -59,7 +59,7 @@ class Script:
         self.stats: dict[str, Any] = {}
 
     def hurry(self) -> bool:
-        """Have the playing end now, and the proof begin; tell whether this was the first time."""
+        """End the steps and start the proof; return whether this was the first call."""
         if self._hurried.is_set():
             return False
         self._hurried.set()
@@ -68,16 +68,16 @@ class Script:
 
     @property
     def hurried(self) -> bool:
-        """Whether the playing was cut short."""
+        """Whether the steps were cut short."""
         return self._hurried.is_set()
 
     def abort(self) -> None:
-        """Have everything end now."""
+        """End everything now."""
         self._aborted.set()
         self._hurried.set()
 
     def play(self) -> None:
-        """Play to the end of the duration, or until hurried; then let nothing new appear and all arrive."""
+        """Run until the end of the duration, or until hurried; then stop new items and wait for all."""
         self._await_start()
         self._started = time.monotonic()
         scenes = self._scenes()
@@ -91,7 +91,7 @@ class Script:
         self._catch_up()
 
     def met(self) -> str:
-        """Say what the system had to go through."""
+        """Return the injected faults as text."""
         items, faults = self.stats.get("items", {}), self.stats.get("by_fault", {})
         counts = {"late items": items.get("late", 0), "removed items": items.get("removed", 0)}
         counts |= {_NAMES[name]: faults.get(name, 0) for name in FAULTS}
@@ -128,16 +128,16 @@ class Script:
             raise Aborted
 
     def _catch_up(self) -> None:
-        """Wait until what is still under way has surfaced, was shown and acknowledged, and the crawl has finished."""
+        """Wait until every item has surfaced, was shown and acknowledged, and the crawl has finished."""
         self._say("nothing new appears, no more faults: what is under way arrives")
         self._sandbox.pause()
         self._sandbox.no_faults()
         deadline = time.monotonic() + _CATCH_UP_WITHIN
-        quiet = 0  # looks in a row without anything missing: an answer may be shown and not yet captured
+        quiet = 0  # checks in a row without a missing item: an answer may be sent and not captured yet
         while quiet < 2 and time.monotonic() < deadline:
             self._show(_clock(self._elapsed()))
             complete = is_complete(self._sandbox.truth()) and self._meter.read().queue_size == 0
-            # who is in a hurry gets a proof of what the crawl has come to
+            # a hurried demo proves what the crawl has reached
             quiet = quiet + 1 if complete and (self._hurried.is_set() or self._crawl.is_finished()) else 0
             self._pause()
 
@@ -167,7 +167,7 @@ class Script:
 
 
 def burst_seconds(playing: float) -> float:
-    """Return how long the burst lasts in a demo that plays for so long."""
+    """Return the length of the burst for this duration of the demo, seconds."""
     return min(_LONGEST_BURST, 0.15 * playing)
 
 

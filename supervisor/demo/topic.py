@@ -1,4 +1,4 @@
-"""The topic read back to its end, as any consumer would see it."""
+"""Reads the topic to its end, as any consumer would."""
 
 import time
 
@@ -12,7 +12,7 @@ def read_keys(bootstrap_servers: str, topic: str, timeout: float = 60.0) -> list
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
-            "group.id": "gapless-demo",  # never joined: the partitions are assigned
+            "group.id": "gapless-demo",  # no group membership: the partitions are assigned
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "isolation.level": "read_committed",

@@ -1,6 +1,6 @@
-"""The monitor: a process of its own that looks at everything once a second and serves what it saw.
+"""The monitor: a separate process that samples the whole system once a second and serves the result.
 
-A look reads the durable files and asks the supervisor (`look`); numbers that must not go back pass a tally, what only
-shows over time stands in the history. From them come the verdict (`readiness`), the metrics, and what the page draws
-(`view`). All are made ready once a look, as bytes (`snapshot`), so that a request costs next to nothing.
+A sample reads the durable files and asks the supervisor (`look`). Counters that must not go back pass a tally; rates
+and trends come from the history. From these it computes readiness, the metrics, and the data of the page (`view`). All
+are encoded once per sample (`snapshot`), so a request costs almost nothing.
 """

@@ -1,4 +1,4 @@
-"""Where the monitor listens, written down for those who want to show it: `state_dir/monitor.json`."""
+"""Records the monitor's address in `state_dir/monitor.json`, for commands that print it."""
 
 import errno
 import json
@@ -11,7 +11,7 @@ from core.ports import free_port
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and the port that was taken."""
+    """A host and the port in use."""
 
     host: str
     port: int
@@ -19,23 +19,23 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What to type into a browser on this machine."""
+        """The URL for a browser on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 (compared, not bound)
         return f"http://[{host}]:{self.port}/" if ":" in host else f"http://{host}:{self.port}/"
 
 
 def address_path(state_dir: Path) -> Path:
-    """Return the file."""
+    """Return the path of the file."""
     return state_dir / "monitor.json"
 
 
 def write_address(state_dir: Path, address: Address) -> None:
-    """Write down where we listen; raises OSError when the disk does not take it."""
+    """Record the address. Raises OSError when it cannot be written."""
     replace_json(address_path(state_dir), {**asdict(address), "url": address.url})
 
 
 def read_address(state_dir: Path) -> Address | None:
-    """Return where the monitor listens, or listened last; None when it never did."""
+    """Return the monitor's current or last address, None when there was none."""
     try:
         content = json.loads(address_path(state_dir).read_text(encoding="utf-8"))
         return Address(str(content["host"]), int(content["port"]), int(content["pid"]))
@@ -44,7 +44,7 @@ def read_address(state_dir: Path) -> Address | None:
 
 
 def wanted_ports(state_dir: Path, host: str, port: int) -> list[int]:
-    """List the ports to try, in order: a page that is open finds us again where we were before."""
+    """Return the ports to try, in order: an open page finds the monitor again on its former port."""
     if port:
         return [port]
     former = read_address(state_dir)
@@ -52,7 +52,7 @@ def wanted_ports(state_dir: Path, host: str, port: int) -> list[int]:
 
 
 def advice(error: OSError, host: str, port: int) -> str:
-    """Say what to do about an address that cannot be taken."""
+    """Return a hint for an address that cannot be used."""
     if error.errno == errno.EADDRINUSE:
         return f"another program listens on port {port}: end it, or set another monitor.port (0 takes a free one)"
     if error.errno == errno.EACCES:

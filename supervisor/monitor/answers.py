@@ -4,24 +4,24 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: A process fails when so many requests in a row failed, over at least this time, seconds.
+#: A process fails after this number of failed requests in a row, over at least this time (seconds).
 _FAILURES = 3
 _LASTING = 3.0
 
-#: A refusal for the quota's sake has its own rules; a request that was ended by a stop says nothing.
+#: Quota refusals have their own rules; a request that a stop ended proves nothing.
 _NEUTRAL = frozenset({"429", "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A process has got no good answer since `since` (epoch seconds); `status` is what came most often."""
+    """A process without a good answer since `since` (epoch seconds); `status` is the most frequent one."""
 
     since: float
     status: str
 
     @property
     def text(self) -> str:
-        """Say it for people."""
+        """Return a text for people."""
         if self.status.isdecimal():
             return f"Reddit answers its requests with {self.status}"
         return "its requests to Reddit get no answer"
@@ -36,19 +36,19 @@ class _Process:
 
     @property
     def status(self) -> str:
-        """What came most often; an answer tells more than none (while no token can be had, nothing is asked)."""
+        """The most frequent status; an answer says more than none (without a token, nothing is requested)."""
         answered = {status: count for status, count in self.failures.items() if status.isdecimal()}
         return max(answered or self.failures, key=lambda status: self.failures[status])
 
 
 @dataclass(slots=True)
 class Answers:
-    """Follows the counts from look to look."""
+    """Follows the counts from sample to sample."""
 
     _processes: dict[str, _Process] = field(default_factory=dict)
 
     def judge(self, requests: Mapping[tuple[str, str], int], now: float) -> dict[str, Failing]:
-        """Take the counts, (process, status) → how many ever; return the processes that fail."""
+        """Take the total counts, (process, status) → count; return the processes that fail."""
         counts: dict[str, dict[str, int]] = {}
         for (process, status), count in requests.items():
             counts.setdefault(process, {})[status] = count
@@ -78,5 +78,5 @@ def _follow(process: _Process, counts: dict[str, int], now: float) -> None:
 
 
 def _went_back(before: Mapping[str, int], counts: Mapping[str, int]) -> bool:
-    """Tell whether these counts belong to another file."""
+    """Return whether these counts come from another file."""
     return any(counts.get(status, 0) < count for status, count in before.items())

@@ -1,4 +1,4 @@
-"""The routes: which address answers with what."""
+"""The HTTP routes of the monitor."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from supervisor.monitor.view import as_json
 
 _LONGEST_REQUEST = 4096
 
-#: About the monitor itself, at the moment of the request.
+#: Metrics of the monitor itself, at the moment of the request.
 _OWN_METRICS = """\
 # HELP monitor_snapshot_age_seconds Seconds since the monitor last looked; all other numbers are that old
 # TYPE monitor_snapshot_age_seconds gauge
@@ -33,7 +33,7 @@ monitor_look_failures_total {failures}
 monitor_listeners {listeners}
 """
 
-#: About those who ask.
+#: Metrics of the monitor's clients.
 _CLIENT_METRICS = """\
 # HELP monitor_connections Connections to the monitor that are open
 # TYPE monitor_connections gauge
@@ -48,40 +48,40 @@ monitor_wrong_tokens_total {wrong_tokens}
 _DROPPED = "connections dropped"
 _WRONG_TOKENS = ("wrong tokens",)
 
-#: Logs what was counted and not logged yet; call it about once a second.
+#: Logs pending counts; called about once a second.
 FLUSH: web.AppKey[Callable[[], None]] = web.AppKey("flush", Callable[[], None])  # type: ignore[arg-type]
 
 
 def client_metrics(connections: int, dropped: Mapping[str, int], wrong_tokens: int) -> str:
-    """Write down how many connections there are, and what was refused, by reason."""
+    """Format the number of connections and the refusals by reason."""
     name = "monitor_connections_dropped_total"
     lines = "".join(f'{name}{{reason="{reason}"}} {count}\n' for reason, count in dropped.items())
     return _CLIENT_METRICS.format(connections=connections, dropped=lines, wrong_tokens=wrong_tokens)
 
 
 class Answers:
-    """Answers from the latest snapshot; nothing is read for a request."""
+    """Answers from the latest snapshot; a request reads nothing."""
 
     def __init__(self, observer: Observer, audience: Audience, listener: Listener, restarting: Restarting) -> None:
         self._observer = observer
         self._audience = audience
         self._listener = listener
         self._restarting = restarting
-        self._source = str(time.time())  # counters of this process began at nothing
+        self._source = str(time.time())  # counters of this process started at zero
 
     async def healthz(self, _request: web.Request) -> web.Response:
-        """Say that this process answers."""
+        """Answer that this process works."""
         return web.Response(text="ok\n")
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """Say whether all that is configured flows, and if not, what does not and since when."""
+        """Answer whether everything that is configured flows; if not, what does not and since when."""
         verdict = self._observer.verdict()
         document = as_json(verdict, self._observer.darkroom.mask)
         body = orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
         return web.Response(status=200 if verdict.ready else 503, body=body, content_type="application/json")
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        """Give all metrics in Prometheus' text format."""
+        """Answer with all metrics in Prometheus' text format."""
         observer = self._observer
         own = _OWN_METRICS.format(
             age=round(observer.age(), 3),
@@ -101,7 +101,7 @@ class Answers:
         return client_metrics(len(self._listener.connections), counts, wrong)
 
     async def status(self, _request: web.Request) -> web.Response:
-        """Give what `status --json` prints."""
+        """Answer with the output of `status --json`."""
         latest = self._observer.latest
         if latest is None:
             raise web.HTTPServiceUnavailable(text="The first look is not over yet: ask again in a second.\n")
@@ -115,7 +115,7 @@ def make_app(
     log: structlog.stdlib.BoundLogger,
     listener: Listener | None = None,
 ) -> web.Application:
-    """Put the routes together."""
+    """Build the application with its routes."""
     listener = listener or Listener(log)
     restarting = Restarting(config, log)
     middlewares = [listener.middleware(), answer_to(config.monitor.host)]

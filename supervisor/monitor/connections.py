@@ -1,7 +1,7 @@
-"""Which connections the monitor keeps, and which one it closes for another. Pure.
+"""Decides which connections the monitor keeps, and which one it closes for a new one. Pure.
 
-A new connection is always taken: where there are too many, the one that is needed least is closed for it, of the same
-address first. So one client can fill the monitor, and a health check still gets in.
+A new connection is always accepted. At the limit, the least useful connection is closed for it, of the same
+address first. So a health check is answered even when one client fills the monitor.
 """
 
 import enum
@@ -11,64 +11,64 @@ from dataclasses import dataclass, field
 
 _FEWEST = 16
 _MOST = 256
-_SHARE_OF_FILES = 3  #: a third of the files that this process may open
+_SHARE_OF_FILES = 3  #: a third of this process's file descriptors
 _SHARE_OF_ADDRESS = 2  #: half of all connections
 
-#: An IPv6 client has a whole network of this prefix to itself.
+#: An IPv6 client owns a whole network of this prefix.
 _IPV6_PREFIX = 64
 
 
 class Phase(enum.Enum):
-    """What a connection does."""
+    """The phase of a connection."""
 
-    IDLE = enum.auto()  #: its answer is taken, and no other request has begun
+    IDLE = enum.auto()  #: its answer is sent, and no other request has begun
     HEAD = enum.auto()  #: its request is not complete
-    WORKING = enum.auto()  #: its request is answered just now
-    ANSWERED = enum.auto()  #: it has not taken all of its answer
-    LISTENING = enum.auto()  #: it takes events
+    WORKING = enum.auto()  #: its request is being answered
+    ANSWERED = enum.auto()  #: it has not read its whole answer
+    LISTENING = enum.auto()  #: it receives events
 
 
-#: From what is needed least. A request under way is judged by age alone: a request that has just come in does not
-#: give way to one that has been slow for longer.
+#: Least useful first. A request in progress is judged by age alone: a new request does not
+#: yield to an older, slow one.
 _ORDER = ((Phase.IDLE,), (Phase.HEAD, Phase.WORKING, Phase.ANSWERED), (Phase.LISTENING,))
 
 
 #: How long a connection may stay in a phase, seconds. Events have limits of their own.
 TIMEOUTS = {Phase.IDLE: 80.0, Phase.HEAD: 5.0, Phase.ANSWERED: 10.0, Phase.WORKING: 30.0}
 
-#: How long a client may leave our full buffer untouched, seconds.
+#: Seconds that a client may leave our full buffer unread.
 READ_TIMEOUT = 10.0
 
 REASONS = {Phase.HEAD: "request_late", Phase.ANSWERED: "slow_reader", Phase.WORKING: "work_late", Phase.IDLE: "idle"}
 EVICTED = "too_many"
 BAD_REQUEST = "bad_request"
 
-#: Why a connection is closed that wanted to go on.
+#: Reasons for closing a connection early.
 DROP_REASONS = (EVICTED, BAD_REQUEST, *(reason for phase, reason in REASONS.items() if phase is not Phase.IDLE))
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many connections there may be, in total and from one address."""
+    """Limits of connections, in total and per address."""
 
     total: int
     per_address: int
 
     @classmethod
     def of_files(cls, open_files: int) -> "Limits":
-        """Choose the limits so that most of the files that the process may open stay free for its own work."""
+        """Choose the limits so that most file descriptors of the process stay free for its own work."""
         total = max(_FEWEST, min(_MOST, open_files // _SHARE_OF_FILES))
         return cls(total, max(_FEWEST // 2, total // _SHARE_OF_ADDRESS))
 
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One connection; moments are of a monotonic clock."""
+    """One connection; times are of a monotonic clock, seconds."""
 
     origin: str
     since: float  #: when its phase began
     phase: Phase = Phase.HEAD
-    blocked_since: float | None = None  #: it does not take what we send
+    blocked_since: float | None = None  #: it does not read what we send
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Connections:
         return self._count
 
     def enter(self, connection: Connection) -> Connection | None:
-        """Take a connection; return the one that is left out for it, which the caller closes."""
+        """Add a connection; return the one that the caller must close for it, if any."""
         victim = self._victim(connection.origin)
         if victim is not None:
             self.leave(victim)
@@ -117,7 +117,7 @@ class Connections:
         return None
 
     def leave(self, connection: Connection) -> bool:
-        """Forget a connection; tell whether it was known."""
+        """Remove a connection; return whether it was known."""
         group = self._groups.get(connection.origin)
         if group is None or connection not in group.phases[connection.phase]:
             return False
@@ -129,7 +129,7 @@ class Connections:
         return True
 
     def move(self, connection: Connection, phase: Phase, now: float) -> None:
-        """Let a connection begin another phase. One that was left out stays out."""
+        """Move a connection to another phase. A removed one stays removed."""
         group = self._groups.get(connection.origin)
         if group is None or connection not in group.phases[connection.phase]:
             return
@@ -142,7 +142,7 @@ class Connections:
         return [one for group in self._groups.values() for one in group.phases[phase]]
 
     def overdue(self, now: float) -> Iterator[tuple[Connection, str]]:
-        """Yield each connection that took too long, with the reason. The caller makes it leave."""
+        """Yield each connection that took too long, with the reason. The caller closes it."""
         for phase in Phase:
             timeout = TIMEOUTS.get(phase, float("inf"))
             for one in self.of_phase(phase):
@@ -153,7 +153,7 @@ class Connections:
 
 
 def origin_of(address: object) -> str:
-    """Return what clients are told apart by: the IPv4 address, or the network of an IPv6 address."""
+    """Return the key of a client: its IPv4 address, or the network of its IPv6 address."""
     text = str(address[0]) if isinstance(address, tuple) and address else ""
     if ":" not in text:
         return text

@@ -1,4 +1,4 @@
-"""Log what others can cause at any rate: the first time at once, then a count once a minute."""
+"""Log events that clients can cause at any rate: the first at once, then a count per minute."""
 
 import time
 from collections import Counter
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 _EVERY_S = 60.0
-_MOST_KEYS = 64  # different origins that are counted by name between two lines
+_MOST_KEYS = 64  # distinct origins counted by name between two lines
 _MOST_NAMED = 5
 
 
@@ -42,7 +42,7 @@ class CountedLog:
         self.flush()
 
     def flush(self) -> None:
-        """Log what was counted since the last line, if it is time."""
+        """Log the counts since the last line, if a line is due."""
         now = self._clock()
         if not self._reasons or now < self._next:
             return

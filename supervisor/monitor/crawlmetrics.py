@@ -1,4 +1,4 @@
-"""The metrics of the scraper: what it saved, its proxies, its frontier, its database."""
+"""Metrics of the scraper: stored rows, proxies, frontier, database."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ _TABLES = ("subreddits", "users", "posts", "rules")
 
 
 def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
-    """List everything about the scraper. The contract's counters are there, at nothing, where none is configured."""
+    """Yield the scraper's metrics. The contract's counters are zero where no scraper is configured."""
     for name, text in _SAVED.items():
         for report in look.crawl.reports:
             tally.follow((f"scraper {name}", report.process), report.counters.get(name, 0))

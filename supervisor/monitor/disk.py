@@ -1,4 +1,4 @@
-"""How full the disks are that we write to."""
+"""Free space on the disks that Gapless writes to."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from core.config import Config
 
 _MIB = 2**20
 
-#: A disk is nearly full below this share of it, or below the floor; one with so much left never is.
+#: A disk is nearly full below this share, or below the floor; above the ceiling it never is.
 _SHARE = 0.05
 _FLOOR = 64 * _MIB
 _PLENTY = 2048 * _MIB
@@ -16,21 +16,21 @@ _PLENTY = 2048 * _MIB
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """What is left where one of our directories lies."""
+    """Free space of one of our directories."""
 
     what: str  #: "state", "logs", "database"
     path: str
-    free: int  #: bytes that we may take
+    free: int  #: bytes available to us
     size: int
 
     @property
     def nearly_full(self) -> bool:
-        """Whether a person should act before writing fails."""
+        """Whether somebody should act before writes fail."""
         return self.free < _FLOOR or (self.free < _SHARE * self.size and self.free < _PLENTY)
 
 
 def directories(config: Config) -> dict[str, Path]:
-    """Name the directories that grow."""
+    """Return the directories that grow."""
     found = {"state": config.supervisor.state_dir, "logs": config.supervisor.log_dir}
     database = config.database.sqlite_path
     if config.scraper.enabled and database is not None:
@@ -39,7 +39,7 @@ def directories(config: Config) -> dict[str, Path]:
 
 
 def look_at_disks(config: Config) -> tuple[Disk, ...]:
-    """Ask for each directory; one that is not there (yet) is left out. Raises OSError when the disk does not answer."""
+    """Measure each directory; a missing one is skipped. Raises OSError when the disk does not answer."""
     disks = []
     for what, path in directories(config).items():
         try:

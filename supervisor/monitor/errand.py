@@ -1,6 +1,6 @@
-"""Work in a thread that nobody waits for at the end: a disk that hangs must not keep a process from stopping.
+"""Run blocking work in a detached thread: a disk that hangs must not delay a stop.
 
-`asyncio.to_thread` lends a thread of the loop's executor, and the loop does not close before that is free again.
+`asyncio.to_thread` uses the loop's executor, and the loop waits for its threads before it closes.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ async def errand(work: Callable[[], T]) -> T:
 
     def settle(result: T | None, error: BaseException | None) -> None:
         if done.done():
-            return  # who asked was cancelled meanwhile
+            return  # the caller was cancelled
         if error is not None:
             done.set_exception(error)
         else:
@@ -31,7 +31,7 @@ async def errand(work: Callable[[], T]) -> T:
             result = work()
         except Exception as raised:  # noqa: BLE001 - it is for who waits
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="errand", daemon=True).start()

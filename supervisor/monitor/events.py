@@ -1,4 +1,4 @@
-"""Server-sent events: the last half hour once, then every look; who does not keep up is let go."""
+"""Server-sent events: the last half hour once, then every sample. A client that is too slow is dropped."""
 
 import asyncio
 
@@ -9,17 +9,17 @@ from supervisor.monitor.snapshot import Snapshot
 
 MOST_CLIENTS = 32
 
-#: How long a client may take to accept what it is sent, and how long it hears nothing at most, seconds.
+#: Seconds that a client may take to read an event, and the longest silence between two.
 _PATIENCE = 10.0
 _SILENCE = 5.0
 
-#: A browser that lost us comes back after so many milliseconds.
+#: A browser reconnects after this time, milliseconds.
 _PREFACE = b"retry: 2000\n\n"
 _STILL_HERE = b": still here\n\n"
 
 
 class Audience:
-    """Everybody who listens."""
+    """All connected clients."""
 
     def __init__(
         self, log: structlog.stdlib.BoundLogger, *, most: int = MOST_CLIENTS, patience: float = _PATIENCE
@@ -33,18 +33,18 @@ class Audience:
         self.clients = 0
 
     def tell(self, snapshot: Snapshot) -> None:
-        """Send a snapshot to everybody who is ready for it; the others get the next one."""
+        """Send a snapshot to every client that is ready; the others get the next one."""
         self._latest = snapshot
         news, self._news = self._news, asyncio.Event()
         news.set()
 
     def dismiss(self) -> None:
-        """End all streams: we are stopping."""
+        """End all event streams before a stop."""
         self._over = True
         self._news.set()
 
     async def attend(self, request: web.Request) -> web.StreamResponse:
-        """Serve one client for as long as it listens."""
+        """Serve one client until it disconnects."""
         if self.clients >= self._most:
             text = f"{self._most} clients are listening already: close a page, or ask again later.\n"
             return web.Response(status=503, text=text, headers={"Retry-After": "30"})
@@ -70,7 +70,7 @@ class Audience:
             await response.write(data)
 
     async def _next(self) -> bytes:
-        """Wait for the next snapshot; while there is none, tell that we are here."""
+        """Wait for the next snapshot; send a comment as a sign of life meanwhile."""
         news = self._news
         try:
             async with asyncio.timeout(_SILENCE):

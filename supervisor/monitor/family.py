@@ -11,18 +11,18 @@ Key = TypeVar("Key", bound=tuple[str, ...])
 
 
 def gauge(name: str, text: str, value: Value) -> Iterable[Metric]:
-    """Make a gauge without labels; nothing where there is no value."""
+    """Return a gauge without labels; empty where there is no value."""
     if value is not None:
         yield GaugeMetricFamily(name, text, value=float(value))
 
 
 def counter(name: str, text: str, value: int) -> Iterable[Metric]:
-    """Make a counter without labels; `name` ends in `_total`."""
+    """Return a counter without labels; `name` ends in `_total`."""
     yield CounterMetricFamily(name.removesuffix("_total"), text, value=float(value))
 
 
 def gauges(name: str, text: str, label: str, values: Mapping[str, Value]) -> Iterable[Metric]:
-    """Make a gauge with one label; who has no value is left out."""
+    """Return a gauge with one label; labels without a value are skipped."""
     family = GaugeMetricFamily(name, text, labels=[label])
     for who, value in values.items():
         if value is not None:
@@ -31,7 +31,7 @@ def gauges(name: str, text: str, label: str, values: Mapping[str, Value]) -> Ite
 
 
 def labelled_gauges(name: str, text: str, labels: Labels, values: Mapping[Key, float]) -> Iterable[Metric]:
-    """Make a gauge with several labels."""
+    """Return a gauge with several labels."""
     family = GaugeMetricFamily(name, text, labels=list(labels))
     for who, value in values.items():
         family.add_metric(list(who), float(value))
@@ -39,7 +39,7 @@ def labelled_gauges(name: str, text: str, labels: Labels, values: Mapping[Key, f
 
 
 def counters(name: str, text: str, labels: Labels, values: Mapping[Key, int]) -> Iterable[Metric]:
-    """Make a counter with labels; `name` ends in `_total`."""
+    """Return a counter with labels; `name` ends in `_total`."""
     family = CounterMetricFamily(name.removesuffix("_total"), text, labels=list(labels))
     for who, value in values.items():
         family.add_metric(list(who), float(value))

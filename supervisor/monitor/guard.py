@@ -1,4 +1,4 @@
-"""What protects the page: headers that let it do only what it does, and an answer only to its own name."""
+"""Protects the page: security headers, and a check of the Host header."""
 
 import ipaddress
 
@@ -23,14 +23,14 @@ _HEADERS = {
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Put our headers on every answer, errors and streams too (a signal: on_response_prepare)."""
+    """Add the security headers to every answer, errors and streams included (signal on_response_prepare)."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.pop("Server", None)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or number means this machine alone."""
+    """Return whether a host name or address is this machine's loopback."""
     if host.lower() == "localhost":
         return True
     try:
@@ -40,16 +40,16 @@ def is_loopback(host: str) -> bool:
 
 
 def host_of(header: str) -> str:
-    """Take the port off a Host header: `[::1]:9108` → `::1`."""
+    """Remove the port from a Host header: `[::1]:9108` → `::1`."""
     if header.startswith("["):
         return header[1:].partition("]")[0]
     return header.partition(":")[0]
 
 
 def answer_to(host: str) -> Middleware:
-    """Make the middleware that refuses foreign names while we listen on this machine alone.
+    """Return middleware that refuses foreign host names while we listen on loopback only.
 
-    A page of some other site could have its own name point to 127.0.0.1, and read us with its visitor's browser.
+    A foreign site could point its own name at 127.0.0.1 and read the monitor through its visitor's browser.
     """
     guarded = is_loopback(host)
 

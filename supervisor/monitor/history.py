@@ -1,18 +1,18 @@
-"""The last half hour, kept in memory: what only shows over time. Pure; moments come in."""
+"""The last half hour in memory: rates and trends. Pure; the clock is an argument."""
 
 import statistics
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-#: The length of a step, and how many are kept: half an hour.
+#: Length of a step (seconds), and the number of steps kept: half an hour.
 STEP = 5.0
 STEPS = 360
 
-#: Rates are averages over so long: a quiet stream is polled every 16 seconds.
+#: Rates are averages over this time, seconds: a quiet stream is polled every 16 seconds.
 RATE_OVER = 60.0
 
-#: A spool grows when it is so large, and larger than all of so many steps ago.
+#: A spool grows when it holds this many records, and more than in each of this many steps before.
 _LARGE = 1000
 _GROWN_OVER = 24
 _COMPARED = 6
@@ -20,7 +20,7 @@ _COMPARED = 6
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One stream at one moment; `captured` and `published` are counters that never go back."""
+    """One stream at one moment; `captured` and `published` are monotonic counters."""
 
     captured: int
     published: int
@@ -31,16 +31,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """All that the history follows, at one moment."""
+    """The values that the history follows, at one moment."""
 
     at: float
     streams: Mapping[str, Standing]
-    answers: int = 0  #: that the scraper got from Reddit, ever
+    answers: int = 0  #: answers to the scraper, in total
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStep:
-    """A stream over one step: items a second, how things stood at its end, and the delay that was usual."""
+    """A stream over one step: items per second, the state at its end, and the median delay."""
 
     captured: float
     published: float
@@ -51,7 +51,7 @@ class StreamStep:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Everything over one step."""
+    """All streams over one step."""
 
     at: float  #: its end
     streams: Mapping[str, StreamStep]
@@ -60,18 +60,18 @@ class Step:
 
 @dataclass(slots=True)
 class History:
-    """Takes a moment a second, keeps steps."""
+    """Collects one moment per second into steps."""
 
     steps: deque[Step] = field(default_factory=lambda: deque(maxlen=STEPS))
-    answered_at: float | None = None  #: when the scraper's answers last grew, as far as we saw
+    answered_at: float | None = None  #: when the scraper's answers last grew in our samples
     _recent: deque[Moment] = field(default_factory=deque)
     _edge: Moment | None = None  #: the end of the last step
-    _delays: dict[str, list[float]] = field(default_factory=dict)  #: of the step under way
+    _delays: dict[str, list[float]] = field(default_factory=dict)  #: of the current step
 
     def add(self, moment: Moment) -> Step | None:
-        """Take in a moment; return the step that it completes, if it does."""
+        """Add a moment; return the step that it completes, if any."""
         if self._recent and moment.at <= self._recent[-1].at:
-            return None  # the clock was set back: go on when it has caught up
+            return None  # the clock was set back: continue when it has caught up
         if not self._recent or moment.answers > self._recent[-1].answers:
             self.answered_at = moment.at
         self._recent.append(moment)
@@ -91,21 +91,21 @@ class History:
         return step
 
     def rates(self) -> dict[str, tuple[float, float]]:
-        """Return items captured and published a second for each stream, over the last minute."""
+        """Return items captured and published per second for each stream, over the last minute."""
         if not self._recent:
             return {}
         first, last = self._recent[0], self._recent[-1]
         return {name: _rates(first, last, name) for name in last.streams}
 
     def answers_a_second(self) -> float:
-        """Return the answers that the scraper got a second, over the last minute."""
+        """Return the scraper's answers per second, over the last minute."""
         if not self._recent:
             return 0.0
         first, last = self._recent[0], self._recent[-1]
         return _per_second(last.answers - first.answers, last.at - first.at)
 
     def growing(self) -> frozenset[str]:
-        """Name the streams whose spool grows and grows."""
+        """Return the streams whose spool keeps growing."""
         if len(self.steps) < _GROWN_OVER:
             return frozenset()
         steps = list(self.steps)[-_GROWN_OVER:]
@@ -122,7 +122,7 @@ def _step(first: Moment, last: Moment, delays: Mapping[str, Sequence[float]]) ->
     streams = {}
     for name, standing in last.streams.items():
         captured, published = _rates(first, last, name)
-        # a single late item is no delay of the stream's
+        # a single late item is no delay of the stream
         delay = statistics.median(delays[name]) if name in delays else None
         streams[name] = StreamStep(captured, published, standing.spooled, standing.lag_s, delay)
     return Step(last.at, streams, _per_second(last.answers - first.answers, seconds))

@@ -1,8 +1,8 @@
 """Accept the monitor's connections: within limits, each request complete before aiohttp sees it.
 
-aiohttp has no time limit for the head of a request, and none on connections. So a thin protocol stands before its own:
-it keeps a head until it is complete, then hands it on, and closes what takes too long. One request at a time: where
-several are sent at once, the first is answered, and the connection ends with that.
+aiohttp limits neither the time of a request's head nor the number of connections. A thin protocol in front of it
+buffers a head until it is complete, passes it on, and closes slow connections. One request at a time: when a client
+sends several at once, the first is answered and the connection is closed.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from supervisor.monitor.counted import CountedLog
 
 EVENTS_PATH = "/api/events"
 
-#: Bytes of a head that are kept here; aiohttp refuses what is longer.
+#: Bytes of a head buffered here; aiohttp refuses longer ones.
 _LONGEST_HEAD = 65_536
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LONGEST_END = 4
@@ -39,7 +39,7 @@ _BODY_FOLLOWS = re.compile(rb"\n(content-length|transfer-encoding)[ \t]*:", re.I
 
 _SWEEP_EVERY_S = 0.5
 
-#: Connections that the kernel holds for us: a burst must not be turned away, its clients would wait a second or more.
+#: Backlog of the listening socket: a client refused in a burst would wait a second or more.
 _BACKLOG = 1024
 
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -49,7 +49,7 @@ class Listener:
     """Listens from `listen` to `close`; `connections` are those that are open."""
 
     def __init__(self, log: structlog.stdlib.BoundLogger, limits: Limits | None = None) -> None:
-        """Without `limits` they are chosen by the number of files that this process may open."""
+        """Without `limits`, the limit of file descriptors decides."""
         self.connections = Connections(limits or Limits.of_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
         hint = "they asked for too much, or too slowly; others are served"
         self.dropped = CountedLog(log, "connections_dropped", hint)
@@ -66,7 +66,7 @@ class Listener:
         self._server = await loop.create_server(lambda: _Gate(self), host, port, backlog=_BACKLOG)
 
     def close(self) -> None:
-        """Listen no more; close the connections that have asked for nothing yet."""
+        """Stop listening; close the connections without a request."""
         if self._server is not None:
             self._server.close()
         if self._sweep is not None:
@@ -76,7 +76,7 @@ class Listener:
                 gate.transport.abort()
 
     def middleware(self) -> Middleware:
-        """Make the middleware that tells what a connection does."""
+        """Return middleware that records the phase of a connection."""
 
         @web.middleware
         async def follow(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -100,10 +100,10 @@ class Listener:
         if gate is not None:
             gate.answered()
 
-    # what a gate tells
+    # calls from a connection
 
     def opened(self, gate: "_Gate") -> Connection:
-        """Take a connection; close another for it where there are too many."""
+        """Add a connection; close another one for it at the limit."""
         connection = Connection(origin_of(gate.transport.get_extra_info("peername")), _now())
         victim = self.connections.enter(connection)
         if victim is not None:
@@ -114,22 +114,22 @@ class Listener:
         return connection
 
     def closed(self, connection: Connection, gate: "_Gate") -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         self.connections.leave(connection)
         self._gates.pop(connection, None)
         self._by_transport.pop(gate.transport, None)
 
     def heard(self, connection: Connection) -> None:
-        """Note that another request begins on a connection that was kept."""
+        """Note that another request begins on a kept connection."""
         if connection.phase in {Phase.IDLE, Phase.ANSWERED}:
             self.connections.move(connection, Phase.HEAD, _now())
 
     def protocol(self) -> asyncio.Protocol:
-        """Make aiohttp's protocol."""
+        """Return a new aiohttp protocol."""
         assert self._make is not None  # noqa: S101 - set before anything connects
         return self._make()
 
-    # what takes too long
+    # slow connections
 
     def _plan_sweep(self) -> None:
         if self._sweep is None:
@@ -149,7 +149,7 @@ class Listener:
             self._plan_sweep()
 
     def _drop(self, connection: Connection, reason: str) -> None:
-        """Close a connection that has left already."""
+        """Close a connection that was removed before."""
         gate = self._gates.pop(connection, None)
         if gate is None:
             return
@@ -163,7 +163,7 @@ class Listener:
 
 
 class Refusals(logging.Logger):
-    """The logger for aiohttp's server: requests that are no HTTP are counted, real faults are logged."""
+    """The logger of aiohttp's server: invalid HTTP is counted, real errors are logged."""
 
     def __init__(self, dropped: CountedLog) -> None:
         super().__init__("aiohttp.server")
@@ -179,7 +179,7 @@ class Refusals(logging.Logger):
 
 
 class _Gate(asyncio.Protocol):
-    """One connection: keeps each head until it is complete, then is a window to aiohttp's protocol."""
+    """One connection: buffers each head until it is complete, then forwards to aiohttp's protocol."""
 
     __slots__ = ("_body", "_collecting", "_connection", "_deaf", "_head", "_listener", "_surplus", "inner", "transport")
 
@@ -191,9 +191,9 @@ class _Gate(asyncio.Protocol):
         self._connection: Connection | None = None
         self._head = bytearray()
         self._collecting = True
-        self._body = False  # of the request under way
-        self._surplus = False  # it came before the answer
-        self._deaf = False  # what aiohttp is about to refuse has no end
+        self._body = False  # of the current request
+        self._surplus = False  # it arrived before the answer
+        self._deaf = False  # aiohttp refuses it: it has no known end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -203,11 +203,11 @@ class _Gate(asyncio.Protocol):
         if self._collecting:
             self._collect(data)
         elif self._deaf:
-            pass  # handed on, each piece of it would be kept until the connection ends
+            pass  # aiohttp would keep each piece of it until the connection ends
         elif self._body and self.inner is not None:
             self.inner.data_received(data)
         elif len(self._head) <= _LONGEST_HEAD:
-            self._head += data  # a quick client has its answer before we hear of that: see `answered`
+            self._head += data  # a quick client has its answer before this call: see `answered`
         else:
             self._surplus = True
 
@@ -217,7 +217,7 @@ class _Gate(asyncio.Protocol):
         start = max(0, len(self._head) - _LONGEST_END)
         self._head += data
         end = _HEAD_END.search(self._head, start)
-        # what is too long, or no HTTP at all, is for aiohttp to refuse
+        # aiohttp refuses what is too long or no HTTP
         if end is None and len(self._head) <= _LONGEST_HEAD and self._head[:1].isalpha():
             return
         length = end.end() if end is not None else len(self._head)
@@ -237,7 +237,7 @@ class _Gate(asyncio.Protocol):
         self.inner.data_received(data)
 
     def answered(self) -> None:
-        """Wait for the next request, or close after one whose end is not known here."""
+        """Wait for the next request; close after one whose end is unknown."""
         if self._body or self._surplus:
             self.transport.close()
             return

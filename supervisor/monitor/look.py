@@ -1,4 +1,4 @@
-"""One look at everything: the supervisor asked, the durable files read. It blocks, so it runs in a thread."""
+"""Takes a sample of the whole system: asks the supervisor and reads the durable files. Blocking: runs in a thread."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -20,39 +20,39 @@ from supervisor.monitor.stream import StreamLook, look_at_stream
 
 T = TypeVar("T")
 
-#: A heartbeat comes twice a second; one that is so old means that the process does nothing any more.
+#: Heartbeats come twice a second; a process with an older one (seconds) hangs.
 SILENT_AFTER = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Everything as it was at `now`, seconds since 1970."""
+    """The system at `now` (epoch seconds)."""
 
     now: float
     status: Status
     streams: Mapping[str, StreamLook] = field(default_factory=dict)
-    kafka_away_since: float | None = None  #: as the publisher says; to be believed only while records wait
-    kafka_refusal: str = ""  #: what Kafka answers meanwhile, if it answers
-    dead_letter_at: float | None = None  #: when Kafka last refused a record for good
+    kafka_away_since: float | None = None  #: reported by the publisher; valid only while records wait
+    kafka_refusal: str = ""  #: Kafka's current answer, if any
+    dead_letter_at: float | None = None  #: when Kafka last refused a record permanently
     quota: Quota | None = None
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: (process, status) → count
     disks: tuple[Disk, ...] = ()
-    unreadable: tuple[str, ...] = ()  #: for people: what could not be read just now
-    supervisor_born: str | None = ""  #: what tells this supervisor from another one with its number; None: it is gone
+    unreadable: tuple[str, ...] = ()  #: what could not be read now, for people
+    supervisor_born: str | None = ""  #: identity of the supervisor beyond its pid; None: it is gone
 
     @property
     def flow(self) -> Flow:
-        """What flows."""
+        """The statistics of the streams."""
         return self.status.flow
 
     @property
     def crawl(self) -> Crawl:
-        """What the scraper's processes tell."""
+        """The reports of the scraper's processes."""
         return self.status.crawl
 
     @property
     def waiting(self) -> int:
-        """Records that are captured and not acknowledged, of all streams."""
+        """Captured records without an acknowledgement, of all streams."""
         return sum(stream.spooled for stream in self.flow.streams.values())
 
     @property
@@ -61,19 +61,19 @@ class Look:
         return self.kafka_away_since if self.waiting else None
 
     def works_since(self, name: str) -> float | None:
-        """Return when a process that runs, and gives signs of life, was started; None for any other."""
+        """Return the start time of a running process with a fresh heartbeat, None for any other."""
         row = next((one for one in self.status.processes if one["name"] == name), None)
         if row is None or row["state"] != "RUNNING" or (row.get("heartbeat_age_s") or 0.0) > SILENT_AFTER:
             return None
         return self.now - (row.get("uptime_s") or 0.0)
 
     def process_state(self, name: str) -> str | None:
-        """Return the state of a process, None where there is none of that name."""
+        """Return the state of a process, None for an unknown name."""
         return next((str(one["state"]) for one in self.status.processes if one["name"] == name), None)
 
 
 def look(config: Config, now: float) -> Look:
-    """Take it all in. What cannot be read just now is said in `unreadable`, and left at its default."""
+    """Take the sample. What cannot be read keeps its default and is named in `unreadable`."""
     state_dir = config.supervisor.state_dir
     status = read_status(config, now)
     unreadable = [*status.flow.unreadable, *status.crawl.unreadable]

@@ -1,7 +1,7 @@
-"""What `/metrics` tells, family by family: names, help texts, and where each number comes from.
+"""Defines the metrics of `/metrics`: names, help texts, and the source of each number.
 
-Counters pass the tally, so none goes back: not when a file was moved aside as broken and begins anew, and not when the
-monitor or the supervisor does, since the tally is kept on disk.
+Counters pass the tally, so none goes back: not when a broken file is replaced by an empty one, and not when the
+monitor or the supervisor restarts, since the tally is stored on disk.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,13 +19,13 @@ from supervisor.monitor.readiness import REASONS, WARNINGS
 from supervisor.monitor.since import Verdict
 from supervisor.monitor.tally import Tally
 
-#: What prometheus_client's text is: the format that every Prometheus reads.
+#: The content type of prometheus_client's text format.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """All that the metrics are made of."""
+    """The inputs of the metrics."""
 
     look: Look
     config: Config
@@ -33,7 +33,7 @@ class Sight:
 
 
 class _Families(Collector):
-    """Families that are made already, in the shape in which generate_latest wants them."""
+    """Finished families, in the shape of a registry for generate_latest."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -43,12 +43,12 @@ class _Families(Collector):
 
 
 def exposition(sight: Sight) -> bytes:
-    """Write down in Prometheus' text format what one look saw."""
+    """Format one sample in Prometheus' text format."""
     return generate_latest(_Families(list(_seen(sight))))
 
 
 def verdict_exposition(verdict: Verdict) -> bytes:
-    """Write down the verdict: at each request, since a look cannot know that it will be the last for a while."""
+    """Format the readiness, for each request: a sample cannot know that it will be the last for a while."""
     return generate_latest(_Families(list(_verdict(verdict))))
 
 

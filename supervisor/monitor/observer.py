@@ -1,4 +1,4 @@
-"""The loop that looks: once a second, in a thread of its own, and never two looks at once."""
+"""The sampling loop: once a second, in its own thread, never two samples at once."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from supervisor.monitor.tallybook import TallyBook
 _EVERY = 1.0
 _SHORTEST_PAUSE = 0.25
 
-#: What is served is called late when it is older than this, seconds: a supervisor that hangs is waited for 5 s a look.
+#: An older snapshot is late, seconds: each sample waits up to 5 s for a supervisor that hangs.
 LATE_AFTER = 12.0
 
 _FAILURES = ("look failures",)
@@ -27,7 +27,7 @@ _LATE = "The monitor could not look for a while, so what it serves is old. monit
 
 
 class Observer:
-    """Holds the latest snapshot; `heard` is called with each new one, in the loop."""
+    """Holds the latest snapshot; calls `heard` with each new one, in the loop."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Observer:
         book: TallyBook | None = None,
         proofs: ProofBook | None = None,
     ) -> None:
-        """Without a `book` counters begin anew with each observer; without `proofs` no copy of a proof is kept."""
+        """Without a `book`, counters start at zero; without `proofs`, no copy of a proof is kept."""
         self.latest: Snapshot | None = None
         self.darkroom = Darkroom(config, tally=book.tally if book else Tally())
         self._book = book
@@ -57,14 +57,14 @@ class Observer:
         self._failing = False
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Sample until cancelled."""
         while True:
             began = time.monotonic()
             await self.once()
             await asyncio.sleep(max(_SHORTEST_PAUSE * self._every, self._every - (time.monotonic() - began)))
 
     async def once(self) -> None:
-        """Take one look. One that fails is counted and said; the last snapshot stands, and grows old."""
+        """Take one sample. A failure is counted and logged; the last snapshot stays and ages."""
         try:
             snapshot = await errand(self._see)
         except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed, and /readyz says that it is late
@@ -86,20 +86,20 @@ class Observer:
             self._proofs.take(seen.streams, seen.now)
         snapshot = self.darkroom.develop(seen)
         if self._book is not None:
-            self._book.keep()  # before anybody is told
+            self._book.keep()  # before it is served
         return snapshot
 
     @property
     def failures(self) -> int:
-        """How many looks failed, those of former monitors too."""
+        """Failed samples, including those of former monitors."""
         return self.darkroom.tally.follow(_FAILURES, 0)
 
     def age(self) -> float:
-        """Return how old the latest snapshot is; before the first one, how long we wait for it. Seconds."""
+        """Return the age of the latest snapshot, seconds; before the first one, the time waited for it."""
         return max(0.0, self._wall() - (self.latest.at if self.latest else self._born))
 
     def verdict(self) -> Verdict:
-        """Return the latest verdict; one that is too old says so itself."""
+        """Return the latest readiness; one that is too old says so."""
         known = self.latest.verdict if self.latest else Verdict()
         if self.latest is not None and self.age() <= LATE_AFTER:
             return known

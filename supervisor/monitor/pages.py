@@ -1,4 +1,4 @@
-"""The files of the page, read once: they are part of the package, and small."""
+"""Serves the page's files, read once from the package."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class Pages:
         return self._answer("index.html")
 
     async def file(self, request: web.Request) -> web.Response:
-        """Answer with one of its files; there are no others, so no path leads anywhere else."""
+        """Answer with one of its files; no other path exists."""
         name = request.match_info["name"]
         if name not in self._files:
             raise web.HTTPNotFound(text="There is no such file.\n")

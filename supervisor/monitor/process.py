@@ -1,4 +1,4 @@
-"""The monitor process: looks, listens, serves, until it is asked to stop."""
+"""The monitor process: samples and serves until it is asked to stop."""
 
 import asyncio
 import os
@@ -23,25 +23,25 @@ from supervisor.monitor.observer import Observer
 from supervisor.monitor.proofbook import ProofBook
 from supervisor.monitor.tallybook import TallyBook
 
-_ADDRESS_EVERY = 2.0  # whether the file that tells the address is still there
-_BEAT_EVERY = 1.0  # each wakes the supervisor: most of what it takes of the processor when idle
+_ADDRESS_EVERY = 2.0  # checks that the file with the address still exists
+_BEAT_EVERY = 1.0  # each heartbeat wakes the supervisor: most of its CPU time when idle
 
-#: A port that is taken is tried again so soon, and at last so rarely, seconds.
+#: Pauses before a port in use is tried again, the first and the longest, seconds.
 _AGAIN = Backoff(first=1.0, longest=15.0)
 
-#: The thread that looks gives way to a request after so long, seconds.
+#: Switch interval of the interpreter, seconds: the sampling thread yields to a request after it.
 _TURN = 0.001
 
-#: Connections that are open when we stop have so long to take what they were sent, seconds.
+#: Seconds that open connections have at a stop to read their answers.
 _FAREWELL = 0.5
 
-#: A connection is kept for the next request for so long; the rest of a body that nobody reads is waited for so long.
+#: Seconds that a connection is kept for another request, and that an unread body is drained.
 _KEEP_ALIVE_S = 75.0
 _LINGER_S = 2.0
 
 
 def run(context: ChildContext, config: Config) -> None:
-    """Serve the page, the metrics and the health checks until stop is asked."""
+    """Serve the page, the metrics and the health checks until asked to stop."""
     give_memory_back()
     sys.setswitchinterval(_TURN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -49,7 +49,7 @@ def run(context: ChildContext, config: Config) -> None:
 
 
 async def live(context: ChildContext, config: Config) -> None:
-    """Do the same in a loop that is there already."""
+    """Do the same in a running event loop."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def hear_of_stop() -> None:
@@ -92,7 +92,7 @@ async def live(context: ChildContext, config: Config) -> None:
 async def _listen(
     context: ChildContext, config: Config, runner: web.AppRunner, listener: Listener, stop: asyncio.Event
 ) -> Address | None:
-    """Take the port; one that is taken is waited for, since a restart would not free it. None: stop was asked."""
+    """Open the port; wait while it is in use, since a restart would not free it. None: asked to stop."""
     failures = 0
     while not stop.is_set():
         try:
@@ -105,7 +105,7 @@ async def _listen(
             context.log.error(  # noqa: TRY400 (a port in use needs no traceback)
                 "monitor_cannot_listen", port=monitor.port, error=str(error), hint=hint, retry_in_s=round(seconds, 1)
             )
-            context.ready()  # alive and waiting: nothing that a restart could mend
+            context.ready()  # alive and waiting: a restart would not help
             await _pause(stop, seconds)
         else:
             context.log.info("monitor_listens", url=address.url, host=address.host, port=address.port)
@@ -116,7 +116,7 @@ async def _listen(
 
 
 async def _take(config: Config, runner: web.AppRunner, listener: Listener) -> Address:
-    """Listen on the first port that can be had. Raises OSError when none can."""
+    """Listen on the first free port. Raises OSError when there is none."""
     host = config.monitor.host
     assert runner.server is not None  # noqa: S101 - the runner is set up
     ports = wanted_ports(config.supervisor.state_dir, host, config.monitor.port)
@@ -139,7 +139,7 @@ def _write_down(config: Config, address: Address, log: structlog.stdlib.BoundLog
 
 
 async def _keep_address(config: Config, address: Address, log: structlog.stdlib.BoundLogger) -> None:
-    """Write the file again when somebody removed it, or the directory."""
+    """Write the file again when it or its directory was removed."""
     while True:
         await asyncio.sleep(_ADDRESS_EVERY)
         if not address_path(config.supervisor.state_dir).exists() and config.supervisor.state_dir.is_dir():

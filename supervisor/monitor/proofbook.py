@@ -1,7 +1,7 @@
-"""Keep a copy of what each spool proves, in a file of the monitor's own.
+"""Keeps a copy of what each spool proves, in a file of the monitor.
 
-A spool and publisher.db may be lost together. The successor of the spool then begins with this copy, and the gap with
-the moment that it proves (see core.spool.loss).
+A spool and publisher.db may be lost together. The spool's successor then starts from this copy, and its gap starts at
+the time that the copy proves (see core.spool.loss).
 """
 
 import threading
@@ -14,19 +14,19 @@ from core.jsonfile import replace_json
 from core.spool.state import SpoolState, monitor_copies_path, read_monitor_copies
 from supervisor.monitor.stream import StreamLook
 
-#: The file is written at most so often, seconds: what is proven moves with each poll.
+#: Shortest time between two writes, seconds: the proof moves with each poll.
 _EVERY = 3.0
 
-#: Spools of a stream that are remembered: somebody may put an older one in its place before its writer looks.
+#: Spools remembered per stream: an older one may be put in its place before its writer checks.
 _KEPT = 4
 
 
 class ProofBook:
-    """The newest copy of each spool's state, taken at a moment up to which its records were delivered.
+    """The newest copy of each spool's state, taken when all its records were delivered.
 
     Args:
-        state_dir: where the file lies; the copies that a former monitor left there are taken over.
-        log: where a disk that takes nothing is reported.
+        state_dir: directory of the file; copies of a former monitor are loaded.
+        log: reports a disk that cannot be written.
     """
 
     def __init__(self, state_dir: Path, log: structlog.stdlib.BoundLogger) -> None:
@@ -37,17 +37,17 @@ class ProofBook:
         self._changed = False
         self._next_write = 0.0
         self._unwritable = False
-        self._mutex = threading.Lock()  # the thread that looks may outlast the loop
+        self._mutex = threading.Lock()  # the sampling thread may outlast the loop
 
     def take(self, streams: Mapping[str, StreamLook], now: float) -> None:
-        """Take one look, at `now` (epoch seconds), and write what is due."""
+        """Take one sample, at `now` (epoch seconds), and write what is due."""
         for stream, look in streams.items():
             if look.state is not None:
                 self._follow(stream, look.state, look.delivered_seq, now)
         self.keep(now)
 
     def _follow(self, stream: str, state: SpoolState, delivered: int, now: float) -> None:
-        """Keep a state as soon as the records that it counts are delivered: those that wait are lost with the spool."""
+        """Keep a state once the records that it counts are delivered: waiting ones are lost with the spool."""
         waiting = self._waiting.get(stream)
         if state.last_seq <= delivered:
             self._waiting.pop(stream, None)
@@ -68,7 +68,7 @@ class ProofBook:
         self._changed = True
 
     def keep(self, now: float, *, at_once: bool = False) -> None:
-        """Write the file if it is time for it (or `at_once`), and when somebody removed it."""
+        """Write the file when it is due (or `at_once`), and when it was removed."""
         with self._mutex:
             due = self._changed and (at_once or not 0.0 <= self._next_write - now <= _EVERY)
             if not due and (not self._copies or self._path.exists()):

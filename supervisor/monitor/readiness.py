@@ -1,18 +1,19 @@
-"""Is all that is configured flowing, and if not: what does not, and what to do about it. Pure.
+"""Decides readiness: whether everything that is configured flows; if not, what does not, and what to do. Pure.
 
-A cause silences its consequences: a stream whose process is parked is not also called silent.
+A cause hides its consequences: a stream whose process is parked is not also reported as silent.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from core import program
 from core.config import Config
 from supervisor.monitor import scraperules, streamrules
 from supervisor.monitor.answers import Failing
 from supervisor.monitor.look import SILENT_AFTER, Look
 from supervisor.monitor.since import Trouble
 
-#: What can keep us from being ready; `monitor_not_ready{reason}` has one line for each.
+#: The reasons for 503; `monitor_not_ready{reason}` has one line for each.
 REASONS = (
     "supervisor_silent",
     "supervisor_stopping",
@@ -33,7 +34,7 @@ REASONS = (
     "snapshot_late",
 )
 
-#: What a person should know of, and what stops nothing.
+#: Warnings: somebody should know, and nothing stops.
 WARNINGS = (
     "proxy_failing",
     "database_replaced",
@@ -44,23 +45,23 @@ WARNINGS = (
     "dead_letters",
 )
 
-_CREDENTIALS = "REDDIT_CLIENT_ID"  # what core.reddit.answers tells people to compare
+_CREDENTIALS = "REDDIT_CLIENT_ID"  # core.reddit.answers names these in its hints
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """What only shows over time (see supervisor.monitor.history and steadiness)."""
+    """Observations over time (see supervisor.monitor.history and steadiness)."""
 
-    growing: frozenset[str] = frozenset()  #: streams whose spool grows and grows
+    growing: frozenset[str] = frozenset()  #: streams whose spool keeps growing
     answered_at: float | None = None  #: when the scraper last got an answer
-    brief: frozenset[str] = frozenset()  #: processes that are away, and will be back in a moment
-    unsteady: frozenset[str] = frozenset()  #: processes that run, but hardly did between their deaths
-    waited_until: float | None = None  #: when the quota last let nobody ask
+    brief: frozenset[str] = frozenset()  #: processes that are being replaced
+    unsteady: frozenset[str] = frozenset()  #: processes that run now and keep crashing
+    waited_until: float | None = None  #: when the quota last blocked everybody
     failing: Mapping[str, Failing] = field(default_factory=dict)  #: processes whose requests to Reddit all fail
 
 
 def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
-    """List what keeps all that is configured from flowing."""
+    """Return the reasons why something that is configured does not flow."""
     if not look.status.runs:
         return [*_supervisor(look), *_disks(look)]
     return [
@@ -76,7 +77,7 @@ def troubles(look: Look, trend: Trend, config: Config) -> list[Trouble]:
 
 
 def warnings(look: Look, config: Config) -> list[Trouble]:
-    """List what a person should know of although everything flows."""
+    """Return the warnings."""
     return [
         *streamrules.behind(look, config),
         *streamrules.losses(look),
@@ -101,16 +102,16 @@ def _processes(look: Look, trend: Trend, config: Config) -> Iterator[Trouble]:
         name, state, age = process["name"], process["state"], process.get("state_age_s")
         since = look.now - age if age is not None else None
         log = config.supervisor.log_dir / f"{name}.log"
-        again = f"python -m supervisor restart CONFIG {name}"
+        again = f"{program.command()} restart CONFIG {name}"
         if state == "FATAL":
             why = str(process.get("why") or "it gave no reason").rstrip(".")
             what = "credentials_rejected" if _CREDENTIALS in why else "process_down"
             text = f"{name} is parked: {why}. More is in {log}. When that is mended: {again}; after a change of the"
             yield Trouble(what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.", since)
         elif name == "monitor":
-            continue  # whoever reads this hears it from the monitor
+            continue  # the reader of this hears it from the monitor
         elif name in trend.brief:
-            continue  # a restart; should it take longer, or come again, it is said
+            continue  # a restart; reported when it takes longer or repeats
         elif state == "BACKOFF" or name in trend.unsteady:
             yield Trouble("process_down", name, f"{name} died and is started again by itself; {log} says why.", since)
         elif state == "STARTING":

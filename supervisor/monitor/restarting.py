@@ -1,6 +1,6 @@
-"""`POST /api/restart`: only where a token is configured, and only for who knows it.
+"""`POST /api/restart`: enabled by a configured token, which the client must send.
 
-The token comes in a header of its own and never in a cookie, so no other site's page can have a browser send it.
+The token comes in a header and never in a cookie, so another site's page cannot make a browser send it.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from supervisor.monitor.throttle import TokenThrottle
 
 TOKEN_HEADER = "X-Monitor-Token"  # noqa: S105 (its name, not the token)
 
-#: A body of a few bytes may take so long, seconds.
+#: Seconds to receive the small body.
 _BODY_TIMEOUT_S = 5.0
 
-#: An answer to a try that came too early is held back for so long at most, and that for so many at once.
+#: The answer to an early try is delayed for at most this time (seconds), for at most this many clients at once.
 _LONGEST_HOLD_S = 1.0
 _MOST_HELD = 16
 
@@ -43,14 +43,14 @@ class Restarting:
         self.refused = CountedLog(log, "restart_refused", hint)
 
     async def restart(self, request: web.Request) -> web.Response:
-        """Restart {"process": NAME}; 202 when the supervisor took it on."""
+        """Restart {"process": NAME}; 202 when the supervisor accepted it."""
         if not self._token:
             return _refuse(403, "restarting over HTTP is off: set MONITOR_TOKEN in the environment and start again")
         origin = origin_of((request.remote,))
         early = self._throttle.wait(origin, time.monotonic())
         if early > 0:
             return await self._refuse_early(origin, early)
-        # a header may hold any bytes, which aiohttp hands over as surrogates
+        # a header may hold any bytes; aiohttp passes them as surrogates
         sent = request.headers.get(TOKEN_HEADER, "").encode(errors="surrogateescape")
         if not hmac.compare_digest(sent, self._token):
             self._throttle.failed(origin, time.monotonic())
@@ -68,7 +68,7 @@ class Restarting:
         return web.json_response({"ok": True, "process": name}, status=202)
 
     async def _refuse_early(self, origin: str, seconds: float) -> web.Response:
-        """Refuse a try without a look at its token, after a moment: who tries one after the other is slowed down."""
+        """Refuse a try after a delay, without checking its token: it slows down repeated tries."""
         self.refused.add("too early", origin)
         if self._held < _MOST_HELD:
             self._held += 1

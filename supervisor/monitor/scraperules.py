@@ -1,25 +1,26 @@
-"""What keeps the crawl from flowing: proxies, the database, or nobody knows what. Pure."""
+"""Readiness rules for the crawl: proxies, database, progress. Pure."""
 
 from collections.abc import Iterator
 
+from core import program
 from core.config import Config
 from core.crawl import DIRECT, HEALTHY, Crawl, process_names
 from core.quota import Priority, roll, wait_for
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
 
-#: With something to do and requests allowed an answer comes within seconds; the longest waits are a proxy's rests.
+#: Seconds without an answer, with work to do and requests allowed; a proxy's rests are the longest normal waits.
 _STALLED_AFTER = 180.0
 
-#: A database that was replaced is told of for so long, seconds.
+#: A replaced database is reported for this time, seconds.
 _REPLACED_FOR = 3600.0
 
-#: A scraper tells about itself once a second as soon as it has its database.
+#: A scraper reports once a second as soon as its database is open; seconds.
 _TELLS_AFTER = 20.0
 
 
 def crawl(look: Look, answered_at: float | None, config: Config) -> Iterator[Trouble]:
-    """Find out whether the crawl goes on; `answered_at`: when Reddit last answered the scraper."""
+    """Check whether the crawl progresses; `answered_at`: Reddit's last answer to the scraper."""
     names = process_names(config.scraper)
     if not names:
         return
@@ -42,7 +43,7 @@ def crawl(look: Look, answered_at: float | None, config: Config) -> Iterator[Tro
 
 
 def _no_way(crawl: Crawl) -> str:
-    again = "It is tried again by itself after growing rests; `python -m supervisor check CONFIG --connect` tries now."
+    again = f"It is tried again by itself after growing rests; `{program.command()} check CONFIG --connect` tries now."
     if [report.proxy for report in crawl.fresh] == [DIRECT]:
         return f"The scraper does not reach Reddit: {crawl.fresh[0].last_error or 'no reason given'}. {again}"
     errors = "; ".join(f"{one.proxy}: {one.last_error or 'no reason given'}" for one in crawl.fresh)
@@ -62,7 +63,7 @@ def _has_to_do(look: Look) -> bool:
 
 
 def _may_ask(look: Look, config: Config) -> bool:
-    """Tell whether the quota has anything for the scraper: the last of each window is kept for the streams."""
+    """Return whether the quota has requests for the scraper: the last of each window belong to the streams."""
     if config.scraper.authentication == "none" or look.quota is None:
         return True
     quota = roll(look.quota, look.now, config.reddit.requests_per_minute)
@@ -70,7 +71,7 @@ def _may_ask(look: Look, config: Config) -> bool:
 
 
 def single_proxies(look: Look) -> Iterator[Trouble]:
-    """Name the proxies that do not work, while others do."""
+    """Yield the proxies that fail while others work."""
     if look.crawl.all_failing:
         return
     for report in look.crawl.fresh:
@@ -82,7 +83,7 @@ def single_proxies(look: Look) -> Iterator[Trouble]:
 
 
 def replaced_database(look: Look) -> Iterator[Trouble]:
-    """Tell that the database is not the one that the crawl began with; it goes on by itself."""
+    """Report that the database was replaced; the crawl continues by itself."""
     report = look.crawl.database_replaced
     if report is None or report.database_replaced_at is None or look.now - report.database_replaced_at > _REPLACED_FOR:
         return

@@ -1,25 +1,25 @@
-"""Since when something is wrong: remembered over the looks, so that the moment does not move. Pure."""
+"""Remembers since when a problem exists, over all samples. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-#: What comes back within so many seconds never was gone: a process that dies again and again, refusal after refusal.
+#: A problem that returns within this time keeps its start time, seconds: repeated crashes, repeated refusals.
 _PATIENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that keeps what is configured from flowing, and what to do about it."""
+    """A problem, and what to do about it."""
 
     what: str  #: one of readiness.REASONS or readiness.WARNINGS
-    subject: str  #: of whom: a process, a stream, a directory
-    text: str  #: for people; holds no number that runs, so that it stays the same while nothing changes
-    since: float | None = None  #: seconds since 1970, where the files tell it
+    subject: str  #: what it concerns: a process, a stream, a directory
+    text: str  #: for people; without running numbers, so it stays the same while nothing changes
+    since: float | None = None  #: epoch seconds, where the files record it
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A trouble with its moment."""
+    """A problem with its start time."""
 
     what: str
     subject: str
@@ -29,26 +29,26 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether all that is configured flows, and what a person should know."""
+    """Readiness: the reasons against it, and the warnings."""
 
-    reasons: tuple[Reason, ...] = ()  #: why not; the longest standing first
+    reasons: tuple[Reason, ...] = ()  #: the reasons against readiness, the oldest first
     warnings: tuple[Reason, ...] = ()
 
     @property
     def ready(self) -> bool:
-        """Whether everything flows."""
+        """Whether there is no reason against it."""
         return not self.reasons
 
 
 @dataclass(slots=True)
 class Since:
-    """Gives each trouble the moment at which it began."""
+    """Gives each problem its start time."""
 
     _began: dict[tuple[str, str], float] = field(default_factory=dict)
     _seen: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def settle(self, troubles: Sequence[Trouble], now: float) -> tuple[Reason, ...]:
-        """Take in what is wrong now; the longest standing comes first."""
+        """Take the current problems; return them with their start times, the oldest first."""
         for key in [key for key, seen in self._seen.items() if now - seen > _PATIENCE]:
             del self._seen[key], self._began[key]
         reasons = []

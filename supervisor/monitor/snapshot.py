@@ -1,4 +1,4 @@
-"""Everything that is served, as bytes, made once a look."""
+"""The bytes of every answer, built once per sample."""
 
 import json
 from collections.abc import Callable
@@ -25,19 +25,19 @@ from supervisor.monitor.view import Mask, past, step_as_json, view
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look, ready to be sent."""
+    """One sample, ready to send."""
 
     at: float
     verdict: Verdict
     metrics: bytes
-    status: bytes  #: of /api/status
-    event: bytes  #: what the page gets each time
-    past: Callable[[], bytes]  #: what it gets first
+    status: bytes  #: body of /api/status
+    event: bytes  #: event for the page, each time
+    past: Callable[[], bytes]  #: event for the page, at first
 
 
 @dataclass(slots=True)
 class Darkroom:
-    """Turns looks into snapshots; remembers what one look cannot know."""
+    """Turns samples into snapshots; keeps the state that one sample cannot hold."""
 
     config: Config
     history: History = field(default_factory=History)
@@ -55,7 +55,7 @@ class Darkroom:
         self.mask = lambda text: printable(hider.mask(text))
 
     def develop(self, look: Look) -> Snapshot:
-        """Make everything that is served of one look."""
+        """Build all answers from one sample."""
         step = self.history.add(self._moment(look))
         if quota_is_out(look):
             self._waited_until = look.now
@@ -99,5 +99,5 @@ class Darkroom:
 
 
 def _event(name: str, document: dict[str, Any]) -> bytes:
-    """Write one server-sent event; JSON of this kind has no line breaks."""
+    """Format one server-sent event; this JSON has no line breaks."""
     return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(document) + b"\n\n"

@@ -1,31 +1,31 @@
-"""Who is merely being replaced, and who dies again and again: what one look at the processes cannot tell. Pure."""
+"""Distinguishes a planned replacement of a process from repeated crashes. Pure."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: A process that ran may be away for so long before anybody is told: a restart takes a second.
+#: Seconds that a process may be away before it is reported: a restart takes about one.
 GRACE = 5.0
 
-#: One restart within so many seconds is forgiven, not the next ones.
+#: One restart within this time (seconds) is normal, a second one is not.
 _WINDOW = 60.0
 _FORGIVEN = 1
 
-#: Who died more often than that is believed to run again after so long.
+#: A process that crashed more often counts as running after this time, seconds.
 _SETTLED = 10.0
 
 
 @dataclass(slots=True)
 class Steadiness:
-    """Follows the processes over the looks."""
+    """Follows the processes over the samples."""
 
     _restarts: dict[str, deque[tuple[float, int]]] = field(default_factory=dict)
     _ran: set[str] = field(default_factory=set)
     _away_since: dict[str, float] = field(default_factory=dict)
 
     def judge(self, processes: Sequence[Mapping[str, Any]], now: float) -> tuple[frozenset[str], frozenset[str]]:
-        """Take in how they stand now; return who is away and will be back in a moment, and who runs only for one."""
+        """Take the current states; return the processes being replaced, and those that keep crashing."""
         brief, unsteady = set(), set()
         for process in processes:
             name, runs = process["name"], process["state"] == "RUNNING"
@@ -42,7 +42,7 @@ class Steadiness:
     def _restarts_lately(self, name: str, restarts: int, now: float) -> int:
         seen = self._restarts.setdefault(name, deque())
         if seen and (restarts < seen[-1][1] or now < seen[-1][0]):
-            seen.clear()  # another supervisor, which counts anew; or the clock was set back
+            seen.clear()  # another supervisor with new counts, or the clock was set back
         if not seen or restarts != seen[-1][1]:
             seen.append((now, restarts))
         while len(seen) > 1 and now - seen[1][0] > _WINDOW:

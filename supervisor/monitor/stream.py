@@ -1,4 +1,4 @@
-"""One stream as its spool and the publisher's file show it: what came, what waits, what is proven."""
+"""Reads one stream's state from its spool and the publisher's file: captured, waiting, proven."""
 
 import contextlib
 import json
@@ -18,35 +18,35 @@ _COMPANIONS = ("", "-wal", "-shm")
 
 @dataclass(frozen=True, slots=True)
 class StreamLook:
-    """What `status` does not tell of a stream. Moments are seconds since 1970; None: it has not come to that yet."""
+    """Details of a stream beyond `status`. Times are epoch seconds; None: it has not happened yet."""
 
     counters: Mapping[str, int] = field(default_factory=dict)
-    inherited: Mapping[str, int] = field(default_factory=dict)  #: of them what came over from a broken spool
+    inherited: Mapping[str, int] = field(default_factory=dict)  #: of these, taken over from a broken spool
     spool_id: str = ""
     gaps: tuple[Gap, ...] = ()
     proven: Mapping[str, float] = field(default_factory=dict)  #: lower-case subreddit → created_utc proven up to
     clock_offset: float = 0.0  #: Reddit's clock minus ours, seconds
-    begun: float | None = None  #: when it first asked for its listing
-    polled_at: float | None = None  #: when its listing was last read as far as needed
-    captured_at: float | None = None  #: of the newest record that is at hand
+    begun: float | None = None  #: when it first requested its listing
+    polled_at: float | None = None  #: when a walk was last complete
+    captured_at: float | None = None  #: of the newest record in the spool
     absent: Mapping[str, str] = field(default_factory=dict)  #: subreddits that cannot be read, and why
     absent_since: float | None = None  #: since when the first of them cannot be read
-    waiting_since: float | None = None  #: when the oldest record that Kafka has not acknowledged was captured
+    waiting_since: float | None = None  #: when the oldest unacknowledged record was captured
     delivered_at: float | None = None  #: when the last acknowledgement was recorded
-    delay_s: float | None = None  #: of the newest delivered record, from its creation to that moment
+    delay_s: float | None = None  #: of the newest delivered record, from creation to acknowledgement
     oldest_created: float | None = None  #: of the oldest waiting record, by Reddit's clock
     size_bytes: int = 0
-    state: SpoolState | None = None  #: all that the spool knows besides its records
-    delivered_seq: int = 0  #: up to which of them all was delivered, a moment before
+    state: SpoolState | None = None  #: the spool's state besides its records
+    delivered_seq: int = 0  #: the position delivered just before
 
     @property
     def progress_at(self) -> float | None:
-        """When it last brought something, or found out that there was nothing."""
+        """When it last captured something, or learned that there was nothing new."""
         return max((moment for moment in (self.polled_at, self.captured_at) if moment is not None), default=None)
 
     @property
     def stuck_since(self) -> float | None:
-        """Since when records wait and none is delivered; None while nothing waits."""
+        """Since when records wait without a delivery; None while nothing waits."""
         if self.waiting_since is None:
             return None
         return max(self.waiting_since, self.delivered_at or 0.0)
@@ -56,18 +56,18 @@ class StreamLook:
         return StreamProof(tuple(subreddits), self.proven, self.gaps, self.begun, self.clock_offset)
 
     def tallied(self, tally: Tally, stream: str, name: str) -> int:
-        """Return how often it has counted `name` in all its spools, or how many `gaps` it has recorded."""
+        """Return the counter `name` over all its spools, or the number of recorded `gaps`."""
         value = len(self.gaps) if name == "gaps" else self.counters.get(name, 0)
         return tally.follow((name, stream), value, self.spool_id, self.inherited.get(name, 0))
 
     def delay(self, now: float) -> float | None:
-        """Return the delay from creation to Kafka: of the newest delivered record, or of the one that waits longest."""
+        """Return the delay from creation to Kafka: of the newest delivered record, or of the longest waiting one."""
         waits = None if self.oldest_created is None else max(0.0, now - self.oldest_created)
         return max((delay for delay in (self.delay_s, waits) if delay is not None), default=None)
 
 
 def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[int, float]]) -> StreamLook:
-    """Read the spool; `deliveries` says up to where each is delivered, and since when."""
+    """Read the spool; `deliveries` holds the delivered position of each, and its time."""
     reader = SpoolReader.open(state_dir, stream)
     if reader is None:
         return StreamLook()
@@ -102,7 +102,7 @@ def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[
 
 
 def spool_bytes(state_dir: Path, stream: str) -> int:
-    """Return what the spool takes of the disk, its log of changes included."""
+    """Return the spool's size on disk, bytes, with its write-ahead log."""
     path, total = spool_path(state_dir, stream), 0
     for companion in _COMPANIONS:
         with contextlib.suppress(FileNotFoundError):
@@ -111,7 +111,7 @@ def spool_bytes(state_dir: Path, stream: str) -> int:
 
 
 def _captured(rows: Iterable[Row]) -> float | None:
-    """Return when the record was captured, as it says itself."""
+    """Return the record's own capture time."""
     for row in rows:
         with contextlib.suppress(ValueError, TypeError, KeyError):
             return datetime.fromisoformat(json.loads(row.value)["timestamp"]).timestamp()

@@ -1,4 +1,4 @@
-"""The metrics of the streams: Reddit, the spools, Kafka, the quota."""
+"""Metrics of the streams: Reddit, the spools, Kafka, the quota."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,7 +16,7 @@ from supervisor.monitor.tally import Tally
 
 
 def families(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
-    """List everything about the streams."""
+    """Yield the metrics of the streams."""
     yield from _captured(look, tally)
     yield from _reading(look, config)
     yield from _losses(look, tally)
@@ -82,7 +82,7 @@ def _losses(look: Look, tally: Tally) -> Iterator[Metric]:
 
 
 def _proof(look: Look, config: Config) -> Iterator[Metric]:
-    """Tell what is proven of the streams that are configured."""
+    """Yield the metrics of what is proven."""
     proofs = {
         name: look.streams[name].proof(config.reddit.subreddits)
         for name in config.streams.enabled
@@ -110,7 +110,7 @@ def _parts(shares: Shares) -> dict[str, float]:
 
 def _requests(look: Look, config: Config, tally: Tally) -> Iterator[Metric]:
     counts = dict(look.requests)
-    if config.scraper.authentication == "none":  # such requests know no quota, and are counted by who sends them
+    if config.scraper.authentication == "none":  # such requests have no quota; their sender counts them
         names = process_names(config.scraper)
         for report in look.crawl.reports:
             if report.process in names:

@@ -1,7 +1,8 @@
-"""What keeps the streams from flowing: into the spools, and from there into Kafka. Pure."""
+"""Readiness rules for the streams: into the spools, and from there into Kafka. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from core import program
 from core.completeness import WINDOW
 from core.completeness import longest_silence as silence_of
 from core.config import Config
@@ -11,31 +12,31 @@ from supervisor.monitor.look import Look
 from supervisor.monitor.since import Trouble
 from supervisor.monitor.stream import StreamLook
 
-#: Records wait a moment by nature; so long only when something is wrong.
+#: Seconds that records may wait before something is wrong.
 _STALLED_AFTER = 20.0
 
-#: A spool file that was lost and saved whole is told of for so long, seconds.
+#: A spool file that was lost and saved completely is reported for this time, seconds.
 _SAVED_NEWS = 3600.0
-#: Subreddits that a text names, and characters of a reason: both come from outside.
+#: Most subreddits in a text, and most characters of a reason: both come from outside.
 _MOST_NAMED = 10
 _LONGEST_REASON = 100
 
-#: A refusal that asks for less is over before anybody can act on it.
+#: A shorter wait is over before anybody can act, seconds.
 _SHORT_BLOCK = 10.0
 
 
 def longest_silence(config: Config) -> float:
-    """Return for how long a healthy stream may show no progress, seconds."""
+    """Return the longest time without progress of a healthy stream, seconds."""
     return silence_of(config.streams.max_poll_interval)
 
 
 def streams(
     look: Look, waited_until: float | None, failing: Mapping[str, Failing], config: Config
 ) -> Iterator[Trouble]:
-    """Find streams that do not read their listing.
+    """Yield streams that do not read their listing.
 
-    That is measured by polls and not by items: a quiet subreddit at night is no fault. `waited_until`: when the quota
-    last let nobody ask. `failing`: the streams whose requests all fail, which shows before their silence does.
+    Polls count, not items: a quiet subreddit at night is normal. `waited_until`: when the quota
+    last blocked everybody. `failing`: streams whose requests all fail, which shows before their silence.
     """
     if quota_is_out(look):
         return
@@ -64,7 +65,7 @@ def _is_unreadable(look: Look, name: str) -> bool:
 
 
 def delivery(look: Look, growing: Collection[str], config: Config) -> Iterator[Trouble]:
-    """Find out whether what was captured reaches Kafka."""
+    """Check whether captured records reach Kafka."""
     log = config.supervisor.log_dir / "publisher.log"
     servers = config.kafka.bootstrap_servers
     if look.outage_since is not None and look.kafka_refusal:
@@ -85,7 +86,7 @@ def delivery(look: Look, growing: Collection[str], config: Config) -> Iterator[T
     if working_since is None:
         return
     stuck = {name: stream.stuck_since for name, stream in look.streams.items()}
-    # whatever waited while there was no publisher, this one has its time
+    # a new publisher has its time, however long records waited before
     begun = look.now - _STALLED_AFTER
     stalled = {name: at for name, at in stuck.items() if at is not None and max(at, working_since) < begun}
     for name, since in stalled.items():
@@ -100,7 +101,7 @@ def delivery(look: Look, growing: Collection[str], config: Config) -> Iterator[T
 
 
 def quota(look: Look, config: Config) -> Iterator[Trouble]:
-    """Find out whether Reddit lets us ask at all."""
+    """Check whether Reddit allows requests at all."""
     scraper = config.scraper
     if not config.streams.enabled and not (scraper.enabled and scraper.authentication == "oauth"):
         return
@@ -116,12 +117,12 @@ def quota(look: Look, config: Config) -> Iterator[Trouble]:
 
 
 def quota_is_out(look: Look) -> bool:
-    """Tell whether nobody may ask Reddit now."""
+    """Return whether no request is allowed now."""
     return _is_blocked(look) or bool(look.flow.quota.reset_s and not look.flow.quota.remaining)
 
 
 def _is_blocked(look: Look) -> bool:
-    """Tell whether the wait that Reddit asked for is worth a word."""
+    """Return whether Reddit's pause is long enough to report."""
     known = look.quota
     if known is None or look.flow.quota.blocked_s <= 0:
         return False
@@ -129,9 +130,9 @@ def _is_blocked(look: Look) -> bool:
 
 
 def behind(look: Look, config: Config) -> Iterator[Trouble]:
-    """Find streams that read their listing, and yet are proven up to a time long ago: at a catch-up, or at an obstacle.
+    """Yield streams that read their listing and are proven only up to a time long ago: they catch up, or are blocked.
 
-    A stream that does not read at all is not ready, which says enough.
+    A stream that does not read at all is not ready, which is reported elsewhere.
     """
     patience = longest_silence(config)
     for name in config.streams.enabled:
@@ -155,7 +156,7 @@ def behind(look: Look, config: Config) -> Iterator[Trouble]:
 
 
 def _lost_files(name: str, gaps: Iterable[Gap], now: float) -> Iterator[Trouble]:
-    """Name a spool file that was lost or broken lately; one of which everything was saved is news for an hour."""
+    """Yield spool files that were lost or broken lately; a completely saved one is reported for an hour."""
     found = [gap for gap in gaps if gap.concerns_spool]
     news = [gap for gap in found if now - gap.recorded_at < (_SAVED_NEWS if gap.repaired else WINDOW)]
     if news:
@@ -165,7 +166,7 @@ def _lost_files(name: str, gaps: Iterable[Gap], now: float) -> Iterator[Trouble]
 
 
 def losses(look: Look) -> Iterator[Trouble]:
-    """Name what is missing although everything flows."""
+    """Yield warnings about missing items while everything flows."""
     for name, stream in look.streams.items():
         yield from _unavailable(name, stream)
         yield from _lost_files(name, stream.gaps, look.now)
@@ -173,14 +174,14 @@ def losses(look: Look) -> Iterator[Trouble]:
     refused_at = look.dead_letter_at
     if refused_at is not None and look.now - refused_at < WINDOW:
         text = (
-            "Kafka refused records for good; they are kept. `python -m supervisor dead-letters CONFIG` lists, resends"
+            f"Kafka refused records for good; they are kept. `{program.command()} dead-letters CONFIG` lists, resends"
         )
         text += " or drops them."
         yield Trouble("dead_letters", "kafka", text, refused_at)
 
 
 def _unavailable(name: str, stream: StreamLook) -> Iterator[Trouble]:
-    """Name the subreddits that are set aside, whatever Reddit answers for them: private, banned, a status."""
+    """Yield the subreddits that are set aside, with Reddit's reason: private, banned, a status."""
     if not stream.absent:
         return
     shown = sorted(stream.absent.items())[:_MOST_NAMED]
@@ -191,9 +192,9 @@ def _unavailable(name: str, stream: StreamLook) -> Iterator[Trouble]:
 
 
 def _gaps(name: str, stream: StreamLook, now: float) -> Iterator[Trouble]:
-    """Name gaps that are open, and those that were lost within a day: after that they stay in the ledger only.
+    """Yield open gaps, and gaps lost within a day; older ones stay in the ledger only.
 
-    A gap without end is the subreddit's absence, which has its own warning.
+    A gap without an end has its own warning: the subreddit is unavailable.
     """
     news = [
         gap.recorded_at
@@ -202,7 +203,7 @@ def _gaps(name: str, stream: StreamLook, now: float) -> Iterator[Trouble]:
         or (gap.state is GapState.LOST and now - (gap.closed_at or gap.recorded_at) < WINDOW)
     ]
     if news:
-        text = f"{name} has intervals that are not proven complete: python -m supervisor gaps CONFIG lists them."
+        text = f"{name} has intervals that are not proven complete: {program.command()} gaps CONFIG lists them."
         yield Trouble("gap_open", name, text, min(news))
 
 

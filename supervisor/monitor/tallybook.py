@@ -1,4 +1,4 @@
-"""Where the tally is kept, so that no counter goes back when the monitor is replaced: a file in `state_dir`."""
+"""Stores the counters in `state_dir`, so that none goes back when the monitor restarts."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from supervisor.monitor.tally import Tally
 
 
 def tally_path(state_dir: Path) -> Path:
-    """Return the file."""
+    """Return the path of the file."""
     return state_dir / "monitor-tally.json"
 
 
 class TallyBook:
-    """The tally as a former monitor left it, written down again whenever it has changed."""
+    """The stored tally, written again whenever it changes."""
 
     def __init__(self, state_dir: Path, log: structlog.stdlib.BoundLogger) -> None:
         self._path = tally_path(state_dir)
@@ -35,7 +35,7 @@ class TallyBook:
             return Tally()
 
     def keep(self) -> None:
-        """Write it down; what cannot be written now is tried again with the next look."""
+        """Write it; a failed write is tried again with the next sample."""
         changes = self.tally.changes
         if changes == self._written and (not changes or self._path.exists()):
             return

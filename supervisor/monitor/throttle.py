@@ -1,9 +1,9 @@
-"""How long who sent wrong tokens has to wait before another try is looked at. Pure."""
+"""Delays clients that sent wrong tokens. Pure."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
 
-#: Tries that cost nothing: a person mistypes. Then the pause doubles with each, up to the longest.
+#: Free tries, since people mistype. Then the pause doubles with each, up to the longest (seconds).
 _FREE = 5
 _LONGEST_S = 60.0
 
@@ -11,7 +11,7 @@ _LONGEST_S = 60.0
 _FREE_IN_TOTAL = 40
 _LONGEST_IN_TOTAL_S = 10.0
 
-#: Who has been quiet for so long begins anew, seconds.
+#: A client that was silent for this time starts again, seconds.
 _FORGET_S = 600.0
 
 _MOST_ADDRESSES = 1024
@@ -35,9 +35,9 @@ class _Tries:
 
 
 class TokenThrottle:
-    """Remembers wrong tries by address, a bounded number of addresses, and of all together.
+    """Remembers wrong tries per address, for a bounded number of addresses, and in total.
 
-    Where all together are too many, an address that sent the right token before need not wait for the others.
+    At the total limit, an address that sent the right token before does not wait for the others.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class TokenThrottle:
         self._all = _Tries()
 
     def wait(self, address: str, now: float) -> float:
-        """Return how long a try of this address is not looked at yet, seconds; 0: look."""
+        """Return the seconds until a try of this address is checked; 0: now."""
         own = self._by_address.get(address)
         seconds = own.wait(now, _FREE, _LONGEST_S) if own is not None else 0.0
         if address in self._trusted:

@@ -1,4 +1,4 @@
-"""What the page draws: one look as plain data, small enough to be sent every second, with nothing secret in it."""
+"""Builds the page's data from one sample: small enough to send every second, and without secrets."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -12,18 +12,18 @@ from supervisor.monitor.history import History, Step
 from supervisor.monitor.look import Look
 from supervisor.monitor.since import Reason, Verdict
 
-#: The page lists so many gaps of a stream, the newest; `python -m supervisor gaps` lists them all.
+#: Newest gaps per stream on the page; `python -m supervisor gaps` lists all.
 _MOST_GAPS = 100
 
-#: The page draws what is not read yet in so many steps at most.
+#: Most steps in which the page draws time not read yet.
 _MOST_STEPS = 40
 
-#: Makes a text fit for everybody's eyes.
+#: Masks a text for display.
 Mask = Callable[[str], str]
 
 
 def view(look: Look, config: Config, history: History, verdict: Verdict, mask: Mask) -> dict[str, Any]:
-    """Describe one look. What belongs to a part that is not configured is None."""
+    """Describe one sample. Parts that are not configured are None."""
     scraper = config.scraper.enabled or bool(look.crawl.reports)
     return {
         "at": round(look.now, 1),
@@ -40,7 +40,7 @@ def view(look: Look, config: Config, history: History, verdict: Verdict, mask: M
 
 
 def as_json(verdict: Verdict, mask: Mask) -> dict[str, Any]:
-    """Describe a verdict as `/readyz` and the page tell it."""
+    """Describe readiness as `/readyz` and the page show it."""
     return {
         "ready": verdict.ready,
         "reasons": [_reason(reason, mask) for reason in verdict.reasons],
@@ -54,7 +54,7 @@ def _reason(reason: Reason, mask: Mask) -> dict[str, Any]:
 
 
 def _disks(look: Look) -> list[dict[str, Any]]:
-    """List the disks; directories that share one are named together."""
+    """Describe the disks; directories on the same disk share an entry."""
     shared: dict[tuple[int, int], list[str]] = {}
     for disk in look.disks:
         shared.setdefault((disk.free, disk.size), []).append(disk.what)
@@ -191,7 +191,7 @@ def _proxy(report: CrawlReport, look: Look, mask: Mask) -> dict[str, Any]:
 
 
 def past(steps: Iterable[Step]) -> dict[str, Any]:
-    """Describe the last half hour in columns, as the page gets it once when it connects."""
+    """Describe the last half hour in columns, sent once when a page connects."""
     return {"steps": [step_as_json(step) for step in steps]}
 
 

@@ -54,5 +54,5 @@ def test_the_switch_leaves_all_as_it_is(tmp_path: Path) -> None:
 def test_a_child_forbids_them_and_its_memory_in_use_is_still_known(nursery: Nursery) -> None:
     child = nursery.spawn("obedient")
     process = psutil.Process(child.pid)
-    wait_until(lambda: process.rlimit(resource.RLIMIT_CORE) == (0, 0), 20.0, "the limit")
+    wait_until(lambda: process.rlimit(resource.RLIMIT_CORE) == (0, 0), what="the limit")
     assert process.memory_info().rss > 0

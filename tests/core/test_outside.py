@@ -145,6 +145,8 @@ def test_no_piece_is_left_whoever_cuts(before: int, form: str, start: int, end: 
     hide(SECRET, logins=[(CLIENT_ID, SECRET)])
     encoded = FORMS[form](SECRET)[start:][:end]
     text = outside.outside(f"{'y' * before} {encoded}", shown)
+    if form == "id:secret":
+        encoded = encoded.rpartition(":")[2]  # the id is no secret
     # the first and last characters of base64 also hold what stands beside the secret
     assert not leaked(text, encoded, 10 if "ase64" in form or form == "Basic" else 6)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.system import ROOT
 
-_LEFT_OUT = {".git", ".venv", "build", "node_modules", ".pytest_cache"}
+_LEFT_OUT = {".git", "build", "dist", "node_modules", ".pytest_cache"}
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*$", re.MULTILINE)
@@ -19,7 +19,7 @@ _FOLDERS = "bench|core|deploy|docs|scraper|simulator|streams|supervisor|tests"
 def pages() -> list[Path]:
     """Every page of the repository."""
     found = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
-    return sorted(path for path in found if not _LEFT_OUT & set(path.parts))
+    return sorted(path for path in found if not (_LEFT_OUT & set(path.parts) or path.parts[0].startswith(".venv")))
 
 
 @cache

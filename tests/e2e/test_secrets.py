@@ -17,6 +17,7 @@ import pytest
 from tests.support.echo import Echo
 from tests.support.leaks import Leaks
 from tests.support.ports import free_port
+from tests.support.processes import command_line
 from tests.support.system import System
 from tests.support.tables import Tables
 from tests.support.waiting import wait_until
@@ -109,7 +110,7 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 def test_no_secret_stands_anywhere_and_nothing_steers_a_terminal(system: System) -> None:
     processes = [psutil.Process(system.server.pid), *psutil.Process(system.server.pid).children(recursive=True)]
-    shown = {"ps": " ".join(word for process in processes for word in process.cmdline())}
+    shown = {"ps": " ".join(word for process in processes for word in command_line(process))}
     limits = [process.rlimit(resource.RLIMIT_CORE) for process in processes]
     for command, *options in (
         ("status",),

@@ -13,6 +13,7 @@ import pytest
 
 from core.spool import SpoolReader
 from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, on
+from tests.support.durations import allowed
 from tests.support.ports import free_port
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
@@ -71,11 +72,11 @@ def test_the_spool_removed_while_it_runs(trial: Trial) -> None:
     trial.pass_time(5)
     removed_at = time.time()
     remove_spool(trial)
-    wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool to be saved")
+    wait_until(lambda: said(trial, "comments", "spool_saved"), what="the spool to be saved")
     assert trial.system.state_dir.joinpath("spool-comments.db").exists()
     noticed = said(trial, "comments", "spool_file_lost")
     assert len(noticed) == 1
-    assert time.time() - removed_at < 3.0
+    assert time.time() - removed_at < allowed(3.0)
     wait_flowing(trial)
     trial.pass_time(8)
     entries = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
@@ -107,7 +108,7 @@ def test_the_spool_removed_and_the_stream_killed_at_once(trial: Trial) -> None:
     trial.system.children()["comments"].suspend()
     remove_spool(trial)
     trial.system.kill_child("comments")
-    wait_until(lambda: said(trial, "comments", "spool_lost"), 20.0, "the loss to be said")
+    wait_until(lambda: said(trial, "comments", "spool_lost"), what="the loss to be said")
     wait_flowing(trial)
     trial.pass_time(5)
     assert [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
@@ -123,13 +124,13 @@ def test_the_state_directory_removed_while_it_runs(trial: Trial) -> None:
     trial.simulator.rates(comments=20)
     trial.pass_time(5)
     shutil.rmtree(trial.system.state_dir)
-    wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool of comments to be saved")
-    wait_until(lambda: said(trial, "submissions", "spool_saved"), 3.0, "the spool of submissions to be saved")
-    wait_until(lambda: said(trial, "publisher", "positions_lost"), 3.0, "the positions to be saved")
+    wait_until(lambda: said(trial, "comments", "spool_saved"), what="the spool of comments to be saved")
+    wait_until(lambda: said(trial, "submissions", "spool_saved"), what="the spool of submissions to be saved")
+    wait_until(lambda: said(trial, "publisher", "positions_lost"), what="the positions to be saved")
     ours = ("supervisor.sock", "supervisor.json", "supervisor.lock", "publisher.db", "quota.db")
     names = (*ours, "monitor.json", "monitor-proof.json", "monitor-tally.json")
     for name in names:
-        wait_until(trial.system.state_dir.joinpath(name).exists, 10.0, f"{name} to be there again")
+        wait_until(trial.system.state_dir.joinpath(name).exists, what=f"{name} to be there again")
     assert trial.system.status()["supervisor"]["state"] == "RUNNING"
     wait_flowing(trial)
     trial.pass_time(8)
@@ -210,9 +211,9 @@ def test_all_files_of_the_state_lost_between_two_runs(trial: Trial) -> None:
     assert trial.system.status()["streams"]["comments"]["spooled"]
     trial.broker.thaw()
     starts = wait_until(lambda: losses_of(trial, lost_at), 30.0, "the gaps of both streams")
-    # pages that were full lie in the gap as well: the walks that they belong to may not have been finished
-    assert all(stopped_at - 15.0 < start <= lost_at + 1.0 for start in starts.values()), (stopped_at, lost_at, starts)
-    wait_until(lambda: "spool_lost" in trial.system.page("/readyz")[1], 10.0, "/readyz to tell of it")
+    # the last hour of capturing lies in the gap as well, here all of it: its walks may not have been finished
+    assert all(stopped_at - 90.0 < start <= lost_at + 1.0 for start in starts.values()), (stopped_at, lost_at, starts)
+    wait_until(lambda: "spool_lost" in trial.system.page("/readyz")[1], what="/readyz to tell of it")
     finish(trial, 250)
 
 
@@ -244,13 +245,13 @@ def test_the_publishers_file_removed_and_replaced_while_it_runs(trial: Trial) ->
     trial.pass_time(4)
     state_dir = trial.system.state_dir
     remove(state_dir, "publisher.db*")
-    wait_until(lambda: said(trial, "publisher", "positions_lost"), 5.0, "the publisher to notice")
-    wait_until((state_dir / "publisher.db").exists, 5.0, "a new file")
+    wait_until(lambda: said(trial, "publisher", "positions_lost"), what="the publisher to notice")
+    wait_until((state_dir / "publisher.db").exists, what="a new file")
     trial.pass_time(2)
     subprocess.run(["cp", state_dir / "publisher.db", state_dir / "old.db"], check=True)
     trial.pass_time(2)
     (state_dir / "old.db").rename(state_dir / "publisher.db")
-    wait_until(lambda: len(said(trial, "publisher", "positions_lost")) == 2, 5.0, "the publisher to notice")
+    wait_until(lambda: len(said(trial, "publisher", "positions_lost")) == 2, what="the publisher to notice")
     remove(state_dir, "quota.db*")
     trial.pass_time(4)
     ledger = trial.finish(at_least=200)
@@ -270,9 +271,9 @@ def test_a_volume_restored_from_an_older_copy_while_it_runs(trial: Trial) -> Non
     state_dir.rename(away)
     older.rename(state_dir)
     for name in ("comments", "submissions"):
-        wait_until(lambda name=name: said(trial, name, "spool_saved"), 3.0, f"the spool of {name} to be saved")  # type: ignore[misc]
-    wait_until(lambda: said(trial, "publisher", "positions_lost"), 3.0, "the positions to be saved")
-    wait_until(lambda: said(trial, "supervisor", "state_lock_gone"), 3.0, "the supervisor's lock to be taken again")
+        wait_until(lambda name=name: said(trial, name, "spool_saved"), what=f"the spool of {name} to be saved")  # type: ignore[misc]
+    wait_until(lambda: said(trial, "publisher", "positions_lost"), what="the positions to be saved")
+    wait_until(lambda: said(trial, "supervisor", "state_lock_gone"), what="the supervisor's lock to be taken again")
     orphan = away / "spool-comments.db-wal"
     size = orphan.stat().st_size
     wait_flowing(trial)
@@ -290,7 +291,7 @@ def test_a_spool_lost_while_kafka_is_away(trial: Trial) -> None:
     trial.broker.freeze()
     trial.pass_time(8)
     remove_spool(trial)
-    wait_until(lambda: said(trial, "comments", "spool_saved"), 3.0, "the spool to be saved")
+    wait_until(lambda: said(trial, "comments", "spool_saved"), what="the spool to be saved")
     trial.pass_time(8)
     trial.broker.thaw()
     ledger = trial.finish(at_least=250)

@@ -215,3 +215,10 @@ def test_every_real_answer_is_what_its_name_asks_for() -> None:
         body = listing({"kind": "t3", "data": data})
         assert verdict(asked(Kind.YEAR, data["subreddit"].swapcase()), body) is None
         assert verdict(asked(Kind.SUBMITTED, data["author"]), body) is None
+
+
+def test_more_rules_than_a_subreddit_has_make_no_rows() -> None:
+    reply = Reply("https://oauth.reddit.com/r/Bitcoin/about/rules", 200, {})
+    question = Question(Kind.RULES, "Bitcoin")
+    assert judge_answer(question, reply, {"rules": [{}] * 1000}, None) is None
+    assert isinstance(judge_answer(question, reply, {"rules": [{}] * 1001}, None), BadAnswer)

@@ -32,7 +32,7 @@ def test_removal_is_noted(simulator: Running) -> None:
 def test_rates_change_and_bursts_end(simulator: Running) -> None:
     simulator.post("rates", comments=200, seconds=0.5)
     before = simulator.stats()["items"]["comments"]
-    wait_until(lambda: simulator.stats()["rates"]["comments"] == 0, 5.0, "the burst to end")
+    wait_until(lambda: simulator.stats()["rates"]["comments"] == 0, what="the burst to end")
     assert simulator.stats()["items"]["comments"] >= before + 90
 
 
@@ -43,7 +43,7 @@ def test_pause_stops_what_appears_and_resume_lets_it_go_on(simulator: Running) -
     simulator.get("/r/Alpha/new")
     assert simulator.stats()["items"]["submissions"] == stopped
     simulator.post("resume")
-    wait_until(lambda: simulator.stats()["items"]["submissions"] > stopped, 5.0, "new submissions")
+    wait_until(lambda: simulator.stats()["items"]["submissions"] > stopped, what="new submissions")
     simulator.post("rates", submissions=0)
 
 

@@ -156,11 +156,8 @@ def test_counts_tell_what_was_asked_and_what_arrived_whole(crawl: Running) -> No
 
 def test_each_address_takes_its_own_time(crawl: Running) -> None:
     assert crawl.post("latencies", about=0.3)["about"] == 0.3
-    start = time.monotonic()
-    crawl.get("/r/Alpha/about/rules")
-    quick = time.monotonic() - start
-    crawl.get("/r/Alpha/about")
-    assert time.monotonic() - start - quick >= 0.3
+    quick = min(_seconds(crawl, "/r/Alpha/about/rules") for _ in range(5))
+    assert quick < 0.3 <= _seconds(crawl, "/r/Alpha/about")
     assert crawl.control("GET", "latencies").json()["rules"] == 0.0
     for body in ({"aboot": 1}, {"about": -1}, {"about": "long"}, {"about": True}):
         assert "error" in crawl.control("POST", "latencies", body).json()
@@ -211,3 +208,9 @@ def test_it_speaks_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
         assert about.json()["data"]["display_name"] == "Alpha"
         rules = requests.get(f"{running.url}/_sim/stats", verify=str(trusted), timeout=10)
         assert rules.status_code == 200
+
+
+def _seconds(crawl: Running, path: str) -> float:
+    start = time.monotonic()
+    crawl.get(path)
+    return time.monotonic() - start

@@ -144,13 +144,13 @@ def test_the_control_side_is_spared_and_counts_what_it_spoiled(simulator: Runnin
 def test_temporary_faults_pass(simulator: Running) -> None:
     simulator.post("faults", status_503=1, seconds=0.3)
     assert simulator.get(PATH).status_code == 503
-    wait_until(lambda: simulator.get(PATH).status_code == 200, 5.0, "the fault to pass")
+    wait_until(lambda: simulator.get(PATH).status_code == 200, what="the fault to pass")
 
 
 def test_an_answer_that_the_client_did_not_wait_for_is_not_shown(simulator: Running) -> None:
     name = simulator.post("odd", kind="comments", data={"body": "x" * 30_000_000, "subreddit": "Beta"})["fullname"]
     simulator.abandon("/r/Beta/comments", limit=1)
-    wait_until(lambda: simulator.stats()["by_status"].get("abandoned"), 5.0, "the simulator to notice")
+    wait_until(lambda: simulator.stats()["by_status"].get("abandoned"), what="the simulator to notice")
     assert unseen(simulator, [name])
     simulator.post("remove", fullname=name)
 

@@ -36,7 +36,7 @@ def test_it_ends_when_the_parent_named_has_died() -> None:
         assert running.process.poll() is None
         parent.kill()
         parent.wait()
-        wait_until(lambda: running.process.poll() is not None, 5.0, "the simulator to end")
+        wait_until(lambda: running.process.poll() is not None, what="the simulator to end")
         assert running.process.returncode == 0
 
 

@@ -33,7 +33,7 @@ def test_a_token_expires_after_its_lifetime_whatever_was_announced() -> None:
     with Running(*QUIET, "--token-lifetime", "0.3", "--expires-in", "3600") as running:
         running.sign_in()
         assert running.get("/r/Bitcoin/new").status_code == 200
-        refused = wait_until(lambda: _refused(running), 5.0, "the token to expire")
+        refused = wait_until(lambda: _refused(running), what="the token to expire")
         assert refused[0].headers["WWW-Authenticate"] == 'Bearer realm="reddit", error="invalid_token"'
         running.sign_in()
         assert running.get("/r/Bitcoin/new").status_code == 200
@@ -147,7 +147,7 @@ def test_over_the_quota_is_429_until_the_window_ends() -> None:
         assert running.get("/r/Bitcoin/new").status_code == 200, "another client has a quota of its own"
         assert running.stats()["quota"]["one"]["used"] == 4
         running.sign_in("one")
-        wait_until(lambda: running.get("/r/Bitcoin/new").status_code == 200, 5.0, "the next window")
+        wait_until(lambda: running.get("/r/Bitcoin/new").status_code == 200, what="the next window")
 
 
 def _await_fresh_window(window: float) -> None:

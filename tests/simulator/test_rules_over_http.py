@@ -185,7 +185,7 @@ def test_all_of_it_from_the_command_line() -> None:
     rules = json.dumps([{"names": ["Beta"], "status": 410}])
     options = ("--rules", rules, "--path-limit", "200", "--clock-offset", "-90", "--freeze", "0.1")
     with Running(*QUIET, "--subreddits", "Alpha", "Beta", *options) as running:
-        wait_until(running.token, 5.0, "the thaw")
+        wait_until(running.token, what="the thaw")
         running.sign_in()
         assert running.get("/r/Beta/new").status_code == 410
         assert running.get("/r/Alpha/new").status_code == 200

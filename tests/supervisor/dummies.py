@@ -8,7 +8,8 @@ from typing import Any
 
 import psutil
 
-from tests.support.waiting import wait_until
+from tests.support.processes import living_children
+from tests.support.waiting import wait_until, whole_lines
 
 OBEDIENT = ("publisher=SINK:obedient", "submissions=SOURCE:obedient", "comments=SOURCE:obedient")
 NAMES = ("publisher", "submissions", "comments")
@@ -32,15 +33,14 @@ class Family:
 
     def events(self, event: str) -> list[dict[str, Any]]:
         path = self.state_dir / "supervisor.log"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = whole_lines(path)
         return [entry for entry in map(json.loads, lines) if entry["event"] == event]
 
     def ready(self, times: int = len(NAMES)) -> None:
         wait_until(lambda: len(self.events("child_ready")) >= times, what=f"{times} children to be ready")
 
     def children(self) -> dict[str, psutil.Process]:
-        below = self.process.children()
-        return {child.name(): child for child in below if child.is_running() and child.name() in NAMES}
+        return living_children(self.process, NAMES)
 
     def exit_code(self, timeout: float = 30.0) -> int:
         code = int(self.process.wait(timeout))

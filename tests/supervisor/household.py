@@ -42,7 +42,7 @@ class Household:
             process = self.process(name)
             return process if process["state"] == state else None
 
-        process = wait_until(look, 20.0, f"{name} to be {state}")
+        process = wait_until(look, what=f"{name} to be {state}")
         assert process is not None
         return process
 

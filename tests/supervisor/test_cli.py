@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core import program
 from core.config import Config
 from core.errors import ExitCode
 from supervisor import cli, commandline
@@ -88,7 +89,7 @@ def test_each_option_says_what_it_does_and_what_holds_without_it(command: str, s
         ("run c.toml --durations 4", "--duration may be meant"),
         ("run --subreddits Bitcoin c.toml", "usage: python -m supervisor run CONFIG"),
         ("status", "required: CONFIG"),
-        ("logs c.toml --level loud", "`python -m supervisor logs --help` explains"),
+        ("logs c.toml --level loud", f"`{program.command()} logs --help` explains"),
     ],
 )
 def test_a_mistake_is_answered_with_what_would_be_right(

@@ -14,6 +14,7 @@ from supervisor import topology
 from supervisor.process import SpawnedProcess
 from supervisor.spec import ChildSpec
 from tests.support.ports import free_port
+from tests.support.processes import gone
 from tests.support.waiting import wait_until
 
 SERVER = (
@@ -60,13 +61,6 @@ def pen(tmp_path: Path) -> Iterator[Pen]:
         companion.close()
 
 
-def gone(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def test_it_is_ready_when_it_listens_and_its_output_is_logged(pen: Pen, port: int) -> None:
     companion, program = pen.ready(server(port))
     companion.ask_stop(0)
@@ -97,7 +91,7 @@ def test_a_program_that_does_not_want_to_end_is_killed(pen: Pen, port: int) -> N
 def test_it_dies_with_its_child_however_that_dies(pen: Pen, port: int) -> None:
     companion, program = pen.ready(server(port))
     os.kill(companion.pid, signal.SIGKILL)
-    wait_until(lambda: gone(program), 2.0, "the program to die too")
+    wait_until(lambda: gone(program), what="the program to die too")
 
 
 def test_the_embedded_broker_listens_where_it_is_told(pen: Pen, port: int) -> None:

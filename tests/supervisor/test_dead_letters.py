@@ -211,7 +211,7 @@ def refuse_some(deployment: Deployment, broker: Broker) -> list[str]:
         large += deployment.comments.capture(1, size=2 * LIMIT)
     deployment.start()
     deployment.wait_delivered(30.0)
-    wait_until(lambda: deployment.counters().get("dead_letters") == 3, 20, "the dead letters")
+    wait_until(lambda: deployment.counters().get("dead_letters") == 3, what="the dead letters")
     return large
 
 
@@ -229,18 +229,19 @@ def test_dead_letters_are_delivered_once_while_the_publisher_runs_and_when_it_is
     with Deployment(tmp_path, apache_kafka, delivery=delivery, message_max_bytes=5_000_000) as deployment:
         large = refuse_some(deployment, apache_kafka)
         assert [one["key"] for one in desk.listed()] == large
-        assert desk.do("resend", 1) is ExitCode.OK
-        wait_until(lambda: not desk.listed()[0]["resending"], 20, "the topic to refuse it again")
+        # 1: the publisher was quicker than the report, and the topic has refused it again
+        assert desk.do("resend", 1) in {ExitCode.OK, ExitCode.GAVE_UP}
+        wait_until(lambda: not desk.listed()[0]["resending"], what="the topic to refuse it again")
         assert [one["key"] for one in desk.listed()] == large, "it stays what it was"
         allow(deployment, apache_kafka)
         assert desk.do("resend", 2) is ExitCode.OK
-        wait_until(lambda: [one["id"] for one in desk.listed()] == [1, 3], 20, "the second one to be delivered")
+        wait_until(lambda: [one["id"] for one in desk.listed()] == [1, 3], what="the second one to be delivered")
         deployment.wait_said("dead_letters_resent")
         assert deployment.stop()[0] == 0
         assert desk.do("resend") is ExitCode.OK
         assert [one["resending"] for one in desk.listed()] == [True, True]
         deployment.start()
-        wait_until(lambda: desk.listed() == [], 20, "the others to be delivered")
+        wait_until(lambda: desk.listed() == [], what="the others to be delivered")
         assert deployment.stop()[0] == 0
         records = deployment.records()
         assert max(Counter(record.key for record in records).values()) == 1
@@ -259,10 +260,10 @@ def test_a_publisher_killed_while_it_sends_them_again_neither_loses_nor_counts_o
         allow(deployment, apache_kafka)
         for number in (1, 2, 3):
             assert desk.do("resend", number) is ExitCode.OK
-            wait_until(lambda: len(deployment.records()) > 15, 20, "one to arrive")
+            wait_until(lambda: len(deployment.records()) > 15, what="one to arrive")
             deployment.kill()
             deployment.start()
-        wait_until(lambda: desk.listed() == [], 20, "all to be delivered")
+        wait_until(lambda: desk.listed() == [], what="all to be delivered")
         deployment.stop()
         counts = Counter(record.key for record in deployment.records())
         assert set(counts) == set(deployment.comments.keys)

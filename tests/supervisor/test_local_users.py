@@ -43,7 +43,7 @@ def test_nobody_else_gets_at_anything_and_no_lock_or_link_holds_it_up(tmp_path: 
         try:
             for name in ("submissions", "comments", "publisher"):
                 wait_until(partial(running, system, name), 30.0, f"{name} to run")
-            wait_until((system.state_dir / "monitor.json").exists, 20.0, "the monitor to listen")
+            wait_until((system.state_dir / "monitor.json").exists, what="the monitor to listen")
             names = {path.name for path in system.state_dir.iterdir()}
             assert {"quota.db", "quota.db-wal", "spool-comments.db", "supervisor.sock", "publisher.note"} <= names
             assert open_to_others(system.state_dir) == open_to_others(system.log_dir) == []
@@ -58,8 +58,8 @@ def test_nobody_else_gets_at_anything_and_no_lock_or_link_holds_it_up(tmp_path: 
             with lock_held(system.state_dir / "quota.lock") as pid:
                 system.kill_child("comments")
                 log = system.log_dir / "comments.log"
-                wait_until(lambda: f"pid {pid} " in log.read_text(), 20.0, "the holder to be named")
-                row = wait_until(lambda: running(system, "comments"), 20.0, "comments to run again")
+                wait_until(lambda: f"pid {pid} " in log.read_text(), what="the holder to be named")
+                row = wait_until(lambda: running(system, "comments"), what="comments to run again")
                 assert row is not None
                 assert row["restarts"] == 1, "it was not killed for hanging"
             assert open_to_others(system.state_dir) == open_to_others(system.log_dir) == []

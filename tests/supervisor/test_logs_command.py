@@ -136,7 +136,7 @@ def test_following_goes_on_over_rotation_deletion_and_a_new_process_and_ends_qui
     try:
 
         def wait_for(*expected: str) -> None:
-            wait_until(lambda: events(output.read_text().splitlines()) == list(expected), 15.0, f"{expected}")
+            wait_until(lambda: events(output.read_text().splitlines()) == list(expected), what=f"{expected}")
 
         wait_for("p4", "c5")
         log.rename(log.with_suffix(".log.1"))
@@ -167,5 +167,5 @@ def test_a_reader_that_goes_away_ends_it_quietly(config: Path) -> None:
             file.write(line("c9", 9))
         return piped.poll() is not None
 
-    wait_until(ended, 15.0, "the follower to notice")
+    wait_until(ended, what="the follower to notice")
     assert piped.communicate()[1] == b""

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from core import corefiles, logs
 from supervisor.board import ProcessRow, Snapshot
 from supervisor.notify import Notifier, describe
+from tests.support.processes import living_children
 from tests.support.waiting import wait_until
 
 OBEDIENT = ("publisher=SINK:obedient", "submissions=SOURCE:obedient", "comments=SOURCE:obedient")
@@ -40,7 +41,7 @@ class ServiceManager:
                 return self.lines
 
     def hears(self, line: str, times: int = 1) -> None:
-        wait_until(lambda: self.listen().count(line) >= times, 20.0, f"{line} ({times} times); heard: {self.lines}")
+        wait_until(lambda: self.listen().count(line) >= times, what=f"{line} ({times} times); heard: {self.lines}")
 
     def close(self) -> None:
         self._socket.close()
@@ -80,7 +81,7 @@ def test_ready_when_all_run_alive_meanwhile_stopping_at_the_end(
     before_ready = manager.lines[: manager.lines.index("READY=1")]
     assert before_ready[0].startswith("STATUS=0 of 3 processes run; publisher STARTING")
     manager.hears("WATCHDOG=1", times=manager.listen().count("WATCHDOG=1") + 3)
-    children = [child for child in process.children() if child.name() in NAMES]
+    children = list(living_children(process, NAMES).values())
     assert len(children) == 3
     for child in children:
         assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & set(child.environ())

@@ -17,12 +17,12 @@ from supervisor.process import SpawnedProcess
 from tests.core.entries import Unborn
 from tests.supervisor.dummies import OBEDIENT, Family
 from tests.support.nursery import Nursery, ended
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, whole_lines
 
 
 def records(log_dir: Path, event: str = "output") -> list[dict[str, Any]]:
     path = log_dir / "comments.log"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = whole_lines(path)
     return [entry for entry in map(json.loads, lines) if entry["event"] == event]
 
 
@@ -128,7 +128,7 @@ def test_who_keeps_the_pipe_of_a_dead_child_does_not_keep_us(nursery: Nursery) -
     nursery.born.clear()
     stranger = psutil.Process(int(the_record(nursery.log_dir, "left ")["line"].split()[1]))
     try:
-        wait_until(lambda: not readers(), 5.0, "the reader to end")
+        wait_until(lambda: not readers(), what="the reader to end")
         assert stranger.is_running()
     finally:
         stranger.kill()

@@ -16,7 +16,9 @@ import pytest
 
 from core import logs
 from supervisor.reaper import reap_strangers, reaping_chores
-from tests.support.waiting import wait_until
+from tests.support.durations import allowed
+from tests.support.processes import below, gone, is_zombie, living_children, name_of
+from tests.support.waiting import wait_until, whole_lines
 
 _UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 OBEDIENT = ("publisher=SINK:obedient", "submissions=SOURCE:obedient", "comments=SOURCE:obedient")
@@ -46,22 +48,22 @@ class Container:
 
     def events(self, event: str, child: str | None = None) -> list[dict[str, Any]]:
         path = self.state_dir / "supervisor.log"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = whole_lines(path)
         found = [entry for entry in map(json.loads, lines) if entry["event"] == event]
         return [entry for entry in found if child is None or entry["child"] == child]
 
     def ready(self, times: int = len(NAMES)) -> None:
-        wait_until(lambda: len(self.events("child_ready")) >= times, 20.0, f"{times} children to be ready")
+        wait_until(lambda: len(self.events("child_ready")) >= times, what=f"{times} children to be ready")
 
     def children(self) -> dict[str, psutil.Process]:
-        return {child.name(): child for child in self.init.children() if child.name() in NAMES}
+        return living_children(self.init, NAMES)
 
     def zombies(self) -> set[int]:
-        return {child.pid for child in self.init.children() if _is_zombie(child)}
+        return {child.pid for child in below(self.init) if is_zombie(child)}
 
     def strangers(self) -> set[int]:
         """Who was born into the namespace by nobody of ours and has process 1 as its parent now."""
-        return {child.pid for child in self.init.children() if _name(child) in {"sh", "sleep"}}
+        return {child.pid for child in below(self.init) if name_of(child) in {"sh", "sleep"}}
 
     def watch(self, wanted: int) -> set[int]:
         """See so many strangers come, and return all that were seen."""
@@ -71,7 +73,7 @@ class Container:
             seen.update(self.strangers())
             return len(seen) >= wanted
 
-        wait_until(enough, 20.0, "strangers to come")
+        wait_until(enough, what="strangers to come")
         return seen
 
     def exit_code(self) -> int:
@@ -81,20 +83,6 @@ class Container:
         if self.outside.is_running():
             self.outside.kill()  # takes process 1 along, and that everybody in the namespace
         self.outside.wait()
-
-
-def _is_zombie(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return str(process.name())
-    except psutil.NoSuchProcess:
-        return ""
 
 
 @pytest.fixture
@@ -113,7 +101,7 @@ def test_a_signal_stops_process_1_in_order(containers: list[Container], tmp_path
     asked = time.monotonic()
     container.init.send_signal(number)
     assert container.exit_code() == 0
-    assert time.monotonic() - asked < container.timeout
+    assert time.monotonic() - asked < allowed(container.timeout)
     stopped = container.events("child_stopped")
     assert [entry["exit"] for entry in stopped] == ["code 0"] * 3
     assert stopped[-1]["child"] == "publisher"
@@ -157,7 +145,7 @@ def test_a_killed_child_of_process_1_is_back_and_when_process_1_is_killed_everyb
     assert after["comments"].pid != before["comments"].pid
     assert [after[name].pid for name in NAMES[:2]] == [before[name].pid for name in NAMES[:2]]
     container.init.kill()
-    wait_until(lambda: not any(child.is_running() for child in after.values()), 2.0, "the children to end")
+    wait_until(lambda: all(map(gone, after.values())), what="the children to end")
 
 
 def test_a_deaf_child_of_process_1_is_killed_within_the_deadline(containers: list[Container], tmp_path: Path) -> None:
@@ -167,7 +155,7 @@ def test_a_deaf_child_of_process_1_is_killed_within_the_deadline(containers: lis
     asked = time.monotonic()
     container.init.terminate()
     assert container.exit_code() == 3
-    assert time.monotonic() - asked < container.timeout + 1.0
+    assert time.monotonic() - asked < allowed(container.timeout + 1.0)
 
 
 def test_who_is_not_process_1_has_no_strangers() -> None:

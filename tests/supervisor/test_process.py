@@ -5,26 +5,24 @@ import signal
 import subprocess
 import sys
 import threading
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.support.nursery import Nursery, ended
-from tests.support.waiting import wait_until
+from tests.support.processes import is_stopped
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def descriptors() -> set[Path]:
     return set(Path("/proc/self/fd").iterdir())
 
 
-def offspring() -> set[int]:
+def offspring() -> set[psutil.Process]:
     """Every child of ours, zombies too."""
-    return {child.pid for child in psutil.Process().children()}
-
-
-def is_stopped(pid: int) -> bool:
-    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return set(psutil.Process().children())
 
 
 def test_without_a_thread_for_its_output_it_is_not_born_and_the_others_stop_as_ever(
@@ -49,6 +47,7 @@ def test_however_long_its_configuration_nobody_waits_for_a_newborn_to_read_it(
     nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be stopped, or killed, before it reads a word."""
+    resource_tracker.ensure_running()  # else it is a newborn too, of the same interpreter, and stopped like the other
     interpreter = tmp_path / "python"
     interpreter.write_text("#!/bin/sh\nkill -STOP $$\n")
     interpreter.chmod(0o755)
@@ -57,10 +56,10 @@ def test_however_long_its_configuration_nobody_waits_for_a_newborn_to_read_it(
     birth = threading.Thread(target=nursery.spawn, args=("obedient", names), daemon=True)
     before = offspring()
     birth.start()
-    newborn = wait_until(lambda: [pid for pid in offspring() - before if is_stopped(pid)], what="a stopped newborn")
-    birth.join(1.0)
+    (newborn,) = wait_until(lambda: list(filter(is_stopped, offspring() - before)), what="a stopped newborn")
+    birth.join(PATIENCE)
     stuck = birth.is_alive()
-    os.kill(newborn[0], signal.SIGKILL)
+    newborn.kill()
     assert not stuck
     assert ended(nursery.born[-1]) == -signal.SIGKILL
 
@@ -76,7 +75,7 @@ def test_asking_the_dead_and_the_stopped_to_stop_leaves_nothing_behind(nursery: 
         assert ended(child) == -signal.SIGKILL
         child.close()
         nursery.born.remove(child)
-    wait_until(lambda: threading.active_count() <= threads, 2.0, "the threads to end")
+    wait_until(lambda: threading.active_count() <= threads, what="the threads to end")
 
 
 TRACKED = """

@@ -65,9 +65,9 @@ def test_only_whom_it_concerns_is_replaced_and_a_wrong_file_changes_nothing(syst
     rewrite(system, str(system.state_dir) + "-elsewhere", str(system.state_dir))
     rewrite(system, "[streams]", "[streams]\ncomments = false")
     assert hang_up(system, "reloaded")["removed"] == ["comments"]
-    wait_until(lambda: set(system.children()) == {"publisher", "submissions"}, 15.0, "comments to be gone")
+    wait_until(lambda: set(system.children()) == {"publisher", "submissions"}, what="comments to be gone")
 
     rewrite(system, "comments = false", "comments = true")
     assert hang_up(system, "reloaded")["added"] == ["comments"]
-    wait_until(lambda: "comments" in system.children(), 15.0, "comments to be back")
+    wait_until(lambda: "comments" in system.children(), what="comments to be back")
     assert system.stop() == 0

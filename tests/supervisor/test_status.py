@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from core import program
 from core.control import ask
 from core.errors import ExitCode
 from core.flow import Flow, QuotaFlow, StreamFlow
@@ -87,7 +88,7 @@ def test_stopped_or_killed_it_says_so_and_since_when_and_what_is_parked_stays_vi
         assert "Supervisor: STOPPED since 20" in text
         assert "(exit code 0)" in text
         assert re.search(r"comments is parked: set REDDIT_CLIENT_ID \(\d+\.\d s ago\)", text)
-        assert f"then: python -m supervisor run {household.config}" in text, "nobody is there to restart it"
+        assert f"then: {program.command()} run {household.config}" in text, "nobody is there to restart it"
         assert ask_status(household.config)[0] is ExitCode.GAVE_UP
         assert not (household.home / "supervisor.sock").exists()
 
@@ -161,7 +162,7 @@ def test_the_text_fits_on_a_screen_and_aligns() -> None:
 def test_what_does_not_run_comes_with_what_to_do() -> None:
     panel = Panel(Path("c.toml"), Path("logs"))
     parked = panel.render(status_with(state="FATAL", pid=None, why="it says that no restart can help"))
-    assert "in logs/comments.log; then: python -m supervisor restart c.toml comments" in parked
+    assert f"in logs/comments.log; then: {program.command()} restart c.toml comments" in parked
     assert "(after a change of c.toml or .env: kill -HUP " in parked
     waiting = panel.render(status_with(state="BACKOFF", pid=None, restart_in_s=3.24))
     assert "comments starts again in 3.2 s" in waiting

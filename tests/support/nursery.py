@@ -6,7 +6,7 @@ from typing import Any
 from core.config import Config, SupervisorSection
 from supervisor.process import SpawnedProcess
 from supervisor.spec import ChildSpec, Stage
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class Nursery:
@@ -43,7 +43,7 @@ class Nursery:
             child.close()
 
 
-def ended(child: SpawnedProcess, timeout: float = 10.0) -> int:
+def ended(child: SpawnedProcess, timeout: float = PATIENCE) -> int:
     wait_until(lambda: child.exit_code() is not None, timeout, "the child to end")
     code = child.exit_code()
     assert code is not None

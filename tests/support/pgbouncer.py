@@ -20,8 +20,8 @@ listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
-default_pool_size = 4
+pool_mode = {mode}
+default_pool_size = {size}
 logfile = {directory}/pgbouncer.log
 """
 
@@ -32,9 +32,9 @@ def program() -> str | None:
 
 
 class PgBouncer:
-    """One pooler for one database, in transaction mode."""
+    """One pooler for one database, with so many connections to the server."""
 
-    def __init__(self, postgres: PostgresServer, name: str) -> None:
+    def __init__(self, postgres: PostgresServer, name: str, *, mode: str = "transaction", size: int = 4) -> None:
         self._name = name
         self.port = free_port()
         self._directory = Path(tempfile.mkdtemp(prefix="gapless-pgbouncer-"))
@@ -47,6 +47,8 @@ class PgBouncer:
                 password=PASSWORD,
                 port=self.port,
                 directory=self._directory,
+                mode=mode,
+                size=size,
             )
         )
         postgres.give(self._directory)
@@ -61,7 +63,7 @@ class PgBouncer:
     def start(self) -> None:
         """Start it and return when it answers."""
         self._server.start()
-        wait_until(self._answers, 20.0, "PgBouncer to answer")
+        wait_until(self._answers, what="PgBouncer to answer")
 
     def _answers(self) -> bool:
         assert self._server.running, f"PgBouncer ended:\n{self._server.tail()}"

@@ -164,6 +164,7 @@ class PostgresServer:
 
     def _signal_family(self, number: signal.Signals) -> list[psutil.Process]:
         """Reach the processes that serve its clients too: it has one for each."""
+        self.server.signal(signal.SIGSTOP)  # it starts no more of them while they are counted
         family = psutil.Process(self.server.pid).children(recursive=True)
         self.server.signal(number)
         for process in family:
@@ -221,7 +222,7 @@ class Standby(PostgresServer):
     def catch_up(self) -> None:
         """Return when it has all that the primary has written."""
         end = self._primary.ask("SELECT pg_current_wal_lsn()::text")
-        wait_until(lambda: self.ask(f"SELECT pg_last_wal_replay_lsn() >= '{end}'"), 20.0, "the standby to catch up")
+        wait_until(lambda: self.ask(f"SELECT pg_last_wal_replay_lsn() >= '{end}'"), what="the standby to catch up")
 
     def promote(self) -> None:
         """Let it take writes; the primary knows nothing of that."""

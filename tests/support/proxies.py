@@ -83,12 +83,12 @@ class Proxy:
     def start(self) -> None:
         """Start it, or start it again on the same port, and return when it takes connections."""
         self.server.start()
-        wait_until(self._listens, 20.0, f"the proxy {self.name} to listen on port {self.port}")
+        wait_until(self._listens, what=f"the proxy {self.name} to listen on port {self.port}")
 
     def kill(self) -> None:
         """SIGKILL: its port is closed, its connections are reset."""
         self.server.kill()
-        wait_until(lambda: not listens(self.port), 10.0, f"the processes of {self.name} to be gone")
+        wait_until(lambda: not listens(self.port), what=f"the processes of {self.name} to be gone")
 
     def stop(self) -> None:
         self.kill()
@@ -145,7 +145,7 @@ class ScriptedProxy(Proxy):
     def mode(self, mode: str) -> None:
         """Behave like this from the next request on; `refuse` also cuts what is open."""
         self._ask({"mode": mode})
-        wait_until(lambda: listens(self.port) == (mode != "refuse"), 10.0, f"{self.name} to {mode}")
+        wait_until(lambda: listens(self.port) == (mode != "refuse"), what=f"{self.name} to {mode}")
 
     def seen(self) -> dict[str, int]:
         """How many requests it met in each mode (connections, where it does not read them)."""

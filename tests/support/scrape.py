@@ -12,6 +12,7 @@ import psutil
 
 from tests.support.crawl import CrawlLedger, reckon
 from tests.support.crawl_closure import Crawl
+from tests.support.processes import below, command_line
 from tests.support.proxies import Proxy
 from tests.support.simulator import Simulator
 from tests.support.system import CLIENT_SECRET, System
@@ -196,8 +197,8 @@ class Scrape:
         """What `ps` shows of our processes."""
         shown = []
         for system in self.systems:
-            processes = psutil.Process(system.server.pid).children(recursive=True)
-            shown += [" ".join(process.cmdline()) for process in (psutil.Process(system.server.pid), *processes)]
+            processes = below(psutil.Process(system.server.pid), recursive=True)
+            shown += [" ".join(command_line(process)) for process in (psutil.Process(system.server.pid), *processes)]
         return "\n".join(shown)
 
     def expect_no_secrets(self, *shown: str) -> None:

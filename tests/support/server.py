@@ -70,7 +70,7 @@ class ServerProcess:
             self.signal(signal.SIGKILL)
             self.wait(10)
 
-    def stop(self, timeout: float = 20.0) -> int:
+    def stop(self, timeout: float = 40.0) -> int:
         """End it the polite way, by force after `timeout`; return its exit code."""
         if self.running:
             self.signal(signal.SIGTERM)

@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import psutil
 
+from tests.support.processes import below, command_line
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
@@ -79,10 +80,10 @@ class System:
     def children(self) -> dict[str, psutil.Process]:
         """The titled processes below the supervisor that are alive now."""
         try:
-            below = psutil.Process(self.server.pid).children(recursive=True)
+            family = below(psutil.Process(self.server.pid), recursive=True)
         except psutil.NoSuchProcess:
             return {}
-        return {title: process for process in below if (title := _title(process)) in self.names}
+        return {title: process for process in family if (title := _title(process)) in self.names}
 
     def wait_up(self, timeout: float = 30.0) -> None:
         """Return when every child has its title."""
@@ -95,13 +96,13 @@ class System:
 
     def kill_child(self, name: str) -> None:
         """SIGKILL one child by its name, when it is there."""
-        wait_until(lambda: name in self.children(), 20.0, f"a living {name}")
+        wait_until(lambda: name in self.children(), what=f"a living {name}")
         self.children()[name].kill()
         self.kills.append(name)
 
     def kill_random_child(self, generator: random.Random) -> None:
         """SIGKILL one of those that live, so that a slow restart does not shift the beat."""
-        alive = wait_until(self.children, 20.0, "a living child")
+        alive = wait_until(self.children, what="a living child")
         name = generator.choice(sorted(alive))
         alive[name].kill()
         self.kills.append(name)
@@ -193,10 +194,7 @@ def _names(kafka: Mapping[str, Any] | None, scraper: Mapping[str, Any] | None) -
 
 
 def _title(process: psutil.Process) -> str:
-    try:
-        return (process.cmdline() or [""])[0].strip()
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return ""
+    return (command_line(process) or [""])[0].strip()
 
 
 def _table(name: str, keys: Mapping[str, Any], heading: str = "[{}]") -> str:

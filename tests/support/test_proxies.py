@@ -12,7 +12,9 @@ import pytest
 from aiohttp_socks import ProxyConnector
 from aiohttp_socks import ProxyError as SocksError
 
+from tests.support.processes import below, command_line
 from tests.support.proxies import PProxy, Proxy, ProxyPy, ScriptedProxy, listens
+from tests.support.waiting import PATIENCE
 
 KINDS: dict[str, Callable[[Path], Proxy]] = {
     "proxy.py": lambda directory: ProxyPy(directory, "a"),
@@ -80,12 +82,12 @@ def test_it_hands_on_wants_its_password_and_comes_back_after_a_kill(proxy: Proxy
             with pytest.raises((SocksError, OSError, asyncio.IncompleteReadError)):
                 fetch(stranger, target)
     process = psutil.Process(proxy.server.pid)
-    family = [process, *process.children(recursive=True)]
-    shown = " ".join(word for member in family for word in member.cmdline())
+    family = [process, *below(process, recursive=True)]
+    shown = " ".join(word for member in family for word in command_line(member))
     assert not [secret for secret in proxy.secrets if secret in shown]
     proxy.kill()
     assert not listens(proxy.port)
-    _, alive = psutil.wait_procs(family, timeout=5.0)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
     assert not alive
     proxy.start()
     assert fetch(proxy.url, target) == (200, "hello")

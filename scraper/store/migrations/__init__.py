@@ -1,1 +1,1 @@
-"""How older databases become like today's, step by step; run by alembic."""
+"""Migrations of older databases, step by step; run by alembic."""

@@ -1,4 +1,4 @@
-"""What alembic runs: the steps on the connection it was given, in that connection's transaction."""
+"""Alembic's environment: runs the steps on the given connection, in its transaction."""
 
 from alembic import context
 

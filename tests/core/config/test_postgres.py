@@ -45,6 +45,7 @@ def test_an_encoded_password_is_itself(password: str) -> None:
 @example("p@ss:w/rd?#")
 @example("with a space")
 @example("://")
+@example("//")
 def test_a_password_as_it_is_is_itself_or_is_called_ambiguous(password: str) -> None:
     url, refusal = _taken(f"postgresql://user:{password}@db.example:5432/app?sslmode=require")
     if refusal:
@@ -55,6 +56,9 @@ def test_a_password_as_it_is_is_itself_or_is_called_ambiguous(password: str) -> 
         assert read_postgres(url).hosts == (("db.example", 5432),)
         assert redact_url(url) == "postgresql://user:***@db.example:5432/app?sslmode=require"
     proxy = normalised(f"user:{password}@host:8080")
+    if password.startswith("//"):
+        assert proxy is None, "user:// is no scheme of a proxy: it must be percent-encoded"
+        return
     assert proxy is not None
     assert unquote(proxy.removeprefix("http://user:").removesuffix("@host:8080")) == password
 

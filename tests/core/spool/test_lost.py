@@ -273,7 +273,7 @@ def test_it_happens_again_and_again(state_dir: Path, writer: SpoolWriter) -> Non
 def test_a_waiting_writer_notices_within_a_second(state_dir: Path, writer: SpoolWriter) -> None:
     with watched(writer):
         remove_all(state_dir)
-        wait_until(lambda: spool_path(state_dir, STREAM).exists(), 1.0, "the file to be back")
+        wait_until(lambda: spool_path(state_dir, STREAM).exists(), what="the file to be back")
     assert keys(state_dir) == [1, 2, 3, 4, 5]
 
 

@@ -56,11 +56,15 @@ class CaseStage(Stage):
 
     def turn(self, holder: str = "direct") -> list[str]:
         """Visit all that is due now, side by side."""
+        return self.turn_in(CaseReddit(self.rules, *self.again), holder)
+
+    def turn_in(self, reddit: RepeatingReddit, holder: str = "direct") -> list[str]:
+        """The same, with another Reddit."""
         visited: list[str] = []
 
         async def run() -> None:
             async with (
-                CaseReddit(self.rules, *self.again) as world,
+                reddit as world,
                 running(world.url, user_agent=holder, concurrency=self.settings.concurrency) as client,
             ):
                 store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)

@@ -10,8 +10,9 @@ from scraper.question import Question
 CREATED = 1_700_000_000.0
 
 
-def about(name: str) -> dict[str, Any]:
-    return {"kind": "t5", "data": {"display_name": name, "id": f"id{name}", "subscribers": 7, "created_utc": CREATED}}
+def about(name: str, subscribers: int = 7) -> dict[str, Any]:
+    data = {"display_name": name, "id": f"id{name}", "subscribers": subscribers, "created_utc": CREATED}
+    return {"kind": "t5", "data": data}
 
 
 def rules(*short_names: str) -> dict[str, Any]:
@@ -41,11 +42,12 @@ class ScriptedReddit:
         self.at_once = 0
         self.most_at_once = 0
         self.hold: asyncio.Event | None = None
+        self.mixes_up = False
 
     def subreddit(self, name: str, *hot: dict[str, Any], week: Any = None, year: Any = None) -> None:
         """Let there be a subreddit with these hot posts, one rule, and nothing on top unless given."""
         base = f"/r/{name}/"
-        self.answers[f"{base}about"] = about(name)
+        self.answers[f"{base}about"] = about(name, 7 if hot else 0)
         self.answers[f"{base}about/rules"] = rules("be kind")
         self.answers[f"{base}hot"] = listing(*hot)
         self.answers[f"{base}top week"] = week or listing()

@@ -11,7 +11,7 @@ from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
 from scraper.question import Question
 from scraper.refusal import Mismatch, Unexplained
 from scraper.rows import SubredditState
-from tests.scraper.crawl.reddit import about, listing, post
+from tests.scraper.crawl.reddit import about, account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, Stage
 
 A, B, C = "here/scraper-a", "here/scraper-b", "here/scraper-c"
@@ -143,11 +143,9 @@ def test_trouble_never_becomes_a_state(stage: Stage, error: Exception) -> None:
     assert stage.value("SELECT state FROM reddit_frontier WHERE name = 'bitcoin'") == "failed"
 
 
-@pytest.mark.parametrize(
-    ("refusal", "state", "target", "days"), [(MOVED, "moved", "newname", 30), (GATED, "gated", "/over18", 7)]
-)
+@pytest.mark.parametrize(("refusal", "state", "target"), [(MOVED, "moved", "newname"), (GATED, "gated", "/over18")])
 def test_a_redirect_becomes_a_state_that_says_where_to(
-    stage: Stage, refusal: Unexplained, state: str, target: str, days: int
+    stage: Stage, refusal: Unexplained, state: str, target: str
 ) -> None:
     """S13."""
     refuse(stage, refusal)
@@ -156,7 +154,7 @@ def test_a_redirect_becomes_a_state_that_says_where_to(
     stage.turn()
     assert stage.rows("SELECT state, moved_to FROM reddit_subreddits WHERE name = 'Bitcoin'") == [(state, target)]
     assert stage.rows("SELECT state, error FROM reddit_frontier WHERE name = 'bitcoin'") == [(state, str(refusal))]
-    later(stage, days * 86_400 - 1)
+    later(stage, 86_400 - 1)
     assert stage.turn() == ["ethereum"]
     later(stage, 2)
     serve(stage)
@@ -188,8 +186,42 @@ def test_a_missing_subreddit_leaves_no_row(stage: Stage, refusal: Unexplained) -
     stage.turn()
     assert states(stage) == {"ethereum": "open"}
     assert stage.rows("SELECT state, settled FROM reddit_frontier WHERE name = 'bitcoin'") == [("missing", 0)]
-    later(stage, 86_400 * 29)
+    later(stage, 86_399)
     assert stage.turn() == ["ethereum"]
+
+
+@pytest.mark.parametrize(("refusal", "state"), [(REFUSED, "forbidden"), (NOT_FOUND, "missing"), (MOVED, "moved")])
+def test_a_state_is_looked_at_after_a_day_and_then_ever_more_rarely(
+    stage: Stage, refusal: Unexplained, state: str
+) -> None:
+    """Two proxies that are refused alike confirm what is not true."""
+
+    def close() -> float:
+        """Have it confirmed, over restarts; return the days until the next look."""
+        for _ in range(2):
+            stage.turn(A)
+            stage.turn(B)
+            later(stage, INTERVAL)
+        due = stage.value("SELECT (julianday(due_at) - julianday(done_at)) FROM reddit_frontier WHERE name = 'bitcoin'")
+        assert states(stage)["Bitcoin"] == state
+        return float(round(due, 3))
+
+    stage.settings = replace(stage.settings, has_others=True)
+    stage.turn()
+    refuse(stage, refusal)
+    later(stage, 86_400)
+    days = [close()]
+    for _ in range(3):
+        later(stage, days[-1] * 86_400)
+        days.append(close())
+    assert days == [1, 2, 4, 8]
+    serve(stage)
+    later(stage, days[-1] * 86_400)
+    stage.turn(A)
+    assert states(stage)["Bitcoin"] == "open", "one answer is enough"
+    refuse(stage, refusal)
+    later(stage, 86_400)
+    assert close() == 1, "it begins anew"
 
 
 def test_nothing_that_does_not_name_the_subreddit_makes_a_row(stage: Stage) -> None:
@@ -360,3 +392,49 @@ def test_users_are_gone_at_once_only_while_few_are(stage: Stage) -> None:
     later(stage, SHORT_INTERVAL)
     stage.turn()
     assert sum(state == "missing" for state in users(stage).values()) == 8
+
+
+FIGURES = "SELECT state, score_mean, comment_karma_p10 FROM reddit_subreddits WHERE name = 'Bitcoin'"
+
+
+@pytest.mark.parametrize("has_others", [False, True])
+def test_a_stray_empty_listing_leaves_the_figures_and_the_authors(stage: Stage, has_others: bool) -> None:
+    stage.settings = replace(stage.settings, has_others=has_others)
+    stage.turn(A)
+    known = stage.rows(FIGURES)
+    assert known == [("open", 10.0, 100.0)]
+    stage.reddit.answers["/r/Bitcoin/hot"] = listing()
+    later(stage, 90_000)
+    stage.turn(A)
+    assert stage.rows(FIGURES) == known
+    assert stage.value("SELECT state FROM reddit_frontier WHERE name = 'bitcoin'") == "open", "the rest is done"
+    stage.reddit.subreddit("Bitcoin", post("new", "Bitcoin", "ann", score=30))
+    stage.reddit.answers["/user/ann/about"] = account("ann", comment_karma=5)
+    stage.reddit.answers["/user/ann/submitted"] = listing()
+    asked = stage.reddit.asked["/r/Bitcoin/about"]
+    later(stage, SHORT_INTERVAL)
+    assert stage.turn(B) == ["Bitcoin"]
+    assert stage.rows(FIGURES) == [("open", 30.0, 5.0)]
+    assert stage.reddit.asked["/r/Bitcoin/about"] == asked, "only what is in doubt is asked for"
+    assert stage.value("SELECT doubts FROM reddit_frontier WHERE name = 'bitcoin'") is None
+
+
+def test_a_subreddit_that_stays_empty_is_empty(stage: Stage) -> None:
+    """Over several turns, and also at the next refresh."""
+    stage.turn(A)
+    stage.reddit.answers["/r/Bitcoin/hot"] = listing()
+    later(stage, 90_000)
+    stage.turn(A)
+    later(stage, SHORT_INTERVAL)
+    assert stage.turn(A) == ["Bitcoin"]
+    assert stage.rows(FIGURES)[0][:2] == ("open", None)
+    later(stage, 3600)
+    assert stage.turn(A) == []
+
+
+def test_an_empty_subreddit_without_subscribers_needs_no_confirmation(stage: Stage) -> None:
+    stage.reddit.subreddit("Bitcoin")
+    stage.turn(A)
+    later(stage, 3600)
+    assert stage.turn(A) == []
+    assert stage.reddit.asked["/r/Bitcoin/hot"] == 1

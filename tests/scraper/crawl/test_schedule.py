@@ -27,10 +27,18 @@ def test_each_reason_of_a_refusal_has_its_state(reason: str, state: SubredditSta
 
 
 def test_each_state_has_its_own_time_of_the_next_try() -> None:
-    days = {state: (after_refusal(state, NOW) - NOW) / timedelta(days=1) for state in SubredditState if state != "open"}
-    assert days == {
-        "private": 7, "quarantined": 7, "banned": 30, "missing": 30, "forbidden": 1, "moved": 30, "gated": 7,
-    }  # fmt: skip
+    def days(state: SubredditState) -> list[float]:
+        return [(after_refusal(state, NOW, looks) - NOW) / timedelta(days=1) for looks in (1, 2, 3, 6, 99)]
+
+    assert {str(state): days(state) for state in SubredditState if state is not SubredditState.OPEN} == {
+        "private": [7, 7, 7, 7, 7],
+        "quarantined": [7, 7, 7, 7, 7],
+        "banned": [30, 30, 30, 30, 30],
+        "missing": [1, 2, 4, 30, 30],
+        "forbidden": [1, 2, 4, 30, 30],
+        "moved": [1, 2, 4, 30, 30],
+        "gated": [1, 2, 4, 7, 7],
+    }
 
 
 def test_what_fails_comes_again_each_time_later_but_within_half_an_hour_or_so() -> None:

@@ -64,7 +64,7 @@ def test_what_is_younger_than_the_refresh_time_is_not_fetched_again(stage: Stage
     [
         ("private", "private", 7, 1),
         ("banned", "banned", 30, 1),
-        ("missing", "missing", 30, 0),
+        ("missing", "missing", 1, 0),
         ("odd", "forbidden", 1, 1),
     ],
 )

@@ -1,6 +1,6 @@
 """Whose fault a 429 is: one address's, or the quota's."""
 
-from scraper.fetch.limited import NameLimits
+from core.reddit.limited import NameLimits
 
 
 def test_refusals_with_others_served_between_them_are_the_addresss_own() -> None:

@@ -191,6 +191,7 @@ def test_through_proxies_and_encrypted(
     async def scenario() -> None:
         async with RepeatingReddit(*again, tls=tls if target == "https" else None) as reddit:
             outcomes = await ask_all(reddit, proxies[way].url if way in proxies else None)
-            assert outcomes["ok"] == len(QUESTIONS)
+            rules = sum(question.kind is Kind.RULES for question in QUESTIONS)
+            assert len(QUESTIONS) <= outcomes["ok"] <= len(QUESTIONS) + 2 * rules, "some rules are compared"
 
     uvloop.run(scenario())

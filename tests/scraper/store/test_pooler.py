@@ -1,7 +1,9 @@
 """Behind a pooler that hands each transaction to another connection, all is as it is without one."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,9 +24,15 @@ from tests.support.postgres import PostgresServer
 @pytest.fixture
 def pooler(postgres: PostgresServer) -> Iterator[PgBouncer]:
     """PgBouncer in transaction mode, in front of an empty database."""
+    with _running(postgres) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _running(postgres: PostgresServer, **settings: Any) -> Iterator[PgBouncer]:
     if pgbouncer.program() is None:
         pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
-    server = PgBouncer(postgres, urlsplit(postgres.new_database()).path[1:])
+    server = PgBouncer(postgres, urlsplit(postgres.new_database()).path[1:], **settings)
     try:
         server.start()
         yield server
@@ -63,6 +71,33 @@ def test_three_processes_share_the_work_through_it(pooler: PgBouncer) -> None:
     told = [line["event"] for line in logs if line["log_level"] not in ("debug", "info")]
     assert told == []
     assert [line["event"] for line in logs].count("prepared_statements_off") == 3
+
+
+@pytest.mark.parametrize(("size", "processes"), [(1, 1), (2, 3)])
+def test_in_session_mode_with_too_few_connections_all_get_their_turn(
+    postgres: PostgresServer, size: int, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each client keeps its connection to the server there: whoever needs more waits for ever, without a word."""
+    for place in ("engine.KEPT_BEHIND_POOLER", "postgres.KEPT_BEHIND_POOLER", "postgres._FIRST_ANSWER"):
+        monkeypatch.setattr(f"scraper.store.{place}", 1.0)
+    names = {f"sub{at}" for at in range(10)}
+
+    async def scenario(url: str) -> None:
+        stage = Stage(url)
+        saved: set[str] = set()
+        async with contextlib.AsyncExitStack() as stack:
+            stores = [await stack.enter_async_context(stage.open(f"p{at}")) for at in range(processes)]
+            await stores[0].enter(sorted(names))
+            async with asyncio.timeout(60.0):
+                await asyncio.gather(*(_crawl(store, saved) for store in stores))
+            assert saved == names
+            assert [store.away_since for store in stores] == [None] * processes
+
+    with _running(postgres, mode="session", size=size) as pooler, structlog.testing.capture_logs() as logs:
+        play(lambda: scenario(pooler.url))
+    said = [line for line in logs if line["event"] == "database_connections_short"]
+    assert 1 <= len(said) <= processes
+    assert "default_pool_size" in said[0]["hint"]
 
 
 def test_a_check_goes_through_it(pooler: PgBouncer) -> None:

@@ -1,5 +1,7 @@
 """A gateway with what it needs, over real HTTP; more of them in one directory share the quota."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,14 +22,21 @@ class House:
     """The gateway, its log and its quota."""
 
     def __init__(
-        self, directory: Path, url: str, *, name: str = "comments", deadline: float = 5.0, **reddit: Any
+        self,
+        directory: Path,
+        url: str,
+        *,
+        name: str = "comments",
+        deadline: float = 5.0,
+        clock: Callable[[], float] = time.time,
+        **reddit: Any,
     ) -> None:
         settings = {**SECRETS, "user_agent": "linux:gapless-tests:v1", "reddit_url": url, "oauth_url": url, **reddit}
         base = Config()
         config = replace(base, reddit=replace(base.reddit, **settings))
         self.log = Notes()
         self.context = ChildContext(name, cast(Any, self.log))
-        self.limiter = Limiter(directory, name, config.reddit.requests_per_minute)
+        self.limiter = Limiter(directory, name, config.reddit.requests_per_minute, clock=clock)
         self.gateway = Gateway(config, self.context, self.limiter, answer_deadline=deadline)
 
     def get(self, priority: Priority = Priority.STREAM, path: str = PATH, limit: int = 100) -> object:

@@ -18,6 +18,7 @@ from core.reddit.errors import (
     Unreachable,
 )
 from core.spool import GapState
+from streams.capture.limited import NameLimited
 from tests.streams.capture.life import Life
 from tests.streams.capture.world import World
 
@@ -30,6 +31,7 @@ LASTING: dict[str, Callable[[], Exception]] = {
     "431": lambda: RequestRejected(431, "Reddit answered 431"),
     "451": lambda: RequestRejected(451, "Reddit answered 451"),
     "302": lambda: RequestRejected(302, "a redirect to another listing"),
+    "429": NameLimited,
     "500": lambda: ServerTrouble("Reddit answered 500"),
     "403 without a reason": lambda: Unavailable("forbidden", named=False),
     "404 without a reason": lambda: Unavailable("missing", named=False),

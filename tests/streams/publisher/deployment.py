@@ -18,7 +18,7 @@ from supervisor.spec import ChildSpec, Stage
 from tests.streams.publisher.spools import FilledSpool
 from tests.support.brokers import Broker
 from tests.support.topic import Record, read_topic
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until, whole_lines
 
 _names = itertools.count(1)
 
@@ -72,9 +72,9 @@ class Deployment:
         """Ask it to stop; return its exit code and how long it took."""
         began = time.monotonic()
         self.publisher.ask_stop(began + drain)
-        return self.ended(drain + 10.0), time.monotonic() - began
+        return self.ended(drain + PATIENCE), time.monotonic() - began
 
-    def ended(self, timeout: float = 10.0) -> int:
+    def ended(self, timeout: float = PATIENCE) -> int:
         wait_until(lambda: self.publisher.exit_code() is not None, timeout, "the publisher to end")
         code = self.publisher.exit_code()
         assert code is not None
@@ -90,7 +90,7 @@ class Deployment:
         positions = read_positions(self.state_dir)
         return sum(spool.writer.last_seq() - positions.get(spool.writer.spool_id, 0) for spool in self.spools)
 
-    def wait_delivered(self, timeout: float = 20.0) -> None:
+    def wait_delivered(self, timeout: float = PATIENCE) -> None:
         wait_until(lambda: self.backlog() == 0, timeout, "the position to reach the end of the spools")
 
     def counters(self) -> dict[str, int]:
@@ -98,13 +98,13 @@ class Deployment:
 
     def log(self) -> list[dict[str, Any]]:
         path = self.log_dir / "publisher.log"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in whole_lines(path)]
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The log lines of this event."""
         return [line for line in self.log() if line["event"] == event]
 
-    def wait_said(self, event: str, timeout: float = 20.0) -> dict[str, Any]:
+    def wait_said(self, event: str, timeout: float = PATIENCE) -> dict[str, Any]:
         return wait_until(lambda: self.said(event), timeout, f"the log to say {event!r}")[0]
 
     def records(self) -> list[Record]:
@@ -144,7 +144,7 @@ class Deployment:
         for process in self._born:
             if process.exit_code() is None:
                 process.kill()
-                wait_until(lambda process=process: process.exit_code() is not None, 10, "the publisher to be gone")  # type: ignore[misc]
+                wait_until(lambda process=process: process.exit_code() is not None, what="the publisher to be gone")  # type: ignore[misc]
             process.close()
         for spool in self.spools:
             spool.close()

@@ -61,40 +61,68 @@ def test_what_no_stream_of_ours_has_captured(named: list[tuple[str, bytes | None
     assert read_item(named, content) is None
 
 
+def polls(first: float, last: float, every: float, subreddit: str = "bitcoin") -> list[Item]:
+    """One item at each poll, five seconds old."""
+    return [
+        Item("comments", subreddit, first + number * every - 5, first + number * every)
+        for number in range(int((last - first) / every) + 1)
+    ]
+
+
 def test_each_stream_and_subreddit_has_its_own_newest_and_oldest_date() -> None:
     items = [
-        *page(NOW - 100, NOW - 105, 20),
-        *page(NOW - 50, NOW - 400, 1, "ethereum"),
+        *polls(NOW - 9000, NOW - 10, 10),
+        *page(NOW - 8000, NOW - 8400, 1, "ethereum"),
         Item("submissions", "bitcoin", NOW - 30, NOW - 20),
     ]
     found = ends(items, NOW)
     assert found["comments"].subreddits == {
-        "bitcoin": Span(NOW - 105, NOW - 124),
-        "ethereum": Span(NOW - 400, NOW - 400),
+        "bitcoin": Span(NOW - 3625, NOW - 9005),
+        "ethereum": Span(NOW - 8400, NOW - 8400),
     }
-    assert found["submissions"].subreddits == {"bitcoin": Span(NOW - 30, NOW - 30)}
+    assert found["submissions"].subreddits == {"bitcoin": Span(None, NOW - 30)}, "the only record"
     assert ends([], NOW)["comments"] == TopicEnds()
 
 
-def test_the_upper_pages_of_a_walk_that_was_not_finished_prove_nothing() -> None:
+@pytest.mark.parametrize(("size", "seconds"), [(100, 3), (100, 400), (25, 30), (6, 10), (1, 3), (1, 1)])
+def test_the_upper_pages_of_a_walk_that_was_not_finished_prove_nothing(size: int, seconds: int) -> None:
     """The process died further down: what lies between is in no record."""
-    finished = page(NOW - 100, NOW - 101, 30)
-    upper = [*page(NOW - 20, NOW - 21, 100), *page(NOW - 19, NOW - 121, 100)]
-    assert newest([*finished, *upper]) == NOW - 101
-    refreshed = page(NOW - 18, NOW - 18, 2)
-    assert newest([*finished, *upper, *refreshed]) == NOW - 101, "the newest page was captured once more meanwhile"
-    later = page(NOW + 50, NOW + 49, 5)
-    assert newest([*finished, *upper, *later], NOW + 60) == NOW + 49, "no walk lasts for so long"
+    began = NOW - 900 * seconds / size
+    finished = polls(began - 9000, began - 10, 10)
+    upper = [
+        item
+        for number in range(900 // size)
+        for item in page(began + number * seconds, began - 1 - number * size, size)
+    ]
+    found = newest([*finished, *upper])
+    assert found is not None
+    assert found <= began - 15, "what was proven before the walk"
+    refreshed = page(NOW, NOW - 1, 2)
+    found = newest([*finished, *upper, *refreshed], NOW + 1)
+    assert found is not None
+    assert found <= began - 15, "the newest page was captured once more meanwhile"
 
 
-def test_where_every_page_was_full_no_date_is_sure_and_the_oldest_one_is_left() -> None:
+@pytest.mark.parametrize("hours", [0.1, 2, 48])
+def test_a_walk_that_waited_out_an_outage_is_not_finished(hours: float) -> None:
+    finished = polls(NOW - 9000, NOW - 10, 10)
+    upper = page(NOW, NOW - 1, 1)
+    back = NOW + hours * 3600
+    refreshed = page(back, back - 1, 3)
+    found = newest([*finished, *upper, *refreshed], back)
+    assert found is not None
+    assert found <= NOW - 15
+
+
+def test_where_the_records_do_not_reach_back_far_enough_no_date_is_sure_and_the_oldest_one_is_left() -> None:
     span = ends(page(NOW - 20, NOW - 21, 100), NOW)["comments"].subreddits["bitcoin"]
     assert span == Span(None, NOW - 120)
 
 
 def test_a_date_in_the_future_says_nothing() -> None:
-    odd = Item("comments", "bitcoin", NOW + 86_400, NOW - 5)
-    assert newest([*page(NOW - 5, NOW - 6, 3), odd]) == NOW - 6
+    odd = Item("comments", "bitcoin", NOW + 86_400, NOW - 8000)
+    assert newest([*polls(NOW - 9000, NOW - 10, 10), odd]) == NOW - 3625
+    odd = odd._replace(captured=NOW - 5)
     assert ends([odd], NOW)["comments"].subreddits == {"bitcoin": Span()}
 
 

@@ -32,7 +32,7 @@ def test_each_record_once_while_the_publisher_is_killed_again_and_again(deployme
             deployment.comments.capture(3_000)
             deployment.submissions.capture(40)
             left = deployment.backlog()
-            wait_until(lambda left=left: deployment.backlog() < left, 20, "some progress")  # type: ignore[misc]
+            wait_until(lambda left=left: deployment.backlog() < left, what="some progress")  # type: ignore[misc]
             deployment.kill()
             kills += 1
             deployment.start()
@@ -52,7 +52,7 @@ def test_each_record_once_while_the_broker_is_killed_and_comes_back_on_its_data(
         deployment.comments.capture(20_000)
         deployment.tell()
         left = deployment.backlog()
-        wait_until(lambda: deployment.backlog() < left, 20, "some progress")
+        wait_until(lambda: deployment.backlog() < left, what="some progress")
         apache_kafka.kill()
         deployment.submissions.capture(100)
         apache_kafka.start()
@@ -68,7 +68,7 @@ def test_each_record_once_when_the_broker_gives_a_transaction_up(tmp_path: Path,
         deployment.wait_delivered()
         deployment.comments.capture(20_000)
         left = deployment.backlog()
-        wait_until(lambda: deployment.backlog() < left, 20, "some progress")
+        wait_until(lambda: deployment.backlog() < left, what="some progress")
         apache_kafka.freeze()
         deployment.wait_said("kafka_away")
         apache_kafka.thaw()
@@ -91,13 +91,13 @@ def test_a_successor_fences_a_predecessor_that_wakes_up_late(deployment: Deploym
         deployment.wait_delivered()
         deployment.comments.capture(20_000)
         left = deployment.backlog()
-        wait_until(lambda: deployment.backlog() < left, 20, "some progress")
+        wait_until(lambda: deployment.backlog() < left, what="some progress")
         os.kill(zombie.pid, signal.SIGSTOP)
         deployment.start()
         deployment.wait_delivered(30.0)
         os.kill(zombie.pid, signal.SIGCONT)
         deployment.comments.capture(500)
-        wait_until(lambda: zombie.exit_code() is not None, 20, "the predecessor to end")
+        wait_until(lambda: zombie.exit_code() is not None, what="the predecessor to end")
         assert zombie.exit_code() == 1
         deployment.wait_delivered(30.0)
         deployment.prove()
@@ -194,7 +194,7 @@ def test_a_mark_behind_another_publishers_open_transaction_is_waited_for(apache_
     while time.monotonic() < deadline:
         assert reader.read(0.1) is None, "as long as the other transaction is open nobody can know"
     other.abort_transaction(10)
-    assert wait_until(lambda: reader.read(0.1), 10, "the committed") == {"spool": CommittedPosition(42, "t1_f")}
+    assert wait_until(lambda: reader.read(0.1), what="the positions") == {"spool": CommittedPosition(42, "t1_f")}
     reader.close()
 
 
@@ -210,7 +210,7 @@ def test_marks_are_found_however_far_back_they_lie(apache_kafka: ApacheKafka, mo
     producer.flush()
     for wanted, expected in (({"new"}, {"new": 19}), ({"old", "new"}, {"old": 7, "new": 19}), ({"none"}, {})):
         reader = CommittedPositionReader(settings, wanted)
-        committed = wait_until(lambda reader=reader: _once(reader), 10, "the committed")  # type: ignore[misc]
+        committed = wait_until(lambda reader=reader: _once(reader), what="the positions")  # type: ignore[misc]
         assert {spool_id: mark.seq for spool_id, mark in committed[0].items()} == expected
         reader.close()
 

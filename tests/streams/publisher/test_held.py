@@ -36,7 +36,7 @@ def delivery(request: pytest.FixtureRequest) -> str:
 
 def wait_reported(deployment: Deployment) -> str:
     """Wait until others can read why nothing is delivered."""
-    return wait_until(lambda: read_refusal(deployment.state_dir, 0.0), 20, "the cause to be marked")
+    return wait_until(lambda: read_refusal(deployment.state_dir, 0.0), what="the cause to be marked")
 
 
 def test_a_clock_ahead_of_kafkas_makes_no_dead_letters(
@@ -57,7 +57,7 @@ def test_a_clock_ahead_of_kafkas_makes_no_dead_letters(
         assert code == 0
         assert took < 3.0, "to wait for a right clock is no use"
         deployment.start()
-        wait_until(lambda: len(deployment.said("delivery_held")) == 2, 20, "the successor to say it too")
+        wait_until(lambda: len(deployment.said("delivery_held")) == 2, what="the successor to say it too")
         deployment.comments.capture(100)
         skew.write_text("0")
         deployment.wait_delivered(30.0)

@@ -92,7 +92,7 @@ def test_a_start_without_a_broker_waits_for_it(tmp_path: Path, tansu: TansuBroke
     tansu.stop()
     with Deployment(tmp_path, tansu) as deployment:
         deployment.start()
-        wait_until(lambda: ("ready",) in deployment.publisher.messages(), 10, "the publisher to be ready")
+        wait_until(lambda: ("ready",) in deployment.publisher.messages(), what="the publisher to be ready")
         deployment.comments.capture(500)
         deployment.wait_said("kafka_away")
         tansu.start()
@@ -154,7 +154,7 @@ def test_killed_at_any_moment_it_goes_on_behind_its_position(tmp_path: Path, tan
         deployment.start()
         while deployment.backlog() and kills < 5:
             left = deployment.backlog()
-            wait_until(lambda left=left: deployment.backlog() < left, 20, "some progress")  # type: ignore[misc]
+            wait_until(lambda left=left: deployment.backlog() < left, what="some progress")  # type: ignore[misc]
             deployment.submissions.capture(50)
             deployment.kill()
             kills += 1
@@ -181,11 +181,11 @@ def test_a_spool_that_appears_later_is_found(tmp_path: Path, tansu: TansuBroker,
         for path in deployment.state_dir.iterdir():
             path.unlink()
         deployment.start()
-        wait_until(lambda: ("ready",) in deployment.publisher.messages(), 10, "the publisher to be ready")
+        wait_until(lambda: ("ready",) in deployment.publisher.messages(), what="the publisher to be ready")
         spool = type(deployment.comments)(deployment.state_dir, stream)
         setattr(deployment, stream, spool)
         keys = spool.capture(3)
-        wait_until(lambda: {record.key for record in deployment.records()} == set(keys), 10, "the records")
+        wait_until(lambda: {record.key for record in deployment.records()} == set(keys), what="the records")
 
 
 def test_exactly_once_works_on_the_embedded_broker_when_nothing_goes_wrong(tmp_path: Path, tansu: TansuBroker) -> None:

@@ -165,7 +165,7 @@ class TestTail:
     @staticmethod
     def read(tansu: TansuBroker, topic: str) -> TailReader:
         reader = TailReader(settle(tansu.bootstrap_servers, topic, {}))
-        wait_until(lambda: reader.read(0.2), 20.0, "the topic to be read")
+        wait_until(lambda: reader.read(0.2), what="the topic to be read")
         reader.close()
         return reader
 

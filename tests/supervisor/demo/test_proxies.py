@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from supervisor.demo.proxies import LocalProxy, running
+from tests.support.processes import below, command_line, gone
 from tests.support.simulator import Simulator
 from tests.support.system import ROOT
 from tests.support.waiting import wait_until
@@ -34,18 +35,18 @@ def test_it_forwards_for_those_who_know_the_password_and_dies_and_comes_back(tmp
             account, _, place = proxy.table["url"].rpartition("@")
             assert _through(proxy.table["url"], url) == 200
             assert _through(f"{account.partition(':')[0]}:wrong@{place}", url) == 407
-            family = [one for one in psutil.Process().children(recursive=True) if _is_proxy(one)]
+            family = [one for one in below(psutil.Process(), recursive=True) if _is_proxy(one)]
             assert family
             password = account.partition(":")[2]
-            assert not [one for one in family if password in " ".join(one.cmdline())]
+            assert not [one for one in family if password in " ".join(command_line(one))]
             proxy.kill()
-            wait_until(lambda: not any(map(_lives, family)), 5.0, "the whole proxy to be gone")
+            wait_until(lambda: all(map(gone, family)), what="the whole proxy to be gone")
             with pytest.raises((urllib.error.URLError, ConnectionError)):
                 _through(proxy.table["url"], url)
             proxy.start()
             proxy.wait()
             assert _through(proxy.table["url"], url) == 200
-        assert not [one for one in psutil.Process().children(recursive=True) if _is_proxy(one)]
+        assert not [one for one in below(psutil.Process(), recursive=True) if _is_proxy(one)]
     finally:
         reddit.stop()
 
@@ -62,18 +63,11 @@ def test_it_dies_with_who_started_it() -> None:
     command = [sys.executable, "-c", _STARTER]
     with psutil.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout.readline() == "up\n"
-        wait_until(lambda: len(starter.children(recursive=True)) >= 2, 10.0, "its processes of its own")
+        wait_until(lambda: len(starter.children(recursive=True)) >= 2, what="its processes of its own")
         family = starter.children(recursive=True)
         starter.kill()
-    wait_until(lambda: not any(map(_lives, family)), 5.0, "all of it to be gone")
+    wait_until(lambda: all(map(gone, family)), what="all of it to be gone")
 
 
 def _is_proxy(process: psutil.Process) -> bool:
-    return _lives(process) and "supervisor.demo.proxyprogram" in process.cmdline()
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return "supervisor.demo.proxyprogram" in command_line(process)

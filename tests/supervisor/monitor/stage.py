@@ -142,7 +142,7 @@ class Stage:
         self._context = ChildContext("monitor", LOG)
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._thread.start()
-        wait_until(lambda: read_address(self.state_dir), 15.0, "the monitor to listen")
+        wait_until(lambda: read_address(self.state_dir), what="the monitor to listen")
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -188,12 +188,12 @@ class Stage:
         def look() -> dict[str, Any] | None:
             return next((reason for reason in self.readyz()["reasons"] if reason["what"] == what), None)
 
-        reason = wait_until(look, 15.0, f"the reason {what}")
+        reason = wait_until(look, what=f"the reason {what}")
         assert reason is not None
         return reason
 
     def wait_until_ready(self) -> None:
-        wait_until(lambda: self.readyz()["ready"], 15.0, "readiness")
+        wait_until(lambda: self.readyz()["ready"], what="readiness")
 
 
 def staged(directory: Path, config: Config | None = None, token: str = "") -> Stage:

@@ -57,7 +57,7 @@ def alone(tmp_path: Path) -> Iterator[Alone]:
 
 
 def test_it_is_supervised_like_every_other_process(alone: Alone) -> None:
-    monitor = wait_until(alone.monitor, 20.0, "the monitor to run")
+    monitor = wait_until(alone.monitor, what="the monitor to run")
     assert monitor is not None
     address = read_address(alone.state_dir)
     assert address is not None
@@ -69,7 +69,7 @@ def test_it_is_supervised_like_every_other_process(alone: Alone) -> None:
         row = alone.monitor()
         return row if row is not None and row["restarts"] == 1 else None
 
-    again = wait_until(back, 20.0, "it to be back")
+    again = wait_until(back, what="it to be back")
     assert again is not None
     assert again["pid"] != monitor["pid"]
     here = read_address(alone.state_dir)

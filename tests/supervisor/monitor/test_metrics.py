@@ -266,9 +266,9 @@ def test_it_is_served_as_prometheus_reads_it_and_follows_what_happens(tmp_path: 
         assert "reddit_comments_total 90.0" in answer.body
         assert "monitor_look_failures_total 0" in answer.body
         stage.capture("comments", 10)
-        wait_until(lambda: "reddit_comments_total 100.0" in stage.get("/metrics").body, 10.0, "ten more comments")
+        wait_until(lambda: "reddit_comments_total 100.0" in stage.get("/metrics").body, what="ten more comments")
         stage.publish(comments=100, submissions=10)
-        wait_until(lambda: "reddit_queue_size 0.0" in stage.get("/metrics").body, 10.0, "an empty queue")
+        wait_until(lambda: "reddit_queue_size 0.0" in stage.get("/metrics").body, what="an empty queue")
 
 
 def test_no_counter_goes_back_when_a_spool_begins_anew_and_the_monitor_is_replaced(tmp_path: Path) -> None:

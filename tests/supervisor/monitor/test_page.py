@@ -138,7 +138,7 @@ def test_a_gap_is_on_the_timeline_and_in_the_list(stage: Stage, browser: Any) ->
 
 def box(locator: Any) -> dict[str, float]:
     """Return where the element is on the page; it has no place for the moment in which it is drawn anew."""
-    found: dict[str, float] = wait_until(locator.bounding_box, 10.0, "the element to be drawn")
+    found: dict[str, float] = wait_until(locator.bounding_box, what="the element to be drawn")
     return found
 
 
@@ -215,7 +215,7 @@ def test_a_process_is_restarted_by_two_presses_and_the_token(stage: Stage, brows
     button.press("Enter")
     sure.press("Enter")
     tab.wait_for_text("#restart-said", "comments is being restarted")
-    assert wait_until(stage.restarts_asked, 5.0, "the request") == [Restart("comments")]
+    assert wait_until(stage.restarts_asked, what="the request") == [Restart("comments")]
     tab.page.close()
 
 
