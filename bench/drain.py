@@ -14,7 +14,7 @@ from core.positions import read_positions
 from core.spool import Batch, Record, SpoolReader, SpoolWriter
 from streams.capture.listing import parse_page
 from streams.capture.record import make_record
-from streams.publisher.settings import settle
+from streams.publisher.producer import settle
 from tests.support.brokers import ApacheKafka, Broker, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.system import System

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from core.spool.model import Gap, GapState
-from core.spool.origin import Origin, origin_of
+from core.spool.stream_state import Origin, StreamState
 
 #: Completeness is a share of this much time before now, seconds.
 WINDOW = 86_400.0
@@ -62,18 +62,15 @@ class StreamProof:
     unsettled: bool = False  #: not known yet whether another spool came before this one (see core.spool.origin)
 
     @classmethod
-    def read(cls, subreddits: Sequence[str], cursor: Mapping[str, object], gaps: Iterable[Gap]) -> "StreamProof":
-        """Take it from a spool. Read the cursor before the gaps: a gap in between then hides time, and claims none."""
-        # a spool of version 0.1 has only the newest proven items, which are never too late
-        stored = cursor.get("proven_until") or cursor.get("proven_at")
-        moments = stored.items() if isinstance(stored, dict) else ()
+    def read(cls, subreddits: Sequence[str], state: StreamState, gaps: Iterable[Gap]) -> "StreamProof":
+        """Take it from a spool. Read the state before the gaps: a gap in between then hides time, and claims none."""
         return cls(
             subreddits=tuple(subreddits),
-            moments={str(name).lower(): moment for name, value in moments if (moment := _number(value)) is not None},
+            moments={name.lower(): moment for name, moment in state.proven_until.items()},
             gaps=tuple(gaps),
-            begun=_number(cursor.get("begun")),
-            clock_offset=_number(cursor.get("clock_offset")) or 0.0,
-            unsettled=origin_of(cursor) is Origin.UNKNOWN,
+            begun=state.begun,
+            clock_offset=state.clock_offset or 0.0,
+            unsettled=state.origin is Origin.UNKNOWN,
         )
 
     def by_subreddit(self) -> dict[str, float | None]:
@@ -187,10 +184,3 @@ def _covered(intervals: Iterable[_Interval]) -> float:
             covered += end - max(start, reached)
             reached = end
     return covered
-
-
-def _number(value: object) -> float | None:
-    """Return a finite number as it is, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from core.completeness import StreamProof
+from core.kinds import stream_names
 from core.limiter import read_quota
 from core.positions import read_dead_letters, read_positions, read_publisher_counters
 from core.quota import WINDOW, Quota, roll
 from core.spool import GapState, SpoolReader, spool_path
-from core.spool.files import STREAMS
 
 _NEWEST = 20  # rows that the lag is taken from: one late item among them does not count
 
@@ -95,7 +95,7 @@ def read_flow(
     def look_at_stream(stream: str) -> None:
         flow.streams[stream] = _read_stream(state_dir, stream, subreddits, now)
 
-    for stream in STREAMS:
+    for stream in stream_names():
         if stream in enabled or spool_path(state_dir, stream).exists():
             flow.streams[stream] = StreamFlow()
             if not attempt(f"the spool of {stream}", partial(look_at_stream, stream)):
@@ -113,9 +113,9 @@ def _read_stream(state_dir: Path, stream: str, subreddits: Sequence[str], now: f
         captured = reader.counters().get("captured", 0)
         spooled = reader.waiting_after(read_positions(state_dir).get(reader.spool_id, 0))
         refused = read_dead_letters(state_dir).get(reader.spool_id, 0)
-        cursor = reader.cursor()  # before the gaps: see StreamProof.read
+        state = reader.stream_state()  # before the gaps: see StreamProof.read
         gaps = reader.gaps()
-        proof = StreamProof.read(subreddits, cursor, gaps)
+        proof = StreamProof.read(subreddits, state, gaps)
         return StreamFlow(
             captured=captured,
             published=max(0, captured - spooled - refused),

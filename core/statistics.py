@@ -2,17 +2,17 @@
 
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import structlog
 
+from core.kinds import stream_names
 from core.limiter import read_counters
 from core.positions import read_positions, read_publisher_counters
 from core.spool import SpoolReader
-
-STREAMS = ("submissions", "comments")
 
 _RULE = "=" * 60
 
@@ -23,8 +23,7 @@ log = structlog.stdlib.get_logger(__name__)
 class Statistics:
     """The numbers since the start of a run; the queue is what is captured and not yet acknowledged, of whatever run."""
 
-    submissions_processed: int = 0
-    comments_processed: int = 0
+    processed: Counter[str] = field(default_factory=Counter)  #: items captured, by stream
     kafka_published: int = 0
     kafka_errors: int = 0
     rate_limit_hits: int = 0
@@ -32,12 +31,15 @@ class Statistics:
 
     @property
     def total_items(self) -> int:
-        """Return what both streams captured."""
-        return self.submissions_processed + self.comments_processed
+        """Return what all streams captured."""
+        return self.processed.total()
 
     def as_dict(self) -> dict[str, int]:
         """Return the numbers by name, the total among them."""
-        return {**asdict(self), "total_items": self.total_items}
+        numbers = asdict(self)
+        del numbers["processed"]
+        captured = {f"{stream}_processed": self.processed[stream] for stream in stream_names()}
+        return {**captured, **numbers, "total_items": self.total_items}
 
 
 class Meter:
@@ -45,12 +47,14 @@ class Meter:
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
-        self._counted = dict.fromkeys(("submissions", "comments", "published", "errors", "rate_limit_hits"), 0)
+        self._captured: Counter[str] = Counter()
+        self._counted: Counter[str] = Counter()
         self._latest: dict[tuple[str, str], int] = {}
         self._queue_size = 0
         self._complaints: set[str] = set()
         self.read()
-        self._counted = dict.fromkeys(self._counted, 0)
+        self._captured.clear()
+        self._counted.clear()
 
     def read(self) -> Statistics:
         """Read the files and give the numbers since this meter was made."""
@@ -58,8 +62,7 @@ class Meter:
         self._attempt("publisher", self._look_at_publisher)
         self._attempt("quota", self._look_at_quota)
         return Statistics(
-            submissions_processed=self._counted["submissions"],
-            comments_processed=self._counted["comments"],
+            processed=self._captured.copy(),
             kafka_published=self._counted["published"],
             kafka_errors=self._counted["errors"],
             rate_limit_hits=self._counted["rate_limit_hits"],
@@ -80,39 +83,39 @@ class Meter:
     def _look_at_spools(self) -> None:
         positions = read_positions(self._state_dir)
         waiting = 0
-        for stream in STREAMS:
+        for stream in stream_names():
             reader = SpoolReader.open(self._state_dir, stream)
             if reader is None:
                 continue
             with contextlib.closing(reader):
                 captured, inherited = (each.get("captured", 0) for each in (reader.counters(), reader.inherited()))
-                self._count(stream, reader.spool_id, captured, inherited)
+                self._captured[stream] += self._growth(stream, reader.spool_id, captured, inherited)
                 waiting += reader.waiting_after(positions.get(reader.spool_id, 0))
         self._queue_size = waiting
 
     def _look_at_publisher(self) -> None:
         counters = read_publisher_counters(self._state_dir)
         for name in ("published", "errors"):
-            self._count(name, "", counters.get(name, 0))
+            self._counted[name] += self._growth(name, "", counters.get(name, 0))
 
     def _look_at_quota(self) -> None:
-        self._count("rate_limit_hits", "", read_counters(self._state_dir)["rate_limit_hits"])
+        hits = read_counters(self._state_dir)["rate_limit_hits"]
+        self._counted["rate_limit_hits"] += self._growth("rate_limit_hits", "", hits)
 
-    def _count(self, name: str, source: str, value: int, inherited: int = 0) -> None:
-        """Add what a durable counter has grown by; one that went back belongs to a new file, which began at zero.
+    def _growth(self, name: str, source: str, value: int, inherited: int = 0) -> int:
+        """Return what a durable counter has grown by; one that went back belongs to a new file, which began at zero.
 
         What a new source has `inherited` from a broken one was counted there, or before our time.
         """
         latest = self._latest.get((name, source), inherited)
-        self._counted[name] += value - latest if value >= latest else value
         self._latest[name, source] = value
+        return value - latest if value >= latest else value
 
 
 def render(statistics: Statistics) -> str:
     """Lay the numbers out as the block that people know."""
     lines = [
-        ("Submissions processed:", statistics.submissions_processed),
-        ("Comments processed:", statistics.comments_processed),
+        *((f"{stream.capitalize()} processed:", statistics.processed[stream]) for stream in stream_names()),
         ("Total items:", statistics.total_items),
         ("Kafka published:", statistics.kafka_published),
         ("Kafka errors:", statistics.kafka_errors),

@@ -19,9 +19,9 @@ from core.outside import masked
 from core.positions import publisher_path, read_publisher_counters
 from core.printable import printable_json
 from core.sqlite import connect, transaction
-from streams.publisher import letters
-from streams.publisher.letters import Kept
-from streams.publisher.store import upgrade
+from streams.publisher import dead_letters as letters
+from streams.publisher.dead_letters import Kept
+from streams.publisher.migrations import upgrade
 from supervisor.table import table
 
 _HEADINGS = ("ID", "WHEN", "STREAM", "KEY", "SIZE", "REASON")

@@ -10,9 +10,9 @@ from core.completeness import StreamProof, longest_silence
 from core.config import Config
 from core.config.nearest import nearest
 from core.errors import ExitCode
+from core.kinds import stream_names
 from core.printable import printable_json
 from core.spool import SpoolReader, spool_path
-from core.statistics import STREAMS
 from supervisor.ledger import Selection, document, report
 
 
@@ -40,7 +40,7 @@ def show_gaps(
         return code
     reddit_now = {stream: proof.reddit_now(now) for stream, proof in proofs.items()}
     blocks = report(proofs, selection, reddit_now, longest_silence(config.streams.max_poll_interval))
-    if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in STREAMS):
+    if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in stream_names()):
         blocks[-1] = f"Nothing was captured into {state_dir} yet."
     print("\n\n".join(filter(None, blocks)), file=out)
     return code
@@ -51,13 +51,13 @@ def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode
     state_dir, subreddits = config.supervisor.state_dir, config.reddit.subreddits
     proofs: dict[str, StreamProof] = {}
     code = ExitCode.OK
-    for stream in STREAMS:
+    for stream in stream_names():
         try:
             reader = SpoolReader.open(state_dir, stream)
             if reader is not None:
                 with contextlib.closing(reader):
-                    cursor = reader.cursor()  # before the gaps: see StreamProof.read
-                    proofs[stream] = StreamProof.read(subreddits, cursor, reader.gaps())
+                    state = reader.stream_state()  # before the gaps: see StreamProof.read
+                    proofs[stream] = StreamProof.read(subreddits, state, reader.gaps())
             elif stream in config.streams.enabled:
                 proofs[stream] = StreamProof(tuple(subreddits))
         except sqlite3.DatabaseError as error:

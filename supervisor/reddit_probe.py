@@ -14,6 +14,7 @@ from core.config import Config
 from core.config.rules import needed_credentials
 from core.config.slices import reddit_access
 from core.errors import GaplessError, TransientError
+from core.kinds import stream_names
 from core.quota import RateHeaders
 from core.reddit.errors import RateLimited, RequestRejected, ServerTrouble, TokenRejected, Unavailable, Unreachable
 from streams.capture.gateway import Connection
@@ -135,7 +136,7 @@ def look_at_reddit(config: Config) -> Iterator[Finding]:
         yield fine("reddit", "not tried: nothing that is switched on logs in")
         return
     names = config.reddit.subreddits if config.streams.enabled else config.scraper.subreddits
-    streams = config.streams.enabled or ("submissions",)
+    streams = config.streams.enabled or stream_names()[:1]
     with closing(Connection(reddit_access(config))) as connection:
         requests, search = _Requests(connection), Search()
         try:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from core.config import EMBEDDED, Config
 from core.config.proxy import process_name
 from core.config.slices import monitor_config, publisher_config, scraper_config, stream_config
+from core.kinds import kind_of, stream_names
 from core.spool import spool_path
-from core.spool.files import STREAMS
 from supervisor.spec import ChildSpec, Stage
 
 
@@ -37,7 +37,7 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
     """
     names = tuple(companion.name for companion in companions)
     streams = [
-        ChildSpec(stream, "streams.capture.process:run", (stream_config(config, stream),), Stage.SOURCE, after=names)
+        ChildSpec(stream, kind_of(stream).process, (stream_config(config, stream),), Stage.SOURCE, after=names)
         for stream in config.streams.enabled
     ]
     publishers = []
@@ -55,7 +55,7 @@ def _monitors(config: Config) -> list[ChildSpec]:
 
 def _has_spools(config: Config) -> bool:
     """Tell whether streams that are switched off now have left something that may still have to be published."""
-    return any(spool_path(config.supervisor.state_dir, stream).exists() for stream in STREAMS)
+    return any(spool_path(config.supervisor.state_dir, stream).exists() for stream in stream_names())
 
 
 def _scrapers(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:

@@ -12,6 +12,7 @@ from core.config.proxy import Proxy, process_name, proxies
 from core.config.secret_texts import Secrets
 from core.config.setting import Section, Setting, never, setting, settings_of
 from core.config.subreddit import subreddits
+from core.kinds import stream_names
 
 _SUBREDDITS = (
     "CryptoCurrency",
@@ -63,7 +64,7 @@ class StreamsSection(Section):
     @property
     def enabled(self) -> tuple[str, ...]:
         """The names of the streams that run."""
-        return tuple(name for name in ("submissions", "comments") if getattr(self, name))
+        return tuple(name for name in stream_names() if getattr(self, name, False))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -21,7 +21,7 @@ class Content:
     names: NamesCheck
     #: SQLite's own number: it changes with another program's transactions
     data_version: int
-    #: the cursor entries written by this process, as they stand in the file
+    #: the rows of the cursor written by this process, as they stand in the file
     cursor: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -37,15 +37,19 @@ class Content:
             _number(connection, "PRAGMA data_version"),
         )
 
-    def committed(self, batch: Batch, cursor: dict[str, str], last_seq: int, names: NamesCheck) -> None:
-        """Follow a batch that was written, with its cursor entries as JSON."""
+    def committed(self, batch: Batch, cursor: dict[str, str | None], last_seq: int, names: NamesCheck) -> None:
+        """Follow a batch that was written, with the rows of the cursor that it changed."""
         self.commits += 1
         self.names = names
         self.last_seq = last_seq
         self.newest = last_seq if batch.records else self.newest
         self.records += len(batch.records)
         self.gaps += sum(gap.id is None for gap in batch.gaps)
-        self.cursor.update(cursor)
+        for key, text in cursor.items():
+            if text is None:
+                self.cursor.pop(key, None)
+            else:
+                self.cursor[key] = text
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
         """Tell whether the file still holds this content, although its size or time changed without us.

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from core.private import write_private
 
-STREAMS = ("submissions", "comments")
-
 #: No SQLite file is smaller, bytes.
 _SMALLEST_PAGE = 512
 

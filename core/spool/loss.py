@@ -13,6 +13,7 @@ from typing import Any
 from core.spool.lock import Witness
 from core.spool.model import RECORDS_LOST, SPOOL_LOST, GapState
 from core.spool.state import SpoolState, read_last_seq, write_commits
+from core.spool.stream_state import StreamState, entries_of, is_of_subreddit
 
 #: Late items surface minutes after their creation, seconds.
 _LATE_MARGIN = 300.0
@@ -142,14 +143,8 @@ def enter_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str]
 
 def proven_moments(connection: sqlite3.Connection) -> dict[str, float]:
     """Return subreddit (lower case) → created_utc up to which the cursor calls it proven."""
-    cursor = dict(connection.execute("SELECT key, value FROM cursor WHERE key IN ('proven_until', 'proven_at')"))
-    moments: dict[str, float] = {}
-    for key in ("proven_at", "proven_until"):
-        stored = json.loads(cursor[key]) if key in cursor else None
-        for name, moment in stored.items() if isinstance(stored, dict) else ():
-            if isinstance(moment, int | float):
-                moments[str(name)] = float(moment)
-    return moments
+    state = StreamState.read(entries_of(connection.execute("SELECT key, value FROM cursor")))
+    return state.proven_at | state.proven_until
 
 
 def together(proven: Mapping[str, float]) -> list[tuple[list[str], float]]:
@@ -164,6 +159,9 @@ def together(proven: Mapping[str, float]) -> list[tuple[list[str], float]]:
 
 
 def _take_over(target: sqlite3.Connection, state: SpoolState) -> None:
+    if any(is_of_subreddit(key) for key in state.cursor):
+        kept = target.execute("SELECT key FROM cursor").fetchall()
+        target.executemany("DELETE FROM cursor WHERE key = ?", [key for key in kept if is_of_subreddit(key[0])])
     target.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", state.cursor.items())
     there = {_essence(row) for row in target.execute("SELECT * FROM gaps")}
     for row in state.gaps:

@@ -4,7 +4,6 @@ Its writer marks such a spool. The publisher reads the ends of the topic's parti
 spool, and stores what it found in publisher.db. The stream then enters the gap, if there is one, and removes the mark.
 """
 
-import enum
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -12,31 +11,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from core.positions import read_topic_ends
-
-#: Cursor entry that holds the mark.
-KEY = "origin"
-
-
-class Origin(enum.StrEnum):
-    """What is known of the time before a spool began."""
-
-    UNKNOWN = "unknown"  #: a first start, or all state files were lost
-    LOST = "lost"  #: a spool was lost, and no file tells up to when it was proven
-    SETTLED = "settled"
-
-
-def origin_of(cursor: Mapping[str, object]) -> Origin:
-    """Read it from a cursor; one without the mark is settled."""
-    try:
-        return Origin(str(cursor.get(KEY, Origin.SETTLED)))
-    except ValueError:
-        return Origin.SETTLED
+from core.spool.stream_state import Origin, StateChange, rows_of
 
 
 def mark(target: sqlite3.Connection, *, lost: bool) -> None:
     """Mark a new spool, inside the caller's transaction; `lost`: it has a predecessor for sure."""
     origin = Origin.LOST if lost else Origin.UNKNOWN
-    target.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (KEY, json.dumps(origin.value)))
+    rows = rows_of(StateChange(origin=origin).entries())
+    target.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", rows.items())
 
 
 @dataclass(frozen=True, slots=True)

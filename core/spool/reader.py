@@ -9,11 +9,15 @@ from core.spool.files import is_headless, spool_path
 from core.spool.model import Gap, GapState, Row
 from core.spool.schema import upgraded_gap
 from core.spool.state import SpoolState, read_last_seq, read_spool_state
+from core.spool.stream_state import StreamState, entries_of
 from core.sqlite import connect_readonly, error_code
 
 
 class SpoolReader:
     """A read-only view of one stream's spool; each call sees what is committed at that moment."""
+
+    #: its rows are this stream's own
+    renumbers = False
 
     def __init__(
         self, path: Path, stream: str, connection: sqlite3.Connection, spool_id: str, identity: tuple[int, int]
@@ -49,6 +53,15 @@ class SpoolReader:
                 raise
             return None
         connection.close()
+        return None
+
+    @property
+    def source_id(self) -> str:
+        """The id under which each sink's position in this spool is kept."""
+        return self.spool_id
+
+    def origin(self, _seq: int) -> tuple[str, int] | None:
+        """Return None: the rows are this stream's own."""
         return None
 
     def moved(self) -> bool:
@@ -97,7 +110,11 @@ class SpoolReader:
 
     def cursor(self) -> dict[str, object]:
         """Return the cursor: what the stream has proven, as the writer stored it."""
-        return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM cursor")}
+        return entries_of(self._connection.execute("SELECT key, value FROM cursor"))
+
+    def stream_state(self) -> StreamState:
+        """Return what the stream remembers besides records, names and gaps, as of this moment."""
+        return StreamState.read(self.cursor())
 
     def close(self) -> None:
         """Release the file."""

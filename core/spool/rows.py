@@ -1,14 +1,8 @@
-"""How the rows of a batch are written at little cost: many in one statement, cursor entries encoded fast.
+"""How the rows of a batch are written at little cost: many in one statement. A page brings up to a hundred records."""
 
-A page brings up to a hundred records, and the cursor may hold thousands of subreddits.
-"""
-
-import json
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
-
-import orjson
 
 from core.spool.model import Record, Seen
 
@@ -48,11 +42,3 @@ def add_names(connection: sqlite3.Connection, seen: Sequence[Seen]) -> int:
     if many < len(seen):
         added += connection.executemany(_ADD, map(tuple, seen[many:])).rowcount  # plain tuples are quicker
     return added
-
-
-def encode(value: object) -> str:
-    """Return a cursor entry as JSON; there may be thousands of subreddits in it."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # half a surrogate pair, an integer beyond 64 bits
-        return json.dumps(value)

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
@@ -11,6 +11,7 @@ import structlog
 from core.spool.model import GapState
 from core.spool.names import NamesCheck, count_names, parse_names_check
 from core.spool.schema import upgraded_gap
+from core.spool.stream_state import StreamState, entries_of, upgraded_rows
 from core.sqlite import error_code, is_unreadable
 
 log = structlog.stdlib.get_logger(__name__)
@@ -145,7 +146,10 @@ def _copy_records(
 
 def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage) -> None:
     for table in ("gaps", "counters", "rejects", "seen", "cursor"):
-        for row in _sensible(source, found, table):
+        rows: Iterable[_Row] = _sensible(source, found, table)
+        if table == "cursor":
+            rows = upgraded_rows({str(key): str(value) for key, value in rows}).items()
+        for row in rows:
             if table == "gaps":
                 row = upgraded_gap(row)  # noqa: PLW2901
             marks = ", ".join("?" for _ in row)
@@ -213,6 +217,5 @@ def _number(value: object) -> int:
 
 def subreddits_of(connection: sqlite3.Connection) -> list[str]:
     """Name the subreddits that the cursor covers, `*` when it does not say."""
-    row = connection.execute("SELECT value FROM cursor WHERE key = 'proven_at'").fetchone()
-    proven = json.loads(row[0]) if row else None
-    return sorted(proven) if isinstance(proven, dict) and proven else ["*"]
+    state = StreamState.read(entries_of(connection.execute("SELECT key, value FROM cursor")))
+    return sorted(state.proven_at) or ["*"]

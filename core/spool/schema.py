@@ -1,16 +1,19 @@
-"""The tables of a spool file."""
+"""The tables of a spool file, version by version: each step brings a file from one version to the next.
+
+A new file goes through all steps as well, so that no two ways lead to the same tables.
+"""
 
 import sqlite3
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from core.errors import PermanentError
-from core.spool.names import NamesCheck, count_names, write_names_check
+from core.spool.names import count_names, write_names_check
+from core.spool.stream_state import upgraded_rows
 from core.sqlite import transaction
 
-VERSION = 3
-
-_TABLES = """
+_FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE records (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,   -- AUTOINCREMENT: pruned numbers never come back
@@ -26,10 +29,30 @@ CREATE TABLE seen (
     epoch INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX seen_unproven ON seen (epoch) WHERE epoch = 0;
+CREATE INDEX seen_by_age ON seen (bucket, created);
 CREATE TABLE cursor (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL                      -- JSON
 ) WITHOUT ROWID;
+CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY,
+    subreddits TEXT NOT NULL,                -- JSON list
+    start REAL,
+    "end" REAL NOT NULL,
+    reason TEXT NOT NULL,
+    recorded_at REAL NOT NULL,
+    epoch INTEGER NOT NULL,
+    pending TEXT NOT NULL,                   -- JSON list
+    unproven TEXT NOT NULL,                  -- JSON list
+    found INTEGER NOT NULL,
+    repaired_at REAL
+);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE rejects (id INTEGER PRIMARY KEY, at REAL NOT NULL, reason TEXT NOT NULL, raw BLOB NOT NULL);
+"""
+
+#: A gap has a state, and may have no end.
+_GAPS = """
 CREATE TABLE gaps (
     id INTEGER PRIMARY KEY,
     subreddits TEXT NOT NULL,                -- JSON list
@@ -44,13 +67,8 @@ CREATE TABLE gaps (
     state TEXT NOT NULL,                     -- open, repaired, filled, lost
     closed_at REAL,
     late_from REAL                           -- late items may be missing from here to start
-);
-CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE rejects (id INTEGER PRIMARY KEY, at REAL NOT NULL, reason TEXT NOT NULL, raw BLOB NOT NULL);
+)
 """
-
-_GAPS = next(statement for statement in _TABLES.split(";\n") if "CREATE TABLE gaps" in statement)
-
 
 #: Columns of `gaps` in version 1; the last one was repaired_at.
 _GAP_COLUMNS_1 = 11
@@ -67,38 +85,14 @@ def upgraded_gap(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*kept, "open", None, None) if pending != "[]" else (*kept, "lost", recorded_at, None)
 
 
-def ensure_schema(connection: sqlite3.Connection, stream: str) -> str:
-    """Make the tables in a new file, or bring an older one up to date; return its spool_id.
-
-    Raises PermanentError for a file of a newer version.
-    """
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise PermanentError(
-            f"the spool of the {stream} has version {version}, this program knows {VERSION}: start a newer Gapless"
-        )
-    if version == 0:
-        with transaction(connection):
-            for statement in _TABLES.split(";\n"):
-                if statement.strip():
-                    connection.execute(statement)
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)", [("spool_id", uuid.uuid4().hex), ("stream", stream)]
-            )
-            write_names_check(connection, NamesCheck())
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-    elif version < VERSION:
-        with transaction(connection):
-            if version < 2:
-                _give_gaps_a_state(connection)
-            _count_the_names(connection)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-    row = connection.execute("SELECT value FROM meta WHERE key = 'spool_id'").fetchone()
-    return str(row[0])
+def _make_tables(connection: sqlite3.Connection) -> None:
+    """Make version 1."""
+    for statement in filter(str.strip, _FIRST.split(";\n")):
+        connection.execute(statement)
 
 
 def _give_gaps_a_state(connection: sqlite3.Connection) -> None:
-    """Bring the ledger from version 1 to 2: a gap has a state, and may have no end."""
+    """Bring the ledger from version 1 to 2."""
     rows = connection.execute("SELECT * FROM gaps ORDER BY id").fetchall()
     connection.execute("DROP TABLE gaps")
     connection.execute(_GAPS)
@@ -110,3 +104,43 @@ def _count_the_names(connection: sqlite3.Connection) -> None:
     """Bring the names from version 2 to 3: a checksum tells when some are missing, and no index does any more."""
     connection.execute("DROP INDEX IF EXISTS seen_by_age")
     write_names_check(connection, count_names(connection))
+
+
+def _give_subreddits_rows(connection: sqlite3.Connection) -> None:
+    """Bring the cursor from version 3 to 4: what is proven of a subreddit has a row of its own."""
+    rows = upgraded_rows(dict(connection.execute("SELECT key, value FROM cursor")))
+    connection.execute("DELETE FROM cursor")
+    connection.executemany("INSERT INTO cursor VALUES (?, ?)", rows.items())
+
+
+#: The step at index n makes version n + 1.
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _make_tables,
+    _give_gaps_a_state,
+    _count_the_names,
+    _give_subreddits_rows,
+)
+
+VERSION = len(_STEPS)
+
+
+def ensure_schema(connection: sqlite3.Connection, stream: str) -> str:
+    """Make the tables in a new file, or bring an older one up to date; return its spool_id.
+
+    Raises PermanentError for a file of a newer version.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise PermanentError(
+            f"the spool of the {stream} has version {version}, this program knows {VERSION}: start a newer Gapless"
+        )
+    if version < VERSION:
+        with transaction(connection):
+            for step in _STEPS[version:]:
+                step(connection)
+            if version == 0:
+                names = [("spool_id", uuid.uuid4().hex), ("stream", stream)]
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", names)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+    row = connection.execute("SELECT value FROM meta WHERE key = 'spool_id'").fetchone()
+    return str(row[0])

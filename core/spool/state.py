@@ -16,6 +16,7 @@ import structlog
 from core.positions import read_spool_states
 from core.spool.names import NAMES_KEY, NamesCheck
 from core.spool.schema import upgraded_gap
+from core.spool.stream_state import STATE_VERSION, upgraded_rows
 
 #: A ledger is short; one that is not is copied from its newer end.
 _MOST_GAPS = 1000
@@ -40,6 +41,7 @@ class SpoolState:
     def fields(self) -> dict[str, Any]:
         """Return the same as plain data."""
         return {
+            "version": STATE_VERSION,
             "spool_id": self.spool_id,
             "commits": self.commits,
             "last_seq": self.last_seq,
@@ -55,11 +57,13 @@ class SpoolState:
     @classmethod
     def from_fields(cls, stored: Mapping[str, Any]) -> "SpoolState":
         """Read the decoded text; the same errors."""
+        if (version := int(stored.get("version", 1))) > STATE_VERSION:
+            raise ValueError(f"it has version {version}, this program knows {STATE_VERSION}")
         return cls(
             str(stored["spool_id"]),
             int(stored["commits"]),
             int(stored["last_seq"]),
-            {str(key): str(value) for key, value in stored["cursor"].items()},
+            upgraded_rows({str(key): str(value) for key, value in stored["cursor"].items()}),
             tuple(upgraded_gap(tuple(row)) for row in stored["gaps"]),
         )
 
@@ -72,7 +76,7 @@ def read_spool_state(connection: sqlite3.Connection) -> SpoolState:
             spool_id=str(_meta(connection, "spool_id") or ""),
             commits=read_commits(connection),
             last_seq=read_last_seq(connection),
-            cursor=dict(connection.execute("SELECT key, value FROM cursor")),
+            cursor=upgraded_rows(dict(connection.execute("SELECT key, value FROM cursor"))),
             gaps=_gaps(connection),
         )
     finally:

@@ -23,7 +23,7 @@ from core.spool.names import Marks, delete_names, insert_names, load_marks
 from core.spool.origin import mark
 from core.spool.reader import read_gaps
 from core.spool.recovery import Expected, examine, make_database, open_database, rescue
-from core.spool.rows import encode, insert_records
+from core.spool.rows import insert_records
 from core.spool.state import (
     read_last_seq,
     read_predecessor,
@@ -31,6 +31,7 @@ from core.spool.state import (
     write_commits,
     write_progress,
 )
+from core.spool.stream_state import StreamState, entries_of, rows_of
 from core.sqlite import is_disk_failure, is_unreadable, transaction
 
 #: Acknowledged rows are kept so long (seconds) and so many, for a look back; then they go.
@@ -244,7 +245,11 @@ class SpoolWriter:
     def load_cursor(self) -> dict[str, object]:
         """Return the stored cursor."""
         with self._reading():
-            return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM cursor")}
+            return entries_of(self._connection.execute("SELECT key, value FROM cursor"))
+
+    def load_state(self) -> StreamState:
+        """Return what the stream remembers besides records, names and gaps."""
+        return StreamState.read(self.load_cursor())
 
     def load_gaps(self) -> list[Gap]:
         """Return the loss ledger."""
@@ -273,7 +278,8 @@ class SpoolWriter:
         with self._mutex:
             self.check()
             try:
-                cursor = {key: encode(value) for key, value in batch.cursor.items()}
+                known = self._content.cursor
+                cursor = {key: text for key, text in rows_of(batch.cursor).items() if known.get(key, "") != text}
                 with transaction(self._connection) as connection:
                     names = insert_names(connection, batch.seen, self._content.names)
                     gap_ids = self._apply(connection, batch, cursor)
@@ -290,7 +296,7 @@ class SpoolWriter:
             gap.id = gap_id
         return last_seq
 
-    def _apply(self, connection: sqlite3.Connection, batch: Batch, cursor: dict[str, str]) -> list[int | None]:
+    def _apply(self, connection: sqlite3.Connection, batch: Batch, cursor: dict[str, str | None]) -> list[int | None]:
         now = self._clock()
         insert_records(connection, batch.records, now)
         if batch.prove_epoch is not None and batch.prove_buckets is None:
@@ -301,7 +307,11 @@ class SpoolWriter:
                 " AND name NOT IN (SELECT value FROM json_each(?))",
                 (batch.prove_epoch, json.dumps(batch.prove_buckets), json.dumps(batch.prove_except)),
             )
-        connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", cursor.items())
+        kept = [(key, text) for key, text in cursor.items() if text is not None]
+        connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", kept)
+        if len(kept) < len(cursor):
+            deleted = [(key,) for key, text in cursor.items() if text is None]
+            connection.executemany("DELETE FROM cursor WHERE key = ?", deleted)
         gap_ids = [_store_gap(connection, gap) for gap in batch.gaps]
         if batch.rejects:
             rejected = [(now, reason, raw) for reason, raw in batch.rejects]

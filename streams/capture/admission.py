@@ -8,6 +8,7 @@ from core.errors import TransientError
 from core.quota import Priority
 from core.reddit.errors import BadAnswer, RequestRejected, ServerTrouble, Unavailable, Unreachable
 from core.spool import Batch, Gap, SpoolError
+from core.spool.stream_state import StateChange
 from streams.capture.coverage import Coverage
 from streams.capture.fetcher import Fetcher
 from streams.capture.listing import PAGE_SIZE, Page
@@ -67,7 +68,8 @@ class Admission:
         #: the walks that are under way
         self._newcomers: dict[str, _Newcomer] = {}
         #: created_utc from which on the items of a newcomer are wanted, where its backlog is not
-        self._wanted_since = self._stored_moments(coverage.stored.get("joining"))
+        joining = coverage.state.joining
+        self._wanted_since = {name: moment for name, moment in joining.items() if name in roster.subreddits}
         #: absent subreddits whose full page has just failed: a single item may be answered
         self._full_page_failed: set[str] = set()
         self._caught_up = False
@@ -77,10 +79,6 @@ class Admission:
             for name in roster.subreddits:
                 if coverage.moment([name]) is None and name not in roster.absent:
                     roster.joining[name] = None
-
-    def _stored_moments(self, stored: object) -> dict[str, float]:
-        found = stored.items() if isinstance(stored, dict) else ()
-        return {str(name): float(moment) for name, moment in found if name in self._roster.subreddits}
 
     def catch_up_with_ledger(self) -> None:
         """Open the gap of each absence that has none: a spool of version 0.1 recorded it only on the return."""
@@ -99,10 +97,10 @@ class Admission:
         before = dict(self._roster.absent)
         returning = name in before
         absence = self._roster.exclude(name, reason, self._wall(), named=named)
-        change = Batch(cursor={"absent": self._roster.dump()})
+        change = Batch(cursor=StateChange(absent=self._roster.dump()).entries())
         if not returning and self._coverage.open_absence(name) is None:
             change.gaps = self._absence_gap(name, reason)
-            change.cursor["epoch"] = self._coverage.epoch
+            change.cursor |= StateChange(epoch=self._coverage.epoch).entries()
         try:
             self._coverage.apply(change)
         except SpoolError:
@@ -158,16 +156,16 @@ class Admission:
         absence = self._roster.absent[name]
         others = {other: stored for other, stored in self._roster.dump().items() if other != name}
         now = coverage.reddit_now()
-        change = Batch(cursor={"absent": others})
+        change = Batch(cursor=StateChange(absent=others).entries())
         # all before the request lies in the gap
-        until = {**coverage.proven_until, name.lower(): min(coverage.reached(asked_at), now)}
+        until = {name.lower(): min(coverage.reached(asked_at), now)}
         gap = coverage.open_absence(name)
         if gap is not None:
             end = now if gap.start is None else max(gap.start, now)
             change.gaps.append(dataclasses.replace(gap, end=end, pending=(name,)))
         proven = coverage.moment([name]) is not None
         if proven:
-            change.cursor["proven_until"] = until
+            change.cursor |= StateChange(proven_until=until).entries()
         coverage.apply(change)
         self._roster.readmit(name)
         if not proven:
@@ -237,7 +235,7 @@ class Admission:
         """Return from when on the newcomer's items are wanted: since its first walk, also after a restart."""
         if name not in self._wanted_since:
             moments = {**self._wanted_since, name: self._coverage.reddit_now()}
-            self._coverage.store(joining=moments)
+            self._coverage.store(StateChange(joining=moments))
             self._wanted_since = moments
         return self._wanted_since[name]
 
@@ -252,7 +250,7 @@ class Admission:
             change.gaps += self._overtaken_gap(newcomer)
             if newcomer.name in self._wanted_since:
                 others = {name: at for name, at in self._wanted_since.items() if name != newcomer.name}
-                change.cursor["joining"] = others
+                change.cursor |= StateChange(joining=others).entries()
         absorbed = coverage.absorb(
             page,
             epoch=coverage.epoch,

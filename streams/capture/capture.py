@@ -63,7 +63,7 @@ class Capture:
         self._draw = draw
         self._streams = config.sharers
         self._roster = Roster(config.subreddits)
-        self._roster.load(coverage.stored.get("absent"))
+        self._roster.load(coverage.state.absent)
         start = config.start
         self._admission = Admission(self._roster, coverage, fetcher, context, clock=clock, wall=wall, start=start)
         self._repairs = Repairs(coverage, self._log, clock)
@@ -78,7 +78,7 @@ class Capture:
         self._previous: Kind | None = None
         self._next_prune = clock() + _PRUNE_EVERY
         self._obstacles = 0
-        self._catching_up: float | None = _seconds_since(coverage.stored.get("polled_at"), wall())
+        self._catching_up: float | None = _seconds_since(coverage.state.polled_at, wall())
 
     def _add_group(self, names: tuple[str, ...], home: int, pace: Pace | None = None) -> None:
         key = max(self._groups, default=0) + 1
@@ -249,5 +249,5 @@ class Capture:
                 self._context.announce(absorbed.last_seq)
 
 
-def _seconds_since(moment: object, now: float) -> float | None:
-    return max(0.0, now - moment) if isinstance(moment, int | float) else None
+def _seconds_since(moment: float | None, now: float) -> float | None:
+    return None if moment is None else max(0.0, now - moment)

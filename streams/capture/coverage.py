@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
+from core.spool.stream_state import EVERY_SUBREDDIT, StateChange
 from core.spool.writer import KEEP_REJECTS
 from streams.capture.lateness import LateLoss
 from streams.capture.listing import Item, Page, Reject
@@ -76,8 +77,8 @@ class Coverage:
         self._bounds = bounds or (lambda: (offset(), offset()))
         #: the configured subreddits in lower case
         self.configured = frozenset(name.lower() for name in subreddits)
-        cursor = writer.load_cursor()
-        self.stored = cursor
+        #: what the spool remembers, as of the last commit
+        self.state = writer.load_state()
         #: when a walk was last recorded as complete, epoch seconds; what went by in quiet is recorded now and then
         self.polled_at = 0.0
         names = writer.load_seen()
@@ -90,16 +91,18 @@ class Coverage:
         #: names that were met and not proven, each with its bucket and the serial of its page
         self._met = {name: (bucket, 0) for name, (epoch, bucket) in names.items() if epoch == 0}
         #: when the very first walk began, epoch seconds; None before there was one
-        self.begun = _moment(cursor, "begun")
+        self.begun = self.state.begun
         #: created_utc after which items are delivered when only new ones are wanted; None before the first page
-        self.baseline = _moment(cursor, "baseline")
+        self.baseline = self.state.baseline
         #: created_utc of each subreddit's newest proven item
-        self.proven_at = self._moments(cursor.get("proven_at"))
+        self.proven_at = self._of_configured(self.state.proven_at)
         #: created_utc by Reddit's clock up to which each listed item of a subreddit was captured or lies in a gap
-        self.proven_until = self._moments(cursor.get("proven_until"), cursor.get("proven_at"))
+        self.proven_until = self._of_configured(self.state.proven_until)
         #: subreddits whose listing was empty when a walk was last complete
-        self.held_nothing = self._names_that_held_nothing(cursor.get("held_nothing"))
-        self.epoch = int(str(cursor.get("epoch", 1)))
+        self.held_nothing = self._names_that_held_nothing()
+        self.epoch = self.state.epoch
+        #: subreddits that the spool remembers and the configuration does not name: the next proof forgets them
+        self._unwanted = (self.state.proven_at.keys() | self.state.proven_until.keys()) - self.configured
         #: what is no item stands in the listing like one, and is met at each poll: the newest, oldest first
         self._rejected: dict[bytes, None] = {}
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
@@ -107,17 +110,12 @@ class Coverage:
         self._late: Gap | None = None
         self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
 
-    def _moments(self, stored: object, older: object = None) -> dict[str, float]:
-        """Read moments by subreddit; a spool of version 0.1 has only the `older` ones, which are never too late."""
-        moments = stored if isinstance(stored, dict) else older
-        if not isinstance(moments, dict):
-            return {}
-        return {name: float(at) for name, at in moments.items() if name in self.configured}
+    def _of_configured(self, moments: Mapping[str, float]) -> dict[str, float]:
+        return {name: at for name, at in moments.items() if name in self.configured}
 
-    def _names_that_held_nothing(self, stored: object) -> frozenset[str]:
-        if stored is True:  # a spool of version 0.1: one listing for all
-            return self.configured
-        return frozenset(map(str, stored)) if isinstance(stored, list) else frozenset()
+    def _names_that_held_nothing(self) -> set[str]:
+        held = self.state.held_nothing
+        return set(self.configured) if EVERY_SUBREDDIT in held else set(held)
 
     def met_since(self, serial: int, subreddits: Iterable[str]) -> list[str]:
         """Return the names of these subreddits' items that were met after the page with this serial."""
@@ -283,18 +281,29 @@ class Coverage:
         self._remember(batch.seen)
         if batch.prove_epoch is not None:
             self._prove_met(batch.prove_epoch, batch)
-        for key in ("proven_at", "proven_until"):
-            moments = batch.cursor.get(key)
-            if isinstance(moments, dict):
-                setattr(self, key, moments)
-        if "held_nothing" in batch.cursor:
-            self.held_nothing = self._names_that_held_nothing(batch.cursor["held_nothing"])
-        self.begun = _moment(batch.cursor, "begun") or self.begun
-        self.baseline = _moment(batch.cursor, "baseline") or self.baseline
-        self.polled_at = _moment(batch.cursor, "polled_at") or self.polled_at
+        if batch.cursor:
+            self._follow(batch)
         for gap in batch.gaps:
             self.gaps[gap.id] = gap
         return last_seq
+
+    def _follow(self, batch: Batch) -> None:
+        """Take over what was written of the state, at the cost of the change alone."""
+        state = self.state
+        state.apply(batch.cursor)
+        for moments, kept in ((self.proven_at, state.proven_at), (self.proven_until, state.proven_until)):
+            key = "proven_at" if kept is state.proven_at else "proven_until"
+            changed = batch.cursor.get(key)
+            for name in changed if isinstance(changed, Mapping) else ():
+                if name in self.configured and name in kept:
+                    moments[name] = kept[name]
+        if "held_nothing" in batch.cursor:
+            self.held_nothing = self._names_that_held_nothing()
+        if self._unwanted and "proven_at" in batch.cursor:
+            self._unwanted = set()
+        self.begun, self.baseline = state.begun, state.baseline
+        if "polled_at" in batch.cursor and state.polled_at is not None:
+            self.polled_at = state.polled_at
 
     def _remember(self, seen: list[Seen]) -> None:
         proven, met, serial = self._proven, self._met, self.serial
@@ -333,35 +342,43 @@ class Coverage:
             began: when its newest page was requested, by this machine's clock.
             items: how many items it met; None: some, unless `newest` is None.
         """
-        moments, until = dict(self.proven_at), dict(self.proven_until)
         fallback = self.reddit_now() - MARGIN
         reached = fallback if began is None else self.reached(began)
         latest = self._clock() + self._bounds()[1]
-        held_nothing = set(self.held_nothing)
         met_items = newest is not None if items is None else items > 0
         names = [name.lower() for name in subreddits]
+        moments: dict[str, float | None] = {}
+        until: dict[str, float | None] = {}
         for key in names:
-            known = [moment for moment in (moments.get(key), newest) if moment is not None]
+            known = [moment for moment in (self.proven_at.get(key), newest) if moment is not None]
             moments[key] = max(known, default=fallback)
-            before = until.get(key, reached)
+            before = self.proven_until.get(key, reached)
             until[key] = max(reached, before) if before <= latest else reached  # else the clock was ahead
-        begun = {}
-        if self.begun is not None and self.begun > self._clock():
-            begun = {"begun": self._clock()}  # this machine's clock was ahead at the first start
+        gone = dict.fromkeys(self._unwanted)
+        # this machine's clock was ahead at the first start
+        begun = self._clock() if self.begun is not None and self.begun > self._clock() else None
+        change = StateChange(
+            begun=begun,
+            epoch=self.epoch,
+            polled_at=self._clock(),
+            clock_offset=self._offset(),
+            proven_at=moments | gone,
+            proven_until=until | gone,
+            held_nothing=self._held_nothing_now(names, held=not met_items) | gone or None,
+        )
         return Batch(
             # an empty answer proves no item, least of all those that an abandoned walk has met
             prove_epoch=self.epoch if met_items else None,
             prove_buckets=(*names, _FOREIGN),
-            cursor={
-                "proven_at": moments,
-                "proven_until": until,
-                **begun,
-                "epoch": self.epoch,
-                "polled_at": self._clock(),
-                "clock_offset": self._offset(),
-                "held_nothing": sorted(held_nothing - set(names) if met_items else held_nothing | set(names)),
-            },
+            cursor=change.entries(),
         )
+
+    def _held_nothing_now(self, names: Iterable[str], *, held: bool) -> dict[str, bool | None]:
+        """Return what changes when the listing of these was walked, and `held` nothing or not."""
+        changed: dict[str, bool | None] = {name: held for name in names if (name in self.held_nothing) is not held}
+        if EVERY_SUBREDDIT in self.state.held_nothing:  # version 0.1: from now on each has an answer of its own
+            changed = {**dict.fromkeys(self.held_nothing, True), **changed, EVERY_SUBREDDIT: None}
+        return changed
 
     def new_gaps(self, subreddits: Iterable[str], end: float | None, reason: str, *, repairable: bool) -> list[Gap]:
         """Return the gaps from the proven moment of each of these to `end`, and begin a new stretch of coverage.
@@ -424,9 +441,9 @@ class Coverage:
         """Write a change that concerns no items."""
         self._commit(change)
 
-    def store(self, **cursor: object) -> None:
-        """Write cursor entries that concern no items."""
-        self._commit(Batch(cursor=cursor))
+    def store(self, change: StateChange) -> None:
+        """Write a change of the state that concerns no items."""
+        self._commit(Batch(cursor=change.entries()))
 
     def check(self) -> None:
         """Look whether the spool file is still in its place. Raises SpoolBroken when the process must start again."""
@@ -463,8 +480,3 @@ def _digest(raw: bytes) -> bytes:
 def _is_before(item: Item, moment: float) -> bool:
     # dates are whole seconds: of the newest proven second, more may have come after the walk
     return moment == float("inf") or (item.created is not None and item.created < moment)
-
-
-def _moment(cursor: Mapping[str, object], key: str) -> float | None:
-    value = cursor.get(key)
-    return value if isinstance(value, float) else None

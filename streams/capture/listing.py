@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 from core.outside import outside, scrub
 from core.reddit.errors import BadAnswer
+from streams.kinds import listing_of
 
 #: Items a page holds at most (Reddit's limit).
 PAGE_SIZE = 100
-
-_KINDS = {"submissions": "t3", "comments": "t1"}
 
 #: The dates that are accepted, seconds: from the year of Reddit's first item to the end of this century.
 EARLIEST = 1_104_537_600.0  # 2005-01-01
@@ -71,7 +70,7 @@ class Request:
 
 def listing_path(subreddits: tuple[str, ...] | list[str], stream: str) -> str:
     """Return the path of a listing of one or several subreddits."""
-    return f"/r/{'+'.join(subreddits)}/{'new' if stream == 'submissions' else 'comments'}"
+    return f"/r/{'+'.join(subreddits)}/{listing_of(stream).listing}"
 
 
 def parse_page(answer: object, stream: str) -> Page:
@@ -83,7 +82,7 @@ def parse_page(answer: object, stream: str) -> Page:
         raise BadAnswer(f"no listing in the answer: {_nature(answer)}")
     items: list[Item] = []
     rejects: list[Reject] = []
-    kind = _KINDS[stream]
+    kind = listing_of(stream).prefix
     for child in children:
         item = _ordinary(child, kind)
         if item is not None:

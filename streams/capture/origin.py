@@ -14,7 +14,8 @@ import structlog
 from core.spool import Batch, Gap, GapState
 from core.spool.loss import together
 from core.spool.model import RECORDS_LOST, SPOOL_LOST
-from core.spool.origin import KEY, Origin, TopicEnds, origin_of, read_ends
+from core.spool.origin import TopicEnds, read_ends
+from core.spool.stream_state import Origin, StateChange
 from streams.capture.coverage import LATE_MARGIN, Coverage
 from streams.capture.groups import is_collective
 
@@ -58,7 +59,7 @@ class OriginWatch:
         self._start = start
         self._log = log
         self._clock = clock
-        self._origin = origin_of(coverage.stored)
+        self._origin = coverage.state.origin
         self._next_look = 0.0
 
     @property
@@ -81,7 +82,7 @@ class OriginWatch:
 
     def _settle(self, found: TopicEnds) -> None:
         coverage = self._coverage
-        stored, begun = coverage.stored, coverage.begun_at()
+        begun = coverage.begun_at()
         gaps = lost_gaps(
             coverage.stream,
             found.starts({name: is_collective(name) for name in self._subreddits}),
@@ -89,12 +90,11 @@ class OriginWatch:
             end=coverage.reddit_now() if begun is None else begun,
             now=coverage.now(),
             # once a start = "now" has looked, what the listing held is remembered, and never delivered
-            repairable=self._start != "now" or "recovered" in stored or begun is None,
+            repairable=self._start != "now" or coverage.state.recovered or begun is None,
         )
-        cursor: dict[str, object] = {KEY: Origin.SETTLED.value}
-        if gaps and begun is None:
-            cursor["recovered"] = stored["recovered"] = True  # else start = "now" would skip what the listing holds
-        coverage.apply(Batch(cursor=cursor, gaps=gaps))
+        # else start = "now" would skip what the listing holds
+        recovered = True if gaps and begun is None else None
+        coverage.apply(Batch(cursor=StateChange(origin=Origin.SETTLED, recovered=recovered).entries(), gaps=gaps))
         self._origin = Origin.SETTLED
         for gap in gaps:
             self._log.error(

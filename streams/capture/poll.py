@@ -3,6 +3,7 @@
 import structlog
 
 from core.spool import Batch
+from core.spool.stream_state import StateChange
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
 from streams.capture.groups import is_collective
 from streams.capture.listing import PAGE_SIZE, Page, Request
@@ -55,14 +56,14 @@ class Poll:
             self.walk.believe_empty_after = 1
             self.walk.confirm_below = _SURELY_WHOLE
         self._first = coverage.moment(subreddits) is None
-        self._only_new = self._first and start == "now" and "recovered" not in coverage.stored
+        self._only_new = self._first and start == "now" and not coverage.state.recovered
         self._newest: float | None = None
         #: what is met after this by others stands above the walk's top, or may
         self._serial = coverage.serial
         #: when the newest page of this walk was requested, epoch seconds of this machine's clock
         self.began = coverage.now()
         if self._first and coverage.begun is None:
-            coverage.store(begun=coverage.now())
+            coverage.store(StateChange(begun=coverage.now()))
 
     def next(self, limit: int = PAGE_SIZE) -> Request:
         """Return the page to request now; after failures another form of the same page."""
@@ -131,7 +132,8 @@ class Poll:
         deliver_after = float("-inf")
         if self._only_new:
             change = change or Batch()
-            deliver_after = change.cursor["baseline"] = self._baseline()
+            deliver_after = self._baseline()
+            change.cursor |= StateChange(baseline=deliver_after).entries()
         absorbed = coverage.absorb(page, deliver_after=deliver_after, change=change)
         self.new += absorbed.new
         return absorbed

@@ -11,8 +11,7 @@ import orjson
 
 from core.spool import Record
 from streams.capture.listing import Item, clean
-
-SCHEMAS = {"submissions": "reddit.submission.v1", "comments": "reddit.comment.v1"}
+from streams.kinds import kind_of, record_maker
 
 DELETED = "[deleted]"
 
@@ -31,8 +30,7 @@ def make_record(item: Item, stream: str, captured_at: float) -> Record:
 
 def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list[Record]:
     """Return the records of several items that were captured at the same moment."""
-    fill = _submission if stream == "submissions" else _comment
-    schema, timestamp = SCHEMAS[stream], _iso(captured_at)
+    fill, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
     new, dumps = tuple.__new__, orjson.dumps
     records = []
     for item in items:
@@ -53,7 +51,8 @@ def _iso(seconds: float) -> str:
 # Both run for each item, so a field of the right type is taken without a call.
 
 
-def _comment(item: Item, timestamp: str) -> dict[str, Any]:
+def comment(item: Item, timestamp: str) -> dict[str, Any]:
+    """Return the content of a comment's record."""
     try:
         own_id, author, text, score, permalink, parent_id, link_id = _COMMENT(item.data)
     except KeyError:
@@ -76,7 +75,8 @@ def _comment(item: Item, timestamp: str) -> dict[str, Any]:
     }
 
 
-def _submission(item: Item, timestamp: str) -> dict[str, Any]:
+def submission(item: Item, timestamp: str) -> dict[str, Any]:
+    """Return the content of a submission's record."""
     get = item.data.get
     own_id, author, text, score = get("id"), get("author"), get("selftext"), get("score")
     permalink, title, comments, flair = get("permalink"), get("title"), get("num_comments"), get("link_flair_text")

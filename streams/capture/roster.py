@@ -1,6 +1,9 @@
 """Availability of the subreddits: which can be requested, which are set aside, and when to try again. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
+from core.spool.stream_state import AbsenceNote
 
 #: First pause before a subreddit that could not be read is tried again, and the longest, seconds.
 _FIRST_RETRY = 60.0
@@ -78,13 +81,12 @@ class Roster:
         """Return when the next absent subreddit is due, infinity when none is absent."""
         return min((absence.due(now) for absence in self.absent.values()), default=float("inf"))
 
-    def dump(self) -> dict[str, list[str | float | int]]:
-        """Return the absences as JSON-able values."""
-        return {name: [a.reason, a.since, a.tries, a.next_try] for name, a in self.absent.items()}
+    def dump(self) -> dict[str, AbsenceNote]:
+        """Return the absences as the spool keeps them."""
+        return {name: AbsenceNote(a.reason, a.since, a.tries, a.next_try) for name, a in self.absent.items()}
 
-    def load(self, stored: object) -> None:
+    def load(self, stored: Mapping[str, AbsenceNote]) -> None:
         """Take stored absences of subreddits that are still configured."""
-        if isinstance(stored, dict):
-            for name, (reason, since, tries, next_try) in stored.items():
-                if name in self.subreddits:
-                    self.absent[name] = Absence(reason, since, tries, next_try)
+        for name, note in stored.items():
+            if name in self.subreddits:
+                self.absent[name] = Absence(*note)

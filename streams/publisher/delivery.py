@@ -1,65 +1,99 @@
-"""Which records of one spool are on their way, and up to where all of them have arrived. Pure: no clock, no I/O."""
+"""What both ways to deliver to Kafka have in common: the producer, the senders, the state of Kafka."""
 
-from collections import deque
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypedDict
+
+import structlog
+from confluent_kafka import Producer
+
+from streams.publisher.kafka_health import KafkaHealth
+from streams.publisher.kafka_senders import KafkaSpoolSenders
+from streams.publisher.position_writer import PositionWriter
+from streams.publisher.producer import Settings
+from streams.publisher.sink import Pace, Retries, Sink
+from streams.publisher.store import KAFKA
 
 
-class Delivery:
-    """The account of one spool: records leave in the order of their seq, reports come back in any order.
+class Parts(TypedDict):
+    """The parts that a delivery strategy works with, whichever promise it keeps."""
 
-    `position` never passes a record whose report has not come; what arrived beyond it is remembered, so that sending
-    again from the position (`rewind`) repeats only what is missing.
-    """
+    settings: Settings
+    senders: KafkaSpoolSenders
+    writer: PositionWriter
+    health: KafkaHealth
+    retries: Retries
+    log: structlog.stdlib.BoundLogger
+    clock: Callable[[], float]
+    make_producer: Callable[[Settings, KafkaHealth], Producer]
 
-    __slots__ = ("_buried", "arrived", "on_way", "position", "sent")
 
-    def __init__(self, position: int) -> None:
-        #: every record up to here is settled: acknowledged, or buried as a dead letter
-        self.position = position
-        #: the last record handed over; the next one to send is the first with a higher seq
-        self.sent = position
-        #: handed over and beyond the position, ascending
-        self.on_way: deque[int] = deque()
-        #: settled, but something before it is not yet
-        self.arrived: set[int] = set()
-        self._buried: set[int] = set()
+class DeliveryStrategy(Sink, ABC):
+    """The sink Kafka. Its two strategies, at least once and exactly once, differ in when a position counts."""
 
-    def hand_over(self, seq: int) -> None:
-        """Note that this record, the next one by seq, was given to the producer (or need not be: it has arrived)."""
-        if seq <= self.sent:
-            raise ValueError(f"record {seq} was handed over before (now at {self.sent})")
-        self.on_way.append(seq)
-        self.sent = seq
+    name = KAFKA
 
-    def acknowledge(self, seqs: Iterable[int]) -> None:
-        """Take in reports of success."""
-        self.arrived.update(seqs)
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        senders: KafkaSpoolSenders,
+        writer: PositionWriter,
+        health: KafkaHealth,
+        retries: Retries,
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float],
+        make_producer: Callable[[Settings, KafkaHealth], Producer],
+    ) -> None:
+        self._settings = settings
+        self._senders = senders
+        self._writer = writer
+        self._health = health
+        self._retries = retries
+        self._log = log
+        self._clock = clock
+        self._make_producer = make_producer
+        self._producer: Producer | None = None
+        #: before this moment Kafka is not asked again
+        self._resume_at = 0.0
 
-    def bury(self, seq: int) -> None:
-        """Settle a record that will never be sent: it is a dead letter."""
-        self.arrived.add(seq)
-        self._buried.add(seq)
+    @abstractmethod
+    def open(self) -> bool:
+        """Work towards taking records; return whether Kafka takes them now."""
 
-    def advance(self) -> int:
-        """Move the position over all that is settled without a break; return how many records arrived by that."""
-        on_way, arrived, buried = self.on_way, self.arrived, self._buried
-        count = 0
-        while on_way and on_way[0] in arrived:
-            seq = on_way.popleft()
-            arrived.discard(seq)
-            if seq in buried:
-                buried.discard(seq)
-            else:
-                count += 1
-            self.position = seq
-        return count
+    @abstractmethod
+    def send(self) -> int:
+        """Hand over a portion of each source; return how many records."""
 
-    def rewind(self) -> None:
-        """Start again behind the position: what has not arrived will be handed over once more."""
-        self.on_way.clear()
-        self.sent = self.position
+    @abstractmethod
+    def flush(self) -> bool:
+        """Take in the reports that came; return whether nothing is on its way."""
+
+    @abstractmethod
+    def commit(self) -> Pace:
+        """Make the positions durable; return how soon to go on."""
+
+    def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for what is on its way, then let go of the broker and of the sources."""
+        try:
+            self._let_go(seconds)
+        finally:
+            self._senders.close()
+
+    @abstractmethod
+    def _let_go(self, seconds: float) -> None: ...
+
+    def backlog(self) -> int:
+        """Return how many records are captured and not yet in Kafka."""
+        return self._senders.backlog()
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing is on its way."""
-        return not self.on_way
+    def held(self) -> bool:
+        """Whether Kafka is there and takes nothing just now."""
+        return self._health.held
+
+    @property
+    def _live(self) -> Producer:
+        if self._producer is None:
+            raise RuntimeError("there is no producer in this phase")
+        return self._producer

@@ -7,68 +7,87 @@ A consumer with `read_committed` sees each record once, whatever is killed: a su
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
 from collections.abc import Callable
+from typing import Unpack
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
 from core.errors import TransientError
-from streams.publisher.causes import NOT_THE_RECORD
-from streams.publisher.client import discard
-from streams.publisher.marks import Mark, MarkReader
-from streams.publisher.pace import Pace
-from streams.publisher.settings import Settings
+from streams.publisher.committed_position import CommittedPosition, CommittedPositionReader
+from streams.publisher.delivery import DeliveryStrategy, Parts
+from streams.publisher.kafka_errors import NOT_THE_RECORD, ErrorClass, cause, classify, is_fenced, is_passing, said
+from streams.publisher.producer import Settings, discard
+from streams.publisher.sink import Pace
 from streams.publisher.topics import Topic
-from streams.publisher.verdict import Verdict, cause, is_fenced, is_passing, judge, said
-from streams.publisher.workplace import Workplace
 
 #: A call to the broker waits so long at most (seconds); what is not finished then is called again.
 _CALL = 0.25
 
 
-class ExactlyOnce:
-    """One transaction after the other. Each `step` makes one move of the phase we are in."""
+class ExactlyOnce(DeliveryStrategy):
+    """One transaction after the other. Each call makes the moves of the phases that belong to it."""
 
     def __init__(
         self,
-        place: Workplace,
         topics: tuple[Topic, Topic],
-        make_reader: Callable[[Settings, set[str]], MarkReader] = MarkReader,
+        make_reader: Callable[[Settings, set[str]], CommittedPositionReader] = CommittedPositionReader,
+        **parts: Unpack[Parts],
     ) -> None:
-        self._settings = place.settings
-        self._lanes = place.lanes
-        self._ledger = place.ledger
-        self._watch = place.watch
-        self._retries = place.retries
-        self._log = place.log
-        self._clock = place.clock
-        self._make_producer = place.make_producer
+        super().__init__(**parts)
         self._topics = topics
         self._make_reader = make_reader
-        self._producer: Producer | None = None
-        self._mark_reader: MarkReader | None = None
-        #: the spools whose committed position was read since the last init_transactions
+        self._position_reader: CommittedPositionReader | None = None
+        #: the sources whose committed position was read since the last init_transactions
         self._recalled: frozenset[str] = frozenset()
         self._phase: Callable[[], Pace] = self._connect
-        self._resume_at = 0.0
+        self._pace = Pace.BUSY
+        #: whether a move was made in this round
+        self._moved = False
         self._in_transaction = False
 
-    def step(self) -> Pace:
-        """Make one move."""
+    def open(self) -> bool:
+        """Take over from a predecessor and read what was committed last."""
         if not self._in_transaction:
-            self._lanes.refresh(lambda reader: self._ledger.position(reader.spool_id))
-        pace = self._phase()
-        saved = self._ledger.save()
-        if self._watch.look(waiting=self._in_transaction or (pace is not Pace.IDLE and self._lanes.backlog() > 0)):
+            self._senders.refresh()
+        self._moved = False
+        self._move(self._connect, self._take_over, self._recall)
+        return self._phase == self._transact
+
+    def send(self) -> int:
+        """Begin a transaction with a portion of each source."""
+        before = self._handed_over()
+        self._move(self._transact)
+        return self._handed_over() - before
+
+    def flush(self) -> bool:
+        """Wait for all records of the transaction, and put the position behind them; or abort it."""
+        self._move(self._flush, self._abort)
+        return not self._in_transaction or self._phase == self._end
+
+    def commit(self) -> Pace:
+        """Commit the transaction, with the positions in it, and save them."""
+        self._move(self._end)
+        pace, saved = self._pace, self._writer.save()
+        if self._health.look(waiting=self._in_transaction or (pace is not Pace.IDLE and self._senders.backlog() > 0)):
             self._lose_topics()  # they may be: ask again
-        if self._producer is not None and self._watch.stuck(answered=all(topic.there for topic in self._topics)):
+        if self._producer is not None and self._health.stuck(answered=all(topic.there for topic in self._topics)):
             self._start_anew("Kafka answers, but not to this producer")
         return pace if saved or pace is not Pace.IDLE else Pace.BLOCKED
+
+    def _move(self, *phases: Callable[[], Pace]) -> None:
+        """Make one move if this is one of our phases; one move a round, so that none waits for the broker twice."""
+        if not self._moved and self._phase in phases:
+            self._moved = True
+            self._pace = self._phase()
+
+    def _handed_over(self) -> int:
+        return sum(len(sender.window.on_way) for sender in self._senders)
 
     # -- the phases, in their order
 
     def _connect(self) -> Pace:
         if self._clock() < self._resume_at:
             return Pace.BLOCKED
-        self._producer = self._make_producer(self._settings, self._watch)
+        self._producer = self._make_producer(self._settings, self._health)
         self._phase = self._take_over
         return Pace.BUSY
 
@@ -79,31 +98,31 @@ class ExactlyOnce:
         return Pace.BUSY
 
     def _recall(self) -> Pace:
-        """Read from the topic of marks what was committed last: our own file may lag by one transaction."""
+        """Read from the topic of positions what was committed last: our own file may lag by one transaction."""
         if self._clock() < self._resume_at:
             return Pace.BLOCKED
         there = [topic.ensure(_CALL / 4) for topic in self._topics]
         if not all(there):
             return Pace.BUSY if any(topic.asking for topic in self._topics) else Pace.BLOCKED
-        if self._mark_reader is None:
-            self._mark_reader = self._make_reader(self._settings, {lane.spool_id for lane in self._lanes})
+        if self._position_reader is None:
+            self._position_reader = self._make_reader(self._settings, {sender.source_id for sender in self._senders})
         try:
-            marks = self._mark_reader.read(_CALL)
+            committed = self._position_reader.read(_CALL)
         except KafkaException as exception:
             self._forget_reader()
             error = cause(exception)
-            if judge(error) is Verdict.TOPIC:
+            if classify(error) is ErrorClass.TOPIC:
                 self._lose_topics()
-            elif judge(error) is Verdict.HOLD:
-                self._watch.hold(error)
+            elif classify(error) is ErrorClass.HOLD:
+                self._health.hold(error)
             else:
-                self._watch.complain("committed_position_unreadable", error)
+                self._health.complain("committed_position_unreadable", error)
             self._resume_at = self._clock() + self._retries.fail()
             return Pace.BLOCKED
-        if marks is not None:
-            self._recalled = self._mark_reader.spool_ids
+        if committed is not None:
+            self._recalled = self._position_reader.source_ids
             self._forget_reader()
-            self._lanes.adopt(marks)
+            self._senders.adopt(committed)
             self._phase = self._transact
         return Pace.BUSY
 
@@ -114,63 +133,57 @@ class ExactlyOnce:
         if not all(topic.there for topic in self._topics) or not self._known():
             self._phase = self._recall
             return Pace.BUSY
-        if not self._lanes.pending():
+        if not self._senders.pending():
             return Pace.IDLE
         if self._call(lambda _seconds: self._live.begin_transaction()):
             self._in_transaction = True
-            self._lanes.feed(self._live, self._settings.topic)
+            self._senders.feed(self._live, self._settings.topic)
             self._phase = self._flush
         return Pace.BUSY
 
     def _flush(self) -> Pace:
-        """Wait until all records are in: a mark must not be in the log before what it covers, whatever the broker."""
+        """Wait until all records are in: a position must not be in the log before what it covers."""
         for topic in self._topics:
             topic.ensure(0.0)
         if not self._call(self._live.flush):
             return Pace.BUSY
-        verdicts = self._lanes.judge_failures()
-        if verdicts:
-            self._fail(verdicts, answered=verdicts == {Verdict.REFUSED})
-        elif not self._ledger.letters_kept:
-            return Pace.BLOCKED  # a mark must not pass a dead letter that is not on disk
-        elif not len(self._live) and self._call(self._mark):
-            self._phase = self._commit
+        classes = self._senders.classify_failures()
+        if classes:
+            self._fail(classes, answered=classes == {ErrorClass.REFUSED})
+        elif not self._writer.letters_kept:
+            return Pace.BLOCKED  # a position must not pass a dead letter that is not on disk
+        elif not len(self._live) and self._call(self._add_positions):
+            self._phase = self._end
         return Pace.BUSY
 
-    def _commit(self) -> Pace:
+    def _end(self) -> Pace:
         if self._call(self._live.commit_transaction):
             self._in_transaction = False
-            arrived = self._lanes.collect()
+            arrived = self._senders.collect()
             self._retries.succeed()
-            self._watch.arrived(lambda: arrived + self._lanes.backlog())
+            self._health.arrived(lambda: arrived + self._senders.backlog())
             self._phase = self._transact
         return Pace.BUSY
 
     def _abort(self) -> Pace:
         if self._call(self._live.abort_transaction):
             self._in_transaction = False
-            self._lanes.rewind()
+            self._senders.rewind()
             self._phase = self._transact
         return Pace.BUSY
 
     # -- what they are made of
 
-    @property
-    def _live(self) -> Producer:
-        if self._producer is None:
-            raise RuntimeError("there is no producer in this phase")
-        return self._producer
-
     def _known(self) -> bool:
-        return all(lane.spool_id in self._recalled for lane in self._lanes)
+        return all(sender.source_id in self._recalled for sender in self._senders)
 
-    def _mark(self, _seconds: float) -> None:
+    def _add_positions(self, _seconds: float) -> None:
         """Put the new position of each spool into the transaction."""
-        for lane in self._lanes:
-            delivery = lane.delivery
-            if delivery.sent > delivery.position:
-                mark = Mark(delivery.sent, lane.last_key.decode(errors="replace"))
-                self._live.produce(self._settings.positions_topic, mark.to_json(), lane.spool_id, 0)
+        for sender in self._senders:
+            window = sender.window
+            if window.sent > window.position:
+                position = CommittedPosition(window.sent, sender.last_key.decode(errors="replace"))
+                self._live.produce(self._settings.positions_topic, position.to_json(), sender.source_id, 0)
 
     def _call(self, call: Callable[[float], object]) -> bool:
         """Make a call to librdkafka; tell whether it is done. If not, the phase says what comes next."""
@@ -189,39 +202,39 @@ class ExactlyOnce:
             )
         if not error.fatal() and is_passing(error):
             return  # the same call again
-        self._ledger.count_errors(1)
+        self._writer.count_errors(1)
         # once a transaction has failed, further records are refused with _STATE: aborting it is what is left
         if error.code() in NOT_THE_RECORD:
-            self._watch.hold(error, self._lanes.clock_offset())
+            self._health.hold(error, self._senders.clock_offset())
         failed = error.txn_requires_abort() or error.code() == KafkaError._STATE
         if failed and self._in_transaction and self._phase != self._abort:
             if error.code() not in NOT_THE_RECORD:
-                self._watch.complain("transaction_failed", error, hint="its records are sent again in another one")
-            self._fail({judge(error)})
+                self._health.complain("transaction_failed", error, hint="its records are sent again in another one")
+            self._fail({classify(error)})
         else:
             self._start_anew(said(error))
 
-    def _fail(self, verdicts: set[Verdict], *, answered: bool = False) -> None:
+    def _fail(self, classes: set[ErrorClass], *, answered: bool = False) -> None:
         """Give this transaction up; its records are sent again, after a pause unless Kafka `answered` about each."""
-        if Verdict.TOPIC in verdicts:
+        if ErrorClass.TOPIC in classes:
             self._lose_topics()
         if answered:
             self._retries.succeed()
-            self._watch.answered()
+            self._health.answered()
         else:
             self._resume_at = self._clock() + self._retries.fail()
         self._phase = self._abort
 
     def _start_anew(self, reason: str) -> None:
-        """Throw the producer away. How its last transaction ended is for the marks to say."""
+        """Throw the producer away. How its last transaction ended is for the committed positions to say."""
         pause = self._retries.fail()
-        if times := self._watch.times(f"producer_replaced {reason}"):
+        if times := self._health.times(f"producer_replaced {reason}"):
             self._log.error("producer_replaced", reason=reason, pause_seconds=round(pause, 2), times=times)
         discard(self._live)
         self._producer = None
         self._in_transaction = False
         self._recalled = frozenset()
-        self._lanes.rewind()
+        self._senders.rewind()
         self._resume_at = self._clock() + pause
         self._phase = self._connect
 
@@ -230,11 +243,11 @@ class ExactlyOnce:
             topic.missing()
 
     def _forget_reader(self) -> None:
-        if self._mark_reader is not None:
-            self._mark_reader.close()
-            self._mark_reader = None
+        if self._position_reader is not None:
+            self._position_reader.close()
+            self._position_reader = None
 
-    def close(self, seconds: float) -> None:
+    def _let_go(self, seconds: float) -> None:
         """Let go of the broker; a transaction that is still open is given up, so that no reader waits for it."""
         self._forget_reader()
         if self._producer is None:

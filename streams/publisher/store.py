@@ -1,7 +1,7 @@
-"""The publisher's own file: how far each spool is delivered, what Kafka refused, who this deployment is."""
+"""The publisher's own file: how far each sink has come in each source, what Kafka refused, who this deployment is."""
 
 import contextlib
-import re
+import json
 import sqlite3
 import time
 import uuid
@@ -12,45 +12,18 @@ from pathlib import Path
 
 import structlog
 
-from core.errors import PermanentError
 from core.fileguard import Fault, FileGuard
 from core.positions import publisher_path
 from core.spool.files import move_aside, put_in_place, remove_database, sync_directory
 from core.spool.state import SpoolState
 from core.sqlite import connect, is_sound, is_unreadable, transaction
-from streams.publisher import letters
-from streams.publisher.letters import DeadLetter
+from streams.publisher import dead_letters as letters
+from streams.publisher import migrations
+from streams.publisher.dead_letters import DeadLetter
 from streams.publisher.note import Note, read_note, tell_loss, write_note
 
-_VERSION = 2
-
-_TABLES = """
-CREATE TABLE identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE positions (
-    spool_id TEXT PRIMARY KEY,
-    stream TEXT NOT NULL,
-    seq INTEGER NOT NULL,              -- everything up to here is acknowledged by Kafka, or a dead letter
-    at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
-
-#: What each spool knew when everything in it was delivered: its successor begins with it, should it be lost.
-_SPOOL_STATES = """
-CREATE TABLE IF NOT EXISTS spool_states (
-    stream TEXT NOT NULL,
-    spool_id TEXT NOT NULL,
-    commits INTEGER NOT NULL,          -- of the spool at that moment
-    state TEXT NOT NULL,
-    at REAL NOT NULL,
-    PRIMARY KEY (stream, spool_id)
-) WITHOUT ROWID
-"""
-
-#: What the topic held before anything of a new spool was sent, where no file tells (see core.spool.origin).
-_TOPIC_ENDS = """
-CREATE TABLE IF NOT EXISTS topic_ends (spool_id TEXT PRIMARY KEY, ends TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
-"""
+#: The sink that every position belonged to before there were others.
+KAFKA = "kafka"
 
 #: An older copy that somebody put in the place of a spool must not replace what is known of the newer one.
 _KEEP_NEWEST = (
@@ -67,11 +40,12 @@ _FORGET = (
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Everything of a spool up to `seq` is delivered or a dead letter."""
+    """Everything of a source up to `seq` is delivered to the sink, or a dead letter."""
 
     stream: str
     spool_id: str
     seq: int
+    sink: str = KAFKA
 
 
 class PublisherStore:
@@ -85,6 +59,8 @@ class PublisherStore:
         self.deployment_id = str(identity["deployment"])
         #: the spool_id under which dead letters are sent again
         self.resends_id = str(identity["resends"])
+        #: the sinks that every record must reach
+        self.sinks = tuple(str(name) for (name,) in connection.execute("SELECT name FROM sinks ORDER BY name"))
         #: by stream, what its spool knew at a moment up to which it is delivered; written with the next `save`
         self.remembered: dict[str, SpoolState] = {}
         #: by spool_id, what the topic held before it was sent, as JSON; written with the next `save`
@@ -103,8 +79,12 @@ class PublisherStore:
         *,
         deployment_id: str | None = None,
         clock: Callable[[], float] = time.time,
+        sinks: Sequence[str] = (KAFKA,),
     ) -> "PublisherStore":
-        """Open or make the file; a broken one is moved aside and said so. A new one takes `deployment_id`, if given."""
+        """Open or make the file; a broken one is moved aside and said so. A new one takes `deployment_id`, if given.
+
+        `sinks` are those that records must reach before they may be dropped; a name is never used for another one.
+        """
         state_dir.mkdir(parents=True, exist_ok=True)
         path = publisher_path(state_dir)
         note, there = read_note(state_dir), path.exists()
@@ -121,8 +101,7 @@ class PublisherStore:
         connection = connect(path, cache_kib=512)
         try:
             _ensure_tables(connection, known)
-            connection.execute(_SPOOL_STATES)
-            connection.execute(_TOPIC_ENDS)
+            _name_sinks(connection, sinks)
             store = cls(path, connection, clock)
             if not silent:
                 tell_loss(note, store.note() if there else None, log)
@@ -134,8 +113,8 @@ class PublisherStore:
 
     def positions(self) -> list[Position]:
         """Return all positions, as last saved."""
-        rows = self._connection.execute("SELECT stream, spool_id, seq FROM positions")
-        return [Position(stream, spool_id, seq) for stream, spool_id, seq in rows]
+        rows = self._connection.execute("SELECT stream, spool_id, seq, sink FROM sink_positions")
+        return [Position(*row) for row in rows]
 
     def save(
         self,
@@ -177,10 +156,12 @@ class PublisherStore:
                 else:
                     letters.keep(connection, letter, now)
             connection.executemany(
-                "INSERT OR REPLACE INTO positions (spool_id, stream, seq, at) VALUES (?, ?, ?, ?)",
-                [(position.spool_id, position.stream, position.seq, now) for position in positions],
+                "INSERT OR REPLACE INTO sink_positions VALUES (?, ?, ?, ?, ?)",
+                [(one.sink, one.spool_id, one.stream, one.seq, now) for one in positions],
             )
             for position in positions:
+                if position.sink != KAFKA:
+                    continue  # dead letters are Kafka's
                 if position.spool_id == self.resends_id:
                     counted["dead_letters_resent"] += letters.settle_resends(connection, position.seq)
                 else:
@@ -276,35 +257,15 @@ class PublisherStore:
 
 def _ensure_tables(connection: sqlite3.Connection, deployment_id: str) -> None:
     """Make the tables in a new file, or bring those of an older version up to date."""
-    if upgrade(connection):
+    if migrations.upgrade(connection):
         return
     with transaction(connection):
-        _run(connection, _TABLES + letters.TABLES)
-        names = [("deployment", deployment_id), ("resends", uuid.uuid4().hex)]
-        connection.executemany("INSERT INTO identity VALUES (?, ?)", names)
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
+        migrations.migrate(connection)
+        connection.execute("INSERT OR IGNORE INTO identity VALUES ('deployment', ?)", (deployment_id,))
 
 
-def upgrade(connection: sqlite3.Connection) -> bool:
-    """Bring the tables of an older version up to date; tell whether there are any."""
-    version = _version(connection)
-    if version > _VERSION:
-        raise PermanentError(
-            f"the publisher's file has version {version}, this program knows {_VERSION}: use a newer Gapless"
-        )
-    if version == 1:
-        with transaction(connection):
-            if _version(connection) == 1:  # else another process was quicker
-                _run(connection, letters.RENAME + letters.TABLES + letters.TAKE_OVER)
-                connection.execute("INSERT INTO identity VALUES ('resends', ?)", (uuid.uuid4().hex,))
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
-    return version > 0
-
-
-def _run(connection: sqlite3.Connection, script: str) -> None:
-    for statement in filter(str.strip, re.sub(r" *--.*", "", script).split(";\n")):
-        connection.execute(statement)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+def _name_sinks(connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
+    """Note which sinks there are now; the positions of others stay, and hold nothing up."""
+    with transaction(connection):
+        connection.execute("DELETE FROM sinks WHERE name NOT IN (SELECT value FROM json_each(?))", (json.dumps(sinks),))
+        connection.executemany("INSERT OR IGNORE INTO sinks VALUES (?)", [(name,) for name in sinks])

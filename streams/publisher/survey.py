@@ -12,13 +12,12 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from core.spool.origin import TopicEnds
-from streams.publisher.ends import Item, ends
-from streams.publisher.lane import Lane
-from streams.publisher.ledger import Ledger
-from streams.publisher.retries import Retries
-from streams.publisher.settings import Settings
-from streams.publisher.tail import TailReader
-from streams.publisher.verdict import cause, is_passing
+from streams.publisher.kafka_errors import cause, is_passing
+from streams.publisher.position_writer import PositionWriter
+from streams.publisher.producer import Settings
+from streams.publisher.senders import SpoolSender
+from streams.publisher.sink import Retries
+from streams.publisher.topic_tail import Item, TailReader, ends
 
 #: How long one step may take, seconds: longer after each one in which a far broker did not answer.
 _SHORTEST, _LONGEST = 0.1, 1.0
@@ -46,12 +45,12 @@ class Reader(Protocol):
 
 
 class Survey:
-    """Asks the topic for each lane that awaits it, and lets the lane go when the answer is on disk.
+    """Asks the topic for each sender that awaits it, and lets the sender go when the answer is on disk.
 
     Args:
         settings: the topic, and how to reach it.
-        lanes: all lanes.
-        ledger: what keeps the answer.
+        senders: all senders.
+        writer: what keeps the answer.
         log: where it is told.
         retries: pauses after failures.
         clock: monotonic seconds.
@@ -62,8 +61,8 @@ class Survey:
     def __init__(
         self,
         settings: Settings,
-        lanes: Iterable[Lane],
-        ledger: Ledger,
+        senders: Iterable[SpoolSender],
+        writer: PositionWriter,
         log: structlog.stdlib.BoundLogger,
         *,
         retries: Retries,
@@ -72,8 +71,8 @@ class Survey:
         make_reader: Callable[[Settings, Collection[str]], Reader] = TailReader,
     ) -> None:
         self._settings = settings
-        self._lanes = lanes
-        self._ledger = ledger
+        self._senders = senders
+        self._writer = writer
         self._log = log
         self._retries = retries
         self._clock = clock
@@ -87,10 +86,12 @@ class Survey:
 
     def step(self) -> bool:
         """Work on it for a moment; tell whether there is more to do at once."""
-        waiting = [lane for lane in self._lanes if lane.awaits_survey]
-        for lane in waiting:
-            lane.awaits_survey = not self._ledger.is_surveyed(lane.spool_id)
-        open_questions = [lane for lane in waiting if lane.awaits_survey and lane.spool_id not in self._answered]
+        waiting = [sender for sender in self._senders if sender.awaits_survey]
+        for sender in waiting:
+            sender.awaits_survey = not self._writer.is_surveyed(sender.source_id)
+        open_questions = [
+            sender for sender in waiting if sender.awaits_survey and sender.source_id not in self._answered
+        ]
         if not open_questions:
             self.close()
             return False
@@ -104,12 +105,12 @@ class Survey:
         self._conclude(open_questions)
         return True
 
-    def _ask(self, lanes: list[Lane]) -> bool:
+    def _ask(self, senders: list[SpoolSender]) -> bool:
         if self._reader is None:
-            self._reader = self._make_reader(self._settings, [lane.stream for lane in lanes])
+            self._reader = self._make_reader(self._settings, [sender.stream for sender in senders])
         return self._reader.read(self._seconds)
 
-    def _failed(self, error: KafkaError, lanes: list[Lane]) -> bool:
+    def _failed(self, error: KafkaError, senders: list[SpoolSender]) -> bool:
         """Ask again after a pause; where the broker answers, and not to this, do without."""
         reached = self._reader is not None and self._reader.reached
         self._seconds = min(_LONGEST, self._seconds * 2.0)
@@ -118,56 +119,58 @@ class Survey:
         pause = self._retries.fail()
         refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
         if refused or (reached and self._retries.failures >= _ATTEMPTS):
-            self._give_up(f"{error.name()}: {error.str()}", lanes)
+            self._give_up(f"{error.name()}: {error.str()}", senders)
             return True
         if not is_passing(error):
             self.close()
         self._resume_at = self._clock() + pause
         return False
 
-    def _conclude(self, lanes: list[Lane]) -> None:
+    def _conclude(self, senders: list[SpoolSender]) -> None:
         reader = self._reader
         if reader is None:
             return
-        asked = [lane for lane in lanes if lane.stream in reader.streams]  # others have come since: they are next
-        if unseen := [lane for lane in asked if lane.stream in reader.unseen]:
+        asked = [
+            sender for sender in senders if sender.stream in reader.streams
+        ]  # others have come since: they are next
+        if unseen := [sender for sender in asked if sender.stream in reader.unseen]:
             late = reader.incomplete
             reason = "its records did not arrive in time" if late else "none of its newest records is of the stream"
             self._give_up(reason, unseen)
         found = ends(reader.items, self._wall())
-        for lane in asked:
-            if lane in unseen:
+        for sender in asked:
+            if sender in unseen:
                 continue
-            known = found.get(lane.stream, TopicEnds())
+            known = found.get(sender.stream, TopicEnds())
             newest = [span.newest for span in known.subreddits.values() if span.newest is not None]
             self._log.info(
                 "topic_surveyed",
-                stream=lane.stream,
-                records=sum(item.stream == lane.stream for item in reader.items),
+                stream=sender.stream,
+                records=sum(item.stream == sender.stream for item in reader.items),
                 subreddits=len(known.subreddits),
                 newest=max(newest, default=None),
                 complete=not reader.incomplete,
             )
-            self._answer(lane, known)
+            self._answer(sender, known)
         self._retries.succeed()
         self._seconds = _SHORTEST
         self.close()
 
-    def _give_up(self, reason: str, lanes: list[Lane]) -> None:
+    def _give_up(self, reason: str, senders: list[SpoolSender]) -> None:
         self._log.warning(
             "topic_not_surveyed",
             reason=reason,
-            streams=[lane.stream for lane in lanes],
+            streams=[sender.stream for sender in senders],
             hint="the topic does not tell, so this counts as a first start; were all state files lost, what was missed"
             " meanwhile is in no gap. Allow the publisher to read the topic",
         )
-        for lane in lanes:
-            self._answer(lane, TopicEnds(unread=reason))
+        for sender in senders:
+            self._answer(sender, TopicEnds(unread=reason))
         self.close()
 
-    def _answer(self, lane: Lane, found: TopicEnds) -> None:
-        self._ledger.keep_ends(lane.spool_id, found.to_json())
-        self._answered.add(lane.spool_id)
+    def _answer(self, sender: SpoolSender, found: TopicEnds) -> None:
+        self._writer.keep_ends(sender.source_id, found.to_json())
+        self._answered.add(sender.source_id)
 
     def close(self) -> None:
         """Let go of the broker."""

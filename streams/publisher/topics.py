@@ -11,11 +11,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from core.errors import PermanentError
-from streams.publisher.causes import Cause
-from streams.publisher.retries import Retries
-from streams.publisher.settings import Properties
-from streams.publisher.verdict import Verdict, cause, judge, said
-from streams.publisher.watch import Watch
+from streams.publisher.kafka_errors import Cause, ErrorClass, cause, classify, said
+from streams.publisher.kafka_health import KafkaHealth
+from streams.publisher.producer import Properties
+from streams.publisher.sink import Retries
 
 _REQUEST_TIMEOUT = 10.0
 _BROKERS = "look at the brokers that are missing; it goes on by itself"
@@ -32,7 +31,7 @@ class Topic:
         name: str,
         connection: Properties,
         *,
-        watch: Watch,
+        health: KafkaHealth,
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
         random: Callable[[], float],
@@ -42,7 +41,7 @@ class Topic:
         self.name = name
         self.there = False
         self._connection = connection
-        self._watch = watch
+        self._health = health
         self._log = log
         self._clock = clock
         self._new = NewTopic(
@@ -99,14 +98,14 @@ class Topic:
             return
         if self._creating:
             self._log.info("topic_created", topic=self.name)
-        elif self._watch.away and (short := shortfall(description)):
+        elif self._health.away and (short := shortfall(description)):
             # records may wait in the producer for replicas that are not there: nothing else tells
             told = Cause(f"{short} of the topic {self.name}; min.insync.replicas may ask for more", _BROKERS)
-            self._watch.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=told)
+            self._health.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=told)
         self._found()
 
     def _take_error(self, error: KafkaError) -> None:
-        if judge(error) is Verdict.TOPIC and not self._creating:
+        if classify(error) is ErrorClass.TOPIC and not self._creating:
             self._create()
             return
         if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
@@ -116,12 +115,12 @@ class Topic:
             raise PermanentError(f"Kafka does not take {self.name!r} as the name of a topic: change kafka.topic")
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
-            return  # the broker is away: the watch says so
-        if judge(error) is Verdict.HOLD:
+            return  # the broker is away: KafkaHealth says so
+        if classify(error) is ErrorClass.HOLD:
             missing = Cause(f"the topic {self.name} is not there and cannot be made: {said(error)}", _BY_HAND)
-            self._watch.hold(error, cause=missing if self._creating else None)
+            self._health.hold(error, cause=missing if self._creating else None)
         hint = _BY_HAND if self._creating else "allow to describe it"
-        self._watch.complain(
+        self._health.complain(
             "topic_not_created" if self._creating else "topic_not_looked_up", error, topic=self.name, hint=hint
         )
 

@@ -4,8 +4,8 @@ import contextlib
 import threading
 
 from core import logs
+from core.kinds import stream_names
 from core.spool import SpoolReader
-from core.statistics import STREAMS
 from supervisor.demo.crawl_proof import CrawlProof, prove_crawl
 from supervisor.demo.crawl_world import CrawlWorld, Wish
 from supervisor.demo.proof import Proof, prove
@@ -56,7 +56,7 @@ def _prove_streams(scenery: Scenery) -> Proof:
     from supervisor.demo.topic import read_keys  # noqa: PLC0415 - librdkafka only now: it is large
 
     config, gaps = scenery.config, []
-    for stream in STREAMS:
+    for stream in stream_names():
         reader = SpoolReader.open(config.supervisor.state_dir, stream)
         if reader is not None:
             with contextlib.closing(reader):

@@ -73,8 +73,8 @@ def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[
         return StreamLook()
     with contextlib.closing(reader):
         seq, delivered_at = deliveries.get(reader.spool_id, (0, None))
-        cursor = reader.cursor()  # before the gaps: see StreamProof.read
-        proof = StreamProof.read((), cursor, reader.gaps())
+        stream_state = reader.stream_state()  # before the gaps: see StreamProof.read
+        proof = StreamProof.read((), stream_state, reader.gaps())
         delivered = [row for row in reader.read(seq - 1, 1) if row.seq == seq] if seq else []
         waiting = reader.read(seq, 1)
         newest = reader.read(reader.last_seq() - 1, 1)
@@ -87,10 +87,10 @@ def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[
             proven=proof.moments,
             clock_offset=proof.clock_offset,
             begun=proof.begun,
-            polled_at=_moment(cursor.get("polled_at")),
+            polled_at=stream_state.polled_at,
             captured_at=_captured(newest),
-            absent=_absent(cursor.get("absent")),
-            absent_since=_absent_since(cursor.get("absent")),
+            absent={name: note.reason for name, note in stream_state.absent.items()},
+            absent_since=min((note.since for note in stream_state.absent.values()), default=None),
             waiting_since=_captured(waiting),
             delivered_at=delivered_at,
             delay_s=max(0.0, delivered_at - created) if created is not None and delivered_at is not None else None,
@@ -123,20 +123,3 @@ def _created(rows: Iterable[Row]) -> float | None:
         with contextlib.suppress(ValueError, TypeError, KeyError):
             return float(json.loads(row.value)["created_utc"])
     return None
-
-
-def _moment(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _absent(value: object) -> dict[str, str]:
-    """Read the entry that streams.capture.roster stores: name → [reason, …]."""
-    if not isinstance(value, dict):
-        return {}
-    return {str(name): str(entry[0]) for name, entry in value.items() if isinstance(entry, list) and entry}
-
-
-def _absent_since(value: object) -> float | None:
-    entries = value.values() if isinstance(value, dict) else ()
-    moments = [_moment(entry[1]) for entry in entries if isinstance(entry, list) and len(entry) > 1]
-    return min((moment for moment in moments if moment is not None), default=None)

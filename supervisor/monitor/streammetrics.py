@@ -6,6 +6,7 @@ from prometheus_client.metrics_core import Metric
 
 from core.completeness import Shares
 from core.config.slices import MonitorConfig
+from core.kinds import stream_names
 from core.spool import GapState
 from supervisor.monitor.family import Value, counter, counters, gauge, gauges, labelled_gauges
 from supervisor.monitor.look import Look
@@ -26,7 +27,7 @@ def families(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric
 
 
 def _captured(look: Look, tally: Tally) -> Iterator[Metric]:
-    for stream in ("submissions", "comments"):
+    for stream in stream_names():
         count = look.streams.get(stream, StreamLook()).tallied(tally, stream, "captured")
         text = f"{stream.capitalize()} captured from Reddit into the spool, each once"
         yield from counter(f"reddit_{stream}_total", text, count)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.completeness import WINDOW, StreamProof, longest_silence
 from core.spool import Gap, GapState
+from core.spool.stream_state import StreamState
 
 NOON = 1_800_000_000.0
 BOTH = ("Bitcoin", "ethereum")
@@ -135,9 +136,10 @@ class TestProvenUntil:
 
     def test_it_is_read_from_the_cursor_and_nonsense_is_no_proof(self) -> None:
         cursor = {"proven_until": {"bitcoin": NOON, "ethereum": "soon", "x": True}, "begun": NOON, "clock_offset": 2}
-        read = StreamProof.read(BOTH, cursor, [gap()])
+        read = StreamProof.read(BOTH, StreamState.read(cursor), [gap()])
         assert (read.moments, read.begun, read.clock_offset, len(read.gaps)) == ({"bitcoin": NOON}, NOON, 2.0, 1)
-        assert StreamProof.read(BOTH, {"proven_until": [1], "clock_offset": math.inf}, []).moments == {}
+        nonsense = StreamState.read({"proven_until": [1], "clock_offset": math.inf})
+        assert StreamProof.read(BOTH, nonsense, []).moments == {}
 
 
 class TestUnreadSteps:
@@ -193,5 +195,5 @@ def test_after_a_loss_nothing_is_claimed_of_the_time_before_a_subreddits_own_gap
 
 
 def test_a_spool_of_version_0_1_is_proven_up_to_its_newest_items() -> None:
-    proof = StreamProof.read(BOTH, {"proven_at": {"bitcoin": NOON - 9.0, "ethereum": NOON - 5.0}}, ())
+    proof = StreamProof.read(BOTH, StreamState.read({"proven_at": {"bitcoin": NOON - 9.0, "ethereum": NOON - 5.0}}), ())
     assert proof.proven_until == NOON - 9.0

@@ -11,7 +11,7 @@ from core.flow import QuotaFlow, StreamFlow, read_flow
 from core.limiter import Grant, Limiter
 from core.quota import Priority, RateHeaders
 from core.spool import Batch, Gap, GapState, Record, SpoolReader, SpoolWriter
-from streams.publisher.letters import DeadLetter
+from streams.publisher.dead_letters import DeadLetter
 from streams.publisher.store import Position, PublisherStore
 
 NOON = 1_800_000_000.0

@@ -1,6 +1,7 @@
 """The statistics block: its exact shape, and numbers that no kill and no replaced file can falsify."""
 
 import sqlite3
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def acknowledge(state_dir: Path, spool_id: str, seq: int, published: int) -> Non
 
 def test_the_block_is_the_one_people_know() -> None:
     numbers = Statistics(
-        submissions_processed=127, comments_processed=8453, kafka_published=8578, kafka_errors=2, queue_size=3
+        processed=Counter(submissions=127, comments=8453), kafka_published=8578, kafka_errors=2, queue_size=3
     )
     assert render(numbers) == BLOCK
 
@@ -56,7 +57,7 @@ def test_it_counts_from_the_start_of_the_run_and_the_queue_from_what_is_there(tm
     assert meter.read() == Statistics(queue_size=6)
     capture(writer, 5)
     acknowledge(tmp_path, writer.spool_id, 12, published=12)
-    assert meter.read() == Statistics(comments_processed=5, kafka_published=8, queue_size=3)
+    assert meter.read() == Statistics(processed=Counter(comments=5), kafka_published=8, queue_size=3)
 
 
 def test_a_new_process_on_the_same_file_loses_no_count(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_a_new_process_on_the_same_file_loses_no_count(tmp_path: Path) -> None:
         capture(writer, 7)
         writer.close()
         meter.read()
-    assert meter.read().submissions_processed == 21
+    assert meter.read().processed["submissions"] == 21
 
 
 def test_a_file_made_anew_goes_on_from_what_was_counted(tmp_path: Path) -> None:
@@ -78,22 +79,22 @@ def test_a_file_made_anew_goes_on_from_what_was_counted(tmp_path: Path) -> None:
         writer.close()
         for path in tmp_path.glob("spool-comments*"):
             path.unlink()
-    assert meter.read().comments_processed == 14
+    assert meter.read().processed["comments"] == 14
 
 
 def test_a_broken_file_leaves_the_last_numbers_standing(tmp_path: Path) -> None:
     writer = SpoolWriter(tmp_path, "comments")
     meter = Meter(tmp_path)
     capture(writer, 7)
-    assert meter.read().comments_processed == 7
+    assert meter.read().processed["comments"] == 7
     writer.close()
     for path in tmp_path.glob("spool-comments*"):
         path.write_bytes(b"this is no database" * 1000)
-    assert meter.read() == Statistics(comments_processed=7, queue_size=7)
+    assert meter.read() == Statistics(processed=Counter(comments=7), queue_size=7)
 
 
 def test_as_a_dict_it_has_the_total() -> None:
-    numbers = Statistics(submissions_processed=1, comments_processed=2).as_dict()
+    numbers = Statistics(processed=Counter(submissions=1, comments=2)).as_dict()
     assert numbers["total_items"] == 3
     assert set(numbers) == {
         "submissions_processed",
@@ -115,14 +116,14 @@ def test_what_a_salvaged_spool_brings_along_is_counted_once(tmp_path: Path, seen
     with SpoolWriter(tmp_path, "comments") as writer:
         capture(writer, 2)
     if meter is not None:
-        assert meter.read().comments_processed == 2
+        assert meter.read().processed["comments"] == 2
     break_it(tmp_path)
     meter = meter or Meter(tmp_path)
     with SpoolWriter(tmp_path, "comments") as writer:
         assert writer.spool_id != former, "it was made anew"
-        before = meter.read().comments_processed
+        before = meter.read().processed["comments"]
         capture(writer, 5)
-    assert meter.read().comments_processed - before == 5
+    assert meter.read().processed["comments"] - before == 5
     assert before == (2 if seen_before else 0)
 
 

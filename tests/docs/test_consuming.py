@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from core.kinds import kind_of
 from core.spool import Batch
 from streams.capture.listing import parse_page
-from streams.capture.record import SCHEMAS, make_record
+from streams.capture.record import make_record
 from tests.docs.markdown import section, text
 from tests.streams.publisher.deployment import Deployment
 from tests.support.brokers import ApacheKafka
@@ -43,7 +44,7 @@ class Topic:
 
     def lines(self) -> set[str]:
         """What the examples print of it."""
-        schemas = {"comment": SCHEMAS["comments"], "submission": SCHEMAS["submissions"]}
+        schemas = {"comment": kind_of("comments").schema, "submission": kind_of("submissions").schema}
         return {
             f"{schemas[value['content_type']]} {key} {value['created_utc']} {value['timestamp']}"
             for key, value in self.values.items()

@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 from core.errors import ExitCode
 from core.flow import read_flow
 from core.positions import publisher_path, read_dead_letters, read_publisher_counters
-from streams.publisher.letters import DeadLetter
+from streams.publisher.dead_letters import DeadLetter
 from streams.publisher.store import Position, PublisherStore
 from supervisor.cli import main
 from supervisor.deadletters import dead_letters

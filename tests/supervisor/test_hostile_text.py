@@ -111,7 +111,7 @@ def test_a_traceback_forges_no_line() -> None:
 
 
 def test_an_error_of_kafka(tmp_path: Path) -> None:
-    watch, text = Stage(tmp_path).watch, TEXT.replace("\0", "")
+    watch, text = Stage(tmp_path).health, TEXT.replace("\0", "")
     with capture_logs() as lines:
         watch.complain("kafka_error", KafkaError(KafkaError.INVALID_CONFIG, text))
         watch.hold(KafkaError(KafkaError.UNKNOWN, text))

@@ -13,7 +13,8 @@ from core.child import ChildContext, Message
 from core.positions import publisher_path
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter, spool_path
 from core.spool.model import SPOOL_LOST
-from core.spool.origin import Origin, Span, TopicEnds, origin_of
+from core.spool.origin import Span, TopicEnds
+from core.spool.stream_state import Origin, StateChange
 from streams.capture import process
 from streams.capture.coverage import LATE_MARGIN, Coverage
 from streams.capture.origin import OriginWatch, lost_gaps
@@ -72,7 +73,7 @@ def test_until_the_publisher_knows_nothing_is_entered_and_nothing_claimed(tmp_pa
 
 def test_each_subreddit_has_a_gap_from_its_newest_delivered_item(tmp_path: Path, writer: SpoolWriter) -> None:
     life = Life(tmp_path, writer)
-    life.coverage.store(begun=NOW - 60.0)
+    life.coverage.store(StateChange(begun=NOW - 60.0))
     answer(tmp_path, writer.spool_id, FOUND.to_json())
     gaps = life.look()
     assert {name: (gap.start, gap.end) for name, gap in gaps.items()} == {
@@ -87,7 +88,7 @@ def test_each_subreddit_has_a_gap_from_its_newest_delivered_item(tmp_path: Path,
     assert [entry["lost_from"] for entry in life.log.events("spool_lost")] == [NOW - 500.0, NOW - 100.0]
     assert life.watch.settled
     assert len(life.look()) == 2, "entered once"
-    assert origin_of(writer.load_cursor()) is Origin.SETTLED
+    assert writer.load_state().origin is Origin.SETTLED
     again = Life(tmp_path, writer)
     assert again.watch.settled
     assert len(again.coverage.pending_gaps()) == 2
@@ -128,12 +129,12 @@ class TestStartNow:
         answer(tmp_path, writer.spool_id, FOUND.to_json())
         life = Life(tmp_path, writer, "now")
         assert all(gap.state is GapState.OPEN for gap in life.look().values())
-        assert life.coverage.stored["recovered"] is True
+        assert life.coverage.state.recovered is True
         assert writer.load_cursor()["recovered"] is True
 
     def test_known_later_what_was_skipped_cannot_be_repaired(self, tmp_path: Path, writer: SpoolWriter) -> None:
         life = Life(tmp_path, writer, "now")
-        life.coverage.store(begun=NOW - 60.0)
+        life.coverage.store(StateChange(begun=NOW - 60.0))
         answer(tmp_path, writer.spool_id, FOUND.to_json())
         gaps = life.look().values()
         assert [(gap.state, gap.pending, gap.closed_at) for gap in gaps] == [(GapState.LOST, (), NOW)] * 2

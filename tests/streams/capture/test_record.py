@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from streams.capture.listing import parse_page
-from streams.capture.record import SCHEMAS, make_record
+from streams.capture.record import make_record
+from streams.kinds import kind_of
 from tests.streams.capture.world import envelope
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,7 +37,7 @@ FIELDS = {
 
 @cache
 def validator(stream: str) -> Draft202012Validator:
-    schema = json.loads((ROOT / "core" / "schemas" / f"{SCHEMAS[stream]}.json").read_text())
+    schema = json.loads((ROOT / "core" / "schemas" / f"{kind_of(stream).schema}.json").read_text())
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
 
@@ -46,7 +47,7 @@ def value_of(data: dict[str, Any], stream: str) -> dict[str, Any]:
     record = make_record(item, stream, MOMENT)
     value: dict[str, Any] = json.loads(record.value)
     validator(stream).validate(value)
-    assert record.schema == SCHEMAS[stream]
+    assert record.schema == kind_of(stream).schema
     assert record.key.decode() == item.name
     return value
 

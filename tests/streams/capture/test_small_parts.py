@@ -3,6 +3,7 @@
 import pytest
 
 from core.backoff import Backoff
+from core.spool.stream_state import StreamState
 from streams.capture.pace import Pace
 from streams.capture.roster import Roster
 
@@ -87,7 +88,7 @@ def test_roster_remembers_absences_of_what_is_still_configured() -> None:
 @pytest.mark.parametrize("stored", [None, [], "x", 5, {}])
 def test_roster_starts_whole_where_nothing_is_stored(stored: object) -> None:
     roster = Roster(("A",))
-    roster.load(stored)
+    roster.load(StreamState.read({"absent": stored}).absent)
     assert roster.active() == ("A",)
 
 

@@ -10,14 +10,12 @@ from confluent_kafka import KafkaError, KafkaException
 
 from core.outage import OutageMark
 from streams.publisher.at_least_once import AtLeastOnce
-from streams.publisher.lanes import Lanes
-from streams.publisher.ledger import Ledger
-from streams.publisher.pace import Pace
-from streams.publisher.retries import Retries
-from streams.publisher.settings import Settings, settle
-from streams.publisher.store import PublisherStore
-from streams.publisher.watch import Watch
-from streams.publisher.workplace import Workplace
+from streams.publisher.kafka_health import KafkaHealth
+from streams.publisher.kafka_senders import KafkaSpoolSenders
+from streams.publisher.position_writer import PositionWriter
+from streams.publisher.producer import Settings, settle
+from streams.publisher.sink import Pace, Retries, drive
+from streams.publisher.store import KAFKA, PublisherStore
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -104,32 +102,34 @@ class PresentTopic:
 
 
 class Stage:
-    """An at-least-once courier on `state_dir`, with one staged producer after the other."""
+    """An at-least-once sink on `state_dir`, with one staged producer after the other."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, sinks: tuple[str, ...] = (KAFKA,)) -> None:
         self.now = 1000.0
         self.producers: list[StagedProducer] = []
         self.topic = PresentTopic()
         self.capacity = 10_000
         clock = lambda: self.now  # noqa: E731
-        self.ledger = Ledger(lambda known: PublisherStore.open(state_dir, LOG, deployment_id=known), LOG, clock)
-        self.watch = Watch(LOG, self.ledger, "broker:9092", clock, OutageMark(state_dir))
-        self.lanes = Lanes(
-            state_dir=state_dir, ledger=self.ledger, log=LOG, clock=clock, watch=self.watch, message_max_bytes=1000
+        self.writer = PositionWriter(
+            lambda known: PublisherStore.open(state_dir, LOG, deployment_id=known, sinks=sinks), LOG, clock
         )
-        place = Workplace(
+        self.health = KafkaHealth(LOG, self.writer, "broker:9092", clock, OutageMark(state_dir))
+        self.senders = KafkaSpoolSenders(
+            state_dir=state_dir, writer=self.writer, log=LOG, clock=clock, health=self.health, message_max_bytes=1000
+        )
+        self.sink = AtLeastOnce(
+            self.topic,  # type: ignore[arg-type]
             settings=settle("broker:9092", "posts", {}),
-            lanes=self.lanes,
-            ledger=self.ledger,
-            watch=self.watch,
+            senders=self.senders,
+            writer=self.writer,
+            health=self.health,
             retries=Retries(0.2, 10.0, lambda: 0.5),
             log=LOG,
             clock=clock,
             make_producer=self._make,  # type: ignore[arg-type]
         )
-        self.courier = AtLeastOnce(place, self.topic)  # type: ignore[arg-type]
 
-    def _make(self, _settings: Settings, _watch: Watch) -> StagedProducer:
+    def _make(self, _settings: Settings, _watch: KafkaHealth) -> StagedProducer:
         self.producers.append(StagedProducer(self.capacity))
         return self.producers[-1]
 
@@ -140,11 +140,11 @@ class Stage:
     def step(self, times: int = 1) -> Pace:
         """Do rounds of work, a second apart."""
         for _ in range(times):
-            pace = self.courier.step()
+            pace = drive(self.sink)
             self.now += 1.0
         return pace
 
     def close(self) -> None:
-        self.courier.close(0.0)
-        self.ledger.close()
-        self.lanes.close()
+        self.sink.close(0.0)
+        self.writer.close()
+        self.senders.close()

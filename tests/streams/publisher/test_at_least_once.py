@@ -1,4 +1,4 @@
-"""The at-least-once courier against a producer that fails on command: in order, nothing lost, little repeated."""
+"""The at-least-once sink against a producer that fails on command: in order, nothing lost, little repeated."""
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from core.outage import read_outage, read_refusal
 from core.positions import read_dead_letters, read_positions, read_publisher_counters
-from streams.publisher.pace import Pace
+from streams.publisher.sink import Pace
 from tests.streams.publisher.spools import FilledSpool
 from tests.streams.publisher.stage import Stage
 
@@ -46,7 +46,7 @@ def scribble_over(path: Path) -> None:
 
 
 def position(stage: Stage, spool: FilledSpool) -> int:
-    return stage.ledger.position(spool.writer.spool_id)
+    return stage.writer.position(spool.writer.spool_id)
 
 
 def test_no_record_waits_for_another_and_the_position_follows_the_reports(stage: Stage, spool: FilledSpool) -> None:
@@ -247,7 +247,7 @@ def test_what_is_not_the_records_fault_is_waited_for_with_one_record_and_one_pro
             assert stage.producer.keys[10:] == [keys[1]] * (tries - 1), "the first one asks for all"
             stage.producer.report([keys[1]], KafkaError(code))
             stage.step(2)
-            assert stage.watch.held
+            assert stage.health.held
     assert len(stage.producers) == 1
     (said,) = {entry["cause"] for entry in logs if entry["event"] == "delivery_held"}
     assert said
@@ -259,7 +259,7 @@ def test_what_is_not_the_records_fault_is_waited_for_with_one_record_and_one_pro
     with capture_logs() as logs:
         stage.step(2)
     assert [entry["records_waiting"] for entry in logs if entry["event"] == "delivery_resumed"] == [9]
-    assert not stage.watch.held
+    assert not stage.health.held
     assert stage.producer.keys[-8:] == keys[2:]
     stage.producer.report(keys[2:])
     stage.step(2)
@@ -274,10 +274,10 @@ def test_a_hold_that_falls_silent_becomes_an_outage(stage: Stage, spool: FilledS
     stage.step()
     stage.producer.report(keys, KafkaError(KafkaError.INVALID_TIMESTAMP))
     stage.step(2)
-    assert stage.watch.held
+    assert stage.health.held
     with capture_logs() as logs:
         stage.step(90)
-    assert not stage.watch.held
+    assert not stage.health.held
     assert [entry["event"] for entry in logs if entry["event"].startswith("kafka")] == ["kafka_away"]
 
 
@@ -291,7 +291,7 @@ def test_a_dead_letter_before_whose_position_the_publisher_dies_may_arrive_after
     limited = Stage(tmp_path)
     limited.step()
     limited.producer.refuses[keys[1]] = TOO_LARGE
-    limited.lanes.rewind()
+    limited.senders.rewind()
     limited.step(3)
     assert read_dead_letters(tmp_path) == {}, "the record before it has not arrived"
     successor = Stage(tmp_path)  # the other one is gone without a word
@@ -319,8 +319,8 @@ def test_a_spool_that_was_replaced_is_read_from_its_own_start(stage: Stage, spoo
         stage.producer.report(keys)
         stage.producer.report(fresh)
         stage.step(2)
-        assert stage.ledger.position(old) == 3, "what was on its way still counts"
-        assert stage.ledger.position(replaced.writer.spool_id) == 2
+        assert stage.writer.position(old) == 3, "what was on its way still counts"
+        assert stage.writer.position(replaced.writer.spool_id) == 2
 
 
 def test_a_broken_spool_is_reported_while_the_other_stream_goes_on(
@@ -346,8 +346,8 @@ def test_an_outage_is_told_once_and_counted_once(stage: Stage, spool: FilledSpoo
         stage.step()
         stage.topic.there = False  # nobody answers the question whether it is
         for _ in range(20):
-            stage.watch.on_error(KafkaError(KafkaError._TRANSPORT))
-            stage.watch.on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+            stage.health.on_error(KafkaError(KafkaError._TRANSPORT))
+            stage.health.on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
             stage.step()
         assert read_outage(tmp_path) is not None, "others can know it"
         stage.producer.report(keys)

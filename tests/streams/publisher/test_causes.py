@@ -5,7 +5,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from streams.publisher.causes import NOT_THE_RECORD, explain
+from streams.publisher.kafka_errors import NOT_THE_RECORD, explain
 
 CLOCK = KafkaError(KafkaError.INVALID_TIMESTAMP)
 

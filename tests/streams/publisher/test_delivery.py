@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.publisher.delivery import Delivery
+from streams.publisher.senders import InFlightWindow
 
 
-def sent(*seqs: int, position: int = 0) -> Delivery:
-    delivery = Delivery(position)
+def sent(*seqs: int, position: int = 0) -> InFlightWindow:
+    delivery = InFlightWindow(position)
     for seq in seqs:
         delivery.hand_over(seq)
     return delivery
@@ -32,7 +32,7 @@ def test_holes_in_the_numbers_do_not_hold_the_position_up() -> None:
 
 def test_a_dead_letter_lets_the_position_pass_but_is_not_counted_as_arrived() -> None:
     delivery = sent(1, 2, 3)
-    delivery.bury(2)
+    delivery.dead_letter(2)
     delivery.acknowledge([1, 3])
     assert (delivery.advance(), delivery.position) == (2, 3)
 
@@ -54,7 +54,9 @@ def test_a_record_is_not_handed_over_twice_by_mistake() -> None:
 @st.composite
 def histories(draw: st.DrawFn) -> Iterator[tuple[str, int]]:
     """Any mixture of sending, reports in any order, failures followed by a rewind, burials and saved positions."""
-    steps = draw(st.lists(st.tuples(st.sampled_from(["send", "ack", "bury", "rewind", "crash"]), st.integers(0, 9))))
+    steps = draw(
+        st.lists(st.tuples(st.sampled_from(["send", "ack", "dead_letter", "rewind", "crash"]), st.integers(0, 9)))
+    )
     return iter(steps)
 
 
@@ -68,7 +70,7 @@ def test_whatever_happens_nothing_behind_the_position_is_missing(
     in_kafka: set[int] = set()
     dead: set[int] = set()
     flying: list[int] = []
-    delivery = Delivery(0)
+    delivery = InFlightWindow(0)
     counted = 0
     for action, number in history:
         waiting = [seq for seq in spool if seq > delivery.sent]
@@ -77,20 +79,20 @@ def test_whatever_happens_nothing_behind_the_position_is_missing(
             if seq not in delivery.arrived:
                 flying.append(seq)
             delivery.hand_over(seq)
-        elif action in ("ack", "bury") and flying:
+        elif action in ("ack", "dead_letter") and flying:
             seq = flying.pop(number % len(flying))
             if action == "ack":
                 in_kafka.add(seq)
                 delivery.acknowledge([seq])
             else:
                 dead.add(seq)
-                delivery.bury(seq)
+                delivery.dead_letter(seq)
         elif action == "rewind":
             flying.clear()  # failed: their reports say so, or their producer is gone
             delivery.rewind()
         elif action == "crash":
             flying.clear()
-            delivery = Delivery(delivery.position)
+            delivery = InFlightWindow(delivery.position)
         counted += delivery.advance()
         assert all(seq in in_kafka | dead for seq in spool if seq <= delivery.position)
         assert delivery.position in {0, *spool}

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from core.spool.origin import Span, TopicEnds
-from streams.publisher.ends import Item, ends, read_item
+from streams.publisher.topic_tail import Item, ends, read_item
 
 NOW = 1_700_000_000.0
 

@@ -12,8 +12,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from core.positions import publisher_path
-from streams.publisher.marks import Mark, MarkReader
-from streams.publisher.settings import Settings, settle
+from streams.publisher.committed_position import CommittedPosition, CommittedPositionReader
+from streams.publisher.producer import Settings, settle
 from tests.streams.publisher.deployment import Deployment, new_topic
 from tests.support.brokers import ApacheKafka, Broker
 from tests.support.waiting import wait_until
@@ -184,40 +184,40 @@ def test_a_mark_behind_another_publishers_open_transaction_is_waited_for(apache_
     _create_topic(apache_kafka, settings.positions_topic)
     other, ours = (_transactional(settings, f"{settings.topic}-{name}") for name in ("other", "ours"))
     other.begin_transaction()
-    other.produce(settings.positions_topic, Mark(1, "t1_0").to_json(), "elsewhere")
+    other.produce(settings.positions_topic, CommittedPosition(1, "t1_0").to_json(), "elsewhere")
     other.flush()
     ours.begin_transaction()
-    ours.produce(settings.positions_topic, Mark(42, "t1_f").to_json(), "spool")
+    ours.produce(settings.positions_topic, CommittedPosition(42, "t1_f").to_json(), "spool")
     ours.commit_transaction(10)
-    reader = MarkReader(settings, {"spool"})
+    reader = CommittedPositionReader(settings, {"spool"})
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         assert reader.read(0.1) is None, "as long as the other transaction is open nobody can know"
     other.abort_transaction(10)
-    assert wait_until(lambda: reader.read(0.1), what="the marks") == {"spool": Mark(42, "t1_f")}
+    assert wait_until(lambda: reader.read(0.1), what="the positions") == {"spool": CommittedPosition(42, "t1_f")}
     reader.close()
 
 
 def test_marks_are_found_however_far_back_they_lie(apache_kafka: ApacheKafka, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.publisher.marks._TAIL", 5)
+    monkeypatch.setattr("streams.publisher.committed_position._TAIL", 5)
     settings = settle(apache_kafka.bootstrap_servers, new_topic(), {})
     _create_topic(apache_kafka, settings.positions_topic)
     producer = Producer({**settings.producer, "log_level": 0})
-    producer.produce(settings.positions_topic, Mark(3, "t1_0").to_json(), "old")
-    producer.produce(settings.positions_topic, Mark(7, "t1_1").to_json(), "old")
+    producer.produce(settings.positions_topic, CommittedPosition(3, "t1_0").to_json(), "old")
+    producer.produce(settings.positions_topic, CommittedPosition(7, "t1_1").to_json(), "old")
     for number in range(20):
-        producer.produce(settings.positions_topic, Mark(number, "t1_2").to_json(), "new")
+        producer.produce(settings.positions_topic, CommittedPosition(number, "t1_2").to_json(), "new")
     producer.flush()
     for wanted, expected in (({"new"}, {"new": 19}), ({"old", "new"}, {"old": 7, "new": 19}), ({"none"}, {})):
-        reader = MarkReader(settings, wanted)
-        marks = wait_until(lambda reader=reader: _once(reader), what="the marks")  # type: ignore[misc]
-        assert {spool_id: mark.seq for spool_id, mark in marks[0].items()} == expected
+        reader = CommittedPositionReader(settings, wanted)
+        committed = wait_until(lambda reader=reader: _once(reader), what="the positions")  # type: ignore[misc]
+        assert {spool_id: mark.seq for spool_id, mark in committed[0].items()} == expected
         reader.close()
 
 
-def _once(reader: MarkReader) -> list[dict[str, Mark]]:
-    marks = reader.read(0.1)
-    return [] if marks is None else [marks]
+def _once(reader: CommittedPositionReader) -> list[dict[str, CommittedPosition]]:
+    committed = reader.read(0.1)
+    return [] if committed is None else [committed]
 
 
 def _create_topic(broker: Broker, topic: str, settings: dict[str, str] | None = None) -> None:

@@ -1,6 +1,6 @@
 """When Kafka counts as away, and when it is back."""
 
-from streams.publisher.outage import Deafness, Outage
+from streams.publisher.kafka_health import Deafness, Outage
 
 
 def test_a_lost_connection_becomes_an_outage_only_if_it_lasts() -> None:

@@ -2,7 +2,7 @@
 
 from confluent_kafka import Producer
 
-from streams.publisher.settings import settle
+from streams.publisher.producer import settle
 
 
 def test_the_promise_stands_whatever_the_user_writes() -> None:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from core.positions import publisher_path, read_newest_dead_letter, read_positions, read_publisher_counters
 from core.spool.state import SpoolState, remembered_states
-from streams.publisher.letters import DeadLetter
+from streams.publisher.dead_letters import DeadLetter
 from streams.publisher.note import note_path
 from streams.publisher.store import Position, PublisherStore
 

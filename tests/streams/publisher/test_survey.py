@@ -14,11 +14,10 @@ from structlog.testing import capture_logs
 
 from core.spool import Batch, Record, SpoolWriter
 from core.spool.origin import TopicEnds, read_ends
-from streams.publisher.ends import Item
-from streams.publisher.retries import Retries
-from streams.publisher.settings import settle
+from streams.publisher.producer import settle
+from streams.publisher.sink import Retries
 from streams.publisher.survey import Survey
-from streams.publisher.tail import TailReader
+from streams.publisher.topic_tail import Item, TailReader
 from tests.streams.publisher.deployment import new_topic
 from tests.streams.publisher.stage import LOG, Stage
 from tests.support.brokers import TansuBroker
@@ -67,8 +66,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 def survey(stage: Stage, script: Script) -> Survey:
     return Survey(
         settle("broker:9092", "posts", {}),
-        stage.lanes,
-        stage.ledger,
+        stage.senders,
+        stage.writer,
         LOG,
         retries=Retries(0.2, 10.0, lambda: 0.5),
         clock=lambda: stage.now,
@@ -108,7 +107,7 @@ def test_a_spool_that_is_known_is_not_asked_for(stage: Stage, spool: SpoolWriter
 
 def test_after_a_restart_the_answer_stands(tmp_path: Path, stage: Stage, spool: SpoolWriter) -> None:
     steps(stage, survey(stage, Script([True])), 3)
-    stage.ledger.save(now=True)
+    stage.writer.save(now=True)
     again = Stage(tmp_path)
     again.step()
     assert survey(again, Script([])).step() is False, spool.spool_id
@@ -153,7 +152,7 @@ def test_an_answer_survives_the_loss_of_the_file_that_was_to_take_it(
     tmp_path: Path, stage: Stage, spool: SpoolWriter
 ) -> None:
     stage.step()
-    stage.ledger.keep_ends(spool.spool_id, TopicEnds().to_json())
+    stage.writer.keep_ends(spool.spool_id, TopicEnds().to_json())
     for path in tmp_path.glob("publisher.db*"):
         path.unlink()
     stage.step(3)
@@ -196,8 +195,8 @@ class TestTail:
             producer.produce(topic, b"someone else's", b"k", 0)
 
         self.fill(tansu, topic, write)
-        monkeypatch.setattr("streams.publisher.tail._OF_EACH", 10)
-        monkeypatch.setattr("streams.publisher.tail._RECORDS", 10)
+        monkeypatch.setattr("streams.publisher.topic_tail._OF_EACH", 10)
+        monkeypatch.setattr("streams.publisher.topic_tail._RECORDS", 10)
         reader = self.read(tansu, topic)
         assert [item.created for item in reader.items] == [float(number) for number in range(11, 20)]
 
@@ -216,12 +215,12 @@ class TestTail:
                     assert producer.flush(20) == 0
 
         self.fill(tansu, topic, write)
-        monkeypatch.setattr("streams.publisher.tail._OF_EACH", 5)
-        monkeypatch.setattr("streams.publisher.tail._RECORDS", 5)
+        monkeypatch.setattr("streams.publisher.topic_tail._OF_EACH", 5)
+        monkeypatch.setattr("streams.publisher.topic_tail._RECORDS", 5)
         reader = self.read(tansu, topic)
         assert Counter(item.stream for item in reader.items) == {"comments": 5, "submissions": 1}
         assert reader.unseen == frozenset()
-        monkeypatch.setattr("streams.publisher.tail._DEEPER", 4)
+        monkeypatch.setattr("streams.publisher.topic_tail._DEEPER", 4)
         reader = self.read(tansu, topic)
         assert Counter(item.stream for item in reader.items) == {"comments": 5}
         assert not reader.incomplete

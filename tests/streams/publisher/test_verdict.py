@@ -5,39 +5,39 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from streams.publisher.verdict import Verdict, is_fenced, is_passing, judge
+from streams.publisher.kafka_errors import ErrorClass, classify, is_fenced, is_passing
 
 
 @pytest.mark.parametrize(
-    ("code", "verdict"),
+    ("code", "error_class"),
     [
-        (KafkaError.MSG_SIZE_TOO_LARGE, Verdict.REFUSED),
-        (KafkaError.RECORD_LIST_TOO_LARGE, Verdict.REFUSED),
-        (KafkaError.INVALID_TIMESTAMP, Verdict.HOLD),
-        (KafkaError.INVALID_RECORD, Verdict.HOLD),
-        (KafkaError._INVALID_DIFFERENT_RECORD, Verdict.HOLD),
-        (KafkaError.INVALID_MSG, Verdict.HOLD),
-        (KafkaError._BAD_MSG, Verdict.HOLD),
-        (KafkaError.POLICY_VIOLATION, Verdict.HOLD),
-        (KafkaError.UNSUPPORTED_COMPRESSION_TYPE, Verdict.HOLD),
-        (KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT, Verdict.HOLD),
-        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, Verdict.HOLD),
-        (KafkaError.UNKNOWN_TOPIC_OR_PART, Verdict.TOPIC),
-        (KafkaError._UNKNOWN_TOPIC, Verdict.TOPIC),
-        (KafkaError._PURGE_QUEUE, Verdict.AGAIN),
-        (KafkaError._FATAL, Verdict.FATAL),
-        (KafkaError._MSG_TIMED_OUT, Verdict.AGAIN),
-        (KafkaError.NOT_ENOUGH_REPLICAS, Verdict.HOLD),
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, Verdict.HOLD),
-        (KafkaError.UNKNOWN, Verdict.AGAIN),
+        (KafkaError.MSG_SIZE_TOO_LARGE, ErrorClass.REFUSED),
+        (KafkaError.RECORD_LIST_TOO_LARGE, ErrorClass.REFUSED),
+        (KafkaError.INVALID_TIMESTAMP, ErrorClass.HOLD),
+        (KafkaError.INVALID_RECORD, ErrorClass.HOLD),
+        (KafkaError._INVALID_DIFFERENT_RECORD, ErrorClass.HOLD),
+        (KafkaError.INVALID_MSG, ErrorClass.HOLD),
+        (KafkaError._BAD_MSG, ErrorClass.HOLD),
+        (KafkaError.POLICY_VIOLATION, ErrorClass.HOLD),
+        (KafkaError.UNSUPPORTED_COMPRESSION_TYPE, ErrorClass.HOLD),
+        (KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT, ErrorClass.HOLD),
+        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, ErrorClass.HOLD),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, ErrorClass.TOPIC),
+        (KafkaError._UNKNOWN_TOPIC, ErrorClass.TOPIC),
+        (KafkaError._PURGE_QUEUE, ErrorClass.AGAIN),
+        (KafkaError._FATAL, ErrorClass.FATAL),
+        (KafkaError._MSG_TIMED_OUT, ErrorClass.AGAIN),
+        (KafkaError.NOT_ENOUGH_REPLICAS, ErrorClass.HOLD),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, ErrorClass.HOLD),
+        (KafkaError.UNKNOWN, ErrorClass.AGAIN),
     ],
 )
-def test_each_error_has_its_meaning_and_the_unknown_ones_lose_nothing(code: int, verdict: Verdict) -> None:
-    assert judge(KafkaError(code)) is verdict
+def test_each_error_has_its_meaning_and_the_unknown_ones_lose_nothing(code: int, error_class: ErrorClass) -> None:
+    assert classify(KafkaError(code)) is error_class
 
 
 def test_a_fatal_error_is_fatal_whatever_its_code() -> None:
-    assert judge(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "gap", fatal=True)) is Verdict.FATAL
+    assert classify(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "gap", fatal=True)) is ErrorClass.FATAL
 
 
 def test_a_successor_is_recognised() -> None:

@@ -10,19 +10,18 @@ from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
 from core.outage import read_refusal
-from streams.publisher.client import connect, discard
-from streams.publisher.settings import settle
+from streams.publisher.producer import connect, discard, settle
 from tests.streams.publisher.stage import Stage
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 
 def test_a_broker_that_refuses_is_told_once_a_minute_as_a_warning(tmp_path: Path) -> None:
-    """It is tried again many times a second; whether it is an outage is the watch's to say."""
+    """It is tried again many times a second; whether it is an outage is the health's to say."""
     stage = Stage(tmp_path)
     settings = settle(f"127.0.0.1:{free_port()}", "posts", {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 10})
     with capture_logs() as logs:
-        producer = connect(settings, stage.watch)
+        producer = connect(settings, stage.health)
         refused = 0
 
         def polled(beyond: int) -> bool:
@@ -47,17 +46,17 @@ def test_a_property_that_does_nothing_is_told(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     settings = settle("127.0.0.1:1", "posts", {"group.id": "not for producers"})
     with capture_logs() as logs:
-        producer = connect(settings, stage.watch)
+        producer = connect(settings, stage.health)
         wait_until(lambda: (producer.poll(0.05), logs)[1], what="a word")
         discard(producer)
     assert {line["event"] for line in logs} == {"librdkafka"}
 
 
 def test_what_it_calls_critical_is_an_error_and_small_talk_is_not_shown(tmp_path: Path) -> None:
-    watch = Stage(tmp_path).watch
+    health = Stage(tmp_path).health
     with capture_logs() as logs:
         for level in (logging.CRITICAL, logging.ERROR, logging.INFO):
-            watch.log(level, "%s [%s] %s", f"AT{level}", "producer-1", "100 % sure")
+            health.log(level, "%s [%s] %s", f"AT{level}", "producer-1", "100 % sure")
     assert [(line["log_level"], line["text"]) for line in logs] == [
         ("error", "AT50 [producer-1] 100 % sure"),
         ("warning", "AT40 [producer-1] 100 % sure"),
@@ -67,31 +66,31 @@ def test_what_it_calls_critical_is_an_error_and_small_talk_is_not_shown(tmp_path
 
 def test_what_a_broker_answers_is_told_to_others_while_it_takes_nothing(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    stage.watch.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
-    stage.watch.complain("record_not_delivered", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
-    assert stage.watch.look(waiting=True) is False
+    stage.health.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
+    stage.health.complain("record_not_delivered", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    assert stage.health.look(waiting=True) is False
     assert read_refusal(tmp_path, time.time()) == "", "there is no outage yet"
     stage.now += 10.0
-    assert stage.watch.look(waiting=True)
+    assert stage.health.look(waiting=True)
     assert "TOPIC_AUTHORIZATION_FAILED" in read_refusal(tmp_path, time.time())
-    stage.watch.arrived(lambda: 0)
+    stage.health.arrived(lambda: 0)
     assert read_refusal(tmp_path, time.time()) == ""
 
 
 def test_what_the_client_says_of_itself_is_no_answer(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    stage.watch.look(waiting=True)
+    stage.health.look(waiting=True)
     stage.now += 10.0
-    assert stage.watch.look(waiting=True)
-    stage.watch.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
+    assert stage.health.look(waiting=True)
+    stage.health.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
     assert read_refusal(tmp_path, time.time()) == ""
 
 
 def test_what_was_refused_long_before_says_nothing_of_an_outage(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    stage.watch.complain("kafka_error", KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS))
+    stage.health.complain("kafka_error", KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS))
     stage.now += 30.0
-    stage.watch.look(waiting=True)
+    stage.health.look(waiting=True)
     stage.now += 10.0
-    assert stage.watch.look(waiting=True)
+    assert stage.health.look(waiting=True)
     assert read_refusal(tmp_path, time.time()) == ""

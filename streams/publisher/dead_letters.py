@@ -1,44 +1,12 @@
-"""The dead letters in publisher.db: kept, asked for again, dropped. Each function is one step inside a transaction.
+"""The dead letters in publisher.db: kept, sent again, dropped. Each function is one step inside a transaction.
 
-The publisher writes them. `python -m supervisor dead-letters` asks for them again, or drops them: two short
-transactions of another process, which SQLite's own lock keeps apart from the publisher's.
+The publisher writes them. `python -m supervisor dead-letters` sends them again, or drops them: two short transactions
+of another process, which SQLite's own lock keeps apart from the publisher's.
 """
 
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-#: What version 2 of the file adds. `passed`: the position is beyond the record, so that nothing sends it any more.
-TABLES = """
-CREATE TABLE dead_letters (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the number that people use: never given twice
-    stream TEXT NOT NULL,
-    spool_id TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    value BLOB NOT NULL,
-    schema TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    at REAL NOT NULL,
-    passed INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (spool_id, seq)
-);
-CREATE INDEX letters_not_passed ON dead_letters (spool_id, seq) WHERE passed = 0;
-CREATE TABLE resends (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- the order in which they leave
-    letter INTEGER NOT NULL UNIQUE
-);
-CREATE TABLE dropped_letters (spool_id TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
-"""
-
-#: How version 1 becomes version 2: before and after TABLES.
-RENAME = "ALTER TABLE dead_letters RENAME TO dead_letters_1;\n"
-TAKE_OVER = """
-INSERT INTO dead_letters
-    SELECT id, stream, spool_id, seq, key, value, schema, reason, at, seq <= coalesce(
-        (SELECT seq FROM positions WHERE positions.spool_id = dead_letters_1.spool_id), 0) FROM dead_letters_1;
-DROP TABLE dead_letters_1;
-"""
 
 COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 

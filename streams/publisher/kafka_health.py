@@ -1,4 +1,7 @@
-"""What Kafka says about itself: outages are reported once, repeated complaints once a minute."""
+"""The health of Kafka: whether it is away, since when, and what it says about itself.
+
+Outages are reported once, repeated complaints once a minute.
+"""
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
@@ -10,10 +13,84 @@ from confluent_kafka import KafkaError
 
 from core.outage import OutageMark
 from core.outside import outside
-from streams.publisher.causes import Cause, explain
-from streams.publisher.ledger import Ledger
-from streams.publisher.outage import Deafness, Outage
-from streams.publisher.verdict import Verdict, judge, said
+from streams.publisher.kafka_errors import Cause, ErrorClass, classify, explain, said
+from streams.publisher.position_writer import PositionWriter
+
+#: A broken connection is often back at once; one that is not, for this long (seconds), is an outage.
+_LOST_FOR = 1.0
+#: A broker may also fall silent with its connections open: no report for this long while records wait for one.
+_SILENT_FOR = 8.0
+#: Kafka answers others, but not our producer, for this long (seconds): the producer is stuck.
+_DEAF_FOR = 10.0
+
+
+class Outage:
+    """Follows the signs of life: lost connections, waiting records, arrivals."""
+
+    def __init__(self) -> None:
+        self._lost_at: float | None = None
+        self._waiting_since: float | None = None
+        self._began: float | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether Kafka is away as far as we know."""
+        return self._began is not None
+
+    def seconds(self, now: float) -> float:
+        """Return for how long it is away, 0 while it is not."""
+        return 0.0 if self._began is None else now - self._began
+
+    def lost(self, now: float) -> None:
+        """Take in that no broker can be reached."""
+        if self._lost_at is None:
+            self._lost_at = now
+
+    def begins(self, now: float, *, waiting: bool) -> bool:
+        """Tell, once for each outage, that it began; `waiting`: something is to be delivered."""
+        if not waiting:
+            self._waiting_since = None
+            return False
+        if self._waiting_since is None:
+            self._waiting_since = now
+        if self.on:
+            return False
+        lost = self._lost_at is not None and now - self._lost_at >= _LOST_FOR
+        if lost or now - self._waiting_since >= _SILENT_FOR:
+            self._began = min(self._waiting_since, self._lost_at if self._lost_at is not None else now)
+            return True
+        return False
+
+    def answered(self) -> None:
+        """Take in an answer that brings nothing further: the wait for one begins anew."""
+        self._lost_at = self._waiting_since = None
+
+    def arrived(self, now: float) -> float | None:
+        """Take in a sign of life; return how long the outage was, in seconds, if this ended one."""
+        self._lost_at = self._waiting_since = None
+        if self._began is None:
+            return None
+        began, self._began = self._began, None
+        return now - began
+
+
+class Deafness:
+    """Finds out that an outage is the producer's own: it holds on to something that the broker no longer knows."""
+
+    def __init__(self) -> None:
+        self._answered_at: float | None = None
+
+    def found(self, now: float, *, away: bool, answered: bool) -> bool:
+        """Tell, once, that the producer is stuck; `answered`: Kafka answered another question since it is `away`."""
+        if not (away and answered):
+            self._answered_at = None
+        elif self._answered_at is None:
+            self._answered_at = now
+        elif now - self._answered_at >= _DEAF_FOR:
+            self._answered_at = None
+            return True
+        return False
+
 
 _REPEAT_AFTER = 60.0
 
@@ -40,19 +117,19 @@ _REFUSED_ENTRY = {
 _librdkafka = structlog.stdlib.get_logger("librdkafka")
 
 
-class Watch:
+class KafkaHealth:
     """Listens to librdkafka (`on_error`, `log`) and tells people what they need to know, without repeating itself."""
 
     def __init__(
         self,
         log: structlog.stdlib.BoundLogger,
-        ledger: Ledger,
+        writer: PositionWriter,
         servers: str,
         clock: Callable[[], float],
         mark: OutageMark | None = None,
     ) -> None:
         self._log = log
-        self._ledger = ledger
+        self._writer = writer
         self._servers = servers
         self._clock = clock
         self._mark = mark
@@ -78,7 +155,7 @@ class Watch:
 
     def on_error(self, error: KafkaError) -> None:
         """Take librdkafka's `error_cb`."""
-        if judge(error) is Verdict.FATAL:
+        if classify(error) is ErrorClass.FATAL:
             self.fatal = error
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._outage.lost(self._clock())
@@ -148,7 +225,7 @@ class Watch:
         """Report an outage when it begins, and tell that it did."""
         if self.held or not self._outage.begins(self._clock(), waiting=waiting):
             return False
-        self._ledger.count_errors(1)
+        self._writer.count_errors(1)
         if self._mark is not None:
             self._mark.begins(self._outage.seconds(self._clock()))
             self._mark_refusal()

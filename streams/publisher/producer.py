@@ -1,9 +1,17 @@
-"""Properties for librdkafka's clients: what we want, what the user adds, what the promise demands. Pure."""
+"""The producer: its settings, how it is made, and how it is thrown away without waiting for what it holds."""
 
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from confluent_kafka import KafkaError, KafkaException, Producer
+
 from core.config.producer import Property
+from core.errors import PermanentError, TransientError
+from streams.publisher.kafka_errors import cause, said
+from streams.publisher.kafka_health import KafkaHealth
 
 Properties = dict[str, Property]
 
@@ -73,3 +81,22 @@ def settle(
         connection={"client.id": _DEFAULTS["client.id"]} | connection | reach,
         message_max_bytes=int(overrides.get("message.max.bytes", _MESSAGE_MAX_BYTES)),
     )
+
+
+def connect(settings: Settings, health: KafkaHealth) -> Producer:
+    """Make a producer; the broker need not be there."""
+    try:
+        return Producer({**settings.producer, "error_cb": health.on_error}, logger=health)
+    except KafkaException as exception:
+        error = cause(exception)
+        if error.code() == KafkaError._INVALID_ARG:
+            raise PermanentError(f"correct [kafka.producer]: librdkafka says: {said(error)}") from exception
+        raise TransientError(f"no Kafka producer could be made: {said(error)}") from exception
+
+
+def discard(producer: Producer) -> None:
+    """Drop what the producer holds: it is all in the spools. Without this its end would wait for a broker's answer."""
+    producer.purge()
+    # a producer that failed for good says so once more here, to nobody's use
+    with contextlib.suppress(KafkaException):
+        producer.poll(0)

@@ -1,4 +1,4 @@
-"""How far each spool is delivered, in memory and, a moment later, on disk."""
+"""How far each source is delivered to each sink, in memory and, a moment later, on disk."""
 
 import sqlite3
 from collections import Counter
@@ -9,8 +9,8 @@ import structlog
 from core.fileguard import Fault
 from core.spool.state import SpoolState
 from core.sqlite import is_corrupt
-from streams.publisher.letters import DeadLetter
-from streams.publisher.store import Position, PublisherStore
+from streams.publisher.dead_letters import DeadLetter
+from streams.publisher.store import KAFKA, Position, PublisherStore
 
 #: Positions are written at most so often (seconds): an fsync for many records instead of one for each.
 _SAVE_EVERY = 0.15
@@ -20,7 +20,7 @@ _RETRY_AFTER = 1.0
 _LOOK_EVERY = 0.25
 
 
-class Ledger:
+class PositionWriter:
     """Gathers positions, counts and dead letters; writes them together, in one transaction.
 
     What cannot be written (a full disk) stays here and is tried again: the records themselves are in Kafka, and a
@@ -38,8 +38,8 @@ class Ledger:
         self._clock = clock
         self._store = open_store(None)
         self.deployment_id = self._store.deployment_id
-        self._positions = {position.spool_id: position for position in self._store.positions()}
-        self._changed: dict[str, Position] = {}
+        self._positions = {(position.sink, position.spool_id): position for position in self._store.positions()}
+        self._changed: dict[tuple[str, str], Position] = {}
         self._counts: Counter[str] = Counter()
         self._dead_letters: list[DeadLetter] = []
         self._totals: Counter[str] = Counter(self._store.counters())
@@ -48,17 +48,17 @@ class Ledger:
         self._next_save = 0.0
         self._next_look = 0.0
 
-    def position(self, spool_id: str) -> int:
-        """Return up to where this spool is delivered, 0 for one we never met."""
-        position = self._positions.get(spool_id)
+    def position(self, source_id: str, sink: str = KAFKA) -> int:
+        """Return up to where this source is delivered to the sink, 0 for one that the sink never met."""
+        position = self._positions.get((sink, source_id))
         return position.seq if position else 0
 
-    def settle(self, stream: str, spool_id: str, seq: int, arrived: int) -> None:
-        """Note that the spool's position moved to `seq`, over `arrived` records that are in Kafka now."""
-        self._positions[spool_id] = self._changed[spool_id] = Position(stream, spool_id, seq)
-        self._counts["published"] += arrived
+    def move(self, stream: str, source_id: str, seq: int, arrived: int, sink: str = KAFKA) -> None:
+        """Note that a sink's position moved to `seq`, over `arrived` records that have arrived there."""
+        self._positions[sink, source_id] = self._changed[sink, source_id] = Position(stream, source_id, seq, sink)
+        self._counts["published" if sink == KAFKA else f"published_{sink}"] += arrived
 
-    def bury(self, letter: DeadLetter) -> None:
+    def dead_letter(self, letter: DeadLetter) -> None:
         """Keep a record that Kafka will never take."""
         self._dead_letters.append(letter)
 
@@ -85,8 +85,12 @@ class Ledger:
         self._counts["errors"] += number
 
     def remember(self, stream: str, state: SpoolState) -> None:
-        """Keep what a spool knew at a moment up to which it is delivered: should it be lost, its successor needs it."""
-        self._store.remembered[stream] = state
+        """Keep what a spool knew at a moment up to which it is delivered: should it be lost, its successor needs it.
+
+        While another sink is behind, it is not kept: the slowest one brings it.
+        """
+        if all(self.position(state.spool_id, sink) >= state.last_seq for sink in self._store.sinks):
+            self._store.remembered[stream] = state
 
     def keep_ends(self, spool_id: str, ends: str) -> None:
         """Keep what the topic held before anything of this spool was sent."""

@@ -1,7 +1,7 @@
 """The positions that exactly-once keeps in Kafka itself, in the same transaction as the records they cover.
 
-One compacted topic, one partition; for each spool the last committed record says up to where it is delivered, and
-which record stands there, so that a mark can be told from one that belongs to another history of the same file.
+One compacted topic, one partition. For each source the last committed record says up to where it is delivered, and
+which record stands there: so a position is told from one that belongs to another history of the same file.
 """
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
@@ -20,51 +20,51 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from streams.publisher.settings import Settings
-from streams.publisher.verdict import cause, is_passing
+from streams.publisher.kafka_errors import cause, is_passing
+from streams.publisher.producer import Settings
 
-#: The marks we look for are nearly always among the last so many records.
+#: The positions we look for are nearly always among the last so many records.
 _TAIL = 10_000
 _PORTION = 1000
 
 
-class Mark(NamedTuple):
+class CommittedPosition(NamedTuple):
     """Everything of a spool up to `seq` is in the topic; `key` is the Kafka key of that last record."""
 
     seq: int
     key: str
 
     def to_json(self) -> bytes:
-        """Return the value of the record that carries the mark; its key is the spool_id."""
+        """Return the value of the record that carries the position; its key is the source's id."""
         return orjson.dumps(self._asdict())
 
     @classmethod
-    def from_json(cls, value: bytes) -> "Mark":
+    def from_json(cls, value: bytes) -> "CommittedPosition":
         """Read the value of a record."""
         fields = orjson.loads(value)
         return cls(int(fields["seq"]), str(fields["key"]))
 
 
-class MarkReader:
-    """Reads back the committed marks of some spools; `read` returns after a moment, until it has them all.
+class CommittedPositionReader:
+    """Reads back the committed positions of some sources; `read` returns after a moment, until it has them all.
 
     A committed record is visible only when every transaction that began before it has ended, those of other
     publishers too: so we read until the end as it stands now, not until the end of what is visible now.
     """
 
-    def __init__(self, settings: Settings, spool_ids: set[str], clock: Callable[[], float] = time.monotonic) -> None:
-        self.spool_ids = frozenset(spool_ids)
+    def __init__(self, settings: Settings, source_ids: set[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self.source_ids = frozenset(source_ids)
         self._clock = clock
         self._topic = settings.positions_topic
-        self._marks: dict[str, Mark] = {}
+        self._found: dict[str, CommittedPosition] = {}
         self._from_the_start = False
         self._end: int | None = None
         # two, since a client sees either what is committed or how far the log really goes
         self._consumer = _consumer(settings, "read_committed")
         self._measure = _consumer(settings, "read_uncommitted")
 
-    def read(self, seconds: float) -> dict[str, Mark] | None:
-        """Read on for about so long; return the marks when all is read, None as long as it is not.
+    def read(self, seconds: float) -> dict[str, CommittedPosition] | None:
+        """Read on for about so long; return the positions when all is read, None as long as it is not.
 
         Raises KafkaException for what does not pass by itself.
         """
@@ -99,9 +99,9 @@ class MarkReader:
         """Take in a message; tell whether it says that all is read."""
         error = message.error()
         if error is None:
-            spool_id = (message.key() or b"").decode(errors="replace")
-            if spool_id in self.spool_ids:
-                self._marks[spool_id] = Mark.from_json(message.value() or b"")
+            source_id = (message.key() or b"").decode(errors="replace")
+            if source_id in self.source_ids:
+                self._found[source_id] = CommittedPosition.from_json(message.value() or b"")
             return False
         if error.code() == KafkaError._PARTITION_EOF:
             return (message.offset() or 0) >= (self._end or 0)
@@ -109,9 +109,9 @@ class MarkReader:
             raise KafkaException(error)
         return False
 
-    def _finish(self) -> dict[str, Mark] | None:
-        if self._from_the_start or self.spool_ids <= self._marks.keys():
-            return self._marks
+    def _finish(self) -> dict[str, CommittedPosition] | None:
+        if self._from_the_start or self.source_ids <= self._found.keys():
+            return self._found
         self._begin(0)
         return None
 

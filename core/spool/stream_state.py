@@ -1,0 +1,234 @@
+"""What a stream remembers: its place in time, what it has proven of each subreddit, and who is unavailable.
+
+`StreamState` is the whole of it, `StateChange` what one transaction changes. The spool keeps it in its table `cursor`,
+one row for each value and, where a value belongs to a subreddit, one row for each subreddit (`proven_until/bitcoin`):
+a poll writes the rows of the subreddits that it has read, and no others.
+
+Version 1 of the state kept all subreddits of a value in one row. Its rows are still read.
+"""
+
+import enum
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+import orjson
+
+#: The version of the state that this program writes; what a newer one writes cannot be read.
+STATE_VERSION = 2
+
+#: Values that have a row for each subreddit.
+_BY_SUBREDDIT = ("proven_at", "proven_until", "held_nothing")
+
+#: In the place of a subreddit: every one that is configured. Version 0.1 knew only that.
+EVERY_SUBREDDIT = "*"
+
+
+class Origin(enum.StrEnum):
+    """What is known of the time before a spool began (see core.spool.origin)."""
+
+    UNKNOWN = "unknown"  #: a first start, or all state files were lost
+    LOST = "lost"  #: a spool was lost, and no file tells up to when it was proven
+    SETTLED = "settled"
+
+
+class AbsenceNote(NamedTuple):
+    """Why and since when a subreddit is set aside, how often it was tried, and when it is next; epoch seconds."""
+
+    reason: str
+    since: float
+    tries: int
+    next_try: float
+
+
+@dataclass(slots=True)
+class StreamState:
+    """Everything that a stream remembers besides records, names and gaps. Subreddits are in lower case.
+
+    Attributes:
+        begun: when the very first walk began, epoch seconds; None before there was one.
+        baseline: created_utc after which items are delivered when only new ones are wanted.
+        epoch: the number of the present stretch of unbroken coverage.
+        polled_at: when a walk was last recorded as complete, epoch seconds.
+        clock_offset: Reddit's clock minus ours, seconds; None while it is not known.
+        recovered: a spool was lost before this one, so what the listing holds is wanted whatever `start` says.
+        origin: what is known of the time before the spool began.
+        proven_at: created_utc of each subreddit's newest proven item.
+        proven_until: created_utc up to which each listed item of a subreddit was captured or lies in a gap.
+        held_nothing: subreddits whose listing was empty when a walk was last complete.
+        absent: subreddits that are set aside, as the configuration spells them.
+        joining: created_utc from which on the items of a newcomer are wanted, by its configured name.
+    """
+
+    begun: float | None = None
+    baseline: float | None = None
+    epoch: int = 1
+    polled_at: float | None = None
+    clock_offset: float | None = None
+    recovered: bool = False
+    origin: Origin = Origin.SETTLED
+    proven_at: dict[str, float] = field(default_factory=dict)
+    proven_until: dict[str, float] = field(default_factory=dict)
+    held_nothing: set[str] = field(default_factory=set)
+    absent: dict[str, AbsenceNote] = field(default_factory=dict)
+    joining: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, entries: Mapping[str, object]) -> "StreamState":
+        """Read it from the entries of a cursor, of any version; what makes no sense is taken for absent."""
+        state = cls()
+        state.apply(entries)
+        if not state.proven_until:
+            # a spool of version 0.1 has only the newest proven items, which are never too late
+            state.proven_until = dict(state.proven_at)
+        return state
+
+    def apply(self, entries: Mapping[str, object]) -> None:
+        """Follow a change that was written."""
+        for key in ("begun", "baseline", "polled_at", "clock_offset"):
+            if (moment := _number(entries.get(key))) is not None:
+                setattr(self, key, moment)
+        if (epoch := _number(entries.get("epoch"))) is not None:
+            self.epoch = int(epoch)
+        if "recovered" in entries:
+            self.recovered = entries["recovered"] is True
+        if "origin" in entries:
+            self.origin = _origin(entries["origin"])
+        _update(self.proven_at, entries.get("proven_at"))
+        _update(self.proven_until, entries.get("proven_until"))
+        for name, held in _flags(entries.get("held_nothing")).items():
+            (self.held_nothing.add if held else self.held_nothing.discard)(name)
+        if "absent" in entries:
+            self.absent = _absences(entries["absent"])
+        if "joining" in entries:
+            self.joining = {}
+            _update(self.joining, entries["joining"])
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What one transaction changes in a `StreamState`; None, or a subreddit that is not named, stays as it is.
+
+    A None in the place of a subreddit's value removes it. `absent` and `joining` are given whole.
+    """
+
+    begun: float | None = None
+    baseline: float | None = None
+    epoch: int | None = None
+    polled_at: float | None = None
+    clock_offset: float | None = None
+    recovered: bool | None = None
+    origin: Origin | None = None
+    proven_at: Mapping[str, float | None] | None = None
+    proven_until: Mapping[str, float | None] | None = None
+    held_nothing: Mapping[str, bool | None] | None = None
+    absent: Mapping[str, AbsenceNote] | None = None
+    joining: Mapping[str, float] | None = None
+
+    def entries(self) -> dict[str, object]:
+        """Return it as entries of a `Batch.cursor`."""
+        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
+
+
+def is_of_subreddit(key: str) -> bool:
+    """Tell whether a row of the table `cursor` belongs to one subreddit."""
+    value, _, name = key.partition("/")
+    return bool(name) and value in _BY_SUBREDDIT
+
+
+def rows_of(entries: Mapping[str, object]) -> dict[str, str | None]:
+    """Return the rows of the table `cursor` that these entries change; None: the row is deleted."""
+    rows: dict[str, str | None] = {}
+    for key, value in entries.items():
+        if key in _BY_SUBREDDIT and isinstance(value, Mapping):
+            for name, one in value.items():
+                rows[f"{key}/{name}"] = None if one is None or one is False else _encode(one)
+        else:
+            rows[key] = _encode(value)
+    return rows
+
+
+def entries_of(rows: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """Return the entries that the rows of the table hold, those of a subreddit gathered under their value."""
+    entries: dict[str, Any] = {}
+    gathered: dict[str, dict[str, object]] = {}
+    for key, text in rows:
+        if is_of_subreddit(key):
+            value, _, name = key.partition("/")
+            gathered.setdefault(value, {})[name] = json.loads(text)
+        else:
+            entries[key] = json.loads(text)
+    for key, found in gathered.items():
+        entries[key] = {**entries[key], **found} if isinstance(entries.get(key), dict) else found
+    return entries
+
+
+def upgraded_rows(rows: Mapping[str, str]) -> dict[str, str]:
+    """Return the rows of any version as the present one has them; rows that make no sense stay as they are."""
+    upgraded: dict[str, str] = {}
+    for key, text in rows.items():
+        if key not in _BY_SUBREDDIT:
+            upgraded[key] = text
+            continue
+        try:
+            stored = json.loads(text)
+        except ValueError:
+            upgraded[key] = text
+            continue
+        found = _flags(stored) if key == "held_nothing" else stored
+        if isinstance(found, dict):
+            upgraded |= {name: row for name, row in rows_of({key: found}).items() if row is not None}
+    return {**upgraded, **{key: text for key, text in rows.items() if "/" in key}}
+
+
+def _encode(value: object) -> str:
+    """Return a value as JSON; there may be thousands of subreddits."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # half a surrogate pair, an integer beyond 64 bits
+        return json.dumps(value)
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number as it is, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _origin(value: object) -> Origin:
+    try:
+        return Origin(str(value))
+    except ValueError:
+        return Origin.SETTLED
+
+
+def _update(moments: dict[str, float], changes: object) -> None:
+    for name, value in changes.items() if isinstance(changes, Mapping) else ():
+        moment = _number(value)
+        if moment is not None:
+            moments[str(name)] = moment
+        elif value is None:
+            moments.pop(str(name), None)
+
+
+def _flags(stored: object) -> dict[str, bool]:
+    """Read who held nothing: version 1 had a list, version 0.1 one answer for all."""
+    if isinstance(stored, Mapping):
+        return {str(name): value is True for name, value in stored.items()}
+    if isinstance(stored, list):
+        return dict.fromkeys(map(str, stored), True)
+    return {EVERY_SUBREDDIT: True} if stored is True else {}
+
+
+def _absences(stored: object) -> dict[str, AbsenceNote]:
+    found = {}
+    for name, note in stored.items() if isinstance(stored, Mapping) else ():
+        try:
+            reason, since, tries, next_try = note
+            found[str(name)] = AbsenceNote(str(reason), float(since), int(tries), float(next_try))
+        except (TypeError, ValueError):
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""Worked examples: a third stream, a second sink."""
