@@ -5,6 +5,7 @@ refusal is a fact at once only where Reddit gives a reason; what explains nothin
 """
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import NamedTuple
 
 from core.errors import GaplessError
@@ -30,6 +31,8 @@ _GONE = {404, 410}
 _KINDS = ("Listing", "t1", "t2", "t3", "t4", "t5", "t6", "more", "LabeledMulti", "UserList")
 
 _NOBODY = "[deleted]"
+
+_AUTHOR, _SUBREDDIT = attrgetter("author"), attrgetter("subreddit")
 
 #: Statuses that are about the length or the form of a request, never about the name in it.
 _ABOUT_THE_REQUEST = {406, 411, 412, 413, 414, 415, 416, 417, 421, 426, 428, 431}
@@ -133,7 +136,7 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
     key = "author" if question.of_user else "subreddit"
     if type(payload) is TypedListing:
         count = len(payload.data.children)
-        names: Iterable[str | None] = [getattr(post, key) for post in payload.posts]
+        names: Iterable[str | None] = map(_AUTHOR if question.of_user else _SUBREDDIT, payload.posts)
         has_posts = True
     else:
         children = _children(payload) if _kind(payload) in (None, "Listing") else None

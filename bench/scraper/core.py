@@ -1,7 +1,7 @@
 """Requests per CPU second without network latency, against a bare loop over the same documents.
 
 The client alone does the work of the bare loop: it fetches and decodes. The scraper also parses and stores; the
-CPU time of its event loop's thread is separate from SQLite's, which runs in another thread.
+CPU time of its event loop's thread is also shown without the database's threads, which pack the rows and run SQLite.
 """
 
 import json
@@ -74,10 +74,10 @@ def measure() -> list[Figure]:
         Figure("baseline: bare aiohttp and orjson, a second of CPU", best["bare"], "requests"),
         Figure("our client, fetching and decoding alone", best["client"], "requests"),
         at_least("ratio of the two", best["client"] / best["bare"], 0.7, digits=2),
-        Figure("the scraper's main thread: fetching, parsing, packing to store", best["thread"], "requests"),
+        Figure("the scraper's main thread: fetching, parsing", best["thread"], "requests"),
         at_least("its ratio to the baseline", best["thread"] / best["bare"], 0.7, digits=2),
         Figure("the scraper with all its threads, SQLite's work with them", best["all"], "requests"),
-        Figure("its ratio to the baseline", best["all"] / best["bare"], digits=2),
+        at_least("its ratio to the baseline", best["all"] / best["bare"], 0.45, digits=2),
     ]
 
 

@@ -19,7 +19,7 @@ _LIBRARIES = {
     "submissions": "praw, orjson, sqlite3, structlog",
     "comments": "praw, orjson, sqlite3, structlog",
     "publisher": "confluent_kafka, orjson, sqlite3, structlog",
-    "scraper-direct": "aiohttp, uvloop, sqlalchemy, aiosqlite, msgspec, orjson, structlog",
+    "scraper-direct": "aiohttp, uvloop, sqlalchemy, msgspec, orjson, structlog",
     "monitor": "aiohttp.web, uvloop, prometheus_client, orjson, sqlite3, structlog",
     "supervisor": "multiprocessing.connection, structlog",
 }

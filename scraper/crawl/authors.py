@@ -57,6 +57,10 @@ class Origin:
         """Describe subreddits that were found from here."""
         return [Found(name, self.depth + 1, self.name) for name in names] if self.leads_on else []
 
+    def found_in(self, written: Sequence[Post]) -> list[Found]:
+        """Describe the subreddits of these posts."""
+        return self.found(found_subreddits(written)) if self.leads_on else []
+
 
 @dataclass(slots=True)
 class Roll:
@@ -206,8 +210,7 @@ class Authors:
 
     async def _keep(self, came: _Came, facts: User, origin: Origin, roll: Roll) -> None:
         written = came.written or []
-        found = origin.found(found_subreddits(written))
-        await self._store.save(Batch(users=[facts], posts=written, found=found))
+        await self._store.save(Batch(users=[facts], posts=written, found=origin.found_in(written)))
         roll.saved += 1
         roll.posts += len(written)
 
@@ -217,6 +220,6 @@ class Authors:
             await self._keep(came, came.facts, origin, roll)
             return
         written = came.written or []
-        batch = Batch(posts=written, found=origin.found(found_subreddits(written)), released_users=[came.username])
+        batch = Batch(posts=written, found=origin.found_in(written), released_users=[came.username])
         await self._store.save(batch)
         roll.posts += len(written)

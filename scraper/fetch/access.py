@@ -1,5 +1,6 @@
 """The two ways to be let in at Reddit: with a token and leave of the shared quota, or plainly, as .json addresses."""
 
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import quote, urlencode
@@ -21,6 +22,12 @@ Params = Mapping[str, str | int]
 
 #: Others share the quota, and may be refused or done meanwhile: look at it again after so long, seconds.
 _LOOK_AGAIN = 5.0
+
+
+@functools.lru_cache(maxsize=64)
+def _query(params: tuple[tuple[str, str | int], ...]) -> str:
+    """Write the query; there are as many as kinds of questions."""
+    return urlencode(params)
 
 
 class Ticket(NamedTuple):
@@ -57,7 +64,7 @@ class PlainAccess:
 
     def url(self, path: str, params: Params) -> str:
         """Return the address of this path."""
-        return f"{self._base}{quote(path)}.json?{urlencode(params)}"
+        return f"{self._base}{quote(path)}.json?{_query(tuple(params.items()))}"
 
     async def ticket(self) -> Ticket:
         """Nothing is needed."""
@@ -85,7 +92,7 @@ class TokenAccess:
 
     def url(self, path: str, params: Params) -> str:
         """Return the address of this path."""
-        return f"{self._base}{quote(path)}?{urlencode(params)}"
+        return f"{self._base}{quote(path)}?{_query(tuple(params.items()))}"
 
     async def ticket(self) -> Ticket | Wait:
         """Get the token first: a grant is taken only when the request can go at once."""

@@ -38,6 +38,10 @@ _FIELDS: tuple[Field, ...] = (
 )
 
 _PREFIX = "t3_"
+
+#: What `Post._make` does, without its check of the length: of typed posts the length is known (a test compares).
+_new = tuple.__new__
+
 _NOBODY = "[deleted]"
 _NOT_A_PERSON = "automoderator"
 # What can stand in an address: a dot and a colon for r/reddit.com and t:countries; nothing that steps out of the path.
@@ -85,7 +89,8 @@ def _typed_post(post: TypedPost, fetched_at: datetime) -> Post | None:
         post_id = name.removeprefix(_PREFIX) if name and name.startswith(_PREFIX) else None
     if not post_id or not subreddit or title is None:
         return None
-    return Post._make(
+    return _new(
+        Post,
         (
             post_id,
             subreddit,
@@ -96,10 +101,10 @@ def _typed_post(post: TypedPost, fetched_at: datetime) -> Post | None:
             url,
             permalink,
             domain,
-            moment(created),
+            None if created is None else moment(created),
             None if edited is False or edited is None else moment(edited),
             *others,
-        )
+        ),
     )
 
 

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Dialect, FromClause, and_, bindparam, delete, func, select, true, update
+from sqlalchemy import Connection, Dialect, Text, and_, bindparam, delete, func, select, update
 from sqlalchemy.sql.base import Executable
 
 from scraper.rows import UserState
 from scraper.store.dates import LONGEST_PAUSE
-from scraper.store.names import name_key
-from scraper.store.rowset import Ask, rowset
+from scraper.store.names import is_among, name_key, names_of
 from scraper.store.tables import claims, posts, users
 from scraper.store.upsert import insert
 
@@ -27,49 +26,45 @@ class Claims:
     elsewhere: tuple[str, ...]  #: being fetched by someone: another process, or another task of this one
 
 
-def _claim(dialect: Dialect) -> Ask:
+def _claim(dialect: Dialect, holder: str) -> Executable:
     """Take what nobody holds, or held until now; gives the names that were taken."""
     names = ["username", "holder", "claimed_at", "until"]
-
-    def make(fresh: FromClause) -> Executable:
-        rows = select(*(fresh.c[name] for name in names)).where(true())
-        statement = insert(dialect, claims).from_select(names, rows)
-        given = statement.excluded
-        taken = statement.on_conflict_do_update(
-            index_elements=["username"],
-            set_={name: given[name] for name in names[1:]},
-            where=claims.c.until <= given.claimed_at,
-        )
-        return taken.returning(claims.c.username)  # type: ignore[no-any-return]
-
-    return rowset(dialect, [claims.c[name] for name in names]).returning(make)
+    moments = (bindparam(name, type_=claims.c[name].type) for name in names[2:])
+    rows = names_of(dialect, "keys", bindparam("by", holder, Text()), *moments)
+    statement = insert(dialect, claims).from_select(names, rows)
+    given = statement.excluded
+    taken = statement.on_conflict_do_update(
+        index_elements=["username"],
+        set_={name: given[name] for name in names[1:]},
+        where=claims.c.until <= given.claimed_at,
+    )
+    return taken.returning(claims.c.username)  # type: ignore[no-any-return]
 
 
 class ClaimStatements:
     """The statements on claims, for one holder."""
 
     def __init__(self, dialect: Dialect, holder: str) -> None:
-        self._holder = holder
-        self._claim = _claim(dialect)
+        self._claim = _claim(dialect, holder)
         key = func.lower(users.c.username)
         self._fresh = select(key).where(
-            key.in_(bindparam("keys", expanding=True)),
+            is_among(dialect, key, "keys"),
             users.c.fetched_at > bindparam("since"),
             users.c.fetched_at <= bindparam("latest"),
         )
         self._facts = select(users.c.created_utc, users.c.comment_karma, users.c.link_karma).where(
-            key.in_(bindparam("keys", expanding=True)), users.c.state == UserState.ACTIVE
+            is_among(dialect, key, "keys"), users.c.state == UserState.ACTIVE
         )
         self._subreddits = (
             select(posts.c.subreddit_name)
             .distinct()
             .where(
-                posts.c.author_username.in_(bindparam("names", expanding=True)),
+                is_among(dialect, posts.c.author_username, "names"),
                 ~posts.c.subreddit_name.istartswith("u_", autoescape=True),
             )
         )
         mine = claims.c.holder == holder
-        of_these = claims.c.username.in_(bindparam("keys", expanding=True))
+        of_these = is_among(dialect, claims.c.username, "keys")
         self._release = delete(claims).where(mine, of_these)
         self._fulfil = delete(claims).where(of_these)
         self._release_all = delete(claims).where(mine)
@@ -84,7 +79,8 @@ class ClaimStatements:
         keys = sorted(asked)
         until = now + timedelta(seconds=seconds)
         # claims first, freshness after: whoever saved a user since then gave up the claim in the same transaction
-        won = {username for (username,) in self._claim(connection, [(key, self._holder, now, until) for key in keys])}
+        asking = {"keys": keys, "claimed_at": now, "until": until}
+        won = set(connection.execute(self._claim, asking).scalars()) if keys else set()
         moments = {"since": now - timedelta(seconds=refresh_after), "latest": now + LONGEST_PAUSE}
         fresh = set(connection.execute(self._fresh, moments | {"keys": keys}).scalars()) if keys else set()
         if won & fresh:

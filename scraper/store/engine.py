@@ -1,12 +1,16 @@
-"""Transactions through SQLAlchemy's pool over aiosqlite or asyncpg, and opening anew what was replaced.
+"""Transactions through SQLAlchemy's pool over sqlite3 or asyncpg, and opening anew what was replaced.
 
-Only SQLAlchemy's core is imported: its asyncio extension brings the object mapper along, 7 MiB that every process
-would carry. `greenlet_spawn`, on which that extension is built, does the same for us.
+A transaction on SQLite runs in a thread from its begin to its commit: one change of threads for all its statements,
+where an asynchronous driver changes threads several times a statement. A transaction on PostgreSQL waits in the event
+loop. Only SQLAlchemy's core is imported: its asyncio extension brings the object mapper along, 7 MiB that every
+process would carry. `greenlet_spawn`, on which that extension is built, does the same for us.
 """
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import structlog
@@ -18,6 +22,7 @@ from core.fileguard import Fault
 from scraper.store.address import PostgresServer, SqliteFile
 from scraper.store.faults import is_mixed_up, reason
 from scraper.store.postgres import CONNECTIONS, KEPT_BEHIND_POOLER, Connector, PoolerShort, make_postgres_engine
+from scraper.store.sqlite import CONNECTIONS as SQLITE_CONNECTIONS
 from scraper.store.sqlite import READING, FileReplacedError, SqliteWatch, make_sqlite_engine
 
 log = structlog.stdlib.get_logger(__name__)
@@ -41,6 +46,7 @@ class Database:
         self._watch = SqliteWatch(place.path) if isinstance(place, SqliteFile) else None
         self._connector = Connector(place) if isinstance(place, PostgresServer) else None
         self._engine = make_engine(place, self._connector)
+        self._threads = ThreadPoolExecutor(SQLITE_CONNECTIONS, "database") if self._watch else None
         self._reader = self._engine.execution_options(**READING) if self._watch else self._engine
         # within one process the writers of a SQLite file queue here: its own lock is waited for by looking again
         self._turn = asyncio.Semaphore(1 if self._watch else CONNECTIONS)
@@ -56,6 +62,7 @@ class Database:
         self.replaced_because: str | None = None
         self.replacements = 0
         self._is_noted = False
+        self._is_closed = False
 
     @property
     def dialect(self) -> Dialect:
@@ -66,7 +73,7 @@ class Database:
         """Connect and bring the tables up to date; whenever the database is found replaced, this is done again."""
         self._prepare = prepare
         try:
-            return await self._finish(greenlet_spawn(self._open, prepare))
+            return await self._finish(self._run(self._open, prepare))
         except PoolerShort:
             await self._take_fewer()
             raise
@@ -94,7 +101,18 @@ class Database:
             self._idle.cancel()
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await greenlet_spawn(self._engine.dispose)
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await self._run(self._engine.dispose)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run what calls the database: in a thread where its driver blocks."""
+        if self._threads is None:
+            return await greenlet_spawn(function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(function, *arguments))
 
     async def _finish(self, transaction: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(transaction)
@@ -115,7 +133,7 @@ class Database:
             async with self._gate.passing():
                 openings = self._openings
                 try:
-                    return await greenlet_spawn(self._transact, engine, work)
+                    return await self._run(self._transact, engine, work)
                 except PoolerShort:
                     await self._take_fewer()
                     if not left:
@@ -171,7 +189,7 @@ class Database:
                 return
             if isinstance(cause, FileReplacedError):
                 self._note(str(cause))
-            done = await greenlet_spawn(self._replace, self._prepare, cause)
+            done = await self._run(self._replace, self._prepare, cause)
             if done is not None:
                 self._note("its tables are gone")
             elif not self._is_noted:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import Executable
 
 from scraper.store.batch import Found, Outcome, Progress
-from scraper.store.names import name_key
+from scraper.store.names import is_among, name_key
 from scraper.store.rowset import Write, rowset
 from scraper.store.skipping import SKIP
 from scraper.store.tables import frontier, subreddits
@@ -106,7 +106,6 @@ def _enter(dialect: Dialect) -> Write:
 _LONG_AGO = timedelta(days=365 * 50)
 
 _NAMED = frontier.c.name == bindparam("key")
-_AMONG = frontier.c.name.in_(bindparam("keys", expanding=True))
 
 # What becomes of a lease when it ends
 _FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
@@ -144,15 +143,16 @@ class FrontierStatements:
         )
         self._enter = _enter(dialect)
         held = frontier.c.leased_by == holder
+        of_these = is_among(dialect, frontier.c.name, "keys")
         self._take = (
             update(frontier)
-            .where(_AMONG)
+            .where(of_these)
             .values(leased_by=holder, leased_until=bindparam("until"), due_at=bindparam("until"), settled=False)
         )
         self._take_afresh = self._take.values(todo=None)
         self._renew = (
             update(frontier)
-            .where(held, _AMONG)
+            .where(held, of_these)
             .values(leased_until=bindparam("until"), due_at=bindparam("until"))
             .returning(frontier.c.name)
         )

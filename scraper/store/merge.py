@@ -41,7 +41,7 @@ def merge(batches: list[Batch]) -> Work:
         subreddits=_newest((name_key(row.name), row) for batch in batches for row in batch.subreddits),
         missing=sorted((name_key(name), at) for batch in batches for name, at in batch.missing),
         rules=_newest_rules(batches),
-        posts=_newest((row.reddit_id, row) for batch in batches for row in batch.posts),
+        posts=_newest_posts([row for batch in batches for row in batch.posts]),
         users=_newest((name_key(row.username), row) for batch in batches for row in batch.users),
         post_figures=_last((name, figures) for batch in batches for name, figures in batch.post_figures.items()),
         author_figures=_last((name, figures) for batch in batches for name, figures in batch.author_figures.items()),
@@ -52,6 +52,14 @@ def merge(batches: list[Batch]) -> Work:
         released_users=sorted({name_key(name) for batch in batches for name in batch.released_users}),
         proxies=[batch.proxy for batch in batches if batch.proxy is not None],
     )
+
+
+def _newest_posts(rows: list[Post]) -> list[Post]:
+    """Do what `_newest` does: most batches hold each of their many posts once."""
+    newest = {row.reddit_id: row for row in rows}
+    if len(newest) < len(rows):
+        return _newest((row.reddit_id, row) for row in rows)
+    return [newest[key] for key in sorted(newest)]
 
 
 def _newest(rows: Iterable[tuple[str, _Row]]) -> list[_Row]:

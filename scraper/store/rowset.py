@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, ColumnElement, Connection, Dialect, FromClause, Row, literal_column, select, text
+from sqlalchemy import Column, ColumnElement, Connection, Dialect, FromClause, literal_column, select, text
 from sqlalchemy.sql.base import Executable
 
 from core.outside import outside
@@ -21,7 +21,6 @@ from scraper.store.clean import Unholdable
 from scraper.store.tables import UtcDateTime
 
 Write = Callable[[Connection, Iterable[Sequence[Any]]], None]
-Ask = Callable[[Connection, Iterable[Sequence[Any]]], list[Row[Any]]]
 
 #: SQLite: so many rows a statement, the rest in smaller ones. 64 posts are 1,728 variables of 32,766.
 _BLOCKS = (64, 8, 1)
@@ -46,17 +45,6 @@ class Rowset(ABC):
                 connection.exec_driver_sql(sql, packages[0] if len(packages) == 1 else packages)
 
         return write
-
-    def returning(self, make: Callable[[FromClause], Executable]) -> Ask:
-        """Prepare a statement that gives rows back."""
-        compiled = self._compiler(make)
-
-        def ask(connection: Connection, rows: Iterable[Sequence[Any]]) -> list[Row[Any]]:
-            packed = self._pack(compiled(), rows)
-            calls = ((sql, package) for sql, packages in packed for package in packages)
-            return [row for sql, package in calls for row in connection.exec_driver_sql(sql, package)]
-
-        return ask
 
     def _compiler(self, make: Callable[[FromClause], Executable]) -> Callable[[], str]:
         return functools.cache(lambda: str(make(self._source()).compile(dialect=self._dialect)))  # type: ignore[attr-defined]
@@ -86,13 +74,12 @@ class SqliteRowset(Rowset):
 
     def _pack(self, sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         values = self._flat(rows)
-        row = f"({', '.join('?' * len(self._columns))})"
         at = 0
         for size in _BLOCKS:
             width = size * len(self._columns)
             blocks = [tuple(values[start : start + width]) for start in range(at, len(values) - width + 1, width)]
             if blocks:
-                yield sql.replace(_ROWS, ", ".join([row] * size)), blocks
+                yield _with_places(sql, len(self._columns), size), blocks
                 at += width * len(blocks)
 
     def _flat(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
@@ -107,26 +94,43 @@ class SqliteRowset(Rowset):
             packed = orjson.dumps(flat)  # the quickest look at all texts at once
         except TypeError as error:  # half surrogates, integers beyond 64 bits
             raise Unholdable(outside(error)) from error
-        if b"\\u0000" in packed and any("\0" in value for value in flat if isinstance(value, str)):
+        # the shorter text is found in less time, and is as rare
+        if b"\\u00" in packed and any("\0" in value for value in flat if isinstance(value, str)):
             raise Unholdable("a text with a NUL in it")
         return flat
 
 
+@functools.cache
+def _with_places(sql: str, columns: int, rows: int) -> str:
+    """Put places for so many rows into a statement; the same text each time, by which the driver knows it again."""
+    row = f"({', '.join('?' * columns)})"
+    return sql.replace(_ROWS, ", ".join([row] * rows))
+
+
 def _as_texts(moments: list[datetime | None]) -> list[str | None]:
-    """Write moments, in UTC, as SQLAlchemy's DateTime does on SQLite; the texts sort as the moments do."""
-    last, shown = None, None  # rows of one answer have one moment
-    texts: list[str | None] = []
-    for moment in moments:
-        if moment is not last:
-            last, shown = moment, None if moment is None else _as_text(moment)
-        texts.append(shown)
-    return texts
+    """Write moments as SQLAlchemy's DateTime does on SQLite, in UTC; the texts sort as the moments do.
+
+    orjson writes a whole column in a tenth of the time that `isoformat` takes. A moment without a zone is in UTC.
+    """
+    first = moments[0] if moments else None
+    if all(moment is first for moment in moments):  # rows of one answer have one moment
+        return [None if first is None else _as_text(first)] * len(moments)
+    packed = orjson.dumps(moments, option=orjson.OPT_NAIVE_UTC)
+    if packed.count(_UTC) + moments.count(None) != len(moments):
+        return [None if moment is None else _as_text(moment) for moment in moments]
+    # a fraction is there only where it is not 0: what is too long has two of them
+    texts: list[str | None] = orjson.loads(packed.replace(_UTC, b'.000000"').replace(b"T", b" "))
+    return [text and text[:_LENGTH] for text in texts]
+
+
+#: How orjson ends a moment in UTC; and how long a moment is as a text.
+_UTC, _LENGTH = b'+00:00"', 26
 
 
 def _as_text(moment: datetime) -> str:
     if moment.tzinfo is not UTC and moment.tzinfo is not None:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(" ", "microseconds")[:26]
+    return moment.isoformat(" ", "microseconds")[:_LENGTH]
 
 
 class PostgresRowset(Rowset):

@@ -13,9 +13,10 @@ from scraper.store.merge import Work, merge
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: A transaction is written when so many rows wait, or so many seconds after the first of them.
-MOST_ROWS = 1000
-LONGEST_WAIT = 0.03
+#: A transaction is written when so many rows wait, or so many seconds after the first of them. Its rows share
+#: statements and changed pages: a few large ones cost less than many small ones.
+MOST_ROWS = 1500
+LONGEST_WAIT = 0.1
 
 
 class Saver:
@@ -39,14 +40,15 @@ class Saver:
         """Return when the batch is committed. Whoever is cancelled here does not take the batch back."""
         if self._closed:
             raise StoreUnavailable("the store is closed: these rows are not saved")
-        if not batch:
+        rows = len(batch)
+        if not rows:
             return
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         if not self._waiting:
             self._first_at = loop.time()
         self._waiting.append((batch, done))
-        self._rows += len(batch)
+        self._rows += rows
         if self._rows >= MOST_ROWS:
             self._full.set()
         if self._task is None:

@@ -6,10 +6,10 @@ that is open. With the lock for writing in hand this is certain: whoever removes
 That the file is the same but was written over, scraper.store.inplace finds out.
 """
 
-import asyncio
 import os
 import random
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.util import await_only
 
 from core.fileguard import Fault, FileGuard
 from scraper.store.inplace import ContentWatch
@@ -33,14 +32,16 @@ _STILL_FOR, _STILL_WITHIN = 0.5, 10.0
 #: It looks again after so many seconds.
 _LOOK_AGAIN = (0.002, 0.01)
 
-_CONNECTIONS = 2
+#: Connections of one process, each with a thread: one writes, one reads.
+CONNECTIONS = 2
 
 # a page that many transactions change goes from the log to its place, and to the disk, once for all of them
 _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "foreign_keys = ON",
-    "cache_size = -1024",
+    "cache_size = -2048",
+    "temp_store = MEMORY",
     "wal_autocheckpoint = 4000",
 )
 
@@ -65,6 +66,7 @@ class SqliteWatch:
         self._path = path
         self._guard = FileGuard(path, sole_writer=False)
         self._content = ContentWatch(path)
+        self._looking = threading.Lock()  # who reads and who writes do it in threads of their own
         self._learned = False
 
     def look(self) -> None:
@@ -78,7 +80,9 @@ class SqliteWatch:
 
     def look_at_content(self) -> None:
         """Raise FileReplacedError where another program wrote into the file since the last look."""
-        if self._learned and self._content.is_written_over:
+        with self._looking:
+            is_written_over = self._learned and self._content.is_written_over
+        if is_written_over:
             raise FileReplacedError(Fault.CHANGED)
 
     def let_go(self, engine: Engine, fault: Fault) -> None:
@@ -114,7 +118,7 @@ class SqliteWatch:
             engine.dispose()
             return
         try:
-            await_only(_begin(connection.driver_connection, "BEGIN IMMEDIATE"))
+            _begin(connection.driver_connection, "BEGIN IMMEDIATE")
         except sqlite3.Error as error:  # what is in the file now may be no database
             log.warning("sqlite_log_not_locked", database=str(self._path), error=str(error))
         _cut_off(left)
@@ -126,7 +130,7 @@ class SqliteWatch:
         give_up_at = time.monotonic() + _STILL_WITHIN
         before, since = self._state(), time.monotonic()
         while time.monotonic() < min(give_up_at, since + _STILL_FOR):
-            await_only(asyncio.sleep(_STILL_FOR / 5))
+            time.sleep(_STILL_FOR / 5)
             if (now := self._state()) != before:
                 before, since = now, time.monotonic()
 
@@ -192,27 +196,28 @@ def _empty_log(engine: Engine) -> bool:
             if not is_busy or time.monotonic() >= give_up_at:
                 cursor.close()
                 return not is_busy
-            await_only(asyncio.sleep(_LOOK_AGAIN[1]))
+            time.sleep(_LOOK_AGAIN[1])
     finally:
         connection.close()
 
 
 def make_sqlite_engine(path: Path) -> Engine:
-    """WAL, foreign keys, and the write lock taken at the beginning of every transaction that writes.
+    """Make an engine whose calls block: to be used in threads.
 
+    WAL, foreign keys, and the write lock taken at the beginning of every transaction that writes.
     synchronous=NORMAL: a commit survives the end of every process, though perhaps not a power cut; then the rows and
     the frontier go back together, and what is missing is fetched again.
     """
     engine = create_engine(
-        f"sqlite+aiosqlite:///{path}",
+        f"sqlite:///{path}",
         connect_args={"timeout": 0.0, "isolation_level": None},
-        pool_size=_CONNECTIONS,
+        pool_size=CONNECTIONS,
         max_overflow=0,
         hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 (SQLAlchemy's adapted connection)
+    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 (a connection of sqlite3)
         cursor = connection.cursor()
         for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
@@ -221,12 +226,12 @@ def make_sqlite_engine(path: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reads = connection.get_execution_options().get(_READS, False)
-        await_only(_begin(connection.connection.driver_connection, "BEGIN" if reads else "BEGIN IMMEDIATE"))
+        _begin(connection.connection.driver_connection, "BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
 
-async def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (aiosqlite's, imported by SQLAlchemy)
+def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (a connection of sqlite3)
     """Begin a transaction, waiting for other processes' to end.
 
     SQLite's own waiting looks ever more seldom, up to ten times a second: beside busy writers a process would go
@@ -235,9 +240,10 @@ async def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (aios
     give_up_at = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
-            async with connection.execute(statement):
-                return
+            connection.execute(statement).close()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
                 raise
-        await asyncio.sleep(random.uniform(*_LOOK_AGAIN))  # noqa: S311 (not for secrets)
+        else:
+            return
+        time.sleep(random.uniform(*_LOOK_AGAIN))  # noqa: S311 (not for secrets)

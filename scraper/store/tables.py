@@ -71,7 +71,7 @@ _ENTERED_BY_HAND = frozenset({"state", "fetched_at"})
 _LATER = frozenset({"moved_to"})
 
 #: The newest migration. A change here needs a step in `migrations` that brings older databases to the same.
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 
 metadata = MetaData()
 
@@ -123,7 +123,6 @@ rules = Table(
 posts = Table("reddit_posts", metadata, *_columns(Post, Column("reddit_id", Text, primary_key=True)))
 Index("reddit_posts_subreddit_created", posts.c.subreddit_name, posts.c.created_utc)
 Index("reddit_posts_author", posts.c.author_username)
-Index("reddit_posts_created", posts.c.created_utc)
 
 users = Table("reddit_users", metadata, *_columns(User, Column("username", NAME, primary_key=True)))
 Index("reddit_users_username_lower", func.lower(users.c.username), unique=True)

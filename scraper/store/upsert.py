@@ -44,11 +44,19 @@ _OF_THE_STATE = ("state", "fetched_at", "moved_to")
 
 
 def newest_wins(
-    dialect: Dialect, table: Table, row: type, *, whole: str | None = None, fixed: Collection[str] = ()
+    dialect: Dialect,
+    table: Table,
+    row: type,
+    *,
+    whole: str | None = None,
+    fixed: Collection[str] = (),
+    kept: Collection[str] = (),
 ) -> Write:
     """Insert rows, or replace older ones.
 
-    `fixed`: what never changes at Reddit, and need not be written into its indexes again (see `_corrected_times`).
+    `fixed`: what never changes at Reddit, and need not be written into its indexes again.
+    `kept`: what never changes either, save that an odd answer may have brought another value, or none; a row without a
+    value does not take it away.
     `whole`: only a row of this state brings all facts; where another comes (private, suspended) the facts that were
     known stay.
     """
@@ -67,6 +75,8 @@ def newest_wins(
             values[names[0]] = case((brings_all, given[names[0]]), else_=table.c[names[0]])  # the spelling
             for name in (name for name in names[1:] if name not in _OF_THE_STATE):
                 values[name] = case((brings_all, given[name]), else_=func.coalesce(given[name], table.c[name]))
+        for name in kept:
+            values[name] = func.coalesce(given[name], table.c[name])
         for name in fixed:
             del values[name]
         is_newer = or_(
@@ -75,29 +85,6 @@ def newest_wins(
             table.c.fetched_at > beyond_any_pause(dialect),
         )
         return statement.on_conflict_do_update(index_elements=[key], set_=values, where=is_newer)  # type: ignore[no-any-return]
-
-    return rowset(dialect, columns).statement(make)
-
-
-def _corrected_times(dialect: Dialect) -> Write:
-    """Correct the creation of posts where an odd answer brought another one, or none, when the row was made.
-
-    It never changes at Reddit, so it is left out of the usual update, which would write its indexes each time.
-    """
-    table = tables.posts
-    columns = [table.c.reddit_id, table.c.created_utc, table.c.fetched_at]
-
-    def make(fresh: FromClause) -> Executable:
-        return (
-            update(table)
-            .where(
-                table.c.reddit_id == fresh.c.reddit_id,
-                table.c.created_utc.is_distinct_from(fresh.c.created_utc),
-                fresh.c.created_utc.is_not(None),
-                or_(fresh.c.fetched_at >= table.c.fetched_at, table.c.fetched_at > beyond_any_pause(dialect)),
-            )
-            .values(created_utc=fresh.c.created_utc)
-        )
 
     return rowset(dialect, columns).statement(make)
 
@@ -141,8 +128,7 @@ class Upserts:
     """The statements that write rows, compiled once for one database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._posts = newest_wins(dialect, tables.posts, Post, fixed=("subreddit_name", "created_utc"))
-        self._corrected_times = _corrected_times(dialect)
+        self.posts = newest_wins(dialect, tables.posts, Post, fixed=("subreddit_name",), kept=("created_utc",))
         self.users = newest_wins(dialect, tables.users, User, whole=UserState.ACTIVE)
         self.subreddits = newest_wins(dialect, tables.subreddits, Subreddit, whole=SubredditState.OPEN)
         self._placeholders = _placeholders(dialect)
@@ -166,11 +152,6 @@ class Upserts:
             .values({name: bindparam(f"new_{name}") for name in (*kind._fields, "figures_at")})
             for kind in (PostFigures, AuthorFigures)
         }
-
-    def posts(self, connection: Connection, rows: Sequence[Post]) -> None:
-        """Write posts."""
-        self._corrected_times(connection, [(row.reddit_id, row.created_utc, row.fetched_at) for row in rows])
-        self._posts(connection, rows)
 
     def missing(self, connection: Connection, rows: Sequence[tuple[str, datetime]]) -> None:
         """Note that there is no such subreddit (any more), where one is known."""
