@@ -9,7 +9,7 @@ log = structlog.stdlib.get_logger(__name__)
 # malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
-_PIECE = 512 * 1024
+_PIECE = 128 * 1024
 
 
 def give_memory_back() -> None:
