@@ -89,7 +89,7 @@ class SqliteRowset(Rowset):
             flat += row
         for position, column in enumerate(self._columns):
             if isinstance(column.type, UtcDateTime):
-                flat[position :: len(self._columns)] = _as_texts(flat[position :: len(self._columns)])
+                flat[position :: len(self._columns)] = as_texts(flat[position :: len(self._columns)])
         try:
             packed = orjson.dumps(flat)  # the quickest look at all texts at once
         except TypeError as error:  # half surrogates, integers beyond 64 bits
@@ -107,7 +107,7 @@ def _with_places(sql: str, columns: int, rows: int) -> str:
     return sql.replace(_ROWS, ", ".join([row] * rows))
 
 
-def _as_texts(moments: list[datetime | None]) -> list[str | None]:
+def as_texts(moments: list[datetime | None]) -> list[str | None]:
     """Write moments as SQLAlchemy's DateTime does on SQLite, in UTC; the texts sort as the moments do.
 
     orjson writes a whole column in a tenth of the time that `isoformat` takes. A moment without a zone is in UTC.
