@@ -10,7 +10,7 @@ from bench import drain, live, pages, start_stop
 from bench.figure import Section
 from bench.scraper import calls, core, crawl, growth, leases, proxies, rows
 from bench.supervision import hangs, recovery, stops, storm, together
-from core.corefiles import SWITCH
+from core.process.core_dumps import SWITCH
 
 SECTIONS = (
     Section("pages", "Capture: pages of 100 into the durable spool, one core", pages.measure),

@@ -10,11 +10,11 @@ from confluent_kafka import Producer
 from bench.arrivals import create_topic
 from bench.figure import Figure, at_least
 from bench.material import comment_pages, in_chunks
-from core.positions import read_positions
 from core.spool import Batch, Record, SpoolReader, SpoolWriter
-from streams.capture.listing import parse_page
-from streams.capture.record import make_record
-from streams.publisher.producer import settle
+from core.spool.committed_positions import read_positions
+from streams.record import make_record
+from streams.reddit.listing_page import parse_page
+from streams.sinks.kafka.producer import settle
 from tests.support.brokers import ApacheKafka, Broker, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.system import System

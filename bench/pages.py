@@ -15,13 +15,13 @@ import structlog
 
 from bench.figure import Figure, at_least
 from bench.material import PAGE, comment_pages, newest_pages
-from core.collector import spare_the_collector
-from core.reddit.body import decode
+from core.process.gc_tuning import spare_the_collector
+from core.reddit.json_body import decode
 from core.spool import SpoolWriter
 from streams.capture.coverage import Coverage
-from streams.capture.listing import parse_page
 from streams.capture.poll import Poll
 from streams.capture.walk import Walk
+from streams.reddit.listing_page import parse_page
 from tests.support.simulator import SUBREDDITS
 
 _PAGES = 100

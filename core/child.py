@@ -23,14 +23,16 @@ from typing import Any, Protocol
 import setproctitle
 import structlog
 
-from core import corefiles, logs, orphan, private
-from core.collector import not_looking
+from core.config.network_variables import network
 from core.config.secret_texts import Secrets
 from core.config.slices import LogConfig
 from core.errors import PERMANENT_EXIT, FaultCode, PermanentError
-from core.hiding import NOTHING, Registered
-from core.network import network
-from core.outside import hide, outside
+from core.logging import log_setup
+from core.masking.external import hide, outside
+from core.masking.masking import NOTHING, Registered
+from core.process import core_dumps, parent_guard
+from core.process.gc_tuning import not_looking
+from core.storage import private_files
 
 #: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or
 #: ("fatal", reason, FaultCode).
@@ -188,12 +190,12 @@ class Threshold:
 
 def main(birth: Birth) -> None:
     """Live as the child described by `birth`; the exit code says whether a restart can help."""
-    corefiles.forbid()
-    private.keep_private()
+    core_dumps.forbid()
+    private_files.keep_private()
     terminated = _install_signals()
     setproctitle.setproctitle(birth.name)
     faulthandler.enable()
-    orphan.die_with_parent(birth.parent_pid)
+    parent_guard.die_with_parent(birth.parent_pid)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # it is a pipe: what a library prints is to be seen before the end
     outer = network(os.environ)
@@ -201,10 +203,10 @@ def main(birth: Birth) -> None:
     hide(*masked.texts, *outer.secrets(), logins=(*masked.logins, *outer.logins()))
     hide(*birth.hidden.secrets, logins=birth.hidden.logins)
     # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
-    logs.configure(birth.name, birth.logging.log_dir, "json", birth.logging.max_bytes, birth.logging.backups)
+    log_setup.configure(birth.name, birth.logging.log_dir, "json", birth.logging.max_bytes, birth.logging.backups)
     context = ChildContext(
         birth.name,
-        logs.get_logger(birth.name),
+        log_setup.get_logger(birth.name),
         send=_sender(birth.up),
         deadline=lambda: birth.deadline.value,
     )
@@ -269,16 +271,16 @@ def _watch(context: ChildContext, birth: Birth, terminated: list[int], threshold
             context.log.info("stop_asked", by="SIGTERM")
             context.ask_stop()
             break
-        if orphan.is_orphan(birth.parent_pid):
+        if parent_guard.is_orphan(birth.parent_pid):
             break
     else:
         context.log.debug("stop_asked", by="supervisor")
         context.ask_stop()
     if context.stop.is_set():
         threshold.end_before(context.log)
-    while not orphan.is_orphan(birth.parent_pid):
+    while not parent_guard.is_orphan(birth.parent_pid):
         time.sleep(_WATCH_EVERY)
-    # Only where the kernel did not kill us with our parent (see core.orphan).
+    # Only where the kernel did not kill us with our parent (see core.process.parent_guard).
     context.log.warning("supervisor_died", hint="nothing is lost: a new start continues from the spool")
     context.ask_stop(_DRAIN_ORPHANED)
     time.sleep(_DRAIN_ORPHANED)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.printable import printable, printable_lines
+from core.masking.printable import printable, printable_lines
 
 
 class ExitCode(enum.IntEnum):

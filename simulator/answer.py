@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import orjson
 
-from simulator.crawl.address import Asked
+from simulator.crawl.crawl_paths import Asked
 from simulator.faults import Fault
 from simulator.item import Item
 

@@ -7,7 +7,7 @@ import orjson
 from aiohttp import web
 
 from simulator.body import BadRequestError, json_answer, number, read_object
-from simulator.crawl import control as crawl_control
+from simulator.crawl import crawl_control
 from simulator.faults import FaultError
 from simulator.item import Item, Kind
 from simulator.rule_keys import RuleError

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 from urllib.parse import parse_qsl
 
 from simulator.answer import Answer
-from simulator.crawl.address import Asked, read
+from simulator.crawl.crawl_paths import Asked, read
 from simulator.simulation import Simulation
 
 _WRITE_PAUSE = 0.005

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import orjson
 
 from simulator.answer import Answer, blocked, error, redirect, too_many, unauthorized
-from simulator.crawl.address import Asked, limit_of
 from simulator.crawl.api import CrawlApi
+from simulator.crawl.crawl_paths import Asked, limit_of
 from simulator.faults import Endpoint
 from simulator.item import Item, Kind
 from simulator.listing import Page
-from simulator.quota import Quota
 from simulator.render import Renderer, listing
+from simulator.served_quota import Quota
 from simulator.state import State
 from simulator.tokens import Tokens
 from simulator.world import Subreddit, World

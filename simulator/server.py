@@ -12,7 +12,7 @@ from aiohttp import web
 from simulator import altered, delivery
 from simulator.answer import Answer, spoiled
 from simulator.control import Control
-from simulator.crawl.address import Asked, limit_of, read
+from simulator.crawl.crawl_paths import Asked, limit_of, read
 from simulator.express import Express
 from simulator.faults import Endpoint, Fault, Verdict
 from simulator.parent import gone

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulator.crawl.settings import CrawlSettings
+from simulator.crawl.world_settings import CrawlSettings
 
 DEFAULT_SUBREDDITS = (
     "CryptoCurrency",

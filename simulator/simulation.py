@@ -8,17 +8,17 @@ from email.utils import formatdate
 from simulator import texts
 from simulator.answer import Answer
 from simulator.crawl import templates
-from simulator.crawl.address import Asked
 from simulator.crawl.api import CrawlApi
 from simulator.crawl.asked import AskedFor
+from simulator.crawl.crawl_paths import Asked
+from simulator.crawl.crawl_render import CrawlRenderer
 from simulator.crawl.latencies import Latencies
-from simulator.crawl.render import CrawlRenderer
-from simulator.crawl.world import CrawlWorld
+from simulator.crawl.served_world import CrawlWorld
 from simulator.faults import Endpoint, Faults
-from simulator.quota import Quota
 from simulator.reddit import Anonymous, Reddit, endpoint
 from simulator.render import Renderer
 from simulator.rules import Rules
+from simulator.served_quota import Quota
 from simulator.settings import Settings
 from simulator.tokens import Credentials, Tokens
 from simulator.traffic import Traffic

@@ -17,8 +17,8 @@ import structlog
 from core.config import load_config
 from core.errors import GaplessError
 from core.installation import require_own_environment
-from core.private import make_directory, replace_private
-from core.statistics import Meter, Statistics, render
+from core.status.statistics_block import Meter, Statistics, render
+from core.storage.private_files import make_directory, replace_private
 
 _PACKAGES = Path(__file__).resolve().parents[1]  # where `python -m supervisor` finds what this file belongs to
 _LOOK_EVERY = 0.5

@@ -1,4 +1,4 @@
-"""What the capture adds to the table of stream kinds (`core.kinds`): the functions that make records."""
+"""What the capture adds to the table of stream kinds (`core.stream_kinds`): the functions that make records."""
 
 from collections.abc import Callable
 from functools import cache
@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from core.errors import PermanentError
-from core.kinds import StreamKind, kind_of, register, stream_kinds, stream_names
+from core.stream_kinds import StreamKind, kind_of, register, stream_kinds, stream_names
 
 __all__ = [
     "RecordMaker",

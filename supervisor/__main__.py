@@ -10,8 +10,9 @@ def main() -> int:
     """Run the command line; return the exit code. A Python that cannot run it is answered with what to do."""
     import signal  # noqa: PLC0415
 
-    # A signal that arrives during the imports stays pending until there is a handler for it (see supervisor.bell): by
-    # default it would kill the process in the middle of an import, and process 1 of a container would ignore it.
+    # A signal that arrives during the imports stays pending until there is a handler for it (see
+    # supervisor.processes.control_inbox): by default it would kill the process in the middle of an import, and process
+    # 1 of a container would ignore it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever has only an older Python reads a message, no traceback
         return _refuse("Python 3.11 or newer is needed; {python} is {version}.")
@@ -24,7 +25,7 @@ def main() -> int:
         except ConfigError as error:
             print(error, file=sys.stderr)
             return _BAD_USAGE
-        from supervisor import cli  # noqa: PLC0415
+        from supervisor.cli import main as cli  # noqa: PLC0415
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if not missing or missing in _OURS:

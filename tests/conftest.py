@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from core import corefiles, outside
-from core.hiding import Hider
+from core.masking import external
+from core.masking.masking import Hider
+from core.process import core_dumps
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.nursery import Nursery
@@ -54,8 +55,8 @@ def _dealt(items: list[pytest.Item], hands: int) -> list[list[pytest.Item]]:
 @pytest.fixture(autouse=True)
 def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no trace in the process of the tests: secrets are forgotten, and it may have core files."""
-    monkeypatch.setattr(outside, "known", Hider())
-    monkeypatch.setattr(corefiles, "forbid", lambda: None)
+    monkeypatch.setattr(external, "known", Hider())
+    monkeypatch.setattr(core_dumps, "forbid", lambda: None)
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import uvloop
 
 from bench.figure import Figure, at_most
 from bench.scraper.stage import LATENCIES, USER_AGENT, Stage
-from core.config.proxy import Proxy
+from core.config.proxies import Proxy
 from scraper.crawl import parts
-from scraper.crawl.standing import Standing
-from scraper.fetch.client import Client
-from scraper.fetch.settings import FetchSettings
+from scraper.crawl.answer_rate import Standing
+from scraper.http.http_settings import FetchSettings
+from scraper.http.retrying_fetcher import Client
 from tests.support.proxies import ProxyPy, running
 
 _ROUNDS = 7

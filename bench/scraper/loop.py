@@ -16,8 +16,8 @@ import orjson
 import uvloop
 
 from bench.scraper.stage import USER_AGENT
-from scraper.fetch.client import Client
-from scraper.fetch.settings import FetchSettings
+from scraper.http.http_settings import FetchSettings
+from scraper.http.retrying_fetcher import Client
 
 Get = Callable[[str], Awaitable[object]]
 

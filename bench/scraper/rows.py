@@ -18,8 +18,8 @@ from bench.figure import Figure, at_least
 from bench.material import in_chunks
 from bench.scraper.stage import Stage
 from scraper.parse.posts import posts
-from scraper.rows import Post
-from scraper.store.batch import Batch
+from scraper.reddit.rows import Post
+from scraper.store.batches.batch import Batch
 from scraper.store.store import Store
 from tests.support.postgres import PostgresServer
 

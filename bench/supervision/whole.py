@@ -9,10 +9,10 @@ from typing import Any
 
 from bench.arrivals import create_topic
 from bench.scraper.stage import LATENCIES, as_installed
-from core import control
-from core.control import ControlError
-from core.crawl import read_crawl
-from core.flow import StreamFlow, read_flow
+from core import control_client
+from core.control_client import ControlError
+from core.status.crawl import read_crawl
+from core.status.stream_stats import StreamFlow, read_flow
 from tests.support.brokers import TansuBroker
 from tests.support.ports import free_port
 from tests.support.simulator import ROOT, Simulator
@@ -21,11 +21,11 @@ from tests.support.waiting import wait_until
 
 #: The children, in the order in which the figures name them, and what each is made of.
 ENTRIES = {
-    "submissions": "streams.capture.process",
-    "comments": "streams.capture.process",
-    "publisher": "streams.publisher.process",
-    "scraper-direct": "scraper.process",
-    "monitor": "supervisor.monitor.process",
+    "submissions": "streams.capture.capture_process",
+    "comments": "streams.capture.capture_process",
+    "publisher": "streams.publisher.publisher_process",
+    "scraper-direct": "scraper.scraper_process",
+    "monitor": "supervisor.monitor.monitor_process",
 }
 TOPIC = "bench"
 #: Together 50 items a second.
@@ -110,7 +110,7 @@ class Whole:
     def processes(self) -> dict[str, dict[str, Any]]:
         """Ask the control socket how each child stands; nothing where nobody answers."""
         try:
-            rows = control.ask(self.system.state_dir, {"command": "status"})["processes"]
+            rows = control_client.ask(self.system.state_dir, {"command": "status"})["processes"]
         except ControlError:
             return {}
         return {row["name"]: row for row in rows}

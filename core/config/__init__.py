@@ -1,8 +1,9 @@
 """The configuration: file, `.env`, environment and command line in, one frozen Config out, or all problems at once."""
 
-from core.config.address import EMBEDDED
+from core.config.addresses import EMBEDDED
 from core.config.load import load_config
-from core.config.model import (
+from core.config.proxies import Proxy
+from core.config.sections import (
     Config,
     DatabaseSection,
     KafkaSection,
@@ -13,9 +14,8 @@ from core.config.model import (
     SupervisorSection,
     all_settings,
 )
-from core.config.proxy import Proxy
 from core.errors import ConfigError, Problem
-from core.redact import redact_url
+from core.masking.redact import redact_url
 
 __all__ = [
     "EMBEDDED",

@@ -6,19 +6,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from core.config import sources
-from core.config.model import SECTIONS, Config, all_settings
-from core.config.nearest import nearest, nearest_key
+from core.config import value_sources
+from core.config.constraints import check
+from core.config.network_variables import network
 from core.config.producer import merged
-from core.config.rules import check
+from core.config.sections import SECTIONS, Config, all_settings
 from core.config.setting import HIDDEN, Setting
-from core.config.sources import Given
+from core.config.suggestions import nearest, nearest_key
+from core.config.value_errors import WrongValue
+from core.config.value_sources import Given
 from core.config.variables import problems_of
-from core.config.wrong import WrongValue
 from core.errors import ConfigError, Problem
-from core.network import network
-from core.outside import hide
-from core.redact import show
+from core.masking.external import hide
+from core.masking.redact import show
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -64,21 +64,21 @@ def _gather(
 ) -> tuple[list[Given], list[Problem]]:
     given: list[Given] = []
     problems: list[Problem] = []
-    for value in sources.from_command_line(overrides):
+    for value in value_sources.from_command_line(overrides):
         if value.key in settings:
             given.append(value)
         else:
             problems.append(_unknown(value, settings))
-    given += sources.from_variables(environ, settings.values(), "in the environment")
+    given += value_sources.from_variables(environ, settings.values(), "in the environment")
     problems += problems_of(environ, settings.values(), "in the environment")
-    dotenv = sources.dotenv_file(path)
+    dotenv = value_sources.dotenv_file(path)
     if dotenv:
-        variables, wrong = sources.read_dotenv(dotenv)
+        variables, wrong = value_sources.read_dotenv(dotenv)
         problems += wrong
-        given += sources.from_variables(variables, settings.values(), f"in {dotenv}")
+        given += value_sources.from_variables(variables, settings.values(), f"in {dotenv}")
         problems += problems_of(variables, settings.values(), f"in {dotenv}")
     if path:
-        document, wrong = sources.read_file(path)
+        document, wrong = value_sources.read_file(path)
         problems += wrong
         for found in _walk(document, settings):
             if isinstance(found, Given):
@@ -92,13 +92,13 @@ def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Itera
     """Go through the tables of the file: each key is a known one, or a problem."""
     for table, content in document.items():
         if table not in SECTIONS:
-            yield _unknown(Given(table, content, sources.FILE), settings)
+            yield _unknown(Given(table, content, value_sources.FILE), settings)
         elif not isinstance(content, Mapping):
             advice = f"must be a table: write [{table}] on a line of its own, its keys below"
             yield Problem(table, advice)
         else:
             for leaf, raw in content.items():
-                value = Given(f"{table}.{leaf}", raw, sources.FILE)
+                value = Given(f"{table}.{leaf}", raw, value_sources.FILE)
                 setting = settings.get(value.key)
                 if setting is None:
                     yield _unknown(value, settings)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from core.config.wrong import Fault, WrongValue
+from core.config.value_errors import Fault, WrongValue
 
 Property = str | int | float | bool
 

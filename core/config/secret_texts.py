@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from core.redact import is_secret_name, url_logins, url_passwords
+from core.masking.redact import is_secret_name, url_logins, url_passwords
 
 #: Properties of librdkafka that go with a password or a secret.
 _KAFKA_USERS = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TypeVar
 
-from core.redact import show
+from core.masking.redact import show
 
 T = TypeVar("T")
 

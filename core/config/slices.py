@@ -8,10 +8,10 @@ output a process knows all of them, since a server may echo any: it gets those b
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.config.model import Config
 from core.config.producer import Property
-from core.config.proxy import Proxy
+from core.config.proxies import Proxy
 from core.config.secret_texts import Secrets
+from core.config.sections import Config
 from core.config.setting import Section
 
 

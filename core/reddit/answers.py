@@ -7,10 +7,10 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from core.errors import GaplessError
-from core.outside import outside
-from core.quota import RateHeaders
+from core.masking.external import outside
 from core.reddit.bounds import RETRY_AFTER, is_token, number, retry_seconds
-from core.reddit.errors import (
+from core.reddit.quota import RateHeaders
+from core.reddit.request_errors import (
     BadAnswer,
     CredentialsRejected,
     NetworkBlocked,

@@ -1,10 +1,10 @@
 """The durable spool: what a stream captured, its place in the stream, and its loss ledger, in one SQLite file."""
 
-from core.spool.files import report_suspect, spool_path
+from core.spool.file_watch import watched
 from core.spool.model import Batch, Gap, GapState, Record, Row, Seen
-from core.spool.reader import SpoolReader
-from core.spool.watch import watched
-from core.spool.writer import SpoolBroken, SpoolError, SpoolGone, SpoolWriter
+from core.spool.spool_files import report_suspect, spool_path
+from core.spool.spool_reader import SpoolReader
+from core.spool.spool_writer import SpoolBroken, SpoolError, SpoolGone, SpoolWriter
 
 __all__ = [
     "Batch",

@@ -3,10 +3,10 @@
 import sqlite3
 from dataclasses import dataclass, field
 
+from core.spool.known_names import NamesCheck, count_names, read_names_check
 from core.spool.model import Batch
-from core.spool.names import NamesCheck, count_names, read_names_check
-from core.spool.state import read_commits, read_last_seq
-from core.sqlite import is_unreadable
+from core.spool.spool_state import read_commits, read_last_seq
+from core.storage.sqlite import is_unreadable
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.spool.lock import Witness
 from core.spool.model import RECORDS_LOST, SPOOL_LOST, GapState
-from core.spool.state import SpoolState, read_last_seq, write_commits
+from core.spool.spool_state import SpoolState, read_last_seq, write_commits
 from core.spool.stream_state import StreamState, entries_of, is_of_subreddit
+from core.spool.writer_lock import Witness
 
 #: Late items surface minutes after their creation, seconds.
 _LATE_MARGIN = 300.0

@@ -8,20 +8,10 @@ from pathlib import Path
 
 import structlog
 
-from core.fileguard import Fault
-from core.positions import read_positions
-from core.spool.files import (
-    is_headless,
-    move_aside,
-    put_in_place,
-    remove_database,
-    spool_path,
-    suspect_path,
-    sync_directory,
-)
+from core.spool.committed_positions import read_positions
+from core.spool.known_names import count_names, read_names_check, write_names_check
 from core.spool.loss import Loss, enter_loss, record_lost, record_rescue
 from core.spool.model import SPOOL_BROKEN
-from core.spool.names import count_names, read_names_check, write_names_check
 from core.spool.salvage import (
     SENSE,
     Salvage,
@@ -32,8 +22,18 @@ from core.spool.salvage import (
     subreddits_of,
 )
 from core.spool.schema import ensure_schema
-from core.spool.state import SpoolState, read_spool_state, remembered_states, write_commits
-from core.sqlite import connect, connect_readonly, is_sound, transaction
+from core.spool.spool_files import (
+    is_headless,
+    move_aside,
+    put_in_place,
+    remove_database,
+    spool_path,
+    suspect_path,
+    sync_directory,
+)
+from core.spool.spool_state import SpoolState, read_spool_state, remembered_states, write_commits
+from core.storage.file_guard import Fault
+from core.storage.sqlite import connect, connect_readonly, is_sound, transaction
 
 log = structlog.stdlib.get_logger(__name__)
 

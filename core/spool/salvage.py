@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import orjson
 import structlog
 
+from core.spool.known_names import NamesCheck, count_names, parse_names_check
 from core.spool.model import GapState
-from core.spool.names import NamesCheck, count_names, parse_names_check
 from core.spool.schema import upgraded_gap
 from core.spool.stream_state import StreamState, entries_of, upgraded_rows
-from core.sqlite import error_code, is_unreadable
+from core.storage.sqlite import error_code, is_unreadable
 
 log = structlog.stdlib.get_logger(__name__)
 

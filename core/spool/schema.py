@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from core.errors import PermanentError
-from core.spool.names import count_names, write_names_check
+from core.spool.known_names import count_names, write_names_check
 from core.spool.stream_state import upgraded_rows
-from core.sqlite import transaction
+from core.storage.sqlite import transaction
 
 _FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

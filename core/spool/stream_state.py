@@ -27,7 +27,7 @@ EVERY_SUBREDDIT = "*"
 
 
 class Origin(enum.StrEnum):
-    """What is known of the time before a spool began (see core.spool.origin)."""
+    """What is known of the time before a spool began (see core.spool.predecessor)."""
 
     UNKNOWN = "unknown"  #: a first start, or all state files were lost
     LOST = "lost"  #: a spool was lost, and no file tells up to when it was proven

@@ -9,19 +9,19 @@ from typing import Protocol
 import structlog
 
 from core.errors import TransientError
-from core.reddit.errors import Unavailable
-from scraper.crawl.confirming import Confirmer
+from core.reddit.request_errors import Unavailable
+from scraper.crawl.answer_rate import Standing
+from scraper.crawl.confirmation import Confirmer
 from scraper.crawl.doubts import Doubt, Doubts, key_of
+from scraper.crawl.failed_turns import Tries, is_last, key_of_user
 from scraper.crawl.parts import Fetcher
-from scraper.crawl.standing import Standing
-from scraper.crawl.tries import Tries, is_last, key_of_user
 from scraper.parse.posts import found_subreddits, posts
 from scraper.parse.users import user
-from scraper.question import Kind, Question
-from scraper.refusal import Unexplained, unexplained
-from scraper.rows import Post, SubredditState, User, UserState
-from scraper.store.batch import Batch, Found
-from scraper.store.claims import Claims
+from scraper.reddit.question import Kind, Question
+from scraper.reddit.refusal import Unexplained, unexplained
+from scraper.reddit.rows import Post, SubredditState, User, UserState
+from scraper.store.batches.batch import Batch, Found
+from scraper.store.statements.claims import Claims
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 A proxy, an account or a network that is refused looks the same as a subreddit or a user that nobody may read. So a
 lasting state is stored only after the same refusal came again later, through another proxy where there is one, to a
-process that gets other answers meanwhile (scraper.crawl.standing). Until then it stands in the frontier.
+process that gets other answers meanwhile (scraper.crawl.answer_rate). Until then it stands in the frontier.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import orjson
 
-from scraper.question import Question
-from scraper.refusal import Unexplained
-from scraper.rows import SubredditState
+from scraper.reddit.question import Question
+from scraper.reddit.refusal import Unexplained
+from scraper.reddit.rows import SubredditState
 
 #: The least time between the first refusal and its confirmation, seconds. The shorter one is for answers that Reddit
 #: gives for this very state: a redirect to another name, an age gate, 404, an empty listing.

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from core.errors import TransientError
-from core.reddit.errors import Unavailable
-from scraper.crawl.standing import Standing
+from core.reddit.request_errors import Unavailable
+from scraper.crawl.answer_rate import Standing
 from scraper.parse.posts import posts
-from scraper.parse.rules import rules
-from scraper.parse.subreddit import subreddit
-from scraper.question import Kind, Question
-from scraper.refusal import Unexplained, unexplained
-from scraper.rows import Post, Rule, Subreddit, SubredditState
+from scraper.parse.subreddit_facts import subreddit
+from scraper.parse.subreddit_rules import rules
+from scraper.reddit.question import Kind, Question
+from scraper.reddit.refusal import Unexplained, unexplained
+from scraper.reddit.rows import Post, Rule, Subreddit, SubredditState
 
 ABOUT: Final = "about"
 RULES: Final = "rules"
@@ -27,7 +27,7 @@ ALL: Final = (ABOUT, HOT, RULES, WEEK, YEAR)
 
 
 class Fetcher(Protocol):
-    """What the crawl needs of scraper.fetch.client.Client."""
+    """What the crawl needs of scraper.http.retrying_fetcher.Client."""
 
     @property
     def mixes_up(self) -> bool:

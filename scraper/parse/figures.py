@@ -6,7 +6,7 @@ Numbers beyond 64 bits are no counts of anything and are left out.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from scraper.rows import AuthorFigures, Post, PostFigures
+from scraper.reddit.rows import AuthorFigures, Post, PostFigures
 
 _DAY = 86_400.0
 _LIMIT = 2**63

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from msgspec.structs import astuple
 
-from scraper.listing import TypedListing, TypedPost
-from scraper.parse.field import Field, moment, own_id, read, text
-from scraper.rows import Post
-from scraper.thing import Object, no, unwrap
+from scraper.parse.fields import Field, moment, own_id, read, text
+from scraper.reddit.rows import Post
+from scraper.reddit.thing import Object, no, unwrap
+from scraper.reddit.typed_listing import TypedListing, TypedPost
 
 _FIELDS: tuple[Field, ...] = (
     ("selftext", str),

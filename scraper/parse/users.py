@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from scraper.parse.field import Field, own_id, read, text
-from scraper.rows import User, UserState
-from scraper.thing import Object, no, unwrap
+from scraper.parse.fields import Field, own_id, read, text
+from scraper.reddit.rows import User, UserState
+from scraper.reddit.thing import Object, no, unwrap
 
 _FIELDS: tuple[Field, ...] = (
     ("created_utc", datetime),

@@ -1,11 +1,11 @@
 """Storage: tables, migrations, batched upserts, and the frontier with its leases."""
 
-from scraper.store.batch import Batch, Found, Outcome, Progress, ProxyDelta
-from scraper.store.claims import Claims
-from scraper.store.counts import Counts
-from scraper.store.errors import RowsRefused, StoreUnavailable
+from scraper.store.batches.batch import Batch, Found, Outcome, Progress, ProxyDelta
+from scraper.store.batches.remaining_work import Lease, Todo
+from scraper.store.connection.store_errors import RowsRefused, StoreUnavailable
+from scraper.store.statements.claims import Claims
+from scraper.store.statements.counts import Counts
 from scraper.store.store import Store
-from scraper.store.todo import Lease, Todo
 
 __all__ = [
     "Batch",

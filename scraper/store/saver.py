@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from scraper.store.batch import Batch
-from scraper.store.clean import Replaced, clean
-from scraper.store.errors import RowsRefused, StoreUnavailable
-from scraper.store.faults import Fault, judge, reason
-from scraper.store.merge import Work, merge
+from scraper.store.batches.batch import Batch
+from scraper.store.batches.merged_batch import Work, merge
+from scraper.store.batches.unstorable import Replaced, clean
+from scraper.store.connection.database_error_class import Fault, judge, reason
+from scraper.store.connection.store_errors import RowsRefused, StoreUnavailable
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -8,22 +8,22 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from scraper.store.batch import Batch, Found
-from scraper.store.claims import Claims, ClaimStatements
-from scraper.store.clean import Replaced
-from scraper.store.clock import DatabaseClock, machine_clock
-from scraper.store.counts import Counts, CountStatements
-from scraper.store.dates import DateStatements
-from scraper.store.engine import Database
-from scraper.store.errors import StoreUnavailable
-from scraper.store.frontier import FrontierStatements
-from scraper.store.merge import Work, merge
-from scraper.store.names import name_key
-from scraper.store.opening import open_database
-from scraper.store.patience import Patience
+from scraper.store.batch_writer import Writer
+from scraper.store.batches.batch import Batch, Found
+from scraper.store.batches.merged_batch import Work, merge
+from scraper.store.batches.name_key import name_key
+from scraper.store.batches.remaining_work import Lease
+from scraper.store.batches.unstorable import Replaced
+from scraper.store.connection.database_clock import DatabaseClock, machine_clock
+from scraper.store.connection.engine import Database
+from scraper.store.connection.opening import open_database
+from scraper.store.connection.outage_retry import Patience
+from scraper.store.connection.store_errors import StoreUnavailable
 from scraper.store.saver import Saver
-from scraper.store.todo import Lease
-from scraper.store.writer import Writer
+from scraper.store.statements.claims import Claims, ClaimStatements
+from scraper.store.statements.counts import Counts, CountStatements
+from scraper.store.statements.frontier import FrontierStatements
+from scraper.store.statements.future_dates import DateStatements
 
 T = TypeVar("T")
 

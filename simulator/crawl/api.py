@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import orjson
 
 from simulator.answer import Answer, error, redirect
-from simulator.crawl.address import Address, Asked
-from simulator.crawl.render import CrawlRenderer, suspended
+from simulator.crawl.crawl_paths import Address, Asked
+from simulator.crawl.crawl_render import CrawlRenderer, suspended
+from simulator.crawl.served_world import CrawlWorld
 from simulator.crawl.things import Post
-from simulator.crawl.world import CrawlWorld
 from simulator.render import escaped, listing
 from simulator.state import State, UserState
 

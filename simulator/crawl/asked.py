@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from simulator.crawl.address import Address, Asked
+from simulator.crawl.crawl_paths import Address, Asked
 
 _MOST_NAMES = 20_000
 _MOST_AGENTS = 200

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from simulator.crawl.address import Address
+from simulator.crawl.crawl_paths import Address
 
 
 class LatencyError(ValueError):

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from simulator.crawl.settings import CrawlSettings
-from simulator.crawl.world import MOST_POSTS
+from simulator.crawl.served_world import MOST_POSTS
+from simulator.crawl.world_settings import CrawlSettings
 from simulator.quantity import amount, positive, share
 
 _COUNTS = {

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from simulator.crawl.names import base36
+from simulator.crawl.made_up_names import base36
 
 #: the moment at which this world stands still: 2025-10-09 08:53:20 UTC, for good
 EPOCH = 1_760_000_000

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
+from core.spool.spool_writer import KEEP_REJECTS
 from core.spool.stream_state import EVERY_SUBREDDIT, StateChange
-from core.spool.writer import KEEP_REJECTS
-from streams.capture.lateness import LateLoss
-from streams.capture.listing import Item, Page, Reject
-from streams.capture.record import make_records
+from streams.capture.late_loss import LateLoss
+from streams.record import make_records
+from streams.reddit.listing_page import Item, Page, Reject
 
 #: How far below the newest proven item an item must lie to prove that a walk has passed it, seconds.
 MARGIN = 60.0
@@ -56,7 +56,7 @@ class Coverage:
         stream: its name.
         subreddits: those configured.
         clock: this machine's clock, epoch seconds.
-        offset: Reddit's clock minus this machine's, seconds (see core.reddit.clock).
+        offset: Reddit's clock minus this machine's, seconds (see core.reddit.server_clock).
         bounds: the least and the greatest offset of the last minutes; a proof takes the one that claims less.
     """
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.errors import TransientError
-from core.quota import Priority
-from core.reddit.errors import (
+from core.reddit.quota import Priority
+from core.reddit.request_errors import (
     BadAnswer,
     NetworkBlocked,
     QuotaShort,
@@ -16,20 +16,20 @@ from core.reddit.errors import (
     ServerTrouble,
     Unavailable,
 )
-from streams.capture.admission import Admission
+from streams.capture.availability import Roster
+from streams.capture.availability_checks import Admission
+from streams.capture.bad_name_search import Means, Search, threshold
+from streams.capture.bisection import CONTROLS, Narrowing
 from streams.capture.coverage import Absorbed, Coverage
-from streams.capture.fetcher import Fetcher
-from streams.capture.lateness import Lateness, Scanned
-from streams.capture.listing import Page, Request
-from streams.capture.narrowing import CONTROLS, Narrowing
-from streams.capture.pace import Pace
+from streams.capture.failing_pages import PageSize, is_too_much
+from streams.capture.late_loss import Lateness, Scanned
+from streams.capture.late_scan import Sweep
+from streams.capture.page_fetcher import Fetcher
 from streams.capture.poll import Poll
-from streams.capture.roster import Roster
+from streams.capture.poll_interval import Pace
 from streams.capture.scheduler import Kind, Task
-from streams.capture.search import Means, Search, threshold
-from streams.capture.sweep import Sweep
-from streams.capture.trouble import PageSize, is_too_much
 from streams.capture.walk import Outcome
+from streams.reddit.listing_page import Page, Request
 
 _SHORT = Backoff(first=0.3, longest=15.0)
 _BLOCKED = Backoff(first=2.0, longest=60.0)

@@ -5,10 +5,10 @@ import structlog
 from core.spool import Batch
 from core.spool.stream_state import StateChange
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
-from streams.capture.groups import is_collective
-from streams.capture.listing import PAGE_SIZE, Page, Request
-from streams.capture.trouble import PageSize, PageTrouble
+from streams.capture.failing_pages import PageSize, PageTrouble
+from streams.capture.group_packing import is_collective
 from streams.capture.walk import Outcome, Walk
+from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
 #: A walk that found nothing new is recorded as complete at most this often, seconds: the disk is spared.
 _RECORD_QUIET_EVERY = 5.0

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from streams.capture.listing import PAGE_SIZE, Item, Page
+from streams.reddit.listing_page import PAGE_SIZE, Item, Page
 
 #: Anchors tried after an empty page: steps back from the last name.
 _FALLBACKS = (1, 2, 3, 5, 9, 17, 33, 65, 99)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import structlog
 
-from core import logs, outside
-from core.hiding import Hider
+from core.logging import log_setup
+from core.masking import external
+from core.masking.masking import Hider
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -23,7 +24,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging is one per process: leave it as it was found."""
     root = logging.getLogger()
     level = root.level
-    monkeypatch.setattr(outside, "known", Hider())
+    monkeypatch.setattr(external, "known", Hider())
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     kept = root.handlers[:]
     yield
@@ -40,7 +41,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def lines(restored: None, tmp_path: Path) -> Lines:  # noqa: ARG001  it is there for what it does
     """Configure, and give what stands in the file, each line parsed."""
-    logs.configure("submissions", tmp_path, "json", stream=io.StringIO())
+    log_setup.configure("submissions", tmp_path, "json", stream=io.StringIO())
 
     def read() -> list[dict[str, Any]]:
         path = tmp_path / "submissions.log"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.child import ChildContext
 from core.errors import PermanentError
-from core.outside import outside
+from core.masking.external import outside
 
 
 def obedient(context: ChildContext) -> None:

@@ -10,10 +10,10 @@ import psutil
 import pytest
 import structlog
 
-from core import outside
 from core.child import ChildContext, Message
 from core.errors import PERMANENT_EXIT
-from core.outside import hide
+from core.masking import external
+from core.masking.external import hide
 from tests.support.durations import allowed
 from tests.support.leaks import Leaks
 from tests.support.nursery import Nursery, ended
@@ -54,7 +54,7 @@ def test_a_secret_of_an_earlier_configuration_stays_masked(nursery: Nursery, tmp
     text = nursery.log()
     assert '"text":"refused: ***' in text
     assert not Leaks(["Zq8xV3nB7kT2mW9r"], [("client", "Zq8xV3nB7kT2mW9r")]).found_in(text)
-    assert "Zq8x" not in repr(outside.known.registered)
+    assert "Zq8x" not in repr(external.known.registered)
 
 
 def test_a_waiting_child_beats(nursery: Nursery) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import FaultCode
-from core.reddit.errors import CredentialsRejected
+from core.reddit.request_errors import CredentialsRejected
 from core.spool.model import RECORDS_LOST, SPOOL_BROKEN, SPOOL_LOST, GapCause
 from tests.support.system import ROOT
 
@@ -18,11 +18,11 @@ SEARCHES = {"startswith", "endswith", "find", "index", "count", "partition", "rp
 #: Where the words are another program's, which gives nothing else; or where a code is stored as text.
 ALLOWED = {
     ("core/spool/model.py", "of"): "the ledger stores the cause of a gap as its text; GapCause reads it",
-    ("scraper/fetch/blame.py", "sign_of"): "Unavailable.reason holds a code: one of core.reddit.answers",
+    ("scraper/http/proxy/blame.py", "sign_of"): "Unavailable.reason holds a code: one of core.reddit.answers",
     ("scraper/crawl/authors.py", "_refused"): "the same",
-    ("scraper/store/faults.py", "*"): "asyncpg, SQLite and poolers have no codes for these",
+    ("scraper/store/connection/database_error_class.py", "*"): "asyncpg, SQLite and poolers have no codes for these",
     ("supervisor/demo/database.py", "*"): "SQLite has no code of its own for a missing table",
-    ("supervisor/deadletters.py", "*"): "the stored reason begins with librdkafka's name of the error",
+    ("supervisor/cli/dead_letters_command.py", "*"): "the stored reason begins with librdkafka's name of the error",
 }
 
 

@@ -5,13 +5,13 @@ from functools import cache
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from scraper.fetch.outcome import Outcome
-from supervisor.monitor.app import _OWN_METRICS, client_metrics
-from supervisor.monitor.connections import DROP_REASONS
-from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
-from supervisor.monitor.readiness import REASONS, WARNINGS
-from supervisor.monitor.since import Verdict
-from supervisor.monitor.tally import Tally
+from scraper.http.reports.outcome import Outcome
+from supervisor.monitor.metrics.exposition import Sight, exposition, verdict_exposition
+from supervisor.monitor.readiness.problem_tracker import Verdict
+from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
+from supervisor.monitor.sampling.monotonic_counters import Tally
+from supervisor.monitor.web.connection_limits import DROP_REASONS
+from supervisor.monitor.web.routes import _OWN_METRICS, client_metrics
 from tests.supervisor.monitor.looks import CONFIG, healthy
 
 #: What every scraped series has, given by Prometheus.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from supervisor.monitor.readiness import REASONS, WARNINGS
+from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
 from tests.deploy.metrics import labels_of, mistakes
 from tests.support.system import ROOT
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from core.config import Config, load_config
-from core.config.model import all_settings
+from core.config.sections import all_settings
 from tests.deploy import dockerfile
 from tests.support.system import ROOT
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from core.kinds import kind_of
 from core.spool import Batch
-from streams.capture.listing import parse_page
-from streams.capture.record import make_record
+from core.stream_kinds import kind_of
+from streams.record import make_record
+from streams.reddit.listing_page import parse_page
 from tests.docs.markdown import section, text
 from tests.streams.publisher.deployment import Deployment
 from tests.support.brokers import ApacheKafka

@@ -11,9 +11,9 @@ import pytest
 import structlog
 from confluent_kafka import Producer
 
-from core.positions import publisher_path
 from core.spool import SpoolWriter, spool_path
-from streams.publisher.store import PublisherStore
+from core.spool.committed_positions import publisher_path
+from streams.positions.publisher_store import PublisherStore
 from tests.docs.markdown import rows, section, text
 from tests.support.brokers import TansuBroker
 

@@ -9,13 +9,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.errors import PERMANENT_EXIT, ExitCode
-from supervisor.commandline import COMMANDS, parser
-from supervisor.monitor.app import _OWN_METRICS, client_metrics
-from supervisor.monitor.connections import DROP_REASONS
-from supervisor.monitor.metrics import Sight, exposition, verdict_exposition
-from supervisor.monitor.readiness import REASONS, WARNINGS
-from supervisor.monitor.since import Verdict
-from supervisor.monitor.tally import Tally
+from supervisor.cli.command_parser import COMMANDS, parser
+from supervisor.monitor.metrics.exposition import Sight, exposition, verdict_exposition
+from supervisor.monitor.readiness.problem_tracker import Verdict
+from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
+from supervisor.monitor.sampling.monotonic_counters import Tally
+from supervisor.monitor.web.connection_limits import DROP_REASONS
+from supervisor.monitor.web.routes import _OWN_METRICS, client_metrics
 from tests.docs.markdown import headings, rows, section
 from tests.supervisor.monitor.looks import CONFIG, healthy
 from tests.support.system import ROOT

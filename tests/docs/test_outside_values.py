@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core import quota
-from core.reddit import bounds
-from core.spool.writer import KEEP_REJECT_BYTES, KEEP_REJECTS
-from streams.capture.listing import EARLIEST, LATEST
+from core.reddit import bounds, quota
+from core.spool.spool_writer import KEEP_REJECT_BYTES, KEEP_REJECTS
+from streams.reddit.listing_page import EARLIEST, LATEST
 from tests.docs.markdown import rows, section
 
 PAGE = Path("docs/guarantees.md")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from core.positions import read_publisher_counters
+from core.spool.committed_positions import read_publisher_counters
 from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, on
 from tests.support.ledger import Item, out_of_order
 from tests.support.trial import Trial

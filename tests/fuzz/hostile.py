@@ -15,7 +15,7 @@ from email.utils import formatdate
 from urllib.parse import parse_qsl, urlsplit
 
 from simulator.answer import Answer
-from simulator.crawl.address import Address, Asked, read
+from simulator.crawl.crawl_paths import Address, Asked, read
 from simulator.simulation import Simulation
 from tests.fuzz.worst import MIB, Bad, Trouble, with_odd_fields_in
 

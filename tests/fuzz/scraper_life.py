@@ -22,12 +22,12 @@ from unittest.mock import patch
 import psutil
 from structlog.testing import capture_logs
 
-from core.quota import WINDOW
-from scraper.crawl import crawl as crawl_loop
+from core.reddit.quota import WINDOW
+from scraper.crawl import crawl_loop
+from scraper.crawl.crawl_settings import CrawlSettings as Crawled
 from scraper.crawl.doubts import SHORT_INTERVAL
-from scraper.crawl.settings import CrawlSettings as Crawled
-from simulator.crawl.control import CrawlTruth
-from simulator.crawl.settings import CrawlSettings
+from simulator.crawl.crawl_control import CrawlTruth
+from simulator.crawl.world_settings import CrawlSettings
 from simulator.settings import Settings
 from simulator.simulation import Simulation
 from tests.fuzz.hostile import HostileReddit, Served

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core.config.proxy import Proxy
-from core.limiter import Limiter
-from scraper.crawl.crawl import Crawl
-from scraper.crawl.pace import Pace
-from scraper.crawl.settings import CrawlSettings
-from scraper.crawl.tally import Tally
-from scraper.crawl.visit import Visitor
-from scraper.fetch.blame import Sibling
-from scraper.fetch.client import Client
-from scraper.fetch.credentials import ProvenCredentials
-from scraper.fetch.settings import FetchSettings
+from core.config.proxies import Proxy
+from core.reddit.limiter import Limiter
+from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_loop import Crawl
+from scraper.crawl.crawl_settings import CrawlSettings
+from scraper.crawl.finish_rate import Pace
+from scraper.crawl.subreddit_job import Visitor
+from scraper.http.auth.credentials import ProvenCredentials
+from scraper.http.http_settings import FetchSettings
+from scraper.http.proxy.blame import Sibling
+from scraper.http.retrying_fetcher import Client
 from scraper.store.store import Store
 
 _ID, _SECRET = "fuzz-id", "fuzz-secret"
@@ -63,7 +63,7 @@ class ScraperProcess:
     _limiter: Limiter | None = None
 
     async def start(self) -> None:
-        """Open what it needs, as scraper.process does, and begin."""
+        """Open what it needs, as scraper.scraper_process does, and begin."""
         setting, crawl = self.setting, self.setting.crawl
         proxy = Proxy(self.name, self.proxy) if self.proxy is not None else None
         settings = FetchSettings(

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from core.config.slices import RedditAccess, reddit_access
-from core.limiter import Limiter
-from core.quota import WINDOW, Priority
+from core.reddit.limiter import Limiter
+from core.reddit.quota import WINDOW, Priority
 from core.spool import Batch, Gap
 from simulator.item import Item, Kind
 from simulator.settings import Settings
 from simulator.simulation import Simulation
-from streams.capture import gateway
+from streams.reddit import praw_client
 from tests.fuzz.badness import Scene, rule
 from tests.fuzz.transport import URL, Transport
 from tests.streams.capture.life import Clock, FakeContext, Life
@@ -60,7 +60,7 @@ class StreamLife(Life):
             user_agent="python:gapless-tests:1 (by /u/nobody)", requests_per_minute=PER_MINUTE,
         )  # fmt: skip
         self.config = replace(self.config, reddit=reddit)
-        self._gateway: gateway.Gateway | None = None
+        self._gateway: praw_client.Gateway | None = None
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Ask through the real gateway."""
@@ -68,7 +68,7 @@ class StreamLife(Life):
             context = FakeContext(self.clock, self._until, self.notes)
             limiter = Limiter(self.directory, "submissions", PER_MINUTE, clock=self.clock)
             access = reddit_access(self.config)
-            self._gateway = gateway.Gateway(access, context, limiter, clock=self.clock, connect=self._connect)
+            self._gateway = praw_client.Gateway(access, context, limiter, clock=self.clock, connect=self._connect)
         return self._gateway.get(path, params, priority)
 
     def run(self, seconds: float) -> None:
@@ -87,8 +87,8 @@ class StreamLife(Life):
         """Return the bounds that the client keeps."""
         return (0.0, 0.0) if self._gateway is None else self._gateway.server_clock.bounds
 
-    def _connect(self, access: RedditAccess) -> gateway.Connection:
-        return self.transport.attach(gateway.Connection(access))
+    def _connect(self, access: RedditAccess) -> praw_client.Connection:
+        return self.transport.attach(praw_client.Connection(access))
 
     def storm(self, answers: int) -> None:
         """Live until this many answers have come, with bad ones among them."""

@@ -16,12 +16,12 @@ from requests.adapters import HTTPAdapter
 
 from simulator import altered
 from simulator.answer import Answer
-from simulator.crawl.address import limit_of, read
+from simulator.crawl.crawl_paths import limit_of, read
 from simulator.faults import Endpoint
 from simulator.reddit import endpoint
 from simulator.rules import Received
 from simulator.simulation import Simulation
-from streams.capture.gateway import Connection
+from streams.reddit.praw_client import Connection
 from tests.streams.capture.life import Clock
 
 URL = "http://reddit.test"
@@ -30,7 +30,7 @@ _USUAL = 0.08
 
 
 class Transport:
-    """Takes the place of the adapter to the network in a `streams.capture.client.Client`."""
+    """Takes the place of the adapter to the network in a `streams.reddit.http_client.Client`."""
 
     def __init__(self, simulation: Simulation, clock: Clock) -> None:
         self._simulation = simulation

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core import program
+from core.process import program
 
 
 def found(*paths: str) -> program.Which:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from scraper.parse.posts import posts
-from scraper.parse.subreddit import subreddit
+from scraper.parse.subreddit_facts import subreddit
 from scraper.parse.users import user
-from scraper.rows import Post, Subreddit, User
-from scraper.store.batch import Batch
+from scraper.reddit.rows import Post, Subreddit, User
+from scraper.store.batches.batch import Batch
 from scraper.store.store import Store
 from tests.scraper.samples import listing, samples
 from tests.support.postgres import PostgresServer

@@ -2,10 +2,10 @@
 
 import pytest
 
-from simulator.crawl.names import Names
-from simulator.crawl.settings import CrawlSettings
+from simulator.crawl.made_up_names import Names
+from simulator.crawl.served_world import CrawlWorld
 from simulator.crawl.things import DAY, EPOCH, Post
-from simulator.crawl.world import CrawlWorld
+from simulator.crawl.world_settings import CrawlSettings
 from simulator.state import State, UserState
 
 GIVEN = ("Alpha", "Beta")

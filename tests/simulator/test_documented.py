@@ -4,8 +4,8 @@ import pytest
 
 from simulator.cli import parser
 from simulator.control import ROUTES
-from simulator.crawl.address import Address
-from simulator.crawl.control import ROUTES as CRAWL_ROUTES
+from simulator.crawl.crawl_control import ROUTES as CRAWL_ROUTES
+from simulator.crawl.crawl_paths import Address
 from simulator.faults import KNOWN
 from simulator.rule_keys import KEYS
 from tests.simulator.client import ROOT

@@ -1,6 +1,6 @@
 """Quotas are counted by client, in fixed windows."""
 
-from simulator.quota import Quota
+from simulator.served_quota import Quota
 
 
 def test_headers_are_written_as_reddit_writes_them() -> None:

@@ -7,16 +7,16 @@ import os
 import sys
 from pathlib import Path
 
-from core import logs
 from core.config import Config, SupervisorSection
-from supervisor.bell import Bell
-from supervisor.control import controlled
-from supervisor.current import Current
-from supervisor.lock import StateLockedError
-from supervisor.notify import Notifier
-from supervisor.reaper import reaping_chores
-from supervisor.run import claim, supervise
-from supervisor.spec import ChildSpec, Stage
+from core.logging import log_setup
+from supervisor.processes.child_spec import ChildSpec, Stage
+from supervisor.processes.control_inbox import Bell
+from supervisor.processes.control_server import controlled
+from supervisor.runtime.config_holder import Current
+from supervisor.runtime.state_lock import StateLockedError
+from supervisor.runtime.supervise import claim, supervise
+from supervisor.runtime.systemd_notify import Notifier
+from supervisor.runtime.zombies import reaping_chores
 
 
 def main() -> int:
@@ -33,8 +33,8 @@ def main() -> int:
     except StateLockedError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    notifier = Notifier.taken_from(os.environ, logs.get_logger("notify"))
-    chores = [*notifier.chores(), *reaping_chores(logs.get_logger("reaper"))]
+    notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
+    chores = [*notifier.chores(), *reaping_chores(log_setup.get_logger("reaper"))]
     specs = [_spec(text) for text in sys.argv[4:]]
     try:
         with controlled(state_dir, bell) as board:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ExitCode
-from supervisor.status import show_status
+from supervisor.cli.status import show_status
 from tests.supervisor.dummies import OBEDIENT
 from tests.support.server import ServerProcess
 from tests.support.system import ROOT

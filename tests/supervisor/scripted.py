@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.child import Message
-from supervisor.bell import Reload, Request, Restart
-from supervisor.change import Wanted
-from supervisor.chore import Chore
-from supervisor.manager import Manager
-from supervisor.process import Handle
-from supervisor.spec import ChildSpec, Stage
+from supervisor.processes.child_spec import ChildSpec, Stage
+from supervisor.processes.config_change import Wanted
+from supervisor.processes.control_inbox import Reload, Request, Restart
+from supervisor.processes.manager import Manager
+from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.spawned_process import Handle
 
 #: moment, what happens, to whom: "says" (a message), "ends" (an exit code), "rings" (a reason to stop), "asks" (for its
 #: restart), "reloads" (what is wanted from now on; None: the file is wrong)

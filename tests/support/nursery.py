@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from core.config.slices import LogConfig
-from supervisor.process import SpawnedProcess
-from supervisor.spec import ChildSpec, Stage
+from supervisor.processes.child_spec import ChildSpec, Stage
+from supervisor.processes.spawned_process import SpawnedProcess
 from tests.support.waiting import PATIENCE, wait_until
 
 

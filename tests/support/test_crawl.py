@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scraper import rows as product
+from scraper.reddit import rows as product
 from tests.support import crawl_columns as columns
 from tests.support.crawl import Saved, compare, reckon
 from tests.support.crawl_closure import Crawl, Expected, authors_of, expected

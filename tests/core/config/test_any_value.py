@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core.config import Config, ConfigError, all_settings, load_config
 from core.config.setting import Setting
-from core.config.wrong import WrongValue
+from core.config.value_errors import WrongValue
 from tests.core.config.conftest import CREDENTIALS
 
 TEXTS = st.text(max_size=30) | st.from_regex(r"[a-z0-9:/@\[\].~%?=-]{0,30}", fullmatch=True)

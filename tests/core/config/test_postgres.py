@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.config.address import database_url
-from core.config.postgres import read_postgres
-from core.config.proxy import normalised
-from core.config.wrong import WrongValue
-from core.redact import redact_url
+from core.config.addresses import database_url
+from core.config.postgres_url import read_postgres
+from core.config.proxies import normalised
+from core.config.value_errors import WrongValue
+from core.masking.redact import redact_url
 from tests.core.config.conftest import Problems
 
 _ODD = "@:/?#[]%&=+,;!$'()* \\\"<>^`{|}~äß\u20ac\U0001f921"

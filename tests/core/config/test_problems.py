@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.config import ConfigError, load_config
-from core.config.nearest import nearest_key
+from core.config.suggestions import nearest_key
 from tests.core.config.conftest import CREDENTIALS, Problems
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.config import Config, Proxy
-from core.config.model import KafkaSection, ScraperSection, all_settings
+from core.config.sections import KafkaSection, ScraperSection, all_settings
 from core.config.slices import (
     MonitorConfig,
     ProcessConfig,
@@ -83,7 +83,7 @@ CODE: dict[type[object], list[str]] = {
     StreamConfig: ["streams/capture"],
     PublisherConfig: ["streams/publisher"],
     ScraperConfig: ["scraper"],
-    MonitorConfig: ["supervisor/monitor", "core/crawl", "core/status.py"],
+    MonitorConfig: ["supervisor/monitor", "core/status/crawl", "core/status/system_status.py"],
     RedditAccess: ["streams/capture", "scraper"],
 }
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import GaplessError
-from core.quota import RateHeaders
 from core.reddit.answers import judge, judge_token, rate_headers, retry_after
-from core.reddit.errors import (
+from core.reddit.quota import RateHeaders
+from core.reddit.request_errors import (
     BadAnswer,
     CredentialsRejected,
     NetworkBlocked,

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from core import quota as arithmetic
 from core.errors import GaplessError
-from core.quota import WINDOW, Priority, Quota
+from core.reddit import quota as arithmetic
 from core.reddit.answers import judge, judge_token, rate_headers, retry_after
-from core.reddit.errors import BadAnswer
-from streams.capture.listing import Page, parse_page
+from core.reddit.quota import WINDOW, Priority, Quota
+from core.reddit.request_errors import BadAnswer
+from streams.reddit.listing_page import Page, parse_page
 from tests.fuzz.badness import BODIES, CONTENT_TYPES, FOREIGN, LOCATIONS, NUMBERS, STATUSES
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

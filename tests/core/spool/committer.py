@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from core.orphan import die_with_parent
+from core.process.parent_guard import die_with_parent
 from core.spool import SpoolError, SpoolWriter
 from tests.core.spool.story import STREAM, make_batch
 

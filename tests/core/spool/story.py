@@ -11,9 +11,9 @@ from pathlib import Path
 
 import orjson
 
-from core.positions import publisher_path
 from core.spool import Batch, Gap, Record, Row, Seen, SpoolReader
-from core.spool.files import spool_path
+from core.spool.committed_positions import publisher_path
+from core.spool.spool_files import spool_path
 
 STREAM = "comments"
 

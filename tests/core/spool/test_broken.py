@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from core.errors import PermanentError
 from core.spool import Batch, Record, SpoolBroken, SpoolReader, SpoolWriter, report_suspect
-from core.spool.files import is_headless, move_aside, spool_path, suspect_path
 from core.spool.schema import VERSION
-from core.sqlite import is_corrupt
+from core.spool.spool_files import is_headless, move_aside, spool_path, suspect_path
+from core.storage.sqlite import is_corrupt
 from tests.core.spool.story import STREAM, State, acknowledge, crash_copy, make_batch, read_state, wal_of
 
 PAGE = 4096

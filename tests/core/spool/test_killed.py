@@ -88,7 +88,7 @@ def test_a_second_writer_waits_for_the_first_to_die_and_takes_over(start: Start)
 
 
 def test_a_writer_that_does_not_die_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.spool.writer._TAKEOVER_TIMEOUT", 0.05)
+    monkeypatch.setattr("core.spool.spool_writer._TAKEOVER_TIMEOUT", 0.05)
     with (
         SpoolWriter(tmp_path, STREAM),
         pytest.raises(SpoolError, match=r"spool-comments\.lock is held .* end that one"),

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from core.positions import publisher_path
 from core.spool import (
     Batch,
     Gap,
@@ -27,10 +26,11 @@ from core.spool import (
     spool_path,
     watched,
 )
-from core.spool.lock import LockHeld, SpoolLock, Witness
+from core.spool.committed_positions import publisher_path
 from core.spool.loss import Found, assess, together
 from core.spool.model import RECORDS_LOST, SPOOL_LOST
-from core.spool.state import SpoolState
+from core.spool.spool_state import SpoolState
+from core.spool.writer_lock import LockHeld, SpoolLock, Witness
 from tests.core.spool.story import STREAM, acknowledge
 from tests.support.waiting import wait_until
 

@@ -10,7 +10,7 @@ import pytest
 from core.errors import PermanentError
 from core.spool import GapState, SpoolReader, SpoolWriter, spool_path
 from core.spool.schema import VERSION
-from core.spool.state import SpoolState
+from core.spool.spool_state import SpoolState
 from core.spool.stream_state import AbsenceNote, Origin, StreamState
 from streams.capture.coverage import Coverage
 

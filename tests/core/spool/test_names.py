@@ -11,7 +11,7 @@ from hypothesis import settings as quick
 from hypothesis import strategies as st
 
 from core.spool import Batch, Gap, GapState, Record, Seen, SpoolBroken, SpoolWriter, report_suspect, spool_path
-from core.spool.names import NamesCheck, count_names, parse_names_check, read_names_check
+from core.spool.known_names import NamesCheck, count_names, parse_names_check, read_names_check
 from core.spool.schema import VERSION
 from tests.core.spool.story import STREAM
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.spool import Batch, Gap, Record, SpoolBroken, SpoolError, SpoolWriter
-from core.spool.files import spool_path
+from core.spool.spool_files import spool_path
 from tests.core.spool.story import STREAM, State, make_batch, read_state
 
 
@@ -113,7 +113,7 @@ def refuses_and_recovers(directory: Path, writer: SpoolWriter, before: State, ma
 def test_a_spool_locked_by_another_program_is_an_error_after_the_timeout_and_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.sqlite.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("core.storage.sqlite.BUSY_TIMEOUT", 0.05)
     with SpoolWriter(tmp_path, STREAM) as writer:
         with closing(sqlite3.connect(spool_path(tmp_path, STREAM), isolation_level=None)) as intruder:
             intruder.execute("BEGIN IMMEDIATE")
@@ -127,7 +127,7 @@ def test_a_spool_locked_by_another_program_is_an_error_after_the_timeout_and_pas
 
 
 def test_a_file_locked_at_the_start_is_not_called_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.sqlite.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("core.storage.sqlite.BUSY_TIMEOUT", 0.05)
     SpoolWriter(tmp_path, STREAM).close()
     with closing(sqlite3.connect(spool_path(tmp_path, STREAM), isolation_level=None)) as intruder:
         intruder.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.positions import publisher_path
 from core.spool import Batch, Record, Seen, SpoolReader, SpoolWriter
-from core.spool.files import report_suspect, spool_path, suspect_path
+from core.spool.committed_positions import publisher_path
+from core.spool.spool_files import report_suspect, spool_path, suspect_path
 from tests.core.spool.story import STREAM, acknowledge, make_batch, read_state
 
 HOUR = 3600.0
@@ -46,7 +46,7 @@ def test_only_what_the_publisher_recorded_is_dropped_and_only_when_old(tmp_path:
 def test_acknowledged_rows_beyond_the_count_are_dropped_however_young(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.spool.writer.KEEP_ROWS", 3)
+    monkeypatch.setattr("core.spool.spool_writer.KEEP_ROWS", 3)
     with SpoolWriter(tmp_path, STREAM) as writer:
         writer.commit(records(10))
         acknowledge(tmp_path, writer.spool_id, 8)
@@ -68,7 +68,7 @@ def test_an_acknowledgement_of_another_spool_drops_nothing(tmp_path: Path) -> No
 def test_with_unreadable_positions_nothing_is_dropped_and_names_still_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    monkeypatch.setattr("core.sqlite.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("core.storage.sqlite.BUSY_TIMEOUT", 0.05)
     clock = Clock()
     with SpoolWriter(tmp_path, STREAM, clock=clock) as writer:
         writer.commit(records(5))
@@ -89,8 +89,8 @@ def test_with_unreadable_positions_nothing_is_dropped_and_names_still_are(
 def test_rejects_are_bounded_and_what_is_dropped_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, size: int, limits: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr("core.spool.writer.KEEP_REJECTS", limits[0])
-    monkeypatch.setattr("core.spool.writer.KEEP_REJECT_BYTES", limits[1])
+    monkeypatch.setattr("core.spool.spool_writer.KEEP_REJECTS", limits[0])
+    monkeypatch.setattr("core.spool.spool_writer.KEEP_REJECT_BYTES", limits[1])
     with SpoolWriter(tmp_path, STREAM) as writer:
         for number in range(rows):
             writer.commit(Batch(rejects=[(f"reason {number}", b"x" * size)]))
@@ -160,7 +160,7 @@ def test_a_file_exchanged_while_it_is_opened_is_not_read_under_its_successors_na
     (tmp_path / "other").mkdir()
     SpoolWriter(tmp_path / "other", STREAM).close()
     path = spool_path(tmp_path, STREAM)
-    real: Callable[[Path], sqlite3.Connection] = __import__("core.sqlite").sqlite.connect_readonly
+    real: Callable[[Path], sqlite3.Connection] = __import__("core.storage.sqlite").storage.sqlite.connect_readonly
 
     def connect_and_exchange(target: Path) -> sqlite3.Connection:
         connection = real(target)
@@ -169,7 +169,7 @@ def test_a_file_exchanged_while_it_is_opened_is_not_read_under_its_successors_na
         return connection
 
     with monkeypatch.context() as patched:
-        patched.setattr("core.spool.reader.connect_readonly", connect_and_exchange)
+        patched.setattr("core.spool.spool_reader.connect_readonly", connect_and_exchange)
         assert SpoolReader.open(tmp_path, STREAM) is None
     reader = SpoolReader.open(tmp_path, STREAM)
     assert reader is not None

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from scraper.crawl.visit import Visitor
+from scraper.crawl.subreddit_job import Visitor
 from scraper.store.store import Store
 from tests.scraper.crawl.stage import Stage
-from tests.scraper.fetch.clients import running
-from tests.scraper.fetch.repeating import Again, RepeatingReddit, usual_answer
+from tests.scraper.http.clients import running
+from tests.scraper.http.repeating import Again, RepeatingReddit, usual_answer
 
 CASES = Path(__file__).parents[1] / "cases"
 

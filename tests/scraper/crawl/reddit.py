@@ -4,8 +4,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from core.reddit.errors import Unavailable
-from scraper.question import Question
+from core.reddit.request_errors import Unavailable
+from scraper.reddit.question import Question
 
 CREATED = 1_700_000_000.0
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scraper.crawl.pace import Pace
-from scraper.crawl.settings import CrawlSettings
-from scraper.crawl.tally import Tally
-from scraper.crawl.visit import Visitor
+from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_settings import CrawlSettings
+from scraper.crawl.finish_rate import Pace
+from scraper.crawl.subreddit_job import Visitor
+from scraper.store.batches.remaining_work import Lease
 from scraper.store.store import Store
-from scraper.store.todo import Lease
 from tests.scraper.crawl.reddit import ScriptedReddit
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
 from tests.scraper.crawl.case_world import CaseStage, case
 from tests.scraper.crawl.stage import SETTINGS
-from tests.scraper.fetch.repeating import Again
+from tests.scraper.http.repeating import Again
 
 
 def staged(directory: Path, read: dict[str, Any], *again: Again) -> CaseStage:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.reddit.errors import NetworkBlocked, ServerTrouble, TokenRejected, Unavailable
+from core.reddit.request_errors import NetworkBlocked, ServerTrouble, TokenRejected, Unavailable
 from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
-from scraper.question import Question
-from scraper.refusal import Mismatch, Unexplained
-from scraper.rows import SubredditState
+from scraper.reddit.question import Question
+from scraper.reddit.refusal import Mismatch, Unexplained
+from scraper.reddit.rows import SubredditState
 from tests.scraper.crawl.reddit import about, account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, Stage
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from core.errors import PermanentError
-from core.reddit.errors import CredentialsRejected
-from scraper.crawl.crawl import Crawl
-from scraper.crawl.pace import Pace
-from scraper.crawl.settings import CrawlSettings
-from scraper.crawl.tally import Tally
-from scraper.crawl.visit import Visitor
-from scraper.store.claims import Claims
-from scraper.store.errors import StoreUnavailable
+from core.reddit.request_errors import CredentialsRejected
+from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_loop import Crawl
+from scraper.crawl.crawl_settings import CrawlSettings
+from scraper.crawl.finish_rate import Pace
+from scraper.crawl.subreddit_job import Visitor
+from scraper.store.connection.store_errors import StoreUnavailable
+from scraper.store.statements.claims import Claims
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit, post
 

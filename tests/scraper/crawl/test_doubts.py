@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL, Doubt, dump, key_of, load, met_again, next_look
-from scraper.question import Kind, Question
-from scraper.refusal import Unexplained
-from scraper.rows import SubredditState
+from scraper.reddit.question import Kind, Question
+from scraper.reddit.refusal import Unexplained
+from scraper.reddit.rows import SubredditState
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 REFUSED = Unexplained(SubredditState.FORBIDDEN, "403 without a reason")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from scraper.fetch.agreeing import SUSPECTED_FOR, AgreedRules
-from scraper.question import Kind, Question
-from scraper.refusal import Mismatch
+from scraper.http.proxy.answer_agreement import SUSPECTED_FOR, AgreedRules
+from scraper.reddit.question import Kind, Question
+from scraper.reddit.refusal import Mismatch
 from tests.scraper.crawl.case_world import CaseStage
 from tests.scraper.crawl.stage import SETTINGS
-from tests.scraper.fetch.clients import running
-from tests.scraper.fetch.repeating import RepeatingReddit, facts, usual_answer
+from tests.scraper.http.clients import running
+from tests.scraper.http.repeating import RepeatingReddit, facts, usual_answer
 
 WRONG = "SELECT * FROM reddit_rules WHERE short_name <> 'rule of ' || subreddit_name"
 RULES = Question(Kind.RULES, "sub000")

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import PermanentError
-from core.reddit.errors import BadAnswer, CredentialsRejected, ServerTrouble, Unavailable
+from core.reddit.request_errors import BadAnswer, CredentialsRejected, ServerTrouble, Unavailable
 from scraper.crawl import parts
+from scraper.crawl.answer_rate import Standing
 from scraper.crawl.parts import Arrived, fetch_parts
-from scraper.crawl.standing import Standing
 from tests.scraper.crawl.reddit import ScriptedReddit, listing, post
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

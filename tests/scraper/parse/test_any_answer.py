@@ -10,13 +10,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.reddit.errors import BadAnswer
+from core.reddit.request_errors import BadAnswer
 from scraper.parse.figures import author_figures, post_figures
 from scraper.parse.posts import authors, found_subreddits, posts
-from scraper.parse.rules import rules
-from scraper.parse.subreddit import subreddit
+from scraper.parse.subreddit_facts import subreddit
+from scraper.parse.subreddit_rules import rules
 from scraper.parse.users import user
-from scraper.rows import Post, Rule, Subreddit, User
+from scraper.reddit.rows import Post, Rule, Subreddit, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scraper.parse.figures import author_figures, post_figures, quantile
-from scraper.rows import AuthorFigures, Post, PostFigures
+from scraper.reddit.rows import AuthorFigures, Post, PostFigures
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 NOTHING = PostFigures(None, None, None, None)

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from core.reddit.errors import BadAnswer
+from core.reddit.request_errors import BadAnswer
 from scraper.parse.posts import Posts, authors, found_subreddits, posts
-from scraper.parse.rules import rules
-from scraper.parse.subreddit import subreddit
+from scraper.parse.subreddit_facts import subreddit
+from scraper.parse.subreddit_rules import rules
 from scraper.parse.users import user
-from scraper.rows import Post, Rule
+from scraper.reddit.rows import Post, Rule
 from tests.scraper.samples import listing
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

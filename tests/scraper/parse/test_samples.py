@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from scraper.parse.posts import posts
-from scraper.parse.subreddit import subreddit
+from scraper.parse.subreddit_facts import subreddit
 from scraper.parse.users import user
-from scraper.rows import Post, Subreddit, User
+from scraper.reddit.rows import Post, Subreddit, User
 from tests.scraper.samples import listing, samples
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import asyncpg
 import uvloop
 
-from scraper.rows import Post, Rule, Subreddit, User
+from scraper.reddit.rows import Post, Rule, Subreddit, User
 from scraper.store import Store
 
 T = TypeVar("T")

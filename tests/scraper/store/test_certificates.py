@@ -10,9 +10,9 @@ import pytest
 from core.config import Config, DatabaseSection
 from core.errors import PermanentError
 from scraper.store import Store
-from scraper.store.certificates import UnusableFileError
-from scraper.store.faults import Fault, judge
-from supervisor import probes
+from scraper.store.connection.certificates import UnusableFileError
+from scraper.store.connection.database_error_class import Fault, judge
+from supervisor.checks import probes
 from tests.scraper.store.stage import play
 from tests.support.authority import Authority
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from scraper.rows import User
+from scraper.reddit.rows import User
 from scraper.store import Batch, Claims, Store
 from tests.scraper.store.stage import NOON, Stage, a_post, a_user, later, play
 

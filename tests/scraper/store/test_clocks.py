@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from scraper.store import Batch, Outcome, Store
-from scraper.store.clock import DatabaseClock
-from scraper.store.opening import open_database
+from scraper.store.connection.database_clock import DatabaseClock
+from scraper.store.connection.opening import open_database
 from tests.scraper.store.stage import NOON, Stage, play
 from tests.scraper.store.test_processes import Crew
 from tests.support.postgres import PostgresServer

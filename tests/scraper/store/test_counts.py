@@ -1,6 +1,6 @@
 """What is to do, as `status` tells it."""
 
-from scraper.store.batch import Batch, Found, Outcome
+from scraper.store.batches.batch import Batch, Found, Outcome
 from tests.scraper.store.stage import Stage, a_post, a_rule, a_subreddit, a_user, later, play
 
 

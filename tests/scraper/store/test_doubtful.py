@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from scraper.rows import Subreddit, User
+from scraper.reddit.rows import Subreddit, User
 from scraper.store import Batch, Store
-from scraper.store.batch import Outcome, Progress
-from scraper.store.todo import Lease, Todo
+from scraper.store.batches.batch import Outcome, Progress
+from scraper.store.batches.remaining_work import Lease, Todo
 from tests.scraper.store.stage import NOON, Stage, later, play
 
 A, B = "here/scraper-a", "here/scraper-b"

@@ -9,10 +9,10 @@ import structlog
 
 from core.errors import PermanentError
 from scraper.store import Batch, Outcome, Store, StoreUnavailable
-from scraper.store import opening as opening_module
-from scraper.store import patience as patience_module
-from scraper.store import postgres as postgres_module
 from scraper.store import store as store_module
+from scraper.store.connection import opening as opening_module
+from scraper.store.connection import outage_retry as patience_module
+from scraper.store.connection import postgres_engine as postgres_module
 from tests.scraper.store.stage import Stage, a_post, a_subreddit, play
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer, Standby

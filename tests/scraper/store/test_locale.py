@@ -11,11 +11,11 @@ import pytest
 from core.config import Config, DatabaseSection
 from core.errors import PermanentError
 from scraper.store import Batch, Found, Outcome, Store
-from scraper.store import migrate as migrate_module
-from scraper.store.migrate import SCRIPTS, VERSION_TABLE
-from scraper.store.names import name_key
-from scraper.store.tables import SCHEMA_VERSION
-from supervisor import probes
+from scraper.store.batches.name_key import name_key
+from scraper.store.schema import migrate as migrate_module
+from scraper.store.schema.migrate import SCRIPTS, VERSION_TABLE
+from scraper.store.schema.tables import SCHEMA_VERSION
+from supervisor.checks import probes
 from tests.scraper.store.stage import Stage, a_rule, a_subreddit, a_user, later, play
 from tests.support.postgres import PostgresServer
 

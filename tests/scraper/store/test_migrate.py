@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from core.errors import PermanentError
 from scraper.store import Batch, Store
-from scraper.store import migrate as migrate_module
-from scraper.store.migrate import SCRIPTS, VERSION_TABLE
-from scraper.store.opening import open_database
-from scraper.store.tables import SCHEMA_VERSION, metadata
+from scraper.store.connection.opening import open_database
+from scraper.store.schema import migrate as migrate_module
+from scraper.store.schema.migrate import SCRIPTS, VERSION_TABLE
+from scraper.store.schema.tables import SCHEMA_VERSION, metadata
 from tests.scraper.store.stage import Stage, a_post, play
 
 _NEXT_STEP = '''

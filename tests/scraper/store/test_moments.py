@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
-from scraper.store.rowset import as_texts
-from scraper.store.tables import UtcDateTime
+from scraper.store.schema.tables import UtcDateTime
+from scraper.store.statements.bulk_statement import as_texts
 
 _ZONES = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(-timedelta(hours=8))])
 _MOMENTS = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 30), timezones=_ZONES)  # noqa: DTZ001 (bounds have none)

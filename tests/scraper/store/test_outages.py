@@ -12,12 +12,12 @@ import structlog
 
 from core.errors import PermanentError
 from scraper.store import Batch, Store, StoreUnavailable
-from scraper.store import address as address_module
-from scraper.store import opening as opening_module
-from scraper.store import patience as patience_module
-from scraper.store import postgres as postgres_module
-from scraper.store import sqlite as sqlite_module
 from scraper.store import store as store_module
+from scraper.store.connection import database_url as address_module
+from scraper.store.connection import opening as opening_module
+from scraper.store.connection import outage_retry as patience_module
+from scraper.store.connection import postgres_engine as postgres_module
+from scraper.store.connection import sqlite_engine as sqlite_module
 from tests.scraper.store.stage import Stage, a_post, play
 from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.waiting import wait_until

@@ -11,10 +11,10 @@ import structlog
 
 from core.config import Config, DatabaseSection
 from scraper.store import Batch, Outcome, Store
-from scraper.store.clock import machine_clock
-from scraper.store.opening import open_database
-from scraper.store.patience import Patience
-from supervisor import probes
+from scraper.store.connection.database_clock import machine_clock
+from scraper.store.connection.opening import open_database
+from scraper.store.connection.outage_retry import Patience
+from supervisor.checks import probes
 from tests.scraper.store.stage import Stage, a_post, play
 from tests.support import pgbouncer
 from tests.support.pgbouncer import PgBouncer

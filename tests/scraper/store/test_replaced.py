@@ -13,8 +13,8 @@ import structlog
 
 from core.errors import PermanentError
 from scraper.store import Batch, Outcome, Store
-from scraper.store.migrate import VERSION_TABLE
-from scraper.store.tables import metadata
+from scraper.store.schema.migrate import VERSION_TABLE
+from scraper.store.schema.tables import metadata
 from tests.scraper.store.stage import Stage, a_post, a_subreddit, play
 from tests.scraper.store.test_processes import Crew
 from tests.support.waiting import wait_until

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from scraper.rows import Post, PostFigures, Rule, Subreddit, User
+from scraper.reddit.rows import Post, PostFigures, Rule, Subreddit, User
 from scraper.store import Batch
-from scraper.store.tables import UtcDateTime, metadata
+from scraper.store.schema.tables import UtcDateTime, metadata
 from tests.scraper.store.stage import NOON, Stage, a_post, a_rule, a_subreddit, a_user, later, play
 
 BORN = datetime(2009, 1, 3, 18, 15, 5, tzinfo=UTC)

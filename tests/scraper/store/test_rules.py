@@ -1,6 +1,6 @@
 """Rules go with their subreddit, as a set; what comes before the subreddit's facts is kept."""
 
-from scraper.rows import AuthorFigures, PostFigures
+from scraper.reddit.rows import AuthorFigures, PostFigures
 from scraper.store import Batch
 from tests.scraper.store.stage import Stage, a_rule, a_subreddit, later, play
 

@@ -7,7 +7,7 @@ import structlog
 
 from scraper.store import Batch, Found, Outcome, ProxyDelta, RowsRefused, StoreUnavailable
 from scraper.store import saver as saver_module
-from scraper.store.merge import Work
+from scraper.store.batches.merged_batch import Work
 from scraper.store.saver import MOST_ROWS, Saver
 from tests.scraper.store.stage import NOON, Stage, a_post, a_rule, a_subreddit, a_user, later, play
 

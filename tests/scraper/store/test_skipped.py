@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 from sqlalchemy import Connection
 
-from scraper.store.batch import Batch, Found
-from scraper.store.frontier import FrontierStatements
-from scraper.store.opening import open_database
+from scraper.store.batches.batch import Batch, Found
+from scraper.store.connection.opening import open_database
+from scraper.store.statements.frontier import FrontierStatements
 from scraper.store.store import Store
 from tests.scraper.store.stage import NOON, Stage, a_subreddit, play
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import uvloop
 
-from core.orphan import die_with_parent
+from core.process.parent_guard import die_with_parent
 from scraper.store import Batch, Lease, Outcome, Progress, Store, Todo
 from tests.scraper.store.stage import a_post, a_user
 

@@ -12,12 +12,12 @@ from unittest.mock import patch
 from core.child import ChildContext
 from core.config import Config
 from core.config.slices import stream_config
-from core.quota import Priority, Quota
-from core.reddit.errors import BadAnswer, Unreachable
+from core.reddit.quota import Priority, Quota
+from core.reddit.request_errors import BadAnswer, Unreachable
 from core.spool import Batch, Gap, SpoolError, SpoolReader, SpoolWriter
-from streams.capture.capture import Capture
+from streams.capture.capture_loop import Capture
 from streams.capture.coverage import Coverage
-from streams.capture.fetcher import Fetcher
+from streams.capture.page_fetcher import Fetcher
 from tests.streams.capture.world import World, envelope, names_of
 
 STREAM = "submissions"
@@ -178,7 +178,7 @@ class Life:
         return self.fates.get(self.operations, "")
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
-        """Be the gateway: one request, which takes its time and may fail. See streams.capture.fetcher.Getter."""
+        """Be the gateway: one request, which takes its time and may fail. See streams.capture.page_fetcher.Getter."""
         del priority
         self._took_in()
         names = path.split("/")[2].split("+")

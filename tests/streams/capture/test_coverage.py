@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from core.spool import Batch, SpoolError, SpoolReader, SpoolWriter, spool_path
-from streams.capture.admission import Admission
+from streams.capture.availability import Roster
+from streams.capture.availability_checks import Admission
 from streams.capture.coverage import Coverage
-from streams.capture.fetcher import Fetcher
-from streams.capture.listing import Page, parse_page
-from streams.capture.repair import Repairs
-from streams.capture.roster import Roster
+from streams.capture.gap_repair import Repairs
+from streams.capture.page_fetcher import Fetcher
+from streams.reddit.listing_page import Page, parse_page
 from tests.streams.capture.life import BIRTH, STREAM, FakeContext, Life, MortalWriter, Notes
 from tests.streams.capture.world import World, envelope
 

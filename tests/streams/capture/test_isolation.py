@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.reddit.errors import (
+from core.reddit.request_errors import (
     BadAnswer,
     NetworkBlocked,
     RequestRejected,
@@ -18,7 +18,7 @@ from core.reddit.errors import (
     Unreachable,
 )
 from core.spool import GapState
-from streams.capture.limited import NameLimited
+from streams.reddit.limited_names import NameLimited
 from tests.streams.capture.life import Life
 from tests.streams.capture.world import World
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.quota import Priority
-from core.reddit.errors import QuotaShort
+from core.reddit.quota import Priority
+from core.reddit.request_errors import QuotaShort
 from tests.streams.capture.life import Life
 from tests.streams.capture.test_isolation import LASTING, missing, pour
 from tests.streams.capture.world import World

@@ -7,8 +7,8 @@ import pytest
 
 from core.spool import SpoolReader, SpoolWriter
 from streams.capture.coverage import CLOCK_GRAIN, Coverage
-from streams.capture.listing import Page, Request, parse_page
 from streams.capture.poll import Poll
+from streams.reddit.listing_page import Page, Request, parse_page
 from tests.streams.capture.life import BIRTH, STREAM, Notes
 from tests.streams.capture.world import envelope
 

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.reddit.body import decode
+from core.reddit.json_body import decode
 from core.spool import Batch, Record, SpoolReader, SpoolWriter
-from streams.capture import listing
 from streams.capture.coverage import Coverage
-from streams.capture.listing import Item, Page, parse_page
-from streams.capture.record import make_record
-from tests.streams.capture.test_record import MOMENT, SAMPLES, STREAMS
+from streams.record import make_record
+from streams.reddit import listing_page
+from streams.reddit.listing_page import Item, Page, parse_page
 from tests.streams.capture.world import envelope
+from tests.streams.test_record import MOMENT, SAMPLES, STREAMS
 
 ODD = st.one_of(
     st.none(),
@@ -56,7 +56,7 @@ def samples(stream: str) -> Iterator[dict[str, Any]]:
 
 def slowly_parsed(answer: dict[str, Any], stream: str) -> Page:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "_ordinary", lambda _child, _kind: None)
+        patch.setattr(listing_page, "_ordinary", lambda _child, _kind: None)
         return parse_page(answer, stream)
 
 
@@ -71,7 +71,7 @@ def expected(item: Item, stream: str) -> dict[str, Any]:
 
     def text(name: str) -> str:
         value = data.get(name)
-        return listing.clean(value) if isinstance(value, str) else ""
+        return listing_page.clean(value) if isinstance(value, str) else ""
 
     own: dict[str, Any] = {"parent_id": text("parent_id") or None, "link_id": text("link_id") or None}
     if stream == "submissions":

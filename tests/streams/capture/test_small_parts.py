@@ -4,8 +4,8 @@ import pytest
 
 from core.backoff import Backoff
 from core.spool.stream_state import StreamState
-from streams.capture.pace import Pace
-from streams.capture.roster import Roster
+from streams.capture.availability import Roster
+from streams.capture.poll_interval import Pace
 
 LONGEST = 16.0
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.spool import Gap, GapState
-from streams.capture.ascent import Arrival, Ascent
-from streams.capture.listing import Page, parse_page
+from streams.capture.upward_walk import Arrival, Ascent
+from streams.reddit.listing_page import Page, parse_page
 from tests.streams.capture.life import STREAM, Life
 from tests.streams.capture.test_isolation import missing, pour
 from tests.streams.capture.world import Thing, World, envelope

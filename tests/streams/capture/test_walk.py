@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from streams.capture.listing import Item, Page, Reject
 from streams.capture.walk import Outcome, Walk
+from streams.reddit.listing_page import Item, Page, Reject
 
 TOP = 1000
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Any
 
-from core.reddit.errors import RequestRejected, ServerTrouble, Unavailable
+from core.reddit.request_errors import RequestRejected, ServerTrouble, Unavailable
 
 
 @dataclass(slots=True)

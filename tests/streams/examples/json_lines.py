@@ -7,10 +7,10 @@ from pathlib import Path
 
 import structlog
 
-from streams.publisher.position_writer import PositionWriter
-from streams.publisher.senders import SpoolSender, SpoolSenders
-from streams.publisher.sink import Pace, Sink
-from streams.publisher.sources import Opener, spools
+from streams.positions.position_writer import PositionWriter
+from streams.sinks.base import Pace, Sink
+from streams.sinks.spool_senders import SpoolSender, SpoolSenders
+from streams.sources.base import Opener, spools
 
 
 class JsonLinesSink(Sink):

@@ -10,12 +10,12 @@ import pytest
 import structlog
 
 from core.spool import Row
-from core.spool.state import SpoolState
+from core.spool.spool_state import SpoolState
 from core.spool.stream_state import StreamState
-from streams.publisher.position_writer import PositionWriter
-from streams.publisher.sink import Pace, drive
-from streams.publisher.sources import Opener, PlainRow, Source
-from streams.publisher.store import PublisherStore
+from streams.positions.position_writer import PositionWriter
+from streams.positions.publisher_store import PublisherStore
+from streams.sinks.base import Pace, drive
+from streams.sources.base import Opener, PlainRow, Source
 from tests.streams.examples.json_lines import JsonLinesSink
 
 LOG = structlog.stdlib.get_logger("test")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from core.positions import publisher_path, read_positions, read_publisher_counters
-from streams.publisher.process import Publisher
-from streams.publisher.sink import Pace, drive
-from streams.publisher.store import Position, PublisherStore
+from core.spool.committed_positions import publisher_path, read_positions, read_publisher_counters
+from streams.positions.publisher_store import Position, PublisherStore
+from streams.publisher.publisher_process import Publisher
+from streams.sinks.base import Pace, drive
 from tests.streams.examples.json_lines import JsonLinesSink
 from tests.streams.publisher.spools import FilledSpool
 from tests.streams.publisher.stage import LOG, Stage

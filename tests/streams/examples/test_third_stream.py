@@ -12,21 +12,21 @@ from structlog.testing import capture_logs
 from core.config import Config, SupervisorSection
 from core.config.slices import status_config
 from core.errors import PermanentError
-from core.flow import read_flow
 from core.spool import Batch, Record, SpoolWriter
 from core.spool.stream_state import Origin, StateChange
-from core.statistics import Meter, render
-from core.status import read_status
+from core.status.statistics_block import Meter, render
+from core.status.stream_stats import read_flow
+from core.status.system_status import read_status
 from streams.capture.coverage import Coverage
-from streams.capture.listing import Item, listing_path, parse_page
-from streams.capture.record import make_record
 from streams.kinds import StreamKind, kind_of, register, stream_names
-from streams.publisher.position_writer import PositionWriter
-from streams.publisher.process import Publisher
-from streams.publisher.senders import SpoolSender, SpoolSenders
-from streams.publisher.sink import Pace
-from streams.publisher.store import PublisherStore
-from supervisor.topology import topology
+from streams.positions.position_writer import PositionWriter
+from streams.positions.publisher_store import PublisherStore
+from streams.publisher.publisher_process import Publisher
+from streams.record import make_record
+from streams.reddit.listing_page import Item, listing_path, parse_page
+from streams.sinks.base import Pace
+from streams.sinks.spool_senders import SpoolSender, SpoolSenders
+from supervisor.runtime.topology import topology
 from tests.streams.capture.world import envelope
 from tests.streams.examples.json_lines import JsonLinesSink
 

@@ -13,9 +13,9 @@ from typing import Any
 from core.config import Config, KafkaSection, SupervisorSection
 from core.config.producer import Property
 from core.config.slices import log_config, publisher_config
-from core.positions import read_positions, read_publisher_counters
-from supervisor.process import SpawnedProcess
-from supervisor.spec import ChildSpec, Stage
+from core.spool.committed_positions import read_positions, read_publisher_counters
+from supervisor.processes.child_spec import ChildSpec, Stage
+from supervisor.processes.spawned_process import SpawnedProcess
 from tests.streams.publisher.spools import FilledSpool
 from tests.support.brokers import Broker
 from tests.support.topic import Record, read_topic
@@ -58,7 +58,11 @@ class Deployment:
     def start(self) -> SpawnedProcess:
         """Start a publisher; a second one beside it if there is one."""
         spec = ChildSpec(
-            "publisher", "streams.publisher.process:run", (publisher_config(self.config),), Stage.SINK, listens=True
+            "publisher",
+            "streams.publisher.publisher_process:run",
+            (publisher_config(self.config),),
+            Stage.SINK,
+            listens=True,
         )
         self._born.append(SpawnedProcess(spec, log_config(self.config), self.config.all_secrets()))
         return self._born[-1]

@@ -8,14 +8,14 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from core.outage import OutageMark
-from streams.publisher.at_least_once import AtLeastOnce
-from streams.publisher.kafka_health import KafkaHealth
-from streams.publisher.kafka_senders import KafkaSpoolSenders
-from streams.publisher.position_writer import PositionWriter
-from streams.publisher.producer import Settings, settle
-from streams.publisher.sink import Pace, Retries, drive
-from streams.publisher.store import KAFKA, PublisherStore
+from core.status.kafka_outage import OutageMark
+from streams.positions.position_writer import PositionWriter
+from streams.positions.publisher_store import KAFKA, PublisherStore
+from streams.sinks.base import Pace, Retries, drive
+from streams.sinks.kafka.at_least_once import AtLeastOnce
+from streams.sinks.kafka.kafka_health import KafkaHealth
+from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
+from streams.sinks.kafka.producer import Settings, settle
 
 LOG = structlog.stdlib.get_logger("test")
 

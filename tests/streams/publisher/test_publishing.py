@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import PERMANENT_EXIT
-from core.positions import publisher_path
+from core.spool.committed_positions import publisher_path
 from tests.streams.publisher.deployment import Deployment
 from tests.support.brokers import TansuBroker
 from tests.support.waiting import wait_until

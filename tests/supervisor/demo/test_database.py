@@ -4,8 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scraper.rows import Post, Rule, Subreddit, User
-from scraper.store.batch import Batch, Outcome
+from scraper.reddit.rows import Post, Rule, Subreddit, User
+from scraper.store.batches.batch import Batch, Outcome
 from scraper.store.store import Store
 from supervisor.demo.database import Database
 

@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Config, Proxy
-from core.config.model import KafkaSection, RedditSection, ScraperSection, SupervisorSection
+from core.config.sections import KafkaSection, RedditSection, ScraperSection, SupervisorSection
 from core.config.slices import monitor_config
-from core.crawl import HEALTHY, Crawl, CrawlReport, Frontier
-from core.flow import Flow, QuotaFlow, StreamFlow
-from core.quota import Quota
+from core.reddit.quota import Quota
 from core.spool import Gap, GapState
-from core.status import Status
-from supervisor.monitor.disk import Disk
-from supervisor.monitor.look import Look
-from supervisor.monitor.stream import StreamLook
+from core.status.crawl import HEALTHY, Crawl, CrawlReport, Frontier
+from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
+from core.status.system_status import Status
+from supervisor.monitor.sampling.disk import Disk
+from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.sampling.stream_sample import StreamLook
 
 NOON = 1_800_000_000.0
 GIB = 2**30

@@ -18,16 +18,16 @@ import uvloop
 
 from core.child import ChildContext
 from core.config import Config
-from core.config.model import MonitorSection, RedditSection, ScraperSection, SupervisorSection
+from core.config.sections import MonitorSection, RedditSection, ScraperSection, SupervisorSection
 from core.config.slices import monitor_config
-from core.crawl import CrawlReport, write_crawl_report
 from core.spool import Batch, Gap, Record, SpoolWriter
-from streams.publisher.store import Position, PublisherStore
-from supervisor.bell import Bell, Request
-from supervisor.board import Board, ProcessRow, Snapshot
-from supervisor.control import controlled
-from supervisor.monitor.address import address_path, read_address
-from supervisor.monitor.process import live
+from core.status.crawl import CrawlReport, write_crawl_report
+from streams.positions.publisher_store import Position, PublisherStore
+from supervisor.monitor.monitor_process import live
+from supervisor.monitor.web.listen_address import address_path, read_address
+from supervisor.processes.control_inbox import Bell, Request
+from supervisor.processes.control_server import controlled
+from supervisor.processes.status_publisher import Board, ProcessRow, Snapshot
 from tests.support.waiting import wait_until
 
 LOG = structlog.stdlib.get_logger("monitor-test")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.monitor.address import read_address
+from supervisor.monitor.web.listen_address import read_address
 from tests.support.server import ServerProcess
 from tests.support.system import ROOT
 from tests.support.waiting import wait_until

@@ -1,0 +1,86 @@
+"""Rules between keys: each value may be valid alone, and the combination still cannot run."""
+
+import re
+from collections.abc import Iterator
+
+from core.config.sections import Config
+from core.errors import Problem
+from core.masking.redact import show
+
+_DOTENV = {
+    "client_id": "REDDIT_CLIENT_ID=",
+    "client_secret": "REDDIT_CLIENT_SECRET=",
+    "user_agent": "REDDIT_USER_AGENT=linux:gapless:v0.1 (by /u/YOUR_NAME)",
+}
+
+#: Texts of examples, ours and others', that were not replaced.
+_PLACEHOLDER = re.compile(
+    r"""\A(?: <.*> | \[.*\] | \{.*\} | \$\{?\w+\}? | your[\W_].* | .*[\W_]here | x{3,} | \.{3,} | \*{3,}
+    | (?:change|replace)[\W_]?(?:me|this) | insert[\W_].* | todo | tbd | placeholder )\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NAMELESS = re.compile(
+    r"your[ _-]?(?:reddit[ _-]?)?(?:user[ _-]?)?name|<[^>]*(?:name|user|app|version|platform)[^>]*>", re.IGNORECASE
+)
+
+
+def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
+    """Find what does not fit together."""
+    if config.streams.enabled and not config.reddit.subreddits:
+        yield _empty("reddit.subreddits", "or switch both streams off")
+    if config.scraper.enabled and not config.scraper.subreddits:
+        yield _empty("scraper.subreddits", "or write scraper.enabled = false")
+    if credentials:
+        yield from _missing_credentials(config)
+        yield from _placeholders(config)
+
+
+def _placeholders(config: Config) -> Iterator[Problem]:
+    """Find credentials that are still those of an example, or came with something else."""
+    needed = needed_credentials(config)
+    for name, right in (
+        ("client_id", "the application's id, under its name at https://www.reddit.com/prefs/apps"),
+        ("client_secret", 'the text beside "secret" at https://www.reddit.com/prefs/apps'),
+    ):
+        value = getattr(config.reddit, name)
+        if name not in needed or not value:
+            continue
+        if _PLACEHOLDER.match(value):
+            yield Problem(_variable(name), f"is still a placeholder: put {right}, there", show(value, name))
+        elif len(value.split()) > 1:
+            yield Problem(_variable(name), f"is more than one word: put only {right}, there", "(hidden)")
+    found = _NAMELESS.search(config.reddit.user_agent)
+    if "user_agent" in needed and found:
+        advice = f"still has the placeholder {found[0]}: put your Reddit user name there (Reddit asks for it)"
+        yield Problem(_variable("user_agent"), advice, show(config.reddit.user_agent))
+
+
+def _variable(name: str) -> str:
+    return _DOTENV[name].partition("=")[0]
+
+
+def _empty(key: str, otherwise: str) -> Problem:
+    return Problem(key, f'must name at least one subreddit, such as ["Bitcoin"], {otherwise}', "[]")
+
+
+def needed_credentials(config: Config) -> tuple[str, ...]:
+    """Name the credentials that what is switched on cannot do without."""
+    scraper = config.scraper
+    if config.streams.enabled or (scraper.enabled and scraper.authentication == "oauth"):
+        return tuple(_DOTENV)
+    return ("user_agent",) if scraper.enabled and scraper.user_agent == "fixed" else ()
+
+
+def _missing_credentials(config: Config) -> Iterator[Problem]:
+    missing = [name for name in needed_credentials(config) if not getattr(config.reddit, name)]
+    if not missing:
+        return
+    lines = [_DOTENV[name] for name in missing]
+    names = ", ".join(line.partition("=")[0] for line in lines)
+    example = "\n".join(f"    {line}" for line in lines)
+    yield Problem(
+        f"missing: {names}",
+        'create an application of the type "script" at https://www.reddit.com/prefs/apps, then put this into a file\n'
+        "named .env in the directory you start from (or set the same names in the environment):\n\n"
+        f"{example}",
+    )

@@ -1,0 +1,102 @@
+"""Parsers of plain values. Types are strict: true is not 1, "5" is not 5, and nothing is rounded or guessed."""
+
+import difflib
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from core.config.value_errors import WrongValue
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_DURATION = re.compile(rf"(?:{_PART.pattern}\s*)+")
+
+
+def boolean(raw: object) -> bool:
+    """Take true or false."""
+    if isinstance(raw, bool):
+        return raw
+    raise WrongValue("must be true or false, without quotes")
+
+
+def whole(minimum: int, maximum: int | None = None) -> Callable[[object], int]:
+    """Take a whole number within bounds."""
+    bounds = f"{minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
+
+    def parse(raw: object) -> int:
+        fits = isinstance(raw, int) and not isinstance(raw, bool)
+        if isinstance(raw, int) and fits and raw >= minimum and (maximum is None or raw <= maximum):
+            return raw
+        raise WrongValue(f"must be a whole number, {bounds}{_unquote(raw)}")
+
+    return parse
+
+
+def seconds(*, zero: bool = False) -> Callable[[object], float]:
+    """Take a time as a number of seconds, or as text with units: "90s", "30m", "24h", "7d", "1h30m"."""
+    bounds = "0 or more" if zero else "more than 0"
+
+    def parse(raw: object) -> float:
+        value = _as_seconds(raw)
+        if value is not None and math.isfinite(value) and (value > 0 or (zero and value == 0)):
+            return value
+        raise WrongValue(f'must be a time, {bounds}: a number of seconds, or text such as "90s", "30m", "24h", "7d"')
+
+    return parse
+
+
+def _as_seconds(raw: object) -> float | None:
+    if isinstance(raw, bool):
+        return None
+    if isinstance(raw, int | float):
+        return float(raw)
+    if isinstance(raw, str) and _DURATION.fullmatch(raw.strip()):
+        return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(raw))
+    return None
+
+
+def choice(*known: str) -> Callable[[object], str]:
+    """Take one of a few words."""
+
+    def parse(raw: object) -> str:
+        if isinstance(raw, str) and raw in known:
+            return raw
+        near = difflib.get_close_matches(str(raw), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise WrongValue("must be " + " or ".join(f'"{word}"' for word in known) + hint.replace("'", '"'))
+
+    return parse
+
+
+def text(raw: object) -> str:
+    """Take any text that is not empty."""
+    if isinstance(raw, str) and raw.strip():
+        return raw.strip()
+    raise WrongValue("must be text in quotes, and not empty")
+
+
+def directory(raw: object) -> Path:
+    """Take the path of a directory, which need not exist yet; `~` is the home directory."""
+    if not isinstance(raw, str | Path) or not str(raw).strip() or "\0" in str(raw):
+        raise WrongValue('must be the path of a directory, in quotes, such as "state"')
+    try:
+        path = Path(raw).expanduser()
+        blocked = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError) as error:  # too long, not to be looked at, "~name" of nobody
+        raise WrongValue(f"cannot be the path of a directory: {error}") from error
+    if blocked:
+        raise WrongValue("must be a directory, but a file stands there: name another, or move the file away")
+    return path
+
+
+def header_text(raw: object) -> str:
+    """Take text that can stand in an HTTP header: credentials and the User-Agent travel there."""
+    value = text(raw)
+    if value.isascii() and value.isprintable():
+        return value
+    raise WrongValue("must be plain ASCII on one line: HTTP headers carry nothing else")
+
+
+def _unquote(raw: object) -> str:
+    return ", without quotes" if isinstance(raw, str) and raw.strip().lstrip("+-").isdigit() else ""

@@ -1,0 +1,213 @@
+"""The configuration as the program sees it: every key with its type, default and meaning, in one place."""
+
+# ruff: noqa: RUF009  setting() gives a dataclass field, which carries its default safely
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.config import addresses, parsers, secret_texts
+from core.config.producer import Property, producer
+from core.config.proxies import Proxy, process_name, proxies
+from core.config.secret_texts import Secrets
+from core.config.setting import Section, Setting, never, setting, settings_of
+from core.config.subreddit_names import subreddits
+from core.stream_kinds import stream_names
+
+_SUBREDDITS = (
+    "CryptoCurrency",
+    "Bitcoin",
+    "ethereum",
+    "CryptoMarkets",
+    "bitcoinmarkets",
+    "ethtrader",
+    "CryptoTechnology",
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RedditSection(Section):
+    """What to read, from where, with whose name, and how often."""
+
+    subreddits: tuple[str, ...] = setting(subreddits, _SUBREDDITS, "whose submissions and comments are captured")
+    reddit_url: str = setting(
+        addresses.http_url, "https://www.reddit.com", "server that gives tokens", plain=addresses.is_plain
+    )
+    oauth_url: str = setting(
+        addresses.http_url, "https://oauth.reddit.com", "server that gives data", plain=addresses.is_plain
+    )
+    requests_per_minute: int = setting(
+        parsers.whole(1), 100, "the client's quota, shared by every process that uses this client id"
+    )
+    client_id: str = setting(
+        parsers.header_text, "", "id of the application at Reddit", variable="REDDIT_CLIENT_ID", in_file=False
+    )
+    client_secret: str = setting(
+        parsers.header_text, "", "its secret", variable="REDDIT_CLIENT_SECRET", secret=True, in_file=False
+    )
+    user_agent: str = setting(
+        parsers.header_text, "", "the honest name Reddit asks for", variable="REDDIT_USER_AGENT", in_file=False
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StreamsSection(Section):
+    """The live capture."""
+
+    submissions: bool = setting(parsers.boolean, default=True, doc="capture submissions")
+    comments: bool = setting(parsers.boolean, default=True, doc="capture comments")
+    start: str = setting(
+        parsers.choice("backlog", "now"), "backlog", "first start: all the listing still holds, or only what is new"
+    )
+    max_poll_interval: float = setting(parsers.seconds(), 16.0, "longest wait between two polls of a stream")
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """The names of the streams that run."""
+        return tuple(name for name in stream_names() if getattr(self, name, False))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KafkaSection(Section):
+    """Where records go, and with which promise."""
+
+    bootstrap_servers: str = setting(
+        addresses.bootstrap_servers,
+        "localhost:9092",
+        'brokers, as host:port,host:port; "embedded" starts a local one',
+        variable="KAFKA_BOOTSTRAP_SERVERS",
+        plain=addresses.is_plain,
+    )
+    topic: str = setting(addresses.topic, "reddit-posts", "topic of all records", variable="KAFKA_TOPIC_REDDIT")
+    delivery: str = setting(
+        parsers.choice("at_least_once", "exactly_once"), "at_least_once", "promise kept through restarts"
+    )
+    producer: dict[str, Property] = setting(
+        producer, lambda: {"compression.type": "gzip"}, "properties handed to librdkafka as they stand", plain=never
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ScraperSection(Section):
+    """The crawl of subreddits, posts and users into the database."""
+
+    enabled: bool = setting(parsers.boolean, default=True, doc="run the scraper")
+    subreddits: tuple[str, ...] = setting(subreddits, ("Bitcoin",), "where the crawl starts")
+    authentication: str = setting(
+        parsers.choice("oauth", "none"), "oauth", "with a token, or plain .json addresses on reddit_url"
+    )
+    user_agent: str = setting(
+        parsers.choice("fixed", "rotate"), "fixed", "REDDIT_USER_AGENT, or one of many browsers' names"
+    )
+    users_per_subreddit: int = setting(parsers.whole(0), 40, "authors of a subreddit whose profiles are read")
+    concurrency: int = setting(parsers.whole(1), 20, "requests in flight per proxy")
+    discover: bool = setting(parsers.boolean, default=True, doc="follow subreddits found in users' posts")
+    max_depth: int = setting(parsers.whole(0), 1, "steps of discovery away from where the crawl starts")
+    refresh_after: float = setting(parsers.seconds(zero=True), 86400.0, "younger rows are not fetched again")
+    max_retries: int = setting(parsers.whole(0), 3, "further tries of a request that failed")
+    timeout: float = setting(parsers.seconds(), 15.0, "longest wait for one request")
+    proxies: tuple[Proxy, ...] = setting(proxies, (), "one process each; none: one process, direct", plain=never)
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The names of the processes that run: one for each proxy, or one without."""
+        return tuple(process_name(proxy) for proxy in self.proxies or (None,)) if self.enabled else ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DatabaseSection(Section):
+    """Where the scraper keeps what it found."""
+
+    url: str = setting(
+        addresses.database_url,
+        "sqlite:///state/reddit.db",
+        "sqlite:///PATH or postgresql://user:password@host/name",
+        variable="DATABASE_URL",
+        plain=addresses.is_plain_sqlite,
+    )
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file, when the database is a SQLite file."""
+        return addresses.sqlite_path(self.url)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SupervisorSection(Section):
+    """Files, deadlines and logs."""
+
+    state_dir: Path = setting(parsers.directory, Path("state"), "spools, positions, database: what must outlive a stop")
+    log_dir: Path = setting(parsers.directory, Path("logs"), "one log file per process")
+    shutdown_timeout: float = setting(parsers.seconds(), 25.0, "from the first SIGTERM to the last process gone")
+    heartbeat_timeout: float = setting(
+        parsers.seconds(), 30.0, "a process whose working loop is silent for so long is replaced"
+    )
+    stats_interval: float = setting(parsers.seconds(), 60.0, "between two statistics blocks")
+    log_format: str = setting(
+        parsers.choice("auto", "console", "json"), "auto", "lines on standard error; auto: console on a terminal"
+    )
+    log_max_bytes: int = setting(parsers.whole(1000), 10_000_000, "a log file of this size is set aside")
+    log_backups: int = setting(parsers.whole(1), 5, "log files kept aside per process")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MonitorSection(Section):
+    """The web page, the metrics and the health checks."""
+
+    enabled: bool = setting(parsers.boolean, default=True, doc="run the monitor")
+    host: str = setting(addresses.host, "127.0.0.1", "address to listen on")
+    port: int = setting(parsers.whole(0, 65535), 9108, "port to listen on; 0 takes a free one")
+    token: str = setting(
+        parsers.header_text,
+        "",
+        "who knows it may restart processes on the page; empty: nobody may",
+        variable="MONITOR_TOKEN",
+        secret=True,
+        in_file=False,
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Config(Section):
+    """The whole configuration: plain data, frozen, and picklable for the processes that are spawned."""
+
+    reddit: RedditSection = field(default_factory=RedditSection)
+    streams: StreamsSection = field(default_factory=StreamsSection)
+    kafka: KafkaSection = field(default_factory=KafkaSection)
+    scraper: ScraperSection = field(default_factory=ScraperSection)
+    database: DatabaseSection = field(default_factory=DatabaseSection)
+    supervisor: SupervisorSection = field(default_factory=SupervisorSection)
+    monitor: MonitorSection = field(default_factory=MonitorSection)
+
+    def secrets(self) -> tuple[str, ...]:
+        """List every secret text in here, for `core.masking.external.hide`."""
+        return self.all_secrets().texts
+
+    def logins(self) -> tuple[tuple[str, str], ...]:
+        """List user and password wherever they travel as a pair, encoded as one text."""
+        return self.all_secrets().logins
+
+    def all_secrets(self) -> Secrets:
+        """Return all of both."""
+        found = secret_texts.of_client(self.reddit.client_id, self.reddit.client_secret)
+        found += Secrets.of([self.monitor.token]) + secret_texts.of_url(self.database.url)
+        for proxy in self.scraper.proxies:
+            found += secret_texts.of_url(proxy.url)
+        return found + secret_texts.of_producer(self.kafka.producer)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "reddit": RedditSection,
+    "streams": StreamsSection,
+    "kafka": KafkaSection,
+    "scraper": ScraperSection,
+    "database": DatabaseSection,
+    "supervisor": SupervisorSection,
+    "monitor": MonitorSection,
+}
+
+
+def all_settings() -> Iterator[Setting]:
+    """List every key there is, table by table."""
+    for table, section in SECTIONS.items():
+        yield from settings_of(table, section)

@@ -1,0 +1,1 @@
+"""Logs of every process: one JSON object a line, rotated files, a stderr whose writes never block."""

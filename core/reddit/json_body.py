@@ -1,0 +1,79 @@
+"""From the bytes of an answer to Python objects, within a bound on memory; pure.
+
+JSON of a few megabytes can become objects of half a gigabyte: `{},{},{},…` takes 24 bytes of memory for each byte of
+text. So the objects are estimated before they are made.
+"""
+
+import json
+import re
+
+import orjson
+
+from core.reddit.request_errors import TooLarge
+
+#: Most bytes of one answer's body, after decompression.
+MAX_BODY = 32 * 1024 * 1024
+
+#: Of an answer that is an error so many bytes are read: more than any reason takes.
+ERROR_BODY = 256 * 1024
+
+#: Most bytes of memory that the objects of one answer may take (estimated). A page of a hundred posts of 40,000
+#: characters each takes about 10 MiB, and four times that where it holds emoji.
+MAX_OBJECTS = 64 * 1024 * 1024
+
+#: Bodies below this size cannot reach MAX_OBJECTS: no JSON takes more than about 32 bytes of memory for a byte of text.
+_HARMLESS = MAX_OBJECTS // 32
+
+# Bytes of memory for one of each, in CPython on 64 bits, with its place in a list or a dict.
+_OBJECT, _ARRAY, _STRING, _VALUE = 240, 64, 60, 32
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{\[,]', re.DOTALL)
+
+
+def too_large(limit: int) -> TooLarge:
+    """Return the error for a body of more than `limit` bytes."""
+    size = f"{limit // 1024**2} MB" if limit >= 1024**2 else f"{limit // 1024} KB"
+    return TooLarge(f"an answer of more than {size}, the limit for one answer (after decompression)")
+
+
+def decode(body: bytes) -> object:
+    """Parse JSON. Raises TooLarge, or ValueError and RecursionError for what is no JSON.
+
+    orjson is the fast path. The standard parser takes what orjson refuses and Reddit may send: halves of surrogate
+    pairs, NaN, and UTF-16. Bytes that are no text become U+FFFD, so that one bad item does not cost a page.
+    """
+    check_size(body)
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        pass
+    try:
+        return json.loads(body)
+    except UnicodeDecodeError:
+        return json.loads(body.decode("utf-8", "replace"))
+
+
+def check_size(body: bytes) -> None:
+    """Raise TooLarge where the objects would take too much memory; exact counting only where a guess is too high."""
+    if len(body) <= _HARMLESS:
+        return
+    wide = 1 if body.isascii() and b"\\u" not in body else 4  # a string of CPython takes up to 4 bytes a character
+    text = wide * len(body)
+    guess = (
+        text
+        + _OBJECT * body.count(b"{")
+        + _ARRAY * body.count(b"[")
+        + _STRING * body.count(b'"') // 2
+        + _VALUE * body.count(b",")
+    )
+    if guess <= MAX_OBJECTS:
+        return
+    size = text
+    weights = {ord("{"): _OBJECT, ord("["): _ARRAY, ord(","): _VALUE, ord('"'): _STRING}
+    for token in _TOKEN.finditer(body):
+        size += weights[body[token.start()]]
+        if size > MAX_OBJECTS:
+            raise TooLarge(
+                f"an answer of {len(body):,} bytes whose objects would take more than "
+                f"{MAX_OBJECTS // 1024**2} MiB of memory"
+            )

@@ -1,0 +1,83 @@
+"""Errors of requests to Reddit, by the reaction that they require."""
+
+from core.errors import FaultCode, GaplessError, PermanentError, TransientError
+from core.reddit.quota import RateHeaders
+
+
+class Stopped(GaplessError):
+    """The process was asked to stop while it waited: nothing was moved, nothing is lost."""
+
+
+class Unreachable(TransientError):
+    """No answer: refused, reset, timed out."""
+
+
+class TooSlow(Unreachable):
+    """No complete answer within the deadline: a smaller page may be faster."""
+
+
+class ServerTrouble(TransientError):
+    """Reddit answered 5xx or 408."""
+
+
+class BadAnswer(TransientError):
+    """An answer that is no JSON, is cut off, or is not what was asked for."""
+
+
+class RequestRejected(BadAnswer):
+    """An answer about the request itself, by its `status`: 400, 410, 414, 431, 451, a redirect elsewhere, and the like.
+
+    The same request will be answered the same way: other names, a smaller page or another anchor may not.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the request line or the headers are too long for the server."""
+        return self.status in {413, 414, 431}
+
+
+class TooLarge(BadAnswer):
+    """The answer exceeds the limit on its size: a smaller page may fit."""
+
+
+class NetworkBlocked(TransientError):
+    """A 403 with HTML: the network refuses us, it says nothing about the subreddit."""
+
+
+class TokenRejected(TransientError):
+    """The access token expired or was revoked: a new one is fetched."""
+
+
+class QuotaShort(TransientError):
+    """No leave for work that can be put off: what is left of the quota belongs to the streams."""
+
+
+class RateLimited(TransientError):
+    """A 429; `retry_after` are seconds, None where Reddit names no time; `rate` are its rate headers."""
+
+    def __init__(self, retry_after: float | None, rate: RateHeaders | None = None) -> None:
+        super().__init__("Reddit answered 429 (too many requests)")
+        self.retry_after = retry_after
+        self.rate = rate
+
+
+class Unavailable(GaplessError):
+    """The subreddit requested, or one of several, cannot be read: private, banned, quarantined, missing.
+
+    `named`: Reddit gave a reason that is about the subreddit; without one, the account or the network may be refused.
+    """
+
+    def __init__(self, reason: str, *, named: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.named = named
+
+
+class CredentialsRejected(PermanentError):
+    """Reddit does not know the client id and secret."""
+
+    code = FaultCode.CREDENTIALS

@@ -1,0 +1,47 @@
+"""Watch the file of a spool while its writer waits: a thread that looks several times a second."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from core.spool.spool_writer import SpoolBroken, SpoolError, SpoolWriter
+
+#: A file that is gone is to be noticed within a second, also while a request to Reddit takes its time.
+_LOOK_EVERY_S = 0.25
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@contextlib.contextmanager
+def watched(
+    writer: SpoolWriter, broken: Callable[[], None] = lambda: None, *, every_s: float = _LOOK_EVERY_S
+) -> Iterator[SpoolWriter]:
+    """Check the writer's file until the block ends.
+
+    Args:
+        writer: whose file it is.
+        broken: called from the thread when the writer cannot go on; its next `check` or `commit` raises the reason.
+        every_s: seconds between two looks.
+    """
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(every_s):
+            try:
+                writer.check()
+            except SpoolBroken as error:
+                log.error("spool_watch_ended", error=str(error), hint="the process starts again")  # noqa: TRY400
+                broken()
+                return
+            except SpoolError:
+                continue  # said by the writer itself, once
+
+    thread = threading.Thread(target=look, name="spool-watch", daemon=True)
+    thread.start()
+    try:
+        yield writer
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,96 @@
+"""The names that a stream has met: their table, and a checksum that tells when some of its rows are missing.
+
+A page of the table may be lost in a way that reads well: an empty or an older page stands in its place. So each
+transaction that changes the table stores how many names it holds, and the sum of their CRC-32, in `meta`.
+"""
+
+import re
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+from core.spool.bulk_insert import add_names
+from core.spool.model import Seen
+
+#: Name → (epoch, bucket). The value is shared by all names that have the same one.
+Marks = dict[str, tuple[int, str]]
+
+#: Its key in `meta`.
+NAMES_KEY = "names"
+_STORED = re.compile(r"([0-9]{1,12}) ([0-9]{1,20})")
+
+
+@dataclass(frozen=True, slots=True)
+class NamesCheck:
+    """How many names there are, and the sum of their CRC-32."""
+
+    count: int = 0
+    total: int = 0
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "NamesCheck":
+        """Compute it for different names."""
+        sums = [crc32(name.encode()) for name in names]
+        return cls(len(sums), sum(sums))
+
+    def __str__(self) -> str:
+        """Return the text under which it is stored."""
+        return f"{self.count} {self.total}"
+
+    def __add__(self, other: "NamesCheck") -> "NamesCheck":
+        return NamesCheck(self.count + other.count, self.total + other.total)
+
+    def __sub__(self, other: "NamesCheck") -> "NamesCheck":
+        return NamesCheck(self.count - other.count, self.total - other.total)
+
+
+def insert_names(connection: sqlite3.Connection, seen: Sequence[Seen], before: NamesCheck) -> NamesCheck:
+    """Store the names, also those that are there already; return the check of all, which was `before` until now."""
+    if add_names(connection, seen) == len(seen):
+        return before + NamesCheck.of([one[0] for one in seen])
+    connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", map(tuple, seen))
+    return count_names(connection)
+
+
+def delete_names(connection: sqlite3.Connection, names: Collection[str], before: NamesCheck) -> NamesCheck:
+    """Forget these names, each given once; return the check of those that are left, which was `before` until now."""
+    deleted = connection.executemany("DELETE FROM seen WHERE name = ?", [(name,) for name in names]).rowcount
+    after = before - NamesCheck.of(names) if deleted == len(names) else count_names(connection)
+    write_names_check(connection, after)
+    return after
+
+
+def load_marks(connection: sqlite3.Connection) -> Marks:
+    """Return every name with its epoch and bucket, in the order in which they were met."""
+    shared: dict[tuple[int, str], tuple[int, str]] = {}
+    marks: Marks = {}
+    for name, epoch, bucket in connection.execute("SELECT name, epoch, bucket FROM seen ORDER BY created"):
+        mark = (epoch, bucket)
+        marks[name] = shared.setdefault(mark, mark)
+    return marks
+
+
+def count_names(connection: sqlite3.Connection) -> NamesCheck:
+    """Read the whole table and return its check."""
+    count = total = 0
+    for (name,) in connection.execute("SELECT CAST(name AS BLOB) FROM seen"):
+        count, total = count + 1, total + crc32(name or b"")
+    return NamesCheck(count, total)
+
+
+def read_names_check(connection: sqlite3.Connection) -> NamesCheck | None:
+    """Return the check as the last writer stored it, None where there is none that makes sense."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (NAMES_KEY,)).fetchone()
+    return parse_names_check(row[0] if row else None)
+
+
+def parse_names_check(stored: object) -> NamesCheck | None:
+    """Read the text under which it is stored; None for anything else."""
+    match = _STORED.fullmatch(stored) if isinstance(stored, str) else None
+    return NamesCheck(int(match[1]), int(match[2])) if match else None
+
+
+def write_names_check(connection: sqlite3.Connection, check: NamesCheck) -> None:
+    """Store it, inside the transaction that changes the table."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (NAMES_KEY, str(check)))

@@ -1,0 +1,86 @@
+"""A new spool of which no file tells whether another one came before it: what is found out in the topic, and when.
+
+Its writer marks such a spool. The publisher reads the ends of the topic's partitions before it sends anything from the
+spool, and stores what it found in publisher.db. The stream then enters the gap, if there is one, and removes the mark.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from core.spool.committed_positions import read_topic_ends
+from core.spool.stream_state import Origin, StateChange, rows_of
+
+
+def mark(target: sqlite3.Connection, *, lost: bool) -> None:
+    """Mark a new spool, inside the caller's transaction; `lost`: it has a predecessor for sure."""
+    origin = Origin.LOST if lost else Origin.UNKNOWN
+    rows = rows_of(StateChange(origin=origin).entries())
+    target.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", rows.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The creation times of delivered items, created_utc seconds; None: no record there had a usable date."""
+
+    newest: float | None = None  #: up to which the listing was surely read to its end
+    oldest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicEnds:
+    """What the ends of the topic's partitions held of one stream."""
+
+    subreddits: Mapping[str, Span] = field(default_factory=dict)  #: by lower-case name
+    #: why the topic could not be read, empty where it was
+    unread: str = ""
+
+    def to_json(self) -> str:
+        """Return the text under which it is kept."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "TopicEnds":
+        """Read such a text. Raises ValueError, TypeError, KeyError or AttributeError for any other."""
+        stored = json.loads(text)
+        spans = {str(name): Span(span["newest"], span["oldest"]) for name, span in stored["subreddits"].items()}
+        return cls(spans, str(stored["unread"]))
+
+    def starts(self, subreddits: Mapping[str, bool]) -> dict[str, float | None]:
+        """Return from when on items of these subreddits may be missing; empty where the topic holds none of them.
+
+        A subreddit without a record starts with the oldest record of the others: nothing newer of it was delivered.
+        None: no date is known.
+
+        Args:
+            subreddits: name as configured → whether it lists the items of other subreddits (r/all).
+        """
+        everything = _joined(self.subreddits.values())
+        spans = {
+            name: everything if collective else self.subreddits.get(name.lower(), Span())
+            for name, collective in subreddits.items()
+        }
+        known = self.subreddits
+        there = [name for name, collective in subreddits.items() if (known if collective else name.lower() in known)]
+        if not there:
+            return {}
+        oldest = _joined(spans[name] for name in there).oldest
+        return {name: oldest if span.newest is None else span.newest for name, span in spans.items()}
+
+
+def _joined(spans: Iterable[Span]) -> Span:
+    known = list(spans)
+    newest = [span.newest for span in known if span.newest is not None]
+    oldest = [span.oldest for span in known if span.oldest is not None]
+    return Span(max(newest, default=None), min(oldest, default=None))
+
+
+def read_ends(state_dir: Path, spool_id: str) -> TopicEnds | None:
+    """Return what the publisher found for this spool, or None; as careful as core.spool.committed_positions."""
+    text = read_topic_ends(state_dir, spool_id)
+    try:
+        return None if text is None else TopicEnds.from_json(text)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return TopicEnds(unread="what the publisher wrote makes no sense")

@@ -1,0 +1,439 @@
+"""The one writer of a spool: appends, remembers, prunes; one transaction for each step of the stream."""
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import structlog
+
+from core.errors import TransientError
+from core.spool.bulk_insert import insert_records
+from core.spool.committed_positions import read_known_streams, read_positions
+from core.spool.content import Content
+from core.spool.known_names import Marks, delete_names, insert_names, load_marks
+from core.spool.loss import Found, Loss, assess, enter_loss, proven_moments
+from core.spool.model import Batch, Gap
+from core.spool.predecessor import mark
+from core.spool.recovery import Expected, examine, make_database, open_database, rescue
+from core.spool.spool_files import report_suspect, spool_path, suspect_path
+from core.spool.spool_reader import read_gaps
+from core.spool.spool_state import read_last_seq, read_predecessor, remembered_states, write_commits, write_progress
+from core.spool.stream_state import StreamState, entries_of, rows_of
+from core.spool.writer_lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, Witness
+from core.storage.file_guard import Fault, FileGuard
+from core.storage.sqlite import is_disk_failure, is_unreadable, transaction
+
+#: Acknowledged rows are kept so long (seconds) and so many, for a look back; then they go.
+KEEP_SECONDS = 3600.0
+KEEP_ROWS = 10_000
+_PRUNE_CHUNK = 5_000
+
+#: Entries of listings that were no items are kept for a look back: the newest, up to so many and so many bytes.
+KEEP_REJECTS = 10_000
+KEEP_REJECT_BYTES = 16_000_000
+
+_COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+
+#: How long a new writer waits for a dying predecessor to let go of the file, seconds.
+_TAKEOVER_TIMEOUT = TAKEOVER_TIMEOUT
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class SpoolError(TransientError):
+    """The spool could not take a batch (disk full, locked, broken): nothing of it was written, nothing moved on."""
+
+
+class SpoolBroken(SpoolError):
+    """The file or its disk is broken: end the process, the next start reads anew, and moves a broken file aside."""
+
+
+class SpoolGone(SpoolBroken):
+    """The file is no longer at its path, and its content was not saved whole: the next start goes on with a gap."""
+
+
+class SpoolWriter:
+    """Write access to one stream's spool; holds a lock that dies with the process.
+
+    The file may be deleted, moved, replaced or overwritten while it is open. Each change, and `check`, looks first
+    whether it is still at its path. If not, nothing more is written to it: its content is copied from the open file
+    into a new one at the path, and the writer goes on with that.
+
+    Args:
+        state_dir: where the spool lies; it is made if need be.
+        stream: its name.
+        subreddits: as they are configured, for the gap that is recorded where the former file is lost.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        stream: str,
+        *,
+        subreddits: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        self.stream = stream
+        self._state_dir = state_dir
+        self._subreddits = tuple(subreddits)
+        self._clock = clock
+        self._failure: SpoolBroken | None = None
+        self._unsaved = False
+        self._closed = False
+        self._mutex = threading.RLock()
+        self._path = spool_path(state_dir, stream)
+        with contextlib.ExitStack() as undo:
+            try:
+                self._lock = SpoolLock(self._path.with_suffix(".lock"), _TAKEOVER_TIMEOUT)
+            except LockHeld as error:
+                raise SpoolError(str(error)) from None
+            undo.callback(self._lock.close)
+            try:
+                examine(state_dir, stream, clock())
+                self._open()
+                undo.callback(self._connection.close)
+                self._note()
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            undo.pop_all()
+
+    def _open(self) -> None:
+        """Open the file, or make it; record a gap where the one that its last writer left is lost."""
+        if not self._path.exists():
+            loss = self._assess(Found("", 0, 0, fresh=True))
+            make_database(self._state_dir, self.stream, lambda connection: self._begin(connection, loss))
+            self._connect()
+            return
+        self._connect()
+        try:
+            content, predecessor = self._content, read_predecessor(self._connection)
+            found = Found(self.spool_id, content.commits, content.last_seq, content.records, predecessor=predecessor)
+            self._enter(self._connection, self._assess(found))
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _connect(self) -> None:
+        self._connection, self.spool_id = open_database(self._state_dir, self.stream)
+        self._content = Content.read(self._connection)
+        self._guard = FileGuard(self._path, sole_writer=True)
+        self._guard.learn()
+
+    def _assess(self, found: Found) -> Loss | None:
+        positions = read_positions(self._state_dir)
+        states = remembered_states(self._state_dir, self.stream)
+        known_before = self.stream in read_known_streams(self._state_dir)
+        return assess(found, self._lock.witness(), states, positions, known_before=known_before)
+
+    def _begin(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
+        """Fill a new spool with what is known of the one before; where nothing is, the topic is to tell."""
+        self._enter(connection, loss)
+        if not proven_moments(connection):
+            with transaction(connection):
+                mark(connection, lost=loss is not None)
+
+    def _enter(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
+        if loss is None:
+            return
+        with transaction(connection):
+            start = enter_loss(connection, loss, self._subreddits, self._clock())
+        log.error(
+            "spool_lost",
+            path=str(self._path),
+            reason=loss.reason,
+            lost_from=start,
+            hint="the interval is recorded as a gap, and read again as far as Reddit still lists it",
+        )
+        if connection is getattr(self, "_connection", None):
+            self._content = Content.read(connection)
+            self._guard.wrote()
+
+    def _note(self) -> None:
+        content = self._content
+        self._lock.note(Witness(self.spool_id, content.commits, content.last_seq, content.records))
+
+    def check(self) -> None:
+        """Look whether the file is still at its path; if not, save its content into a new one. Costs a few stats.
+
+        Call it about twice a second: the next change may be minutes away. Raises SpoolGone when the process must start
+        again, and SpoolError while nothing can be saved (the directory cannot be made, the disk is full): what was
+        captured stays readable in the open file, and the next call tries again.
+        """
+        with self._mutex:
+            self._refuse_after_failure()
+            self._stay_in_place()
+
+    def _stay_in_place(self) -> None:
+        try:
+            fault = self._guard.fault()
+            if fault is Fault.CHANGED and self._still_holds_ours():
+                fault = None
+            if fault is None and not self._lock.is_gone():
+                return
+            self._save(fault)
+        except LockHeld as error:
+            self._failure = SpoolGone(f"{self._path}: {error}; this process writes nothing more")
+            raise self._failure from None
+        except (OSError, sqlite3.Error) as error:
+            if not self._unsaved:
+                log.error(  # noqa: TRY400 (understood)
+                    "spool_not_saved",
+                    path=str(self._path),
+                    error=str(error),
+                    hint="capture waits; the content stays in the open file until this process ends",
+                )
+            self._unsaved = True
+            raise SpoolError(f"{self._path} is gone and cannot be made again ({error}): capture waits") from error
+        self._unsaved = False
+
+    def _save(self, fault: Fault | None) -> None:
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        if self._lock.ensure():
+            log.warning("spool_lock_gone", path=str(self._path), hint="somebody removed it; it is taken again")
+        if fault is None:
+            return
+        log.error("spool_file_lost", path=str(self._path), fault=fault.value, hint="saving what the open file holds")
+        expected = Expected(self.stream, self.spool_id, self._content.commits, self._content.last_seq)
+        whole = rescue(self._connection, self._state_dir, expected, fault, self._clock)
+        self._connection.close()  # its file has another name now, or none: SQLite writes nothing to it
+        self._connect()
+        self._note()
+        if not whole:
+            self._failure = SpoolGone(f"{self._path}: {fault}; not all of it could be saved: starting again")
+            raise self._failure
+        log.warning("spool_saved", path=str(self._path), last_seq=self._content.last_seq, hint="nothing of it is lost")
+
+    def _still_holds_ours(self) -> bool:
+        """Tell whether the file holds what we wrote, although another program wrote into it (or touched it)."""
+        version = self._content.data_version
+        if not self._content.is_in(self._connection):
+            return False
+        self._guard.wrote()
+        if self._content.data_version == version:  # else another program's own transaction
+            log.warning("spool_touched", path=str(self._path), hint="another program did; its content is ours")
+        return True
+
+    def last_seq(self) -> int:
+        """Return the highest seq ever given, 0 for none."""
+        with self._mutex:
+            return read_last_seq(self._connection)
+
+    def load_seen(self) -> Marks:
+        """Return every remembered name with its epoch (0: met, not yet proven) and bucket, in the order of meeting."""
+        with self._reading():
+            return load_marks(self._connection)
+
+    def load_proven(self, bucket: str, before_epoch: int, count: int) -> list[str]:
+        """Return names of the bucket that were proven before this stretch of coverage, those met last first."""
+        query = "SELECT name FROM seen WHERE bucket = ? AND epoch > 0 AND epoch < ? ORDER BY created DESC LIMIT ?"
+        with self._reading():
+            return [name for (name,) in self._connection.execute(query, (bucket, before_epoch, count))]
+
+    def load_cursor(self) -> dict[str, object]:
+        """Return the stored cursor."""
+        with self._reading():
+            return entries_of(self._connection.execute("SELECT key, value FROM cursor"))
+
+    def load_state(self) -> StreamState:
+        """Return what the stream remembers besides records, names and gaps."""
+        return StreamState.read(self.load_cursor())
+
+    def load_gaps(self) -> list[Gap]:
+        """Return the loss ledger."""
+        with self._reading():
+            return read_gaps(self._connection, self.stream)
+
+    def counters(self) -> dict[str, int]:
+        """Return the durable counters."""
+        with self._reading():
+            return dict(self._connection.execute("SELECT name, value FROM counters"))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with self._mutex:
+                yield
+        except (sqlite3.Error, ValueError) as error:
+            raise self._explained(error) from error
+
+    def commit(self, batch: Batch) -> int:
+        """Write the batch in one durable transaction and return the last seq; new gaps get their `id`.
+
+        Raises SpoolError when nothing of it was written; the caller keeps its position and tries again. Raises
+        SpoolBroken when the disk failed: what it holds now is read by the next process, not guessed by this one.
+        """
+        with self._mutex:
+            self.check()
+            try:
+                known = self._content.cursor
+                cursor = {key: text for key, text in rows_of(batch.cursor).items() if known.get(key, "") != text}
+                with transaction(self._connection) as connection:
+                    names = insert_names(connection, batch.seen, self._content.names)
+                    gap_ids = self._apply(connection, batch, cursor)
+                    write_progress(connection, self._content.commits + 1, names)
+                    last_seq = self.last_seq()
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            finally:
+                self._guard.wrote()
+            self._content.committed(batch, cursor, last_seq, names)
+            self._note()
+        # not before: a gap with the id of a transaction that failed would be lost at the next attempt
+        for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
+            gap.id = gap_id
+        return last_seq
+
+    def _apply(self, connection: sqlite3.Connection, batch: Batch, cursor: dict[str, str | None]) -> list[int | None]:
+        now = self._clock()
+        insert_records(connection, batch.records, now)
+        if batch.prove_epoch is not None and batch.prove_buckets is None:
+            connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
+        elif batch.prove_epoch is not None:
+            connection.execute(
+                "UPDATE seen SET epoch = ? WHERE epoch = 0 AND bucket IN (SELECT value FROM json_each(?))"
+                " AND name NOT IN (SELECT value FROM json_each(?))",
+                (batch.prove_epoch, json.dumps(batch.prove_buckets), json.dumps(batch.prove_except)),
+            )
+        kept = [(key, text) for key, text in cursor.items() if text is not None]
+        connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", kept)
+        if len(kept) < len(cursor):
+            deleted = [(key,) for key, text in cursor.items() if text is None]
+            connection.executemany("DELETE FROM cursor WHERE key = ?", deleted)
+        gap_ids = [_store_gap(connection, gap) for gap in batch.gaps]
+        if batch.rejects:
+            rejected = [(now, reason, raw) for reason, raw in batch.rejects]
+            connection.executemany("INSERT INTO rejects (at, reason, raw) VALUES (?, ?, ?)", rejected)
+        for name, amount in batch.counters.items():
+            connection.execute(_COUNT, (name, amount))
+        return gap_ids
+
+    def prune(self, forget: Collection[str] = ()) -> None:
+        """Drop acknowledged rows by age and count, and these names (each given once)."""
+        if suspect_path(self._state_dir, self.stream).exists():
+            raise SpoolBroken("a reader found the spool broken: starting again, to examine it")
+        with self._mutex:
+            self.check()
+            position = self._delivered()
+            try:
+                self._prune_records(position)
+                self._prune_rejects()
+                self._forget(forget)
+            except sqlite3.Error as error:
+                raise self._explained(error) from error
+            finally:
+                self._guard.wrote()
+
+    def _delivered(self) -> int:
+        """Return up to where the publisher has durably recorded delivery; nothing beyond may be deleted."""
+        try:
+            return read_positions(self._state_dir).get(self.spool_id, 0)
+        except sqlite3.Error as error:
+            log.warning("positions_unreadable", error=str(error), hint="until then no delivered record is dropped")
+            return 0
+
+    def _prune_records(self, position: int) -> None:
+        with transaction(self._connection) as connection:
+            deleted = connection.execute(
+                "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
+                " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)",
+                (position, position - KEEP_ROWS, self._clock() - KEEP_SECONDS, _PRUNE_CHUNK),
+            ).rowcount
+            if deleted:
+                write_commits(connection, self._content.commits + 1)
+        if deleted:
+            self._content.commits += 1
+            self._content.records -= deleted
+            self._note()
+        # each page is a step of its own, and `execute` takes only the first one
+        self._connection.executescript("PRAGMA incremental_vacuum(2000)")
+
+    def _prune_rejects(self) -> None:
+        """Drop the oldest rejects beyond the bounds, and count them."""
+        with transaction(self._connection) as connection:
+            dropped = connection.execute(
+                "DELETE FROM rejects WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS place,"
+                " sum(length(raw)) OVER newest AS bytes FROM rejects WINDOW newest AS (ORDER BY id DESC))"
+                " WHERE place > ? OR bytes > ?)",
+                (KEEP_REJECTS, KEEP_REJECT_BYTES),
+            ).rowcount
+            if dropped:
+                connection.execute(_COUNT, ("rejects_dropped", dropped))
+        if dropped:
+            log.warning("rejects_dropped", stream=self.stream, count=dropped, kept=KEEP_REJECTS)
+
+    def _forget(self, names: Collection[str]) -> None:
+        if not names:
+            return
+        with transaction(self._connection) as connection:
+            left = delete_names(connection, names, self._content.names)
+        self._content.names = left
+
+    def _refuse_after_failure(self) -> None:
+        """Never go on over a connection whose disk failed: an fsync tried again would report success for lost data."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _explained(self, error: sqlite3.Error | ValueError) -> SpoolError:
+        path = spool_path(self._state_dir, self.stream)
+        if isinstance(error, ValueError) or is_unreadable(error):
+            # the marker may find no room on the disk: then the next reading of the file says the same again
+            with contextlib.suppress(OSError):
+                report_suspect(self._state_dir, self.stream)
+            self._failure = SpoolBroken(f"{path} is broken ({error}): starting again, to move it aside")
+            return self._failure
+        if is_disk_failure(error):
+            self._failure = SpoolBroken(
+                f"{path}: the disk failed ({error}): check it, and its free space; starting again from what it holds"
+            )
+            return self._failure
+        return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
+
+    def close(self) -> None:
+        """Close the file and let go of the lock. Closing writes too, so it is done in its place as well."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._failure is None:
+                    with contextlib.suppress(SpoolError):
+                        self.check()
+                self._connection.close()
+            finally:
+                self._lock.close()
+
+    def __enter__(self) -> "SpoolWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
+    """Write the ledger's entry, whether it stands there already or not, and return its id."""
+    values = (
+        gap.id,
+        json.dumps(gap.subreddits),
+        gap.start,
+        gap.end,
+        gap.reason,
+        gap.recorded_at,
+        gap.epoch,
+        json.dumps(gap.pending),
+        json.dumps(gap.unproven),
+        gap.found,
+        gap.state.value,
+        gap.closed_at,
+        gap.late_from,
+    )
+    marks = ", ".join("?" for _ in values)
+    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608

@@ -1,0 +1,102 @@
+"""One small file for each scraper process: `state_dir/crawl/NAME.json`, replaced as a whole by the one it is about."""
+
+import json
+import math
+from collections.abc import Collection
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import structlog
+
+from core.config.slices import StatusConfig
+from core.masking.external import masked
+from core.status.crawl.crawl_report import CrawlReport, Frontier
+from core.status.crawl.overview import Crawl
+from core.storage.json_file import replace_json
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def read_crawl_of(config: StatusConfig, now: float) -> Crawl:
+    """Read the reports of the processes that this configuration asks for."""
+    return read_crawl(config.state_dir, now, config.scrapers, discovers=config.discovers)
+
+
+def crawl_report_path(state_dir: Path, name: str) -> Path:
+    """Return the file of the process of this name."""
+    return state_dir / "crawl" / f"{name}.json"
+
+
+def write_crawl_report(state_dir: Path, report: CrawlReport) -> None:
+    """Write down what this process tells, without passwords. Raises OSError when the disk does not take it."""
+    path = crawl_report_path(state_dir, report.process)
+    safe = replace(report, address=_safe(report.address), last_error=_safe(report.last_error))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_json(path, asdict(safe))
+
+
+def _safe(text: str | None) -> str | None:
+    return masked(text) if text is not None else None
+
+
+def read_crawl_report(state_dir: Path, name: str) -> CrawlReport | None:
+    """Read what the process of this name said last; None when it said nothing, or nothing that makes sense."""
+    try:
+        return _parse(crawl_report_path(state_dir, name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("crawl_report_broken", process_name=name, error=str(error), hint="its counts begin anew")
+        return None
+
+
+def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None, *, discovers: bool = False) -> Crawl:
+    """Read all reports; with `names` only those of these processes, and say which of them have none."""
+    paths = {path.stem: path for path in crawl_report_path(state_dir, "x").parent.glob("*.json")}
+    reports, unreadable = [], []
+    for name in sorted(paths) if names is None else names:
+        if name not in paths:
+            continue
+        try:
+            reports.append(_parse(paths[name].read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            unreadable.append(f"the report of {name} cannot be read just now: {error}")
+    silent = tuple(name for name in names or () if name not in paths)
+    return Crawl(now, tuple(reports), silent, tuple(unreadable), discovers)
+
+
+_TEXTS = {"process", "proxy", "address", "proxy_state", "last_error", "witness", "database_replaced"}
+_TALLIES = {"counters", "requests", "outcomes"}
+
+
+def _parse(text: str) -> CrawlReport:
+    """Make a report of its text; ValueError says what is wrong. What a newer version may have added is left out."""
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 (one error for all that can be wrong with a file)
+    values = {one.name: content[one.name] for one in fields(CrawlReport) if content.get(one.name) is not None}
+    if isinstance(values.get("frontier"), dict):
+        counts = {one.name: values["frontier"].get(one.name) for one in fields(Frontier)}
+        values["frontier"] = Frontier(**{name: count for name, count in counts.items() if _is_number(count)})
+    if isinstance(values.get("failing"), list):
+        values["failing"] = tuple(values["failing"])
+    if not {"process", "proxy"} <= values.keys():
+        raise ValueError("it does not say whose it is")
+    wrong = [name for name, value in values.items() if not _fits(name, value)]
+    if wrong:
+        raise ValueError(f"odd value of {', '.join(wrong)}")
+    return CrawlReport(**values)
+
+
+def _fits(name: str, value: object) -> bool:
+    if name in _TEXTS:
+        return isinstance(value, str)
+    if name == "failing":
+        return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+    if name in _TALLIES:
+        return isinstance(value, dict) and all(map(_is_number, value.values()))
+    return isinstance(value, Frontier) if name == "frontier" else _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,98 @@
+"""Since when Kafka takes nothing, for those who do not talk to it: a file that is there while the publisher misses it.
+
+It also holds what Kafka last answered where it is there after all, and refuses.
+
+Only the publisher writes and removes it. One that was killed during an outage leaves it, and its successor removes it
+with the first record that arrives: readers believe the file only while records wait.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from core.storage.json_file import replace_json
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: What Kafka answered is believed for so long: the publisher asks again every half a minute at least, seconds.
+REFUSED_FOR = 90.0
+
+_WRITE_EVERY = 10.0
+
+
+def outage_path(state_dir: Path) -> Path:
+    """Return the file."""
+    return state_dir / "kafka-away.json"
+
+
+def read_outage(state_dir: Path) -> float | None:
+    """Return since when Kafka is away (seconds since 1970), None where nobody misses it."""
+    since = _read(state_dir).get("since")
+    return float(since) if isinstance(since, int | float) else None
+
+
+def read_refusal(state_dir: Path, now: float) -> str:
+    """Return what Kafka answers instead of taking records, in its own words; empty where it does not answer at all."""
+    known = _read(state_dir)
+    at, why = known.get("refused_at"), known.get("refusal")
+    fresh = isinstance(at, int | float) and now - at < REFUSED_FOR
+    return why if fresh and isinstance(why, str) else ""
+
+
+def _read(state_dir: Path) -> dict[str, object]:
+    try:
+        known = json.loads(outage_path(state_dir).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        log.warning("outage_unreadable", error=str(error), hint="taken for none")
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+class OutageMark:
+    """The writer of the file. A disk that does not take it changes nothing but what others can know."""
+
+    def __init__(self, state_dir: Path, wall: Callable[[], float] = time.time) -> None:
+        self._path = outage_path(state_dir)
+        self._wall = wall
+        self._there = self._path.exists()
+        self._since = read_outage(state_dir) or wall()
+        self._refusal, self._refused_at = "", 0.0
+
+    def begins(self, seconds_ago: float) -> None:
+        """Say that Kafka is away; an outage that outlived our predecessor keeps its beginning."""
+        if self._there:
+            return
+        self._since = round(self._wall() - seconds_ago, 3)
+        self._there = self._write({"since": self._since})
+
+    def refused(self, why: str) -> None:
+        """Say that Kafka answers, and what: it is there and takes nothing. Costs nothing when it was said just now."""
+        now = self._wall()
+        if not self._there or (why == self._refusal and 0 <= now - self._refused_at < _WRITE_EVERY):
+            return
+        self._refusal, self._refused_at = why, now
+        self._write({"since": self._since, "refusal": why, "refused_at": round(now, 3)})
+
+    def _write(self, known: dict[str, object]) -> bool:
+        try:
+            replace_json(self._path, known)
+        except OSError as error:
+            log.warning("outage_not_marked", error=str(error), hint="free the disk; the monitor learns of it later")
+            return False
+        return True
+
+    def ends(self) -> None:
+        """Say that Kafka answers; called at each arrival, so it costs nothing while there is no outage."""
+        if not self._there:
+            return
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("outage_not_unmarked", error=str(error), hint=f"make {self._path.parent} writable")
+        else:
+            self._there = False

@@ -1,0 +1,126 @@
+"""The statistics of a run, read from durable files, so that a killed process loses no count."""
+
+import contextlib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import structlog
+
+from core.reddit.limiter import read_counters
+from core.spool import SpoolReader
+from core.spool.committed_positions import read_positions, read_publisher_counters
+from core.stream_kinds import stream_names
+
+_RULE = "=" * 60
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The numbers since the start of a run; the queue is what is captured and not yet acknowledged, of whatever run."""
+
+    processed: Counter[str] = field(default_factory=Counter)  #: items captured, by stream
+    kafka_published: int = 0
+    kafka_errors: int = 0
+    rate_limit_hits: int = 0
+    queue_size: int = 0
+
+    @property
+    def total_items(self) -> int:
+        """Return what all streams captured."""
+        return self.processed.total()
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the numbers by name, the total among them."""
+        numbers = asdict(self)
+        del numbers["processed"]
+        captured = {f"{stream}_processed": self.processed[stream] for stream in stream_names()}
+        return {**captured, **numbers, "total_items": self.total_items}
+
+
+class Meter:
+    """Counts from the moment it is made. The files it reads may be absent, replaced or broken at any time."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._captured: Counter[str] = Counter()
+        self._counted: Counter[str] = Counter()
+        self._latest: dict[tuple[str, str], int] = {}
+        self._queue_size = 0
+        self._complaints: set[str] = set()
+        self.read()
+        self._captured.clear()
+        self._counted.clear()
+
+    def read(self) -> Statistics:
+        """Read the files and give the numbers since this meter was made."""
+        self._attempt("spool", self._look_at_spools)
+        self._attempt("publisher", self._look_at_publisher)
+        self._attempt("quota", self._look_at_quota)
+        return Statistics(
+            processed=self._captured.copy(),
+            kafka_published=self._counted["published"],
+            kafka_errors=self._counted["errors"],
+            rate_limit_hits=self._counted["rate_limit_hits"],
+            queue_size=self._queue_size,
+        )
+
+    def _attempt(self, what: str, look: Callable[[], None]) -> None:
+        """Look; where a file cannot be read just now the last numbers stand, and the log says so once."""
+        try:
+            look()
+        except (sqlite3.Error, OSError) as error:
+            if what not in self._complaints:
+                log.warning("statistics_incomplete", file=what, error=str(error))
+                self._complaints.add(what)
+        else:
+            self._complaints.discard(what)
+
+    def _look_at_spools(self) -> None:
+        positions = read_positions(self._state_dir)
+        waiting = 0
+        for stream in stream_names():
+            reader = SpoolReader.open(self._state_dir, stream)
+            if reader is None:
+                continue
+            with contextlib.closing(reader):
+                captured, inherited = (each.get("captured", 0) for each in (reader.counters(), reader.inherited()))
+                self._captured[stream] += self._growth(stream, reader.spool_id, captured, inherited)
+                waiting += reader.waiting_after(positions.get(reader.spool_id, 0))
+        self._queue_size = waiting
+
+    def _look_at_publisher(self) -> None:
+        counters = read_publisher_counters(self._state_dir)
+        for name in ("published", "errors"):
+            self._counted[name] += self._growth(name, "", counters.get(name, 0))
+
+    def _look_at_quota(self) -> None:
+        hits = read_counters(self._state_dir)["rate_limit_hits"]
+        self._counted["rate_limit_hits"] += self._growth("rate_limit_hits", "", hits)
+
+    def _growth(self, name: str, source: str, value: int, inherited: int = 0) -> int:
+        """Return what a durable counter has grown by; one that went back belongs to a new file, which began at zero.
+
+        What a new source has `inherited` from a broken one was counted there, or before our time.
+        """
+        latest = self._latest.get((name, source), inherited)
+        self._latest[name, source] = value
+        return value - latest if value >= latest else value
+
+
+def render(statistics: Statistics) -> str:
+    """Lay the numbers out as the block that people know."""
+    lines = [
+        *((f"{stream.capitalize()} processed:", statistics.processed[stream]) for stream in stream_names()),
+        ("Total items:", statistics.total_items),
+        ("Kafka published:", statistics.kafka_published),
+        ("Kafka errors:", statistics.kafka_errors),
+        ("Rate limit hits:", statistics.rate_limit_hits),
+        ("Queue size:", statistics.queue_size),
+    ]
+    body = [f"{label:<23}{value:,}" for label, value in lines]
+    return "\n".join([_RULE, "STREAMING STATISTICS", _RULE, *body, _RULE])

@@ -1,0 +1,153 @@
+"""Statistics of the streams, read from the durable files: they survive kills and need no running process."""
+
+import contextlib
+import json
+import sqlite3
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from core.reddit.limiter import read_quota
+from core.reddit.quota import WINDOW, Quota, roll
+from core.spool import GapState, SpoolReader, spool_path
+from core.spool.committed_positions import read_dead_letters, read_positions, read_publisher_counters
+from core.status.completeness import StreamProof
+from core.stream_kinds import stream_names
+
+_NEWEST = 20  # rows that the lag is taken from: one late item among them does not count
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFlow:
+    """One stream, as long as its spool file has lived."""
+
+    captured: int = 0
+    published: int = 0  #: acknowledged by Kafka
+    spooled: int = 0  #: captured and not yet acknowledged
+    gaps: int = 0  #: entries in the loss ledger
+    open_gaps: int = 0  #: those of them that may still be read
+    lag_s: float | None = None  #: from creation to capture, median of the newest items; None: no item at hand
+    lost_gaps: int = 0  #: those of them that Reddit no longer lists
+    proven_until: float | None = None  #: created_utc up to which all is proven or in a gap; None: never proven
+    completeness: float = 0.0  #: proven share of the last day, 0 to 1; time that is not read yet is not complete
+    unread_s: float | None = None  #: how old `proven_until` is, by Reddit's clock
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaFlow:
+    """The quota's current window."""
+
+    used: int
+    remaining: int
+    reset_s: float  #: until the window ends; 0 when none has begun
+    blocked_s: float = 0.0  #: how long everybody still waits after a 429
+
+
+@dataclass(slots=True)
+class Flow:
+    """All of it. `unreadable` says for people which files could not be read just now; their numbers are zeros."""
+
+    quota: QuotaFlow
+    streams: dict[str, StreamFlow] = field(default_factory=dict)
+    published: int = 0
+    errors: int = 0
+    dead_letters: int = 0  #: refused for good, all that ever were
+    resent: int = 0  #: those of them that arrived after all
+    dropped: int = 0  #: those of them that somebody dropped
+    unreadable: list[str] = field(default_factory=list)
+    unreadable_streams: set[str] = field(default_factory=set)  #: those of them that are spools, by stream
+
+    @property
+    def dead_letters_kept(self) -> int:
+        """Return how many dead letters there are now."""
+        return max(0, self.dead_letters - self.resent - self.dropped)
+
+
+def read_flow(
+    state_dir: Path, enabled: Iterable[str], requests_per_minute: int, now: float, subreddits: Sequence[str] = ()
+) -> Flow:
+    """Read the files; `enabled` are the streams that are configured, others show while they have a spool.
+
+    Completeness is that of the configured `subreddits`.
+    """
+    flow = Flow(_current_window(None, requests_per_minute, now))
+
+    def attempt(what: str, look: Callable[[], None]) -> bool:
+        try:
+            look()
+        except (sqlite3.Error, OSError) as error:
+            flow.unreadable.append(f"{what} cannot be read just now: {error}")
+            return False
+        return True
+
+    def look_at_publisher() -> None:
+        counters = read_publisher_counters(state_dir)
+        flow.published, flow.errors = counters.get("published", 0), counters.get("errors", 0)
+        flow.dead_letters = counters.get("dead_letters", 0)
+        flow.resent, flow.dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
+
+    def look_at_quota() -> None:
+        flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
+
+    def look_at_stream(stream: str) -> None:
+        flow.streams[stream] = _read_stream(state_dir, stream, subreddits, now)
+
+    for stream in stream_names():
+        if stream in enabled or spool_path(state_dir, stream).exists():
+            flow.streams[stream] = StreamFlow()
+            if not attempt(f"the spool of {stream}", partial(look_at_stream, stream)):
+                flow.unreadable_streams.add(stream)
+    attempt("the publisher's file", look_at_publisher)
+    attempt("the quota's file", look_at_quota)
+    return flow
+
+
+def _read_stream(state_dir: Path, stream: str, subreddits: Sequence[str], now: float) -> StreamFlow:
+    reader = SpoolReader.open(state_dir, stream)
+    if reader is None:
+        return StreamFlow()
+    with contextlib.closing(reader):
+        captured = reader.counters().get("captured", 0)
+        spooled = reader.waiting_after(read_positions(state_dir).get(reader.spool_id, 0))
+        refused = read_dead_letters(state_dir).get(reader.spool_id, 0)
+        state = reader.stream_state()  # before the gaps: see StreamProof.read
+        gaps = reader.gaps()
+        proof = StreamProof.read(subreddits, state, gaps)
+        return StreamFlow(
+            captured=captured,
+            published=max(0, captured - spooled - refused),
+            spooled=spooled,
+            gaps=len(gaps),
+            open_gaps=sum(gap.state is GapState.OPEN for gap in gaps),
+            lag_s=_lag(row[2] for row in reader.read_plain(reader.last_seq() - _NEWEST, _NEWEST)),
+            lost_gaps=sum(gap.state is GapState.LOST for gap in gaps),
+            proven_until=proof.proven_until,
+            completeness=proof.shares(now).completeness,
+            unread_s=proof.unread_s(now),
+        )
+
+
+def _lag(values: Iterable[bytes]) -> float | None:
+    """Take the delay from the records themselves: both moments stand in each."""
+    delays = [delay for delay in map(_delay, values) if delay is not None]
+    return round(max(0.0, statistics.median(delays)), 2) if delays else None
+
+
+def _delay(value: bytes) -> float | None:
+    try:
+        record = json.loads(value)
+        return datetime.fromisoformat(record["timestamp"]).timestamp() - float(record["created_utc"])
+    except (ValueError, TypeError, KeyError):
+        return None  # an odd item says nothing about the delay
+
+
+def _current_window(quota: Quota | None, requests_per_minute: int, now: float) -> QuotaFlow:
+    limit = round(requests_per_minute * WINDOW / 60.0)
+    if quota is None or now >= quota.reset_at:
+        return QuotaFlow(0, limit, 0.0, max(0.0, quota.blocked_until - now) if quota else 0.0)
+    quota = roll(quota, now, requests_per_minute)
+    remaining, used = int(quota.remaining()), round(quota.used) + quota.outstanding
+    return QuotaFlow(used, remaining, round(quota.reset_at - now, 1), max(0.0, quota.blocked_until - now))

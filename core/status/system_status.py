@@ -1,0 +1,112 @@
+"""The status of the whole system in the contract's shape: the supervisor's state and the streams' statistics."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from core import control_client
+from core.config.slices import StatusConfig
+from core.control_client import ControlError, NotRunningError
+from core.process import procfs
+from core.status.crawl import Crawl, Frontier, read_crawl_of
+from core.status.stream_stats import Flow, read_flow
+from core.status.supervisor_state import LastState, read_last_state
+
+RUNNING, STOPPING, STOPPED = "RUNNING", "STOPPING", "STOPPED"
+
+#: A supervisor that is there and does not answer: stopped by a signal, or stuck.
+UNRESPONSIVE = "UNRESPONSIVE"
+
+_OF_PROCESS = ("name", "pid", "state", "restarts", "uptime_s", "last_exit", "rss_bytes", "heartbeat_age_s")
+_PARKED = "FATAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look. Supervisor and processes are dicts as in the contract; those of processes hold more (see `why`)."""
+
+    supervisor: dict[str, Any]
+    processes: list[dict[str, Any]]
+    flow: Flow
+    remarks: list[str] = field(default_factory=list)  #: for people: what the numbers alone do not say
+    last: LastState | None = None  #: when it is not running: what it wrote down
+    crawl: Crawl = field(default_factory=Crawl)
+
+    @property
+    def runs(self) -> bool:
+        """Whether the supervisor is there and answers."""
+        return self.supervisor["state"] not in {STOPPED, UNRESPONSIVE}
+
+    def document(self) -> dict[str, Any]:
+        """Give the contract's shape: what `status --json` prints."""
+        flow, frontier = self.flow, self.crawl.frontier or Frontier()
+        return {
+            "supervisor": self.supervisor,
+            "processes": [{name: process.get(name) for name in _OF_PROCESS} for process in self.processes],
+            "streams": {
+                name: {
+                    "captured": stream.captured,
+                    "published": stream.published,
+                    "spooled": stream.spooled,
+                    "gaps": stream.gaps,
+                    "lag_s": stream.lag_s,
+                    "proven_until": stream.proven_until,
+                    "completeness": stream.completeness,
+                }
+                for name, stream in flow.streams.items()
+            },
+            "kafka": {"published": flow.published, "errors": flow.errors},
+            "scraper": {
+                "subreddits": frontier.subreddits,
+                "users": frontier.users,
+                "posts": frontier.posts,
+                "frontier": frontier.to_do,
+            },
+            "quota": {"used": flow.quota.used, "remaining": flow.quota.remaining, "reset_s": flow.quota.reset_s},
+        }
+
+
+def read_status(config: StatusConfig, now: float) -> Status:
+    """Ask the supervisor and read the files; `now` is the time since 1970."""
+    state_dir = config.state_dir
+    flow = read_flow(state_dir, config.streams, config.requests_per_minute, now, config.subreddits)
+    crawl = read_crawl_of(config, now)
+    unreadable = [*flow.unreadable, *crawl.unreadable]
+    try:
+        answer = control_client.ask(state_dir, {"command": "status"})
+    except ControlError as error:
+        status = _without_answer(state_dir, flow, error, now)
+        crawl = replace(crawl, runs=status.supervisor["state"] != STOPPED)
+        return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable])
+    return Status(answer["supervisor"], answer["processes"], flow, unreadable, crawl=crawl)
+
+
+def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float) -> Status:
+    last = read_last_state(state_dir)
+    alive = last is not None and last.is_alive
+    processes = [_recalled(process, now, alive=alive) for process in last.processes] if last is not None else []
+    if not alive and isinstance(error, NotRunningError):
+        return Status({"pid": None, "state": STOPPED, "uptime_s": None}, processes, flow, last=last)
+    remark = str(error)
+    if isinstance(error, NotRunningError):
+        remark = "the supervisor runs, but its socket is not there: it has just started, or supervisor.log says why"
+    supervisor: dict[str, Any] = {"pid": None, "state": UNRESPONSIVE, "uptime_s": None}
+    if alive and last is not None:
+        supervisor.update(pid=last.pid, uptime_s=round(now - last.started_at, 1))
+    return Status(supervisor, processes, flow, [remark], last)
+
+
+def _recalled(process: dict[str, Any], now: float, *, alive: bool) -> dict[str, Any]:
+    """Describe a process from what was written down. It ends with its supervisor (see core.process.parent_guard)."""
+    pid = process["pid"] if alive else None
+    state = process["state"] if alive or process["state"] == _PARKED else "EXITED"
+    since = process.get("since")
+    return {
+        **process,
+        "pid": pid,
+        "state": state,
+        "uptime_s": round(now - process["started_at"], 1) if pid else None,
+        "rss_bytes": procfs.rss_bytes(pid) if pid else None,
+        "heartbeat_age_s": None,
+        "state_age_s": round(now - since, 1) if since is not None and state == process["state"] else None,
+    }

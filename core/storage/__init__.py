@@ -1,0 +1,1 @@
+"""Files on disk: SQLite, locks, JSON files, files for our user only."""

@@ -1,0 +1,129 @@
+"""Locks of the kernel's on files: taken within a time limit, and the process that holds one is named."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.storage.file_guard import file_identity
+from core.storage.private_files import open_private
+
+_LOCKS = Path("/proc/locks")
+_PROC = Path("/proc")
+_PAUSE_S = 0.02
+
+#: Columns of a line of /proc/locks: number, kind, ADVISORY, READ or WRITE, pid, device and inode, start, end.
+_COLUMNS = 8
+_WAITS = "->"
+_POSIX = "POSIX"
+
+
+class LockHeld(Exception):
+    """Another process holds the lock; the text names the file, the holder, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that holds a lock; name and user are unknown where it has ended, or belongs to another container."""
+
+    pid: int
+    kind: str  #: "FLOCK", or "POSIX" for those of SQLite
+    name: str | None = None
+    user: int | None = None
+
+    def __str__(self) -> str:
+        if self.pid <= 0:
+            return "a process of another container"
+        known = [self.name] if self.name else []
+        known += [f"user id {self.user}"] if self.user is not None else []
+        return f"pid {self.pid}" + (f" ({', '.join(known)})" if known else "")
+
+
+def take_lock(path: Path, timeout: float) -> int:
+    """Lock the file at the path, which is made if need be; return its descriptor, whose end is the lock's end.
+
+    Raises LockHeld when another process keeps the lock for longer than `timeout` seconds, and OSError.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+        try:
+            _wait(descriptor, path, deadline)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        status = os.fstat(descriptor)
+        if file_identity(path) == (status.st_dev, status.st_ino):
+            return descriptor
+        os.close(descriptor)  # deleted or replaced before it was locked: the file there now counts
+        if time.monotonic() > deadline:
+            raise LockHeld(f"{path} is deleted or replaced again and again")
+
+
+def _wait(descriptor: int, path: Path, deadline: float) -> None:
+    while not try_lock(descriptor):
+        if time.monotonic() > deadline:
+            raise LockHeld(f"{path} is held by another process, {describe(holders(path))}: end that one")
+        time.sleep(_PAUSE_S)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock the file if nobody else holds it; tell whether it is locked now. Raises OSError where there are no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def describe(found: list[Holder]) -> str:
+    """Name the holders in a message."""
+    return " and ".join(map(str, found)) or "which `fuser` names"
+
+
+def holders(path: str | Path) -> list[Holder]:
+    """Return who holds a lock on the file, as far as the kernel tells; our own locks of SQLite's kind are left out."""
+    identity = file_identity(path)
+    if identity is None:
+        return []
+    try:
+        text = _LOCKS.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    found = parse_locks(text, *identity)
+    return [_known(kind, pid) for kind, pid in found if (kind, pid) != (_POSIX, os.getpid())]
+
+
+def parse_locks(text: str, device: int, inode: int) -> list[tuple[str, int]]:
+    """Return kind and pid of each lock on a file, from the text of /proc/locks.
+
+    Some file systems tell another device there than `stat` does: without an exact match the inode alone counts.
+    """
+    found = [(kind, pid, dev) for kind, pid, dev, number in _rows(text) if number == inode]
+    exact = f"{os.major(device):02x}:{os.minor(device):02x}"
+    matching = [one for one in found if one[2] == exact] or found
+    return list(dict.fromkeys((kind, pid) for kind, pid, _ in matching))
+
+
+def _rows(text: str) -> Iterator[tuple[str, int, str, int]]:
+    for line in text.splitlines():
+        columns = line.split()
+        if len(columns) < _COLUMNS or columns[1] == _WAITS:
+            continue
+        device, _, inode = columns[5].rpartition(":")
+        with contextlib.suppress(ValueError):
+            yield columns[1], int(columns[4]), device, int(inode)
+
+
+def _known(kind: str, pid: int) -> Holder:
+    directory = _PROC / str(pid)
+    try:
+        status = (directory / "status").read_text()  # the directory's owner is root where a process is not dumpable
+        return Holder(
+            pid, kind, (directory / "comm").read_text().strip(), int(status.partition("\nUid:")[2].split()[1])
+        )
+    except (OSError, ValueError, IndexError):
+        return Holder(pid, kind)

@@ -1,0 +1,104 @@
+"""Opens SQLite files: WAL, explicit transactions, and classes for their errors."""
+
+import contextlib
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.storage.private_files import open_private
+
+#: How long a statement waits for another process's lock before "database is locked" is raised, seconds.
+BUSY_TIMEOUT = 5.0
+
+#: What SQLite says when the file itself is broken (as opposed to busy, full or read-only).
+_CORRUPT_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+#: What it says when the disk does not give back what it was given: no retry mends that either.
+_UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
+
+
+def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048) -> sqlite3.Connection:
+    """Open `path` for writing, creating it: WAL mode, autocommit (transactions are explicit), foreign threads allowed.
+
+    `synchronous=FULL` makes each commit survive a power cut (WAL with NORMAL may lose the last ones, and a position
+    that outlives the records it points at would skip their successors).
+
+    A new file is for its user alone. A symbolic link at the path is not followed: OSError.
+    """
+    _make_private(path)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file with its mode before SQLite does, which takes the umask's; its companions get the file's mode."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed: move the file itself here", str(path))
+    if not path.exists():
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """Open an existing file for reading only; raises sqlite3.OperationalError when it is not there."""
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One write transaction: the lock is taken at once, an error rolls everything back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        # a full disk may already have rolled back; the first error is the one to show
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def error_code(error: BaseException) -> int:
+    """Return SQLite's extended code, 0 for an error that is not SQLite's own."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code if isinstance(code, int) else 0
+
+
+def is_corrupt(error: BaseException) -> bool:
+    """Tell whether the error means a broken file, which no retry mends."""
+    # the one OperationalError that comes from Python: a text that is no UTF-8
+    undecodable = isinstance(error, sqlite3.OperationalError) and error_code(error) == 0
+    return undecodable or (isinstance(error, sqlite3.DatabaseError) and error_code(error) & 0xFF in _CORRUPT_CODES)
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Tell whether what stands in the file cannot be read back: it is broken, or the disk below it is."""
+    return is_corrupt(error) or error_code(error) in _UNREADABLE_CODES
+
+
+def is_disk_failure(error: BaseException) -> bool:
+    """Tell whether reading, writing or fsync failed: what the disk holds now is known only after opening it anew."""
+    return error_code(error) & 0xFF == sqlite3.SQLITE_IOERR
+
+
+def is_sound(path: Path) -> bool:
+    """Read the whole file and tell whether SQLite finds it consistent, its indexes too (`PRAGMA integrity_check`).
+
+    A file that cannot be read just now (locked by another process) is not called broken: that error is raised.
+    """
+    try:
+        with contextlib.closing(connect_readonly(path)) as connection:
+            return bool(connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
+    except sqlite3.DatabaseError as error:
+        if is_unreadable(error):
+            return False
+        raise

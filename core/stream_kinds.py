@@ -1,0 +1,96 @@
+"""The kinds of streams: one table from which everything else takes the names.
+
+A new stream is one entry here (or one call of `register`), its schema in `core/schemas`, and, where it reads a
+listing, the function that makes its records. Configuration, spools, statistics, metrics and commands follow.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import PermanentError
+
+_SPOOL, _ENDING = "spool-", ".db"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKind:
+    """One kind of stream.
+
+    Args:
+        name: the name of the stream, of its process and of its spool (`submissions`).
+        schema: the name and version of its records' schema (`reddit.submission.v1`).
+        listing: the last part of the listing's path (`/r/NAMES/new`); empty for a stream that reads no listing.
+        prefix: how the fullnames of its items begin (`t3`); empty where items of several kinds come.
+        record: `module:function` that makes the content of a record from an item (see `streams.kinds`).
+        process: `module:function` that runs the process of the stream.
+    """
+
+    name: str
+    schema: str
+    listing: str = ""
+    prefix: str = ""
+    record: str = ""
+    process: str = "streams.capture.capture_process:run"
+
+    @property
+    def schema_family(self) -> str:
+        """The name of the schema without its version."""
+        return self.schema.rpartition(".")[0] + "."
+
+
+_KINDS = {
+    kind.name: kind
+    for kind in (
+        StreamKind("submissions", "reddit.submission.v1", "new", "t3", "streams.record:submission"),
+        StreamKind("comments", "reddit.comment.v1", "comments", "t1", "streams.record:comment"),
+    )
+}
+
+
+def stream_kinds() -> tuple[StreamKind, ...]:
+    """Return all kinds, in the order in which people see them."""
+    return tuple(_KINDS.values())
+
+
+def stream_names() -> tuple[str, ...]:
+    """Return the names of all kinds, in the same order."""
+    return tuple(_KINDS)
+
+
+def kind_of(stream: str) -> StreamKind:
+    """Return the kind of a stream.
+
+    Raises:
+        PermanentError: no kind has this name.
+    """
+    try:
+        return _KINDS[stream]
+    except KeyError:
+        known = ", ".join(_KINDS)
+        raise PermanentError(
+            f"there is no kind of stream {stream!r} (known: {known}): see core/stream_kinds.py"
+        ) from None
+
+
+@contextmanager
+def register(kind: StreamKind) -> Iterator[StreamKind]:
+    """Add a kind to the table of this process until the block ends.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if kind.name in _KINDS:
+        raise ValueError(f"there is a kind of stream {kind.name!r} already")
+    _KINDS[kind.name] = kind
+    try:
+        yield kind
+    finally:
+        del _KINDS[kind.name]
+
+
+def unknown_spools(state_dir: Path) -> list[str]:
+    """Return the names of the streams that have a spool there and are of no known kind."""
+    found = (path.name[len(_SPOOL) : -len(_ENDING)] for path in state_dir.glob(f"{_SPOOL}*{_ENDING}"))
+    return sorted(name for name in found if name not in _KINDS)

@@ -1,0 +1,67 @@
+"""Takes in refusals that explain nothing, and decides which are facts by now."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+
+from scraper.crawl.answer_rate import Standing
+from scraper.crawl.doubts import Doubt, met_again
+from scraper.reddit.question import Question
+from scraper.reddit.refusal import Unexplained
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Refusals of so many names, without a good answer between them, are more likely about us than about the names.
+_MANY = 5
+
+
+class Confirmer:
+    """Confirms refusals for one process."""
+
+    def __init__(self, standing: Standing, holder: str, now: Callable[[], datetime], *, has_others: bool) -> None:
+        """`holder` names this process; `has_others`: other processes ask through other proxies."""
+        self.has_others = has_others
+        self._standing = standing
+        self._holder = holder
+        self._now = now
+        self._refused: set[tuple[bool, str]] = set()
+        self._good = standing.count
+
+    async def meet(
+        self, question: Question, refusal: Unexplained, known: Doubt | None, names: Sequence[str] = ()
+    ) -> tuple[Doubt, bool]:
+        """Take in a refusal; return what is known of it now, and whether that is a fact.
+
+        `names`: others of this kind that should be answered, to compare with.
+        """
+        self._warn_of_many(question, refusal)
+        doubt = met_again(known, refusal, self._holder, self._now())
+        is_fact = (
+            doubt.is_confirmed(self._now(), has_others=self.has_others)
+            and await self._standing.is_proven(question, doubt.first_at, names)
+            and await self._standing.is_steady(question, refusal, names)
+        )
+        log.info(
+            "refusal_confirmed" if is_fact else "refusal_unconfirmed",
+            kind=str(question.kind),
+            name=question.name,
+            would_be=doubt.state,
+            reason=doubt.text,
+            times=doubt.count,
+        )
+        return doubt, is_fact
+
+    def _warn_of_many(self, question: Question, refusal: Unexplained) -> None:
+        if self._standing.count != self._good:
+            self._good = self._standing.count
+            self._refused.clear()
+        before = len(self._refused)
+        self._refused.add((question.of_user, question.name.lower()))
+        if before < _MANY <= len(self._refused):
+            log.warning(
+                "many_unexplained_refusals",
+                names=len(self._refused),
+                last=str(refusal),
+                hint="this proxy, this network, the token or the account may be refused: nothing is stored of it",
+            )

@@ -1,0 +1,228 @@
+"""Reports the process's state: to the state directory for status and alarms, to the database for people."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from core.errors import TransientError
+from core.status.crawl import (
+    HEALTHY,
+    IDLE,
+    PROBING,
+    STARTING,
+    STOPPED,
+    CrawlReport,
+    Frontier,
+    continued,
+    read_crawl_report,
+    write_crawl_report,
+)
+from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_settings import CrawlSettings
+from scraper.http.reports.proxy_report import ProxyReport
+from scraper.store.batches.batch import Batch, ProxyDelta
+from scraper.store.statements.counts import Counts
+
+log = structlog.stdlib.get_logger(__name__)
+
+_EVERY = 1.0
+
+#: Counting rows takes its time in a large database: so often at most, and this share of the time at most.
+_COUNT_EVERY = 3.0
+_COUNTING_SHARE = 0.02
+
+
+_NOT_FAILING = {HEALTHY, IDLE, STARTING}
+
+
+class Fetching(Protocol):
+    """What is told of the client (scraper.http.retrying_fetcher.Client)."""
+
+    @property
+    def in_flight(self) -> int:
+        """Return the requests under way."""
+
+    def report(self) -> ProxyReport:
+        """Return all counts."""
+
+
+class Database(Protocol):
+    """What is told of the store (scraper.store.store.Store), and told to it."""
+
+    @property
+    def away_since(self) -> datetime | None:
+        """Return since when it does not answer."""
+
+    def now(self) -> datetime:
+        """Give the time that subreddits are finished by: the database's."""
+
+    @property
+    def database_replaced(self) -> tuple[datetime, str] | None:
+        """Return when and how it was replaced while we ran."""
+
+    async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
+        """Count rows and what is to do."""
+
+    async def save(self, batch: Batch) -> None:
+        """Return when it is committed."""
+
+
+class Telling:
+    """Tells once a second, and a last time at the end."""
+
+    def __init__(
+        self,
+        process: str,
+        state_dir: Path,
+        fetching: Fetching,
+        database: Database,
+        *,
+        tally: Tally,
+        settings: CrawlSettings,
+        visits: Callable[[], int],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._process = process
+        self._state_dir = state_dir
+        self._fetching = fetching
+        self._database = database
+        self._tally = tally
+        self._settings = settings
+        self._visits = visits
+        self._now = now
+        self._former = read_crawl_report(state_dir, process)
+        self._told = fetching.report()  # what the database knows already
+        self._frontier: Frontier | None = None
+        self._counted_at: float | None = None
+        self._state, self._state_since = "", 0.0
+        self._failing_since: float | None = None
+        self._complained = False
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        await asyncio.gather(self._tell_status(), self._tell_database(), self._count())
+
+    def last(self) -> None:
+        """Tell how it ended: nothing is under way any more, and whether the proxy works nobody knows."""
+        report = self._report()
+        self._write(replace(report, proxy_state=STOPPED) if report.failing_since is None else report)
+
+    async def end(self) -> None:
+        """Bring the database up to date, as far as it answers."""
+        await self._save_delta()
+        await self._count_once()
+
+    async def _tell_status(self) -> None:
+        while True:
+            self._write(self._report())
+            await asyncio.sleep(_EVERY)
+
+    def _write(self, report: CrawlReport) -> None:
+        try:
+            write_crawl_report(self._state_dir, report)
+        except OSError as error:
+            if not self._complained:
+                log.warning("crawl_report_not_written", error=str(error), hint="status shows what it was before")
+            self._complained = True
+        else:
+            self._complained = False
+
+    def _report(self) -> CrawlReport:
+        now, proxy, away = self._now().timestamp(), self._fetching.report(), self._database.away_since
+        replaced = self._database.database_replaced
+        self._watch(proxy, now)
+        report = CrawlReport(
+            process=self._process,
+            proxy=proxy.name,
+            address=proxy.address or None,
+            seen_at=now,
+            counters=self._tally.as_dict() | {"connections_distrusted": proxy.distrusted},
+            requests={str(status): count for status, count in proxy.statuses.items()},
+            outcomes=dict(proxy.outcomes),
+            proxy_state=self._state,
+            proxy_since=self._state_since,
+            failing_since=self._failing_since,
+            resting_until=proxy.resting_until.timestamp() if proxy.resting_until else None,
+            last_error=proxy.last_error,
+            last_error_at=proxy.last_error_at.timestamp() if proxy.last_error_at else None,
+            mean_latency_ms=1000.0 * proxy.latency_sum / proxy.latency_count if proxy.latency_count else None,
+            in_flight=self._fetching.in_flight,
+            subreddits_in_flight=self._visits(),
+            frontier=self._frontier,
+            counted_at=self._counted_at,
+            per_hour=self._tally.pace.per_hour(self._database.now().timestamp()),
+            database_away_since=away.timestamp() if away else None,
+            database_replaced_at=replaced[0].timestamp() if replaced else None,
+            database_replaced=replaced[1] if replaced else None,
+            good_at=proxy.good_at.timestamp() if proxy.good_at else None,
+            witness=proxy.witness,
+            recent_good=proxy.recent_good,
+            recent_bad=proxy.recent_bad,
+            failing=proxy.failing,
+        )
+        return continued(report, self._former)
+
+    def _watch(self, proxy: ProxyReport, now: float) -> None:
+        """Note since when the proxy is in its state, and since when it does not work; the first probe decides that."""
+        state = STARTING if proxy.state == PROBING and not proxy.outcomes else proxy.state
+        if state != self._state:
+            self._state, self._state_since = state, now
+        self._failing_since = None if state in _NOT_FAILING else self._failing_since or now
+
+    async def _tell_database(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY)
+            await self._save_delta()
+
+    async def _save_delta(self) -> None:
+        report = self._fetching.report()
+        if _lasting(report) != _lasting(self._told):
+            await self._database.save(Batch(proxy=delta(self._told, report)))
+            self._told = report
+
+    async def _count(self) -> None:
+        while True:
+            took = await self._count_once()
+            await asyncio.sleep(max(_COUNT_EVERY, took / _COUNTING_SHARE))
+
+    async def _count_once(self) -> float:
+        """Read the counts; return how long that took, seconds."""
+        began = asyncio.get_running_loop().time()
+        try:
+            counts = await self._database.counts(
+                max_depth=self._settings.max_depth, refresh_after=self._settings.refresh_after
+            )
+        except TransientError as error:
+            log.debug("not_counted", error=str(error))  # the store has said that it is away
+        else:
+            self._frontier = Frontier(**asdict(counts))
+            self._counted_at = self._now().timestamp()
+        return asyncio.get_running_loop().time() - began
+
+
+def _lasting(report: ProxyReport) -> ProxyReport:
+    """Leave out what the database does not keep: it alone is no reason to write."""
+    return replace(report, good_at=None, witness=None, recent_good=0, recent_bad=0, failing=())
+
+
+def delta(before: ProxyReport, now: ProxyReport) -> ProxyDelta:
+    """Return what happened between two reports of a proxy."""
+    news = now.last_error_at != before.last_error_at
+    return ProxyDelta(
+        name=now.name,
+        address=now.address or None,
+        state=now.state,
+        success_count=now.successes - before.successes,
+        error_count=now.errors - before.errors,
+        latency_sum=now.latency_sum - before.latency_sum,
+        latency_count=now.latency_count - before.latency_count,
+        consecutive_failures=now.consecutive_failures,
+        last_error=now.last_error if news else None,
+        last_error_at=now.last_error_at if news else None,
+        resting_until=now.resting_until,
+    )

@@ -1,0 +1,335 @@
+"""One subreddit's turn: its five parts, then its authors, then the figures; what fails stays on its list."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from core.errors import TransientError
+from scraper.crawl import doubts as doubting
+from scraper.crawl import parts, turn_schedule
+from scraper.crawl.answer_rate import Standing
+from scraper.crawl.authors import Authors, Origin, Roll, Users
+from scraper.crawl.confirmation import Confirmer
+from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_settings import CrawlSettings
+from scraper.crawl.doubts import Doubt, Doubts
+from scraper.crawl.failed_turns import Tries, after_turn, are_over, is_last, key_of_user, text_of
+from scraper.crawl.parts import Arrived, Fetcher, fetch_parts
+from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.parse.figures import author_figures, post_figures
+from scraper.parse.posts import authors, distinct
+from scraper.reddit.question import Kind, Question
+from scraper.reddit.refusal import Mismatch
+from scraper.reddit.rows import Subreddit, SubredditState
+from scraper.store.batches.batch import Batch, Found, Outcome, Progress
+from scraper.store.batches.remaining_work import Lease, Todo
+
+log = structlog.stdlib.get_logger(__name__)
+
+POSTS_ONLY = "posts_only"
+
+#: So many authors for each connection, in one process: two calls each, and the wait for the database after them.
+_AUTHORS = 3
+
+
+class Keeper(Users, Protocol):
+    """What is needed of scraper.store.store.Store."""
+
+    @property
+    def holder(self) -> str:
+        """Name this process in leases."""
+
+    async def author_facts(self, usernames: Sequence[str]) -> list[tuple[datetime | None, int | None, int | None]]:
+        """Return what is stored of these users."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One visit: what was to do, what came, what is in doubt."""
+
+    lease: Lease
+    todo: Todo
+    known: Doubts  #: of earlier turns
+    arrived: Arrived
+    doubts: dict[str, Doubt]  #: refusals of this turn that are not confirmed yet
+    failures: dict[str, TransientError] = field(default_factory=dict)  #: of parts and authors
+    tries: Tries = field(default_factory=dict)  #: turns in which they failed, with this one
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the facts are known: the subreddit can be read."""
+        return parts.ABOUT not in self.todo.parts or self.arrived.subreddit is not None
+
+    @property
+    def can_end(self) -> bool:
+        """Whether it can be finished: with its facts, or without them where they fail for good and the rest comes."""
+        if self.is_open:
+            return True
+        is_known = self.arrived.names_it or parts.HOT not in self.todo.parts
+        return parts.ABOUT in self.failures and is_last(self.todo.tries, parts.ABOUT) and is_known
+
+    @property
+    def was_pending(self) -> bool:
+        """Whether an earlier turn has finished it, save for what was in doubt."""
+        return bool(self.known) and parts.ABOUT not in self.todo.parts
+
+
+class Visitor:
+    """Visits subreddits; what it is made of serves all visits of this process."""
+
+    def __init__(
+        self,
+        client: Fetcher,
+        store: Keeper,
+        settings: CrawlSettings,
+        tally: Tally,
+        *,
+        now: Callable[[], datetime],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._settings = settings
+        self._tally = tally
+        self._now = now
+        self._chance = chance
+        self._standing = Standing(client, settings.subreddits, now)
+        self._confirmer = Confirmer(self._standing, store.holder, now, has_others=settings.has_others)
+        self._authors = Authors(
+            client,
+            store,
+            standing=self._standing,
+            confirmer=self._confirmer,
+            refresh_after=settings.refresh_after,
+            at_once=_AUTHORS * settings.concurrency,
+            now=now,
+        )
+
+    async def visit(self, lease: Lease) -> None:
+        """Do all that this subreddit still needs, and end the lease. Raises what no later turn could mend."""
+        todo = lease.todo or Todo(parts.ALL, None, lease.tries)
+        arrived = await fetch_parts(self._client, lease.name, todo.parts, self._now, self._standing)
+        turn = _Turn(lease, todo, doubting.load(lease.doubts), arrived, {}, dict(arrived.failures))
+        closed = await self._judge(turn)
+        if closed is not None:
+            await self._closed(turn, closed)
+            return
+        left = self._left(turn)
+        await self._keep(turn, left)
+        roll = Roll(known=turn.known, tries=todo.tries)
+        can_end = turn.can_end
+        are_compared = arrived.rules is None or arrived.rules_compared
+        turn.arrived = Arrived(subreddit=arrived.subreddit)  # the posts are saved; the authors take their time
+        del arrived
+        if left.authors and can_end:
+            origin = Origin(lease.name, lease.depth, self._settings.leads_on(lease.depth))
+            await self._authors.bring_in(left.authors, origin, roll)
+            self._tally.users += roll.saved
+            self._tally.posts += roll.posts
+        if not are_compared and can_end and self._client.mixes_up:
+            left = await self._compare_rules(turn, left)
+        turn.doubts |= roll.doubts
+        turn.failures |= {key_of_user(username): failure for username, failure in roll.failures.items()}
+        turn.tries = after_turn(todo.tries, turn.failures)
+        await self._end(turn, left, roll, can_end=can_end)
+
+    async def give_back(self, lease: Lease) -> None:
+        """End the lease of a visit that was broken off by nobody's fault here: it may begin again at once."""
+        self._tally.given_back += 1
+        await self._store.save(Batch(given_back=[lease.name]))
+
+    async def fail(self, lease: Lease, error: Exception) -> None:
+        """End the lease of a visit that was broken off by an error of ours: it comes again, each time later."""
+        await self._later(lease, f"{type(error).__name__}: {error}", lease.doubts)
+
+    async def _later(self, lease: Lease, error: str, doubts: str | None, left: Todo | None = None) -> datetime:
+        self._tally.failures += 1
+        due = turn_schedule.after_failure(lease.attempts, self._now(), self._chance, self._settings.refresh_after)
+        outcome = Outcome(lease.name, state="failed", finished=False, due_at=due, error=error, doubts=doubts)
+        progress = [Progress(lease.name, left)] if left is not None else []
+        await self._store.save(Batch(progress=progress, outcomes=[outcome]))
+        return due
+
+    async def _judge(self, turn: _Turn) -> Doubt | None:
+        """Sort what was refused without a reason into facts and doubts; return why it is closed, if it is."""
+        arrived = turn.arrived
+        # while the facts are refused, the other parts decide nothing
+        decisive = [parts.ABOUT] if parts.ABOUT in arrived.unexplained else list(arrived.unexplained)
+        for part in decisive:
+            refusal = arrived.unexplained[part]
+            question = Question(Kind(part), turn.lease.name)
+            doubt, is_fact = await self._confirmer.meet(question, refusal, turn.known.get(part))
+            if not is_fact:
+                turn.doubts[part] = doubt
+            elif part == parts.ABOUT:
+                return doubt
+            else:
+                del arrived.unexplained[part]
+                if refusal.state is SubredditState.OPEN:
+                    arrived.listings[part] = []  # there are no posts indeed
+                else:
+                    arrived.refusals[part] = doubt.text
+        reason = arrived.refusals.get(parts.ABOUT)
+        return doubting.with_reason(turn_schedule.state_of(reason), reason, self._now()) if reason is not None else None
+
+    def _left(self, turn: _Turn) -> Todo:
+        """Return what is still to fetch.
+
+        Where nothing has named the subreddit yet, all of it: rules and empty listings may be those of another.
+        """
+        if not turn.is_open and not turn.arrived.names_it:
+            return turn.todo
+        return Todo(turn.arrived.missing_parts, self._names(turn), turn.todo.tries)
+
+    def _names(self, turn: _Turn) -> tuple[str, ...] | None:
+        """Return the authors to bring in; None while the hot posts have not come."""
+        if turn.lease.review == POSTS_ONLY:
+            return ()
+        arrived = turn.arrived
+        if parts.HOT in arrived.listings:
+            return authors(arrived.listings[parts.HOT], self._settings.users_per_subreddit)
+        return () if parts.HOT in arrived.refusals else turn.todo.authors
+
+    async def _keep(self, turn: _Turn, left: Todo) -> None:
+        """Save what came, together with what is left: a kill after this loses nothing of it."""
+        lease, arrived = turn.lease, turn.arrived
+        facts = arrived.subreddit
+        name = facts.name if facts is not None else lease.name
+        is_named = turn.is_open or arrived.names_it
+        rules = [rule._replace(subreddit_name=name) for rule in arrived.rules or ()] if is_named else []
+        batch = Batch(
+            subreddits=[facts] if facts is not None else [],
+            rules={name: rules} if arrived.rules is not None and is_named else {},
+            posts=arrived.posts,
+            progress=[Progress(lease.name, left)],
+        )
+        if parts.HOT in arrived.listings and is_named:
+            batch.post_figures[name] = post_figures(arrived.listings[parts.HOT], self._now())
+        await self._store.save(batch)
+        self._tally.posts += len(batch.posts)
+        self._tally.rules += len(rules)
+        if arrived.odd:
+            log.warning("odd_posts", subreddit=lease.name, count=arrived.odd)
+        for part, reason in arrived.refusals.items():
+            log.info("part_refused", subreddit=lease.name, part=part, reason=reason)
+
+    async def _compare_rules(self, turn: _Turn, left: Todo) -> Todo:
+        """Fetch the rules anew: the answers about the authors show that the proxy mixes answers up."""
+        lease, facts = turn.lease, turn.arrived.subreddit
+        again = await fetch_parts(self._client, lease.name, [parts.RULES], self._now, self._standing)
+        if again.rules is None:
+            turn.failures[parts.RULES] = again.failures.get(parts.RULES) or Mismatch("rules that nothing confirms")
+            return replace(left, parts=(*left.parts, parts.RULES))
+        name = facts.name if facts is not None else lease.name
+        await self._store.save(Batch(rules={name: [rule._replace(subreddit_name=name) for rule in again.rules]}))
+        return left
+
+    async def _closed(self, turn: _Turn, why: Doubt) -> None:
+        """Write down why it cannot be read, and when it is asked for again."""
+        lease, now, state = turn.lease, self._now(), SubredditState(why.state)
+        closed = doubting.closed_again(turn.known, why)
+        due, known = turn_schedule.after_refusal(state, now, closed.count), doubting.dump({doubting.CLOSED: closed})
+        batch = Batch(
+            posts=turn.arrived.posts,
+            outcomes=[Outcome(lease.name, state, finished=True, due_at=due, error=why.text, doubts=known)],
+        )
+        if state is SubredditState.MISSING:
+            batch.missing.append((lease.name, now))
+        else:
+            batch.subreddits.append(Subreddit(lease.name, state, now, moved_to=why.target))
+        if state is SubredditState.MOVED and self._settings.discover:
+            batch.found += [Found(name, lease.depth, lease.name) for name in distinct([why.target])]
+        await self._store.save(batch)
+        self._tally.subreddits += 1
+        log.info("subreddit_refused", subreddit=lease.name, state=str(state), reason=why.text, moved_to=why.target)
+
+    async def _end(self, turn: _Turn, left: Todo, roll: Roll, *, can_end: bool) -> None:
+        """End the turn: done, or what is left comes again."""
+        failures = turn.failures
+        if any(isinstance(failure, ProxyResting) for failure in failures.values()):
+            # that is the proxy's fault: the next one may begin at once
+            await self.give_back(turn.lease)
+        elif parts.ABOUT in turn.doubts:
+            await self._unconfirmed(turn)
+        elif are_over(turn.tries) and can_end:
+            log.warning(
+                "parts_given_up", subreddit=turn.lease.name, parts=list(failures), hint="until the next refresh"
+            )
+            await self._done(turn, left, roll)
+        elif failures or (left.authors is None and not turn.doubts):
+            await self._put_back(turn, left)
+        else:
+            await self._done(turn, left, roll)
+
+    async def _done(self, turn: _Turn, left: Todo, roll: Roll) -> None:
+        """Finish it with all that came; what is in doubt is looked at again by itself."""
+        lease = turn.lease
+        batch = Batch(outcomes=[self._finished(turn)])
+        if turn.failures or left.tries:
+            waiting = tuple(part for part in left.parts if part not in turn.failures)
+            batch.progress.append(Progress(lease.name, replace(left, parts=waiting, tries=turn.tries)))
+        if left.authors:
+            facts = await self._store.author_facts(left.authors)
+            batch.author_figures[lease.name] = author_figures(facts, self._now())
+        await self._store.save(batch)
+        if not turn.was_pending:
+            self._tally.subreddits += 1
+            self._tally.pace.finished(self._now().timestamp())
+        log.debug("subreddit_done", subreddit=lease.name, users=roll.saved, posts_of_users=roll.posts)
+
+    def _finished(self, turn: _Turn) -> Outcome:
+        lease, error = turn.lease, text_of(turn.failures) if turn.failures else None
+        state = SubredditState.OPEN if turn.is_open else "failed"
+        done = Outcome(
+            lease.name, state, finished=True, error=error, depth=lease.depth, doubts=doubting.dump(turn.doubts)
+        )
+        if not turn.doubts:
+            return done
+        now = self._now()
+        due, avoid_until = doubting.next_look(turn.doubts, now, has_others=self._confirmer.has_others)
+        done = done._replace(error=next(iter(turn.doubts.values())).text)
+        if due >= now + timedelta(seconds=self._settings.refresh_after):
+            return done  # the next refresh comes sooner, and asks for everything
+        return done._replace(due_at=due, avoid_until=avoid_until, pending=True)
+
+    async def _unconfirmed(self, turn: _Turn) -> None:
+        """Put it back until its refusal is confirmed, or turns out to have been another's fault."""
+        lease = turn.lease
+        due, avoid_until = doubting.next_look(turn.doubts, self._now(), has_others=self._confirmer.has_others)
+        text = next(iter(turn.doubts.values())).text
+        closed = {key: doubt for key, doubt in turn.known.items() if key == doubting.CLOSED}
+        await self._store.save(
+            Batch(
+                outcomes=[
+                    Outcome(
+                        lease.name,
+                        state="unconfirmed",
+                        finished=False,
+                        due_at=due,
+                        error=text,
+                        doubts=doubting.dump({**closed, **turn.doubts}),
+                        avoid_until=avoid_until,
+                    )
+                ]
+            )
+        )
+        self._tally.failures += 1
+
+    async def _put_back(self, turn: _Turn, left: Todo) -> None:
+        lease, failures = turn.lease, list(turn.failures.values())
+        error = str(failures[0]) if failures else "the hot posts have not come"
+        unanswered = {key: doubt for key, doubt in turn.known.items() if key in left.parts or key not in parts.ALL}
+        doubts = doubting.dump({**unanswered, **turn.doubts})
+        due = await self._later(lease, error, doubts, replace(left, tries=turn.tries))
+        log.warning(
+            "subreddit_put_back",
+            subreddit=lease.name,
+            failures=len(failures),
+            first=error,
+            attempts=lease.attempts + 1,
+            next_try=due.isoformat(timespec="seconds"),
+        )

@@ -1,0 +1,252 @@
+"""The application's access token: fetched when it is needed, once however many wait for it."""
+
+import asyncio
+import base64
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import orjson
+import structlog
+
+from core.errors import GaplessError, PermanentError
+from core.masking.external import hide_token
+from core.reddit.answers import judge_token
+from core.reddit.bounds import TOKEN_LIFETIME, number, token_lifetime
+from core.reddit.limiter import Grant, Limiter, QuotaFileError, Wait
+from core.reddit.quota import Priority
+from core.reddit.request_errors import BadAnswer, CredentialsRejected, QuotaShort, RateLimited, TooLarge, Unreachable
+from scraper.http.auth.credentials import CredentialsDoubted, Renewals
+from scraper.http.transport.session import Answer, Session
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Renewed this long before it expires, seconds; or a tenth of its life, where that is less.
+_EARLY = 60.0
+
+#: A lifetime that is shorter than this makes no sense, seconds.
+_SHORTEST = 1.0
+
+#: Told of each attempt: the answer, if any, and the error, if any.
+Heard = Callable[[Answer | None, GaplessError | None], None]
+
+
+class Memory(Protocol):
+    """Remembers that the credentials worked (scraper.http.auth.credentials.ProvenCredentials)."""
+
+    def known(self) -> bool:
+        """Tell whether they are known to have worked."""
+
+    def remember(self) -> None:
+        """Note that they work. Raises OSError."""
+
+
+class Forgetful:
+    """Remembers nothing."""
+
+    def known(self) -> bool:
+        """Tell that they are new."""
+        return False
+
+    def remember(self) -> None:
+        """Note nothing."""
+
+
+class Token:
+    """Hands out the value of the header Authorization."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        reddit_url: str,
+        client_id: str,
+        client_secret: str,
+        agent: Callable[[], str],
+        heard: Heard,
+        clock: Callable[[], float],
+        draw: Callable[[], float] = random.random,
+        limiter: Limiter | None = None,
+        memory: Memory | None = None,
+        others_work: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Make it; nothing is sent.
+
+        Args:
+            session: sends the requests.
+            reddit_url: where tokens come from.
+            client_id: of the application.
+            client_secret: of the application.
+            agent: gives the User-Agent.
+            heard: is told of each attempt.
+            clock: seconds.
+            draw: gives [0, 1).
+            limiter: the shared quota, in which token requests count too.
+            memory: knows whether these credentials worked before.
+            others_work: tells whether other processes get answers with the same credentials now.
+
+        """
+        self._session = session
+        self._url = f"{reddit_url}/api/v1/access_token"
+        self._credentials = "Basic " + base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+        self._agent = agent
+        self._heard = heard
+        self._clock = clock
+        self._limiter = limiter
+        self._memory = memory or Forgetful()
+        self._others_work = others_work
+        self._renewals = Renewals(clock, draw, self._memory.known)
+        self._bearer = ""
+        self._good_until = float("-inf")
+        self._lock = asyncio.Lock()
+        self._fetched = 0
+
+    @property
+    def bearer(self) -> str | None:
+        """The header's value, None when one must be fetched first."""
+        return self._bearer if self._clock() < self._good_until else None
+
+    async def get(self) -> str | Wait:
+        """Return a valid one, fetching it where that is needed, or learn how long to wait for it.
+
+        Raises CredentialsRejected where Reddit has refused the credentials for good, and QuotaFileError.
+        """
+        while (bearer := self.bearer) is None:
+            if (seconds := self._renewals.wait) > 0:
+                return Wait(seconds)
+            asked = self._fetched
+            async with self._lock:
+                # somebody may have fetched while this one waited: what came of it counts for all who did
+                if self._fetched != asked:
+                    continue
+                try:
+                    await self._fetch()
+                except (PermanentError, QuotaFileError):
+                    raise
+                except GaplessError:
+                    return Wait(max(self._renewals.wait, 1.0))
+        return bearer
+
+    async def renew(self) -> None:
+        """Fetch one, whether or not the old one would still do, and without regard to pauses.
+
+        Raises CredentialsRejected, and TransientErrors: CredentialsDoubted, QuotaShort, BadAnswer and the like.
+        """
+        async with self._lock:
+            await self._fetch()
+
+    async def fresh(self) -> None:
+        """Fetch one only where there is none, without regard to pauses. Raises as `renew`."""
+        async with self._lock:
+            if self.bearer is None:
+                await self._fetch()
+
+    def reject(self, bearer: str) -> None:
+        """Forget this one: Reddit no longer accepts it."""
+        if bearer == self._bearer:
+            self._good_until = float("-inf")
+
+    async def _fetch(self) -> None:
+        error = await self._attempt()
+        if isinstance(error, CredentialsDoubted) and not self._renewals.proven:
+            error = await self._attempt()  # never worked here: the second refusal is believed
+        self._fetched += 1
+        if isinstance(error, PermanentError):
+            raise error
+        if error is not None:
+            pause = self._renewals.failed()
+            log.warning("token_not_given", error=str(error), retry_in_seconds=round(pause, 1))
+            raise error
+
+    async def _attempt(self) -> GaplessError | None:
+        """Ask once, and keep the token; return why there is none."""
+        grant = self._leave()
+        answer, error = await self._exchange(grant)
+        if isinstance(error, CredentialsRejected):
+            self._renewals.refused()
+            if not self._renewals.are_wrong or self._others_work():
+                error = CredentialsDoubted(str(error))
+        self._heard(answer, error)
+        if error is None and answer is not None:
+            self._keep(answer.body)
+        return error
+
+    def _leave(self) -> Grant | None:
+        """Take leave from the shared quota. Raises QuotaShort, QuotaFileError."""
+        if self._limiter is None:
+            return None
+        leave = self._limiter.ask(Priority.SCRAPER)
+        if isinstance(leave, Wait):
+            raise QuotaShort("the quota has nothing for a token now")
+        return leave
+
+    async def _exchange(self, grant: Grant | None) -> tuple[Answer | None, GaplessError | None]:
+        self._renewals.asked()
+        headers = {"Authorization": self._credentials, "User-Agent": self._agent()}
+        try:
+            answer = await self._session.post(self._url, headers, {"grant_type": "client_credentials"})
+        except (Unreachable, TooLarge) as error:
+            self._report(grant, None, error)
+            return None, error
+        except BaseException:
+            self._report(grant, None, None)
+            raise
+        verdict = judge_token(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _unreadable(answer.body)
+        if isinstance(verdict, CredentialsRejected) and not _is_object(answer.body):
+            verdict = BadAnswer(f"a refusal that is not Reddit's ({answer.status} without JSON)")
+        self._report(grant, answer, verdict)
+        return answer, verdict
+
+    def _report(self, grant: Grant | None, answer: Answer | None, error: GaplessError | None) -> None:
+        """Let the shared quota know what came of it."""
+        if self._limiter is None or grant is None:
+            return
+        try:
+            if isinstance(error, RateLimited):
+                error.retry_after = self._limiter.refused(grant, error.retry_after, error.rate)
+            elif answer is None:
+                self._limiter.failed(grant, "stopped" if error is None else "none")
+            else:
+                self._limiter.answered(grant, str(answer.status), None)
+        except QuotaFileError as trouble:
+            log.warning("quota_not_read", error=str(trouble))
+
+    def _keep(self, body: bytes) -> None:
+        token = orjson.loads(body)
+        lifetime = lifetime_of(token.get("expires_in"))
+        hide_token(token["access_token"])
+        self._bearer = f"bearer {token['access_token']}"
+        self._good_until = self._clock() + lifetime - min(_EARLY, lifetime / 10.0)
+        self._renewals.given()
+        try:
+            self._memory.remember()
+        except OSError as error:
+            log.warning("credentials_not_remembered", error=str(error), hint="a restart takes them for new")
+
+
+def lifetime_of(told: object) -> float:
+    """Return for how long a token is used, seconds; `told` is its expires_in, whatever that is.
+
+    A token that lasts shorter than that is answered 401, and another one is fetched.
+    """
+    seconds = number(told)
+    if seconds is not None and _SHORTEST <= seconds < TOKEN_LIFETIME.lowest:
+        return seconds
+    return token_lifetime(told)
+
+
+def _unreadable(body: bytes) -> BadAnswer | None:
+    return BadAnswer("an answer to the request for a token that cannot be read") if _object(body) is None else None
+
+
+def _object(body: bytes) -> dict[str, object] | None:
+    try:
+        value = orjson.loads(body)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_object(body: bytes) -> bool:
+    return _object(body) is not None

@@ -1,0 +1,140 @@
+"""The two ways to be let in at Reddit: with a token and leave of the shared quota, or plainly, as .json addresses."""
+
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+from urllib.parse import quote, urlencode
+
+import structlog
+
+from core.errors import GaplessError
+from core.reddit.answers import rate_headers
+from core.reddit.limiter import Grant, Limiter, QuotaFileError, Wait
+from core.reddit.quota import Priority
+from core.reddit.request_errors import RateLimited, TokenRejected
+from scraper.http.auth.access_token import Token
+from scraper.http.transport.proxy_errors import NameLimited
+from scraper.http.transport.session import Answer
+
+log = structlog.stdlib.get_logger(__name__)
+
+Params = Mapping[str, str | int]
+
+#: Others share the quota, and may be refused or done meanwhile: look at it again after so long, seconds.
+_LOOK_AGAIN = 5.0
+
+
+@functools.lru_cache(maxsize=64)
+def _query(params: tuple[tuple[str, str | int], ...]) -> str:
+    """Write the query; there are as many as kinds of questions."""
+    return urlencode(params)
+
+
+class Ticket(NamedTuple):
+    """What one attempt is sent with."""
+
+    bearer: str | None = None
+    grant: Grant | None = None
+
+
+class Access(Protocol):
+    """How requests are let in."""
+
+    def url(self, path: str, params: Params) -> str:
+        """Return the address of this path."""
+
+    async def ticket(self) -> Ticket | Wait:
+        """Get what an attempt needs, or learn how long all have to wait. Raises CredentialsRejected."""
+
+    def settle(self, ticket: Ticket, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
+        """Tell what came of an attempt; `wait`: seconds after a 429, where no shared quota decides that.
+
+        Returns how long all others have to wait.
+        """
+
+    def stopped(self, ticket: Ticket) -> None:
+        """Tell that the attempt was broken off."""
+
+
+class PlainAccess:
+    """Addresses that end in .json, without a token; the quota is per client id and not asked."""
+
+    def __init__(self, reddit_url: str) -> None:
+        self._base = reddit_url
+
+    def url(self, path: str, params: Params) -> str:
+        """Return the address of this path."""
+        return f"{self._base}{quote(path)}.json?{_query(tuple(params.items()))}"
+
+    async def ticket(self) -> Ticket:
+        """Nothing is needed."""
+        return _FREE
+
+    def settle(self, ticket: Ticket, answer: Answer | None, error: GaplessError | None, wait: float) -> float:  # noqa: ARG002
+        """After a 429 this process waits, all of it."""
+        return wait
+
+    def stopped(self, ticket: Ticket) -> None:
+        """Nothing was taken."""
+
+
+_FREE = Ticket()
+
+
+class TokenAccess:
+    """The API for applications: a token, and a grant of the quota that all processes of this client id share."""
+
+    def __init__(self, oauth_url: str, token: Token, limiter: Limiter) -> None:
+        self._base = oauth_url
+        self._token = token
+        self._limiter = limiter
+        self._quota_away = False
+
+    def url(self, path: str, params: Params) -> str:
+        """Return the address of this path."""
+        return f"{self._base}{quote(path)}?{_query(tuple(params.items()))}"
+
+    async def ticket(self) -> Ticket | Wait:
+        """Get the token first: a grant is taken only when the request can go at once."""
+        try:
+            bearer = self._token.bearer or await self._token.get()
+            if isinstance(bearer, Wait):
+                return Wait(min(bearer.seconds, _LOOK_AGAIN))
+            leave = self._limiter.ask(Priority.SCRAPER)
+        except QuotaFileError as error:
+            self._complain(error)
+            return Wait(_LOOK_AGAIN)
+        self._quota_away = False
+        return Ticket(bearer, leave) if isinstance(leave, Grant) else Wait(min(leave.seconds, _LOOK_AGAIN))
+
+    def settle(self, ticket: Ticket, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
+        """Report the answer to the shared quota; after a 429 all processes wait."""
+        if isinstance(error, TokenRejected) and ticket.bearer is not None:
+            self._token.reject(ticket.bearer)
+        if ticket.grant is None:
+            return wait
+        try:
+            if isinstance(error, RateLimited):
+                error.retry_after = self._limiter.refused(ticket.grant, error.retry_after, error.rate)
+                # a test request may end the block earlier, of this process or of another
+                return min(error.retry_after, _LOOK_AGAIN)
+            if answer is None or isinstance(error, NameLimited):  # which shows nothing of the quota
+                self._limiter.failed(ticket.grant, "none" if answer is None else str(answer.status))
+            else:
+                self._limiter.answered(ticket.grant, str(answer.status), rate_headers(answer.headers))
+        except QuotaFileError as trouble:
+            self._complain(trouble)
+        return wait
+
+    def stopped(self, ticket: Ticket) -> None:
+        """Count it as sent: Reddit may have."""
+        if ticket.grant is not None:
+            try:
+                self._limiter.failed(ticket.grant, "stopped")
+            except QuotaFileError as trouble:
+                self._complain(trouble)
+
+    def _complain(self, trouble: QuotaFileError) -> None:
+        if not self._quota_away:
+            log.warning("quota_not_read", error=str(trouble), retry_in_seconds=_LOOK_AGAIN)
+        self._quota_away = True

@@ -1,0 +1,114 @@
+"""Limits concurrent requests: they wait, in order, for a free slot and for the end of a pause.
+
+A pause of one request (`pause`) and a pause of all (`hold`) occupy no slot. `shut` sends away at once all who wait
+here, and all who come, until `open`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from scraper.http.transport.proxy_errors import ProxyResting
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Gate:
+    """So many requests pass at once; used from one event loop."""
+
+    def __init__(self, slots: int, clock: Callable[[], float], sleep: Sleep) -> None:
+        self.in_flight = 0
+        self._slots = slots
+        self._clock = clock
+        self._sleep = sleep
+        self._waiting = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._held_until = float("-inf")
+        self._shut_until: float | None = None
+        self._shutting: asyncio.Event = asyncio.Event()
+
+    @property
+    def idle(self) -> int:
+        """How many slots are free, 0 while anybody waits or must wait."""
+        if self._waiting or self._shut_until is not None or self.held:
+            return 0
+        return self._slots - self.in_flight
+
+    @property
+    def held(self) -> bool:
+        """Whether all requests wait for the end of a pause."""
+        return self._held_until > self._clock()
+
+    async def enter(self) -> None:
+        """Take a slot as soon as it is this one's turn. Raises ProxyResting."""
+        if self.in_flight < self._slots and not self._queue and not self.held and self._shut_until is None:
+            self.in_flight += 1
+            return
+        self._waiting += 1
+        try:
+            while True:
+                while (seconds := self._held_until - self._clock()) > 0:
+                    await self.pause(seconds)
+                await self._take_slot()
+                if not self.held and self._shut_until is None:
+                    return
+                self.leave()  # it came too late: a pause began between its coming and this one's waking
+        finally:
+            self._waiting -= 1
+
+    def leave(self) -> None:
+        """Give the slot to who has waited longest, or free it."""
+        while self._queue:
+            first = self._queue.popleft()
+            if not first.done():
+                first.set_result(None)
+                return
+        self.in_flight -= 1
+
+    def hold(self, seconds: float) -> None:
+        """Let all requests wait so long; a longer pause that was announced is not cut short."""
+        self._held_until = max(self._held_until, self._clock() + seconds)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long without a slot. Raises ProxyResting."""
+        self._turn_away()
+        nap = asyncio.ensure_future(self._sleep(seconds))
+        alarm = asyncio.ensure_future(self._shutting.wait())
+        try:
+            await asyncio.wait((nap, alarm), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            nap.cancel()
+            alarm.cancel()
+        self._turn_away()
+
+    def shut(self, until: float) -> None:
+        """Send all away, those who wait too, until `open`; they are told that it lasts until this moment."""
+        self._shut_until = until
+        self._shutting.set()
+        while self._queue:
+            waiter = self._queue.popleft()
+            if not waiter.done():
+                waiter.set_exception(ProxyResting(max(0.0, until - self._clock())))
+
+    def open(self) -> None:
+        """Let requests in again."""
+        self._shut_until = None
+        self._shutting.clear()
+
+    def _turn_away(self) -> None:
+        if self._shut_until is not None:
+            raise ProxyResting(max(0.0, self._shut_until - self._clock()))
+
+    async def _take_slot(self) -> None:
+        self._turn_away()
+        if self.in_flight < self._slots and not self._queue:
+            self.in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn  # whoever leaves hands its slot over
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.leave()  # it was handed over in the very moment of the stop
+            raise

@@ -1,0 +1,65 @@
+"""Rules name nothing: behind a proxy that mixes answers up they count when two answers agree.
+
+A proxy that exchanges answers also gives some of them to questions that show it. From then on rules are asked for until
+an answer comes a second time. One request for rules is under way at a time, so none can be exchanged for another's.
+Without such a sign each question is sent once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from scraper.reddit.question import Question
+from scraper.reddit.refusal import Mismatch
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: A proxy that gave the answer to another question is watched for so long, seconds.
+SUSPECTED_FOR = 600.0
+
+#: Answers that may all differ.
+_MOST_ANSWERS = 4
+
+#: Sends one question, and returns the decoded answer.
+Ask = Callable[[Question], Awaitable[object]]
+
+
+class AgreedRules:
+    """Asks for rules; knows when the proxy mixed answers up last."""
+
+    def __init__(self, ask: Ask, clock: Callable[[], float]) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._mixed_up_at = float("-inf")
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def are_doubtful(self) -> bool:
+        """Whether an answer to another question came lately."""
+        return self._clock() - self._mixed_up_at < SUSPECTED_FOR
+
+    def mixed_up(self) -> None:
+        """Note an answer to another question."""
+        self._mixed_up_at = self._clock()
+
+    async def fetch(self, question: Question) -> object:
+        """Return the rules. Raises Mismatch where each answer differs, and what asking raises."""
+        known: list[object] = []
+        if not self.are_doubtful:
+            answer = await self._ask(question)
+            if not self.are_doubtful:
+                return answer
+            known.append(_rules(answer))
+        async with self._one_at_a_time:
+            for _ in range(_MOST_ANSWERS):
+                answer = await self._ask(question)
+                if _rules(answer) in known:
+                    return answer
+                known.append(_rules(answer))
+        log.warning("rules_disagree", name=question.name, answers=len(known), hint="none of them is stored")
+        raise Mismatch("rules that differ from answer to answer")
+
+
+def _rules(answer: object) -> object:
+    return answer.get("rules") if type(answer) is dict else answer

@@ -1,0 +1,250 @@
+"""Decides who is to blame for failed requests: the name asked for, the proxy, or Reddit and the account. Pure.
+
+Several proxies fail at one name: the name is to blame. One proxy fails at many names while others get answers: the
+proxy is. Everybody fails at everything: Reddit or the account is. Where that cannot be told from what is known, one
+request for something that was served lately (the control) decides. What a failure looks like does not matter.
+"""
+
+import enum
+from collections import OrderedDict, deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from core.errors import GaplessError, PermanentError
+from core.reddit.limiter import QuotaFileError
+from core.reddit.request_errors import QuotaShort, RateLimited, TokenRejected, Unavailable, Unreachable
+from scraper.http.transport.proxy_errors import NameLimited, ProxyRefused, ProxyResting
+from scraper.reddit.redirect import SameElsewhere
+from scraper.reddit.refusal import Unproven
+
+#: Failures in a row (by weight) that raise a suspicion; fewer where no answer came for as long as a request may take.
+_SUSPICIOUS = 5.0
+_SUSPICIOUS_IN_SILENCE = 2.0
+
+#: Failures that are as common among good answers (a deleted user's 404) have this weight.
+_WEAK = 0.5
+
+#: Faults in a row at this many names need no control: no name breaks the requests for others.
+_SURE_ITEMS = 3
+
+#: A proxy is unreliable when this share of its last attempts failed, at several names, and a sibling's share is below
+#: the second one. So many attempts that a bad network, where each eighth fails, never comes near.
+_WINDOW = 40
+_UNRELIABLE, _RELIABLE = 0.5, 0.2
+_SEVERAL = 5
+
+#: A name that was found to be to blame says nothing about the proxy for this time, seconds.
+_BLAMED_FOR = 600.0
+
+#: At most this many names are blamed at once; where more fail, the cause is elsewhere.
+_MOST_BLAMED = 3
+
+#: Names with failures that are remembered.
+_REMEMBERED = 100
+
+#: A sibling whose last good answer is younger than this works, seconds.
+_LATELY = 60.0
+
+
+class Sign(enum.Enum):
+    """What the end of one attempt shows."""
+
+    GOOD = "an answer from Reddit"
+    WEAK = "a refusal without a reason, of a kind that is common"
+    BAD = "an answer that brings nothing, whoever gave it"
+    FAULT = "no answer"
+    OWN = "the proxy says that it does not pass requests on"
+    NOTHING = "a wait that everybody has"
+
+
+def sign_of(error: GaplessError | None) -> Sign:
+    """Return what the end of an attempt shows; an error that is not known here counts as a bad answer."""
+    match error:
+        case None:
+            return Sign.GOOD
+        case Unavailable():
+            return Sign.GOOD if error.named else (Sign.WEAK if error.reason == "missing" else Sign.BAD)
+        case RateLimited() | ProxyResting() | QuotaShort() | QuotaFileError() | PermanentError():
+            return Sign.NOTHING
+        case Unproven() | SameElsewhere() | NameLimited():
+            return Sign.NOTHING
+        case TokenRejected():
+            return Sign.WEAK
+        case ProxyRefused():
+            return Sign.OWN
+        case Unreachable():
+            return Sign.FAULT
+    return Sign.WEAK if getattr(error, "common", False) else Sign.BAD
+
+
+def item_of(path: str) -> str:
+    """Return the subreddit or user that a path is about, such as `r/bitcoin`; empty where it is about none."""
+    first, _, rest = path.lstrip("/").partition("/")
+    return f"{first}/{rest.partition('/')[0]}".lower() if first in {"r", "user"} else ""
+
+
+class Blame(enum.Enum):
+    """Who is to blame."""
+
+    NOBODY = "nobody: it happens everywhere now and then"
+    ITEM = "the names asked for"
+    PROXY = "the proxy"
+    EVERYBODY = "Reddit, the account or the network: nothing works anywhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """What another process of this installation says of its proxy."""
+
+    good_for: float  #: seconds since its last good answer
+    good: int = 0  #: of its last attempts
+    bad: int = 0
+    failing: Collection[str] = ()  #: names that fail there
+    witness: str | None = None  #: a path that was served there lately
+
+    @property
+    def works(self) -> bool:
+        """Whether it brings answers."""
+        return self.good_for <= _LATELY
+
+    @property
+    def reliable(self) -> bool:
+        """Whether nearly all of its last attempts were good."""
+        attempts = self.good + self.bad
+        return self.works and attempts >= _WINDOW // 2 and self.bad <= _RELIABLE * attempts
+
+
+@dataclass(slots=True)
+class Run:
+    """Failures since the last good answer."""
+
+    since: float | None = None  #: the first of them
+    weight: float = 0.0
+    faults: int = 0  #: attempts without an answer
+    own: int = 0  #: attempts that the proxy itself refused
+    items: set[str] = field(default_factory=set)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether no single name can be the cause."""
+        enough = _SUSPICIOUS
+        return self.own >= enough or (self.faults + self.own >= enough and len(self.items) >= _SURE_ITEMS)
+
+
+class Evidence:
+    """What the attempts through one proxy came to. Moments are seconds of one clock."""
+
+    def __init__(self, silence: float, began: float) -> None:
+        """`silence`: seconds that one request may take."""
+        self.run = Run()
+        self.failures = 0  #: in a row, blamed names too; weak ones do not count
+        self.good_at: float | None = None
+        self._began = began
+        self._silence = silence
+        self._window: deque[str | None] = deque(maxlen=_WINDOW)  # the names that failed; None: a good answer
+        self._failing: OrderedDict[str, int] = OrderedDict()
+        self._blamed: dict[str, float] = {}
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Names that failed more than once since they were last served."""
+        return tuple(item for item, failures in self._failing.items() if failures > 1)
+
+    @property
+    def good(self) -> int:
+        """Good ones of the last attempts."""
+        return self._window.count(None)
+
+    @property
+    def bad(self) -> int:
+        """Failed ones of the last attempts."""
+        return len(self._window) - self.good
+
+    @property
+    def unreliable(self) -> bool:
+        """Whether too many of the last attempts failed, though not in a row."""
+        if len(self._window) < _WINDOW or self.bad < _UNRELIABLE * _WINDOW:
+            return False
+        return len(set(self._window) - {None}) >= _SEVERAL
+
+    def suspicious(self, now: float) -> bool:
+        """Tell whether the proxy may not work."""
+        silent = now - (self._began if self.good_at is None else self.good_at) >= self._silence
+        return self.run.weight >= (_SUSPICIOUS_IN_SILENCE if silent else _SUSPICIOUS)
+
+    def take(self, item: str, sign: Sign, now: float) -> bool:
+        """Add one attempt; return whether it is time to ask who is to blame."""
+        if sign is Sign.NOTHING:
+            return False
+        if sign is Sign.GOOD:
+            self._served(item, now)
+            return False
+        self.failures += sign is not Sign.WEAK
+        self._note_failure(item)
+        if self._blamed.get(item, now) > now:
+            return False
+        self._window.append(item)
+        run = self.run
+        run.since = now if run.since is None else run.since
+        run.weight += _WEAK if sign is Sign.WEAK else 1.0
+        run.faults += sign is Sign.FAULT
+        run.own += sign is Sign.OWN
+        run.items.add(item)
+        return self.suspicious(now) or self.unreliable
+
+    def _served(self, item: str, now: float) -> None:
+        self.good_at = now
+        self.failures = 0
+        self.run = Run()
+        self._window.append(None)
+        self._failing.pop(item, None)
+        self._blamed.pop(item, None)
+
+    def _note_failure(self, item: str) -> None:
+        if not item:
+            return
+        self._failing[item] = self._failing.get(item, 0) + 1
+        self._failing.move_to_end(item)
+        if len(self._failing) > _REMEMBERED:
+            self._failing.popitem(last=False)
+
+    def acquit(self, now: float) -> tuple[str, ...]:
+        """Clear the proxy of its run of failures; return the names that are blamed for it instead."""
+        items, self.run = self.run.items - {""}, Run()
+        if len(items) > _MOST_BLAMED:
+            return ()
+        self._blamed = {item: until for item, until in self._blamed.items() if until > now}
+        self._blamed.update(dict.fromkeys(items, now + _BLAMED_FOR))
+        self._window = deque((one for one in self._window if one not in items), maxlen=_WINDOW)
+        return tuple(sorted(items))
+
+    def begin_anew(self, *, window: bool = True) -> None:
+        """Forget the run, and with `window` the share of failures too: after a rest, or where nothing follows."""
+        self.run = Run()
+        if window:
+            self._window.clear()
+
+
+def judge(
+    evidence: Evidence, siblings: Sequence[Sibling], now: float, *, control_served: bool | None = None
+) -> Blame | None:
+    """Decide who is to blame; None: ask the control first.
+
+    Args:
+        evidence: what came of this proxy's attempts.
+        siblings: what the other processes say.
+        now: the moment.
+        control_served: whether the control was served; None where it was not asked.
+
+    """
+    run = evidence.run
+    if not evidence.suspicious(now):
+        return Blame.PROXY if any(sibling.reliable for sibling in siblings) else Blame.NOBODY
+    working = [sibling for sibling in siblings if sibling.works]
+    guilty = Blame.EVERYBODY if siblings and not working else Blame.PROXY
+    if run.is_sure or control_served is False:
+        return guilty
+    known = {item for sibling in working for item in sibling.failing}
+    if control_served or (run.items and run.items <= known):
+        return Blame.ITEM
+    return None

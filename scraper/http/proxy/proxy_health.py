@@ -1,0 +1,230 @@
+"""Watches over one proxy: takes it out of work when it is to blame for failures, and brings it back when it works."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection
+from typing import NamedTuple
+
+import structlog
+
+from core.errors import GaplessError
+from scraper.http.pacing.concurrency_limiter import Gate, Sleep
+from scraper.http.proxy.blame import Blame, Evidence, Sign, item_of, judge, sign_of
+from scraper.http.proxy.proxy_tests import Trial
+from scraper.http.proxy.rest_periods import Health
+from scraper.http.proxy.siblings import Siblings
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Probes that together took less than this have failed quickly, seconds.
+_QUICK = 1.0
+
+#: A proxy that brought nothing for this time is tested: sooner than it would be shown as idle, seconds.
+_TEST_AFTER = 45.0
+
+#: Looks whether a test is due, and during a rest whether another proxy works again, seconds.
+_LOOK_EVERY = 5.0
+
+#: Tests of an idle proxy in a row, while they fail quickly.
+_IDLE_TESTS = 3
+
+
+class Result(NamedTuple):
+    """What a test came to, and what went wrong."""
+
+    trial: Trial
+    error: GaplessError | None = None
+
+
+#: Makes one attempt before the first request of all, and returns what went wrong.
+Probe = Callable[[], Awaitable[GaplessError | None]]
+
+#: Tests the proxy with something that was served lately; it is told which names fail.
+Control = Callable[[Collection[str]], Awaitable[Result]]
+
+
+class Watch:
+    """Keeps the evidence and the health of a proxy, and opens and shuts the gate accordingly."""
+
+    def __init__(
+        self,
+        health: Health,
+        evidence: Evidence,
+        gate: Gate,
+        *,
+        probe: Probe,
+        control: Control,
+        siblings: Siblings,
+        clock: Callable[[], float],
+        sleep: Sleep,
+    ) -> None:
+        self.health = health
+        self.evidence = evidence
+        self._gate = gate
+        self._probe = probe
+        self._control = control
+        self._siblings = siblings
+        self._clock = clock
+        self._sleep = sleep
+        self._examination: asyncio.Task[None] | None = None
+        self._return: asyncio.Task[None] | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is being found out if the proxy works: nothing new should begin."""
+        return _is_running(self._examination)
+
+    def take(self, path: str, error: GaplessError | None) -> None:
+        """Add the end of an attempt."""
+        if not self.health.works:
+            return  # the last ones that were under way decide nothing, the probe does
+        now = self._clock()
+        if not self.evidence.take(item_of(path), sign_of(error), now) or self.doubtful:
+            return
+        blame = judge(self.evidence, self._siblings(), now)
+        if blame is None:
+            self._examination = asyncio.create_task(self._examine(error), name="proxy test")
+        else:
+            self._conclude(blame, error)
+
+    async def _examine(self, error: GaplessError | None) -> None:
+        """Let the control decide."""
+        result = await self._one(self._controlled)
+        now = self._clock()
+        if not self.health.works or not self.evidence.suspicious(now):
+            return  # a good answer came meanwhile
+        if result.trial is Trial.UNKNOWN:
+            self.evidence.begin_anew(window=False)
+            return
+        served = result.trial is Trial.SERVED
+        blame = judge(self.evidence, self._siblings(), now, control_served=served)
+        self._conclude(blame or Blame.NOBODY, result.error or error)
+
+    def _conclude(self, blame: Blame, error: GaplessError | None) -> None:
+        evidence = self.evidence
+        if blame is Blame.NOBODY:
+            evidence.begin_anew()
+        elif blame is Blame.ITEM:
+            if names := evidence.acquit(self._clock()):
+                log.warning("names_failing", names=names, error=str(error), hint="the proxy works: they come later")
+        else:
+            log.warning("proxy_failing", error=str(error), failures=evidence.failures, blame=blame.name.lower())
+            self._rest(error)
+
+    async def probe(self, attempts: int = 1) -> bool:
+        """Test the proxy before the first request; tells whether it works.
+
+        Several attempts are made only while they fail quickly.
+        """
+
+        async def attempt() -> Result:
+            error = await self._probe()
+            return Result(Trial.SERVED if _shows_work(error) else Trial.FAILED, error)
+
+        self.health.begin_probe()
+        return self._settle(await self._several(attempts, attempt))
+
+    async def keep_testing(self) -> None:
+        """Test the proxy whenever it was not used for a while; runs until it is cancelled."""
+        while True:
+            await self._sleep(_LOOK_EVERY)
+            if self._is_test_due():
+                await self._test()
+
+    def _is_test_due(self) -> bool:
+        if not self.health.works or self.doubtful or self._gate.in_flight or self._gate.held:
+            return False
+        good_at = self.evidence.good_at
+        return good_at is None or self._clock() - good_at >= _TEST_AFTER
+
+    async def _test(self) -> None:
+        """Test an idle proxy; where nothing may be asked (the quota), it stays idle."""
+        result = await self._several(_IDLE_TESTS, self._controlled)
+        if result.trial is Trial.FAILED and self.health.works:
+            log.warning("proxy_failing", error=str(result.error), failures=_IDLE_TESTS, blame="idle")
+            self._rest(result.error)
+
+    async def _several(self, attempts: int, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        began = self._clock()
+        result = await self._one(attempt)
+        while attempts > 1 and result.trial is Trial.FAILED and self._clock() - began < _QUICK:
+            attempts -= 1
+            result = await self._one(attempt)
+        return result
+
+    async def _one(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            return await attempt()
+        except Exception as unforeseen:
+            # an error of ours: it must not take the proxy away for good
+            log.exception("probe_broke_off")
+            return Result(Trial.FAILED, GaplessError(f"{type(unforeseen).__name__}: {unforeseen}"))
+
+    async def _controlled(self) -> Result:
+        result = await self._control(self.evidence.run.items)
+        if result.trial is Trial.SERVED:
+            self.evidence.good_at = self._clock()
+        return result
+
+    def _settle(self, result: Result) -> bool:
+        """Take the proxy into work, or let it rest (again)."""
+        now = self._clock()
+        if result.trial is Trial.SERVED:
+            self.health.recovered(now)
+            self.evidence.begin_anew()
+            self._gate.open()
+            return True
+        self._rest(result.error)
+        return False
+
+    def _rest(self, error: GaplessError | None) -> None:
+        health, now = self.health, self._clock()
+        good_at = self.evidence.good_at
+        others_work = any(sibling.works for sibling in self._siblings())
+        health.rest(now, now if good_at is None else good_at, common=not others_work)
+        self._gate.shut(health.resting_until)
+        seconds = round(health.resting_until - now, 1)
+        log.warning("proxy_rests", seconds=seconds, rests=health.rests, reason=str(error))
+        if not _is_running(self._return):
+            self._return = asyncio.create_task(self._bring_back(), name="proxy returns")
+
+    async def _bring_back(self) -> None:
+        while not self.health.works:
+            await self._wait_for_return()
+            self.health.begin_probe()
+            result = await self._one(self._controlled)
+            while result.trial is Trial.UNKNOWN:
+                await self._sleep(_LOOK_EVERY)  # the quota has nothing for it: that is not its fault
+                result = await self._one(self._controlled)
+            if self._settle(result):
+                away = round(self._clock() - self.health.failing_since, 1)
+                log.info("proxy_recovered", seconds_away=away, rests=self.health.rests)
+
+    async def _wait_for_return(self) -> None:
+        """Wait for the end of the rest; where no other proxy worked either, only until one of them works."""
+        began, others = self._clock(), self._siblings()
+        if not others or any(sibling.works for sibling in others):
+            await self._sleep(max(0.0, self.health.resting_until - began))
+            return
+        while (left := self.health.resting_until - self._clock()) > 0:
+            await self._sleep(min(left, _LOOK_EVERY))
+            if any(sibling.good_for < self._clock() - began for sibling in self._siblings()):
+                return
+
+    async def close(self) -> None:
+        """End what is under way."""
+        tasks = [task for task in (self._examination, self._return) if task is not None]
+        self._examination = self._return = None
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def _is_running(task: asyncio.Task[None] | None) -> bool:
+    return task is not None and not task.done()
+
+
+def _shows_work(error: GaplessError | None) -> bool:
+    """Tell whether a probe before the first request came through: a refusal and a 429 are Reddit's own."""
+    return sign_of(error) in {Sign.GOOD, Sign.WEAK, Sign.NOTHING}

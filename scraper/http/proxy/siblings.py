@@ -1,0 +1,40 @@
+"""Reads what the other scraper processes of this installation say of their proxies.
+
+Each process replaces its own small file once a second. A process that dies leaves nothing locked behind, and its file
+grows old; the database need not answer.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from core.status.crawl import STOPPED, CrawlReport, read_crawl
+from scraper.http.proxy.blame import Sibling
+
+#: Returns what the others say now.
+Siblings = Callable[[], list[Sibling]]
+
+
+def alone() -> list[Sibling]:
+    """Return that there are no others."""
+    return []
+
+
+def siblings_of(
+    state_dir: Path, process: str, processes: Collection[str], clock: Callable[[], float] = time.time
+) -> Siblings:
+    """Return what reads the reports of the other `processes`; those that are old or unreadable are left out."""
+    others = tuple(name for name in processes if name != process)
+
+    def read() -> list[Sibling]:
+        if not others:
+            return []
+        crawl = read_crawl(state_dir, clock(), others)
+        return [_sibling(report, crawl.now) for report in crawl.fresh if report.proxy_state != STOPPED]
+
+    return read
+
+
+def _sibling(report: CrawlReport, now: float) -> Sibling:
+    good_for = max(0.0, now - report.good_at) if report.good_at is not None else float("inf")
+    return Sibling(good_for, report.recent_good, report.recent_bad, report.failing, report.witness)

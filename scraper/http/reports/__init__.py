@@ -1,0 +1,1 @@
+"""Outcomes of requests: counted, reported, logged."""

@@ -1,0 +1,49 @@
+"""The outcome of one attempt, in the words of the report and the metrics."""
+
+import enum
+
+from core.errors import GaplessError, PermanentError
+from core.reddit.request_errors import BadAnswer, NetworkBlocked, RateLimited, ServerTrouble, TokenRejected, Unavailable
+from scraper.http.transport.proxy_errors import ProxyRejectsUs
+from scraper.reddit.redirect import SameElsewhere
+from scraper.reddit.refusal import Mismatch, Unexplained, Unproven
+
+
+class Outcome(enum.StrEnum):
+    """What one attempt came to."""
+
+    OK = "ok"
+    REFUSED = "refused"  #: private, banned, a user who is gone …
+    RATE_LIMITED = "rate_limited"
+    UNAUTHORISED = "unauthorised"  #: token or credentials not accepted
+    SERVER_ERROR = "server_error"
+    BAD_ANSWER = "bad_answer"  #: HTML, cut off JSON
+    MISMATCH = "mismatch"  #: a good answer to another question
+    UNEXPLAINED = "unexplained"  #: refused without a reason
+    UNPROVEN = "unproven"  #: asked for again: it may be an earlier answer, or is at another address
+    TRANSPORT_ERROR = "transport_error"  #: refused, reset, timed out, TLS, SOCKS
+    NETWORK_BLOCK = "network_block"
+    PROXY_AUTH = "proxy_auth"  #: the proxy does not accept our user and password
+
+
+_OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
+    (Unavailable, Outcome.REFUSED),
+    (RateLimited, Outcome.RATE_LIMITED),
+    (TokenRejected, Outcome.UNAUTHORISED),
+    (PermanentError, Outcome.UNAUTHORISED),
+    (ServerTrouble, Outcome.SERVER_ERROR),
+    (Mismatch, Outcome.MISMATCH),
+    (BadAnswer, Outcome.BAD_ANSWER),
+    (Unexplained, Outcome.UNEXPLAINED),
+    (Unproven, Outcome.UNPROVEN),
+    (SameElsewhere, Outcome.UNPROVEN),
+    (NetworkBlocked, Outcome.NETWORK_BLOCK),
+    (ProxyRejectsUs, Outcome.PROXY_AUTH),
+)
+
+
+def outcome_of(error: GaplessError) -> Outcome:
+    """Sort an error; what is none of the known ones never came back as an answer."""
+    if isinstance(error, Unexplained) and error.common:
+        return Outcome.REFUSED
+    return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.TRANSPORT_ERROR)

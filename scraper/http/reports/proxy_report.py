@@ -1,0 +1,76 @@
+"""Counters of one process's requests, read as one immutable report."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.errors import GaplessError
+from scraper.http.reports.outcome import Outcome, outcome_of
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyReport:
+    """All of one proxy since the process began; counts only grow."""
+
+    name: str
+    address: str  #: with the password masked; empty without a proxy
+    state: str  #: a health.State
+    resting_until: datetime | None
+    consecutive_failures: int
+    outcomes: Mapping[str, int]
+    statuses: Mapping[int, int]  #: HTTP status of the answers
+    latency_sum: float  #: of the good answers, seconds
+    latency_count: int
+    last_error: str | None
+    last_error_at: datetime | None
+    distrusted: int = 0  #: connections that were closed because of bytes that nobody asked for
+    good_at: datetime | None = None  #: when the last good answer came
+    witness: str | None = None  #: a path that was served lately
+    recent_good: int = 0  #: of the last attempts
+    recent_bad: int = 0
+    failing: tuple[str, ...] = ()  #: names that fail again and again
+
+    @property
+    def successes(self) -> int:
+        """Answers that say the proxy works: the good ones, and Reddit's refusals."""
+        return self.outcomes.get(Outcome.OK, 0) + self.outcomes.get(Outcome.REFUSED, 0)
+
+    @property
+    def errors(self) -> int:
+        """Attempts that failed, save for 429 and rejected tokens, which say nothing about the proxy."""
+        neutral = (Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNAUTHORISED, Outcome.UNPROVEN)
+        return sum(count for outcome, count in self.outcomes.items() if outcome not in neutral)
+
+
+#: Answers that are no error of anybody.
+_NO_ERROR = (Outcome.OK, Outcome.REFUSED, Outcome.UNPROVEN)
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts as they grow."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    latency_sum: float = 0.0
+    latency_count: int = 0
+    last_error: str | None = None
+    last_error_at: datetime | None = None
+
+    def good(self, status: int, seconds: float) -> None:
+        """Count a good answer."""
+        self.outcomes[Outcome.OK] += 1
+        self.statuses[status] += 1
+        self.latency_sum += seconds
+        self.latency_count += 1
+
+    def bad(self, status: int | None, error: GaplessError, at: datetime) -> Outcome:
+        """Count a failed attempt; a refusal is counted, but no error."""
+        outcome = outcome_of(error)
+        self.outcomes[outcome] += 1
+        if status is not None:
+            self.statuses[status] += 1
+        if outcome not in _NO_ERROR:
+            self.last_error, self.last_error_at = str(error), at
+        return outcome

@@ -1,0 +1,31 @@
+"""Failures in the log: the first of a kind at once, then one line a minute that says how many more there were."""
+
+from collections.abc import Callable
+
+import structlog
+
+from core.errors import GaplessError
+from scraper.http.reports.outcome import Outcome
+
+log = structlog.stdlib.get_logger(__name__)
+
+_EVERY = 60.0
+
+
+class Complaints:
+    """Decides which failed attempts are worth a line."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._said_at: dict[Outcome, float] = {}
+        self._unsaid: dict[Outcome, int] = {}
+
+    def failed(self, outcome: Outcome, error: GaplessError, path: str) -> None:
+        """Say it, or count it for the next line of this kind."""
+        now = self._clock()
+        if now - self._said_at.get(outcome, float("-inf")) < _EVERY:
+            self._unsaid[outcome] = self._unsaid.get(outcome, 0) + 1
+            return
+        self._said_at[outcome] = now
+        more = self._unsaid.pop(outcome, 0)
+        log.warning("request_failed", kind=str(outcome), error=str(error), path=path, more_since_last_line=more)

@@ -1,0 +1,420 @@
+"""The crawl's HTTP client: retries, concurrency, the proxy's health and the counters of one process."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from core.errors import GaplessError, TransientError
+from core.masking.redact import show_address
+from core.reddit.answers import judge
+from core.reddit.limiter import Limiter, QuotaFileError
+from core.reddit.name_limits import NameLimits
+from core.reddit.quota import seconds_told
+from core.reddit.request_errors import (
+    CredentialsRejected,
+    QuotaShort,
+    RateLimited,
+    TokenRejected,
+    TooLarge,
+    Unreachable,
+)
+from scraper.http.auth import user_agents
+from scraper.http.auth.access_token import Memory, Token
+from scraper.http.auth.authentication import Access, Params, PlainAccess, Ticket, TokenAccess
+from scraper.http.auth.credentials import CredentialsDoubted
+from scraper.http.http_settings import FetchSettings
+from scraper.http.pacing.concurrency_limiter import Gate, Sleep
+from scraper.http.pacing.retry import Action, Tries, seconds_after_429
+from scraper.http.proxy.answer_agreement import AgreedRules
+from scraper.http.proxy.blame import Evidence, Sign, item_of, sign_of
+from scraper.http.proxy.proxy_health import Result, Watch
+from scraper.http.proxy.proxy_tests import Trial, Witnesses
+from scraper.http.proxy.rest_periods import Health
+from scraper.http.proxy.siblings import Siblings, alone
+from scraper.http.reports.outcome import Outcome
+from scraper.http.reports.proxy_report import ProxyReport, Tally
+from scraper.http.reports.throttled_log import Complaints
+from scraper.http.request import Call
+from scraper.http.transport.proxy_errors import NameLimited
+from scraper.http.transport.route import Route
+from scraper.http.transport.session import Answer, Session
+from scraper.reddit.answer_check import names_it
+from scraper.reddit.question import Kind, Question, about
+from scraper.reddit.redirect import SameElsewhere
+from scraper.reddit.refusal import Mismatch, Unproven
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: So many requests may test a proxy at the start: one that loses a few must not begin with a rest.
+_FIRST_PROBES = 3
+
+_TOKEN_PATH = "/api/v1/access_token"  # noqa: S105 (an address)
+
+#: Names that fail, in the report: the newest.
+_SHOWN_FAILING = 20
+
+#: Reddit's own answers: a fact, or a wait.
+_CAME_THROUGH = {Sign.GOOD, Sign.NOTHING}
+
+#: Said elsewhere, or no failure at all.
+_NO_COMPLAINT = {Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNPROVEN}
+
+
+class Client:
+    """Fetches from Reddit through one proxy, or straight. To be used from one event loop."""
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        limiter: Limiter | None = None,
+        *,
+        siblings: Siblings = alone,
+        memory: Memory | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Make it; nothing is sent.
+
+        Args:
+            settings: how it fetches, and through which proxy.
+            limiter: the quota shared by all processes; needed where requests go with a token.
+            siblings: reads what the other processes say of their proxies.
+            memory: knows whether the credentials worked before.
+            clock: seconds.
+            sleep: waits.
+            draw: gives [0, 1).
+
+        """
+        self._settings = settings
+        self._clock = clock
+        self._draw = draw
+        route = Route.through(settings.proxy)
+        self._gate = Gate(settings.concurrency, clock, sleep)
+        self._session = Session(route, settings.timeout, settings.concurrency, clock, encrypted=settings.leads_to_https)
+        self._agent = (
+            user_agents.rotating(user_agents.browsers()) if settings.rotate else user_agents.fixed(settings.user_agent)
+        )
+        self._tally = Tally()
+        self._complaints = Complaints(clock)
+        self._limits = NameLimits()
+        self._rules = AgreedRules(self._ask, clock)
+        self._token: Token | None = None
+        self._rejected: CredentialsRejected | None = None
+        self._access = self._make_access(limiter, memory)
+        self._siblings = siblings
+        self._compares = False  # whether answers are compared with questions, those of tests too
+        seeds = settings.seeds or (settings.probe_subreddit,)
+        self._probed = itertools.cycle(seeds)
+        self._witnesses = Witnesses(seeds)
+        self._watch = Watch(
+            Health(clock(), draw),
+            Evidence(settings.timeout, clock()),
+            self._gate,
+            probe=self._probe,
+            control=self._control,
+            siblings=siblings,
+            clock=clock,
+            sleep=sleep,
+        )
+
+    def _make_access(self, limiter: Limiter | None, memory: Memory | None) -> Access:
+        settings = self._settings
+        if not settings.with_token:
+            return PlainAccess(settings.reddit_url)
+        if limiter is None:
+            raise ValueError("requests with a token need the limiter that all processes of the client id share")
+        self._token = Token(
+            self._session,
+            reddit_url=settings.reddit_url,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            agent=self._agent,
+            heard=self._heard_of_token,
+            clock=self._clock,
+            draw=self._draw,
+            limiter=limiter,
+            memory=memory,
+            others_work=lambda: any(sibling.works for sibling in self._siblings()),
+        )
+        return TokenAccess(settings.oauth_url, self._token, limiter)
+
+    async def start(self) -> None:
+        """Make ready; nothing is sent yet."""
+        self._session.open()
+
+    async def close(self) -> None:
+        """Close all connections; whoever still waits in `get` must have been cancelled before."""
+        await self._watch.close()
+        await self._session.close()
+
+    @property
+    def idle(self) -> int:
+        """How many more requests could be under way now; 0 while any has to wait, or the proxy rests or is examined."""
+        return 0 if self._watch.doubtful else self._gate.idle
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._gate.in_flight
+
+    @property
+    def resting(self) -> bool:
+        """Whether the proxy is out of work, and `get` raises ProxyResting."""
+        return not self._watch.health.works
+
+    async def keep_testing(self) -> None:
+        """Test the proxy while it is not used; runs until it is cancelled."""
+        await self._watch.keep_testing()
+
+    async def probe(self) -> bool:
+        """Test the proxy before the first request; where it fails, it rests and is tested again by itself.
+
+        Raises CredentialsRejected where Reddit does not know the client id and secret.
+        """
+        works = await self._watch.probe(_FIRST_PROBES)
+        if self._rejected is not None:
+            raise self._rejected
+        return works
+
+    @property
+    def mixes_up(self) -> bool:
+        """Whether an answer to another question came lately: rules are compared then."""
+        return self._rules.are_doubtful
+
+    async def ask(self, question: Question) -> object:
+        """Fetch the answer to a question, with patience; it is about the name asked for.
+
+        Raises what `get` raises, Unexplained for a refusal without a reason, and Mismatch.
+        """
+        return await (self._rules.fetch if question.kind is Kind.RULES else self._ask)(question)
+
+    async def _ask(self, question: Question) -> object:
+        path, self._compares = question.path, True
+        # rules name nothing: on a connection of their own nothing that was meant for another request can come
+        apart = question.kind is Kind.RULES
+        return await self._fetch(Call(path, self._access.url(path, question.params), question, apart=apart))
+
+    async def get(self, path: str, params: Params) -> object:
+        """Fetch and decode, with patience, whatever the answer is about.
+
+        Raises Unavailable, CredentialsRejected, and TransientErrors: RateLimited, ServerTrouble, BadAnswer,
+        Unreachable (ProxyRefused, ProxyRejectsUs, ProxyResting), NetworkBlocked, TokenRejected.
+        """
+        return await self._fetch(Call(path, self._access.url(path, params)))
+
+    async def _fetch(self, call: Call) -> object:
+        tries, controls = Tries(self._settings.max_retries), 0
+        while True:
+            await self._gate.enter()
+            try:
+                ticket = await self._access.ticket()
+                if not isinstance(ticket, Ticket):
+                    self._gate.hold(ticket.seconds)
+                elif tries.waits > controls and (other := self._other_than(call.path)) is not None:
+                    controls = tries.waits
+                    await self._let_go_first(other, ticket, tries.waits)
+                else:
+                    return await self._attempt_and_tell(call, ticket, tries.waits)
+                continue
+            except TransientError as error:
+                step = tries.after(error, self._draw)
+                if step.action is Action.GIVE_UP:
+                    raise
+                call.after(error)
+            finally:
+                self._gate.leave()
+            if step.action is Action.RETRY:
+                await self._gate.pause(step.seconds)
+
+    def _other_than(self, path: str) -> Call | None:
+        """Return what is asked for before this path, which was answered 429: it shows whether all have to wait."""
+        if not self._limits.needs_control(path):
+            return None
+        paths = self._witnesses.choose({item_of(path)}, self._siblings())
+        return self._test_of(paths[0], self._access.url(paths[0], {"raw_json": 1})) if paths else None
+
+    async def _let_go_first(self, call: Call, ticket: Ticket, waits: int) -> None:
+        """Send it; only a 429 matters to who waits for it. Raises RateLimited."""
+        try:
+            await self._attempt_and_tell(call, ticket, waits)
+        except RateLimited:
+            raise
+        except GaplessError as error:
+            log.debug("control_not_served", path=call.path, error=str(error))
+
+    async def _attempt_and_tell(self, call: Call, ticket: Ticket, waits: int) -> object:
+        """Send it once, and let what comes of it speak for or against the proxy."""
+        try:
+            payload = await self._attempt(call, ticket, waits)
+        except GaplessError as error:
+            self._watch.take(call.path, error)
+            raise
+        if call.question is None or names_it(call.question, payload):  # another answer shows nothing of the proxy
+            self._watch.take(call.path, None)
+        return payload
+
+    async def _attempt(self, call: Call, ticket: Ticket, waits: int) -> object:
+        """Send it once; the answer, whatever it is, is told to all who must know before it is returned or raised."""
+        headers = {"User-Agent": self._agent()}
+        if ticket.bearer is not None:
+            headers["Authorization"] = ticket.bearer
+        try:
+            answer, payload, error = await self._exchange(call, headers)
+        except BaseException:
+            self._access.stopped(ticket)
+            raise
+        error = self._compare_with_others(call.path, answer, error)
+        if isinstance(error, RateLimited):
+            told = seconds_told(error.retry_after, error.rate, time.time())
+            seconds = self._access.settle(ticket, answer, error, seconds_after_429(told, waits))
+            self._hold(seconds, announced=max(seconds, error.retry_after or 0.0))
+        else:
+            self._access.settle(ticket, answer, error, 0.0)
+        self._count(call.path, answer, error)
+        if error is None:
+            return payload
+        del answer, payload  # whoever keeps the error keeps this frame
+        try:
+            raise error
+        finally:
+            del error  # or the two would keep each other
+
+    def _compare_with_others(self, path: str, answer: Answer | None, error: GaplessError | None) -> GaplessError | None:
+        """Take in what was answered; a 429 that is about this path alone becomes NameLimited."""
+        now = self._clock()
+        if not isinstance(error, RateLimited):
+            if answer is not None and error is None:
+                self._limits.served(path, now)
+            return error
+        told = seconds_told(error.retry_after, error.rate, time.time()) is not None
+        return NameLimited() if self._limits.refused(path, now, told=told) else error
+
+    async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
+        """Send it; return the answer, what it says, and what is wrong with it."""
+        try:
+            answer = await self._session.get(call.url, headers, apart=call.apart)
+        except (Unreachable, TooLarge) as failure:
+            return None, None, failure
+        error = judge(answer.status, answer.headers, answer.body, datetime.now(UTC))
+        payload, error = call.read(answer, error, with_token="Authorization" in headers)
+        return answer, payload, error
+
+    def _count(self, path: str, answer: Answer | None, error: GaplessError | None) -> None:
+        """Count the end of an attempt."""
+        if error is None and answer is not None:
+            self._tally.good(answer.status, answer.seconds)
+            self._witnesses.served(path)
+        elif error is not None:
+            if isinstance(error, Mismatch):
+                self._rules.mixed_up()
+            status = answer.status if answer is not None else getattr(error, "status", None)
+            outcome = self._tally.bad(status, error, datetime.now(UTC))
+            if outcome not in _NO_COMPLAINT:
+                self._complaints.failed(outcome, error, path)
+
+    def _hold(self, seconds: float, announced: float) -> None:
+        """Let all requests wait after a 429; one line for all that were answered so at once."""
+        if not self._gate.held:
+            log.warning("rate_limited", wait_seconds=round(announced, 1))
+        self._gate.hold(seconds)
+
+    def _heard_of_token(self, answer: Answer | None, error: GaplessError | None) -> None:
+        if isinstance(error, RateLimited):
+            seconds = seconds_after_429(seconds_told(error.retry_after, error.rate, time.time()), 0)
+            self._hold(seconds, announced=seconds)
+        self._count(_TOKEN_PATH, answer, error)
+        if error is not None:  # a token says nothing about the requests for data
+            self._watch.take(_TOKEN_PATH, error)
+
+    async def _probe(self) -> GaplessError | None:
+        """Send one request without patience; returns what went wrong."""
+        if self._token is not None:
+            try:
+                await self._token.renew()
+            except CredentialsRejected as rejection:
+                self._rejected = rejection
+                return rejection
+            except TransientError as failure:
+                return failure
+            return None
+        # another seed each time: one that is closed shows nothing of the proxy
+        path = f"/r/{next(self._probed)}/about"
+        url = self._access.url(path, {"raw_json": 1})
+        answer, _, error = await self._exchange(self._test_of(path, url), {"User-Agent": self._agent()})
+        self._count(path, answer, error)
+        return error
+
+    async def _control(self, failing: Collection[str]) -> Result:
+        """Ask for what was served lately, here or elsewhere, and is not among the names that fail."""
+        paths = self._witnesses.choose(failing, self._siblings())
+        result = Result(Trial.FAILED)
+        for path in paths:
+            result = await self._ask_once(path)
+            if result.trial is not Trial.FAILED or (self._token is not None and self._token.bearer is None):
+                return result
+        if paths:
+            return result
+        error = await self._probe()  # the only name there is may be to blame itself
+        return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
+
+    def _test_of(self, path: str, url: str) -> Call:
+        return Call(path, url, about(path) if self._compares else None)
+
+    async def _ask_once(self, path: str) -> Result:
+        """Send one request past the gate, without patience.
+
+        It is sent once more with a new token, or on a connection of its own, where the first answer calls for that.
+        """
+        call = self._test_of(path, self._access.url(path, {"raw_json": 1}))
+        for _ in range(2):
+            try:
+                if self._token is not None:
+                    await self._token.fresh()
+                ticket = await self._access.ticket()
+                if not isinstance(ticket, Ticket):
+                    return Result(Trial.UNKNOWN)
+                await self._attempt(call, ticket, 0)
+            except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
+                others_work = any(sibling.works for sibling in self._siblings())
+                doubted = isinstance(error, CredentialsDoubted)
+                return Result(Trial.FAILED if doubted and others_work else Trial.UNKNOWN, error)
+            except (TokenRejected, Unproven, Mismatch, SameElsewhere) as error:
+                result = Result(Trial.FAILED, error)
+                call.after(error)
+            except GaplessError as error:
+                return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
+            else:
+                return Result(Trial.SERVED)
+        return result
+
+    def report(self) -> ProxyReport:
+        """Return all counts since the start, and how the proxy is."""
+        health, evidence = self._watch.health, self._watch.evidence
+        tally, proxy, now = self._tally, self._settings.proxy, self._clock()
+        away = timedelta(seconds=max(0.0, health.resting_until - now))
+        good_at = evidence.good_at
+        return ProxyReport(
+            name=self._settings.name,
+            address=show_address(proxy.url) if proxy is not None else "",
+            state=str(health.shown(now, good_at)),
+            resting_until=None if health.works else datetime.now(UTC) + away,
+            consecutive_failures=evidence.failures,
+            outcomes={str(outcome): count for outcome, count in tally.outcomes.items()},
+            statuses=dict(tally.statuses),
+            latency_sum=tally.latency_sum,
+            latency_count=tally.latency_count,
+            last_error=tally.last_error,
+            last_error_at=tally.last_error_at,
+            distrusted=self._session.distrusted,
+            good_at=None if good_at is None else datetime.now(UTC) - timedelta(seconds=now - good_at),
+            witness=self._witnesses.newest,
+            recent_good=evidence.good,
+            recent_bad=evidence.bad,
+            failing=evidence.failing[-_SHOWN_FAILING:],
+        )

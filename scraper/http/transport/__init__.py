@@ -1,0 +1,1 @@
+"""Connections, bodies and routes of HTTP requests."""

@@ -1,0 +1,201 @@
+"""One HTTP session, through one proxy or none: connections that are kept, and errors that are ours."""
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from core.masking.external import outside
+from core.reddit.request_errors import Unreachable
+from scraper.http.transport.body_reader import TOKEN_BODY, Bodies
+from scraper.http.transport.guarded_connections import Memory, TracedResponse, guarded
+from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs
+from scraper.http.transport.route import Route
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: A connection that nobody used for so long is closed, seconds: a quota lets each be used only now and then.
+_KEEP_ALIVE = 30.0
+
+#: Addresses are looked up again after so long, seconds.
+_DNS_LIFETIME = 60
+
+#: Connections for tokens and probes, which must get through while all others hang.
+_FOR_OURSELVES = 2
+
+#: Opening a connection may take so long, seconds; or the whole time of a request, where that is less.
+_CONNECT_TIMEOUT = 10.0
+
+
+def _keep() -> None:
+    """Leave the connection open: nothing is known of it."""
+
+
+class Answer(NamedTuple):
+    """One whole answer."""
+
+    status: int
+    headers: Mapping[str, str]  #: names in any case
+    body: bytes
+    seconds: float  #: from the request to its last byte
+    repeated: bool = False  #: its connection brought the very same to another address before
+    discard: Callable[[], None] = _keep  #: closes its connection, whoever uses it by now
+
+
+class Session:
+    """Sends requests; each is answered whole, or fails, within `timeout` seconds. Must be opened within a loop."""
+
+    def __init__(
+        self, route: Route, timeout: float, connections: int, clock: Callable[[], float], *, encrypted: bool
+    ) -> None:
+        """`encrypted`: whether there is any https:// to go to."""
+        self._encrypted = encrypted or route.scheme == "https"
+        self._route = route
+        self._timeout = timeout
+        self._connections = connections
+        self._clock = clock
+        self.distrusted = 0  #: connections that were closed because of bytes that nobody asked for
+        self._memory = Memory()
+        self._bodies = Bodies()
+        self._http: aiohttp.ClientSession | None = None
+        self._apart: aiohttp.ClientSession | None = None
+        self._foreign: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)
+        self._proxy = URL(route.url) if route.is_http else None
+        authorization = route.authorization if route.is_http else None
+        self._introduction = {"Proxy-Authorization": authorization} if authorization else None
+
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def open(self) -> None:
+        """Make the pool of connections; none is opened yet."""
+        self._http = self._open(keep=True)
+        self._apart = self._open(keep=False)
+
+    def _open(self, *, keep: bool) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=self._connector(keep=keep),
+            response_class=TracedResponse,
+            timeout=aiohttp.ClientTimeout(
+                total=self._timeout,
+                sock_connect=min(_CONNECT_TIMEOUT, self._timeout),
+                ceil_threshold=float("inf"),  # or it would be rounded up to a whole second
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        sessions, self._http, self._apart = (self._http, self._apart), None, None
+        for session in sessions:
+            if session is not None:
+                await session.close()
+
+    def _distrust(self) -> None:
+        self.distrusted += 1
+        log.warning("connection_not_trusted", reason="bytes arrived that nobody asked for", count=self.distrusted)
+
+    def _connector(self, *, keep: bool) -> aiohttp.TCPConnector:
+        # SSL_CERT_FILE counts as it is now, not as it was when aiohttp was imported
+        context: ssl.SSLContext | bool = ssl.create_default_context() if self._encrypted else True
+        limit = self._connections + _FOR_OURSELVES
+        if self._route.is_socks:
+            from scraper.http.transport import socks  # noqa: PLC0415 (only where it is needed: memory)
+
+            self._foreign += socks.ERRORS
+            return socks.connector(self._route, limit, _KEEP_ALIVE if keep else None, context, self._distrust)
+        lifetime: dict[str, object] = {"keepalive_timeout": _KEEP_ALIVE} if keep else {"force_close": True}
+        return guarded(
+            aiohttp.TCPConnector, self._distrust, limit=limit, ttl_dns_cache=_DNS_LIFETIME, ssl=context, **lifetime
+        )
+
+    async def get(self, url: str, headers: dict[str, str], *, apart: bool = False) -> Answer:
+        """Fetch, `apart` on a connection of its own. Raises Unreachable (also a proxy's) and TooLarge only."""
+        return await self._send("GET", url, headers, None, apart=apart)
+
+    async def post(self, url: str, headers: dict[str, str], form: Mapping[str, str]) -> Answer:
+        """Send a form. Raises Unreachable (ProxyRefused, ProxyRejectsUs) and TooLarge only."""
+        return await self._send("POST", url, headers, form)
+
+    async def _send(
+        self, method: str, url: str, headers: dict[str, str], form: Mapping[str, str] | None, *, apart: bool = False
+    ) -> Answer:
+        http = self._apart if apart else self._http
+        if http is None:
+            raise RuntimeError("the session is not open: start() comes first")
+        address = URL(url, encoded=True)
+        proxy_headers = None
+        if self._introduction is not None:
+            if address.scheme == "https":
+                proxy_headers = self._introduction  # goes with CONNECT
+            else:
+                headers |= self._introduction
+        began = self._clock()
+        try:
+            response = await http.request(
+                method,
+                address,
+                headers=headers,
+                data=form,
+                allow_redirects=False,
+                proxy=self._proxy,
+                proxy_headers=proxy_headers,
+            )
+            body = await self._bodies.read(response, TOKEN_BODY if method == "POST" else None)
+        except self._foreign as error:
+            # not "from error": aiohttp's own carry the headers, and with them what must not be seen
+            raise self._ours(error) from None
+        if response.status == 407:
+            raise ProxyRejectsUs(_REJECTED, 407)
+        seconds = self._clock() - began
+        if not isinstance(response, TracedResponse):
+            return Answer(response.status, response.headers, body, seconds)
+        repeated = self._memory.came_before(response, url, body)
+        return Answer(response.status, response.headers, body, seconds, repeated, response.discard)
+
+    def _ours(self, error: Exception) -> Unreachable:
+        """Say in our words what went wrong below."""
+        text = outside(error)
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            if error.status == 407:
+                return ProxyRejectsUs(_REJECTED, 407)
+            text = f"the proxy answered {error.status} ({outside(error.message)}): it does not reach Reddit"
+            return ProxyRefused(text, error.status)
+        if self._route.is_socks and "authenticat" in text:
+            return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")
+        if isinstance(error, asyncio.IncompleteReadError):
+            return Unreachable(f"the proxy hung up in the SOCKS greeting{_AS_SOME_DO if self._route.user else ''}")
+        if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+            return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            return Unreachable(f"{what}: set SSL_CERT_FILE where a proxy or server has a certificate of its own")
+        return Unreachable(_refusal(error) or what)
+
+
+def _refusal(error: Exception) -> str | None:
+    """Say who takes no connection, and why, where it is as simple as that."""
+    if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error.os_error, ssl.SSLError):
+        return None
+    if not error.os_error.errno or error.os_error.errno < 0:  # of the name server: its own words are better
+        return None
+    who = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "Reddit"
+    return f"{who} at {error.host}:{error.port} takes no connection: {os.strerror(error.os_error.errno)}"
+
+
+_AS_SOME_DO = ", as some do at a wrong user or password: look at its url in [[scraper.proxies]]"
+
+_REJECTED = "the proxy does not accept user and password (407): correct its url in [[scraper.proxies]]"

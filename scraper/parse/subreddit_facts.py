@@ -1,0 +1,64 @@
+"""A subreddit's facts, from `/r/NAME/about`."""
+
+from datetime import datetime
+
+from scraper.parse.fields import Field, own_id, read, text
+from scraper.reddit.rows import Subreddit, SubredditState
+from scraper.reddit.thing import Object, no, unwrap
+
+_BEFORE: tuple[Field, ...] = (
+    ("title", str),
+    ("public_description", str),
+    ("description", str),
+    ("subscribers", int),
+)
+_BETWEEN: tuple[Field, ...] = (
+    ("created_utc", datetime),
+    ("over18", bool),
+    ("quarantine", bool),
+    ("subreddit_type", str),
+    ("submission_type", str),
+    ("lang", str),
+    ("url", str),
+)
+_AFTER: tuple[Field, ...] = (
+    ("submit_text", str),
+    ("allow_images", bool),
+    ("allow_videos", bool),
+    ("allow_polls", bool),
+    ("spoilers_enabled", bool),
+    ("wiki_enabled", bool),
+    ("restrict_posting", bool),
+)
+
+
+def subreddit(payload: object, fetched_at: datetime) -> Subreddit:
+    """Read the facts. Raises BadAnswer when the answer is no subreddit with a name."""
+    data = unwrap(payload, "t5")
+    name = text(data, "display_name") if data is not None else None
+    if data is None or name is None:
+        raise no("subreddit", payload)
+    return Subreddit._make(
+        (
+            name,
+            SubredditState.OPEN.value,
+            fetched_at,
+            own_id(data, "t5_"),
+            *read(data, _BEFORE),
+            _active_users(data),
+            *read(data, _BETWEEN),
+            # the redesign's pictures where they are set, else those of old
+            text(data, "community_icon") or text(data, "icon_img"),
+            text(data, "banner_background_image") or text(data, "banner_img"),
+            *read(data, _AFTER),
+            None,  # it has not moved
+        )
+    )
+
+
+def _active_users(data: Object) -> int | None:
+    """Return how many are here now: Reddit gives the number twice, and at times under one of the names only."""
+    now: int | None
+    old: int | None
+    now, old = read(data, (("active_user_count", int), ("accounts_active", int)))
+    return old if now is None else now

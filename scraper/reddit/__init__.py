@@ -1,0 +1,1 @@
+"""What is asked of Reddit and what its answers mean. Pure."""

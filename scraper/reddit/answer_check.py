@@ -1,0 +1,180 @@
+"""Decides what an answer is: the facts that were asked for, a refusal, or something else. Pure.
+
+An answer is compared with its question: the kind of thing, the name, the subreddit or the author of the posts. A
+refusal is a fact at once only where Reddit gives a reason; what explains nothing has to be confirmed.
+"""
+
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import NamedTuple
+
+from core.errors import GaplessError
+from core.masking.external import outside
+from core.reddit.request_errors import BadAnswer, RequestRejected, TokenRejected, Unavailable
+from scraper.reddit.question import LISTINGS, Kind, Question, same_name
+from scraper.reddit.redirect import redirection
+from scraper.reddit.refusal import Mismatch, Unexplained
+from scraper.reddit.rows import SubredditState
+from scraper.reddit.thing import Object, no, unwrap
+from scraper.reddit.typed_listing import TypedListing
+
+#: Listings may hold a few posts more than asked for: those that moderators pinned.
+_PINNED = 5
+
+#: Reddit allows 15 rules; each one here becomes a row.
+_MOST_RULES = 1000
+
+#: Statuses that Reddit gives for what is not there; any other refusal is FORBIDDEN.
+_GONE = {404, 410}
+
+#: What Reddit's answers are made of.
+_KINDS = ("Listing", "t1", "t2", "t3", "t4", "t5", "t6", "more", "LabeledMulti", "UserList")
+
+_NOBODY = "[deleted]"
+
+_AUTHOR, _SUBREDDIT = attrgetter("author"), attrgetter("subreddit")
+
+#: Statuses that are about the length or the form of a request, never about the name in it.
+_ABOUT_THE_REQUEST = {406, 411, 412, 413, 414, 415, 416, 417, 421, 426, 428, 431}
+
+
+class Reply(NamedTuple):
+    """What HTTP says of an answer, and of its request."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    with_token: bool = False  #: without one, a 401 does not speak of the token
+
+
+def judge_answer(
+    question: Question,
+    reply: Reply,
+    payload: object,
+    error: GaplessError | None,
+) -> GaplessError | None:
+    """Return what keeps this answer from being the facts asked for; None where it is.
+
+    Args:
+        question: what was asked.
+        reply: the address that was asked, and what HTTP says.
+        payload: the decoded body; None where `error` is given.
+        error: what core.reddit.answers.judge, or the decoding, says of this answer.
+
+    """
+    if error is None:
+        return _compare(question, payload)
+    status = reply.status
+    if 300 <= status < 400:
+        return redirection(question, reply.url, status, reply.headers.get("location"))
+    if isinstance(error, Unavailable):
+        return error if error.named else _nameless(question, status, error)
+    if isinstance(error, TokenRejected) and not reply.with_token:
+        return Unexplained(SubredditState.FORBIDDEN, "401 without a reason")
+    if isinstance(error, RequestRejected) and 400 <= status < 500 and status not in _ABOUT_THE_REQUEST:
+        state = SubredditState.MISSING if status in _GONE else SubredditState.FORBIDDEN
+        return Unexplained(state, str(error))
+    return error
+
+
+def is_nameless(question: Question, payload: object, error: GaplessError | None) -> bool:
+    """Tell whether an answer does not say what it is about, so that another's could be taken for it.
+
+    Hot posts count as such: those of the week have the same kind and subreddit, and authors follow from the hot ones.
+    """
+    if error is not None:
+        return isinstance(error, Unavailable | Unexplained) and getattr(error, "target", None) is None
+    return question.kind is Kind.HOT or not names_it(question, payload)
+
+
+def names_it(question: Question, payload: object) -> bool:
+    """Tell whether the facts asked for say what they are about; rules and empty listings do not."""
+    if question.kind in LISTINGS:
+        return bool(payload.data.children if type(payload) is TypedListing else _children(payload))
+    return question.kind is not Kind.RULES
+
+
+def _nameless(question: Question, status: int, error: Unavailable) -> Unexplained:
+    if status in _GONE:
+        text = f"{status} without a reason"
+        return Unexplained(SubredditState.MISSING, text, telling=True, common=question.of_user)
+    # the posts of a suspended user are always refused like this
+    text, is_common = f"{status} without a reason ({error.reason})", question.kind is Kind.SUBMITTED
+    return Unexplained(SubredditState.FORBIDDEN, text, telling=is_common, common=is_common)
+
+
+def _compare(question: Question, payload: object) -> GaplessError | None:
+    if question.kind is Kind.RULES:
+        return _compare_rules(payload)
+    if question.kind in LISTINGS:
+        return _compare_listing(question, payload)
+    return _compare_thing(question, payload)
+
+
+def _compare_rules(payload: object) -> GaplessError | None:
+    found = payload.get("rules") if type(payload) is dict else None
+    if type(found) is list:
+        return BadAnswer(f"{len(found):,} rules, more than a subreddit has") if len(found) > _MOST_RULES else None
+    return _other(payload) or no("list of rules", payload)
+
+
+def _compare_thing(question: Question, payload: object) -> GaplessError | None:
+    """Compare what should be a subreddit (t5) or a user (t2)."""
+    kind, key, what = ("t2", "name", "user") if question.of_user else ("t5", "display_name", "subreddit")
+    if _kind(payload) == "Listing" and not _children(payload):
+        return Unexplained(SubredditState.MISSING, "an empty listing", telling=True)
+    data = unwrap(payload, kind)
+    if data is None:
+        return _other(payload) or no(what, payload)
+    name = _text(data, key)
+    if name is None:
+        return (_other(payload) if _kind(payload) != kind else None) or no(what, payload)
+    return None if same_name(name, question.name) else Mismatch(f"the {what} {outside(name, 50)!r}")
+
+
+def _compare_listing(question: Question, payload: object) -> GaplessError | None:
+    key = "author" if question.of_user else "subreddit"
+    if type(payload) is TypedListing:
+        count = len(payload.data.children)
+        names: Iterable[str | None] = map(_AUTHOR if question.of_user else _SUBREDDIT, payload.posts)
+        has_posts = True
+    else:
+        children = _children(payload) if _kind(payload) in (None, "Listing") else None
+        if children is None:
+            return _other(payload) or no("listing", payload)
+        posts = [post for child in children if (post := unwrap(child, "t3")) is not None]
+        count, names = len(children), [_text(post, key) for post in posts]
+        has_posts = bool(posts) or not any(map(_kind, children))
+    if count > int(question.params["limit"]) + _PINNED:
+        return Mismatch(f"{count} posts, more than asked for")
+    for name in dict.fromkeys(names):
+        if not name or (question.of_user and name == _NOBODY) or same_name(name, question.name):
+            continue
+        return Mismatch(f"a post with {key} {outside(name, 50)!r}")
+    return None if has_posts else Mismatch("a listing without posts in it")
+
+
+def _other(payload: object) -> Mismatch | None:
+    """Return the mismatch of a good answer to another question; None for what answers none."""
+    kind = _kind(payload)
+    if kind is not None:
+        return Mismatch(f"a thing of kind {kind}")
+    return Mismatch("rules") if type(payload) is dict and type(payload.get("rules")) is list else None
+
+
+def _kind(payload: object) -> str | None:
+    kind = payload.get("kind") if type(payload) is dict else None
+    return kind if kind in _KINDS else None
+
+
+def _children(payload: object) -> list[object] | None:
+    """Return the children of a listing; None where there is no list of them."""
+    data = unwrap(payload, "Listing")
+    children = data.get("children") if data is not None else None
+    return children if type(children) is list else None
+
+
+def _text(data: Object, key: str) -> str | None:
+    """Return a text that says something: neither missing nor empty."""
+    value = data.get(key)
+    return value if type(value) is str and value else None

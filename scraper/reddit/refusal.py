@@ -1,0 +1,58 @@
+"""Answers that are no facts yet: refusals that explain nothing, and answers that are not about what was asked."""
+
+from core.errors import GaplessError, TransientError
+from core.masking.external import outside
+from core.reddit.request_errors import BadAnswer, NetworkBlocked, TokenRejected
+from scraper.reddit.rows import SubredditState
+
+_LONGEST_TEXT = 200
+_LONGEST_TARGET = 100
+
+
+class Unexplained(TransientError):
+    """Reddit, or something before it, refused without a reason that is about the name.
+
+    `state` is what it would mean if it were confirmed: later, and through another proxy where there is one. OPEN: an
+    answer that came, but says that there is nothing where there should be something.
+    `target` is where a redirect leads to. `telling`: the answer is one that Reddit gives for this very state (a
+    redirect to another name, an age gate, 404), so the wait for the confirmation is short. `common`: deleted and
+    suspended users are answered like this every day, so it counts as no error.
+    """
+
+    def __init__(
+        self,
+        state: SubredditState,
+        text: str,
+        *,
+        target: str | None = None,
+        telling: bool = False,
+        common: bool = False,
+    ) -> None:
+        super().__init__(text[:_LONGEST_TEXT])
+        self.common = common
+        self.state = state
+        self.target = outside(target, _LONGEST_TARGET) if target is not None else None
+        self.telling = telling
+
+
+class Mismatch(BadAnswer):
+    """An answer that is about another name, or of another kind: it is not used, and its connection is closed."""
+
+
+class Unproven(TransientError):
+    """An answer without a name in it that may be another's: it came before on its connection, or is of another kind.
+
+    It is asked for once more, through a connection of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("an answer that does not say what it is about, and may be that to another request")
+
+
+def unexplained(error: GaplessError) -> Unexplained | None:
+    """Return the refusal behind an error that may speak of the name asked for; None for any other trouble."""
+    if isinstance(error, Unexplained):
+        return error
+    if isinstance(error, NetworkBlocked | TokenRejected):
+        return Unexplained(SubredditState.FORBIDDEN, str(error))
+    return None

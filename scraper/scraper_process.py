@@ -1,0 +1,201 @@
+"""The process of one proxy: opens what it needs, crawls until it is asked to stop, and puts back what it holds."""
+
+import asyncio
+import contextlib
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from core.backoff import Backoff
+from core.child import ChildContext
+from core.config.slices import ScraperConfig
+from core.process.gc_tuning import spare_the_collector
+from core.process.malloc_tuning import give_memory_back
+from core.reddit.limiter import Limiter
+from core.storage.private_files import write_private
+from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_loop import Crawl
+from scraper.crawl.crawl_settings import CrawlSettings
+from scraper.crawl.finish_rate import Pace
+from scraper.crawl.status_reporter import Telling
+from scraper.crawl.subreddit_job import Visitor
+from scraper.http.auth.credentials import ProvenCredentials
+from scraper.http.http_settings import FetchSettings
+from scraper.http.proxy.siblings import siblings_of
+from scraper.http.retrying_fetcher import Client
+from scraper.store.connection.store_errors import StoreUnavailable
+from scraper.store.store import Store
+
+T = TypeVar("T")
+
+_BEAT_EVERY = 1.0  # each wakes the supervisor: most of what it takes of the processor when idle
+_REOPEN = Backoff(first=1.0, longest=30.0)
+
+#: Kept of the time to stop, for closing connections, seconds.
+_CLOSING_TIME = 0.5
+
+
+def run(context: ChildContext, config: ScraperConfig) -> None:
+    """Crawl through one proxy, or without one, into the database.
+
+    Raises PermanentError where a person has to act: wrong credentials, a database of a newer version.
+    """
+    give_memory_back()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_live(context, config))
+
+
+async def _live(context: ChildContext, config: ScraperConfig) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def hear_of_stop() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    context.on_stop(hear_of_stop)
+    beating = asyncio.create_task(_beat(context))
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            store = await _open_store(context, config, stop)
+            if store is None:
+                return
+            stack.push_async_callback(store.close)
+            client = await stack.enter_async_context(_client(config, context.name))
+            await _crawl(context, config, client, store, stop)
+    finally:
+        beating.cancel()
+
+
+async def _crawl(
+    context: ChildContext, config: ScraperConfig, client: Client, store: Store, stop: asyncio.Event
+) -> None:
+    settings, tally = CrawlSettings.of(config), Tally(Pace(store.now().timestamp()))
+    visitor = Visitor(client, store, settings, tally, now=store.now)
+    crawl = Crawl(client, store, visitor, settings)
+    telling = Telling(
+        context.name,
+        config.state_dir,
+        client,
+        store,
+        tally=tally,
+        settings=settings,
+        visits=lambda: crawl.visits,
+        now=_now,
+    )
+    spare_the_collector()
+    context.ready()
+    work = (_test_and_crawl(client, crawl, stop), telling.run(), client.keep_testing())
+    tasks = {asyncio.create_task(part) for part in work}
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _put_back(context, store, telling)
+
+
+async def _test_and_crawl(client: Client, crawl: Crawl, stop: asyncio.Event) -> None:
+    """Test the proxy first: one that fails rests, and is tested again by itself."""
+    await _unless(stop, client.probe())
+    await crawl.run(stop)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do this, unless stop is asked first; then it is broken off, and the answer is None."""
+    task, asked = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, asked), return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        asked.cancel()
+        await asyncio.gather(task, asked, return_exceptions=True)
+
+
+async def _put_back(context: ChildContext, store: Store, telling: Telling) -> None:
+    """Let others go on with what this process held; without the database it comes back by itself."""
+    seconds = max(_CLOSING_TIME, context.drain_seconds() - _CLOSING_TIME)
+    try:
+        async with asyncio.timeout(seconds):
+            await store.take_back()
+            await telling.end()
+    except (StoreUnavailable, TimeoutError) as error:
+        context.log.warning("leases_not_put_back", error=str(error), hint="they return when they expire")
+    telling.last()
+
+
+@contextlib.asynccontextmanager
+async def _client(config: ScraperConfig, process: str) -> AsyncIterator[Client]:
+    limiter = None
+    if config.with_token:
+        limiter = Limiter(config.state_dir, process, config.requests_per_minute)
+    siblings = siblings_of(config.state_dir, process, config.processes)
+    memory = ProvenCredentials(config.state_dir, config.access.client_id, config.access.client_secret)
+    client = Client(FetchSettings.of(config), limiter, siblings=siblings, memory=memory)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+        if limiter is not None:
+            limiter.close()
+
+
+async def _open_store(context: ChildContext, config: ScraperConfig, stop: asyncio.Event) -> Store | None:
+    """Open the database, enter where the crawl starts; waits for it to come, None when asked to stop before that."""
+    holder = f"{_installation(config.state_dir)}/{context.name}"
+    failures = 0
+    while not stop.is_set():
+        try:
+            return await _unless(stop, _opened_store(config, holder))
+        except StoreUnavailable as error:
+            failures += 1
+            seconds = _REOPEN.pause(failures, random.random)
+            context.log.warning("database_not_opened", error=str(error), retry_in_seconds=round(seconds, 1))
+            context.ready()  # alive and waiting: nothing that a restart could mend
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), seconds)
+    return None
+
+
+async def _opened_store(config: ScraperConfig, holder: str) -> Store:
+    store = await Store.open(config.database_url, holder=holder)
+    try:
+        await store.take_back()  # what a killed predecessor held
+        await store.enter(config.subreddits)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def _installation(state_dir: Path) -> str:
+    """Return what tells the processes of this state directory from those of another machine on the same database."""
+    path = state_dir / "crawl" / "installation"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # several processes may be the first: whole or not at all, and the first one counts
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        write_private(fresh, uuid.uuid4().hex)
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_text(encoding="ascii")
+
+
+async def _beat(context: ChildContext) -> None:
+    while True:
+        context.beat()
+        await asyncio.sleep(_BEAT_EVERY)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

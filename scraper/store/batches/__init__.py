@@ -1,0 +1,1 @@
+"""What is saved together, before it becomes statements. Pure."""

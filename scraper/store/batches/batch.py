@@ -1,0 +1,85 @@
+"""A batch of rows that one transaction stores completely or not at all."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from scraper.reddit.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
+from scraper.store.batches.remaining_work import Todo
+
+
+class Found(NamedTuple):
+    """A subreddit met on the way; of several depths the smallest counts."""
+
+    name: str
+    depth: int
+    found_in: str | None = None
+
+
+class Progress(NamedTuple):
+    """What of a leased subreddit is still to do after this batch."""
+
+    name: str
+    todo: Todo | None
+
+
+class Outcome(NamedTuple):
+    """How a lease ended: finished (due again after the refresh time, or at `due_at`), or to be tried at `due_at`.
+
+    `depth`: that of the lease; what was found on a shorter way meanwhile is due once more when it is finished.
+    `pending`: it is finished, save for what stands in its todo, which is looked at again at `due_at`.
+    `doubts`: refusals that wait for their confirmation, as text (scraper.crawl.doubts).
+    `avoid_until`: until then only other processes may take it, should there be any.
+    """
+
+    name: str
+    state: str | None
+    finished: bool
+    due_at: datetime | None = None
+    error: str | None = None
+    depth: int = 0
+    pending: bool = False
+    doubts: str | None = None
+    avoid_until: datetime | None = None
+
+
+class ProxyDelta(NamedTuple):
+    """What happened through a proxy since it was last told: counts add up over processes and machines."""
+
+    name: str
+    address: str | None = None  #: without its password
+    state: str | None = None
+    success_count: int = 0
+    error_count: int = 0
+    latency_sum: float = 0.0  #: seconds, of the answers that `latency_count` counts
+    latency_count: int = 0
+    consecutive_failures: int = 0
+    last_error: str | None = None  #: None: none since it was last told
+    last_error_at: datetime | None = None
+    resting_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything that is applied in one transaction, in the order of the fields."""
+
+    subreddits: list[Subreddit] = field(default_factory=list)
+    missing: list[tuple[str, datetime]] = field(default_factory=list)
+    rules: dict[str, list[Rule]] = field(default_factory=dict)
+    posts: list[Post] = field(default_factory=list)
+    users: list[User] = field(default_factory=list)
+    post_figures: dict[str, PostFigures] = field(default_factory=dict)
+    author_figures: dict[str, AuthorFigures] = field(default_factory=dict)
+    found: list[Found] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    given_back: list[str] = field(default_factory=list)
+    released_users: list[str] = field(default_factory=list)
+    proxy: ProxyDelta | None = None
+
+    def __len__(self) -> int:
+        """Count the rows, roughly what the transaction costs."""
+        rows = len(self.subreddits) + len(self.missing) + len(self.posts) + len(self.users) + len(self.found)
+        rows += len(self.rules) + sum(len(rules) for rules in self.rules.values())
+        rows += len(self.post_figures) + len(self.author_figures) + len(self.progress) + len(self.outcomes)
+        return rows + len(self.given_back) + len(self.released_users) + (self.proxy is not None)

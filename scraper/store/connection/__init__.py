@@ -1,0 +1,1 @@
+"""The connection to the database: its URL, engines, errors, retries."""

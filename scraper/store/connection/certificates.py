@@ -1,0 +1,68 @@
+"""The files of certificates that an address names: whether they can be read, and what they make of a connection."""
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from core.errors import PermanentError
+from scraper.store.connection.database_url import PostgresServer
+
+
+class UnusableFileError(PermanentError):
+    """A file that the address names cannot be used; the text names the file."""
+
+
+def look_at_files(place: PostgresServer) -> None:
+    """Read every file that the address names; raises UnusableFileError."""
+    for name, path in place.files.items():
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise _unusable(name, path, error.strerror or type(error).__name__) from error
+    for name in ("sslrootcert", "sslcrl"):
+        if name in place.files:
+            _load_authorities(_context(), name, place.files[name])
+    _load_own(_context(), place)
+
+
+def system_context(place: PostgresServer) -> ssl.SSLContext:
+    """Make what `sslrootcert=system` asks for: the certificates of the machine, and the server's name is checked."""
+    context = ssl.create_default_context()
+    if "sslcrl" in place.files:
+        _load_authorities(context, "sslcrl", place.files["sslcrl"])
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    _load_own(context, place)
+    context.set_alpn_protocols(["postgresql"])
+    return context
+
+
+def _context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _load_authorities(context: ssl.SSLContext, name: str, path: str) -> None:
+    try:
+        context.load_verify_locations(cafile=path)
+    except (OSError, ValueError) as error:
+        raise _unusable(name, path, "it holds no certificates in PEM form") from error
+
+
+def _load_own(context: ssl.SSLContext, place: PostgresServer) -> None:
+    files: Mapping[str, str] = place.files
+    if "sslcert" not in files:
+        return
+    # PEM files may need a password; OpenSSL would ask for one on the terminal
+    password = dict(parse_qsl(urlsplit(place.arguments["dsn"]).query)).get("sslpassword", "")
+    try:
+        context.load_cert_chain(files["sslcert"], files.get("sslkey"), lambda: password)
+    except (OSError, ValueError) as error:
+        pair = f"{files['sslcert']} and {files['sslkey']}" if "sslkey" in files else files["sslcert"]
+        why = "they hold no certificate and key in PEM form that belong together, or the key needs another sslpassword"
+        raise _unusable("sslcert", pair, why) from error
+
+
+def _unusable(name: str, path: str, why: str) -> UnusableFileError:
+    return UnusableFileError(
+        f"DATABASE_URL names {name}={path}, which cannot be used ({why}): correct the path or the file"
+    )

@@ -1,0 +1,169 @@
+"""Classifies a database's error: wait and retry, or the rows themselves are at fault. Pure."""
+
+import enum
+import sqlite3
+import ssl
+
+from sqlalchemy import exc
+
+from core.errors import TransientError
+from core.masking.external import outside
+from scraper.store.connection.certificates import UnusableFileError
+from scraper.store.connection.sqlite_engine import FileReplacedError
+
+_LONGEST_REASON = 200
+
+
+class Fault(enum.Enum):
+    """What is to be done about an error."""
+
+    BUSY = "busy"  #: others were in the way: try again
+    AWAY = "away"  #: the database does not answer, or cannot write just now: wait and try again
+    ROWS = "rows"  #: it does not take what it was given
+
+
+_SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+#: No waiting mends these at the start; while we run they may come and go with a disk.
+_SQLITE_HOPELESS = {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+}
+
+_SQLITE_AWAY = _SQLITE_HOPELESS | {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+}
+
+_SQLITE_MIXED_UP = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
+
+# SQLSTATEs by their class, the first two letters: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRES_BUSY = {"40"}  # deadlock, serialization
+_POSTGRES_ROWS = {"21", "22", "23", "42"}
+_POSTGRES_HOPELESS = {"28", "3D", "3F", "42"}  # wrong password, no such database or schema, no right, no such setting
+
+# A failover: the connection is gone, the server shuts down or takes no writes any more, and others may be like it.
+_POSTGRES_LOST = {"08", "57"}
+_READ_ONLY = "25006"
+_CANCELED = "57014"  # of the class 57, and of this one statement
+_IN_RECOVERY = "recovery is in progress"
+
+# The connection does not know a statement that was prepared on it: a pooler handed another one out.
+_STATEMENT_MISSED = {"26000", "42P05"}
+
+_UNDEFINED_TABLE = "42P01"
+
+# What a pooler says of an address that it will never take
+_POOLER_REFUSES = ("unsupported startup parameter", "no such database", "no such user", "statement pooling mode")
+_LOCK_NOT_AVAILABLE = "55P03"
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+
+def judge(error: BaseException) -> Fault:
+    """Tell what an error of SQLAlchemy or of a driver means."""
+    cause = _cause(error)
+    if isinstance(cause, TransientError):  # ours, on the way to a connection: the next try goes another way
+        return Fault.BUSY
+    if isinstance(cause, UnusableFileError | FileReplacedError):  # may be renewed, or replaced, just now
+        return Fault.AWAY
+    code, state = _sqlite_code(cause), _sqlstate(cause)
+    if code is not None:
+        return Fault.BUSY if code in _SQLITE_BUSY else Fault.AWAY if code in _SQLITE_AWAY else Fault.ROWS
+    if state is not None:
+        return _judge_postgres(state)
+    if type(cause).__name__ == "InvalidCachedStatementError":  # another process changed the tables; forgotten by now
+        return Fault.BUSY
+    if isinstance(cause, OSError | TimeoutError | EOFError | exc.TimeoutError):  # the last: no connection came free
+        return Fault.AWAY
+    if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
+        return Fault.AWAY
+    # asyncpg, of a connection that broke; its other errors without a state are about what it was given
+    return Fault.AWAY if "connection" in str(cause) or "another operation" in str(cause) else Fault.ROWS
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Tell whether what might pass while we run needs a person when we begin with it."""
+    cause = _cause(error)
+    code, state = _sqlite_code(cause), _sqlstate(cause)
+    if code in _SQLITE_HOPELESS or (state or "")[:2] in _POSTGRES_HOPELESS:
+        return True
+    if (state or "").startswith("08") and any(text in str(cause) for text in _POOLER_REFUSES):
+        return True
+    return _refuses_tls(cause) or judge(error) is Fault.ROWS
+
+
+def _refuses_tls(cause: BaseException) -> bool:
+    """Tell whether both sides will never agree on encryption: a certificate of either is not accepted, or no TLS."""
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return isinstance(cause, ssl.SSLCertVerificationError) or "ALERT" in str(cause).upper()
+    return "rejected SSL upgrade" in str(cause)  # asyncpg has no error of its own for that
+
+
+def loses_the_connection(error: BaseException) -> bool:
+    """Tell whether neither this connection nor those opened before it are worth keeping."""
+    cause = _cause(error)
+    state = _sqlstate(cause)
+    if state is None:
+        return judge(error) is Fault.AWAY
+    if state == _READ_ONLY or (state[:2] in _POSTGRES_LOST and state != _CANCELED):
+        return True
+    return _IN_RECOVERY in str(cause)
+
+
+def misses_a_statement(error: BaseException) -> bool:
+    """Tell whether a prepared statement is not where it was prepared: a pooler is between us and the database."""
+    cause = _cause(error)
+    return _sqlstate(cause) in _STATEMENT_MISSED or (
+        (_sqlstate(cause) or "").startswith("08") and "prepared statement" in str(cause)
+    )
+
+
+def is_mixed_up(error: BaseException) -> bool:
+    """Tell whether a table is gone that was there when we began, or the file is none that can be read.
+
+    The latter also where a connection has one file of the database from before a replacement, and one from after it.
+    """
+    cause = _cause(error)
+    code = _sqlite_code(cause)
+    if code is not None:
+        return code in _SQLITE_MIXED_UP or (code == sqlite3.SQLITE_ERROR and "no such table: " in str(cause))
+    return _sqlstate(cause) == _UNDEFINED_TABLE
+
+
+def reason(error: BaseException) -> str:
+    """Say in one short line what went wrong, without statements and parameters."""
+    cause = _cause(error)
+    line = outside(cause, _LONGEST_REASON)
+    name = type(cause).__name__
+    return f"{name}: {line}"[:_LONGEST_REASON] if line else name
+
+
+def _judge_postgres(state: str) -> Fault:
+    if state[:2] in _POSTGRES_BUSY or state == _LOCK_NOT_AVAILABLE or state in _STATEMENT_MISSED:
+        return Fault.BUSY
+    if state[:2] in _POSTGRES_ROWS and state != _INSUFFICIENT_PRIVILEGE:
+        return Fault.ROWS
+    return Fault.AWAY  # connection lost, shutting down, no disk, memory or connection left, read only, not let in
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Give the driver's own error: SQLAlchemy's texts carry the statement and may carry its parameters."""
+    if not isinstance(error, exc.DBAPIError):
+        return error
+    return getattr(error.orig, "orig", None) or error.orig or error
+
+
+def _sqlite_code(cause: BaseException) -> int | None:
+    code = getattr(cause, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
+
+
+def _sqlstate(cause: BaseException) -> str | None:
+    state = getattr(cause, "sqlstate", None)
+    return state if isinstance(state, str) else None

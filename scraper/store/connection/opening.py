@@ -1,0 +1,80 @@
+"""Opening the database: it is there, it lets us in, it holds every character, and its tables are today's."""
+
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import Connection
+
+from core.errors import GaplessError, PermanentError
+from scraper.store.connection.certificates import look_at_files
+from scraper.store.connection.database_error_class import is_hopeless, reason
+from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
+from scraper.store.connection.engine import Database
+from scraper.store.connection.outage_retry import Patience
+from scraper.store.schema.migrate import bring_up_to_date, is_current
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: How long to try before the database counts as away, seconds: others may be at its tables.
+_PATIENCE = 5.0
+
+
+async def open_database(url: str) -> tuple[Database, str]:
+    """Connect and bring the tables up to date; gives the database and what to call it."""
+    place = read(url)
+    if isinstance(place, PostgresServer):
+        look_at_files(place)
+    database = Database(place)
+    patience = Patience(str(place), lambda: datetime.now(UTC))
+    try:
+        await patience.carry(lambda: _open(database, place), seconds=_PATIENCE)
+    except BaseException:
+        await database.close()
+        raise
+    return database, str(place)
+
+
+async def _open(database: Database, place: SqliteFile | PostgresServer) -> None:
+    try:
+        done = await database.open(prepare)
+    except GaplessError:
+        raise
+    except Exception as error:
+        if is_hopeless(error) or _no_file(place, error):
+            raise _refused(place, error) from error
+        raise
+    if done is not None:
+        log.info("database_prepared", database=str(place), tables=done)
+
+
+def prepare(connection: Connection) -> str | None:
+    """Bring the tables up to date; returns what was done, None for nothing. Raises PermanentError where it cannot be.
+
+    It is asked with the lock for writing: a file that cannot be written is to be found out now.
+    """
+    refuse_encoding(connection)
+    return None if is_current(connection) else bring_up_to_date(connection)
+
+
+def refuse_encoding(connection: Connection) -> None:
+    """Raise PermanentError for a database that cannot hold every character; SQLite's always can."""
+    if connection.dialect.name == "sqlite":
+        return
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise PermanentError(
+            f"the database has the encoding {encoding}, which cannot hold every character: make one with "
+            f"CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and name it in DATABASE_URL"
+        )
+
+
+def _no_file(place: SqliteFile | PostgresServer, error: Exception) -> bool:
+    return isinstance(place, SqliteFile) and isinstance(error, OSError)
+
+
+def _refused(place: SqliteFile | PostgresServer, error: Exception) -> PermanentError:
+    if isinstance(place, SqliteFile):
+        advice = "DATABASE_URL must name a file, in a directory, that this user may write"
+    else:
+        advice = "check user, password, host, database name and parameters in DATABASE_URL"
+    return PermanentError(f"{place} cannot be used ({reason(error)}): {advice}")

@@ -1,0 +1,95 @@
+"""The process of one stream: opens what it needs and captures until it is asked to stop."""
+
+import random
+import time
+from contextlib import suppress
+
+from core.backoff import Backoff
+from core.child import ChildContext
+from core.config.slices import StreamConfig
+from core.process.gc_tuning import spare_the_collector
+from core.reddit.limiter import Limiter
+from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
+from streams.capture.capture_loop import Capture
+from streams.capture.coverage import Coverage
+from streams.capture.page_fetcher import Fetcher
+from streams.capture.total_loss import OriginWatch
+from streams.reddit.praw_client import Gateway
+
+_REOPEN = Backoff(first=1.0, longest=30.0)
+
+#: How long a start = "now" waits for Kafka to tell whether it is the first one, and the pause between looks, seconds.
+_ORIGIN_WITHIN = 10.0
+_ORIGIN_PAUSE = 0.2
+
+
+def run(context: ChildContext, config: StreamConfig) -> None:
+    """Capture one stream into its spool.
+
+    Raises CredentialsRejected (permanent), and SpoolBroken when the file must be moved aside by a new start.
+    """
+    spare_the_collector()
+    stream = config.stream
+    writer = _open_spool(context, config)
+    if writer is None:
+        return
+    with writer, watched(writer, broken=context.wake):
+        limiter = Limiter(config.state_dir, stream, config.requests_per_minute)
+        gateway = Gateway(config.access, context, limiter)
+        coverage = Coverage(
+            writer,
+            stream,
+            config.subreddits,
+            offset=lambda: gateway.server_clock.offset,
+            bounds=lambda: gateway.server_clock.bounds,
+        )
+        context.log.info(
+            "stream_opened",
+            subreddits=list(config.subreddits),
+            captured_before=writer.counters().get("captured", 0),
+            gaps=sum(not gap.repaired for gap in coverage.gaps.values()),
+            resuming=bool(coverage.proven_at),
+        )
+        origin = OriginWatch(
+            coverage,
+            config.state_dir,
+            writer.spool_id,
+            subreddits=config.subreddits,
+            start=config.start,
+            log=context.log,
+        )
+        if config.start == "now":
+            _await_origin(context, origin)
+        fetcher = Fetcher(gateway, context, stream, time.monotonic)
+        Capture(config, context, coverage, fetcher, limiter, origin=origin).run()
+        limiter.close()
+
+
+def _await_origin(context: ChildContext, origin: OriginWatch) -> None:
+    """Wait a moment for the answer whether this is a first start, which alone may skip what the listing holds."""
+    context.ready()
+    deadline = time.monotonic() + _ORIGIN_WITHIN
+    while not origin.settled and time.monotonic() < deadline:
+        with suppress(SpoolError):
+            origin.look()
+        if origin.settled or context.wait(_ORIGIN_PAUSE):
+            return
+
+
+def _open_spool(context: ChildContext, config: StreamConfig) -> SpoolWriter | None:
+    """Open the spool, waiting for a full disk or a lock to pass; None when asked to stop before that."""
+    failures = 0
+    while not context.stop.is_set():
+        try:
+            return SpoolWriter(config.state_dir, config.stream, subreddits=config.subreddits)
+        except SpoolBroken:
+            raise
+        except (SpoolError, OSError) as error:
+            failures += 1
+            seconds = _REOPEN.pause(failures, random.random)
+            context.log.error(  # noqa: TRY400 (a full disk needs no traceback)
+                "spool_not_opened", error=str(error), retry_in_seconds=round(seconds, 1)
+            )
+            context.ready()  # alive and waiting: nothing that a restart could mend
+            context.wait(seconds)
+    return None

@@ -1,0 +1,262 @@
+"""Repairing gaps: each subreddit's own listing holds its own thousand names, deeper than the combined one."""
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+import structlog
+
+from core.backoff import Backoff
+from core.spool import Batch, Gap, GapState
+from streams.capture.coverage import Absorbed, Coverage
+from streams.capture.failing_pages import PageSize, PageTrouble
+from streams.capture.upward_walk import Arrival, Ascent
+from streams.capture.walk import Outcome, Walk
+from streams.reddit.listing_page import PAGE_SIZE, Page, Request
+
+#: Pauses after failed steps of one repair, seconds; other repairs go on meanwhile.
+_RETRY = Backoff(first=1.0, longest=15.0, jitter=0.0)
+#: Pauses before a listing that could not be read to its end is walked again, seconds.
+_AGAIN = Backoff(first=60.0, longest=900.0, jitter=0.0)
+
+#: Proven names to begin the walk up at: some may have left the listing.
+_ANCHORS = 10
+
+#: Of the items read last from above, a gap reaches up to the newest: one odd date proves nothing.
+_FOOT = 3
+
+
+@dataclass(slots=True)
+class Repair:
+    """The walk through one subreddit's own listing for one gap, a page at a time."""
+
+    gap_id: int
+    subreddit: str
+    walk: Walk
+    trouble: PageTrouble = field(default_factory=PageTrouble)
+    size: PageSize = field(default_factory=PageSize)
+    retry_at: float = 0.0
+    rounds: int = 0
+    #: created_utc of the items that the walk read last
+    foot: deque[float] = field(default_factory=lambda: deque(maxlen=_FOOT))
+    #: the walk from below towards a page that cannot be read
+    ascent: Ascent | None = None
+    #: whether such a walk has come to an end: nothing more is to be had from below
+    climbed: bool = False
+
+    def next(self) -> Request:
+        """Return the page to request now."""
+        if self.ascent is not None:
+            before, limit = self.trouble.form(self.ascent.anchors, self.size.limit)
+            return Request(None, limit, before)
+        return Request(*self.trouble.form(self.walk.anchors(), self.size.limit))
+
+
+class Repairs:
+    """All repairs of a stream: which step comes next, among what can be read now."""
+
+    def __init__(self, coverage: Coverage, log: structlog.stdlib.BoundLogger, clock: Callable[[], float]) -> None:
+        self._coverage = coverage
+        self._log = log
+        self._clock = clock
+        self._under_way: dict[tuple[int, str], Repair] = {}
+
+    def due(self, unavailable: Collection[str]) -> float | None:
+        """Return when the next step is due on the clock; None: no gap can be repaired now."""
+        chosen = self.choose(unavailable)
+        return None if chosen is None else chosen.retry_at
+
+    def choose(self, unavailable: Collection[str]) -> Repair | None:
+        """Return the repair whose step comes next: the newest gap first, one that waits after a failure last."""
+        candidates = [
+            self._repair(gap, name)
+            for gap in self._coverage.pending_gaps()
+            for name in gap.pending
+            if name not in unavailable and gap.id is not None
+        ]
+        now = self._clock()
+        return min(candidates, key=lambda repair: max(now, repair.retry_at), default=None)
+
+    def _repair(self, gap: Gap, name: str) -> Repair:
+        key = (gap.id or 0, name)
+        if key not in self._under_way:
+            self._under_way[key] = Repair(*key, self._walk(gap))
+        return self._under_way[key]
+
+    def _walk(self, gap: Gap) -> Walk:
+        return Walk(
+            proven=lambda name: self._coverage.proven_before(name, gap.epoch),
+            # late items may be older than the gap: by their dates they would end the walk too early
+            horizon=float("-inf") if gap.late_from is None else gap.late_from,
+        )
+
+    def failed(self, repair: Repair, error: Exception, answered_at: float | None) -> None:
+        """Report a step that failed: the next one comes later, or takes another form."""
+        now = self._clock()
+        repair.trouble.failed(now, error)
+        # where everything else is answered, waiting does not help this page
+        alone = repair.trouble.is_alone(answered_at)
+        repair.retry_at = now + _RETRY.pause(min(2 if alone else 5, repair.trouble.attempts), lambda: 0.5)
+        if repair.trouble.hopeless(now, answered_at):
+            self._leave_page(repair)
+        self._log.warning(
+            "repair_delayed",
+            subreddit=repair.subreddit,
+            error=str(error),
+            retry_in_seconds=round(repair.retry_at - now, 1),
+        )
+
+    def _leave_page(self, repair: Repair) -> None:
+        """Give up a page that cannot be read: go on from below; when that is done, record what is left of the gap."""
+        if repair.ascent is not None:
+            repair.ascent.arrival = Arrival.STUCK
+            self._conclude_ascent(repair)
+            return
+        gap = self._coverage.gaps[repair.gap_id]
+        anchors = () if repair.climbed else self._coverage.latest_proven(repair.subreddit, gap.epoch, _ANCHORS)
+        if not anchors or not repair.foot:
+            self._begin_again(repair)
+            return
+        repair.ascent = Ascent(tuple(anchors), max(repair.foot), repair.walk.has)
+        repair.trouble, repair.retry_at = PageTrouble(), self._clock()
+
+    def climb(self, repair: Repair, page: Page, asked: Request) -> Absorbed:
+        """Make a page durable that was read from below. Raises SpoolError."""
+        coverage, ascent = self._coverage, repair.ascent
+        gap = coverage.gaps[repair.gap_id]
+        new = sum(not coverage.known(item.name) for item in page.items)
+        gap = dataclasses.replace(gap, found=gap.found + new)
+        absorbed = coverage.absorb(page, change=Batch(gaps=[gap]), counter="repaired")
+        if ascent is None or asked.before is None:
+            return absorbed
+        if ascent.take(page, asked.before):
+            repair.size.arrived(asked.limit, repair.trouble.attempts)
+            repair.trouble.answered()
+            repair.retry_at = 0.0
+        elif ascent.arrival is None:
+            repair.trouble.attempts += 1  # the next form of the request
+        if ascent.arrival is not None:
+            self._conclude_ascent(repair)
+        return absorbed
+
+    def _conclude_ascent(self, repair: Repair) -> None:
+        """Shrink the gap to what neither walk has read, and leave the listing for a while. Raises SpoolError."""
+        ascent, gap = repair.ascent, self._coverage.gaps[repair.gap_id]
+        if ascent is None:
+            return
+        stuck = ascent.arrival is Arrival.STUCK
+        gaps = _narrowed(gap, repair, ascent, self._coverage.now()) if stuck else []
+        if gaps:
+            self._coverage.apply(Batch(gaps=gaps))
+            own = gaps[-1]
+            fields = {"start": own.start, "end": own.end, "found": ascent.items}
+            self._log.warning("gap_narrowed", subreddit=repair.subreddit, **fields, hint="a page of it cannot be read")
+            del self._under_way[repair.gap_id, repair.subreddit]
+            repair.gap_id = own.id or 0
+            self._under_way[repair.gap_id, repair.subreddit] = repair
+        repair.ascent, repair.climbed = None, True
+        self._begin_again(repair)
+
+    def _begin_again(self, repair: Repair) -> None:
+        """Leave a listing whose page cannot be read for a while: the gap is lost only when its end was read."""
+        gap = self._coverage.gaps[repair.gap_id]
+        repair.rounds += 1
+        repair.retry_at = self._clock() + _AGAIN.pause(repair.rounds, lambda: 0.5)
+        repair.walk, repair.trouble = self._walk(gap), PageTrouble()
+        repair.foot.clear()
+
+    def drop(self, subreddit: str) -> None:
+        """Forget the walks of a subreddit that became unavailable; its gaps stay pending until it is back."""
+        for key in [key for key in self._under_way if key[1] == subreddit]:
+            del self._under_way[key]
+
+    def take(self, repair: Repair, page: Page, after: str | None, limit: int = PAGE_SIZE) -> Absorbed:
+        """Make the page of this request durable. Raises SpoolError: then the walk begins again."""
+        coverage, walk = self._coverage, repair.walk
+        del self._under_way[repair.gap_id, repair.subreddit]  # begun again from the top, should the spool refuse
+        walk.take(page, after)
+        repair.foot.extend(item.created for item in page.items if item.created is not None)
+        repair.size.arrived(limit, repair.trouble.attempts)
+        repair.trouble.answered()
+        repair.retry_at = 0.0
+        new = sum(not coverage.known(item.name) for item in page.items)
+        gap = coverage.gaps[repair.gap_id]
+        gap = dataclasses.replace(gap, found=gap.found + new)
+        gaps = [gap]
+        if walk.outcome is Outcome.STALE:
+            repair.walk = self._walk(gap)
+        elif walk.outcome is Outcome.UNREADABLE:
+            self._begin_again(repair)
+        elif walk.outcome is not None:
+            gaps = self._concluded(gap, repair)
+        # what is newer than the last poll stands in the combined listing above items of others that nobody has met yet
+        until = coverage.moment([repair.subreddit])
+        absorbed = coverage.absorb(
+            page,
+            epoch=coverage.epoch,
+            proven_until=float("-inf") if until is None else until,
+            change=Batch(gaps=gaps),
+            counter="repaired",
+        )
+        if repair.subreddit in gaps[0].pending and gaps[0].id == repair.gap_id:
+            self._under_way[repair.gap_id, repair.subreddit] = repair
+        return absorbed
+
+    def _reaches_below_the_beginning(self, gap: Gap, walk: Walk) -> bool:
+        """Tell whether a gap of what was never proven was walked to below the first request: no more was promised."""
+        begun = self._coverage.begun_at()
+        return gap.start is None and begun is not None and max(walk.foot, default=begun) < begun
+
+    def _concluded(self, gap: Gap, repair: Repair) -> list[Gap]:
+        """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
+        name, walk, now = repair.subreddit, repair.walk, self._coverage.now()
+        if walk.outcome is Outcome.MET or walk.whole or self._reaches_below_the_beginning(gap, walk):
+            pending, unproven = _without(gap.pending, name), _without(gap.unproven, name)
+            rest = dataclasses.replace(gap, pending=pending, unproven=unproven)
+            self._log.info("gap_repaired", subreddit=name, start=gap.start, end=gap.end, found=gap.found)
+            return [rest if rest.unproven else rest.walked(now)]
+        reach = self._coverage.reddit_now() if gap.end is None else gap.end
+        end = min(reach, max(walk.foot, default=reach))
+        end = end if gap.start is None else max(end, gap.start)
+        self._log.error(
+            "gap_remains",
+            subreddit=name,
+            start=gap.start,
+            end=end,
+            listing_held=walk.items,
+            hint="Reddit no longer lists these items: they are lost to this stream, and the gap is recorded",
+        )
+        own = dataclasses.replace(gap, subreddits=(name,), unproven=(name,), pending=(), end=end)
+        return _split(gap, own.closed(GapState.LOST, now), now)
+
+
+def _narrowed(gap: Gap, repair: Repair, ascent: Ascent, now: float) -> list[Gap]:
+    """Return what becomes of the gap, the smaller one of this subreddit last; empty: it is no smaller."""
+    name, start = repair.subreddit, ascent.reached
+    end = max(repair.foot) if gap.end is None else min(gap.end, max(repair.foot))
+    if start is None or start > end or (gap.start is not None and start <= gap.start):
+        return []
+    own = dataclasses.replace(gap, subreddits=(name,), unproven=(name,), pending=(name,), start=start, end=end)
+    return _split(gap, own, now)
+
+
+def _split(gap: Gap, own: Gap, now: float) -> list[Gap]:
+    """Return what becomes of a gap when one subreddit gets its `own`: that of the others, if any, and then this."""
+    (name,) = own.subreddits
+    unproven = _without(gap.unproven, name)
+    if not unproven:
+        return [own]
+    rest = dataclasses.replace(
+        gap,
+        subreddits=_without(gap.subreddits, name),
+        unproven=unproven,
+        pending=_without(gap.pending, name),
+    )
+    if not rest.pending and rest.state is GapState.OPEN and rest.end is not None:
+        rest = rest.closed(GapState.LOST, now)
+    return [rest, dataclasses.replace(own, id=None, found=0)]
+
+
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(other for other in names if other != name)

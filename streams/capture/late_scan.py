@@ -1,0 +1,206 @@
+"""Scans for late items: repeated quick walks below the newest page. Pure."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.backoff import Backoff
+from streams.capture.late_loss import Scanned
+from streams.capture.walk import Outcome, Walk
+from streams.reddit.listing_page import PAGE_SIZE, Page
+
+#: Longest and shortest time between two scans, seconds: late items are found within a minute, retries included.
+LONGEST_PERIOD = 40.0
+SHORTEST_PERIOD = 5.0
+
+#: In a busy listing an item passes from top to foot in seconds: number of scans in that time.
+_LOOKS_IN_PASSING = 2.0
+
+#: Where items pass through the combined listing faster than this (seconds), late ones surface beyond its foot.
+_BUSY = 30.0
+
+#: Names a listing holds, until one that no longer grows tells otherwise (facts: Reddit's holds 1000).
+_CAPACITY = 1000
+_GROWTH = 1.02
+
+#: After a burst: how long, and how often, each subreddit's own listing is scanned, seconds.
+_OWN_LOOKS_FOR = 60.0
+_OWN_LOOKS_EVERY = 20.0
+_FIRST_OWN_LOOK = 5.0
+#: Most own listings scanned in one round: each costs a request, and most of the others are quiet.
+_MOST_OWN_LOOKS = 25
+
+#: Pauses after a failed page of a scan, seconds: late items sink meanwhile.
+_RETRY = Backoff(first=0.3, longest=2.5, jitter=0.0)
+
+#: Time from the first poll to the first scan, seconds.
+_FIRST_LOOK = 5.0
+
+_NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class _Look:
+    """One walk for late items: through the combined listing, or through a single subreddit's own."""
+
+    subreddits: tuple[str, ...]
+    walk: Walk
+    began: float
+    #: the same by Reddit's clock
+    began_at: float
+
+    def scanned(self) -> Scanned | None:
+        """Return what the completed walk saw, None where it did not reach the foot of its listing."""
+        if self.walk.outcome is not Outcome.ENDED:
+            return None
+        foot = None if self.walk.whole and not self.walk.below else max(self.walk.foot, default=None)
+        return Scanned(self.subreddits, self.began_at, foot, own=len(self.subreddits) == 1)
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Decides when the next page of a scan for late items is due, and which. The caller fetches.
+
+    A scan fetches its pages without pauses: items sink while newer ones arrive, and a slow walk down a
+    busy listing would sink along with items that it has met.
+    """
+
+    clock: Callable[[], float]
+    #: whether the stream ran before: a kill leaves no note of a burst
+    resumed: bool = False
+    due: float = _NEVER
+    #: the last names of the newest page that a poll saw, best anchor first; empty: nothing lies below it
+    _anchors: tuple[str, ...] = ()
+    _look: _Look | None = None
+    _next_look: float = _NEVER
+    _own_queue: list[str] = field(default_factory=list)
+    _next_own: float = _NEVER
+    _busy_until: float = 0.0
+    _held: int = 0
+    _capacity: int = _CAPACITY
+    _failures: int = 0
+    #: items per subreddit on the newest page of the last poll
+    _shares: Counter[str] = field(default_factory=Counter)
+
+    def polled(self, top: Page, rate: float) -> None:
+        """Take a poll's newest page and the stream's rate, items per second."""
+        more = top.after is not None or len(top.items) >= PAGE_SIZE
+        self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
+        self._shares = Counter(item.subreddit.lower() for item in top.items)
+        now = self.clock()
+        if self._anchors and self._next_look == _NEVER:
+            self._next_look = now + _FIRST_LOOK
+            if self.resumed:
+                self._next_own, self._busy_until = now + _FIRST_OWN_LOOK, now + _OWN_LOOKS_FOR
+        if self._note_busy(rate):
+            self._next_look = min(self._next_look, now + self._period(rate))
+        self._schedule()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything lies below the newest page."""
+        return bool(self._anchors)
+
+    def _passing(self, rate: float) -> float:
+        """Return the seconds in which an item sinks from the top of a full listing to its foot."""
+        return self._capacity / rate if rate > 0 else _NEVER
+
+    def _period(self, rate: float) -> float:
+        return min(LONGEST_PERIOD, max(SHORTEST_PERIOD, self._passing(rate) / _LOOKS_IN_PASSING))
+
+    def _note_busy(self, rate: float) -> bool:
+        if self._passing(rate) >= _BUSY:
+            return False
+        now = self.clock()
+        if now >= self._busy_until:
+            self._next_own = now + _FIRST_OWN_LOOK
+        self._busy_until = now + _OWN_LOOKS_FOR
+        return True
+
+    def next_page(self, subreddits: tuple[str, ...], moment: float) -> tuple[tuple[str, ...], str | None] | None:
+        """Return whose listing to fetch now and from which anchor.
+
+        `subreddits` are those asked for together, `moment` is now by Reddit's clock.
+        """
+        if self._look is None:
+            self._begin(subreddits, moment)
+        if self._look is None:
+            self._schedule()
+            return None
+        return self._look.subreddits, self._look.walk.next_after()
+
+    def _begin(self, subreddits: tuple[str, ...], moment: float) -> None:
+        now = self.clock()
+        if now >= self._next_own:
+            # a single subreddit's own listing is the combined one: nothing lies beyond its foot
+            if len(subreddits) > 1 and not self._own_queue:
+                # the busiest first: theirs loses its oldest names soonest
+                self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[:_MOST_OWN_LOOKS]
+            self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
+        if now >= self._next_look:
+            if self._anchors:
+                self._look = _Look(subreddits, Walk(proven=_nothing, below=self._anchors), now, moment)
+            else:
+                self._next_look = _NEVER
+        elif self._own_queue:
+            self._look = _Look((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
+
+    def take(self, page: Page, rate: float) -> Scanned | None:
+        """Take a page; return the scan that it completes. `rate` is the stream's, items per second."""
+        self._failures = 0
+        look, scanned = self._look, None
+        if look is not None:
+            look.walk.take(page)
+            if look.walk.outcome is not None:
+                self._finish(look, rate)
+                scanned = look.scanned()
+        self._schedule(stepped=True)
+        return scanned
+
+    def _finish(self, look: _Look, rate: float) -> None:
+        self._look = None
+        if len(look.subreddits) == 1 and look.walk.below == ():
+            return
+        if look.walk.outcome is Outcome.STALE:
+            return  # all anchors have left the listing: begin again at once, below a newer page
+        held = look.walk.items + PAGE_SIZE
+        if held >= self._held * _GROWTH:
+            self._capacity = _CAPACITY
+        elif held >= self._held:
+            self._capacity = held
+        self._held = held
+        self._next_look = look.began + self._period(rate)
+        self._note_busy(rate)
+
+    def _schedule(self, *, stepped: bool = False) -> None:
+        if self._look is not None or self._own_queue:
+            now = self.clock()
+            self.due = now if stepped else min(self.due, now)  # the waiting time of the next step counts
+        else:
+            self.due = min(self._next_look, self._next_own)
+
+    def put_off(self, seconds: float) -> None:
+        """Try the same page later: the quota does not let us."""
+        self.due = self.clock() + seconds
+
+    def failed(self) -> None:
+        """Try the same page again soon, with growing pauses."""
+        self._failures += 1
+        self.due = self.clock() + _RETRY.pause(self._failures, lambda: 0.5)
+
+    def drop(self) -> None:
+        """Drop the current scan: its listing cannot be read."""
+        self._look = None
+        self._schedule()
+
+    def begin_again(self) -> None:
+        """Forget the current scan: the set of subreddits changed, so the anchors are invalid."""
+        self._look = None
+        self._own_queue.clear()
+        self._anchors = ()
+        self._next_look = self._next_own = _NEVER
+        self._schedule()
+
+
+def _nothing(_name: str) -> bool:
+    return False

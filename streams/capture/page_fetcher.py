@@ -1,0 +1,67 @@
+"""One attempt at a page of a stream's listing, and what the log says of attempts that fail."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from core.child import ChildContext
+from core.errors import TransientError
+from core.reddit.quota import Priority
+from core.reddit.request_errors import RateLimited
+from streams.reddit.listing_page import PAGE_SIZE, Page, listing_path, parse_page
+
+#: From this many failures of one request in a row on, the log says error instead of warning.
+_SERIOUS = 5
+
+
+class Getter(Protocol):
+    """Sends one request (see streams.reddit.praw_client.Gateway)."""
+
+    def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
+        """Return the decoded answer or raise one of our errors."""
+
+
+class Fetcher:
+    """Fetches pages of one stream's listings, one attempt at a time."""
+
+    def __init__(self, gateway: Getter, context: ChildContext, stream: str, clock: Callable[[], float]) -> None:
+        self._gateway = gateway
+        self._context = context
+        self._stream = stream
+        self._clock = clock
+        #: when any request was answered with a listing last, on `clock`, seconds; None: never
+        self.answered_at: float | None = None
+        self._failures = 0
+
+    def attempt(
+        self,
+        subreddits: Sequence[str],
+        after: str | None,
+        priority: Priority,
+        limit: int = PAGE_SIZE,
+        *,
+        before: str | None = None,
+    ) -> Page:
+        """Request a page once. Raises TransientErrors, Unavailable, CredentialsRejected, Stopped."""
+        params: dict[str, str | int] = {"limit": limit}
+        if after is not None:
+            params["after"] = after
+        if before is not None:
+            params["before"] = before
+        answer = self._gateway.get(listing_path(list(subreddits), self._stream), params, priority)
+        page = parse_page(answer, self._stream)
+        self.answered_at = self._clock()
+        if self._failures >= _SERIOUS:
+            self._context.log.info("reddit_answers_again", after_failures=self._failures)
+        self._failures = 0
+        return page
+
+    def report(self, error: TransientError, failures: int, pause: float) -> None:
+        """Log a failed attempt; `failures`: of this request in a row; `pause`: seconds until the next one."""
+        if isinstance(error, RateLimited):
+            # the shared quota holds everybody back; the next attempt waits there
+            self._context.log.warning("rate_limited", wait_seconds=error.retry_after)
+            return
+        self._failures = max(self._failures + 1, failures)
+        level = "error" if failures >= _SERIOUS else "warning"
+        fields = {"error": str(error), "kind": type(error).__name__, "failures": failures}
+        getattr(self._context.log, level)("request_failed", **fields, retry_in_seconds=round(pause, 2))

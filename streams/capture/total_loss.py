@@ -1,0 +1,159 @@
+"""A stream whose files were all lost: its gap is entered once the publisher has found out what the topic holds.
+
+Until then nothing is claimed of the time before this spool began.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from core.spool import Batch, Gap, GapState
+from core.spool.loss import together
+from core.spool.model import RECORDS_LOST, SPOOL_LOST
+from core.spool.predecessor import TopicEnds, read_ends
+from core.spool.stream_state import Origin, StateChange
+from streams.capture.coverage import LATE_MARGIN, Coverage
+from streams.capture.group_packing import is_collective
+
+#: How often to look for the publisher's answer, seconds.
+_LOOK_EVERY = 0.5
+
+_REASON = (
+    f"{SPOOL_LOST}: no file of the state was left, and the topic holds records of this stream; some {RECORDS_LOST} may"
+    " not have been delivered"
+)
+
+
+class OriginWatch:
+    """Looks for the publisher's answer, and enters the gap.
+
+    Args:
+        coverage: the stream's knowledge, which takes the gap.
+        state_dir: where publisher.db lies.
+        spool_id: of the stream's spool.
+        subreddits: those configured.
+        start: "backlog" or "now", as configured.
+        log: where the loss is told.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        coverage: Coverage,
+        state_dir: Path,
+        spool_id: str,
+        *,
+        subreddits: Sequence[str],
+        start: str,
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._coverage = coverage
+        self._state_dir = state_dir
+        self._spool_id = spool_id
+        self._subreddits = tuple(subreddits)
+        self._start = start
+        self._log = log
+        self._clock = clock
+        self._origin = coverage.state.origin
+        self._next_look = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what came before this spool."""
+        return self._origin is Origin.SETTLED
+
+    def look(self) -> None:
+        """Take the answer if it has come. Raises SpoolError when the spool does not take the gap now."""
+        now = self._clock()
+        if self.settled or now < self._next_look:
+            return
+        self._next_look = now + _LOOK_EVERY
+        try:
+            found = read_ends(self._state_dir, self._spool_id)
+        except sqlite3.Error:
+            return  # the next look may succeed
+        if found is not None:
+            self._settle(found)
+
+    def _settle(self, found: TopicEnds) -> None:
+        coverage = self._coverage
+        begun = coverage.begun_at()
+        gaps = lost_gaps(
+            coverage.stream,
+            found.starts({name: is_collective(name) for name in self._subreddits}),
+            coverage.gaps.values(),
+            end=coverage.reddit_now() if begun is None else begun,
+            now=coverage.now(),
+            # once a start = "now" has looked, what the listing held is remembered, and never delivered
+            repairable=self._start != "now" or coverage.state.recovered or begun is None,
+        )
+        # else start = "now" would skip what the listing holds
+        recovered = True if gaps and begun is None else None
+        coverage.apply(Batch(cursor=StateChange(origin=Origin.SETTLED, recovered=recovered).entries(), gaps=gaps))
+        self._origin = Origin.SETTLED
+        for gap in gaps:
+            self._log.error(
+                "spool_lost",
+                reason=gap.reason,
+                lost_from=gap.start,
+                subreddits=list(gap.subreddits),
+                hint="the interval is recorded as a gap, and read again as far as Reddit still lists it",
+            )
+
+
+def lost_gaps(
+    stream: str,
+    starts: Mapping[str, float | None],
+    ledger: Iterable[Gap],
+    *,
+    end: float,
+    now: float,
+    repairable: bool,
+) -> list[Gap]:
+    """Return the gaps of a stream whose spool was lost. Pure.
+
+    Args:
+        stream: its name.
+        starts: subreddit → created_utc from when on items may be missing; None: not known.
+        ledger: its gaps so far; one of the loss that has no start yet is replaced.
+        end: created_utc at which this spool began.
+        now: epoch seconds.
+        repairable: whether the listings may still bring what is missing.
+    """
+    if not starts:
+        return []
+    known = {name: moment for name, moment in starts.items() if moment is not None}
+    parts: list[tuple[list[str], float | None]] = [*together(known)]
+    if unknown := [name for name in starts if name not in known]:
+        parts.append((unknown, None))
+    former = next((gap for gap in ledger if _lacks_start(gap)), None)
+    gaps: list[Gap] = []
+    for members, start in parts:
+        names = tuple(members)
+        gap = Gap(
+            stream=stream,
+            subreddits=names,
+            start=start,
+            end=end if start is None else max(start, end),
+            reason=_REASON,
+            recorded_at=now,
+            epoch=1,  # nothing of this spool was proven before it
+            pending=names if repairable else (),
+            unproven=names,
+            state=GapState.OPEN if repairable else GapState.LOST,
+            closed_at=None if repairable else now,
+            late_from=None if start is None else start - LATE_MARGIN,
+        )
+        if former is not None:
+            gap = replace(gap, reason=former.reason, recorded_at=former.recorded_at, id=None if gaps else former.id)
+        gaps.append(gap)
+    return gaps
+
+
+def _lacks_start(gap: Gap) -> bool:
+    return gap.start is None and gap.state is GapState.LOST and gap.cause.lost_spool

@@ -1,0 +1,90 @@
+"""The walk up a listing, from what is proven towards an item that cannot be read. Pure.
+
+A page that always fails ends the walk from above: nothing gives an anchor below it. `before=X` gives the names nearest
+to X on its newer side, so pages are read from a proven name upwards until they fail too. An anchor that left the
+listing gives an empty page, which proves nothing. Meeting what the walk from above has read proves nothing either: the
+page that failed is then readable or gone, and the walk from above can tell.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from streams.capture.walk import newest_first
+from streams.reddit.listing_page import Item, Page
+
+#: Names kept as anchors from a page, should the newest leave the listing.
+_ANCHORS = 4
+
+#: Number of last items that must be as new as the moment that counts as reached: one odd date proves nothing.
+_CERTAIN = 3
+
+#: More pages than a listing has: a server that never ends must not hold the repair.
+_MOST_PAGES = 1_500
+
+
+class Arrival(enum.Enum):
+    """The end of a walk up."""
+
+    MET = "met what was read from above"
+    STUCK = "the next page above cannot be read"
+    ASTRAY = "no anchor is left, or the pages are not what stands above the anchor"
+
+
+@dataclass(slots=True)
+class Ascent:
+    """One walk up. Request a page `before` one of `anchors`, `take` it, until `arrival` is set.
+
+    Args:
+        anchors: proven names, best first.
+        ceiling: created_utc of what the walk from above read last, seconds.
+        met: tells whether the walk from above read this item.
+    """
+
+    anchors: tuple[str, ...]
+    ceiling: float
+    met: Callable[[str], bool]
+    arrival: Arrival | None = None
+    items: int = 0
+    pages: int = 0
+    #: created_utc of the items read last
+    _top: list[float] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+
+    @property
+    def reached(self) -> float | None:
+        """Return the created_utc up to which everything above the first anchor was read, None when nothing was."""
+        return min(self._top) if len(self._top) >= _CERTAIN else None
+
+    def take(self, page: Page, anchor: str) -> bool:
+        """Take the page fetched with `before=anchor`; return whether it led further up."""
+        self.pages += 1
+        named = [item for item in page.items if item.fullname]
+        fresh = [item for item in named if item.name not in self._names]
+        if any(self.met(item.name) for item in named):
+            self.arrival = Arrival.MET
+        elif not named:
+            self._drop(anchor)
+        elif fresh and (self.pages >= _MOST_PAGES or not self._plausible(page.items)):
+            self.arrival = Arrival.ASTRAY
+        elif fresh:
+            self._climb(fresh)
+        return bool(fresh) and self.arrival is None
+
+    def _drop(self, anchor: str) -> None:
+        self.anchors = tuple(name for name in self.anchors if name != anchor)
+        if not self.anchors:
+            self.arrival = Arrival.ASTRAY
+
+    def _plausible(self, items: Sequence[Item]) -> bool:
+        """Tell whether these can stand above the anchor: a server that ignores `before` sends the newest page."""
+        dates = [item.created for item in items if item.created is not None]
+        return bool(dates) and max(dates) <= self.ceiling and newest_first(items)
+
+    def _climb(self, fresh: Sequence[Item]) -> None:
+        self._names.update(item.name for item in fresh)
+        self.items += len(fresh)
+        dates = [item.created for item in fresh if item.created is not None]
+        self._top = (self._top + dates[::-1])[-_CERTAIN:]
+        names = [item.fullname for item in fresh]
+        self.anchors = tuple(dict.fromkeys([*names, *self.anchors]))[:_ANCHORS]

@@ -1,0 +1,187 @@
+"""How far each source is delivered to each sink, in memory and, a moment later, on disk."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from core.spool.spool_state import SpoolState
+from core.storage.file_guard import Fault
+from core.storage.sqlite import is_corrupt
+from streams.positions.dead_letters import DeadLetter
+from streams.positions.publisher_store import KAFKA, Position, PublisherStore
+
+#: Positions are written at most so often (seconds): an fsync for many records instead of one for each.
+_SAVE_EVERY = 0.15
+#: A disk that refused is asked again after this long.
+_RETRY_AFTER = 1.0
+#: How often to look whether the file is still at its path, seconds.
+_LOOK_EVERY = 0.25
+
+
+class PositionWriter:
+    """Gathers positions, counts and dead letters; writes them together, in one transaction.
+
+    What cannot be written (a full disk) stays here and is tried again: the records themselves are in Kafka, and a
+    position that lags can only repeat records, not lose any.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[str | None], PublisherStore],
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float],
+    ) -> None:
+        self._open_store = open_store
+        self._log = log
+        self._clock = clock
+        self._store = open_store(None)
+        self.deployment_id = self._store.deployment_id
+        self._positions = {(position.sink, position.spool_id): position for position in self._store.positions()}
+        self._changed: dict[tuple[str, str], Position] = {}
+        self._counts: Counter[str] = Counter()
+        self._dead_letters: list[DeadLetter] = []
+        self._totals: Counter[str] = Counter(self._store.counters())
+        self._ends: dict[str, str] = {}
+        self._surveyed = self._store.surveyed()
+        self._next_save = 0.0
+        self._next_look = 0.0
+
+    def position(self, source_id: str, sink: str = KAFKA) -> int:
+        """Return up to where this source is delivered to the sink, 0 for one that the sink never met."""
+        position = self._positions.get((sink, source_id))
+        return position.seq if position else 0
+
+    def move(self, stream: str, source_id: str, seq: int, arrived: int, sink: str = KAFKA) -> None:
+        """Note that a sink's position moved to `seq`, over `arrived` records that have arrived there."""
+        self._positions[sink, source_id] = self._changed[sink, source_id] = Position(stream, source_id, seq, sink)
+        self._counts["published" if sink == KAFKA else f"published_{sink}"] += arrived
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Keep a record that Kafka will never take."""
+        self._dead_letters.append(letter)
+
+    @property
+    def letters_kept(self) -> bool:
+        """Whether every dead letter is on disk."""
+        return not self._dead_letters
+
+    def withdraw(self, spool_id: str, seq: int) -> None:
+        """Forget the dead letters of a spool beyond the position from which it is sent again."""
+        self._dead_letters = [one for one in self._dead_letters if one.spool_id != spool_id or one.seq <= seq]
+        try:
+            self._store.withdraw(spool_id, seq)
+        except sqlite3.Error as error:
+            hint = "records listed as dead letters may arrive all the same"
+            self._log.error("dead_letters_not_withdrawn", error=str(error), hint=hint)
+
+    def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
+        """Return how many dead letters a stretch of a spool holds."""
+        return self._store.dead_letters_between(spool_id, after, until)
+
+    def count_errors(self, number: int) -> None:
+        """Add to the errors people see in the statistics."""
+        self._counts["errors"] += number
+
+    def remember(self, stream: str, state: SpoolState) -> None:
+        """Keep what a spool knew at a moment up to which it is delivered: should it be lost, its successor needs it.
+
+        While another sink is behind, it is not kept: the slowest one brings it.
+        """
+        if all(self.position(state.spool_id, sink) >= state.last_seq for sink in self._store.sinks):
+            self._store.remembered[stream] = state
+
+    def keep_ends(self, spool_id: str, ends: str) -> None:
+        """Keep what the topic held before anything of this spool was sent."""
+        self._ends[spool_id] = self._store.ends[spool_id] = ends
+
+    def is_surveyed(self, spool_id: str) -> bool:
+        """Tell whether it is on disk what the topic held before anything of this spool was sent."""
+        return spool_id in self._surveyed
+
+    def save(self, *, now: bool = False) -> bool:
+        """Write what changed, if it is time for it (or `now`); tell whether all is on disk."""
+        moment = self._clock()
+        if (moment >= self._next_look or now) and not self._stay_in_place(moment):
+            return False
+        if not (self._changed or self._dead_letters or self._counts or self._store.remembered or self._store.ends):
+            return True
+        if moment < self._next_save and not now:
+            return False
+        try:
+            self._store.save(list(self._changed.values()), self._counts, self._dead_letters)
+        except sqlite3.Error as error:
+            self._next_save = moment + _RETRY_AFTER
+            self._log.error(
+                "position_not_written",
+                error=str(error),
+                hint="free the disk; after a crash records may be repeated",
+            )
+            if is_corrupt(error):
+                self._replace()
+            return False
+        self._surveyed |= self._ends.keys()
+        self._totals += self._counts
+        self._totals["dead_letters"] += len(self._dead_letters)
+        self._changed.clear()
+        self._counts.clear()
+        self._dead_letters.clear()
+        self._next_save = moment + _SAVE_EVERY
+        return True
+
+    def _stay_in_place(self, moment: float) -> bool:
+        """Look whether the file is still ours, and make it again if not; tell whether it may be written."""
+        self._next_look = moment + _LOOK_EVERY
+        try:
+            fault = self._store.fault()
+            if fault is not None:
+                self._recover(fault)
+        except (OSError, sqlite3.Error) as error:
+            self._next_look = moment + _RETRY_AFTER
+            self._log.error(
+                "positions_not_restored",
+                error=str(error),
+                hint="nothing is written meanwhile; after a crash records may be repeated",
+            )
+            return False
+        return True
+
+    def _recover(self, fault: Fault) -> None:
+        """Never write to a file without its name: go on with a new one that holds the same."""
+        if fault is Fault.CHANGED:
+            self._log.error(
+                "positions_lost",
+                fault=fault.value,
+                moved_to=str(self._store.move_aside()),
+                dead_letters=self._totals["dead_letters"],
+                hint="a new file begins with the positions in memory; dead letters are in the one that was moved",
+            )
+            self._replace()
+            return
+        moved = self._store.copy_back()
+        self._log.error(
+            "positions_lost",
+            fault=fault.value,
+            moved_to=str(moved) if moved else None,
+            dead_letters=self._totals["dead_letters"],
+            hint="all of it was saved from the open file into a new one",
+        )
+        self._store.close()
+        self._store = self._open_store(self.deployment_id)
+        self._store.ends.update({name: text for name, text in self._ends.items() if name not in self._surveyed})
+
+    def _replace(self) -> None:
+        """Have the broken file moved aside; the new one starts with what we know."""
+        self._store.close()
+        self._store = self._open_store(self.deployment_id)
+        self._changed |= self._positions
+        self._counts.update({name: total for name, total in self._totals.items() if name != "dead_letters"})
+        self._totals.clear()
+        self._store.ends.update(self._ends)
+        self._next_save = 0.0
+
+    def close(self) -> None:
+        """Write the rest and release the file."""
+        self.save(now=True)
+        self._store.close()

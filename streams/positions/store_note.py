@@ -1,0 +1,62 @@
+"""A note beside publisher.db of how far it had come: it outlives the file, and tells a lost one from a first start.
+
+It is written after each transaction without waiting for the disk, so it is never ahead of the file.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from core.storage.private_files import write_private
+
+_NAME = "publisher.note"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Whose file it is, how many transactions it took, and how many dead letters stand in it."""
+
+    deployment: str
+    saves: int
+    dead_letters: int
+
+
+def note_path(state_dir: Path) -> Path:
+    """Return the file that holds the note."""
+    return state_dir / _NAME
+
+
+def read_note(state_dir: Path) -> Note | None:
+    """Return the note, None where there is none that makes sense."""
+    try:
+        stored = json.loads(note_path(state_dir).read_text(encoding="utf-8"))
+        return Note(str(stored["deployment"]), int(stored["saves"]), int(stored["dead_letters"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write_note(state_dir: Path, note: Note) -> None:
+    """Write the note. A disk that does not take it costs only the note."""
+    try:
+        write_private(note_path(state_dir), json.dumps(asdict(note)) + "\n")
+    except OSError:
+        return
+
+
+def tell_loss(note: Note | None, found: Note | None, log: structlog.stdlib.BoundLogger) -> None:
+    """Say what is lost where the file is not the one that was left: gone (`found` is None), older, or another one."""
+    if note is None or (found is not None and found.deployment == note.deployment and found.saves >= note.saves):
+        return
+    what = "it was deleted or moved"
+    if found is not None:
+        same = found.deployment == note.deployment
+        what = "an older copy was put in its place" if same else "another file was put in its place"
+    kept = found.dead_letters if found is not None and found.deployment == note.deployment else 0
+    log.error(
+        "positions_lost",
+        fault=what,
+        dead_letters=max(0, note.dead_letters - kept),
+        hint="what stands in the spools is sent again from the position that is known; so many dead letters are lost",
+    )

@@ -1,0 +1,157 @@
+"""The publisher process: it is built from the configuration, works, and drains when asked to stop."""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from confluent_kafka import Producer
+
+from core.child import ChildContext
+from core.config.slices import PublisherConfig
+from core.process.gc_tuning import spare_the_collector
+from core.status.kafka_outage import OutageMark
+from streams.positions.position_writer import PositionWriter
+from streams.positions.publisher_store import PublisherStore
+from streams.publisher.topic_survey import Survey
+from streams.sinks.base import Pace, Retries, Sink, drive
+from streams.sinks.kafka.at_least_once import AtLeastOnce
+from streams.sinks.kafka.delivery_strategy import Parts
+from streams.sinks.kafka.exactly_once import ExactlyOnce
+from streams.sinks.kafka.kafka_health import KafkaHealth
+from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
+from streams.sinks.kafka.producer import Settings, connect, settle
+from streams.sinks.kafka.topics import Topic
+
+#: The pause after a failure: a moment first, ten at most, seconds.
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 10.0
+
+
+class Publisher:
+    """The sinks, each with its own position in every source, and the file that keeps the positions.
+
+    Args:
+        sinks: where every record goes. One that is slow, or away, holds up no other one.
+        writer: keeps the positions.
+        survey: finds out what the topic held before a new spool; None where nobody has to know.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], writer: PositionWriter, survey: Survey | None = None) -> None:
+        self._sinks = tuple(sinks)
+        self._writer = writer
+        self._survey = survey
+
+    def step(self) -> Pace:
+        """Do one round of work for each sink."""
+        surveys = self._survey is not None and self._survey.step()
+        paces = {drive(sink) for sink in self._sinks}
+        if surveys or Pace.BUSY in paces:
+            return Pace.BUSY
+        return Pace.BLOCKED if Pace.BLOCKED in paces else Pace.IDLE
+
+    @property
+    def held(self) -> bool:
+        """Whether all sinks that lack records are there and take nothing just now: to wait for them is no use."""
+        return all(sink.held for sink in self._sinks if sink.backlog() > 0)
+
+    def backlog(self) -> int:
+        """Return how many records are captured and not yet delivered to every sink."""
+        return max((sink.backlog() for sink in self._sinks), default=0)
+
+    def close(self, seconds: float) -> None:
+        """End: the last reports, the last positions, then everything is let go."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._writer.close)
+            for sink in self._sinks:
+                stack.callback(sink.close, seconds)
+            if self._survey is not None:
+                stack.callback(self._survey.close)
+
+
+def build_publisher(
+    context: ChildContext,
+    config: PublisherConfig,
+    *,
+    clock: Callable[[], float],
+    random: Callable[[], float],
+    make_producer: Callable[[Settings, KafkaHealth], Producer] = connect,
+) -> Publisher:
+    """Build the publisher that the configuration asks for."""
+    log, state_dir = context.log, config.state_dir
+    writer = PositionWriter(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
+    transactional_id = f"gapless-{writer.deployment_id}" if config.delivery == "exactly_once" else None
+    settings = settle(config.bootstrap_servers, config.topic, config.producer, transactional_id)
+    health = KafkaHealth(log, writer, config.bootstrap_servers, clock, OutageMark(state_dir))
+    senders = KafkaSpoolSenders(
+        state_dir=state_dir,
+        writer=writer,
+        log=log,
+        clock=clock,
+        health=health,
+        message_max_bytes=settings.message_max_bytes,
+    )
+    parts = Parts(
+        settings=settings,
+        senders=senders,
+        writer=writer,
+        health=health,
+        retries=Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random),
+        log=log,
+        clock=clock,
+        make_producer=make_producer,
+    )
+    patience = Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random)
+    survey = Survey(settings, senders, writer, log, retries=patience, clock=clock)
+    make_topic = partial(Topic, connection=settings.connection, health=health, log=log, clock=clock, random=random)
+    topic = make_topic(settings.topic)
+    sink: Sink
+    if transactional_id is None:
+        sink = AtLeastOnce(topic, **parts)
+    else:
+        positions = make_topic(settings.positions_topic, partitions=1, settings={"cleanup.policy": "compact"})
+        sink = ExactlyOnce((topic, positions), **parts)
+    return Publisher([sink], writer, survey)
+
+
+#: How often we look for new rows by ourselves: a lost message costs this moment, never a record.
+_LOOK_EVERY = 0.25
+_PAUSE = 0.1
+#: The last part of the time for draining is kept for closing in order, seconds.
+_CLOSING_TIME = 0.5
+
+
+def run(context: ChildContext, config: PublisherConfig) -> None:
+    """Publish what the streams captured until stop is asked, then what is left, as long as there is time."""
+    spare_the_collector()
+    publisher = build_publisher(context, config, clock=time.monotonic, random=random.random)
+    try:
+        context.ready()
+        _work(context, publisher)
+        _drain(context, publisher)
+    finally:
+        publisher.close(min(_CLOSING_TIME, context.drain_seconds()) if context.stop.is_set() else 0.0)
+
+
+def _work(context: ChildContext, publisher: Publisher) -> None:
+    pause = {Pace.BUSY: 0.0, Pace.BLOCKED: _PAUSE, Pace.IDLE: _LOOK_EVERY}
+    while not context.wait(pause[publisher.step()]):
+        pass
+
+
+def _drain(context: ChildContext, publisher: Publisher) -> None:
+    """Go on until all is delivered; once stop is asked `context.wait` returns at once, so the pause is a plain one."""
+    began = time.monotonic()
+    while (waiting := publisher.backlog()) > 0:
+        context.beat()
+        if context.drain_seconds() <= _CLOSING_TIME:
+            context.log.warning("drain_unfinished", records=waiting, hint="they wait in the spools for the next start")
+            return
+        if publisher.held:
+            hint = "Kafka takes nothing just now (delivery_held); they wait in the spools for the next start"
+            context.log.warning("drain_unfinished", records=waiting, hint=hint)
+            return
+        if publisher.step() is not Pace.BUSY:
+            time.sleep(_PAUSE)
+    context.log.info("drained", seconds=round(time.monotonic() - began, 3))

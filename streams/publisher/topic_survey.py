@@ -1,0 +1,180 @@
+"""Finding out whether a new spool is the first one: what the topic holds before anything of it is sent.
+
+While all state files are lost, only the topic tells that records of a stream were delivered before, and up to when
+(see core.spool.predecessor). Until the answer is on disk nothing is sent from such a spool: its own records would
+count.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+
+from core.spool.predecessor import TopicEnds
+from streams.positions.position_writer import PositionWriter
+from streams.sinks.base import Retries
+from streams.sinks.kafka.kafka_errors import cause, is_passing
+from streams.sinks.kafka.producer import Settings
+from streams.sinks.kafka.topic_tail import Item, TailReader, ends
+from streams.sinks.spool_senders import SpoolSender
+
+#: How long one step may take, seconds: longer after each one in which a far broker did not answer.
+_SHORTEST, _LONGEST = 0.1, 1.0
+
+#: Failures, while the broker answers, after which the topic is called unreadable.
+_ATTEMPTS = 5
+
+
+class Reader(Protocol):
+    """Reads the newest records of the topic."""
+
+    items: list[Item]
+    reached: bool
+    incomplete: bool
+    streams: frozenset[str]
+    unseen: frozenset[str]
+
+    def read(self, seconds: float) -> bool:
+        """Read on for a moment; tell whether all is read."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        ...
+
+
+class Survey:
+    """Asks the topic for each sender that awaits it, and lets the sender go when the answer is on disk.
+
+    Args:
+        settings: the topic, and how to reach it.
+        senders: all senders.
+        writer: what keeps the answer.
+        log: where it is told.
+        retries: pauses after failures.
+        clock: monotonic seconds.
+        wall: epoch seconds.
+        make_reader: makes what reads the topic.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        senders: Iterable[SpoolSender],
+        writer: PositionWriter,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        retries: Retries,
+        clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
+        make_reader: Callable[[Settings, Collection[str]], Reader] = TailReader,
+    ) -> None:
+        self._settings = settings
+        self._senders = senders
+        self._writer = writer
+        self._log = log
+        self._retries = retries
+        self._clock = clock
+        self._wall = wall
+        self._make_reader = make_reader
+        self._reader: Reader | None = None
+        self._resume_at = 0.0
+        self._seconds = _SHORTEST
+        #: the spools whose answer is on its way to the disk
+        self._answered: set[str] = set()
+
+    def step(self) -> bool:
+        """Work on it for a moment; tell whether there is more to do at once."""
+        waiting = [sender for sender in self._senders if sender.awaits_survey]
+        for sender in waiting:
+            sender.awaits_survey = not self._writer.is_surveyed(sender.source_id)
+        open_questions = [
+            sender for sender in waiting if sender.awaits_survey and sender.source_id not in self._answered
+        ]
+        if not open_questions:
+            self.close()
+            return False
+        if self._clock() < self._resume_at:
+            return False
+        try:
+            if not self._ask(open_questions):
+                return True
+        except KafkaException as exception:
+            return self._failed(cause(exception), open_questions)
+        self._conclude(open_questions)
+        return True
+
+    def _ask(self, senders: list[SpoolSender]) -> bool:
+        if self._reader is None:
+            self._reader = self._make_reader(self._settings, [sender.stream for sender in senders])
+        return self._reader.read(self._seconds)
+
+    def _failed(self, error: KafkaError, senders: list[SpoolSender]) -> bool:
+        """Ask again after a pause; where the broker answers, and not to this, do without."""
+        reached = self._reader is not None and self._reader.reached
+        self._seconds = min(_LONGEST, self._seconds * 2.0)
+        if reached and is_passing(error):
+            return True  # the same question again, from the same reader
+        pause = self._retries.fail()
+        refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        if refused or (reached and self._retries.failures >= _ATTEMPTS):
+            self._give_up(f"{error.name()}: {error.str()}", senders)
+            return True
+        if not is_passing(error):
+            self.close()
+        self._resume_at = self._clock() + pause
+        return False
+
+    def _conclude(self, senders: list[SpoolSender]) -> None:
+        reader = self._reader
+        if reader is None:
+            return
+        asked = [
+            sender for sender in senders if sender.stream in reader.streams
+        ]  # others have come since: they are next
+        if unseen := [sender for sender in asked if sender.stream in reader.unseen]:
+            late = reader.incomplete
+            reason = "its records did not arrive in time" if late else "none of its newest records is of the stream"
+            self._give_up(reason, unseen)
+        found = ends(reader.items, self._wall())
+        for sender in asked:
+            if sender in unseen:
+                continue
+            known = found.get(sender.stream, TopicEnds())
+            newest = [span.newest for span in known.subreddits.values() if span.newest is not None]
+            self._log.info(
+                "topic_surveyed",
+                stream=sender.stream,
+                records=sum(item.stream == sender.stream for item in reader.items),
+                subreddits=len(known.subreddits),
+                newest=max(newest, default=None),
+                complete=not reader.incomplete,
+            )
+            self._answer(sender, known)
+        self._retries.succeed()
+        self._seconds = _SHORTEST
+        self.close()
+
+    def _give_up(self, reason: str, senders: list[SpoolSender]) -> None:
+        self._log.warning(
+            "topic_not_surveyed",
+            reason=reason,
+            streams=[sender.stream for sender in senders],
+            hint="the topic does not tell, so this counts as a first start; were all state files lost, what was missed"
+            " meanwhile is in no gap. Allow the publisher to read the topic",
+        )
+        for sender in senders:
+            self._answer(sender, TopicEnds(unread=reason))
+        self.close()
+
+    def _answer(self, sender: SpoolSender, found: TopicEnds) -> None:
+        self._writer.keep_ends(sender.source_id, found.to_json())
+        self._answered.add(sender.source_id)
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None

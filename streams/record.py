@@ -1,0 +1,141 @@
+"""From Reddit's item to the record of the topic (docs: the contract's "Kafka records", core/schemas)."""
+
+import math
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from core.spool import Record
+from streams.kinds import kind_of, record_maker
+from streams.reddit.listing_page import Item, clean
+
+DELETED = "[deleted]"
+
+_COMMENT_FIELDS = ("id", "author", "body", "score", "permalink", "parent_id", "link_id")
+_COMMENT = itemgetter(*_COMMENT_FIELDS)
+
+_REDDIT = "https://www.reddit.com"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?")
+
+
+def make_record(item: Item, stream: str, captured_at: float) -> Record:
+    """Return the record of an item, with what it has: a missing or odd field becomes null (texts: empty)."""
+    return make_records([item], stream, captured_at)[0]
+
+
+def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list[Record]:
+    """Return the records of several items that were captured at the same moment."""
+    fill, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
+    new, dumps = tuple.__new__, orjson.dumps
+    records = []
+    for item in items:
+        content = fill(item, timestamp)
+        try:
+            value = dumps(content)
+        except TypeError:
+            # half a surrogate pair is legal in JSON text and impossible in UTF-8, a score may exceed 64 bits
+            value = dumps({key: _mended(value) for key, value in content.items()})
+        records.append(new(Record, (item.name.encode(), value, schema)))
+    return records
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+# Both run for each item, so a field of the right type is taken without a call.
+
+
+def comment(item: Item, timestamp: str) -> dict[str, Any]:
+    """Return the content of a comment's record."""
+    try:
+        own_id, author, text, score, permalink, parent_id, link_id = _COMMENT(item.data)
+    except KeyError:
+        own_id, author, text, score, permalink, parent_id, link_id = map(item.data.get, _COMMENT_FIELDS)
+    fullname, created = item.fullname, item.created
+    return {
+        "content_id": own_id if type(own_id) is str and own_id else fullname.partition("_")[2],
+        "content_type": "comment",
+        "fullname": fullname,
+        "subreddit": item.subreddit,
+        "author": author if type(author) is str and author else DELETED,
+        "text": text if type(text) is str else "",
+        "score": score if type(score) is int else _whole(score),
+        "created_utc": None if created is None else int(created),
+        "permalink": permalink if type(permalink) is str else "",
+        "timestamp": timestamp,
+        "source": "reddit",
+        "parent_id": parent_id if type(parent_id) is str and parent_id else None,
+        "link_id": link_id if type(link_id) is str and link_id else None,
+    }
+
+
+def submission(item: Item, timestamp: str) -> dict[str, Any]:
+    """Return the content of a submission's record."""
+    get = item.data.get
+    own_id, author, text, score = get("id"), get("author"), get("selftext"), get("score")
+    permalink, title, comments, flair = get("permalink"), get("title"), get("num_comments"), get("link_flair_text")
+    return {
+        "content_id": own_id if type(own_id) is str and own_id else item.fullname.partition("_")[2],
+        "content_type": "submission",
+        "fullname": item.fullname,
+        "subreddit": item.subreddit,
+        "author": author if type(author) is str and author else DELETED,
+        "text": text if type(text) is str else "",
+        "score": score if type(score) is int else _whole(score),
+        "created_utc": None if item.created is None else int(item.created),
+        "permalink": permalink if type(permalink) is str else "",
+        "timestamp": timestamp,
+        "source": "reddit",
+        "title": title if type(title) is str else "",
+        "url": "" if get("is_self") is True else _absolute(_text(get("url")).strip()),
+        "num_comments": comments if type(comments) is int else _whole(comments),
+        "over_18": _flag(get("over_18")),
+        "link_flair_text": flair if type(flair) is str and flair else None,
+    }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _absolute(url: str) -> str:
+    """Complete an address that names no server: the one of a crosspost is a path on Reddit."""
+    if not url or _SCHEME.match(url):
+        return url
+    if url.startswith("//"):
+        return f"https:{url}"
+    if url.startswith("/"):
+        return f"{_REDDIT}{url}"
+    server = "." in url.partition("/")[0].strip(".")
+    return f"https://{url}" if server else f"{_REDDIT}/{url}"
+
+
+def _whole(value: object) -> int | None:
+    """Return a whole number, also one given as text."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value.partition(".")[0])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return int(value)
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _mended(value: object) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return None
+    return value

@@ -1,0 +1,170 @@
+"""The seam between PRAW and the network: one HTTP request, its answer judged before PRAW sees it.
+
+PRAW fetches and renews the token and builds the requests. What it must not do here is sleep (its limiter and its
+retries use `time.sleep`, which no shutdown ends) or trip over odd headers (see docs/architecture.md), so the rate
+headers are taken off the answer, and an answer that is an error is raised as one of ours.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import prawcore
+import requests
+import urllib3
+from prawcore.const import ACCESS_TOKEN_PATH
+
+from core.errors import GaplessError
+from core.masking.external import hide_token, outside
+from core.reddit.answers import judge, judge_token, rate_headers
+from core.reddit.bounds import token_lifetime
+from core.reddit.json_body import MAX_BODY
+from core.reddit.quota import RateHeaders
+from core.reddit.request_errors import TooSlow, Unreachable
+from core.reddit.server_clock import Observation
+from streams.reddit.http_client import Answer, Client
+
+_RATE_HEADERS = ("x-ratelimit-used", "x-ratelimit-remaining", "x-ratelimit-reset")
+
+#: Most bytes of the answer to a token request; Reddit's take some hundred.
+MAX_TOKEN_BODY = 64 * 1024
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came back for a request for data: its status (None: no answer, or no token to ask with) and rate headers.
+
+    `fresh_token`: the token was asked for just before. `dates` are the Date headers of both answers.
+    """
+
+    status: int | None = None
+    rate: RateHeaders | None = None
+    fresh_token: bool = False
+    dates: list[Observation] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Forget the last request."""
+        self.status, self.rate, self.fresh_token = None, None, False
+        self.dates = []
+
+
+class TokenPace:
+    """Bounds how often a token is asked for: a few at once, then one for each `seconds`."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, at_once: float = 4.0, seconds: float = 5.0
+    ) -> None:
+        self._clock = clock
+        self._at_once = at_once
+        self._seconds = seconds
+        self._left = at_once
+        self._counted_at = clock()
+
+    def take(self) -> None:
+        """Count a token request. Raises Unreachable where it comes too soon."""
+        now = self._clock()
+        self._left = min(self._at_once, self._left + (now - self._counted_at) / self._seconds)
+        self._counted_at = now
+        if self._left < 1.0:
+            wait = (1.0 - self._left) * self._seconds
+            raise Unreachable(f"the last tokens did not work: the next one is asked for in {wait:.1f} s")
+        self._left -= 1.0
+
+
+class JudgingRequestor(prawcore.Requestor):
+    """A prawcore requestor that raises our errors and notes in `heard` what came back."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        heard: Heard,
+        pace: TokenPace,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        **kwargs: Any,  # noqa: ANN401 (as prawcore has it)
+    ) -> None:
+        super().__init__(session=client, **kwargs)  # type: ignore[arg-type]  # all that prawcore needs of a session
+        self._client = client
+        self._now = now
+        self._heard = heard
+        self._pace = pace
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401
+        """Send one request; raise what its answer stands for, or return it for PRAW to parse."""
+        is_token = url.endswith(ACCESS_TOKEN_PATH)
+        if is_token:
+            self._pace.take()
+        given = {name: kwargs.get(name) for name in ("params", "data", "headers", "auth")}
+        response = self._send(method, url, MAX_TOKEN_BODY if is_token else MAX_BODY, given)
+        if not is_token:
+            self._heard.status = response.status_code
+            self._heard.rate = rate_headers(response.headers)
+        verdict = (judge_token if is_token else judge)(
+            response.status_code, response.headers, response.content, self._now()
+        )
+        try:
+            if verdict is not None:
+                raise verdict
+        finally:
+            del verdict  # its traceback holds this frame: the two would keep each other, and the body
+        for name in _RATE_HEADERS:
+            response.headers.pop(name, None)
+        if is_token:
+            response = _usable_token(response)
+            self._heard.fresh_token = True
+        self._note_date(response)
+        return response
+
+    def _send(self, method: str, url: str, limit: int, given: dict[str, Any]) -> Answer:
+        try:
+            return self._client.request(method, url, limit=limit, **given)
+        except (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
+            raise TooSlow(f"no complete answer: {_brief(error)}") from error
+        except GaplessError:
+            raise
+        except Exception as error:  # whatever the libraries make of an odd answer, such as AttributeError
+            raise Unreachable(f"no answer: {_brief(error)}") from error
+
+    def _note_date(self, response: Answer) -> None:
+        date = response.headers.get("date")
+        if date is not None:
+            age = response.headers.get("age", "0")
+            self._heard.dates.append(Observation(date, age, response.sent_at, response.arrived_at))
+
+
+class _Token(Answer):
+    """The answer to a token request, with values that PRAW can use."""
+
+    payload: dict[str, Any]
+
+    def json(self, **_options: Any) -> Any:  # noqa: ANN401 (as requests has it)
+        return self.payload
+
+
+def _usable_token(answer: Answer) -> Answer:
+    """Return the answer with a lifetime that makes sense, in the whole seconds that PRAW multiplies."""
+    made = _Token()
+    made.__dict__.update(answer.__dict__)
+    payload = answer.json()
+    hide_token(payload["access_token"])
+    made.payload = {**payload, "expires_in": int(token_lifetime(payload.get("expires_in")))}
+    made.payload.pop("refresh_token", None)  # nobody asked for one
+    return made
+
+
+def _brief(error: BaseException) -> str:
+    """Name the innermost cause: requests and urllib3 wrap a refusal or a reset several times over."""
+    while (cause := _inner(error)) is not None:
+        error = cause
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{type(error).__name__}: {outside(reason, 120)}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    wrappers = (requests.RequestException, urllib3.exceptions.HTTPError)
+    if not isinstance(error, wrappers):
+        return None
+    candidates = (getattr(error, "reason", None), error.__cause__, *reversed(error.args), error.__context__)
+    return next((one for one in candidates if isinstance(one, BaseException)), None)

@@ -1,0 +1,198 @@
+"""A page of a listing, read with tolerance: what has no name or odd fields is still an item."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from core.masking.external import outside, scrub
+from core.reddit.request_errors import BadAnswer
+from streams.kinds import listing_of
+
+#: Items a page holds at most (Reddit's limit).
+PAGE_SIZE = 100
+
+#: The dates that are accepted, seconds: from the year of Reddit's first item to the end of this century.
+EARLIEST = 1_104_537_600.0  # 2005-01-01
+LATEST = 4_102_444_800.0  # 2100-01-01
+
+#: What an anchor looks like: a fullname whose number fits in 64 bits. Nothing else goes back into a request.
+_ANCHOR = re.compile(r"t[13]_[0-9a-z]{1,13}")
+
+#: The beginning of a fullname, which says what the thing is.
+_PREFIX = re.compile(r"(t[0-9])_")
+
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]*)?")
+
+
+@dataclass(slots=True)  # not frozen: a page makes a hundred, and a frozen one takes four times as long to make
+class Item:
+    """One thing of a listing: `data` as Reddit gave it.
+
+    `name` identifies it among what was seen: the fullname, or a digest of the content where Reddit gave no id.
+    `created` is created_utc in seconds, None where it is missing, no date, or outside of `EARLIEST` to `LATEST`.
+    """
+
+    name: str
+    fullname: str
+    subreddit: str
+    created: float | None
+    data: dict[str, Any]
+
+
+class Reject(NamedTuple):
+    """An entry that is no item of the stream: why, and the whole entry as JSON."""
+
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its items newest first, the anchor of the next page (None at the end), and what is no item of it."""
+
+    items: tuple[Item, ...]
+    after: str | None
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A page to request: what follows `after` (None: the top), or what stands nearest above `before`."""
+
+    after: str | None
+    limit: int
+    before: str | None = None
+
+
+def listing_path(subreddits: tuple[str, ...] | list[str], stream: str) -> str:
+    """Return the path of a listing of one or several subreddits."""
+    return f"/r/{'+'.join(subreddits)}/{listing_of(stream).listing}"
+
+
+def parse_page(answer: object, stream: str) -> Page:
+    """Read a decoded answer. Raises BadAnswer when it is no listing."""
+    listing = answer if isinstance(answer, dict) and answer.get("kind") == "Listing" else {}
+    data = listing.get("data")
+    children = data.get("children") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(children, list):
+        raise BadAnswer(f"no listing in the answer: {_nature(answer)}")
+    items: list[Item] = []
+    rejects: list[Reject] = []
+    kind = listing_of(stream).prefix
+    for child in children:
+        item = _ordinary(child, kind)
+        if item is not None:
+            items.append(item)
+            continue
+        body = child.get("data") if isinstance(child, dict) else None
+        if not isinstance(body, dict) or not body:
+            rejects.append(_reject("not an object", child))
+        elif foreign := _foreign(child.get("kind"), body, kind):
+            rejects.append(_reject(f"{foreign}, which is none of the {stream}", child))
+        else:
+            items.append(_item(body, kind))
+    return Page(tuple(items), _anchor(data.get("after"), items), tuple(rejects))
+
+
+def _nature(answer: object) -> str:
+    """Say what came in the place of a listing; the answer may be megabytes, and is not shown."""
+    if not isinstance(answer, dict):
+        return type(answer).__name__
+    kind = answer.get("kind")
+    if isinstance(kind, str):
+        return f"an object of kind {outside(kind, 20)!r}"
+    return f"an object with {', '.join(outside(name, 20) for name in sorted(answer)[:5]) or 'nothing in it'}"
+
+
+def _ordinary(child: object, kind: str) -> Item | None:
+    """Read an entry whose fields are as Reddit gives them, quickly; None: it must be looked at more closely."""
+    if type(child) is not dict or child.get("kind") != kind:
+        return None
+    data = child.get("data")
+    if type(data) is not dict:
+        return None
+    name, subreddit, created = data.get("name"), data.get("subreddit"), data.get("created_utc")
+    if type(name) is not str or type(subreddit) is not str or type(created) is not float:
+        return None
+    # what is ASCII holds no half of a surrogate pair
+    plain = name.startswith(kind) and name.isascii() and subreddit.isascii()
+    return Item(name, name, subreddit, created, data) if plain and EARLIEST <= created < LATEST else None
+
+
+def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
+    """Say what an entry is when it is not of `kind`; empty when it is, and when nothing says otherwise."""
+    if stated is not None and stated != kind:
+        return f"kind {outside(clean(str(stated)), 20)!r}"
+    name = data.get("name")
+    if not isinstance(name, str) or name.startswith(kind):
+        return ""
+    prefix = _PREFIX.match(name)
+    return f"name {outside(clean(name), 20)!r}" if prefix and prefix[1] != kind else ""
+
+
+def _reject(reason: str, child: object) -> Reject:
+    return Reject(reason, scrub(child))
+
+
+def _anchor(after: object, items: Iterable[Item]) -> str | None:
+    """Return the anchor of the next page; one that is none is replaced by the name of the last item that has one."""
+    if after is None or after == "":
+        return None
+    if isinstance(after, str) and _ANCHOR.fullmatch(after):
+        return after
+    return next((item.fullname for item in reversed(list(items)) if _ANCHOR.fullmatch(item.fullname)), None)
+
+
+def _item(data: dict[str, Any], kind: str) -> Item:
+    fullname = data.get("name")
+    if not isinstance(fullname, str) or not fullname:
+        own_id = data.get("id")
+        fullname = f"{kind}_{own_id}" if isinstance(own_id, str) and own_id else ""
+    fullname = clean(fullname)
+    subreddit = data.get("subreddit")
+    return Item(
+        name=fullname or _digest(data),
+        fullname=fullname,
+        subreddit=clean(subreddit) if isinstance(subreddit, str) else "",
+        created=_seconds(data.get("created_utc")),
+        data=data,
+    )
+
+
+def clean(text: str) -> str:
+    """Replace halves of surrogate pairs: legal in JSON's escapes, impossible in UTF-8, in SQLite and in a URL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _seconds(value: object) -> float | None:
+    """Return a date in seconds: a number, or a text that holds one or a moment in ISO 8601."""
+    if isinstance(value, float):
+        return value if EARLIEST <= value < LATEST else None  # no comparison holds for nan
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    try:
+        seconds = _from_text(value.strip()) if isinstance(value, str) else float(value)
+    except (ValueError, OverflowError):  # no date; an integer of hundreds of digits
+        return None
+    return seconds if EARLIEST <= seconds < LATEST else None
+
+
+def _from_text(text: str) -> float:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _digest(data: dict[str, Any]) -> str:
+    """Tell nameless items apart by what does not change while they stand in a listing."""
+    stable = {key: value for key, value in data.items() if key not in {"score", "ups", "downs", "num_comments"}}
+    return "#" + hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,152 @@
+"""At least once: an idempotent producer, and a position that follows the delivery reports."""
+
+from typing import Unpack
+
+from confluent_kafka import KafkaException, Producer
+
+from streams.sinks.base import Pace
+from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, Parts
+from streams.sinks.kafka.kafka_errors import ErrorClass, cause, said
+from streams.sinks.kafka.producer import discard
+from streams.sinks.kafka.topics import Topic
+
+#: How long to wait for reports, or for an answer about the topic, before looking for new rows again, seconds.
+_PATIENCE = 0.01
+#: The same while Kafka is away: nothing to hurry for.
+_PATIENCE_AWAY = 0.1
+#: After so many failures without one arrival between them, the producer itself is under suspicion.
+_FAILURES_TOO_MANY = 5
+
+
+class AtLeastOnce(DeliveryStrategy):
+    """Sends everything; after a failure it sends again, in order, what has not arrived."""
+
+    def __init__(self, topic: Topic, **parts: Unpack[Parts]) -> None:
+        super().__init__(**parts)
+        self._topic = topic
+        #: records failed, and this is what it means: nothing more is sent until all reports are in, then we start
+        #: again behind the position
+        self._failures: set[ErrorClass] = set()
+        self._ready = False
+        #: whether this round handed something over, and whether something was on its way
+        self._sent = self._in_flight = False
+
+    def open(self) -> bool:
+        """Make the producer if there is none, and look whether the topic is there."""
+        self._senders.refresh()
+        self._senders.begin()
+        if self._producer is None and self._clock() >= self._resume_at:
+            self._producer = self._make_producer(self._settings, self._health)
+        self._sent = self._in_flight = False
+        self._ready = (
+            self._producer is not None
+            and not self._failures
+            and self._clock() >= self._resume_at
+            and self._topic.ensure(_PATIENCE_AWAY if self._health.away else _PATIENCE)
+        )
+        return self._ready
+
+    def send(self) -> int:
+        """Hand over a portion of each source."""
+        sent = self._senders.feed(self._live, self._topic.name)
+        self._sent = sent > 0
+        return sent
+
+    def flush(self) -> bool:
+        """Take in the reports that came."""
+        producer = self._producer
+        if producer is None:
+            return True
+        self._in_flight = len(producer) > 0
+        try:
+            producer.poll(0.0 if self._sent else self._patience(producer))
+        except KafkaException as exception:  # how the client tells that this producer is at its end
+            self._health.fatal = cause(exception)
+        self._take_reports(producer)
+        return self._producer is None or not len(self._producer)
+
+    def commit(self) -> Pace:
+        """Save the positions."""
+        saved = self._writer.save()
+        if self._sent or self._in_flight or self._failures:
+            return Pace.BUSY  # reports that came may have made room for more
+        return self._rest(saved=saved)
+
+    def _patience(self, producer: Producer) -> float:
+        if not len(producer):
+            return 0.0
+        return _PATIENCE_AWAY if self._health.away else _PATIENCE
+
+    def _rest(self, *, saved: bool) -> Pace:
+        waiting = not self._ready and self._senders.backlog() > 0
+        self._look(waiting=waiting)
+        if self._topic.asking:
+            return Pace.BUSY
+        return Pace.BLOCKED if waiting or not saved else Pace.IDLE
+
+    def _look(self, *, waiting: bool) -> None:
+        if self._health.look(waiting=waiting):
+            self._topic.missing()  # it may be: ask again
+
+    def _take_reports(self, producer: Producer) -> None:
+        arrived = self._senders.collect()
+        if arrived:
+            self._health.arrived(lambda: arrived + self._senders.backlog())
+            self._retries.succeed()
+        elif len(producer):
+            self._look(waiting=True)
+        classes = self._senders.classify_failures()
+        if self._health.stuck(answered=self._topic.there):
+            self._start_anew("Kafka answers, but not to this producer")
+        elif self._health.fatal is not None or ErrorClass.FATAL in classes:
+            self._start_anew("it failed for good")
+        elif ErrorClass.TOPIC in classes:
+            self._topic.missing()
+            self._start_anew("the topic is gone: asking for it")
+        else:
+            self._failures |= classes
+        if self._failures and not len(producer):
+            self._try_again()
+
+    def _try_again(self) -> None:
+        failures, self._failures = self._failures, set()
+        self._senders.rewind()
+        if failures == {ErrorClass.REFUSED}:  # an answer, about the records alone: nothing to wait for
+            self._retries.succeed()
+            self._health.answered()
+            return
+        self._resume_at = self._clock() + self._retries.fail()
+        if ErrorClass.HOLD not in failures and self._retries.failures >= _FAILURES_TOO_MANY:
+            self._start_anew("records fail again and again")
+
+    def _start_anew(self, reason: str) -> None:
+        """Throw the producer away; what it held is sent again by a new one, after a pause."""
+        fatal, self._health.fatal = self._health.fatal, None
+        pause = self._retries.fail()
+        if fatal is not None:
+            self._health.refused(said(fatal))
+        if times := self._health.times(f"producer_replaced {reason}"):
+            self._log.error(
+                "producer_replaced",
+                reason=reason,
+                error=said(fatal) if fatal else None,
+                pause_seconds=round(pause, 2),
+                times=times,
+                hint="a new one goes on behind the position",
+            )
+        if self._producer is not None:
+            discard(self._producer)
+            self._producer = None
+        self._failures = set()
+        self._senders.rewind()
+        self._resume_at = self._clock() + pause
+
+    def _let_go(self, seconds: float) -> None:
+        """Wait at most `seconds` for the last reports, then let go of the broker."""
+        if self._producer is None:
+            return
+        if len(self._producer):
+            self._producer.flush(max(0.0, seconds))
+            self._senders.collect()
+        discard(self._producer)
+        self._producer = None

@@ -1,0 +1,167 @@
+"""What an error of Kafka means: for the record that met it, for the producer, and in plain words.
+
+Pure.
+"""
+
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
+import enum
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+
+from core.masking.external import outside
+
+#: Clocks that differ by less (seconds) are called equal: the difference says nothing of a refusal.
+_EQUAL = 60.0
+
+
+class Cause(NamedTuple):
+    """What is wrong, and what would mend it."""
+
+    text: str
+    hint: str
+
+
+_RIGHTS_HINT = "give the publisher's user the right to write (kafka-acls.sh --producer); it goes on by itself"
+_BROKER_HINT = "look at the brokers' logs and disks; it goes on by itself"
+_SETTINGS_HINT = "compare the topic's settings with [kafka.producer]; it goes on by itself"
+_CLIENT_HINT = "correct [kafka.producer] for this version of Kafka"
+
+_CAUSES = {
+    KafkaError.INVALID_RECORD: Cause(
+        "the topic's rules do not accept this record (a validation at the broker)",
+        "look at the topic's settings and at the broker's log; it goes on by itself",
+    ),
+    KafkaError.INVALID_MSG: Cause(
+        "records arrive damaged at Kafka (a checksum does not match)",
+        "look at the network between here and the broker; it goes on by itself",
+    ),
+    KafkaError._BAD_MSG: Cause(
+        "an answer of Kafka arrives damaged", "look at the network between here and the broker; it goes on by itself"
+    ),
+    KafkaError.INVALID_MSG_SIZE: Cause(
+        "a size in the request arrives damaged at Kafka", "look at the network to the broker; it goes on by itself"
+    ),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: Cause("this user may not write to the topic", _RIGHTS_HINT),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: Cause("this user may not write to the cluster", _RIGHTS_HINT),
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Cause(
+        "this user may not use the publisher's transactional id", _RIGHTS_HINT
+    ),
+    KafkaError.SASL_AUTHENTICATION_FAILED: Cause("Kafka rejects the user or the password", "correct sasl.*"),
+    KafkaError.POLICY_VIOLATION: Cause("a policy of the cluster forbids the request", _SETTINGS_HINT),
+    KafkaError.NOT_ENOUGH_REPLICAS: Cause("fewer replicas are in sync than min.insync.replicas asks for", _BROKER_HINT),
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: Cause(
+        "fewer replicas are in sync than min.insync.replicas asks for", _BROKER_HINT
+    ),
+    KafkaError._ISR_INSUFF: Cause("fewer replicas are in sync than min.insync.replicas asks for", _BROKER_HINT),
+    KafkaError.KAFKA_STORAGE_ERROR: Cause("a broker cannot write to its disk", _BROKER_HINT),
+    KafkaError.LOG_DIR_NOT_FOUND: Cause("a broker misses a directory of its data", _BROKER_HINT),
+    KafkaError.THROTTLING_QUOTA_EXCEEDED: Cause("a quota of the cluster is used up", "it goes on by itself"),
+    KafkaError.UNSUPPORTED_COMPRESSION_TYPE: Cause(
+        "the topic or the broker does not know the compression", "change compression.type in [kafka.producer]"
+    ),
+    KafkaError._BAD_COMPRESSION: Cause("records cannot be compressed", "change compression.type in [kafka.producer]"),
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT: Cause(
+        "the topic's message format is too old for these records", _SETTINGS_HINT
+    ),
+    KafkaError.UNSUPPORTED_VERSION: Cause("the broker does not know this version of the request", _CLIENT_HINT),
+    KafkaError._UNSUPPORTED_FEATURE: Cause("the broker lacks a feature that the producer needs", _CLIENT_HINT),
+    KafkaError.INVALID_REQUIRED_ACKS: Cause("the topic does not accept acks=all", _SETTINGS_HINT),
+    KafkaError.INVALID_REQUEST: Cause("the broker does not accept the form of the request", _CLIENT_HINT),
+    KafkaError.INVALID_CONFIG: Cause("a setting of the topic is not valid", _SETTINGS_HINT),
+    KafkaError.SECURITY_DISABLED: Cause("the broker's access rules are switched off", _BROKER_HINT),
+}
+
+#: What says nothing about the record but about the moment, the topic's settings, the rights or the wire.
+NOT_THE_RECORD = frozenset(_CAUSES) | {KafkaError.INVALID_TIMESTAMP, KafkaError._INVALID_DIFFERENT_RECORD}
+
+#: Of a record in company these hide the cause: the broker says it only of a batch of one record.
+VAGUE = frozenset({KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD})
+
+
+def explain(error: KafkaError, clock_offset: float | None) -> Cause:
+    """Say what an error means. `clock_offset`: Reddit's clock minus ours in seconds, None where unknown."""
+    if error.code() == KafkaError.INVALID_TIMESTAMP:
+        return _clock(clock_offset)
+    return _CAUSES.get(error.code(), Cause(outside(error.str()), "it goes on by itself"))
+
+
+def _clock(offset: float | None) -> Cause:
+    hint = "set the clocks (NTP); it goes on by itself. Kafka's own clock may be the wrong one"
+    if offset is not None and offset >= _EQUAL:
+        limit = "by more than the topic's message.timestamp.before.max.ms allows"
+        return Cause(f"this machine's clock is behind Kafka's {limit} ({offset:.0f} s behind Reddit's)", hint)
+    text = "this machine's clock is ahead of Kafka's by more than the topic's message.timestamp.after.max.ms allows"
+    if offset is None:
+        return Cause(text, hint)
+    known = "equal to Reddit's: Kafka's may be late" if offset > -_EQUAL else f"{-offset:.0f} s ahead of Reddit's"
+    return Cause(f"{text} (it is {known})", hint)
+
+
+class ErrorClass(enum.Enum):
+    """What to do about it."""
+
+    AGAIN = "send it again"
+    HOLD = "not the record is wrong: wait, name the cause, send it again"
+    TOPIC = "the topic is not there"
+    REFUSED = "Kafka does not take this record"
+    FATAL = "this producer can do no more"
+
+
+_REFUSED = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+}
+_TOPIC = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+_FENCED = {
+    KafkaError._FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+}
+_PASSING = {
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._WAIT_COORD,
+}
+
+
+def classify(error: KafkaError) -> ErrorClass:
+    """Decide what an error means; what we do not know is tried again, since a record must not be lost by a guess."""
+    code = error.code()
+    if error.fatal() or code == KafkaError._FATAL:
+        return ErrorClass.FATAL
+    if code in _REFUSED:
+        return ErrorClass.REFUSED
+    if code in _TOPIC:
+        return ErrorClass.TOPIC
+    if code in NOT_THE_RECORD:
+        return ErrorClass.HOLD
+    return ErrorClass.AGAIN
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Tell whether another producer with the same transactional id has taken over."""
+    return error.code() in _FENCED
+
+
+def is_passing(error: KafkaError) -> bool:
+    """Tell whether the same transactional call may simply be made again."""
+    return error.retriable() or error.code() in _PASSING
+
+
+def said(error: KafkaError) -> str:
+    """Return what librdkafka, or a broker, says about it."""
+    return outside(error.str())
+
+
+def cause(exception: KafkaException) -> KafkaError:
+    """Return the error inside librdkafka's exception."""
+    error = exception.args[0]
+    if not isinstance(error, KafkaError):
+        raise exception
+    return error

@@ -1,0 +1,259 @@
+"""The health of Kafka: whether it is away, since when, and what it says about itself.
+
+Outages are reported once, repeated complaints once a minute.
+"""
+
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
+import logging
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import KafkaError
+
+from core.masking.external import outside
+from core.status.kafka_outage import OutageMark
+from streams.positions.position_writer import PositionWriter
+from streams.sinks.kafka.kafka_errors import Cause, ErrorClass, classify, explain, said
+
+#: A broken connection is often back at once; one that is not, for this long (seconds), is an outage.
+_LOST_FOR = 1.0
+#: A broker may also fall silent with its connections open: no report for this long while records wait for one.
+_SILENT_FOR = 8.0
+#: Kafka answers others, but not our producer, for this long (seconds): the producer is stuck.
+_DEAF_FOR = 10.0
+
+
+class Outage:
+    """Follows the signs of life: lost connections, waiting records, arrivals."""
+
+    def __init__(self) -> None:
+        self._lost_at: float | None = None
+        self._waiting_since: float | None = None
+        self._began: float | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether Kafka is away as far as we know."""
+        return self._began is not None
+
+    def seconds(self, now: float) -> float:
+        """Return for how long it is away, 0 while it is not."""
+        return 0.0 if self._began is None else now - self._began
+
+    def lost(self, now: float) -> None:
+        """Take in that no broker can be reached."""
+        if self._lost_at is None:
+            self._lost_at = now
+
+    def begins(self, now: float, *, waiting: bool) -> bool:
+        """Tell, once for each outage, that it began; `waiting`: something is to be delivered."""
+        if not waiting:
+            self._waiting_since = None
+            return False
+        if self._waiting_since is None:
+            self._waiting_since = now
+        if self.on:
+            return False
+        lost = self._lost_at is not None and now - self._lost_at >= _LOST_FOR
+        if lost or now - self._waiting_since >= _SILENT_FOR:
+            self._began = min(self._waiting_since, self._lost_at if self._lost_at is not None else now)
+            return True
+        return False
+
+    def answered(self) -> None:
+        """Take in an answer that brings nothing further: the wait for one begins anew."""
+        self._lost_at = self._waiting_since = None
+
+    def arrived(self, now: float) -> float | None:
+        """Take in a sign of life; return how long the outage was, in seconds, if this ended one."""
+        self._lost_at = self._waiting_since = None
+        if self._began is None:
+            return None
+        began, self._began = self._began, None
+        return now - began
+
+
+class Deafness:
+    """Finds out that an outage is the producer's own: it holds on to something that the broker no longer knows."""
+
+    def __init__(self) -> None:
+        self._answered_at: float | None = None
+
+    def found(self, now: float, *, away: bool, answered: bool) -> bool:
+        """Tell, once, that the producer is stuck; `answered`: Kafka answered another question since it is `away`."""
+        if not (away and answered):
+            self._answered_at = None
+        elif self._answered_at is None:
+            self._answered_at = now
+        elif now - self._answered_at >= _DEAF_FOR:
+            self._answered_at = None
+            return True
+        return False
+
+
+_REPEAT_AFTER = 60.0
+
+#: The cause of a hold is asked for again every half a minute; unheard of for so long (seconds), it is no longer known.
+_HELD_FOR = 60.0
+
+#: A refusal is noticed before the records that wait because of it, seconds.
+_JUST_BEFORE = 5.0
+
+_UNREACHABLE = {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+}
+_REFUSED_ENTRY = {
+    KafkaError._AUTHENTICATION,
+    KafkaError._SSL,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+
+_librdkafka = structlog.stdlib.get_logger("librdkafka")
+
+
+class KafkaHealth:
+    """Listens to librdkafka (`on_error`, `log`) and tells people what they need to know, without repeating itself."""
+
+    def __init__(
+        self,
+        log: structlog.stdlib.BoundLogger,
+        writer: PositionWriter,
+        servers: str,
+        clock: Callable[[], float],
+        mark: OutageMark | None = None,
+    ) -> None:
+        self._log = log
+        self._writer = writer
+        self._servers = servers
+        self._clock = clock
+        self._mark = mark
+        self._outage = Outage()
+        self._deafness = Deafness()
+        self._said: dict[str, tuple[float, int]] = {}
+        self._refusal, self._refused_at = "", float("-inf")
+        #: since when Kafka refuses for a cause that is not the record's, and when it last did
+        self._held_since: float | None = None
+        self._held_at = float("-inf")
+        #: the error that ended the current producer, until someone takes note
+        self.fatal: KafkaError | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether Kafka is away as far as we know."""
+        return self._outage.on
+
+    @property
+    def held(self) -> bool:
+        """Whether Kafka is there and takes nothing, for a cause that is not the record's."""
+        return self._held_since is not None and self._clock() - self._held_at <= _HELD_FOR
+
+    def on_error(self, error: KafkaError) -> None:
+        """Take librdkafka's `error_cb`."""
+        if classify(error) is ErrorClass.FATAL:
+            self.fatal = error
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._outage.lost(self._clock())
+        elif error.code() not in _UNREACHABLE:
+            self.complain("kafka_error", error)
+
+    def log(self, level: int, template: str, *arguments: object) -> None:
+        """Take librdkafka's own log lines (it calls this as a logging.Logger's `log`)."""
+        facility = str(arguments[0]) if arguments else ""
+        details: dict[str, object] = {
+            "facility": facility,
+            "text": outside(template % arguments if arguments else template),
+        }
+        if level < logging.WARNING:
+            _librdkafka.debug("librdkafka", **details)
+        elif times := self.times(f"librdkafka {facility}"):  # lost connections come by the hundred
+            # what it calls an error may pass by itself; whether it is one for us, on_error and the outage tell
+            severity = logging.ERROR if level >= logging.CRITICAL else logging.WARNING
+            _librdkafka.log(severity, "librdkafka", **details, times=times)
+
+    def complain(self, event: str, error: KafkaError, **details: object) -> None:
+        """Log an error, the same one at most once a minute, with how often it came."""
+        if error.code() > 0:  # only a broker says that: it is there, and takes nothing
+            self.refused(f"{error.name()}: {said(error)}")
+        times = self.times(f"{event} {error.name()}")
+        if not times:
+            return
+        if error.code() in _REFUSED_ENTRY:
+            details["hint"] = "check security.*, sasl.*, ssl.* in [kafka.producer] and the broker's access rules"
+        if times > 1:
+            details["times"] = times
+        self._log.error(event, error=error.name(), text=said(error), **details)
+
+    def hold(self, error: KafkaError, clock_offset: float | None = None, cause: Cause | None = None) -> None:
+        """Take in that Kafka refuses, not for the record's sake: log the cause once, and mark it for the monitor.
+
+        `clock_offset`: Reddit's clock minus ours in seconds, where it is known. `cause`: what the error does not tell.
+        """
+        now = self._clock()
+        if not self.held:
+            self._held_since = now
+        self._held_at = now
+        self._outage.arrived(now)  # it answers: whatever this is, it is not away
+        cause = cause or explain(error, clock_offset)
+        if self._mark is not None:
+            self._mark.begins(0.0)
+            self._mark.refused(cause.text)
+        if self.times(f"delivery_held {error.name()}"):
+            self._log.error("delivery_held", cause=cause.text, error=error.name(), text=said(error), hint=cause.hint)
+
+    def refused(self, why: str) -> None:
+        """Take in what Kafka answers instead of taking records: told to others while nothing is delivered."""
+        self._refusal, self._refused_at = why, self._clock()
+        self._mark_refusal()
+
+    def times(self, kind: str) -> int:
+        """Count something that comes again and again; 0 for not to be told now, else how often it came untold."""
+        now = self._clock()
+        said_at, unsaid = self._said.get(kind, (-_REPEAT_AFTER, 0))
+        if now - said_at < _REPEAT_AFTER:
+            self._said[kind] = (said_at, unsaid + 1)
+            return 0
+        self._said[kind] = (now, 0)
+        return unsaid + 1
+
+    def look(self, *, waiting: bool) -> bool:
+        """Report an outage when it begins, and tell that it did."""
+        if self.held or not self._outage.begins(self._clock(), waiting=waiting):
+            return False
+        self._writer.count_errors(1)
+        if self._mark is not None:
+            self._mark.begins(self._outage.seconds(self._clock()))
+            self._mark_refusal()
+        self._log.error("kafka_away", servers=self._servers, hint="the streams go on, records wait in the spools")
+        return True
+
+    def _mark_refusal(self) -> None:
+        # what was refused before the outage says nothing of it: the broker may have gone away since
+        now = self._clock()
+        if self._mark is not None and self.away and now - self._refused_at <= self._outage.seconds(now) + _JUST_BEFORE:
+            self._mark.refused(self._refusal)
+
+    def stuck(self, *, answered: bool) -> bool:
+        """Tell that the producer hears nothing although Kafka `answered` another question meanwhile."""
+        return self._deafness.found(self._clock(), away=self.away, answered=answered)
+
+    def answered(self) -> None:
+        """Take in that Kafka answered, though it took no record: it is not away."""
+        self._outage.answered()
+
+    def arrived(self, backlog: Callable[[], int]) -> None:
+        """Take in a sign of life: records arrived, or a transaction was committed."""
+        now = self._clock()
+        seconds = self._outage.arrived(now)
+        if self._mark is not None:
+            self._mark.ends()
+        if self._held_since is not None:
+            held, self._held_since = now - self._held_since, None
+            self._log.warning("delivery_resumed", held_seconds=round(held, 1), records_waiting=backlog())
+        if seconds is not None:
+            self._log.warning("kafka_back", away_seconds=round(seconds, 1), records_waiting=backlog())

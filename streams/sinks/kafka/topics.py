@@ -1,0 +1,140 @@
+"""Seeing to it that a topic is there: asked for, and made where the broker allows it."""
+
+# ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from core.errors import PermanentError
+from streams.sinks.base import Retries
+from streams.sinks.kafka.kafka_errors import Cause, ErrorClass, cause, classify, said
+from streams.sinks.kafka.kafka_health import KafkaHealth
+from streams.sinks.kafka.producer import Properties
+
+_REQUEST_TIMEOUT = 10.0
+_BROKERS = "look at the brokers that are missing; it goes on by itself"
+_BY_HAND = "create it by hand (kafka-topics.sh --create)"
+#: The number of partitions, or of replicas, that the broker is set up to give.
+BROKERS_CHOICE = -1
+
+
+class Topic:
+    """One topic. `ensure` never waits longer than it is told; what it asked for is answered in a later call."""
+
+    def __init__(
+        self,
+        name: str,
+        connection: Properties,
+        *,
+        health: KafkaHealth,
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        partitions: int = BROKERS_CHOICE,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.there = False
+        self._connection = connection
+        self._health = health
+        self._log = log
+        self._clock = clock
+        self._new = NewTopic(
+            name, num_partitions=partitions, replication_factor=BROKERS_CHOICE, config=dict(settings or {})
+        )
+        self._retries = Retries(0.5, 30.0, random)
+        self._admin: AdminClient | None = None
+        self._answer: Future[object] | None = None
+        self._creating = False
+        self._next_try = 0.0
+
+    @property
+    def asking(self) -> bool:
+        """Whether a question about the topic waits for its answer."""
+        return self._answer is not None
+
+    def missing(self) -> None:
+        """Take in that the topic is not there (any more)."""
+        self.there = False
+
+    def ensure(self, patience: float) -> bool:
+        """Tell whether the topic is there; ask, make it and wait for at most `patience` seconds on the way."""
+        if self.there:
+            return True
+        if self._answer is None:
+            if self._clock() < self._next_try:
+                return False
+            self._ask()
+        answer = self._answer
+        if answer is not None and answer in wait([answer], patience).done:
+            self._answer = None
+            self._take(answer)
+        return self.there
+
+    def _ask(self) -> None:
+        if self._admin is None:
+            # log_level 0: what this client has to say, the producer says as well
+            self._admin = AdminClient({**self._connection, "log_level": 0})
+        self._answer = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=_REQUEST_TIMEOUT)[
+            self.name
+        ]
+        self._creating = False
+
+    def _create(self) -> None:
+        if self._admin is not None:
+            self._answer = self._admin.create_topics([self._new], request_timeout=_REQUEST_TIMEOUT)[self.name]
+            self._creating = True
+
+    def _take(self, answer: "Future[object]") -> None:
+        try:
+            description = answer.result()
+        except KafkaException as exception:
+            self._take_error(cause(exception))
+            return
+        if self._creating:
+            self._log.info("topic_created", topic=self.name)
+        elif self._health.away and (short := shortfall(description)):
+            # records may wait in the producer for replicas that are not there: nothing else tells
+            told = Cause(f"{short} of the topic {self.name}; min.insync.replicas may ask for more", _BROKERS)
+            self._health.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=told)
+        self._found()
+
+    def _take_error(self, error: KafkaError) -> None:
+        if classify(error) is ErrorClass.TOPIC and not self._creating:
+            self._create()
+            return
+        if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            self._found()
+            return
+        if error.code() == KafkaError.TOPIC_EXCEPTION:
+            raise PermanentError(f"Kafka does not take {self.name!r} as the name of a topic: change kafka.topic")
+        self._next_try = self._clock() + self._retries.fail()
+        if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
+            return  # the broker is away: KafkaHealth says so
+        if classify(error) is ErrorClass.HOLD:
+            missing = Cause(f"the topic {self.name} is not there and cannot be made: {said(error)}", _BY_HAND)
+            self._health.hold(error, cause=missing if self._creating else None)
+        hint = _BY_HAND if self._creating else "allow to describe it"
+        self._health.complain(
+            "topic_not_created" if self._creating else "topic_not_looked_up", error, topic=self.name, hint=hint
+        )
+
+    def _found(self) -> None:
+        self.there = True
+        self._retries.succeed()
+        self._admin = None  # its threads and connections are not needed any more
+
+
+def shortfall(description: object) -> str:
+    """Say which partition of a described topic lacks its leader or a replica; empty where all are in sync."""
+    for partition in getattr(description, "partitions", ()):
+        if partition.leader is None:
+            return f"partition {partition.id} has no leader"
+        if len(partition.isr) < len(partition.replicas):
+            return f"{len(partition.isr)} of {len(partition.replicas)} replicas are in sync in partition {partition.id}"
+    return ""

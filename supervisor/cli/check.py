@@ -1,0 +1,130 @@
+"""`python -m supervisor check`: whether a configuration is right, and whether what it names answers."""
+
+import os
+import queue
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from core.config import Config, ConfigError, Problem, load_config
+from core.config.network_variables import network
+from core.errors import ExitCode
+from core.masking.external import hide, masked, outside
+from core.masking.redact import show, show_address
+from supervisor.checks.finding import Finding, Probe, failed
+from supervisor.checks.probes import probes_of, silent_logger
+from supervisor.runtime.preflight import require_machine
+
+_UNKNOWN = "No such configuration property"  #: so librdkafka says that it does not know a name
+_MORE = "librdkafka's CONFIGURATION.md lists its properties and their values"
+
+_DEADLINE = 9.5  # seconds for all probes, which run side by side
+
+Answer = tuple[int, list[Finding]]
+
+
+def check(
+    path: str | Path,
+    overrides: Mapping[str, object],
+    *,
+    connect: bool,
+    environ: Mapping[str, str] = os.environ,
+    out: TextIO,
+) -> int:
+    """Print every problem, or that there is none; with `connect`, try what it names. Return the exit code."""
+    try:
+        config = load_config(path, overrides, environ, further=producer_problems)
+        require_machine(config, environ)
+    except ConfigError as error:
+        print(error, file=out)
+        return ExitCode.BAD_USAGE
+    print("\n".join([f"{path}: OK", _summary(config), *_network(config, environ)]), file=out, flush=True)
+    if not connect:
+        return ExitCode.OK
+    findings = try_all(list(probes_of(config)), _DEADLINE)
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        print(f"  {finding.name:<{width}}  {'ok    ' if finding.ok else 'FAILED'}  {finding.text}", file=out)
+    return ExitCode.OK if all(finding.ok for finding in findings) else ExitCode.GAVE_UP
+
+
+def _summary(config: Config) -> str:
+    count = len(config.reddit.subreddits)
+    which = f"{count} subreddit{'' if count == 1 else 's'}"
+    streams = " and ".join(config.streams.enabled)
+    target = f"topic {config.kafka.topic} on {config.kafka.bootstrap_servers}, {config.kafka.delivery}"
+    first = f"  {streams} of {which} → {target}" if streams else "  both streams are switched off"
+    proxies = len(config.scraper.proxies)
+    through = f"through {proxies} prox{'y' if proxies == 1 else 'ies'}" if proxies else "without proxies"
+    database = masked(show_address(config.database.url))
+    scraper = f"  scraper {through} → {database}" if config.scraper.enabled else "  scraper off"
+    return f"{first}\n{scraper}"
+
+
+def _network(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    variables = network(environ).shown() if config.streams.enabled else {}
+    if variables:
+        yield "  the streams use these variables of the environment to reach Reddit:"
+        yield from (f"    {name}={value}" for name, value in variables.items())
+
+
+def try_all(probes: Sequence[Probe], deadline: float) -> list[Finding]:
+    """Run all probes side by side; one that has not answered by the deadline has failed."""
+    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    for index, probe in enumerate(probes):
+        # Daemons: a name server or a firewall that swallows everything must not keep the command from ending.
+        threading.Thread(target=_try, args=(index, probe, answers), name=probe.name, daemon=True).start()
+    found: dict[int, list[Finding]] = {}
+    end = time.monotonic() + deadline
+    while len(found) < len(probes):
+        try:
+            index, findings = answers.get(timeout=max(0.0, end - time.monotonic()))
+        except queue.Empty:
+            break
+        found[index] = findings
+    late = f"no answer within {deadline:g} s: is the address right, and does a firewall let it through?"
+    answered = [found.get(index, [failed(probe.name, late)]) for index, probe in enumerate(probes)]
+    return [finding for findings in answered for finding in findings]
+
+
+def _try(index: int, probe: Probe, answers: "queue.SimpleQueue[Answer]") -> None:
+    try:
+        findings = list(probe.run())
+    except Exception as error:  # noqa: BLE001  a probe that breaks has failed, and says how
+        findings = [failed(probe.name, outside(f"{type(error).__name__}: {error}"))]
+    answers.put((index, findings))
+
+
+def producer_problems(config: Config) -> list[Problem]:
+    """Let librdkafka judge its own properties; no broker is named, so nothing is connected to."""
+    from confluent_kafka import KafkaException, Producer  # noqa: PLC0415  25 MB that other commands do not need
+
+    properties = dict(config.kafka.producer)
+    problems: list[Problem] = []
+    while True:
+        try:
+            Producer({**properties, "enable.idempotence": True, "acks": "all"}, logger=silent_logger())
+        except KafkaException as error:
+            text = error.args[0].str().strip()
+            name = _blamed(text, properties)
+            if name is None:
+                return [*problems, Problem("kafka.producer", f"{outside(text)}\n{_MORE}")]
+            key, value = f'kafka.producer."{name}"', properties.pop(name)
+            if _UNKNOWN in text:  # by its name only: it may be a misspelt one of a secret
+                hide(str(value))
+                problems.append(Problem(key, f"{outside(text)}\n{_MORE}"))
+            else:
+                problems.append(Problem(key, f"{outside(text)}\n{_MORE}", show(value, name)))
+        else:
+            return problems
+
+
+def _blamed(text: str, properties: Mapping[str, object]) -> str | None:
+    """Find the property that librdkafka speaks of: by its name, or, as it likes to use aliases, by the value."""
+    quoted = re.findall(r'"([^"]+)"', text)
+    by_value = {str(value): name for name, value in properties.items()}
+    named = [word for word in quoted if word in properties] or [by_value[word] for word in quoted if word in by_value]
+    return named[0] if named else None

@@ -1,0 +1,184 @@
+"""`python -m supervisor dead-letters`: list the records that Kafka refused for good, send them again, or drop them."""
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from core import control_client
+from core.config import Config, load_config
+from core.control_client import ControlError
+from core.errors import ExitCode, TransientError
+from core.logging import log_setup
+from core.masking.external import masked
+from core.masking.printable import printable_json
+from core.spool.committed_positions import publisher_path, read_publisher_counters
+from core.storage.sqlite import connect, transaction
+from streams.positions import dead_letters as letters
+from streams.positions.dead_letters import Kept
+from streams.positions.migrations import upgrade
+from supervisor.display.table import table
+
+_HEADINGS = ("ID", "WHEN", "STREAM", "KEY", "SIZE", "REASON")
+_PROCESS = "dead-letters"  # the name of the log of what people did
+
+_LOGGED_AT_ONCE = 50  # letters in a line of it
+
+_LOOK_EVERY = 0.1
+_PATIENCE = 30.0  # for a running publisher to deliver what it is asked for, seconds
+
+
+def dead_letters(
+    path: Path,
+    action: str,
+    ids: Sequence[int],
+    *,
+    as_json: bool,
+    out: TextIO,
+    err: TextIO,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> ExitCode:
+    """Do `action` with the dead letters of these ids, or with all. 1: a letter was refused again; 2: an unknown id."""
+    config = load_config(path, credentials=False)
+    with _opened(config.supervisor.state_dir) as connection:
+        known = letters.listed(connection) if connection is not None else []
+        unknown = sorted(set(ids) - {letter.id for letter in known})
+        if unknown:
+            have = f"there are: {_numbers(letter.id for letter in known)}" if known else "there is none"
+            print(f"there is no dead letter {_numbers(unknown)}; {have}", file=err)
+            return ExitCode.BAD_USAGE
+        chosen = [letter for letter in known if letter.id in ids or not ids]
+        if action == "list":
+            _print(chosen, config.supervisor.state_dir, as_json=as_json, out=out)
+            return ExitCode.OK
+        if connection is None or not chosen:
+            _say({action: 0}, "There are no dead letters.", as_json=as_json, out=out)
+            return ExitCode.OK
+        if action == "drop":
+            return _drop(connection, chosen, config, as_json=as_json, out=out)
+        with transaction(connection):
+            letters.ask_again(connection, letters.listed(connection) if not ids else chosen)
+        _log(config, "dead_letters_asked_for", chosen)
+        if _publisher_runs(config.supervisor.state_dir):
+            deadline = clock() + _PATIENCE
+            while clock() < deadline and any(one.resending for one in _left(connection, chosen)):
+                sleep(_LOOK_EVERY)
+        return _report(chosen, _left(connection, chosen), as_json=as_json, out=out)
+
+
+@contextlib.contextmanager
+def _opened(state_dir: Path) -> Iterator[sqlite3.Connection | None]:
+    """Open publisher.db with its present tables; None where there is no file."""
+    path = publisher_path(state_dir)
+    if not path.exists():
+        yield None
+        return
+    try:
+        with contextlib.closing(connect(path, cache_kib=512)) as connection:
+            # a file without tables is about to get them, or was never used
+            yield connection if upgrade(connection) else None
+    except sqlite3.Error as error:
+        raise TransientError(f"{path} cannot be read or written just now: {error}") from error
+
+
+def _drop(
+    connection: sqlite3.Connection, chosen: Sequence[Kept], config: Config, *, as_json: bool, out: TextIO
+) -> ExitCode:
+    with transaction(connection):
+        asked = {one.id for one in chosen}
+        found = [one for one in letters.listed(connection) if one.id in asked]
+        dropped = [one for one in found if not one.resending]
+        letters.drop(connection, dropped)
+    _log(config, "dead_letters_dropped", dropped)
+    text = f"{_count(len(dropped))} dropped, {sum(one.size for one in dropped):,} bytes."
+    if len(found) > len(dropped):
+        text += f" Not dropped, since on the way to Kafka again: {_numbers(one.id for one in found if one.resending)}"
+    _say({"drop": len(dropped), "on_the_way": len(found) - len(dropped)}, text, as_json=as_json, out=out)
+    return ExitCode.OK
+
+
+def _left(connection: sqlite3.Connection, chosen: Sequence[Kept]) -> list[Kept]:
+    """Return those of these that are still dead letters."""
+    asked = {one.id for one in chosen}
+    return [one for one in letters.listed(connection) if one.id in asked]
+
+
+def _report(chosen: Sequence[Kept], left: Sequence[Kept], *, as_json: bool, out: TextIO) -> ExitCode:
+    waiting = [one for one in left if one.resending]
+    refused = [one for one in left if not one.resending]
+    lines = []
+    if delivered := len(chosen) - len(left):
+        lines.append(f"{_count(delivered)} delivered.")
+    if waiting:
+        lines.append(f"{_count(len(waiting))} on the way: they leave as soon as the publisher runs and Kafka accepts.")
+    lines += [f"{one.id} was refused again: {masked(one.reason)}" for one in refused]
+    numbers = {"resend": len(chosen), "delivered": delivered, "on_the_way": len(waiting), "refused": len(refused)}
+    _say(numbers, "\n".join(lines), as_json=as_json, out=out)
+    return ExitCode.GAVE_UP if refused else ExitCode.OK
+
+
+def _print(chosen: Sequence[Kept], state_dir: Path, *, as_json: bool, out: TextIO) -> None:
+    counters = read_publisher_counters(state_dir)
+    resent, dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
+    if as_json:
+        listed = [asdict(one) | {"reason": masked(one.reason), "at_time": _moment(one.at)} for one in chosen]
+        document = {"dead_letters": listed, "resent": resent, "dropped": dropped}
+        print(printable_json(json.dumps(document, indent=2)), file=out)
+        return
+    if chosen:
+        print(table([_HEADINGS, *map(_row, chosen)], right=(0, 4)), file=out)
+    so_far = f"So far {resent:,} resent, {dropped:,} dropped."
+    print(f"{_count(len(chosen)) if chosen else 'No dead letters'}. {so_far}", file=out)
+
+
+def _row(letter: Kept) -> tuple[str, ...]:
+    name = letter.reason.partition(":")[0]
+    reason = f"{name} (on the way again)" if letter.resending else name
+    return str(letter.id), _moment(letter.at)[:16] + "Z", letter.stream, letter.key, _size(letter.size), reason
+
+
+def _size(number: int) -> str:
+    kilobytes, megabytes = number / 1000, number / 1_000_000
+    return f"{number} B" if number < 1000 else f"{kilobytes:.1f} kB" if kilobytes < 1000 else f"{megabytes:.1f} MB"
+
+
+def _say(numbers: dict[str, int], text: str, *, as_json: bool, out: TextIO) -> None:
+    print(json.dumps(numbers) if as_json else text, file=out)
+
+
+def _count(number: int) -> str:
+    return f"{number:,} dead letter{'' if number == 1 else 's'}"
+
+
+def _numbers(ids: Iterable[int]) -> str:
+    return ", ".join(map(str, ids))
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _publisher_runs(state_dir: Path) -> bool:
+    try:
+        processes = control_client.ask(state_dir, {"command": "status"})["processes"]
+    except ControlError:
+        return False
+    return any(process["name"] == "publisher" and process["state"] == "RUNNING" for process in processes)
+
+
+def _log(config: Config, event: str, chosen: Sequence[Kept]) -> None:
+    """Write down what a person did: the supervisor may not run, so it goes into a log of its own."""
+    settings = config.supervisor
+    file = log_setup.child_file(_PROCESS, settings.log_dir, settings.log_max_bytes, settings.log_backups)
+    which = [{"id": one.id, "stream": one.stream, "seq": one.seq, "key": one.key, "size": one.size} for one in chosen]
+    for start in range(0, len(which), _LOGGED_AT_ONCE):
+        part = which[start : start + _LOGGED_AT_ONCE]
+        file.append(log_setup.compose(_PROCESS, os.getpid(), "warning", event, count=len(part), letters=part))
+    file.close()

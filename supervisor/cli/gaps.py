@@ -1,0 +1,78 @@
+"""`python -m supervisor gaps`: up to when the streams are proven, and every interval that is not."""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Collection, Iterable
+from typing import TextIO
+
+from core.config import Config
+from core.config.suggestions import nearest
+from core.errors import ExitCode
+from core.masking.printable import printable_json
+from core.spool import SpoolReader, spool_path
+from core.status.completeness import StreamProof, longest_silence
+from core.stream_kinds import stream_names
+from supervisor.display.gap_report import Selection, document, report
+
+
+def show_gaps(
+    config: Config,
+    now: float,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    subreddits: Iterable[str] = (),
+    as_json: bool,
+    out: TextIO,
+    err: TextIO,
+) -> ExitCode:
+    """Print the ledger of the streams, running or stopped; `now` is the time since 1970 by our clock."""
+    state_dir = config.supervisor.state_dir
+    selection = Selection(since, until, frozenset(name.lower() for name in subreddits))
+    proofs, code = _read(config, err)
+    complaint = _complaint(selection, config, proofs.values())
+    if complaint:
+        print(complaint, file=err)
+        return ExitCode.BAD_USAGE
+    if as_json:
+        print(printable_json(json.dumps(document(proofs, selection), indent=2, ensure_ascii=False)), file=out)
+        return code
+    reddit_now = {stream: proof.reddit_now(now) for stream, proof in proofs.items()}
+    blocks = report(proofs, selection, reddit_now, longest_silence(config.streams.max_poll_interval))
+    if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in stream_names()):
+        blocks[-1] = f"Nothing was captured into {state_dir} yet."
+    print("\n\n".join(filter(None, blocks)), file=out)
+    return code
+
+
+def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode]:
+    """Read the streams that are configured, and those that have a spool."""
+    state_dir, subreddits = config.supervisor.state_dir, config.reddit.subreddits
+    proofs: dict[str, StreamProof] = {}
+    code = ExitCode.OK
+    for stream in stream_names():
+        try:
+            reader = SpoolReader.open(state_dir, stream)
+            if reader is not None:
+                with contextlib.closing(reader):
+                    state = reader.stream_state()  # before the gaps: see StreamProof.read
+                    proofs[stream] = StreamProof.read(subreddits, state, reader.gaps())
+            elif stream in config.streams.enabled:
+                proofs[stream] = StreamProof(tuple(subreddits))
+        except sqlite3.DatabaseError as error:
+            print(f"the ledger of {stream} cannot be read ({error}); is {state_dir} the right state_dir?", file=err)
+            code = ExitCode.GAVE_UP
+    return proofs, code
+
+
+def _complaint(selection: Selection, config: Config, proofs: Collection[StreamProof]) -> str:
+    """Say what is wrong with what was asked for; empty where nothing is."""
+    if selection.since is not None and selection.until is not None and selection.since > selection.until:
+        return "--since is later than --until: exchange them"
+    known = {name.lower(): name for name in config.reddit.subreddits}
+    for proof in proofs:
+        known |= {name.lower(): name for gap in proof.gaps for name in gap.subreddits if name.lower() not in known}
+    for name in sorted(selection.subreddits - known.keys()):
+        return f"r/{name} is not configured, and no gap names it; did you mean r/{nearest(name, known)}?"
+    return ""

@@ -1,0 +1,104 @@
+"""`python -m supervisor logs`: what the processes logged, merged by time, and followed as it is written."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from core.config import Config, load_config
+from core.errors import ExitCode
+from supervisor.cli.log_follower import LogTrail
+from supervisor.cli.log_line import LogLine, dated, parse, renderer
+from supervisor.display.terminal import has_colours, until_nobody_reads
+from supervisor.runtime.topology import topology
+
+_LOOK_EVERY = 0.2
+
+
+class MergedLogs:
+    """The trails of several processes. Without names, those of every process that has a log, also of later ones."""
+
+    def __init__(self, log_dir: Path, names: Sequence[str], level: str | None) -> None:
+        self._log_dir = log_dir
+        self._names = names
+        self._level = level
+        self._trails = {name: LogTrail(self._path(name)) for name in names or names_with_logs(log_dir)}
+        self._moments = dict.fromkeys(self._trails, "")
+
+    def last(self, wanted: int, *, unfinished: bool) -> list[LogLine]:
+        """Return each process's last lines; `unfinished` adds a line whose end was never written."""
+        merged: list[LogLine] = []
+        for name, trail in self._trails.items():
+            lines = trail.last(wanted, lambda raw: parse(raw).is_at_least(self._level))
+            if unfinished and wanted and (rest := trail.unfinished()):
+                lines = [*lines, rest][-wanted:]
+            merged += self._dated(name, lines)
+        return sorted(merged, key=lambda line: line.timestamp)
+
+    def fresh(self) -> list[LogLine]:
+        """Return what was written since the last time."""
+        for name in [] if self._names else names_with_logs(self._log_dir):
+            if name not in self._trails:
+                self._trails[name] = LogTrail(self._path(name), from_beginning=True)
+        merged: list[LogLine] = []
+        for name, trail in self._trails.items():
+            merged += [line for line in self._dated(name, trail.fresh()) if line.is_at_least(self._level)]
+        return sorted(merged, key=lambda line: line.timestamp)
+
+    def _dated(self, name: str, raw: Sequence[bytes]) -> list[LogLine]:
+        lines = dated([parse(line) for line in raw], self._moments.get(name, ""))
+        if lines:
+            self._moments[name] = lines[-1].timestamp
+        return lines
+
+    def _path(self, name: str) -> Path:
+        return self._log_dir / f"{name}.log"
+
+
+def names_with_logs(log_dir: Path) -> list[str]:
+    """List the processes that have a log; one may be between two names just now."""
+    found = {path.name.partition(".log")[0] for pattern in ("*.log", "*.log.1") for path in log_dir.glob(pattern)}
+    return sorted(found)
+
+
+def show_logs(
+    path: Path,
+    names: Sequence[str],
+    *,
+    lines: int,
+    follow: bool,
+    level: str | None,
+    out: TextIO,
+    err: TextIO,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ExitCode:
+    """Print the last `lines` of each process, then what comes if asked to; works without a supervisor too."""
+    config = load_config(path, credentials=False)
+    log_dir = config.supervisor.log_dir
+    known = _known(config)
+    strangers = [name for name in names if name not in known]
+    if strangers:
+        print(f"there is no process {', '.join(map(repr, strangers))}; there are: {', '.join(known)}", file=err)
+        return ExitCode.BAD_USAGE
+    logs = MergedLogs(log_dir, list(dict.fromkeys(names)), level)
+    show = renderer(colours=has_colours(out))
+    if not follow and not any(name in names_with_logs(log_dir) for name in names or known):
+        print(f"nothing was logged into {log_dir} yet", file=err)
+    with until_nobody_reads(out):
+        _print(logs.last(lines, unfinished=not follow), show, out)
+        while follow:
+            _print(logs.fresh(), show, out)
+            sleep(_LOOK_EVERY)
+    return ExitCode.OK
+
+
+def _known(config: Config) -> list[str]:
+    """List the processes that are configured, and those that have left a log."""
+    configured = [spec.name for spec in topology(config)]
+    return list(dict.fromkeys(["supervisor", *configured, *names_with_logs(config.supervisor.log_dir)]))
+
+
+def _print(lines: Sequence[LogLine], show: Callable[[LogLine], str], out: TextIO) -> None:
+    for line in lines:
+        out.write(f"{show(line)}\n")
+    out.flush()

@@ -1,0 +1,65 @@
+"""`python -m supervisor restart`: one process replaced by a new one, or woken, and waited for."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from core import control_client
+from core.config import load_config
+from core.control_client import ControlError
+from core.errors import ExitCode
+from core.masking.external import masked
+from supervisor.processes.restart_policy import describe_exit
+
+_LOOK_EVERY = 0.1
+_PATIENCE = 30.0  # until the new process says that it works
+
+
+def restart(
+    path: Path,
+    name: str,
+    *,
+    out: TextIO,
+    err: TextIO,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> ExitCode:
+    """Ask for the restart and wait until the process runs. 1: it does not, or nobody could be asked; 2: unknown."""
+    config = load_config(path, credentials=False)
+    state_dir, log_dir = config.supervisor.state_dir, config.supervisor.log_dir
+    begun = clock()
+    try:
+        before = control_client.ask(state_dir, {"command": "restart", "process": name})
+        process = before
+        while clock() - begun < _PATIENCE:
+            sleep(_LOOK_EVERY)
+            process = _look(state_dir, name)
+            if process["restarts"] > before["restarts"] and process["state"] in {"RUNNING", "FATAL"}:
+                break
+    except control_client.UnknownProcessError as error:
+        print(error, file=err)
+        return ExitCode.BAD_USAGE
+    except ControlError as error:
+        print(error, file=err)
+        return ExitCode.GAVE_UP
+    if process["restarts"] > before["restarts"] and process["state"] == "RUNNING":
+        print(f"{name}: RUNNING, pid {process['pid']} (after {clock() - begun:.1f} s)", file=out)
+        return ExitCode.OK
+    print(_complaint(process, clock() - begun, log_dir / f"{name}.log"), file=err)
+    return ExitCode.GAVE_UP
+
+
+def _look(state_dir: Path, name: str) -> dict[str, Any]:
+    answer = control_client.ask(state_dir, {"command": "status"})
+    for process in answer["processes"]:
+        if process["name"] == name:
+            found: dict[str, Any] = process
+            return found
+    raise ControlError(f"{name} is gone: the configuration was read again meanwhile, and does not ask for it any more")
+
+
+def _complaint(process: dict[str, Any], waited: float, log: Path) -> str:
+    ended = "" if process["last_exit"] is None else f", last exit: {describe_exit(process['last_exit'])}"
+    why = f" ({masked(process['why'])})" if process["why"] else ""
+    return f"{process['name']}: {process['state']}{why} after {waited:.1f} s{ended}; the reason is in {log}"

@@ -1,0 +1,85 @@
+"""`python -m supervisor status`: how everything stands, once or live."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from core.config import load_config
+from core.config.slices import status_config
+from core.errors import ExitCode
+from core.masking.printable import printable_json
+from core.status.stream_stats import StreamFlow
+from core.status.system_status import read_status
+from supervisor.display.status_panel import Panel, Rates
+from supervisor.display.terminal import HOME, has_colours, is_terminal, until_nobody_reads
+
+_EVERY = 1.0  # seconds between two looks
+_MEMORY = 10.0  # rates are averages over so long
+
+
+class Speedometer:
+    """Items a second, from looks at counters that only grow (or begin anew, with a new spool)."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, dict[str, StreamFlow]]] = deque()
+
+    def rates(self, now: float, streams: dict[str, StreamFlow]) -> dict[str, Rates]:
+        """Take in a look and give each stream's rates; none after the first look."""
+        self._looks.append((now, streams))
+        while now - self._looks[0][0] > _MEMORY:
+            self._looks.popleft()
+        then, before = self._looks[0]
+        if now <= then:
+            return {}
+        return {name: _rates(before[name], stream, now - then) for name, stream in streams.items() if name in before}
+
+
+def show_status(
+    path: Path,
+    *,
+    as_json: bool,
+    watch: bool,
+    out: TextIO,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> ExitCode:
+    """Print how things stand, again and again with `watch`. 0: the supervisor runs; 1: it does not, or is silent."""
+    config = load_config(path, credentials=False)
+    panel = Panel(path, config.supervisor.log_dir, has_colours(out), bar=watch and is_terminal(out))
+    speedometer = Speedometer()
+
+    def show() -> ExitCode:
+        status = read_status(status_config(config), time.time())
+        if as_json:
+            document = json.dumps(status.document(), indent=None if watch else 2)
+            print(printable_json(document), file=out, flush=True)
+        else:
+            rates = speedometer.rates(clock(), status.flow.streams) if watch else None
+            _show_text(panel.render(status, rates), out, watch=watch)
+        return ExitCode.OK if status.runs else ExitCode.GAVE_UP
+
+    code = ExitCode.OK
+    with until_nobody_reads(out):
+        code = show()
+        while watch:
+            sleep(_EVERY)
+            code = show()
+    return code
+
+
+def _show_text(text: str, out: TextIO, *, watch: bool) -> None:
+    if watch and is_terminal(out):
+        out.write(f"{HOME}{text}\n")
+    else:
+        out.write(f"{text}\n\n" if watch else f"{text}\n")
+    out.flush()
+
+
+def _rates(before: StreamFlow, now: StreamFlow, seconds: float) -> Rates:
+    return Rates(
+        captured=max(0, now.captured - before.captured) / seconds,
+        published=max(0, now.published - before.published) / seconds,
+    )

@@ -1,0 +1,42 @@
+"""The parts that the demo's script uses: processes, probes and screen."""
+
+from dataclasses import dataclass
+
+from core.config import Config
+from core.status.statistics_block import Meter
+from supervisor.demo.crawl_watch import CrawlWatch
+from supervisor.demo.database import Database
+from supervisor.demo.local_proxies import LocalProxy
+from supervisor.demo.screen import Screen
+from supervisor.demo.simulator_control import Sandbox
+from supervisor.processes.control_inbox import Bell
+
+
+@dataclass(frozen=True, slots=True)
+class Scenery:
+    """The parts, created once."""
+
+    config: Config
+    bell: Bell
+    screen: Screen
+    proxies: tuple[LocalProxy, ...]
+    sandbox: Sandbox
+    meter: Meter
+    database: Database
+    crawl: CrawlWatch
+
+    @classmethod
+    def of(cls, config: Config, proxies: tuple[LocalProxy, ...], bell: Bell, screen: Screen) -> "Scenery":
+        """Create the parts that follow from the configuration."""
+        assert config.database.sqlite_path is not None  # noqa: S101 - the demo configures it
+        database = Database(config.database.sqlite_path)
+        return cls(
+            config=config,
+            bell=bell,
+            screen=screen,
+            proxies=proxies,
+            sandbox=Sandbox(config.reddit.oauth_url),
+            meter=Meter(config.supervisor.state_dir),
+            database=database,
+            crawl=CrawlWatch(config, database),
+        )

@@ -1,0 +1,175 @@
+"""The demo's script: which faults are injected, and when. It runs in a thread beside the supervisor's loop."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor.demo.crawl_watch import crawl_line
+from supervisor.demo.demo_parts import Scenery
+from supervisor.demo.proof import is_complete
+
+_LOOK_EVERY = 0.5
+_START_WITHIN = 30.0
+_LONGEST_END = 20.0  # share of the duration without new items, so that late ones arrive
+_CATCH_UP_WITHIN = 90.0
+COMMENTS_PER_SECOND = 20.0
+_BURST = 150.0
+#: In a longer burst, late items would leave the listing before scans, every fifth of which is spoiled,
+#: could reach them; what was never shown can be neither delivered nor missed.
+_LONGEST_BURST = 7.0
+FAULTS = {"status_503": 0.1, "reset": 0.05, "truncated_json": 0.05, "html": 0.02}
+_NAMES = {
+    "status_503": "answers 503",
+    "reset": "connections cut",
+    "truncated_json": "broken JSON",
+    "html": "HTML instead of JSON",
+}
+
+
+class Aborted(Exception):
+    """The system stopped before the script ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A step of the script, at a share of the duration."""
+
+    at: float
+    text: str
+    action: Callable[[], None]
+
+
+class Script:
+    """Runs the steps, shows the status, and at the end waits until everything has arrived."""
+
+    def __init__(self, duration: float, scenery: Scenery, kill: Callable[[], None]) -> None:
+        self._duration = duration
+        self._playing = duration - min(_LONGEST_END, duration / 3)
+        self._sandbox = scenery.sandbox
+        self._meter = scenery.meter
+        self._crawl = scenery.crawl
+        self._screen = scenery.screen
+        self._proxy = scenery.proxies[-1]
+        self._kill = kill
+        self._started = time.monotonic()
+        self._hurried = threading.Event()
+        self._aborted = threading.Event()
+        self.stats: dict[str, Any] = {}
+
+    def hurry(self) -> bool:
+        """End the steps and start the proof; return whether this was the first call."""
+        if self._hurried.is_set():
+            return False
+        self._hurried.set()
+        self._screen.say("stopping: the proof comes first (once more to go without)")
+        return True
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the steps were cut short."""
+        return self._hurried.is_set()
+
+    def abort(self) -> None:
+        """End everything now."""
+        self._aborted.set()
+        self._hurried.set()
+
+    def play(self) -> None:
+        """Run until the end of the duration, or until hurried; then stop new items and wait for all."""
+        self._await_start()
+        self._started = time.monotonic()
+        scenes = self._scenes()
+        while (elapsed := self._elapsed()) < self._playing and not self._hurried.is_set():
+            while scenes and elapsed >= scenes[0].at * self._playing:
+                scene = scenes.pop(0)
+                self._say(scene.text)
+                scene.action()
+            self._show(f"{_clock(elapsed)} of {_clock(self._duration)}")
+            self._hurried.wait(min(_LOOK_EVERY, self._playing - elapsed))
+        self._catch_up()
+
+    def met(self) -> str:
+        """Return the injected faults as text."""
+        items, faults = self.stats.get("items", {}), self.stats.get("by_fault", {})
+        counts = {"late items": items.get("late", 0), "removed items": items.get("removed", 0)}
+        counts |= {_NAMES[name]: faults.get(name, 0) for name in FAULTS}
+        return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+    def _scenes(self) -> list[Scene]:
+        seconds = burst_seconds(self._playing)
+        faults = "10 % of the answers 503, 5 % cut off, 5 % broken JSON, 2 % HTML"
+        return [
+            Scene(
+                0.0,
+                f"{COMMENTS_PER_SECOND:g} comments and 1 submission a second, 2 % of them late, 3 % removed; "
+                "a crawl through two proxies",
+                lambda: None,
+            ),
+            Scene(0.15, f"faults: {faults}", lambda: self._sandbox.faults(FAULTS)),
+            Scene(0.25, f"the proxy {self._proxy.name} dies", self._proxy.kill),
+            Scene(0.4, f"burst: {_BURST:g} comments a second for {seconds:.0f} s", lambda: self._burst(seconds)),
+            Scene(0.47, f"the proxy {self._proxy.name} is there again", self._proxy.start),
+            Scene(0.65, "the process `comments` is killed (SIGKILL)", self._kill),
+        ]
+
+    def _burst(self, seconds: float) -> None:
+        self._sandbox.rates({"comments": _BURST, "seconds": seconds})
+
+    def _await_start(self) -> None:
+        deadline = time.monotonic() + _START_WITHIN
+        while self._meter.read().total_items == 0 and not self._hurried.is_set():
+            if time.monotonic() > deadline:
+                raise TimeoutError("nothing was captured within 30 s")
+            self._screen.status("starting …")
+            self._pause()
+        if self._hurried.is_set():
+            raise Aborted
+
+    def _catch_up(self) -> None:
+        """Wait until every item has surfaced, was shown and acknowledged, and the crawl has finished."""
+        self._say("nothing new appears, no more faults: what is under way arrives")
+        self._sandbox.pause()
+        self._sandbox.no_faults()
+        deadline = time.monotonic() + _CATCH_UP_WITHIN
+        quiet = 0  # checks in a row without a missing item: an answer may be sent and not captured yet
+        while quiet < 2 and time.monotonic() < deadline:
+            self._show(_clock(self._elapsed()))
+            complete = is_complete(self._sandbox.truth()) and self._meter.read().queue_size == 0
+            # a hurried demo proves what the crawl has reached
+            quiet = quiet + 1 if complete and (self._hurried.is_set() or self._crawl.is_finished()) else 0
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._aborted.wait(_LOOK_EVERY):
+            raise Aborted
+
+    def _show(self, moment: str) -> None:
+        if self._aborted.is_set():
+            raise Aborted
+        self.stats = self._sandbox.stats()
+        numbers, crawl = self._meter.read(), self._crawl.look()
+        for line in self._crawl.news(crawl):
+            self._say(line)
+        spoiled = sum(self.stats["by_fault"].values())
+        self._screen.status(
+            f"{moment}  streams: shown {self.stats['items']['shown']:,} · captured {numbers.total_items:,} · "
+            f"in Kafka {numbers.kafka_published:,} · queue {numbers.queue_size:,} · answers spoiled {spoiled:,}",
+            f"{' ' * len(moment)}  scraper: {crawl_line(crawl)}",
+        )
+
+    def _say(self, text: str) -> None:
+        self._screen.say(f"{_clock(self._elapsed())}  {text}")
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+
+def burst_seconds(playing: float) -> float:
+    """Return the length of the burst for this duration of the demo, seconds."""
+    return min(_LONGEST_BURST, 0.15 * playing)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

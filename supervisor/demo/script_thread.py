@@ -1,0 +1,76 @@
+"""Runs the script in a thread; then makes the proofs and asks the supervisor to stop."""
+
+import contextlib
+import threading
+
+from core.logging import log_setup
+from core.spool import SpoolReader
+from core.stream_kinds import stream_names
+from supervisor.demo.crawl_proof import CrawlProof, prove_crawl
+from supervisor.demo.crawl_world import CrawlWorld, Wish
+from supervisor.demo.demo_parts import Scenery
+from supervisor.demo.demo_script import Aborted, Script
+from supervisor.demo.proof import Proof, prove
+
+#: The request that ends the supervisor.
+OVER = "the demo is over"
+
+_PATIENCE = 10.0  # for the script's thread, after everything else has ended
+
+
+class Performance:
+    """Holds the proofs, or the reason why there are none."""
+
+    def __init__(self, script: Script, scenery: Scenery) -> None:
+        self.script = script
+        self.proof: Proof | None = None
+        self.crawl_proof: CrawlProof | None = None
+        self.failure = ""
+        self._scenery = scenery
+        self._thread = threading.Thread(target=self._run, name="script", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """End now, unless it has ended."""
+        self.script.abort()
+        self._thread.join(_PATIENCE)
+
+    def _run(self) -> None:
+        try:
+            self.script.play()
+            self._scenery.screen.status("reading the topic and the database back …")
+            self.crawl_proof = _prove_crawl(self._scenery)
+            self.proof = _prove_streams(self._scenery)
+        except Aborted:
+            self.failure = "stopped before there was a proof"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the processes must be stopped and the user told
+            log_setup.get_logger("demo").exception("demo_failed")
+            self.failure = f"the demo could not go on: {error}"
+        self._scenery.bell.ring(OVER)
+
+
+def _prove_streams(scenery: Scenery) -> Proof:
+    from supervisor.demo.topic_reader import read_keys  # noqa: PLC0415 - librdkafka only now: it is large
+
+    config, gaps = scenery.config, []
+    for stream in stream_names():
+        reader = SpoolReader.open(config.supervisor.state_dir, stream)
+        if reader is not None:
+            with contextlib.closing(reader):
+                gaps += reader.gaps()
+    keys = read_keys(config.kafka.bootstrap_servers, config.kafka.topic)
+    return prove(scenery.sandbox.truth(), keys, gaps)
+
+
+def _prove_crawl(scenery: Scenery) -> CrawlProof:
+    scraper, sandbox, database = scenery.config.scraper, scenery.sandbox, scenery.database
+    wish = Wish(scraper.subreddits, scraper.users_per_subreddit, scraper.discover, scraper.max_depth)
+    world = CrawlWorld(sandbox.crawl_held(), sandbox.crawl_posts())
+    reach = world.reach(wish)
+    visited, left = database.visited()
+    # an interrupted crawl is compared with what it reached
+    names = reach & visited if left else reach
+    return prove_crawl(world.rows(names, wish), world.rows(reach, wish), database.tables(), left)

@@ -1,0 +1,182 @@
+"""The loss ledger as people and programs read it: what is proven up to when, and each gap. Pure."""
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from core.masking.external import masked
+from core.spool.model import Gap, GapState
+from core.status.completeness import StreamProof
+from supervisor.display.duration import duration
+from supervisor.display.table import table
+
+_HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
+_WIDTH = 80
+_MOST_NAMED = 5
+
+_UNSETTLED = (
+    "not known yet whether this is the first start: the topic was not read so far (is Kafka away?). If it holds records"
+    " of this stream, the time since the newest one becomes a gap"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of the ledger is asked for. Moments are created_utc seconds; names are lower case, none: all."""
+
+    since: float | None = None
+    until: float | None = None
+    subreddits: frozenset[str] = frozenset()
+
+    def admits(self, gap: Gap) -> bool:
+        """Tell whether the gap, with the time where late items may be missing, lies in this part at least partly."""
+        starts = [moment for moment in (gap.start, gap.late_from) if moment is not None]
+        start = min(starts) if gap.start is not None else float("-inf")
+        end = float("inf") if gap.end is None else gap.end
+        in_time = (self.since is None or end >= self.since) and (self.until is None or start <= self.until)
+        return in_time and (not self.subreddits or bool(self.subreddits & {name.lower() for name in gap.subreddits}))
+
+    def names(self, proof: StreamProof) -> list[str]:
+        """Return the configured subreddits of this part, as the configuration spells them."""
+        return [name for name in proof.subreddits if not self.subreddits or name.lower() in self.subreddits]
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left out."""
+        return self == Selection()
+
+
+def document(proofs: Mapping[str, StreamProof], selection: Selection) -> dict[str, Any]:
+    """Return what `gaps --json` prints. Moments are epoch seconds; `from` is 0 where nothing was proven before."""
+    return {
+        "proven_until": {
+            stream: {name: proof.by_subreddit()[name] for name in selection.names(proof)}
+            for stream, proof in proofs.items()
+        },
+        "gaps": [_as_json(gap, proof) for _, proof, gap in _selected(proofs, selection)],
+    }
+
+
+def report(
+    proofs: Mapping[str, StreamProof], selection: Selection, now: Mapping[str, float], patience: float
+) -> list[str]:
+    """Return the blocks of text that `gaps` prints; `now` is the time by Reddit's clock, for each stream.
+
+    A proven moment older than `patience` is explained.
+    """
+    proven = "\n".join(
+        line
+        for stream, proof in proofs.items()
+        for line in _proven(stream, proof, selection.names(proof), now[stream], patience)
+    )
+    chosen = list(_selected(proofs, selection))
+    if not chosen:
+        part = "" if selection.is_all else " in this part of the ledger"
+        return [proven, f"No gaps are recorded{part}."]
+    rows = [_as_row(gap) for _, _, gap in chosen]
+    aligned = table([_HEADINGS, *rows], right=(4,)).splitlines()
+    lines = [aligned[0]]
+    for line, (_, proof, gap) in zip(aligned[1:], chosen, strict=True):
+        lines += [line, *_reason(gap, proof)]
+    return [proven, "\n".join(lines), _count([gap for _, _, gap in chosen])]
+
+
+def moment_text(seconds: float) -> str:
+    """Write epoch seconds as UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _selected(proofs: Mapping[str, StreamProof], selection: Selection) -> Iterable[tuple[str, StreamProof, Gap]]:
+    for stream, proof in proofs.items():
+        for gap in proof.gaps:
+            if selection.admits(gap):
+                yield stream, proof, gap
+
+
+def _spelled(gap: Gap, proof: StreamProof) -> list[str]:
+    """Return the subreddits that are not proven, or were not, as the configuration spells them."""
+    spelling = {name.lower(): name for name in proof.subreddits}
+    return [spelling.get(name.lower(), name) for name in gap.unproven or gap.subreddits]
+
+
+def _id(gap: Gap) -> str:
+    return f"{gap.stream}-{gap.id}"
+
+
+def _as_json(gap: Gap, proof: StreamProof) -> dict[str, Any]:
+    return {
+        "id": _id(gap),
+        "stream": gap.stream,
+        "subreddits": _spelled(gap, proof),
+        "from": 0.0 if gap.start is None else gap.start,
+        "to": gap.end,
+        "late_from": gap.late_from,
+        "reason": masked(gap.reason),
+        "state": gap.state.value,
+        "found": gap.found,
+        "recorded_at": gap.recorded_at,
+        "closed_at": gap.closed_at,
+    }
+
+
+def _as_row(gap: Gap) -> tuple[str, ...]:
+    start = "the beginning" if gap.start is None else moment_text(gap.start)
+    end = "still away" if gap.end is None else moment_text(gap.end)
+    return _id(gap), start, end, gap.state.value, str(gap.found)
+
+
+def _reason(gap: Gap, proof: StreamProof) -> list[str]:
+    names = _listed([f"r/{name}" for name in _spelled(gap, proof)])
+    late = "" if gap.late_from is None else f"; late items may be missing from {moment_text(gap.late_from)}"
+    indent = "    "
+    return textwrap.wrap(
+        masked(f"{names}: {gap.reason}{late}"), _WIDTH, initial_indent=indent, subsequent_indent=indent
+    )
+
+
+def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, patience: float) -> list[str]:
+    """Say up to when the stream is proven, and where that is old, which subreddits hold it back."""
+    moments = {name: proof.moments.get(name.lower()) for name in names}
+    away = [name for name in names if name.lower() in proof.without_end]
+    counted = {name: moment for name, moment in moments.items() if name not in away} or moments
+    known = [moment for moment in counted.values() if moment is not None]
+    late = {name: moment for name, moment in counted.items() if moment is None or now - moment > patience}
+    if not known:
+        lines = [f"{stream}: proven until: never. No listing was read to its end yet."]
+    elif len(known) < len(counted):
+        lines = [f"{stream}: proven until: never, for {_number(len(counted) - len(known), len(counted))}."]
+    else:
+        age = max(0.0, now - min(known))
+        note = "; not read since" if late else ""
+        lines = [f"{stream}: proven until {moment_text(min(known))}, {duration(age)} ago{note}."]
+    if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # else all are as old
+        worst = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
+        texts = [f"r/{name} {'never' if moment is None else moment_text(moment)}" for name, moment in worst]
+        lines += _wrapped(f"not read: {_listed(texts)}")
+    if away:
+        lines += _wrapped(f"in a gap without end: {_listed([f'r/{name}' for name in away])}")
+    if proof.unsettled:
+        lines += _wrapped(_UNSETTLED)
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
+
+
+def _number(some: int, all_of_them: int) -> str:
+    noun = "subreddit" if all_of_them == 1 else "subreddits"
+    return f"{some} of {all_of_them} {noun}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = len(texts) - _MOST_NAMED
+    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:_MOST_NAMED])} and {more} more (see --json)"
+
+
+def _count(gaps: Sequence[Gap]) -> str:
+    counts = {state: sum(gap.state is state for gap in gaps) for state in GapState}
+    states = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
+    return f"{len(gaps)} {'gap' if len(gaps) == 1 else 'gaps'}: {states}."

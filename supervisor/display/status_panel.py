@@ -1,0 +1,172 @@
+"""The text of `status`: how the system stands, on one screen."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.masking.external import masked
+from core.process import program
+from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
+from core.status.supervisor_state import LastState
+from core.status.system_status import STOPPED, Status
+from supervisor.display.duration import duration
+from supervisor.display.scraper_panel import crawl_block
+from supervisor.display.table import table
+from supervisor.display.terminal import GREEN, RED, YELLOW, coloured
+from supervisor.processes.restart_policy import describe_exit
+
+_PROCESSES = ("PROCESS", "STATE", "PID", "UPTIME", "RESTARTS", "LAST EXIT", "MEMORY", "HEARTBEAT")
+_STREAMS = ("STREAM", "CAPTURED", "PUBLISHED", "SPOOLED", "GAPS", "LAG", "PROVEN", "COMPLETE")
+_RATES = ("CAPTURED/S", "PUBLISHED/S")
+_COLOURS = {
+    "RUNNING": GREEN,
+    "STARTING": YELLOW,
+    "BACKOFF": YELLOW,
+    "STOPPING": YELLOW,
+    "FATAL": RED,
+    "STOPPED": RED,
+    "HEALTHY": GREEN,
+    "IDLE": YELLOW,
+    "RESTING": RED,
+    "PROBING": YELLOW,
+    "UNRESPONSIVE": RED,
+}
+_STATES = re.compile(rf"\b({'|'.join(_COLOURS)})\b")
+_NONE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Items a second of one stream."""
+
+    captured: float
+    published: float
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Lays a status out for people; `config` is the file's name as it is typed in commands."""
+
+    config: Path
+    log_dir: Path
+    colours: bool = False
+    bar: bool = False  #: draw how far the crawl has come
+
+    def render(self, status: Status, rates: Mapping[str, Rates] | None = None) -> str:
+        """Give the whole text; `rates` adds the two columns that only watching can know."""
+        head = _supervisor(status)
+        blocks = [head]
+        if status.processes:
+            blocks.append(table([_PROCESSES, *map(_process, status.processes)], right=(2, 4, 6)))
+            blocks.append("\n".join(filter(None, (self._advice(one, status.supervisor) for one in status.processes))))
+        blocks += [_streams(status.flow, rates), crawl_block(status.crawl, bar=self.bar), _totals(status.flow)]
+        blocks.append("\n".join(map(masked, status.remarks)))
+        text = "\n\n".join(filter(None, blocks))
+        if self.colours:
+            text = _STATES.sub(lambda found: coloured(found[0], _COLOURS[found[0]]), text)
+        return text
+
+    def _advice(self, process: Mapping[str, Any], supervisor: Mapping[str, Any]) -> str:
+        """Say what to do about a process that does not run."""
+        name, log = process["name"], self.log_dir / f"{process['name']}.log"
+        if process["state"] == "FATAL":
+            then = f"{program.command()} restart {self.config} {name}"
+            if supervisor.get("state") == STOPPED:
+                then = f"{program.command()} run {self.config}"
+            elif supervisor.get("pid") is not None:
+                # a process that is started again gets the configuration that the supervisor holds
+                then = f"{then} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
+            age = process.get("state_age_s")
+            when = f" ({duration(age)} ago)" if age is not None else ""
+            why = f"{name} is parked: {masked(process.get('why') or 'see its log')}{when}"
+            return f"{why}. The cause is in {log}; then: {then}"
+        if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
+            return f"{name} starts again in {process['restart_in_s']:.1f} s; why it ended is in {log}"
+        return ""
+
+
+def _supervisor(status: Status) -> str:
+    supervisor = status.supervisor
+    if supervisor["state"] == STOPPED:
+        return f"Supervisor: {STOPPED}{_since(status.last)}"
+    pid = f", pid {supervisor['pid']}" if supervisor["pid"] is not None else ""
+    up = f", up {duration(supervisor['uptime_s'])}" if supervisor["uptime_s"] is not None else ""
+    return f"Supervisor: {supervisor['state']}{pid}{up}"
+
+
+def _since(last: LastState | None) -> str:
+    if last is None:
+        return "; none has run on this state directory yet"
+    if last.ended_at is None:
+        return f"; it was killed, or the machine went down: its last sign of life is of {_moment(last.seen_at)}"
+    how = f"exit code {last.exit_code}" if last.exit_code is not None else "it failed; see supervisor.log"
+    return f" since {_moment(last.ended_at)} ({how})"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _process(process: Mapping[str, Any]) -> tuple[str, ...]:
+    last_exit, rss, age = process["last_exit"], process.get("rss_bytes"), process.get("heartbeat_age_s")
+    return (
+        process["name"],
+        process["state"],
+        _NONE if process["pid"] is None else str(process["pid"]),
+        duration(process.get("uptime_s")),
+        str(process["restarts"]),
+        _NONE if last_exit is None else describe_exit(last_exit),
+        _NONE if rss is None else f"{rss / 2**20:.1f} MiB",
+        _NONE if age is None else f"{age:.1f} s ago",
+    )
+
+
+def _streams(flow: Flow, rates: Mapping[str, Rates] | None) -> str:
+    if not flow.streams:
+        return ""
+    rows: list[tuple[str, ...]] = [(*_STREAMS, *_RATES) if rates is not None else _STREAMS]
+    for name, stream in flow.streams.items():
+        numbers = [f"{number:,}" for number in (stream.captured, stream.published, stream.spooled)]
+        row = (name, *numbers, _gaps(stream), duration(stream.lag_s), _proven(stream), percent(stream.completeness))
+        if rates is not None:
+            rate = rates.get(name)
+            row += (f"{rate.captured:.1f}", f"{rate.published:.1f}") if rate else (_NONE, _NONE)
+        rows.append(row)
+    return table(rows, right=range(1, len(rows[0])))
+
+
+def _gaps(stream: StreamFlow) -> str:
+    counts = ((stream.open_gaps, "open"), (stream.lost_gaps, "lost"))
+    states = ", ".join(f"{count:,} {state}" for count, state in counts if count)
+    return f"{stream.gaps:,} ({states})" if states else f"{stream.gaps:,}"
+
+
+def _proven(stream: StreamFlow) -> str:
+    """Say how long ago the time is up to which the stream is proven."""
+    return "never" if stream.unread_s is None else f"{duration(stream.unread_s)} ago"
+
+
+def percent(share: float) -> str:
+    """Write a share, rounded down: only what is complete altogether is 100 %."""
+    return f"{math.floor(share * 10_000) / 100:.2f} %" if share < 1.0 else "100 %"
+
+
+def _totals(flow: Flow) -> str:
+    letters = f", {flow.dead_letters_kept:,} dead letters" if flow.dead_letters else ""
+    counts = (flow.resent, "resent"), (flow.dropped, "dropped")
+    if done := [f"{number:,} {what}" for number, what in counts if number]:
+        letters += f" ({', '.join(done)})"
+    return f"Kafka:  {flow.published:,} published, {flow.errors:,} errors{letters}\nQuota:  {_quota(flow.quota)}"
+
+
+def _quota(quota: QuotaFlow) -> str:
+    text = f"{quota.used:,} used, {quota.remaining:,} remaining"
+    if quota.reset_s:
+        text += f", reset in {duration(quota.reset_s)}"
+    if quota.blocked_s:
+        text += f"; Reddit asked to wait: {duration(quota.blocked_s)} more"
+    return text

@@ -1,0 +1,106 @@
+"""Defines the metrics of `/metrics`: names, help texts, and the source of each number.
+
+Counters pass the tally, so none goes back: not when a broken file is replaced by an empty one, and not when the
+monitor or the supervisor restarts, since the tally is stored on disk.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from core.config.slices import MonitorConfig
+from supervisor.monitor.metrics import scraper_metrics, stream_metrics
+from supervisor.monitor.metrics.metric_families import counters, gauge, gauges
+from supervisor.monitor.readiness.problem_tracker import Verdict
+from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
+from supervisor.monitor.sampling.monotonic_counters import Tally
+from supervisor.monitor.sampling.sample import Look
+
+#: The content type of prometheus_client's text format.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The inputs of the metrics."""
+
+    look: Look
+    config: MonitorConfig
+    tally: Tally
+
+
+class _Families(Collector):
+    """Finished families, in the shape of a registry for generate_latest."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def exposition(sight: Sight) -> bytes:
+    """Format one sample in Prometheus' text format."""
+    return generate_latest(_Families(list(_seen(sight))))
+
+
+def verdict_exposition(verdict: Verdict) -> bytes:
+    """Format the readiness, for each request: a sample cannot know that it will be the last for a while."""
+    return generate_latest(_Families(list(_verdict(verdict))))
+
+
+def _seen(sight: Sight) -> Iterator[Metric]:
+    yield from _supervisor(sight)
+    yield from _processes(sight)
+    yield from stream_metrics.families(sight.look, sight.config, sight.tally)
+    yield from scraper_metrics.families(sight.look, sight.config, sight.tally)
+    yield from _disks(sight.look)
+
+
+def _verdict(verdict: Verdict) -> Iterator[Metric]:
+    now = {reason.what for reason in verdict.reasons}
+    known = {warning.what for warning in verdict.warnings}
+    yield from gauge("monitor_ready", "1 while all that is configured flows, as /readyz says", int(verdict.ready))
+    text = "1 while this keeps us from being ready; /readyz says since when, and what to do"
+    yield from gauges("monitor_not_ready", text, "reason", {name: int(name in now) for name in REASONS})
+    text = "1 while a person should know of this, although everything flows"
+    yield from gauges("monitor_warning", text, "warning", {name: int(name in known) for name in WARNINGS})
+
+
+def _supervisor(sight: Sight) -> Iterator[Metric]:
+    status = sight.look.status
+    yield from gauge("supervisor_up", "1 while the supervisor answers", int(status.runs))
+    text = "Seconds since the supervisor started"
+    yield from gauge("supervisor_uptime_seconds", text, status.supervisor.get("uptime_s"))
+
+
+def _processes(sight: Sight) -> Iterator[Metric]:
+    rows = {str(row["name"]): row for row in sight.look.status.processes}
+    up = {name: int(row["state"] == "RUNNING") for name, row in rows.items()}
+    yield from gauges("process_up", "1 while the process is RUNNING, which it says itself", "process", up)
+    born = sight.look.supervisor_born
+    restarts = {
+        (name,): sight.tally.follow(("restarts", name), 0 if born is None else int(row["restarts"]), born or "")
+        for name, row in rows.items()
+    }
+    text = "Restarts of the process, after it died or because somebody asked, over all runs of the supervisor"
+    yield from counters("process_restarts_total", text, ["process"], restarts)
+    parked = {name: int(row["state"] == "FATAL") for name, row in rows.items()}
+    yield from gauges("process_fatal", "1 while the process is parked until a person acts", "process", parked)
+    up_for = {name: row.get("uptime_s") for name, row in rows.items()}
+    yield from gauges("process_uptime_seconds", "Seconds since the process started", "process", up_for)
+    memory = {name: row.get("rss_bytes") for name, row in rows.items()}
+    yield from gauges("process_memory_bytes", "Resident memory of the process", "process", memory)
+    beat = {name: row.get("heartbeat_age_s") for name, row in rows.items()}
+    text = "Seconds since the process last gave a sign of life"
+    yield from gauges("process_heartbeat_age_seconds", text, "process", beat)
+
+
+def _disks(look: Look) -> Iterator[Metric]:
+    free = {disk.what: disk.free for disk in look.disks}
+    yield from gauges("disk_free_bytes", "Space left for us where this directory lies", "directory", free)
+    size = {disk.what: disk.size for disk in look.disks}
+    yield from gauges("disk_size_bytes", "Size of the disk where this directory lies", "directory", size)

@@ -1,0 +1,160 @@
+"""The monitor process: samples and serves until it is asked to stop."""
+
+import asyncio
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from core.backoff import Backoff
+from core.child import ChildContext
+from core.config.slices import MonitorConfig
+from core.process.malloc_tuning import give_memory_back
+from supervisor.monitor.sampling.counter_file import TallyBook
+from supervisor.monitor.sampling.proof_copies import ProofBook
+from supervisor.monitor.snapshot.sampler import Observer
+from supervisor.monitor.web.event_stream import Audience
+from supervisor.monitor.web.listen_address import Address, address_path, advice, wanted_ports, write_address
+from supervisor.monitor.web.listener import Listener, Refusals
+from supervisor.monitor.web.routes import FLUSH, make_app
+
+_ADDRESS_EVERY = 2.0  # checks that the file with the address still exists
+_BEAT_EVERY = 1.0  # each heartbeat wakes the supervisor: most of its CPU time when idle
+
+#: Pauses before a port in use is tried again, the first and the longest, seconds.
+_AGAIN = Backoff(first=1.0, longest=15.0)
+
+#: Switch interval of the interpreter, seconds: the sampling thread yields to a request after it.
+_TURN = 0.001
+
+#: Seconds that open connections have at a stop to read their answers.
+_FAREWELL = 0.5
+
+#: Seconds that a connection is kept for another request, and that an unread body is drained.
+_KEEP_ALIVE_S = 75.0
+_LINGER_S = 2.0
+
+
+def run(context: ChildContext, config: MonitorConfig) -> None:
+    """Serve the page, the metrics and the health checks until asked to stop."""
+    give_memory_back()
+    sys.setswitchinterval(_TURN)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live(context, config))
+
+
+async def live(context: ChildContext, config: MonitorConfig) -> None:
+    """Do the same in a running event loop."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def hear_of_stop() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    context.on_stop(hear_of_stop)
+    audience = Audience(context.log)
+    book = TallyBook(config.state_dir, context.log)
+    proofs = ProofBook(config.state_dir, context.log)
+    observer = Observer(config, context.log, audience.tell, book=book, proofs=proofs)
+    listener = Listener(context.log)
+    app = make_app(config, observer, audience, context.log, listener)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=_FAREWELL,
+        handle_signals=False,
+        keepalive_timeout=_KEEP_ALIVE_S,
+        lingering_time=_LINGER_S,
+        logger=Refusals(listener.dropped),
+    )
+    await runner.setup()
+    tasks = [asyncio.create_task(_beat(context, app[FLUSH]))]
+    try:
+        await observer.once()
+        tasks.append(asyncio.create_task(observer.run()))
+        address = await _listen(context, config, runner, listener, stop)
+        if address is not None:
+            tasks.append(asyncio.create_task(_keep_address(config, address, context.log)))
+        await stop.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        proofs.keep(time.time(), at_once=True)
+        audience.dismiss()
+        listener.close()
+        await runner.cleanup()
+
+
+async def _listen(
+    context: ChildContext, config: MonitorConfig, runner: web.AppRunner, listener: Listener, stop: asyncio.Event
+) -> Address | None:
+    """Open the port; wait while it is in use, since a restart would not free it. None: asked to stop."""
+    failures = 0
+    while not stop.is_set():
+        try:
+            address = await _take(config, runner, listener)
+        except OSError as error:
+            failures += 1
+            seconds = _AGAIN.pause(failures, random.random)
+            hint = advice(error, config.host, config.port)
+            context.log.error(  # noqa: TRY400 (a port in use needs no traceback)
+                "monitor_cannot_listen", port=config.port, error=str(error), hint=hint, retry_in_s=round(seconds, 1)
+            )
+            context.ready()  # alive and waiting: a restart would not help
+            await _pause(stop, seconds)
+        else:
+            context.log.info("monitor_listens", url=address.url, host=address.host, port=address.port)
+            _write_down(config, address, context.log)
+            context.ready()
+            return address
+    return None
+
+
+async def _take(config: MonitorConfig, runner: web.AppRunner, listener: Listener) -> Address:
+    """Listen on the first free port. Raises OSError when there is none."""
+    host = config.host
+    assert runner.server is not None  # noqa: S101 - the runner is set up
+    ports = wanted_ports(config.state_dir, host, config.port)
+    for port in ports:
+        try:
+            await listener.listen(runner.server, host, port)
+        except OSError:
+            if port == ports[-1]:
+                raise
+        else:
+            return Address(host, port, os.getpid())
+    raise AssertionError("unreachable")
+
+
+def _write_down(config: MonitorConfig, address: Address, log: structlog.stdlib.BoundLogger) -> None:
+    try:
+        write_address(config.state_dir, address)
+    except OSError as error:
+        log.warning("address_not_written", error=str(error), hint="others cannot show where the page is")
+
+
+async def _keep_address(config: MonitorConfig, address: Address, log: structlog.stdlib.BoundLogger) -> None:
+    """Write the file again when it or its directory was removed."""
+    while True:
+        await asyncio.sleep(_ADDRESS_EVERY)
+        if not address_path(config.state_dir).exists() and config.state_dir.is_dir():
+            _write_down(config, address, log)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def _beat(context: ChildContext, flush: Callable[[], None]) -> None:
+    while True:
+        context.beat()
+        flush()
+        await asyncio.sleep(_BEAT_EVERY)

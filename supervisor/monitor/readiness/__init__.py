@@ -1,0 +1,1 @@
+"""Decides whether everything that is configured flows: reasons and warnings."""

@@ -1,0 +1,1 @@
+"""Samples of the whole system, from its files and its supervisor."""

@@ -1,0 +1,116 @@
+"""Takes a sample of the whole system: asks the supervisor and reads the durable files. Blocking: runs in a thread."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from core.config.slices import MonitorConfig
+from core.process import procfs
+from core.reddit.limiter import read_quota, read_requests
+from core.reddit.quota import Quota
+from core.spool.committed_positions import read_deliveries, read_newest_dead_letter
+from core.status.crawl import Crawl
+from core.status.kafka_outage import read_outage, read_refusal
+from core.status.stream_stats import Flow
+from core.status.system_status import Status, read_status
+from supervisor.monitor.sampling.disk import Disk, look_at_disks
+from supervisor.monitor.sampling.stream_sample import StreamLook, look_at_stream
+
+T = TypeVar("T")
+
+#: Heartbeats come twice a second; a process with an older one (seconds) hangs.
+SILENT_AFTER = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The system at `now` (epoch seconds)."""
+
+    now: float
+    status: Status
+    streams: Mapping[str, StreamLook] = field(default_factory=dict)
+    kafka_away_since: float | None = None  #: reported by the publisher; valid only while records wait
+    kafka_refusal: str = ""  #: Kafka's current answer, if any
+    dead_letter_at: float | None = None  #: when Kafka last refused a record permanently
+    quota: Quota | None = None
+    requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: (process, status) → count
+    disks: tuple[Disk, ...] = ()
+    unreadable: tuple[str, ...] = ()  #: what could not be read now, for people
+    unreadable_streams: frozenset[str] = frozenset()  #: those of them that are spools, by stream
+    supervisor_born: str | None = ""  #: identity of the supervisor beyond its pid; None: it is gone
+
+    @property
+    def flow(self) -> Flow:
+        """The statistics of the streams."""
+        return self.status.flow
+
+    @property
+    def crawl(self) -> Crawl:
+        """The reports of the scraper's processes."""
+        return self.status.crawl
+
+    @property
+    def waiting(self) -> int:
+        """Captured records without an acknowledgement, of all streams."""
+        return sum(stream.spooled for stream in self.flow.streams.values())
+
+    @property
+    def outage_since(self) -> float | None:
+        """Since when Kafka is away; None while it is not."""
+        return self.kafka_away_since if self.waiting else None
+
+    def works_since(self, name: str) -> float | None:
+        """Return the start time of a running process with a fresh heartbeat, None for any other."""
+        row = next((one for one in self.status.processes if one["name"] == name), None)
+        if row is None or row["state"] != "RUNNING" or (row.get("heartbeat_age_s") or 0.0) > SILENT_AFTER:
+            return None
+        return self.now - (row.get("uptime_s") or 0.0)
+
+    def process_state(self, name: str) -> str | None:
+        """Return the state of a process, None for an unknown name."""
+        return next((str(one["state"]) for one in self.status.processes if one["name"] == name), None)
+
+
+def look(config: MonitorConfig, now: float) -> Look:
+    """Take the sample. What cannot be read keeps its default and is named in `unreadable`."""
+    state_dir = config.state_dir
+    status = read_status(config, now)
+    unreadable = [*status.flow.unreadable, *status.crawl.unreadable]
+
+    def attempt(what: str, read: Callable[[], T], default: T) -> T:
+        try:
+            return read()
+        except (sqlite3.Error, OSError) as error:
+            unreadable.append(f"{what} cannot be read just now: {error}")
+            return default
+
+    nothing: dict[str, tuple[int, float]] = {}
+    deliveries = attempt("the publisher's positions", lambda: read_deliveries(state_dir), nothing)
+    streams, unread = {}, set(status.flow.unreadable_streams)
+    for name in status.flow.streams:
+        read = partial(look_at_stream, state_dir, name, deliveries)
+        found = attempt(f"the spool of {name}", read, None)
+        streams[name] = found or StreamLook()
+        if found is None:
+            unread.add(name)
+    return Look(
+        now,
+        status,
+        streams,
+        read_outage(state_dir),
+        read_refusal(state_dir, now),
+        attempt("the dead letters", lambda: read_newest_dead_letter(state_dir), None),
+        attempt("the quota", lambda: read_quota(state_dir), None),
+        attempt("the quota's counts", lambda: read_requests(state_dir), {}),
+        attempt("the disk", lambda: look_at_disks(config), ()),
+        tuple(dict.fromkeys(unreadable)),
+        frozenset(unread),
+        _birth(status),
+    )
+
+
+def _birth(status: Status) -> str | None:
+    pid = status.supervisor["pid"]
+    return procfs.birth(int(pid)) if status.runs and pid is not None else None

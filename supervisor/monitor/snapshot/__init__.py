@@ -1,0 +1,1 @@
+"""What is served: built once per sample."""

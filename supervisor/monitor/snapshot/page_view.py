@@ -1,0 +1,217 @@
+"""Builds the page's data from one sample: small enough to send every second, and without secrets."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from core.config.slices import MonitorConfig
+from core.spool import Gap, GapState
+from core.status.completeness import longest_silence
+from core.status.crawl import CrawlReport
+from supervisor.monitor.readiness.problem_tracker import Reason, Verdict
+from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.snapshot.history import History, Step
+
+#: Newest gaps per stream on the page; `python -m supervisor gaps` lists all.
+_MOST_GAPS = 100
+
+#: Most steps in which the page draws time not read yet.
+_MOST_STEPS = 40
+
+#: Masks a text for display.
+Mask = Callable[[str], str]
+
+
+def view(look: Look, config: MonitorConfig, history: History, verdict: Verdict, mask: Mask) -> dict[str, Any]:
+    """Describe one sample. Parts that are not configured are None."""
+    scraper = bool(config.scrapers) or bool(look.crawl.reports)
+    return {
+        "at": round(look.now, 1),
+        **as_json(verdict, mask),
+        "may_restart": bool(config.token),
+        "supervisor": look.status.supervisor,
+        "processes": [_process(row, mask) for row in look.status.processes],
+        "streams": {name: _stream(name, look, config, history, mask) for name in look.streams},
+        "kafka": _kafka(look, config, mask) if look.streams else None,
+        "quota": _quota(look),
+        "scraper": _scraper(look, config, history, mask) if scraper else None,
+        "disks": _disks(look),
+    }
+
+
+def as_json(verdict: Verdict, mask: Mask) -> dict[str, Any]:
+    """Describe readiness as `/readyz` and the page show it."""
+    return {
+        "ready": verdict.ready,
+        "reasons": [_reason(reason, mask) for reason in verdict.reasons],
+        "warnings": [_reason(warning, mask) for warning in verdict.warnings],
+    }
+
+
+def _reason(reason: Reason, mask: Mask) -> dict[str, Any]:
+    since = datetime.fromtimestamp(reason.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"what": reason.what, "subject": reason.subject, "since": since, "text": mask(reason.text)}
+
+
+def _disks(look: Look) -> list[dict[str, Any]]:
+    """Describe the disks; directories on the same disk share an entry."""
+    shared: dict[tuple[int, int], list[str]] = {}
+    for disk in look.disks:
+        shared.setdefault((disk.free, disk.size), []).append(disk.what)
+    low = {(disk.free, disk.size): disk.nearly_full for disk in look.disks}
+    return [
+        {"what": ", ".join(names), "free": key[0], "size": key[1], "low": low[key]} for key, names in shared.items()
+    ]
+
+
+def _process(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
+    shown = (
+        "name",
+        "pid",
+        "state",
+        "restarts",
+        "uptime_s",
+        "last_exit",
+        "rss_bytes",
+        "heartbeat_age_s",
+        "restart_in_s",
+    )
+    return {**{name: row.get(name) for name in shown}, "why": mask(str(row.get("why") or ""))}
+
+
+def _stream(name: str, look: Look, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
+    flow, stream = look.flow.streams[name], look.streams[name]
+    proof = stream.proof(config.subreddits)
+    shares, unread_s = proof.shares(look.now), proof.unread_s(look.now)
+    captured, published = history.rates().get(name, (0.0, 0.0))
+    shown = [gap for gap in stream.gaps if gap.end is None or gap.end >= shares.start][-_MOST_GAPS:]
+    return {
+        "on": name in config.streams,
+        "captured": flow.captured,
+        "published": flow.published,
+        "spooled": flow.spooled,
+        "bytes": stream.size_bytes,
+        "lag_s": flow.lag_s,
+        "delay_s": _rounded(stream.delay(look.now), 2),
+        "waiting_s": _rounded(None if stream.waiting_since is None else max(0.0, look.now - stream.waiting_since), 1),
+        "polled_s": _rounded(None if stream.polled_at is None else max(0.0, look.now - stream.polled_at), 1),
+        "captured_rate": round(captured, 2),
+        "published_rate": round(published, 2),
+        "gaps": flow.gaps,
+        "open_gaps": flow.open_gaps,
+        "states": {state.value: sum(gap.state is state for gap in stream.gaps) for state in GapState},
+        "complete": shares.percent if stream.begun is not None or stream.gaps else None,
+        "shares": {
+            "proven": round(shares.proven, 6),
+            **{state.value: round(share, 6) for state, share in shares.gaps.items()},
+            "unread": round(shares.unread, 6),
+        },
+        "proven_until": _rounded(proof.proven_until, 0),
+        "unread_s": _rounded(unread_s, 1),
+        "old": unread_s is not None and unread_s > longest_silence(config.max_poll_interval),
+        "unread": [[round(max(shares.start, at)), round(part, 4)] for at, part in proof.unread_steps(_MOST_STEPS)],
+        "window": [round(shares.start), round(shares.end)],
+        "ledger": [_gap(gap, shares.start, config, mask) for gap in reversed(shown)],
+        "absent": {subreddit: mask(why) for subreddit, why in stream.absent.items()},
+    }
+
+
+def _gap(gap: Gap, start: float, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
+    concerned = gap.unproven or gap.subreddits
+    return {
+        "id": gap.id,
+        "from": round(max(start, gap.start) if gap.start is not None else start),
+        "to": None if gap.end is None else round(gap.end),
+        "reason": mask(gap.reason),
+        "state": gap.state.value,
+        "found": gap.found,
+        "subreddits": list(concerned),
+        "part": round(min(1.0, len(concerned) / max(1, len(config.subreddits))), 4),
+    }
+
+
+def _kafka(look: Look, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
+    flow = look.flow
+    return {
+        "servers": mask(config.kafka_servers),
+        "topic": config.kafka_topic,
+        "delivery": config.kafka_delivery,
+        "published": flow.published,
+        "errors": flow.errors,
+        "dead_letters": flow.dead_letters_kept,
+        "dead_letters_resent": flow.resent,
+        "dead_letters_dropped": flow.dropped,
+        "waiting": look.waiting,
+        "away_since": _rounded(look.outage_since, 1),
+    }
+
+
+def _quota(look: Look) -> dict[str, Any]:
+    quota = look.flow.quota
+    return {
+        "used": quota.used,
+        "remaining": quota.remaining,
+        "reset_s": quota.reset_s,
+        "blocked_s": round(quota.blocked_s, 1),
+        "refused": sum(count for (_, status), count in look.requests.items() if status == "429"),
+    }
+
+
+def _scraper(look: Look, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
+    crawl = look.crawl
+    frontier, estimate = crawl.frontier, crawl.time_to_finish
+    counted = ("subreddits", "users", "posts", "rules", "waiting", "leased", "later", "done")
+    return {
+        "proxies": [_proxy(report, look, mask) for report in crawl.reports],
+        "silent": [name.removeprefix("scraper-") for name in config.scrapers if name in crawl.silent],
+        "frontier": {name: getattr(frontier, name) for name in counted} if frontier else None,
+        "share_done": _rounded(crawl.share_done, 4),
+        "per_hour": _rounded(crawl.per_hour, 1),
+        "finish": {"seconds": round(estimate.seconds), "at_least": estimate.at_least} if estimate else None,
+        "answers_rate": round(history.answers_a_second(), 2),
+        "in_flight": crawl.in_flight,
+        "database_away_since": _rounded(crawl.database_away_since, 1),
+    }
+
+
+def _proxy(report: CrawlReport, look: Look, mask: Mask) -> dict[str, Any]:
+    return {
+        "name": report.proxy,
+        "address": mask(report.address) if report.address else None,
+        "state": report.proxy_state if report in look.crawl.fresh else "silent",
+        "since": _rounded(report.proxy_since, 1),
+        "until": _rounded(report.resting_until, 1),
+        "requests": report.request_count,
+        "failed": report.failed_count,
+        "latency_ms": _rounded(report.mean_latency_ms, 0),
+        "in_flight": report.in_flight,
+        "error": mask(report.last_error) if report.last_error else None,
+        "error_at": _rounded(report.last_error_at, 1),
+    }
+
+
+def past(steps: Iterable[Step]) -> dict[str, Any]:
+    """Describe the last half hour in columns, sent once when a page connects."""
+    return {"steps": [step_as_json(step) for step in steps]}
+
+
+def step_as_json(step: Step) -> dict[str, Any]:
+    """Describe one step; a stream is [captured/s, published/s, waiting, lag, delay]."""
+    return {
+        "at": round(step.at, 1),
+        "streams": {
+            name: [
+                round(one.captured, 2),
+                round(one.published, 2),
+                one.spooled,
+                _rounded(one.lag_s, 2),
+                _rounded(one.delay_s, 2),
+            ]
+            for name, one in step.streams.items()
+        },
+        "answers": round(step.answers, 2),
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

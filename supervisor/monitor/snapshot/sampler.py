@@ -1,0 +1,107 @@
+"""The sampling loop: once a second, in its own thread, never two samples at once."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from core.config.slices import MonitorConfig
+from supervisor.monitor.readiness.problem_tracker import Reason, Verdict
+from supervisor.monitor.sampling.counter_file import TallyBook
+from supervisor.monitor.sampling.monotonic_counters import Tally
+from supervisor.monitor.sampling.proof_copies import ProofBook
+from supervisor.monitor.sampling.sample import Look, look
+from supervisor.monitor.snapshot.detached_call import errand
+from supervisor.monitor.snapshot.snapshot_builder import Darkroom, Snapshot
+
+_EVERY = 1.0
+_SHORTEST_PAUSE = 0.25
+
+#: An older snapshot is late, seconds: each sample waits up to 5 s for a supervisor that hangs.
+LATE_AFTER = 12.0
+
+_FAILURES = ("look failures",)
+
+_LATE = "The monitor could not look for a while, so what it serves is old. monitor.log says why; if not, a disk hangs."
+
+
+class Observer:
+    """Holds the latest snapshot; calls `heard` with each new one, in the loop."""
+
+    def __init__(
+        self,
+        config: MonitorConfig,
+        log: structlog.stdlib.BoundLogger,
+        heard: Callable[[Snapshot], None] = lambda _snapshot: None,
+        *,
+        look: Callable[[MonitorConfig, float], Look] = look,
+        wall: Callable[[], float] = time.time,
+        every: float = _EVERY,
+        book: TallyBook | None = None,
+        proofs: ProofBook | None = None,
+    ) -> None:
+        """Without a `book`, counters start at zero; without `proofs`, no copy of a proof is kept."""
+        self.latest: Snapshot | None = None
+        self.darkroom = Darkroom(config, tally=book.tally if book else Tally())
+        self._book = book
+        self._proofs = proofs
+        self._failed = 0
+        self._config = config
+        self._log = log
+        self._heard = heard
+        self._look = look
+        self._wall = wall
+        self._every = every
+        self._born = wall()
+        self._failing = False
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            began = time.monotonic()
+            await self.once()
+            await asyncio.sleep(max(_SHORTEST_PAUSE * self._every, self._every - (time.monotonic() - began)))
+
+    async def once(self) -> None:
+        """Take one sample. A failure is counted and logged; the last snapshot stays and ages."""
+        try:
+            snapshot = await errand(self._see)
+        except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed, and /readyz says that it is late
+            self._failed += 1
+            self.darkroom.tally.follow(_FAILURES, self._failed, str(self._born))
+            if not self._failing:
+                self._log.exception("look_failed", hint="said once; what is served stays as it was")
+            self._failing = True
+            return
+        if self._failing:
+            self._log.info("look_succeeded", failures=self.failures)
+        self._failing = False
+        self.latest = snapshot
+        self._heard(snapshot)
+
+    def _see(self) -> Snapshot:
+        seen = self._look(self._config, self._wall())
+        if self._proofs is not None:
+            self._proofs.take(seen.streams, seen.now)
+        snapshot = self.darkroom.develop(seen)
+        if self._book is not None:
+            self._book.keep()  # before it is served
+        return snapshot
+
+    @property
+    def failures(self) -> int:
+        """Failed samples, including those of former monitors."""
+        return self.darkroom.tally.follow(_FAILURES, 0)
+
+    def age(self) -> float:
+        """Return the age of the latest snapshot, seconds; before the first one, the time waited for it."""
+        return max(0.0, self._wall() - (self.latest.at if self.latest else self._born))
+
+    def verdict(self) -> Verdict:
+        """Return the latest readiness; one that is too old says so."""
+        known = self.latest.verdict if self.latest else Verdict()
+        if self.latest is not None and self.age() <= LATE_AFTER:
+            return known
+        late = Reason("snapshot_late", "monitor", _LATE, self.latest.at if self.latest else self._born)
+        return Verdict((late, *known.reasons), known.warnings)

@@ -1,0 +1,101 @@
+"""The bytes of every answer, built once per sample."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from core.config.slices import MonitorConfig
+from core.masking.external import hide, masked
+from supervisor.monitor.metrics.exposition import Sight, exposition
+from supervisor.monitor.readiness import reasons
+from supervisor.monitor.readiness.failing_requests import Answers
+from supervisor.monitor.readiness.flap_detector import Steadiness
+from supervisor.monitor.readiness.problem_tracker import Since, Verdict
+from supervisor.monitor.readiness.reasons import Trend
+from supervisor.monitor.readiness.stream_reasons import quota_is_out
+from supervisor.monitor.sampling.monotonic_counters import Tally
+from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.snapshot.history import History, Moment, Standing
+from supervisor.monitor.snapshot.page_view import Mask, past, step_as_json, view
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One sample, ready to send."""
+
+    at: float
+    verdict: Verdict
+    metrics: bytes
+    status: bytes  #: body of /api/status
+    event: bytes  #: event for the page, each time
+    past: Callable[[], bytes]  #: event for the page, at first
+
+
+@dataclass(slots=True)
+class Darkroom:
+    """Turns samples into snapshots; keeps the state that one sample cannot hold."""
+
+    config: MonitorConfig
+    history: History = field(default_factory=History)
+    mask: Mask = field(init=False)
+    tally: Tally = field(default_factory=Tally)
+    _since: Since = field(default_factory=Since)
+    _warned: Since = field(default_factory=Since)
+    _steadiness: Steadiness = field(default_factory=Steadiness)
+    _answers: Answers = field(default_factory=Answers)
+    _waited_until: float | None = None
+
+    def __post_init__(self) -> None:
+        hide(*self.config.masked.texts, logins=self.config.masked.logins)
+        self.mask = masked
+
+    def develop(self, look: Look) -> Snapshot:
+        """Build all answers from one sample."""
+        step = self.history.add(self._moment(look))
+        if quota_is_out(look):
+            self._waited_until = look.now
+        brief, unsteady = self._steadiness.judge(look.status.processes, look.now)
+        failing = self._answers.judge(look.requests, look.now)
+        trend = Trend(self.history.growing(), self.history.answered_at, brief, unsteady, self._waited_until, failing)
+        verdict = Verdict(
+            self._since.settle(reasons.troubles(look, trend, self.config), look.now),
+            self._warned.settle(reasons.warnings(look, self.config), look.now),
+        )
+        shown = view(look, self.config, self.history, verdict, self.mask)
+        return Snapshot(
+            at=look.now,
+            verdict=verdict,
+            metrics=exposition(Sight(look, self.config, self.tally)),
+            status=json.dumps(look.status.document(), indent=2).encode() + b"\n",
+            event=_event("look", {**shown, "step": step_as_json(step) if step is not None else None}),
+            past=self._past,
+        )
+
+    def _past(self) -> bytes:
+        return _event("past", past(tuple(self.history.steps)))
+
+    def _moment(self, look: Look) -> Moment:
+        follow = self.tally.follow
+        streams = {
+            name: Standing(
+                look.streams[name].tallied(self.tally, name, "captured"),
+                follow(("seen published", name), flow.published),
+                flow.spooled,
+                flow.lag_s,
+                look.streams[name].delay(look.now),
+            )
+            for name, flow in look.flow.streams.items()
+        }
+        answers = 0
+        for report in look.crawl.reports:
+            for outcome in ("ok", "refused"):
+                answers += follow(("seen", report.process, outcome), report.outcomes.get(outcome, 0))
+        return Moment(look.now, streams, answers)
+
+
+def _event(name: str, document: dict[str, Any]) -> bytes:
+    """Format one server-sent event; this JSON has no line breaks."""
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(document) + b"\n\n"

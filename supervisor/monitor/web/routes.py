@@ -1,0 +1,139 @@
+"""The HTTP routes of the monitor."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import orjson
+import structlog
+from aiohttp import web
+
+from core.config.slices import MonitorConfig
+from supervisor.monitor.metrics.exposition import CONTENT_TYPE, verdict_exposition
+from supervisor.monitor.snapshot.page_view import as_json
+from supervisor.monitor.snapshot.sampler import Observer
+from supervisor.monitor.web.connection_limits import DROP_REASONS
+from supervisor.monitor.web.event_stream import Audience
+from supervisor.monitor.web.listener import EVENTS_PATH, Listener
+from supervisor.monitor.web.page_files import Pages
+from supervisor.monitor.web.page_guard import add_headers, answer_to
+from supervisor.monitor.web.restart_request import Restarting
+
+_LONGEST_REQUEST = 4096
+
+#: Metrics of the monitor itself, at the moment of the request.
+_OWN_METRICS = """\
+# HELP monitor_snapshot_age_seconds Seconds since the monitor last looked; all other numbers are that old
+# TYPE monitor_snapshot_age_seconds gauge
+monitor_snapshot_age_seconds {age}
+# HELP monitor_look_failures_total Looks that failed, of former monitors too; what is served stays as it was
+# TYPE monitor_look_failures_total counter
+monitor_look_failures_total {failures}
+# HELP monitor_listeners Pages that are open on /api/events
+# TYPE monitor_listeners gauge
+monitor_listeners {listeners}
+"""
+
+#: Metrics of the monitor's clients.
+_CLIENT_METRICS = """\
+# HELP monitor_connections Connections to the monitor that are open
+# TYPE monitor_connections gauge
+monitor_connections {connections}
+# HELP monitor_connections_dropped_total Connections that the monitor closed, by reason
+# TYPE monitor_connections_dropped_total counter
+{dropped}# HELP monitor_wrong_tokens_total Requests with a wrong token, or too early after one
+# TYPE monitor_wrong_tokens_total counter
+monitor_wrong_tokens_total {wrong_tokens}
+"""
+
+_DROPPED = "connections dropped"
+_WRONG_TOKENS = ("wrong tokens",)
+
+#: Logs pending counts; called about once a second.
+FLUSH: web.AppKey[Callable[[], None]] = web.AppKey("flush", Callable[[], None])  # type: ignore[arg-type]
+
+
+def client_metrics(connections: int, dropped: Mapping[str, int], wrong_tokens: int) -> str:
+    """Format the number of connections and the refusals by reason."""
+    name = "monitor_connections_dropped_total"
+    lines = "".join(f'{name}{{reason="{reason}"}} {count}\n' for reason, count in dropped.items())
+    return _CLIENT_METRICS.format(connections=connections, dropped=lines, wrong_tokens=wrong_tokens)
+
+
+class Answers:
+    """Answers from the latest snapshot; a request reads nothing."""
+
+    def __init__(self, observer: Observer, audience: Audience, listener: Listener, restarting: Restarting) -> None:
+        self._observer = observer
+        self._audience = audience
+        self._listener = listener
+        self._restarting = restarting
+        self._source = str(time.time())  # counters of this process started at zero
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """Answer that this process works."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """Answer whether everything that is configured flows; if not, what does not and since when."""
+        verdict = self._observer.verdict()
+        document = as_json(verdict, self._observer.darkroom.mask)
+        body = orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
+        return web.Response(status=200 if verdict.ready else 503, body=body, content_type="application/json")
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """Answer with all metrics in Prometheus' text format."""
+        observer = self._observer
+        own = _OWN_METRICS.format(
+            age=round(observer.age(), 3),
+            failures=observer.failures,
+            listeners=self._audience.clients,
+        )
+        own += self._clients()
+        seen = observer.latest.metrics if observer.latest else b""
+        body = verdict_exposition(observer.verdict()) + seen + own.encode()
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    def _clients(self) -> str:
+        tally = self._observer.darkroom.tally
+        totals = self._listener.dropped.totals
+        counts = {reason: tally.follow((_DROPPED, reason), totals[reason], self._source) for reason in DROP_REASONS}
+        wrong = tally.follow(_WRONG_TOKENS, self._restarting.refused.totals.total(), self._source)
+        return client_metrics(len(self._listener.connections), counts, wrong)
+
+    async def status(self, _request: web.Request) -> web.Response:
+        """Answer with the output of `status --json`."""
+        latest = self._observer.latest
+        if latest is None:
+            raise web.HTTPServiceUnavailable(text="The first look is not over yet: ask again in a second.\n")
+        return web.Response(body=latest.status, content_type="application/json")
+
+
+def make_app(
+    config: MonitorConfig,
+    observer: Observer,
+    audience: Audience,
+    log: structlog.stdlib.BoundLogger,
+    listener: Listener | None = None,
+) -> web.Application:
+    """Build the application with its routes."""
+    listener = listener or Listener(log)
+    restarting = Restarting(config, log)
+    middlewares = [listener.middleware(), answer_to(config.host)]
+    app = web.Application(middlewares=middlewares, client_max_size=_LONGEST_REQUEST)
+
+    def flush() -> None:
+        listener.dropped.flush()
+        restarting.refused.flush()
+
+    app[FLUSH] = flush
+    app.on_response_prepare.append(add_headers)
+    answers, pages = Answers(observer, audience, listener, restarting), Pages()
+    app.router.add_get("/", pages.index)
+    app.router.add_get("/static/{name}", pages.file)
+    app.router.add_get("/healthz", answers.healthz)
+    app.router.add_get("/readyz", answers.readyz)
+    app.router.add_get("/metrics", answers.metrics)
+    app.router.add_get("/api/status", answers.status)
+    app.router.add_get(EVENTS_PATH, audience.attend, allow_head=False)
+    app.router.add_post("/api/restart", restarting.restart)
+    return app

@@ -1,0 +1,121 @@
+"""A child's standard output and error, read from birth to death: what it says past its logger is logged as well.
+
+A thread for each incarnation reads a pipe. The child's log lines go on to our standard error as they are; all else
+(tracebacks of a child that is not set up yet, a crash of the interpreter, what a library prints) becomes a record, in
+the child's own log file too. It always reads: a child never waits for whoever reads our standard error.
+"""
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections.abc import Iterator
+
+from core.logging import log_setup
+from core.logging.rotating_file import RotatingLogFile
+from supervisor.processes.output_limit import Allowance
+from supervisor.processes.output_parser import Kind, Listener, Utterance
+
+_BLOCK = 65536
+_SETTLED = 0.1  # seconds without a line: a traceback is complete
+_SLOW_DOWN = 0.02  # between two blocks of a flood: the child waits for us, not our loop for it
+_STRANGERS = 1.0  # how long others, who hold the pipe of a dead child, are listened to
+_TELL_EVERY = 5.0  # seconds between two lines about what was dropped
+_LAST_WORDS = 0.25  # how long `finish` waits
+
+
+class Output:
+    """Reads `descriptor` until its end, or until the process behind `sentinel` has ended and said all."""
+
+    def __init__(self, name: str, pid: int, descriptor: int, sentinel: int, file: RotatingLogFile) -> None:
+        self._name = name
+        self._pid = pid
+        self._descriptor = descriptor
+        self._sentinel = os.dup(sentinel)  # its owner closes his when he likes
+        self._file = file
+        self._listener = Listener()
+        self._allowance = Allowance(time.monotonic)
+        self._strangers_until: float | None = None
+        self._told_at = 0.0
+        os.set_blocking(descriptor, False)
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+        self._poll.register(self._sentinel, select.POLLIN)
+        self._thread = threading.Thread(target=self._run, name=f"output-{name}", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no thread can be had
+            os.close(self._sentinel)
+            raise
+
+    def finish(self) -> None:
+        """Wait a moment for the last words of a child that has ended: they stand in its log before its end is told."""
+        self._thread.join(_LAST_WORDS)
+
+    def _run(self) -> None:
+        try:
+            while self._round():
+                pass
+            self._listen(self._listener.end())
+            self._tell_dropped(last=True)
+        finally:
+            self._file.close()
+            os.close(self._descriptor)
+            os.close(self._sentinel)
+
+    def _round(self) -> bool:
+        """Wait for something and take it in; tell whether there may be more."""
+        held = self._listener.pending or self._allowance.dropped_lines
+        found = dict(self._poll.poll(_SETTLED * 1000 if held else None))
+        if self._sentinel in found and self._strangers_until is None:
+            self._strangers_until = time.monotonic() + _STRANGERS
+            self._poll.unregister(self._sentinel)
+        if self._descriptor in found:
+            with contextlib.suppress(BlockingIOError):
+                data = os.read(self._descriptor, _BLOCK)
+                if not data:
+                    return False
+                self._take(data)
+        elif not found:
+            self._listen(self._listener.settle())
+            self._tell_dropped()
+        return self._goes_on(read=self._descriptor in found)
+
+    def _goes_on(self, *, read: bool) -> bool:
+        """Tell whether to read on: of a dead child what is there, and not for ever."""
+        if self._strangers_until is None:
+            return True
+        return (read or bool(self._poll.poll(0))) and time.monotonic() < self._strangers_until
+
+    def _take(self, data: bytes) -> None:
+        self._listen(self._listener.feed(data))
+        if self._allowance.used_up:
+            time.sleep(_SLOW_DOWN)
+
+    def _listen(self, utterances: Iterator[Utterance]) -> None:
+        try:
+            for utterance in utterances:
+                self._tell(utterance)
+        except Exception:  # noqa: BLE001  whatever it is: a pipe that nobody reads would hold the child up
+            self._listener = Listener()
+            log_setup.get_logger("output").exception("output_not_understood", child=self._name)
+
+    def _tell(self, utterance: Utterance) -> None:
+        if utterance.kind is Kind.OWN:
+            log_setup.show(utterance.text)
+        elif self._allowance.take(len(utterance.text), utterance.lines):
+            self._tell_dropped()
+            whole = {"exception": utterance.text} if utterance.lines > 1 else {}
+            self._log(utterance.level, "output", line=utterance.line, **whole)
+
+    def _tell_dropped(self, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if (last or now - self._told_at >= _TELL_EVERY) and (dropped := self._allowance.dropped()):
+            self._told_at = now
+            self._log("warning", "output_dropped", **dropped, hint="it prints too much to keep; see what came before")
+
+    def _log(self, level: str, event: str, **fields: object) -> None:
+        line = log_setup.compose(self._name, self._pid, level, event, foreign=True, **fields)
+        self._file.append(line)
+        log_setup.show(line)

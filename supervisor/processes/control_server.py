@@ -1,0 +1,264 @@
+"""The supervisor's Unix socket, served from a thread of its own: no client, slow or hostile, reaches the loop."""
+
+import contextlib
+import json
+import selectors
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from core.control_client import LONGEST_REQUEST, SOCKET_NAME, encode, is_trusted, peer, socket_address
+from core.storage.private_files import make_directory, remove_link
+from supervisor.processes.control_inbox import Bell, Restart
+from supervisor.processes.status_publisher import Board
+
+_MOST_CLIENTS = 16
+_AT_THE_DOOR = 128  # connected, and not let in yet
+_CLIENT_PATIENCE = 10.0  # for the next request, or for the client to take its answer, seconds
+_LOOK_EVERY = 1.0  # whether the socket is still in its place; also how often we give a sign of life
+_LONGEST_END = 5.0  # until the thread has ended, seconds
+_NOTED_EVERY = 60.0  # how often clients that were refused are logged, seconds
+_PAUSE = 0.5  # when not even a connection can be accepted (too many open files)
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def answers(board: Board, bell: Bell) -> Answer:
+    """Make the function that answers requests: from the board, and by ringing the bell."""
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        state = board.as_message()
+        match request:
+            case {"command": "status"}:
+                return {"ok": True, **state}
+            case {"command": "restart", "process": str(name)}:
+                return _restart(name, state, bell)
+            case _:
+                return {"ok": False, "error": 'unknown request: "status", or "restart" with a "process"'}
+
+    return answer
+
+
+def _restart(name: str, state: dict[str, Any], bell: Bell) -> dict[str, Any]:
+    processes = {process["name"]: process for process in state["processes"]}
+    if name not in processes:
+        error = f"there is no process {name!r}; there are: {', '.join(processes)}"
+        return {"ok": False, "error": error, "known": list(processes)}
+    if state["supervisor"]["state"] == "STOPPING":
+        return {"ok": False, "error": "the supervisor is stopping: nothing is started any more"}
+    bell.ring(Restart(name))
+    return {"ok": True, **processes[name]}
+
+
+@dataclass(slots=True)
+class _Client:
+    deadline: float
+    received: bytearray = field(default_factory=bytearray)
+    unsent: bytearray = field(default_factory=bytearray)
+
+
+class ControlServer:
+    """Listens from `start` to `close`. Whoever starts it holds the state directory's lock: an older socket is stale."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        answer: Answer,
+        log: structlog.stdlib.BoundLogger,
+        sign_of_life: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._state_dir = state_dir
+        self._path = state_dir / SOCKET_NAME
+        self._answer = answer
+        self._log = log
+        self._sign_of_life = sign_of_life
+        self._selector = selectors.DefaultSelector()
+        self._clients: dict[socket.socket, _Client] = {}
+        self._listener: socket.socket | None = None
+        self._inode: int | None = None
+        self._troubled = False
+        self._strangers = 0
+        self._next_note = 0.0
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Listen; where that is impossible the supervisor runs on without, and says so."""
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._listen()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening and remove the socket."""
+        self._wake.close()
+        self._thread.join(_LONGEST_END)
+        if self._listener is not None and self._inode == self._inode_in_place():
+            self._path.unlink(missing_ok=True)
+        for connection in (*self._clients, self._listener, self._woken):
+            if connection is not None:
+                connection.close()
+        self._selector.close()
+
+    def _listen(self) -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            remove_link(self._path)
+            with contextlib.suppress(FileNotFoundError):
+                if not stat.S_ISSOCK(self._path.lstat().st_mode):
+                    raise FileExistsError(f"{self._path} is no socket: move it away")
+                self._path.unlink()
+            with socket_address(self._state_dir) as address:
+                listener.bind(address)
+            self._path.chmod(0o600)  # nobody can connect before `listen`, so there is no moment with other rights
+            listener.listen(_AT_THE_DOOR)
+        except OSError as error:
+            listener.close()
+            if not self._troubled:
+                self._log.error("control_unavailable", error=str(error), hint="status and restart do not work")
+            self._listener, self._troubled = None, True
+            return
+        listener.settimeout(0.0)
+        self._listener, self._inode, self._troubled = listener, self._inode_in_place(), False
+        self._selector.register(listener, selectors.EVENT_READ)
+
+    def _inode_in_place(self) -> int | None:
+        try:
+            return self._path.lstat().st_ino
+        except OSError:
+            return None
+
+    def _serve(self) -> None:
+        next_look = 0.0
+        while True:
+            now = time.monotonic()
+            if now >= next_look:
+                next_look = now + _LOOK_EVERY
+                self._look_around()
+            self._drop_late(now)
+            for key, _ in self._selector.select(max(0.0, next_look - now)):
+                if key.fileobj is self._woken:
+                    return
+                if key.fileobj is self._listener:
+                    self._accept(self._listener)
+                elif isinstance(key.fileobj, socket.socket) and key.fileobj in self._clients:
+                    self._attend(key.fileobj)
+
+    def _look_around(self) -> None:
+        """Give a sign of life; listen anew where somebody has cleared the socket away, or its directory."""
+        if not self._state_dir.is_dir():
+            self._make_directory()
+        self._sign_of_life()
+        if self._listener is None or self._inode != self._inode_in_place():
+            if self._listener is not None:
+                self._log.warning("control_socket_gone", hint="somebody removed it; there is a new one now")
+                self._selector.unregister(self._listener)
+                self._listener.close()
+            self._listen()
+
+    def _make_directory(self) -> None:
+        try:
+            make_directory(self._state_dir)
+        except OSError:
+            return  # why is said where the socket cannot be made
+        hint = "somebody removed it; every process makes its files again from what it holds"
+        self._log.error("state_dir_gone", path=str(self._state_dir), hint=hint)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return  # the client has gone again
+        except OSError as error:
+            self._log.warning("control_client_refused", error=str(error))
+            time.sleep(_PAUSE)
+            return
+        other = peer(connection)
+        if other is not None and not is_trusted(other[1]):
+            self._refuse(connection, *other)
+            return
+        connection.settimeout(0.0)
+        if len(self._clients) >= _MOST_CLIENTS:
+            self._drop(min(self._clients, key=lambda client: self._clients[client].deadline))
+        self._clients[connection] = _Client(time.monotonic() + _CLIENT_PATIENCE)
+        self._selector.register(connection, selectors.EVENT_READ)
+
+    def _refuse(self, connection: socket.socket, pid: int, user: int) -> None:
+        """Hang up on another user's process; the mode of the socket keeps it out, unless somebody changed that."""
+        connection.close()
+        self._strangers += 1
+        now = time.monotonic()
+        if now >= self._next_note:
+            self._next_note = now + _NOTED_EVERY
+            hint = f"only this user and root may ask; logged once in {_NOTED_EVERY:g} s"
+            count, self._strangers = self._strangers, 0
+            who = {"pid": pid, "user": user, "count": count}
+            self._log.warning("control_client_refused", error="another user", **who, hint=hint)
+
+    def _attend(self, connection: socket.socket) -> None:
+        """Take what there is, answer whole lines, send what the client takes; never wait for it."""
+        client = self._clients[connection]
+        try:
+            if not client.unsent:
+                part = connection.recv(LONGEST_REQUEST)
+                client.received += part
+                if not part or len(client.received) > LONGEST_REQUEST:
+                    self._drop(connection)
+                    return
+                client.unsent += b"".join(map(self._respond, _lines(client.received)))
+            if client.unsent:
+                del client.unsent[: connection.send(client.unsent)]
+                client.deadline = time.monotonic() + _CLIENT_PATIENCE
+        except BlockingIOError:
+            pass  # nothing is lost: it takes no more just now, or had nothing to say; the selector tells when it does
+        except OSError:
+            self._drop(connection)  # it hung up
+            return
+        self._selector.modify(connection, selectors.EVENT_WRITE if client.unsent else selectors.EVENT_READ)
+
+    def _respond(self, line: bytes) -> bytes:
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            return encode({"ok": False, "error": "a request is one JSON object on a line"})
+        try:
+            return encode(self._answer(request if isinstance(request, dict) else {}))
+        except Exception:  # noqa: BLE001 - whatever it is, the next client must find us here
+            self._log.exception("control_failed", request=repr(request))
+            return encode({"ok": False, "error": "this failed; the reason is in supervisor.log"})
+
+    def _drop_late(self, now: float) -> None:
+        for connection in [connection for connection, client in self._clients.items() if now >= client.deadline]:
+            self._drop(connection)
+
+    def _drop(self, connection: socket.socket) -> None:
+        del self._clients[connection]
+        self._selector.unregister(connection)
+        connection.close()
+
+
+def _lines(received: bytearray) -> Iterator[bytes]:
+    """Take the whole lines off what was received."""
+    while (end := received.find(b"\n")) >= 0:
+        yield bytes(received[:end])
+        del received[: end + 1]
+
+
+@contextlib.contextmanager
+def controlled(state_dir: Path, bell: Bell) -> Iterator[Board]:
+    """Give the board for the loop's snapshots; while the block runs, what stands there is answered on the socket."""
+    log = structlog.stdlib.get_logger("control")
+    board = Board(state_dir, log)
+    server = ControlServer(state_dir, answers(board, bell), log, board.sign_of_life)
+    server.start()
+    try:
+        yield board
+    finally:
+        server.close()
+        board.close()

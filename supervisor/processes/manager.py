@@ -1,0 +1,293 @@
+"""The loop that keeps the children alive, hands their news on, and stops them in order.
+
+It decides nothing about restarts (see policy) and nothing about what runs (see topology). The clock, the kind of
+process and the wait come in as arguments, so that a test can drive it with scripted processes and a clock of its own.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing import connection
+
+import structlog
+
+from core.child import Message
+from core.errors import ExitCode
+from supervisor.processes import restart_policy
+from supervisor.processes.child_spec import ChildSpec, Stage
+from supervisor.processes.config_change import Wanted
+from supervisor.processes.control_inbox import Alarm, Reload, Restart
+from supervisor.processes.managed_child import Child
+from supervisor.processes.periodic_tasks import Chore, Chores
+from supervisor.processes.reload import Orders
+from supervisor.processes.restart_policy import Life, State, describe_exit
+from supervisor.processes.spawned_process import Handle, Process
+from supervisor.processes.status_publisher import Snapshot
+
+_LONGEST_WAIT = 60.0
+_NOT_SPAWNED = 1  # stands for the exit code where there was no process
+_WAIT_FOR_OTHERS = 15.0  # a child is started after so long even if what it comes after is not ready
+_SILENT_AFTER = 30.0  # STARTING for so long is worth a line in the log
+_OVERSLEPT = 2.0  # waking up so much later than planned means that this process did not run
+
+
+class Manager:
+    """Supervises the children of one topology until it is asked to stop and all are gone."""
+
+    def __init__(
+        self,
+        specs: Sequence[ChildSpec],
+        spawn: Callable[[ChildSpec], Process],
+        alarm: Alarm,
+        *,
+        shutdown_timeout: float,
+        heartbeat_timeout: float = float("inf"),
+        log: structlog.stdlib.BoundLogger,
+        chores: Sequence[Chore] = (),
+        publish: Callable[[Snapshot], None] = lambda _snapshot: None,
+        reread: Callable[[], Wanted | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+        wait: Callable[[list[Handle], float], object] = connection.wait,
+    ) -> None:
+        self.children = {spec.name: Child(spec, Life(since=clock())) for spec in specs}
+        self.gave_up = ""
+        self._orders = Orders(self.children, log)
+        self._spawn = spawn
+        self._alarm = alarm
+        self._shutdown_timeout = shutdown_timeout
+        self._heartbeat_timeout = heartbeat_timeout
+        self._log = log
+        self._chores = Chores(chores, log)
+        self._publish = publish
+        self._reread = reread
+        self._clock = clock
+        self._draw = draw
+        self._wait = wait
+        self._born = clock()
+        self._awake_at = self._born
+        self._stopping_since: float | None = None
+
+    def run(self) -> ExitCode:
+        """Keep everything running until it has stopped; tell how it went."""
+        self._chores.begin(self._clock())
+        self._listen()  # a signal that came before all this must not find anything started
+        self._publish(self.snapshot())  # spawning takes a moment, and who asks meanwhile is to hear the names
+        while not self.done:
+            self.step()
+        self._publish(self.snapshot())
+        killed = any(child.killed for child in self.children.values())
+        code = ExitCode.GAVE_UP if self.gave_up else ExitCode.KILLED if killed else ExitCode.OK
+        self._log.info("stopped", exit_code=int(code), uptime_s=round(self._clock() - self._born, 1))
+        return code
+
+    @property
+    def done(self) -> bool:
+        """Whether stop was asked and no process is left."""
+        return self._stopping_since is not None and all(child.process is None for child in self.children.values())
+
+    def step(self) -> None:
+        """Do what is due, wait for what comes next, and take it in."""
+        self._forgive_after_a_pause()
+        self._act()
+        self._publish(self.snapshot())
+        if self.done:
+            return
+        now = self._clock()
+        timeout = max(0.0, min([_LONGEST_WAIT, *(moment - now for moment in self._moments())]))
+        self._awake_at = now + timeout
+        self._wait(self._handles(), timeout)
+        self._listen()
+        for child in list(self.children.values()):
+            self._hear(child)
+
+    def _forgive_after_a_pause(self) -> None:
+        """Blame no child for silence while this process itself did not run (the container was frozen, say)."""
+        now = self._clock()
+        if now > self._awake_at + _OVERSLEPT:
+            for child in self.children.values():
+                child.last_beat = now
+
+    def snapshot(self) -> Snapshot:
+        """Return what others may know of this moment."""
+        children = self.children.values()
+        return Snapshot(
+            "RUNNING" if self._stopping_since is None else "STOPPING",
+            self._born,
+            tuple(child.row for child in children),
+            tuple(child.last_beat for child in children),
+        )
+
+    def stop(self, reason: str) -> None:
+        """Begin to stop everything; once begun, nothing changes it."""
+        if self._stopping_since is None:
+            self._stopping_since = self._clock()
+            self._log.info("stopping", reason=reason, deadline_s=self._shutdown_timeout)
+            for child in self.children.values():
+                child.leave_with_all()
+
+    def _listen(self) -> None:
+        for request in self._alarm.collect():
+            if isinstance(request, str):
+                self.stop(request)
+            elif self._stopping_since is None:  # while all stop, nothing starts
+                self._obey(request)
+
+    def _obey(self, request: Restart | Reload) -> None:
+        now = self._clock()
+        if isinstance(request, Restart):
+            self._orders.restart(request.child, now, self._shutdown_timeout)
+        elif (wanted := self._reread()) is not None:
+            self._shutdown_timeout = wanted.shutdown_timeout
+            self._heartbeat_timeout = wanted.heartbeat_timeout
+            self._orders.rearrange(wanted.specs, now, self._shutdown_timeout)
+
+    # What is due
+
+    def _act(self) -> None:
+        now = self._clock()
+        if self._stopping_since is not None:
+            self._stop_stage(now, self._stopping_since)
+            return
+        for child in self.children.values():
+            if child.process is None and now >= self._start_at(child):
+                self._start(child, now)
+            if child.life.state is State.STARTING and not child.silence_reported and child.process is not None:
+                self._report_silence(child, now)
+            child.check_pulse(now, self._heartbeat_timeout, self._log)
+            child.press(now, self._log)  # does nothing unless it is being replaced
+        reason = self._chores.do(now)
+        if reason:
+            self.stop(reason)
+
+    def _start_at(self, child: Child) -> float:
+        """Return when a child without a process is to be started: a moment, now, or never."""
+        match child.life.state:
+            case State.BACKOFF:
+                return child.life.restart_at
+            case State.STARTING if self._others_ready(child):
+                return self._born
+            case State.STARTING:
+                return self._born + _WAIT_FOR_OTHERS
+            case _:
+                return float("inf")
+
+    def _others_ready(self, child: Child) -> bool:
+        return all(self.children[name].life.was_ready for name in child.spec.after if name in self.children)
+
+    def _start(self, child: Child, now: float) -> None:
+        child.life = restart_policy.started(child.life, now)
+        child.started_at = child.last_beat = now
+        child.silence_reported = False
+        child.forget_press()
+        try:
+            child.process = self._spawn(child.spec)
+        except (OSError, RuntimeError) as error:  # no more processes, descriptors or threads to be had
+            self._log.error("child_not_spawned", child=child.spec.name, error=str(error))
+            self._bury(child, _NOT_SPAWNED)
+            return
+        self._log.info(
+            "child_started", child=child.spec.name, child_pid=child.process.pid, restarts=child.life.restarts
+        )
+
+    def _report_silence(self, child: Child, now: float) -> None:
+        if now - child.life.since >= _SILENT_AFTER:
+            child.silence_reported = True
+            self._log.warning("child_not_ready", child=child.spec.name, waiting_s=round(now - child.life.since, 1))
+
+    def _moments(self) -> list[float]:
+        """Return when something is due next."""
+        moments = [child.next_press() for child in self.children.values()]
+        if self._stopping_since is not None:
+            return moments
+        moments.append(self._chores.next_due())
+        for child in self.children.values():
+            if child.process is None:
+                moments.append(self._start_at(child))
+            elif child.life.state is State.STARTING and not child.silence_reported:
+                moments.append(child.life.since + _SILENT_AFTER)
+            moments.append(child.hung_at(self._heartbeat_timeout))
+        return moments
+
+    def _handles(self) -> list[Handle]:
+        handles: list[Handle] = [self._alarm.fileno()]
+        for child in self.children.values():
+            if child.process is not None:
+                handles += child.process.handles()
+        return handles
+
+    # What came in
+
+    def _hear(self, child: Child) -> None:
+        if child.process is None:
+            return
+        code = child.process.exit_code()  # asked first: what it said before it died is in the queue by then
+        for message in child.process.messages():
+            self._take(child, message)
+        if code is not None:
+            child.process.close()
+            child.process = None
+            self._bury(child, code)
+
+    def _take(self, child: Child, message: Message) -> None:
+        now = self._clock()
+        child.last_beat = now
+        match message:
+            case ("ready",):
+                child.life = restart_policy.ready(child.life, now)
+                self._log.info("child_ready", child=child.spec.name)
+            case ("news", _, _):
+                self._forward(message)
+            case ("fatal", str(reason), str(code)):
+                child.last_words, child.last_code = reason, code
+            case ("beat", _):
+                pass  # heard: that is all it says
+            case _:
+                self._log.warning("unknown_message", child=child.spec.name, message=repr(message))
+
+    def _forward(self, message: Message) -> None:
+        for listener in self.children.values():
+            if listener.spec.listens and listener.process is not None:
+                listener.process.tell(message)
+
+    def _bury(self, child: Child, code: int) -> None:
+        now = self._clock()
+        if self._stopping_since is not None:
+            child.life = restart_policy.asked_to_stop(child.life, now, alive=True)
+        said, fault = child.last_words, child.last_code
+        child.life = restart_policy.exited(child.life, code, now, self._draw(), said, fault=fault, hung=child.hung)
+        child.last_words = child.last_code = ""
+        name, life = child.spec.name, child.life
+        if child.replacing:
+            child.life = restart_policy.woken(life, now)
+            self._log.info("child_makes_room", child=name, exit=describe_exit(code))
+            return
+        child.report_end(now, self._log)
+        if child.leaving:
+            del self.children[name]
+        elif life.state is State.FATAL:
+            self._give_up_if_hopeless()
+
+    def _give_up_if_hopeless(self) -> None:
+        sources = [child for child in self.children.values() if child.spec.stage is Stage.SOURCE]
+        if all(child.life.state is State.FATAL for child in sources):
+            reasons = dict.fromkeys(child.life.why for child in sources)
+            blamed = {why: ", ".join(one.spec.name for one in sources if one.life.why == why) for why in reasons}
+            self.gave_up = "; ".join(f"{names}: {why}" for why, names in blamed.items())
+            self.stop("nothing is left that could capture anything")
+
+    # Stopping
+
+    def _stop_stage(self, now: float, since: float) -> None:
+        """Ask the first stage that still has processes to stop; press those who are late."""
+        alive = [child for child in self.children.values() if child.process is not None]
+        for child in self.children.values():
+            if child.process is None:
+                child.life = restart_policy.asked_to_stop(child.life, now, alive=False)
+        first = min((child.spec.stage for child in alive), default=None)
+        for child in alive:
+            if child.spec.stage is first:
+                if child.slot is None:
+                    child.ask_stop(now, since, self._shutdown_timeout)
+                else:
+                    child.press(now, self._log)

@@ -1,0 +1,166 @@
+"""Parses a child's output outside its logger: its own log lines, tracebacks kept whole, and single lines.
+
+Pure: bytes in, pieces out. What is not complete yet stays here until `settle` or `end`.
+"""
+
+import enum
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+OWN = b'{"timestamp":"'  #: so begins a line that core.logging.log_setup has made (see its order of fields)
+
+_LONGEST_LINE = 65536  # without an end of line; then it is cut
+_LONGEST_OWN_LINE = 1_000_000
+_LONGEST_BLOCK = 65536
+
+_CRASH = re.compile(r"Fatal Python error: |Current thread 0x|Thread 0x[0-9a-f]+ ")
+_TRACEBACK = re.compile(r"[\s|+]*(Exception Group )?Traceback \(most recent call last\):")
+_GROUP = re.compile(r"\s+\| (\S.*)")
+_BEFORE_TRACEBACK = re.compile(r"Exception in thread |Exception ignored |Process \S+:$")
+_LINK = re.compile(r"During handling of the above exception|The above exception was the direct cause")
+_MORE_OF_MESSAGE = ("[", "(")  # SQLAlchemy's errors go on like this
+
+# librdkafka's own way to print: %3|seconds|FACILITY|name| text, the number being syslog's
+_SYSLOG = re.compile(r"%([0-7])\|")
+_SYSLOG_LEVELS = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")
+_LEVELS = {
+    "critical": re.compile(r"\b(CRITICAL|FATAL|panicked at|terminate called|stack smashing)\b|free\(\)|malloc\(\)"),
+    "error": re.compile(r"\bERROR\b|\b\w*Error\b"),
+    "info": re.compile(r"\b(INFO|DEBUG|NOTICE)\b"),
+}
+
+
+class Kind(enum.Enum):
+    """What a piece is."""
+
+    OWN = enum.auto()  #: a log line already
+    LINE = enum.auto()
+    TRACEBACK = enum.auto()
+    CRASH = enum.auto()  #: faulthandler's: it is followed by nothing but more of it
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One piece, of one line or of several that belong together."""
+
+    kind: Kind
+    text: str
+
+    @property
+    def lines(self) -> int:
+        """How many lines it has."""
+        return self.text.count("\n") + 1
+
+    @property
+    def level(self) -> str:
+        """How severe it is."""
+        match self.kind:
+            case Kind.CRASH:
+                return "critical"
+            case Kind.TRACEBACK:
+                return "error"
+            case _:
+                return _level(self.text)
+
+    @property
+    def line(self) -> str:
+        """What it comes to, in one line: of a traceback, the error that came last."""
+        lines = self.text.split("\n")
+        if self.kind is not Kind.TRACEBACK:
+            return lines[0]
+        unindented = [line for line in lines if line.strip() and not line.startswith((" ", "\t", *_MORE_OF_MESSAGE))]
+        return unindented[-1] if unindented else next(filter(None, map(_group_of, lines)), lines[0])
+
+
+class Listener:
+    """Cuts one child's output."""
+
+    def __init__(self) -> None:
+        self._partial = b""
+        self._block: list[str] = []
+        self._size = 0
+        self._kind = Kind.LINE
+        self._said = False  # the traceback has come to its error
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is held back that may be complete."""
+        return bool(self._block)
+
+    def feed(self, data: bytes) -> Iterator[Utterance]:
+        """Take in what was read."""
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        longest = _LONGEST_OWN_LINE if self._partial.startswith(OWN) else _LONGEST_LINE
+        if len(self._partial) > longest:
+            lines.append(self._partial)
+            self._partial = b""
+        for line in lines:
+            yield from self._take(line)
+
+    def settle(self) -> Iterator[Utterance]:
+        """Give what is complete: nothing more came for a moment."""
+        if self._block:
+            yield self._whole()
+
+    def end(self) -> Iterator[Utterance]:
+        """Give all that is left, also a line without an end."""
+        if self._partial:
+            yield from self._take(self._partial)
+            self._partial = b""
+        yield from self.settle()
+
+    def _take(self, raw: bytes) -> Iterator[Utterance]:
+        if raw.startswith(OWN) and raw.endswith(b"}"):
+            yield from self.settle()
+            yield Utterance(Kind.OWN, raw.decode(errors="replace"))
+            return
+        line = raw.decode(errors="replace").rstrip("\r")
+        if not self._goes_on(line) or self._size > _LONGEST_BLOCK:
+            yield from self.settle()
+            if not line.strip():
+                return
+            self._kind, self._said = _kind(line), line.startswith(" ")  # a group's lines are all indented
+        self._block.append(line)
+        self._size += len(line)
+
+    def _goes_on(self, line: str) -> bool:
+        """Tell whether the line belongs to the block that is held back."""
+        if not self._block or self._kind is Kind.CRASH:
+            return bool(self._block)
+        indented_or_empty = not line.strip() or line.startswith((" ", "\t"))
+        if self._kind is Kind.LINE or _CRASH.match(line):
+            return bool(line.strip()) and indented_or_empty and not _TRACEBACK.match(line)
+        if _LINK.match(line) or (not self._said and _TRACEBACK.match(line)):
+            self._said = False
+            return True
+        if indented_or_empty:
+            return True
+        more, self._said = not self._said or line.startswith(_MORE_OF_MESSAGE), True
+        return more
+
+    def _whole(self) -> Utterance:
+        while not self._block[-1].strip():
+            self._block.pop()
+        utterance = Utterance(self._kind, "\n".join(self._block))
+        self._block, self._size, self._kind, self._said = [], 0, Kind.LINE, False
+        return utterance
+
+
+def _group_of(line: str) -> str:
+    found = _GROUP.match(line)
+    return found[1] if found is not None else ""
+
+
+def _kind(line: str) -> Kind:
+    if _CRASH.match(line):
+        return Kind.CRASH
+    return Kind.TRACEBACK if _TRACEBACK.match(line) or _BEFORE_TRACEBACK.match(line) else Kind.LINE
+
+
+def _level(line: str) -> str:
+    """Guess how severe a line is; who prints past the logger is worth a warning by that alone."""
+    syslog = _SYSLOG.match(line)
+    if syslog is not None:
+        return _SYSLOG_LEVELS[int(syslog[1])]
+    return next((level for level, pattern in _LEVELS.items() if pattern.search(line)), "warning")

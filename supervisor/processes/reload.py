@@ -1,0 +1,62 @@
+"""What is asked of the supervisor while it runs: one child replaced, or all of them rearranged."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from supervisor.processes import restart_policy
+from supervisor.processes.child_spec import ChildSpec
+from supervisor.processes.config_change import change
+from supervisor.processes.managed_child import Child
+
+_REPLACED_WITHIN = 10.0  # what a child may take to stop when only it is replaced, seconds
+
+
+class Orders:
+    """Carries orders out on the manager's table of children."""
+
+    def __init__(self, children: dict[str, Child], log: structlog.stdlib.BoundLogger) -> None:
+        self._children = children
+        self._log = log
+
+    def restart(self, name: str, now: float, timeout: float) -> None:
+        """Replace a child by a new process, or wake one that is parked or waits."""
+        child = self._children.get(name)
+        if child is None or child.replacing or child.leaving:
+            return
+        self._log.info("restart_asked", child=name, state=child.life.state)
+        if child.process is None:
+            child.life = restart_policy.woken(child.life, now)
+        else:
+            child.replacing = True
+            child.ask_stop(now, now, min(_REPLACED_WITHIN, timeout))
+
+    def rearrange(self, specs: Sequence[ChildSpec], now: float, timeout: float) -> None:
+        """Stop who is not wanted any more, replace those whom a change concerns, add who is new."""
+        staying = {name: child for name, child in self._children.items() if not child.leaving}
+        difference = change({name: child.spec for name, child in staying.items()}, specs)
+        self._log.info("reloaded", **difference.summary())
+        for spec in specs:
+            if spec.name in staying:
+                staying[spec.name].spec = spec  # the next process is born with it, whenever that is
+        for name in difference.removed:
+            self._dismiss(staying[name], now, timeout)
+        for spec in difference.replaced:
+            self.restart(spec.name, now, timeout)
+        for spec in difference.added:
+            self._add(spec, now)
+
+    def _dismiss(self, child: Child, now: float, timeout: float) -> None:
+        child.leaving = True
+        if child.process is None:
+            del self._children[child.spec.name]
+        else:
+            child.replacing = False
+            child.ask_stop(now, now, min(_REPLACED_WITHIN, timeout))
+
+    def _add(self, spec: ChildSpec, now: float) -> None:
+        leaving = self._children.get(spec.name)
+        if leaving is None:
+            self._children[spec.name] = Child(spec, restart_policy.Life(since=now))
+        else:  # wanted again before it has gone
+            leaving.spec, leaving.leaving, leaving.replacing = spec, False, True

@@ -1,0 +1,137 @@
+"""The private parts of multiprocessing that we use, and nothing else: no other module touches any.
+
+Starting a child whose standard output and error are a pipe, from its interpreter's first moment on: multiprocessing has
+no option for that. Exchanging our own two for a moment would catch what our other threads print, and what they start
+would hold the pipe. So the one function through which multiprocessing starts an interpreter is wrapped; for a thread
+that asks for no pipe it does what it always did. Importing this module changes nothing: `install` does.
+
+Setting an Event without waiting for the sleepers, and the reading end of a Queue, have no public names either.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Sequence
+from multiprocessing import get_context, resource_tracker, util
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
+from typing import Any, cast
+
+from core.process import parent_guard
+
+_plain_spawn = util.spawnv_passfds
+_wanted = threading.local()
+
+#: multiprocessing writes all that a child is born with into a pipe, and holds its other end too: what does not fit is
+#: waited for without end, should the child be stopped or killed before it reads. So the pipe is made as wide as an
+#: ordinary user may have it; a configuration with some ten thousand subreddits fits.
+_WIDEST_PIPE = 1_048_576
+
+_CHECK_WITHIN = 10.0  # seconds for each step of the self-check
+_PIPE_OF_BIRTH = re.compile(r"pipe_handle=(\d+)")
+
+_BIRTH = "from multiprocessing.spawn import spawn_main"  #: so begins the code that a child's interpreter is given
+
+#: The code of multiprocessing's helper, which clears up after a killed supervisor. What it says of that would be no
+#: line of JSON on our standard error, and is of no use to anybody.
+_TRACKER = "from multiprocessing.resource_tracker import main"
+
+
+def install() -> None:
+    """Wrap the function through which multiprocessing starts interpreters. Safe to call again.
+
+    Call it before anything starts multiprocessing's helper: what that says is then discarded.
+    """
+    util.spawnv_passfds = _spawn
+
+
+def start_with_pipe(process: BaseProcess) -> int:
+    """Start the process and return the reading end of its pipe; the writing end is in the child alone.
+
+    Raises RuntimeError where `install` was not called.
+    """
+    if util.spawnv_passfds is not _spawn:
+        raise RuntimeError("spawning.install() was not called")
+    resource_tracker.ensure_running()  # else it would be started on the way, with what the child inherits
+    reader, writer = os.pipe()
+    _wanted.output = writer
+    try:
+        process.start()
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        _wanted.output = None
+        os.close(writer)
+    return reader
+
+
+def _spawn(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
+    words = [os.fsdecode(word) for word in args]
+    if any(word.startswith(_TRACKER) for word in words):
+        return _start(path, words, passfds, subprocess.DEVNULL)
+    output = getattr(_wanted, "output", None)
+    if output is None:
+        return _plain_spawn(path, args, passfds)
+    _widen(words)
+    words = [parent_guard.guarded_code(word) if word.startswith(_BIRTH) else word for word in words]
+    return _start(path, words, passfds, output)
+
+
+def _start(path: bytes, words: Sequence[str], passfds: Sequence[int], output: int) -> int:
+    program = subprocess.Popen(  # noqa: S603 - multiprocessing's own command
+        words,
+        executable=path,
+        pass_fds=sorted(map(int, passfds)),
+        stdout=output,
+        stderr=output,
+        restore_signals=False,  # as multiprocessing does
+    )
+    program.returncode = 0  # multiprocessing waits for it, by its number: this object must not
+    return program.pid
+
+
+def _widen(words: Sequence[str]) -> None:
+    pipe = next(filter(None, map(_PIPE_OF_BIRTH.search, words)), None)
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(PermissionError):  # this user has too many wide ones already: it stays at 64 KiB
+            fcntl.fcntl(int(pipe[1]), fcntl.F_SETPIPE_SZ, _WIDEST_PIPE)
+
+
+def set_without_waiting(flag: Event) -> None:
+    """Do what `Event.set` does, and never wait: neither for its lock nor for the sleeper's word that it is awake.
+
+    A child that was killed keeps the one and never gives the other. Whoever waits looks at the flag again when woken.
+    """
+    inside = cast(Any, flag)
+    inside._flag.release()  # noqa: SLF001
+    inside._cond._wait_semaphore.release()  # noqa: SLF001
+
+
+def reading_end(queue: "Queue[Any]") -> Connection:
+    """Return the end of the Queue's pipe that becomes readable when there is something to get."""
+    return cast(Any, queue)._reader  # type: ignore[no-any-return] # noqa: SLF001
+
+
+def self_check() -> None:
+    """Use each private part once, with this interpreter. Raises AssertionError, or whatever a changed part raises."""
+    install()
+    context = get_context("spawn")
+    event, queue = context.Event(), context.Queue()
+    assert not event.is_set()  # noqa: S101 - that is what a check is for
+    set_without_waiting(event)
+    assert event.is_set()  # noqa: S101
+    assert event.wait(0.0)  # noqa: S101
+    queue.put("sent")
+    assert reading_end(queue).poll(_CHECK_WITHIN)  # noqa: S101
+    assert queue.get() == "sent"  # noqa: S101
+    process = context.Process(target=print, args=("printed",))
+    with os.fdopen(start_with_pipe(process)) as output:
+        assert output.read() == "printed\n"  # noqa: S101
+    process.join(_CHECK_WITHIN)
+    assert process.exitcode == 0  # noqa: S101

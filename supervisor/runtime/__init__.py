@@ -1,0 +1,1 @@
+"""One running installation: its wiring, its locks, its environment."""

@@ -1,0 +1,71 @@
+"""A foreign program as a supervised child: started, watched, its output logged, ended with us.
+
+The embedded broker and the simulator live like this. The child process is ours, so they have a state, restarts and a
+log file like every other process; the program below it dies with it.
+"""
+
+import contextlib
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from typing import IO
+
+import structlog
+
+from core.child import ChildContext
+from core.errors import TransientError
+from core.process.parent_guard import guarded_command
+
+_LOOK_EVERY = 0.25
+_LOOK_EVERY_AT_FIRST = 0.03
+_PATIENCE = 2.0  # for a program that was asked to end, seconds
+
+
+def run(context: ChildContext, command: Sequence[str], port: int) -> None:
+    """Run `command` until stop is asked; ready as soon as it listens on `port` of this machine."""
+    # A group of its own: Ctrl-C in the terminal is for the supervisor alone.
+    program = subprocess.Popen(  # noqa: S603 - the topology chose the command, nobody typed it
+        guarded_command(list(command)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+    assert program.stdout is not None  # noqa: S101 - PIPE was asked for
+    threading.Thread(target=_log_output, args=(program.stdout, context.log), name="output", daemon=True).start()
+    try:
+        _watch(context, program, port)
+    finally:
+        _end(program)
+
+
+def _watch(context: ChildContext, program: "subprocess.Popen[bytes]", port: int) -> None:
+    listening = False
+    while not context.wait(_LOOK_EVERY if listening else _LOOK_EVERY_AT_FIRST):
+        if program.poll() is not None:
+            raise TransientError(f"{context.name} ended by itself with {program.returncode}; its output is in this log")
+        if not listening and _answers(port):
+            listening = True
+            context.log.info("listening", port=port, program_pid=program.pid)
+            context.ready()
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
+        return True
+    return False
+
+
+def _log_output(output: IO[bytes], log: structlog.stdlib.BoundLogger) -> None:
+    for line in output:
+        log.info("output", line=line.decode(errors="replace").rstrip())
+
+
+def _end(program: "subprocess.Popen[bytes]") -> None:
+    program.terminate()
+    try:
+        program.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        program.wait()

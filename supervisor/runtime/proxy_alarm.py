@@ -1,0 +1,50 @@
+"""The alarm when no proxy works any more: one error in the supervisor's log, and a line when one works again."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from core.config import Config
+from core.config.slices import status_config
+from core.logging.log_setup import get_logger
+from core.status.crawl import HEALTHY, Crawl, read_crawl_of
+from supervisor.processes.periodic_tasks import Chore
+
+_EVERY = 2.0  # seconds between two looks at the reports
+
+
+class ProxyAlarm:
+    """Rings once when all proxies fail, and is silent until one of them works again."""
+
+    def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
+        self._log = log
+        self._since: float | None = None  #: what it rang for; None: it does not ring
+
+    def look(self, crawl: Crawl) -> None:
+        """Take in how things stand now; log when that is news."""
+        failing_since = crawl.all_failing_since
+        if failing_since is not None and self._since is None:
+            self._since = failing_since
+            self._log.error(
+                "all_proxies_failing",
+                since=datetime.fromtimestamp(failing_since, UTC).isoformat(timespec="seconds"),
+                reasons={report.proxy: report.last_error or "no reason given" for report in crawl.fresh},
+                hint="nothing is scraped until one works again; each is probed by itself after growing rests",
+            )
+        elif self._since is not None and (working := works(crawl)):
+            self._log.warning("all_proxies_recovered", working=working, failed_s=round(crawl.now - self._since, 1))
+            self._since = None
+
+
+def works(crawl: Crawl) -> list[str]:
+    """Name the proxies that work for sure: one that is gone, or was not tried yet, has not recovered."""
+    # a process that was just started takes its proxy for healthy until it knows better: an answer came, or it did not
+    return [one.proxy for one in crawl.fresh if one.proxy_state == HEALTHY and one.mean_latency_ms is not None]
+
+
+def proxy_chore(config: Callable[[], Config], clock: Callable[[], float] = time.time) -> Chore:
+    """Make the chore that looks at the reports of all scraper processes that the configuration of the moment has."""
+    alarm = ProxyAlarm(get_logger("supervisor"))
+    return Chore(_EVERY, lambda: alarm.look(read_crawl_of(status_config(config()), clock())))

@@ -1,0 +1,162 @@
+"""One supervisor a state directory: locks of the kernel's, which die with their holder.
+
+The directory itself is locked, and `supervisor.lock` in it. A file can be deleted or replaced, and another supervisor
+would lock the new one; the lock on the directory holds until the directory itself is deleted or moved. The file names
+the holder, and holds where a file system cannot lock directories.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+import structlog
+
+from core.errors import GaplessError
+from core.storage.file_guard import file_identity
+from core.storage.lock_file import Holder, describe, holders, try_lock
+from core.storage.private_files import make_directory, open_private
+from supervisor.processes.periodic_tasks import Chore
+
+_LOOK_EVERY = 1.0
+_ROOT = 0
+_TRIES = 10
+
+
+class StateLockedError(GaplessError):
+    """Another supervisor runs on this state directory, or its lock is held by some other process."""
+
+
+class StateLock:
+    """Holds the state directory until closed, or until the process ends in whatever way."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._path = state_dir / "supervisor.lock"
+        self._directory = self._lock_directory()
+        try:
+            self._file = self._lock_file()
+        except BaseException:
+            self._close_directory()
+            raise
+
+    @property
+    def holds_directory(self) -> bool:
+        """Whether the directory itself is locked, and still at its path."""
+        return self._directory is not None and _is_at(self._state_dir, self._directory)
+
+    def ensure(self) -> bool:
+        """Take the locks again if the file, or the directory, was deleted or replaced; tell whether that was so.
+
+        Raises StateLockedError when another process was quicker, and OSError when no file can be made.
+        """
+        moved = self._directory is not None and not self.holds_directory
+        if not moved and _is_at(self._path, self._file):
+            return False
+        make_directory(self._state_dir)
+        if moved:
+            fresh = self._lock_directory()
+            self._close_directory()
+            self._directory = fresh
+        file = self._lock_file()
+        os.close(self._file)
+        self._file = file
+        return True
+
+    def _lock_directory(self) -> int | None:
+        """Lock the directory that is at the path; return None where the file system cannot do that."""
+        for _ in range(_TRIES):
+            directory = os.open(self._state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                locked = try_lock(directory)
+            except OSError:
+                os.close(directory)
+                return None
+            if not locked:
+                os.close(directory)
+                raise StateLockedError(self._refusal(holders(self._state_dir)))
+            if _is_at(self._state_dir, directory):
+                return directory
+            os.close(directory)
+        raise OSError(f"{self._state_dir} is moved or removed again and again")
+
+    def _lock_file(self) -> int:
+        file = open_private(self._path, os.O_RDWR | os.O_CREAT)
+        if not self._try(file):
+            found = holders(self._path)
+            os.close(file)
+            if not self._may_replace(found):
+                raise StateLockedError(self._refusal(found))
+            self._path.unlink(missing_ok=True)
+            file = open_private(self._path, os.O_RDWR | os.O_CREAT)
+            if not self._try(file):
+                os.close(file)
+                raise StateLockedError(self._refusal(holders(self._path)))
+        # The number is for people; the lock is what counts. So a stale number does no harm, nor does a full disk.
+        with contextlib.suppress(OSError):
+            number = f"{os.getpid()}\n".encode()
+            os.pwrite(file, number, 0)
+            os.ftruncate(file, len(number))
+        return file
+
+    def _try(self, file: int) -> bool:
+        try:
+            return try_lock(file)
+        except BaseException:
+            os.close(file)
+            raise
+
+    def _may_replace(self, found: list[Holder]) -> bool:
+        """Tell whether the file's holders are strangers: no supervisor, since the directory's lock is ours."""
+        users = {holder.user for holder in found}
+        return self._directory is not None and bool(users) and not users & {None, _ROOT, os.geteuid()}
+
+    def _refusal(self, found: list[Holder]) -> str:
+        number = "unknown"
+        with contextlib.suppress(OSError):
+            number = self._path.read_bytes()[:32].decode(errors="replace").strip() or number
+        if not found or str(found[0].pid) == number:
+            what = f"another supervisor (pid {number}) already runs on {self._state_dir}; stop it first"
+        else:
+            what = f"another supervisor, or some other process, holds {self._path}: {describe(found)}; end it first"
+        return f"{what}, or set another supervisor.state_dir"
+
+    def close(self) -> None:
+        """Let go; the file stays as it is: to remove it would race with the next holder."""
+        os.close(self._file)
+        self._close_directory()
+
+    def _close_directory(self) -> None:
+        if self._directory is not None:
+            os.close(self._directory)
+            self._directory = None
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    status = os.fstat(descriptor)
+    return file_identity(path) == (status.st_dev, status.st_ino)
+
+
+def lock_chore(lock: StateLock, log: structlog.stdlib.BoundLogger) -> Chore:
+    """Make the chore that keeps the lock: a cleaner may remove its file, and a second supervisor would start."""
+    troubled = ""
+
+    def keep() -> str | None:
+        nonlocal troubled
+        trouble = ""
+        try:
+            if lock.ensure():
+                log.error("state_lock_gone", hint="somebody removed supervisor.lock or its directory; it is made again")
+        except StateLockedError as error:
+            if not lock.holds_directory:
+                return f"{error}: this one ends, so that no two write there"
+            trouble = str(error)  # no supervisor gets far enough to run there: the directory's lock is ours
+            if trouble != troubled:
+                log.error("state_lock_held", error=trouble, hint="this supervisor goes on; its directory is locked")  # noqa: TRY400
+        except OSError as error:
+            trouble = "unusable"
+            if trouble != troubled:
+                log.error("state_dir_unusable", error=str(error), hint="make it writable; it is tried again")  # noqa: TRY400
+        troubled = trouble
+        return None
+
+    return Chore(_LOOK_EVERY, keep)

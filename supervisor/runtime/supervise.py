@@ -1,0 +1,211 @@
+"""`python -m supervisor run`: everything from the configuration to the exit code."""
+
+import contextlib
+import errno
+import faulthandler
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from core.config import Config, load_config
+from core.config.slices import log_config
+from core.errors import ConfigError, ExitCode, Problem, TransientError
+from core.logging import log_setup
+from core.logging.nonblocking_stderr import Outlet
+from core.process.parent_guard import is_orphan
+from core.status.statistics_block import Meter, render
+from core.storage.private_files import keep_private, make_directory
+from supervisor.processes.child_spec import ChildSpec
+from supervisor.processes.control_inbox import Alarm, Bell
+from supervisor.processes.control_server import controlled
+from supervisor.processes.manager import Manager
+from supervisor.processes.periodic_tasks import Chore, Chores
+from supervisor.processes.spawned_process import SpawnedProcess
+from supervisor.processes.status_publisher import Board, Snapshot
+from supervisor.runtime.config_holder import Current
+from supervisor.runtime.preflight import require_machine
+from supervisor.runtime.private_directories import Examined, examine, make_private, privacy_chore
+from supervisor.runtime.proxy_alarm import proxy_chore
+from supervisor.runtime.state_lock import StateLock, StateLockedError, lock_chore
+from supervisor.runtime.systemd_notify import Notifier
+from supervisor.runtime.zombies import reaping_chores
+
+_LOOK_FOR_PARENT_EVERY = 1.0
+_MOST_PROBLEMS = 10
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe's end, a terminal's
+
+
+def run(
+    path: str | Path,
+    overrides: Mapping[str, object],
+    bell: Bell,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    duration: float | None = None,
+    with_parent: int | None = None,
+    out: TextIO | Outlet | None = sys.stdout,
+    err: TextIO = sys.stderr,
+) -> ExitCode:
+    """Run everything that the configuration asks for until SIGTERM or SIGINT."""
+    try:
+        current = Current(load_config(path, overrides, environ), lambda: load_config(path, overrides, environ))
+        require_machine(current.config, environ, children=len(current.specs), prepare=True)
+        lock = claim(current.config)
+    except (ConfigError, StateLockedError) as error:
+        print(error, file=err)
+        return ExitCode.BAD_USAGE
+    config = current.config
+    notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
+    try:
+        chores = [statistics_chore(current, out)]
+        chores += [*notifier.chores(), *reaping_chores(log_setup.get_logger("reaper"))]
+        chores.append(lock_chore(lock, log_setup.get_logger("supervisor")))
+        directories = (config.supervisor.state_dir, config.supervisor.log_dir)
+        chores.append(privacy_chore(directories, log_setup.get_logger("supervisor")))
+        if duration is not None:
+            chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
+        chores.append(proxy_chore(lambda: current.config))
+        if with_parent is not None:
+            chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
+        with controlled(config.supervisor.state_dir, bell) as board:
+            manager = supervise(current, current.specs, bell, chores, board, notifier=notifier)
+            code = board.exit_code = manager.run()
+        Chores(chores[:1], log_setup.get_logger("supervisor")).do(math.inf)  # its failure must not change the exit code
+    finally:
+        notifier.close()
+        lock.close()
+    if manager.gave_up:
+        print(f"gave up: {manager.gave_up}{_more_in(config.supervisor.log_dir)}", file=err)
+    return code
+
+
+def _more_in(log_dir: Path) -> str:
+    """Name the directory of the logs where there are any: a full disk, or too few files, may have left none."""
+    return f"\nMore is in the logs in {log_dir}." if any(log_dir.glob("*.log")) else ""
+
+
+def claim(config: Config) -> StateLock:
+    """Make the directories, become the only supervisor of the state, and start logging."""
+    settings = config.supervisor
+    keep_private()
+    with _usable("supervisor.log_dir", settings.log_dir):
+        make_directory(settings.log_dir)
+        _refuse(examine(settings.log_dir), "supervisor.log_dir")
+    with _usable("supervisor.state_dir", settings.state_dir):
+        make_directory(settings.state_dir)
+        _refuse(examine(settings.state_dir), "supervisor.state_dir")
+        lock = StateLock(settings.state_dir)
+    try:
+        examined = [make_private(directory) for directory in dict.fromkeys((settings.state_dir, settings.log_dir))]
+        _start_logging(config)
+        for one in examined:
+            one.log(log_setup.get_logger("supervisor"))
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def _refuse(found: Examined, key: str) -> None:
+    """Raise a ConfigError for a directory that is not for us alone."""
+    if found.problems:
+        more = len(found.problems) - _MOST_PROBLEMS
+        lines = [*found.problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
+        raise ConfigError([Problem(key, "\n".join(lines), str(found.directory))])
+
+
+def _start_logging(config: Config) -> None:
+    settings = config.supervisor
+    log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
+    stream = outlet(sys.stderr, 2)
+    if stream is not None:
+        faulthandler.enable(2)  # a crash of this interpreter goes past all of that, onto standard error itself
+    log_setup.configure("supervisor", settings.log_dir, log_format, size, backups, stream=stream)
+
+
+@contextlib.contextmanager
+def _usable(key: str, directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:  # that passes, and is no fault of the configuration
+            raise TransientError(f"{directory} cannot be used ({error}): free some space, then start again") from error
+        advice = f"cannot be used ({error}): make it writable, or set another {key}"
+        raise ConfigError([Problem(key, advice, str(directory))]) from error
+
+
+def outlet(stream: TextIO | None, descriptor: int) -> Outlet | None:
+    """Give a way to standard output or error for a loop that must turn, whoever reads it or does not."""
+
+    def tell_loss(lines: int) -> None:
+        log = log_setup.get_logger("supervisor")
+        log.warning(
+            "lines_not_shown", descriptor=descriptor, lines=lines, hint="nobody read them; the log files have all"
+        )
+
+    return Outlet(descriptor, tell_loss) if stream is not None else None  # None: closed before we were started
+
+
+def supervise(
+    current: Current,
+    specs: list[ChildSpec],
+    alarm: Alarm,
+    chores: list[Chore],
+    board: Board,
+    *,
+    notifier: Notifier | None = None,
+) -> Manager:
+    """Make the manager of these children, with real processes."""
+    config, log = current.config, log_setup.get_logger("supervisor")
+    told = notifier or Notifier("", None, log)
+
+    def publish(snapshot: Snapshot) -> None:
+        board.publish(snapshot)
+        told.take(snapshot)
+
+    return Manager(
+        specs,
+        lambda spec: SpawnedProcess(spec, log_config(current.config), current.config.all_secrets()),
+        alarm,
+        shutdown_timeout=config.supervisor.shutdown_timeout,
+        heartbeat_timeout=config.supervisor.heartbeat_timeout,
+        log=log,
+        chores=chores,
+        publish=publish,
+        reread=lambda: told.around(current.reread),
+        clock=time.monotonic,
+    )
+
+
+def statistics_chore(current: Current, out: TextIO | Outlet | None) -> Chore:
+    """Make the chore that prints and logs what this run has done since now."""
+    meter = Meter(current.config.supervisor.state_dir)
+    log = log_setup.get_logger("statistics")
+
+    def report() -> None:
+        statistics = meter.read()
+        log.info("statistics", **statistics.as_dict())
+        try:
+            print(render(statistics), file=out, flush=True)
+        except OSError as error:
+            if error.errno not in _NOBODY_READS:  # a full disk, say: that may pass
+                log.warning("statistics_not_shown", error=str(error), hint="the log has them")
+                return
+            # Whoever read our output has gone. What stands in the buffer must not fail again when we exit.
+            if out is not None:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+            log.warning("stdout_closed", hint="the statistics go on in the log")
+
+    return Chore(lambda: current.config.supervisor.stats_interval, report)
+
+
+def _parent_chore(parent: int) -> Callable[[], str | None]:
+    def look() -> str | None:
+        return "the process that started this one has ended" if is_orphan(parent) else None
+
+    return look

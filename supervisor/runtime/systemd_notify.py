@@ -1,0 +1,128 @@
+"""Notifies the service manager (systemd, `Type=notify`): ready, status, stopping, watchdog.
+
+The protocol is one datagram of lines to the socket that NOTIFY_SOCKET names; see sd_notify(3). Without that variable
+all of this does nothing.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, MutableMapping
+from typing import TypeVar
+
+import structlog
+
+from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.restart_policy import State
+from supervisor.processes.status_publisher import Snapshot
+
+T = TypeVar("T")
+
+_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+#: A child in one of these has nothing more to wait for: it works, or a person has to act.
+_SETTLED = (State.RUNNING, State.FATAL)
+
+
+class Notifier:
+    """Speaks to the service manager, from the manager's loop only; what it cannot say it logs once."""
+
+    def __init__(
+        self,
+        address: str,
+        watchdog: float | None,
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`watchdog`: without a sign of life for so many seconds the service manager replaces us; None for never."""
+        self._address = address
+        self._watchdog = watchdog
+        self._log = log
+        self._clock = clock
+        self._socket = _open() if address else None
+        self._said_status = ""
+        self._said_ready = self._said_stopping = False
+        self._troubled = False
+
+    @classmethod
+    def taken_from(cls, environ: MutableMapping[str, str], log: structlog.stdlib.BoundLogger) -> "Notifier":
+        """Read the variables and remove them: they are meant for this process, and no child is to speak for it."""
+        address, period, pid = (environ.pop(name, "") for name in _VARIABLES)
+        watched = period.isdecimal() and int(period) > 0 and pid in ("", str(os.getpid()))
+        return cls(address, int(period) / 1e6 if watched else None, log)
+
+    def chores(self) -> list[Chore]:
+        """List what the loop is to call: a sign of life twice as often as it is expected, where it is expected.
+
+        None is given while all stop: after STOPPING=1 nobody waits for one, the deadline for stopping counts instead.
+        """
+        if self._socket is None or self._watchdog is None:
+            return []
+        return [Chore(self._watchdog / 2, self._beat)]
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Say what is new in this snapshot: ready, once; the state in words; stopping."""
+        if self._socket is None:
+            return
+        stopping = snapshot.state == "STOPPING"
+        settled = all(row.state in _SETTLED for row in snapshot.processes)
+        lines = []
+        if stopping and not self._said_stopping:
+            lines.append("STOPPING=1")
+        elif settled and not stopping and not self._said_ready:
+            lines.append("READY=1")
+        status = describe(snapshot)
+        if status != self._said_status:
+            lines.append(f"STATUS={status}")
+        if lines and self._send(*lines):  # what could not be said is said with the next snapshot
+            self._said_stopping |= "STOPPING=1" in lines
+            self._said_ready |= "READY=1" in lines
+            self._said_status = status
+
+    def around(self, reread: Callable[[], T]) -> T:
+        """Read the configuration anew, and say when that begins and that it is over, well or not."""
+        if not self._said_ready or self._said_stopping:  # READY=1 would come too soon, or make no sense any more
+            return reread()
+        self._send("RELOADING=1", f"MONOTONIC_USEC={int(self._clock() * 1e6)}")
+        try:
+            return reread()
+        finally:
+            self._said_ready = self._send("READY=1")
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _beat(self) -> None:
+        self._send("WATCHDOG=1")
+
+    def _send(self, *lines: str) -> bool:
+        if self._socket is None:
+            return False
+        address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
+        try:
+            self._socket.sendto("\n".join(lines).encode(), socket.MSG_DONTWAIT, address)
+        except OSError as error:
+            if not self._troubled:
+                self._log.warning("service_manager_not_told", said=lines[0], error=str(error))
+            self._troubled = True
+            return False
+        self._troubled = False
+        return True
+
+
+def describe(snapshot: Snapshot) -> str:
+    """Give one line for `systemctl status`."""
+    processes = snapshot.processes
+    if snapshot.state == "STOPPING":
+        left = [row.name for row in processes if row.pid is not None]
+        return f"Stopping: {', '.join(left)}" if left else "Stopped"
+    running = sum(row.state == State.RUNNING for row in processes)
+    others = [f"{row.name} {row.state}" for row in processes if row.state != State.RUNNING]
+    return "; ".join([f"{running} of {len(processes)} processes run", *others])
+
+
+def _open() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)

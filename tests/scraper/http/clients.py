@@ -1,0 +1,48 @@
+"""Clients for tests, against any server, through any proxy."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from core.config.proxies import Proxy
+from core.reddit.limiter import Limiter
+from scraper.http.http_settings import FetchSettings
+from scraper.http.retrying_fetcher import Client
+
+AGENT = "linux:gapless.test:1 (by /u/tester)"
+
+
+def settings(url: str, proxy: str | None = None, **others: Any) -> FetchSettings:
+    """Plain .json addresses by default; `with_token=True` asks for tokens."""
+    given: dict[str, Any] = {"with_token": False, "timeout": 5.0, "client_id": "id", "client_secret": "secret-of-ours"}
+    address = Proxy("a", proxy) if proxy is not None else None
+    return FetchSettings(url, url, others.pop("user_agent", AGENT), address, **{**given, **others})
+
+
+@contextlib.asynccontextmanager
+async def running(
+    url: str,
+    proxy: str | None = None,
+    *,
+    limiter: Limiter | None = None,
+    clock: Callable[[], float] | None = None,
+    sleep: Any = None,
+    **others: Any,
+) -> AsyncIterator[Client]:
+    """Give a started client, and close it."""
+    parts: dict[str, Any] = {"draw": lambda: 0.5}
+    parts |= {"clock": clock} if clock is not None else {}
+    parts |= {"sleep": sleep} if sleep is not None else {}
+    parts |= {name: others.pop(name) for name in ("siblings", "memory") if name in others}
+    client = Client(settings(url, proxy, **others), limiter, **parts)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def wide_limiter(directory: Path) -> Limiter:
+    """A quota that nobody can use up."""
+    return Limiter(directory, "scraper-test", 1_000_000)

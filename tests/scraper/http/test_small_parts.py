@@ -1,0 +1,138 @@
+"""The small pieces: addresses of proxies, names of browsers, settings, the sorting of errors."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.config import Config
+from core.config.proxies import DIRECT, Proxy, normalised
+from core.config.sections import RedditSection, ScraperSection
+from core.config.slices import scraper_config
+from core.errors import PermanentError, TransientError
+from core.reddit.request_errors import (
+    BadAnswer,
+    CredentialsRejected,
+    NetworkBlocked,
+    RateLimited,
+    ServerTrouble,
+    TokenRejected,
+    Unavailable,
+    Unreachable,
+)
+from scraper.http.auth import user_agents
+from scraper.http.http_settings import FetchSettings
+from scraper.http.reports.outcome import Outcome, outcome_of
+from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs
+from scraper.http.transport.route import Route
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    ("written", "url", "authorization"),
+    [
+        ("user:pass@host:8080", "http://host:8080", "Basic dXNlcjpwYXNz"),
+        ("https://host:8443", "https://host:8443", None),
+        ("http://user@host:1", "http://host:1", "Basic dXNlcjo="),
+        ("http://me:p@ss:w/rd@[::1]:3128", "http://[::1]:3128", "Basic bWU6cEBzczp3L3Jk"),
+        ("socks5://ü:é@host:1080", "socks5://host:1080", "Basic w7w6w6k="),
+    ],
+)
+def test_an_address_is_taken_apart(written: str, url: str, authorization: str | None) -> None:
+    route = Route.through(Proxy("a", normalised(written) or ""))
+    assert route.url == url
+    assert route.authorization == authorization
+
+
+@pytest.mark.parametrize(
+    ("proxy", "target", "expected"),
+    [
+        ("http://h:1", "http://reddit", True),
+        ("https://h:1", "http://reddit", True),
+        ("http://h:1", "https://reddit", False),
+        ("socks5://h:1", "http://reddit", False),
+        (None, "http://reddit", False),
+    ],
+)
+def test_who_can_answer_in_reddits_place(proxy: str | None, target: str, expected: bool) -> None:
+    route = Route.through(Proxy("a", proxy) if proxy else None)
+    assert route.can_answer_itself(target) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (Unavailable("banned"), Outcome.REFUSED),
+        (RateLimited(None), Outcome.RATE_LIMITED),
+        (TokenRejected("x"), Outcome.UNAUTHORISED),
+        (CredentialsRejected("x"), Outcome.UNAUTHORISED),
+        (ServerTrouble("x"), Outcome.SERVER_ERROR),
+        (BadAnswer("x"), Outcome.BAD_ANSWER),
+        (NetworkBlocked("x"), Outcome.NETWORK_BLOCK),
+        (Unreachable("x"), Outcome.TRANSPORT_ERROR),
+        (ProxyRefused("x", 502), Outcome.TRANSPORT_ERROR),
+        (ProxyRejectsUs("x", 407), Outcome.PROXY_AUTH),
+        (TransientError("something new"), Outcome.TRANSPORT_ERROR),
+    ],
+)
+def test_errors_are_sorted(error: TransientError, outcome: Outcome) -> None:
+    assert outcome_of(error) is outcome
+
+
+def test_names_of_browsers_are_many_and_each_stands_once() -> None:
+    names = user_agents.browsers()
+    assert len(names) > 300
+    assert len(set(names)) == len(names)
+    assert all(name.isascii() and name.isprintable() for name in names)
+
+
+def test_the_list_of_browsers_is_the_one_of_the_library() -> None:
+    from fake_useragent import FakeUserAgent  # noqa: PLC0415 (large)
+
+    assert FakeUserAgent().random in set(user_agents.browsers())
+
+
+def test_a_library_without_its_list_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("fake_useragent.utils.find_browser_json_path", lambda: tmp_path / "none")
+    with pytest.raises(PermanentError, match=r"scraper\.user_agent"):
+        user_agents.browsers()
+
+
+def test_settings_come_from_the_configuration() -> None:
+    reddit = RedditSection(client_id="id", client_secret="s3cret-x", user_agent="me")
+    proxy = Proxy("b", "http://u:hunter2@h:1")
+    scraper = ScraperSection(
+        subreddits=("ethereum",), authentication="none", user_agent="rotate", concurrency=7, timeout=3.0, max_retries=1
+    )
+    found = FetchSettings.of(scraper_config(Config(reddit=reddit, scraper=scraper), proxy))
+    assert found == FetchSettings(
+        reddit_url=reddit.reddit_url,
+        oauth_url=reddit.oauth_url,
+        user_agent="me",
+        proxy=proxy,
+        with_token=False,
+        client_id="",  # who needs no token needs no credentials
+        client_secret="",
+        rotate=True,
+        concurrency=7,
+        timeout=3.0,
+        max_retries=1,
+        probe_subreddit="ethereum",
+        seeds=("ethereum",),
+    )
+    assert found.name == "b"
+    with_token = scraper_config(Config(reddit=reddit), proxy)
+    assert (FetchSettings.of(with_token).client_id, FetchSettings.of(with_token).client_secret) == ("id", "s3cret-x")
+    assert FetchSettings.of(scraper_config(Config(), None)).name == DIRECT
+
+
+def test_what_is_rarely_needed_is_not_loaded() -> None:
+    """Memory: each process would pay for it."""
+    program = (
+        "import sys, scraper.http.retrying_fetcher\n"
+        "print([name for name in ('fake_useragent', 'aiohttp_socks', 'requests', 'praw') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,286 @@
+"""The page in a real Chromium: it draws, follows, warns, comes back, and can be used by everybody."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.config import Config
+from core.config.sections import RedditSection, ScraperSection
+from core.spool import Gap
+from core.status.crawl import RESTING
+from supervisor.processes.control_inbox import Restart
+from tests.supervisor.monitor.browser import CONTRAST, UNNAMED, Tab, launched
+from tests.supervisor.monitor.looks import report
+from tests.supervisor.monitor.stage import Stage, row, staged
+from tests.support.waiting import wait_until
+
+TOKEN = "a-long-random-token-0815"
+CONFIG = Config(reddit=RedditSection(subreddits=("Bitcoin", "ethereum")), scraper=ScraperSection())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with launched() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def stage(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:  # noqa: ARG001 (skips first)
+    """A monitor of two streams and a crawl, all of which flow."""
+    with staged(tmp_path_factory.mktemp("page"), CONFIG, token=TOKEN).running() as running:
+        flowing(running)
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _flowing(stage: Stage) -> None:
+    flowing(stage)
+
+
+def flowing(stage: Stage) -> None:
+    stage.show_all_running("scraper-direct")
+    stage.tell(report("direct", proxy="direct", process="scraper-direct", address=None))
+
+
+def troubled(stage: Stage) -> None:
+    """One of everything that a page can show."""
+    dead = row("comments", "FATAL", why="the spool is of a newer version", restarts=3, last_exit=78)
+    stage.show(
+        row("publisher"), row("submissions"), dead, row("scraper-direct", "BACKOFF", last_exit=-9), row("monitor")
+    )
+    stage.tell(
+        report(
+            "direct",
+            process="scraper-direct",
+            proxy_state=RESTING,
+            failing_since=time.time() - 60,
+            last_error="no route",
+        )
+    )
+
+
+def open_gap() -> Gap:
+    now = time.time()
+    return Gap("comments", ("Bitcoin",), now - 3000, now - 2400, "the listing ended early", now, 2, (), ("Bitcoin",))
+
+
+def test_it_draws_what_flows_and_follows_by_itself(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    tab.wait_for_text("#verdict-title", "Everything flows")
+    assert tab.page.title() == "Gapless"
+    assert tab.text("#link") == "Live"
+    captured = stage.seqs["comments"]
+    tab.wait_for_text("#stream-rows", f"{captured}")
+    stage.capture("comments", 25)
+    stage.publish(comments=stage.seqs["comments"], submissions=10)
+    tab.wait_for_text("#stream-rows", f"{captured + 25}")
+    tab.wait_for_text("#scraper", "to finish")
+    assert "RUNNING" in tab.text("#process-rows")
+    tab.page.wait_for_selector("#stream-rows .chart .line", state="attached")
+    assert tab.complaints == []
+    assert {url.split("/")[2] for url in tab.asked} == {f"127.0.0.1:{stage.port}"}
+    tab.page.close()
+
+
+def test_a_parked_process_is_on_top_with_its_words(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    troubled(stage)
+    tab.wait_for_text("#verdict-title", "keep this from flowing")
+    assert "comments is parked: the spool is of a newer version" in tab.text("#reasons")
+    assert tab.page.title().startswith("▲ ")
+    assert tab.page.get_attribute("#reasons", "aria-live") or tab.page.query_selector("[aria-live] #reasons")
+    line = tab.page.locator("#process-rows tr", has_text="comments")
+    for word in ("FATAL", "newer version", "code 78"):
+        assert word in line.inner_text()
+    assert "SIGKILL" in tab.page.locator("#process-rows tr", has_text="scraper-direct").inner_text()
+    flowing(stage)
+    tab.wait_for_text("#verdict-title", "Everything flows")
+    assert tab.complaints == []
+    tab.page.close()
+
+
+def test_a_start_is_no_alarm_and_nothing_is_claimed_before_it_is_known(browser: Any, tmp_path: Path) -> None:
+    stage = Stage(tmp_path, CONFIG)
+    with stage.running():
+        starting = (row(name, "STARTING") for name in ("publisher", "submissions", "comments", "scraper-direct"))
+        stage.show(*starting, row("monitor"))
+        tab = Tab(browser, stage.url)
+        tab.wait_for_text("#verdict-title", "Starting …")
+        assert tab.page.get_attribute("#verdict", "data-ready") == "soon"
+        assert "Process down" not in tab.text("#reasons")
+        assert "100" not in tab.text("#completeness")
+        assert "unknown: the publisher does not run" in tab.text("#kafka")
+        stage.show(row("publisher"), row("submissions", "STARTING"), row("comments", "FATAL"), row("monitor"))
+        tab.wait_for_text("#verdict-title", "keep this from flowing")
+        assert tab.complaints == []
+        tab.page.close()
+
+
+def test_a_gap_is_on_the_timeline_and_in_the_list(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    stage.capture("comments", 0, gaps=(open_gap(),))
+    tab.page.wait_for_selector("#timeline .open", state="attached")
+    tab.wait_for_text("#completeness", "not repaired")
+    share = str(tab.page.text_content("#timeline .share.short"))
+    assert 90 < float(share.removesuffix(" %")) < 100
+    tab.page.focus("#ledger summary")
+    tab.page.keyboard.press("Enter")
+    assert "the listing ended early" in tab.text("#ledger-rows")
+    assert "Gap not repaired" in tab.text("#warnings")
+    assert tab.complaints == []
+    tab.page.close()
+
+
+def box(locator: Any) -> dict[str, float]:
+    """Return where the element is on the page; it has no place for the moment in which it is drawn anew."""
+    found: dict[str, float] = wait_until(locator.bounding_box, what="the element to be drawn")
+    return found
+
+
+def test_time_that_is_not_read_yet_has_its_own_colour_and_words(browser: Any, tmp_path: Path) -> None:
+    """Reddit is silent for 100 s: the bar ends before its right edge, and the share is below 100 %."""
+    with staged(tmp_path, CONFIG).running() as stage:
+        now = time.time()
+        proven = {"bitcoin": now - 100, "ethereum": now - 100}
+        stage.capture("comments", 5, begun=now - 400, polled_at=now - 100, proven_until=proven)
+        tab = Tab(browser, stage.url)
+        tab.wait_for_text("#timeline", "1 min 4")
+        text = tab.page.text_content("#timeline .until.old")
+        assert "proven until" in text
+        assert "ago" in text
+        (bar,) = tab.page.locator("#timeline .unread[height='16']").all()[-1:]
+        assert box(bar)["width"] > 10
+        share = str(tab.page.text_content("#timeline .share.short"))
+        assert 70 < float(share.removesuffix(" %")) < 76
+        assert "not read yet" in str(tab.page.get_attribute("#timeline svg", "aria-label"))
+        assert "not read yet" in tab.text("#completeness .legend")
+        assert tab.complaints == []
+        tab.page.close()
+        narrow = Tab(browser, stage.url, width=400)
+        narrow.wait_for_text("#timeline", "ago")
+        name, until = (box(narrow.page.locator(f"#timeline .{one}").last) for one in ("name", "until"))
+        assert name["x"] + name["width"] < until["x"]
+        narrow.page.close()
+
+
+def test_a_subreddit_that_is_away_is_a_gap_without_end(browser: Any, tmp_path: Path) -> None:
+    with staged(tmp_path, CONFIG).running() as stage:
+        now = time.time()
+        away = Gap("comments", ("ethereum",), now - 300, None, "r/ethereum is private", now - 299, 2)
+        absent = {"ethereum": ["private", now - 300, 1, now + 60]}
+        stage.capture("comments", 5, begun=now - 1200, gaps=(away,), absent=absent)
+        tab = Tab(browser, stage.url)
+        tab.page.wait_for_selector("#timeline .open", state="attached")
+        bar = tab.page.locator("#timeline .open")
+        assert bar.get_attribute("height") == "8", "one of two subreddits"
+        tab.page.click("#ledger summary")
+        tab.wait_for_text("#ledger-rows", "still away")
+        assert "1 open" in tab.text("#ledger-summary")
+        assert "r/ethereum (private)" in tab.text("#warnings")
+        assert tab.complaints == []
+        tab.page.close()
+
+
+def test_it_says_when_the_monitor_is_lost_and_comes_back_by_itself(browser: Any, tmp_path: Path) -> None:
+    stage = staged(tmp_path)
+    with stage.running():
+        tab = Tab(browser, stage.url)
+        stage.config = replace(stage.config, monitor=replace(stage.config.monitor, port=stage.port))
+        stage.stop()
+        tab.wait_for_text("#lost", "The monitor does not answer")
+        assert tab.text("#link") == "Connection lost"
+        assert tab.page.get_attribute("#lost", "role") == "alert"
+        stage.start()
+        tab.page.wait_for_selector("#lost", state="hidden")
+        tab.wait_for_text("#link", "Live")
+        tab.page.close()
+
+
+def test_a_process_is_restarted_by_two_presses_and_the_token(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    button = tab.page.get_by_role("button", name="Restart comments")
+    button.focus()
+    tab.page.keyboard.press("Enter")
+    sure = tab.page.get_by_role("button", name="Really restart comments?")
+    sure.wait_for()
+    assert tab.text("#restart-said") == "", "the first press only asks"
+    sure.press("Enter")
+    tab.wait_for_text("#restart-said", "wrong token")
+    tab.page.get_by_label("Token for restarts").fill(TOKEN)
+    button.press("Enter")
+    sure.press("Enter")
+    tab.wait_for_text("#restart-said", "comments is being restarted")
+    assert wait_until(stage.restarts_asked, what="the request") == [Restart("comments")]
+    tab.page.close()
+
+
+def test_without_a_token_there_are_no_buttons(browser: Any, tmp_path: Path) -> None:
+    with staged(tmp_path).running() as stage:
+        tab = Tab(browser, stage.url)
+        assert tab.page.get_by_role("button").count() == 0
+        assert not tab.page.is_visible("#token-box")
+        tab.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1600])
+def test_everybody_can_read_it(stage: Stage, browser: Any, width: int, scheme: str) -> None:
+    """Nothing runs over the edge, nothing is too faint, everything has a name; also when much is wrong."""
+    tab = Tab(browser, stage.url, width=width, scheme=scheme)
+    for change in (flowing, troubled):
+        change(stage)
+        tab.wait_for_text("#verdict-title", "flows" if change is flowing else "keep this from flowing")
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.page.evaluate(CONTRAST) == []
+        assert tab.page.evaluate(UNNAMED) == []
+    tab.page.close()
+
+
+def test_the_charts_are_read_with_the_keyboard(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    tab.page.wait_for_selector("#stream-rows .chart .line", state="attached")
+    chart = tab.page.locator("#stream-rows .chart").first
+    chart.focus()
+    tab.page.keyboard.press("ArrowLeft")
+    said = tab.text("#stream-rows figcaption output")
+    assert "captured" in said
+    assert "into Kafka" in said
+    assert "items a second: captured" in str(chart.get_attribute("aria-label"))
+    tab.page.close()
+
+
+def test_everything_is_reached_with_the_tab_key_and_seen_to_be(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url, width=400)
+    tab.page.wait_for_selector("#stream-rows .chart .line", state="attached")
+    reached = []
+    for _ in range(60):
+        tab.page.keyboard.press("Tab")
+        here = tab.page.evaluate(
+            "() => { const one = document.activeElement; const { outlineStyle, outlineWidth } = getComputedStyle(one);"
+            " return [one.closest('section, nav, .skip')?.id ?? '', one.tagName, outlineStyle, outlineWidth]; }"
+        )
+        if here[1] == "BODY":
+            break
+        reached.append(here)
+    assert here[1] == "BODY", "there is a way out"
+    assert {(style, width) for _, _, style, width in reached} == {("solid", "2px")}
+    sections = [section for section, *_ in reached]
+    assert list(dict.fromkeys(filter(None, sections))) == ["streams", "completeness", "processes"]
+    assert [tag for _, tag, *_ in reached].count("svg") == 4, "the charts"
+    assert [tag for _, tag, *_ in reached].count("BUTTON") == len(tab.page.query_selector_all("#process-rows tr"))
+    tab.page.close()
+
+
+def test_axes_end_where_people_would_end_them(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    ends = tab.page.evaluate(
+        "async () => { const { roundUp, roundUpTime } = await import('/static/axis.js');"
+        " return [[0, 0.4, 7, 23, 101].map(roundUp), [3, 45, 61, 200, 2500, 3700, 30000].map(roundUpTime)]; }"
+    )
+    assert ends == [[1, 0.4, 8, 30, 200], [3, 50, 120, 240, 3000, 7200, 36000]]
+    tab.page.close()

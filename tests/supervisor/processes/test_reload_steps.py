@@ -1,0 +1,84 @@
+"""What a configuration that is read again does to those who run: by tables of events."""
+
+from collections.abc import Sequence
+
+from core.errors import ExitCode
+from supervisor.processes.child_spec import ChildSpec
+from supervisor.processes.config_change import Wanted
+from supervisor.processes.restart_policy import State
+from tests.supervisor.scripted import Event, World, sink, source
+
+FAMILY = [sink(), source("submissions"), source("comments")]
+READY: list[Event] = [(0.1, "says", name, ("ready",)) for name in ("publisher", "submissions", "comments")]
+END: Event = (60.0, "rings", "SIGTERM", None)
+
+
+def reload_at(moment: float, *specs: ChildSpec, timeout: float = 10.0) -> Event:
+    return (moment, "reloads", "", Wanted(specs, timeout, float("inf")))
+
+
+def diary(world: World, name: str, until: float = 60.0) -> list[tuple[float, str]]:
+    return [(moment, what) for moment, what, who in world.diary if who == name and moment < until]
+
+
+def run(script: Sequence[Event], **stop_takes: float | None) -> tuple[World, ExitCode]:
+    world = World([*READY, *script], dict(stop_takes))
+    return world, world.manager(FAMILY).run()
+
+
+def test_who_is_not_wanted_any_more_stops_and_is_forgotten_and_who_is_new_starts() -> None:
+    world = World([*READY, reload_at(5.0, *FAMILY[:2], source("scraper-a")), END], {"comments": 2.0})
+    manager = world.manager(FAMILY)
+    assert manager.run() is ExitCode.OK
+    assert diary(world, "comments") == [(0.0, "start"), (5.0, "stop")]
+    assert diary(world, "scraper-a") == [(5.0, "start")]
+    assert diary(world, "submissions") == [(0.0, "start")]
+    assert "comments" not in manager.children
+
+
+def test_a_wrong_file_changes_nothing() -> None:
+    world, _ = run([(5.0, "reloads", "", None), END])
+    assert all(diary(world, spec.name) == [(0.0, "start")] for spec in FAMILY)
+
+
+def test_who_is_wanted_again_before_it_has_gone_comes_back_once_it_has() -> None:
+    world, _ = run([reload_at(5.0, *FAMILY[:2]), reload_at(6.0, *FAMILY), END], comments=2.0)
+    assert diary(world, "comments") == [(0.0, "start"), (5.0, "stop"), (7.0, "start")]
+
+
+def test_reloads_while_it_is_being_replaced_replace_it_once_by_what_was_wanted_last() -> None:
+    world = World([*READY], {"comments": 2.0})
+    for number, moment in enumerate((5.0, 5.5, 6.0)):
+        world.script.append(reload_at(moment, *FAMILY[:2], source("comments", arguments=(number,))))
+    world.script.append(END)
+    manager = world.manager(FAMILY)
+    manager.run()
+    assert diary(world, "comments") == [(0.0, "start"), (5.0, "stop"), (7.0, "start")]
+    assert manager.children["comments"].spec.arguments == (2,)
+
+
+def test_a_parked_child_starts_with_the_configuration_that_concerns_it() -> None:
+    fatal: Event = (1.0, "says", "comments", ("fatal", "set REDDIT_CLIENT_ID", "credentials"))
+    changed = source("comments", arguments=("another id",))
+    world, _ = run([fatal, (1.0, "ends", "comments", 78), reload_at(9.0, *FAMILY[:2], changed), END])
+    assert diary(world, "comments") == [(0.0, "start"), (9.0, "start")]
+
+
+def test_the_new_deadline_counts_at_once() -> None:
+    world, code = run([reload_at(5.0, *FAMILY, timeout=4.0), (10.0, "rings", "SIGTERM", None)], comments=None)
+    assert code is ExitCode.KILLED
+    assert world.now <= 14.0
+
+
+def test_who_was_dismissed_and_has_to_be_killed_in_a_stop_shows_in_the_exit_code() -> None:
+    world = World([*READY, reload_at(5.0, *FAMILY[:2]), (6.0, "rings", "SIGTERM", None)], {"comments": None})
+    manager = world.manager(FAMILY)
+    assert manager.run() is ExitCode.KILLED
+    assert ("kill", "comments") in [entry[1:] for entry in world.diary]
+    assert manager.children["comments"].life.state is State.EXITED
+
+
+def test_once_everything_stops_a_reload_changes_nothing() -> None:
+    world, code = run([(5.0, "rings", "SIGTERM", None), reload_at(5.0, *FAMILY, source("scraper-a"))])
+    assert code is ExitCode.OK
+    assert not diary(world, "scraper-a")
