@@ -15,11 +15,11 @@ import structlog
 
 from bench.figure import Figure, at_least
 from bench.material import PAGE, comment_pages, newest_pages
-from core.process.gc_tuning import spare_the_collector
+from core.process.gc_tuning import tune_gc
 from core.reddit.json_body import decode
 from core.spool import SpoolWriter
 from streams.capture.coverage import Coverage
-from streams.capture.poll import Poll
+from streams.capture.poll import ListingPoll
 from streams.capture.walk import Walk
 from streams.reddit.listing_page import parse_page
 from tests.support.simulator import SUBREDDITS
@@ -51,7 +51,7 @@ class Watch:
 
 def measure() -> list[Figure]:
     pages = comment_pages(_PAGES)
-    spare_the_collector()  # as each stream does; the baselines gain as well
+    tune_gc()  # as each stream does; the baselines gain as well
     # in turn, since the machine's speed drifts; a ratio is that of two neighbours
     rounds = [(_run(_capture, pages), _run(_bare, pages), _run(_same_rows, pages)) for _ in range(_ROUNDS)]
     ours, bare, same = zip(*rounds, strict=True)
@@ -98,7 +98,7 @@ def _poll(directory: Path, pages: list[bytes]) -> Pace:
     with SpoolWriter(directory, "comments") as writer:
         coverage = Coverage(writer, "comments", SUBREDDITS)
         for number, body in enumerate(pages):
-            poll = Poll(SUBREDDITS, coverage, log, start="backlog")
+            poll = ListingPoll(SUBREDDITS, coverage, log, start="backlog")
             poll.take(parse_page(decode(body), "comments"), poll.next(), coverage.now())
             if number == 0:
                 watch = Watch()  # the first poll finds a whole page of new items

@@ -31,7 +31,7 @@ from core.logging import log_setup
 from core.masking.external import hide, outside
 from core.masking.masking import NOTHING, Registered
 from core.process import core_dumps, parent_guard
-from core.process.gc_tuning import not_looking
+from core.process.gc_tuning import gc_paused
 from core.storage import private_files
 
 #: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or
@@ -58,7 +58,7 @@ class Number(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class ChildArguments:
     """All that a child gets from the supervisor when it is spawned."""
 
     name: str
@@ -168,7 +168,7 @@ class ChildContext:
             self.log.exception("stop_callback_failed")
 
 
-class Threshold:
+class StartGate:
     """What a child crosses when it begins to work. Before that it only imports, and a stop ends it without delay."""
 
     def __init__(self) -> None:
@@ -188,10 +188,10 @@ class Threshold:
                 os._exit(0)
 
 
-def main(birth: Birth) -> None:
+def main(birth: ChildArguments) -> None:
     """Live as the child described by `birth`; the exit code says whether a restart can help."""
     core_dumps.forbid()
-    private_files.keep_private()
+    private_files.set_umask()
     terminated = _install_signals()
     setproctitle.setproctitle(birth.name)
     faulthandler.enable()
@@ -210,18 +210,18 @@ def main(birth: Birth) -> None:
         send=_sender(birth.up),
         deadline=lambda: birth.deadline.value,
     )
-    threshold = Threshold()
+    threshold = StartGate()
     _start_thread("watcher", _watch, context, birth, terminated, threshold)
     if birth.inbox is not None:
         _start_thread("inbox", _listen, context, birth.inbox)
     sys.exit(_run(context, birth, threshold))
 
 
-def _run(context: ChildContext, birth: Birth, threshold: Threshold) -> int:
+def _run(context: ChildContext, birth: ChildArguments, threshold: StartGate) -> int:
     """Import and call the entry; turn its end into an exit code."""
     try:
         module, _, function = birth.entry.partition(":")
-        with not_looking():
+        with gc_paused():
             work = getattr(importlib.import_module(module), function)
         threshold.cross()
         work(context, *birth.arguments)
@@ -264,7 +264,7 @@ def _start_thread(name: str, target: Callable[..., None], *args: object) -> None
     threading.Thread(target=target, args=args, name=name, daemon=True).start()
 
 
-def _watch(context: ChildContext, birth: Birth, terminated: list[int], threshold: Threshold) -> None:
+def _watch(context: ChildContext, birth: ChildArguments, terminated: list[int], threshold: StartGate) -> None:
     """Wait for the reason to stop: the supervisor's Event, a SIGTERM, or the supervisor's death."""
     while not birth.stop.wait(_WATCH_EVERY):
         if terminated:

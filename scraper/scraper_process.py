@@ -15,20 +15,20 @@ import uvloop
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import ScraperConfig
-from core.process.gc_tuning import spare_the_collector
-from core.process.malloc_tuning import give_memory_back
+from core.process.gc_tuning import tune_gc
+from core.process.malloc_tuning import tune_malloc
 from core.reddit.limiter import Limiter
 from core.storage.private_files import write_private
-from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_loop import Crawl
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import Pace
-from scraper.crawl.status_reporter import Telling
-from scraper.crawl.subreddit_job import Visitor
+from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.status_reporter import StatusReporter
+from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.auth.credentials import ProvenCredentials
 from scraper.http.http_settings import FetchSettings
 from scraper.http.proxy.siblings import siblings_of
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.store.connection.store_errors import StoreUnavailable
 from scraper.store.store import Store
 
@@ -46,7 +46,7 @@ def run(context: ChildContext, config: ScraperConfig) -> None:
 
     Raises PermanentError where a person has to act: wrong credentials, a database of a newer version.
     """
-    give_memory_back()
+    tune_malloc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_live(context, config))
 
@@ -72,12 +72,12 @@ async def _live(context: ChildContext, config: ScraperConfig) -> None:
 
 
 async def _crawl(
-    context: ChildContext, config: ScraperConfig, client: Client, store: Store, stop: asyncio.Event
+    context: ChildContext, config: ScraperConfig, client: RetryingFetcher, store: Store, stop: asyncio.Event
 ) -> None:
-    settings, tally = CrawlSettings.of(config), Tally(Pace(store.now().timestamp()))
-    visitor = Visitor(client, store, settings, tally, now=store.now)
+    settings, tally = CrawlSettings.of(config), CrawlCounters(FinishRate(store.now().timestamp()))
+    visitor = SubredditJob(client, store, settings, tally, now=store.now)
     crawl = Crawl(client, store, visitor, settings)
-    telling = Telling(
+    telling = StatusReporter(
         context.name,
         config.state_dir,
         client,
@@ -87,7 +87,7 @@ async def _crawl(
         visits=lambda: crawl.visits,
         now=_now,
     )
-    spare_the_collector()
+    tune_gc()
     context.ready()
     work = (_test_and_crawl(client, crawl, stop), telling.run(), client.keep_testing())
     tasks = {asyncio.create_task(part) for part in work}
@@ -102,7 +102,7 @@ async def _crawl(
         await _put_back(context, store, telling)
 
 
-async def _test_and_crawl(client: Client, crawl: Crawl, stop: asyncio.Event) -> None:
+async def _test_and_crawl(client: RetryingFetcher, crawl: Crawl, stop: asyncio.Event) -> None:
     """Test the proxy first: one that fails rests, and is tested again by itself."""
     await _unless(stop, client.probe())
     await crawl.run(stop)
@@ -120,7 +120,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         await asyncio.gather(task, asked, return_exceptions=True)
 
 
-async def _put_back(context: ChildContext, store: Store, telling: Telling) -> None:
+async def _put_back(context: ChildContext, store: Store, telling: StatusReporter) -> None:
     """Let others go on with what this process held; without the database it comes back by itself."""
     seconds = max(_CLOSING_TIME, context.drain_seconds() - _CLOSING_TIME)
     try:
@@ -133,13 +133,13 @@ async def _put_back(context: ChildContext, store: Store, telling: Telling) -> No
 
 
 @contextlib.asynccontextmanager
-async def _client(config: ScraperConfig, process: str) -> AsyncIterator[Client]:
+async def _client(config: ScraperConfig, process: str) -> AsyncIterator[RetryingFetcher]:
     limiter = None
     if config.with_token:
         limiter = Limiter(config.state_dir, process, config.requests_per_minute)
     siblings = siblings_of(config.state_dir, process, config.processes)
     memory = ProvenCredentials(config.state_dir, config.access.client_id, config.access.client_secret)
-    client = Client(FetchSettings.of(config), limiter, siblings=siblings, memory=memory)
+    client = RetryingFetcher(FetchSettings.of(config), limiter, siblings=siblings, memory=memory)
     await client.start()
     try:
         yield client

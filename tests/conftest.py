@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from core.masking import external
-from core.masking.masking import Hider
+from core.masking.masking import Masker
 from core.process import core_dumps
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
@@ -55,7 +55,7 @@ def _dealt(items: list[pytest.Item], hands: int) -> list[list[pytest.Item]]:
 @pytest.fixture(autouse=True)
 def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no trace in the process of the tests: secrets are forgotten, and it may have core files."""
-    monkeypatch.setattr(external, "known", Hider())
+    monkeypatch.setattr(external, "known", Masker())
     monkeypatch.setattr(core_dumps, "forbid", lambda: None)
 
 

@@ -14,9 +14,9 @@ from bench.figure import Figure, at_most
 from bench.scraper.stage import LATENCIES, USER_AGENT, Stage
 from core.config.proxies import Proxy
 from scraper.crawl import parts
-from scraper.crawl.answer_rate import Standing
+from scraper.crawl.answer_rate import AnswerRate
 from scraper.http.http_settings import FetchSettings
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from tests.support.proxies import ProxyPy, running
 
 _ROUNDS = 7
@@ -48,7 +48,7 @@ def _now() -> datetime:
 
 async def _rounds(settings: FetchSettings, names: tuple[str, ...]) -> tuple[float, float, float]:
     """Return the medians: the slowest call, all at once, one after the other; each time another subreddit's."""
-    client = Client(settings)
+    client = RetryingFetcher(settings)
     await client.start()
     took: tuple[list[float], list[float], list[float]] = ([], [], [])
     name = iter(names)
@@ -63,11 +63,11 @@ async def _rounds(settings: FetchSettings, names: tuple[str, ...]) -> tuple[floa
     return slowest, together, in_a_row
 
 
-async def _fetch(client: Client, name: str, groups: Iterable[Iterable[str]]) -> float:
+async def _fetch(client: RetryingFetcher, name: str, groups: Iterable[Iterable[str]]) -> float:
     """Fetch and parse these parts, group after group; return the seconds that it took."""
     began = time.perf_counter()
     for group in groups:
-        arrived = await parts.fetch_parts(client, name, group, _now, Standing(client, (), _now))
+        arrived = await parts.fetch_parts(client, name, group, _now, AnswerRate(client, (), _now))
         assert not arrived.failures, arrived.failures
         await asyncio.sleep(0)
     return time.perf_counter() - began

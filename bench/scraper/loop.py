@@ -17,7 +17,7 @@ import uvloop
 
 from bench.scraper.stage import USER_AGENT
 from scraper.http.http_settings import FetchSettings
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 
 Get = Callable[[str], Awaitable[object]]
 
@@ -35,7 +35,7 @@ async def _bare(url: str, concurrency: int, paths: list[str]) -> dict[str, float
 
 async def _client(url: str, concurrency: int, paths: list[str]) -> dict[str, float]:
     calls = {path: _call(path) for path in paths}
-    client = Client(FetchSettings(url, url, USER_AGENT, with_token=False, concurrency=concurrency))
+    client = RetryingFetcher(FetchSettings(url, url, USER_AGENT, with_token=False, concurrency=concurrency))
     await client.start()
     try:
         return await _timed(lambda path: client.get(*calls[path]), concurrency, paths)

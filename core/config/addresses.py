@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from core.config.postgres_url import postgres_url
-from core.config.value_errors import Fault, WrongValue
+from core.config.value_errors import Fault, InvalidValue
 
 EMBEDDED = "embedded"  # bootstrap_servers: start a local broker
 
@@ -40,12 +40,12 @@ def http_url(raw: object) -> str:
     """Take the base address of a web server."""
     advice = 'must be the address of a server, such as "https://oauth.reddit.com"'
     if not isinstance(raw, str):
-        raise WrongValue(advice)
+        raise InvalidValue(advice)
     parts = split(raw.strip())
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", raw.strip()):
-        raise WrongValue(advice)
+        raise InvalidValue(advice)
     if parts.query or parts.fragment or parts.username is not None:
-        raise WrongValue(f"{advice}, without user, query or fragment")
+        raise InvalidValue(f"{advice}, without user, query or fragment")
     return raw.strip().rstrip("/")
 
 
@@ -53,13 +53,13 @@ def bootstrap_servers(raw: object) -> str:
     """Take `host:port,host:port`, or the word that asks for a local broker."""
     advice = 'must be "host:port", several separated by commas, or "embedded" for a local broker'
     if not isinstance(raw, str):
-        raise WrongValue(advice)
+        raise InvalidValue(advice)
     servers = [server.strip() for server in raw.split(",")]
     if servers == [EMBEDDED]:
         return EMBEDDED
     wrong = [number for number, server in enumerate(servers, start=1) if not _is_server(server)]
     if wrong:
-        raise WrongValue(*(Fault(advice, at=f" (server {number})" if len(servers) > 1 else "") for number in wrong))
+        raise InvalidValue(*(Fault(advice, at=f" (server {number})" if len(servers) > 1 else "") for number in wrong))
     return ",".join(servers)
 
 
@@ -72,18 +72,18 @@ def topic(raw: object) -> str:
     """Take the name of a topic by Kafka's rules."""
     if isinstance(raw, str) and _TOPIC.fullmatch(raw) and raw not in (".", ".."):
         return raw
-    raise WrongValue('must be 1 to 249 letters, digits, ".", "_" or "-"')
+    raise InvalidValue('must be 1 to 249 letters, digits, ".", "_" or "-"')
 
 
 def database_url(raw: object) -> str:
     """Take the address of a SQLite file or of a PostgreSQL database."""
     if not isinstance(raw, str):
-        raise WrongValue('must be "sqlite:///PATH" or "postgresql://user:password@host/name"')
+        raise InvalidValue('must be "sqlite:///PATH" or "postgresql://user:password@host/name"')
     url = raw.strip()
     if not url.startswith("sqlite:"):
         return postgres_url(url)
     if sqlite_path(url) in (None, Path(":memory:")):
-        raise WrongValue('must name a file, such as "sqlite:///state/reddit.db": several processes share it')
+        raise InvalidValue('must name a file, such as "sqlite:///state/reddit.db": several processes share it')
     return url
 
 
@@ -99,4 +99,4 @@ def host(raw: object) -> str:
     """Take the name or number of a machine to listen on."""
     if isinstance(raw, str) and (re.fullmatch(_HOST, raw) or re.fullmatch(r"[0-9A-Fa-f:.]+", raw)):
         return raw
-    raise WrongValue('must be a name or number of this machine, such as "127.0.0.1", or "0.0.0.0" for all')
+    raise InvalidValue('must be a name or number of this machine, such as "127.0.0.1", or "0.0.0.0" for all')

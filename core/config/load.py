@@ -13,7 +13,7 @@ from core.config.producer import merged
 from core.config.sections import SECTIONS, Config, all_settings
 from core.config.setting import HIDDEN, Setting
 from core.config.suggestions import nearest, nearest_key
-from core.config.value_errors import WrongValue
+from core.config.value_errors import InvalidValue
 from core.config.value_sources import Given
 from core.config.variables import problems_of
 from core.errors import ConfigError, Problem
@@ -122,7 +122,7 @@ def _unknown(value: Given, settings: dict[str, Setting]) -> Problem:
 def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
     try:
         return setting.parse(value.raw), []
-    except WrongValue as wrong:
+    except InvalidValue as wrong:
         problems = []
         for fault in wrong.faults:
             key = f"{value.key}{fault.at}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from core.config.value_errors import WrongValue
+from core.config.value_errors import InvalidValue
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -17,7 +17,7 @@ def boolean(raw: object) -> bool:
     """Take true or false."""
     if isinstance(raw, bool):
         return raw
-    raise WrongValue("must be true or false, without quotes")
+    raise InvalidValue("must be true or false, without quotes")
 
 
 def whole(minimum: int, maximum: int | None = None) -> Callable[[object], int]:
@@ -28,7 +28,7 @@ def whole(minimum: int, maximum: int | None = None) -> Callable[[object], int]:
         fits = isinstance(raw, int) and not isinstance(raw, bool)
         if isinstance(raw, int) and fits and raw >= minimum and (maximum is None or raw <= maximum):
             return raw
-        raise WrongValue(f"must be a whole number, {bounds}{_unquote(raw)}")
+        raise InvalidValue(f"must be a whole number, {bounds}{_unquote(raw)}")
 
     return parse
 
@@ -41,7 +41,7 @@ def seconds(*, zero: bool = False) -> Callable[[object], float]:
         value = _as_seconds(raw)
         if value is not None and math.isfinite(value) and (value > 0 or (zero and value == 0)):
             return value
-        raise WrongValue(f'must be a time, {bounds}: a number of seconds, or text such as "90s", "30m", "24h", "7d"')
+        raise InvalidValue(f'must be a time, {bounds}: a number of seconds, or text such as "90s", "30m", "24h", "7d"')
 
     return parse
 
@@ -64,7 +64,7 @@ def choice(*known: str) -> Callable[[object], str]:
             return raw
         near = difflib.get_close_matches(str(raw), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise WrongValue("must be " + " or ".join(f'"{word}"' for word in known) + hint.replace("'", '"'))
+        raise InvalidValue("must be " + " or ".join(f'"{word}"' for word in known) + hint.replace("'", '"'))
 
     return parse
 
@@ -73,20 +73,20 @@ def text(raw: object) -> str:
     """Take any text that is not empty."""
     if isinstance(raw, str) and raw.strip():
         return raw.strip()
-    raise WrongValue("must be text in quotes, and not empty")
+    raise InvalidValue("must be text in quotes, and not empty")
 
 
 def directory(raw: object) -> Path:
     """Take the path of a directory, which need not exist yet; `~` is the home directory."""
     if not isinstance(raw, str | Path) or not str(raw).strip() or "\0" in str(raw):
-        raise WrongValue('must be the path of a directory, in quotes, such as "state"')
+        raise InvalidValue('must be the path of a directory, in quotes, such as "state"')
     try:
         path = Path(raw).expanduser()
         blocked = path.exists() and not path.is_dir()
     except (OSError, RuntimeError) as error:  # too long, not to be looked at, "~name" of nobody
-        raise WrongValue(f"cannot be the path of a directory: {error}") from error
+        raise InvalidValue(f"cannot be the path of a directory: {error}") from error
     if blocked:
-        raise WrongValue("must be a directory, but a file stands there: name another, or move the file away")
+        raise InvalidValue("must be a directory, but a file stands there: name another, or move the file away")
     return path
 
 
@@ -95,7 +95,7 @@ def header_text(raw: object) -> str:
     value = text(raw)
     if value.isascii() and value.isprintable():
         return value
-    raise WrongValue("must be plain ASCII on one line: HTTP headers carry nothing else")
+    raise InvalidValue("must be plain ASCII on one line: HTTP headers carry nothing else")
 
 
 def _unquote(raw: object) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, unquote_plus
 
-from core.config.value_errors import Fault, WrongValue
+from core.config.value_errors import Fault, InvalidValue
 from core.masking.redact import MASK
 
 SCHEMES = ("postgresql://", "postgres://")
@@ -97,7 +97,7 @@ def shown_url(url: str) -> str:
     """Give the address without the password; nothing of what cannot be read."""
     try:
         address = read_postgres(url)
-    except WrongValue:
+    except InvalidValue:
         return "(hidden)"
     user = f"{address.user}{'' if address.password is None else f':{MASK}'}@" if address.user else ""
     return f"postgresql://{user}{address.shown}"
@@ -106,14 +106,14 @@ def shown_url(url: str) -> str:
 def _split(url: str) -> tuple[str, re.Match[str]]:
     rest = next((url.removeprefix(scheme) for scheme in SCHEMES if url.startswith(scheme)), None)
     if rest is None:
-        raise WrongValue(Fault(_ADVICE))
+        raise InvalidValue(Fault(_ADVICE))
     readings = list(_readings(rest))
     if not readings:
         advice = f"{_ADVICE}: host and name are both needed; in a password, {ENCODE}"
-        raise WrongValue(Fault(advice))
+        raise InvalidValue(Fault(advice))
     if len(readings) > 1:
         advice = f"can be read in several ways: in user, password and parameters, {ENCODE}"
-        raise WrongValue(Fault(advice))
+        raise InvalidValue(Fault(advice))
     return readings[0]
 
 
@@ -142,13 +142,13 @@ def _hosts(text: str, given: list[tuple[str, str]]) -> tuple[Host, ...]:
     """List the servers: of the address itself, or of its parameters `host` and `port`, a list or once for each."""
     ports = [port for name, value in given if name == "port" for port in value.split(",")]
     if not all(re.fullmatch(r"\d{1,5}|", port, re.ASCII) for port in ports):
-        raise WrongValue(Fault("port must be a number"))
+        raise InvalidValue(Fault("port must be a number"))
     among = [host for name, value in given if name == "host" for host in value.split(",")]
     written = text.split(",") if text else among
     if len(ports) not in (0, 1, len(written)):
-        raise WrongValue(Fault(f"names {len(written)} hosts and {len(ports)} ports"))
+        raise InvalidValue(Fault(f"names {len(written)} hosts and {len(ports)} ports"))
     if not _are_ports([int(port) for port in ports if port]):
-        raise WrongValue(Fault("port must be 1 to 65535"))
+        raise InvalidValue(Fault("port must be 1 to 65535"))
     usual = (ports * len(written))[: len(written)] if len(ports) < 2 else ports
     usual += [""] * (len(written) - len(usual))
     return tuple(_host(host, int(port) if port else None) for host, port in zip(written, usual, strict=True))
@@ -160,7 +160,7 @@ def _host(text: str, usual: int | None) -> Host:
         return text, usual
     match = re.fullmatch(r"(?P<name>\[[^]]*\]|[^:]*)(?::(?P<port>\d*))?", text, re.ASCII)
     if match is None:
-        raise WrongValue(Fault("host must be a name or a number, with or without a port"))
+        raise InvalidValue(Fault("host must be a name or a number, with or without a port"))
     return match["name"].strip("[]") or "localhost", int(match["port"]) if match["port"] else usual
 
 

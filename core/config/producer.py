@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from core.config.value_errors import Fault, WrongValue
+from core.config.value_errors import Fault, InvalidValue
 
 Property = str | int | float | bool
 
@@ -29,7 +29,7 @@ _ALIASES = {"compression.type": "compression.codec"}
 def producer(raw: object) -> dict[str, Property]:
     """Take the table; names may be quoted ("linger.ms" = 5) or not (linger.ms = 5), which TOML nests."""
     if not isinstance(raw, Mapping):
-        raise WrongValue('must be a table: [kafka.producer], then lines such as "linger.ms" = 5')
+        raise InvalidValue('must be a table: [kafka.producer], then lines such as "linger.ms" = 5')
     taken: dict[str, Property] = {}
     faults: list[Fault] = []
     for name, value in _flat(raw):
@@ -39,7 +39,7 @@ def producer(raw: object) -> dict[str, Property]:
         else:
             faults.append(Fault("must be text, a number, true or false", f'."{name}"', value))
     if faults:
-        raise WrongValue(*faults)
+        raise InvalidValue(*faults)
     return taken
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from core.config.addresses import split
 from core.config.postgres_url import ENCODE, decoded
-from core.config.value_errors import Fault, WrongValue
+from core.config.value_errors import Fault, InvalidValue
 from core.masking.redact import show_address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
@@ -43,7 +43,9 @@ def process_name(proxy: Proxy | None) -> str:
 def proxies(raw: object) -> tuple[Proxy, ...]:
     """Take the list of [[scraper.proxies]] tables."""
     if not isinstance(raw, list | tuple):
-        raise WrongValue("must be a list of tables: write [[scraper.proxies]], with two brackets, once for each proxy")
+        raise InvalidValue(
+            "must be a list of tables: write [[scraper.proxies]], with two brackets, once for each proxy"
+        )
     found: list[Proxy] = []
     faults: list[Fault] = []
     for index, item in enumerate(raw, start=1):
@@ -57,7 +59,7 @@ def proxies(raw: object) -> tuple[Proxy, ...]:
         else:
             faults.append(Fault('must be a table: name = "a", url = "user:password@host:port"', f"[{index}]", item))
     if faults:
-        raise WrongValue(*faults)
+        raise InvalidValue(*faults)
     return tuple(found)
 
 

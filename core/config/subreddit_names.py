@@ -2,7 +2,7 @@
 
 import re
 
-from core.config.value_errors import Fault, WrongValue
+from core.config.value_errors import Fault, InvalidValue
 
 # Reddit gives 3 to 21 characters today; some old names have two. A user's profile is the subreddit u_NAME.
 _NAME = re.compile(r"[A-Za-z0-9_]{2,21}|u_[A-Za-z0-9_-]{2,20}", re.ASCII)
@@ -13,7 +13,7 @@ def subreddits(raw: object) -> tuple[str, ...]:
     """Take a list of names; "r/", "/r/" and addresses lose their prefix, a name given twice counts once."""
     if not isinstance(raw, list | tuple):
         hint = f": [{raw!r}]".replace("'", '"') if isinstance(raw, str) else ', such as ["Bitcoin", "ethereum"]'
-        raise WrongValue(f"must be a list of names{hint}")
+        raise InvalidValue(f"must be a list of names{hint}")
     names: dict[str, str] = {}
     faults: list[Fault] = []
     for index, item in enumerate(raw, start=1):
@@ -23,7 +23,7 @@ def subreddits(raw: object) -> tuple[str, ...]:
         else:
             names.setdefault(name.casefold(), name)  # Reddit ignores case; the first spelling stays
     if faults:
-        raise WrongValue(*faults)
+        raise InvalidValue(*faults)
     return tuple(names.values())
 
 

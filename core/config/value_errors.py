@@ -24,7 +24,7 @@ class Fault:
         return self.value is not _UNSET
 
 
-class WrongValue(Exception):
+class InvalidValue(Exception):
     """A value cannot be taken; carries every reason found."""
 
     def __init__(self, *faults: Fault | str) -> None:

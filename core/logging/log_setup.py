@@ -16,7 +16,7 @@ import orjson
 import structlog
 
 from core.logging.log_format import Console, EventDict, to_json
-from core.logging.nonblocking_stderr import Outlet, Stream
+from core.logging.nonblocking_stderr import NonBlockingStderr, Stream
 from core.logging.rotating_file import FailureCount, RotatingLogFile
 from core.masking import external
 
@@ -86,7 +86,7 @@ def configure(
     """Send all logging of this process to LOG_DIR/PROCESS.log and to standard error; called again, it starts anew."""
     global _failures  # noqa: PLW0603  logging is one per process, as in the standard library
     stream = stream if stream is not None else sys.stderr
-    _failures = FailureCount(process, stream if isinstance(stream, Outlet) else None)
+    _failures = FailureCount(process, stream if isinstance(stream, NonBlockingStderr) else None)
     console = log_format == "console" or (log_format == "auto" and _is_terminal(stream))
     identity = _Identity(process, os.getpid())
     file = RotatingLogFile(log_dir / f"{process}.log", max_bytes=max_bytes, backups=backups, failures=_failures)
@@ -209,7 +209,7 @@ class _Screen(logging.StreamHandler[Stream]):
 
     def close(self) -> None:
         """Let what an outlet still holds come out; the standard library calls this when the process ends."""
-        if isinstance(self.stream, Outlet):
+        if isinstance(self.stream, NonBlockingStderr):
             self.stream.close()
         super().close()
 

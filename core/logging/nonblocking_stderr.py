@@ -27,7 +27,7 @@ class Stream(Protocol):
         """Tell whether people look at it."""
 
 
-class Outlet:
+class NonBlockingStderr:
     """A text stream over a copy of `descriptor`; `on_loss` hears how many lines were dropped, once the others are out.
 
     It is called from the thread of the outlet.

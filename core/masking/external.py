@@ -6,14 +6,14 @@ would leave a piece of a secret that nothing finds. What is kept, shown or logge
 
 from collections.abc import Iterable
 
-from core.masking.masking import Hider
+from core.masking.masking import Masker
 from core.masking.printable import printable
 
 #: So many characters of a text are looked at.
 BOUND = 16_384
 
 #: The secrets that this process knows: of its configuration, and the access tokens that it was given.
-known = Hider()
+known = Masker()
 
 
 def hide(*secrets: str, logins: Iterable[tuple[str, str]] = ()) -> None:

@@ -87,7 +87,7 @@ class _Tables:
                 yield at, at + _PIECE
 
 
-class Hider:
+class Masker:
     """Knows the secrets of a process; masks them, and by their shape also those that nobody has registered."""
 
     def __init__(self) -> None:

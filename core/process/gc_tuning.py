@@ -5,7 +5,7 @@ import gc
 from collections.abc import Iterator
 
 
-def spare_the_collector() -> None:
+def tune_gc() -> None:
     """Have Python look for cycles rarely: each record on its way is an object, and looking at 50,000 takes its time.
 
     For processes that handle records in bulk, which makes no cycles; the few that errors leave behind can wait. To be
@@ -16,7 +16,7 @@ def spare_the_collector() -> None:
 
 
 @contextlib.contextmanager
-def not_looking() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Import, say, without looking for cycles again and again among what has come to stay: a tenth of a child's start.
 
     What is there at the end is never looked at again.

@@ -12,7 +12,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _PIECE = 128 * 1024
 
 
-def give_memory_back() -> None:
+def tune_malloc() -> None:
     """Keep one arena for all threads, and return large pieces to the system when they are freed.
 
     By itself glibc opens an arena for each thread and, after the first large piece, keeps all up to 32 MiB. Elsewhere

@@ -53,7 +53,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
     return BadAnswer(f"Reddit answered {status}: {_excerpt(body)}")
 
 
-def judge_token(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> GaplessError | None:
+def classify_token(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> GaplessError | None:
     """Return the error that an answer to a token request stands for, None for a good one."""
     if status in {400, 401}:
         return CredentialsRejected(_WRONG_CREDENTIALS)

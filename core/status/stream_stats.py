@@ -92,13 +92,13 @@ def read_flow(
     def look_at_quota() -> None:
         flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
 
-    def look_at_stream(stream: str) -> None:
+    def sample_stream(stream: str) -> None:
         flow.streams[stream] = _read_stream(state_dir, stream, subreddits, now)
 
     for stream in stream_names():
         if stream in enabled or spool_path(state_dir, stream).exists():
             flow.streams[stream] = StreamFlow()
-            if not attempt(f"the spool of {stream}", partial(look_at_stream, stream)):
+            if not attempt(f"the spool of {stream}", partial(sample_stream, stream)):
                 flow.unreadable_streams.add(stream)
     attempt("the publisher's file", look_at_publisher)
     attempt("the quota's file", look_at_quota)

@@ -20,7 +20,7 @@ OTHERS = 0o7077
 _TRIES = 3
 
 
-def keep_private() -> None:
+def set_umask() -> None:
     """Set the umask of this process: what it makes from now on, and what its children make, is for its user alone."""
     os.umask(UMASK)
 

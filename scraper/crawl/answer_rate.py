@@ -32,17 +32,17 @@ _MOST_NAMES = 5
 _MOST_CONTROLS = 2
 
 
-class Asking(Protocol):
+class AnswerCheck(Protocol):
     """What is needed of scraper.http.retrying_fetcher.Client."""
 
     async def ask(self, question: Question) -> object:
         """Return the decoded answer; raises Unavailable and TransientErrors."""
 
 
-class Standing:
+class AnswerRate:
     """Notes the good answers about subreddits and users; asks for one where none came lately."""
 
-    def __init__(self, client: Asking, subreddits: tuple[str, ...], now: Callable[[], datetime]) -> None:
+    def __init__(self, client: AnswerCheck, subreddits: tuple[str, ...], now: Callable[[], datetime]) -> None:
         """`subreddits`: to ask for where nothing else is known to be good."""
         self._client = client
         self._now = now

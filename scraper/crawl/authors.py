@@ -10,11 +10,11 @@ import structlog
 
 from core.errors import TransientError
 from core.reddit.request_errors import Unavailable
-from scraper.crawl.answer_rate import Standing
-from scraper.crawl.confirmation import Confirmer
-from scraper.crawl.doubts import Doubt, Doubts, key_of
+from scraper.crawl.answer_rate import AnswerRate
+from scraper.crawl.confirmation import RefusalConfirmer
+from scraper.crawl.doubts import Doubts, PendingRefusal, key_of
 from scraper.crawl.failed_turns import Tries, is_last, key_of_user
-from scraper.crawl.parts import Fetcher
+from scraper.crawl.parts import FetchFunction
 from scraper.parse.posts import found_subreddits, posts
 from scraper.parse.users import user
 from scraper.reddit.question import Kind, Question
@@ -32,7 +32,7 @@ _LOOK_EVERY = 0.5
 CLAIM_SECONDS = 60.0
 
 
-class Users(Protocol):
+class UserFetcher(Protocol):
     """What is needed of scraper.store.store.Store."""
 
     async def save(self, batch: Batch) -> None:
@@ -63,11 +63,11 @@ class Origin:
 
 
 @dataclass(slots=True)
-class Roll:
+class AuthorProgress:
     """How far it has come with each author."""
 
     known: Doubts = field(default_factory=dict)  #: refusals of earlier turns
-    doubts: dict[str, Doubt] = field(default_factory=dict)  #: refusals that are not confirmed yet
+    doubts: dict[str, PendingRefusal] = field(default_factory=dict)  #: refusals that are not confirmed yet
     failures: dict[str, TransientError] = field(default_factory=dict)
     tries: Tries = field(default_factory=dict)  #: failures of earlier turns
     saved: int = 0
@@ -91,16 +91,16 @@ class _Came:
         return len(missing) == 2
 
 
-class Authors:
+class AuthorFetcher:
     """Brings in the authors of one subreddit after the other."""
 
     def __init__(
         self,
-        client: Fetcher,
-        store: Users,
+        client: FetchFunction,
+        store: UserFetcher,
         *,
-        standing: Standing,
-        confirmer: Confirmer,
+        standing: AnswerRate,
+        confirmer: RefusalConfirmer,
         refresh_after: float,
         at_once: int,
         now: Callable[[], datetime],
@@ -116,7 +116,7 @@ class Authors:
         self._look = look
         self._turnstile = asyncio.Semaphore(at_once)
 
-    async def bring_in(self, usernames: Sequence[str], origin: Origin, roll: Roll) -> None:
+    async def fetch_authors(self, usernames: Sequence[str], origin: Origin, roll: AuthorProgress) -> None:
         """Return when each is in the database, brought in by any process, or has failed or is in doubt (see `roll`)."""
         waiting: Sequence[str] = usernames
         while waiting:
@@ -133,11 +133,11 @@ class Authors:
             if waiting:
                 await asyncio.sleep(self._look)
 
-    async def _bring_one(self, username: str, origin: Origin, roll: Roll) -> _Came | None:
+    async def _bring_one(self, username: str, origin: Origin, roll: AuthorProgress) -> _Came | None:
         async with self._turnstile:
             return await self._bring(username, origin, roll)
 
-    async def _bring(self, username: str, origin: Origin, roll: Roll) -> _Came | None:
+    async def _bring(self, username: str, origin: Origin, roll: AuthorProgress) -> _Came | None:
         """Fetch one author and save what came; what was refused without a reason is returned."""
         came = _Came(username)
         await asyncio.gather(self._fetch(came, Kind.USER), self._fetch(came, Kind.SUBMITTED))
@@ -192,7 +192,7 @@ class Authors:
             log.warning("odd_posts", username=username, count=listing.odd)
         return listing.rows
 
-    async def _judge(self, came: _Came, everybody: Sequence[str], origin: Origin, roll: Roll) -> None:
+    async def _judge(self, came: _Came, everybody: Sequence[str], origin: Origin, roll: AuthorProgress) -> None:
         """Save what a refusal says by now, or leave it to be confirmed later."""
         kind = Kind.USER if Kind.USER in came.refusals else Kind.SUBMITTED
         question, refusal = Question(kind, came.username), came.refusals[kind]
@@ -208,13 +208,13 @@ class Authors:
         facts = came.facts or User(came.username, UserState(doubt.state), self._now(), moved_to=doubt.target)
         await self._keep(came, facts, origin, roll)
 
-    async def _keep(self, came: _Came, facts: User, origin: Origin, roll: Roll) -> None:
+    async def _keep(self, came: _Came, facts: User, origin: Origin, roll: AuthorProgress) -> None:
         written = came.written or []
         await self._store.save(Batch(users=[facts], posts=written, found=origin.found_in(written)))
         roll.saved += 1
         roll.posts += len(written)
 
-    async def _keep_what_came(self, came: _Came, origin: Origin, roll: Roll) -> None:
+    async def _keep_what_came(self, came: _Came, origin: Origin, roll: AuthorProgress) -> None:
         """Save one of the two answers: the other one failed too often to be waited for."""
         if came.facts is not None:
             await self._keep(came, came.facts, origin, roll)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import structlog
 
-from scraper.crawl.answer_rate import Standing
-from scraper.crawl.doubts import Doubt, met_again
+from scraper.crawl.answer_rate import AnswerRate
+from scraper.crawl.doubts import PendingRefusal, met_again
 from scraper.reddit.question import Question
 from scraper.reddit.refusal import Unexplained
 
@@ -16,10 +16,10 @@ log = structlog.stdlib.get_logger(__name__)
 _MANY = 5
 
 
-class Confirmer:
+class RefusalConfirmer:
     """Confirms refusals for one process."""
 
-    def __init__(self, standing: Standing, holder: str, now: Callable[[], datetime], *, has_others: bool) -> None:
+    def __init__(self, standing: AnswerRate, holder: str, now: Callable[[], datetime], *, has_others: bool) -> None:
         """`holder` names this process; `has_others`: other processes ask through other proxies."""
         self.has_others = has_others
         self._standing = standing
@@ -29,8 +29,8 @@ class Confirmer:
         self._good = standing.count
 
     async def meet(
-        self, question: Question, refusal: Unexplained, known: Doubt | None, names: Sequence[str] = ()
-    ) -> tuple[Doubt, bool]:
+        self, question: Question, refusal: Unexplained, known: PendingRefusal | None, names: Sequence[str] = ()
+    ) -> tuple[PendingRefusal, bool]:
         """Take in a refusal; return what is known of it now, and whether that is a fact.
 
         `names`: others of this kind that should be answered, to compare with.

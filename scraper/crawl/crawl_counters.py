@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from scraper.crawl.finish_rate import Pace
+from scraper.crawl.finish_rate import FinishRate
 
 
 @dataclass(slots=True)
-class Tally:
+class CrawlCounters:
     """Counts since the process began; they only grow."""
 
-    pace: Pace
+    pace: FinishRate
     subreddits: int = 0
     users: int = 0
     posts: int = 0  #: rows saved, new ones and newer ones

@@ -11,7 +11,7 @@ import structlog
 from core.errors import PermanentError, TransientError
 from scraper.crawl import parts
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.subreddit_job import Visitor
+from scraper.crawl.subreddit_job import SubredditJob
 from scraper.store.batches.remaining_work import Lease
 
 log = structlog.stdlib.get_logger(__name__)
@@ -57,7 +57,9 @@ class Frontier(Protocol):
 class Crawl:
     """Takes subreddits from the frontier and visits them side by side."""
 
-    def __init__(self, connections: Connections, frontier: Frontier, visitor: Visitor, settings: CrawlSettings) -> None:
+    def __init__(
+        self, connections: Connections, frontier: Frontier, visitor: SubredditJob, settings: CrawlSettings
+    ) -> None:
         self._connections = connections
         self._frontier = frontier
         self._visitor = visitor

@@ -35,7 +35,7 @@ CLOSED: Final = "closed"
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class PendingRefusal:
     """A refusal that was seen so many times; moments are seconds since 1970."""
 
     state: str  #: what it would mean, a SubredditState
@@ -59,7 +59,7 @@ class Doubt:
         return self.count >= 2 and age >= self.interval
 
 
-Doubts = Mapping[str, Doubt]
+Doubts = Mapping[str, PendingRefusal]
 
 
 def key_of(question: Question) -> str:
@@ -67,10 +67,10 @@ def key_of(question: Question) -> str:
     return f"{question.kind}:{question.name.lower()}" if question.of_user else str(question.kind)
 
 
-def met_again(known: Doubt | None, refusal: Unexplained, seen_by: str, now: datetime) -> Doubt:
+def met_again(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, now: datetime) -> PendingRefusal:
     """Take in a refusal; one that means another state than before begins anew."""
     same = known if known is not None and known.state == refusal.state and known.target == refusal.target else None
-    return Doubt(
+    return PendingRefusal(
         state=str(refusal.state),
         text=str(refusal),
         target=refusal.target,
@@ -81,12 +81,12 @@ def met_again(known: Doubt | None, refusal: Unexplained, seen_by: str, now: date
     )
 
 
-def with_reason(state: SubredditState, reason: str, now: datetime) -> Doubt:
+def with_reason(state: SubredditState, reason: str, now: datetime) -> PendingRefusal:
     """Describe a refusal that Reddit explains: there is nothing to confirm."""
-    return Doubt(str(state), reason, None, True, now.timestamp(), 1, ())  # noqa: FBT003 (one of many fields)
+    return PendingRefusal(str(state), reason, None, True, now.timestamp(), 1, ())  # noqa: FBT003 (one of many fields)
 
 
-def closed_again(known: Doubts, why: Doubt) -> Doubt:
+def closed_again(known: Doubts, why: PendingRefusal) -> PendingRefusal:
     """Count how many looks in a row had this result."""
     before = known.get(CLOSED)
     is_same = before is not None and (before.state, before.target) == (why.state, why.target)
@@ -106,7 +106,7 @@ def next_look(doubts: Doubts, now: datetime, *, has_others: bool) -> tuple[datet
     return min(dues), avoid
 
 
-def _due(doubt: Doubt, now: datetime, *, has_others: bool) -> datetime:
+def _due(doubt: PendingRefusal, now: datetime, *, has_others: bool) -> datetime:
     if has_others and doubt.count == 1:
         return now
     pause = 0.0 if doubt.count == 1 else min(_LONGEST_PAUSE, doubt.interval / 2.0 * 2.0 ** min(doubt.count - 2, 20))
@@ -123,7 +123,7 @@ def dump(doubts: Doubts) -> str | None:
     return orjson.dumps({key: asdict(doubt) for key, doubt in kept.items()}).decode() if kept else None
 
 
-def load(text: str | None) -> dict[str, Doubt]:
+def load(text: str | None) -> dict[str, PendingRefusal]:
     """Read what `dump` wrote; what is none of it is left out: it begins anew."""
     try:
         value = orjson.loads(text) if text else None
@@ -135,9 +135,9 @@ def load(text: str | None) -> dict[str, Doubt]:
     return {key: doubt for key, doubt in read.items() if doubt is not None}
 
 
-def _read(fields: Any) -> Doubt | None:  # noqa: ANN401 (whatever stands in the database)
+def _read(fields: Any) -> PendingRefusal | None:  # noqa: ANN401 (whatever stands in the database)
     try:
-        return Doubt(
+        return PendingRefusal(
             state=str(SubredditState(fields["state"])),
             text=str(fields["text"]),
             target=None if fields["target"] is None else str(fields["target"]),

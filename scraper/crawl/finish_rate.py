@@ -7,7 +7,7 @@ _AFTER = 10.0  # before so long, or so few, it says nothing
 _FEWEST = 3
 
 
-class Pace:
+class FinishRate:
     """Takes the moments at which subreddits were finished; seconds on whatever clock they are read from."""
 
     def __init__(self, began: float) -> None:

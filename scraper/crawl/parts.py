@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from core.errors import TransientError
 from core.reddit.request_errors import Unavailable
-from scraper.crawl.answer_rate import Standing
+from scraper.crawl.answer_rate import AnswerRate
 from scraper.parse.posts import posts
 from scraper.parse.subreddit_facts import subreddit
 from scraper.parse.subreddit_rules import rules
@@ -26,7 +26,7 @@ YEAR: Final = "year"
 ALL: Final = (ABOUT, HOT, RULES, WEEK, YEAR)
 
 
-class Fetcher(Protocol):
+class FetchFunction(Protocol):
     """What the crawl needs of scraper.http.retrying_fetcher.Client."""
 
     @property
@@ -38,7 +38,7 @@ class Fetcher(Protocol):
 
 
 @dataclass(slots=True)
-class Arrived:
+class Fetched:
     """What came of the calls, by part; a part that was refused as a fact has arrived, with nothing in it."""
 
     subreddit: Subreddit | None = None
@@ -68,10 +68,10 @@ class Arrived:
 
 
 async def fetch_parts(
-    client: Fetcher, name: str, parts: Iterable[str], now: Callable[[], datetime], standing: Standing
-) -> Arrived:
+    client: FetchFunction, name: str, parts: Iterable[str], now: Callable[[], datetime], standing: AnswerRate
+) -> Fetched:
     """Fetch these parts of a subreddit at once. What is neither a refusal nor a passing failure is raised."""
-    arrived = Arrived()
+    arrived = Fetched()
 
     async def fetch(part: str) -> None:
         question = Question(Kind(part), name)
@@ -100,7 +100,7 @@ async def fetch_parts(
     return arrived
 
 
-def _doubt_emptiness(arrived: Arrived) -> None:
+def _doubt_emptiness(arrived: Fetched) -> None:
     """Take no hot posts for a refusal where there are subscribers: most often such an answer is a stray one.
 
     Taken for true it would wipe out the figures, and leave the authors out.
@@ -112,7 +112,7 @@ def _doubt_emptiness(arrived: Arrived) -> None:
         arrived.unexplained[HOT] = Unexplained(SubredditState.OPEN, "no hot posts", telling=True)
 
 
-def _sort_in(arrived: Arrived, part: str, name: str, payload: object, at: datetime) -> None:
+def _sort_in(arrived: Fetched, part: str, name: str, payload: object, at: datetime) -> None:
     if part == ABOUT:
         arrived.subreddit = subreddit(payload, at)
     elif part == RULES:

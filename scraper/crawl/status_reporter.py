@@ -22,7 +22,7 @@ from core.status.crawl import (
     read_crawl_report,
     write_crawl_report,
 )
-from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.http.reports.proxy_report import ProxyReport
 from scraper.store.batches.batch import Batch, ProxyDelta
@@ -40,7 +40,7 @@ _COUNTING_SHARE = 0.02
 _NOT_FAILING = {HEALTHY, IDLE, STARTING}
 
 
-class Fetching(Protocol):
+class FetchingReport(Protocol):
     """What is told of the client (scraper.http.retrying_fetcher.Client)."""
 
     @property
@@ -51,7 +51,7 @@ class Fetching(Protocol):
         """Return all counts."""
 
 
-class Database(Protocol):
+class DatabaseReader(Protocol):
     """What is told of the store (scraper.store.store.Store), and told to it."""
 
     @property
@@ -72,17 +72,17 @@ class Database(Protocol):
         """Return when it is committed."""
 
 
-class Telling:
+class StatusReporter:
     """Tells once a second, and a last time at the end."""
 
     def __init__(
         self,
         process: str,
         state_dir: Path,
-        fetching: Fetching,
-        database: Database,
+        fetching: FetchingReport,
+        database: DatabaseReader,
         *,
-        tally: Tally,
+        tally: CrawlCounters,
         settings: CrawlSettings,
         visits: Callable[[], int],
         now: Callable[[], datetime],

@@ -11,22 +11,22 @@ import structlog
 from core.errors import TransientError
 from scraper.crawl import doubts as doubting
 from scraper.crawl import parts, turn_schedule
-from scraper.crawl.answer_rate import Standing
-from scraper.crawl.authors import Authors, Origin, Roll, Users
-from scraper.crawl.confirmation import Confirmer
-from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.answer_rate import AnswerRate
+from scraper.crawl.authors import AuthorFetcher, AuthorProgress, Origin, UserFetcher
+from scraper.crawl.confirmation import RefusalConfirmer
+from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.doubts import Doubt, Doubts
+from scraper.crawl.doubts import Doubts, PendingRefusal
 from scraper.crawl.failed_turns import Tries, after_turn, are_over, is_last, key_of_user, text_of
-from scraper.crawl.parts import Arrived, Fetcher, fetch_parts
+from scraper.crawl.parts import Fetched, FetchFunction, fetch_parts
 from scraper.http.transport.proxy_errors import ProxyResting
 from scraper.parse.figures import author_figures, post_figures
 from scraper.parse.posts import authors, distinct
 from scraper.reddit.question import Kind, Question
 from scraper.reddit.refusal import Mismatch
 from scraper.reddit.rows import Subreddit, SubredditState
-from scraper.store.batches.batch import Batch, Found, Outcome, Progress
-from scraper.store.batches.remaining_work import Lease, Todo
+from scraper.store.batches.batch import Batch, Found, Progress, SaveOutcome
+from scraper.store.batches.remaining_work import Lease, RemainingWork
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -36,7 +36,7 @@ POSTS_ONLY = "posts_only"
 _AUTHORS = 3
 
 
-class Keeper(Users, Protocol):
+class JobStore(UserFetcher, Protocol):
     """What is needed of scraper.store.store.Store."""
 
     @property
@@ -52,10 +52,10 @@ class _Turn:
     """One visit: what was to do, what came, what is in doubt."""
 
     lease: Lease
-    todo: Todo
+    todo: RemainingWork
     known: Doubts  #: of earlier turns
-    arrived: Arrived
-    doubts: dict[str, Doubt]  #: refusals of this turn that are not confirmed yet
+    arrived: Fetched
+    doubts: dict[str, PendingRefusal]  #: refusals of this turn that are not confirmed yet
     failures: dict[str, TransientError] = field(default_factory=dict)  #: of parts and authors
     tries: Tries = field(default_factory=dict)  #: turns in which they failed, with this one
 
@@ -78,15 +78,15 @@ class _Turn:
         return bool(self.known) and parts.ABOUT not in self.todo.parts
 
 
-class Visitor:
+class SubredditJob:
     """Visits subreddits; what it is made of serves all visits of this process."""
 
     def __init__(
         self,
-        client: Fetcher,
-        store: Keeper,
+        client: FetchFunction,
+        store: JobStore,
         settings: CrawlSettings,
-        tally: Tally,
+        tally: CrawlCounters,
         *,
         now: Callable[[], datetime],
         chance: Callable[[], float] = random.random,
@@ -97,9 +97,9 @@ class Visitor:
         self._tally = tally
         self._now = now
         self._chance = chance
-        self._standing = Standing(client, settings.subreddits, now)
-        self._confirmer = Confirmer(self._standing, store.holder, now, has_others=settings.has_others)
-        self._authors = Authors(
+        self._standing = AnswerRate(client, settings.subreddits, now)
+        self._confirmer = RefusalConfirmer(self._standing, store.holder, now, has_others=settings.has_others)
+        self._authors = AuthorFetcher(
             client,
             store,
             standing=self._standing,
@@ -111,7 +111,7 @@ class Visitor:
 
     async def visit(self, lease: Lease) -> None:
         """Do all that this subreddit still needs, and end the lease. Raises what no later turn could mend."""
-        todo = lease.todo or Todo(parts.ALL, None, lease.tries)
+        todo = lease.todo or RemainingWork(parts.ALL, None, lease.tries)
         arrived = await fetch_parts(self._client, lease.name, todo.parts, self._now, self._standing)
         turn = _Turn(lease, todo, doubting.load(lease.doubts), arrived, {}, dict(arrived.failures))
         closed = await self._judge(turn)
@@ -120,14 +120,14 @@ class Visitor:
             return
         left = self._left(turn)
         await self._keep(turn, left)
-        roll = Roll(known=turn.known, tries=todo.tries)
+        roll = AuthorProgress(known=turn.known, tries=todo.tries)
         can_end = turn.can_end
         are_compared = arrived.rules is None or arrived.rules_compared
-        turn.arrived = Arrived(subreddit=arrived.subreddit)  # the posts are saved; the authors take their time
+        turn.arrived = Fetched(subreddit=arrived.subreddit)  # the posts are saved; the authors take their time
         del arrived
         if left.authors and can_end:
             origin = Origin(lease.name, lease.depth, self._settings.leads_on(lease.depth))
-            await self._authors.bring_in(left.authors, origin, roll)
+            await self._authors.fetch_authors(left.authors, origin, roll)
             self._tally.users += roll.saved
             self._tally.posts += roll.posts
         if not are_compared and can_end and self._client.mixes_up:
@@ -146,15 +146,15 @@ class Visitor:
         """End the lease of a visit that was broken off by an error of ours: it comes again, each time later."""
         await self._later(lease, f"{type(error).__name__}: {error}", lease.doubts)
 
-    async def _later(self, lease: Lease, error: str, doubts: str | None, left: Todo | None = None) -> datetime:
+    async def _later(self, lease: Lease, error: str, doubts: str | None, left: RemainingWork | None = None) -> datetime:
         self._tally.failures += 1
         due = turn_schedule.after_failure(lease.attempts, self._now(), self._chance, self._settings.refresh_after)
-        outcome = Outcome(lease.name, state="failed", finished=False, due_at=due, error=error, doubts=doubts)
+        outcome = SaveOutcome(lease.name, state="failed", finished=False, due_at=due, error=error, doubts=doubts)
         progress = [Progress(lease.name, left)] if left is not None else []
         await self._store.save(Batch(progress=progress, outcomes=[outcome]))
         return due
 
-    async def _judge(self, turn: _Turn) -> Doubt | None:
+    async def _judge(self, turn: _Turn) -> PendingRefusal | None:
         """Sort what was refused without a reason into facts and doubts; return why it is closed, if it is."""
         arrived = turn.arrived
         # while the facts are refused, the other parts decide nothing
@@ -176,14 +176,14 @@ class Visitor:
         reason = arrived.refusals.get(parts.ABOUT)
         return doubting.with_reason(turn_schedule.state_of(reason), reason, self._now()) if reason is not None else None
 
-    def _left(self, turn: _Turn) -> Todo:
+    def _left(self, turn: _Turn) -> RemainingWork:
         """Return what is still to fetch.
 
         Where nothing has named the subreddit yet, all of it: rules and empty listings may be those of another.
         """
         if not turn.is_open and not turn.arrived.names_it:
             return turn.todo
-        return Todo(turn.arrived.missing_parts, self._names(turn), turn.todo.tries)
+        return RemainingWork(turn.arrived.missing_parts, self._names(turn), turn.todo.tries)
 
     def _names(self, turn: _Turn) -> tuple[str, ...] | None:
         """Return the authors to bring in; None while the hot posts have not come."""
@@ -194,7 +194,7 @@ class Visitor:
             return authors(arrived.listings[parts.HOT], self._settings.users_per_subreddit)
         return () if parts.HOT in arrived.refusals else turn.todo.authors
 
-    async def _keep(self, turn: _Turn, left: Todo) -> None:
+    async def _keep(self, turn: _Turn, left: RemainingWork) -> None:
         """Save what came, together with what is left: a kill after this loses nothing of it."""
         lease, arrived = turn.lease, turn.arrived
         facts = arrived.subreddit
@@ -217,7 +217,7 @@ class Visitor:
         for part, reason in arrived.refusals.items():
             log.info("part_refused", subreddit=lease.name, part=part, reason=reason)
 
-    async def _compare_rules(self, turn: _Turn, left: Todo) -> Todo:
+    async def _compare_rules(self, turn: _Turn, left: RemainingWork) -> RemainingWork:
         """Fetch the rules anew: the answers about the authors show that the proxy mixes answers up."""
         lease, facts = turn.lease, turn.arrived.subreddit
         again = await fetch_parts(self._client, lease.name, [parts.RULES], self._now, self._standing)
@@ -228,14 +228,14 @@ class Visitor:
         await self._store.save(Batch(rules={name: [rule._replace(subreddit_name=name) for rule in again.rules]}))
         return left
 
-    async def _closed(self, turn: _Turn, why: Doubt) -> None:
+    async def _closed(self, turn: _Turn, why: PendingRefusal) -> None:
         """Write down why it cannot be read, and when it is asked for again."""
         lease, now, state = turn.lease, self._now(), SubredditState(why.state)
         closed = doubting.closed_again(turn.known, why)
         due, known = turn_schedule.after_refusal(state, now, closed.count), doubting.dump({doubting.CLOSED: closed})
         batch = Batch(
             posts=turn.arrived.posts,
-            outcomes=[Outcome(lease.name, state, finished=True, due_at=due, error=why.text, doubts=known)],
+            outcomes=[SaveOutcome(lease.name, state, finished=True, due_at=due, error=why.text, doubts=known)],
         )
         if state is SubredditState.MISSING:
             batch.missing.append((lease.name, now))
@@ -247,7 +247,7 @@ class Visitor:
         self._tally.subreddits += 1
         log.info("subreddit_refused", subreddit=lease.name, state=str(state), reason=why.text, moved_to=why.target)
 
-    async def _end(self, turn: _Turn, left: Todo, roll: Roll, *, can_end: bool) -> None:
+    async def _end(self, turn: _Turn, left: RemainingWork, roll: AuthorProgress, *, can_end: bool) -> None:
         """End the turn: done, or what is left comes again."""
         failures = turn.failures
         if any(isinstance(failure, ProxyResting) for failure in failures.values()):
@@ -265,7 +265,7 @@ class Visitor:
         else:
             await self._done(turn, left, roll)
 
-    async def _done(self, turn: _Turn, left: Todo, roll: Roll) -> None:
+    async def _done(self, turn: _Turn, left: RemainingWork, roll: AuthorProgress) -> None:
         """Finish it with all that came; what is in doubt is looked at again by itself."""
         lease = turn.lease
         batch = Batch(outcomes=[self._finished(turn)])
@@ -281,10 +281,10 @@ class Visitor:
             self._tally.pace.finished(self._now().timestamp())
         log.debug("subreddit_done", subreddit=lease.name, users=roll.saved, posts_of_users=roll.posts)
 
-    def _finished(self, turn: _Turn) -> Outcome:
+    def _finished(self, turn: _Turn) -> SaveOutcome:
         lease, error = turn.lease, text_of(turn.failures) if turn.failures else None
         state = SubredditState.OPEN if turn.is_open else "failed"
-        done = Outcome(
+        done = SaveOutcome(
             lease.name, state, finished=True, error=error, depth=lease.depth, doubts=doubting.dump(turn.doubts)
         )
         if not turn.doubts:
@@ -305,7 +305,7 @@ class Visitor:
         await self._store.save(
             Batch(
                 outcomes=[
-                    Outcome(
+                    SaveOutcome(
                         lease.name,
                         state="unconfirmed",
                         finished=False,
@@ -319,7 +319,7 @@ class Visitor:
         )
         self._tally.failures += 1
 
-    async def _put_back(self, turn: _Turn, left: Todo) -> None:
+    async def _put_back(self, turn: _Turn, left: RemainingWork) -> None:
         lease, failures = turn.lease, list(turn.failures.values())
         error = str(failures[0]) if failures else "the hot posts have not come"
         unanswered = {key: doubt for key, doubt in turn.known.items() if key in left.parts or key not in parts.ALL}

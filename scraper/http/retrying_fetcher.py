@@ -24,21 +24,27 @@ from core.reddit.request_errors import (
     Unreachable,
 )
 from scraper.http.auth import user_agents
-from scraper.http.auth.access_token import Memory, Token
-from scraper.http.auth.authentication import Access, Params, PlainAccess, Ticket, TokenAccess
+from scraper.http.auth.access_token import Token, TokenMemory
+from scraper.http.auth.authentication import (
+    Authentication,
+    Authorization,
+    NoAuthentication,
+    Params,
+    TokenAuthentication,
+)
 from scraper.http.auth.credentials import CredentialsDoubted
 from scraper.http.http_settings import FetchSettings
-from scraper.http.pacing.concurrency_limiter import Gate, Sleep
-from scraper.http.pacing.retry import Action, Tries, seconds_after_429
+from scraper.http.pacing.concurrency_limiter import ConcurrencyLimiter, Sleep
+from scraper.http.pacing.retry import Action, RetryState, seconds_after_429
 from scraper.http.proxy.answer_agreement import AgreedRules
 from scraper.http.proxy.blame import Evidence, Sign, item_of, sign_of
-from scraper.http.proxy.proxy_health import Result, Watch
-from scraper.http.proxy.proxy_tests import Trial, Witnesses
-from scraper.http.proxy.rest_periods import Health
+from scraper.http.proxy.proxy_health import ProxyHealth, Result
+from scraper.http.proxy.proxy_tests import ProxyTest, Witnesses
+from scraper.http.proxy.rest_periods import RestPeriods
 from scraper.http.proxy.siblings import Siblings, alone
-from scraper.http.reports.outcome import Outcome
-from scraper.http.reports.proxy_report import ProxyReport, Tally
-from scraper.http.reports.throttled_log import Complaints
+from scraper.http.reports.outcome import AttemptOutcome
+from scraper.http.reports.proxy_report import ProxyReport, RequestCounters
+from scraper.http.reports.throttled_log import ThrottledLog
 from scraper.http.request import Call
 from scraper.http.transport.proxy_errors import NameLimited
 from scraper.http.transport.route import Route
@@ -62,10 +68,10 @@ _SHOWN_FAILING = 20
 _CAME_THROUGH = {Sign.GOOD, Sign.NOTHING}
 
 #: Said elsewhere, or no failure at all.
-_NO_COMPLAINT = {Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNPROVEN}
+_NO_COMPLAINT = {AttemptOutcome.OK, AttemptOutcome.REFUSED, AttemptOutcome.RATE_LIMITED, AttemptOutcome.UNPROVEN}
 
 
-class Client:
+class RetryingFetcher:
     """Fetches from Reddit through one proxy, or straight. To be used from one event loop."""
 
     def __init__(
@@ -74,7 +80,7 @@ class Client:
         limiter: Limiter | None = None,
         *,
         siblings: Siblings = alone,
-        memory: Memory | None = None,
+        memory: TokenMemory | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
         draw: Callable[[], float] = random.random,
@@ -95,13 +101,13 @@ class Client:
         self._clock = clock
         self._draw = draw
         route = Route.through(settings.proxy)
-        self._gate = Gate(settings.concurrency, clock, sleep)
+        self._gate = ConcurrencyLimiter(settings.concurrency, clock, sleep)
         self._session = Session(route, settings.timeout, settings.concurrency, clock, encrypted=settings.leads_to_https)
         self._agent = (
             user_agents.rotating(user_agents.browsers()) if settings.rotate else user_agents.fixed(settings.user_agent)
         )
-        self._tally = Tally()
-        self._complaints = Complaints(clock)
+        self._tally = RequestCounters()
+        self._complaints = ThrottledLog(clock)
         self._limits = NameLimits()
         self._rules = AgreedRules(self._ask, clock)
         self._token: Token | None = None
@@ -112,8 +118,8 @@ class Client:
         seeds = settings.seeds or (settings.probe_subreddit,)
         self._probed = itertools.cycle(seeds)
         self._witnesses = Witnesses(seeds)
-        self._watch = Watch(
-            Health(clock(), draw),
+        self._watch = ProxyHealth(
+            RestPeriods(clock(), draw),
             Evidence(settings.timeout, clock()),
             self._gate,
             probe=self._probe,
@@ -123,10 +129,10 @@ class Client:
             sleep=sleep,
         )
 
-    def _make_access(self, limiter: Limiter | None, memory: Memory | None) -> Access:
+    def _make_access(self, limiter: Limiter | None, memory: TokenMemory | None) -> Authentication:
         settings = self._settings
         if not settings.with_token:
-            return PlainAccess(settings.reddit_url)
+            return NoAuthentication(settings.reddit_url)
         if limiter is None:
             raise ValueError("requests with a token need the limiter that all processes of the client id share")
         self._token = Token(
@@ -142,7 +148,7 @@ class Client:
             memory=memory,
             others_work=lambda: any(sibling.works for sibling in self._siblings()),
         )
-        return TokenAccess(settings.oauth_url, self._token, limiter)
+        return TokenAuthentication(settings.oauth_url, self._token, limiter)
 
     async def start(self) -> None:
         """Make ready; nothing is sent yet."""
@@ -209,12 +215,12 @@ class Client:
         return await self._fetch(Call(path, self._access.url(path, params)))
 
     async def _fetch(self, call: Call) -> object:
-        tries, controls = Tries(self._settings.max_retries), 0
+        tries, controls = RetryState(self._settings.max_retries), 0
         while True:
             await self._gate.enter()
             try:
                 ticket = await self._access.ticket()
-                if not isinstance(ticket, Ticket):
+                if not isinstance(ticket, Authorization):
                     self._gate.hold(ticket.seconds)
                 elif tries.waits > controls and (other := self._other_than(call.path)) is not None:
                     controls = tries.waits
@@ -239,7 +245,7 @@ class Client:
         paths = self._witnesses.choose({item_of(path)}, self._siblings())
         return self._test_of(paths[0], self._access.url(paths[0], {"raw_json": 1})) if paths else None
 
-    async def _let_go_first(self, call: Call, ticket: Ticket, waits: int) -> None:
+    async def _let_go_first(self, call: Call, ticket: Authorization, waits: int) -> None:
         """Send it; only a 429 matters to who waits for it. Raises RateLimited."""
         try:
             await self._attempt_and_tell(call, ticket, waits)
@@ -248,7 +254,7 @@ class Client:
         except GaplessError as error:
             log.debug("control_not_served", path=call.path, error=str(error))
 
-    async def _attempt_and_tell(self, call: Call, ticket: Ticket, waits: int) -> object:
+    async def _attempt_and_tell(self, call: Call, ticket: Authorization, waits: int) -> object:
         """Send it once, and let what comes of it speak for or against the proxy."""
         try:
             payload = await self._attempt(call, ticket, waits)
@@ -259,7 +265,7 @@ class Client:
             self._watch.take(call.path, None)
         return payload
 
-    async def _attempt(self, call: Call, ticket: Ticket, waits: int) -> object:
+    async def _attempt(self, call: Call, ticket: Authorization, waits: int) -> object:
         """Send it once; the answer, whatever it is, is told to all who must know before it is returned or raised."""
         headers = {"User-Agent": self._agent()}
         if ticket.bearer is not None:
@@ -353,15 +359,15 @@ class Client:
     async def _control(self, failing: Collection[str]) -> Result:
         """Ask for what was served lately, here or elsewhere, and is not among the names that fail."""
         paths = self._witnesses.choose(failing, self._siblings())
-        result = Result(Trial.FAILED)
+        result = Result(ProxyTest.FAILED)
         for path in paths:
             result = await self._ask_once(path)
-            if result.trial is not Trial.FAILED or (self._token is not None and self._token.bearer is None):
+            if result.trial is not ProxyTest.FAILED or (self._token is not None and self._token.bearer is None):
                 return result
         if paths:
             return result
         error = await self._probe()  # the only name there is may be to blame itself
-        return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
+        return Result(ProxyTest.SERVED if sign_of(error) in _CAME_THROUGH else ProxyTest.FAILED, error)
 
     def _test_of(self, path: str, url: str) -> Call:
         return Call(path, url, about(path) if self._compares else None)
@@ -377,20 +383,20 @@ class Client:
                 if self._token is not None:
                     await self._token.fresh()
                 ticket = await self._access.ticket()
-                if not isinstance(ticket, Ticket):
-                    return Result(Trial.UNKNOWN)
+                if not isinstance(ticket, Authorization):
+                    return Result(ProxyTest.UNKNOWN)
                 await self._attempt(call, ticket, 0)
             except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
                 others_work = any(sibling.works for sibling in self._siblings())
                 doubted = isinstance(error, CredentialsDoubted)
-                return Result(Trial.FAILED if doubted and others_work else Trial.UNKNOWN, error)
+                return Result(ProxyTest.FAILED if doubted and others_work else ProxyTest.UNKNOWN, error)
             except (TokenRejected, Unproven, Mismatch, SameElsewhere) as error:
-                result = Result(Trial.FAILED, error)
+                result = Result(ProxyTest.FAILED, error)
                 call.after(error)
             except GaplessError as error:
-                return Result(Trial.SERVED if sign_of(error) in _CAME_THROUGH else Trial.FAILED, error)
+                return Result(ProxyTest.SERVED if sign_of(error) in _CAME_THROUGH else ProxyTest.FAILED, error)
             else:
-                return Result(Trial.SERVED)
+                return Result(ProxyTest.SERVED)
         return result
 
     def report(self) -> ProxyReport:

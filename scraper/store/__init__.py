@@ -1,7 +1,7 @@
 """Storage: tables, migrations, batched upserts, and the frontier with its leases."""
 
-from scraper.store.batches.batch import Batch, Found, Outcome, Progress, ProxyDelta
-from scraper.store.batches.remaining_work import Lease, Todo
+from scraper.store.batches.batch import Batch, Found, Progress, ProxyDelta, SaveOutcome
+from scraper.store.batches.remaining_work import Lease, RemainingWork
 from scraper.store.connection.store_errors import RowsRefused, StoreUnavailable
 from scraper.store.statements.claims import Claims
 from scraper.store.statements.counts import Counts
@@ -13,11 +13,11 @@ __all__ = [
     "Counts",
     "Found",
     "Lease",
-    "Outcome",
     "Progress",
     "ProxyDelta",
+    "RemainingWork",
     "RowsRefused",
+    "SaveOutcome",
     "Store",
     "StoreUnavailable",
-    "Todo",
 ]

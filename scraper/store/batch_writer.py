@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Dialect
 
-from scraper.store.batches.merged_batch import Work
+from scraper.store.batches.merged_batch import MergedBatch
 from scraper.store.batches.name_key import name_key
 from scraper.store.statements.claims import ClaimStatements
 from scraper.store.statements.frontier import FrontierStatements
@@ -21,14 +21,14 @@ class Writer:
         self._upserts = Upserts(dialect)
         self._proxies = ProxyStatements(dialect)
 
-    def write(self, connection: Connection, work: Work, now: datetime) -> None:
+    def write(self, connection: Connection, work: MergedBatch, now: datetime) -> None:
         """Apply everything; the transaction around it makes it one."""
         self._write_rows(connection, work, now)
         self._write_frontier(connection, work, now)
         if work.proxies:
             self._proxies.add(connection, work.proxies, now)
 
-    def _write_rows(self, connection: Connection, work: Work, now: datetime) -> None:
+    def _write_rows(self, connection: Connection, work: MergedBatch, now: datetime) -> None:
         upserts = self._upserts
         if work.subreddits:
             upserts.subreddits(connection, work.subreddits)
@@ -46,7 +46,7 @@ class Writer:
         if work.author_figures:
             upserts.figures(connection, work.author_figures, now)
 
-    def _write_frontier(self, connection: Connection, work: Work, now: datetime) -> None:
+    def _write_frontier(self, connection: Connection, work: MergedBatch, now: datetime) -> None:
         if work.found:
             self._frontier.enter(connection, work.found, now)
         if work.progress:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from scraper.store.batches.batch import Batch
-from scraper.store.batches.merged_batch import Work, merge
+from scraper.store.batches.merged_batch import MergedBatch, merge
 from scraper.store.batches.unstorable import Replaced, clean
 from scraper.store.connection.database_error_class import Fault, judge, reason
 from scraper.store.connection.store_errors import RowsRefused, StoreUnavailable
@@ -25,7 +25,7 @@ class Saver:
     `write` waits while the database is away; what is saved meanwhile waits with it, as does whoever saves it.
     """
 
-    def __init__(self, write: Callable[[Work], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[MergedBatch], Awaitable[None]]) -> None:
         self._write = write
         self._waiting: list[tuple[Batch, asyncio.Future[None]]] = []
         self._rows = 0

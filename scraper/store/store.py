@@ -10,14 +10,14 @@ from sqlalchemy import Connection
 
 from scraper.store.batch_writer import Writer
 from scraper.store.batches.batch import Batch, Found
-from scraper.store.batches.merged_batch import Work, merge
+from scraper.store.batches.merged_batch import MergedBatch, merge
 from scraper.store.batches.name_key import name_key
 from scraper.store.batches.remaining_work import Lease
 from scraper.store.batches.unstorable import Replaced
 from scraper.store.connection.database_clock import DatabaseClock, machine_clock
 from scraper.store.connection.engine import Database
 from scraper.store.connection.opening import open_database
-from scraper.store.connection.outage_retry import Patience
+from scraper.store.connection.outage_retry import OutageRetry
 from scraper.store.connection.store_errors import StoreUnavailable
 from scraper.store.saver import Saver
 from scraper.store.statements.claims import Claims, ClaimStatements
@@ -47,7 +47,7 @@ class Store:
         self._dates = DateStatements()
         self._corrected_at = float("-inf")
         self._writer = Writer(database.dialect, self._frontier, self._claims)
-        self._patience = Patience(place, clock or machine_clock)
+        self._patience = OutageRetry(place, clock or machine_clock)
         self._saver = Saver(self._save)
         self._seeds: list[Found] = []
         self._replaced_at: datetime | None = None
@@ -177,7 +177,7 @@ class Store:
         self._frontier.give_all_back(connection, self._clock.read(connection))
         self._claims.release_all(connection)
 
-    async def _save(self, work: Work) -> None:
+    async def _save(self, work: MergedBatch) -> None:
         def write(connection: Connection) -> None:
             self._writer.write(connection, work, self._clock.read(connection))
 

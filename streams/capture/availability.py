@@ -32,7 +32,7 @@ class Absence:
 
 
 @dataclass(slots=True)
-class Roster:
+class Availability:
     """The configured subreddits of a stream, by availability; names keep the spelling of the configuration."""
 
     subreddits: tuple[str, ...]

@@ -9,11 +9,11 @@ from core.reddit.quota import Priority
 from core.reddit.request_errors import BadAnswer, RequestRejected, ServerTrouble, Unavailable, Unreachable
 from core.spool import Batch, Gap, SpoolError
 from core.spool.stream_state import StateChange
-from streams.capture.availability import Roster
+from streams.capture.availability import Availability
 from streams.capture.coverage import Coverage
-from streams.capture.failing_pages import PageSize, PageTrouble
-from streams.capture.page_fetcher import Fetcher
-from streams.capture.walk import Outcome, Walk
+from streams.capture.failing_pages import FailingPage, PageSize
+from streams.capture.page_fetcher import PageFetcher
+from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page
 
 #: Pause after a failed step of a newcomer's walk, seconds.
@@ -36,11 +36,11 @@ class _Newcomer:
     newest: float | None = None
     new: int = 0
     retry_at: float = 0.0
-    trouble: PageTrouble = dataclasses.field(default_factory=PageTrouble)
+    trouble: FailingPage = dataclasses.field(default_factory=FailingPage)
     size: PageSize = dataclasses.field(default_factory=PageSize)
 
 
-class Admission:
+class AvailabilityChecks:
     """Keeps the roster true to what Reddit lets us read, and the coverage true to the roster.
 
     Each `…_step` sends one request at most.
@@ -48,9 +48,9 @@ class Admission:
 
     def __init__(
         self,
-        roster: Roster,
+        roster: Availability,
         coverage: Coverage,
-        fetcher: Fetcher,
+        fetcher: PageFetcher,
         context: ChildContext,
         *,
         clock: Callable[[], float],
@@ -215,10 +215,10 @@ class Admission:
         self._absorb(newcomer, page)
         if newcomer.walk.outcome is None:
             self._newcomers[name] = newcomer
-        elif newcomer.walk.outcome is Outcome.UNREADABLE:
+        elif newcomer.walk.outcome is WalkOutcome.UNREADABLE:
             self._newcomers[name] = self._begin(name)
             self._newcomers[name].retry_at = self._clock() + _JOIN_AGAIN
-        elif newcomer.walk.outcome is not Outcome.STALE:
+        elif newcomer.walk.outcome is not WalkOutcome.STALE:
             self._roster.joining.pop(newcomer.name, None)
             self._wanted_since.pop(newcomer.name, None)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
@@ -244,7 +244,7 @@ class Admission:
         coverage = self._coverage
         newcomer.newest = coverage.sane(page.items, newcomer.newest)
         change = None
-        if newcomer.walk.outcome in {Outcome.ENDED, Outcome.MET}:
+        if newcomer.walk.outcome in {WalkOutcome.ENDED, WalkOutcome.MET}:
             change = coverage.proof([newcomer.name], newcomer.newest, newcomer.began, items=newcomer.walk.items)
             change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven
             change.gaps += self._overtaken_gap(newcomer)

@@ -20,12 +20,12 @@ from core.reddit.request_errors import (
     Unavailable,
     Unreachable,
 )
-from streams.capture.availability import Roster
-from streams.capture.availability_checks import Admission, brief
-from streams.capture.bisection import Narrowing
+from streams.capture.availability import Availability
+from streams.capture.availability_checks import AvailabilityChecks, brief
+from streams.capture.bisection import Bisection
 from streams.capture.failing_pages import PageSize
-from streams.capture.page_fetcher import Fetcher
-from streams.capture.poll import Poll
+from streams.capture.page_fetcher import PageFetcher
+from streams.capture.poll import ListingPoll
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
 #: Failures in a row of the newest page before the names are searched for the one that fails.
@@ -70,23 +70,23 @@ def threshold(error: TransientError) -> int | None:
 
 
 @dataclass(slots=True)
-class Means:
+class SearchTools:
     """What a search works with."""
 
-    fetcher: Fetcher
-    admission: Admission
-    roster: Roster
+    fetcher: PageFetcher
+    admission: AvailabilityChecks
+    roster: Availability
     clock: Callable[[], float]
     #: returns a new poll of these names
-    new_poll: Callable[[tuple[str, ...]], Poll]
+    new_poll: Callable[[tuple[str, ...]], ListingPoll]
     #: takes a page into a poll, which captures it
-    take: Callable[[Poll, Page, Request], None]
+    take: Callable[[ListingPoll, Page, Request], None]
 
 
 class Search:
     """One search. Call `step()` when `due`, until it returns True; poll `pollable()` meanwhile."""
 
-    def __init__(self, narrowing: Narrowing, size: PageSize, means: Means) -> None:
+    def __init__(self, narrowing: Bisection, size: PageSize, means: SearchTools) -> None:
         self.narrowing = narrowing
         self.due = means.clock()
         self._size = size

@@ -30,7 +30,7 @@ _BAD_IN_A_PIECE = 0.7
 
 
 @dataclass(slots=True)
-class Narrowing:
+class Bisection:
     """One search. Request `next()`, report `answered()` or `refused(…)`, until `done`.
 
     `blamed` maps each name that fails alone to the reason, `cleared` are the names that were answered: both grow during

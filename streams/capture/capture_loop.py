@@ -12,21 +12,21 @@ from core.reddit.limiter import Limiter
 from core.reddit.quota import Priority
 from core.reddit.request_errors import Stopped, Unavailable
 from core.spool import SpoolBroken, SpoolError
-from streams.capture.availability import Roster
-from streams.capture.availability_checks import Admission
+from streams.capture.availability import Availability
+from streams.capture.availability_checks import AvailabilityChecks
 from streams.capture.bad_name_search import threshold
 from streams.capture.coverage import Coverage
 from streams.capture.gap_repair import Repairs
-from streams.capture.group import Group, Tools
-from streams.capture.group_merging import Part, Regrouping
+from streams.capture.group import Group, GroupTools
+from streams.capture.group_merging import GroupMerging, Part
 from streams.capture.group_packing import PATH_LIMIT, is_collective, pack
-from streams.capture.late_loss import Lateness
-from streams.capture.page_fetcher import Fetcher
-from streams.capture.poll import Poll
-from streams.capture.poll_interval import Pace
+from streams.capture.late_loss import LateScanLog
+from streams.capture.page_fetcher import PageFetcher
+from streams.capture.poll import ListingPoll
+from streams.capture.poll_interval import PollInterval
 from streams.capture.scheduler import Kind, Task, choose, idle_seconds
-from streams.capture.total_loss import OriginWatch
-from streams.capture.walk import Outcome
+from streams.capture.total_loss import TotalLossWatch
+from streams.capture.walk import WalkOutcome
 
 _PRUNE_EVERY = 15.0
 
@@ -42,10 +42,10 @@ class Capture:
         config: StreamConfig,
         context: ChildContext,
         coverage: Coverage,
-        fetcher: Fetcher,
+        fetcher: PageFetcher,
         limiter: Limiter,
         *,
-        origin: OriginWatch | None = None,
+        origin: TotalLossWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
@@ -62,25 +62,27 @@ class Capture:
         self._wall = wall
         self._draw = draw
         self._streams = config.sharers
-        self._roster = Roster(config.subreddits)
+        self._roster = Availability(config.subreddits)
         self._roster.load(coverage.state.absent)
         start = config.start
-        self._admission = Admission(self._roster, coverage, fetcher, context, clock=clock, wall=wall, start=start)
+        self._admission = AvailabilityChecks(
+            self._roster, coverage, fetcher, context, clock=clock, wall=wall, start=start
+        )
         self._repairs = Repairs(coverage, self._log, clock)
-        self._tools = Tools(
-            coverage, fetcher, context, self._roster, self._admission, clock, self._interval, draw, start, Lateness()
+        self._tools = GroupTools(
+            coverage, fetcher, context, self._roster, self._admission, clock, self._interval, draw, start, LateScanLog()
         )
         self._resumed = bool(coverage.proven_at)
         self._groups: dict[int, Group] = {}
         for home, names in enumerate(pack(config.subreddits, context.name, path_limit)):
             self._add_group(names, home)
-        self._regrouping = Regrouping()
+        self._regrouping = GroupMerging()
         self._previous: Kind | None = None
         self._next_prune = clock() + _PRUNE_EVERY
         self._obstacles = 0
         self._catching_up: float | None = _seconds_since(coverage.state.polled_at, wall())
 
-    def _add_group(self, names: tuple[str, ...], home: int, pace: Pace | None = None) -> None:
+    def _add_group(self, names: tuple[str, ...], home: int, pace: PollInterval | None = None) -> None:
         key = max(self._groups, default=0) + 1
         collective = len(names) == 1 and is_collective(names[0])
         group = Group(key, names, self._tools, resumed=self._resumed, collective=collective, home=home)
@@ -207,11 +209,11 @@ class Capture:
     def _merge(self, one: Group, two: Group) -> None:
         for key in (one.key, two.key):
             del self._groups[key]
-        self._add_group((*one.names, *two.names), one.home, Pace(one.pace.rate + two.pace.rate))
+        self._add_group((*one.names, *two.names), one.home, PollInterval(one.pace.rate + two.pace.rate))
         self._regrouping.merged(self._clock())
         self._log.info("groups_merged", subreddits=len(one.names) + len(two.names), groups=len(self._groups))
 
-    def _interval(self, pace: Pace) -> float:
+    def _interval(self, pace: PollInterval) -> float:
         """Return the seconds between two polls of a group with this pace."""
         quota = self._limiter.state()
         now = self._wall()
@@ -219,8 +221,8 @@ class Capture:
         per_request = max(0.0, quota.reset_at - now) / max(1.0, quota.remaining()) * sharers
         return pace.interval(self._config.max_poll_interval, quota.spare(now), per_request)
 
-    def _completed(self, poll: Poll | None) -> None:
-        if poll is None or self._catching_up is None or poll.walk.outcome is Outcome.STALE:
+    def _completed(self, poll: ListingPoll | None) -> None:
+        if poll is None or self._catching_up is None or poll.walk.outcome is WalkOutcome.STALE:
             return
         seconds, self._catching_up = self._catching_up, None
         self._log.info("caught_up", items=poll.new, away_seconds=round(seconds, 1), pages=poll.walk.pages)

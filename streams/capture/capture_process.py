@@ -7,14 +7,14 @@ from contextlib import suppress
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import StreamConfig
-from core.process.gc_tuning import spare_the_collector
+from core.process.gc_tuning import tune_gc
 from core.reddit.limiter import Limiter
 from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
 from streams.capture.capture_loop import Capture
 from streams.capture.coverage import Coverage
-from streams.capture.page_fetcher import Fetcher
-from streams.capture.total_loss import OriginWatch
-from streams.reddit.praw_client import Gateway
+from streams.capture.page_fetcher import PageFetcher
+from streams.capture.total_loss import TotalLossWatch
+from streams.reddit.praw_client import PrawClient
 
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
@@ -28,14 +28,14 @@ def run(context: ChildContext, config: StreamConfig) -> None:
 
     Raises CredentialsRejected (permanent), and SpoolBroken when the file must be moved aside by a new start.
     """
-    spare_the_collector()
+    tune_gc()
     stream = config.stream
     writer = _open_spool(context, config)
     if writer is None:
         return
     with writer, watched(writer, broken=context.wake):
         limiter = Limiter(config.state_dir, stream, config.requests_per_minute)
-        gateway = Gateway(config.access, context, limiter)
+        gateway = PrawClient(config.access, context, limiter)
         coverage = Coverage(
             writer,
             stream,
@@ -50,7 +50,7 @@ def run(context: ChildContext, config: StreamConfig) -> None:
             gaps=sum(not gap.repaired for gap in coverage.gaps.values()),
             resuming=bool(coverage.proven_at),
         )
-        origin = OriginWatch(
+        origin = TotalLossWatch(
             coverage,
             config.state_dir,
             writer.spool_id,
@@ -60,12 +60,12 @@ def run(context: ChildContext, config: StreamConfig) -> None:
         )
         if config.start == "now":
             _await_origin(context, origin)
-        fetcher = Fetcher(gateway, context, stream, time.monotonic)
+        fetcher = PageFetcher(gateway, context, stream, time.monotonic)
         Capture(config, context, coverage, fetcher, limiter, origin=origin).run()
         limiter.close()
 
 
-def _await_origin(context: ChildContext, origin: OriginWatch) -> None:
+def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:
     """Wait a moment for the answer whether this is a first start, which alone may skip what the listing holds."""
     context.ready()
     deadline = time.monotonic() + _ORIGIN_WITHIN

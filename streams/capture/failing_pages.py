@@ -72,7 +72,7 @@ class PageSize:
 
 
 @dataclass(slots=True)
-class PageTrouble:
+class FailingPage:
     """Failures of one lower page of a walk: which anchor and limit to try next, and when to leave the page out."""
 
     since: float | None = None

@@ -10,9 +10,9 @@ import structlog
 from core.backoff import Backoff
 from core.spool import Batch, Gap, GapState
 from streams.capture.coverage import Absorbed, Coverage
-from streams.capture.failing_pages import PageSize, PageTrouble
-from streams.capture.upward_walk import Arrival, Ascent
-from streams.capture.walk import Outcome, Walk
+from streams.capture.failing_pages import FailingPage, PageSize
+from streams.capture.upward_walk import UpwardEnd, UpwardWalk
+from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
 #: Pauses after failed steps of one repair, seconds; other repairs go on meanwhile.
@@ -34,14 +34,14 @@ class Repair:
     gap_id: int
     subreddit: str
     walk: Walk
-    trouble: PageTrouble = field(default_factory=PageTrouble)
+    trouble: FailingPage = field(default_factory=FailingPage)
     size: PageSize = field(default_factory=PageSize)
     retry_at: float = 0.0
     rounds: int = 0
     #: created_utc of the items that the walk read last
     foot: deque[float] = field(default_factory=lambda: deque(maxlen=_FOOT))
     #: the walk from below towards a page that cannot be read
-    ascent: Ascent | None = None
+    ascent: UpwardWalk | None = None
     #: whether such a walk has come to an end: nothing more is to be had from below
     climbed: bool = False
 
@@ -110,7 +110,7 @@ class Repairs:
     def _leave_page(self, repair: Repair) -> None:
         """Give up a page that cannot be read: go on from below; when that is done, record what is left of the gap."""
         if repair.ascent is not None:
-            repair.ascent.arrival = Arrival.STUCK
+            repair.ascent.arrival = UpwardEnd.STUCK
             self._conclude_ascent(repair)
             return
         gap = self._coverage.gaps[repair.gap_id]
@@ -118,8 +118,8 @@ class Repairs:
         if not anchors or not repair.foot:
             self._begin_again(repair)
             return
-        repair.ascent = Ascent(tuple(anchors), max(repair.foot), repair.walk.has)
-        repair.trouble, repair.retry_at = PageTrouble(), self._clock()
+        repair.ascent = UpwardWalk(tuple(anchors), max(repair.foot), repair.walk.has)
+        repair.trouble, repair.retry_at = FailingPage(), self._clock()
 
     def climb(self, repair: Repair, page: Page, asked: Request) -> Absorbed:
         """Make a page durable that was read from below. Raises SpoolError."""
@@ -145,7 +145,7 @@ class Repairs:
         ascent, gap = repair.ascent, self._coverage.gaps[repair.gap_id]
         if ascent is None:
             return
-        stuck = ascent.arrival is Arrival.STUCK
+        stuck = ascent.arrival is UpwardEnd.STUCK
         gaps = _narrowed(gap, repair, ascent, self._coverage.now()) if stuck else []
         if gaps:
             self._coverage.apply(Batch(gaps=gaps))
@@ -163,7 +163,7 @@ class Repairs:
         gap = self._coverage.gaps[repair.gap_id]
         repair.rounds += 1
         repair.retry_at = self._clock() + _AGAIN.pause(repair.rounds, lambda: 0.5)
-        repair.walk, repair.trouble = self._walk(gap), PageTrouble()
+        repair.walk, repair.trouble = self._walk(gap), FailingPage()
         repair.foot.clear()
 
     def drop(self, subreddit: str) -> None:
@@ -184,9 +184,9 @@ class Repairs:
         gap = coverage.gaps[repair.gap_id]
         gap = dataclasses.replace(gap, found=gap.found + new)
         gaps = [gap]
-        if walk.outcome is Outcome.STALE:
+        if walk.outcome is WalkOutcome.STALE:
             repair.walk = self._walk(gap)
-        elif walk.outcome is Outcome.UNREADABLE:
+        elif walk.outcome is WalkOutcome.UNREADABLE:
             self._begin_again(repair)
         elif walk.outcome is not None:
             gaps = self._concluded(gap, repair)
@@ -211,7 +211,7 @@ class Repairs:
     def _concluded(self, gap: Gap, repair: Repair) -> list[Gap]:
         """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
         name, walk, now = repair.subreddit, repair.walk, self._coverage.now()
-        if walk.outcome is Outcome.MET or walk.whole or self._reaches_below_the_beginning(gap, walk):
+        if walk.outcome is WalkOutcome.MET or walk.whole or self._reaches_below_the_beginning(gap, walk):
             pending, unproven = _without(gap.pending, name), _without(gap.unproven, name)
             rest = dataclasses.replace(gap, pending=pending, unproven=unproven)
             self._log.info("gap_repaired", subreddit=name, start=gap.start, end=gap.end, found=gap.found)
@@ -231,7 +231,7 @@ class Repairs:
         return _split(gap, own.closed(GapState.LOST, now), now)
 
 
-def _narrowed(gap: Gap, repair: Repair, ascent: Ascent, now: float) -> list[Gap]:
+def _narrowed(gap: Gap, repair: Repair, ascent: UpwardWalk, now: float) -> list[Gap]:
     """Return what becomes of the gap, the smaller one of this subreddit last; empty: it is no smaller."""
     name, start = repair.subreddit, ascent.reached
     end = max(repair.foot) if gap.end is None else min(gap.end, max(repair.foot))

@@ -16,19 +16,19 @@ from core.reddit.request_errors import (
     ServerTrouble,
     Unavailable,
 )
-from streams.capture.availability import Roster
-from streams.capture.availability_checks import Admission
-from streams.capture.bad_name_search import Means, Search, threshold
-from streams.capture.bisection import CONTROLS, Narrowing
+from streams.capture.availability import Availability
+from streams.capture.availability_checks import AvailabilityChecks
+from streams.capture.bad_name_search import Search, SearchTools, threshold
+from streams.capture.bisection import CONTROLS, Bisection
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.failing_pages import PageSize, is_too_much
-from streams.capture.late_loss import Lateness, Scanned
-from streams.capture.late_scan import Sweep
-from streams.capture.page_fetcher import Fetcher
-from streams.capture.poll import Poll
-from streams.capture.poll_interval import Pace
+from streams.capture.late_loss import LateScanLog, Scanned
+from streams.capture.late_scan import LateScan
+from streams.capture.page_fetcher import PageFetcher
+from streams.capture.poll import ListingPoll
+from streams.capture.poll_interval import PollInterval
 from streams.capture.scheduler import Kind, Task
-from streams.capture.walk import Outcome
+from streams.capture.walk import WalkOutcome
 from streams.reddit.listing_page import Page, Request
 
 _SHORT = Backoff(first=0.3, longest=15.0)
@@ -50,41 +50,41 @@ _QUOTA_SHORT_S = 2.5
 
 
 @dataclass(slots=True)
-class Tools:
+class GroupTools:
     """What the groups of a stream share."""
 
     coverage: Coverage
-    fetcher: Fetcher
+    fetcher: PageFetcher
     context: ChildContext
-    roster: Roster
-    admission: Admission
+    roster: Availability
+    admission: AvailabilityChecks
     clock: Callable[[], float]
     #: seconds to the next poll of a group with this pace
-    interval: Callable[[Pace], float]
+    interval: Callable[[PollInterval], float]
     draw: Callable[[], float]
     start: str
-    lateness: Lateness
+    lateness: LateScanLog
 
 
 class Group:
     """The work of one group. `tasks()` names the next steps; each `…_step` sends one request at most."""
 
     def __init__(
-        self, key: int, names: tuple[str, ...], tools: Tools, *, resumed: bool, collective: bool, home: int
+        self, key: int, names: tuple[str, ...], tools: GroupTools, *, resumed: bool, collective: bool, home: int
     ) -> None:
         self.key = key
         self.names = names
         #: the group that the configuration gives these names
         self.home = home
-        self.pace = Pace()
+        self.pace = PollInterval()
         #: set when only the whole group's request fails: it should become two groups
         self.must_split = False
         self._tools = tools
         self._log = tools.context.log
         self._collective = collective
-        self._sweep = Sweep(tools.clock, resumed=resumed)
+        self._sweep = LateScan(tools.clock, resumed=resumed)
         self._size = PageSize()
-        self._poll: Poll | None = None
+        self._poll: ListingPoll | None = None
         self._search: Search | None = None
         self._failures = 0
         self._failing_since: float | None = None
@@ -134,7 +134,7 @@ class Group:
 
     # -- the newest page ---------------------------------------------------------------------------------------------
 
-    def poll_step(self) -> Poll | None:
+    def poll_step(self) -> ListingPoll | None:
         """Fetch the newest page; return a poll that is complete."""
         names = self._polled_names()
         self._drop_stale_walk(names)
@@ -161,14 +161,14 @@ class Group:
             return None
         return self._advance(poll, page, asked, moment, began)
 
-    def _new_poll(self, active: tuple[str, ...]) -> Poll:
+    def _new_poll(self, active: tuple[str, ...]) -> ListingPoll:
         coverage = self._tools.coverage
         ceiling = None
         if self._collective:  # its items have no subreddit of ours: what others prove says nothing about it
             ceiling = coverage.proven_until.get(self.names[0].lower(), float("inf"))
-        return Poll(active, coverage, self._log, start=self._tools.start, ceiling=ceiling)
+        return ListingPoll(active, coverage, self._log, start=self._tools.start, ceiling=ceiling)
 
-    def walk_step(self) -> Poll | None:
+    def walk_step(self) -> ListingPoll | None:
         """Fetch the next lower page of the walk under way; return the poll when that completes it."""
         self._drop_stale_walk(self._polled_names())
         poll = self._poll
@@ -189,7 +189,9 @@ class Group:
         self._poll = None  # should the spool refuse the page, the walk has proven nothing: the next poll begins anew
         return self._advance(poll, page, asked, moment, None)
 
-    def _advance(self, poll: Poll, page: Page, asked: Request, moment: float, began: float | None) -> Poll | None:
+    def _advance(
+        self, poll: ListingPoll, page: Page, asked: Request, moment: float, began: float | None
+    ) -> ListingPoll | None:
         """Take a page of the walk; `began`: when its newest page was requested, on the clock."""
         absorbed = poll.take(page, asked, moment)
         self._announce(absorbed)
@@ -202,11 +204,11 @@ class Group:
             self._poll = poll
             return None
         self._poll = None
-        if poll.walk.outcome is Outcome.UNREADABLE:
+        if poll.walk.outcome is WalkOutcome.UNREADABLE:
             self._log.warning("listing_unreadable", subreddits=len(poll.subreddits), pages=poll.walk.pages)
             self._next_poll = max(self._next_poll, now + self._tools.interval(self.pace))
             return None
-        if poll.walk.outcome is Outcome.STALE:
+        if poll.walk.outcome is WalkOutcome.STALE:
             self._next_poll = now
             return poll
         if began is None:
@@ -215,7 +217,7 @@ class Group:
             self._next_poll = began + self._tools.interval(self.pace)
         return poll
 
-    def _polled(self, poll: Poll, began: float, new: int) -> None:
+    def _polled(self, poll: ListingPoll, began: float, new: int) -> None:
         """Learn from a newest page."""
         if self._last_poll is not None and began > self._last_poll:
             self.pace = self.pace.observe(new, began - self._last_poll)
@@ -298,7 +300,7 @@ class Group:
         backoff = _BLOCKED if isinstance(error, NetworkBlocked) else _SHORT
         return backoff.pause(failures, self._tools.draw)
 
-    def _walk_failed(self, poll: Poll, error: TransientError) -> None:
+    def _walk_failed(self, poll: ListingPoll, error: TransientError) -> None:
         now = self._tools.clock()
         if isinstance(error, RateLimited):
             self._tools.fetcher.report(error, 1, 0.0)
@@ -329,12 +331,12 @@ class Group:
         controls = CONTROLS << min(10, self._verdicts_ours)
         latest = tools.coverage.proven_at
         weights = {name: latest.get(name.lower(), 0.0) for name in names}  # what was busy lately is busy now
-        narrowing = Narrowing(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
-        means = Means(tools.fetcher, tools.admission, tools.roster, tools.clock, self._new_poll, self._take_probe)
+        narrowing = Bisection(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
+        means = SearchTools(tools.fetcher, tools.admission, tools.roster, tools.clock, self._new_poll, self._take_probe)
         self._search = Search(narrowing, self._size, means)
         self._next_poll = tools.clock()
 
-    def _take_probe(self, poll: Poll, page: Page, asked: Request) -> None:
+    def _take_probe(self, poll: ListingPoll, page: Page, asked: Request) -> None:
         self._announce(poll.take(page, asked, poll.began))
 
     def search_step(self) -> None:
@@ -344,7 +346,7 @@ class Group:
             self._search = None
             self._conclude(search.narrowing)
 
-    def _conclude(self, narrowing: Narrowing) -> None:
+    def _conclude(self, narrowing: Bisection) -> None:
         now = self._tools.clock()
         self._next_poll = now
         if narrowing.blamed or narrowing.recovered:

@@ -36,7 +36,7 @@ class Part:
     size: int
 
 
-class Regrouping:
+class GroupMerging:
     """Decides when to try a merger. Report each `split()`, `refused()`, `merged()` or `put_off()`."""
 
     def __init__(self) -> None:

@@ -47,7 +47,7 @@ class Judgement(NamedTuple):
 
 
 @dataclass(slots=True)
-class Lateness:
+class LateScanLog:
     """Per subreddit: since when late items may have passed unseen. `judge` a scan, write it down, then `keep` it."""
 
     #: by subreddit in lower case: when the last scan that left nothing open began, and what its foot was

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from core.backoff import Backoff
 from streams.capture.late_loss import Scanned
-from streams.capture.walk import Outcome, Walk
+from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page
 
 #: Longest and shortest time between two scans, seconds: late items are found within a minute, retries included.
@@ -40,7 +40,7 @@ _NEVER = float("inf")
 
 
 @dataclass(slots=True)
-class _Look:
+class _Scan:
     """One walk for late items: through the combined listing, or through a single subreddit's own."""
 
     subreddits: tuple[str, ...]
@@ -51,14 +51,14 @@ class _Look:
 
     def scanned(self) -> Scanned | None:
         """Return what the completed walk saw, None where it did not reach the foot of its listing."""
-        if self.walk.outcome is not Outcome.ENDED:
+        if self.walk.outcome is not WalkOutcome.ENDED:
             return None
         foot = None if self.walk.whole and not self.walk.below else max(self.walk.foot, default=None)
         return Scanned(self.subreddits, self.began_at, foot, own=len(self.subreddits) == 1)
 
 
 @dataclass(slots=True)
-class Sweep:
+class LateScan:
     """Decides when the next page of a scan for late items is due, and which. The caller fetches.
 
     A scan fetches its pages without pauses: items sink while newer ones arrive, and a slow walk down a
@@ -71,7 +71,7 @@ class Sweep:
     due: float = _NEVER
     #: the last names of the newest page that a poll saw, best anchor first; empty: nothing lies below it
     _anchors: tuple[str, ...] = ()
-    _look: _Look | None = None
+    _look: _Scan | None = None
     _next_look: float = _NEVER
     _own_queue: list[str] = field(default_factory=list)
     _next_own: float = _NEVER
@@ -139,11 +139,11 @@ class Sweep:
             self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
         if now >= self._next_look:
             if self._anchors:
-                self._look = _Look(subreddits, Walk(proven=_nothing, below=self._anchors), now, moment)
+                self._look = _Scan(subreddits, Walk(proven=_nothing, below=self._anchors), now, moment)
             else:
                 self._next_look = _NEVER
         elif self._own_queue:
-            self._look = _Look((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
+            self._look = _Scan((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
 
     def take(self, page: Page, rate: float) -> Scanned | None:
         """Take a page; return the scan that it completes. `rate` is the stream's, items per second."""
@@ -157,11 +157,11 @@ class Sweep:
         self._schedule(stepped=True)
         return scanned
 
-    def _finish(self, look: _Look, rate: float) -> None:
+    def _finish(self, look: _Scan, rate: float) -> None:
         self._look = None
         if len(look.subreddits) == 1 and look.walk.below == ():
             return
-        if look.walk.outcome is Outcome.STALE:
+        if look.walk.outcome is WalkOutcome.STALE:
             return  # all anchors have left the listing: begin again at once, below a newer page
         held = look.walk.items + PAGE_SIZE
         if held >= self._held * _GROWTH:

@@ -13,17 +13,17 @@ from streams.reddit.listing_page import PAGE_SIZE, Page, listing_path, parse_pag
 _SERIOUS = 5
 
 
-class Getter(Protocol):
+class PageGetter(Protocol):
     """Sends one request (see streams.reddit.praw_client.Gateway)."""
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Return the decoded answer or raise one of our errors."""
 
 
-class Fetcher:
+class PageFetcher:
     """Fetches pages of one stream's listings, one attempt at a time."""
 
-    def __init__(self, gateway: Getter, context: ChildContext, stream: str, clock: Callable[[], float]) -> None:
+    def __init__(self, gateway: PageGetter, context: ChildContext, stream: str, clock: Callable[[], float]) -> None:
         self._gateway = gateway
         self._context = context
         self._stream = stream

@@ -5,9 +5,9 @@ import structlog
 from core.spool import Batch
 from core.spool.stream_state import StateChange
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
-from streams.capture.failing_pages import PageSize, PageTrouble
+from streams.capture.failing_pages import FailingPage, PageSize
 from streams.capture.group_packing import is_collective
-from streams.capture.walk import Outcome, Walk
+from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
 #: A walk that found nothing new is recorded as complete at most this often, seconds: the disk is spared.
@@ -20,7 +20,7 @@ _ENDED_FIRST = "the listing ended before it met what was proven"
 _LEFT_OUT = "a page of the listing could not be read"
 
 
-class Poll:
+class ListingPoll:
     """One walk of one group of subreddits, driven a page at a time.
 
     Request `next()`, then `take(page)`, until `done`. `refresh(page)` takes a newer top page meanwhile. The first walks
@@ -41,7 +41,7 @@ class Poll:
         self.top: Page | None = None
         self.done = False
         self.subreddits = subreddits
-        self.trouble = PageTrouble()
+        self.trouble = FailingPage()
         #: of the pages below the newest one
         self.size = PageSize()
         self._coverage = coverage
@@ -90,7 +90,7 @@ class Poll:
         absorbed = self._absorb(page, self._conclusion(page))
         if self.walk.outcome is not None:
             self.done = True
-        if self.walk.outcome is Outcome.STALE:
+        if self.walk.outcome is WalkOutcome.STALE:
             self._log.info("walk_begun_again", reason="all anchors left the listing", pages=self.walk.pages)
         return absorbed
 
@@ -150,12 +150,12 @@ class Poll:
         """Return what the end of the walk changes, None while it goes on or when it changes nothing."""
         coverage, walk = self._coverage, self.walk
         self._newest = coverage.sane(page.items, self._newest)
-        if walk.outcome is Outcome.MET or (walk.outcome is Outcome.ENDED and self._is_complete()):
+        if walk.outcome is WalkOutcome.MET or (walk.outcome is WalkOutcome.ENDED and self._is_complete()):
             quiet = walk.pages == 1 and not self._first and all(coverage.known(item.name) for item in page.items)
             if quiet and self._recorded_lately():
                 return None
             return self._proof()
-        if walk.outcome is not Outcome.ENDED:
+        if walk.outcome is not WalkOutcome.ENDED:
             return None
         # a single subreddit's own listing is the one that just ended
         return self._gap(_ENDED_FIRST, walk.foot, repairable=len(self.subreddits) > 1)

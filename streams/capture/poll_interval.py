@@ -24,17 +24,17 @@ _FRESH = 2.5
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollInterval:
     """The observed rate of a stream, items a second."""
 
     rate: float = 1.0  # a first guess: look again soon
 
-    def observe(self, new_items: int, seconds: float) -> "Pace":
+    def observe(self, new_items: int, seconds: float) -> "PollInterval":
         """Take in a poll: a burst counts at once, its end slowly; what is chance is averaged."""
         if seconds <= 0:
             return self
         now = new_items / seconds
-        return Pace(now if now > _BURST * self.rate else 0.7 * self.rate + 0.3 * now)
+        return PollInterval(now if now > _BURST * self.rate else 0.7 * self.rate + 0.3 * now)
 
     def interval(self, longest: float, spare: float, seconds_per_request: float) -> float:
         """Return the seconds to the next poll.

@@ -28,7 +28,7 @@ _REASON = (
 )
 
 
-class OriginWatch:
+class TotalLossWatch:
     """Looks for the publisher's answer, and enters the gap.
 
     Args:

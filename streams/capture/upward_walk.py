@@ -23,7 +23,7 @@ _CERTAIN = 3
 _MOST_PAGES = 1_500
 
 
-class Arrival(enum.Enum):
+class UpwardEnd(enum.Enum):
     """The end of a walk up."""
 
     MET = "met what was read from above"
@@ -32,7 +32,7 @@ class Arrival(enum.Enum):
 
 
 @dataclass(slots=True)
-class Ascent:
+class UpwardWalk:
     """One walk up. Request a page `before` one of `anchors`, `take` it, until `arrival` is set.
 
     Args:
@@ -44,7 +44,7 @@ class Ascent:
     anchors: tuple[str, ...]
     ceiling: float
     met: Callable[[str], bool]
-    arrival: Arrival | None = None
+    arrival: UpwardEnd | None = None
     items: int = 0
     pages: int = 0
     #: created_utc of the items read last
@@ -62,11 +62,11 @@ class Ascent:
         named = [item for item in page.items if item.fullname]
         fresh = [item for item in named if item.name not in self._names]
         if any(self.met(item.name) for item in named):
-            self.arrival = Arrival.MET
+            self.arrival = UpwardEnd.MET
         elif not named:
             self._drop(anchor)
         elif fresh and (self.pages >= _MOST_PAGES or not self._plausible(page.items)):
-            self.arrival = Arrival.ASTRAY
+            self.arrival = UpwardEnd.ASTRAY
         elif fresh:
             self._climb(fresh)
         return bool(fresh) and self.arrival is None
@@ -74,7 +74,7 @@ class Ascent:
     def _drop(self, anchor: str) -> None:
         self.anchors = tuple(name for name in self.anchors if name != anchor)
         if not self.anchors:
-            self.arrival = Arrival.ASTRAY
+            self.arrival = UpwardEnd.ASTRAY
 
     def _plausible(self, items: Sequence[Item]) -> bool:
         """Tell whether these can stand above the anchor: a server that ignores `before` sends the newest page."""

@@ -36,7 +36,7 @@ _MOST_ITEMS = 20_000
 _NO_CEILING = float("inf")
 
 
-class Outcome(enum.Enum):
+class WalkOutcome(enum.Enum):
     """The end of a walk."""
 
     MET = "met what was proven before"
@@ -64,7 +64,7 @@ class Walk:
     confirm_below: int = PAGE_SIZE
     #: whether the next page is that look
     confirming: bool = False
-    outcome: Outcome | None = None
+    outcome: WalkOutcome | None = None
     pages: int = 0
     items: int = 0
     empty_pages: int = 0
@@ -97,7 +97,7 @@ class Walk:
 
     def is_shorter_than(self, items: int) -> bool:
         """Tell whether the listing ended, and held fewer items than this; at most PAGE_SIZE or `confirm_below`."""
-        return self.outcome is Outcome.ENDED and self.items < items and not self._moved
+        return self.outcome is WalkOutcome.ENDED and self.items < items and not self._moved
 
     def has(self, name: str) -> bool:
         """Tell whether this walk met the item."""
@@ -113,34 +113,34 @@ class Walk:
         anchor = self.next_after() if anchor is None else anchor
         self._tried.add(anchor)
         if self.pages >= _MOST_PAGES or self.items >= _MOST_ITEMS:
-            self.outcome = Outcome.ENDED
+            self.outcome = WalkOutcome.ENDED
         elif page.items:
             self._take_items(page)
         elif page.after is not None and page.after not in self._tried:
             self._anchors = [page.after]  # a page of other things than this stream's: the listing goes on below
         elif page.rejects:
-            self.outcome = Outcome.UNREADABLE  # not the end of the listing: nothing says where that is
+            self.outcome = WalkOutcome.UNREADABLE  # not the end of the listing: nothing says where that is
         elif anchor is None:
             self._empty_tops += 1
             if self._empty_tops >= self.believe_empty_after:
-                self.outcome = Outcome.ENDED
+                self.outcome = WalkOutcome.ENDED
         else:
             self._anchors.remove(anchor)
             if not self._anchors:
-                self.outcome = Outcome.STALE
+                self.outcome = WalkOutcome.STALE
 
     def _end(self) -> None:
         """End with the listing; one that needed several pages and seems to be short is looked at again."""
         if self.items < self.confirm_below and self.pages - self._empty_tops > 1:
             self.confirming, self._anchors = True, []
         else:
-            self.outcome = Outcome.ENDED
+            self.outcome = WalkOutcome.ENDED
 
     def _confirm(self, page: Page) -> None:
         self.pages += 1
         self.confirming = False
         self._moved = not self.extend(page)
-        self.outcome = Outcome.ENDED
+        self.outcome = WalkOutcome.ENDED
 
     def _take_items(self, page: Page) -> None:
         # what has no name of Reddit's is no anchor, and meeting it proves nothing
@@ -159,7 +159,7 @@ class Walk:
         self.foot = tuple(created for created in lowest if created is not None)
         follows = page.after or names[-1]
         if self._met(named):
-            self.outcome = Outcome.MET
+            self.outcome = WalkOutcome.MET
         elif page.after is None or (not news and follows in self._tried):
             self._end()
         else:
@@ -171,7 +171,7 @@ class Walk:
     def _pass_nameless(self, page: Page) -> None:
         """Go on below a page without a name, where its own anchor says how."""
         if page.after is None or page.after in self._tried:
-            self.outcome = Outcome.UNREADABLE
+            self.outcome = WalkOutcome.UNREADABLE
         else:
             self._anchors = [page.after]
 

@@ -20,7 +20,7 @@ from core.storage.sqlite import connect, is_sound, is_unreadable, transaction
 from streams.positions import dead_letters as letters
 from streams.positions import migrations
 from streams.positions.dead_letters import DeadLetter
-from streams.positions.store_note import Note, read_note, tell_loss, write_note
+from streams.positions.store_note import Note, read_note, report_loss, write_note
 
 #: The sink that every position belonged to before there were others.
 KAFKA = "kafka"
@@ -104,7 +104,7 @@ class PublisherStore:
             _name_sinks(connection, sinks)
             store = cls(path, connection, clock)
             if not silent:
-                tell_loss(note, store.note() if there else None, log)
+                report_loss(note, store.note() if there else None, log)
             write_note(state_dir, store.note())
         except BaseException:
             connection.close()

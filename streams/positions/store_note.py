@@ -45,7 +45,7 @@ def write_note(state_dir: Path, note: Note) -> None:
         return
 
 
-def tell_loss(note: Note | None, found: Note | None, log: structlog.stdlib.BoundLogger) -> None:
+def report_loss(note: Note | None, found: Note | None, log: structlog.stdlib.BoundLogger) -> None:
     """Say what is lost where the file is not the one that was left: gone (`found` is None), older, or another one."""
     if note is None or (found is not None and found.deployment == note.deployment and found.saves >= note.saves):
         return

@@ -10,14 +10,14 @@ from confluent_kafka import Producer
 
 from core.child import ChildContext
 from core.config.slices import PublisherConfig
-from core.process.gc_tuning import spare_the_collector
+from core.process.gc_tuning import tune_gc
 from core.status.kafka_outage import OutageMark
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore
 from streams.publisher.topic_survey import Survey
-from streams.sinks.base import Pace, Retries, Sink, drive
+from streams.sinks.base import Retries, RoundResult, Sink, drive
 from streams.sinks.kafka.at_least_once import AtLeastOnce
-from streams.sinks.kafka.delivery_strategy import Parts
+from streams.sinks.kafka.delivery_strategy import StrategyParts
 from streams.sinks.kafka.exactly_once import ExactlyOnce
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
@@ -43,13 +43,13 @@ class Publisher:
         self._writer = writer
         self._survey = survey
 
-    def step(self) -> Pace:
+    def step(self) -> RoundResult:
         """Do one round of work for each sink."""
         surveys = self._survey is not None and self._survey.step()
         paces = {drive(sink) for sink in self._sinks}
-        if surveys or Pace.BUSY in paces:
-            return Pace.BUSY
-        return Pace.BLOCKED if Pace.BLOCKED in paces else Pace.IDLE
+        if surveys or RoundResult.BUSY in paces:
+            return RoundResult.BUSY
+        return RoundResult.BLOCKED if RoundResult.BLOCKED in paces else RoundResult.IDLE
 
     @property
     def held(self) -> bool:
@@ -92,7 +92,7 @@ def build_publisher(
         health=health,
         message_max_bytes=settings.message_max_bytes,
     )
-    parts = Parts(
+    parts = StrategyParts(
         settings=settings,
         senders=senders,
         writer=writer,
@@ -124,7 +124,7 @@ _CLOSING_TIME = 0.5
 
 def run(context: ChildContext, config: PublisherConfig) -> None:
     """Publish what the streams captured until stop is asked, then what is left, as long as there is time."""
-    spare_the_collector()
+    tune_gc()
     publisher = build_publisher(context, config, clock=time.monotonic, random=random.random)
     try:
         context.ready()
@@ -135,7 +135,7 @@ def run(context: ChildContext, config: PublisherConfig) -> None:
 
 
 def _work(context: ChildContext, publisher: Publisher) -> None:
-    pause = {Pace.BUSY: 0.0, Pace.BLOCKED: _PAUSE, Pace.IDLE: _LOOK_EVERY}
+    pause = {RoundResult.BUSY: 0.0, RoundResult.BLOCKED: _PAUSE, RoundResult.IDLE: _LOOK_EVERY}
     while not context.wait(pause[publisher.step()]):
         pass
 
@@ -152,6 +152,6 @@ def _drain(context: ChildContext, publisher: Publisher) -> None:
             hint = "Kafka takes nothing just now (delivery_held); they wait in the spools for the next start"
             context.log.warning("drain_unfinished", records=waiting, hint=hint)
             return
-        if publisher.step() is not Pace.BUSY:
+        if publisher.step() is not RoundResult.BUSY:
             time.sleep(_PAUSE)
     context.log.info("drained", seconds=round(time.monotonic() - began, 3))

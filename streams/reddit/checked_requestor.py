@@ -18,7 +18,7 @@ from prawcore.const import ACCESS_TOKEN_PATH
 
 from core.errors import GaplessError
 from core.masking.external import hide_token, outside
-from core.reddit.answers import judge, judge_token, rate_headers
+from core.reddit.answers import classify_token, judge, rate_headers
 from core.reddit.bounds import token_lifetime
 from core.reddit.json_body import MAX_BODY
 from core.reddit.quota import RateHeaders
@@ -33,7 +33,7 @@ MAX_TOKEN_BODY = 64 * 1024
 
 
 @dataclass(slots=True)
-class Heard:
+class TokenFailures:
     """What came back for a request for data: its status (None: no answer, or no token to ask with) and rate headers.
 
     `fresh_token`: the token was asked for just before. `dates` are the Date headers of both answers.
@@ -73,14 +73,14 @@ class TokenPace:
         self._left -= 1.0
 
 
-class JudgingRequestor(prawcore.Requestor):
+class CheckedRequestor(prawcore.Requestor):
     """A prawcore requestor that raises our errors and notes in `heard` what came back."""
 
     def __init__(
         self,
         *,
         client: Client,
-        heard: Heard,
+        heard: TokenFailures,
         pace: TokenPace,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **kwargs: Any,  # noqa: ANN401 (as prawcore has it)
@@ -101,7 +101,7 @@ class JudgingRequestor(prawcore.Requestor):
         if not is_token:
             self._heard.status = response.status_code
             self._heard.rate = rate_headers(response.headers)
-        verdict = (judge_token if is_token else judge)(
+        verdict = (classify_token if is_token else judge)(
             response.status_code, response.headers, response.content, self._now()
         )
         try:

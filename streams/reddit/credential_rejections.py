@@ -17,7 +17,7 @@ _REFUSED_WHEN_FRESH = (
 )
 
 
-class Rejections:
+class CredentialRejections:
     """Counts refusals in a row: of the credentials, or of tokens that were just given for them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -31,8 +31,8 @@ from core.reddit.request_errors import (
     Unreachable,
 )
 from core.reddit.server_clock import ServerClock
-from streams.reddit.checked_requestor import Heard, JudgingRequestor, TokenPace
-from streams.reddit.credential_rejections import Rejections
+from streams.reddit.checked_requestor import CheckedRequestor, TokenFailures, TokenPace
+from streams.reddit.credential_rejections import CredentialRejections
 from streams.reddit.http_client import Client
 from streams.reddit.limited_names import LimitedNames, NameLimited
 from streams.reddit.praw_loading import PRAWException, make_reddit, praw
@@ -65,14 +65,14 @@ class Connection:
         self._client = Client(network(os.environ).ca_bundle)
         self._pace = TokenPace()
         #: about the request under way, or the last one
-        self.heard = Heard()
+        self.heard = TokenFailures()
         self._reddit = self._log_in()
 
     def _log_in(self) -> praw.Reddit:
         settings = self._access
 
-        def make_requestor(**kwargs: Any) -> JudgingRequestor:  # noqa: ANN401 (PRAW decides what it passes)
-            return JudgingRequestor(**kwargs, client=self._client, heard=self.heard, pace=self._pace)
+        def make_requestor(**kwargs: Any) -> CheckedRequestor:  # noqa: ANN401 (PRAW decides what it passes)
+            return CheckedRequestor(**kwargs, client=self._client, heard=self.heard, pace=self._pace)
 
         return make_reddit(
             client_id=settings.client_id,
@@ -124,7 +124,7 @@ class _Job:
         self.error: BaseException | None = None
 
 
-class Gateway:
+class PrawClient:
     """What the capture asks for pages. `get` makes one attempt; the patience is the caller's."""
 
     def __init__(
@@ -143,7 +143,7 @@ class Gateway:
         self._clock = clock
         self._connect = connect
         self._answer_deadline = answer_deadline
-        self._rejections = Rejections(clock)
+        self._rejections = CredentialRejections(clock)
         #: Reddit's clock, from the Date headers of its answers
         self.server_clock = ServerClock()
         self._limited = LimitedNames()
@@ -280,7 +280,7 @@ class Gateway:
         self._jobs.put(None)
         self._start_thread()
 
-    def _read_clock(self, heard: Heard) -> None:
+    def _read_clock(self, heard: TokenFailures) -> None:
         for seen in heard.dates:
             notice = self.server_clock.observe(seen)
             if notice is None:

@@ -11,7 +11,7 @@ from typing import Protocol
 from core.backoff import Backoff
 
 
-class Pace(enum.Enum):
+class RoundResult(enum.Enum):
     """How soon to go on."""
 
     BUSY = "go on at once"
@@ -44,7 +44,7 @@ class Sink(Protocol):
         """Take in what the destination acknowledged or refused; return whether nothing is on its way."""
         ...
 
-    def commit(self) -> Pace:
+    def commit(self) -> RoundResult:
         """Make it durable up to where all is delivered; return how soon to go on."""
         ...
 
@@ -62,7 +62,7 @@ class Sink(Protocol):
         ...
 
 
-def drive(sink: Sink) -> Pace:
+def drive(sink: Sink) -> RoundResult:
     """Do one round of work for a sink; return how soon to go on."""
     if sink.open():
         sink.send()

@@ -104,6 +104,6 @@ def _embedded_broker() -> Finding:
 
 def probe_reddit(config: Config) -> Iterator[Finding]:
     """Fetch a token and look at every subreddit, the way the capture does."""
-    from supervisor.checks.reddit_probe import look_at_reddit  # noqa: PLC0415  PRAW, which other commands do not need
+    from supervisor.checks.reddit_probe import probe_reddit  # noqa: PLC0415  PRAW, which other commands do not need
 
-    yield from look_at_reddit(config)
+    yield from probe_reddit(config)

@@ -24,7 +24,7 @@ from core.reddit.request_errors import (
     Unreachable,
 )
 from core.stream_kinds import stream_names
-from streams.capture.bisection import Narrowing
+from streams.capture.bisection import Bisection
 from streams.capture.group_packing import pack
 from streams.reddit.listing_page import PAGE_SIZE, listing_path, parse_page
 from streams.reddit.praw_client import Connection
@@ -54,7 +54,7 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Verdict:
+class ProbeResult:
     """What became of the names of one stream."""
 
     reasons: dict[str, str] = field(default_factory=dict)  #: by name that cannot be read
@@ -62,7 +62,7 @@ class Verdict:
     together: str = ""  #: why names are refused together of which each can be read
     ours: str = ""  #: why everything is refused
 
-    def add(self, other: "Verdict") -> None:
+    def add(self, other: "ProbeResult") -> None:
         """Take over what was found in another group."""
         self.reasons |= other.reasons
         self.undecided += other.undecided
@@ -90,19 +90,19 @@ class Search:
         self._answered = False
         self._known: dict[str, str] = {}
 
-    def group(self, names: Sequence[str], ask: Ask) -> Verdict:
+    def group(self, names: Sequence[str], ask: Ask) -> ProbeResult:
         """Send the request for the whole group; where it is refused, find out for which names."""
         refusal = self._send(names, ask)
         if refusal is None:
-            return Verdict()
+            return ProbeResult()
         if len(names) == 1 and (refusal.named or self._answered):
-            return Verdict(reasons={names[0]: refusal.reason})
-        found = Verdict()
+            return ProbeResult(reasons={names[0]: refusal.reason})
+        found = ProbeResult()
         # what another stream was refused is tried alone first: a request for each instead of many for all
         suspects = [name for name in names if name in self._known]
         for name in suspects:
             if self._spent:
-                return Verdict(found.reasons, [name for name in names if name not in found.reasons])
+                return ProbeResult(found.reasons, [name for name in names if name not in found.reasons])
             alone = self._send([name], ask)
             if alone is not None:
                 found.reasons[name] = alone.reason
@@ -122,22 +122,22 @@ class Search:
         self._answered = self._answered or refusal is None
         return refusal
 
-    def _narrow(self, names: Sequence[str], reason: str, ask: Ask) -> Verdict:
-        narrowing = Narrowing(names, others_answer=self._answered, reason=reason)
+    def _narrow(self, names: Sequence[str], reason: str, ask: Ask) -> ProbeResult:
+        narrowing = Bisection(names, others_answer=self._answered, reason=reason)
         while not narrowing.done:
             if self._spent:
-                return Verdict(dict(narrowing.blamed), [name for name in names if name not in narrowing.blamed])
+                return ProbeResult(dict(narrowing.blamed), [name for name in names if name not in narrowing.blamed])
             refusal = self._send(narrowing.next(), ask)
             if refusal is None:
                 narrowing.answered()
             else:
                 narrowing.refused(refusal.reason, named=refusal.named)
         if narrowing.ours:
-            return Verdict(ours=narrowing.reason)
-        return Verdict(dict(narrowing.blamed), together="" if narrowing.blamed else narrowing.reason)
+            return ProbeResult(ours=narrowing.reason)
+        return ProbeResult(dict(narrowing.blamed), together="" if narrowing.blamed else narrowing.reason)
 
 
-def look_at_reddit(config: Config) -> Iterator[Finding]:
+def probe_reddit(config: Config) -> Iterator[Finding]:
     """Log in, ask for the newest page of every group, and name the subreddits that cannot be read."""
     if "client_id" not in needed_credentials(config):
         yield fine("reddit", "not tried: nothing that is switched on logs in")
@@ -165,8 +165,8 @@ def look_at_reddit(config: Config) -> Iterator[Finding]:
     yield _subreddits(names, verdicts, max(len(pack(names, stream)) for stream in streams))
 
 
-def _look(names: Sequence[str], stream: str, requests: "_Requests", search: Search) -> Verdict:
-    total = Verdict()
+def _look(names: Sequence[str], stream: str, requests: "_Requests", search: Search) -> ProbeResult:
+    total = ProbeResult()
     for group in pack(names, stream):
         total.add(search.group(group, lambda part: requests.refusal(part, stream)))
         if total.ours:
@@ -224,7 +224,7 @@ def _quota(rate: RateHeaders) -> str:
     return f"quota: {', '.join(parts)}"
 
 
-def _subreddits(names: Sequence[str], verdicts: dict[str, Verdict], requests: int) -> Finding:
+def _subreddits(names: Sequence[str], verdicts: dict[str, ProbeResult], requests: int) -> Finding:
     reasons: dict[str, str] = {}
     for stream, found in verdicts.items():
         for name, reason in found.reasons.items():

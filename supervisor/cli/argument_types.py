@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.config import parsers
-from core.config.value_errors import WrongValue
+from core.config.value_errors import InvalidValue
 
 _age = parsers.seconds(zero=True)
 
@@ -53,7 +53,7 @@ def moment(text: str, clock: Callable[[], float] = time.time) -> float:
     with contextlib.suppress(ValueError):
         read = datetime.fromisoformat(text)
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-    with contextlib.suppress(WrongValue):
+    with contextlib.suppress(InvalidValue):
         return clock() - _age(text)
     right = "a time such as 2026-11-28T09:00:00Z, epoch seconds, or an age such as 2h"
     raise argparse.ArgumentTypeError(f"{text} should be {right}")

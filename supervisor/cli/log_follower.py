@@ -68,7 +68,7 @@ class _File:
         os.close(self.descriptor)
 
 
-class LogTrail:
+class LogFollower:
     """Begins at the end of what stands there now, or `from_beginning`: `last` looks back from it, `fresh` goes on."""
 
     def __init__(self, path: Path, *, from_beginning: bool = False) -> None:

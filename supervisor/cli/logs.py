@@ -7,9 +7,9 @@ from typing import TextIO
 
 from core.config import Config, load_config
 from core.errors import ExitCode
-from supervisor.cli.log_follower import LogTrail
+from supervisor.cli.log_follower import LogFollower
 from supervisor.cli.log_line import LogLine, dated, parse, renderer
-from supervisor.display.terminal import has_colours, until_nobody_reads
+from supervisor.display.terminal import has_colours, until_reader_closes
 from supervisor.runtime.topology import topology
 
 _LOOK_EVERY = 0.2
@@ -22,7 +22,7 @@ class MergedLogs:
         self._log_dir = log_dir
         self._names = names
         self._level = level
-        self._trails = {name: LogTrail(self._path(name)) for name in names or names_with_logs(log_dir)}
+        self._trails = {name: LogFollower(self._path(name)) for name in names or names_with_logs(log_dir)}
         self._moments = dict.fromkeys(self._trails, "")
 
     def last(self, wanted: int, *, unfinished: bool) -> list[LogLine]:
@@ -39,7 +39,7 @@ class MergedLogs:
         """Return what was written since the last time."""
         for name in [] if self._names else names_with_logs(self._log_dir):
             if name not in self._trails:
-                self._trails[name] = LogTrail(self._path(name), from_beginning=True)
+                self._trails[name] = LogFollower(self._path(name), from_beginning=True)
         merged: list[LogLine] = []
         for name, trail in self._trails.items():
             merged += [line for line in self._dated(name, trail.fresh()) if line.is_at_least(self._level)]
@@ -84,7 +84,7 @@ def show_logs(
     show = renderer(colours=has_colours(out))
     if not follow and not any(name in names_with_logs(log_dir) for name in names or known):
         print(f"nothing was logged into {log_dir} yet", file=err)
-    with until_nobody_reads(out):
+    with until_reader_closes(out):
         _print(logs.last(lines, unfinished=not follow), show, out)
         while follow:
             _print(logs.fresh(), show, out)

@@ -11,15 +11,15 @@ from core.errors import ConfigError, ExitCode, TransientError
 from core.process import core_dumps
 from supervisor.cli.command_parser import parse
 from supervisor.cli.hidden_arguments import hide_secrets
-from supervisor.display.terminal import leave_unread, mend_standard_streams
-from supervisor.processes.control_inbox import Bell, let_through
+from supervisor.display.terminal import discard_output, repair_standard_streams
+from supervisor.processes.control_inbox import ControlInbox, let_through
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
     core_dumps.forbid()
     hide_secrets()
-    mend_standard_streams()
+    repair_standard_streams()
     options = parse(arguments)
     work = _DOES[options.command]
     try:
@@ -41,10 +41,10 @@ def _ask(work: Callable[[argparse.Namespace], int], options: argparse.Namespace)
     except KeyboardInterrupt:
         return ExitCode.GAVE_UP
     except BrokenPipeError:  # as in `check CONFIG | head -1`: whoever reads has seen enough
-        leave_unread(sys.stdout)
+        discard_output(sys.stdout)
         return ExitCode.OK
     except OSError as error:  # another user's files, a full disk below the output
-        leave_unread(sys.stdout)
+        discard_output(sys.stdout)
         print(error, file=sys.stderr)
         return ExitCode.GAVE_UP
     return code
@@ -63,7 +63,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    bell = Bell()
+    bell = ControlInbox()
     bell.install()  # before the rest is even imported: from here on a signal is a request and not the end
     from supervisor.runtime.supervise import outlet, run  # noqa: PLC0415
 
@@ -133,7 +133,7 @@ def _dead_letters(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    bell = Bell()
+    bell = ControlInbox()
     bell.install()
     from supervisor.demo.run_demo import demo  # noqa: PLC0415
 

@@ -14,13 +14,13 @@ from core.masking.printable import printable_json
 from core.status.stream_stats import StreamFlow
 from core.status.system_status import read_status
 from supervisor.display.status_panel import Panel, Rates
-from supervisor.display.terminal import HOME, has_colours, is_terminal, until_nobody_reads
+from supervisor.display.terminal import HOME, has_colours, is_terminal, until_reader_closes
 
 _EVERY = 1.0  # seconds between two looks
 _MEMORY = 10.0  # rates are averages over so long
 
 
-class Speedometer:
+class RateMeter:
     """Items a second, from looks at counters that only grow (or begin anew, with a new spool)."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ def show_status(
     """Print how things stand, again and again with `watch`. 0: the supervisor runs; 1: it does not, or is silent."""
     config = load_config(path, credentials=False)
     panel = Panel(path, config.supervisor.log_dir, has_colours(out), bar=watch and is_terminal(out))
-    speedometer = Speedometer()
+    speedometer = RateMeter()
 
     def show() -> ExitCode:
         status = read_status(status_config(config), time.time())
@@ -62,7 +62,7 @@ def show_status(
         return ExitCode.OK if status.runs else ExitCode.GAVE_UP
 
     code = ExitCode.OK
-    with until_nobody_reads(out):
+    with until_reader_closes(out):
         code = show()
         while watch:
             sleep(_EVERY)

@@ -40,7 +40,7 @@ _OF_USER = {"username": "name"} | {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CrawlSelection:
     """The part that a configuration selects."""
 
     subreddits: tuple[str, ...]
@@ -60,7 +60,7 @@ class CrawlWorld:
             kind[thing["name"].lower()] = thing
         self._posts = {post["data"]["id"]: _row(post["data"], _OF_POST) for post in posts}
 
-    def reach(self, wish: Wish) -> set[str]:
+    def reach(self, wish: CrawlSelection) -> set[str]:
         """Return the subreddits that the crawl reaches; some may not exist."""
         depths = {name.lower(): 0 for name in wish.subreddits}
         ahead = deque(depths)
@@ -75,7 +75,7 @@ class CrawlWorld:
                     ahead.append(found)
         return set(depths)
 
-    def rows(self, names: Iterable[str], wish: Wish) -> Tables:
+    def rows(self, names: Iterable[str], wish: CrawlSelection) -> Tables:
         """Return all rows that visits of these subreddits store."""
         tables: Tables = {SUBREDDITS: {}, RULES: {}, POSTS: {}, USERS: {}}
         for name in names:
@@ -96,12 +96,12 @@ class CrawlWorld:
                 tables[POSTS] |= {post: self._posts[post] for post in user["submitted"][:_SUBMITTED]}
         return tables
 
-    def _authors(self, subreddit: Mapping[str, Any], wish: Wish) -> list[str]:
+    def _authors(self, subreddit: Mapping[str, Any], wish: CrawlSelection) -> list[str]:
         names = [self._posts[post]["author_username"] for post in subreddit["hot"][:_HOT]]
         people = dict.fromkeys(name.lower() for name in names if name is not None and name != "AutoModerator")
         return list(people)[: wish.users_per_subreddit]
 
-    def _found_in(self, name: str, wish: Wish) -> Iterator[str]:
+    def _found_in(self, name: str, wish: CrawlSelection) -> Iterator[str]:
         subreddit = self._subreddits.get(name)
         if subreddit is None or subreddit["state"] != "public":
             return

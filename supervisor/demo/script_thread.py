@@ -7,8 +7,8 @@ from core.logging import log_setup
 from core.spool import SpoolReader
 from core.stream_kinds import stream_names
 from supervisor.demo.crawl_proof import CrawlProof, prove_crawl
-from supervisor.demo.crawl_world import CrawlWorld, Wish
-from supervisor.demo.demo_parts import Scenery
+from supervisor.demo.crawl_world import CrawlSelection, CrawlWorld
+from supervisor.demo.demo_parts import DemoParts
 from supervisor.demo.demo_script import Aborted, Script
 from supervisor.demo.proof import Proof, prove
 
@@ -18,10 +18,10 @@ OVER = "the demo is over"
 _PATIENCE = 10.0  # for the script's thread, after everything else has ended
 
 
-class Performance:
+class ScriptThread:
     """Holds the proofs, or the reason why there are none."""
 
-    def __init__(self, script: Script, scenery: Scenery) -> None:
+    def __init__(self, script: Script, scenery: DemoParts) -> None:
         self.script = script
         self.proof: Proof | None = None
         self.crawl_proof: CrawlProof | None = None
@@ -52,7 +52,7 @@ class Performance:
         self._scenery.bell.ring(OVER)
 
 
-def _prove_streams(scenery: Scenery) -> Proof:
+def _prove_streams(scenery: DemoParts) -> Proof:
     from supervisor.demo.topic_reader import read_keys  # noqa: PLC0415 - librdkafka only now: it is large
 
     config, gaps = scenery.config, []
@@ -65,9 +65,9 @@ def _prove_streams(scenery: Scenery) -> Proof:
     return prove(scenery.sandbox.truth(), keys, gaps)
 
 
-def _prove_crawl(scenery: Scenery) -> CrawlProof:
+def _prove_crawl(scenery: DemoParts) -> CrawlProof:
     scraper, sandbox, database = scenery.config.scraper, scenery.sandbox, scenery.database
-    wish = Wish(scraper.subreddits, scraper.users_per_subreddit, scraper.discover, scraper.max_depth)
+    wish = CrawlSelection(scraper.subreddits, scraper.users_per_subreddit, scraper.discover, scraper.max_depth)
     world = CrawlWorld(sandbox.crawl_held(), sandbox.crawl_posts())
     reach = world.reach(wish)
     visited, left = database.visited()

@@ -12,7 +12,7 @@ from supervisor.demo.proof import Truth
 _TIMEOUT = 10.0
 
 
-class Sandbox:
+class SimulatorControl:
     """The simulated Reddit at `url`. Raises OSError when it does not answer."""
 
     def __init__(self, url: str) -> None:

@@ -29,7 +29,7 @@ def coloured(text: str, colour: int) -> str:
     return f"\033[{colour}m{text}\033[0m"
 
 
-def mend_standard_streams() -> None:
+def repair_standard_streams() -> None:
     """Put the void where a standard stream is closed: else whatever is opened next would take its place.
 
     What a stream's encoding does not know is written as an escape.
@@ -45,18 +45,18 @@ def mend_standard_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def leave_unread(out: TextIO) -> None:
+def discard_output(out: TextIO) -> None:
     """Let what stands in the buffer not fail again when the interpreter exits."""
     with contextlib.suppress(OSError, ValueError):  # it is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 @contextmanager
-def until_nobody_reads(out: TextIO) -> Iterator[None]:
+def until_reader_closes(out: TextIO) -> Iterator[None]:
     """End quietly, as a person ends it: by Ctrl-C, or by closing the pipe that `out` is."""
     try:
         yield
     except KeyboardInterrupt:
         pass  # that is the way to end what looks again and again
     except BrokenPipeError:
-        leave_unread(out)
+        discard_output(out)

@@ -14,11 +14,11 @@ from aiohttp import web
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import MonitorConfig
-from core.process.malloc_tuning import give_memory_back
-from supervisor.monitor.sampling.counter_file import TallyBook
-from supervisor.monitor.sampling.proof_copies import ProofBook
-from supervisor.monitor.snapshot.sampler import Observer
-from supervisor.monitor.web.event_stream import Audience
+from core.process.malloc_tuning import tune_malloc
+from supervisor.monitor.sampling.counter_file import CounterFile
+from supervisor.monitor.sampling.proof_copies import ProofCopies
+from supervisor.monitor.snapshot.sampler import Sampler
+from supervisor.monitor.web.event_stream import EventSubscribers
 from supervisor.monitor.web.listen_address import Address, address_path, advice, wanted_ports, write_address
 from supervisor.monitor.web.listener import Listener, Refusals
 from supervisor.monitor.web.routes import FLUSH, make_app
@@ -42,7 +42,7 @@ _LINGER_S = 2.0
 
 def run(context: ChildContext, config: MonitorConfig) -> None:
     """Serve the page, the metrics and the health checks until asked to stop."""
-    give_memory_back()
+    tune_malloc()
     sys.setswitchinterval(_TURN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(live(context, config))
@@ -56,10 +56,10 @@ async def live(context: ChildContext, config: MonitorConfig) -> None:
         loop.call_soon_threadsafe(stop.set)
 
     context.on_stop(hear_of_stop)
-    audience = Audience(context.log)
-    book = TallyBook(config.state_dir, context.log)
-    proofs = ProofBook(config.state_dir, context.log)
-    observer = Observer(config, context.log, audience.tell, book=book, proofs=proofs)
+    audience = EventSubscribers(context.log)
+    book = CounterFile(config.state_dir, context.log)
+    proofs = ProofCopies(config.state_dir, context.log)
+    observer = Sampler(config, context.log, audience.tell, book=book, proofs=proofs)
     listener = Listener(context.log)
     app = make_app(config, observer, audience, context.log, listener)
     runner = web.AppRunner(

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 from core.logging import log_setup
 from core.logging.rotating_file import RotatingLogFile
-from supervisor.processes.output_limit import Allowance
-from supervisor.processes.output_parser import Kind, Listener, Utterance
+from supervisor.processes.output_limit import OutputLimit
+from supervisor.processes.output_parser import Kind, OutputParser, OutputPart
 
 _BLOCK = 65536
 _SETTLED = 0.1  # seconds without a line: a traceback is complete
@@ -34,8 +34,8 @@ class Output:
         self._descriptor = descriptor
         self._sentinel = os.dup(sentinel)  # its owner closes his when he likes
         self._file = file
-        self._listener = Listener()
-        self._allowance = Allowance(time.monotonic)
+        self._listener = OutputParser()
+        self._allowance = OutputLimit(time.monotonic)
         self._strangers_until: float | None = None
         self._told_at = 0.0
         os.set_blocking(descriptor, False)
@@ -93,15 +93,15 @@ class Output:
         if self._allowance.used_up:
             time.sleep(_SLOW_DOWN)
 
-    def _listen(self, utterances: Iterator[Utterance]) -> None:
+    def _listen(self, utterances: Iterator[OutputPart]) -> None:
         try:
             for utterance in utterances:
                 self._tell(utterance)
         except Exception:  # noqa: BLE001  whatever it is: a pipe that nobody reads would hold the child up
-            self._listener = Listener()
+            self._listener = OutputParser()
             log_setup.get_logger("output").exception("output_not_understood", child=self._name)
 
-    def _tell(self, utterance: Utterance) -> None:
+    def _tell(self, utterance: OutputPart) -> None:
         if utterance.kind is Kind.OWN:
             log_setup.show(utterance.text)
         elif self._allowance.take(len(utterance.text), utterance.lines):

@@ -7,7 +7,7 @@ from supervisor.processes.child_spec import ChildSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedChildren:
     """What the configuration asks for."""
 
     specs: Sequence[ChildSpec]

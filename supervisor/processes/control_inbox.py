@@ -36,7 +36,7 @@ def let_through() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-class Alarm(Protocol):
+class WakeUp(Protocol):
     """Where the loop's requests come from; the demo puts its own before the bell."""
 
     def fileno(self) -> int:
@@ -46,7 +46,7 @@ class Alarm(Protocol):
         """Return the requests since the last time."""
 
 
-class Bell:
+class ControlInbox:
     """Collects signals and requests; `fileno` becomes readable when there is something to collect."""
 
     def __init__(self) -> None:

@@ -16,8 +16,8 @@ import structlog
 
 from core.control_client import LONGEST_REQUEST, SOCKET_NAME, encode, is_trusted, peer, socket_address
 from core.storage.private_files import make_directory, remove_link
-from supervisor.processes.control_inbox import Bell, Restart
-from supervisor.processes.status_publisher import Board
+from supervisor.processes.control_inbox import ControlInbox, Restart
+from supervisor.processes.status_publisher import StatusPublisher
 
 _MOST_CLIENTS = 16
 _AT_THE_DOOR = 128  # connected, and not let in yet
@@ -30,7 +30,7 @@ _PAUSE = 0.5  # when not even a connection can be accepted (too many open files)
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def answers(board: Board, bell: Bell) -> Answer:
+def answers(board: StatusPublisher, bell: ControlInbox) -> Answer:
     """Make the function that answers requests: from the board, and by ringing the bell."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def answers(board: Board, bell: Bell) -> Answer:
     return answer
 
 
-def _restart(name: str, state: dict[str, Any], bell: Bell) -> dict[str, Any]:
+def _restart(name: str, state: dict[str, Any], bell: ControlInbox) -> dict[str, Any]:
     processes = {process["name"]: process for process in state["processes"]}
     if name not in processes:
         error = f"there is no process {name!r}; there are: {', '.join(processes)}"
@@ -251,10 +251,10 @@ def _lines(received: bytearray) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def controlled(state_dir: Path, bell: Bell) -> Iterator[Board]:
+def controlled(state_dir: Path, bell: ControlInbox) -> Iterator[StatusPublisher]:
     """Give the board for the loop's snapshots; while the block runs, what stands there is answered on the socket."""
     log = structlog.stdlib.get_logger("control")
-    board = Board(state_dir, log)
+    board = StatusPublisher(state_dir, log)
     server = ControlServer(state_dir, answers(board, bell), log, board.sign_of_life)
     server.start()
     try:

@@ -6,7 +6,7 @@ import structlog
 
 from supervisor.processes import restart_policy
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.restart_policy import Life, State, describe_exit
+from supervisor.processes.restart_policy import RestartState, State, describe_exit
 from supervisor.processes.spawned_process import Process
 from supervisor.processes.status_publisher import ProcessRow
 from supervisor.processes.stop_slots import Slot, slot
@@ -23,7 +23,7 @@ class Child:
     """What the manager knows of one child."""
 
     spec: ChildSpec
-    life: Life = field(default_factory=Life)
+    life: RestartState = field(default_factory=RestartState)
     process: Process | None = None
     started_at: float = 0.0
     last_beat: float = 0.0  #: when it was last heard of

@@ -15,12 +15,12 @@ from core.child import Message
 from core.errors import ExitCode
 from supervisor.processes import restart_policy
 from supervisor.processes.child_spec import ChildSpec, Stage
-from supervisor.processes.config_change import Wanted
-from supervisor.processes.control_inbox import Alarm, Reload, Restart
+from supervisor.processes.config_change import WantedChildren
+from supervisor.processes.control_inbox import Reload, Restart, WakeUp
 from supervisor.processes.managed_child import Child
-from supervisor.processes.periodic_tasks import Chore, Chores
-from supervisor.processes.reload import Orders
-from supervisor.processes.restart_policy import Life, State, describe_exit
+from supervisor.processes.periodic_tasks import PeriodicTask, PeriodicTasks
+from supervisor.processes.reload import ReloadOrders
+from supervisor.processes.restart_policy import RestartState, State, describe_exit
 from supervisor.processes.spawned_process import Handle, Process
 from supervisor.processes.status_publisher import Snapshot
 
@@ -38,27 +38,27 @@ class Manager:
         self,
         specs: Sequence[ChildSpec],
         spawn: Callable[[ChildSpec], Process],
-        alarm: Alarm,
+        alarm: WakeUp,
         *,
         shutdown_timeout: float,
         heartbeat_timeout: float = float("inf"),
         log: structlog.stdlib.BoundLogger,
-        chores: Sequence[Chore] = (),
+        chores: Sequence[PeriodicTask] = (),
         publish: Callable[[Snapshot], None] = lambda _snapshot: None,
-        reread: Callable[[], Wanted | None] = lambda: None,
+        reread: Callable[[], WantedChildren | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
         wait: Callable[[list[Handle], float], object] = connection.wait,
     ) -> None:
-        self.children = {spec.name: Child(spec, Life(since=clock())) for spec in specs}
+        self.children = {spec.name: Child(spec, RestartState(since=clock())) for spec in specs}
         self.gave_up = ""
-        self._orders = Orders(self.children, log)
+        self._orders = ReloadOrders(self.children, log)
         self._spawn = spawn
         self._alarm = alarm
         self._shutdown_timeout = shutdown_timeout
         self._heartbeat_timeout = heartbeat_timeout
         self._log = log
-        self._chores = Chores(chores, log)
+        self._chores = PeriodicTasks(chores, log)
         self._publish = publish
         self._reread = reread
         self._clock = clock

@@ -7,7 +7,7 @@ _PER_SECOND = 8_192.0
 _AGAIN_FROM = 65_536.0  # once it is used up, it is not given out crumb by crumb
 
 
-class Allowance:
+class OutputLimit:
     """A bucket of bytes that fills up by itself."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

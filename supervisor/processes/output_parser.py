@@ -41,7 +41,7 @@ class Kind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class OutputPart:
     """One piece, of one line or of several that belong together."""
 
     kind: Kind
@@ -73,7 +73,7 @@ class Utterance:
         return unindented[-1] if unindented else next(filter(None, map(_group_of, lines)), lines[0])
 
 
-class Listener:
+class OutputParser:
     """Cuts one child's output."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Listener:
         """Whether something is held back that may be complete."""
         return bool(self._block)
 
-    def feed(self, data: bytes) -> Iterator[Utterance]:
+    def feed(self, data: bytes) -> Iterator[OutputPart]:
         """Take in what was read."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         longest = _LONGEST_OWN_LINE if self._partial.startswith(OWN) else _LONGEST_LINE
@@ -98,22 +98,22 @@ class Listener:
         for line in lines:
             yield from self._take(line)
 
-    def settle(self) -> Iterator[Utterance]:
+    def settle(self) -> Iterator[OutputPart]:
         """Give what is complete: nothing more came for a moment."""
         if self._block:
             yield self._whole()
 
-    def end(self) -> Iterator[Utterance]:
+    def end(self) -> Iterator[OutputPart]:
         """Give all that is left, also a line without an end."""
         if self._partial:
             yield from self._take(self._partial)
             self._partial = b""
         yield from self.settle()
 
-    def _take(self, raw: bytes) -> Iterator[Utterance]:
+    def _take(self, raw: bytes) -> Iterator[OutputPart]:
         if raw.startswith(OWN) and raw.endswith(b"}"):
             yield from self.settle()
-            yield Utterance(Kind.OWN, raw.decode(errors="replace"))
+            yield OutputPart(Kind.OWN, raw.decode(errors="replace"))
             return
         line = raw.decode(errors="replace").rstrip("\r")
         if not self._goes_on(line) or self._size > _LONGEST_BLOCK:
@@ -139,10 +139,10 @@ class Listener:
         more, self._said = not self._said or line.startswith(_MORE_OF_MESSAGE), True
         return more
 
-    def _whole(self) -> Utterance:
+    def _whole(self) -> OutputPart:
         while not self._block[-1].strip():
             self._block.pop()
-        utterance = Utterance(self._kind, "\n".join(self._block))
+        utterance = OutputPart(self._kind, "\n".join(self._block))
         self._block, self._size, self._kind, self._said = [], 0, Kind.LINE, False
         return utterance
 

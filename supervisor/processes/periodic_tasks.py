@@ -7,7 +7,7 @@ import structlog
 
 
 @dataclass(slots=True)
-class Chore:
+class PeriodicTask:
     """Something to call every `interval` seconds (or what a function says now); it may return a reason to stop all."""
 
     interval: float | Callable[[], float]
@@ -25,10 +25,10 @@ class Chore:
         return self.since + self.seconds
 
 
-class Chores:
+class PeriodicTasks:
     """All chores of a loop. One that fails is reported and tried again: it must not end the supervision of children."""
 
-    def __init__(self, chores: Sequence[Chore], log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(self, chores: Sequence[PeriodicTask], log: structlog.stdlib.BoundLogger) -> None:
         self._chores = list(chores)
         self._log = log
 
@@ -50,7 +50,7 @@ class Chores:
                 reasons.append(self._attempt(chore))
         return next(filter(None, reasons), None)
 
-    def _attempt(self, chore: Chore) -> str | None:
+    def _attempt(self, chore: PeriodicTask) -> str | None:
         try:
             return chore.action()
         except Exception:  # noqa: BLE001 - an odd job must not end the supervision of the children

@@ -12,7 +12,7 @@ from supervisor.processes.managed_child import Child
 _REPLACED_WITHIN = 10.0  # what a child may take to stop when only it is replaced, seconds
 
 
-class Orders:
+class ReloadOrders:
     """Carries orders out on the manager's table of children."""
 
     def __init__(self, children: dict[str, Child], log: structlog.stdlib.BoundLogger) -> None:
@@ -57,6 +57,6 @@ class Orders:
     def _add(self, spec: ChildSpec, now: float) -> None:
         leaving = self._children.get(spec.name)
         if leaving is None:
-            self._children[spec.name] = Child(spec, restart_policy.Life(since=now))
+            self._children[spec.name] = Child(spec, restart_policy.RestartState(since=now))
         else:  # wanted again before it has gone
             leaving.spec, leaving.leaving, leaving.replacing = spec, False, True

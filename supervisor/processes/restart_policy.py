@@ -32,7 +32,7 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class RestartState:
     """What is known of one child over all its incarnations."""
 
     state: State = State.STARTING
@@ -47,34 +47,34 @@ class Life:
     code: str = ""  #: the same as a FaultCode
 
 
-def started(life: Life, now: float) -> Life:
+def started(life: RestartState, now: float) -> RestartState:
     """Give the life after a spawn."""
     restarts = life.restarts + (life.state is State.BACKOFF)
     return replace(life, state=State.STARTING, since=now, restarts=restarts)
 
 
-def ready(life: Life, now: float) -> Life:
+def ready(life: RestartState, now: float) -> RestartState:
     """Give the life after the child said that it works. Said while stopping, it changes nothing."""
     if life.state is not State.STARTING:
         return life
     return replace(life, state=State.RUNNING, since=now, was_ready=True)
 
 
-def asked_to_stop(life: Life, now: float, alive: bool) -> Life:
+def asked_to_stop(life: RestartState, now: float, alive: bool) -> RestartState:
     """Give the life after stop was asked: a child without a process has nothing left to do."""
     if life.state in {State.EXITED, State.FATAL}:
         return life
     return replace(life, state=State.STOPPING if alive else State.EXITED, since=now)
 
 
-def woken(life: Life, now: float) -> Life:
+def woken(life: RestartState, now: float) -> RestartState:
     """Give the life after a person asked for a child without a process: due at once, old faults forgiven."""
     return replace(life, state=State.BACKOFF, since=now, restart_at=now, deaths=(), failures=(), why="", code="")
 
 
 def exited(
-    life: Life, code: int, now: float, draw: float, reason: str = "", *, fault: str = "", hung: bool = False
-) -> Life:
+    life: RestartState, code: int, now: float, draw: float, reason: str = "", *, fault: str = "", hung: bool = False
+) -> RestartState:
     """Give the life after the child's process ended with `code`; `draw` (0 to 1) is the jitter of its backoff.
 
     `reason`: what the child itself said of why no restart can help.

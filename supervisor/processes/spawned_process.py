@@ -15,7 +15,7 @@ from multiprocessing.sharedctypes import RawValue
 from typing import Protocol, cast
 
 from core import child
-from core.child import Birth, Message, Number
+from core.child import ChildArguments, Message, Number
 from core.config.secret_texts import Secrets
 from core.config.slices import LogConfig
 from core.logging import log_setup
@@ -82,7 +82,7 @@ class SpawnedProcess:
         self._inbox: multiprocessing.Queue[Message] | None = _CONTEXT.Queue(_UNREAD) if spec.listens else None
         self._stop = _CONTEXT.Event()
         self._deadline = cast(Number, RawValue("d", 0.0))
-        birth = Birth(
+        birth = ChildArguments(
             name=spec.name,
             entry=spec.entry,
             arguments=spec.arguments,

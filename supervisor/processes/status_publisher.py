@@ -39,7 +39,7 @@ class Snapshot:
     heard_at: tuple[float, ...]  #: when each process was last heard of
 
 
-class Board:
+class StatusPublisher:
     """Holds the newest snapshot. The loop only replaces it, so no reader can keep the loop waiting."""
 
     def __init__(

@@ -10,7 +10,7 @@ from core.errors import ConfigError, Problem
 from core.process import program
 from core.process.free_port import free_port
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.config_change import Wanted
+from supervisor.processes.config_change import WantedChildren
 from supervisor.runtime import topology
 
 log = structlog.stdlib.get_logger(__name__)
@@ -19,7 +19,7 @@ log = structlog.stdlib.get_logger(__name__)
 _FIXED = ("state_dir", "log_dir")
 
 
-class Current:
+class ConfigHolder:
     """Holds the configuration; `load` reads it anew, from wherever it came first."""
 
     def __init__(self, config: Config, load: Callable[[], Config] | None = None) -> None:
@@ -28,7 +28,7 @@ class Current:
         self._broker_port: int | None = None
         self._take(config)
 
-    def reread(self) -> Wanted | None:
+    def reread(self) -> WantedChildren | None:
         """Read it again and take it over; None, and a line in the log, where it is wrong: then nothing changes."""
         if self._load is None:
             log.warning("nothing_to_reload", hint="this configuration came from no file")
@@ -41,7 +41,7 @@ class Current:
             log.error("reload_refused", error=str(error), hint="nothing was changed; correct it and send SIGHUP again")  # noqa: TRY400
             return None
         settings = fresh.supervisor
-        return Wanted(self.specs, settings.shutdown_timeout, settings.heartbeat_timeout)
+        return WantedChildren(self.specs, settings.shutdown_timeout, settings.heartbeat_timeout)
 
     def _take(self, config: Config) -> None:
         """Put it in force, with the processes that it asks for; ConfigError: it is as before."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from core.storage.private_files import DIRECTORY_MODE, OTHERS, open_private
-from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.periodic_tasks import PeriodicTask
 
 #: Directories of the system: their rights are not ours to change.
 _SYSTEM = frozenset(
@@ -35,7 +35,7 @@ _ROOT = 0
 
 
 @dataclass(slots=True)
-class Examined:
+class DirectoryCheck:
     """What was found in a directory.
 
     Attributes:
@@ -68,9 +68,9 @@ class Examined:
             log.warning("directory_above_open", path=str(self.directory), hint=hint)
 
 
-def examine(directory: Path) -> Examined:
+def examine(directory: Path) -> DirectoryCheck:
     """Look at the directory and all that is in it, and change nothing. Raises OSError."""
-    found = Examined(directory)
+    found = DirectoryCheck(directory)
     place = directory.resolve()
     status = place.stat()
     if place in _SYSTEM:
@@ -84,7 +84,7 @@ def examine(directory: Path) -> Examined:
     return found
 
 
-def make_private(directory: Path) -> Examined:
+def make_private(directory: Path) -> DirectoryCheck:
     """Take the rights of others away, from the directory down; return what there was to do. Raises OSError."""
     found = examine(directory)
     if found.problems:
@@ -105,7 +105,7 @@ def keep_closed(directory: Path) -> int | None:
     return mode if mode & OTHERS and _correct(directory, mode) else None
 
 
-def privacy_chore(directories: Iterable[Path], log: structlog.stdlib.BoundLogger) -> Chore:
+def privacy_task(directories: Iterable[Path], log: structlog.stdlib.BoundLogger) -> PeriodicTask:
     """Make the chore that keeps the directories private, which is enough for all that is in them."""
     places = tuple(dict.fromkeys(directories))
 
@@ -117,7 +117,7 @@ def privacy_chore(directories: Iterable[Path], log: structlog.stdlib.BoundLogger
                     path = str(directory)
                     log.warning("permissions_corrected", path=path, count=1, examples=[f"{path} {mode:04o}"])
 
-    return Chore(_LOOK_EVERY_S, keep)
+    return PeriodicTask(_LOOK_EVERY_S, keep)
 
 
 def _is_loose(mode: int) -> bool:
@@ -142,7 +142,7 @@ def _walk(directory: Path, device: int) -> Iterator[tuple[Path, os.stat_result]]
                 continue  # root's alone
 
 
-def _judge(found: Examined, path: Path, status: os.stat_result) -> None:
+def _judge(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid not in {os.geteuid(), _ROOT}:
         owner, ours = _user(status.st_uid), _user(os.geteuid())

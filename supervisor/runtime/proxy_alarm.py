@@ -10,7 +10,7 @@ from core.config import Config
 from core.config.slices import status_config
 from core.logging.log_setup import get_logger
 from core.status.crawl import HEALTHY, Crawl, read_crawl_of
-from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.periodic_tasks import PeriodicTask
 
 _EVERY = 2.0  # seconds between two looks at the reports
 
@@ -44,7 +44,7 @@ def works(crawl: Crawl) -> list[str]:
     return [one.proxy for one in crawl.fresh if one.proxy_state == HEALTHY and one.mean_latency_ms is not None]
 
 
-def proxy_chore(config: Callable[[], Config], clock: Callable[[], float] = time.time) -> Chore:
+def proxy_task(config: Callable[[], Config], clock: Callable[[], float] = time.time) -> PeriodicTask:
     """Make the chore that looks at the reports of all scraper processes that the configuration of the moment has."""
     alarm = ProxyAlarm(get_logger("supervisor"))
-    return Chore(_EVERY, lambda: alarm.look(read_crawl_of(status_config(config()), clock())))
+    return PeriodicTask(_EVERY, lambda: alarm.look(read_crawl_of(status_config(config()), clock())))

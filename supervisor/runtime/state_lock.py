@@ -15,7 +15,7 @@ from core.errors import GaplessError
 from core.storage.file_guard import file_identity
 from core.storage.lock_file import Holder, describe, holders, try_lock
 from core.storage.private_files import make_directory, open_private
-from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.periodic_tasks import PeriodicTask
 
 _LOOK_EVERY = 1.0
 _ROOT = 0
@@ -136,7 +136,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
     return file_identity(path) == (status.st_dev, status.st_ino)
 
 
-def lock_chore(lock: StateLock, log: structlog.stdlib.BoundLogger) -> Chore:
+def lock_task(lock: StateLock, log: structlog.stdlib.BoundLogger) -> PeriodicTask:
     """Make the chore that keeps the lock: a cleaner may remove its file, and a second supervisor would start."""
     troubled = ""
 
@@ -159,4 +159,4 @@ def lock_chore(lock: StateLock, log: structlog.stdlib.BoundLogger) -> Chore:
         troubled = trouble
         return None
 
-    return Chore(_LOOK_EVERY, keep)
+    return PeriodicTask(_LOOK_EVERY, keep)

@@ -15,24 +15,24 @@ from core.config import Config, load_config
 from core.config.slices import log_config
 from core.errors import ConfigError, ExitCode, Problem, TransientError
 from core.logging import log_setup
-from core.logging.nonblocking_stderr import Outlet
+from core.logging.nonblocking_stderr import NonBlockingStderr
 from core.process.parent_guard import is_orphan
 from core.status.statistics_block import Meter, render
-from core.storage.private_files import keep_private, make_directory
+from core.storage.private_files import make_directory, set_umask
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.control_inbox import Alarm, Bell
+from supervisor.processes.control_inbox import ControlInbox, WakeUp
 from supervisor.processes.control_server import controlled
 from supervisor.processes.manager import Manager
-from supervisor.processes.periodic_tasks import Chore, Chores
+from supervisor.processes.periodic_tasks import PeriodicTask, PeriodicTasks
 from supervisor.processes.spawned_process import SpawnedProcess
-from supervisor.processes.status_publisher import Board, Snapshot
-from supervisor.runtime.config_holder import Current
+from supervisor.processes.status_publisher import Snapshot, StatusPublisher
+from supervisor.runtime.config_holder import ConfigHolder
 from supervisor.runtime.preflight import require_machine
-from supervisor.runtime.private_directories import Examined, examine, make_private, privacy_chore
-from supervisor.runtime.proxy_alarm import proxy_chore
-from supervisor.runtime.state_lock import StateLock, StateLockedError, lock_chore
+from supervisor.runtime.private_directories import DirectoryCheck, examine, make_private, privacy_task
+from supervisor.runtime.proxy_alarm import proxy_task
+from supervisor.runtime.state_lock import StateLock, StateLockedError, lock_task
 from supervisor.runtime.systemd_notify import Notifier
-from supervisor.runtime.zombies import reaping_chores
+from supervisor.runtime.zombies import reaping_tasks
 
 _LOOK_FOR_PARENT_EVERY = 1.0
 _MOST_PROBLEMS = 10
@@ -43,17 +43,17 @@ _NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe's end, a terminal's
 def run(
     path: str | Path,
     overrides: Mapping[str, object],
-    bell: Bell,
+    bell: ControlInbox,
     *,
     environ: Mapping[str, str] = os.environ,
     duration: float | None = None,
     with_parent: int | None = None,
-    out: TextIO | Outlet | None = sys.stdout,
+    out: TextIO | NonBlockingStderr | None = sys.stdout,
     err: TextIO = sys.stderr,
 ) -> ExitCode:
     """Run everything that the configuration asks for until SIGTERM or SIGINT."""
     try:
-        current = Current(load_config(path, overrides, environ), lambda: load_config(path, overrides, environ))
+        current = ConfigHolder(load_config(path, overrides, environ), lambda: load_config(path, overrides, environ))
         require_machine(current.config, environ, children=len(current.specs), prepare=True)
         lock = claim(current.config)
     except (ConfigError, StateLockedError) as error:
@@ -62,20 +62,22 @@ def run(
     config = current.config
     notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
     try:
-        chores = [statistics_chore(current, out)]
-        chores += [*notifier.chores(), *reaping_chores(log_setup.get_logger("reaper"))]
-        chores.append(lock_chore(lock, log_setup.get_logger("supervisor")))
+        chores = [statistics_task(current, out)]
+        chores += [*notifier.chores(), *reaping_tasks(log_setup.get_logger("reaper"))]
+        chores.append(lock_task(lock, log_setup.get_logger("supervisor")))
         directories = (config.supervisor.state_dir, config.supervisor.log_dir)
-        chores.append(privacy_chore(directories, log_setup.get_logger("supervisor")))
+        chores.append(privacy_task(directories, log_setup.get_logger("supervisor")))
         if duration is not None:
-            chores.append(Chore(duration, lambda: f"{duration:g} s are over"))
-        chores.append(proxy_chore(lambda: current.config))
+            chores.append(PeriodicTask(duration, lambda: f"{duration:g} s are over"))
+        chores.append(proxy_task(lambda: current.config))
         if with_parent is not None:
-            chores.append(Chore(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
+            chores.append(PeriodicTask(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
         with controlled(config.supervisor.state_dir, bell) as board:
             manager = supervise(current, current.specs, bell, chores, board, notifier=notifier)
             code = board.exit_code = manager.run()
-        Chores(chores[:1], log_setup.get_logger("supervisor")).do(math.inf)  # its failure must not change the exit code
+        PeriodicTasks(chores[:1], log_setup.get_logger("supervisor")).do(
+            math.inf
+        )  # its failure must not change the exit code
     finally:
         notifier.close()
         lock.close()
@@ -92,7 +94,7 @@ def _more_in(log_dir: Path) -> str:
 def claim(config: Config) -> StateLock:
     """Make the directories, become the only supervisor of the state, and start logging."""
     settings = config.supervisor
-    keep_private()
+    set_umask()
     with _usable("supervisor.log_dir", settings.log_dir):
         make_directory(settings.log_dir)
         _refuse(examine(settings.log_dir), "supervisor.log_dir")
@@ -111,7 +113,7 @@ def claim(config: Config) -> StateLock:
     return lock
 
 
-def _refuse(found: Examined, key: str) -> None:
+def _refuse(found: DirectoryCheck, key: str) -> None:
     """Raise a ConfigError for a directory that is not for us alone."""
     if found.problems:
         more = len(found.problems) - _MOST_PROBLEMS
@@ -139,24 +141,26 @@ def _usable(key: str, directory: Path) -> Iterator[None]:
         raise ConfigError([Problem(key, advice, str(directory))]) from error
 
 
-def outlet(stream: TextIO | None, descriptor: int) -> Outlet | None:
+def outlet(stream: TextIO | None, descriptor: int) -> NonBlockingStderr | None:
     """Give a way to standard output or error for a loop that must turn, whoever reads it or does not."""
 
-    def tell_loss(lines: int) -> None:
+    def report_loss(lines: int) -> None:
         log = log_setup.get_logger("supervisor")
         log.warning(
             "lines_not_shown", descriptor=descriptor, lines=lines, hint="nobody read them; the log files have all"
         )
 
-    return Outlet(descriptor, tell_loss) if stream is not None else None  # None: closed before we were started
+    return (
+        NonBlockingStderr(descriptor, report_loss) if stream is not None else None
+    )  # None: closed before we were started
 
 
 def supervise(
-    current: Current,
+    current: ConfigHolder,
     specs: list[ChildSpec],
-    alarm: Alarm,
-    chores: list[Chore],
-    board: Board,
+    alarm: WakeUp,
+    chores: list[PeriodicTask],
+    board: StatusPublisher,
     *,
     notifier: Notifier | None = None,
 ) -> Manager:
@@ -182,7 +186,7 @@ def supervise(
     )
 
 
-def statistics_chore(current: Current, out: TextIO | Outlet | None) -> Chore:
+def statistics_task(current: ConfigHolder, out: TextIO | NonBlockingStderr | None) -> PeriodicTask:
     """Make the chore that prints and logs what this run has done since now."""
     meter = Meter(current.config.supervisor.state_dir)
     log = log_setup.get_logger("statistics")
@@ -201,7 +205,7 @@ def statistics_chore(current: Current, out: TextIO | Outlet | None) -> Chore:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
             log.warning("stdout_closed", hint="the statistics go on in the log")
 
-    return Chore(lambda: current.config.supervisor.stats_interval, report)
+    return PeriodicTask(lambda: current.config.supervisor.stats_interval, report)
 
 
 def _parent_chore(parent: int) -> Callable[[], str | None]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import structlog
 
-from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.periodic_tasks import PeriodicTask
 from supervisor.processes.restart_policy import State
 from supervisor.processes.status_publisher import Snapshot
 
@@ -51,14 +51,14 @@ class Notifier:
         watched = period.isdecimal() and int(period) > 0 and pid in ("", str(os.getpid()))
         return cls(address, int(period) / 1e6 if watched else None, log)
 
-    def chores(self) -> list[Chore]:
+    def chores(self) -> list[PeriodicTask]:
         """List what the loop is to call: a sign of life twice as often as it is expected, where it is expected.
 
         None is given while all stop: after STOPPING=1 nobody waits for one, the deadline for stopping counts instead.
         """
         if self._socket is None or self._watchdog is None:
             return []
-        return [Chore(self._watchdog / 2, self._beat)]
+        return [PeriodicTask(self._watchdog / 2, self._beat)]
 
     def take(self, snapshot: Snapshot) -> None:
         """Say what is new in this snapshot: ready, once; the state in words; stopping."""

@@ -9,7 +9,7 @@ import os
 
 import structlog
 
-from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.periodic_tasks import PeriodicTask
 
 _LOOK_EVERY = 1.0
 
@@ -17,20 +17,20 @@ _LOOK_EVERY = 1.0
 _AT_ONCE = 200
 
 
-def reaping_chores(log: structlog.stdlib.BoundLogger, *, pid: int | None = None) -> list[Chore]:
+def reaping_tasks(log: structlog.stdlib.BoundLogger, *, pid: int | None = None) -> list[PeriodicTask]:
     """List what process 1 has to call now and then; nothing for any other process, which only has its own children."""
     if (os.getpid() if pid is None else pid) != 1:
         return []
 
     def look() -> None:
-        reaped = reap_strangers()
+        reaped = reap_zombies()
         if reaped:
             log.debug("strangers_reaped", count=reaped)
 
-    return [Chore(_LOOK_EVERY, look)]
+    return [PeriodicTask(_LOOK_EVERY, look)]
 
 
-def reap_strangers() -> int:
+def reap_zombies() -> int:
     """Reap what has ended and is not ours; return how many.
 
     WNOWAIT shows who has ended without taking the exit code away. multiprocessing is asked first, which takes the codes

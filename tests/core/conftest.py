@@ -14,7 +14,7 @@ import structlog
 
 from core.logging import log_setup
 from core.masking import external
-from core.masking.masking import Hider
+from core.masking.masking import Masker
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -24,7 +24,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging is one per process: leave it as it was found."""
     root = logging.getLogger()
     level = root.level
-    monkeypatch.setattr(external, "known", Hider())
+    monkeypatch.setattr(external, "known", Masker())
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     kept = root.handlers[:]
     yield

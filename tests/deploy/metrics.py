@@ -5,11 +5,11 @@ from functools import cache
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from scraper.http.reports.outcome import Outcome
-from supervisor.monitor.metrics.exposition import Sight, exposition, verdict_exposition
-from supervisor.monitor.readiness.problem_tracker import Verdict
+from scraper.http.reports.outcome import AttemptOutcome
+from supervisor.monitor.metrics.exposition import MetricInput, exposition, verdict_exposition
+from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
-from supervisor.monitor.sampling.monotonic_counters import Tally
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.routes import _OWN_METRICS, client_metrics
 from tests.supervisor.monitor.looks import CONFIG, healthy
@@ -21,7 +21,7 @@ TARGET = frozenset({"instance", "job"})
 VALUES = {
     "reason": {*REASONS, *DROP_REASONS},
     "warning": set(WARNINGS),
-    "outcome": {str(outcome) for outcome in Outcome},
+    "outcome": {str(outcome) for outcome in AttemptOutcome},
     "stream": {"submissions", "comments"},
     "directory": {"state", "logs", "database"},
 }
@@ -33,7 +33,9 @@ _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 @cache
 def known() -> dict[str, frozenset[str]]:
     """Every metric with the names of its labels."""
-    written = (verdict_exposition(Verdict()) + exposition(Sight(healthy(), CONFIG, Tally()))).decode()
+    written = (
+        verdict_exposition(Readiness()) + exposition(MetricInput(healthy(), CONFIG, MonotonicCounters()))
+    ).decode()
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
     written += client_metrics(0, dict.fromkeys(DROP_REASONS, 0), 0)
     found = {"up": TARGET}

@@ -10,15 +10,15 @@ from typing import Any
 
 from core.config.proxies import Proxy
 from core.reddit.limiter import Limiter
-from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_loop import Crawl
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import Pace
-from scraper.crawl.subreddit_job import Visitor
+from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.auth.credentials import ProvenCredentials
 from scraper.http.http_settings import FetchSettings
 from scraper.http.proxy.blame import Sibling
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.store.store import Store
 
 _ID, _SECRET = "fuzz-id", "fuzz-secret"
@@ -54,7 +54,7 @@ class ScraperProcess:
     proxy: str | None
     setting: Setting
     others: list["ScraperProcess"] = field(default_factory=list)
-    client: Client | None = None
+    client: RetryingFetcher | None = None
     store: Store | None = None
     crawl: Crawl | None = None
     failures: list[str] = field(default_factory=list)
@@ -74,17 +74,19 @@ class ScraperProcess:
         if setting.with_token:
             self._limiter = Limiter(setting.directory, self.name, setting.per_minute, clock=setting.epoch)
         memory = ProvenCredentials(setting.directory, _ID, _SECRET)
-        self.client = Client(settings, self._limiter, siblings=self._siblings, memory=memory, clock=setting.clock)
+        self.client = RetryingFetcher(
+            settings, self._limiter, siblings=self._siblings, memory=memory, clock=setting.clock
+        )
         self.store = await Store.open(f"sqlite:///{setting.database}", holder=f"fuzz/{self.name}", clock=setting.now)
         await self.store.take_back()
         await self.store.enter(crawl.subreddits)
-        visitor = Visitor(self.client, self.store, crawl, Tally(Pace(0.0)), now=self.store.now)
+        visitor = SubredditJob(self.client, self.store, crawl, CrawlCounters(FinishRate(0.0)), now=self.store.now)
         self.crawl = Crawl(self.client, self.store, visitor, crawl)
         await self.client.start()
         self._stop = asyncio.Event()
         self._task = asyncio.create_task(self._run(self.client, self.crawl, self._stop))
 
-    async def _run(self, client: Client, crawl: Crawl, stop: asyncio.Event) -> None:
+    async def _run(self, client: RetryingFetcher, crawl: Crawl, stop: asyncio.Event) -> None:
         testing = asyncio.create_task(client.keep_testing())
         try:
             await client.probe()

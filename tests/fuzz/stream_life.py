@@ -60,7 +60,7 @@ class StreamLife(Life):
             user_agent="python:gapless-tests:1 (by /u/nobody)", requests_per_minute=PER_MINUTE,
         )  # fmt: skip
         self.config = replace(self.config, reddit=reddit)
-        self._gateway: praw_client.Gateway | None = None
+        self._gateway: praw_client.PrawClient | None = None
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Ask through the real gateway."""
@@ -68,7 +68,7 @@ class StreamLife(Life):
             context = FakeContext(self.clock, self._until, self.notes)
             limiter = Limiter(self.directory, "submissions", PER_MINUTE, clock=self.clock)
             access = reddit_access(self.config)
-            self._gateway = praw_client.Gateway(access, context, limiter, clock=self.clock, connect=self._connect)
+            self._gateway = praw_client.PrawClient(access, context, limiter, clock=self.clock, connect=self._connect)
         return self._gateway.get(path, params, priority)
 
     def run(self, seconds: float) -> None:

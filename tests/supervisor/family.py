@@ -10,17 +10,17 @@ from pathlib import Path
 from core.config import Config, SupervisorSection
 from core.logging import log_setup
 from supervisor.processes.child_spec import ChildSpec, Stage
-from supervisor.processes.control_inbox import Bell
+from supervisor.processes.control_inbox import ControlInbox
 from supervisor.processes.control_server import controlled
-from supervisor.runtime.config_holder import Current
+from supervisor.runtime.config_holder import ConfigHolder
 from supervisor.runtime.state_lock import StateLockedError
 from supervisor.runtime.supervise import claim, supervise
 from supervisor.runtime.systemd_notify import Notifier
-from supervisor.runtime.zombies import reaping_chores
+from supervisor.runtime.zombies import reaping_tasks
 
 
 def main() -> int:
-    bell = Bell()
+    bell = ControlInbox()
     bell.install()
     state_dir = Path(sys.argv[1])
     timeout = float(sys.argv[2])
@@ -34,11 +34,11 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
-    chores = [*notifier.chores(), *reaping_chores(log_setup.get_logger("reaper"))]
+    chores = [*notifier.chores(), *reaping_tasks(log_setup.get_logger("reaper"))]
     specs = [_spec(text) for text in sys.argv[4:]]
     try:
         with controlled(state_dir, bell) as board:
-            board.exit_code = supervise(Current(config), specs, bell, chores, board, notifier=notifier).run()
+            board.exit_code = supervise(ConfigHolder(config), specs, bell, chores, board, notifier=notifier).run()
         return board.exit_code
     finally:
         notifier.close()

@@ -7,10 +7,10 @@ import structlog
 
 from core.child import Message
 from supervisor.processes.child_spec import ChildSpec, Stage
-from supervisor.processes.config_change import Wanted
+from supervisor.processes.config_change import WantedChildren
 from supervisor.processes.control_inbox import Reload, Request, Restart
 from supervisor.processes.manager import Manager
-from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.periodic_tasks import PeriodicTask
 from supervisor.processes.spawned_process import Handle
 
 #: moment, what happens, to whom: "says" (a message), "ends" (an exit code), "rings" (a reason to stop), "asks" (for its
@@ -76,7 +76,7 @@ class World:
     alive: dict[str, ScriptedProcess] = field(default_factory=dict)
     deadlines: dict[str, float] = field(default_factory=dict)
     rung: list[Request] = field(default_factory=list)
-    wanted: Wanted | None = None
+    wanted: WantedChildren | None = None
     unspawnable: int = 0
     obeys_abort: bool = True
     pids: int = 100
@@ -138,7 +138,7 @@ class World:
         self,
         specs: Iterable[ChildSpec],
         shutdown_timeout: float = 10.0,
-        *chores: Chore,
+        *chores: PeriodicTask,
         heartbeat_timeout: float = float("inf"),
     ) -> Manager:
         return Manager(

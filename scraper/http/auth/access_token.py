@@ -12,7 +12,7 @@ import structlog
 
 from core.errors import GaplessError, PermanentError
 from core.masking.external import hide_token
-from core.reddit.answers import judge_token
+from core.reddit.answers import classify_token
 from core.reddit.bounds import TOKEN_LIFETIME, number, token_lifetime
 from core.reddit.limiter import Grant, Limiter, QuotaFileError, Wait
 from core.reddit.quota import Priority
@@ -32,7 +32,7 @@ _SHORTEST = 1.0
 Heard = Callable[[Answer | None, GaplessError | None], None]
 
 
-class Memory(Protocol):
+class TokenMemory(Protocol):
     """Remembers that the credentials worked (scraper.http.auth.credentials.ProvenCredentials)."""
 
     def known(self) -> bool:
@@ -42,7 +42,7 @@ class Memory(Protocol):
         """Note that they work. Raises OSError."""
 
 
-class Forgetful:
+class NoMemory:
     """Remembers nothing."""
 
     def known(self) -> bool:
@@ -68,7 +68,7 @@ class Token:
         clock: Callable[[], float],
         draw: Callable[[], float] = random.random,
         limiter: Limiter | None = None,
-        memory: Memory | None = None,
+        memory: TokenMemory | None = None,
         others_work: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make it; nothing is sent.
@@ -94,7 +94,7 @@ class Token:
         self._heard = heard
         self._clock = clock
         self._limiter = limiter
-        self._memory = memory or Forgetful()
+        self._memory = memory or NoMemory()
         self._others_work = others_work
         self._renewals = Renewals(clock, draw, self._memory.known)
         self._bearer = ""
@@ -192,7 +192,9 @@ class Token:
         except BaseException:
             self._report(grant, None, None)
             raise
-        verdict = judge_token(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _unreadable(answer.body)
+        verdict = classify_token(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _unreadable(
+            answer.body
+        )
         if isinstance(verdict, CredentialsRejected) and not _is_object(answer.body):
             verdict = BadAnswer(f"a refusal that is not Reddit's ({answer.status} without JSON)")
         self._report(grant, answer, verdict)

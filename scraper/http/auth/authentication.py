@@ -30,33 +30,33 @@ def _query(params: tuple[tuple[str, str | int], ...]) -> str:
     return urlencode(params)
 
 
-class Ticket(NamedTuple):
+class Authorization(NamedTuple):
     """What one attempt is sent with."""
 
     bearer: str | None = None
     grant: Grant | None = None
 
 
-class Access(Protocol):
+class Authentication(Protocol):
     """How requests are let in."""
 
     def url(self, path: str, params: Params) -> str:
         """Return the address of this path."""
 
-    async def ticket(self) -> Ticket | Wait:
+    async def ticket(self) -> Authorization | Wait:
         """Get what an attempt needs, or learn how long all have to wait. Raises CredentialsRejected."""
 
-    def settle(self, ticket: Ticket, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
+    def settle(self, ticket: Authorization, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
         """Tell what came of an attempt; `wait`: seconds after a 429, where no shared quota decides that.
 
         Returns how long all others have to wait.
         """
 
-    def stopped(self, ticket: Ticket) -> None:
+    def stopped(self, ticket: Authorization) -> None:
         """Tell that the attempt was broken off."""
 
 
-class PlainAccess:
+class NoAuthentication:
     """Addresses that end in .json, without a token; the quota is per client id and not asked."""
 
     def __init__(self, reddit_url: str) -> None:
@@ -66,22 +66,22 @@ class PlainAccess:
         """Return the address of this path."""
         return f"{self._base}{quote(path)}.json?{_query(tuple(params.items()))}"
 
-    async def ticket(self) -> Ticket:
+    async def ticket(self) -> Authorization:
         """Nothing is needed."""
         return _FREE
 
-    def settle(self, ticket: Ticket, answer: Answer | None, error: GaplessError | None, wait: float) -> float:  # noqa: ARG002
+    def settle(self, ticket: Authorization, answer: Answer | None, error: GaplessError | None, wait: float) -> float:  # noqa: ARG002
         """After a 429 this process waits, all of it."""
         return wait
 
-    def stopped(self, ticket: Ticket) -> None:
+    def stopped(self, ticket: Authorization) -> None:
         """Nothing was taken."""
 
 
-_FREE = Ticket()
+_FREE = Authorization()
 
 
-class TokenAccess:
+class TokenAuthentication:
     """The API for applications: a token, and a grant of the quota that all processes of this client id share."""
 
     def __init__(self, oauth_url: str, token: Token, limiter: Limiter) -> None:
@@ -94,7 +94,7 @@ class TokenAccess:
         """Return the address of this path."""
         return f"{self._base}{quote(path)}?{_query(tuple(params.items()))}"
 
-    async def ticket(self) -> Ticket | Wait:
+    async def ticket(self) -> Authorization | Wait:
         """Get the token first: a grant is taken only when the request can go at once."""
         try:
             bearer = self._token.bearer or await self._token.get()
@@ -105,9 +105,9 @@ class TokenAccess:
             self._complain(error)
             return Wait(_LOOK_AGAIN)
         self._quota_away = False
-        return Ticket(bearer, leave) if isinstance(leave, Grant) else Wait(min(leave.seconds, _LOOK_AGAIN))
+        return Authorization(bearer, leave) if isinstance(leave, Grant) else Wait(min(leave.seconds, _LOOK_AGAIN))
 
-    def settle(self, ticket: Ticket, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
+    def settle(self, ticket: Authorization, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
         """Report the answer to the shared quota; after a 429 all processes wait."""
         if isinstance(error, TokenRejected) and ticket.bearer is not None:
             self._token.reject(ticket.bearer)
@@ -126,7 +126,7 @@ class TokenAccess:
             self._complain(trouble)
         return wait
 
-    def stopped(self, ticket: Ticket) -> None:
+    def stopped(self, ticket: Authorization) -> None:
         """Count it as sent: Reddit may have."""
         if ticket.grant is not None:
             try:

@@ -13,7 +13,7 @@ from scraper.http.transport.proxy_errors import ProxyResting
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Gate:
+class ConcurrencyLimiter:
     """So many requests pass at once; used from one event loop."""
 
     def __init__(self, slots: int, clock: Callable[[], float], sleep: Sleep) -> None:

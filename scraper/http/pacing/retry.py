@@ -48,7 +48,7 @@ def seconds_after_429(retry_after: float | None, waits: int) -> float:
     return min(max(SHORTEST_BLOCK, seconds), WINDOW)
 
 
-class Tries:
+class RetryState:
     """What one request has met so far."""
 
     __slots__ = ("detours", "failures", "max_retries", "renewed", "waits")

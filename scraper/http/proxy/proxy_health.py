@@ -8,10 +8,10 @@ from typing import NamedTuple
 import structlog
 
 from core.errors import GaplessError
-from scraper.http.pacing.concurrency_limiter import Gate, Sleep
+from scraper.http.pacing.concurrency_limiter import ConcurrencyLimiter, Sleep
 from scraper.http.proxy.blame import Blame, Evidence, Sign, item_of, judge, sign_of
-from scraper.http.proxy.proxy_tests import Trial
-from scraper.http.proxy.rest_periods import Health
+from scraper.http.proxy.proxy_tests import ProxyTest
+from scraper.http.proxy.rest_periods import RestPeriods
 from scraper.http.proxy.siblings import Siblings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,7 +32,7 @@ _IDLE_TESTS = 3
 class Result(NamedTuple):
     """What a test came to, and what went wrong."""
 
-    trial: Trial
+    trial: ProxyTest
     error: GaplessError | None = None
 
 
@@ -43,14 +43,14 @@ Probe = Callable[[], Awaitable[GaplessError | None]]
 Control = Callable[[Collection[str]], Awaitable[Result]]
 
 
-class Watch:
+class ProxyHealth:
     """Keeps the evidence and the health of a proxy, and opens and shuts the gate accordingly."""
 
     def __init__(
         self,
-        health: Health,
+        health: RestPeriods,
         evidence: Evidence,
-        gate: Gate,
+        gate: ConcurrencyLimiter,
         *,
         probe: Probe,
         control: Control,
@@ -93,10 +93,10 @@ class Watch:
         now = self._clock()
         if not self.health.works or not self.evidence.suspicious(now):
             return  # a good answer came meanwhile
-        if result.trial is Trial.UNKNOWN:
+        if result.trial is ProxyTest.UNKNOWN:
             self.evidence.begin_anew(window=False)
             return
-        served = result.trial is Trial.SERVED
+        served = result.trial is ProxyTest.SERVED
         blame = judge(self.evidence, self._siblings(), now, control_served=served)
         self._conclude(blame or Blame.NOBODY, result.error or error)
 
@@ -119,7 +119,7 @@ class Watch:
 
         async def attempt() -> Result:
             error = await self._probe()
-            return Result(Trial.SERVED if _shows_work(error) else Trial.FAILED, error)
+            return Result(ProxyTest.SERVED if _shows_work(error) else ProxyTest.FAILED, error)
 
         self.health.begin_probe()
         return self._settle(await self._several(attempts, attempt))
@@ -140,14 +140,14 @@ class Watch:
     async def _test(self) -> None:
         """Test an idle proxy; where nothing may be asked (the quota), it stays idle."""
         result = await self._several(_IDLE_TESTS, self._controlled)
-        if result.trial is Trial.FAILED and self.health.works:
+        if result.trial is ProxyTest.FAILED and self.health.works:
             log.warning("proxy_failing", error=str(result.error), failures=_IDLE_TESTS, blame="idle")
             self._rest(result.error)
 
     async def _several(self, attempts: int, attempt: Callable[[], Awaitable[Result]]) -> Result:
         began = self._clock()
         result = await self._one(attempt)
-        while attempts > 1 and result.trial is Trial.FAILED and self._clock() - began < _QUICK:
+        while attempts > 1 and result.trial is ProxyTest.FAILED and self._clock() - began < _QUICK:
             attempts -= 1
             result = await self._one(attempt)
         return result
@@ -158,18 +158,18 @@ class Watch:
         except Exception as unforeseen:
             # an error of ours: it must not take the proxy away for good
             log.exception("probe_broke_off")
-            return Result(Trial.FAILED, GaplessError(f"{type(unforeseen).__name__}: {unforeseen}"))
+            return Result(ProxyTest.FAILED, GaplessError(f"{type(unforeseen).__name__}: {unforeseen}"))
 
     async def _controlled(self) -> Result:
         result = await self._control(self.evidence.run.items)
-        if result.trial is Trial.SERVED:
+        if result.trial is ProxyTest.SERVED:
             self.evidence.good_at = self._clock()
         return result
 
     def _settle(self, result: Result) -> bool:
         """Take the proxy into work, or let it rest (again)."""
         now = self._clock()
-        if result.trial is Trial.SERVED:
+        if result.trial is ProxyTest.SERVED:
             self.health.recovered(now)
             self.evidence.begin_anew()
             self._gate.open()
@@ -193,7 +193,7 @@ class Watch:
             await self._wait_for_return()
             self.health.begin_probe()
             result = await self._one(self._controlled)
-            while result.trial is Trial.UNKNOWN:
+            while result.trial is ProxyTest.UNKNOWN:
                 await self._sleep(_LOOK_EVERY)  # the quota has nothing for it: that is not its fault
                 result = await self._one(self._controlled)
             if self._settle(result):

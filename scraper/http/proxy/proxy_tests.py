@@ -15,7 +15,7 @@ _MOST = 2
 _MOST_SEEDS = 4
 
 
-class Trial(enum.Enum):
+class ProxyTest(enum.Enum):
     """What a test of the proxy came to."""
 
     SERVED = "it works"

@@ -24,7 +24,7 @@ class State(enum.StrEnum):
     PROBING = crawl.PROBING  #: one request is under way, and decides
 
 
-class Health:
+class RestPeriods:
     """The state of one proxy; `resting_until` and all moments are of one clock, seconds."""
 
     def __init__(self, began: float, random: Callable[[], float]) -> None:

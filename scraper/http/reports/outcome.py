@@ -9,7 +9,7 @@ from scraper.reddit.redirect import SameElsewhere
 from scraper.reddit.refusal import Mismatch, Unexplained, Unproven
 
 
-class Outcome(enum.StrEnum):
+class AttemptOutcome(enum.StrEnum):
     """What one attempt came to."""
 
     OK = "ok"
@@ -26,24 +26,24 @@ class Outcome(enum.StrEnum):
     PROXY_AUTH = "proxy_auth"  #: the proxy does not accept our user and password
 
 
-_OUTCOMES: tuple[tuple[type[GaplessError], Outcome], ...] = (
-    (Unavailable, Outcome.REFUSED),
-    (RateLimited, Outcome.RATE_LIMITED),
-    (TokenRejected, Outcome.UNAUTHORISED),
-    (PermanentError, Outcome.UNAUTHORISED),
-    (ServerTrouble, Outcome.SERVER_ERROR),
-    (Mismatch, Outcome.MISMATCH),
-    (BadAnswer, Outcome.BAD_ANSWER),
-    (Unexplained, Outcome.UNEXPLAINED),
-    (Unproven, Outcome.UNPROVEN),
-    (SameElsewhere, Outcome.UNPROVEN),
-    (NetworkBlocked, Outcome.NETWORK_BLOCK),
-    (ProxyRejectsUs, Outcome.PROXY_AUTH),
+_OUTCOMES: tuple[tuple[type[GaplessError], AttemptOutcome], ...] = (
+    (Unavailable, AttemptOutcome.REFUSED),
+    (RateLimited, AttemptOutcome.RATE_LIMITED),
+    (TokenRejected, AttemptOutcome.UNAUTHORISED),
+    (PermanentError, AttemptOutcome.UNAUTHORISED),
+    (ServerTrouble, AttemptOutcome.SERVER_ERROR),
+    (Mismatch, AttemptOutcome.MISMATCH),
+    (BadAnswer, AttemptOutcome.BAD_ANSWER),
+    (Unexplained, AttemptOutcome.UNEXPLAINED),
+    (Unproven, AttemptOutcome.UNPROVEN),
+    (SameElsewhere, AttemptOutcome.UNPROVEN),
+    (NetworkBlocked, AttemptOutcome.NETWORK_BLOCK),
+    (ProxyRejectsUs, AttemptOutcome.PROXY_AUTH),
 )
 
 
-def outcome_of(error: GaplessError) -> Outcome:
+def outcome_of(error: GaplessError) -> AttemptOutcome:
     """Sort an error; what is none of the known ones never came back as an answer."""
     if isinstance(error, Unexplained) and error.common:
-        return Outcome.REFUSED
-    return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.TRANSPORT_ERROR)
+        return AttemptOutcome.REFUSED
+    return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), AttemptOutcome.TRANSPORT_ERROR)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.errors import GaplessError
-from scraper.http.reports.outcome import Outcome, outcome_of
+from scraper.http.reports.outcome import AttemptOutcome, outcome_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,27 @@ class ProxyReport:
     @property
     def successes(self) -> int:
         """Answers that say the proxy works: the good ones, and Reddit's refusals."""
-        return self.outcomes.get(Outcome.OK, 0) + self.outcomes.get(Outcome.REFUSED, 0)
+        return self.outcomes.get(AttemptOutcome.OK, 0) + self.outcomes.get(AttemptOutcome.REFUSED, 0)
 
     @property
     def errors(self) -> int:
         """Attempts that failed, save for 429 and rejected tokens, which say nothing about the proxy."""
-        neutral = (Outcome.OK, Outcome.REFUSED, Outcome.RATE_LIMITED, Outcome.UNAUTHORISED, Outcome.UNPROVEN)
+        neutral = (
+            AttemptOutcome.OK,
+            AttemptOutcome.REFUSED,
+            AttemptOutcome.RATE_LIMITED,
+            AttemptOutcome.UNAUTHORISED,
+            AttemptOutcome.UNPROVEN,
+        )
         return sum(count for outcome, count in self.outcomes.items() if outcome not in neutral)
 
 
 #: Answers that are no error of anybody.
-_NO_ERROR = (Outcome.OK, Outcome.REFUSED, Outcome.UNPROVEN)
+_NO_ERROR = (AttemptOutcome.OK, AttemptOutcome.REFUSED, AttemptOutcome.UNPROVEN)
 
 
 @dataclass(slots=True)
-class Tally:
+class RequestCounters:
     """The counts as they grow."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -60,12 +66,12 @@ class Tally:
 
     def good(self, status: int, seconds: float) -> None:
         """Count a good answer."""
-        self.outcomes[Outcome.OK] += 1
+        self.outcomes[AttemptOutcome.OK] += 1
         self.statuses[status] += 1
         self.latency_sum += seconds
         self.latency_count += 1
 
-    def bad(self, status: int | None, error: GaplessError, at: datetime) -> Outcome:
+    def bad(self, status: int | None, error: GaplessError, at: datetime) -> AttemptOutcome:
         """Count a failed attempt; a refusal is counted, but no error."""
         outcome = outcome_of(error)
         self.outcomes[outcome] += 1

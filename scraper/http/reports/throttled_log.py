@@ -5,22 +5,22 @@ from collections.abc import Callable
 import structlog
 
 from core.errors import GaplessError
-from scraper.http.reports.outcome import Outcome
+from scraper.http.reports.outcome import AttemptOutcome
 
 log = structlog.stdlib.get_logger(__name__)
 
 _EVERY = 60.0
 
 
-class Complaints:
+class ThrottledLog:
     """Decides which failed attempts are worth a line."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._said_at: dict[Outcome, float] = {}
-        self._unsaid: dict[Outcome, int] = {}
+        self._said_at: dict[AttemptOutcome, float] = {}
+        self._unsaid: dict[AttemptOutcome, int] = {}
 
-    def failed(self, outcome: Outcome, error: GaplessError, path: str) -> None:
+    def failed(self, outcome: AttemptOutcome, error: GaplessError, path: str) -> None:
         """Say it, or count it for the next line of this kind."""
         now = self._clock()
         if now - self._said_at.get(outcome, float("-inf")) < _EVERY:

@@ -43,7 +43,7 @@ class _Reading:
             self.pieces.append(bytearray(piece) if self.pieces else piece)
 
 
-class Bodies:
+class BodyReader:
     """The bodies that one process reads. To be used from one event loop."""
 
     def __init__(self, most_each: int = MAX_BODY, most_together: int = MAX_IN_FLIGHT) -> None:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from core.masking.external import outside
 from core.reddit.request_errors import Unreachable
-from scraper.http.transport.body_reader import TOKEN_BODY, Bodies
+from scraper.http.transport.body_reader import TOKEN_BODY, BodyReader
 from scraper.http.transport.guarded_connections import Memory, TracedResponse, guarded
 from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs
 from scraper.http.transport.route import Route
@@ -62,7 +62,7 @@ class Session:
         self._clock = clock
         self.distrusted = 0  #: connections that were closed because of bytes that nobody asked for
         self._memory = Memory()
-        self._bodies = Bodies()
+        self._bodies = BodyReader()
         self._http: aiohttp.ClientSession | None = None
         self._apart: aiohttp.ClientSession | None = None
         self._foreign: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from scraper.reddit.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
-from scraper.store.batches.remaining_work import Todo
+from scraper.store.batches.remaining_work import RemainingWork
 
 
 class Found(NamedTuple):
@@ -20,10 +20,10 @@ class Progress(NamedTuple):
     """What of a leased subreddit is still to do after this batch."""
 
     name: str
-    todo: Todo | None
+    todo: RemainingWork | None
 
 
-class Outcome(NamedTuple):
+class SaveOutcome(NamedTuple):
     """How a lease ended: finished (due again after the refresh time, or at `due_at`), or to be tried at `due_at`.
 
     `depth`: that of the lease; what was found on a shorter way meanwhile is due once more when it is finished.
@@ -72,7 +72,7 @@ class Batch:
     author_figures: dict[str, AuthorFigures] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[SaveOutcome] = field(default_factory=list)
     given_back: list[str] = field(default_factory=list)
     released_users: list[str] = field(default_factory=list)
     proxy: ProxyDelta | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from scraper.reddit.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, User
-from scraper.store.batches.batch import Batch, Found, Outcome, Progress, ProxyDelta
+from scraper.store.batches.batch import Batch, Found, Progress, ProxyDelta, SaveOutcome
 from scraper.store.batches.name_key import name_key
 
 _Row = TypeVar("_Row", Subreddit, User, Post)
@@ -17,7 +17,7 @@ _Value = TypeVar("_Value")
 
 
 @dataclass(slots=True)
-class Work:
+class MergedBatch:
     """What one transaction writes, in the order of the fields."""
 
     subreddits: list[Subreddit]
@@ -29,15 +29,15 @@ class Work:
     author_figures: list[tuple[str, AuthorFigures]]
     found: list[Found]
     progress: list[Progress]
-    outcomes: list[Outcome]
+    outcomes: list[SaveOutcome]
     given_back: list[str]
     released_users: list[str]
     proxies: list[ProxyDelta]
 
 
-def merge(batches: list[Batch]) -> Work:
+def merge(batches: list[Batch]) -> MergedBatch:
     """Fold batches into one: of two versions of a row the newer one counts, of two of the same moment the later one."""
-    return Work(
+    return MergedBatch(
         subreddits=_newest((name_key(row.name), row) for batch in batches for row in batch.subreddits),
         missing=sorted((name_key(name), at) for batch in batches for name, at in batch.missing),
         rules=_newest_rules(batches),

@@ -8,7 +8,7 @@ import orjson
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
+class RemainingWork:
     """What of a subreddit is still to fetch; it stands in the frontier, so that nothing saved is fetched again."""
 
     parts: tuple[str, ...]  #: of about, rules, hot, week, year
@@ -21,7 +21,7 @@ class Todo:
         return orjson.dumps(value | ({"tries": self.tries} if self.tries else {})).decode()
 
     @classmethod
-    def load(cls, text: str | None) -> "Todo | None":
+    def load(cls, text: str | None) -> "RemainingWork | None":
         """Read what `dump` wrote; None for what is no such text: everything is to be fetched then."""
         try:
             value = orjson.loads(text) if text else None
@@ -51,7 +51,7 @@ class Lease:
     depth: int
     attempts: int
     review: str | None  #: what a person wrote, trimmed and in lower case; None when nothing
-    todo: Todo | None  #: None: everything
+    todo: RemainingWork | None  #: None: everything
     leased_until: datetime
     tries: Mapping[str, int] = field(default_factory=dict)  #: failures that an earlier turn has written down
     doubts: str | None = None  #: refusals that wait for their confirmation (scraper.crawl.doubts)

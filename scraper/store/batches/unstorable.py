@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from scraper.store.batches.merged_batch import Work
+from scraper.store.batches.merged_batch import MergedBatch
 
 #: What stands for a character that cannot be stored.
 REPLACEMENT = "\ufffd"
@@ -16,7 +16,7 @@ REPLACEMENT = "\ufffd"
 _UNHOLDABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-class Unholdable(ValueError):
+class UnstorableValue(ValueError):
     """A text or an integer that the database cannot hold."""
 
 
@@ -36,11 +36,11 @@ def is_integer(value: int) -> bool:
     return -(2**63) <= value < 2**63
 
 
-def clean(work: Work) -> tuple[Work, Replaced]:
+def clean(work: MergedBatch) -> tuple[MergedBatch, Replaced]:
     """Give a copy that can be stored, and how much had to be changed for it."""
     replaced = Replaced()
-    fields = {field.name: _clean(getattr(work, field.name), replaced) for field in dataclasses.fields(Work)}
-    return Work(**fields), replaced
+    fields = {field.name: _clean(getattr(work, field.name), replaced) for field in dataclasses.fields(MergedBatch)}
+    return MergedBatch(**fields), replaced
 
 
 def _clean(value: Any, replaced: Replaced) -> Any:  # noqa: ANN401 (whatever stands in a row)

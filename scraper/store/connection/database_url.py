@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from core.config.addresses import sqlite_path
 from core.config.postgres_url import SCHEMES, Host, PostgresAddress, read_postgres
-from core.config.value_errors import WrongValue
+from core.config.value_errors import InvalidValue
 from core.errors import PermanentError
 
 #: How long to wait for a connection to one server, seconds, unless the address says another `connect_timeout`: where
@@ -81,7 +81,7 @@ def read(url: str) -> SqliteFile | PostgresServer:
         raise PermanentError('DATABASE_URL must be "sqlite:///PATH" or "postgresql://user:password@host/name"')
     try:
         return _postgres(read_postgres(url))
-    except WrongValue as error:
+    except InvalidValue as error:
         raise PermanentError(f"DATABASE_URL {error}") from None
 
 

@@ -10,7 +10,7 @@ from scraper.store.connection.certificates import look_at_files
 from scraper.store.connection.database_error_class import is_hopeless, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
 from scraper.store.connection.engine import Database
-from scraper.store.connection.outage_retry import Patience
+from scraper.store.connection.outage_retry import OutageRetry
 from scraper.store.schema.migrate import bring_up_to_date, is_current
 
 log = structlog.stdlib.get_logger(__name__)
@@ -25,7 +25,7 @@ async def open_database(url: str) -> tuple[Database, str]:
     if isinstance(place, PostgresServer):
         look_at_files(place)
     database = Database(place)
-    patience = Patience(str(place), lambda: datetime.now(UTC))
+    patience = OutageRetry(str(place), lambda: datetime.now(UTC))
     try:
         await patience.carry(lambda: _open(database, place), seconds=_PATIENCE)
     except BaseException:

@@ -24,7 +24,7 @@ _BACKOFF = Backoff(first=0.05, longest=2.0)
 _LONGEST_BUSY = 5.0
 
 
-class Patience:
+class OutageRetry:
     """Carries calls over the database's absence, and knows about it."""
 
     def __init__(

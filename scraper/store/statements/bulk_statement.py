@@ -17,7 +17,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Dialect, FromClause, l
 from sqlalchemy.sql.base import Executable
 
 from core.masking.external import outside
-from scraper.store.batches.unstorable import Unholdable
+from scraper.store.batches.unstorable import UnstorableValue
 from scraper.store.schema.tables import UtcDateTime
 
 Write = Callable[[Connection, Iterable[Sequence[Any]]], None]
@@ -29,7 +29,7 @@ _BLOCKS = (64, 8, 1)
 _ROWS = "<rows>"
 
 
-class Rowset(ABC):
+class BulkStatement(ABC):
     """Rows with these columns, on their way into a statement that selects from them."""
 
     def __init__(self, dialect: Dialect, columns: Sequence[Column[Any]]) -> None:
@@ -58,12 +58,14 @@ class Rowset(ABC):
         """Give statements, and for each the parameters of one run after the other."""
 
 
-def rowset(dialect: Dialect, columns: Sequence[Column[Any]]) -> Rowset:
+def rowset(dialect: Dialect, columns: Sequence[Column[Any]]) -> BulkStatement:
     """Choose the way of the database."""
-    return SqliteRowset(dialect, columns) if dialect.name == "sqlite" else PostgresRowset(dialect, columns)
+    return (
+        SqliteBulkStatement(dialect, columns) if dialect.name == "sqlite" else PostgresBulkStatement(dialect, columns)
+    )
 
 
-class SqliteRowset(Rowset):
+class SqliteBulkStatement(BulkStatement):
     """Rows as VALUES, in blocks."""
 
     def _source(self) -> FromClause:
@@ -93,10 +95,10 @@ class SqliteRowset(Rowset):
         try:
             packed = orjson.dumps(flat)  # the quickest look at all texts at once
         except TypeError as error:  # half surrogates, integers beyond 64 bits
-            raise Unholdable(outside(error)) from error
+            raise UnstorableValue(outside(error)) from error
         # the shorter text is found in less time, and is as rare
         if b"\\u00" in packed and any("\0" in value for value in flat if isinstance(value, str)):
-            raise Unholdable("a text with a NUL in it")
+            raise UnstorableValue("a text with a NUL in it")
         return flat
 
 
@@ -133,7 +135,7 @@ def _as_text(moment: datetime) -> str:
     return moment.isoformat(" ", "microseconds")[:_LENGTH]
 
 
-class PostgresRowset(Rowset):
+class PostgresBulkStatement(BulkStatement):
     """Rows as one JSON text."""
 
     def _source(self) -> FromClause:
@@ -150,5 +152,5 @@ class PostgresRowset(Rowset):
         try:
             packed = orjson.dumps([tuple(row) for row in rows])
         except TypeError as error:  # half surrogates, integers beyond 64 bits
-            raise Unholdable(outside(error)) from error
+            raise UnstorableValue(outside(error)) from error
         yield sql, [(packed.decode(),)]

@@ -26,9 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.base import Executable
 
-from scraper.store.batches.batch import Found, Outcome, Progress
+from scraper.store.batches.batch import Found, Progress, SaveOutcome
 from scraper.store.batches.name_key import is_among, name_key
-from scraper.store.batches.remaining_work import Lease, Todo
+from scraper.store.batches.remaining_work import Lease, RemainingWork
 from scraper.store.schema.skip_triggers import SKIP
 from scraper.store.schema.tables import frontier, subreddits
 from scraper.store.statements.bulk_statement import Write, rowset
@@ -213,14 +213,14 @@ class FrontierStatements:
         rows = [{"key": name_key(item.name), "new_todo": item.todo.dump() if item.todo else None} for item in items]
         connection.execute(self._progress, rows)
 
-    def outcomes(self, connection: Connection, items: Sequence[Outcome], now: datetime) -> None:
+    def outcomes(self, connection: Connection, items: Sequence[SaveOutcome], now: datetime) -> None:
         """End leases."""
         for statement, finished in ((self._finish, True), (self._fail, False)):
             told = [self._told(item, now) for item in items if item.finished is finished]
             if told:
                 connection.execute(statement, told)
 
-    def _told(self, item: Outcome, now: datetime) -> dict[str, object]:
+    def _told(self, item: SaveOutcome, now: datetime) -> dict[str, object]:
         parameters: dict[str, object] = {
             "key": name_key(item.name),
             "new_state": item.state,
@@ -246,7 +246,7 @@ class FrontierStatements:
 
 
 def _lease(row: _DueRow, until: datetime, *, afresh: bool) -> Lease:
-    todo = Todo.load(row.todo)
+    todo = RemainingWork.load(row.todo)
     return Lease(
         name=row.known_as or row.spelling,
         depth=row.depth,

@@ -4,8 +4,8 @@ from typing import Unpack
 
 from confluent_kafka import KafkaException, Producer
 
-from streams.sinks.base import Pace
-from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, Parts
+from streams.sinks.base import RoundResult
+from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyParts
 from streams.sinks.kafka.kafka_errors import ErrorClass, cause, said
 from streams.sinks.kafka.producer import discard
 from streams.sinks.kafka.topics import Topic
@@ -21,7 +21,7 @@ _FAILURES_TOO_MANY = 5
 class AtLeastOnce(DeliveryStrategy):
     """Sends everything; after a failure it sends again, in order, what has not arrived."""
 
-    def __init__(self, topic: Topic, **parts: Unpack[Parts]) -> None:
+    def __init__(self, topic: Topic, **parts: Unpack[StrategyParts]) -> None:
         super().__init__(**parts)
         self._topic = topic
         #: records failed, and this is what it means: nothing more is sent until all reports are in, then we start
@@ -65,11 +65,11 @@ class AtLeastOnce(DeliveryStrategy):
         self._take_reports(producer)
         return self._producer is None or not len(self._producer)
 
-    def commit(self) -> Pace:
+    def commit(self) -> RoundResult:
         """Save the positions."""
         saved = self._writer.save()
         if self._sent or self._in_flight or self._failures:
-            return Pace.BUSY  # reports that came may have made room for more
+            return RoundResult.BUSY  # reports that came may have made room for more
         return self._rest(saved=saved)
 
     def _patience(self, producer: Producer) -> float:
@@ -77,12 +77,12 @@ class AtLeastOnce(DeliveryStrategy):
             return 0.0
         return _PATIENCE_AWAY if self._health.away else _PATIENCE
 
-    def _rest(self, *, saved: bool) -> Pace:
+    def _rest(self, *, saved: bool) -> RoundResult:
         waiting = not self._ready and self._senders.backlog() > 0
         self._look(waiting=waiting)
         if self._topic.asking:
-            return Pace.BUSY
-        return Pace.BLOCKED if waiting or not saved else Pace.IDLE
+            return RoundResult.BUSY
+        return RoundResult.BLOCKED if waiting or not saved else RoundResult.IDLE
 
     def _look(self, *, waiting: bool) -> None:
         if self._health.look(waiting=waiting):

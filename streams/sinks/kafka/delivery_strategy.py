@@ -9,13 +9,13 @@ from confluent_kafka import Producer
 
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import KAFKA
-from streams.sinks.base import Pace, Retries, Sink
+from streams.sinks.base import Retries, RoundResult, Sink
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
 from streams.sinks.kafka.producer import Settings
 
 
-class Parts(TypedDict):
+class StrategyParts(TypedDict):
     """The parts that a delivery strategy works with, whichever promise it keeps."""
 
     settings: Settings
@@ -70,7 +70,7 @@ class DeliveryStrategy(Sink, ABC):
         """Take in the reports that came; return whether nothing is on its way."""
 
     @abstractmethod
-    def commit(self) -> Pace:
+    def commit(self) -> RoundResult:
         """Make the positions durable; return how soon to go on."""
 
     def close(self, seconds: float) -> None:

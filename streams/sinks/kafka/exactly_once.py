@@ -12,9 +12,9 @@ from typing import Unpack
 from confluent_kafka import KafkaError, KafkaException
 
 from core.errors import TransientError
-from streams.sinks.base import Pace
+from streams.sinks.base import RoundResult
 from streams.sinks.kafka.committed_position import CommittedPosition, CommittedPositionReader
-from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, Parts
+from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyParts
 from streams.sinks.kafka.kafka_errors import NOT_THE_RECORD, ErrorClass, cause, classify, is_fenced, is_passing, said
 from streams.sinks.kafka.producer import Settings, discard
 from streams.sinks.kafka.topics import Topic
@@ -30,7 +30,7 @@ class ExactlyOnce(DeliveryStrategy):
         self,
         topics: tuple[Topic, Topic],
         make_reader: Callable[[Settings, set[str]], CommittedPositionReader] = CommittedPositionReader,
-        **parts: Unpack[Parts],
+        **parts: Unpack[StrategyParts],
     ) -> None:
         super().__init__(**parts)
         self._topics = topics
@@ -38,8 +38,8 @@ class ExactlyOnce(DeliveryStrategy):
         self._position_reader: CommittedPositionReader | None = None
         #: the sources whose committed position was read since the last init_transactions
         self._recalled: frozenset[str] = frozenset()
-        self._phase: Callable[[], Pace] = self._connect
-        self._pace = Pace.BUSY
+        self._phase: Callable[[], RoundResult] = self._connect
+        self._pace = RoundResult.BUSY
         #: whether a move was made in this round
         self._moved = False
         self._in_transaction = False
@@ -63,17 +63,19 @@ class ExactlyOnce(DeliveryStrategy):
         self._move(self._flush, self._abort)
         return not self._in_transaction or self._phase == self._end
 
-    def commit(self) -> Pace:
+    def commit(self) -> RoundResult:
         """Commit the transaction, with the positions in it, and save them."""
         self._move(self._end)
         pace, saved = self._pace, self._writer.save()
-        if self._health.look(waiting=self._in_transaction or (pace is not Pace.IDLE and self._senders.backlog() > 0)):
+        if self._health.look(
+            waiting=self._in_transaction or (pace is not RoundResult.IDLE and self._senders.backlog() > 0)
+        ):
             self._lose_topics()  # they may be: ask again
         if self._producer is not None and self._health.stuck(answered=all(topic.there for topic in self._topics)):
             self._start_anew("Kafka answers, but not to this producer")
-        return pace if saved or pace is not Pace.IDLE else Pace.BLOCKED
+        return pace if saved or pace is not RoundResult.IDLE else RoundResult.BLOCKED
 
-    def _move(self, *phases: Callable[[], Pace]) -> None:
+    def _move(self, *phases: Callable[[], RoundResult]) -> None:
         """Make one move if this is one of our phases; one move a round, so that none waits for the broker twice."""
         if not self._moved and self._phase in phases:
             self._moved = True
@@ -84,26 +86,26 @@ class ExactlyOnce(DeliveryStrategy):
 
     # -- the phases, in their order
 
-    def _connect(self) -> Pace:
+    def _connect(self) -> RoundResult:
         if self._clock() < self._resume_at:
-            return Pace.BLOCKED
+            return RoundResult.BLOCKED
         self._producer = self._make_producer(self._settings, self._health)
         self._phase = self._take_over
-        return Pace.BUSY
+        return RoundResult.BUSY
 
-    def _take_over(self) -> Pace:
+    def _take_over(self) -> RoundResult:
         """End what a predecessor left open, and keep it from beginning anything more."""
         if self._call(self._live.init_transactions):
             self._phase = self._recall
-        return Pace.BUSY
+        return RoundResult.BUSY
 
-    def _recall(self) -> Pace:
+    def _recall(self) -> RoundResult:
         """Read from the topic of positions what was committed last: our own file may lag by one transaction."""
         if self._clock() < self._resume_at:
-            return Pace.BLOCKED
+            return RoundResult.BLOCKED
         there = [topic.ensure(_CALL / 4) for topic in self._topics]
         if not all(there):
-            return Pace.BUSY if any(topic.asking for topic in self._topics) else Pace.BLOCKED
+            return RoundResult.BUSY if any(topic.asking for topic in self._topics) else RoundResult.BLOCKED
         if self._position_reader is None:
             self._position_reader = self._make_reader(self._settings, {sender.source_id for sender in self._senders})
         try:
@@ -118,59 +120,59 @@ class ExactlyOnce(DeliveryStrategy):
             else:
                 self._health.complain("committed_position_unreadable", error)
             self._resume_at = self._clock() + self._retries.fail()
-            return Pace.BLOCKED
+            return RoundResult.BLOCKED
         if committed is not None:
             self._recalled = self._position_reader.source_ids
             self._forget_reader()
             self._senders.adopt(committed)
             self._phase = self._transact
-        return Pace.BUSY
+        return RoundResult.BUSY
 
-    def _transact(self) -> Pace:
+    def _transact(self) -> RoundResult:
         """Begin a transaction with what the spools hold, if they hold anything."""
         if self._clock() < self._resume_at:
-            return Pace.BLOCKED
+            return RoundResult.BLOCKED
         if not all(topic.there for topic in self._topics) or not self._known():
             self._phase = self._recall
-            return Pace.BUSY
+            return RoundResult.BUSY
         if not self._senders.pending():
-            return Pace.IDLE
+            return RoundResult.IDLE
         if self._call(lambda _seconds: self._live.begin_transaction()):
             self._in_transaction = True
             self._senders.feed(self._live, self._settings.topic)
             self._phase = self._flush
-        return Pace.BUSY
+        return RoundResult.BUSY
 
-    def _flush(self) -> Pace:
+    def _flush(self) -> RoundResult:
         """Wait until all records are in: a position must not be in the log before what it covers."""
         for topic in self._topics:
             topic.ensure(0.0)
         if not self._call(self._live.flush):
-            return Pace.BUSY
+            return RoundResult.BUSY
         classes = self._senders.classify_failures()
         if classes:
             self._fail(classes, answered=classes == {ErrorClass.REFUSED})
         elif not self._writer.letters_kept:
-            return Pace.BLOCKED  # a position must not pass a dead letter that is not on disk
+            return RoundResult.BLOCKED  # a position must not pass a dead letter that is not on disk
         elif not len(self._live) and self._call(self._add_positions):
             self._phase = self._end
-        return Pace.BUSY
+        return RoundResult.BUSY
 
-    def _end(self) -> Pace:
+    def _end(self) -> RoundResult:
         if self._call(self._live.commit_transaction):
             self._in_transaction = False
             arrived = self._senders.collect()
             self._retries.succeed()
             self._health.arrived(lambda: arrived + self._senders.backlog())
             self._phase = self._transact
-        return Pace.BUSY
+        return RoundResult.BUSY
 
-    def _abort(self) -> Pace:
+    def _abort(self) -> RoundResult:
         if self._call(self._live.abort_transaction):
             self._in_transaction = False
             self._senders.rewind()
             self._phase = self._transact
-        return Pace.BUSY
+        return RoundResult.BUSY
 
     # -- what they are made of
 

@@ -74,7 +74,7 @@ class Outage:
         return now - began
 
 
-class Deafness:
+class ProducerStall:
     """Finds out that an outage is the producer's own: it holds on to something that the broker no longer knows."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class KafkaHealth:
         self._clock = clock
         self._mark = mark
         self._outage = Outage()
-        self._deafness = Deafness()
+        self._deafness = ProducerStall()
         self._said: dict[str, tuple[float, int]] = {}
         self._refusal, self._refused_at = "", float("-inf")
         #: since when Kafka refuses for a cause that is not the record's, and when it last did

@@ -14,22 +14,22 @@ from prometheus_client.registry import Collector
 from core.config.slices import MonitorConfig
 from supervisor.monitor.metrics import scraper_metrics, stream_metrics
 from supervisor.monitor.metrics.metric_families import counters, gauge, gauges
-from supervisor.monitor.readiness.problem_tracker import Verdict
+from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
-from supervisor.monitor.sampling.monotonic_counters import Tally
-from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.sample import Sample
 
 #: The content type of prometheus_client's text format.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class MetricInput:
     """The inputs of the metrics."""
 
-    look: Look
+    look: Sample
     config: MonitorConfig
-    tally: Tally
+    tally: MonotonicCounters
 
 
 class _Families(Collector):
@@ -42,17 +42,17 @@ class _Families(Collector):
         return self._families
 
 
-def exposition(sight: Sight) -> bytes:
+def exposition(sight: MetricInput) -> bytes:
     """Format one sample in Prometheus' text format."""
     return generate_latest(_Families(list(_seen(sight))))
 
 
-def verdict_exposition(verdict: Verdict) -> bytes:
+def verdict_exposition(verdict: Readiness) -> bytes:
     """Format the readiness, for each request: a sample cannot know that it will be the last for a while."""
     return generate_latest(_Families(list(_verdict(verdict))))
 
 
-def _seen(sight: Sight) -> Iterator[Metric]:
+def _seen(sight: MetricInput) -> Iterator[Metric]:
     yield from _supervisor(sight)
     yield from _processes(sight)
     yield from stream_metrics.families(sight.look, sight.config, sight.tally)
@@ -60,7 +60,7 @@ def _seen(sight: Sight) -> Iterator[Metric]:
     yield from _disks(sight.look)
 
 
-def _verdict(verdict: Verdict) -> Iterator[Metric]:
+def _verdict(verdict: Readiness) -> Iterator[Metric]:
     now = {reason.what for reason in verdict.reasons}
     known = {warning.what for warning in verdict.warnings}
     yield from gauge("monitor_ready", "1 while all that is configured flows, as /readyz says", int(verdict.ready))
@@ -70,14 +70,14 @@ def _verdict(verdict: Verdict) -> Iterator[Metric]:
     yield from gauges("monitor_warning", text, "warning", {name: int(name in known) for name in WARNINGS})
 
 
-def _supervisor(sight: Sight) -> Iterator[Metric]:
+def _supervisor(sight: MetricInput) -> Iterator[Metric]:
     status = sight.look.status
     yield from gauge("supervisor_up", "1 while the supervisor answers", int(status.runs))
     text = "Seconds since the supervisor started"
     yield from gauge("supervisor_uptime_seconds", text, status.supervisor.get("uptime_s"))
 
 
-def _processes(sight: Sight) -> Iterator[Metric]:
+def _processes(sight: MetricInput) -> Iterator[Metric]:
     rows = {str(row["name"]): row for row in sight.look.status.processes}
     up = {name: int(row["state"] == "RUNNING") for name, row in rows.items()}
     yield from gauges("process_up", "1 while the process is RUNNING, which it says itself", "process", up)
@@ -99,7 +99,7 @@ def _processes(sight: Sight) -> Iterator[Metric]:
     yield from gauges("process_heartbeat_age_seconds", text, "process", beat)
 
 
-def _disks(look: Look) -> Iterator[Metric]:
+def _disks(look: Sample) -> Iterator[Metric]:
     free = {disk.what: disk.free for disk in look.disks}
     yield from gauges("disk_free_bytes", "Space left for us where this directory lies", "directory", free)
     size = {disk.what: disk.size for disk in look.disks}

@@ -7,8 +7,8 @@ from prometheus_client.metrics_core import Metric
 from core.config.slices import MonitorConfig
 from core.status.crawl import HEALTHY, IDLE, PROBING, RESTING
 from supervisor.monitor.metrics.metric_families import Value, counter, counters, gauge, gauges, labelled_gauges
-from supervisor.monitor.sampling.monotonic_counters import Tally
-from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.sample import Sample
 
 _SAVED = {
     "subreddits": "Subreddits that were fetched and saved, each fetch counted",
@@ -22,7 +22,7 @@ _PROXY_STATES = (HEALTHY, IDLE, RESTING, PROBING)
 _TABLES = ("subreddits", "users", "posts", "rules")
 
 
-def families(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric]:
+def families(look: Sample, config: MonitorConfig, tally: MonotonicCounters) -> Iterator[Metric]:
     """Yield the scraper's metrics. The contract's counters are zero where no scraper is configured."""
     for name, text in _SAVED.items():
         for report in look.crawl.reports:
@@ -33,7 +33,7 @@ def families(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric
         yield from _frontier(look)
 
 
-def _proxies(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric]:
+def _proxies(look: Sample, config: MonitorConfig, tally: MonotonicCounters) -> Iterator[Metric]:
     names = [name.removeprefix("scraper-") for name in config.scrapers]
     for report in look.crawl.reports:
         for outcome, count in report.outcomes.items():
@@ -57,7 +57,7 @@ def _proxies(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric
     yield from gauges("proxy_requests_in_flight", "Requests under way through the proxy", "proxy", flying)
 
 
-def _frontier(look: Look) -> Iterator[Metric]:
+def _frontier(look: Sample) -> Iterator[Metric]:
     crawl, frontier = look.crawl, look.crawl.frontier
     yield from gauge("database_up", "0 while the scraper misses its database", int(crawl.database_away_since is None))
     text = "Subreddits that are finished per hour at the present pace"

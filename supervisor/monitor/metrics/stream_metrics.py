@@ -9,12 +9,12 @@ from core.spool import GapState
 from core.status.completeness import Shares
 from core.stream_kinds import stream_names
 from supervisor.monitor.metrics.metric_families import Value, counter, counters, gauge, gauges, labelled_gauges
-from supervisor.monitor.sampling.monotonic_counters import Tally
-from supervisor.monitor.sampling.sample import Look
-from supervisor.monitor.sampling.stream_sample import StreamLook
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.sample import Sample
+from supervisor.monitor.sampling.stream_sample import StreamSample
 
 
-def families(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric]:
+def families(look: Sample, config: MonitorConfig, tally: MonotonicCounters) -> Iterator[Metric]:
     """Yield the metrics of the streams."""
     yield from _captured(look, tally)
     yield from _reading(look, config)
@@ -26,9 +26,9 @@ def families(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric
     yield from _kafka(look, tally)
 
 
-def _captured(look: Look, tally: Tally) -> Iterator[Metric]:
+def _captured(look: Sample, tally: MonotonicCounters) -> Iterator[Metric]:
     for stream in stream_names():
-        count = look.streams.get(stream, StreamLook()).tallied(tally, stream, "captured")
+        count = look.streams.get(stream, StreamSample()).tallied(tally, stream, "captured")
         text = f"{stream.capitalize()} captured from Reddit into the spool, each once"
         yield from counter(f"reddit_{stream}_total", text, count)
     for name, text in (
@@ -39,11 +39,11 @@ def _captured(look: Look, tally: Tally) -> Iterator[Metric]:
         yield from counters(f"reddit_{name}_items_total", text, ["stream"], counts)
 
 
-def _each(look: Look, value: Callable[[StreamLook], Value]) -> dict[str, Value]:
+def _each(look: Sample, value: Callable[[StreamSample], Value]) -> dict[str, Value]:
     return {name: value(stream) for name, stream in look.streams.items()}
 
 
-def _reading(look: Look, config: MonitorConfig) -> Iterator[Metric]:
+def _reading(look: Sample, config: MonitorConfig) -> Iterator[Metric]:
     lag: dict[str, Value] = {name: flow.lag_s for name, flow in look.flow.streams.items()}
     text = "Seconds from an item's creation at Reddit to its capture, median of the newest"
     yield from gauges("reddit_capture_lag_seconds", text, "stream", lag)
@@ -59,11 +59,11 @@ def _reading(look: Look, config: MonitorConfig) -> Iterator[Metric]:
     yield from gauges("reddit_subreddits_unavailable", text, "stream", dict(absent))
 
 
-def _age(look: Look, moment: float | None) -> float | None:
+def _age(look: Sample, moment: float | None) -> float | None:
     return None if moment is None else max(0.0, look.now - moment)
 
 
-def _losses(look: Look, tally: Tally) -> Iterator[Metric]:
+def _losses(look: Sample, tally: MonotonicCounters) -> Iterator[Metric]:
     for name, each in look.streams.items():
         each.tallied(tally, name, "gaps")
     text = "Intervals that could not be proven complete, repaired ones too"
@@ -80,7 +80,7 @@ def _losses(look: Look, tally: Tally) -> Iterator[Metric]:
     yield from labelled_gauges("reddit_ledger_gaps", text, ["stream", "state"], counts)
 
 
-def _proof(look: Look, config: MonitorConfig) -> Iterator[Metric]:
+def _proof(look: Sample, config: MonitorConfig) -> Iterator[Metric]:
     """Yield the metrics of what is proven."""
     proofs = {name: look.streams[name].proof(config.subreddits) for name in config.streams if name in look.streams}
     text = "created_utc up to which every configured subreddit is proven or in a gap; none while one never was"
@@ -103,7 +103,7 @@ def _parts(shares: Shares) -> dict[str, float]:
     return {"proven": shares.completeness, **in_gaps, "unread": shares.unread}
 
 
-def _requests(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metric]:
+def _requests(look: Sample, config: MonitorConfig, tally: MonotonicCounters) -> Iterator[Metric]:
     counts = dict(look.requests)
     if not config.crawls_with_token:  # such requests have no quota; their sender counts them
         names = config.scrapers
@@ -120,7 +120,7 @@ def _requests(look: Look, config: MonitorConfig, tally: Tally) -> Iterator[Metri
     yield from counter("reddit_rate_limit_hits_total", "Requests that Reddit answered with 429", refused)
 
 
-def _quota(look: Look) -> Iterator[Metric]:
+def _quota(look: Sample) -> Iterator[Metric]:
     quota = look.flow.quota
     text = "Requests that are left in the quota's window of ten minutes"
     yield from gauge("reddit_quota_remaining", text, quota.remaining)
@@ -131,7 +131,7 @@ def _quota(look: Look) -> Iterator[Metric]:
     yield from gauge("reddit_quota_blocked_seconds", text, quota.blocked_s)
 
 
-def _spools(look: Look) -> Iterator[Metric]:
+def _spools(look: Sample) -> Iterator[Metric]:
     text = "Records that are captured and not yet acknowledged by Kafka, all streams"
     yield from gauge("reddit_queue_size", text, look.waiting)
     spooled: dict[str, Value] = {name: flow.spooled for name, flow in look.flow.streams.items()}
@@ -144,7 +144,7 @@ def _spools(look: Look) -> Iterator[Metric]:
     yield from gauges("spool_oldest_age_seconds", text, "stream", ages)
 
 
-def _kafka(look: Look, tally: Tally) -> Iterator[Metric]:
+def _kafka(look: Sample, tally: MonotonicCounters) -> Iterator[Metric]:
     flow = look.flow
     text = "Records that Kafka acknowledged"
     yield from counter("kafka_published_total", text, tally.follow(("published",), flow.published))

@@ -17,7 +17,7 @@ _SETTLED = 10.0
 
 
 @dataclass(slots=True)
-class Steadiness:
+class FlapDetector:
     """Follows the processes over the samples."""
 
     _restarts: dict[str, deque[tuple[float, int]]] = field(default_factory=dict)

@@ -8,7 +8,7 @@ _PATIENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ActiveProblem:
     """A problem, and what to do about it."""
 
     what: str  #: one of readiness.REASONS or readiness.WARNINGS
@@ -28,7 +28,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Readiness:
     """Readiness: the reasons against it, and the warnings."""
 
     reasons: tuple[Reason, ...] = ()  #: the reasons against readiness, the oldest first
@@ -41,13 +41,13 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Since:
+class ProblemTracker:
     """Gives each problem its start time."""
 
     _began: dict[tuple[str, str], float] = field(default_factory=dict)
     _seen: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def settle(self, troubles: Sequence[Trouble], now: float) -> tuple[Reason, ...]:
+    def settle(self, troubles: Sequence[ActiveProblem], now: float) -> tuple[Reason, ...]:
         """Take the current problems; return them with their start times, the oldest first."""
         for key in [key for key, seen in self._seen.items() if now - seen > _PATIENCE]:
             del self._seen[key], self._began[key]

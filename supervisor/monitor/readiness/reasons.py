@@ -11,8 +11,8 @@ from core.errors import FaultCode
 from core.process import program
 from supervisor.monitor.readiness import scraper_reasons, stream_reasons
 from supervisor.monitor.readiness.failing_requests import Failing
-from supervisor.monitor.readiness.problem_tracker import Trouble
-from supervisor.monitor.sampling.sample import SILENT_AFTER, Look
+from supervisor.monitor.readiness.problem_tracker import ActiveProblem
+from supervisor.monitor.sampling.sample import SILENT_AFTER, Sample
 
 #: The reasons for 503; `monitor_not_ready{reason}` has one line for each.
 REASONS = (
@@ -59,7 +59,7 @@ class Trend:
     failing: Mapping[str, Failing] = field(default_factory=dict)  #: processes whose requests to Reddit all fail
 
 
-def troubles(look: Look, trend: Trend, config: MonitorConfig) -> list[Trouble]:
+def troubles(look: Sample, trend: Trend, config: MonitorConfig) -> list[ActiveProblem]:
     """Return the reasons why something that is configured does not flow."""
     if not look.status.runs:
         return [*_supervisor(look), *_disks(look)]
@@ -75,7 +75,7 @@ def troubles(look: Look, trend: Trend, config: MonitorConfig) -> list[Trouble]:
     ]
 
 
-def warnings(look: Look, config: MonitorConfig) -> list[Trouble]:
+def warnings(look: Sample, config: MonitorConfig) -> list[ActiveProblem]:
     """Return the warnings."""
     return [
         *stream_reasons.behind(look, config),
@@ -85,16 +85,18 @@ def warnings(look: Look, config: MonitorConfig) -> list[Trouble]:
     ]
 
 
-def _supervisor(look: Look) -> Iterator[Trouble]:
+def _supervisor(look: Sample) -> Iterator[ActiveProblem]:
     state = look.status.supervisor["state"]
     if state == "STOPPING":
-        yield Trouble("supervisor_stopping", "supervisor", "The supervisor was asked to stop; nothing new is taken in.")
+        yield ActiveProblem(
+            "supervisor_stopping", "supervisor", "The supervisor was asked to stop; nothing new is taken in."
+        )
     elif not look.status.runs:
         text = "The supervisor does not answer, so no process that dies is replaced. See supervisor.log; if it was"
-        yield Trouble("supervisor_silent", "supervisor", f"{text} stopped by a signal, send it SIGCONT.")
+        yield ActiveProblem("supervisor_silent", "supervisor", f"{text} stopped by a signal, send it SIGCONT.")
 
 
-def _processes(look: Look, trend: Trend, config: MonitorConfig) -> Iterator[Trouble]:
+def _processes(look: Sample, trend: Trend, config: MonitorConfig) -> Iterator[ActiveProblem]:
     if look.status.supervisor["state"] == "STOPPING":
         return
     for process in look.status.processes:
@@ -106,33 +108,37 @@ def _processes(look: Look, trend: Trend, config: MonitorConfig) -> Iterator[Trou
             why = str(process.get("why") or "it gave no reason").rstrip(".")
             what = "credentials_rejected" if process.get("code") == FaultCode.CREDENTIALS else "process_down"
             text = f"{name} is parked: {why}. More is in {log}. When that is mended: {again}; after a change of the"
-            yield Trouble(what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.", since)
+            yield ActiveProblem(
+                what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.", since
+            )
         elif name == "monitor":
             continue  # the reader of this hears it from the monitor
         elif name in trend.brief:
             continue  # a restart; reported when it takes longer or repeats
         elif state == "BACKOFF" or name in trend.unsteady:
-            yield Trouble("process_down", name, f"{name} died and is started again by itself; {log} says why.", since)
+            yield ActiveProblem(
+                "process_down", name, f"{name} died and is started again by itself; {log} says why.", since
+            )
         elif state == "STARTING":
-            yield Trouble("process_down", name, f"{name} is starting. Should that take long: {log}", since)
+            yield ActiveProblem("process_down", name, f"{name} is starting. Should that take long: {log}", since)
         elif state != "RUNNING":
-            yield Trouble("process_down", name, f"{name} does not run ({state}): {again}", since)
+            yield ActiveProblem("process_down", name, f"{name} does not run ({state}): {again}", since)
         elif (process.get("heartbeat_age_s") or 0.0) > SILENT_AFTER:
             text = f"{name} runs, but gives no sign of life: it hangs, or was stopped by a signal. {again}"
-            yield Trouble("process_hangs", name, text, look.now - process["heartbeat_age_s"])
+            yield ActiveProblem("process_hangs", name, text, look.now - process["heartbeat_age_s"])
 
 
-def _disks(look: Look) -> Iterator[Trouble]:
+def _disks(look: Sample) -> Iterator[ActiveProblem]:
     for disk in look.disks:
         if disk.nearly_full:
             text = f"The disk below {disk.path} ({disk.what}) is nearly full. Free some space: when nothing can be"
-            yield Trouble("disk_nearly_full", disk.what, f"{text} written any more, nothing more is taken in.")
+            yield ActiveProblem("disk_nearly_full", disk.what, f"{text} written any more, nothing more is taken in.")
 
 
-def _files(look: Look, config: MonitorConfig) -> Iterator[Trouble]:
+def _files(look: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
     if look.unreadable:
         text = f"{'; '.join(look.unreadable)}. Does {config.state_dir} belong to the user who runs this? A"
         hint = (
             "file that is broken is examined, and what can be read is saved, when the process that writes it restarts."
         )
-        yield Trouble("state_unreadable", "state", f"{text} {hint}")
+        yield ActiveProblem("state_unreadable", "state", f"{text} {hint}")

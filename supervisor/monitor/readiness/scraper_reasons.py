@@ -7,8 +7,8 @@ from core.config.slices import MonitorConfig
 from core.process import program
 from core.reddit.quota import Priority, roll, wait_for
 from core.status.crawl import HEALTHY, Crawl
-from supervisor.monitor.readiness.problem_tracker import Trouble
-from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.readiness.problem_tracker import ActiveProblem
+from supervisor.monitor.sampling.sample import Sample
 
 #: Seconds without an answer, with work to do and requests allowed; a proxy's rests are the longest normal waits.
 _STALLED_AFTER = 180.0
@@ -20,7 +20,7 @@ _REPLACED_FOR = 3600.0
 _TELLS_AFTER = 20.0
 
 
-def crawl(look: Look, answered_at: float | None, config: MonitorConfig) -> Iterator[Trouble]:
+def crawl(look: Sample, answered_at: float | None, config: MonitorConfig) -> Iterator[ActiveProblem]:
     """Check whether the crawl progresses; `answered_at`: Reddit's last answer to the scraper."""
     names = config.scrapers
     if not names:
@@ -28,19 +28,19 @@ def crawl(look: Look, answered_at: float | None, config: MonitorConfig) -> Itera
     state = look.crawl
     failing, away = state.all_failing_since, state.database_away_since
     if failing is not None:
-        yield Trouble("proxies_failing", "scraper", _no_way(state), failing)
+        yield ActiveProblem("proxies_failing", "scraper", _no_way(state), failing)
     if away is not None:
         text = "The database does not answer; what was fetched waits in memory, and nothing more is fetched. It goes on"
-        yield Trouble("database_away", "database", f"{text} by itself when the database is back.", away)
+        yield ActiveProblem("database_away", "database", f"{text} by itself when the database is back.", away)
     mute = [name for name in names if _is_mute(look, name)]
     for name in mute:
         log = config.logging.log_dir / f"{name}.log"
         text = f"{name} runs and does not tell how it gets on: it waits for the database, or hangs. {log} says more."
-        yield Trouble("crawl_stalled", name, text)
+        yield ActiveProblem("crawl_stalled", name, text)
     stalled = answered_at is not None and look.now - answered_at > _STALLED_AFTER
     if stalled and not (failing or away or mute) and _has_to_do(look) and _may_ask(look, config):
         text = "There are subreddits to fetch, and no answer has come from Reddit for minutes. The scrapers' logs in"
-        yield Trouble("crawl_stalled", "scraper", f"{text} {config.logging.log_dir} say why.", answered_at)
+        yield ActiveProblem("crawl_stalled", "scraper", f"{text} {config.logging.log_dir} say why.", answered_at)
 
 
 def _no_way(crawl: Crawl) -> str:
@@ -51,19 +51,19 @@ def _no_way(crawl: Crawl) -> str:
     return f"No proxy works ({errors}). {again}"
 
 
-def _is_mute(look: Look, name: str) -> bool:
+def _is_mute(look: Sample, name: str) -> bool:
     uptime = next((one.get("uptime_s") for one in look.status.processes if one["name"] == name), None)
     if look.process_state(name) != "RUNNING" or uptime is None or uptime < _TELLS_AFTER:
         return False
     return name not in {report.process for report in look.crawl.fresh}
 
 
-def _has_to_do(look: Look) -> bool:
+def _has_to_do(look: Sample) -> bool:
     frontier = look.crawl.frontier
     return frontier is not None and frontier.to_do > 0
 
 
-def _may_ask(look: Look, config: MonitorConfig) -> bool:
+def _may_ask(look: Sample, config: MonitorConfig) -> bool:
     """Return whether the quota has requests for the scraper: the last of each window belong to the streams."""
     if not config.crawls_with_token or look.quota is None:
         return True
@@ -71,7 +71,7 @@ def _may_ask(look: Look, config: MonitorConfig) -> bool:
     return wait_for(quota, Priority.SCRAPER, look.now) <= 0
 
 
-def single_proxies(look: Look) -> Iterator[Trouble]:
+def single_proxies(look: Sample) -> Iterator[ActiveProblem]:
     """Yield the proxies that fail while others work."""
     if look.crawl.all_failing:
         return
@@ -80,10 +80,10 @@ def single_proxies(look: Look) -> Iterator[Trouble]:
             text = (
                 f"The proxy {report.proxy} does not work: {report.last_error or 'no reason given'}. The others go on."
             )
-            yield Trouble("proxy_failing", report.proxy, text, report.failing_since)
+            yield ActiveProblem("proxy_failing", report.proxy, text, report.failing_since)
 
 
-def replaced_database(look: Look) -> Iterator[Trouble]:
+def replaced_database(look: Sample) -> Iterator[ActiveProblem]:
     """Report that the database was replaced; the crawl continues by itself."""
     report = look.crawl.database_replaced
     if report is None or report.database_replaced_at is None or look.now - report.database_replaced_at > _REPLACED_FOR:
@@ -92,4 +92,4 @@ def replaced_database(look: Look) -> Iterator[Trouble]:
         f"The database was replaced while it was open: {report.database_replaced}. The one that is there now was "
         f"opened, and the crawl began there anew; rows of the old one are not in it."
     )
-    yield Trouble("database_replaced", "database", text, report.database_replaced_at)
+    yield ActiveProblem("database_replaced", "database", text, report.database_replaced_at)

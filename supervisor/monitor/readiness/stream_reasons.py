@@ -8,9 +8,9 @@ from core.spool import Gap, GapState
 from core.status.completeness import WINDOW
 from core.status.completeness import longest_silence as silence_of
 from supervisor.monitor.readiness.failing_requests import Failing
-from supervisor.monitor.readiness.problem_tracker import Trouble
-from supervisor.monitor.sampling.sample import Look
-from supervisor.monitor.sampling.stream_sample import StreamLook
+from supervisor.monitor.readiness.problem_tracker import ActiveProblem
+from supervisor.monitor.sampling.sample import Sample
+from supervisor.monitor.sampling.stream_sample import StreamSample
 
 #: Seconds that records may wait before something is wrong.
 _STALLED_AFTER = 20.0
@@ -31,8 +31,8 @@ def longest_silence(config: MonitorConfig) -> float:
 
 
 def streams(
-    look: Look, waited_until: float | None, failing: Mapping[str, Failing], config: MonitorConfig
-) -> Iterator[Trouble]:
+    look: Sample, waited_until: float | None, failing: Mapping[str, Failing], config: MonitorConfig
+) -> Iterator[ActiveProblem]:
     """Yield streams that do not read their listing.
 
     Polls count, not items: a quiet subreddit at night is normal. `waited_until`: when the quota
@@ -45,22 +45,22 @@ def streams(
             continue
         stream = look.streams[name]
         if stream.progress_at is None:
-            yield Trouble("stream_silent", name, f"{name} has not read its listing yet. {_see(config, name)}")
+            yield ActiveProblem("stream_silent", name, f"{name} has not read its listing yet. {_see(config, name)}")
         elif look.now - max(stream.progress_at, waited_until or 0.0) > longest_silence(config):
             everybody = {one.lower() for one in config.subreddits} <= {one.lower() for one in stream.absent}
             why = "none of its subreddits can be read" if everybody else "its requests to Reddit do not succeed"
             text = f"{name} takes nothing in: {why}. {_see(config, name)}"
-            yield Trouble("stream_silent", name, text, stream.progress_at)
+            yield ActiveProblem("stream_silent", name, text, stream.progress_at)
         elif name in failing:
             text = f"{name} takes nothing in: {failing[name].text}. {_see(config, name)}"
-            yield Trouble("stream_silent", name, text, failing[name].since)
+            yield ActiveProblem("stream_silent", name, text, failing[name].since)
 
 
 def _see(config: MonitorConfig, name: str) -> str:
     return f"What Reddit answers stands in {config.logging.log_dir / f'{name}.log'} (request_failed)."
 
 
-def delivery(look: Look, growing: Collection[str], config: MonitorConfig) -> Iterator[Trouble]:
+def delivery(look: Sample, growing: Collection[str], config: MonitorConfig) -> Iterator[ActiveProblem]:
     """Check whether captured records reach Kafka."""
     log = config.logging.log_dir / "publisher.log"
     servers = config.kafka_servers
@@ -68,7 +68,7 @@ def delivery(look: Look, growing: Collection[str], config: MonitorConfig) -> Ite
         text = (
             f"Kafka ({servers}) answers and takes nothing: {look.kafka_refusal.rstrip('.')}. Records wait on disk, and"
         )
-        yield Trouble(
+        yield ActiveProblem(
             "delivery_stalled", "kafka", f"{text} leave by themselves once it does. More: {log}", look.outage_since
         )
         return
@@ -76,7 +76,7 @@ def delivery(look: Look, growing: Collection[str], config: MonitorConfig) -> Ite
         text = f"Kafka ({servers}) acknowledges nothing, and says nothing of why: it is away, or cannot be reached. The"
         text = f"{text} streams go on and records wait on disk, so nothing is lost while"
         hint = f"there is space; what the publisher tried stands in {log}. It goes on by itself when Kafka is back."
-        yield Trouble("kafka_away", "kafka", f"{text} {hint}", look.outage_since)
+        yield ActiveProblem("kafka_away", "kafka", f"{text} {hint}", look.outage_since)
         return
     working_since = look.works_since("publisher")
     if working_since is None:
@@ -87,16 +87,16 @@ def delivery(look: Look, growing: Collection[str], config: MonitorConfig) -> Ite
     stalled = {name: at for name, at in stuck.items() if at is not None and max(at, working_since) < begun}
     for name, since in stalled.items():
         text = f"Records of {name} wait and none is delivered: access rights, the topic, or a full broker. {log} says"
-        yield Trouble("delivery_stalled", name, f"{text} what Kafka ({servers}) answers.", since)
+        yield ActiveProblem("delivery_stalled", name, f"{text} what Kafka ({servers}) answers.", since)
     for name in growing:
         if name not in stalled:
             text = (
                 f"{name} brings more than Kafka ({servers}) takes, and what waits on disk grows and grows. Look at the"
             )
-            yield Trouble("spool_growing", name, f"{text} broker's load and the network to it.")
+            yield ActiveProblem("spool_growing", name, f"{text} broker's load and the network to it.")
 
 
-def quota(look: Look, config: MonitorConfig) -> Iterator[Trouble]:
+def quota(look: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
     """Check whether Reddit allows requests at all."""
     if not config.streams and not (config.scrapers and config.crawls_with_token):
         return
@@ -104,19 +104,19 @@ def quota(look: Look, config: MonitorConfig) -> Iterator[Trouble]:
     if _is_blocked(look) and known is not None:
         text = "Reddit answered 429 and asked everybody to wait. That passes by itself; should it come again and again,"
         hint = "another program uses this client id, or reddit.requests_per_minute is higher than Reddit allows."
-        yield Trouble("quota_blocked", "quota", f"{text} {hint}", known.refused_at)
+        yield ActiveProblem("quota_blocked", "quota", f"{text} {hint}", known.refused_at)
     elif flow.reset_s and not flow.remaining:
         text = "The quota of this window is used up; everything waits for the next one. Should that come again and"
         hint = "again, another program uses this client id, or there are too many subreddits for one client."
-        yield Trouble("quota_exhausted", "quota", f"{text} {hint}")
+        yield ActiveProblem("quota_exhausted", "quota", f"{text} {hint}")
 
 
-def quota_is_out(look: Look) -> bool:
+def quota_is_out(look: Sample) -> bool:
     """Return whether no request is allowed now."""
     return _is_blocked(look) or bool(look.flow.quota.reset_s and not look.flow.quota.remaining)
 
 
-def _is_blocked(look: Look) -> bool:
+def _is_blocked(look: Sample) -> bool:
     """Return whether Reddit's pause is long enough to report."""
     known = look.quota
     if known is None or look.flow.quota.blocked_s <= 0:
@@ -124,7 +124,7 @@ def _is_blocked(look: Look) -> bool:
     return known.blocked_until - min(known.refused_at, look.now) > _SHORT_BLOCK
 
 
-def behind(look: Look, config: MonitorConfig) -> Iterator[Trouble]:
+def behind(look: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
     """Yield streams that read their listing and are proven only up to a time long ago: they catch up, or are blocked.
 
     A stream that does not read at all is not ready, which is reported elsewhere.
@@ -147,20 +147,20 @@ def behind(look: Look, config: MonitorConfig) -> Iterator[Trouble]:
                 f"{name} reads its listing, and has not read all since a while: {', '.join(late[:_MOST_NAMED])}{more}."
             )
             hint = f"After an outage it catches up by itself. {_see(config, name)}"
-            yield Trouble("stream_behind", name, f"{text} {hint}", look.now - unread_s)
+            yield ActiveProblem("stream_behind", name, f"{text} {hint}", look.now - unread_s)
 
 
-def _lost_files(name: str, gaps: Iterable[Gap], now: float) -> Iterator[Trouble]:
+def _lost_files(name: str, gaps: Iterable[Gap], now: float) -> Iterator[ActiveProblem]:
     """Yield spool files that were lost or broken lately; a completely saved one is reported for an hour."""
     found = [gap for gap in gaps if gap.concerns_spool]
     news = [gap for gap in found if now - gap.recorded_at < (_SAVED_NEWS if gap.repaired else WINDOW)]
     if news:
         newest = max(news, key=lambda gap: gap.recorded_at)
         text = f"{name}: {newest.reason}. Somebody or something touches the files of the state: find out who. Its log"
-        yield Trouble("spool_lost", name, f"{text} has more (spool_lost, spool_file_lost).", newest.recorded_at)
+        yield ActiveProblem("spool_lost", name, f"{text} has more (spool_lost, spool_file_lost).", newest.recorded_at)
 
 
-def losses(look: Look) -> Iterator[Trouble]:
+def losses(look: Sample) -> Iterator[ActiveProblem]:
     """Yield warnings about missing items while everything flows."""
     for name, stream in look.streams.items():
         yield from _unavailable(name, stream)
@@ -172,10 +172,10 @@ def losses(look: Look) -> Iterator[Trouble]:
             f"Kafka refused records for good; they are kept. `{program.command()} dead-letters CONFIG` lists, resends"
         )
         text += " or drops them."
-        yield Trouble("dead_letters", "kafka", text, refused_at)
+        yield ActiveProblem("dead_letters", "kafka", text, refused_at)
 
 
-def _unavailable(name: str, stream: StreamLook) -> Iterator[Trouble]:
+def _unavailable(name: str, stream: StreamSample) -> Iterator[ActiveProblem]:
     """Yield the subreddits that are set aside, with Reddit's reason: private, banned, a status."""
     if not stream.absent:
         return
@@ -183,10 +183,10 @@ def _unavailable(name: str, stream: StreamLook) -> Iterator[Trouble]:
     listed = ", ".join(f"r/{subreddit} ({_shortened(why)})" for subreddit, why in shown)
     more = f" and {len(stream.absent) - len(shown)} more" if len(stream.absent) > len(shown) else ""
     text = f"{name}: {listed}{more} cannot be read. It is tried again by itself; the others go on."
-    yield Trouble("subreddit_unavailable", name, text, stream.absent_since)
+    yield ActiveProblem("subreddit_unavailable", name, text, stream.absent_since)
 
 
-def _gaps(name: str, stream: StreamLook, now: float) -> Iterator[Trouble]:
+def _gaps(name: str, stream: StreamSample, now: float) -> Iterator[ActiveProblem]:
     """Yield open gaps, and gaps lost within a day; older ones stay in the ledger only.
 
     A gap without an end has its own warning: the subreddit is unavailable.
@@ -199,7 +199,7 @@ def _gaps(name: str, stream: StreamLook, now: float) -> Iterator[Trouble]:
     ]
     if news:
         text = f"{name} has intervals that are not proven complete: {program.command()} gaps CONFIG lists them."
-        yield Trouble("gap_open", name, text, min(news))
+        yield ActiveProblem("gap_open", name, text, min(news))
 
 
 def _shortened(text: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from core.storage.json_file import replace_json
-from supervisor.monitor.sampling.monotonic_counters import Tally
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 
 
 def tally_path(state_dir: Path) -> Path:
@@ -14,7 +14,7 @@ def tally_path(state_dir: Path) -> Path:
     return state_dir / "monitor-tally.json"
 
 
-class TallyBook:
+class CounterFile:
     """The stored tally, written again whenever it changes."""
 
     def __init__(self, state_dir: Path, log: structlog.stdlib.BoundLogger) -> None:
@@ -24,15 +24,15 @@ class TallyBook:
         self.tally = self._read()
         self._written = self.tally.changes
 
-    def _read(self) -> Tally:
+    def _read(self) -> MonotonicCounters:
         try:
-            return Tally.of(json.loads(self._path.read_text(encoding="utf-8"))["counters"])
+            return MonotonicCounters.of(json.loads(self._path.read_text(encoding="utf-8"))["counters"])
         except FileNotFoundError:
-            return Tally()
+            return MonotonicCounters()
         except (OSError, ValueError, TypeError, KeyError) as error:
             hint = "counters begin with what the other files say, which may be less than was told before"
             self._log.warning("tally_unreadable", path=str(self._path), error=repr(error), hint=hint)
-            return Tally()
+            return MonotonicCounters()
 
     def keep(self) -> None:
         """Write it; a failed write is tried again with the next sample."""

@@ -38,7 +38,7 @@ def directories(config: MonitorConfig) -> dict[str, Path]:
     return found
 
 
-def look_at_disks(config: MonitorConfig) -> tuple[Disk, ...]:
+def sample_disks(config: MonitorConfig) -> tuple[Disk, ...]:
     """Measure each directory; a missing one is skipped. Raises OSError when the disk does not answer."""
     disks = []
     for what, path in directories(config).items():

@@ -20,7 +20,7 @@ class Count:
 
 
 @dataclass(slots=True)
-class Tally:
+class MonotonicCounters:
     """Follows durable counters by name. The first value counts completely: it happened before our time."""
 
     counts: dict[Name, Count] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Tally:
         return [[list(name), count.source, count.latest, count.total] for name, count in self.counts.items()]
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[Iterable[str], str, int, int]]) -> "Tally":
+    def of(cls, rows: Iterable[tuple[Iterable[str], str, int, int]]) -> "MonotonicCounters":
         """Build a tally from such data. Raises TypeError or ValueError for anything else."""
         return cls(
             {tuple(map(str, name)): Count(str(source), int(latest), int(total)) for name, source, latest, total in rows}

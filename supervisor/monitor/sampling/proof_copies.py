@@ -12,7 +12,7 @@ import structlog
 
 from core.spool.spool_state import SpoolState, monitor_copies_path, read_monitor_copies
 from core.storage.json_file import replace_json
-from supervisor.monitor.sampling.stream_sample import StreamLook
+from supervisor.monitor.sampling.stream_sample import StreamSample
 
 #: Shortest time between two writes, seconds: the proof moves with each poll.
 _EVERY = 3.0
@@ -21,7 +21,7 @@ _EVERY = 3.0
 _KEPT = 4
 
 
-class ProofBook:
+class ProofCopies:
     """The newest copy of each spool's state, taken when all its records were delivered.
 
     Args:
@@ -39,7 +39,7 @@ class ProofBook:
         self._unwritable = False
         self._mutex = threading.Lock()  # the sampling thread may outlast the loop
 
-    def take(self, streams: Mapping[str, StreamLook], now: float) -> None:
+    def take(self, streams: Mapping[str, StreamSample], now: float) -> None:
         """Take one sample, at `now` (epoch seconds), and write what is due."""
         for stream, look in streams.items():
             if look.state is not None:

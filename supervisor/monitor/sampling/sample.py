@@ -15,8 +15,8 @@ from core.status.crawl import Crawl
 from core.status.kafka_outage import read_outage, read_refusal
 from core.status.stream_stats import Flow
 from core.status.system_status import Status, read_status
-from supervisor.monitor.sampling.disk import Disk, look_at_disks
-from supervisor.monitor.sampling.stream_sample import StreamLook, look_at_stream
+from supervisor.monitor.sampling.disk import Disk, sample_disks
+from supervisor.monitor.sampling.stream_sample import StreamSample, sample_stream
 
 T = TypeVar("T")
 
@@ -25,12 +25,12 @@ SILENT_AFTER = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sample:
     """The system at `now` (epoch seconds)."""
 
     now: float
     status: Status
-    streams: Mapping[str, StreamLook] = field(default_factory=dict)
+    streams: Mapping[str, StreamSample] = field(default_factory=dict)
     kafka_away_since: float | None = None  #: reported by the publisher; valid only while records wait
     kafka_refusal: str = ""  #: Kafka's current answer, if any
     dead_letter_at: float | None = None  #: when Kafka last refused a record permanently
@@ -73,7 +73,7 @@ class Look:
         return next((str(one["state"]) for one in self.status.processes if one["name"] == name), None)
 
 
-def look(config: MonitorConfig, now: float) -> Look:
+def look(config: MonitorConfig, now: float) -> Sample:
     """Take the sample. What cannot be read keeps its default and is named in `unreadable`."""
     state_dir = config.state_dir
     status = read_status(config, now)
@@ -90,12 +90,12 @@ def look(config: MonitorConfig, now: float) -> Look:
     deliveries = attempt("the publisher's positions", lambda: read_deliveries(state_dir), nothing)
     streams, unread = {}, set(status.flow.unreadable_streams)
     for name in status.flow.streams:
-        read = partial(look_at_stream, state_dir, name, deliveries)
+        read = partial(sample_stream, state_dir, name, deliveries)
         found = attempt(f"the spool of {name}", read, None)
-        streams[name] = found or StreamLook()
+        streams[name] = found or StreamSample()
         if found is None:
             unread.add(name)
-    return Look(
+    return Sample(
         now,
         status,
         streams,
@@ -104,7 +104,7 @@ def look(config: MonitorConfig, now: float) -> Look:
         attempt("the dead letters", lambda: read_newest_dead_letter(state_dir), None),
         attempt("the quota", lambda: read_quota(state_dir), None),
         attempt("the quota's counts", lambda: read_requests(state_dir), {}),
-        attempt("the disk", lambda: look_at_disks(config), ()),
+        attempt("the disk", lambda: sample_disks(config), ()),
         tuple(dict.fromkeys(unreadable)),
         frozenset(unread),
         _birth(status),

@@ -11,13 +11,13 @@ from core.spool import Gap, SpoolReader, spool_path
 from core.spool.model import Row
 from core.spool.spool_state import SpoolState
 from core.status.completeness import StreamProof
-from supervisor.monitor.sampling.monotonic_counters import Tally
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 
 _COMPANIONS = ("", "-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
-class StreamLook:
+class StreamSample:
     """Details of a stream beyond `status`. Times are epoch seconds; None: it has not happened yet."""
 
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class StreamLook:
         """Return what is proven of these subreddits."""
         return StreamProof(tuple(subreddits), self.proven, self.gaps, self.begun, self.clock_offset)
 
-    def tallied(self, tally: Tally, stream: str, name: str) -> int:
+    def tallied(self, tally: MonotonicCounters, stream: str, name: str) -> int:
         """Return the counter `name` over all its spools, or the number of recorded `gaps`."""
         value = len(self.gaps) if name == "gaps" else self.counters.get(name, 0)
         return tally.follow((name, stream), value, self.spool_id, self.inherited.get(name, 0))
@@ -66,11 +66,11 @@ class StreamLook:
         return max((delay for delay in (self.delay_s, waits) if delay is not None), default=None)
 
 
-def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[int, float]]) -> StreamLook:
+def sample_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[int, float]]) -> StreamSample:
     """Read the spool; `deliveries` holds the delivered position of each, and its time."""
     reader = SpoolReader.open(state_dir, stream)
     if reader is None:
-        return StreamLook()
+        return StreamSample()
     with contextlib.closing(reader):
         seq, delivered_at = deliveries.get(reader.spool_id, (0, None))
         stream_state = reader.stream_state()  # before the gaps: see StreamProof.read
@@ -79,7 +79,7 @@ def look_at_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[
         waiting = reader.read(seq, 1)
         newest = reader.read(reader.last_seq() - 1, 1)
         created = _created(delivered)
-        return StreamLook(
+        return StreamSample(
             counters=reader.counters(),
             inherited=reader.inherited(),
             spool_id=reader.spool_id,

@@ -8,8 +8,8 @@ from core.config.slices import MonitorConfig
 from core.spool import Gap, GapState
 from core.status.completeness import longest_silence
 from core.status.crawl import CrawlReport
-from supervisor.monitor.readiness.problem_tracker import Reason, Verdict
-from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
+from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.snapshot.history import History, Step
 
 #: Newest gaps per stream on the page; `python -m supervisor gaps` lists all.
@@ -22,7 +22,7 @@ _MOST_STEPS = 40
 Mask = Callable[[str], str]
 
 
-def view(look: Look, config: MonitorConfig, history: History, verdict: Verdict, mask: Mask) -> dict[str, Any]:
+def view(look: Sample, config: MonitorConfig, history: History, verdict: Readiness, mask: Mask) -> dict[str, Any]:
     """Describe one sample. Parts that are not configured are None."""
     scraper = bool(config.scrapers) or bool(look.crawl.reports)
     return {
@@ -39,7 +39,7 @@ def view(look: Look, config: MonitorConfig, history: History, verdict: Verdict, 
     }
 
 
-def as_json(verdict: Verdict, mask: Mask) -> dict[str, Any]:
+def as_json(verdict: Readiness, mask: Mask) -> dict[str, Any]:
     """Describe readiness as `/readyz` and the page show it."""
     return {
         "ready": verdict.ready,
@@ -53,7 +53,7 @@ def _reason(reason: Reason, mask: Mask) -> dict[str, Any]:
     return {"what": reason.what, "subject": reason.subject, "since": since, "text": mask(reason.text)}
 
 
-def _disks(look: Look) -> list[dict[str, Any]]:
+def _disks(look: Sample) -> list[dict[str, Any]]:
     """Describe the disks; directories on the same disk share an entry."""
     shared: dict[tuple[int, int], list[str]] = {}
     for disk in look.disks:
@@ -79,7 +79,7 @@ def _process(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
     return {**{name: row.get(name) for name in shown}, "why": mask(str(row.get("why") or ""))}
 
 
-def _stream(name: str, look: Look, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
+def _stream(name: str, look: Sample, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
     flow, stream = look.flow.streams[name], look.streams[name]
     proof = stream.proof(config.subreddits)
     shares, unread_s = proof.shares(look.now), proof.unread_s(look.now)
@@ -130,7 +130,7 @@ def _gap(gap: Gap, start: float, config: MonitorConfig, mask: Mask) -> dict[str,
     }
 
 
-def _kafka(look: Look, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
+def _kafka(look: Sample, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
     flow = look.flow
     return {
         "servers": mask(config.kafka_servers),
@@ -146,7 +146,7 @@ def _kafka(look: Look, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
     }
 
 
-def _quota(look: Look) -> dict[str, Any]:
+def _quota(look: Sample) -> dict[str, Any]:
     quota = look.flow.quota
     return {
         "used": quota.used,
@@ -157,7 +157,7 @@ def _quota(look: Look) -> dict[str, Any]:
     }
 
 
-def _scraper(look: Look, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
+def _scraper(look: Sample, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
     crawl = look.crawl
     frontier, estimate = crawl.frontier, crawl.time_to_finish
     counted = ("subreddits", "users", "posts", "rules", "waiting", "leased", "later", "done")
@@ -174,7 +174,7 @@ def _scraper(look: Look, config: MonitorConfig, history: History, mask: Mask) ->
     }
 
 
-def _proxy(report: CrawlReport, look: Look, mask: Mask) -> dict[str, Any]:
+def _proxy(report: CrawlReport, look: Sample, mask: Mask) -> dict[str, Any]:
     return {
         "name": report.proxy,
         "address": mask(report.address) if report.address else None,

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import structlog
 
 from core.config.slices import MonitorConfig
-from supervisor.monitor.readiness.problem_tracker import Reason, Verdict
-from supervisor.monitor.sampling.counter_file import TallyBook
-from supervisor.monitor.sampling.monotonic_counters import Tally
-from supervisor.monitor.sampling.proof_copies import ProofBook
-from supervisor.monitor.sampling.sample import Look, look
+from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
+from supervisor.monitor.sampling.counter_file import CounterFile
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.proof_copies import ProofCopies
+from supervisor.monitor.sampling.sample import Sample, look
 from supervisor.monitor.snapshot.detached_call import errand
-from supervisor.monitor.snapshot.snapshot_builder import Darkroom, Snapshot
+from supervisor.monitor.snapshot.snapshot_builder import Snapshot, SnapshotBuilder
 
 _EVERY = 1.0
 _SHORTEST_PAUSE = 0.25
@@ -26,7 +26,7 @@ _FAILURES = ("look failures",)
 _LATE = "The monitor could not look for a while, so what it serves is old. monitor.log says why; if not, a disk hangs."
 
 
-class Observer:
+class Sampler:
     """Holds the latest snapshot; calls `heard` with each new one, in the loop."""
 
     def __init__(
@@ -35,15 +35,15 @@ class Observer:
         log: structlog.stdlib.BoundLogger,
         heard: Callable[[Snapshot], None] = lambda _snapshot: None,
         *,
-        look: Callable[[MonitorConfig, float], Look] = look,
+        look: Callable[[MonitorConfig, float], Sample] = look,
         wall: Callable[[], float] = time.time,
         every: float = _EVERY,
-        book: TallyBook | None = None,
-        proofs: ProofBook | None = None,
+        book: CounterFile | None = None,
+        proofs: ProofCopies | None = None,
     ) -> None:
         """Without a `book`, counters start at zero; without `proofs`, no copy of a proof is kept."""
         self.latest: Snapshot | None = None
-        self.darkroom = Darkroom(config, tally=book.tally if book else Tally())
+        self.darkroom = SnapshotBuilder(config, tally=book.tally if book else MonotonicCounters())
         self._book = book
         self._proofs = proofs
         self._failed = 0
@@ -98,10 +98,10 @@ class Observer:
         """Return the age of the latest snapshot, seconds; before the first one, the time waited for it."""
         return max(0.0, self._wall() - (self.latest.at if self.latest else self._born))
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Readiness:
         """Return the latest readiness; one that is too old says so."""
-        known = self.latest.verdict if self.latest else Verdict()
+        known = self.latest.verdict if self.latest else Readiness()
         if self.latest is not None and self.age() <= LATE_AFTER:
             return known
         late = Reason("snapshot_late", "monitor", _LATE, self.latest.at if self.latest else self._born)
-        return Verdict((late, *known.reasons), known.warnings)
+        return Readiness((late, *known.reasons), known.warnings)

@@ -9,15 +9,15 @@ import orjson
 
 from core.config.slices import MonitorConfig
 from core.masking.external import hide, masked
-from supervisor.monitor.metrics.exposition import Sight, exposition
+from supervisor.monitor.metrics.exposition import MetricInput, exposition
 from supervisor.monitor.readiness import reasons
 from supervisor.monitor.readiness.failing_requests import Answers
-from supervisor.monitor.readiness.flap_detector import Steadiness
-from supervisor.monitor.readiness.problem_tracker import Since, Verdict
+from supervisor.monitor.readiness.flap_detector import FlapDetector
+from supervisor.monitor.readiness.problem_tracker import ProblemTracker, Readiness
 from supervisor.monitor.readiness.reasons import Trend
 from supervisor.monitor.readiness.stream_reasons import quota_is_out
-from supervisor.monitor.sampling.monotonic_counters import Tally
-from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.snapshot.history import History, Moment, Standing
 from supervisor.monitor.snapshot.page_view import Mask, past, step_as_json, view
 
@@ -27,7 +27,7 @@ class Snapshot:
     """One sample, ready to send."""
 
     at: float
-    verdict: Verdict
+    verdict: Readiness
     metrics: bytes
     status: bytes  #: body of /api/status
     event: bytes  #: event for the page, each time
@@ -35,16 +35,16 @@ class Snapshot:
 
 
 @dataclass(slots=True)
-class Darkroom:
+class SnapshotBuilder:
     """Turns samples into snapshots; keeps the state that one sample cannot hold."""
 
     config: MonitorConfig
     history: History = field(default_factory=History)
     mask: Mask = field(init=False)
-    tally: Tally = field(default_factory=Tally)
-    _since: Since = field(default_factory=Since)
-    _warned: Since = field(default_factory=Since)
-    _steadiness: Steadiness = field(default_factory=Steadiness)
+    tally: MonotonicCounters = field(default_factory=MonotonicCounters)
+    _since: ProblemTracker = field(default_factory=ProblemTracker)
+    _warned: ProblemTracker = field(default_factory=ProblemTracker)
+    _steadiness: FlapDetector = field(default_factory=FlapDetector)
     _answers: Answers = field(default_factory=Answers)
     _waited_until: float | None = None
 
@@ -52,7 +52,7 @@ class Darkroom:
         hide(*self.config.masked.texts, logins=self.config.masked.logins)
         self.mask = masked
 
-    def develop(self, look: Look) -> Snapshot:
+    def develop(self, look: Sample) -> Snapshot:
         """Build all answers from one sample."""
         step = self.history.add(self._moment(look))
         if quota_is_out(look):
@@ -60,7 +60,7 @@ class Darkroom:
         brief, unsteady = self._steadiness.judge(look.status.processes, look.now)
         failing = self._answers.judge(look.requests, look.now)
         trend = Trend(self.history.growing(), self.history.answered_at, brief, unsteady, self._waited_until, failing)
-        verdict = Verdict(
+        verdict = Readiness(
             self._since.settle(reasons.troubles(look, trend, self.config), look.now),
             self._warned.settle(reasons.warnings(look, self.config), look.now),
         )
@@ -68,7 +68,7 @@ class Darkroom:
         return Snapshot(
             at=look.now,
             verdict=verdict,
-            metrics=exposition(Sight(look, self.config, self.tally)),
+            metrics=exposition(MetricInput(look, self.config, self.tally)),
             status=json.dumps(look.status.document(), indent=2).encode() + b"\n",
             event=_event("look", {**shown, "step": step_as_json(step) if step is not None else None}),
             past=self._past,
@@ -77,7 +77,7 @@ class Darkroom:
     def _past(self) -> bytes:
         return _event("past", past(tuple(self.history.steps)))
 
-    def _moment(self, look: Look) -> Moment:
+    def _moment(self, look: Sample) -> Moment:
         follow = self.tally.follow
         streams = {
             name: Standing(

@@ -11,7 +11,7 @@ _MOST_KEYS = 64  # distinct origins counted by name between two lines
 _MOST_NAMED = 5
 
 
-class CountedLog:
+class ThrottledCountLog:
     """Counts events by reason and by origin, and logs the counts."""
 
     def __init__(

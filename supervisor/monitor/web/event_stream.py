@@ -18,7 +18,7 @@ _PREFACE = b"retry: 2000\n\n"
 _STILL_HERE = b": still here\n\n"
 
 
-class Audience:
+class EventSubscribers:
     """All connected clients."""
 
     def __init__(

@@ -27,7 +27,7 @@ from supervisor.monitor.web.connection_limits import (
     Phase,
     origin_of,
 )
-from supervisor.monitor.web.counted_log import CountedLog
+from supervisor.monitor.web.counted_log import ThrottledCountLog
 
 EVENTS_PATH = "/api/events"
 
@@ -52,7 +52,7 @@ class Listener:
         """Without `limits`, the limit of file descriptors decides."""
         self.connections = Connections(limits or Limits.of_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
         hint = "they asked for too much, or too slowly; others are served"
-        self.dropped = CountedLog(log, "connections_dropped", hint)
+        self.dropped = ThrottledCountLog(log, "connections_dropped", hint)
         self._gates: dict[Connection, _Gate] = {}
         self._by_transport: dict[object, Connection] = {}
         self._server: asyncio.AbstractServer | None = None
@@ -165,7 +165,7 @@ class Listener:
 class Refusals(logging.Logger):
     """The logger of aiohttp's server: invalid HTTP is counted, real errors are logged."""
 
-    def __init__(self, dropped: CountedLog) -> None:
+    def __init__(self, dropped: ThrottledCountLog) -> None:
         super().__init__("aiohttp.server")
         self.parent = logging.getLogger("aiohttp.server")
         self._dropped = dropped

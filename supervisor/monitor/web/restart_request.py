@@ -17,7 +17,7 @@ from core import control_client
 from core.config.slices import MonitorConfig
 from core.control_client import ControlError, NotAnsweringError, NotRunningError, UnknownProcessError
 from supervisor.monitor.web.connection_limits import origin_of
-from supervisor.monitor.web.counted_log import CountedLog
+from supervisor.monitor.web.counted_log import ThrottledCountLog
 from supervisor.monitor.web.token_throttle import TokenThrottle
 
 TOKEN_HEADER = "X-Monitor-Token"  # noqa: S105 (its name, not the token)
@@ -40,7 +40,7 @@ class Restarting:
         self._throttle = TokenThrottle()
         self._held = 0
         hint = "somebody tries tokens; tries are slowed down"
-        self.refused = CountedLog(log, "restart_refused", hint)
+        self.refused = ThrottledCountLog(log, "restart_refused", hint)
 
     async def restart(self, request: web.Request) -> web.Response:
         """Restart {"process": NAME}; 202 when the supervisor accepted it."""

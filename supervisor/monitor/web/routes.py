@@ -10,9 +10,9 @@ from aiohttp import web
 from core.config.slices import MonitorConfig
 from supervisor.monitor.metrics.exposition import CONTENT_TYPE, verdict_exposition
 from supervisor.monitor.snapshot.page_view import as_json
-from supervisor.monitor.snapshot.sampler import Observer
+from supervisor.monitor.snapshot.sampler import Sampler
 from supervisor.monitor.web.connection_limits import DROP_REASONS
-from supervisor.monitor.web.event_stream import Audience
+from supervisor.monitor.web.event_stream import EventSubscribers
 from supervisor.monitor.web.listener import EVENTS_PATH, Listener
 from supervisor.monitor.web.page_files import Pages
 from supervisor.monitor.web.page_guard import add_headers, answer_to
@@ -62,7 +62,9 @@ def client_metrics(connections: int, dropped: Mapping[str, int], wrong_tokens: i
 class Answers:
     """Answers from the latest snapshot; a request reads nothing."""
 
-    def __init__(self, observer: Observer, audience: Audience, listener: Listener, restarting: Restarting) -> None:
+    def __init__(
+        self, observer: Sampler, audience: EventSubscribers, listener: Listener, restarting: Restarting
+    ) -> None:
         self._observer = observer
         self._audience = audience
         self._listener = listener
@@ -110,8 +112,8 @@ class Answers:
 
 def make_app(
     config: MonitorConfig,
-    observer: Observer,
-    audience: Audience,
+    observer: Sampler,
+    audience: EventSubscribers,
     log: structlog.stdlib.BoundLogger,
     listener: Listener | None = None,
 ) -> web.Application:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core.config import Config, ConfigError, all_settings, load_config
 from core.config.setting import Setting
-from core.config.value_errors import WrongValue
+from core.config.value_errors import InvalidValue
 from tests.core.config.conftest import CREDENTIALS
 
 TEXTS = st.text(max_size=30) | st.from_regex(r"[a-z0-9:/@\[\].~%?=-]{0,30}", fullmatch=True)
@@ -23,11 +23,11 @@ VALUES = st.recursive(
 @settings(max_examples=300)
 @given(setting=st.sampled_from(list(all_settings())), raw=VALUES)
 def test_a_parser_takes_a_value_or_says_why_not(setting: Setting, raw: object) -> None:
-    refusal: WrongValue | None = None
+    refusal: InvalidValue | None = None
     value: object = None
     try:
         value = setting.parse(raw)
-    except WrongValue as wrong:
+    except InvalidValue as wrong:
         refusal = wrong
     if refusal is None:
         assert isinstance(value, type(setting.default))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.config.addresses import database_url
 from core.config.postgres_url import read_postgres
 from core.config.proxies import normalised
-from core.config.value_errors import WrongValue
+from core.config.value_errors import InvalidValue
 from core.masking.redact import redact_url
 from tests.core.config.conftest import Problems
 
@@ -21,7 +21,7 @@ def _taken(url: str) -> tuple[str, str]:
     """Give the address as it is taken, or why it is not."""
     try:
         return database_url(url), ""
-    except WrongValue as error:
+    except InvalidValue as error:
         return "", str(error)
 
 
@@ -71,7 +71,7 @@ def test_a_percent_that_begins_no_code_is_a_percent(password: str) -> None:
 
 @pytest.mark.parametrize("url", ["postgresql://u:s3cret@h/d?x=y@h2/d2", "postgresql://u:5432/d?x=y@h2/d2"])
 def test_an_address_with_two_readings_is_refused(url: str) -> None:
-    with pytest.raises(WrongValue, match=r"in several ways.*percent-encode") as caught:
+    with pytest.raises(InvalidValue, match=r"in several ways.*percent-encode") as caught:
         read_postgres(url)
     assert "s3cret" not in str(caught.value)
 

@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from core.logging.nonblocking_stderr import Outlet
+from core.logging.nonblocking_stderr import NonBlockingStderr
 from tests.support.durations import allowed
 from tests.support.waiting import wait_until
 
 
 def test_what_is_written_comes_out_in_order_also_at_the_end() -> None:
     reader, writer = os.pipe()
-    outlet = Outlet(writer)
+    outlet = NonBlockingStderr(writer)
     os.close(writer)
     for number in range(1000):
         outlet.write(f"{number}\n")
@@ -26,7 +26,7 @@ def test_what_is_written_comes_out_in_order_also_at_the_end() -> None:
 def test_nobody_reads_nobody_waits_and_what_is_dropped_is_told_when_somebody_reads_again() -> None:
     reader, writer = os.pipe()
     told: list[int] = []
-    outlet = Outlet(writer, told.append, limit=200_000)
+    outlet = NonBlockingStderr(writer, told.append, limit=200_000)
     os.close(writer)
     line = "x" * 999 + "\n"
     started = time.monotonic()
@@ -44,7 +44,7 @@ def test_nobody_reads_nobody_waits_and_what_is_dropped_is_told_when_somebody_rea
 
 def test_its_end_does_not_wait_for_a_reader_who_sleeps() -> None:
     reader, writer = os.pipe()
-    outlet = Outlet(writer)
+    outlet = NonBlockingStderr(writer)
     os.close(writer)
     outlet.write("x" * 500_000)
     started = time.monotonic()
@@ -56,7 +56,7 @@ def test_its_end_does_not_wait_for_a_reader_who_sleeps() -> None:
 
 def test_who_writes_hears_that_the_reader_has_gone() -> None:
     reader, writer = os.pipe()
-    outlet = Outlet(writer)
+    outlet = NonBlockingStderr(writer)
     os.close(writer)
     os.close(reader)
 
@@ -74,7 +74,7 @@ def test_who_writes_hears_that_the_reader_has_gone() -> None:
 def test_a_descriptor_that_others_have_made_impatient_is_waited_for() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    outlet = Outlet(writer)
+    outlet = NonBlockingStderr(writer)
     os.close(writer)
     outlet.write("x" * 300_000)
     got = 0
@@ -87,7 +87,7 @@ def test_a_descriptor_that_others_have_made_impatient_is_waited_for() -> None:
 @pytest.mark.parametrize("text", ["\ud800", "ü"])
 def test_any_text_can_be_written(text: str) -> None:
     reader, writer = os.pipe()
-    outlet = Outlet(writer)
+    outlet = NonBlockingStderr(writer)
     os.close(writer)
     outlet.write(text)
     outlet.close()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.masking import external
 from core.masking.external import BOUND, hide, hide_token, masked
-from core.masking.masking import Hider
+from core.masking.masking import Masker
 from core.masking.redact import MASK, redact, redact_url
 from core.reddit.answers import judge
 
@@ -141,7 +141,7 @@ def test_whoever_shows_it_later_masks_whole_secrets(form: str) -> None:
 )
 def test_no_piece_is_left_whoever_cuts(before: int, form: str, start: int, end: int, shown: int) -> None:
     """A library that quotes a part of what it read, a packet that ends, our own cut."""
-    external.known = Hider()
+    external.known = Masker()
     hide(SECRET, logins=[(CLIENT_ID, SECRET)])
     encoded = FORMS[form](SECRET)[start:][:end]
     text = external.outside(f"{'y' * before} {encoded}", shown)

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from core.masking.masking import Hider
+from core.masking.masking import Masker
 from core.masking.redact import is_secret_name, redact_url, show, url_passwords
 from tests.support.durations import allowed
 
@@ -68,7 +68,7 @@ def test_values_are_shown_as_toml_writes_them(value: object, shown: str) -> None
 
 
 def test_the_longest_secret_is_masked_first() -> None:
-    hider = Hider()
+    hider = Masker()
     hider.hide(["secret", "secret-and-more"])
     assert hider.mask("secret-and-more, secret") == "***, ***"
 
@@ -79,10 +79,10 @@ class Odd:
 
 
 def test_an_object_that_cannot_be_shown_does_not_take_the_log_line_with_it() -> None:
-    assert Hider().clean(Odd()) == "<Odd that cannot be shown: RuntimeError>"
+    assert Masker().clean(Odd()) == "<Odd that cannot be shown: RuntimeError>"
 
 
 def test_a_secret_is_text_not_a_pattern() -> None:
-    hider = Hider()
+    hider = Masker()
     hider.hide(["a.*b"])
     assert hider.mask("a.*b axxb") == "*** axxb"

@@ -11,7 +11,7 @@ from requests.structures import CaseInsensitiveDict
 
 from core.errors import GaplessError
 from core.reddit import quota as arithmetic
-from core.reddit.answers import judge, judge_token, rate_headers, retry_after
+from core.reddit.answers import classify_token, judge, rate_headers, retry_after
 from core.reddit.quota import WINDOW, Priority, Quota
 from core.reddit.request_errors import BadAnswer
 from streams.reddit.listing_page import Page, parse_page
@@ -55,7 +55,7 @@ def test_an_answer_is_taken_or_becomes_one_of_our_errors(status: int, headers: A
 def test_an_answer_to_a_token_request_is_taken_or_becomes_one_of_our_errors(
     status: int, headers: Any, body: bytes
 ) -> None:
-    verdict = judge_token(status, headers, body, NOW)
+    verdict = classify_token(status, headers, body, NOW)
     if verdict is None:
         token = json.loads(body)
         assert isinstance(token["access_token"], str)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from scraper.crawl.subreddit_job import Visitor
+from scraper.crawl.subreddit_job import SubredditJob
 from scraper.store.store import Store
 from tests.scraper.crawl.stage import Stage
 from tests.scraper.http.clients import running
@@ -69,7 +69,7 @@ class CaseStage(Stage):
             ):
                 store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
                 try:
-                    visitor = Visitor(client, store, self.settings, self.tally, now=lambda: self.now)
+                    visitor = SubredditJob(client, store, self.settings, self.tally, now=lambda: self.now)
                     await store.enter(self.settings.subreddits)
                     leases = await store.lease(100, max_depth=0, refresh_after=86_400.0, seconds=60.0)
                     visited.extend(lease.name for lease in leases)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import Pace
-from scraper.crawl.subreddit_job import Visitor
+from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.subreddit_job import SubredditJob
 from scraper.store.batches.remaining_work import Lease
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit
@@ -26,16 +26,16 @@ class Stage:
         self.path = directory / "reddit.db"
         self.reddit = ScriptedReddit()
         self.now = START
-        self.tally = Tally(Pace(0.0))
+        self.tally = CrawlCounters(FinishRate(0.0))
         self.settings = SETTINGS
 
-    def play(self, scene: Callable[[Store, Visitor], Awaitable[None]], holder: str = "here/scraper-a") -> None:
+    def play(self, scene: Callable[[Store, SubredditJob], Awaitable[None]], holder: str = "here/scraper-a") -> None:
         """Start a process, let it do this, and end it."""
 
         async def run() -> None:
             store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
             try:
-                visitor = Visitor(
+                visitor = SubredditJob(
                     self.reddit, store, self.settings, self.tally, now=lambda: self.now, chance=lambda: 0.5
                 )
                 await store.enter(self.settings.subreddits)
@@ -52,7 +52,7 @@ class Stage:
         """Visit all that is due now, in a process of this name; name it."""
         visited = []
 
-        async def scene(store: Store, visitor: Visitor) -> None:
+        async def scene(store: Store, visitor: SubredditJob) -> None:
             for lease in await self.lease(store):
                 visited.append(lease.name)
                 await visitor.visit(lease)

@@ -12,11 +12,11 @@ import pytest
 
 from core.errors import PermanentError
 from core.reddit.request_errors import CredentialsRejected
-from scraper.crawl.crawl_counters import Tally
+from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_loop import Crawl
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import Pace
-from scraper.crawl.subreddit_job import Visitor
+from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.subreddit_job import SubredditJob
 from scraper.store.connection.store_errors import StoreUnavailable
 from scraper.store.statements.claims import Claims
 from scraper.store.store import Store
@@ -59,7 +59,9 @@ class Scene:
             try:
                 await store.enter(NAMES)
                 settings = CrawlSettings(NAMES, 40, CONCURRENCY, max_depth=0, discover=False, refresh_after=86400.0)
-                visitor = Visitor(self.reddit, store, settings, Tally(Pace(0.0)), now=lambda: datetime.now(UTC))
+                visitor = SubredditJob(
+                    self.reddit, store, settings, CrawlCounters(FinishRate(0.0)), now=lambda: datetime.now(UTC)
+                )
                 self.crawl = Crawl(self.connections, store, visitor, settings)
                 acting = asyncio.create_task(self._act(act))
                 async with asyncio.timeout(20):

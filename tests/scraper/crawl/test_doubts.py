@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL, Doubt, dump, key_of, load, met_again, next_look
+from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL, PendingRefusal, dump, key_of, load, met_again, next_look
 from scraper.reddit.question import Kind, Question
 from scraper.reddit.refusal import Unexplained
 from scraper.reddit.rows import SubredditState
@@ -21,7 +21,7 @@ def after(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def met(*at: tuple[float, str], refusal: Unexplained = REFUSED) -> Doubt:
+def met(*at: tuple[float, str], refusal: Unexplained = REFUSED) -> PendingRefusal:
     """Meet the same refusal at these moments, in these processes."""
     doubt = None
     for seconds, process in at:

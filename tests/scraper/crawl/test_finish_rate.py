@@ -1,10 +1,10 @@
 """The pace of the crawl: what is said of the time to finish rests on it."""
 
-from scraper.crawl.finish_rate import Pace
+from scraper.crawl.finish_rate import FinishRate
 
 
-def paced(*moments: float, began: float = 0.0) -> Pace:
-    pace = Pace(began)
+def paced(*moments: float, began: float = 0.0) -> FinishRate:
+    pace = FinishRate(began)
     for moment in moments:
         pace.finished(moment)
     return pace

@@ -8,15 +8,15 @@ import pytest
 from core.errors import PermanentError
 from core.reddit.request_errors import BadAnswer, CredentialsRejected, ServerTrouble, Unavailable
 from scraper.crawl import parts
-from scraper.crawl.answer_rate import Standing
-from scraper.crawl.parts import Arrived, fetch_parts
+from scraper.crawl.answer_rate import AnswerRate
+from scraper.crawl.parts import Fetched, fetch_parts
 from tests.scraper.crawl.reddit import ScriptedReddit, listing, post
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def fetched(reddit: ScriptedReddit, wanted: tuple[str, ...] = parts.ALL) -> Arrived:
-    standing = Standing(reddit, ("Bitcoin",), lambda: NOW)
+def fetched(reddit: ScriptedReddit, wanted: tuple[str, ...] = parts.ALL) -> Fetched:
+    standing = AnswerRate(reddit, ("Bitcoin",), lambda: NOW)
     return asyncio.run(fetch_parts(reddit, "Bitcoin", wanted, lambda: NOW, standing))
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from core.status.crawl import HEALTHY, IDLE, RESTING, STOPPED, read_crawl_report
-from scraper.crawl.crawl_counters import Tally
-from scraper.crawl.finish_rate import Pace
-from scraper.crawl.status_reporter import Telling
+from scraper.crawl.crawl_counters import CrawlCounters
+from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.status_reporter import StatusReporter
 from scraper.http.reports.proxy_report import ProxyReport
 from scraper.store.store import Store
 from tests.scraper.crawl.stage import SETTINGS, Stage
@@ -52,12 +52,12 @@ def play(stage: Stage, directory: Path, scene: Any) -> None:
     fetching = Fetching()
 
     async def within(store: Store, _: Any) -> None:
-        telling = Telling(
+        telling = StatusReporter(
             "scraper-a",
             directory,
             fetching,
             store,
-            tally=Tally(Pace(0.0)),
+            tally=CrawlCounters(FinishRate(0.0)),
             settings=SETTINGS,
             visits=lambda: 0,
             now=lambda: NOON,
@@ -69,7 +69,7 @@ def play(stage: Stage, directory: Path, scene: Any) -> None:
 
 
 def test_what_siblings_need_stands_in_the_report(tmp_path: Path) -> None:
-    async def scene(telling: Telling, _: Fetching) -> None:
+    async def scene(telling: StatusReporter, _: Fetching) -> None:
         running = asyncio.create_task(telling.run())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -83,7 +83,7 @@ def test_what_siblings_need_stands_in_the_report(tmp_path: Path) -> None:
 
 
 def test_an_idle_proxy_does_not_count_as_failing(tmp_path: Path) -> None:
-    async def scene(telling: Telling, fetching: Fetching) -> None:
+    async def scene(telling: StatusReporter, fetching: Fetching) -> None:
         fetching.told = replace(fetching.told, state=IDLE)
         running = asyncio.create_task(telling.run())
         await asyncio.sleep(0)
@@ -98,7 +98,7 @@ def test_an_idle_proxy_does_not_count_as_failing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("state", "last"), [(HEALTHY, STOPPED), (IDLE, STOPPED), (RESTING, RESTING)])
 def test_s19_the_last_words_never_say_that_it_works(tmp_path: Path, state: str, last: str) -> None:
-    async def scene(telling: Telling, fetching: Fetching) -> None:
+    async def scene(telling: StatusReporter, fetching: Fetching) -> None:
         fetching.told = replace(fetching.told, state=state)
         await telling.end()
         telling.last()

@@ -11,7 +11,7 @@ import pytest
 
 from core.reddit.request_errors import ServerTrouble, Unavailable, Unreachable
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.subreddit_job import Visitor
+from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.transport.proxy_errors import ProxyResting
 from scraper.store.batches.batch import Batch, Found
 from scraper.store.store import Store
@@ -152,7 +152,7 @@ def test_posts_only_and_skip_steer_the_crawl(stage: Stage) -> None:
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
     stage.reddit.subreddit("ethereum", post("b", "ethereum", "ann"))
 
-    async def write(store: Store, visitor: Visitor) -> None:
+    async def write(store: Store, visitor: SubredditJob) -> None:
         """Only have the tables made."""
 
     stage.play(write)
@@ -211,7 +211,7 @@ def test_a_shorter_way_that_is_found_during_the_turn_counts_too(stage: Stage) ->
     stage.settings = replace(SETTINGS, max_depth=0)
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin"))
 
-    async def scene(store: Store, visitor: Visitor) -> None:
+    async def scene(store: Store, visitor: SubredditJob) -> None:
         await store.save(Batch(found=[Found("gardening", 2)]))
         [_, lease] = await store.lease(10, max_depth=2, refresh_after=86400.0, seconds=60.0)
         await store.save(Batch(found=[Found("gardening", 1)]))
@@ -226,7 +226,7 @@ def test_an_author_whom_another_process_fetches_is_waited_for(stage: Stage) -> N
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
     stage.reddit.user("ann")
 
-    async def scene(store: Store, visitor: Visitor) -> None:
+    async def scene(store: Store, visitor: SubredditJob) -> None:
         other = await Store.open(f"sqlite:///{stage.path}", holder="there/scraper-b", clock=lambda: stage.now)
         claims = await other.claim_users(["ann"], refresh_after=86400.0, seconds=60.0)
         assert claims.mine == ("ann",)
@@ -245,7 +245,7 @@ def test_an_author_whom_another_process_fetches_is_waited_for(stage: Stage) -> N
 
 
 def test_a_visit_that_an_error_of_ours_breaks_off_comes_again_later(stage: Stage) -> None:
-    async def scene(store: Store, visitor: Visitor) -> None:
+    async def scene(store: Store, visitor: SubredditJob) -> None:
         [lease] = await stage.lease(store)
         await visitor.fail(lease, ZeroDivisionError("division by zero"))
 

@@ -8,7 +8,7 @@ from typing import Any
 from core.config.proxies import Proxy
 from core.reddit.limiter import Limiter
 from scraper.http.http_settings import FetchSettings
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 
 AGENT = "linux:gapless.test:1 (by /u/tester)"
 
@@ -29,13 +29,13 @@ async def running(
     clock: Callable[[], float] | None = None,
     sleep: Any = None,
     **others: Any,
-) -> AsyncIterator[Client]:
+) -> AsyncIterator[RetryingFetcher]:
     """Give a started client, and close it."""
     parts: dict[str, Any] = {"draw": lambda: 0.5}
     parts |= {"clock": clock} if clock is not None else {}
     parts |= {"sleep": sleep} if sleep is not None else {}
     parts |= {name: others.pop(name) for name in ("siblings", "memory") if name in others}
-    client = Client(settings(url, proxy, **others), limiter, **parts)
+    client = RetryingFetcher(settings(url, proxy, **others), limiter, **parts)
     await client.start()
     try:
         yield client

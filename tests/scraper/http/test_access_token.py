@@ -15,13 +15,13 @@ from core.reddit.limiter import Grant, Limiter, QuotaFileError, Wait, read_reque
 from core.reddit.quota import Priority
 from core.reddit.request_errors import CredentialsRejected, RateLimited, TokenRejected
 from scraper.http.http_settings import FetchSettings
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.http.transport.proxy_errors import ProxyResting
 from tests.scraper.http.clients import AGENT, running, wide_limiter
 from tests.scraper.http.script import GOOD, HTML, LISTING, TOKEN, Reply, Script
 from tests.scraper.http.times import Times, until
 
-Scene = Callable[[Script, Client, Times], Awaitable[None]]
+Scene = Callable[[Script, RetryingFetcher, Times], Awaitable[None]]
 RATE = {"X-Ratelimit-Used": "7", "X-Ratelimit-Remaining": "993.0", "X-Ratelimit-Reset": "300"}
 
 
@@ -43,7 +43,7 @@ def play(tmp_path: Path, scene: Scene, limiter: Limiter | None = None, **others:
 
 
 def test_one_token_serves_all_however_many_wait_for_it(tmp_path: Path) -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.token = Reply(body=TOKEN, after=0.05)
         await asyncio.gather(*(client.get("/r/Bitcoin/hot", {"limit": 30}) for _ in range(40)))
         assert script.tokens == 1
@@ -55,7 +55,7 @@ def test_one_token_serves_all_however_many_wait_for_it(tmp_path: Path) -> None:
 
 
 def test_a_token_is_renewed_before_it_expires(tmp_path: Path) -> None:
-    async def scene(script: Script, client: Client, times: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         await client.get("/r/a/about", {})
         await times.sleep(3600 - 70)
         await client.get("/r/a/about", {})
@@ -68,7 +68,7 @@ def test_a_token_is_renewed_before_it_expires(tmp_path: Path) -> None:
 
 
 def test_a_token_that_is_rejected_is_renewed_once_for_all(tmp_path: Path) -> None:
-    async def scene(script: Script, client: Client, times: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         await client.get("/r/a/about", {})
         script.token = Reply(body={**TOKEN, "access_token": "token-2"})
         script.say(*[Reply(401, {"error": 401}, after=0.05)] * 10)
@@ -82,7 +82,7 @@ def test_a_token_that_is_rejected_is_renewed_once_for_all(tmp_path: Path) -> Non
 
 
 def test_tokens_that_are_always_rejected_come_to_an_end(tmp_path: Path) -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.otherwise = Reply(401, {"error": 401})
         with pytest.raises(TokenRejected):
             await client.get("/r/a/about", {})
@@ -93,7 +93,7 @@ def test_tokens_that_are_always_rejected_come_to_an_end(tmp_path: Path) -> None:
 
 
 def test_credentials_are_wrong_when_they_are_rejected_twice(tmp_path: Path) -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.token = Reply(401, {"error": 401})
         with pytest.raises(CredentialsRejected, match="REDDIT_CLIENT_ID"):
             await client.get("/r/a/about", {})
@@ -122,7 +122,7 @@ def test_credentials_are_wrong_when_they_are_rejected_twice(tmp_path: Path) -> N
 def test_a_token_that_cannot_be_had_now_is_waited_for(tmp_path: Path, trouble: Reply, failures: int) -> None:
     """All requests wait, with growing pauses, or go back when that takes long; no name is to blame."""
 
-    async def scene(script: Script, client: Client, times: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         async def get_in_the_end() -> object:
             while True:
                 try:
@@ -141,7 +141,7 @@ def test_a_token_that_cannot_be_had_now_is_waited_for(tmp_path: Path, trouble: R
 
 
 def test_who_is_cancelled_while_he_fetches_the_token_leaves_that_to_the_next(tmp_path: Path) -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.token = Reply(hang=True)
         first = asyncio.create_task(client.get("/r/a/about", {}))
         await until(lambda: script.tokens == 1, "the first to ask for a token")
@@ -158,7 +158,7 @@ def test_who_is_cancelled_while_he_fetches_the_token_leaves_that_to_the_next(tmp
 def test_the_quota_is_told_of_every_answer(tmp_path: Path) -> None:
     limiter = Limiter(tmp_path, "scraper-test", 100)
 
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         reset = [Reply(reset=True)] * 2  # a broken connection is replaced once, unseen
         script.say(Reply(headers=RATE), Reply(403, {"reason": "private"}), Reply(503), GOOD, *reset, GOOD)
         for path in ("/r/a/about", "/r/b/about", "/r/c/about", "/r/d/about"):
@@ -295,4 +295,4 @@ def test_a_quota_that_cannot_be_read_is_waited_for_and_said_once(tmp_path: Path)
 
 def test_the_limiter_is_needed_with_tokens() -> None:
     with pytest.raises(ValueError, match="limiter"):
-        Client(FetchSettings("http://x", "http://x", AGENT))
+        RetryingFetcher(FetchSettings("http://x", "http://x", AGENT))

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 
-from scraper.http.pacing.concurrency_limiter import Gate
+from scraper.http.pacing.concurrency_limiter import ConcurrencyLimiter
 from scraper.http.transport.proxy_errors import ProxyResting
 from tests.scraper.http.times import Times
 
 
-def make(slots: int) -> Gate:
+def make(slots: int) -> ConcurrencyLimiter:
     times = Times()
-    return Gate(slots, times.clock, times.sleep)
+    return ConcurrencyLimiter(slots, times.clock, times.sleep)
 
 
 async def settle() -> None:
@@ -106,7 +106,7 @@ def test_a_hold_stops_all_until_it_is_over_and_a_shorter_one_does_not_shorten_it
             naps.append(asyncio.get_running_loop().create_future())
             await naps[-1]
 
-        gate = Gate(3, lambda: now[0], sleep)
+        gate = ConcurrencyLimiter(3, lambda: now[0], sleep)
         gate.hold(10.0)
         gate.hold(2.0)
         assert gate.held
@@ -131,7 +131,7 @@ def test_a_hold_stops_all_until_it_is_over_and_a_shorter_one_does_not_shorten_it
 def test_a_hold_that_begins_while_one_waits_for_a_slot_counts_for_it_too() -> None:
     async def scenario() -> None:
         times = Times()
-        gate = Gate(1, times.clock, times.sleep)
+        gate = ConcurrencyLimiter(1, times.clock, times.sleep)
         await gate.enter()
         waiting = asyncio.create_task(gate.enter())
         await settle()
@@ -149,7 +149,7 @@ def test_shutting_sends_away_at_once_all_who_wait_for_whatever() -> None:
         async def for_ever(_: float) -> None:
             await asyncio.Event().wait()
 
-        gate = Gate(1, lambda: 0.0, for_ever)
+        gate = ConcurrencyLimiter(1, lambda: 0.0, for_ever)
         await gate.enter()
         queued = asyncio.create_task(gate.enter())
         napping = asyncio.create_task(gate.pause(100.0))

@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from core.masking.external import hide
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from tests.scraper.http.clients import running, wide_limiter
 from tests.support.echo import ANSWERS, TOKENS, Echo
 from tests.support.leaks import Leaks
@@ -28,7 +28,7 @@ def known() -> None:
     hide(CLIENT[1], PROXY[1], logins=(CLIENT, PROXY))
 
 
-async def told(client: Client) -> str:
+async def told(client: RetryingFetcher) -> str:
     """All that is said of some requests: reports, errors, tracebacks."""
     errors = [
         error

@@ -13,7 +13,7 @@ import uvloop
 from core.errors import GaplessError
 from scraper.http.proxy.blame import Sibling
 from scraper.http.proxy.rest_periods import IDLE_AFTER
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from tests.scraper.http.clients import running
 from tests.scraper.http.script import GOOD, HTML, Reply, Script
 from tests.scraper.http.times import Times, until
@@ -38,7 +38,7 @@ class Exit:
     """A proxy as its process sees it: what comes through it is what this server says."""
 
     script: Script
-    client: Client
+    client: RetryingFetcher
     asked: int = 0
 
     def sibling(self) -> Sibling:
@@ -102,7 +102,7 @@ class Slow(Times):
 class UntilRest(Times):
     """Time stands still as soon as the proxy rests."""
 
-    client: Client | None = None
+    client: RetryingFetcher | None = None
 
     async def sleep(self, seconds: float) -> None:
         if self.client is not None and self.client.resting:

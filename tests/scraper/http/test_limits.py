@@ -13,7 +13,7 @@ from core.errors import TransientError
 from core.reddit.json_body import ERROR_BODY
 from core.reddit.request_errors import ServerTrouble, TooLarge, Unavailable
 from scraper.http.transport import body_reader
-from scraper.http.transport.body_reader import Bodies
+from scraper.http.transport.body_reader import BodyReader
 from scraper.http.transport.route import Route
 from scraper.http.transport.session import Answer, Session
 from scraper.reddit.question import Kind, Question
@@ -51,7 +51,7 @@ def test_an_answer_that_is_too_large_costs_its_connection(kind: str) -> None:
 
 def test_the_largest_body_is_given_up_when_all_together_are_too_large() -> None:
     async def scenario() -> None:
-        bodies = Bodies(most_each=8_000_000, most_together=1_000_000)
+        bodies = BodyReader(most_each=8_000_000, most_together=1_000_000)
         async with Bomber() as bomber:
             url = f"http://127.0.0.1:{bomber.port}"
             async with running(url) as client:

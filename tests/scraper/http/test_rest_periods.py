@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.http.proxy.rest_periods import IDLE_AFTER, Health, State
+from scraper.http.proxy.rest_periods import IDLE_AFTER, RestPeriods, State
 
 
 def middle() -> float:
     return 0.5
 
 
-def rests_of(health: Health, count: int, *, common: bool = False) -> list[float]:
+def rests_of(health: RestPeriods, count: int, *, common: bool = False) -> list[float]:
     """Fail one probe after the other; return how long it rests each time."""
     now, rests = 1.0, []
     for _ in range(count):
@@ -26,16 +26,16 @@ def rests_of(health: Health, count: int, *, common: bool = False) -> list[float]
 
 
 def test_rests_grow_with_each_failed_probe_up_to_five_minutes() -> None:
-    assert rests_of(Health(0.0, middle), 9) == pytest.approx([5, 10, 20, 40, 80, 160, 300, 300, 300])
+    assert rests_of(RestPeriods(0.0, middle), 9) == pytest.approx([5, 10, 20, 40, 80, 160, 300, 300, 300])
 
 
 def test_where_nothing_works_anywhere_the_rests_stay_short() -> None:
-    assert rests_of(Health(0.0, middle), 7, common=True) == pytest.approx([5, 10, 20, 40, 60, 60, 60])
+    assert rests_of(RestPeriods(0.0, middle), 7, common=True) == pytest.approx([5, 10, 20, 40, 60, 60, 60])
 
 
 def test_a_proxy_that_fails_again_at_once_rests_longer() -> None:
     """A probe may come through where nothing else does."""
-    health, now, rests = Health(0.0, middle), 0.0, []
+    health, now, rests = RestPeriods(0.0, middle), 0.0, []
     for _ in range(3):
         now += 0.5
         health.rest(now, now)
@@ -48,7 +48,7 @@ def test_a_proxy_that_fails_again_at_once_rests_longer() -> None:
 
 
 def test_a_proxy_that_worked_for_longer_than_it_rested_begins_anew() -> None:
-    health = Health(0.0, middle)
+    health = RestPeriods(0.0, middle)
     for now in (0.0, 5.5):
         health.rest(now, now)
         health.begin_probe()
@@ -60,7 +60,7 @@ def test_a_proxy_that_worked_for_longer_than_it_rested_begins_anew() -> None:
 
 
 def test_the_failing_began_before_the_first_rest_of_a_row() -> None:
-    health = Health(0.0, middle)
+    health = RestPeriods(0.0, middle)
     health.rest(10.0, 7.0)
     health.begin_probe()
     health.rest(20.0, 18.0)
@@ -68,7 +68,7 @@ def test_the_failing_began_before_the_first_rest_of_a_row() -> None:
 
 
 def test_only_what_brought_an_answer_lately_is_shown_as_healthy() -> None:
-    health = Health(0.0, middle)
+    health = RestPeriods(0.0, middle)
     assert health.shown(1.0, None) is State.HEALTHY
     assert health.shown(IDLE_AFTER + 1.0, None) is State.IDLE
     assert health.shown(500.0, 500.0 - IDLE_AFTER) is State.HEALTHY
@@ -85,7 +85,7 @@ def test_only_what_brought_an_answer_lately_is_shown_as_healthy() -> None:
     draw=st.floats(0.0, 1.0, exclude_max=True),
 )
 def test_no_rest_is_longer_than_it_says(steps: list[tuple[bool, bool, float]], draw: float) -> None:
-    health, now = Health(0.0, lambda: draw), 0.0
+    health, now = RestPeriods(0.0, lambda: draw), 0.0
     for recovers, common, pause in steps:
         now += pause
         health.rest(now, now, common=common)

@@ -15,7 +15,7 @@ from core.reddit.request_errors import (
     Unavailable,
     Unreachable,
 )
-from scraper.http.pacing.retry import Action, Tries, seconds_after_429
+from scraper.http.pacing.retry import Action, RetryState, seconds_after_429
 from scraper.http.transport.proxy_errors import ProxyRejectsUs, ProxyResting
 
 MIDDLE = 0.5
@@ -42,18 +42,18 @@ def middle() -> float:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_the_same_error_again_and_again(error: GaplessError, actions: list[Action]) -> None:
-    tries = Tries(max_retries=3)
+    tries = RetryState(max_retries=3)
     assert [tries.after(error, middle).action for _ in actions] == actions
 
 
 def test_pauses_grow_from_half_a_second_to_ten() -> None:
-    tries = Tries(max_retries=8)
+    tries = RetryState(max_retries=8)
     pauses = [tries.after(ServerTrouble("503"), middle).seconds for _ in range(8)]
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
 
 
 def test_waits_after_429_do_not_count_as_failures() -> None:
-    tries = Tries(max_retries=1)
+    tries = RetryState(max_retries=1)
     for error in (RateLimited(None), ServerTrouble("503"), RateLimited(None)):
         assert tries.after(error, middle).action is not Action.GIVE_UP
     assert tries.after(ServerTrouble("503"), middle).action is Action.GIVE_UP
@@ -86,7 +86,7 @@ def test_seconds_after_429(retry_after: float | None, waits: int, seconds: float
 )
 def test_every_request_comes_to_an_end(max_retries: int, errors: list[TransientError], draw: float) -> None:
     """Whatever comes in whatever order: a bounded number of attempts, none after a pause of more than 13 s."""
-    tries = Tries(max_retries)
+    tries = RetryState(max_retries)
     attempts = 0
     for error in errors:
         attempts += 1
@@ -98,4 +98,4 @@ def test_every_request_comes_to_an_end(max_retries: int, errors: list[TransientE
 
 
 def test_a_permanent_error_is_handed_on_at_once() -> None:
-    assert Tries(9).after(PermanentError("no"), middle).action is Action.GIVE_UP
+    assert RetryState(9).after(PermanentError("no"), middle).action is Action.GIVE_UP

@@ -1,4 +1,4 @@
-"""What `Client.get` makes of each answer, over real connections; only the pauses are skipped."""
+"""What `RetryingFetcher.get` makes of each answer, over real connections; only the pauses are skipped."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,13 +12,13 @@ import uvloop
 
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, RateLimited, ServerTrouble, Unavailable, Unreachable
 from scraper.http.auth import user_agents
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.http.transport.proxy_errors import NameLimited, ProxyRejectsUs, ProxyResting
 from tests.scraper.http.clients import AGENT, running
 from tests.scraper.http.script import GOOD, HTML, LISTING, Reply, Script
 from tests.scraper.http.times import Times, until
 
-Scene = Callable[[Script, Client, Times], Awaitable[None]]
+Scene = Callable[[Script, RetryingFetcher, Times], Awaitable[None]]
 
 
 def play(scene: Scene, **others: Any) -> None:
@@ -34,7 +34,7 @@ def play(scene: Scene, **others: Any) -> None:
 
 
 def test_an_answer_is_decoded_and_asked_for_as_reddit_wants_it() -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         assert await client.get("/r/Bitcoin/top", {"t": "week", "limit": 10, "raw_json": 1}) == LISTING
         assert script.asked == ["/r/Bitcoin/top.json?t=week&limit=10&raw_json=1"]
         assert script.headers[0]["User-Agent"] == AGENT
@@ -45,7 +45,7 @@ def test_an_answer_is_decoded_and_asked_for_as_reddit_wants_it() -> None:
 
 
 def test_cookies_are_not_given_back() -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.say(Reply(headers={"Set-Cookie": "session=abc"}))
         await client.get("/r/Bitcoin/about", {})
         await client.get("/r/Bitcoin/about", {})
@@ -66,7 +66,7 @@ def test_cookies_are_not_given_back() -> None:
     ],
 )
 def test_a_refusal_is_a_fact_and_is_not_asked_for_twice(reply: Reply, reason: str) -> None:
-    async def scene(script: Script, client: Client, times: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         for _ in range(4):
             script.say(reply)
             with pytest.raises(Unavailable, match=reason):
@@ -99,7 +99,7 @@ def test_a_refusal_is_a_fact_and_is_not_asked_for_twice(reply: Reply, reason: st
     ],
 )
 def test_a_failure_is_tried_again_with_growing_pauses(reply: Reply, error: type[Exception], outcome: str) -> None:
-    async def scene(script: Script, client: Client, times: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         script.otherwise = reply
         with pytest.raises(error):
             await client.get("/r/Bitcoin/about", {})
@@ -111,7 +111,7 @@ def test_a_failure_is_tried_again_with_growing_pauses(reply: Reply, error: type[
 
 
 def test_one_that_passes_is_not_noticed() -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.say(Reply(503), Reply(200, HTML), Reply(reset=True), Reply(reset=True), GOOD)
         assert await client.get("/r/Bitcoin/about", {}) == LISTING
         report = client.report()
@@ -127,7 +127,7 @@ def test_one_that_passes_is_not_noticed() -> None:
 
 
 def test_text_that_breaks_off_within_an_emoji_is_no_bad_answer() -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.say(Reply(200, '{"title": "cut \\ud83d", "number": 123456789012345678901234567890}'))
         answer = await client.get("/r/Bitcoin/about", {})
         assert answer == {"title": "cut \ud83d", "number": 123456789012345678901234567890}
@@ -136,7 +136,7 @@ def test_text_that_breaks_off_within_an_emoji_is_no_bad_answer() -> None:
 
 
 def test_nesting_without_end_is_a_bad_answer() -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.say(Reply(200, "[" * 200_000))
         with pytest.raises(BadAnswer):
             await client.get("/r/Bitcoin/about", {})
@@ -162,7 +162,7 @@ IN_AN_HOUR = format_datetime(datetime.now(UTC) + timedelta(seconds=3600), usegmt
     ],
 )
 def test_after_429_it_waits_five_times_as_told(headers: dict[str, str], expected: list[float]) -> None:
-    async def scene(script: Script, client: Client, times: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         script.otherwise = Reply(429, {"error": 429}, headers)
         with pytest.raises(RateLimited):
             await client.get("/r/Bitcoin/about", {})
@@ -203,7 +203,7 @@ def test_a_429_lets_the_whole_process_wait_and_occupies_nothing() -> None:
 
 @pytest.mark.parametrize(("headers", "refusals"), [({}, 2), ({"Retry-After": "5"}, 3)], ids=["untold", "told"])
 def test_a_429_for_one_name_alone_soon_stops_nobody(headers: dict[str, str], refusals: int) -> None:
-    async def scene(script: Script, client: Client, times: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         script.places["/r/a/"] = Reply(429, {}, headers)
         await client.get("/r/b/about", {})
         with pytest.raises(NameLimited):
@@ -236,7 +236,7 @@ def test_a_storm_of_429_says_so_in_one_line() -> None:
 
 
 def test_never_more_requests_at_once_than_there_are_slots() -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         script.otherwise = Reply(after=0.01)
         tasks = [asyncio.create_task(client.get(f"/r/{number}/about", {})) for number in range(40)]
         await until(lambda: script.at_once == 4, "four requests at the server")
@@ -268,7 +268,7 @@ def test_a_pause_before_the_next_try_occupies_no_slot() -> None:
 
 
 def test_only_the_first_of_many_failures_of_a_kind_is_logged() -> None:
-    async def scene(script: Script, client: Client, times: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         with structlog.testing.capture_logs() as lines:
             for _ in range(30):
                 script.say(Reply(503), GOOD)
@@ -284,7 +284,7 @@ def test_only_the_first_of_many_failures_of_a_kind_is_logged() -> None:
 
 
 def test_a_name_with_odd_letters_stays_within_its_place_in_the_address() -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         await client.get("/user/a b?c=d#e%2e\u00e9/about", {"raw_json": 1})
         assert script.asked == ["/user/a%20b%3Fc%3Dd%23e%252e%C3%A9/about.json?raw_json=1"]
 
@@ -292,7 +292,7 @@ def test_a_name_with_odd_letters_stays_within_its_place_in_the_address() -> None
 
 
 def test_rotating_names_differ_from_request_to_request() -> None:
-    async def scene(script: Script, client: Client, _: Times) -> None:
+    async def scene(script: Script, client: RetryingFetcher, _: Times) -> None:
         await asyncio.gather(*(client.get("/r/Bitcoin/about", {}) for _ in range(12)))
         names = {headers["User-Agent"] for headers in script.headers}
         assert len(names) > 3

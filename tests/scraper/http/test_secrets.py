@@ -15,7 +15,7 @@ import structlog
 import uvloop
 
 from core.config.proxies import Proxy
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.http.transport.route import Route
 from tests.scraper.http.clients import running, settings, wide_limiter
 from tests.scraper.http.script import HTML, Mute, Reply, Script
@@ -54,7 +54,7 @@ def said() -> Iterator[Lines]:
         yield lines
 
 
-def everything(client: Client, lines: Lines, errors: list[BaseException]) -> str:
+def everything(client: RetryingFetcher, lines: Lines, errors: list[BaseException]) -> str:
     """All that anybody could get to see, with tracebacks and representations."""
     seen = [repr(client.report()), str(client.report()), json.dumps(lines, default=repr)]
     for error in errors:
@@ -126,7 +126,7 @@ def test_representations_hide_it() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
 def test_the_report_shows_the_address_without_it(scheme: str) -> None:
-    client = Client(settings("http://127.0.0.1:1", f"{scheme}://me:{ENCODED}@127.0.0.1:2"))
+    client = RetryingFetcher(settings("http://127.0.0.1:1", f"{scheme}://me:{ENCODED}@127.0.0.1:2"))
     assert client.report().address == f"{scheme}://me:***@127.0.0.1:2"
     out = io.StringIO()
     with contextlib.redirect_stdout(out):

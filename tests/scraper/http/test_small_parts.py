@@ -23,7 +23,7 @@ from core.reddit.request_errors import (
 )
 from scraper.http.auth import user_agents
 from scraper.http.http_settings import FetchSettings
-from scraper.http.reports.outcome import Outcome, outcome_of
+from scraper.http.reports.outcome import AttemptOutcome, outcome_of
 from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs
 from scraper.http.transport.route import Route
 
@@ -64,20 +64,20 @@ def test_who_can_answer_in_reddits_place(proxy: str | None, target: str, expecte
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (Unavailable("banned"), Outcome.REFUSED),
-        (RateLimited(None), Outcome.RATE_LIMITED),
-        (TokenRejected("x"), Outcome.UNAUTHORISED),
-        (CredentialsRejected("x"), Outcome.UNAUTHORISED),
-        (ServerTrouble("x"), Outcome.SERVER_ERROR),
-        (BadAnswer("x"), Outcome.BAD_ANSWER),
-        (NetworkBlocked("x"), Outcome.NETWORK_BLOCK),
-        (Unreachable("x"), Outcome.TRANSPORT_ERROR),
-        (ProxyRefused("x", 502), Outcome.TRANSPORT_ERROR),
-        (ProxyRejectsUs("x", 407), Outcome.PROXY_AUTH),
-        (TransientError("something new"), Outcome.TRANSPORT_ERROR),
+        (Unavailable("banned"), AttemptOutcome.REFUSED),
+        (RateLimited(None), AttemptOutcome.RATE_LIMITED),
+        (TokenRejected("x"), AttemptOutcome.UNAUTHORISED),
+        (CredentialsRejected("x"), AttemptOutcome.UNAUTHORISED),
+        (ServerTrouble("x"), AttemptOutcome.SERVER_ERROR),
+        (BadAnswer("x"), AttemptOutcome.BAD_ANSWER),
+        (NetworkBlocked("x"), AttemptOutcome.NETWORK_BLOCK),
+        (Unreachable("x"), AttemptOutcome.TRANSPORT_ERROR),
+        (ProxyRefused("x", 502), AttemptOutcome.TRANSPORT_ERROR),
+        (ProxyRejectsUs("x", 407), AttemptOutcome.PROXY_AUTH),
+        (TransientError("something new"), AttemptOutcome.TRANSPORT_ERROR),
     ],
 )
-def test_errors_are_sorted(error: TransientError, outcome: Outcome) -> None:
+def test_errors_are_sorted(error: TransientError, outcome: AttemptOutcome) -> None:
     assert outcome_of(error) is outcome
 
 

@@ -11,7 +11,7 @@ import uvloop
 
 from core.reddit.limiter import Grant, Limiter, read_requests
 from core.reddit.quota import Priority
-from scraper.http.retrying_fetcher import Client
+from scraper.http.retrying_fetcher import RetryingFetcher
 from tests.scraper.http.clients import running, wide_limiter
 from tests.scraper.http.script import TOKEN, Reply, Script
 from tests.scraper.http.times import until
@@ -23,16 +23,16 @@ async def for_ever(_: float) -> None:
     await asyncio.Event().wait()
 
 
-def waits_for_a_pause(script: Script, client: Client) -> bool:
+def waits_for_a_pause(script: Script, client: RetryingFetcher) -> bool:
     return bool(script.asked) and client.in_flight == 0
 
 
-def waits_for_an_answer(script: Script, client: Client) -> bool:
+def waits_for_an_answer(script: Script, client: RetryingFetcher) -> bool:
     return script.at_once > 0 and client.in_flight > 0
 
 
 #: where it waits: what the server says, the token's answer, and how to see that it is there
-PLACES: dict[str, tuple[list[Reply], Reply, Callable[[Script, Client], bool]]] = {
+PLACES: dict[str, tuple[list[Reply], Reply, Callable[[Script, RetryingFetcher], bool]]] = {
     "an answer": ([HANG] * 9, Reply(body=TOKEN), waits_for_an_answer),
     "a token": ([], HANG, lambda script, _: script.tokens > 0),
     "the next try": ([Reply(503)] * 9, Reply(body=TOKEN), waits_for_a_pause),

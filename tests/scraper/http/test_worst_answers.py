@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from core.errors import GaplessError
-from core.reddit.answers import judge, judge_token, rate_headers
+from core.reddit.answers import classify_token, judge, rate_headers
 from scraper.http.auth.access_token import lifetime_of
 from scraper.http.proxy.blame import sign_of
 from scraper.http.reports.outcome import outcome_of
@@ -86,7 +86,7 @@ def test_no_answer_raises_anything_but_our_errors(seed: int) -> None:
         answer = changed(good, bad, asked)
         headers = lowered({**answer.headers, "Content-Type": answer.content_type})
         if bad.family == "token":
-            error = judge_token(answer.status, headers, answer.body, NOW)
+            error = classify_token(answer.status, headers, answer.body, NOW)
             lifetime_of(answer.body)
         else:
             rate_headers(headers)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from scraper.store import Batch, Outcome, Store
+from scraper.store import Batch, SaveOutcome, Store
 from scraper.store.connection.database_clock import DatabaseClock
 from scraper.store.connection.opening import open_database
 from tests.scraper.store.stage import NOON, Stage, play
@@ -90,7 +90,7 @@ def test_what_is_entered_is_due_whatever_the_clock_says(stage: Stage) -> None:
             await store.enter(["Bitcoin"])
             stage.clock.forward(-3600)
             (lease,) = await store.lease(9, max_depth=1, refresh_after=60, seconds=60)
-            await store.save(Batch(outcomes=[Outcome(lease.name, "open", finished=True)]))
+            await store.save(Batch(outcomes=[SaveOutcome(lease.name, "open", finished=True)]))
             assert (await store.counts(max_depth=1, refresh_after=60)).done == 1
 
     play(scenario)

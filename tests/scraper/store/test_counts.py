@@ -1,6 +1,6 @@
 """What is to do, as `status` tells it."""
 
-from scraper.store.batches.batch import Batch, Found, Outcome
+from scraper.store.batches.batch import Batch, Found, SaveOutcome
 from tests.scraper.store.stage import Stage, a_post, a_rule, a_subreddit, a_user, later, play
 
 
@@ -16,9 +16,9 @@ def test_every_subreddit_of_the_frontier_is_counted_once(stage: Stage) -> None:
             stands = await store.counts(max_depth=1, refresh_after=60.0)
             assert (stands.waiting, stands.leased, stands.later, stands.done) == (2, 4, 0, 0)
             outcomes = [
-                Outcome("Done", "open", finished=True),
-                Outcome("Private", "private", finished=True, due_at=later(7 * 86400)),
-                Outcome("Failed", "failed", finished=False, due_at=later(5)),
+                SaveOutcome("Done", "open", finished=True),
+                SaveOutcome("Private", "private", finished=True, due_at=later(7 * 86400)),
+                SaveOutcome("Failed", "failed", finished=False, due_at=later(5)),
             ]
             await store.save(Batch(outcomes=outcomes))
             stands = await store.counts(max_depth=1, refresh_after=60.0)

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from scraper.reddit.rows import Subreddit, User
 from scraper.store import Batch, Store
-from scraper.store.batches.batch import Outcome, Progress
-from scraper.store.batches.remaining_work import Lease, Todo
+from scraper.store.batches.batch import Progress, SaveOutcome
+from scraper.store.batches.remaining_work import Lease, RemainingWork
 from tests.scraper.store.stage import NOON, Stage, later, play
 
 A, B = "here/scraper-a", "here/scraper-b"
@@ -16,7 +16,7 @@ async def leased(store: Store) -> list[Lease]:
 
 
 def put_back(doubts: str, due_at: datetime, avoid_until: datetime | None) -> Batch:
-    outcome = Outcome("Bitcoin", "unconfirmed", finished=False, due_at=due_at, error="403", doubts=doubts)
+    outcome = SaveOutcome("Bitcoin", "unconfirmed", finished=False, due_at=due_at, error="403", doubts=doubts)
     return Batch(outcomes=[outcome._replace(avoid_until=avoid_until)])
 
 
@@ -34,7 +34,7 @@ def test_one_process_leaves_it_to_the_others_for_a_while(stage: Stage) -> None:
             stage.clock.forward(451)
             (lease,) = await leased(a)
             assert lease.doubts == "of a"
-            await a.save(Batch(outcomes=[Outcome("Bitcoin", "open", finished=True)]))
+            await a.save(Batch(outcomes=[SaveOutcome("Bitcoin", "open", finished=True)]))
         columns = "doubts, avoided_by, avoided_until, settled"
         [row] = await stage.query(f"SELECT {columns} FROM reddit_frontier")
         assert (*row[:3], bool(row[3])) == (None, None, None, True)
@@ -58,13 +58,13 @@ def test_a_lease_of_a_process_that_died_is_still_not_for_itself(stage: Stage) ->
 
 
 def test_what_is_done_save_for_a_part_counts_as_done_and_comes_again(stage: Stage) -> None:
-    left = Todo(("rules",), ("ann",))
+    left = RemainingWork(("rules",), ("ann",))
 
     async def scenario() -> None:
         async with stage.open(A) as a:
             await a.enter(["Bitcoin"])
             await leased(a)
-            done = Outcome("Bitcoin", "open", finished=True, due_at=later(150), pending=True, doubts="rules")
+            done = SaveOutcome("Bitcoin", "open", finished=True, due_at=later(150), pending=True, doubts="rules")
             await a.save(Batch(progress=[Progress("Bitcoin", left)], outcomes=[done]))
             counts = await a.counts(max_depth=0, refresh_after=86_400.0)
             assert (counts.done, counts.later, counts.waiting) == (1, 0, 0)
@@ -81,7 +81,7 @@ def test_doubts_stay_when_everything_is_fetched_again(stage: Stage) -> None:
         async with stage.open(A) as a:
             await a.enter(["Bitcoin"])
             await leased(a)
-            await a.save(Batch(outcomes=[Outcome("Bitcoin", "open", finished=True, doubts="rules")]))
+            await a.save(Batch(outcomes=[SaveOutcome("Bitcoin", "open", finished=True, doubts="rules")]))
             stage.clock.forward(86_401)
             (lease,) = await leased(a)
             assert (lease.todo, lease.doubts) == (None, "rules")

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from core.errors import PermanentError
-from scraper.store import Batch, Outcome, Store, StoreUnavailable
+from scraper.store import Batch, SaveOutcome, Store, StoreUnavailable
 from scraper.store import store as store_module
 from scraper.store.connection import opening as opening_module
 from scraper.store.connection import outage_retry as patience_module
@@ -96,7 +96,7 @@ def test_what_the_new_server_never_heard_of_is_not_called_done(postgres: Postgre
             await store.save(Batch(subreddits=[a_subreddit()]))
             await stage.query("UPDATE reddit_frontier SET leased_by = NULL, leased_until = NULL, due_at = '2001-01-01'")
             await stage.query("DELETE FROM reddit_subreddits")
-            await store.save(Batch(outcomes=[Outcome("Bitcoin", "open", finished=True)]))
+            await store.save(Batch(outcomes=[SaveOutcome("Bitcoin", "open", finished=True)]))
             assert len(await store.lease(1, max_depth=1, refresh_after=60, seconds=60)) == 1
 
     play(scenario)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from scraper.store import Batch, Counts, Found, Lease, Outcome, Progress, Store, Todo
+from scraper.store import Batch, Counts, Found, Lease, Progress, RemainingWork, SaveOutcome, Store
 from tests.scraper.store.stage import Stage, a_subreddit, later, play
 
 DAY = 86_400.0
@@ -23,7 +23,7 @@ async def _counts(store: Store) -> Counts:
 
 
 async def _finish(store: Store, *names: str) -> None:
-    await store.save(Batch(outcomes=[Outcome(name, "open", finished=True) for name in names]))
+    await store.save(Batch(outcomes=[SaveOutcome(name, "open", finished=True) for name in names]))
 
 
 def test_seeds_are_entered_once_whatever_their_case(stage: Stage) -> None:
@@ -102,7 +102,7 @@ def test_what_failed_comes_again_at_its_time_with_its_attempts_counted(stage: St
                 assert lease.attempts == attempt
                 due = later(100.0 * (attempt + 1))
                 await store.save(
-                    Batch(outcomes=[Outcome("bitcoin", "failed", finished=False, due_at=due, error="timeout")])
+                    Batch(outcomes=[SaveOutcome("bitcoin", "failed", finished=False, due_at=due, error="timeout")])
                 )
                 assert await _names(store) == []
                 stage.clock.now = due
@@ -122,7 +122,7 @@ def test_a_finished_one_may_name_the_time_of_its_next_visit(stage: Stage) -> Non
         async with stage.open() as store:
             await store.enter(["Secret"])
             await _lease(store)
-            await store.save(Batch(outcomes=[Outcome("Secret", "private", finished=True, due_at=later(7 * DAY))]))
+            await store.save(Batch(outcomes=[SaveOutcome("Secret", "private", finished=True, due_at=later(7 * DAY))]))
             stage.clock.forward(7 * DAY - 1)
             assert await _names(store) == []
             assert (await _counts(store)).refused == 1
@@ -132,8 +132,8 @@ def test_a_finished_one_may_name_the_time_of_its_next_visit(stage: Stage) -> Non
     play(scenario)
 
 
-@pytest.mark.parametrize("todo", [Todo((), ()), Todo(("about", "hot"), None), None])
-def test_what_is_left_to_do_is_read_as_it_was_written(sqlite_stage: Stage, todo: Todo | None) -> None:
+@pytest.mark.parametrize("todo", [RemainingWork((), ()), RemainingWork(("about", "hot"), None), None])
+def test_what_is_left_to_do_is_read_as_it_was_written(sqlite_stage: Stage, todo: RemainingWork | None) -> None:
     async def scenario() -> None:
         async with sqlite_stage.open() as store:
             await store.enter(["Bitcoin"])
@@ -146,7 +146,7 @@ def test_what_is_left_to_do_is_read_as_it_was_written(sqlite_stage: Stage, todo:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"parts": 3}'])
 def test_a_todo_that_cannot_be_read_means_everything(text: str) -> None:
-    assert Todo.load(text) is None
+    assert RemainingWork.load(text) is None
 
 
 def test_what_a_person_marks_is_skipped_or_told(stage: Stage) -> None:
@@ -186,7 +186,7 @@ def test_counts_tell_what_is_to_happen_to_each(stage: Stage) -> None:
             await _finish(store, "done")
             await store.save(
                 Batch(
-                    outcomes=[Outcome("failed", "failed", finished=False, due_at=later(9 * DAY))],
+                    outcomes=[SaveOutcome("failed", "failed", finished=False, due_at=later(9 * DAY))],
                     given_back=["new"],
                 )
             )
@@ -198,14 +198,14 @@ def test_counts_tell_what_is_to_happen_to_each(stage: Stage) -> None:
 
 def test_what_was_being_saved_when_all_is_given_back_is_not_to_be_done_again(stage: Stage) -> None:
     """A stop ends the tasks that save; their batches, still to be written, hold what is done of a subreddit."""
-    left = Todo((), ("Satoshi",))
+    left = RemainingWork((), ("Satoshi",))
 
     async def scenario() -> None:
         async with stage.open() as store:
             await store.enter(["Done", "Halfway"])
             await _lease(store)
             halfway = Batch(subreddits=[a_subreddit("Halfway")], progress=[Progress("Halfway", left)])
-            done = Batch(outcomes=[Outcome("Done", "open", finished=True)])
+            done = Batch(outcomes=[SaveOutcome("Done", "open", finished=True)])
             saving = [asyncio.create_task(store.save(batch)) for batch in (halfway, done)]
             await asyncio.sleep(0)
             for task in saving:

@@ -1,6 +1,6 @@
 """Leases: who holds what, until when, and how it comes back."""
 
-from scraper.store import Batch, Lease, Outcome, Progress, Store, Todo
+from scraper.store import Batch, Lease, Progress, RemainingWork, SaveOutcome, Store
 from tests.scraper.store.stage import Stage, play
 
 DAY = 86_400.0
@@ -66,7 +66,7 @@ def test_closing_gives_back_what_is_still_held(stage: Stage) -> None:
 
 
 def test_what_is_given_back_is_due_at_once_and_keeps_what_is_left_to_do(stage: Stage) -> None:
-    todo = Todo(("week",), ("Satoshi", "hal"))
+    todo = RemainingWork(("week",), ("Satoshi", "hal"))
 
     async def scenario() -> None:
         async with stage.open() as store:
@@ -103,8 +103,8 @@ def test_who_lost_a_lease_does_not_end_the_new_holders(stage: Stage) -> None:
             assert await _names(quick) == ["Bitcoin"]
             await slow.save(
                 Batch(
-                    progress=[Progress("Bitcoin", Todo((), ()))],
-                    outcomes=[Outcome("Bitcoin", "open", finished=True)],
+                    progress=[Progress("Bitcoin", RemainingWork((), ()))],
+                    outcomes=[SaveOutcome("Bitcoin", "open", finished=True)],
                     given_back=["Bitcoin"],
                 )
             )
@@ -120,7 +120,7 @@ def test_giving_back_after_the_end_does_not_bring_it_back(stage: Stage) -> None:
         async with stage.open() as store:
             await store.enter(["Bitcoin"])
             await _lease(store)
-            await store.save(Batch(outcomes=[Outcome("Bitcoin", "open", finished=True)], given_back=["Bitcoin"]))
+            await store.save(Batch(outcomes=[SaveOutcome("Bitcoin", "open", finished=True)], given_back=["Bitcoin"]))
             assert await _names(store) == []
 
     play(scenario)

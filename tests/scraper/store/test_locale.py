@@ -10,7 +10,7 @@ import pytest
 
 from core.config import Config, DatabaseSection
 from core.errors import PermanentError
-from scraper.store import Batch, Found, Outcome, Store
+from scraper.store import Batch, Found, SaveOutcome, Store
 from scraper.store.batches.name_key import name_key
 from scraper.store.schema import migrate as migrate_module
 from scraper.store.schema.migrate import SCRIPTS, VERSION_TABLE
@@ -74,7 +74,7 @@ def test_names_are_one_in_every_spelling(any_stage: Stage) -> None:
                 claims = await store.claim_users([f"{name}_I"], refresh_after=_DAY, seconds=60)
                 assert (claims.mine, claims.fresh) == (((f"{name}_I",), ()) if at == 0 else ((), (f"{name}_I",)))
                 await store.save(Batch(users=[a_user(f"{name}_I", later(at))]))
-            await store.save(Batch(outcomes=[Outcome(lease.name, "open", finished=True)]))
+            await store.save(Batch(outcomes=[SaveOutcome(lease.name, "open", finished=True)]))
             assert await store.lease(9, max_depth=1, refresh_after=_DAY, seconds=60) == []
             assert len(await store.author_facts(["BITCOIN_I", "bitcoin_i"])) == 1
         for table, column in (("subreddits", "name"), ("users", "username"), ("frontier", "name")):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scraper.store import Batch, Found, Outcome
+from scraper.store import Batch, Found, SaveOutcome
 from tests.scraper.store.stage import Stage, a_post, a_rule, a_subreddit, a_user, play
 
 
@@ -25,7 +25,7 @@ def test_a_whole_visit(stage: Stage, loop: str) -> None:
                 Batch(users=[a_user(name) for name in claims.mine]),
             ]
             await asyncio.gather(*(store.save(batch) for batch in batches))
-            await store.save(Batch(outcomes=[Outcome(lease.name, "open", finished=True)]))
+            await store.save(Batch(outcomes=[SaveOutcome(lease.name, "open", finished=True)]))
             counts = await store.counts(max_depth=1, refresh_after=60)
             assert (counts.subreddits, counts.rules, counts.users, counts.posts) == (1, 1, 1, 1500)
             assert (counts.waiting, counts.leased, counts.done) == (1, 0, 1)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scraper.reddit.rows import PostFigures
-from scraper.store import Batch, Found, Outcome, ProxyDelta
+from scraper.store import Batch, Found, ProxyDelta, SaveOutcome
 from scraper.store.batches.merged_batch import merge
 from tests.scraper.store.stage import NOON, a_post, a_rule, a_subreddit, a_user, later
 
@@ -41,8 +41,10 @@ def test_a_newer_set_of_rules_replaces_an_older_one_in_whatever_order_they_come(
 
 
 def test_what_has_no_age_is_as_the_last_one_says() -> None:
-    first = Batch(post_figures={"Bitcoin": PostFigures(1.0)}, outcomes=[Outcome("Bitcoin", "failed", finished=False)])
-    last = Batch(post_figures={"bitcoin": PostFigures(2.0)}, outcomes=[Outcome("bitcoin", "open", finished=True)])
+    first = Batch(
+        post_figures={"Bitcoin": PostFigures(1.0)}, outcomes=[SaveOutcome("Bitcoin", "failed", finished=False)]
+    )
+    last = Batch(post_figures={"bitcoin": PostFigures(2.0)}, outcomes=[SaveOutcome("bitcoin", "open", finished=True)])
     work = merge([first, last])
     assert work.post_figures == [("bitcoin", PostFigures(2.0))]
     assert work.outcomes == last.outcomes

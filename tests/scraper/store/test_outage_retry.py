@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from scraper.store import StoreUnavailable
-from scraper.store.connection.outage_retry import Patience
+from scraper.store.connection.outage_retry import OutageRetry
 from tests.scraper.store.stage import NOON, play
 
 
@@ -32,7 +32,7 @@ def _busy() -> sqlite3.OperationalError:
 
 async def _carry(
     time: _Time, results: Sequence[Exception | None], *, takes: float = 0.0, seconds: float | None = None
-) -> tuple[Patience, list[str]]:
+) -> tuple[OutageRetry, list[str]]:
     """Let attempts end one after the other as they are told; give what was logged."""
     left = list(results)
 
@@ -42,7 +42,7 @@ async def _carry(
         if error is not None:
             raise error
 
-    patience = Patience("the database", lambda: NOON, monotonic=time, sleep=time.sleep, draw=lambda: 0.5)
+    patience = OutageRetry("the database", lambda: NOON, monotonic=time, sleep=time.sleep, draw=lambda: 0.5)
     with structlog.testing.capture_logs() as logs:
         try:
             await patience.carry(attempt, seconds=seconds)

@@ -10,10 +10,10 @@ import pytest
 import structlog
 
 from core.config import Config, DatabaseSection
-from scraper.store import Batch, Outcome, Store
+from scraper.store import Batch, SaveOutcome, Store
 from scraper.store.connection.database_clock import machine_clock
 from scraper.store.connection.opening import open_database
-from scraper.store.connection.outage_retry import Patience
+from scraper.store.connection.outage_retry import OutageRetry
 from supervisor.checks import probes
 from tests.scraper.store.stage import Stage, a_post, play
 from tests.support import pgbouncer
@@ -45,7 +45,7 @@ async def _crawl(store: Store, saved: set[str]) -> None:
         for lease in leases:
             posts = [a_post(f"{lease.name}{at}") for at in range(5)]
             await asyncio.gather(
-                store.save(Batch(posts=posts, outcomes=[Outcome(lease.name, "open", finished=True)])),
+                store.save(Batch(posts=posts, outcomes=[SaveOutcome(lease.name, "open", finished=True)])),
                 store.counts(max_depth=1, refresh_after=60),
                 store.claim_users([f"of_{lease.name}"], refresh_after=60, seconds=60),
             )
@@ -120,7 +120,7 @@ def test_a_statement_that_is_missed_is_prepared_anew(postgres: PostgresServer) -
 
     async def scenario() -> None:
         database, place = await open_database(postgres.new_database())
-        patience = Patience(place, machine_clock)
+        patience = OutageRetry(place, machine_clock)
 
         async def ask(sql: str) -> int:
             return await patience.carry(lambda: database.write(lambda on: on.exec_driver_sql(sql).rowcount))

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from core.errors import PermanentError
-from scraper.store import Batch, Outcome, Store
+from scraper.store import Batch, SaveOutcome, Store
 from scraper.store.schema.migrate import VERSION_TABLE
 from scraper.store.schema.tables import metadata
 from tests.scraper.store.stage import Stage, a_post, a_subreddit, play
@@ -166,7 +166,7 @@ def test_what_was_begun_in_the_old_one_is_not_called_done_in_the_new_one(sqlite_
             assert await _lease(store) == ["Bitcoin"]
             await store.save(Batch(subreddits=[a_subreddit()]))
             _remove_all(sqlite_stage.file)
-            await store.save(Batch(posts=[a_post()], outcomes=[Outcome("Bitcoin", "open", finished=True)]))
+            await store.save(Batch(posts=[a_post()], outcomes=[SaveOutcome("Bitcoin", "open", finished=True)]))
             assert await _lease(store) == ["Bitcoin"]
 
     play(scenario)

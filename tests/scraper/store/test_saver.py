@@ -5,9 +5,9 @@ import asyncio
 import pytest
 import structlog
 
-from scraper.store import Batch, Found, Outcome, ProxyDelta, RowsRefused, StoreUnavailable
+from scraper.store import Batch, Found, ProxyDelta, RowsRefused, SaveOutcome, StoreUnavailable
 from scraper.store import saver as saver_module
-from scraper.store.batches.merged_batch import Work
+from scraper.store.batches.merged_batch import MergedBatch
 from scraper.store.saver import MOST_ROWS, Saver
 from tests.scraper.store.stage import NOON, Stage, a_post, a_rule, a_subreddit, a_user, later, play
 
@@ -16,11 +16,11 @@ class Notebook:
     """Takes the place of the database where the test is about who is written with whom."""
 
     def __init__(self) -> None:
-        self.written: list[Work] = []
+        self.written: list[MergedBatch] = []
         self.open = asyncio.Event()
         self.open.set()
 
-    async def write(self, work: Work) -> None:
+    async def write(self, work: MergedBatch) -> None:
         await self.open.wait()
         self.written.append(work)
 
@@ -110,7 +110,7 @@ def test_what_cannot_be_stored_is_replaced_counted_and_told_once(stage: Stage) -
                             posts=[a_post(at=later(at), selftext=odd, score=-(2**63) - 1), a_post("fine", score=2**62)],
                             users=[a_user(at=later(at), icon_url=odd, link_karma=2**70)],
                             rules={"Bitcoin": [a_rule(0, later(at), description=odd)]},
-                            outcomes=[Outcome("Bitcoin", "failed", finished=False, error=odd)],
+                            outcomes=[SaveOutcome("Bitcoin", "failed", finished=False, error=odd)],
                             proxy=ProxyDelta("a", last_error=odd),
                         )
                     )

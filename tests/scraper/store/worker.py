@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import uvloop
 
 from core.process.parent_guard import die_with_parent
-from scraper.store import Batch, Lease, Outcome, Progress, Store, Todo
+from scraper.store import Batch, Lease, Progress, RemainingWork, SaveOutcome, Store
 from tests.scraper.store.stage import a_post, a_user
 
 #: Posts of one batch: all of them, or none, may ever be seen.
@@ -32,7 +32,7 @@ async def _visit(store: Store, lease: Lease) -> None:
     label = f"{lease.name}.{os.getpid()}"
     rows = [a_post(f"{label}.{at}", now, subreddit_name=lease.name, title=label) for at in range(BATCH)]
     user = f"author_of_{lease.name}"
-    await store.save(Batch(posts=rows, progress=[Progress(lease.name, Todo((), (user,)))]))
+    await store.save(Batch(posts=rows, progress=[Progress(lease.name, RemainingWork((), (user,)))]))
     _say("saved", label)
     while True:
         claims = await store.claim_users([user], refresh_after=3600, seconds=LEASE_SECONDS)
@@ -41,7 +41,7 @@ async def _visit(store: Store, lease: Lease) -> None:
         if not claims.elsewhere:
             break
         await asyncio.sleep(0.1)  # a dead process had claimed it
-    await store.save(Batch(outcomes=[Outcome(lease.name, "open", finished=True)]))
+    await store.save(Batch(outcomes=[SaveOutcome(lease.name, "open", finished=True)]))
     _say("done", lease.name)
 
 

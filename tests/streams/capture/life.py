@@ -17,7 +17,7 @@ from core.reddit.request_errors import BadAnswer, Unreachable
 from core.spool import Batch, Gap, SpoolError, SpoolReader, SpoolWriter
 from streams.capture.capture_loop import Capture
 from streams.capture.coverage import Coverage
-from streams.capture.page_fetcher import Fetcher
+from streams.capture.page_fetcher import PageFetcher
 from tests.streams.capture.world import World, envelope, names_of
 
 STREAM = "submissions"
@@ -247,7 +247,7 @@ class Life:
             coverage = Coverage(
                 writer, STREAM, self.subreddits, clock=self.clock, offset=self.clock_offset, bounds=self.clock_bounds
             )
-            fetcher = Fetcher(self, context, STREAM, self.clock)
+            fetcher = PageFetcher(self, context, STREAM, self.clock)
             limiter: Any = EasyQuota(self.clock)
             clocks: dict[str, Any] = {"clock": self.clock, "wall": self.clock, "draw": lambda: 0.5}
             clocks["path_limit"] = self.path_limit

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.capture.bisection import Narrowing
+from streams.capture.bisection import Bisection
 
 NAMES = tuple(f"Sub{number:03}" for number in range(300))
 
 
 def search(
     names: tuple[str, ...], bad: set[str], *, named: bool = False, others_answer: bool = False
-) -> tuple[Narrowing, int]:
+) -> tuple[Bisection, int]:
     """Play a Reddit that fails every request with a bad name; return the search and its number of requests."""
-    narrowing, requests = Narrowing(names, others_answer), 0
+    narrowing, requests = Bisection(names, others_answer), 0
     while not narrowing.done:
         requests += 1
         if bad & set(narrowing.next()):
@@ -70,7 +70,7 @@ def test_where_each_part_answers_nobody_is_blamed() -> None:
 
 
 def test_what_failed_before_anything_answered_is_tried_again_before_it_is_blamed() -> None:
-    narrowing = Narrowing(NAMES[:4])
+    narrowing = Bisection(NAMES[:4])
     narrowing.refused("500")
     narrowing.refused("500")
     assert narrowing.next() == (NAMES[3],)
@@ -82,7 +82,7 @@ def test_what_failed_before_anything_answered_is_tried_again_before_it_is_blamed
 
 @pytest.mark.parametrize(("controls", "found"), [(3, False), (6, True)])
 def test_a_search_that_is_told_to_tries_more_names_alone(controls: int, found: bool) -> None:
-    narrowing = Narrowing(NAMES[:7], controls=controls)
+    narrowing = Bisection(NAMES[:7], controls=controls)
     while not narrowing.done:
         if set(narrowing.next()) <= {NAMES[2], NAMES[3]}:
             narrowing.answered()
@@ -93,7 +93,7 @@ def test_a_search_that_is_told_to_tries_more_names_alone(controls: int, found: b
 
 
 def test_a_refusal_of_everything_that_begins_in_the_search_blames_nobody() -> None:
-    narrowing, requests = Narrowing(NAMES[:16]), 0
+    narrowing, requests = Bisection(NAMES[:16]), 0
     while not narrowing.done:
         requests += 1
         if requests == 1:
@@ -105,7 +105,7 @@ def test_a_refusal_of_everything_that_begins_in_the_search_blames_nobody() -> No
 
 
 def test_one_lapse_of_what_answered_changes_nothing() -> None:
-    narrowing = Narrowing(NAMES[:2])
+    narrowing = Bisection(NAMES[:2])
     narrowing.answered()
     narrowing.refused("451")
     assert narrowing.next() == (NAMES[0],)
@@ -116,7 +116,7 @@ def test_one_lapse_of_what_answered_changes_nothing() -> None:
 
 
 def test_bad_names_are_blamed_and_good_ones_cleared_during_the_search() -> None:
-    bad, narrowing, steps = set(NAMES[::2]), Narrowing(NAMES), []
+    bad, narrowing, steps = set(NAMES[::2]), Bisection(NAMES), []
     while not narrowing.done:
         steps.append((len(narrowing.blamed), len(narrowing.cleared)))
         if bad & set(narrowing.next()):
@@ -142,7 +142,7 @@ def test_the_more_names_are_bad_the_fewer_requests_are_wasted_on_large_parts(sha
 
 @pytest.mark.parametrize("which", [NAMES[:150], NAMES[150:]])
 def test_a_good_half_is_cleared_before_the_bad_half_is_gone_through(which: tuple[str, ...]) -> None:
-    narrowing, requests = Narrowing(NAMES), 0
+    narrowing, requests = Bisection(NAMES), 0
     while len(narrowing.cleared) < 150:
         requests += 1
         if set(which) & set(narrowing.next()):
@@ -153,7 +153,7 @@ def test_a_good_half_is_cleared_before_the_bad_half_is_gone_through(which: tuple
 
 
 def test_what_failed_is_blamed_when_a_poll_of_the_good_ones_is_answered() -> None:
-    narrowing = Narrowing(NAMES[:4])
+    narrowing = Bisection(NAMES[:4])
     narrowing.answered()
     narrowing.refused("451")
     assert narrowing.next() == (NAMES[2],)
@@ -165,7 +165,7 @@ def test_what_failed_is_blamed_when_a_poll_of_the_good_ones_is_answered() -> Non
 
 
 def test_a_poll_confirms_nothing_before_anything_was_answered() -> None:
-    narrowing = Narrowing(NAMES[:4])
+    narrowing = Bisection(NAMES[:4])
     narrowing.refused("500")
     narrowing.refused("500")
     narrowing.confirmed()
@@ -173,7 +173,7 @@ def test_a_poll_confirms_nothing_before_anything_was_answered() -> None:
 
 
 def test_good_names_that_fail_together_later_are_searched_as_well() -> None:
-    narrowing, bad = Narrowing(NAMES[:8]), {NAMES[1]}
+    narrowing, bad = Bisection(NAMES[:8]), {NAMES[1]}
     narrowing.answered()
     narrowing.doubt()
     assert narrowing.cleared == set()
@@ -187,7 +187,7 @@ def test_good_names_that_fail_together_later_are_searched_as_well() -> None:
 
 
 def test_an_answer_to_all_names_that_are_not_blamed_ends_the_search() -> None:
-    narrowing = Narrowing(NAMES[:8])
+    narrowing = Bisection(NAMES[:8])
     narrowing.answered()
     narrowing.refused("private", named=True)
     narrowing.ask_for_everything()
@@ -212,7 +212,7 @@ def test_every_name_that_is_blamed_failed_between_two_answers(
     names = NAMES[:30]
     evil = {names[index] for index in bad}
     refused_all = {step for start, length in storms for step in range(start, start + length)}
-    narrowing, step, answers = Narrowing(names), 0, []
+    narrowing, step, answers = Bisection(names), 0, []
     failed: dict[str, int] = {}
     while not narrowing.done and step < 400:
         asked = narrowing.next()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from core.spool import Batch, SpoolError, SpoolReader, SpoolWriter, spool_path
-from streams.capture.availability import Roster
-from streams.capture.availability_checks import Admission
+from streams.capture.availability import Availability
+from streams.capture.availability_checks import AvailabilityChecks
 from streams.capture.coverage import Coverage
 from streams.capture.gap_repair import Repairs
-from streams.capture.page_fetcher import Fetcher
+from streams.capture.page_fetcher import PageFetcher
 from streams.reddit.listing_page import Page, parse_page
 from tests.streams.capture.life import BIRTH, STREAM, FakeContext, Life, MortalWriter, Notes
 from tests.streams.capture.world import World, envelope
@@ -160,10 +160,12 @@ def test_a_refused_return_leaves_the_subreddit_absent(tmp_path: Path) -> None:
     writer.life = life
     with writer:
         coverage = Coverage(writer, STREAM, life.subreddits, clock=life.clock)
-        roster = Roster(life.subreddits)
+        roster = Availability(life.subreddits)
         roster.exclude("Beta", "private", life.clock.now - 100.0)
-        fetcher = Fetcher(life, context, STREAM, life.clock)
-        admission = Admission(roster, coverage, fetcher, context, clock=life.clock, wall=life.clock, start="backlog")
+        fetcher = PageFetcher(life, context, STREAM, life.clock)
+        admission = AvailabilityChecks(
+            roster, coverage, fetcher, context, clock=life.clock, wall=life.clock, start="backlog"
+        )
         admission.catch_up_with_ledger()
         life.fates[life.operations + 2] = "full"
         with pytest.raises(SpoolError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from streams.capture.group_merging import Part, Regrouping
+from streams.capture.group_merging import GroupMerging, Part
 from tests.streams.capture.life import BIRTH, Life
 from tests.streams.capture.test_isolation import missing, pour, stream
 from tests.streams.capture.test_walk_property import _fast_directory
@@ -20,7 +20,7 @@ NARROW = 50
 
 
 def test_the_first_try_comes_after_some_calm_and_each_further_one_later() -> None:
-    regrouping = Regrouping()
+    regrouping = GroupMerging()
     assert regrouping.due == float("inf")
     for moment in (0.0, 2.0, 5.0):  # one cause
         regrouping.split(moment)
@@ -37,7 +37,7 @@ def test_the_first_try_comes_after_some_calm_and_each_further_one_later() -> Non
 
 def test_only_neighbours_that_belong_together_are_merged_the_smallest_first() -> None:
     parts = [Part(7, 0, 8, 8), Part(3, 0, 0, 4), Part(4, 0, 4, 4), Part(5, 1, 16, 1), Part(6, 2, 17, 1)]
-    regrouping = Regrouping()
+    regrouping = GroupMerging()
     assert regrouping.choose(parts) == (3, 4)
     regrouping.refused(0.0)
     regrouping.refused(0.0)
@@ -47,7 +47,7 @@ def test_only_neighbours_that_belong_together_are_merged_the_smallest_first() ->
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 9))
 def test_mergers_end_with_one_group_of_all_names(sizes: list[int], failures: int) -> None:
-    regrouping, parts, place = Regrouping(), {}, 0
+    regrouping, parts, place = GroupMerging(), {}, 0
     for _ in range(failures):
         regrouping.refused(0.0)
     for key, size in enumerate(sizes):

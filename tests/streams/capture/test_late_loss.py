@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.spool import Gap, GapState
-from streams.capture.late_loss import TOLERANCE_S, LateLoss, Lateness, Scanned
+from streams.capture.late_loss import TOLERANCE_S, LateLoss, LateScanLog, Scanned
 from tests.streams.capture.life import BIRTH, Life
 from tests.streams.capture.test_late_scan import fill, steady
 from tests.streams.capture.world import Thing, World
@@ -17,7 +17,7 @@ class Scans:
     """Scans of one listing, one after the other; the stream began at 0."""
 
     def __init__(self) -> None:
-        self.lateness = Lateness()
+        self.lateness = LateScanLog()
 
     def scan(
         self, began: float, foot: float | None, *, own: bool = True, names: tuple[str, ...] = NAMES
@@ -74,7 +74,7 @@ def test_a_combined_listing_waits_for_the_scan_of_the_own_one() -> None:
 
 
 def test_what_was_not_written_down_is_judged_again() -> None:
-    lateness = Lateness()
+    lateness = LateScanLog()
     lateness.keep(lateness.judge(Scanned(NAMES, 5000.0, 4990.0, own=True), None))
     scan = Scanned(NAMES, 5020.0, 5010.0, own=True)
     assert lateness.judge(scan, None) == lateness.judge(scan, None) != ((), {})

@@ -7,7 +7,7 @@ import pytest
 
 from core.spool import SpoolReader, SpoolWriter
 from streams.capture.coverage import CLOCK_GRAIN, Coverage
-from streams.capture.poll import Poll
+from streams.capture.poll import ListingPoll
 from streams.reddit.listing_page import Page, Request, parse_page
 from tests.streams.capture.life import BIRTH, STREAM, Notes
 from tests.streams.capture.world import envelope
@@ -35,15 +35,15 @@ def begin(writer: SpoolWriter, **clocks: float) -> Coverage:
     """Return the coverage of a stream that has proven the items 1000 to 1009."""
     offset = clocks.get("offset", 0.0)
     coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: NOW, offset=lambda: offset)
-    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
     poll.take(page(range(1009, 999, -1)), Request(None, 100), NOW)
     assert poll.done
     return coverage
 
 
-def half_done(coverage: Coverage) -> Poll:
+def half_done(coverage: Coverage) -> ListingPoll:
     """Return a walk that has taken its first page, 1119 to 1060."""
-    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
     poll.take(page(range(1119, 1059, -1), more=True), Request(None, 60), NOW + 10.0)
     assert not poll.done
     return poll
@@ -99,9 +99,9 @@ def test_items_of_a_complete_walk_are_proven_whatever_their_dates(tmp_path: Path
     """This machine's clock is wrong and Reddit's is not known: no gap, and the second walk meets what is proven."""
     with SpoolWriter(tmp_path, STREAM) as writer:
         coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: 1005.0 + offset)
-        first = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+        first = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
         first.take(page(range(1009, 809, -1)), Request(None, 100), 1005.0 + offset)
-        second = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+        second = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
         second.take(page(range(1019, 1000, -1), more=True), Request(None, 100), 1006.0 + offset)
         assert second.done
         assert [gap for gap in coverage.gaps.values() if gap.start is not None] == []
@@ -112,7 +112,7 @@ def test_items_of_a_complete_walk_are_proven_whatever_their_dates(tmp_path: Path
 def test_a_wrong_clock_makes_no_gap_of_the_first_walk(writer: SpoolWriter, offset: float) -> None:
     """A full listing that reaches below the beginning holds all that was promised, by Reddit's clock."""
     coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: NOW - offset, offset=lambda: offset)
-    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
     poll.take(page(range(int(NOW), int(NOW) - 150, -1)), Request(None, 100), NOW - offset)
     assert poll.done
     assert coverage.gaps == {}
@@ -121,7 +121,7 @@ def test_a_wrong_clock_makes_no_gap_of_the_first_walk(writer: SpoolWriter, offse
 def test_a_clock_that_was_ahead_takes_its_proven_moment_back(writer: SpoolWriter) -> None:
     coverage = begin(writer, offset=3600.0)
     coverage._offset, coverage._bounds = (lambda: 0.0), (lambda: (0.0, 0.0))  # noqa: SLF001  learned later
-    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
     poll.take(page(range(1011, 1001, -1)), Request(None, 100), NOW)
     assert coverage.proven_until["alpha"] == NOW - CLOCK_GRAIN
 
@@ -140,9 +140,9 @@ def test_a_beginning_in_the_future_is_corrected(tmp_path: Path) -> None:
     """The clock was two days ahead at the first start: otherwise nothing would count as read for two days."""
     with SpoolWriter(tmp_path, STREAM) as writer:
         ahead = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: NOW + 172_800.0)
-        Poll(SUBREDDITS, ahead, Notes(), start="backlog")  # type: ignore[arg-type]
+        ListingPoll(SUBREDDITS, ahead, Notes(), start="backlog")  # type: ignore[arg-type]
         coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: NOW)
-        poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+        poll = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
         poll.take(page(range(1009, 999, -1)), Request(None, 100), NOW)
         assert coverage.begun == NOW
         assert writer.load_cursor()["begun"] == NOW
@@ -151,7 +151,7 @@ def test_a_beginning_in_the_future_is_corrected(tmp_path: Path) -> None:
 def test_an_empty_subreddit_that_is_alone_makes_no_gap(writer: SpoolWriter) -> None:
     coverage = Coverage(writer, STREAM, ("Alpha",), clock=lambda: NOW)
     for _ in range(2):
-        poll = Poll(("Alpha",), coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+        poll = ListingPoll(("Alpha",), coverage, Notes(), start="backlog")  # type: ignore[arg-type]
         while not poll.done:
             poll.take(Page((), None), Request(None, 100), NOW)
     assert coverage.gaps == {}
@@ -163,26 +163,26 @@ def down_from(newest: int, count: int) -> range:
     return range(int(BIRTH) + newest, int(BIRTH) + newest - count, -1)
 
 
-def first_walk(writer: SpoolWriter) -> tuple[Coverage, Poll]:
+def first_walk(writer: SpoolWriter) -> tuple[Coverage, ListingPoll]:
     """Return a coverage that knows nothing, and its first walk, which has taken its first page, -1 to -60."""
     coverage = Coverage(writer, STREAM, SUBREDDITS, clock=lambda: BIRTH)
-    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
     poll.take(page(down_from(-1, 60), more=True), Request(None, 60), BIRTH)
     coverage._clock = lambda: BIRTH + 500.0  # noqa: SLF001
     return coverage, poll
 
 
-def second_walk(coverage: Coverage, numbers: Iterable[int]) -> Poll:
+def second_walk(coverage: Coverage, numbers: Iterable[int]) -> ListingPoll:
     """Return a walk through a listing of these 120 items that ends with them."""
     numbers = list(numbers)
-    poll = Poll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
+    poll = ListingPoll(SUBREDDITS, coverage, Notes(), start="backlog")  # type: ignore[arg-type]
     poll.take(page(numbers[:60], more=True), Request(None, 60), BIRTH + 30.0)
     poll.take(page(numbers[60:]), Request(f"t3_{numbers[59]}", 100), BIRTH + 31.0)
     assert poll.done
     return poll
 
 
-def let_it_fall_behind(poll: Poll) -> None:
+def let_it_fall_behind(poll: ListingPoll) -> None:
     """Answer with empty pages: all anchors have left the listing."""
     while not poll.done:
         poll.take(Page((), None), poll.next(), BIRTH + 12.0)

@@ -4,8 +4,8 @@ import pytest
 
 from core.backoff import Backoff
 from core.spool.stream_state import StreamState
-from streams.capture.availability import Roster
-from streams.capture.poll_interval import Pace
+from streams.capture.availability import Availability
+from streams.capture.poll_interval import PollInterval
 
 LONGEST = 16.0
 
@@ -35,11 +35,11 @@ def test_backoff_doubles_up_to_its_longest_and_jitters_around_it(failures: int, 
     ],
 )
 def test_the_pause_between_polls(rate: float, spare: float, per_request: float, low: float, high: float) -> None:
-    assert low <= Pace(rate).interval(LONGEST, spare, per_request) <= high
+    assert low <= PollInterval(rate).interval(LONGEST, spare, per_request) <= high
 
 
 def test_pace_follows_up_at_once_and_down_slowly() -> None:
-    pace = Pace(1.0).observe(300, 2.0)
+    pace = PollInterval(1.0).observe(300, 2.0)
     assert pace.rate == 150.0
     after = pace.observe(0, 2.0)
     assert 100.0 < after.rate < 150.0
@@ -50,11 +50,11 @@ def test_pace_follows_up_at_once_and_down_slowly() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_pace_learns_nothing_from_no_time(seconds: float) -> None:
-    assert Pace(3.0).observe(100, seconds) == Pace(3.0)
+    assert PollInterval(3.0).observe(100, seconds) == PollInterval(3.0)
 
 
 def test_roster_sets_aside_and_takes_back() -> None:
-    roster = Roster(("A", "B", "C"))
+    roster = Availability(("A", "B", "C"))
     assert roster.due(1e12) is None
     assert roster.next_try(1000.0) == float("inf")
     first = roster.exclude("B", "private", 1000.0)
@@ -69,17 +69,17 @@ def test_roster_sets_aside_and_takes_back() -> None:
 
 
 def test_roster_tries_at_least_every_quarter_of_an_hour_for_weeks() -> None:
-    roster = Roster(("A",))
+    roster = Availability(("A",))
     for _ in range(2000):
         absence = roster.exclude("A", "private", 0.0)
     assert absence.next_try == 900.0
 
 
 def test_roster_remembers_absences_of_what_is_still_configured() -> None:
-    roster = Roster(("A", "B"))
+    roster = Availability(("A", "B"))
     roster.exclude("A", "private", 1.0)
     roster.exclude("B", "missing", 2.0)
-    other = Roster(("B", "C"))
+    other = Availability(("B", "C"))
     other.load(roster.dump())
     assert other.active() == ("C",)
     assert other.absent["B"] == roster.absent["B"]
@@ -87,13 +87,13 @@ def test_roster_remembers_absences_of_what_is_still_configured() -> None:
 
 @pytest.mark.parametrize("stored", [None, [], "x", 5, {}])
 def test_roster_starts_whole_where_nothing_is_stored(stored: object) -> None:
-    roster = Roster(("A",))
+    roster = Availability(("A",))
     roster.load(StreamState.read({"absent": stored}).absent)
     assert roster.active() == ("A",)
 
 
 def test_a_clock_that_is_set_back_does_not_put_off_the_next_try() -> None:
-    roster = Roster(("Alpha",))
+    roster = Availability(("Alpha",))
     roster.exclude("Alpha", "private", 1000.0 + 172_800.0)
     assert roster.due(1000.0) == "Alpha"
     assert roster.next_try(1000.0) == 1000.0

@@ -17,7 +17,7 @@ from core.spool.predecessor import Span, TopicEnds
 from core.spool.stream_state import Origin, StateChange
 from streams.capture import capture_process
 from streams.capture.coverage import LATE_MARGIN, Coverage
-from streams.capture.total_loss import OriginWatch, lost_gaps
+from streams.capture.total_loss import TotalLossWatch, lost_gaps
 from tests.streams.capture.life import Notes
 
 NOW = 1_700_000_000.0
@@ -46,7 +46,7 @@ class Life:
         self.now = 0.0
         self.writer = writer
         self.coverage = Coverage(writer, "comments", NAMES, clock=lambda: NOW, offset=lambda: 3.0)
-        self.watch = OriginWatch(
+        self.watch = TotalLossWatch(
             self.coverage,
             state_dir,
             writer.spool_id,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.spool import Gap, GapState
-from streams.capture.upward_walk import Arrival, Ascent
+from streams.capture.upward_walk import UpwardEnd, UpwardWalk
 from streams.reddit.listing_page import Page, parse_page
 from tests.streams.capture.life import STREAM, Life
 from tests.streams.capture.test_isolation import missing, pour
@@ -123,7 +123,7 @@ def test_the_walk_up_reaches_nothing_that_it_has_not_read(
     count: int, bad: int, sizes: list[int], removed: set[int]
 ) -> None:
     """Items -5 to -1 are proven, those from `count` on were read from above; some leave the listing meanwhile."""
-    ascent = Ascent(tuple(f"t3_{n}" for n in range(-1, -6, -1)), 1.7e9 + count, lambda name: int(name[3:]) >= count)
+    ascent = UpwardWalk(tuple(f"t3_{n}" for n in range(-1, -6, -1)), 1.7e9 + count, lambda name: int(name[3:]) >= count)
     listed, read = [n for n in range(-5, 130) if n not in removed], set()
     for size in sizes:
         if ascent.arrival is not None:
@@ -138,5 +138,5 @@ def test_the_walk_up_reaches_nothing_that_it_has_not_read(
         reached = int(ascent.reached - 1.7e9)
         assert {n for n in range(reached + 1) if n in listed} <= read
         assert reached < count
-    if ascent.arrival is Arrival.MET:
+    if ascent.arrival is UpwardEnd.MET:
         assert any(n >= count for n in read)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from streams.capture.walk import Outcome, Walk
+from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import Item, Page, Reject
 
 TOP = 1000
@@ -19,7 +19,7 @@ def page(numbers: Iterable[int], *, more: bool = True, subreddit: str = "a") -> 
 EMPTY = page([])
 
 
-def run(walk: Walk, *pages: Page) -> Outcome | None:
+def run(walk: Walk, *pages: Page) -> WalkOutcome | None:
     for one in pages:
         assert walk.outcome is None, "it was over already"
         walk.take(one)
@@ -35,7 +35,7 @@ def test_it_pages_on_until_the_foot_of_a_page_is_proven() -> None:
     assert walk.next_after() is None
     assert run(walk, page(range(1000, 900, -1))) is None
     assert walk.next_after() == "n901"
-    assert run(walk, page(range(900, 800, -1))) is Outcome.MET
+    assert run(walk, page(range(900, 800, -1))) is WalkOutcome.MET
 
 
 def test_a_known_name_above_the_foot_ends_nothing() -> None:
@@ -44,7 +44,7 @@ def test_a_known_name_above_the_foot_ends_nothing() -> None:
 
 
 def test_the_listing_may_end_first() -> None:
-    assert run(below(0), page(range(1000, 900, -1)), page(range(900, 850, -1), more=False)) is Outcome.ENDED
+    assert run(below(0), page(range(1000, 900, -1)), page(range(900, 850, -1), more=False)) is WalkOutcome.ENDED
 
 
 def test_an_empty_page_is_not_the_end() -> None:
@@ -55,7 +55,7 @@ def test_an_empty_page_is_not_the_end() -> None:
     assert walk.next_after() == "n902"
     assert run(walk, EMPTY) is None
     assert walk.next_after() == "n903"
-    assert run(walk, page(range(902, 802, -1))) is Outcome.MET
+    assert run(walk, page(range(902, 802, -1))) is WalkOutcome.MET
 
 
 def test_when_all_anchors_are_gone_nothing_is_proven() -> None:
@@ -65,7 +65,7 @@ def test_when_all_anchors_are_gone_nothing_is_proven() -> None:
     while walk.outcome is None:
         tried.append(walk.next_after())
         walk.take(EMPTY)
-    assert walk.outcome is Outcome.STALE
+    assert walk.outcome is WalkOutcome.STALE
     assert tried[0] == "n901"
     assert tried[-1] == "n1000"
 
@@ -73,13 +73,13 @@ def test_when_all_anchors_are_gone_nothing_is_proven() -> None:
 def test_an_empty_top_is_believed_the_third_time() -> None:
     walk = below(0)
     assert run(walk, EMPTY, EMPTY) is None
-    assert run(walk, EMPTY) is Outcome.ENDED
+    assert run(walk, EMPTY) is WalkOutcome.ENDED
     assert walk.items == 0
 
 
 def test_old_items_at_the_foot_are_met() -> None:
     walk = Walk(proven=lambda _: False, horizon=903.5)
-    assert run(walk, page(range(1000, 900, -1))) is Outcome.MET
+    assert run(walk, page(range(1000, 900, -1))) is WalkOutcome.MET
 
 
 @pytest.mark.parametrize("horizon", [901.5, 902.5])
@@ -114,7 +114,7 @@ def test_a_subreddit_that_brought_a_page_and_nothing_proven_is_suspect() -> None
     new = page(range(1000, 890, -1), subreddit="busy")
     walk = below(600)
     assert run(walk, Page(new.items + old.items, old.after)) is None
-    assert run(walk, page(range(480, 460, -1), subreddit="quiet", more=False)) is Outcome.ENDED
+    assert run(walk, page(range(480, 460, -1), subreddit="quiet", more=False)) is WalkOutcome.ENDED
     assert max(walk.foot) >= 891, "a gap reaches up to the last name that the busy one still shows"
 
 
@@ -122,20 +122,20 @@ def test_a_busy_subreddit_is_proven_by_an_item_of_its_own() -> None:
     new = page(range(1000, 890, -1), subreddit="busy")
     old = page([500], subreddit="quiet")
     own = page([450], subreddit="busy")
-    assert run(below(600), Page(new.items + own.items + old.items, old.after)) is Outcome.MET
+    assert run(below(600), Page(new.items + own.items + old.items, old.after)) is WalkOutcome.MET
 
 
 def test_a_page_of_foreign_things_only_is_passed() -> None:
     walk = below(850)
     run(walk, page(range(1000, 900, -1)), Page((), "n880"))
     assert walk.next_after() == "n880"
-    assert run(walk, page(range(879, 830, -1))) is Outcome.MET
+    assert run(walk, page(range(879, 830, -1))) is WalkOutcome.MET
 
 
 def test_a_repeated_anchor_under_an_empty_page_does_not_hold_the_walk() -> None:
     walk = below(850)
     run(walk, page(range(1000, 900, -1)), Page((), "n880"), Page((), "n880"))
-    assert walk.outcome is Outcome.STALE
+    assert walk.outcome is WalkOutcome.STALE
 
 
 def test_a_small_page_ends_nothing_by_its_dates() -> None:
@@ -147,7 +147,7 @@ def test_a_small_page_ends_nothing_by_its_dates() -> None:
 def test_an_item_above_the_ceiling_proves_nothing() -> None:
     walk = Walk(proven=lambda _name: True, ceiling=950.0)
     assert run(walk, page(range(1000, 960, -1))) is None
-    assert run(walk, page(range(960, 940, -1))) is Outcome.MET
+    assert run(walk, page(range(960, 940, -1))) is WalkOutcome.MET
 
 
 NAMELESS = Item("#5a", "", "a", 900.0, {})
@@ -161,14 +161,16 @@ def test_an_entry_without_a_name_is_never_met_and_is_no_anchor() -> None:
 
 
 def test_a_page_without_any_name_ends_no_listing() -> None:
-    assert run(Walk(proven=lambda _name: False), Page((NAMELESS,), None)) is Outcome.UNREADABLE
+    assert run(Walk(proven=lambda _name: False), Page((NAMELESS,), None)) is WalkOutcome.UNREADABLE
     walk = Walk(proven=lambda _name: False)
     run(walk, Page((NAMELESS,), "n900"))
     assert walk.next_after() == "n900"
 
 
 def test_a_page_of_nothing_but_rejects_ends_no_listing() -> None:
-    assert run(Walk(proven=lambda _name: False), Page((), None, (Reject("kind 't5'", b"{}"),))) is Outcome.UNREADABLE
+    assert (
+        run(Walk(proven=lambda _name: False), Page((), None, (Reject("kind 't5'", b"{}"),))) is WalkOutcome.UNREADABLE
+    )
 
 
 def test_a_listing_that_seems_short_is_looked_at_again_when_it_took_several_pages() -> None:
@@ -178,7 +180,7 @@ def test_a_listing_that_seems_short_is_looked_at_again_when_it_took_several_page
     assert walk.outcome is None
     assert walk.next_after() is None
     walk.take(page(range(102, 92, -1)))
-    assert walk.outcome is Outcome.ENDED
+    assert walk.outcome is WalkOutcome.ENDED
     assert walk.whole
 
 
@@ -188,5 +190,5 @@ def test_a_listing_that_moved_on_while_it_was_read_is_not_whole(top: range) -> N
     walk.take(page(range(100, 90, -1)))
     walk.take(page(range(90, 80, -1), more=False))
     walk.take(page(top))
-    assert walk.outcome is Outcome.ENDED
+    assert walk.outcome is WalkOutcome.ENDED
     assert not walk.whole

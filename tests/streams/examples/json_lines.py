@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from streams.positions.position_writer import PositionWriter
-from streams.sinks.base import Pace, Sink
+from streams.sinks.base import RoundResult, Sink
 from streams.sinks.spool_senders import SpoolSender, SpoolSenders
 from streams.sources.base import Opener, spools
 
@@ -61,13 +61,13 @@ class JsonLinesSink(Sink):
         self._senders.acknowledge()
         return True
 
-    def commit(self) -> Pace:
+    def commit(self) -> RoundResult:
         saved = self._writer.save()
         if not self._directory.is_dir():
-            return Pace.BLOCKED
+            return RoundResult.BLOCKED
         if self._senders.pending():
-            return Pace.BUSY
-        return Pace.IDLE if saved else Pace.BLOCKED
+            return RoundResult.BUSY
+        return RoundResult.IDLE if saved else RoundResult.BLOCKED
 
     def close(self, _seconds: float) -> None:
         with contextlib.suppress(OSError):

@@ -14,7 +14,7 @@ from core.spool.spool_state import SpoolState
 from core.spool.stream_state import StreamState
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore
-from streams.sinks.base import Pace, drive
+from streams.sinks.base import RoundResult, drive
 from streams.sources.base import Opener, PlainRow, Source
 from tests.streams.examples.json_lines import JsonLinesSink
 
@@ -106,10 +106,10 @@ def first(tmp_path: Path, dump: Path) -> Iterator[Publishing]:
 
 
 def test_it_resumes_behind_its_position(tmp_path: Path, dump: Path, first: Publishing) -> None:
-    assert drive(first.sink) is Pace.BUSY
+    assert drive(first.sink) is RoundResult.BUSY
     assert len(first.sink.lines("comments")) == 500, "a portion"
     second = Publishing(tmp_path, dump)  # the first one was killed
-    while drive(second.sink) is not Pace.IDLE:
+    while drive(second.sink) is not RoundResult.IDLE:
         pass
     assert second.sink.lines("comments") == dump.read_bytes().splitlines()
     assert second.sink.backlog() == 0

@@ -10,7 +10,7 @@ import pytest
 from core.spool.committed_positions import publisher_path, read_positions, read_publisher_counters
 from streams.positions.publisher_store import Position, PublisherStore
 from streams.publisher.publisher_process import Publisher
-from streams.sinks.base import Pace, drive
+from streams.sinks.base import RoundResult, drive
 from tests.streams.examples.json_lines import JsonLinesSink
 from tests.streams.publisher.spools import FilledSpool
 from tests.streams.publisher.stage import LOG, Stage
@@ -33,7 +33,7 @@ def second_sink(tmp_path: Path, stage: Stage) -> JsonLinesSink:
     return JsonLinesSink(tmp_path / "out", state_dir=tmp_path, writer=stage.writer, log=LOG, clock=lambda: stage.now)
 
 
-def advance(stage: Stage, sink: JsonLinesSink, times: int = 2) -> Pace:
+def advance(stage: Stage, sink: JsonLinesSink, times: int = 2) -> RoundResult:
     for _ in range(times):
         pace = drive(sink)
         stage.step()
@@ -43,14 +43,14 @@ def advance(stage: Stage, sink: JsonLinesSink, times: int = 2) -> Pace:
 def test_a_sink_that_is_away_holds_up_no_other_one(tmp_path: Path, spool: FilledSpool, stage: Stage) -> None:
     sink, source = second_sink(tmp_path, stage), spool.writer.spool_id
     keys = spool.capture(3)
-    assert advance(stage, sink) is Pace.BLOCKED
+    assert advance(stage, sink) is RoundResult.BLOCKED
     stage.producer.report(keys)
     stage.step(2)
     assert (stage.writer.position(source), stage.writer.position(source, "files")) == (3, 0)
     assert read_positions(tmp_path)[source] == 0, "a record may be dropped once every sink has it"
     assert (stage.sink.backlog(), sink.backlog()) == (0, 3)
     (tmp_path / "out").mkdir()
-    assert advance(stage, sink) is Pace.IDLE
+    assert advance(stage, sink) is RoundResult.IDLE
     assert len(sink.lines("comments")) == 3
     assert read_positions(tmp_path)[source] == 3
     assert read_publisher_counters(tmp_path)["published"] == 3, "Kafka's own"
@@ -65,7 +65,7 @@ def test_kafka_may_be_the_one_that_is_behind(tmp_path: Path, spool: FilledSpool,
     assert (stage.writer.position(source), stage.writer.position(source, "files")) == (0, 3)
     assert read_positions(tmp_path).get(source, 0) == 0
     publisher = Publisher([stage.sink, sink], stage.writer)
-    assert (publisher.backlog(), publisher.held, publisher.step()) == (3, False, Pace.BUSY)
+    assert (publisher.backlog(), publisher.held, publisher.step()) == (3, False, RoundResult.BUSY)
 
 
 def test_after_a_restart_each_sink_goes_on_behind_its_own_position(tmp_path: Path, spool: FilledSpool) -> None:

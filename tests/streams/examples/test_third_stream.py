@@ -24,7 +24,7 @@ from streams.positions.publisher_store import PublisherStore
 from streams.publisher.publisher_process import Publisher
 from streams.record import make_record
 from streams.reddit.listing_page import Item, listing_path, parse_page
-from streams.sinks.base import Pace
+from streams.sinks.base import RoundResult
 from streams.sinks.spool_senders import SpoolSender, SpoolSenders
 from supervisor.runtime.topology import topology
 from tests.streams.capture.world import envelope
@@ -66,7 +66,7 @@ def test_it_is_captured_spooled_published_and_shown(tmp_path: Path, kind: Stream
         sink = JsonLinesSink(out, state_dir=state_dir, writer=writer, log=LOG, clock=lambda: 0.0)
         publisher = Publisher([sink], writer)
         publisher.step()
-        assert (publisher.step(), publisher.backlog()) == (Pace.IDLE, 0)
+        assert (publisher.step(), publisher.backlog()) == (RoundResult.IDLE, 0)
         publisher.close(0.0)
     assert [json.loads(line)["rank"] for line in sink.lines("rising")] == [3, 2, 1], "oldest first"
 

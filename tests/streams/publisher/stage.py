@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from core.status.kafka_outage import OutageMark
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import KAFKA, PublisherStore
-from streams.sinks.base import Pace, Retries, drive
+from streams.sinks.base import Retries, RoundResult, drive
 from streams.sinks.kafka.at_least_once import AtLeastOnce
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
@@ -137,7 +137,7 @@ class Stage:
     def producer(self) -> StagedProducer:
         return self.producers[-1]
 
-    def step(self, times: int = 1) -> Pace:
+    def step(self, times: int = 1) -> RoundResult:
         """Do rounds of work, a second apart."""
         for _ in range(times):
             pace = drive(self.sink)

@@ -12,7 +12,7 @@ from core.config.slices import reddit_access
 from core.reddit.limiter import Limiter
 from core.reddit.quota import Priority
 from streams.reddit.listing_page import parse_page
-from streams.reddit.praw_client import Gateway
+from streams.reddit.praw_client import PrawClient
 from tests.streams.capture.life import Notes
 
 PATH = "/r/Bitcoin+ethereum/comments"
@@ -38,7 +38,7 @@ class House:
         self.log = Notes()
         self.context = ChildContext(name, cast(Any, self.log))
         self.limiter = Limiter(directory, name, config.reddit.requests_per_minute, clock=clock)
-        self.gateway = Gateway(reddit_access(config), self.context, self.limiter, answer_deadline=deadline)
+        self.gateway = PrawClient(reddit_access(config), self.context, self.limiter, answer_deadline=deadline)
 
     def get(self, priority: Priority = Priority.STREAM, path: str = PATH, limit: int = 100) -> object:
         return self.gateway.get(path, {"limit": limit}, priority)

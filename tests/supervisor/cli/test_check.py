@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from core.reddit.quota import Priority
 from streams.capture.group_packing import pack
-from streams.capture.page_fetcher import Fetcher
+from streams.capture.page_fetcher import PageFetcher
 from supervisor.checks import probes
 from supervisor.checks.finding import Finding, Probe, fine
 from supervisor.checks.reddit_probe import Refusal, Search
@@ -206,7 +206,7 @@ def test_it_sends_the_very_requests_of_run(run: Check, tmp_path: Path) -> None:
         fields: dict[str, Any] = dict(zip(("client_id", "client_secret", "user_agent"), ENVIRON.values(), strict=True))
         for stream in ("submissions", "comments"):
             house = House(tmp_path / stream, server.url, name=stream, **fields)
-            fetcher = Fetcher(house.gateway, house.context, stream, time.monotonic)
+            fetcher = PageFetcher(house.gateway, house.context, stream, time.monotonic)
             for group in pack(LONG, stream):
                 fetcher.attempt(group, None, Priority.STREAM)
         assert sent == sorted(server.asked("GET /r/"))

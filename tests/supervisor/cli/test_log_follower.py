@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.logging.rotating_file import FailureCount, RotatingLogFile
-from supervisor.cli.log_follower import LogTrail
+from supervisor.cli.log_follower import LogFollower
 from tests.support.system import ROOT
 
 MANY = 50  # backups, so that what rotates away unread is still there
@@ -59,7 +59,7 @@ def anything(_raw: bytes) -> bool:
 
 def test_the_last_lines_reach_back_into_files_that_were_rotated_away(author: Author) -> None:
     author.write(57)
-    trail = LogTrail(author.path)
+    trail = LogFollower(author.path)
     assert trail.last(40, anything) == author.all()[-40:]
     assert trail.last(1000, anything) == author.all()
     assert trail.last(0, anything) == []
@@ -68,7 +68,7 @@ def test_the_last_lines_reach_back_into_files_that_were_rotated_away(author: Aut
 
 def test_only_acceptable_lines_count(author: Author) -> None:
     author.write(57)
-    trail = LogTrail(author.path)
+    trail = LogFollower(author.path)
     assert trail.last(3, lambda raw: raw.endswith(b"7")) == [b"line 27", b"line 37", b"line 47"]
     trail.close()
 
@@ -90,7 +90,7 @@ def test_whatever_happens_to_the_files_each_line_is_read_once(
     """Before a deletion there is a look: what is deleted unread is gone. And after one empties a file in place."""
     author = Author(tmp_path_factory.mktemp("logs") / "comments.log")
     author.write(before)
-    trail = LogTrail(author.path, from_beginning=appears_later)
+    trail = LogFollower(author.path, from_beginning=appears_later)
     read = [] if appears_later else trail.last(1000, anything)
     for act, lines in acts:
         match act:
@@ -123,7 +123,7 @@ def spoil(path: Path, how: str) -> None:
 
 def test_while_it_is_written_and_rotated_at_full_speed_each_line_is_read_once(tmp_path: Path) -> None:
     author = Author(tmp_path / "comments.log", max_bytes=4000)
-    trail = LogTrail(author.path)
+    trail = LogFollower(author.path)
     writing = threading.Thread(target=author.write, args=(20_000,))
     writing.start()
     read: list[bytes] = []
@@ -155,7 +155,7 @@ def test_two_processes_may_write_and_rotate_and_each_line_is_read_once(tmp_path:
     path, lines = tmp_path / "comments.log", 15_000
     command = [sys.executable, "-c", WRITER, str(path)]
     writers = [subprocess.Popen([*command, name, str(lines)], stdin=subprocess.PIPE, cwd=ROOT) for name in "ab"]
-    trail = LogTrail(path, from_beginning=True)
+    trail = LogFollower(path, from_beginning=True)
     for writer in writers:
         assert writer.stdin is not None
         writer.stdin.write(b"go\n")
@@ -174,7 +174,7 @@ def test_two_processes_may_write_and_rotate_and_each_line_is_read_once(tmp_path:
 
 
 def test_a_line_that_a_kill_cut_short_is_shown_and_the_next_begins_anew(author: Author) -> None:
-    trail = LogTrail(author.path)
+    trail = LogFollower(author.path)
     author.write(1)
     author.end()
     with author.path.open("ab") as file:
@@ -190,7 +190,7 @@ def test_a_line_that_a_kill_cut_short_is_shown_and_the_next_begins_anew(author: 
 def test_a_file_that_is_emptied_and_has_more_in_it_than_before_at_the_next_look_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "comments.log"
     path.write_text('{"timestamp":"2026-11-22T10:00:00.000001Z","event":"old"}\n')
-    trail = LogTrail(path)
+    trail = LogFollower(path)
     fresh = [f'{{"timestamp":"2026-11-22T10:00:01.{number:06d}Z","event":"new"}}' for number in range(10)]
     path.write_text("".join(f"{line}\n" for line in fresh))  # in place: the same inode
     assert trail.fresh() == [line.encode() for line in fresh]

@@ -17,7 +17,7 @@ from core.process import program
 from core.spool import SpoolWriter
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.system_status import Status
-from supervisor.cli.status import Speedometer, show_status
+from supervisor.cli.status import RateMeter, show_status
 from supervisor.display.duration import duration
 from supervisor.display.status_panel import Panel, Rates
 from tests.supervisor.dummies import OBEDIENT
@@ -203,7 +203,7 @@ def test_durations_in_words(seconds: float | None, text: str) -> None:
 
 
 def test_rates_are_averages_over_ten_seconds_and_never_negative() -> None:
-    speed = Speedometer()
+    speed = RateMeter()
     counts = {"comments": StreamFlow(captured=100, published=100)}
     assert speed.rates(0.0, counts) == {}
     for second in range(1, 31):

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from supervisor.demo.crawl_world import CrawlWorld, Wish
+from supervisor.demo.crawl_world import CrawlSelection, CrawlWorld
 
 Held = dict[str, Any]
 
 #: alpha's author ann leads to beta (and to one that does not exist), beta's author bob leads to gamma.
-WISH = Wish(subreddits=("Alpha",), users_per_subreddit=2, discover=True, max_depth=5)
+WISH = CrawlSelection(subreddits=("Alpha",), users_per_subreddit=2, discover=True, max_depth=5)
 
 
 def post(name: str, subreddit: str, author: str | None, **more: Any) -> Held:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scraper.reddit.rows import Post, Rule, Subreddit, User
-from scraper.store.batches.batch import Batch, Outcome
+from scraper.store.batches.batch import Batch, SaveOutcome
 from scraper.store.store import Store
 from supervisor.demo.database import Database
 
@@ -23,9 +23,9 @@ async def _fill(path: Path) -> None:
             posts=[Post("p1", "Alpha", None, "naïve 🚀", NOON, created_utc=NOON, upvote_ratio=0.75)],
             users=[User("Ann", "active", NOON, link_karma=3)],
             outcomes=[
-                Outcome("Alpha", "open", finished=True),
-                Outcome("Beta", "private", finished=False, due_at=NOON),
-                Outcome("Gamma", "failed", finished=False, due_at=NOON),
+                SaveOutcome("Alpha", "open", finished=True),
+                SaveOutcome("Beta", "private", finished=False, due_at=NOON),
+                SaveOutcome("Gamma", "failed", finished=False, due_at=NOON),
             ],
         )
         await store.save(batch)

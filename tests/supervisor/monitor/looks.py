@@ -13,8 +13,8 @@ from core.status.crawl import HEALTHY, Crawl, CrawlReport, Frontier
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.system_status import Status
 from supervisor.monitor.sampling.disk import Disk
-from supervisor.monitor.sampling.sample import Look
-from supervisor.monitor.sampling.stream_sample import StreamLook
+from supervisor.monitor.sampling.sample import Sample
+from supervisor.monitor.sampling.stream_sample import StreamSample
 
 NOON = 1_800_000_000.0
 GIB = 2**30
@@ -60,7 +60,7 @@ def gap(**more: Any) -> Gap:
     return Gap(**{**known, **more})
 
 
-HEALTHY_STREAM = StreamLook(
+HEALTHY_STREAM = StreamSample(
     counters={"captured": 1000, "late": 3},
     spool_id="spool",
     begun=NOON - 7200,
@@ -93,7 +93,7 @@ def report(name: str, **more: Any) -> CrawlReport:
     return CrawlReport(**{**known, **more})
 
 
-def healthy() -> Look:
+def healthy() -> Sample:
     """Everything flows."""
     flow = Flow(
         QuotaFlow(300, 700, 200.0),
@@ -104,7 +104,7 @@ def healthy() -> Look:
         published=1088,
         errors=3,
     )
-    return Look(
+    return Sample(
         NOON,
         Status(
             {"pid": 1, "state": "RUNNING", "uptime_s": 400.0},
@@ -122,29 +122,29 @@ def healthy() -> Look:
     )
 
 
-def with_process(look: Look, name: str, state: str = "RUNNING", **more: Any) -> Look:
+def with_process(look: Sample, name: str, state: str = "RUNNING", **more: Any) -> Sample:
     rows = [process(name, state, **more) if row["name"] == name else row for row in look.status.processes]
     return replace(look, status=replace(look.status, processes=rows))
 
 
-def with_supervisor(look: Look, state: str) -> Look:
+def with_supervisor(look: Sample, state: str) -> Sample:
     return replace(look, status=replace(look.status, supervisor={"pid": 1, "state": state, "uptime_s": 400.0}))
 
 
-def with_stream(look: Look, name: str, **more: Any) -> Look:
+def with_stream(look: Sample, name: str, **more: Any) -> Sample:
     return replace(look, streams={**look.streams, name: replace(look.streams[name], **more)})
 
 
-def with_quota(look: Look, flow: QuotaFlow, **more: Any) -> Look:
+def with_quota(look: Sample, flow: QuotaFlow, **more: Any) -> Sample:
     assert look.quota is not None
     changed = replace(look.flow, quota=flow)
     return replace(look, status=replace(look.status, flow=changed), quota=replace(look.quota, **more))
 
 
-def with_flow(look: Look, name: str, **more: Any) -> Look:
+def with_flow(look: Sample, name: str, **more: Any) -> Sample:
     streams = {**look.flow.streams, name: replace(look.flow.streams[name], **more)}
     return replace(look, status=replace(look.status, flow=replace(look.flow, streams=streams)))
 
 
-def with_reports(look: Look, *reports: CrawlReport, silent: tuple[str, ...] = ()) -> Look:
+def with_reports(look: Sample, *reports: CrawlReport, silent: tuple[str, ...] = ()) -> Sample:
     return replace(look, status=replace(look.status, crawl=Crawl(NOON, reports, silent)))

@@ -25,9 +25,9 @@ from core.status.crawl import CrawlReport, write_crawl_report
 from streams.positions.publisher_store import Position, PublisherStore
 from supervisor.monitor.monitor_process import live
 from supervisor.monitor.web.listen_address import address_path, read_address
-from supervisor.processes.control_inbox import Bell, Request
+from supervisor.processes.control_inbox import ControlInbox, Request
 from supervisor.processes.control_server import controlled
-from supervisor.processes.status_publisher import Board, ProcessRow, Snapshot
+from supervisor.processes.status_publisher import ProcessRow, Snapshot, StatusPublisher
 from tests.support.waiting import wait_until
 
 LOG = structlog.stdlib.get_logger("monitor-test")
@@ -64,10 +64,10 @@ class Stage:
         )
         self.config = replace(base, supervisor=supervisor, monitor=replace(base.monitor, port=base.monitor.port % 9108))
         self.state_dir = supervisor.state_dir
-        self.bell = Bell()
+        self.bell = ControlInbox()
         for place in (supervisor.state_dir, supervisor.log_dir):
             place.mkdir(parents=True, exist_ok=True)
-        self.board: Board | None = None
+        self.board: StatusPublisher | None = None
         self.seqs = dict.fromkeys(STREAMS, 0)
         self._shown: tuple[str, tuple[ProcessRow, ...]] = ("RUNNING", ())
         self._born = time.monotonic() - 130.0

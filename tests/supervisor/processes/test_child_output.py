@@ -13,7 +13,7 @@ import pytest
 
 from core.logging import log_setup
 from core.masking import external
-from core.masking.masking import Hider
+from core.masking.masking import Masker
 from supervisor.processes.spawned_process import SpawnedProcess
 from tests.core.entries import Unborn
 from tests.supervisor.dummies import OBEDIENT, Family
@@ -81,7 +81,7 @@ def test_an_interpreter_that_cannot_even_start(nursery: Nursery, monkeypatch: py
 def test_whatever_it_speaks_through_is_logged_and_secrets_are_not(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(external, "known", Hider())
+    monkeypatch.setattr(external, "known", Masker())
     log_setup.hide("hunter-22")
     child = nursery.spawn("talking")
     the_record(nursery.log_dir, "RuntimeError: failed on purpose")

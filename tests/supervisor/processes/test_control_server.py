@@ -19,9 +19,9 @@ import structlog
 from core import control_client
 from core.control_client import LONGEST_REQUEST, NotAnsweringError, NotRunningError, UnknownProcessError
 from supervisor.processes import control_server as serving
-from supervisor.processes.control_inbox import Bell, Reload, Restart
+from supervisor.processes.control_inbox import ControlInbox, Reload, Restart
 from supervisor.processes.control_server import ControlServer
-from supervisor.processes.status_publisher import Board, ProcessRow, Snapshot
+from supervisor.processes.status_publisher import ProcessRow, Snapshot, StatusPublisher
 from tests.support.durations import allowed
 from tests.support.strangers import as_nobody, needs_root, public_directory, umask
 from tests.support.waiting import wait_until
@@ -120,7 +120,7 @@ def test_a_state_directory_that_somebody_removed_comes_back(tmp_path: Path, monk
     monkeypatch.setattr(serving, "_LOOK_EVERY", 0.05)
     state_dir = tmp_path / "state"
     state_dir.mkdir()
-    board = Board(state_dir, LOG)
+    board = StatusPublisher(state_dir, LOG)
     server = ControlServer(state_dir, echo, LOG, board.sign_of_life)
     server.start()
     try:
@@ -195,15 +195,15 @@ def test_a_supervisor_that_hangs_is_told_from_one_that_is_not_there(tmp_path: Pa
             control_client.ask(tmp_path, {}, patience=0.2)
 
 
-def board_with(tmp_path: Path, state: str) -> Board:
-    board = Board(tmp_path, LOG, clock=lambda: 100.0)
+def board_with(tmp_path: Path, state: str) -> StatusPublisher:
+    board = StatusPublisher(tmp_path, LOG, clock=lambda: 100.0)
     row = ProcessRow("comments", os.getpid(), "RUNNING", 3, -9, 60.0, "", 0.0, 70.0)
     board.publish(Snapshot(state, 40.0, (row,), (99.5,)))
     return board
 
 
 def test_what_stands_on_the_board_is_answered(tmp_path: Path) -> None:
-    answer = serving.answers(board_with(tmp_path, "RUNNING"), Bell())({"command": "status"})
+    answer = serving.answers(board_with(tmp_path, "RUNNING"), ControlInbox())({"command": "status"})
     assert answer["supervisor"] == {"pid": os.getpid(), "state": "RUNNING", "uptime_s": 60.0}
     (process,) = answer["processes"]
     assert process["rss_bytes"] > 1_000_000
@@ -212,7 +212,7 @@ def test_what_stands_on_the_board_is_answered(tmp_path: Path) -> None:
 
 
 def test_a_restart_is_handed_to_the_loop_or_refused(tmp_path: Path) -> None:
-    bell = Bell()
+    bell = ControlInbox()
     answer = serving.answers(board_with(tmp_path, "RUNNING"), bell)
     assert answer({"command": "restart", "process": "comments"})["ok"]
     assert bell.collect() == [Restart("comments")]
@@ -225,7 +225,7 @@ def test_a_restart_is_handed_to_the_loop_or_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_process_is_an_error_of_its_own(tmp_path: Path) -> None:
-    server = ControlServer(tmp_path, serving.answers(board_with(tmp_path, "RUNNING"), Bell()), LOG)
+    server = ControlServer(tmp_path, serving.answers(board_with(tmp_path, "RUNNING"), ControlInbox()), LOG)
     server.start()
     try:
         with pytest.raises(UnknownProcessError, match="'nobody'; there are: comments"):
@@ -235,7 +235,7 @@ def test_an_unknown_process_is_an_error_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_storm_of_one_signal_asks_for_one_thing() -> None:
-    bell = Bell()
+    bell = ControlInbox()
     for number in (signal.SIGHUP,) * 50 + (signal.SIGTERM,) * 50 + (signal.SIGHUP,):
         bell._handle(number, None)  # noqa: SLF001
     assert bell.collect() == [Reload(), "SIGTERM", Reload()]

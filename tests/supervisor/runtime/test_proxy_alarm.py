@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from core.config import load_config
 from core.status.crawl import HEALTHY, PROBING, RESTING, Crawl, CrawlReport, write_crawl_report
-from supervisor.runtime.proxy_alarm import ProxyAlarm, proxy_chore
+from supervisor.runtime.proxy_alarm import ProxyAlarm, proxy_task
 
 NOON = 1_800_000_000.0
 
@@ -63,7 +63,7 @@ def test_the_chore_reads_the_reports_of_the_configured_processes(tmp_path: Path)
     proxies = [{"name": "a", "url": "u:hunter2@127.0.0.1:1"}]
     given = {"supervisor.state_dir": str(tmp_path), "scraper.proxies": proxies}
     config = load_config(None, given, {}, credentials=False)
-    chore = proxy_chore(lambda: config, clock=lambda: NOON)
+    chore = proxy_task(lambda: config, clock=lambda: NOON)
     write_crawl_report(tmp_path, B)
     write_crawl_report(tmp_path, replace(dead(A, NOON), last_error="http://u:hunter2@127.0.0.1:1 refuses"))
     with capture_logs() as lines:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from core.config import Config, SupervisorSection
 from core.errors import ConfigError, TransientError
-from supervisor.runtime.state_lock import StateLock, StateLockedError, lock_chore
+from supervisor.runtime.state_lock import StateLock, StateLockedError, lock_task
 from supervisor.runtime.supervise import claim
 from tests.support.strangers import lock_held, needs_flock, needs_root, public_directory
 
@@ -64,7 +64,7 @@ def test_a_lock_that_somebody_removed_is_taken_again(tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     state_dir.mkdir()
     lock = StateLock(state_dir)
-    keep = lock_chore(lock, LOG).action
+    keep = lock_task(lock, LOG).action
     for target in (state_dir / "supervisor.lock", state_dir):
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         with capture_logs() as logs:
@@ -83,7 +83,7 @@ def test_where_another_supervisor_took_over_this_one_ends(tmp_path: Path) -> Non
     state_dir.rename(tmp_path / "moved")
     state_dir.mkdir()
     other = StateLock(state_dir)
-    reason = lock_chore(lock, LOG).action()
+    reason = lock_task(lock, LOG).action()
     assert reason is not None
     assert "another supervisor" in reason
     lock.close()
@@ -94,7 +94,7 @@ def test_a_directory_that_cannot_be_made_is_said_once(tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     state_dir.mkdir()
     lock = StateLock(state_dir)
-    keep = lock_chore(lock, LOG).action
+    keep = lock_task(lock, LOG).action
     shutil.rmtree(state_dir)
     state_dir.write_text("a file in its place")
     with capture_logs() as logs:
@@ -120,7 +120,7 @@ def test_no_second_supervisor_starts_while_the_lock_file_is_away(tmp_path: Path,
     for _ in range(2):
         with pytest.raises(StateLockedError, match="another supervisor"):
             StateLock(tmp_path)
-    assert lock_chore(lock, LOG).action() is None
+    assert lock_task(lock, LOG).action() is None
     assert path.read_text() == f"{os.getpid()}\n"
     assert not path.is_symlink()
     lock.close()
@@ -131,7 +131,7 @@ def test_no_second_supervisor_starts_while_the_lock_file_is_away(tmp_path: Path,
 def test_a_lock_file_that_another_process_keeps_ends_nobody(tmp_path: Path) -> None:
     """Who can put a file there could end the capture otherwise."""
     lock = StateLock(tmp_path)
-    keep = lock_chore(lock, LOG).action
+    keep = lock_task(lock, LOG).action
     (tmp_path / "supervisor.lock").unlink()
     with lock_held(tmp_path / "supervisor.lock") as pid, capture_logs() as logs:
         assert keep() is None

@@ -15,8 +15,8 @@ import pytest
 import structlog
 
 from core.config import Config, SupervisorSection
-from supervisor.runtime.config_holder import Current
-from supervisor.runtime.supervise import statistics_chore
+from supervisor.runtime.config_holder import ConfigHolder
+from supervisor.runtime.supervise import statistics_task
 from tests.support.durations import allowed
 from tests.support.simulator import SUBREDDITS, Simulator
 from tests.support.system import ROOT
@@ -134,7 +134,7 @@ def test_a_reader_that_goes_away_does_not_end_it(run: Any) -> None:
 def test_statistics_that_cannot_be_shown_are_a_line_in_the_log_and_no_failure(tmp_path: Path) -> None:
     config = Config(supervisor=SupervisorSection(state_dir=tmp_path, log_dir=tmp_path))
     with Path("/dev/full").open("w") as full, structlog.testing.capture_logs() as logged:
-        statistics_chore(Current(config), full).action()
+        statistics_task(ConfigHolder(config), full).action()
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # what its buffer still holds
     assert [entry["event"] for entry in logged] == ["statistics", "statistics_not_shown"]
     assert "No space left" in logged[1]["error"]
@@ -145,7 +145,7 @@ def test_a_terminal_that_is_gone_is_noted_once(tmp_path: Path) -> None:
     terminal, end = pty.openpty()
     os.close(terminal)  # from now on: EIO
     with os.fdopen(end, "w") as out, structlog.testing.capture_logs() as logged:
-        chore = statistics_chore(Current(config), out)
+        chore = statistics_task(ConfigHolder(config), out)
         chore.action()
         chore.action()
     assert [entry["event"] for entry in logged] == ["statistics", "stdout_closed", "statistics"]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from core.logging import log_setup
-from supervisor.runtime.zombies import reap_strangers, reaping_chores
+from supervisor.runtime.zombies import reap_zombies, reaping_tasks
 from tests.support.durations import allowed
 from tests.support.processes import below, gone, is_zombie, living_children, name_of
 from tests.support.waiting import wait_until, whole_lines
@@ -160,8 +160,8 @@ def test_a_deaf_child_of_process_1_is_killed_within_the_deadline(containers: lis
 
 def test_who_is_not_process_1_has_no_strangers() -> None:
     log = log_setup.get_logger("reaper")
-    assert not reaping_chores(log)
-    assert len(reaping_chores(log, pid=1)) == 1
+    assert not reaping_tasks(log)
+    assert len(reaping_tasks(log, pid=1)) == 1
 
 
 def test_a_child_of_ours_that_ends_while_strangers_are_looked_for_keeps_its_exit_code(
@@ -170,5 +170,5 @@ def test_a_child_of_ours_that_ends_while_strangers_are_looked_for_keeps_its_exit
     child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its code waits for us
     monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
-    assert reap_strangers() == 0
+    assert reap_zombies() == 0
     assert child.wait() == 7

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from core.spool.committed_positions import read_dead_letters, read_positions, read_publisher_counters
 from core.status.kafka_outage import read_outage, read_refusal
-from streams.sinks.base import Pace
+from streams.sinks.base import RoundResult
 from tests.streams.publisher.spools import FilledSpool
 from tests.streams.publisher.stage import Stage
 
@@ -51,7 +51,7 @@ def position(stage: Stage, spool: FilledSpool) -> int:
 
 def test_no_record_waits_for_another_and_the_position_follows_the_reports(stage: Stage, spool: FilledSpool) -> None:
     keys = spool.capture(5)
-    assert stage.step() is Pace.BUSY
+    assert stage.step() is RoundResult.BUSY
     assert stage.producer.keys == keys
     assert stage.producer.sent[1].headers == {"schema": "reddit.comment.v1", "stream": "comments", "seq": "2"}
     stage.producer.report(keys[1:3])
@@ -64,12 +64,12 @@ def test_no_record_waits_for_another_and_the_position_follows_the_reports(stage:
 
 def test_it_rests_when_all_has_arrived(stage: Stage, spool: FilledSpool, tmp_path: Path) -> None:
     stage.step()
-    assert stage.step() is Pace.IDLE
+    assert stage.step() is RoundResult.IDLE
     keys = spool.capture(2)
-    assert stage.step() is Pace.BUSY
+    assert stage.step() is RoundResult.BUSY
     stage.producer.report(keys)
     stage.step()
-    assert stage.step() is Pace.IDLE
+    assert stage.step() is RoundResult.IDLE
     assert read_positions(tmp_path) == {spool.writer.spool_id: 2}
     assert read_publisher_counters(tmp_path) == {"published": 2}
 
@@ -96,7 +96,7 @@ def test_a_failed_record_goes_again_behind_the_position_and_what_arrived_does_no
     stage.producer.report(keys[1:2], TIMED_OUT)
     stage.step()
     spool.capture(1)
-    assert stage.step() is Pace.BUSY, "the reports of the others are awaited first"
+    assert stage.step() is RoundResult.BUSY, "the reports of the others are awaited first"
     stage.producer.report([keys[0], *keys[2:]])
     stage.step(3)
     assert stage.producer.keys == [*keys, keys[1], spool.keys[4]]

@@ -1,6 +1,6 @@
 """When Kafka counts as away, and when it is back."""
 
-from streams.sinks.kafka.kafka_health import Deafness, Outage
+from streams.sinks.kafka.kafka_health import Outage, ProducerStall
 
 
 def test_a_lost_connection_becomes_an_outage_only_if_it_lasts() -> None:
@@ -40,7 +40,7 @@ def test_silence_without_anything_to_deliver_means_nothing() -> None:
 
 
 def test_a_producer_that_hears_nothing_while_kafka_answers_others_is_stuck() -> None:
-    deafness = Deafness()
+    deafness = ProducerStall()
     assert not deafness.found(0.0, away=True, answered=False)
     assert not deafness.found(60.0, away=True, answered=True)
     assert not deafness.found(69.0, away=True, answered=True)
@@ -49,7 +49,7 @@ def test_a_producer_that_hears_nothing_while_kafka_answers_others_is_stuck() -> 
 
 
 def test_a_producer_that_hears_in_time_is_not_stuck() -> None:
-    deafness = Deafness()
+    deafness = ProducerStall()
     assert not deafness.found(0.0, away=True, answered=True)
     assert not deafness.found(9.0, away=False, answered=True)
     assert not deafness.found(11.0, away=True, answered=True)

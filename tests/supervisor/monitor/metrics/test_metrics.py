@@ -13,12 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.config.slices import MonitorConfig
 from core.spool import GapState
-from supervisor.monitor.metrics.exposition import Sight, exposition, verdict_exposition
-from supervisor.monitor.readiness.problem_tracker import Reason, Verdict
+from supervisor.monitor.metrics.exposition import MetricInput, exposition, verdict_exposition
+from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
 from supervisor.monitor.readiness.reasons import REASONS
-from supervisor.monitor.sampling.monotonic_counters import Tally
-from supervisor.monitor.sampling.sample import Look
-from supervisor.monitor.sampling.stream_sample import StreamLook
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.sample import Sample
+from supervisor.monitor.sampling.stream_sample import StreamSample
 from tests.supervisor.monitor.looks import (
     CONFIG,
     NOON,
@@ -61,10 +61,13 @@ UNITS = re.compile(
 
 
 def text(
-    look: object = None, config: MonitorConfig = CONFIG, tally: Tally | None = None, verdict: Verdict | None = None
+    look: object = None,
+    config: MonitorConfig = CONFIG,
+    tally: MonotonicCounters | None = None,
+    verdict: Readiness | None = None,
 ) -> str:
-    seen = exposition(Sight(look or healthy(), config, tally or Tally()))  # type: ignore[arg-type]
-    return (verdict_exposition(verdict or Verdict()) + seen).decode()
+    seen = exposition(MetricInput(look or healthy(), config, tally or MonotonicCounters()))  # type: ignore[arg-type]
+    return (verdict_exposition(verdict or Readiness()) + seen).decode()
 
 
 def families(written: str) -> dict[str, Metric]:
@@ -117,7 +120,7 @@ def test_every_name_tells_its_unit_and_every_family_explains_itself() -> None:
 
 
 def test_each_reason_has_its_line_and_the_one_that_holds_is_1() -> None:
-    verdict = Verdict((Reason("kafka_away", "kafka", "…", NOON),))
+    verdict = Readiness((Reason("kafka_away", "kafka", "…", NOON),))
     found = samples(text(verdict=verdict))
     assert {labels[0] for name, labels in found if name == "monitor_not_ready"} == set(REASONS)
     assert found["monitor_not_ready", ("kafka_away",)] == 1
@@ -135,7 +138,7 @@ def test_what_is_not_configured_or_not_known_yet_is_at_nothing_or_left_out() -> 
 
 
 def test_no_counter_goes_back_when_a_spool_or_a_report_begins_anew() -> None:
-    tally = Tally()
+    tally = MonotonicCounters()
     before = samples(text(tally=tally))
     anew = with_flow(healthy(), "comments", captured=5, gaps=0)
     anew = with_stream(anew, "comments", counters={"captured": 5}, spool_id="another")
@@ -158,15 +161,15 @@ def test_no_counter_goes_back_when_a_spool_or_a_report_begins_anew() -> None:
     ],
     ids=["a proxy is taken out", "no scraper", "the quota's file is away", "a stream is switched off"],
 )
-def test_no_sum_goes_back_when_one_of_its_parts_has_nothing_to_say(change: Callable[[Look], Look]) -> None:
-    tally = Tally()
+def test_no_sum_goes_back_when_one_of_its_parts_has_nothing_to_say(change: Callable[[Sample], Sample]) -> None:
+    tally = MonotonicCounters()
     before = samples(text(tally=tally))
     after = samples(text(change(healthy()), tally=tally))
     assert [key for key in before if key[0].endswith("_total") and after.get(key, before[key]) < before[key]] == []
 
 
 def test_restarts_are_counted_over_all_runs_of_the_supervisor() -> None:
-    tally = Tally()
+    tally = MonotonicCounters()
     counts = []
     for born, restarts in (("100", 3), (None, 0), ("200", 0), ("200", 2), (None, 2), ("300", 4)):
         look = replace(with_process(healthy(), "comments", restarts=restarts), supervisor_born=born)
@@ -175,7 +178,7 @@ def test_restarts_are_counted_over_all_runs_of_the_supervisor() -> None:
 
 
 def test_what_is_configured_has_its_series_before_anything_has_happened() -> None:
-    nothing = StreamLook()
+    nothing = StreamSample()
     look = with_reports(replace(healthy(), requests={}, streams={"submissions": nothing, "comments": nothing}))
     found = samples(text(look))
     for name in ("submissions", "comments", "scraper-a", "scraper-b"):
@@ -234,7 +237,7 @@ def test_what_is_proven_falls_behind_and_says_which_part_is_a_gap_and_which_is_n
 
 
 def test_what_was_never_proven_is_complete_in_nothing_and_proven_up_to_no_time() -> None:
-    found = samples(text(replace(healthy(), streams={"submissions": StreamLook(), "comments": StreamLook()})))
+    found = samples(text(replace(healthy(), streams={"submissions": StreamSample(), "comments": StreamSample()})))
     assert found["reddit_completeness_ratio", ("comments",)] == 0
     assert found["reddit_time_ratio", ("unread", "comments")] == 1
     assert ("reddit_proven_until_seconds", ("comments",)) not in found

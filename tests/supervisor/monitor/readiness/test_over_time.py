@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from supervisor.monitor.readiness.flap_detector import Steadiness
-from supervisor.monitor.readiness.problem_tracker import Since, Trouble
-from supervisor.monitor.sampling.counter_file import TallyBook, tally_path
+from supervisor.monitor.readiness.flap_detector import FlapDetector
+from supervisor.monitor.readiness.problem_tracker import ActiveProblem, ProblemTracker
+from supervisor.monitor.sampling.counter_file import CounterFile, tally_path
 from supervisor.monitor.sampling.disk import Disk
-from supervisor.monitor.sampling.monotonic_counters import Tally
-from supervisor.monitor.sampling.stream_sample import StreamLook
+from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.stream_sample import StreamSample
 from supervisor.monitor.snapshot.history import STEP, STEPS, History, Moment, Standing
 from tests.supervisor.monitor.looks import GIB, NOON, process
 
@@ -24,18 +24,18 @@ LOG = structlog.stdlib.get_logger("test")
 
 class TestSince:
     def test_a_moment_does_not_move_while_the_trouble_lasts(self) -> None:
-        since = Since()
-        trouble = Trouble("kafka_away", "kafka", "…")
+        since = ProblemTracker()
+        trouble = ActiveProblem("kafka_away", "kafka", "…")
         assert [since.settle([trouble], NOON + at)[0].since for at in range(30)] == [NOON] * 30
 
     def test_where_the_files_tell_the_moment_the_first_one_counts(self) -> None:
-        since = Since()
-        (first,) = since.settle([Trouble("quota_blocked", "quota", "…", NOON - 60)], NOON)
-        (later,) = since.settle([Trouble("quota_blocked", "quota", "…", NOON)], NOON + 1)
+        since = ProblemTracker()
+        (first,) = since.settle([ActiveProblem("quota_blocked", "quota", "…", NOON - 60)], NOON)
+        (later,) = since.settle([ActiveProblem("quota_blocked", "quota", "…", NOON)], NOON + 1)
         assert (first.since, later.since) == (NOON - 60, NOON - 60)
 
     def test_what_is_back_at_once_was_never_gone(self) -> None:
-        since, trouble = Since(), Trouble("process_down", "comments", "…")
+        since, trouble = ProblemTracker(), ActiveProblem("process_down", "comments", "…")
         since.settle([trouble], NOON)
         assert since.settle([], NOON + 5) == ()
         assert since.settle([trouble], NOON + 12)[0].since == NOON
@@ -43,11 +43,15 @@ class TestSince:
         assert since.settle([trouble], NOON + 61)[0].since == NOON + 61
 
     def test_the_longest_standing_comes_first(self) -> None:
-        troubles = [Trouble("a", "x", "", NOON - 1), Trouble("b", "x", "", NOON - 9), Trouble("a", "y", "", NOON - 5)]
-        assert [reason.since for reason in Since().settle(troubles, NOON)] == [NOON - 9, NOON - 5, NOON - 1]
+        troubles = [
+            ActiveProblem("a", "x", "", NOON - 1),
+            ActiveProblem("b", "x", "", NOON - 9),
+            ActiveProblem("a", "y", "", NOON - 5),
+        ]
+        assert [reason.since for reason in ProblemTracker().settle(troubles, NOON)] == [NOON - 9, NOON - 5, NOON - 1]
 
     def test_a_moment_from_the_future_is_now(self) -> None:
-        assert Since().settle([Trouble("a", "x", "", NOON + 100)], NOON)[0].since == NOON
+        assert ProblemTracker().settle([ActiveProblem("a", "x", "", NOON + 100)], NOON)[0].since == NOON
 
 
 class TestSteadiness:
@@ -66,7 +70,7 @@ class TestSteadiness:
         ids=["one restart", "a long one", "twice", "again and again", "rarely", "another supervisor"],
     )
     def test_one_restart_is_forgiven(self, looks: str) -> None:
-        steadiness = Steadiness()
+        steadiness = FlapDetector()
         for look in looks.split(", "):
             at, state, restarts, uptime, expected = look.split()
             rows = [process("comments", state, restarts=int(restarts), uptime_s=float(uptime))]
@@ -75,7 +79,7 @@ class TestSteadiness:
             assert said == {expected} - {"-"}, look
 
     def test_who_never_ran_is_not_merely_being_replaced(self) -> None:
-        assert Steadiness().judge([process("comments", "BACKOFF")], NOON) == (frozenset(), frozenset())
+        assert FlapDetector().judge([process("comments", "BACKOFF")], NOON) == (frozenset(), frozenset())
 
 
 class TestTally:
@@ -90,17 +94,17 @@ class TestTally:
         ],
     )
     def test_it_follows_a_file_and_never_goes_back(self, values: list[int], counts: list[int]) -> None:
-        tally = Tally()
+        tally = MonotonicCounters()
         assert [tally.follow(("captured",), value) for value in values] == counts
 
     @given(st.lists(st.integers(0, 1000)))
     def test_whatever_the_files_say(self, values: list[int]) -> None:
-        tally = Tally()
+        tally = MonotonicCounters()
         counts = [tally.follow(("captured",), value) for value in values]
         assert counts == sorted(counts)
 
     def test_names_do_not_mix(self) -> None:
-        tally = Tally()
+        tally = MonotonicCounters()
         assert (tally.follow(("a",), 5), tally.follow(("b",), 3), tally.follow(("a",), 6)) == (5, 3, 6)
         assert tally.family("a") == {(): 6}
 
@@ -115,35 +119,35 @@ class TestTally:
     def test_another_source_is_told_from_the_same_one_that_went_on(
         self, value: int, inherited: int, count: int
     ) -> None:
-        tally = Tally()
+        tally = MonotonicCounters()
         tally.follow(("captured", "comments"), 100, "one spool")
         tally.follow(("captured", "comments"), 0)  # neither is there for a moment
         assert tally.follow(("captured", "comments"), value, "another", inherited) == count
         assert tally.follow(("captured", "comments"), value + 5, "another", inherited) == count + 5
 
     def test_another_monitor_goes_on_with_it(self, tmp_path: Path) -> None:
-        book = TallyBook(tmp_path, LOG)
+        book = CounterFile(tmp_path, LOG)
         assert book.tally.follow(("captured", "comments"), 100, "a") == 100
         assert book.tally.follow(("captured", "comments"), 7, "b") == 107
         book.keep()
         inode = tally_path(tmp_path).stat().st_ino
         book.keep()
         assert tally_path(tmp_path).stat().st_ino == inode, "nothing changed, so nothing is written"
-        assert TallyBook(tmp_path, LOG).tally.follow(("captured", "comments"), 8, "b") == 108
+        assert CounterFile(tmp_path, LOG).tally.follow(("captured", "comments"), 8, "b") == 108
 
     @pytest.mark.parametrize("content", ["", "[]", '{"counters": [["a", "b"]]}', '{"counters": [[["a"], "", "x", 1]]}'])
     def test_a_tally_that_makes_no_sense_is_said_and_begun_anew(self, tmp_path: Path, content: str) -> None:
         tally_path(tmp_path).write_text(content)
         with capture_logs() as lines:
-            book = TallyBook(tmp_path, LOG)
+            book = CounterFile(tmp_path, LOG)
             book.tally.follow(("a",), 5)
             book.keep()
         assert [line["event"] for line in lines] == ["tally_unreadable"]
-        assert TallyBook(tmp_path, LOG).tally.follow(("a",), 6) == 6
+        assert CounterFile(tmp_path, LOG).tally.follow(("a",), 6) == 6
 
     def test_a_disk_that_takes_nothing_is_said_once(self, tmp_path: Path) -> None:
         with capture_logs() as lines:
-            book = TallyBook(tmp_path / "gone", LOG)
+            book = CounterFile(tmp_path / "gone", LOG)
             for value in (1, 2):
                 book.tally.follow(("a",), value)
                 book.keep()
@@ -216,14 +220,14 @@ def test_when_a_disk_is_nearly_full(free: int, size: int, low: bool) -> None:
 
 
 def test_the_delay_to_kafka_grows_while_a_record_waits() -> None:
-    assert StreamLook().delay(NOON) is None
-    assert StreamLook(delay_s=1.5).delay(NOON) == 1.5
-    assert StreamLook(delay_s=1.5, oldest_created=NOON - 60).delay(NOON) == 60.0
-    assert StreamLook(oldest_created=NOON + 5).delay(NOON) == 0.0
+    assert StreamSample().delay(NOON) is None
+    assert StreamSample(delay_s=1.5).delay(NOON) == 1.5
+    assert StreamSample(delay_s=1.5, oldest_created=NOON - 60).delay(NOON) == 60.0
+    assert StreamSample(oldest_created=NOON + 5).delay(NOON) == 0.0
 
 
 def test_records_are_stuck_since_they_wait_or_since_the_last_one_that_went() -> None:
-    assert StreamLook().stuck_since is None
-    assert StreamLook(waiting_since=NOON).stuck_since == NOON
-    assert StreamLook(waiting_since=NOON, delivered_at=NOON - 5).stuck_since == NOON
-    assert StreamLook(waiting_since=NOON - 60, delivered_at=NOON - 5).stuck_since == NOON - 5
+    assert StreamSample().stuck_since is None
+    assert StreamSample(waiting_since=NOON).stuck_since == NOON
+    assert StreamSample(waiting_since=NOON, delivered_at=NOON - 5).stuck_since == NOON
+    assert StreamSample(waiting_since=NOON - 60, delivered_at=NOON - 5).stuck_since == NOON - 5

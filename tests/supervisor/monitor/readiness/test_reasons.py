@@ -13,10 +13,10 @@ from core.spool.model import SPOOL_LOST
 from core.status.crawl import RESTING
 from core.status.stream_stats import QuotaFlow
 from supervisor.monitor.readiness.failing_requests import Failing
-from supervisor.monitor.readiness.problem_tracker import Trouble
+from supervisor.monitor.readiness.problem_tracker import ActiveProblem
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS, Trend, troubles, warnings
 from supervisor.monitor.sampling.disk import Disk
-from supervisor.monitor.sampling.sample import Look
+from supervisor.monitor.sampling.sample import Sample
 from tests.supervisor.monitor.looks import (
     CONFIG,
     GIB,
@@ -40,11 +40,11 @@ WINDOW = QuotaFlow(1000, 0, 120.0)
 BLOCKED = QuotaFlow(300, 700, 200.0, blocked_s=50.0)
 
 
-def found(look: Look, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[Trouble]:
+def found(look: Sample, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[ActiveProblem]:
     return troubles(look, trend or Trend(answered_at=NOON - 1), config)
 
 
-def named(look: Look, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[tuple[str, str]]:
+def named(look: Sample, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[tuple[str, str]]:
     return [(trouble.what, trouble.subject) for trouble in found(look, trend, config)]
 
 
@@ -52,7 +52,7 @@ def failing(name: str) -> object:
     return report(name, proxy_state=RESTING, failing_since=NOON - 90, last_error=f"{name} refuses connections")
 
 
-def all_failing(look: Look) -> Look:
+def all_failing(look: Sample) -> Sample:
     return with_reports(look, failing("a"), failing("b"))  # type: ignore[arg-type]
 
 
@@ -61,7 +61,7 @@ def test_everything_flows() -> None:
     assert list(warnings(healthy(), CONFIG)) == []
 
 
-CASES: dict[str, tuple[Callable[[Look], Look], tuple[str, str]]] = {
+CASES: dict[str, tuple[Callable[[Sample], Sample], tuple[str, str]]] = {
     "the supervisor is stopped by a signal": (
         lambda look: with_supervisor(look, "UNRESPONSIVE"),
         ("supervisor_silent", "supervisor"),
@@ -128,7 +128,7 @@ CASES: dict[str, tuple[Callable[[Look], Look], tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize(("change", "reason"), CASES.values(), ids=CASES)
-def test_one_thing_that_is_wrong_is_the_one_reason(change: Callable[[Look], Look], reason: tuple[str, str]) -> None:
+def test_one_thing_that_is_wrong_is_the_one_reason(change: Callable[[Sample], Sample], reason: tuple[str, str]) -> None:
     assert named(change(healthy())) == [reason]
 
 
@@ -139,7 +139,7 @@ def test_each_reason_that_is_announced_is_given_somewhere() -> None:
 
 
 @pytest.mark.parametrize("change", [change for change, _ in CASES.values()], ids=CASES)
-def test_a_reason_reads_like_a_sentence_and_stays_the_same(change: Callable[[Look], Look]) -> None:
+def test_a_reason_reads_like_a_sentence_and_stays_the_same(change: Callable[[Sample], Sample]) -> None:
     """The text holds no number that runs: a screen reader would read it again every second."""
     look = change(healthy())
     (before,), (after,) = found(look), found(replace(look, now=look.now + 7))
@@ -176,7 +176,7 @@ def test_it_is_said_when_no_subreddit_can_be_read() -> None:
         lambda look: with_quota(look, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),
     ],
 )
-def test_a_cause_silences_the_silence_of_a_stream(cause: Callable[[Look], Look]) -> None:
+def test_a_cause_silences_the_silence_of_a_stream(cause: Callable[[Sample], Sample]) -> None:
     silent = with_stream(healthy(), "comments", polled_at=NOON - 900, captured_at=None)
     assert "stream_silent" not in {what for what, _ in named(cause(silent))}
 
@@ -289,7 +289,7 @@ def test_a_stream_that_reads_without_coming_to_an_end_is_behind() -> None:
     ],
     ids=["not for long", "never proven yet", "silent", "parked", "no quota", "our clock is ahead of Reddit's"],
 )
-def test_what_is_not_ready_or_not_old_is_not_also_called_behind(look: Look) -> None:
+def test_what_is_not_ready_or_not_old_is_not_also_called_behind(look: Sample) -> None:
     assert "stream_behind" not in [one.what for one in warnings(look, CONFIG)]
 
 

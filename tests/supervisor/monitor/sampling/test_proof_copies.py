@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from core.spool import Batch, Gap, GapState, Record, SpoolWriter
 from core.spool.committed_positions import publisher_path, read_positions
 from core.spool.spool_state import SpoolState, monitor_copies_path, remembered_states
-from supervisor.monitor.sampling.proof_copies import ProofBook
-from supervisor.monitor.sampling.stream_sample import StreamLook, look_at_stream
+from supervisor.monitor.sampling.proof_copies import ProofCopies
+from supervisor.monitor.sampling.stream_sample import StreamSample, sample_stream
 from tests.core.spool.story import STREAM, acknowledge
 
 NOW = 1_700_000_000.0
@@ -29,9 +29,9 @@ def spool(state_dir: Path) -> SpoolWriter:
     return SpoolWriter(state_dir, STREAM, subreddits=NAMES, clock=lambda: NOW)
 
 
-def look(state_dir: Path) -> dict[str, StreamLook]:
+def look(state_dir: Path) -> dict[str, StreamSample]:
     deliveries = {name: (seq, NOW) for name, seq in read_positions(state_dir).items()}
-    return {STREAM: look_at_stream(state_dir, STREAM, deliveries)}
+    return {STREAM: sample_stream(state_dir, STREAM, deliveries)}
 
 
 def commits(state_dir: Path) -> list[int]:
@@ -39,7 +39,7 @@ def commits(state_dir: Path) -> list[int]:
 
 
 def test_it_holds_what_is_proven_once_the_records_are_delivered(tmp_path: Path) -> None:
-    book = ProofBook(tmp_path, LOG)
+    book = ProofCopies(tmp_path, LOG)
     with spool(tmp_path) as writer:
         writer.commit(batch(NOW - 50.0))
         book.take(look(tmp_path), 0.0)
@@ -55,7 +55,7 @@ def test_it_holds_what_is_proven_once_the_records_are_delivered(tmp_path: Path) 
 
 @pytest.mark.parametrize("monitor", ["the same", "another"])
 def test_a_spool_and_the_publishers_file_that_are_lost_together(tmp_path: Path, monitor: str) -> None:
-    book = ProofBook(tmp_path, LOG)
+    book = ProofCopies(tmp_path, LOG)
     with spool(tmp_path) as writer:
         former = Gap(STREAM, ("Bitcoin",), 5.0, 6.0, "long ago", 9.0, 1, (), ("Bitcoin",), state=GapState.LOST)
         writer.commit(Batch(gaps=[former]))
@@ -66,8 +66,8 @@ def test_a_spool_and_the_publishers_file_that_are_lost_together(tmp_path: Path, 
     for path in [*tmp_path.glob("spool-*"), publisher_path(tmp_path)]:
         path.unlink()
     if monitor == "another":
-        book = ProofBook(tmp_path, LOG)
-    book.take({STREAM: StreamLook()}, 10.0)
+        book = ProofCopies(tmp_path, LOG)
+    book.take({STREAM: StreamSample()}, 10.0)
     with spool(tmp_path) as writer:
         gaps = {gap.reason: gap for gap in writer.load_gaps()}
         assert gaps.pop("long ago").state is GapState.LOST, "the former ledger goes on"
@@ -78,33 +78,33 @@ def test_a_spool_and_the_publishers_file_that_are_lost_together(tmp_path: Path, 
 
 
 def test_an_older_copy_of_the_spool_does_not_replace_what_is_known(tmp_path: Path) -> None:
-    book = ProofBook(tmp_path, LOG)
+    book = ProofCopies(tmp_path, LOG)
     old, new = SpoolState("id", 5, 0, {}), SpoolState("id", 9, 0, {})
     for at, state in enumerate((new, old, SpoolState("other", 1, 0, {}))):
-        book.take({STREAM: StreamLook(state=state)}, 10.0 * at)
+        book.take({STREAM: StreamSample(state=state)}, 10.0 * at)
     assert {name: state.commits for name, state in remembered_states(tmp_path, STREAM).items()} == {"id": 9, "other": 1}
     for number in range(9):
-        book.take({STREAM: StreamLook(state=SpoolState(str(number), 1, 0, {}))}, 100.0 + 10.0 * number)
+        book.take({STREAM: StreamSample(state=SpoolState(str(number), 1, 0, {}))}, 100.0 + 10.0 * number)
     assert list(remembered_states(tmp_path, STREAM)) == ["5", "6", "7", "8"]
 
 
 def test_it_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None:
-    book = ProofBook(tmp_path, LOG)
+    book = ProofCopies(tmp_path, LOG)
     for at in range(3):
-        book.take({STREAM: StreamLook(state=SpoolState("id", at + 1, 0, {}))}, float(at))
+        book.take({STREAM: StreamSample(state=SpoolState("id", at + 1, 0, {}))}, float(at))
     assert commits(tmp_path) == [1]
     book.keep(2.5, at_once=True)
     assert commits(tmp_path) == [3]
     written = monitor_copies_path(tmp_path).stat().st_mtime_ns
-    book.take({STREAM: StreamLook(state=SpoolState("id", 3, 0, {}))}, 60.0)
+    book.take({STREAM: StreamSample(state=SpoolState("id", 3, 0, {}))}, 60.0)
     assert monitor_copies_path(tmp_path).stat().st_mtime_ns == written, "nothing changed"
 
 
 def test_a_file_that_is_removed_is_written_again(tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     state_dir.mkdir()
-    book = ProofBook(state_dir, LOG)
-    seen = {STREAM: StreamLook(state=SpoolState("id", 1, 0, {}))}
+    book = ProofCopies(state_dir, LOG)
+    seen = {STREAM: StreamSample(state=SpoolState("id", 1, 0, {}))}
     book.take(seen, 0.0)
     shutil.rmtree(state_dir)
     with capture_logs() as logs:

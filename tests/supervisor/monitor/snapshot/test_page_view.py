@@ -4,19 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from supervisor.monitor.readiness.problem_tracker import Verdict
-from supervisor.monitor.sampling.sample import Look
-from supervisor.monitor.sampling.stream_sample import StreamLook
+from supervisor.monitor.readiness.problem_tracker import Readiness
+from supervisor.monitor.sampling.sample import Sample
+from supervisor.monitor.sampling.stream_sample import StreamSample
 from supervisor.monitor.snapshot.history import History, Moment, Standing
 from supervisor.monitor.snapshot.page_view import view
 from tests.supervisor.monitor.looks import CONFIG, NOON, gap, healthy, report, with_reports, with_stream
 
 
-def shown(look: Look, history: History | None = None) -> dict[str, object]:
-    return view(look, CONFIG, history or History(), Verdict(), str)
+def shown(look: Sample, history: History | None = None) -> dict[str, object]:
+    return view(look, CONFIG, history or History(), Readiness(), str)
 
 
-def stream(look: Look, history: History | None = None) -> dict[str, object]:
+def stream(look: Sample, history: History | None = None) -> dict[str, object]:
     return shown(look, history)["streams"]["comments"]  # type: ignore[index,no-any-return]
 
 
@@ -40,7 +40,7 @@ def test_of_many_gaps_the_newest_are_listed_newest_first() -> None:
 
 def test_completeness_is_not_claimed_before_anything_was_read() -> None:
     assert stream(healthy())["complete"] == 100.0
-    assert stream(replace(healthy(), streams={**healthy().streams, "comments": StreamLook()}))["complete"] is None
+    assert stream(replace(healthy(), streams={**healthy().streams, "comments": StreamSample()}))["complete"] is None
 
 
 def test_the_bar_is_divided_into_proven_gaps_and_what_is_not_read_yet() -> None:

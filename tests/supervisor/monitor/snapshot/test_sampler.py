@@ -13,10 +13,10 @@ from core.config import Config
 from core.config.sections import ScraperSection, SupervisorSection
 from core.config.slices import MonitorConfig, monitor_config
 from core.spool import spool_path
-from supervisor.monitor.sampling.sample import Look, look
-from supervisor.monitor.snapshot.sampler import LATE_AFTER, Observer
+from supervisor.monitor.sampling.sample import Sample, look
+from supervisor.monitor.snapshot.sampler import LATE_AFTER, Sampler
 from supervisor.monitor.snapshot.snapshot_builder import Snapshot
-from supervisor.monitor.web.event_stream import Audience
+from supervisor.monitor.web.event_stream import EventSubscribers
 from supervisor.monitor.web.listener import Listener
 from supervisor.monitor.web.restart_request import Restarting
 from supervisor.monitor.web.routes import Answers
@@ -63,9 +63,9 @@ class Looking:
         self.now = NOON
         self.fails = False
         self.heard: list[Snapshot] = []
-        self.observer = Observer(CONFIG, LOG, self.heard.append, look=self._look, wall=lambda: self.now)
+        self.observer = Sampler(CONFIG, LOG, self.heard.append, look=self._look, wall=lambda: self.now)
 
-    def _look(self, _config: MonitorConfig, now: float) -> Look:
+    def _look(self, _config: MonitorConfig, now: float) -> Sample:
         if self.fails:
             raise RuntimeError("the disk is gone")
         return replace(healthy(), now=now)
@@ -75,7 +75,7 @@ class Looking:
 
     def metrics(self) -> list[str]:
         """The lines of /metrics as they are served now."""
-        answers = Answers(self.observer, Audience(LOG), Listener(LOG), Restarting(CONFIG, LOG))
+        answers = Answers(self.observer, EventSubscribers(LOG), Listener(LOG), Restarting(CONFIG, LOG))
         body = asyncio.run(answers.metrics(None)).body  # type: ignore[arg-type]
         assert isinstance(body, bytes)
         return body.decode().splitlines()
@@ -117,12 +117,12 @@ def test_a_look_that_hangs_keeps_nobody_from_stopping() -> None:
     """On a disk that does not answer: the loop ends all the same, and so does the process."""
     hang = threading.Event()
 
-    def look_for_ever(_config: MonitorConfig, _now: float) -> Look:
+    def look_for_ever(_config: MonitorConfig, _now: float) -> Sample:
         hang.wait()
         return healthy()
 
     async def live() -> None:
-        observer = Observer(CONFIG, LOG, look=look_for_ever)
+        observer = Sampler(CONFIG, LOG, look=look_for_ever)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(observer.once(), 0.05)
         assert observer.latest is None

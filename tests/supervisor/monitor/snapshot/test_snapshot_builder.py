@@ -3,18 +3,18 @@
 from dataclasses import replace
 
 from core.status.stream_stats import QuotaFlow
-from supervisor.monitor.sampling.sample import Look
-from supervisor.monitor.snapshot.snapshot_builder import Darkroom
+from supervisor.monitor.sampling.sample import Sample
+from supervisor.monitor.snapshot.snapshot_builder import SnapshotBuilder
 from tests.supervisor.monitor.looks import CONFIG, NOON, healthy, with_process, with_quota, with_stream
 
 
-def reasons(darkroom: Darkroom, look: Look, at: float) -> list[str]:
+def reasons(darkroom: SnapshotBuilder, look: Sample, at: float) -> list[str]:
     verdict = darkroom.develop(replace(look, now=NOON + at)).verdict
     return [f"{reason.what} {reason.subject}" for reason in verdict.reasons]
 
 
 def test_one_restart_does_not_make_the_verdict_flap_and_dying_on_and_on_does_not_either() -> None:
-    darkroom = Darkroom(CONFIG)
+    darkroom = SnapshotBuilder(CONFIG)
     assert reasons(darkroom, healthy(), 0) == []
     assert reasons(darkroom, with_process(healthy(), "comments", "BACKOFF"), 1) == []
     back = with_process(healthy(), "comments", restarts=1, uptime_s=1.0)
@@ -28,7 +28,7 @@ def test_one_restart_does_not_make_the_verdict_flap_and_dying_on_and_on_does_not
 
 
 def test_a_stream_is_not_called_silent_just_when_its_wait_for_the_quota_is_over() -> None:
-    darkroom = Darkroom(CONFIG)
+    darkroom = SnapshotBuilder(CONFIG)
     silent = with_stream(healthy(), "comments", polled_at=NOON - 500, captured_at=None)
     out = with_quota(silent, QuotaFlow(1000, 0, 5.0), used=1000.0)
     assert reasons(darkroom, out, 0) == ["quota_exhausted quota"]

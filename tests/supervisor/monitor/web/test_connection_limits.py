@@ -13,7 +13,7 @@ from supervisor.monitor.web.connection_limits import (
     Phase,
     origin_of,
 )
-from supervisor.monitor.web.counted_log import CountedLog
+from supervisor.monitor.web.counted_log import ThrottledCountLog
 from supervisor.monitor.web.token_throttle import TokenThrottle
 
 
@@ -175,7 +175,7 @@ def test_events_are_logged_with_a_count() -> None:
     now = [0.0]
     log = structlog.stdlib.get_logger("test")
     with capture_logs() as logs:
-        counted = CountedLog(log, "connections_dropped", "a hint", clock=lambda: now[0])
+        counted = ThrottledCountLog(log, "connections_dropped", "a hint", clock=lambda: now[0])
         for number in range(1000):
             counted.add("late" if number % 2 else "many", f"10.0.{number}.1")
         assert [entry["count"] for entry in logs] == [1]

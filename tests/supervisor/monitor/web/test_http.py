@@ -22,9 +22,9 @@ from core.config.sections import DatabaseSection, KafkaSection, MonitorSection, 
 from core.status.crawl import RESTING
 from core.status.kafka_outage import OutageMark
 from supervisor.cli.status import show_status
-from supervisor.monitor.readiness.problem_tracker import Verdict
+from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.snapshot.snapshot_builder import Snapshot
-from supervisor.monitor.web.event_stream import MOST_CLIENTS, Audience
+from supervisor.monitor.web.event_stream import MOST_CLIENTS, EventSubscribers
 from supervisor.monitor.web.listen_address import Address, advice, wanted_ports, write_address
 from supervisor.processes.control_inbox import Restart
 from tests.supervisor.monitor.looks import report
@@ -145,7 +145,7 @@ class TestEvents:
         asyncio.run(self._serve_one_who_does_not_read())
 
     async def _serve_one_who_does_not_read(self) -> None:
-        audience = Audience(structlog.stdlib.get_logger("test"), patience=0.3)
+        audience = EventSubscribers(structlog.stdlib.get_logger("test"), patience=0.3)
         app = web.Application()
         app.router.add_get("/", audience.attend)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -161,7 +161,7 @@ class TestEvents:
                 await each.readuntil(b"retry")
             assert audience.clients == 2
             sleeper.transport.pause_reading()  # type: ignore[attr-defined]
-            big = Snapshot(0.0, Verdict(), b"", b"", b"x" * 2**20, lambda: b"")
+            big = Snapshot(0.0, Readiness(), b"", b"", b"x" * 2**20, lambda: b"")
             received = 0
             while audience.clients == 2:
                 audience.tell(big)
