@@ -227,7 +227,7 @@ def _run(context: ChildContext, birth: ChildArguments, threshold: StartGate) -> 
         work(context, *birth.arguments)
     except PermanentError as error:
         # expected, and told in words: where it was raised is of use to developers only
-        context.log.error("will_never_work", error=str(error))  # noqa: TRY400
+        context.log.error("fatal", error=str(error))  # noqa: TRY400
         context.log.debug("raised_here", exc_info=True)
         context.give_up(str(error), error.code)
         return PERMANENT_EXIT

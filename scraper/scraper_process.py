@@ -75,9 +75,9 @@ async def _crawl(
     context: ChildContext, config: ScraperConfig, client: RetryingFetcher, store: Store, stop: asyncio.Event
 ) -> None:
     settings, tally = CrawlSettings.of(config), CrawlCounters(FinishRate(store.now().timestamp()))
-    visitor = SubredditJob(client, store, settings, tally, now=store.now)
-    crawl = Crawl(client, store, visitor, settings)
-    telling = StatusReporter(
+    job = SubredditJob(client, store, settings, tally, now=store.now)
+    crawl = Crawl(client, store, job, settings)
+    reporter = StatusReporter(
         context.name,
         config.state_dir,
         client,
@@ -89,7 +89,7 @@ async def _crawl(
     )
     tune_gc()
     context.ready()
-    work = (_test_and_crawl(client, crawl, stop), telling.run(), client.keep_testing())
+    work = (_test_and_crawl(client, crawl, stop), reporter.run(), client.keep_testing())
     tasks = {asyncio.create_task(part) for part in work}
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -99,7 +99,7 @@ async def _crawl(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await _put_back(context, store, telling)
+        await _put_back(context, store, reporter)
 
 
 async def _test_and_crawl(client: RetryingFetcher, crawl: Crawl, stop: asyncio.Event) -> None:
@@ -120,16 +120,16 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         await asyncio.gather(task, asked, return_exceptions=True)
 
 
-async def _put_back(context: ChildContext, store: Store, telling: StatusReporter) -> None:
+async def _put_back(context: ChildContext, store: Store, reporter: StatusReporter) -> None:
     """Let others go on with what this process held; without the database it comes back by itself."""
     seconds = max(_CLOSING_TIME, context.drain_seconds() - _CLOSING_TIME)
     try:
         async with asyncio.timeout(seconds):
             await store.take_back()
-            await telling.end()
+            await reporter.end()
     except (StoreUnavailable, TimeoutError) as error:
         context.log.warning("leases_not_put_back", error=str(error), hint="they return when they expire")
-    telling.last()
+    reporter.last()
 
 
 @contextlib.asynccontextmanager

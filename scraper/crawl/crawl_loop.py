@@ -58,11 +58,11 @@ class Crawl:
     """Takes subreddits from the frontier and visits them side by side."""
 
     def __init__(
-        self, connections: Connections, frontier: Frontier, visitor: SubredditJob, settings: CrawlSettings
+        self, connections: Connections, frontier: Frontier, job: SubredditJob, settings: CrawlSettings
     ) -> None:
         self._connections = connections
         self._frontier = frontier
-        self._visitor = visitor
+        self._visitor = job
         self._settings = settings
         self._visits: dict[asyncio.Task[None], Lease] = {}
         self._failure: BaseException | None = None

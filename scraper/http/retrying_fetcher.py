@@ -101,13 +101,13 @@ class RetryingFetcher:
         self._clock = clock
         self._draw = draw
         route = Route.through(settings.proxy)
-        self._gate = ConcurrencyLimiter(settings.concurrency, clock, sleep)
+        self._limiter = ConcurrencyLimiter(settings.concurrency, clock, sleep)
         self._session = Session(route, settings.timeout, settings.concurrency, clock, encrypted=settings.leads_to_https)
         self._agent = (
             user_agents.rotating(user_agents.browsers()) if settings.rotate else user_agents.fixed(settings.user_agent)
         )
         self._tally = RequestCounters()
-        self._complaints = ThrottledLog(clock)
+        self._throttled_log = ThrottledLog(clock)
         self._limits = NameLimits()
         self._rules = AgreedRules(self._ask, clock)
         self._token: Token | None = None
@@ -121,7 +121,7 @@ class RetryingFetcher:
         self._watch = ProxyHealth(
             RestPeriods(clock(), draw),
             Evidence(settings.timeout, clock()),
-            self._gate,
+            self._limiter,
             probe=self._probe,
             control=self._control,
             siblings=siblings,
@@ -162,12 +162,12 @@ class RetryingFetcher:
     @property
     def idle(self) -> int:
         """How many more requests could be under way now; 0 while any has to wait, or the proxy rests or is examined."""
-        return 0 if self._watch.doubtful else self._gate.idle
+        return 0 if self._watch.doubtful else self._limiter.idle
 
     @property
     def in_flight(self) -> int:
         """How many requests are under way."""
-        return self._gate.in_flight
+        return self._limiter.in_flight
 
     @property
     def resting(self) -> bool:
@@ -217,16 +217,16 @@ class RetryingFetcher:
     async def _fetch(self, call: Call) -> object:
         tries, controls = RetryState(self._settings.max_retries), 0
         while True:
-            await self._gate.enter()
+            await self._limiter.enter()
             try:
-                ticket = await self._access.ticket()
-                if not isinstance(ticket, Authorization):
-                    self._gate.hold(ticket.seconds)
+                authorization = await self._access.authorization()
+                if not isinstance(authorization, Authorization):
+                    self._limiter.hold(authorization.seconds)
                 elif tries.waits > controls and (other := self._other_than(call.path)) is not None:
                     controls = tries.waits
-                    await self._let_go_first(other, ticket, tries.waits)
+                    await self._let_go_first(other, authorization, tries.waits)
                 else:
-                    return await self._attempt_and_tell(call, ticket, tries.waits)
+                    return await self._attempt_and_tell(call, authorization, tries.waits)
                 continue
             except TransientError as error:
                 step = tries.after(error, self._draw)
@@ -234,9 +234,9 @@ class RetryingFetcher:
                     raise
                 call.after(error)
             finally:
-                self._gate.leave()
+                self._limiter.leave()
             if step.action is Action.RETRY:
-                await self._gate.pause(step.seconds)
+                await self._limiter.pause(step.seconds)
 
     def _other_than(self, path: str) -> Call | None:
         """Return what is asked for before this path, which was answered 429: it shows whether all have to wait."""
@@ -245,19 +245,19 @@ class RetryingFetcher:
         paths = self._witnesses.choose({item_of(path)}, self._siblings())
         return self._test_of(paths[0], self._access.url(paths[0], {"raw_json": 1})) if paths else None
 
-    async def _let_go_first(self, call: Call, ticket: Authorization, waits: int) -> None:
+    async def _let_go_first(self, call: Call, authorization: Authorization, waits: int) -> None:
         """Send it; only a 429 matters to who waits for it. Raises RateLimited."""
         try:
-            await self._attempt_and_tell(call, ticket, waits)
+            await self._attempt_and_tell(call, authorization, waits)
         except RateLimited:
             raise
         except GaplessError as error:
             log.debug("control_not_served", path=call.path, error=str(error))
 
-    async def _attempt_and_tell(self, call: Call, ticket: Authorization, waits: int) -> object:
+    async def _attempt_and_tell(self, call: Call, authorization: Authorization, waits: int) -> object:
         """Send it once, and let what comes of it speak for or against the proxy."""
         try:
-            payload = await self._attempt(call, ticket, waits)
+            payload = await self._attempt(call, authorization, waits)
         except GaplessError as error:
             self._watch.take(call.path, error)
             raise
@@ -265,23 +265,23 @@ class RetryingFetcher:
             self._watch.take(call.path, None)
         return payload
 
-    async def _attempt(self, call: Call, ticket: Authorization, waits: int) -> object:
+    async def _attempt(self, call: Call, authorization: Authorization, waits: int) -> object:
         """Send it once; the answer, whatever it is, is told to all who must know before it is returned or raised."""
         headers = {"User-Agent": self._agent()}
-        if ticket.bearer is not None:
-            headers["Authorization"] = ticket.bearer
+        if authorization.bearer is not None:
+            headers["Authorization"] = authorization.bearer
         try:
             answer, payload, error = await self._exchange(call, headers)
         except BaseException:
-            self._access.stopped(ticket)
+            self._access.stopped(authorization)
             raise
         error = self._compare_with_others(call.path, answer, error)
         if isinstance(error, RateLimited):
             told = seconds_told(error.retry_after, error.rate, time.time())
-            seconds = self._access.settle(ticket, answer, error, seconds_after_429(told, waits))
+            seconds = self._access.settle(authorization, answer, error, seconds_after_429(told, waits))
             self._hold(seconds, announced=max(seconds, error.retry_after or 0.0))
         else:
-            self._access.settle(ticket, answer, error, 0.0)
+            self._access.settle(authorization, answer, error, 0.0)
         self._count(call.path, answer, error)
         if error is None:
             return payload
@@ -322,13 +322,13 @@ class RetryingFetcher:
             status = answer.status if answer is not None else getattr(error, "status", None)
             outcome = self._tally.bad(status, error, datetime.now(UTC))
             if outcome not in _NO_COMPLAINT:
-                self._complaints.failed(outcome, error, path)
+                self._throttled_log.failed(outcome, error, path)
 
     def _hold(self, seconds: float, announced: float) -> None:
         """Let all requests wait after a 429; one line for all that were answered so at once."""
-        if not self._gate.held:
+        if not self._limiter.held:
             log.warning("rate_limited", wait_seconds=round(announced, 1))
-        self._gate.hold(seconds)
+        self._limiter.hold(seconds)
 
     def _heard_of_token(self, answer: Answer | None, error: GaplessError | None) -> None:
         if isinstance(error, RateLimited):
@@ -382,10 +382,10 @@ class RetryingFetcher:
             try:
                 if self._token is not None:
                     await self._token.fresh()
-                ticket = await self._access.ticket()
-                if not isinstance(ticket, Authorization):
+                authorization = await self._access.authorization()
+                if not isinstance(authorization, Authorization):
                     return Result(ProxyTest.UNKNOWN)
-                await self._attempt(call, ticket, 0)
+                await self._attempt(call, authorization, 0)
             except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
                 others_work = any(sibling.works for sibling in self._siblings())
                 doubted = isinstance(error, CredentialsDoubted)

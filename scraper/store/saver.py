@@ -136,7 +136,7 @@ class Saver:
     def _give_up(self, left: list[tuple[Batch, "asyncio.Future[None]"]]) -> None:
         self._waiting, self._rows = [], 0
         log.error(
-            "rows_given_up", rows=sum(len(batch) for batch, _ in left), reason="stopped while the database is away"
+            "rows_dropped", rows=sum(len(batch) for batch, _ in left), reason="stopped while the database is away"
         )
         _settle(left, StoreUnavailable("the store was closed while the database was away: these rows are not saved"))
 

@@ -48,7 +48,7 @@ class AvailabilityChecks:
 
     def __init__(
         self,
-        roster: Availability,
+        availability: Availability,
         coverage: Coverage,
         fetcher: PageFetcher,
         context: ChildContext,
@@ -57,7 +57,7 @@ class AvailabilityChecks:
         wall: Callable[[], float],
         start: str,
     ) -> None:
-        self._roster = roster
+        self._availability = availability
         self._coverage = coverage
         self._fetcher = fetcher
         self._context = context
@@ -69,22 +69,22 @@ class AvailabilityChecks:
         self._newcomers: dict[str, _Newcomer] = {}
         #: created_utc from which on the items of a newcomer are wanted, where its backlog is not
         joining = coverage.state.joining
-        self._wanted_since = {name: moment for name, moment in joining.items() if name in roster.subreddits}
+        self._wanted_since = {name: moment for name, moment in joining.items() if name in availability.subreddits}
         #: absent subreddits whose full page has just failed: a single item may be answered
         self._full_page_failed: set[str] = set()
         self._caught_up = False
         #: earliest moment of the next try of an absent subreddit, on the clock
         self.return_after = 0.0
         if coverage.proven_until:  # else the very first walks take all of them together
-            for name in roster.subreddits:
-                if coverage.moment([name]) is None and name not in roster.absent:
-                    roster.joining[name] = None
+            for name in availability.subreddits:
+                if coverage.moment([name]) is None and name not in availability.absent:
+                    availability.joining[name] = None
 
     def catch_up_with_ledger(self) -> None:
         """Open the gap of each absence that has none: a spool of version 0.1 recorded it only on the return."""
         if self._caught_up:
             return
-        for name, absence in self._roster.absent.items():
+        for name, absence in self._availability.absent.items():
             if self._coverage.open_absence(name) is None:
                 self._coverage.apply(Batch(gaps=self._absence_gap(name, absence.reason)))
         self._caught_up = True
@@ -94,10 +94,10 @@ class AvailabilityChecks:
 
         `named`: Reddit gave a reason that is about the subreddit.
         """
-        before = dict(self._roster.absent)
+        before = dict(self._availability.absent)
         returning = name in before
-        absence = self._roster.exclude(name, reason, self._wall(), named=named)
-        change = Batch(cursor=StateChange(absent=self._roster.dump()).entries())
+        absence = self._availability.exclude(name, reason, self._wall(), named=named)
+        change = Batch(cursor=StateChange(absent=self._availability.dump()).entries())
         if not returning and self._coverage.open_absence(name) is None:
             change.gaps = self._absence_gap(name, reason)
             change.cursor |= StateChange(epoch=self._coverage.epoch).entries()
@@ -105,9 +105,9 @@ class AvailabilityChecks:
             self._coverage.apply(change)
         except SpoolError:
             # else a start after this one would request it with the others, and nobody would walk what it missed
-            self._roster.absent = before
+            self._availability.absent = before
             raise
-        self._roster.joining.pop(name, None)
+        self._availability.joining.pop(name, None)
         self._newcomers.pop(name, None)
         log = self._log.info if returning else self._log.error
         log(
@@ -127,11 +127,11 @@ class AvailabilityChecks:
 
     def return_step(self) -> None:
         """Try the absent subreddit that is due; take it back, with its gap to be repaired."""
-        name = self._roster.due(self._wall())
+        name = self._availability.due(self._wall())
         if name is None:
             return
         asked_at = self._coverage.now()
-        many = len(self._roster.absent) > _MANY_ABSENT
+        many = len(self._availability.absent) > _MANY_ABSENT
         self.return_after = self._clock() + _NEXT_RETURN_S * (1 + many)
         try:
             self._probe((name,))
@@ -145,7 +145,7 @@ class AvailabilityChecks:
             if isinstance(error, RequestRejected | ServerTrouble):
                 self.set_aside(name, brief(error), named=False)
                 return
-            self._roster.put_off(name, self._wall())
+            self._availability.put_off(name, self._wall())
             self._log.info("subreddit_not_tried", subreddit=name, error=str(error))
         else:
             self._readmit(name, asked_at)
@@ -153,8 +153,8 @@ class AvailabilityChecks:
 
     def _readmit(self, name: str, asked_at: float) -> None:
         coverage = self._coverage
-        absence = self._roster.absent[name]
-        others = {other: stored for other, stored in self._roster.dump().items() if other != name}
+        absence = self._availability.absent[name]
+        others = {other: stored for other, stored in self._availability.dump().items() if other != name}
         now = coverage.reddit_now()
         change = Batch(cursor=StateChange(absent=others).entries())
         # all before the request lies in the gap
@@ -167,9 +167,9 @@ class AvailabilityChecks:
         if proven:
             change.cursor |= StateChange(proven_until=until).entries()
         coverage.apply(change)
-        self._roster.readmit(name)
+        self._availability.readmit(name)
         if not proven:
-            self._roster.joining[name] = None
+            self._availability.joining[name] = None
         self._log.info("subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since))
 
     def _probe(self, subreddits: tuple[str, ...]) -> None:
@@ -184,7 +184,7 @@ class AvailabilityChecks:
     @property
     def join_due(self) -> float:
         """When the next step of a newcomer is due, on the clock; infinity without one."""
-        return min(map(self._join_retry_at, self._roster.joining), default=float("inf"))
+        return min(map(self._join_retry_at, self._availability.joining), default=float("inf"))
 
     def _join_retry_at(self, name: str) -> float:
         return self._newcomers[name].retry_at if name in self._newcomers else 0.0
@@ -195,7 +195,7 @@ class AvailabilityChecks:
         While the requests of one fail, those of the others go on.
         """
         now = self._clock()
-        name = min(self._roster.joining, key=lambda name: max(now, self._join_retry_at(name)))
+        name = min(self._availability.joining, key=lambda name: max(now, self._join_retry_at(name)))
         newcomer = self._newcomers.get(name) or self._begin(name)
         self._newcomers[name] = newcomer
         after, limit = newcomer.trouble.form(newcomer.walk.anchors(), newcomer.size.limit)
@@ -219,7 +219,7 @@ class AvailabilityChecks:
             self._newcomers[name] = self._begin(name)
             self._newcomers[name].retry_at = self._clock() + _JOIN_AGAIN
         elif newcomer.walk.outcome is not WalkOutcome.STALE:
-            self._roster.joining.pop(newcomer.name, None)
+            self._availability.joining.pop(newcomer.name, None)
             self._wanted_since.pop(newcomer.name, None)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
 
@@ -255,7 +255,7 @@ class AvailabilityChecks:
             page,
             epoch=coverage.epoch,
             # newer items stand in the combined listing above items of others that nobody has met yet
-            proven_until=coverage.common_moment(self._roster.active()),
+            proven_until=coverage.common_moment(self._availability.active()),
             deliver_after=newcomer.deliver_after,
             change=change,
         )

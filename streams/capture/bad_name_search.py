@@ -74,8 +74,8 @@ class SearchTools:
     """What a search works with."""
 
     fetcher: PageFetcher
-    admission: AvailabilityChecks
-    roster: Availability
+    availability_checks: AvailabilityChecks
+    availability: Availability
     clock: Callable[[], float]
     #: returns a new poll of these names
     new_poll: Callable[[tuple[str, ...]], ListingPoll]
@@ -86,8 +86,8 @@ class SearchTools:
 class Search:
     """One search. Call `step()` when `due`, until it returns True; poll `pollable()` meanwhile."""
 
-    def __init__(self, narrowing: Bisection, size: PageSize, means: SearchTools) -> None:
-        self.narrowing = narrowing
+    def __init__(self, bisection: Bisection, size: PageSize, means: SearchTools) -> None:
+        self.bisection = bisection
         self.due = means.clock()
         self._size = size
         self._means = means
@@ -107,44 +107,44 @@ class Search:
 
     def pollable(self) -> tuple[str, ...]:
         """Return the names to poll together now; empty: none. They change now and then only."""
-        cleared, now = self.narrowing.cleared, self._means.clock()
+        cleared, now = self.bisection.cleared, self._means.clock()
         if self._doubted and self._poll_failures >= _DOUBTED_AT:
             return ()  # only their combination fails: that is for the end of the search
         gone = not cleared.issuperset(self._pollable)
         if gone or (now >= self._more_at and len(cleared) > len(self._pollable)):
-            self._pollable = tuple(name for name in self.narrowing.names if name in cleared)
+            self._pollable = tuple(name for name in self.bisection.names if name in cleared)
             self._more_at = now + _MORE_EVERY_S
-        return self._means.roster.active(self._pollable)
+        return self._means.availability.active(self._pollable)
 
     def poll_answered(self) -> None:
         """Report a poll that was answered: what has failed since the last answer is bad."""
         self._poll_failures = 0
-        self.narrowing.confirmed()
+        self.bisection.confirmed()
 
     def poll_failed(self) -> int:
         """Report a poll that failed; return how often in a row it did. When it goes on, its names are searched too."""
         self._poll_failures += 1
         if self._poll_failures >= _DOUBTED_AT and not self._doubted:
             self._doubted, self._poll_failures = True, 0
-            self.narrowing.doubt()
+            self.bisection.doubt()
         return max(1, self._poll_failures)
 
     # -- probes ------------------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
         """Send one probe, set aside what it proves to be bad; return whether the search is over. Raises SpoolError."""
-        if not self.narrowing.done:
+        if not self.bisection.done:
             self._probe()
         self._set_bad_ones_aside()
-        return self.narrowing.done
+        return self.bisection.done
 
     def _probe(self) -> None:
-        narrowing, now = self.narrowing, self._means.clock()
+        bisection, now = self.bisection, self._means.clock()
         self.due = now
-        if now >= self._everything_at and narrowing.cleared:
+        if now >= self._everything_at and bisection.cleared:
             self._everything_at = now + _EVERYTHING_S
-            narrowing.ask_for_everything()
-        names = narrowing.next()
+            bisection.ask_for_everything()
+        names = bisection.next()
         attempts = self._attempts[names[0]] if len(names) == 1 else 0
         # what lies in the name alone may lie in one item of it, or in the size of the page
         asked = Request(None, min(self._size.limit, self._sizes[min(attempts, len(self._sizes) - 1)]))
@@ -156,24 +156,24 @@ class Search:
             self.due = now + _QUOTA_SHORT_S
             return
         except Unavailable as error:
-            narrowing.refused(error.reason, named=error.named)
+            bisection.refused(error.reason, named=error.named)
         except TransientError as error:
             if not self._counts_as_refusal(names, error):
                 return
-            narrowing.refused(brief(error))
+            bisection.refused(brief(error))
         else:
             # it may be removed before anybody asks again; and often this page alone proves the names
             self._means.take(poll, page, asked)
-            narrowing.answered()
+            bisection.answered()
             if attempts:
                 self._size.arrived(asked.limit, attempts)
-                narrowing.size_matters = True
+                bisection.size_matters = True
         self._attempts.pop(names[0], None)
 
     def _priority(self) -> Priority:
         """Return the claim of the next probe: a long search leaves the polls the quota that they need."""
         now = self._means.clock()
-        if self._probes > _PROBES_AT_ONCE and self.narrowing.cleared and now < self._share_at:
+        if self._probes > _PROBES_AT_ONCE and self.bisection.cleared and now < self._share_at:
             return Priority.SWEEP
         self._share_at = now + _SHARE_S
         return Priority.STREAM
@@ -192,13 +192,13 @@ class Search:
         self._sizes = _ALONE_REJECTED if isinstance(error, RequestRejected) else _ALONE
         if self._attempts[names[0]] >= len(self._sizes):
             return True
-        if not self.narrowing.later():
+        if not self.bisection.later():
             self.due = now + _AGAIN_S * self._attempts[names[0]]
         return False
 
     def _set_bad_ones_aside(self) -> None:
-        narrowing = self.narrowing
-        for name in [name for name in narrowing.blamed if name not in self._set_aside]:
-            if self._means.roster.active((name,)):  # else another step has found out the same meanwhile
-                self._means.admission.set_aside(name, narrowing.blamed[name], named=name in narrowing.named)
+        bisection = self.bisection
+        for name in [name for name in bisection.blamed if name not in self._set_aside]:
+            if self._means.availability.active((name,)):  # else another step has found out the same meanwhile
+                self._means.availability_checks.set_aside(name, bisection.blamed[name], named=name in bisection.named)
             self._set_aside.add(name)

@@ -62,15 +62,24 @@ class Capture:
         self._wall = wall
         self._draw = draw
         self._streams = config.sharers
-        self._roster = Availability(config.subreddits)
-        self._roster.load(coverage.state.absent)
+        self._availability = Availability(config.subreddits)
+        self._availability.load(coverage.state.absent)
         start = config.start
-        self._admission = AvailabilityChecks(
-            self._roster, coverage, fetcher, context, clock=clock, wall=wall, start=start
+        self._availability_checks = AvailabilityChecks(
+            self._availability, coverage, fetcher, context, clock=clock, wall=wall, start=start
         )
         self._repairs = Repairs(coverage, self._log, clock)
         self._tools = GroupTools(
-            coverage, fetcher, context, self._roster, self._admission, clock, self._interval, draw, start, LateScanLog()
+            coverage,
+            fetcher,
+            context,
+            self._availability,
+            self._availability_checks,
+            clock,
+            self._interval,
+            draw,
+            start,
+            LateScanLog(),
         )
         self._resumed = bool(coverage.proven_at)
         self._groups: dict[int, Group] = {}
@@ -99,7 +108,7 @@ class Capture:
                 self._coverage.check()
                 if self._origin is not None:
                     self._origin.look()
-                self._admission.catch_up_with_ledger()
+                self._availability_checks.catch_up_with_ledger()
                 self._turn()
             except Stopped:
                 return
@@ -133,15 +142,15 @@ class Capture:
         tasks.append(Task(Kind.PRUNE, self._next_prune))
         if self._regrouping.due < float("inf"):
             tasks.append(Task(Kind.MERGE, self._regrouping.due))
-        repair_due = self._repairs.due(self._roster.absent)
+        repair_due = self._repairs.due(self._availability.absent)
         if repair_due is not None:
             tasks.append(Task(Kind.REPAIR, repair_due))
-        if self._roster.absent:
-            wait = self._roster.next_try(self._wall()) - self._wall()
+        if self._availability.absent:
+            wait = self._availability.next_try(self._wall()) - self._wall()
             due = now + max(0.01, wait) if wait > 0 else now + wait
-            tasks.append(Task(Kind.RETURN, max(due, self._admission.return_after)))
-        if self._roster.joining:
-            tasks.append(Task(Kind.JOIN, self._admission.join_due))
+            tasks.append(Task(Kind.RETURN, max(due, self._availability_checks.return_after)))
+        if self._availability.joining:
+            tasks.append(Task(Kind.JOIN, self._availability_checks.join_due))
         return tasks
 
     def _do(self, task: Task) -> None:
@@ -158,9 +167,9 @@ class Capture:
             case Kind.REPAIR:
                 self._repair_step()
             case Kind.RETURN:
-                self._admission.return_step()
+                self._availability_checks.return_step()
             case Kind.JOIN:
-                self._admission.join_step()
+                self._availability_checks.join_step()
             case Kind.MERGE:
                 self._merge_step()
             case Kind.PRUNE:
@@ -190,7 +199,7 @@ class Capture:
             self._regrouping.due = float("inf")
             return
         one, two = (self._groups[key] for key in chosen)
-        if not (one.calm and two.calm and self._roster.active((*one.names, *two.names))):
+        if not (one.calm and two.calm and self._availability.active((*one.names, *two.names))):
             self._regrouping.put_off(now)
             return
         try:
@@ -229,7 +238,7 @@ class Capture:
 
     def _repair_step(self) -> None:
         """Fetch one page for a gap that can be repaired now."""
-        repair = self._repairs.choose(self._roster.absent)
+        repair = self._repairs.choose(self._availability.absent)
         if repair is None:
             return
         asked = repair.next()
@@ -239,7 +248,7 @@ class Capture:
             )
         except Unavailable as error:
             self._repairs.drop(repair.subreddit)
-            self._admission.set_aside(repair.subreddit, error.reason, named=error.named)
+            self._availability_checks.set_aside(repair.subreddit, error.reason, named=error.named)
         except TransientError as error:
             self._repairs.failed(repair, error, self._fetcher.answered_at)
         else:

@@ -35,13 +35,13 @@ def run(context: ChildContext, config: StreamConfig) -> None:
         return
     with writer, watched(writer, broken=context.wake):
         limiter = Limiter(config.state_dir, stream, config.requests_per_minute)
-        gateway = PrawClient(config.access, context, limiter)
+        praw_client = PrawClient(config.access, context, limiter)
         coverage = Coverage(
             writer,
             stream,
             config.subreddits,
-            offset=lambda: gateway.server_clock.offset,
-            bounds=lambda: gateway.server_clock.bounds,
+            offset=lambda: praw_client.server_clock.offset,
+            bounds=lambda: praw_client.server_clock.bounds,
         )
         context.log.info(
             "stream_opened",
@@ -60,7 +60,7 @@ def run(context: ChildContext, config: StreamConfig) -> None:
         )
         if config.start == "now":
             _await_origin(context, origin)
-        fetcher = PageFetcher(gateway, context, stream, time.monotonic)
+        fetcher = PageFetcher(praw_client, context, stream, time.monotonic)
         Capture(config, context, coverage, fetcher, limiter, origin=origin).run()
         limiter.close()
 

@@ -41,14 +41,14 @@ class Repair:
     #: created_utc of the items that the walk read last
     foot: deque[float] = field(default_factory=lambda: deque(maxlen=_FOOT))
     #: the walk from below towards a page that cannot be read
-    ascent: UpwardWalk | None = None
+    upward_walk: UpwardWalk | None = None
     #: whether such a walk has come to an end: nothing more is to be had from below
     climbed: bool = False
 
     def next(self) -> Request:
         """Return the page to request now."""
-        if self.ascent is not None:
-            before, limit = self.trouble.form(self.ascent.anchors, self.size.limit)
+        if self.upward_walk is not None:
+            before, limit = self.trouble.form(self.upward_walk.anchors, self.size.limit)
             return Request(None, limit, before)
         return Request(*self.trouble.form(self.walk.anchors(), self.size.limit))
 
@@ -109,8 +109,8 @@ class Repairs:
 
     def _leave_page(self, repair: Repair) -> None:
         """Give up a page that cannot be read: go on from below; when that is done, record what is left of the gap."""
-        if repair.ascent is not None:
-            repair.ascent.arrival = UpwardEnd.STUCK
+        if repair.upward_walk is not None:
+            repair.upward_walk.arrival = UpwardEnd.STUCK
             self._conclude_ascent(repair)
             return
         gap = self._coverage.gaps[repair.gap_id]
@@ -118,44 +118,44 @@ class Repairs:
         if not anchors or not repair.foot:
             self._begin_again(repair)
             return
-        repair.ascent = UpwardWalk(tuple(anchors), max(repair.foot), repair.walk.has)
+        repair.upward_walk = UpwardWalk(tuple(anchors), max(repair.foot), repair.walk.has)
         repair.trouble, repair.retry_at = FailingPage(), self._clock()
 
     def climb(self, repair: Repair, page: Page, asked: Request) -> Absorbed:
         """Make a page durable that was read from below. Raises SpoolError."""
-        coverage, ascent = self._coverage, repair.ascent
+        coverage, upward_walk = self._coverage, repair.upward_walk
         gap = coverage.gaps[repair.gap_id]
         new = sum(not coverage.known(item.name) for item in page.items)
         gap = dataclasses.replace(gap, found=gap.found + new)
         absorbed = coverage.absorb(page, change=Batch(gaps=[gap]), counter="repaired")
-        if ascent is None or asked.before is None:
+        if upward_walk is None or asked.before is None:
             return absorbed
-        if ascent.take(page, asked.before):
+        if upward_walk.take(page, asked.before):
             repair.size.arrived(asked.limit, repair.trouble.attempts)
             repair.trouble.answered()
             repair.retry_at = 0.0
-        elif ascent.arrival is None:
+        elif upward_walk.arrival is None:
             repair.trouble.attempts += 1  # the next form of the request
-        if ascent.arrival is not None:
+        if upward_walk.arrival is not None:
             self._conclude_ascent(repair)
         return absorbed
 
     def _conclude_ascent(self, repair: Repair) -> None:
         """Shrink the gap to what neither walk has read, and leave the listing for a while. Raises SpoolError."""
-        ascent, gap = repair.ascent, self._coverage.gaps[repair.gap_id]
-        if ascent is None:
+        upward_walk, gap = repair.upward_walk, self._coverage.gaps[repair.gap_id]
+        if upward_walk is None:
             return
-        stuck = ascent.arrival is UpwardEnd.STUCK
-        gaps = _narrowed(gap, repair, ascent, self._coverage.now()) if stuck else []
+        stuck = upward_walk.arrival is UpwardEnd.STUCK
+        gaps = _narrowed(gap, repair, upward_walk, self._coverage.now()) if stuck else []
         if gaps:
             self._coverage.apply(Batch(gaps=gaps))
             own = gaps[-1]
-            fields = {"start": own.start, "end": own.end, "found": ascent.items}
+            fields = {"start": own.start, "end": own.end, "found": upward_walk.items}
             self._log.warning("gap_narrowed", subreddit=repair.subreddit, **fields, hint="a page of it cannot be read")
             del self._under_way[repair.gap_id, repair.subreddit]
             repair.gap_id = own.id or 0
             self._under_way[repair.gap_id, repair.subreddit] = repair
-        repair.ascent, repair.climbed = None, True
+        repair.upward_walk, repair.climbed = None, True
         self._begin_again(repair)
 
     def _begin_again(self, repair: Repair) -> None:
@@ -231,9 +231,9 @@ class Repairs:
         return _split(gap, own.closed(GapState.LOST, now), now)
 
 
-def _narrowed(gap: Gap, repair: Repair, ascent: UpwardWalk, now: float) -> list[Gap]:
+def _narrowed(gap: Gap, repair: Repair, upward_walk: UpwardWalk, now: float) -> list[Gap]:
     """Return what becomes of the gap, the smaller one of this subreddit last; empty: it is no smaller."""
-    name, start = repair.subreddit, ascent.reached
+    name, start = repair.subreddit, upward_walk.reached
     end = max(repair.foot) if gap.end is None else min(gap.end, max(repair.foot))
     if start is None or start > end or (gap.start is not None and start <= gap.start):
         return []

@@ -56,14 +56,14 @@ class GroupTools:
     coverage: Coverage
     fetcher: PageFetcher
     context: ChildContext
-    roster: Availability
-    admission: AvailabilityChecks
+    availability: Availability
+    availability_checks: AvailabilityChecks
     clock: Callable[[], float]
     #: seconds to the next poll of a group with this pace
     interval: Callable[[PollInterval], float]
     draw: Callable[[], float]
     start: str
-    lateness: LateScanLog
+    late_scan_log: LateScanLog
 
 
 class Group:
@@ -82,7 +82,7 @@ class Group:
         self._tools = tools
         self._log = tools.context.log
         self._collective = collective
-        self._sweep = LateScan(tools.clock, resumed=resumed)
+        self._late_scan = LateScan(tools.clock, resumed=resumed)
         self._size = PageSize()
         self._poll: ListingPoll | None = None
         self._search: Search | None = None
@@ -102,13 +102,13 @@ class Group:
 
     def probe(self, others: tuple[str, ...]) -> None:
         """Request the newest page of this group's names and others together, and capture it. Raises what fails."""
-        names = self._tools.roster.active((*self.names, *others))
+        names = self._tools.availability.active((*self.names, *others))
         poll, asked = self._new_poll(names), Request(None, self._size.limit)
         self._take_probe(poll, self._fetch(names, asked, Priority.SWEEP), asked)
 
     def tasks(self) -> list[Task]:
         """Return the steps that wait, each with its due time."""
-        if not self._tools.roster.active(self.names):
+        if not self._tools.availability.active(self.names):
             return []
         tasks = []
         if self._search is not None:
@@ -117,15 +117,15 @@ class Group:
             tasks.append(Task(Kind.POLL, self._next_poll, self.key))
         if self._poll is not None:
             tasks.append(Task(Kind.WALK, self._walk_due, self.key))
-        if self._search is None and self._sweep.due < float("inf"):
-            tasks.append(Task(Kind.LATE_SCAN, self._sweep.due, self.key))
+        if self._search is None and self._late_scan.due < float("inf"):
+            tasks.append(Task(Kind.LATE_SCAN, self._late_scan.due, self.key))
         return tasks
 
     def _polled_names(self) -> tuple[str, ...]:
         """Return the names that are requested together now: during a search, those that were answered."""
         if self._search is not None:
             return self._search.pollable()
-        return self._tools.roster.active(self.names)
+        return self._tools.availability.active(self.names)
 
     def _drop_stale_walk(self, names: tuple[str, ...]) -> None:
         """Give up the walk under way when not all of its names can be requested: it has proven nothing yet."""
@@ -224,11 +224,11 @@ class Group:
         self._last_poll = began
         if poll.top is None:
             return
-        self._sweep.polled(poll.top, self.pace.rate)
-        moment, lateness = self._tools.coverage.reached(poll.began), self._tools.lateness
-        lateness.begin(poll.subreddits, moment)
-        if not self._sweep.is_needed:  # the newest page is the whole listing
-            lateness.keep(lateness.judge(Scanned(poll.subreddits, moment, None, own=True), None))
+        self._late_scan.polled(poll.top, self.pace.rate)
+        moment, late_scan_log = self._tools.coverage.reached(poll.began), self._tools.late_scan_log
+        late_scan_log.begin(poll.subreddits, moment)
+        if not self._late_scan.is_needed:  # the newest page is the whole listing
+            late_scan_log.keep(late_scan_log.judge(Scanned(poll.subreddits, moment, None, own=True), None))
 
     # -- failures ----------------------------------------------------------------------------------------------------
 
@@ -326,14 +326,16 @@ class Group:
         answered = tools.fetcher.answered_at
         elsewhere = self._failing_since is not None and answered is not None and answered > self._failing_since
         self._failing_since = tools.clock() if self._failing_since is None else self._failing_since
-        self._sweep.begin_again()
+        self._late_scan.begin_again()
         self._poll = None
         controls = CONTROLS << min(10, self._verdicts_ours)
         latest = tools.coverage.proven_at
         weights = {name: latest.get(name.lower(), 0.0) for name in names}  # what was busy lately is busy now
-        narrowing = Bisection(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
-        means = SearchTools(tools.fetcher, tools.admission, tools.roster, tools.clock, self._new_poll, self._take_probe)
-        self._search = Search(narrowing, self._size, means)
+        bisection = Bisection(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
+        means = SearchTools(
+            tools.fetcher, tools.availability_checks, tools.availability, tools.clock, self._new_poll, self._take_probe
+        )
+        self._search = Search(bisection, self._size, means)
         self._next_poll = tools.clock()
 
     def _take_probe(self, poll: ListingPoll, page: Page, asked: Request) -> None:
@@ -344,72 +346,74 @@ class Group:
         search = self._search
         if search is not None and search.step():
             self._search = None
-            self._conclude(search.narrowing)
+            self._conclude(search.bisection)
 
-    def _conclude(self, narrowing: Bisection) -> None:
+    def _conclude(self, bisection: Bisection) -> None:
         now = self._tools.clock()
         self._next_poll = now
-        if narrowing.blamed or narrowing.recovered:
+        if bisection.blamed or bisection.recovered:
             self._failures = 0
             return
-        if narrowing.ours:
+        if bisection.ours:
             self._next_poll = now + _SHORT.pause(4, self._tools.draw)
             self._verdicts_ours += 1
             self._search_after = now + _SEARCH_AGAIN.pause(self._verdicts_ours, self._tools.draw)
             if self._verdicts_ours == 1:
                 self._log.error(
                     "reddit_refuses_everything",
-                    reason=narrowing.reason,
-                    subreddits=len(narrowing.names),
+                    reason=bisection.reason,
+                    subreddits=len(bisection.names),
                     retry_in_seconds=round(self._next_poll - now, 1),
                     hint="no request is answered: look at the account, the network, Reddit, and oauth_url"
-                    + (", or the name of the subreddit" if len(narrowing.names) == 1 else ""),
+                    + (", or the name of the subreddit" if len(bisection.names) == 1 else ""),
                 )
             return
-        if narrowing.size_matters:
+        if bisection.size_matters:
             return
         self._fruitless += 1
         self._log.warning(
             "subreddits_refused_together",
-            reason=narrowing.reason,
+            reason=bisection.reason,
             hint="each part alone is answered: trying again, then in two groups",
         )
         self._next_poll = now + 1.0
-        self.must_split = self._fruitless > 1 and len(narrowing.names) > 1
+        self.must_split = self._fruitless > 1 and len(bisection.names) > 1
 
     # -- late items --------------------------------------------------------------------------------------------------
 
     def late_step(self) -> None:
         """Fetch one page of the late scan."""
         coverage = self._tools.coverage
-        wanted = self._sweep.next_page(self._tools.roster.active(self.names), coverage.reached(coverage.now()))
+        wanted = self._late_scan.next_page(
+            self._tools.availability.active(self.names), coverage.reached(coverage.now())
+        )
         if wanted is None:
             return
         subreddits, after = wanted
         if not subreddits:
-            self._sweep.begin_again()
+            self._late_scan.begin_again()
             return
         try:
             page = self._fetch(subreddits, Request(after, self._size.limit), Priority.SWEEP)
         except Unavailable:
-            self._sweep.drop()  # the next poll finds out who is absent
+            self._late_scan.drop()  # the next poll finds out who is absent
             return
         except (QuotaShort, RateLimited) as error:
             self._log.info("deeper_look_delayed", error=str(error))
-            self._sweep.put_off(_QUOTA_SHORT_S)
+            self._late_scan.put_off(_QUOTA_SHORT_S)
             return
         except TransientError as error:
             if is_too_much(error):
                 self._size.shrink()
             self._log.info("deeper_look_failed", error=str(error))
-            self._sweep.failed()
+            self._late_scan.failed()
             return
-        scanned = self._sweep.take(page, self.pace.rate)
-        judgement = None if scanned is None else self._tools.lateness.judge(scanned, coverage.begun_at())
+        scanned = self._late_scan.take(page, self.pace.rate)
+        judgement = None if scanned is None else self._tools.late_scan_log.judge(scanned, coverage.begun_at())
         losses = () if judgement is None else judgement.losses
         absorbed = coverage.absorb_late(page, subreddits, losses)
         if judgement is not None:
-            self._tools.lateness.keep(judgement)
+            self._tools.late_scan_log.keep(judgement)
         if losses:
             names, late_from, until = zip(*losses, strict=True)
             fields = {"subreddits": len(names), "late_from": min(late_from), "until": max(until)}

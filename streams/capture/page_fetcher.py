@@ -23,8 +23,8 @@ class PageGetter(Protocol):
 class PageFetcher:
     """Fetches pages of one stream's listings, one attempt at a time."""
 
-    def __init__(self, gateway: PageGetter, context: ChildContext, stream: str, clock: Callable[[], float]) -> None:
-        self._gateway = gateway
+    def __init__(self, praw_client: PageGetter, context: ChildContext, stream: str, clock: Callable[[], float]) -> None:
+        self._praw_client = praw_client
         self._context = context
         self._stream = stream
         self._clock = clock
@@ -47,7 +47,7 @@ class PageFetcher:
             params["after"] = after
         if before is not None:
             params["before"] = before
-        answer = self._gateway.get(listing_path(list(subreddits), self._stream), params, priority)
+        answer = self._praw_client.get(listing_path(list(subreddits), self._stream), params, priority)
         page = parse_page(answer, self._stream)
         self.answered_at = self._clock()
         if self._failures >= _SERIOUS:

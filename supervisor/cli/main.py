@@ -63,14 +63,16 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    bell = ControlInbox()
-    bell.install()  # before the rest is even imported: from here on a signal is a request and not the end
+    inbox = ControlInbox()
+    inbox.install()  # before the rest is even imported: from here on a signal is a request and not the end
     from supervisor.runtime.supervise import outlet, run  # noqa: PLC0415
 
     overrides = _overrides(options)
     out = outlet(sys.stdout, 1)
     try:
-        return run(options.config, overrides, bell, duration=options.duration, with_parent=options.with_parent, out=out)
+        return run(
+            options.config, overrides, inbox, duration=options.duration, with_parent=options.with_parent, out=out
+        )
     finally:
         if out is not None:
             out.close()
@@ -133,11 +135,11 @@ def _dead_letters(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    bell = ControlInbox()
-    bell.install()
+    inbox = ControlInbox()
+    inbox.install()
     from supervisor.demo.run_demo import demo  # noqa: PLC0415
 
-    return demo(options.duration, options.keep, bell)
+    return demo(options.duration, options.keep, inbox)
 
 
 _DOES: dict[str, Callable[[argparse.Namespace], int]] = {

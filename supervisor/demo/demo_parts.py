@@ -17,25 +17,25 @@ class DemoParts:
     """The parts, created once."""
 
     config: Config
-    bell: ControlInbox
+    inbox: ControlInbox
     screen: Screen
     proxies: tuple[LocalProxy, ...]
-    sandbox: SimulatorControl
+    simulator_control: SimulatorControl
     meter: Meter
     database: Database
     crawl: CrawlWatch
 
     @classmethod
-    def of(cls, config: Config, proxies: tuple[LocalProxy, ...], bell: ControlInbox, screen: Screen) -> "DemoParts":
+    def of(cls, config: Config, proxies: tuple[LocalProxy, ...], inbox: ControlInbox, screen: Screen) -> "DemoParts":
         """Create the parts that follow from the configuration."""
         assert config.database.sqlite_path is not None  # noqa: S101 - the demo configures it
         database = Database(config.database.sqlite_path)
         return cls(
             config=config,
-            bell=bell,
+            inbox=inbox,
             screen=screen,
             proxies=proxies,
-            sandbox=SimulatorControl(config.reddit.oauth_url),
+            simulator_control=SimulatorControl(config.reddit.oauth_url),
             meter=Meter(config.supervisor.state_dir),
             database=database,
             crawl=CrawlWatch(config, database),

@@ -44,14 +44,14 @@ class DemoStep:
 class Script:
     """Runs the steps, shows the status, and at the end waits until everything has arrived."""
 
-    def __init__(self, duration: float, scenery: DemoParts, kill: Callable[[], None]) -> None:
+    def __init__(self, duration: float, parts: DemoParts, kill: Callable[[], None]) -> None:
         self._duration = duration
         self._playing = duration - min(_LONGEST_END, duration / 3)
-        self._sandbox = scenery.sandbox
-        self._meter = scenery.meter
-        self._crawl = scenery.crawl
-        self._screen = scenery.screen
-        self._proxy = scenery.proxies[-1]
+        self._simulator_control = parts.simulator_control
+        self._meter = parts.meter
+        self._crawl = parts.crawl
+        self._screen = parts.screen
+        self._proxy = parts.proxies[-1]
         self._kill = kill
         self._started = time.monotonic()
         self._hurried = threading.Event()
@@ -107,7 +107,7 @@ class Script:
                 "a crawl through two proxies",
                 lambda: None,
             ),
-            DemoStep(0.15, f"faults: {faults}", lambda: self._sandbox.faults(FAULTS)),
+            DemoStep(0.15, f"faults: {faults}", lambda: self._simulator_control.faults(FAULTS)),
             DemoStep(0.25, f"the proxy {self._proxy.name} dies", self._proxy.kill),
             DemoStep(0.4, f"burst: {_BURST:g} comments a second for {seconds:.0f} s", lambda: self._burst(seconds)),
             DemoStep(0.47, f"the proxy {self._proxy.name} is there again", self._proxy.start),
@@ -115,7 +115,7 @@ class Script:
         ]
 
     def _burst(self, seconds: float) -> None:
-        self._sandbox.rates({"comments": _BURST, "seconds": seconds})
+        self._simulator_control.rates({"comments": _BURST, "seconds": seconds})
 
     def _await_start(self) -> None:
         deadline = time.monotonic() + _START_WITHIN
@@ -130,13 +130,13 @@ class Script:
     def _catch_up(self) -> None:
         """Wait until every item has surfaced, was shown and acknowledged, and the crawl has finished."""
         self._say("nothing new appears, no more faults: what is under way arrives")
-        self._sandbox.pause()
-        self._sandbox.no_faults()
+        self._simulator_control.pause()
+        self._simulator_control.no_faults()
         deadline = time.monotonic() + _CATCH_UP_WITHIN
         quiet = 0  # checks in a row without a missing item: an answer may be sent and not captured yet
         while quiet < 2 and time.monotonic() < deadline:
             self._show(_clock(self._elapsed()))
-            complete = is_complete(self._sandbox.truth()) and self._meter.read().queue_size == 0
+            complete = is_complete(self._simulator_control.truth()) and self._meter.read().queue_size == 0
             # a hurried demo proves what the crawl has reached
             quiet = quiet + 1 if complete and (self._hurried.is_set() or self._crawl.is_finished()) else 0
             self._pause()
@@ -148,7 +148,7 @@ class Script:
     def _show(self, moment: str) -> None:
         if self._aborted.is_set():
             raise Aborted
-        self.stats = self._sandbox.stats()
+        self.stats = self._simulator_control.stats()
         numbers, crawl = self._meter.read(), self._crawl.look()
         for line in self._crawl.news(crawl):
             self._say(line)

@@ -53,17 +53,17 @@ _SCRAPER = {
 class DemoRun:
     """A bell for the demo: the first signal ends the script, the next one everything."""
 
-    def __init__(self, bell: ControlInbox, script: Script) -> None:
-        self._bell = bell
+    def __init__(self, inbox: ControlInbox, script: Script) -> None:
+        self._inbox = inbox
         self._script = script
 
     def fileno(self) -> int:
         """Return the handles to wait on."""
-        return self._bell.fileno()
+        return self._inbox.fileno()
 
     def collect(self) -> list[Request]:
         """Return the requests for the supervisor."""
-        requests = self._bell.collect()
+        requests = self._inbox.collect()
         signals = [request for request in requests if isinstance(request, str)]
         if not signals or OVER in signals:
             return requests
@@ -74,7 +74,7 @@ class DemoRun:
         return requests
 
 
-def demo(duration: float, keep: Path | None, bell: ControlInbox, out: TextIO = sys.stdout) -> ExitCode:
+def demo(duration: float, keep: Path | None, inbox: ControlInbox, out: TextIO = sys.stdout) -> ExitCode:
     """Run the demo for `duration` seconds and prove that nothing was lost."""
     missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
@@ -89,7 +89,7 @@ def demo(duration: float, keep: Path | None, bell: ControlInbox, out: TextIO = s
     config = _configure(directory, proxies)
     screen.say(f"Dashboard, while it runs: http://{config.monitor.host}:{config.monitor.port}/")
     with _stderr_into(directory / "processes.err"):
-        code = _play(config, proxies, duration, bell, screen)
+        code = _play(config, proxies, duration, inbox, screen)
     if keep is None and code is ExitCode.OK:
         shutil.rmtree(directory, ignore_errors=True)
     else:
@@ -119,7 +119,7 @@ def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
 
 
 def _play(
-    config: Config, proxies: tuple[LocalProxy, ...], duration: float, bell: ControlInbox, screen: Screen
+    config: Config, proxies: tuple[LocalProxy, ...], duration: float, inbox: ControlInbox, screen: Screen
 ) -> ExitCode:
     specs = _specs(config, duration)
     for name in network(os.environ).proxies:
@@ -127,17 +127,19 @@ def _play(
     require_machine(config, {}, children=len(specs), prepare=True)
     lock = claim(config)
     try:
-        scenery = DemoParts.of(config, proxies, bell, screen)
-        script = Script(duration, scenery, kill=lambda: _kill_comments(manager))
-        with running(proxies), controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(ConfigHolder(config), specs, DemoRun(bell, script), [proxy_task(lambda: config)], board)
-            performance = ScriptThread(script, scenery)
+        parts = DemoParts.of(config, proxies, inbox, screen)
+        script = Script(duration, parts, kill=lambda: _kill_comments(manager))
+        with running(proxies), controlled(config.supervisor.state_dir, inbox) as status_publisher:
+            manager = supervise(
+                ConfigHolder(config), specs, DemoRun(inbox, script), [proxy_task(lambda: config)], status_publisher
+            )
+            performance = ScriptThread(script, parts)
             performance.start()
-            code = board.exit_code = manager.run()
+            code = status_publisher.exit_code = manager.run()
             performance.end()
     finally:
         lock.close()
-    screen.say(render(scenery.meter.read()))
+    screen.say(render(parts.meter.read()))
     return report(performance, code, screen, config.supervisor.state_dir.parent)
 
 

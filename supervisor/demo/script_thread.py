@@ -21,12 +21,12 @@ _PATIENCE = 10.0  # for the script's thread, after everything else has ended
 class ScriptThread:
     """Holds the proofs, or the reason why there are none."""
 
-    def __init__(self, script: Script, scenery: DemoParts) -> None:
+    def __init__(self, script: Script, parts: DemoParts) -> None:
         self.script = script
         self.proof: Proof | None = None
         self.crawl_proof: CrawlProof | None = None
         self.failure = ""
-        self._scenery = scenery
+        self._parts = parts
         self._thread = threading.Thread(target=self._run, name="script", daemon=True)
 
     def start(self) -> None:
@@ -41,34 +41,34 @@ class ScriptThread:
     def _run(self) -> None:
         try:
             self.script.play()
-            self._scenery.screen.status("reading the topic and the database back …")
-            self.crawl_proof = _prove_crawl(self._scenery)
-            self.proof = _prove_streams(self._scenery)
+            self._parts.screen.status("reading the topic and the database back …")
+            self.crawl_proof = _prove_crawl(self._parts)
+            self.proof = _prove_streams(self._parts)
         except Aborted:
             self.failure = "stopped before there was a proof"
         except Exception as error:  # noqa: BLE001 - whatever it is, the processes must be stopped and the user told
             log_setup.get_logger("demo").exception("demo_failed")
             self.failure = f"the demo could not go on: {error}"
-        self._scenery.bell.ring(OVER)
+        self._parts.inbox.ring(OVER)
 
 
-def _prove_streams(scenery: DemoParts) -> Proof:
+def _prove_streams(parts: DemoParts) -> Proof:
     from supervisor.demo.topic_reader import read_keys  # noqa: PLC0415 - librdkafka only now: it is large
 
-    config, gaps = scenery.config, []
+    config, gaps = parts.config, []
     for stream in stream_names():
         reader = SpoolReader.open(config.supervisor.state_dir, stream)
         if reader is not None:
             with contextlib.closing(reader):
                 gaps += reader.gaps()
     keys = read_keys(config.kafka.bootstrap_servers, config.kafka.topic)
-    return prove(scenery.sandbox.truth(), keys, gaps)
+    return prove(parts.simulator_control.truth(), keys, gaps)
 
 
-def _prove_crawl(scenery: DemoParts) -> CrawlProof:
-    scraper, sandbox, database = scenery.config.scraper, scenery.sandbox, scenery.database
+def _prove_crawl(parts: DemoParts) -> CrawlProof:
+    scraper, simulator_control, database = parts.config.scraper, parts.simulator_control, parts.database
     wish = CrawlSelection(scraper.subreddits, scraper.users_per_subreddit, scraper.discover, scraper.max_depth)
-    world = CrawlWorld(sandbox.crawl_held(), sandbox.crawl_posts())
+    world = CrawlWorld(simulator_control.crawl_held(), simulator_control.crawl_posts())
     reach = world.reach(wish)
     visited, left = database.visited()
     # an interrupted crawl is compared with what it reached

@@ -56,12 +56,12 @@ async def live(context: ChildContext, config: MonitorConfig) -> None:
         loop.call_soon_threadsafe(stop.set)
 
     context.on_stop(hear_of_stop)
-    audience = EventSubscribers(context.log)
+    subscribers = EventSubscribers(context.log)
     book = CounterFile(config.state_dir, context.log)
     proofs = ProofCopies(config.state_dir, context.log)
-    observer = Sampler(config, context.log, audience.tell, book=book, proofs=proofs)
+    observer = Sampler(config, context.log, subscribers.tell, book=book, proofs=proofs)
     listener = Listener(context.log)
-    app = make_app(config, observer, audience, context.log, listener)
+    app = make_app(config, observer, subscribers, context.log, listener)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -84,7 +84,7 @@ async def live(context: ChildContext, config: MonitorConfig) -> None:
         for task in tasks:
             task.cancel()
         proofs.keep(time.time(), at_once=True)
-        audience.dismiss()
+        subscribers.dismiss()
         listener.close()
         await runner.cleanup()
 

@@ -35,7 +35,7 @@ class Output:
         self._sentinel = os.dup(sentinel)  # its owner closes his when he likes
         self._file = file
         self._listener = OutputParser()
-        self._allowance = OutputLimit(time.monotonic)
+        self._output_limit = OutputLimit(time.monotonic)
         self._strangers_until: float | None = None
         self._told_at = 0.0
         os.set_blocking(descriptor, False)
@@ -66,7 +66,7 @@ class Output:
 
     def _round(self) -> bool:
         """Wait for something and take it in; tell whether there may be more."""
-        held = self._listener.pending or self._allowance.dropped_lines
+        held = self._listener.pending or self._output_limit.dropped_lines
         found = dict(self._poll.poll(_SETTLED * 1000 if held else None))
         if self._sentinel in found and self._strangers_until is None:
             self._strangers_until = time.monotonic() + _STRANGERS
@@ -90,7 +90,7 @@ class Output:
 
     def _take(self, data: bytes) -> None:
         self._listen(self._listener.feed(data))
-        if self._allowance.used_up:
+        if self._output_limit.used_up:
             time.sleep(_SLOW_DOWN)
 
     def _listen(self, utterances: Iterator[OutputPart]) -> None:
@@ -104,14 +104,14 @@ class Output:
     def _tell(self, utterance: OutputPart) -> None:
         if utterance.kind is Kind.OWN:
             log_setup.show(utterance.text)
-        elif self._allowance.take(len(utterance.text), utterance.lines):
+        elif self._output_limit.take(len(utterance.text), utterance.lines):
             self._tell_dropped()
             whole = {"exception": utterance.text} if utterance.lines > 1 else {}
             self._log(utterance.level, "output", line=utterance.line, **whole)
 
     def _tell_dropped(self, *, last: bool = False) -> None:
         now = time.monotonic()
-        if (last or now - self._told_at >= _TELL_EVERY) and (dropped := self._allowance.dropped()):
+        if (last or now - self._told_at >= _TELL_EVERY) and (dropped := self._output_limit.dropped()):
             self._told_at = now
             self._log("warning", "output_dropped", **dropped, hint="it prints too much to keep; see what came before")
 

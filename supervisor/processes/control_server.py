@@ -30,30 +30,30 @@ _PAUSE = 0.5  # when not even a connection can be accepted (too many open files)
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def answers(board: StatusPublisher, bell: ControlInbox) -> Answer:
+def answers(status_publisher: StatusPublisher, inbox: ControlInbox) -> Answer:
     """Make the function that answers requests: from the board, and by ringing the bell."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
-        state = board.as_message()
+        state = status_publisher.as_message()
         match request:
             case {"command": "status"}:
                 return {"ok": True, **state}
             case {"command": "restart", "process": str(name)}:
-                return _restart(name, state, bell)
+                return _restart(name, state, inbox)
             case _:
                 return {"ok": False, "error": 'unknown request: "status", or "restart" with a "process"'}
 
     return answer
 
 
-def _restart(name: str, state: dict[str, Any], bell: ControlInbox) -> dict[str, Any]:
+def _restart(name: str, state: dict[str, Any], inbox: ControlInbox) -> dict[str, Any]:
     processes = {process["name"]: process for process in state["processes"]}
     if name not in processes:
         error = f"there is no process {name!r}; there are: {', '.join(processes)}"
         return {"ok": False, "error": error, "known": list(processes)}
     if state["supervisor"]["state"] == "STOPPING":
         return {"ok": False, "error": "the supervisor is stopping: nothing is started any more"}
-    bell.ring(Restart(name))
+    inbox.ring(Restart(name))
     return {"ok": True, **processes[name]}
 
 
@@ -251,14 +251,14 @@ def _lines(received: bytearray) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def controlled(state_dir: Path, bell: ControlInbox) -> Iterator[StatusPublisher]:
+def controlled(state_dir: Path, inbox: ControlInbox) -> Iterator[StatusPublisher]:
     """Give the board for the loop's snapshots; while the block runs, what stands there is answered on the socket."""
     log = structlog.stdlib.get_logger("control")
-    board = StatusPublisher(state_dir, log)
-    server = ControlServer(state_dir, answers(board, bell), log, board.sign_of_life)
+    status_publisher = StatusPublisher(state_dir, log)
+    server = ControlServer(state_dir, answers(status_publisher, inbox), log, status_publisher.sign_of_life)
     server.start()
     try:
-        yield board
+        yield status_publisher
     finally:
         server.close()
-        board.close()
+        status_publisher.close()

@@ -43,7 +43,7 @@ class Manager:
         shutdown_timeout: float,
         heartbeat_timeout: float = float("inf"),
         log: structlog.stdlib.BoundLogger,
-        chores: Sequence[PeriodicTask] = (),
+        tasks: Sequence[PeriodicTask] = (),
         publish: Callable[[Snapshot], None] = lambda _snapshot: None,
         reread: Callable[[], WantedChildren | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -58,7 +58,7 @@ class Manager:
         self._shutdown_timeout = shutdown_timeout
         self._heartbeat_timeout = heartbeat_timeout
         self._log = log
-        self._chores = PeriodicTasks(chores, log)
+        self._tasks = PeriodicTasks(tasks, log)
         self._publish = publish
         self._reread = reread
         self._clock = clock
@@ -70,7 +70,7 @@ class Manager:
 
     def run(self) -> ExitCode:
         """Keep everything running until it has stopped; tell how it went."""
-        self._chores.begin(self._clock())
+        self._tasks.begin(self._clock())
         self._listen()  # a signal that came before all this must not find anything started
         self._publish(self.snapshot())  # spawning takes a moment, and who asks meanwhile is to hear the names
         while not self.done:
@@ -156,7 +156,7 @@ class Manager:
                 self._report_silence(child, now)
             child.check_pulse(now, self._heartbeat_timeout, self._log)
             child.press(now, self._log)  # does nothing unless it is being replaced
-        reason = self._chores.do(now)
+        reason = self._tasks.do(now)
         if reason:
             self.stop(reason)
 
@@ -200,7 +200,7 @@ class Manager:
         moments = [child.next_press() for child in self.children.values()]
         if self._stopping_since is not None:
             return moments
-        moments.append(self._chores.next_due())
+        moments.append(self._tasks.next_due())
         for child in self.children.values():
             if child.process is None:
                 moments.append(self._start_at(child))
@@ -260,7 +260,7 @@ class Manager:
         name, life = child.spec.name, child.life
         if child.replacing:
             child.life = restart_policy.woken(life, now)
-            self._log.info("child_makes_room", child=name, exit=describe_exit(code))
+            self._log.info("child_replaced", child=name, exit=describe_exit(code))
             return
         child.report_end(now, self._log)
         if child.leaving:

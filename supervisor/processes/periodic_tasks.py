@@ -28,31 +28,31 @@ class PeriodicTask:
 class PeriodicTasks:
     """All chores of a loop. One that fails is reported and tried again: it must not end the supervision of children."""
 
-    def __init__(self, chores: Sequence[PeriodicTask], log: structlog.stdlib.BoundLogger) -> None:
-        self._chores = list(chores)
+    def __init__(self, tasks: Sequence[PeriodicTask], log: structlog.stdlib.BoundLogger) -> None:
+        self._tasks = list(tasks)
         self._log = log
 
     def begin(self, now: float) -> None:
         """Count the intervals from `now`."""
-        for chore in self._chores:
-            chore.since = now
+        for task in self._tasks:
+            task.since = now
 
     def next_due(self) -> float:
         """Return when the next one is due, infinity without any."""
-        return min((chore.due for chore in self._chores), default=float("inf"))
+        return min((task.due for task in self._tasks), default=float("inf"))
 
     def do(self, now: float) -> str | None:
         """Do what is due; return the first reason to stop that was given."""
         reasons = []
-        for chore in self._chores:
-            if now >= chore.due:
-                chore.since = now
-                reasons.append(self._attempt(chore))
+        for task in self._tasks:
+            if now >= task.due:
+                task.since = now
+                reasons.append(self._attempt(task))
         return next(filter(None, reasons), None)
 
-    def _attempt(self, chore: PeriodicTask) -> str | None:
+    def _attempt(self, task: PeriodicTask) -> str | None:
         try:
-            return chore.action()
+            return task.action()
         except Exception:  # noqa: BLE001 - an odd job must not end the supervision of the children
-            self._log.exception("chore_failed", retry_in_s=chore.seconds)
+            self._log.exception("chore_failed", retry_in_s=task.seconds)
             return None

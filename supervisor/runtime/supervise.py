@@ -43,7 +43,7 @@ _NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe's end, a terminal's
 def run(
     path: str | Path,
     overrides: Mapping[str, object],
-    bell: ControlInbox,
+    inbox: ControlInbox,
     *,
     environ: Mapping[str, str] = os.environ,
     duration: float | None = None,
@@ -62,20 +62,20 @@ def run(
     config = current.config
     notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
     try:
-        chores = [statistics_task(current, out)]
-        chores += [*notifier.chores(), *reaping_tasks(log_setup.get_logger("reaper"))]
-        chores.append(lock_task(lock, log_setup.get_logger("supervisor")))
+        tasks = [statistics_task(current, out)]
+        tasks += [*notifier.tasks(), *reaping_tasks(log_setup.get_logger("reaper"))]
+        tasks.append(lock_task(lock, log_setup.get_logger("supervisor")))
         directories = (config.supervisor.state_dir, config.supervisor.log_dir)
-        chores.append(privacy_task(directories, log_setup.get_logger("supervisor")))
+        tasks.append(privacy_task(directories, log_setup.get_logger("supervisor")))
         if duration is not None:
-            chores.append(PeriodicTask(duration, lambda: f"{duration:g} s are over"))
-        chores.append(proxy_task(lambda: current.config))
+            tasks.append(PeriodicTask(duration, lambda: f"{duration:g} s are over"))
+        tasks.append(proxy_task(lambda: current.config))
         if with_parent is not None:
-            chores.append(PeriodicTask(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
-        with controlled(config.supervisor.state_dir, bell) as board:
-            manager = supervise(current, current.specs, bell, chores, board, notifier=notifier)
-            code = board.exit_code = manager.run()
-        PeriodicTasks(chores[:1], log_setup.get_logger("supervisor")).do(
+            tasks.append(PeriodicTask(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
+        with controlled(config.supervisor.state_dir, inbox) as status_publisher:
+            manager = supervise(current, current.specs, inbox, tasks, status_publisher, notifier=notifier)
+            code = status_publisher.exit_code = manager.run()
+        PeriodicTasks(tasks[:1], log_setup.get_logger("supervisor")).do(
             math.inf
         )  # its failure must not change the exit code
     finally:
@@ -159,8 +159,8 @@ def supervise(
     current: ConfigHolder,
     specs: list[ChildSpec],
     alarm: WakeUp,
-    chores: list[PeriodicTask],
-    board: StatusPublisher,
+    tasks: list[PeriodicTask],
+    status_publisher: StatusPublisher,
     *,
     notifier: Notifier | None = None,
 ) -> Manager:
@@ -169,7 +169,7 @@ def supervise(
     told = notifier or Notifier("", None, log)
 
     def publish(snapshot: Snapshot) -> None:
-        board.publish(snapshot)
+        status_publisher.publish(snapshot)
         told.take(snapshot)
 
     return Manager(
@@ -179,7 +179,7 @@ def supervise(
         shutdown_timeout=config.supervisor.shutdown_timeout,
         heartbeat_timeout=config.supervisor.heartbeat_timeout,
         log=log,
-        chores=chores,
+        tasks=tasks,
         publish=publish,
         reread=lambda: told.around(current.reread),
         clock=time.monotonic,

@@ -51,7 +51,7 @@ class Notifier:
         watched = period.isdecimal() and int(period) > 0 and pid in ("", str(os.getpid()))
         return cls(address, int(period) / 1e6 if watched else None, log)
 
-    def chores(self) -> list[PeriodicTask]:
+    def tasks(self) -> list[PeriodicTask]:
         """List what the loop is to call: a sign of life twice as often as it is expected, where it is expected.
 
         None is given while all stop: after STOPPING=1 nobody waits for one, the deadline for stopping counts instead.

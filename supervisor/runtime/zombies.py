@@ -25,7 +25,7 @@ def reaping_tasks(log: structlog.stdlib.BoundLogger, *, pid: int | None = None) 
     def look() -> None:
         reaped = reap_zombies()
         if reaped:
-            log.debug("strangers_reaped", count=reaped)
+            log.debug("zombies_reaped", count=reaped)
 
     return [PeriodicTask(_LOOK_EVERY, look)]
 

@@ -50,7 +50,7 @@ _SAME = 40
 #: tokens through one proxy in a minute
 _TOKENS = 45
 #: Events that are errors of ours, or answers that led to one.
-_ERRORS = frozenset({"visit_failed", "probe_broke_off", "rows_refused", "rows_given_up", "many_failures"})
+_ERRORS = frozenset({"visit_failed", "probe_broke_off", "rows_refused", "rows_dropped", "many_failures"})
 _LASTING = frozenset({"private", "banned", "quarantined", "missing", "forbidden", "moved", "gated", "suspended"})
 _WORLD = CrawlSettings(
     subreddits=10, posts=30, authors=6, links=2, submitted=8, closed_share=0.2, suspended_share=0.08, gone_share=0.08,

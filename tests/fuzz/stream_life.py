@@ -60,32 +60,34 @@ class StreamLife(Life):
             user_agent="python:gapless-tests:1 (by /u/nobody)", requests_per_minute=PER_MINUTE,
         )  # fmt: skip
         self.config = replace(self.config, reddit=reddit)
-        self._gateway: praw_client.PrawClient | None = None
+        self._praw_client: praw_client.PrawClient | None = None
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
         """Ask through the real gateway."""
-        if self._gateway is None:
+        if self._praw_client is None:
             context = FakeContext(self.clock, self._until, self.notes)
             limiter = Limiter(self.directory, "submissions", PER_MINUTE, clock=self.clock)
             access = reddit_access(self.config)
-            self._gateway = praw_client.PrawClient(access, context, limiter, clock=self.clock, connect=self._connect)
-        return self._gateway.get(path, params, priority)
+            self._praw_client = praw_client.PrawClient(
+                access, context, limiter, clock=self.clock, connect=self._connect
+            )
+        return self._praw_client.get(path, params, priority)
 
     def run(self, seconds: float) -> None:
         """Live so long, with a client of its own."""
-        self._gateway = None
+        self._praw_client = None
         super().run(seconds)
 
     def clock_offset(self) -> float:
         """Return what the client read from the answers' dates."""
-        if self._gateway is None:
+        if self._praw_client is None:
             return 0.0
-        offset: float = self._gateway.server_clock.offset
+        offset: float = self._praw_client.server_clock.offset
         return offset
 
     def clock_bounds(self) -> tuple[float, float]:
         """Return the bounds that the client keeps."""
-        return (0.0, 0.0) if self._gateway is None else self._gateway.server_clock.bounds
+        return (0.0, 0.0) if self._praw_client is None else self._praw_client.server_clock.bounds
 
     def _connect(self, access: RedditAccess) -> praw_client.Connection:
         return self.transport.attach(praw_client.Connection(access))

@@ -20,8 +20,8 @@ from supervisor.runtime.zombies import reaping_tasks
 
 
 def main() -> int:
-    bell = ControlInbox()
-    bell.install()
+    inbox = ControlInbox()
+    inbox.install()
     state_dir = Path(sys.argv[1])
     timeout = float(sys.argv[2])
     settings = SupervisorSection(
@@ -34,12 +34,14 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
-    chores = [*notifier.chores(), *reaping_tasks(log_setup.get_logger("reaper"))]
+    tasks = [*notifier.tasks(), *reaping_tasks(log_setup.get_logger("reaper"))]
     specs = [_spec(text) for text in sys.argv[4:]]
     try:
-        with controlled(state_dir, bell) as board:
-            board.exit_code = supervise(ConfigHolder(config), specs, bell, chores, board, notifier=notifier).run()
-        return board.exit_code
+        with controlled(state_dir, inbox) as status_publisher:
+            status_publisher.exit_code = supervise(
+                ConfigHolder(config), specs, inbox, tasks, status_publisher, notifier=notifier
+            ).run()
+        return status_publisher.exit_code
     finally:
         notifier.close()
         lock.close()

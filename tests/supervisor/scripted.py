@@ -138,7 +138,7 @@ class World:
         self,
         specs: Iterable[ChildSpec],
         shutdown_timeout: float = 10.0,
-        *chores: PeriodicTask,
+        *tasks: PeriodicTask,
         heartbeat_timeout: float = float("inf"),
     ) -> Manager:
         return Manager(
@@ -148,7 +148,7 @@ class World:
             shutdown_timeout=shutdown_timeout,
             heartbeat_timeout=heartbeat_timeout,
             log=structlog.stdlib.get_logger("test"),
-            chores=chores,
+            tasks=tasks,
             reread=lambda: self.wanted,
             clock=self.clock,
             draw=lambda: 1.0,

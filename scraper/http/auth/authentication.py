@@ -43,16 +43,18 @@ class Authentication(Protocol):
     def url(self, path: str, params: Params) -> str:
         """Return the address of this path."""
 
-    async def ticket(self) -> Authorization | Wait:
+    async def authorization(self) -> Authorization | Wait:
         """Get what an attempt needs, or learn how long all have to wait. Raises CredentialsRejected."""
 
-    def settle(self, ticket: Authorization, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
+    def settle(
+        self, authorization: Authorization, answer: Answer | None, error: GaplessError | None, wait: float
+    ) -> float:
         """Tell what came of an attempt; `wait`: seconds after a 429, where no shared quota decides that.
 
         Returns how long all others have to wait.
         """
 
-    def stopped(self, ticket: Authorization) -> None:
+    def stopped(self, authorization: Authorization) -> None:
         """Tell that the attempt was broken off."""
 
 
@@ -66,15 +68,18 @@ class NoAuthentication:
         """Return the address of this path."""
         return f"{self._base}{quote(path)}.json?{_query(tuple(params.items()))}"
 
-    async def ticket(self) -> Authorization:
+    async def authorization(self) -> Authorization:
         """Nothing is needed."""
         return _FREE
 
-    def settle(self, ticket: Authorization, answer: Answer | None, error: GaplessError | None, wait: float) -> float:  # noqa: ARG002
+    def settle(
+        self, authorization: Authorization, answer: Answer | None, error: GaplessError | None, wait: float
+    ) -> float:
         """After a 429 this process waits, all of it."""
+        del authorization, answer, error
         return wait
 
-    def stopped(self, ticket: Authorization) -> None:
+    def stopped(self, authorization: Authorization) -> None:
         """Nothing was taken."""
 
 
@@ -94,7 +99,7 @@ class TokenAuthentication:
         """Return the address of this path."""
         return f"{self._base}{quote(path)}?{_query(tuple(params.items()))}"
 
-    async def ticket(self) -> Authorization | Wait:
+    async def authorization(self) -> Authorization | Wait:
         """Get the token first: a grant is taken only when the request can go at once."""
         try:
             bearer = self._token.bearer or await self._token.get()
@@ -107,30 +112,32 @@ class TokenAuthentication:
         self._quota_away = False
         return Authorization(bearer, leave) if isinstance(leave, Grant) else Wait(min(leave.seconds, _LOOK_AGAIN))
 
-    def settle(self, ticket: Authorization, answer: Answer | None, error: GaplessError | None, wait: float) -> float:
+    def settle(
+        self, authorization: Authorization, answer: Answer | None, error: GaplessError | None, wait: float
+    ) -> float:
         """Report the answer to the shared quota; after a 429 all processes wait."""
-        if isinstance(error, TokenRejected) and ticket.bearer is not None:
-            self._token.reject(ticket.bearer)
-        if ticket.grant is None:
+        if isinstance(error, TokenRejected) and authorization.bearer is not None:
+            self._token.reject(authorization.bearer)
+        if authorization.grant is None:
             return wait
         try:
             if isinstance(error, RateLimited):
-                error.retry_after = self._limiter.refused(ticket.grant, error.retry_after, error.rate)
+                error.retry_after = self._limiter.refused(authorization.grant, error.retry_after, error.rate)
                 # a test request may end the block earlier, of this process or of another
                 return min(error.retry_after, _LOOK_AGAIN)
             if answer is None or isinstance(error, NameLimited):  # which shows nothing of the quota
-                self._limiter.failed(ticket.grant, "none" if answer is None else str(answer.status))
+                self._limiter.failed(authorization.grant, "none" if answer is None else str(answer.status))
             else:
-                self._limiter.answered(ticket.grant, str(answer.status), rate_headers(answer.headers))
+                self._limiter.answered(authorization.grant, str(answer.status), rate_headers(answer.headers))
         except QuotaFileError as trouble:
             self._complain(trouble)
         return wait
 
-    def stopped(self, ticket: Authorization) -> None:
+    def stopped(self, authorization: Authorization) -> None:
         """Count it as sent: Reddit may have."""
-        if ticket.grant is not None:
+        if authorization.grant is not None:
             try:
-                self._limiter.failed(ticket.grant, "stopped")
+                self._limiter.failed(authorization.grant, "stopped")
             except QuotaFileError as trouble:
                 self._complain(trouble)
 

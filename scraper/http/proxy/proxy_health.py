@@ -50,7 +50,7 @@ class ProxyHealth:
         self,
         health: RestPeriods,
         evidence: Evidence,
-        gate: ConcurrencyLimiter,
+        limiter: ConcurrencyLimiter,
         *,
         probe: Probe,
         control: Control,
@@ -60,7 +60,7 @@ class ProxyHealth:
     ) -> None:
         self.health = health
         self.evidence = evidence
-        self._gate = gate
+        self._limiter = limiter
         self._probe = probe
         self._control = control
         self._siblings = siblings
@@ -132,7 +132,7 @@ class ProxyHealth:
                 await self._test()
 
     def _is_test_due(self) -> bool:
-        if not self.health.works or self.doubtful or self._gate.in_flight or self._gate.held:
+        if not self.health.works or self.doubtful or self._limiter.in_flight or self._limiter.held:
             return False
         good_at = self.evidence.good_at
         return good_at is None or self._clock() - good_at >= _TEST_AFTER
@@ -172,7 +172,7 @@ class ProxyHealth:
         if result.trial is ProxyTest.SERVED:
             self.health.recovered(now)
             self.evidence.begin_anew()
-            self._gate.open()
+            self._limiter.open()
             return True
         self._rest(result.error)
         return False
@@ -182,7 +182,7 @@ class ProxyHealth:
         good_at = self.evidence.good_at
         others_work = any(sibling.works for sibling in self._siblings())
         health.rest(now, now if good_at is None else good_at, common=not others_work)
-        self._gate.shut(health.resting_until)
+        self._limiter.shut(health.resting_until)
         seconds = round(health.resting_until - now, 1)
         log.warning("proxy_rests", seconds=seconds, rests=health.rests, reason=str(error))
         if not _is_running(self._return):

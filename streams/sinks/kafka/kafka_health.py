@@ -134,7 +134,7 @@ class KafkaHealth:
         self._clock = clock
         self._mark = mark
         self._outage = Outage()
-        self._deafness = ProducerStall()
+        self._producer_stall = ProducerStall()
         self._said: dict[str, tuple[float, int]] = {}
         self._refusal, self._refused_at = "", float("-inf")
         #: since when Kafka refuses for a cause that is not the record's, and when it last did
@@ -240,7 +240,7 @@ class KafkaHealth:
 
     def stuck(self, *, answered: bool) -> bool:
         """Tell that the producer hears nothing although Kafka `answered` another question meanwhile."""
-        return self._deafness.found(self._clock(), away=self.away, answered=answered)
+        return self._producer_stall.found(self._clock(), away=self.away, answered=answered)
 
     def answered(self) -> None:
         """Take in that Kafka answered, though it took no record: it is not away."""

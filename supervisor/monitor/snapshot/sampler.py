@@ -43,7 +43,7 @@ class Sampler:
     ) -> None:
         """Without a `book`, counters start at zero; without `proofs`, no copy of a proof is kept."""
         self.latest: Snapshot | None = None
-        self.darkroom = SnapshotBuilder(config, tally=book.tally if book else MonotonicCounters())
+        self.builder = SnapshotBuilder(config, tally=book.tally if book else MonotonicCounters())
         self._book = book
         self._proofs = proofs
         self._failed = 0
@@ -69,7 +69,7 @@ class Sampler:
             snapshot = await errand(self._see)
         except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed, and /readyz says that it is late
             self._failed += 1
-            self.darkroom.tally.follow(_FAILURES, self._failed, str(self._born))
+            self.builder.tally.follow(_FAILURES, self._failed, str(self._born))
             if not self._failing:
                 self._log.exception("look_failed", hint="said once; what is served stays as it was")
             self._failing = True
@@ -84,7 +84,7 @@ class Sampler:
         seen = self._look(self._config, self._wall())
         if self._proofs is not None:
             self._proofs.take(seen.streams, seen.now)
-        snapshot = self.darkroom.develop(seen)
+        snapshot = self.builder.develop(seen)
         if self._book is not None:
             self._book.keep()  # before it is served
         return snapshot
@@ -92,7 +92,7 @@ class Sampler:
     @property
     def failures(self) -> int:
         """Failed samples, including those of former monitors."""
-        return self.darkroom.tally.follow(_FAILURES, 0)
+        return self.builder.tally.follow(_FAILURES, 0)
 
     def age(self) -> float:
         """Return the age of the latest snapshot, seconds; before the first one, the time waited for it."""

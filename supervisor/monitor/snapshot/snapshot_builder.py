@@ -44,7 +44,7 @@ class SnapshotBuilder:
     tally: MonotonicCounters = field(default_factory=MonotonicCounters)
     _since: ProblemTracker = field(default_factory=ProblemTracker)
     _warned: ProblemTracker = field(default_factory=ProblemTracker)
-    _steadiness: FlapDetector = field(default_factory=FlapDetector)
+    _flap_detector: FlapDetector = field(default_factory=FlapDetector)
     _answers: Answers = field(default_factory=Answers)
     _waited_until: float | None = None
 
@@ -57,7 +57,7 @@ class SnapshotBuilder:
         step = self.history.add(self._moment(look))
         if quota_is_out(look):
             self._waited_until = look.now
-        brief, unsteady = self._steadiness.judge(look.status.processes, look.now)
+        brief, unsteady = self._flap_detector.judge(look.status.processes, look.now)
         failing = self._answers.judge(look.requests, look.now)
         trend = Trend(self.history.growing(), self.history.answered_at, brief, unsteady, self._waited_until, failing)
         verdict = Readiness(

@@ -63,10 +63,10 @@ class Answers:
     """Answers from the latest snapshot; a request reads nothing."""
 
     def __init__(
-        self, observer: Sampler, audience: EventSubscribers, listener: Listener, restarting: Restarting
+        self, observer: Sampler, subscribers: EventSubscribers, listener: Listener, restarting: Restarting
     ) -> None:
         self._observer = observer
-        self._audience = audience
+        self._subscribers = subscribers
         self._listener = listener
         self._restarting = restarting
         self._source = str(time.time())  # counters of this process started at zero
@@ -78,7 +78,7 @@ class Answers:
     async def readyz(self, _request: web.Request) -> web.Response:
         """Answer whether everything that is configured flows; if not, what does not and since when."""
         verdict = self._observer.verdict()
-        document = as_json(verdict, self._observer.darkroom.mask)
+        document = as_json(verdict, self._observer.builder.mask)
         body = orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
         return web.Response(status=200 if verdict.ready else 503, body=body, content_type="application/json")
 
@@ -88,7 +88,7 @@ class Answers:
         own = _OWN_METRICS.format(
             age=round(observer.age(), 3),
             failures=observer.failures,
-            listeners=self._audience.clients,
+            listeners=self._subscribers.clients,
         )
         own += self._clients()
         seen = observer.latest.metrics if observer.latest else b""
@@ -96,7 +96,7 @@ class Answers:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     def _clients(self) -> str:
-        tally = self._observer.darkroom.tally
+        tally = self._observer.builder.tally
         totals = self._listener.dropped.totals
         counts = {reason: tally.follow((_DROPPED, reason), totals[reason], self._source) for reason in DROP_REASONS}
         wrong = tally.follow(_WRONG_TOKENS, self._restarting.refused.totals.total(), self._source)
@@ -113,7 +113,7 @@ class Answers:
 def make_app(
     config: MonitorConfig,
     observer: Sampler,
-    audience: EventSubscribers,
+    subscribers: EventSubscribers,
     log: structlog.stdlib.BoundLogger,
     listener: Listener | None = None,
 ) -> web.Application:
@@ -129,13 +129,13 @@ def make_app(
 
     app[FLUSH] = flush
     app.on_response_prepare.append(add_headers)
-    answers, pages = Answers(observer, audience, listener, restarting), Pages()
+    answers, pages = Answers(observer, subscribers, listener, restarting), Pages()
     app.router.add_get("/", pages.index)
     app.router.add_get("/static/{name}", pages.file)
     app.router.add_get("/healthz", answers.healthz)
     app.router.add_get("/readyz", answers.readyz)
     app.router.add_get("/metrics", answers.metrics)
     app.router.add_get("/api/status", answers.status)
-    app.router.add_get(EVENTS_PATH, audience.attend, allow_head=False)
+    app.router.add_get(EVENTS_PATH, subscribers.attend, allow_head=False)
     app.router.add_post("/api/restart", restarting.restart)
     return app

@@ -68,9 +68,9 @@ def test_values_are_shown_as_toml_writes_them(value: object, shown: str) -> None
 
 
 def test_the_longest_secret_is_masked_first() -> None:
-    hider = Masker()
-    hider.hide(["secret", "secret-and-more"])
-    assert hider.mask("secret-and-more, secret") == "***, ***"
+    masker = Masker()
+    masker.hide(["secret", "secret-and-more"])
+    assert masker.mask("secret-and-more, secret") == "***, ***"
 
 
 class Odd:
@@ -83,6 +83,6 @@ def test_an_object_that_cannot_be_shown_does_not_take_the_log_line_with_it() -> 
 
 
 def test_a_secret_is_text_not_a_pattern() -> None:
-    hider = Masker()
-    hider.hide(["a.*b"])
-    assert hider.mask("a.*b axxb") == "*** axxb"
+    masker = Masker()
+    masker.hide(["a.*b"])
+    assert masker.mask("a.*b axxb") == "*** axxb"

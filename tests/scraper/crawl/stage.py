@@ -35,11 +35,11 @@ class Stage:
         async def run() -> None:
             store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
             try:
-                visitor = SubredditJob(
+                job = SubredditJob(
                     self.reddit, store, self.settings, self.tally, now=lambda: self.now, chance=lambda: 0.5
                 )
                 await store.enter(self.settings.subreddits)
-                await scene(store, visitor)
+                await scene(store, job)
             finally:
                 await store.close()
 
@@ -52,10 +52,10 @@ class Stage:
         """Visit all that is due now, in a process of this name; name it."""
         visited = []
 
-        async def scene(store: Store, visitor: SubredditJob) -> None:
+        async def scene(store: Store, job: SubredditJob) -> None:
             for lease in await self.lease(store):
                 visited.append(lease.name)
-                await visitor.visit(lease)
+                await job.visit(lease)
 
         self.play(scene, holder)
         return visited

@@ -59,10 +59,10 @@ class Scene:
             try:
                 await store.enter(NAMES)
                 settings = CrawlSettings(NAMES, 40, CONCURRENCY, max_depth=0, discover=False, refresh_after=86400.0)
-                visitor = SubredditJob(
+                job = SubredditJob(
                     self.reddit, store, settings, CrawlCounters(FinishRate(0.0)), now=lambda: datetime.now(UTC)
                 )
-                self.crawl = Crawl(self.connections, store, visitor, settings)
+                self.crawl = Crawl(self.connections, store, job, settings)
                 acting = asyncio.create_task(self._act(act))
                 async with asyncio.timeout(20):
                     await self.crawl.run(self.stop)

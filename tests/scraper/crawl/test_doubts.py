@@ -14,7 +14,7 @@ from scraper.reddit.rows import SubredditState
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 REFUSED = Unexplained(SubredditState.FORBIDDEN, "403 without a reason")
-GATED = Unexplained(SubredditState.GATED, "302", target="/over18", telling=True)
+GATED = Unexplained(SubredditState.GATED, "302", target="/over18", reporter=True)
 
 
 def after(seconds: float) -> datetime:

@@ -52,7 +52,7 @@ def play(stage: Stage, directory: Path, scene: Any) -> None:
     fetching = Fetching()
 
     async def within(store: Store, _: Any) -> None:
-        telling = StatusReporter(
+        reporter = StatusReporter(
             "scraper-a",
             directory,
             fetching,
@@ -63,14 +63,14 @@ def play(stage: Stage, directory: Path, scene: Any) -> None:
             now=lambda: NOON,
         )
         fetching.told = replace(REPORT, outcomes={"ok": 4})
-        await scene(telling, fetching)
+        await scene(reporter, fetching)
 
     stage.play(within)
 
 
 def test_what_siblings_need_stands_in_the_report(tmp_path: Path) -> None:
-    async def scene(telling: StatusReporter, _: Fetching) -> None:
-        running = asyncio.create_task(telling.run())
+    async def scene(reporter: StatusReporter, _: Fetching) -> None:
+        running = asyncio.create_task(reporter.run())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         running.cancel()
@@ -83,9 +83,9 @@ def test_what_siblings_need_stands_in_the_report(tmp_path: Path) -> None:
 
 
 def test_an_idle_proxy_does_not_count_as_failing(tmp_path: Path) -> None:
-    async def scene(telling: StatusReporter, fetching: Fetching) -> None:
+    async def scene(reporter: StatusReporter, fetching: Fetching) -> None:
         fetching.told = replace(fetching.told, state=IDLE)
-        running = asyncio.create_task(telling.run())
+        running = asyncio.create_task(reporter.run())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         running.cancel()
@@ -98,10 +98,10 @@ def test_an_idle_proxy_does_not_count_as_failing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("state", "last"), [(HEALTHY, STOPPED), (IDLE, STOPPED), (RESTING, RESTING)])
 def test_s19_the_last_words_never_say_that_it_works(tmp_path: Path, state: str, last: str) -> None:
-    async def scene(telling: StatusReporter, fetching: Fetching) -> None:
+    async def scene(reporter: StatusReporter, fetching: Fetching) -> None:
         fetching.told = replace(fetching.told, state=state)
-        await telling.end()
-        telling.last()
+        await reporter.end()
+        reporter.last()
 
     play(Stage(tmp_path), tmp_path, scene)
     report = read_crawl_report(tmp_path, "scraper-a")

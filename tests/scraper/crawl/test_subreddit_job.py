@@ -152,7 +152,7 @@ def test_posts_only_and_skip_steer_the_crawl(stage: Stage) -> None:
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
     stage.reddit.subreddit("ethereum", post("b", "ethereum", "ann"))
 
-    async def write(store: Store, visitor: SubredditJob) -> None:
+    async def write(store: Store, job: SubredditJob) -> None:
         """Only have the tables made."""
 
     stage.play(write)
@@ -211,12 +211,12 @@ def test_a_shorter_way_that_is_found_during_the_turn_counts_too(stage: Stage) ->
     stage.settings = replace(SETTINGS, max_depth=0)
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin"))
 
-    async def scene(store: Store, visitor: SubredditJob) -> None:
+    async def scene(store: Store, job: SubredditJob) -> None:
         await store.save(Batch(found=[Found("gardening", 2)]))
         [_, lease] = await store.lease(10, max_depth=2, refresh_after=86400.0, seconds=60.0)
         await store.save(Batch(found=[Found("gardening", 1)]))
         stage.reddit.subreddit("gardening")
-        await visitor.visit(lease)
+        await job.visit(lease)
 
     stage.play(scene)
     assert stage.rows("SELECT settled, depth FROM reddit_frontier WHERE name = 'gardening'") == [(0, 1)]
@@ -226,12 +226,12 @@ def test_an_author_whom_another_process_fetches_is_waited_for(stage: Stage) -> N
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
     stage.reddit.user("ann")
 
-    async def scene(store: Store, visitor: SubredditJob) -> None:
+    async def scene(store: Store, job: SubredditJob) -> None:
         other = await Store.open(f"sqlite:///{stage.path}", holder="there/scraper-b", clock=lambda: stage.now)
         claims = await other.claim_users(["ann"], refresh_after=86400.0, seconds=60.0)
         assert claims.mine == ("ann",)
         [lease] = await stage.lease(store)
-        visit = asyncio.create_task(visitor.visit(lease))
+        visit = asyncio.create_task(job.visit(lease))
         saved = partial(stage.value, "SELECT count(*) FROM reddit_posts")
         await asyncio.to_thread(wait_until, saved, 10.0, "the hot posts in the database")
         assert not visit.done()
@@ -245,9 +245,9 @@ def test_an_author_whom_another_process_fetches_is_waited_for(stage: Stage) -> N
 
 
 def test_a_visit_that_an_error_of_ours_breaks_off_comes_again_later(stage: Stage) -> None:
-    async def scene(store: Store, visitor: SubredditJob) -> None:
+    async def scene(store: Store, job: SubredditJob) -> None:
         [lease] = await stage.lease(store)
-        await visitor.fail(lease, ZeroDivisionError("division by zero"))
+        await job.fail(lease, ZeroDivisionError("division by zero"))
 
     stage.play(scene)
     assert stage.rows("SELECT attempts, leased_by, error FROM reddit_frontier") == [

@@ -31,47 +31,47 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 
 def test_as_many_pass_as_there_are_slots_and_then_in_the_order_of_their_coming() -> None:
     async def scenario() -> None:
-        gate, passed = make(2), []
+        limiter, passed = make(2), []
 
         async def one(number: int) -> None:
-            await gate.enter()
+            await limiter.enter()
             passed.append(number)
 
         tasks = [asyncio.create_task(one(number)) for number in range(5)]
         await settle()
         assert passed == [0, 1]
-        assert (gate.idle, gate.in_flight) == (0, 2)
-        gate.leave()
+        assert (limiter.idle, limiter.in_flight) == (0, 2)
+        limiter.leave()
         await settle()
         assert passed == [0, 1, 2]
         for _ in range(2):
-            gate.leave()
+            limiter.leave()
         await asyncio.gather(*tasks)
         assert passed == [0, 1, 2, 3, 4]
-        assert gate.in_flight == 2
-        gate.leave()
-        gate.leave()
-        assert (gate.idle, gate.in_flight) == (2, 0)
+        assert limiter.in_flight == 2
+        limiter.leave()
+        limiter.leave()
+        assert (limiter.idle, limiter.in_flight) == (2, 0)
 
     run(scenario)
 
 
 def test_a_newcomer_does_not_pass_by_those_who_wait() -> None:
     async def scenario() -> None:
-        gate, passed = make(1), []
+        limiter, passed = make(1), []
 
         async def one(name: str) -> None:
-            await gate.enter()
+            await limiter.enter()
             passed.append(name)
 
-        await gate.enter()
+        await limiter.enter()
         early = asyncio.create_task(one("early"))
         await settle()
-        gate.leave()  # the slot is early's now, though it has not woken yet
+        limiter.leave()  # the slot is early's now, though it has not woken yet
         late = asyncio.create_task(one("late"))
         await settle()
         assert passed == ["early"]
-        gate.leave()
+        limiter.leave()
         await asyncio.gather(early, late)
         assert passed == ["early", "late"]
 
@@ -80,19 +80,19 @@ def test_a_newcomer_does_not_pass_by_those_who_wait() -> None:
 
 def test_who_is_cancelled_while_waiting_takes_no_slot() -> None:
     async def scenario() -> None:
-        gate = make(1)
-        await gate.enter()
-        waiting = [asyncio.create_task(gate.enter()) for _ in range(3)]
+        limiter = make(1)
+        await limiter.enter()
+        waiting = [asyncio.create_task(limiter.enter()) for _ in range(3)]
         await settle()
         waiting[0].cancel()
         await settle()
-        gate.leave()
+        limiter.leave()
         waiting[1].cancel()  # in the moment in which the slot was handed over
         await settle()
         assert waiting[2].done()
-        assert gate.in_flight == 1
-        gate.leave()
-        assert (gate.idle, gate.in_flight) == (1, 0)
+        assert limiter.in_flight == 1
+        limiter.leave()
+        assert (limiter.idle, limiter.in_flight) == (1, 0)
 
     run(scenario)
 
@@ -106,24 +106,24 @@ def test_a_hold_stops_all_until_it_is_over_and_a_shorter_one_does_not_shorten_it
             naps.append(asyncio.get_running_loop().create_future())
             await naps[-1]
 
-        gate = ConcurrencyLimiter(3, lambda: now[0], sleep)
-        gate.hold(10.0)
-        gate.hold(2.0)
-        assert gate.held
-        assert gate.idle == 0
-        waiting = [asyncio.create_task(gate.enter()) for _ in range(2)]
+        limiter = ConcurrencyLimiter(3, lambda: now[0], sleep)
+        limiter.hold(10.0)
+        limiter.hold(2.0)
+        assert limiter.held
+        assert limiter.idle == 0
+        waiting = [asyncio.create_task(limiter.enter()) for _ in range(2)]
         await settle()
         now[0] = 9.0
         for nap in naps[:2]:
             nap.set_result(None)  # woken early: it looks again
         await settle()
-        assert gate.in_flight == 0
+        assert limiter.in_flight == 0
         now[0] = 10.0
-        assert gate.idle == 0, "those who waited come first"
+        assert limiter.idle == 0, "those who waited come first"
         for nap in naps[2:]:
             nap.set_result(None)
         await asyncio.gather(*waiting)
-        assert (gate.idle, gate.in_flight) == (1, 2)
+        assert (limiter.idle, limiter.in_flight) == (1, 2)
 
     run(scenario)
 
@@ -131,15 +131,15 @@ def test_a_hold_stops_all_until_it_is_over_and_a_shorter_one_does_not_shorten_it
 def test_a_hold_that_begins_while_one_waits_for_a_slot_counts_for_it_too() -> None:
     async def scenario() -> None:
         times = Times()
-        gate = ConcurrencyLimiter(1, times.clock, times.sleep)
-        await gate.enter()
-        waiting = asyncio.create_task(gate.enter())
+        limiter = ConcurrencyLimiter(1, times.clock, times.sleep)
+        await limiter.enter()
+        waiting = asyncio.create_task(limiter.enter())
         await settle()
-        gate.hold(7.0)
-        gate.leave()
+        limiter.hold(7.0)
+        limiter.leave()
         await waiting
         assert times.slept == [pytest.approx(7.0, abs=0.5)]
-        assert gate.in_flight == 1
+        assert limiter.in_flight == 1
 
     run(scenario)
 
@@ -149,50 +149,50 @@ def test_shutting_sends_away_at_once_all_who_wait_for_whatever() -> None:
         async def for_ever(_: float) -> None:
             await asyncio.Event().wait()
 
-        gate = ConcurrencyLimiter(1, lambda: 0.0, for_ever)
-        await gate.enter()
-        queued = asyncio.create_task(gate.enter())
-        napping = asyncio.create_task(gate.pause(100.0))
+        limiter = ConcurrencyLimiter(1, lambda: 0.0, for_ever)
+        await limiter.enter()
+        queued = asyncio.create_task(limiter.enter())
+        napping = asyncio.create_task(limiter.pause(100.0))
         await settle()
-        gate.hold(50.0)
-        held = asyncio.create_task(gate.enter())
+        limiter.hold(50.0)
+        held = asyncio.create_task(limiter.enter())
         await settle()
-        gate.shut(until=30.0)
+        limiter.shut(until=30.0)
         results = await asyncio.gather(queued, napping, held, return_exceptions=True)
         assert [type(result) for result in results] == [ProxyResting] * 3
         assert results[0].seconds == 30.0  # type: ignore[union-attr]  # it is one
-        for late in (gate.enter(), gate.pause(1.0)):
+        for late in (limiter.enter(), limiter.pause(1.0)):
             with pytest.raises(ProxyResting):
                 await late
-        assert (gate.idle, gate.in_flight) == (0, 1)
-        gate.leave()
-        assert gate.idle == 0
+        assert (limiter.idle, limiter.in_flight) == (0, 1)
+        limiter.leave()
+        assert limiter.idle == 0
 
     run(scenario)
 
 
 def test_shutting_reaches_who_was_just_handed_a_slot() -> None:
     async def scenario() -> None:
-        gate = make(1)
-        await gate.enter()
-        waiting = asyncio.create_task(gate.enter())
+        limiter = make(1)
+        await limiter.enter()
+        waiting = asyncio.create_task(limiter.enter())
         await settle()
-        gate.leave()
-        gate.shut(until=5.0)
+        limiter.leave()
+        limiter.shut(until=5.0)
         with pytest.raises(ProxyResting):
             await waiting
-        assert gate.in_flight == 0
+        assert limiter.in_flight == 0
 
     run(scenario)
 
 
 def test_opening_lets_all_in_again() -> None:
     async def scenario() -> None:
-        gate = make(2)
-        gate.shut(until=5.0)
-        gate.open()
-        await gate.enter()
-        await gate.pause(1.0)
-        assert (gate.idle, gate.in_flight) == (1, 1)
+        limiter = make(2)
+        limiter.shut(until=5.0)
+        limiter.open()
+        await limiter.enter()
+        await limiter.pause(1.0)
+        assert (limiter.idle, limiter.in_flight) == (1, 1)
 
     run(scenario)

@@ -47,10 +47,10 @@ def test_a_stop_ends_every_wait_at_once(place: str, with_token: bool, tmp_path: 
         return
     replies, token, arrived = PLACES[place]
     limiter = wide_limiter(tmp_path)
-    complaints: list[dict[str, Any]] = []
+    throttled_log: list[dict[str, Any]] = []
 
     async def scenario() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: throttled_log.append(context))
         parts: dict[str, Any] = {"limiter": limiter, "with_token": with_token, "concurrency": 2, "timeout": 30.0}
         async with Script(*replies) as script, running(script.url, sleep=for_ever, **parts) as client:
             script.token = token
@@ -67,7 +67,7 @@ def test_a_stop_ends_every_wait_at_once(place: str, with_token: bool, tmp_path: 
         await asyncio.sleep(0)
 
     uvloop.run(scenario())
-    assert complaints == []
+    assert throttled_log == []
     if with_token and place == "an answer":
         assert read_requests(tmp_path) == {("scraper-test", "stopped"): 2, ("scraper-test", "200"): 1}
 

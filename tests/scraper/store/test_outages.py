@@ -158,7 +158,7 @@ def test_closing_while_it_is_away_gives_up_in_time_and_says_so(sqlite_stage: Sta
                 await saving
 
     play(scenario)
-    (line,) = [line for line in logs if line["event"] == "rows_given_up"]
+    (line,) = [line for line in logs if line["event"] == "rows_dropped"]
     assert line["rows"] == 1
 
 

@@ -160,20 +160,20 @@ def test_a_refused_return_leaves_the_subreddit_absent(tmp_path: Path) -> None:
     writer.life = life
     with writer:
         coverage = Coverage(writer, STREAM, life.subreddits, clock=life.clock)
-        roster = Availability(life.subreddits)
-        roster.exclude("Beta", "private", life.clock.now - 100.0)
+        availability = Availability(life.subreddits)
+        availability.exclude("Beta", "private", life.clock.now - 100.0)
         fetcher = PageFetcher(life, context, STREAM, life.clock)
-        admission = AvailabilityChecks(
-            roster, coverage, fetcher, context, clock=life.clock, wall=life.clock, start="backlog"
+        availability_checks = AvailabilityChecks(
+            availability, coverage, fetcher, context, clock=life.clock, wall=life.clock, start="backlog"
         )
-        admission.catch_up_with_ledger()
+        availability_checks.catch_up_with_ledger()
         life.fates[life.operations + 2] = "full"
         with pytest.raises(SpoolError):
-            admission.return_step()
-        assert roster.active() == ("Alpha",)
+            availability_checks.return_step()
+        assert availability.active() == ("Alpha",)
         assert coverage.pending_gaps() == []
-        admission.return_step()
-        assert roster.active() == ("Alpha", "Beta")
+        availability_checks.return_step()
+        assert availability.active() == ("Alpha", "Beta")
         assert [gap.subreddits for gap in coverage.pending_gaps()] == [("Beta",)]
 
 

@@ -17,13 +17,13 @@ class Scans:
     """Scans of one listing, one after the other; the stream began at 0."""
 
     def __init__(self) -> None:
-        self.lateness = LateScanLog()
+        self.late_scan_log = LateScanLog()
 
     def scan(
         self, began: float, foot: float | None, *, own: bool = True, names: tuple[str, ...] = NAMES
     ) -> list[LateLoss]:
-        judgement = self.lateness.judge(Scanned(names, began, foot, own), 0.0)
-        self.lateness.keep(judgement)
+        judgement = self.late_scan_log.judge(Scanned(names, began, foot, own), 0.0)
+        self.late_scan_log.keep(judgement)
         return list(judgement.losses)
 
 
@@ -33,14 +33,14 @@ def test_the_first_scan_has_nothing_to_compare_with() -> None:
 
 def test_a_listing_that_turned_over_before_the_first_scan_is_admitted() -> None:
     scans = Scans()
-    scans.lateness.begin(NAMES, 5000.0)
-    scans.lateness.begin(NAMES, 5010.0)
+    scans.late_scan_log.begin(NAMES, 5000.0)
+    scans.late_scan_log.begin(NAMES, 5010.0)
     assert scans.scan(5030.0, 5020.0) == [LateLoss(name, 5000.0 - TOLERANCE_S, 5020.0) for name in NAMES]
 
 
 def test_what_a_listing_forgot_before_it_was_read_is_nobodys_loss() -> None:
     scans = Scans()
-    scans.lateness.begin(NAMES, 5000.0)
+    scans.late_scan_log.begin(NAMES, 5000.0)
     assert scans.scan(5010.0, 4999.0) == []
 
 
@@ -74,10 +74,10 @@ def test_a_combined_listing_waits_for_the_scan_of_the_own_one() -> None:
 
 
 def test_what_was_not_written_down_is_judged_again() -> None:
-    lateness = LateScanLog()
-    lateness.keep(lateness.judge(Scanned(NAMES, 5000.0, 4990.0, own=True), None))
+    late_scan_log = LateScanLog()
+    late_scan_log.keep(late_scan_log.judge(Scanned(NAMES, 5000.0, 4990.0, own=True), None))
     scan = Scanned(NAMES, 5020.0, 5010.0, own=True)
-    assert lateness.judge(scan, None) == lateness.judge(scan, None) != ((), {})
+    assert late_scan_log.judge(scan, None) == late_scan_log.judge(scan, None) != ((), {})
 
 
 def admits(gap: Gap, one: Thing) -> bool:

@@ -54,46 +54,46 @@ def test_pace_learns_nothing_from_no_time(seconds: float) -> None:
 
 
 def test_roster_sets_aside_and_takes_back() -> None:
-    roster = Availability(("A", "B", "C"))
-    assert roster.due(1e12) is None
-    assert roster.next_try(1000.0) == float("inf")
-    first = roster.exclude("B", "private", 1000.0)
-    assert roster.active() == ("A", "C")
-    assert first.next_try == roster.next_try(1000.0) == 1060.0
-    assert roster.due(1059.0) is None
-    assert roster.due(1060.0) == "B"
-    again = roster.exclude("B", "banned", 1060.0)
+    availability = Availability(("A", "B", "C"))
+    assert availability.due(1e12) is None
+    assert availability.next_try(1000.0) == float("inf")
+    first = availability.exclude("B", "private", 1000.0)
+    assert availability.active() == ("A", "C")
+    assert first.next_try == availability.next_try(1000.0) == 1060.0
+    assert availability.due(1059.0) is None
+    assert availability.due(1060.0) == "B"
+    again = availability.exclude("B", "banned", 1060.0)
     assert (again.reason, again.since, again.next_try) == ("banned", 1000.0, 1180.0)
-    assert roster.readmit("B") == again
-    assert roster.active() == ("A", "B", "C")
+    assert availability.readmit("B") == again
+    assert availability.active() == ("A", "B", "C")
 
 
 def test_roster_tries_at_least_every_quarter_of_an_hour_for_weeks() -> None:
-    roster = Availability(("A",))
+    availability = Availability(("A",))
     for _ in range(2000):
-        absence = roster.exclude("A", "private", 0.0)
+        absence = availability.exclude("A", "private", 0.0)
     assert absence.next_try == 900.0
 
 
 def test_roster_remembers_absences_of_what_is_still_configured() -> None:
-    roster = Availability(("A", "B"))
-    roster.exclude("A", "private", 1.0)
-    roster.exclude("B", "missing", 2.0)
+    availability = Availability(("A", "B"))
+    availability.exclude("A", "private", 1.0)
+    availability.exclude("B", "missing", 2.0)
     other = Availability(("B", "C"))
-    other.load(roster.dump())
+    other.load(availability.dump())
     assert other.active() == ("C",)
-    assert other.absent["B"] == roster.absent["B"]
+    assert other.absent["B"] == availability.absent["B"]
 
 
 @pytest.mark.parametrize("stored", [None, [], "x", 5, {}])
 def test_roster_starts_whole_where_nothing_is_stored(stored: object) -> None:
-    roster = Availability(("A",))
-    roster.load(StreamState.read({"absent": stored}).absent)
-    assert roster.active() == ("A",)
+    availability = Availability(("A",))
+    availability.load(StreamState.read({"absent": stored}).absent)
+    assert availability.active() == ("A",)
 
 
 def test_a_clock_that_is_set_back_does_not_put_off_the_next_try() -> None:
-    roster = Availability(("Alpha",))
-    roster.exclude("Alpha", "private", 1000.0 + 172_800.0)
-    assert roster.due(1000.0) == "Alpha"
-    assert roster.next_try(1000.0) == 1000.0
+    availability = Availability(("Alpha",))
+    availability.exclude("Alpha", "private", 1000.0 + 172_800.0)
+    assert availability.due(1000.0) == "Alpha"
+    assert availability.next_try(1000.0) == 1000.0

@@ -123,20 +123,22 @@ def test_the_walk_up_reaches_nothing_that_it_has_not_read(
     count: int, bad: int, sizes: list[int], removed: set[int]
 ) -> None:
     """Items -5 to -1 are proven, those from `count` on were read from above; some leave the listing meanwhile."""
-    ascent = UpwardWalk(tuple(f"t3_{n}" for n in range(-1, -6, -1)), 1.7e9 + count, lambda name: int(name[3:]) >= count)
+    upward_walk = UpwardWalk(
+        tuple(f"t3_{n}" for n in range(-1, -6, -1)), 1.7e9 + count, lambda name: int(name[3:]) >= count
+    )
     listed, read = [n for n in range(-5, 130) if n not in removed], set()
     for size in sizes:
-        if ascent.arrival is not None:
+        if upward_walk.arrival is not None:
             break
-        anchor = int(ascent.anchors[0][3:])
+        anchor = int(upward_walk.anchors[0][3:])
         above = [n for n in listed if n > anchor][:size] if anchor in listed else []
         if bad in above:
             break
         read |= set(above)
-        ascent.take(page(above[::-1]), f"t3_{anchor}")
-    if ascent.reached is not None:
-        reached = int(ascent.reached - 1.7e9)
+        upward_walk.take(page(above[::-1]), f"t3_{anchor}")
+    if upward_walk.reached is not None:
+        reached = int(upward_walk.reached - 1.7e9)
         assert {n for n in range(reached + 1) if n in listed} <= read
         assert reached < count
-    if ascent.arrival is UpwardEnd.MET:
+    if upward_walk.arrival is UpwardEnd.MET:
         assert any(n >= count for n in read)

@@ -169,7 +169,7 @@ def test_properties_that_librdkafka_does_not_know_end_it_for_good(tmp_path: Path
     with Deployment(tmp_path, tansu, no_such_property=1) as deployment:
         deployment.start()
         assert deployment.ended() == PERMANENT_EXIT
-        (said,) = deployment.said("will_never_work")
+        (said,) = deployment.said("fatal")
         assert "no.such.property" in said["error"]
 
 

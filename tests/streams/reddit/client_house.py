@@ -38,10 +38,10 @@ class House:
         self.log = Notes()
         self.context = ChildContext(name, cast(Any, self.log))
         self.limiter = Limiter(directory, name, config.reddit.requests_per_minute, clock=clock)
-        self.gateway = PrawClient(reddit_access(config), self.context, self.limiter, answer_deadline=deadline)
+        self.praw_client = PrawClient(reddit_access(config), self.context, self.limiter, answer_deadline=deadline)
 
     def get(self, priority: Priority = Priority.STREAM, path: str = PATH, limit: int = 100) -> object:
-        return self.gateway.get(path, {"limit": limit}, priority)
+        return self.praw_client.get(path, {"limit": limit}, priority)
 
     def names(self) -> list[str]:
         return [item.name for item in parse_page(self.get(), "comments").items]

@@ -206,7 +206,7 @@ def test_it_sends_the_very_requests_of_run(run: Check, tmp_path: Path) -> None:
         fields: dict[str, Any] = dict(zip(("client_id", "client_secret", "user_agent"), ENVIRON.values(), strict=True))
         for stream in ("submissions", "comments"):
             house = House(tmp_path / stream, server.url, name=stream, **fields)
-            fetcher = PageFetcher(house.gateway, house.context, stream, time.monotonic)
+            fetcher = PageFetcher(house.praw_client, house.context, stream, time.monotonic)
             for group in pack(LONG, stream):
                 fetcher.attempt(group, None, Priority.STREAM)
         assert sent == sorted(server.asked("GET /r/"))

@@ -64,10 +64,10 @@ class Stage:
         )
         self.config = replace(base, supervisor=supervisor, monitor=replace(base.monitor, port=base.monitor.port % 9108))
         self.state_dir = supervisor.state_dir
-        self.bell = ControlInbox()
+        self.inbox = ControlInbox()
         for place in (supervisor.state_dir, supervisor.log_dir):
             place.mkdir(parents=True, exist_ok=True)
-        self.board: StatusPublisher | None = None
+        self.status_publisher: StatusPublisher | None = None
         self.seqs = dict.fromkeys(STREAMS, 0)
         self._shown: tuple[str, tuple[ProcessRow, ...]] = ("RUNNING", ())
         self._born = time.monotonic() - 130.0
@@ -82,10 +82,10 @@ class Stage:
         self._beat()
 
     def _beat(self) -> None:
-        assert self.board is not None
+        assert self.status_publisher is not None
         now = time.monotonic()
         state, rows = self._shown
-        self.board.publish(Snapshot(state, self._born, rows, tuple(now - 0.2 for _ in rows)))
+        self.status_publisher.publish(Snapshot(state, self._born, rows, tuple(now - 0.2 for _ in rows)))
 
     def _keep_beating(self) -> None:
         while not self._context.stop.wait(0.5):
@@ -129,7 +129,7 @@ class Stage:
     @contextlib.contextmanager
     def running(self) -> Iterator["Stage"]:
         """Supervisor's socket and monitor, while the block runs."""
-        with controlled(self.state_dir, self.bell) as self.board:
+        with controlled(self.state_dir, self.inbox) as self.status_publisher:
             self.show_all_running()
             self.start()
             threading.Thread(target=self._keep_beating, name="beats", daemon=True).start()
@@ -168,7 +168,7 @@ class Stage:
         return address.port
 
     def restarts_asked(self) -> list[Request]:
-        return list(self.bell.collect())
+        return list(self.inbox.collect())
 
     def get(self, path: str, method: str = "GET", body: str | None = None, **headers: str) -> Answer:
         """Ask; `Host` and other headers as given."""

@@ -120,14 +120,14 @@ def test_a_state_directory_that_somebody_removed_comes_back(tmp_path: Path, monk
     monkeypatch.setattr(serving, "_LOOK_EVERY", 0.05)
     state_dir = tmp_path / "state"
     state_dir.mkdir()
-    board = StatusPublisher(state_dir, LOG)
-    server = ControlServer(state_dir, echo, LOG, board.sign_of_life)
+    status_publisher = StatusPublisher(state_dir, LOG)
+    server = ControlServer(state_dir, echo, LOG, status_publisher.sign_of_life)
     server.start()
     try:
         shutil.rmtree(state_dir)
         wait_until((state_dir / "supervisor.sock").exists, what="a new socket")
         wait_until(lambda: control_client.ask(state_dir, {})["ok"], what="an answer")
-        board.publish(Snapshot("RUNNING", 40.0, (), ()))
+        status_publisher.publish(Snapshot("RUNNING", 40.0, (), ()))
         assert (state_dir / "supervisor.json").exists()
     finally:
         server.close()
@@ -196,10 +196,10 @@ def test_a_supervisor_that_hangs_is_told_from_one_that_is_not_there(tmp_path: Pa
 
 
 def board_with(tmp_path: Path, state: str) -> StatusPublisher:
-    board = StatusPublisher(tmp_path, LOG, clock=lambda: 100.0)
+    status_publisher = StatusPublisher(tmp_path, LOG, clock=lambda: 100.0)
     row = ProcessRow("comments", os.getpid(), "RUNNING", 3, -9, 60.0, "", 0.0, 70.0)
-    board.publish(Snapshot(state, 40.0, (row,), (99.5,)))
-    return board
+    status_publisher.publish(Snapshot(state, 40.0, (row,), (99.5,)))
+    return status_publisher
 
 
 def test_what_stands_on_the_board_is_answered(tmp_path: Path) -> None:
@@ -212,16 +212,16 @@ def test_what_stands_on_the_board_is_answered(tmp_path: Path) -> None:
 
 
 def test_a_restart_is_handed_to_the_loop_or_refused(tmp_path: Path) -> None:
-    bell = ControlInbox()
-    answer = serving.answers(board_with(tmp_path, "RUNNING"), bell)
+    inbox = ControlInbox()
+    answer = serving.answers(board_with(tmp_path, "RUNNING"), inbox)
     assert answer({"command": "restart", "process": "comments"})["ok"]
-    assert bell.collect() == [Restart("comments")]
+    assert inbox.collect() == [Restart("comments")]
     assert answer({"command": "restart", "process": "nobody"})["known"] == ["comments"]
     assert not answer({"command": "restart"})["ok"]
     assert not answer({"command": "dance"})["ok"]
-    stopping = serving.answers(board_with(tmp_path, "STOPPING"), bell)
+    stopping = serving.answers(board_with(tmp_path, "STOPPING"), inbox)
     assert "stopping" in stopping({"command": "restart", "process": "comments"})["error"]
-    assert bell.collect() == []
+    assert inbox.collect() == []
 
 
 def test_an_unknown_process_is_an_error_of_its_own(tmp_path: Path) -> None:
@@ -235,10 +235,10 @@ def test_an_unknown_process_is_an_error_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_storm_of_one_signal_asks_for_one_thing() -> None:
-    bell = ControlInbox()
+    inbox = ControlInbox()
     for number in (signal.SIGHUP,) * 50 + (signal.SIGTERM,) * 50 + (signal.SIGHUP,):
-        bell._handle(number, None)  # noqa: SLF001
-    assert bell.collect() == [Reload(), "SIGTERM", Reload()]
+        inbox._handle(number, None)  # noqa: SLF001
+    assert inbox.collect() == [Reload(), "SIGTERM", Reload()]
 
 
 #: Connects, sends a line, and prints what comes back.

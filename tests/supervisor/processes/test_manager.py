@@ -174,11 +174,11 @@ def test_chores_come_round_and_may_ask_to_stop() -> None:
     world = World()
     rounds: list[float] = []
 
-    def chore() -> str | None:
+    def task() -> str | None:
         rounds.append(world.now)
         return "enough" if len(rounds) == 3 else None
 
-    assert world.manager([source("comments")], 10.0, PeriodicTask(2.0, chore)).run() is ExitCode.OK
+    assert world.manager([source("comments")], 10.0, PeriodicTask(2.0, task)).run() is ExitCode.OK
     assert rounds == [2.0, 4.0, 6.0]
 
 
@@ -190,12 +190,12 @@ def test_a_chore_comes_round_sooner_once_its_interval_is_shorter() -> None:
         intervals[:] = [2.0]
         return None
 
-    def chore() -> str | None:
+    def task() -> str | None:
         calls.append(world.now)
         return "enough" if len(calls) == 2 else None
 
-    chores = PeriodicTask(lambda: intervals[0], chore), PeriodicTask(5.0, shorten)
-    assert world.manager([source("comments")], 10.0, *chores).run() is ExitCode.OK
+    tasks = PeriodicTask(lambda: intervals[0], task), PeriodicTask(5.0, shorten)
+    assert world.manager([source("comments")], 10.0, *tasks).run() is ExitCode.OK
     assert calls == [5.0, 7.0]  # not at 30: it is due since the interval is 2
 
 

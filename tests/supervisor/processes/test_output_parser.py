@@ -138,13 +138,13 @@ def test_whatever_comes_in_whatever_pieces_no_word_is_lost(text: str, step: int)
 
 def test_a_burst_passes_and_a_flood_is_cut_until_there_is_room_again() -> None:
     now = 0.0
-    allowance = OutputLimit(lambda: now)
-    assert all(allowance.take(1000, 1) for _ in range(200))
-    passed = sum(allowance.take(1000, 2) for _ in range(1000))
+    output_limit = OutputLimit(lambda: now)
+    assert all(output_limit.take(1000, 1) for _ in range(200))
+    passed = sum(output_limit.take(1000, 2) for _ in range(1000))
     assert passed < 100
     now = 5.0
-    assert not allowance.take(1, 2), "not crumb by crumb"
-    assert allowance.dropped() == {"lines": 2 * (1001 - passed), "bytes": 1000 * (1000 - passed) + 1}
-    assert allowance.dropped() == {}
+    assert not output_limit.take(1, 2), "not crumb by crumb"
+    assert output_limit.dropped() == {"lines": 2 * (1001 - passed), "bytes": 1000 * (1000 - passed) + 1}
+    assert output_limit.dropped() == {}
     now = 20.0
-    assert allowance.take(1000, 1)
+    assert output_limit.take(1000, 1)

@@ -22,44 +22,44 @@ def snapshot(state: str = "RUNNING", heard: float = 1.0, **changes: Any) -> Snap
 
 
 def test_only_changes_are_written_and_heartbeats_are_none(tmp_path: Path) -> None:
-    board = StatusPublisher(tmp_path, LOG, clock=lambda: 100.0, wall_clock=lambda: NOON)
-    board.publish(snapshot())
+    status_publisher = StatusPublisher(tmp_path, LOG, clock=lambda: 100.0, wall_clock=lambda: NOON)
+    status_publisher.publish(snapshot())
     first = last_state_path(tmp_path).stat().st_ino
-    board.publish(snapshot(heard=2.0))
+    status_publisher.publish(snapshot(heard=2.0))
     assert last_state_path(tmp_path).stat().st_ino == first
-    board.publish(snapshot(restarts=1))
+    status_publisher.publish(snapshot(restarts=1))
     state = read_last_state(tmp_path)
     assert state is not None
     assert state.processes[0]["restarts"] == 1
     assert (state.started_at, state.processes[0]["started_at"]) == (NOON - 60, NOON - 50)
     assert state.processes[0]["since"] == NOON - 48
     assert state.is_alive
-    board.exit_code = 3
-    board.close()
+    status_publisher.exit_code = 3
+    status_publisher.close()
     ended = read_last_state(tmp_path)
     assert ended is not None
     assert (ended.state, ended.ended_at, ended.exit_code, ended.is_alive) == ("STOPPED", NOON, 3, False)
 
 
 def test_signs_of_life_move_its_time_and_a_lost_file_is_written_anew(tmp_path: Path) -> None:
-    board = StatusPublisher(tmp_path, LOG)
-    board.publish(snapshot())
+    status_publisher = StatusPublisher(tmp_path, LOG)
+    status_publisher.publish(snapshot())
     os.utime(last_state_path(tmp_path), (NOON, NOON))
-    board.sign_of_life()
+    status_publisher.sign_of_life()
     state = read_last_state(tmp_path)
     assert state is not None
     assert abs(state.seen_at - time.time()) < 60.0
     last_state_path(tmp_path).unlink()
-    board.sign_of_life()
-    board.publish(snapshot())
+    status_publisher.sign_of_life()
+    status_publisher.publish(snapshot())
     assert read_last_state(tmp_path) is not None
 
 
 def test_a_disk_without_room_does_not_stop_the_loop(tmp_path: Path) -> None:
-    board = StatusPublisher(tmp_path / "gone", LOG)
-    board.publish(snapshot())
-    board.publish(snapshot(restarts=1))
-    board.close()
+    status_publisher = StatusPublisher(tmp_path / "gone", LOG)
+    status_publisher.publish(snapshot())
+    status_publisher.publish(snapshot(restarts=1))
+    status_publisher.close()
     assert read_last_state(tmp_path / "gone") is None
 
 

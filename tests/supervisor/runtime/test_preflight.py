@@ -268,7 +268,7 @@ def test_a_wrong_secret_is_one_line(tmp_path: Path, reddit: Simulator) -> None:
     answer = machine.run("run", REDDIT_CLIENT_ID="a-wrong-one")
     assert answer.code == 1
     for name in ("submissions", "comments"):
-        (line,) = [line for line in machine.log(name).splitlines() if '"will_never_work"' in line]
+        (line,) = [line for line in machine.log(name).splitlines() if '"fatal"' in line]
         assert '"exception"' not in line
     assert "Traceback" not in answer.err + "".join(path.read_text() for path in (tmp_path / "logs").glob("*.log"))
     assert "gave up: submissions, comments: Reddit rejects these credentials" in answer.err

@@ -63,10 +63,10 @@ def test_the_chore_reads_the_reports_of_the_configured_processes(tmp_path: Path)
     proxies = [{"name": "a", "url": "u:hunter2@127.0.0.1:1"}]
     given = {"supervisor.state_dir": str(tmp_path), "scraper.proxies": proxies}
     config = load_config(None, given, {}, credentials=False)
-    chore = proxy_task(lambda: config, clock=lambda: NOON)
+    task = proxy_task(lambda: config, clock=lambda: NOON)
     write_crawl_report(tmp_path, B)
     write_crawl_report(tmp_path, replace(dead(A, NOON), last_error="http://u:hunter2@127.0.0.1:1 refuses"))
     with capture_logs() as lines:
-        assert chore.action() is None
+        assert task.action() is None
     assert lines[0]["event"] == "all_proxies_failing"
     assert "hunter2" not in str(lines)

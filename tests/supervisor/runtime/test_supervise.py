@@ -145,7 +145,7 @@ def test_a_terminal_that_is_gone_is_noted_once(tmp_path: Path) -> None:
     terminal, end = pty.openpty()
     os.close(terminal)  # from now on: EIO
     with os.fdopen(end, "w") as out, structlog.testing.capture_logs() as logged:
-        chore = statistics_task(ConfigHolder(config), out)
-        chore.action()
-        chore.action()
+        task = statistics_task(ConfigHolder(config), out)
+        task.action()
+        task.action()
     assert [entry["event"] for entry in logged] == ["statistics", "stdout_closed", "statistics"]

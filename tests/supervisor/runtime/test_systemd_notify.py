@@ -140,7 +140,7 @@ def test_without_a_service_manager_nothing_is_said() -> None:
         assert notifier.around(lambda: 5) == 5
         notifier.close()
     assert environ == {"PATH": "/bin"}
-    assert not notifier.chores()
+    assert not notifier.tasks()
     assert not logged
 
 
@@ -159,7 +159,7 @@ def test_the_watchdog_is_fed_at_half_its_time_where_it_means_us(
     variables: dict[str, str], interval: float | None, tmp_path: Path
 ) -> None:
     notifier = Notifier.taken_from({"NOTIFY_SOCKET": str(tmp_path / "nobody"), **variables}, LOG)
-    assert [chore.interval for chore in notifier.chores()] == ([] if interval is None else [interval])
+    assert [task.interval for task in notifier.tasks()] == ([] if interval is None else [interval])
     notifier.close()
 
 

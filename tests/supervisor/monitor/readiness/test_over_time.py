@@ -70,11 +70,11 @@ class TestSteadiness:
         ids=["one restart", "a long one", "twice", "again and again", "rarely", "another supervisor"],
     )
     def test_one_restart_is_forgiven(self, looks: str) -> None:
-        steadiness = FlapDetector()
+        flap_detector = FlapDetector()
         for look in looks.split(", "):
             at, state, restarts, uptime, expected = look.split()
             rows = [process("comments", state, restarts=int(restarts), uptime_s=float(uptime))]
-            brief, unsteady = steadiness.judge(rows, NOON + float(at))
+            brief, unsteady = flap_detector.judge(rows, NOON + float(at))
             said = {name for name, who in (("brief", brief), ("unsteady", unsteady)) if who}
             assert said == {expected} - {"-"}, look
 

@@ -145,9 +145,9 @@ class TestEvents:
         asyncio.run(self._serve_one_who_does_not_read())
 
     async def _serve_one_who_does_not_read(self) -> None:
-        audience = EventSubscribers(structlog.stdlib.get_logger("test"), patience=0.3)
+        subscribers = EventSubscribers(structlog.stdlib.get_logger("test"), patience=0.3)
         app = web.Application()
-        app.router.add_get("/", audience.attend)
+        app.router.add_get("/", subscribers.attend)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -159,15 +159,15 @@ class TestEvents:
         async with asyncio.timeout(10.0):
             for each in (sleeping, reader):
                 await each.readuntil(b"retry")
-            assert audience.clients == 2
+            assert subscribers.clients == 2
             sleeper.transport.pause_reading()  # type: ignore[attr-defined]
             big = Snapshot(0.0, Readiness(), b"", b"", b"x" * 2**20, lambda: b"")
             received = 0
-            while audience.clients == 2:
-                audience.tell(big)
+            while subscribers.clients == 2:
+                subscribers.tell(big)
                 received += len(await reader.read(2**20))
         assert received > 0
-        audience.dismiss()
+        subscribers.dismiss()
         sleeper.close()
         listener.close()
         await runner.cleanup()
