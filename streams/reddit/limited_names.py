@@ -31,6 +31,8 @@ class LimitedNames:
         self._refused_at: dict[str, float] = {}
         #: names that may be refused for their own sake, and until when that is assumed
         self._suspects: dict[str, float] = {}
+        #: requests refused once, with the time to wait: most often that is meant for all, and no control is worth it
+        self._told_once: set[str] = set()
         self._newest = float("-inf")
         self._turn = 0
 
@@ -39,6 +41,7 @@ class LimitedNames:
         self._requests.served(path, now)
         self._newest = now
         self._refused_at.pop(path, None)
+        self._told_once.discard(path)
         for name in names_of(path):
             self._served_at[name] = now
             self._suspects.pop(name, None)
@@ -46,6 +49,10 @@ class LimitedNames:
     def refused(self, path: str, now: float, *, told: bool) -> bool:
         """Note a 429; return whether it is about this request only. `told`: it names the time to wait."""
         names = names_of(path)
+        if told and path not in self._refused_at:
+            self._told_once.add(path)
+        else:
+            self._told_once.discard(path)
         since = self._refused_at.setdefault(path, now)
         known = [name for name in names if self._suspects.get(name, now) > now]
         if self._requests.refused(path, now, told=told):
@@ -62,7 +69,7 @@ class LimitedNames:
 
         It lists nothing: an item that is shown must be captured.
         """
-        if path not in self._refused_at or not self._requests.needs_control(path):
+        if path not in self._refused_at or path in self._told_once or not self._requests.needs_control(path):
             return None
         names = names_of(path)
         candidates = names if len(names) > 1 else [*(name for name in self._served_at if name not in names)]
