@@ -41,7 +41,7 @@ class PendingRefusal:
     state: str  #: what it would mean, a SubredditState
     text: str
     target: str | None
-    reporter: bool
+    telling: bool
     first_at: float
     count: int
     seen_by: tuple[str, ...]  #: the processes that met it
@@ -49,7 +49,7 @@ class PendingRefusal:
     @property
     def interval(self) -> float:
         """Seconds from the first refusal to the earliest confirmation."""
-        return SHORT_INTERVAL if self.reporter else INTERVAL
+        return SHORT_INTERVAL if self.telling else INTERVAL
 
     def is_confirmed(self, now: datetime, *, has_others: bool) -> bool:
         """Tell whether it came often enough, late enough, and to enough processes."""
@@ -74,7 +74,7 @@ def met_again(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, 
         state=str(refusal.state),
         text=str(refusal),
         target=refusal.target,
-        reporter=refusal.reporter,
+        telling=refusal.telling,
         first_at=same.first_at if same else now.timestamp(),
         count=same.count + 1 if same else 1,
         seen_by=tuple(sorted({*(same.seen_by if same else ()), seen_by})),
@@ -141,7 +141,7 @@ def _read(fields: Any) -> PendingRefusal | None:  # noqa: ANN401 (whatever stand
             state=str(SubredditState(fields["state"])),
             text=str(fields["text"]),
             target=None if fields["target"] is None else str(fields["target"]),
-            reporter=bool(fields["telling"]),
+            telling=bool(fields["telling"]),
             first_at=_moment(float(fields["first_at"])).timestamp(),
             count=int(fields["count"]),
             seen_by=tuple(map(str, fields["seen_by"])),

@@ -109,7 +109,7 @@ def _doubt_emptiness(arrived: Fetched) -> None:
         return
     if arrived.subreddit is None or arrived.subreddit.subscribers != 0:
         del arrived.listings[HOT]
-        arrived.unexplained[HOT] = Unexplained(SubredditState.OPEN, "no hot posts", reporter=True)
+        arrived.unexplained[HOT] = Unexplained(SubredditState.OPEN, "no hot posts", telling=True)
 
 
 def _sort_in(arrived: Fetched, part: str, name: str, payload: object, at: datetime) -> None:

@@ -97,10 +97,10 @@ def names_it(question: Question, payload: object) -> bool:
 def _nameless(question: Question, status: int, error: Unavailable) -> Unexplained:
     if status in _GONE:
         text = f"{status} without a reason"
-        return Unexplained(SubredditState.MISSING, text, reporter=True, common=question.of_user)
+        return Unexplained(SubredditState.MISSING, text, telling=True, common=question.of_user)
     # the posts of a suspended user are always refused like this
     text, is_common = f"{status} without a reason ({error.reason})", question.kind is Kind.SUBMITTED
-    return Unexplained(SubredditState.FORBIDDEN, text, reporter=is_common, common=is_common)
+    return Unexplained(SubredditState.FORBIDDEN, text, telling=is_common, common=is_common)
 
 
 def _compare(question: Question, payload: object) -> GaplessError | None:
@@ -122,7 +122,7 @@ def _compare_thing(question: Question, payload: object) -> GaplessError | None:
     """Compare what should be a subreddit (t5) or a user (t2)."""
     kind, key, what = ("t2", "name", "user") if question.of_user else ("t5", "display_name", "subreddit")
     if _kind(payload) == "Listing" and not _children(payload):
-        return Unexplained(SubredditState.MISSING, "an empty listing", reporter=True)
+        return Unexplained(SubredditState.MISSING, "an empty listing", telling=True)
     data = unwrap(payload, kind)
     if data is None:
         return _other(payload) or no(what, payload)

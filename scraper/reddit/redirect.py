@@ -94,7 +94,7 @@ def _is_about(question: Question, there: _Place) -> bool:
 def _moved(question: Question, shown: str, there: _Place) -> Unexplained:
     of_user, name = there.named or (False, "")
     prefix = "" if of_user == question.of_user else "user/" if of_user else "r/"
-    return Unexplained(SubredditState.MOVED, shown, target=prefix + name, reporter=True)
+    return Unexplained(SubredditState.MOVED, shown, target=prefix + name, telling=True)
 
 
 def _to_a_gate(question: Question, shown: str, there: _Place) -> GaplessError:
@@ -104,7 +104,7 @@ def _to_a_gate(question: Question, shown: str, there: _Place) -> GaplessError:
     if named and not any(same_name(name, question.name) for _, name in named):
         return Mismatch(shown)
     if named or (there.segments and there.segments[0].lower() in _GATES):
-        return Unexplained(SubredditState.GATED, shown, target="/" + "/".join(there.segments), reporter=bool(named))
+        return Unexplained(SubredditState.GATED, shown, target="/" + "/".join(there.segments), telling=bool(named))
     return Unexplained(SubredditState.FORBIDDEN, shown)
 
 

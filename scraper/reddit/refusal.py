@@ -14,7 +14,7 @@ class Unexplained(TransientError):
 
     `state` is what it would mean if it were confirmed: later, and through another proxy where there is one. OPEN: an
     answer that came, but says that there is nothing where there should be something.
-    `target` is where a redirect leads to. `reporter`: the answer is one that Reddit gives for this very state (a
+    `target` is where a redirect leads to. `telling`: the answer is one that Reddit gives for this very state (a
     redirect to another name, an age gate, 404), so the wait for the confirmation is short. `common`: deleted and
     suspended users are answered like this every day, so it counts as no error.
     """
@@ -25,14 +25,14 @@ class Unexplained(TransientError):
         text: str,
         *,
         target: str | None = None,
-        reporter: bool = False,
+        telling: bool = False,
         common: bool = False,
     ) -> None:
         super().__init__(text[:_LONGEST_TEXT])
         self.common = common
         self.state = state
         self.target = outside(target, _LONGEST_TARGET) if target is not None else None
-        self.reporter = reporter
+        self.telling = telling
 
 
 class Mismatch(BadAnswer):

@@ -16,10 +16,10 @@ from tests.scraper.crawl.stage import SETTINGS, Stage
 
 A, B, C = "here/scraper-a", "here/scraper-b", "here/scraper-c"
 REFUSED = Unexplained(SubredditState.FORBIDDEN, "403 without a reason (forbidden)")
-EMPTY = Unexplained(SubredditState.MISSING, "an empty listing", reporter=True)
-NOT_FOUND = Unexplained(SubredditState.MISSING, "404 without a reason", reporter=True)
-MOVED = Unexplained(SubredditState.MOVED, "301: a redirect to /r/newname/about.json", target="newname", reporter=True)
-GATED = Unexplained(SubredditState.GATED, "302: a redirect to /over18", target="/over18", reporter=True)
+EMPTY = Unexplained(SubredditState.MISSING, "an empty listing", telling=True)
+NOT_FOUND = Unexplained(SubredditState.MISSING, "404 without a reason", telling=True)
+MOVED = Unexplained(SubredditState.MOVED, "301: a redirect to /r/newname/about.json", target="newname", telling=True)
+GATED = Unexplained(SubredditState.GATED, "302: a redirect to /over18", target="/over18", telling=True)
 CALLS = ("about", "about/rules", "hot", "top week", "top year")
 
 
@@ -306,7 +306,7 @@ def with_company(stage: Stage, answer: object) -> None:
     [
         (REFUSED, "forbidden", None, INTERVAL),
         (GATED, "gated", "/over18", SHORT_INTERVAL),
-        (Unexplained(SubredditState.MOVED, "301", target="dorothy", reporter=True), "moved", "dorothy", SHORT_INTERVAL),
+        (Unexplained(SubredditState.MOVED, "301", target="dorothy", telling=True), "moved", "dorothy", SHORT_INTERVAL),
     ],
 )
 def test_a_refused_user_gets_a_state_when_it_is_confirmed(

@@ -14,7 +14,7 @@ from scraper.reddit.rows import SubredditState
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 REFUSED = Unexplained(SubredditState.FORBIDDEN, "403 without a reason")
-GATED = Unexplained(SubredditState.GATED, "302", target="/over18", reporter=True)
+GATED = Unexplained(SubredditState.GATED, "302", target="/over18", telling=True)
 
 
 def after(seconds: float) -> datetime:
@@ -110,3 +110,13 @@ def test_long_texts_are_cut() -> None:
     doubt: Any = met((0, "a"), refusal=refusal)
     assert len(doubt.text) <= 200
     assert len(doubt.target) <= 100
+
+
+def test_what_earlier_versions_stored_is_read() -> None:
+    stored = (
+        '{"about":{"state":"moved","text":"301: a redirect","target":"/r/other","telling":true,"first_at":1700000000.0,'
+        '"count":2,"seen_by":["host/a","host/b"]}}'
+    )
+    doubt = PendingRefusal("moved", "301: a redirect", "/r/other", True, 1_700_000_000.0, 2, ("host/a", "host/b"))  # noqa: FBT003
+    assert load(stored) == {"about": doubt}
+    assert dump(load(stored)) == stored

@@ -115,7 +115,7 @@ def test_an_answer_to_nothing_is_a_bad_answer(kind: Kind, body: str) -> None:
 def test_an_empty_listing_instead_of_a_thing_may_mean_that_there_is_none(kind: Kind) -> None:
     error = verdict(asked(kind), listing())
     assert isinstance(error, Unexplained)
-    assert (error.state, error.reporter) == (SubredditState.MISSING, True)
+    assert (error.state, error.telling) == (SubredditState.MISSING, True)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -134,7 +134,7 @@ def test_a_refusal_without_a_reason_proves_nothing(kind: Kind, status: int, body
     assert isinstance(error, Unexplained)
     assert error.state == state
     usual = kind is Kind.SUBMITTED and (status in (403, 451) and isinstance(body, dict))
-    assert error.reporter is (usual or (status == 404 and isinstance(body, dict)))
+    assert error.telling is (usual or (status == 404 and isinstance(body, dict)))
 
 
 @pytest.mark.parametrize("reason", ["private", "banned", "quarantined", "gold_only", "something new"])
@@ -160,7 +160,7 @@ def test_a_blocked_network_and_a_token_that_stays_rejected_may_mean_the_name() -
     for error in (NetworkBlocked("403 with HTML"), TokenRejected("401")):
         refused = unexplained(error)
         assert refused is not None
-        assert (refused.state, refused.reporter) == (SubredditState.FORBIDDEN, False)
+        assert (refused.state, refused.telling) == (SubredditState.FORBIDDEN, False)
     assert unexplained(ServerTrouble("503")) is None
 
 

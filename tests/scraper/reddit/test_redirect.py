@@ -28,7 +28,7 @@ def said(location: str | None, kind: Kind = Kind.ABOUT, name: str = "Bitcoin", s
 def test_another_name(location: str, target: str, status: int) -> None:
     error = said(location, status=status)
     assert isinstance(error, Unexplained)
-    assert (error.state, error.target, error.reporter) == ("moved", target, True)
+    assert (error.state, error.target, error.telling) == ("moved", target, True)
 
 
 def test_another_user() -> None:
@@ -47,10 +47,10 @@ def test_another_user() -> None:
         ("https://www.reddit.com/verify-age?dest=/r/Bitcoin", True),
     ],
 )  # fmt: skip
-def test_a_gate(location: str, reporter: bool) -> None:
+def test_a_gate(location: str, telling: bool) -> None:
     error = said(location)
     assert isinstance(error, Unexplained)
-    assert (error.state, error.reporter) == ("gated", reporter)
+    assert (error.state, error.telling) == ("gated", telling)
     assert location.split("?", maxsplit=1)[0].rstrip("/").endswith(error.target or "?")
 
 
@@ -100,7 +100,7 @@ def test_other_redirects_are_trouble_that_may_pass(location: str | None) -> None
 def test_a_page_that_explains_nothing(location: str) -> None:
     error = said(location)
     assert isinstance(error, Unexplained)
-    assert (error.state, error.reporter) == ("forbidden", False)
+    assert (error.state, error.telling) == ("forbidden", False)
 
 
 def test_a_profile_asked_for_as_a_subreddit() -> None:
