@@ -7,14 +7,14 @@ _OURS = ("core", "streams", "scraper", "supervisor", "simulator")
 
 
 def main() -> int:
-    """Run the command line; return the exit code. A Python that cannot run it is answered with what to do."""
+    """Run the command line; return the exit code. Print a hint if this Python cannot run it."""
     import signal  # noqa: PLC0415
 
     # A signal that arrives during the imports stays pending until there is a handler for it (see
     # supervisor.processes.control_inbox): by default it would kill the process in the middle of an import, and process
     # 1 of a container would ignore it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    if sys.version_info < (3, 11):  # noqa: UP036 - whoever has only an older Python reads a message, no traceback
+    if sys.version_info < (3, 11):  # noqa: UP036 - a user with an older Python gets a message, no traceback
         return _refuse("Python 3.11 or newer is needed; {python} is {version}.")
     try:
         from core.errors import ConfigError  # noqa: PLC0415

@@ -1,1 +1,1 @@
-"""What `check --connect` tries."""
+"""The probes of `check --connect`."""

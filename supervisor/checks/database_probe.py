@@ -1,6 +1,6 @@
 """The part of `check --connect` that opens the database: user, password, and the version of its tables.
 
-Nothing is made or changed by it: the scraper makes and upgrades the tables when it starts.
+It creates and changes nothing: the scraper creates and upgrades the tables when it starts.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _NAME = "database"
 
 
 def look_at_database(url: str, patience: float) -> Finding:
-    """Open what this address names; a SQLite file that is not there must be one that can be made."""
+    """Open the database at this address; a missing SQLite file must be creatable."""
     try:
         place = read(url)
         if isinstance(place, SqliteFile):
@@ -43,7 +43,7 @@ def _sqlite(place: SqliteFile, patience: float) -> Finding:
     if not path.exists():
         return can_be_made(_NAME, path.parent, f"{path} will be created", "database.url")
     try:
-        # not through the scraper's engine, which would turn the file's journal to WAL
+        # not through the scraper's engine, which would switch the file's journal to WAL
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             version = _sqlite_version(database) if VERSION_TABLE in tables else None
@@ -66,7 +66,7 @@ async def _postgres(place: PostgresServer, patience: float) -> Finding:
         server, version, may_create = await _asked(database)
     except PermanentError as error:
         return failed(_NAME, f"{place}: {error}")
-    except Exception as error:  # noqa: BLE001 (of the driver, of SQLAlchemy, of the system: all say why)
+    except Exception as error:  # noqa: BLE001 (of the driver, of SQLAlchemy, of the system: each has the reason)
         advice = "check user, password and name in database.url" if is_hopeless(error) else "is PostgreSQL running, "
         advice += "" if is_hopeless(error) else "and database.url right?"
         return failed(_NAME, f"{place}: {reason(error)}: {advice}")
@@ -83,14 +83,14 @@ async def _asked(database: Database) -> tuple[str, str | None, bool]:
     except Exception as error:
         if judge(error) is not Fault.BUSY:
             raise
-        return await database.read(_look)  # a pooler, now known to be one
+        return await database.read(_look)  # busy: a pooler; the second attempt takes that into account
 
 
 def _look(connection: Connection) -> tuple[str, str | None, bool]:
     refuse_encoding(connection)
     server = str(connection.execute(text("SHOW server_version")).scalar_one()).partition(" ")[0]
     may_create = connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar()
-    is_current(connection)  # raises where the tables are somebody else's
+    is_current(connection)  # raises where the tables belong to another program
     version = None
     if VERSION_TABLE in inspect(connection).get_table_names():
         version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
@@ -98,7 +98,7 @@ def _look(connection: Connection) -> tuple[str, str | None, bool]:
 
 
 def _judged(good: str, version: str | None) -> Finding:
-    """Say what is to become of tables of this version."""
+    """Return what the scraper will do with tables of this version."""
     if version is None:
         return fine(_NAME, f"{good}; the tables will be made")
     if version == SCHEMA_VERSION:
@@ -110,7 +110,7 @@ def _judged(good: str, version: str | None) -> Finding:
 
 
 def known_versions(scripts: Path) -> set[str]:
-    """Name the versions that this program can upgrade."""
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 (only for tables that are not today's)
+    """Return the versions that this program can upgrade."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 (only for tables of another version)
 
     return {script.revision for script in ScriptDirectory(str(scripts)).walk_revisions()}

@@ -8,9 +8,9 @@ from core.masking.external import masked
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the answer; the text says what is there, or what to do.
+    """One line of the answer; the text gives the state, or what to do.
 
-    Whoever its parts come from, it stays one line, and has no secret in it.
+    The text stays on one line and contains no secret, whatever its source.
     """
 
     name: str
@@ -22,18 +22,18 @@ class Finding:
 
 
 def fine(name: str, text: str) -> Finding:
-    """Report what works."""
+    """Report a success."""
     return Finding(name, ok=True, text=text)
 
 
 def failed(name: str, text: str) -> Finding:
-    """Report what does not; the text says what to do."""
+    """Report a failure; the text gives what to do."""
     return Finding(name, ok=False, text=text)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Something to try, by the name its line begins with."""
+    """One probe; `name` starts its line."""
 
     name: str
     run: Callable[[], Iterator[Finding]]

@@ -13,12 +13,12 @@ from supervisor.checks.finding import Finding, Probe, failed, fine
 from supervisor.checks.writable import can_be_made
 from supervisor.runtime.private_directories import examine
 
-_PATIENCE = 5.0  # seconds for one connection
-_MOST_PROBLEMS = 3  # of a directory, that are named
+_PATIENCE = 5.0  # seconds per connection
+_MOST_PROBLEMS = 3  # problems named per directory
 
 
 def probes_of(config: Config) -> Iterator[Probe]:
-    """List what is to be tried, in the order of its lines."""
+    """Yield the probes, in the order of their lines."""
     yield Probe("reddit", partial(probe_reddit, config))
     yield Probe("kafka", partial(probe_kafka, config))
     yield Probe("database", partial(probe_database, config))
@@ -28,14 +28,14 @@ def probes_of(config: Config) -> Iterator[Probe]:
 
 
 def probe_database(config: Config) -> Iterator[Finding]:
-    """Open the database with user and password, and look at the version of its tables."""
+    """Open the database with user and password, and check the version of its tables."""
     from supervisor.checks.database_probe import look_at_database  # noqa: PLC0415  SQLAlchemy, which other commands do not need
 
     yield look_at_database(config.database.url, _PATIENCE)
 
 
 def probe_files(config: Config) -> Iterator[Finding]:
-    """See that state and logs can be written."""
+    """Check that the state and log directories are writable."""
     for key, path in (("state_dir", config.supervisor.state_dir), ("log_dir", config.supervisor.log_dir)):
         problems = examine(path).problems if path.is_dir() else []
         if problems:
@@ -45,14 +45,14 @@ def probe_files(config: Config) -> Iterator[Finding]:
 
 
 def probe_proxy(config: Config, proxy: Proxy) -> Iterator[Finding]:
-    """Send a request to Reddit through it."""
+    """Send a request to Reddit through the proxy."""
     from supervisor.checks.proxy_probe import look_at_proxy  # noqa: PLC0415  aiohttp, which other commands do not need
 
     yield look_at_proxy(config, proxy, _PATIENCE)
 
 
 def probe_kafka(config: Config) -> Iterator[Finding]:
-    """Ask a broker for its topics."""
+    """Request the list of topics from a broker."""
     if config.kafka.bootstrap_servers == EMBEDDED:
         yield _embedded_broker()
         return
@@ -66,7 +66,7 @@ def probe_kafka(config: Config) -> Iterator[Finding]:
     try:
         metadata = client.list_topics(timeout=_PATIENCE)
     except KafkaException as error:
-        client.poll(0)  # fetches what librdkafka has heard
+        client.poll(0)  # fetches librdkafka's error reports
         yield failed("kafka", f"{_kafka_reason(heard, error)}: start it, or correct kafka.bootstrap_servers")
         return
     topic = metadata.topics.get(config.kafka.topic)
@@ -81,7 +81,7 @@ def probe_kafka(config: Config) -> Iterator[Finding]:
 
 
 def silent_logger() -> logging.Logger:
-    """Give a logger that keeps librdkafka from writing between the lines of the answer."""
+    """Return a logger that keeps librdkafka from writing between the lines of the answer."""
     silent = logging.getLogger("librdkafka.check")
     silent.propagate = False
     if not silent.handlers:
@@ -90,7 +90,7 @@ def silent_logger() -> logging.Logger:
 
 
 def _kafka_reason(heard: list[str], error: Exception) -> str:
-    """Prefer what librdkafka said about a broker to the bare time-out that the call ends with."""
+    """Prefer librdkafka's message about a broker to the plain time-out of the call."""
     telling = [text for text in heard if "brokers are down" not in text]
     return outside(telling[0] if telling else error.args[0].str() if error.args else error)
 
@@ -103,7 +103,7 @@ def _embedded_broker() -> Finding:
 
 
 def probe_reddit(config: Config) -> Iterator[Finding]:
-    """Fetch a token and look at every subreddit, the way the capture does."""
+    """Fetch a token and check every subreddit, with the same requests as the capture."""
     from supervisor.checks.reddit_probe import probe_reddit  # noqa: PLC0415  PRAW, which other commands do not need
 
     yield from probe_reddit(config)

@@ -24,12 +24,12 @@ from supervisor.checks.finding import Finding, failed
 
 _ADVICE = "ask its provider, or take it out of [[scraper.proxies]]"
 
-#: What came of a request: an answer, an error, or an answer that stands for an error.
+#: The result of a request: an answer, an error, or both when the answer means an error.
 Outcome = tuple[Answer | None, GaplessError | None]
 
 
 def look_at_proxy(config: Config, proxy: Proxy, patience: float) -> Finding:
-    """Reach its port, then Reddit through it."""
+    """Connect to its port, then send a request to Reddit through it."""
     parts = urlsplit(proxy.url)
     name, place = f"proxy {proxy.name}", f"{parts.hostname}:{parts.port}"
     refusal = _refusal(str(parts.hostname), parts.port or 0, patience)
@@ -41,7 +41,7 @@ def look_at_proxy(config: Config, proxy: Proxy, patience: float) -> Finding:
 
 
 def _refusal(host: str, port: int, patience: float) -> str | None:
-    """Say why a port cannot be reached; None when it can."""
+    """Return why a port cannot be reached; None if it can."""
     try:
         socket.create_connection((host, port), timeout=patience).close()
     except OSError as error:
@@ -50,7 +50,7 @@ def _refusal(host: str, port: int, patience: float) -> str | None:
 
 
 async def _ask(settings: FetchSettings, patience: float) -> Outcome:
-    """Ask for what the scraper's own probe asks for: a token, or the facts of a subreddit."""
+    """Send the request of the scraper's own probe: for a token, or for the facts of a subreddit."""
     agent = (
         user_agents.fixed(settings.user_agent) if not settings.rotate else user_agents.rotating(user_agents.browsers())
     )
@@ -85,13 +85,13 @@ async def _ask_for_token(session: Session, settings: FetchSettings, agent: user_
         heard=lambda answer, error: heard.append((answer, error)),
         clock=time.monotonic,
     )
-    with contextlib.suppress(GaplessError):  # heard as well
+    with contextlib.suppress(GaplessError):  # `heard` gets it too
         await token.renew()
     return heard[-1]
 
 
 def judged(answer: Answer | None, error: GaplessError | None) -> tuple[bool, str]:
-    """Tell whether the proxy works, and why: whatever Reddit itself says came through it."""
+    """Return whether the proxy works, and why: any answer of Reddit itself came through it."""
     took = f"answers in {answer.seconds * 1000:,.0f} ms" if answer is not None else ""
     match error:
         case None | Unavailable():

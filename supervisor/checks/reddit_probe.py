@@ -1,8 +1,8 @@
 """The part of `check --connect` that talks to Reddit: token, quota, and whether each subreddit can be read.
 
-It sends what `run` sends: for each stream the newest page of each group of subreddits, with the same path, parameters
-and headers. Where one is refused it narrows down which names are to blame, as `run` does, within a number of requests
-and a time.
+It sends the same requests as `run`: for each stream the newest page of each group of subreddits, with the same path,
+parameters and headers. If a request is refused, it finds the names to blame by bisection, as `run` does, within a
+number of requests and a time.
 """
 
 import time
@@ -30,11 +30,11 @@ from streams.reddit.listing_page import PAGE_SIZE, listing_path, parse_page
 from streams.reddit.praw_client import Connection
 from supervisor.checks.finding import Finding, failed, fine
 
-_REQUESTS = 80  # then nothing is narrowed down any more
-_SECONDS = 7.5  # then no further request is begun; all of `check --connect` has 9.5
-_NAMED = 20  # names in one line
+_REQUESTS = 80  # after this number of requests the bisection stops
+_SECONDS = 7.5  # after this time no further request starts; all of `check --connect` has 9.5
+_NAMED = 20  # names per line
 
-#: What an answer means that gives no reason of its own.
+#: The meaning of answers that give no reason of their own.
 _WORDS = {
     400: "a bad request",
     410: "gone",
@@ -47,7 +47,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request was refused; `named`: Reddit gave a reason that is about the subreddit."""
+    """Why a request was refused; `named`: Reddit's reason is about the subreddit."""
 
     reason: str
     named: bool
@@ -55,27 +55,27 @@ class Refusal:
 
 @dataclass(slots=True)
 class ProbeResult:
-    """What became of the names of one stream."""
+    """The result for the names of one stream."""
 
-    reasons: dict[str, str] = field(default_factory=dict)  #: by name that cannot be read
-    undecided: list[str] = field(default_factory=list)  #: refused together, not looked at one by one
-    together: str = ""  #: why names are refused together of which each can be read
+    reasons: dict[str, str] = field(default_factory=dict)  #: by name, for names that cannot be read
+    undecided: list[str] = field(default_factory=list)  #: refused together, not checked one by one
+    together: str = ""  #: why names are refused together although each can be read
     ours: str = ""  #: why everything is refused
 
     def add(self, other: "ProbeResult") -> None:
-        """Take over what was found in another group."""
+        """Add the result of another group."""
         self.reasons |= other.reasons
         self.undecided += other.undecided
         self.together = self.together or other.together
         self.ours = self.ours or other.ours
 
 
-#: Sends a request for some names; returns its refusal, None where it is answered.
+#: Sends a request for some names; returns its refusal, None if it is answered.
 Ask = Callable[[Sequence[str]], Refusal | None]
 
 
 class Search:
-    """Narrows down refusals within a budget of requests and a time that all searches share."""
+    """Finds the refused names within a budget of requests and a time that all searches share."""
 
     def __init__(
         self,
@@ -91,14 +91,14 @@ class Search:
         self._known: dict[str, str] = {}
 
     def group(self, names: Sequence[str], ask: Ask) -> ProbeResult:
-        """Send the request for the whole group; where it is refused, find out for which names."""
+        """Send the request for the whole group; if it is refused, find the names that cause it."""
         refusal = self._send(names, ask)
         if refusal is None:
             return ProbeResult()
         if len(names) == 1 and (refusal.named or self._answered):
             return ProbeResult(reasons={names[0]: refusal.reason})
         found = ProbeResult()
-        # what another stream was refused is tried alone first: a request for each instead of many for all
+        # names refused for another stream are tried alone first: one request each instead of many for all
         suspects = [name for name in names if name in self._known]
         for name in suspects:
             if self._spent:
@@ -138,7 +138,7 @@ class Search:
 
 
 def probe_reddit(config: Config) -> Iterator[Finding]:
-    """Log in, ask for the newest page of every group, and name the subreddits that cannot be read."""
+    """Log in, request the newest page of every group, and report the subreddits that cannot be read."""
     if "client_id" not in needed_credentials(config):
         yield fine("reddit", "not tried: nothing that is switched on logs in")
         return
@@ -175,14 +175,14 @@ def _look(names: Sequence[str], stream: str, requests: "_Requests", search: Sear
 
 
 class _Requests:
-    """Sends the requests of a stream, one attempt each, and remembers the quota."""
+    """Sends the requests of a stream, one attempt each, and keeps the quota."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.quota = "the answer names no quota"
 
     def refusal(self, names: Sequence[str], stream: str) -> Refusal | None:
-        """Request the newest page; what may pass by itself is tried once more."""
+        """Request the newest page; retry once after a server error."""
         try:
             return self._request(names, stream)
         except ServerTrouble:
@@ -211,7 +211,7 @@ class _Requests:
 
 
 def _quota(rate: RateHeaders) -> str:
-    """Put the rate headers into words; each may be missing."""
+    """Describe the rate headers; each may be missing."""
     parts = [
         text.format(number)
         for text, number in (

@@ -7,7 +7,7 @@ from supervisor.checks.finding import Finding, failed, fine
 
 
 def can_be_made(name: str, folder: Path, good: str, key: str) -> Finding:
-    """See whether a directory can be written, or made where it is missing; `key` is where it is configured."""
+    """Check whether a directory is writable, or can be created if missing; `key` is its configuration key."""
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent

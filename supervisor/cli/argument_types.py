@@ -1,4 +1,4 @@
-"""Parsers for the options of the command line; an error says what would be right."""
+"""Parsers for the options of the command line; an error shows the right form."""
 
 import argparse
 import contextlib
@@ -16,7 +16,7 @@ _age = parsers.seconds(zero=True)
 
 
 def assignment(text: str) -> tuple[str, object]:
-    """Read KEY=VALUE; the value as TOML where it is that, otherwise as a plain text."""
+    """Parse KEY=VALUE; the value as TOML if it is valid TOML, otherwise as plain text."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise argparse.ArgumentTypeError("it should look like supervisor.stats_interval=10")
@@ -28,7 +28,7 @@ def assignment(text: str) -> tuple[str, object]:
 
 
 def seconds(text: str) -> float:
-    """Read a duration."""
+    """Parse a duration in seconds."""
     try:
         number = float(text)
     except ValueError:
@@ -39,14 +39,14 @@ def seconds(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """Read a number of lines."""
+    """Parse a number of lines."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} should be a number of lines, 0 or more")
     return int(text)
 
 
 def moment(text: str, clock: Callable[[], float] = time.time) -> float:
-    """Read ISO 8601 (UTC where it names no zone), epoch seconds, or an age such as 2h; return epoch seconds."""
+    """Parse ISO 8601 (UTC without a zone), epoch seconds, or an age such as 2h; return epoch seconds."""
     with contextlib.suppress(ValueError):
         if math.isfinite(number := float(text)):
             return number
@@ -60,7 +60,7 @@ def moment(text: str, clock: Callable[[], float] = time.time) -> float:
 
 
 def subreddit(text: str) -> str:
-    """Read the name of a subreddit, with or without r/ before it."""
+    """Parse the name of a subreddit, with or without r/ before it."""
     name = text.strip().removeprefix("/").removeprefix("r/").strip("/")
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} should be the name of a subreddit, such as Bitcoin")

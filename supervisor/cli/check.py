@@ -1,4 +1,4 @@
-"""`python -m supervisor check`: whether a configuration is right, and whether what it names answers."""
+"""`python -m supervisor check`: checks a configuration and, on request, whether its services answer."""
 
 import os
 import queue
@@ -18,10 +18,10 @@ from supervisor.checks.finding import Finding, Probe, failed
 from supervisor.checks.probes import probes_of, silent_logger
 from supervisor.runtime.preflight import require_machine
 
-_UNKNOWN = "No such configuration property"  #: so librdkafka says that it does not know a name
+_UNKNOWN = "No such configuration property"  #: librdkafka's text for an unknown name
 _MORE = "librdkafka's CONFIGURATION.md lists its properties and their values"
 
-_DEADLINE = 9.5  # seconds for all probes, which run side by side
+_DEADLINE = 9.5  # seconds for all probes, which run in parallel
 
 Answer = tuple[int, list[Finding]]
 
@@ -34,7 +34,7 @@ def check(
     environ: Mapping[str, str] = os.environ,
     out: TextIO,
 ) -> int:
-    """Print every problem, or that there is none; with `connect`, try what it names. Return the exit code."""
+    """Print every problem, or OK; with `connect`, also probe the configured services. Return the exit code."""
     try:
         config = load_config(path, overrides, environ, further=producer_problems)
         require_machine(config, environ)
@@ -72,10 +72,10 @@ def _network(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def try_all(probes: Sequence[Probe], deadline: float) -> list[Finding]:
-    """Run all probes side by side; one that has not answered by the deadline has failed."""
+    """Run all probes in parallel; a probe without an answer by the deadline has failed."""
     answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
     for index, probe in enumerate(probes):
-        # Daemons: a name server or a firewall that swallows everything must not keep the command from ending.
+        # Daemons: a name server or firewall that drops everything must not keep the command from ending.
         threading.Thread(target=_try, args=(index, probe, answers), name=probe.name, daemon=True).start()
     found: dict[int, list[Finding]] = {}
     end = time.monotonic() + deadline
@@ -93,13 +93,13 @@ def try_all(probes: Sequence[Probe], deadline: float) -> list[Finding]:
 def _try(index: int, probe: Probe, answers: "queue.SimpleQueue[Answer]") -> None:
     try:
         findings = list(probe.run())
-    except Exception as error:  # noqa: BLE001  a probe that breaks has failed, and says how
+    except Exception as error:  # noqa: BLE001  a probe that raises has failed; the finding has the error
         findings = [failed(probe.name, outside(f"{type(error).__name__}: {error}"))]
     answers.put((index, findings))
 
 
 def producer_problems(config: Config) -> list[Problem]:
-    """Let librdkafka judge its own properties; no broker is named, so nothing is connected to."""
+    """Check the properties with librdkafka itself; no broker is named, so it connects to nothing."""
     from confluent_kafka import KafkaException, Producer  # noqa: PLC0415  25 MB that other commands do not need
 
     properties = dict(config.kafka.producer)
@@ -113,7 +113,7 @@ def producer_problems(config: Config) -> list[Problem]:
             if name is None:
                 return [*problems, Problem("kafka.producer", f"{outside(text)}\n{_MORE}")]
             key, value = f'kafka.producer."{name}"', properties.pop(name)
-            if _UNKNOWN in text:  # by its name only: it may be a misspelt one of a secret
+            if _UNKNOWN in text:  # name only: the value may be a secret under a misspelt name
                 hide(str(value))
                 problems.append(Problem(key, f"{outside(text)}\n{_MORE}"))
             else:
@@ -123,7 +123,7 @@ def producer_problems(config: Config) -> list[Problem]:
 
 
 def _blamed(text: str, properties: Mapping[str, object]) -> str | None:
-    """Find the property that librdkafka speaks of: by its name, or, as it likes to use aliases, by the value."""
+    """Return the property that librdkafka means: by its name, or by its value, since librdkafka often uses aliases."""
     quoted = re.findall(r'"([^"]+)"', text)
     by_value = {str(value): name for name, value in properties.items()}
     named = [word for word in quoted if word in properties] or [by_value[word] for word in quoted if word in by_value]

@@ -1,6 +1,6 @@
-"""The command line in words: every command, its options, its exit codes and an example. 80 columns are enough for all.
+"""The syntax of the command line: every command, its options, exit codes and an example. Texts fit 80 columns.
 
-What the commands do stands in supervisor.cli.main.
+supervisor.cli.main runs the commands.
 """
 
 import argparse
@@ -16,12 +16,12 @@ from core.process import program
 from core.version import VERSION
 from supervisor.cli.argument_types import assignment, count, moment, seconds, subreddit
 
-#: What `dead-letters` can do.
+#: The actions of `dead-letters`.
 DEAD_LETTER_ACTIONS = ("list", "resend", "drop")
 
-_ALIKE = 0.6  # a misspelt word and what it may mean
+_ALIKE = 0.6  # similarity from which a misspelt word gets a suggestion
 
-#: What `--help` says of each command in one line.
+#: The help of each command, one line each.
 COMMANDS = {
     "run": "run everything until SIGTERM or Ctrl-C",
     "check": "validate the configuration and print every problem at once",
@@ -183,10 +183,10 @@ example:
 
 
 class Parser(argparse.ArgumentParser):
-    """Says of a mistake also what would be right, and where to read on."""
+    """An argument parser whose errors also name the help to read."""
 
     def error(self, message: str) -> NoReturn:
-        """Print it and leave."""
+        """Print the error and exit."""
         self.print_usage(sys.stderr)
         self.exit(ExitCode.BAD_USAGE, f"{self.prog}: error: {message}\n`{self._help()}` explains.\n")
 
@@ -195,7 +195,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse; argparse by itself takes the names of `logs CONFIG -n 5 NAME` only before the options."""
+    """Parse; argparse alone accepts the names of `logs CONFIG -n 5 NAME` only before the options."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     described = parser()
     if not given:
@@ -215,7 +215,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _meant(words: Sequence[str], command: argparse.ArgumentParser) -> str:
-    """Name the option that a misspelt one is like."""
+    """Return a hint at the option that is most like a misspelt one."""
     known = dict.fromkeys(re.findall(r"--[a-z-]+", command.format_help()))
     for word in words:
         best = nearest(word, {option: option for option in known})
@@ -225,7 +225,7 @@ def _meant(words: Sequence[str], command: argparse.ArgumentParser) -> str:
 
 
 def parser() -> Parser:
-    """Describe all commands and their options."""
+    """Build the parser of all commands and their options."""
     top = Parser(
         prog=program.name(),
         description=_TOP,
@@ -239,7 +239,7 @@ def parser() -> Parser:
     def add(name: str, description: str, end: str, operands: str = "CONFIG ") -> Parser:
         command = commands.add_parser(
             name,
-            usage=f"%(prog)s {operands}[OPTION ...]",  # first what must be there: an option may take all that follows
+            usage=f"%(prog)s {operands}[OPTION ...]",  # required operands first: an option may consume all that follows
             help=COMMANDS[name],
             description=description,
             epilog=_as_called(end),
@@ -263,7 +263,7 @@ def parser() -> Parser:
 
 
 def _as_called(text: str) -> str:
-    """Give the examples of a help the name that was used."""
+    """Replace the program name in the examples by the name that was called."""
     return text.replace(program.MODULE, program.name())
 
 
@@ -314,7 +314,7 @@ def _add_dead_letters(letters: Parser) -> None:
 
 
 def _read_dead_letters(options: argparse.Namespace) -> None:
-    """Make the words of `dead-letters` an action and its ids."""
+    """Split the words of `dead-letters` into an action and ids."""
     action, *ids = options.words or ["list"]
     if action not in DEAD_LETTER_ACTIONS:
         best = nearest(action, {name: name for name in DEAD_LETTER_ACTIONS})

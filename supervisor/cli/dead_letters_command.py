@@ -1,4 +1,4 @@
-"""`python -m supervisor dead-letters`: list the records that Kafka refused for good, send them again, or drop them."""
+"""`python -m supervisor dead-letters`: lists, resends or drops the records that Kafka refused permanently."""
 
 import contextlib
 import json
@@ -26,12 +26,12 @@ from streams.positions.migrations import upgrade
 from supervisor.display.table import table
 
 _HEADINGS = ("ID", "WHEN", "STREAM", "KEY", "SIZE", "REASON")
-_PROCESS = "dead-letters"  # the name of the log of what people did
+_PROCESS = "dead-letters"  # the name of the log of these actions
 
-_LOGGED_AT_ONCE = 50  # letters in a line of it
+_LOGGED_AT_ONCE = 50  # dead letters per log line
 
 _LOOK_EVERY = 0.1
-_PATIENCE = 30.0  # for a running publisher to deliver what it is asked for, seconds
+_PATIENCE = 30.0  # seconds to wait for a running publisher to deliver the requested records
 
 
 def dead_letters(
@@ -45,7 +45,7 @@ def dead_letters(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> ExitCode:
-    """Do `action` with the dead letters of these ids, or with all. 1: a letter was refused again; 2: an unknown id."""
+    """Do `action` with these dead letters, or with all. Return 1 if one was refused again, 2 for an unknown id."""
     config = load_config(path, credentials=False)
     with _opened(config.supervisor.state_dir) as connection:
         known = letters.listed(connection) if connection is not None else []
@@ -75,14 +75,14 @@ def dead_letters(
 
 @contextlib.contextmanager
 def _opened(state_dir: Path) -> Iterator[sqlite3.Connection | None]:
-    """Open publisher.db with its present tables; None where there is no file."""
+    """Open publisher.db with its current tables; None if there is no file."""
     path = publisher_path(state_dir)
     if not path.exists():
         yield None
         return
     try:
         with contextlib.closing(connect(path, cache_kib=512)) as connection:
-            # a file without tables is about to get them, or was never used
+            # a file without tables is new, or was never used
             yield connection if upgrade(connection) else None
     except sqlite3.Error as error:
         raise TransientError(f"{path} cannot be read or written just now: {error}") from error
@@ -105,7 +105,7 @@ def _drop(
 
 
 def _left(connection: sqlite3.Connection, chosen: Sequence[Kept]) -> list[Kept]:
-    """Return those of these that are still dead letters."""
+    """Return those of the chosen that are still dead letters."""
     asked = {one.id for one in chosen}
     return [one for one in letters.listed(connection) if one.id in asked]
 
@@ -174,7 +174,7 @@ def _publisher_runs(state_dir: Path) -> bool:
 
 
 def _log(config: Config, event: str, chosen: Sequence[Kept]) -> None:
-    """Write down what a person did: the supervisor may not run, so it goes into a log of its own."""
+    """Log the action of a person; in a separate log, since the supervisor may not run."""
     settings = config.supervisor
     file = log_setup.child_file(_PROCESS, settings.log_dir, settings.log_max_bytes, settings.log_backups)
     which = [{"id": one.id, "stream": one.stream, "seq": one.seq, "key": one.key, "size": one.size} for one in chosen]

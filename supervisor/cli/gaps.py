@@ -1,4 +1,4 @@
-"""`python -m supervisor gaps`: up to when the streams are proven, and every interval that is not."""
+"""`python -m supervisor gaps`: prints the proven time of each stream, and every interval that is not proven."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ def show_gaps(
     out: TextIO,
     err: TextIO,
 ) -> ExitCode:
-    """Print the ledger of the streams, running or stopped; `now` is the time since 1970 by our clock."""
+    """Print the ledger of the streams, with or without a supervisor; `now` is our clock, epoch seconds."""
     state_dir = config.supervisor.state_dir
     selection = Selection(since, until, frozenset(name.lower() for name in subreddits))
     proofs, code = _read(config, err)
@@ -47,7 +47,7 @@ def show_gaps(
 
 
 def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode]:
-    """Read the streams that are configured, and those that have a spool."""
+    """Read the configured streams, and all others that have a spool."""
     state_dir, subreddits = config.supervisor.state_dir, config.reddit.subreddits
     proofs: dict[str, StreamProof] = {}
     code = ExitCode.OK
@@ -67,7 +67,7 @@ def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode
 
 
 def _complaint(selection: Selection, config: Config, proofs: Collection[StreamProof]) -> str:
-    """Say what is wrong with what was asked for; empty where nothing is."""
+    """Return what is wrong with the selection; empty if nothing is."""
     if selection.since is not None and selection.until is not None and selection.since > selection.until:
         return "--since is later than --until: exchange them"
     known = {name.lower(): name for name in config.reddit.subreddits}

@@ -1,4 +1,4 @@
-"""Hides secrets in our own command line, which every user of the machine can read with `ps`."""
+"""Masks secrets in our own command line, which every user of the machine can read with `ps`."""
 
 import sys
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ _MAY_HOLD = ("kafka.producer", "database.url", "scraper.proxies", "reddit.client
 
 
 def masked(words: Sequence[str]) -> list[str]:
-    """Return the command line with the values of `--set` masked that may hold a secret. Pure."""
+    """Return the command line with the values of `--set` that may hold a secret masked. Pure."""
     return [_masked(word) for word in words]
 
 
 def hide_secrets() -> None:
-    """Mask our own command line, where that is needed. Better is a file, or the environment."""
+    """Mask our own command line if needed. A file or the environment is the better place for a secret."""
     shown = masked(sys.orig_argv)
     if shown != sys.orig_argv:
         import setproctitle  # noqa: PLC0415  seldom needed

@@ -1,8 +1,8 @@
-"""One process's log over all its files: read backwards for its end, and followed without losing or repeating a line.
+"""Reads one process's log over all its files: the last lines, and new lines without loss or repetition.
 
 The writer (core.logging.rotating_file) appends to NAME.log, moves it to NAME.log.1 and so on when it is full, and opens
-it anew when somebody removed it. So a file is known by its inode, not by its name, and only ever moves to higher
-numbers: whoever looks at the numbers from 0 upwards misses none, and what was moved is complete.
+a new one if it was removed. So a file is identified by its inode, not by its name, and only ever moves to higher
+numbers: reading the numbers from 0 upwards misses no file, and a moved file is complete.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from pathlib import Path
 _BLOCK = 65536
 _BEGINNING = 64
 
-#: A file that is complete, as the kernel knows it. An inode alone may be given to a new file after a deletion.
+#: Identity of a complete file. An inode alone may be reused after a deletion.
 Key = tuple[int, int, int, int]
 
 
@@ -22,8 +22,8 @@ Key = tuple[int, int, int, int]
 class _File:
     descriptor: int
     offset: int = 0
-    partial: bytes = b""  #: the beginning of a line whose end is not written yet
-    beginning: bytes = b""  #: what stands first in it: a moment, so that another one means that it was emptied
+    partial: bytes = b""  #: the start of a line whose end is not written yet
+    beginning: bytes = b""  #: the first bytes, which contain a time: a change means that the file was emptied
 
     def __post_init__(self) -> None:
         self.beginning = self._look_at_beginning()
@@ -39,10 +39,10 @@ class _File:
         return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
     def read_on(self) -> list[bytes]:
-        """Return the lines that were completed since the last time."""
+        """Return the lines completed since the last call."""
         beginning = self._look_at_beginning()
         if os.fstat(self.descriptor).st_size < self.offset or not beginning.startswith(self.beginning):
-            self.offset, self.partial = 0, b""  # somebody emptied it in place; more may stand in it again by now
+            self.offset, self.partial = 0, b""  # emptied in place; it may have new content already
         self.beginning = beginning
         lines: list[bytes] = []
         while block := os.pread(self.descriptor, _BLOCK, self.offset):
@@ -69,12 +69,12 @@ class _File:
 
 
 class LogFollower:
-    """Begins at the end of what stands there now, or `from_beginning`: `last` looks back from it, `fresh` goes on."""
+    """Starts at the current end, or `from_beginning`: `last` reads before that point, `fresh` after it."""
 
     def __init__(self, path: Path, *, from_beginning: bool = False) -> None:
         self._path = path
-        self._file: _File | None = None  # the newest one; held open, so that it is read to its end wherever it goes
-        self._read: set[Key] = set()  # complete files that stand before it
+        self._file: _File | None = None  # the newest file; held open, so that it is read to its end after a move
+        self._read: set[Key] = set()  # complete older files
         self._older: list[_File] = []
         if not from_beginning:
             self._stand_at_the_end()
@@ -90,36 +90,36 @@ class LogFollower:
             self._go_to_end(self._file)
 
     def last(self, wanted: int, accept: Callable[[bytes], bool]) -> list[bytes]:
-        """Return the last `wanted` acceptable lines before the beginning of `fresh`, in the order of the file."""
+        """Return the last `wanted` accepted lines before the start of `fresh`, in file order."""
         found: list[bytes] = []
         for file in [*([self._file] if self._file else []), *self._older]:
             for number, line in enumerate(file.read_backwards()):
                 if len(found) >= wanted:
                     return found[::-1]
                 if number == 0 and not line:
-                    continue  # what stands behind the last line end: nothing
+                    continue  # the empty rest after the last line end
                 if accept(line):
                     found.append(line)
         return found[::-1]
 
     def unfinished(self) -> bytes:
-        """Return what stands behind the last line end."""
+        """Return the text after the last line end."""
         if self._file is None:
             return b""
         return os.pread(self._file.descriptor, _BLOCK, self._file.offset)
 
     def fresh(self) -> list[bytes]:
-        """Return the lines that were written since the last time, over rotations and deletions."""
+        """Return the lines written since the last call, over rotations and deletions."""
         self._forget_older()
         lines = self._file.read_on() if self._file is not None else []
         if self._file is not None and self._file.inode == _inode_at(self._path):
             return lines
         newer = self._open_from_newest()
         if not newer or newer[0].inode != _inode_at(self._path):
-            _close(newer)  # between two names, or deleted and not written again: it will be there next time
+            _close(newer)  # between two names, or deleted and not written again: the next call will find it
             return lines
         if self._file is not None:
-            lines += self._finish(self._file)  # moved, hence complete: what came after our last look is there now
+            lines += self._finish(self._file)  # moved, hence complete: this includes all lines since the last read
         for file in reversed(newer[1:]):
             lines += self._finish(file)
         self._file = newer[0]
@@ -145,7 +145,7 @@ class LogFollower:
         self._older = []
 
     def _open_from_newest(self) -> list[_File]:
-        """Open NAME.log, NAME.log.1, … up to what was read already; a file that moves meanwhile is met once."""
+        """Open NAME.log, NAME.log.1, … down to the files already read; a file that moves meanwhile is opened once."""
         files: list[_File] = []
         for number in range(self._highest() + 2):
             file = _open(self._path.with_name(f"{self._path.name}.{number}") if number else self._path)
@@ -161,13 +161,13 @@ class LogFollower:
         return files
 
     def _highest(self) -> int:
-        """Return the highest number that a file of this log bears."""
+        """Return the highest number of this log's files."""
         numbers = (path.name.rpartition(".")[2] for path in self._path.parent.glob(f"{self._path.name}.*"))
         return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
     @staticmethod
     def _go_to_end(file: _File) -> None:
-        """Stand behind the last line end: a line that is being written belongs to `fresh`."""
+        """Go to the last line end: an incomplete line belongs to `fresh`."""
         size = os.fstat(file.descriptor).st_size
         file.offset = size
         file.offset -= len(next(file.read_backwards()))

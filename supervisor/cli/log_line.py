@@ -1,4 +1,4 @@
-"""One line of a log file: when it was written, how severe it is, and how people see it."""
+"""One line of a log file: its time, its level, and its form for display."""
 
 import json
 import logging
@@ -12,19 +12,19 @@ import structlog
 from core.logging.log_format import harmless
 from core.masking.printable import printable
 
-_HIDDEN = ("pid", "logger", "process", "timestamp", "event")  # shown in another form, or seldom of use
+_HIDDEN = ("pid", "logger", "process", "timestamp", "event")  # shown in another form, or rarely useful
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line as it stands in the file; `fields` is None where it is not one of ours (what a crash left behind)."""
+    """A line of the file; `fields` is None if it is not one of our records (for example the output of a crash)."""
 
     text: str
     fields: dict[str, Any] | None
-    timestamp: str  #: ISO 8601 in UTC, so that texts compare like moments; "" where the line has none
+    timestamp: str  #: ISO 8601 in UTC, so that text order is time order; "" if the line has none
 
     def is_at_least(self, level: str | None) -> bool:
-        """Tell whether it is as severe as `level`; what is no record of ours is always worth showing."""
+        """Return whether the line has at least this level; a line that is not our record always passes."""
         if level is None or self.fields is None:
             return True
         names = logging.getLevelNamesMapping()
@@ -32,7 +32,7 @@ class LogLine:
 
 
 def parse(raw: bytes) -> LogLine:
-    """Read a line."""
+    """Parse a line."""
     text = raw.decode(errors="replace").rstrip("\r")
     try:
         fields = json.loads(text) if text.startswith("{") else None
@@ -44,7 +44,7 @@ def parse(raw: bytes) -> LogLine:
 
 
 def dated(lines: Sequence[LogLine], before: str = "") -> list[LogLine]:
-    """Give each line without a moment that of the line before it in its file, the first ones that of the next."""
+    """Give each line without a time that of the line before it in its file, and the first ones that of the next."""
     known = before or next((line.timestamp for line in lines if line.timestamp), "")
     result = []
     for line in lines:
@@ -54,9 +54,9 @@ def dated(lines: Sequence[LogLine], before: str = "") -> list[LogLine]:
 
 
 def renderer(*, colours: bool) -> Callable[[LogLine], str]:
-    """Make the function that lays a line out for people; what is no record of ours is shown as it stands.
+    """Build the function that formats a line for display; a line that is not our record is shown unchanged.
 
-    No text in it can steer a terminal, or look like another line.
+    No text in it can control a terminal, or look like another line.
     """
     render = structlog.dev.ConsoleRenderer(
         colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=40, sort_keys=False
@@ -77,7 +77,7 @@ def renderer(*, colours: bool) -> Callable[[LogLine], str]:
 
 
 def _local(timestamp: str) -> str:
-    """Give the moment in the time of this machine, to the millisecond."""
+    """Format the time in this machine's time zone, to the millisecond."""
     try:
         return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     except ValueError:

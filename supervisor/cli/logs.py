@@ -1,4 +1,4 @@
-"""`python -m supervisor logs`: what the processes logged, merged by time, and followed as it is written."""
+"""`python -m supervisor logs`: prints the logs of the processes, merged by time, and follows them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ _LOOK_EVERY = 0.2
 
 
 class MergedLogs:
-    """The trails of several processes. Without names, those of every process that has a log, also of later ones."""
+    """The logs of several processes. Without names: of every process that has a log, also of later ones."""
 
     def __init__(self, log_dir: Path, names: Sequence[str], level: str | None) -> None:
         self._log_dir = log_dir
@@ -36,7 +36,7 @@ class MergedLogs:
         return sorted(merged, key=lambda line: line.timestamp)
 
     def fresh(self) -> list[LogLine]:
-        """Return what was written since the last time."""
+        """Return the lines written since the last call."""
         for name in [] if self._names else names_with_logs(self._log_dir):
             if name not in self._trails:
                 self._trails[name] = LogFollower(self._path(name), from_beginning=True)
@@ -56,7 +56,7 @@ class MergedLogs:
 
 
 def names_with_logs(log_dir: Path) -> list[str]:
-    """List the processes that have a log; one may be between two names just now."""
+    """Return the processes that have a log; a log file may be between two names during a rotation."""
     found = {path.name.partition(".log")[0] for pattern in ("*.log", "*.log.1") for path in log_dir.glob(pattern)}
     return sorted(found)
 
@@ -72,7 +72,7 @@ def show_logs(
     err: TextIO,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ExitCode:
-    """Print the last `lines` of each process, then what comes if asked to; works without a supervisor too."""
+    """Print the last `lines` of each process, then new ones with `follow`; works without a supervisor too."""
     config = load_config(path, credentials=False)
     log_dir = config.supervisor.log_dir
     known = _known(config)
@@ -93,7 +93,7 @@ def show_logs(
 
 
 def _known(config: Config) -> list[str]:
-    """List the processes that are configured, and those that have left a log."""
+    """Return the configured processes, and those that have left a log."""
     configured = [spec.name for spec in topology(config)]
     return list(dict.fromkeys(["supervisor", *configured, *names_with_logs(config.supervisor.log_dir)]))
 

@@ -16,7 +16,7 @@ from supervisor.processes.control_inbox import ControlInbox, let_through
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says; return the exit code."""
+    """Run the command line; return the exit code."""
     core_dumps.forbid()
     hide_secrets()
     repair_standard_streams()
@@ -33,17 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ask(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    """Do what a person, or a script, waits for; what ends it early is told in a line."""
+    """Run a command whose caller waits for the result; print an early end in one line."""
     try:
         let_through()
         code = work(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return ExitCode.GAVE_UP
-    except BrokenPipeError:  # as in `check CONFIG | head -1`: whoever reads has seen enough
+    except BrokenPipeError:  # as in `check CONFIG | head -1`: the reader has enough
         discard_output(sys.stdout)
         return ExitCode.OK
-    except OSError as error:  # another user's files, a full disk below the output
+    except OSError as error:  # for example another user's files, or a full disk under the output
         discard_output(sys.stdout)
         print(error, file=sys.stderr)
         return ExitCode.GAVE_UP
@@ -59,12 +59,12 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
     return {**dict(options.set), **{key: value for key, value in given.items() if value is not None}}
 
 
-# Each command imports what it needs when it is called: `--help` is quick, and `run` does not carry what `check` needs.
+# Each command imports what it needs when called: `--help` is quick, and `run` does not load what `check` needs.
 
 
 def _run(options: argparse.Namespace) -> int:
     inbox = ControlInbox()
-    inbox.install()  # before the rest is even imported: from here on a signal is a request and not the end
+    inbox.install()  # before the other imports: from here on a signal is a request and does not kill the process
     from supervisor.runtime.supervise import outlet, run  # noqa: PLC0415
 
     overrides = _overrides(options)

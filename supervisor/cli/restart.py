@@ -1,4 +1,4 @@
-"""`python -m supervisor restart`: one process replaced by a new one, or woken, and waited for."""
+"""`python -m supervisor restart`: replaces one process by a new one, or wakes it, and waits until it runs."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from core.masking.external import masked
 from supervisor.processes.restart_policy import describe_exit
 
 _LOOK_EVERY = 0.1
-_PATIENCE = 30.0  # until the new process says that it works
+_PATIENCE = 30.0  # seconds to wait until the new process reports ready
 
 
 def restart(
@@ -25,7 +25,7 @@ def restart(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> ExitCode:
-    """Ask for the restart and wait until the process runs. 1: it does not, or nobody could be asked; 2: unknown."""
+    """Request the restart and wait until the process runs. Return 1 if it does not or nothing answers, 2 if unknown."""
     config = load_config(path, credentials=False)
     state_dir, log_dir = config.supervisor.state_dir, config.supervisor.log_dir
     begun = clock()

@@ -1,4 +1,4 @@
-"""`python -m supervisor status`: how everything stands, once or live."""
+"""`python -m supervisor status`: prints the state of the system, once or continuously."""
 
 import json
 import time
@@ -16,18 +16,18 @@ from core.status.system_status import read_status
 from supervisor.display.status_panel import Panel, Rates
 from supervisor.display.terminal import HOME, has_colours, is_terminal, until_reader_closes
 
-_EVERY = 1.0  # seconds between two looks
-_MEMORY = 10.0  # rates are averages over so long
+_EVERY = 1.0  # seconds between two samples
+_MEMORY = 10.0  # seconds over which rates are averaged
 
 
 class RateMeter:
-    """Items a second, from looks at counters that only grow (or begin anew, with a new spool)."""
+    """Items per second, from samples of counters that only grow (or restart from zero with a new spool)."""
 
     def __init__(self) -> None:
         self._looks: deque[tuple[float, dict[str, StreamFlow]]] = deque()
 
     def rates(self, now: float, streams: dict[str, StreamFlow]) -> dict[str, Rates]:
-        """Take in a look and give each stream's rates; none after the first look."""
+        """Add a sample and return each stream's rates; none after the first sample."""
         self._looks.append((now, streams))
         while now - self._looks[0][0] > _MEMORY:
             self._looks.popleft()
@@ -46,7 +46,7 @@ def show_status(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> ExitCode:
-    """Print how things stand, again and again with `watch`. 0: the supervisor runs; 1: it does not, or is silent."""
+    """Print the state, repeatedly with `watch`. Return 0 if the supervisor runs, 1 if it does not or is silent."""
     config = load_config(path, credentials=False)
     panel = Panel(path, config.supervisor.log_dir, has_colours(out), bar=watch and is_terminal(out))
     speedometer = RateMeter()

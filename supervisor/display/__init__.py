@@ -1,1 +1,1 @@
-"""What commands print: tables, durations, the terminal."""
+"""The output of commands: tables, durations, the terminal."""

@@ -1,8 +1,8 @@
-"""A duration in words."""
+"""Formats durations."""
 
 
 def duration(seconds: float | None) -> str:
-    """Put a duration into words of two units at most."""
+    """Format a duration with at most two units."""
     if seconds is None:
         return "-"
     if seconds < 60:

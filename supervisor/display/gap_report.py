@@ -1,4 +1,4 @@
-"""The loss ledger as people and programs read it: what is proven up to when, and each gap. Pure."""
+"""Formats the loss ledger as text and as JSON: the proven time of each stream, and each gap. Pure."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,14 +24,14 @@ _UNSETTLED = (
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which part of the ledger is asked for. Moments are created_utc seconds; names are lower case, none: all."""
+    """A part of the ledger. Times are created_utc seconds; names are lower case, an empty set means all."""
 
     since: float | None = None
     until: float | None = None
     subreddits: frozenset[str] = frozenset()
 
     def admits(self, gap: Gap) -> bool:
-        """Tell whether the gap, with the time where late items may be missing, lies in this part at least partly."""
+        """Return whether the gap, including the time where late items may be missing, overlaps this part."""
         starts = [moment for moment in (gap.start, gap.late_from) if moment is not None]
         start = min(starts) if gap.start is not None else float("-inf")
         end = float("inf") if gap.end is None else gap.end
@@ -39,17 +39,17 @@ class Selection:
         return in_time and (not self.subreddits or bool(self.subreddits & {name.lower() for name in gap.subreddits}))
 
     def names(self, proof: StreamProof) -> list[str]:
-        """Return the configured subreddits of this part, as the configuration spells them."""
+        """Return the configured subreddits of this part, spelled as in the configuration."""
         return [name for name in proof.subreddits if not self.subreddits or name.lower() in self.subreddits]
 
     @property
     def is_all(self) -> bool:
-        """Whether nothing is left out."""
+        """Whether the part is the whole ledger."""
         return self == Selection()
 
 
 def document(proofs: Mapping[str, StreamProof], selection: Selection) -> dict[str, Any]:
-    """Return what `gaps --json` prints. Moments are epoch seconds; `from` is 0 where nothing was proven before."""
+    """Return the output of `gaps --json`. Times are epoch seconds; `from` is 0 where nothing was proven before."""
     return {
         "proven_until": {
             stream: {name: proof.by_subreddit()[name] for name in selection.names(proof)}
@@ -64,7 +64,7 @@ def report(
 ) -> list[str]:
     """Return the blocks of text that `gaps` prints; `now` is the time by Reddit's clock, for each stream.
 
-    A proven moment older than `patience` is explained.
+    A proven time older than `patience` seconds is explained.
     """
     proven = "\n".join(
         line
@@ -84,7 +84,7 @@ def report(
 
 
 def moment_text(seconds: float) -> str:
-    """Write epoch seconds as UTC."""
+    """Format epoch seconds as UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -96,7 +96,7 @@ def _selected(proofs: Mapping[str, StreamProof], selection: Selection) -> Iterab
 
 
 def _spelled(gap: Gap, proof: StreamProof) -> list[str]:
-    """Return the subreddits that are not proven, or were not, as the configuration spells them."""
+    """Return the subreddits that are or were not proven, spelled as in the configuration."""
     spelling = {name.lower(): name for name in proof.subreddits}
     return [spelling.get(name.lower(), name) for name in gap.unproven or gap.subreddits]
 
@@ -137,7 +137,7 @@ def _reason(gap: Gap, proof: StreamProof) -> list[str]:
 
 
 def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, patience: float) -> list[str]:
-    """Say up to when the stream is proven, and where that is old, which subreddits hold it back."""
+    """Describe the stream's proven time and, if it is old, the subreddits that hold it back."""
     moments = {name: proof.moments.get(name.lower()) for name in names}
     away = [name for name in names if name.lower() in proof.without_end]
     counted = {name: moment for name, moment in moments.items() if name not in away} or moments
@@ -151,7 +151,7 @@ def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, p
         age = max(0.0, now - min(known))
         note = "; not read since" if late else ""
         lines = [f"{stream}: proven until {moment_text(min(known))}, {duration(age)} ago{note}."]
-    if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # else all are as old
+    if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # otherwise all are equally old
         worst = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
         texts = [f"r/{name} {'never' if moment is None else moment_text(moment)}" for name, moment in worst]
         lines += _wrapped(f"not read: {_listed(texts)}")

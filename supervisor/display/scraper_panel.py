@@ -1,4 +1,4 @@
-"""The scraper's part of `status`: each proxy, what the database holds, and how far the crawl has come."""
+"""The scraper's part of `status`: each proxy, the rows in the database, and the progress of the crawl."""
 
 from core.masking.external import masked
 from core.status.crawl import RESTING, Crawl, CrawlReport, TimeToFinish
@@ -7,12 +7,12 @@ from supervisor.display.table import table
 
 _PROXIES = ("PROXY", "STATE", "SINCE", "REQUESTS", "FAILED", "LATENCY", "IN FLIGHT", "LAST ERROR")
 _NONE = "-"
-_WIDTH = 40  # of the bar
-_LONGEST = 60  # of an error's text, in a table
+_WIDTH = 40  # characters, of the bar
+_LONGEST = 60  # characters, of an error's text in a table
 
 
 def crawl_block(crawl: Crawl, *, bar: bool = False) -> str:
-    """Lay out all that the scraper's processes tell; nothing where no scraper is configured."""
+    """Format the reports of all scraper processes; empty if no scraper is configured."""
     rows = [_proxy(report, crawl.now, fresh=report in crawl.fresh) for report in crawl.reports]
     rows += [(name.removeprefix("scraper-"), *[_NONE] * (len(_PROXIES) - 1)) for name in crawl.silent]
     if not rows:
@@ -22,13 +22,13 @@ def crawl_block(crawl: Crawl, *, bar: bool = False) -> str:
 
 
 def progress_bar(share: float, width: int = _WIDTH) -> str:
-    """Draw a share of 1; only what is done altogether fills the bar."""
+    """Draw a share of 1; only a complete crawl fills the bar."""
     filled = int(share * width)
     return f"[{'#' * filled}{'.' * (width - filled)}] {int(share * 100)} %"
 
 
 def time_to_finish(estimate: TimeToFinish | None) -> str:
-    """Say how long it takes, and no more than is known."""
+    """Format the time to finish; it claims no more than is known."""
     if estimate is None:
         return "time to finish unknown"
     if not estimate.seconds:
@@ -40,7 +40,7 @@ def _proxy(report: CrawlReport, now: float, *, fresh: bool) -> tuple[str, ...]:
     state = report.proxy_state.upper() if fresh else _NONE
     if fresh and report.proxy_state == RESTING and report.resting_until is not None:
         state += f", {duration(max(0.0, report.resting_until - now))} more"
-    # while it rests, is probed and rests again, it has been failing all along
+    # failing covers every rest and probe in between
     since = report.failing_since if report.failing_since is not None else report.proxy_since
     latency, error = report.mean_latency_ms, report.last_error
     if error is not None:

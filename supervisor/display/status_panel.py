@@ -1,4 +1,4 @@
-"""The text of `status`: how the system stands, on one screen."""
+"""Formats the text of `status`: the state of the system on one screen."""
 
 import math
 import re
@@ -41,7 +41,7 @@ _NONE = "-"
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Items a second of one stream."""
+    """Items per second of one stream."""
 
     captured: float
     published: float
@@ -49,15 +49,15 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Lays a status out for people; `config` is the file's name as it is typed in commands."""
+    """Formats a status as text; `config` is the path of the file for the commands it shows."""
 
     config: Path
     log_dir: Path
     colours: bool = False
-    bar: bool = False  #: draw how far the crawl has come
+    bar: bool = False  #: draw the progress bar of the crawl
 
     def render(self, status: Status, rates: Mapping[str, Rates] | None = None) -> str:
-        """Give the whole text; `rates` adds the two columns that only watching can know."""
+        """Return the whole text; `rates` adds the two columns that only `--watch` can know."""
         head = _supervisor(status)
         blocks = [head]
         if status.processes:
@@ -71,14 +71,14 @@ class Panel:
         return text
 
     def _advice(self, process: Mapping[str, Any], supervisor: Mapping[str, Any]) -> str:
-        """Say what to do about a process that does not run."""
+        """Return what to do about a process that does not run."""
         name, log = process["name"], self.log_dir / f"{process['name']}.log"
         if process["state"] == "FATAL":
             then = f"{program.command()} restart {self.config} {name}"
             if supervisor.get("state") == STOPPED:
                 then = f"{program.command()} run {self.config}"
             elif supervisor.get("pid") is not None:
-                # a process that is started again gets the configuration that the supervisor holds
+                # a restarted process gets the configuration that the supervisor holds
                 then = f"{then} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
             age = process.get("state_age_s")
             when = f" ({duration(age)} ago)" if age is not None else ""
@@ -146,12 +146,12 @@ def _gaps(stream: StreamFlow) -> str:
 
 
 def _proven(stream: StreamFlow) -> str:
-    """Say how long ago the time is up to which the stream is proven."""
+    """Format the age of the time up to which the stream is proven."""
     return "never" if stream.unread_s is None else f"{duration(stream.unread_s)} ago"
 
 
 def percent(share: float) -> str:
-    """Write a share, rounded down: only what is complete altogether is 100 %."""
+    """Format a share, rounded down: only a complete share gives 100 %."""
     return f"{math.floor(share * 10_000) / 100:.2f} %" if share < 1.0 else "100 %"
 
 

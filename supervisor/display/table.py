@@ -1,4 +1,4 @@
-"""A table as plain text."""
+"""Formats a table as plain text."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,9 +6,9 @@ from core.masking.printable import printable
 
 
 def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
-    """Align the columns of `rows`, the first of them the headings; those numbered in `right` to the right.
+    """Align the columns of `rows` (the first row has the headings); the columns numbered in `right` to the right.
 
-    A cell stays on its line, whatever is in it.
+    A cell stays on its line, whatever its content.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""Standard output and error as they are met: a terminal or a file, closed, full, or with nobody who reads."""
+"""Handles standard output and error of every kind: a terminal or a file, closed, full, or without a reader."""
 
 import contextlib
 import io
@@ -10,17 +10,17 @@ from typing import TextIO
 
 RED, GREEN, YELLOW, DIM = 31, 32, 33, 2
 
-#: To the upper left corner, and clear from there.
+#: Moves the cursor to the upper left corner and clears the screen from there.
 HOME = "\033[H\033[J"
 
 
 def is_terminal(out: TextIO) -> bool:
-    """Tell whether a person looks at this stream."""
+    """Return whether this stream is a terminal."""
     return out.isatty()
 
 
 def has_colours(out: TextIO) -> bool:
-    """Tell whether to colour what is written there (see https://no-color.org)."""
+    """Return whether to colour the output on this stream (see https://no-color.org)."""
     return is_terminal(out) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -30,9 +30,9 @@ def coloured(text: str, colour: int) -> str:
 
 
 def repair_standard_streams() -> None:
-    """Put the void where a standard stream is closed: else whatever is opened next would take its place.
+    """Replace a closed standard stream by /dev/null: otherwise the next opened file would take its number.
 
-    What a stream's encoding does not know is written as an escape.
+    Characters that a stream's encoding does not know are written as escapes.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -46,17 +46,17 @@ def repair_standard_streams() -> None:
 
 
 def discard_output(out: TextIO) -> None:
-    """Let what stands in the buffer not fail again when the interpreter exits."""
-    with contextlib.suppress(OSError, ValueError):  # it is no file
+    """Discard the buffered output, so that it does not fail again when the interpreter exits."""
+    with contextlib.suppress(OSError, ValueError):  # not a real file
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 @contextmanager
 def until_reader_closes(out: TextIO) -> Iterator[None]:
-    """End quietly, as a person ends it: by Ctrl-C, or by closing the pipe that `out` is."""
+    """End quietly when the user ends the output: by Ctrl-C, or by closing the pipe `out`."""
     try:
         yield
     except KeyboardInterrupt:
-        pass  # that is the way to end what looks again and again
+        pass  # Ctrl-C is the normal end of a repeated output
     except BrokenPipeError:
         discard_output(out)

@@ -1,1 +1,1 @@
-"""Child processes: started, watched, restarted, stopped."""
+"""Child processes: start, watch, restart, stop."""

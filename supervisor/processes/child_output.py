@@ -1,8 +1,9 @@
-"""A child's standard output and error, read from birth to death: what it says past its logger is logged as well.
+"""Reads a child's standard output and error and logs what the child prints outside its logger.
 
-A thread for each incarnation reads a pipe. The child's log lines go on to our standard error as they are; all else
-(tracebacks of a child that is not set up yet, a crash of the interpreter, what a library prints) becomes a record, in
-the child's own log file too. It always reads: a child never waits for whoever reads our standard error.
+A thread per incarnation reads a pipe from the start of the process to its end. The child's log lines go to our
+standard error unchanged. Everything else (tracebacks of a child that is not set up yet, a crash of the interpreter,
+prints of a library) becomes a record, also in the child's own log file. The thread always reads: a child never waits
+for the reader of our standard error.
 """
 
 import contextlib
@@ -19,20 +20,20 @@ from supervisor.processes.output_parser import Kind, OutputParser, OutputPart
 
 _BLOCK = 65536
 _SETTLED = 0.1  # seconds without a line: a traceback is complete
-_SLOW_DOWN = 0.02  # between two blocks of a flood: the child waits for us, not our loop for it
-_STRANGERS = 1.0  # how long others, who hold the pipe of a dead child, are listened to
-_TELL_EVERY = 5.0  # seconds between two lines about what was dropped
-_LAST_WORDS = 0.25  # how long `finish` waits
+_SLOW_DOWN = 0.02  # seconds between two blocks of a flood: the child waits for us, our loop does not wait for the child
+_STRANGERS = 1.0  # seconds to read on after a child's death, while other processes hold its pipe
+_TELL_EVERY = 5.0  # seconds between two lines about dropped output
+_LAST_WORDS = 0.25  # seconds that `finish` waits
 
 
 class Output:
-    """Reads `descriptor` until its end, or until the process behind `sentinel` has ended and said all."""
+    """Reads `descriptor` until its end, or until the process behind `sentinel` has ended and its output is read."""
 
     def __init__(self, name: str, pid: int, descriptor: int, sentinel: int, file: RotatingLogFile) -> None:
         self._name = name
         self._pid = pid
         self._descriptor = descriptor
-        self._sentinel = os.dup(sentinel)  # its owner closes his when he likes
+        self._sentinel = os.dup(sentinel)  # its owner closes the original at any time
         self._file = file
         self._listener = OutputParser()
         self._output_limit = OutputLimit(time.monotonic)
@@ -45,12 +46,12 @@ class Output:
         self._thread = threading.Thread(target=self._run, name=f"output-{name}", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # no thread can be had
+        except RuntimeError:  # no thread is available
             os.close(self._sentinel)
             raise
 
     def finish(self) -> None:
-        """Wait a moment for the last words of a child that has ended: they stand in its log before its end is told."""
+        """Wait a moment for the last output of an ended child, so that its log has it before the exit is reported."""
         self._thread.join(_LAST_WORDS)
 
     def _run(self) -> None:
@@ -65,7 +66,7 @@ class Output:
             os.close(self._sentinel)
 
     def _round(self) -> bool:
-        """Wait for something and take it in; tell whether there may be more."""
+        """Wait for input and process it; return whether more may follow."""
         held = self._listener.pending or self._output_limit.dropped_lines
         found = dict(self._poll.poll(_SETTLED * 1000 if held else None))
         if self._sentinel in found and self._strangers_until is None:
@@ -83,7 +84,7 @@ class Output:
         return self._goes_on(read=self._descriptor in found)
 
     def _goes_on(self, *, read: bool) -> bool:
-        """Tell whether to read on: of a dead child what is there, and not for ever."""
+        """Return whether to read on: after the child's death only what is in the pipe, and for a limited time."""
         if self._strangers_until is None:
             return True
         return (read or bool(self._poll.poll(0))) and time.monotonic() < self._strangers_until

@@ -1,4 +1,4 @@
-"""What there is to know about a child before it is born."""
+"""The specification of a child process."""
 
 import enum
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 
 class Stage(enum.IntEnum):
-    """When a child is stopped: a stage begins when all before it are gone."""
+    """The order in which children stop: a stage begins when all earlier stages are gone."""
 
-    SOURCE = 0  #: takes things in
-    SINK = 1  #: hands on what the sources left in their spools
-    WATCH = 2  #: tells how it goes: the monitor, which sees the others out
-    COMPANION = 3  #: what they talk to: the embedded broker, the simulator
+    SOURCE = 0  #: reads from Reddit
+    SINK = 1  #: sends on what the sources left in their spools
+    WATCH = 2  #: reports on the system: the monitor, which outlasts the other two
+    COMPANION = 3  #: what they connect to: the embedded broker, the simulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class ChildSpec:
 
     name: str
     entry: str  #: "package.module:function", called with a ChildContext and `arguments`
-    #: its slice of the configuration (see core.config.slices); a reload that changes them replaces the child
+    #: its slice of the configuration (see core.config.slices); a reload that changes it replaces the child
     arguments: tuple[Any, ...]
     stage: Stage
-    listens: bool = False  #: gets the news of the sources in its inbox
-    after: tuple[str, ...] = ()  #: names of children that are ready before this one is started
+    listens: bool = False  #: receives the news of the sources in its inbox
+    after: tuple[str, ...] = ()  #: names of children that must be ready before this one starts

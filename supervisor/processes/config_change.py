@@ -1,4 +1,4 @@
-"""What a configuration that was read again changes: which children go, come, or are replaced. Pure."""
+"""Computes which children a reloaded configuration removes, adds or replaces. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from supervisor.processes.child_spec import ChildSpec
 
 @dataclass(frozen=True, slots=True)
 class WantedChildren:
-    """What the configuration asks for."""
+    """The children and timeouts that the configuration requests."""
 
     specs: Sequence[ChildSpec]
     shutdown_timeout: float
@@ -17,14 +17,14 @@ class WantedChildren:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The difference between the children there are and those there are to be."""
+    """The difference between the current and the wanted children."""
 
     removed: tuple[str, ...] = ()
     added: tuple[ChildSpec, ...] = ()
     replaced: tuple[ChildSpec, ...] = ()
 
     def summary(self) -> dict[str, list[str]]:
-        """Name whom it concerns."""
+        """Return the names of the affected children."""
         return {
             "removed": list(self.removed),
             "added": [spec.name for spec in self.added],
@@ -33,7 +33,7 @@ class Change:
 
 
 def change(before: Mapping[str, ChildSpec], after: Sequence[ChildSpec]) -> Change:
-    """Compare by name, then by the slices of the configuration that the processes get."""
+    """Compare by name, then by each process's slice of the configuration."""
     names = {spec.name for spec in after}
     return Change(
         removed=tuple(name for name in before if name not in names),

@@ -1,4 +1,4 @@
-"""Wakes the supervisor's loop: signals, and requests from other threads.
+"""Wakes the supervisor's loop for signals and for requests from other threads.
 
 Handlers only append; the loop acts. The wake-up pipe makes a signal end the loop's wait at once.
 """
@@ -17,37 +17,37 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The request that one child be replaced by a new process."""
+    """A request to replace one child by a new process."""
 
     child: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """The request that the configuration be read again."""
+    """A request to reload the configuration."""
 
 
-#: What the loop can be asked for: a plain text is a reason to stop everything.
+#: Requests to the loop; a plain string is the reason to stop everything.
 Request = str | Restart | Reload
 
 
 def let_through() -> None:
-    """Take the signals that were held back while this process was being made (see supervisor.__main__)."""
+    """Deliver the signals that were blocked while this process was created (see supervisor.__main__)."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 class WakeUp(Protocol):
-    """Where the loop's requests come from; the demo puts its own before the bell."""
+    """The source of the loop's requests; the demo puts its own in front of the inbox."""
 
     def fileno(self) -> int:
-        """Return what becomes readable when there is a request."""
+        """Return a handle that becomes readable when there is a request."""
 
     def collect(self) -> Sequence[Request]:
-        """Return the requests since the last time."""
+        """Return the requests since the last call."""
 
 
 class ControlInbox:
-    """Collects signals and requests; `fileno` becomes readable when there is something to collect."""
+    """Collects signals and requests; `fileno` becomes readable when there is a request."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -56,21 +56,21 @@ class ControlInbox:
         self._rung: deque[Request] = deque()
 
     def install(self) -> None:
-        """Take over SIGINT, SIGTERM and SIGHUP; only the main thread may do so."""
+        """Install handlers for SIGINT, SIGTERM and SIGHUP; only the main thread may do so."""
         for number in _SIGNALS:
             signal.signal(number, self._handle)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         let_through()
 
     def ring(self, request: Request) -> None:
-        """Ask from any thread for a restart, for a look at the configuration, or that everything stop for a reason."""
+        """Request, from any thread, a restart, a reload of the configuration, or a stop of everything with a reason."""
         self._rung.append(request)
-        # Full: it is ringing already.
+        # The pipe is full: the loop wakes up anyway.
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"!")
 
     def collect(self) -> list[Request]:
-        """Return what rang since the last time; a signal gives its name as the reason to stop."""
+        """Return the requests since the last call; a signal's name is the reason to stop."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._reader, 4096):
                 pass
@@ -80,10 +80,10 @@ class ControlInbox:
         return collected
 
     def fileno(self) -> int:
-        """Return what to wait on."""
+        """Return the descriptor to wait on."""
         return self._reader
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         request: Request = Reload() if number == signal.SIGHUP else signal.Signals(number).name
-        if not self._rung or self._rung[-1] != request:  # a storm of one signal asks for one thing
+        if not self._rung or self._rung[-1] != request:  # a burst of the same signal is one request
             self._rung.append(request)

@@ -1,4 +1,4 @@
-"""The supervisor's Unix socket, served from a thread of its own: no client, slow or hostile, reaches the loop."""
+"""Serves the supervisor's Unix socket from its own thread: no client, slow or hostile, can block the loop."""
 
 import contextlib
 import json
@@ -20,18 +20,18 @@ from supervisor.processes.control_inbox import ControlInbox, Restart
 from supervisor.processes.status_publisher import StatusPublisher
 
 _MOST_CLIENTS = 16
-_AT_THE_DOOR = 128  # connected, and not let in yet
-_CLIENT_PATIENCE = 10.0  # for the next request, or for the client to take its answer, seconds
-_LOOK_EVERY = 1.0  # whether the socket is still in its place; also how often we give a sign of life
-_LONGEST_END = 5.0  # until the thread has ended, seconds
-_NOTED_EVERY = 60.0  # how often clients that were refused are logged, seconds
-_PAUSE = 0.5  # when not even a connection can be accepted (too many open files)
+_AT_THE_DOOR = 128  # backlog: connected, not accepted yet
+_CLIENT_PATIENCE = 10.0  # seconds to wait for the next request, or for the client to read its answer
+_LOOK_EVERY = 1.0  # seconds between checks that the socket still exists; also between signs of life
+_LONGEST_END = 5.0  # seconds to wait for the thread to end
+_NOTED_EVERY = 60.0  # seconds between log lines about refused clients
+_PAUSE = 0.5  # seconds to pause when no connection can be accepted (too many open files)
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def answers(status_publisher: StatusPublisher, inbox: ControlInbox) -> Answer:
-    """Make the function that answers requests: from the board, and by ringing the bell."""
+    """Build the function that answers requests: it reads the status publisher and writes to the control inbox."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         state = status_publisher.as_message()
@@ -65,7 +65,7 @@ class _Client:
 
 
 class ControlServer:
-    """Listens from `start` to `close`. Whoever starts it holds the state directory's lock: an older socket is stale."""
+    """Listens from `start` to `close`. The caller holds the state directory's lock, so an older socket is stale."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class ControlServer:
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def start(self) -> None:
-        """Listen; where that is impossible the supervisor runs on without, and says so."""
+        """Listen; where that is impossible, log it: the supervisor runs on without the socket."""
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._listen()
         self._thread.start()
@@ -116,7 +116,7 @@ class ControlServer:
                 self._path.unlink()
             with socket_address(self._state_dir) as address:
                 listener.bind(address)
-            self._path.chmod(0o600)  # nobody can connect before `listen`, so there is no moment with other rights
+            self._path.chmod(0o600)  # nobody can connect before `listen`, so the socket never has other permissions
             listener.listen(_AT_THE_DOOR)
         except OSError as error:
             listener.close()
@@ -151,7 +151,7 @@ class ControlServer:
                     self._attend(key.fileobj)
 
     def _look_around(self) -> None:
-        """Give a sign of life; listen anew where somebody has cleared the socket away, or its directory."""
+        """Give a sign of life; listen again when the socket or its directory was removed."""
         if not self._state_dir.is_dir():
             self._make_directory()
         self._sign_of_life()
@@ -166,7 +166,7 @@ class ControlServer:
         try:
             make_directory(self._state_dir)
         except OSError:
-            return  # why is said where the socket cannot be made
+            return  # the function that creates the socket logs the reason
         hint = "somebody removed it; every process makes its files again from what it holds"
         self._log.error("state_dir_gone", path=str(self._state_dir), hint=hint)
 
@@ -174,7 +174,7 @@ class ControlServer:
         try:
             connection, _ = listener.accept()
         except BlockingIOError:
-            return  # the client has gone again
+            return  # the client has already disconnected
         except OSError as error:
             self._log.warning("control_client_refused", error=str(error))
             time.sleep(_PAUSE)
@@ -190,7 +190,7 @@ class ControlServer:
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _refuse(self, connection: socket.socket, pid: int, user: int) -> None:
-        """Hang up on another user's process; the mode of the socket keeps it out, unless somebody changed that."""
+        """Close the connection of another user's process; the socket's mode keeps it out unless somebody changed it."""
         connection.close()
         self._strangers += 1
         now = time.monotonic()
@@ -202,7 +202,7 @@ class ControlServer:
             self._log.warning("control_client_refused", error="another user", **who, hint=hint)
 
     def _attend(self, connection: socket.socket) -> None:
-        """Take what there is, answer whole lines, send what the client takes; never wait for it."""
+        """Read the available data, answer whole lines, send what the client accepts; never wait for the client."""
         client = self._clients[connection]
         try:
             if not client.unsent:
@@ -216,9 +216,9 @@ class ControlServer:
                 del client.unsent[: connection.send(client.unsent)]
                 client.deadline = time.monotonic() + _CLIENT_PATIENCE
         except BlockingIOError:
-            pass  # nothing is lost: it takes no more just now, or had nothing to say; the selector tells when it does
+            pass  # nothing is lost: the client accepts no more now, or sent nothing; the selector reports when it does
         except OSError:
-            self._drop(connection)  # it hung up
+            self._drop(connection)  # the client disconnected
             return
         self._selector.modify(connection, selectors.EVENT_WRITE if client.unsent else selectors.EVENT_READ)
 
@@ -244,7 +244,7 @@ class ControlServer:
 
 
 def _lines(received: bytearray) -> Iterator[bytes]:
-    """Take the whole lines off what was received."""
+    """Remove the whole lines from the received data and return them."""
     while (end := received.find(b"\n")) >= 0:
         yield bytes(received[:end])
         del received[: end + 1]
@@ -252,7 +252,7 @@ def _lines(received: bytearray) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def controlled(state_dir: Path, inbox: ControlInbox) -> Iterator[StatusPublisher]:
-    """Give the board for the loop's snapshots; while the block runs, what stands there is answered on the socket."""
+    """Yield the status publisher; inside the block its snapshots are answered on the socket."""
     log = structlog.stdlib.get_logger("control")
     status_publisher = StatusPublisher(state_dir, log)
     server = ControlServer(state_dir, answers(status_publisher, inbox), log, status_publisher.sign_of_life)

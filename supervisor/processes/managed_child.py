@@ -1,4 +1,4 @@
-"""One line of the manager's table: a child over all its incarnations, and how one of them is ended."""
+"""The manager's record of one child over all its incarnations, and the steps that stop one of them."""
 
 from dataclasses import dataclass, field
 
@@ -11,35 +11,35 @@ from supervisor.processes.spawned_process import Process
 from supervisor.processes.status_publisher import ProcessRow
 from supervisor.processes.stop_slots import Slot, slot
 
-#: An aborted child has so long to write down where it hung; one that a hanging disk holds cannot even do that.
+#: Seconds for an aborted child to record where it hung; a child blocked by a hanging disk cannot even do that.
 _LAST_WORDS = 0.5
 
-#: Until it is ready a child may be silent for so long, seconds: importing takes its time on a busy machine.
+#: Seconds of silence allowed to a child that is not ready: imports are slow on a busy machine.
 _START_TIMEOUT = 60.0
 
 
 @dataclass(slots=True)
 class Child:
-    """What the manager knows of one child."""
+    """The manager's record of one child."""
 
     spec: ChildSpec
     life: RestartState = field(default_factory=RestartState)
     process: Process | None = None
     started_at: float = 0.0
-    last_beat: float = 0.0  #: when it was last heard of
+    last_beat: float = 0.0  #: time of its last sign of life
     silence_reported: bool = False
-    last_words: str = ""  #: why this incarnation says that no restart can help
-    last_code: str = ""  #: the same as a FaultCode
-    replacing: bool = False  #: this incarnation ends because a person asked for the next one
-    leaving: bool = False  #: the configuration does not know it any more: when it has ended, it is forgotten
-    slot: Slot | None = None  #: once asked to stop: by when
-    hung: bool = False  #: silent for so long that it was aborted
+    last_words: str = ""  #: this incarnation's reason why no restart can help
+    last_code: str = ""  #: the reason as a FaultCode
+    replacing: bool = False  #: this incarnation is stopped because a person requested a new one
+    leaving: bool = False  #: no longer in the configuration: removed from the table when it has ended
+    slot: Slot | None = None  #: its deadlines, once asked to stop
+    hung: bool = False  #: aborted after too long a silence
     terminated: bool = False
     killed: bool = False
 
     @property
     def row(self) -> ProcessRow:
-        """What others may see of it."""
+        """The part that is published."""
         life, process = self.life, self.process
         pid = process.pid if process is not None else None
         return ProcessRow(
@@ -56,26 +56,26 @@ class Child:
         )
 
     def forget_press(self) -> None:
-        """Begin anew: nobody has asked this incarnation to stop, or what was asked counts no more."""
+        """Forget any stop request: this incarnation is new, or the request no longer counts."""
         self.slot = None
         self.terminated = self.killed = self.replacing = self.hung = False
 
     def leave_with_all(self) -> None:
-        """Stop in its turn and by the deadline of all, though it was being replaced or dismissed by itself."""
+        """Stop in its stage and by the common deadline, even if it was being replaced or removed."""
         self.forget_press()
-        self.leaving = False  # should it have to be killed, the exit code is to say so
+        self.leaving = False  # if it must be killed, the exit code has to show it
 
     def hung_at(self, timeout: float) -> float:
-        """Return from when on it counts as hung, should nothing more be heard of it; infinity for never."""
+        """Return the time at which it counts as hung if it stays silent; infinity for never."""
         if self.process is None or self.slot is not None:
             return float("inf")
         allowed = max(timeout, _START_TIMEOUT) if self.life.state is State.STARTING else timeout
         return self.last_beat + allowed
 
     def check_pulse(self, now: float, timeout: float, log: structlog.stdlib.BoundLogger) -> None:
-        """Abort a child whose working loop has been silent for `timeout` seconds; it is replaced like one that died.
+        """Abort a child whose working loop has been silent for `timeout` seconds; it is restarted like one that died.
 
-        One that only waits (for the quota, for a broker) beats on. One that is asked to stop has a deadline instead.
+        A child that only waits (for the quota, for a broker) sends beats. One that must stop has a deadline instead.
         """
         if now < self.hung_at(timeout) or self.process is None:
             return
@@ -93,7 +93,7 @@ class Child:
             self.process.ask_stop(self.slot.done_by)
 
     def press(self, now: float, log: structlog.stdlib.BoundLogger) -> None:
-        """Remind a child that was asked to stop: SIGTERM when it is late, SIGKILL when it is still there."""
+        """Escalate a stop: SIGTERM when the child is late, SIGKILL when it is still running after that."""
         if self.process is None or self.slot is None:
             return
         if now >= self.slot.kill_at and not self.killed:
@@ -106,7 +106,7 @@ class Child:
             self.process.terminate()
 
     def report_end(self, now: float, log: structlog.stdlib.BoundLogger) -> None:
-        """Log how the last process ended, and what follows from it."""
+        """Log how the last process ended, and the consequence."""
         name, life = self.spec.name, self.life
         how = describe_exit(life.last_exit) if life.last_exit is not None else None
         match life.state:
@@ -118,7 +118,7 @@ class Child:
                 log.warning("child_died", child=name, exit=how, restart_in_s=round(life.restart_at - now, 2))
 
     def next_press(self) -> float:
-        """Return when it is to be reminded next, infinity for never."""
+        """Return the time of the next escalation, infinity for never."""
         if self.process is None or self.slot is None or self.killed:
             return float("inf")
         return self.slot.kill_at if self.terminated or self.hung else self.slot.terminate_at

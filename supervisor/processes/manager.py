@@ -1,7 +1,7 @@
-"""The loop that keeps the children alive, hands their news on, and stops them in order.
+"""The loop that keeps the children running, forwards their news, and stops them in order.
 
-It decides nothing about restarts (see policy) and nothing about what runs (see topology). The clock, the kind of
-process and the wait come in as arguments, so that a test can drive it with scripted processes and a clock of its own.
+Restart decisions are in `restart_policy`; what runs is decided in `topology`. The clock, the kind of process and the
+wait are arguments, so a test can drive the loop with scripted processes and its own clock.
 """
 
 import random
@@ -25,14 +25,14 @@ from supervisor.processes.spawned_process import Handle, Process
 from supervisor.processes.status_publisher import Snapshot
 
 _LONGEST_WAIT = 60.0
-_NOT_SPAWNED = 1  # stands for the exit code where there was no process
-_WAIT_FOR_OTHERS = 15.0  # a child is started after so long even if what it comes after is not ready
-_SILENT_AFTER = 30.0  # STARTING for so long is worth a line in the log
-_OVERSLEPT = 2.0  # waking up so much later than planned means that this process did not run
+_NOT_SPAWNED = 1  # exit code used where there was no process
+_WAIT_FOR_OTHERS = 15.0  # seconds to wait for the children in `after`; then the child starts even if they are not ready
+_SILENT_AFTER = 30.0  # seconds in STARTING after which a warning is logged
+_OVERSLEPT = 2.0  # seconds: a wake-up this much later than planned means that this process was paused
 
 
 class Manager:
-    """Supervises the children of one topology until it is asked to stop and all are gone."""
+    """Supervises the children of one topology until a stop is requested and all are gone."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class Manager:
         self._stopping_since: float | None = None
 
     def run(self) -> ExitCode:
-        """Keep everything running until it has stopped; tell how it went."""
+        """Keep everything running until it has stopped; return the exit code."""
         self._tasks.begin(self._clock())
-        self._listen()  # a signal that came before all this must not find anything started
-        self._publish(self.snapshot())  # spawning takes a moment, and who asks meanwhile is to hear the names
+        self._listen()  # an earlier signal must prevent any start
+        self._publish(self.snapshot())  # spawning takes a moment, and a client that asks meanwhile must get the names
         while not self.done:
             self.step()
         self._publish(self.snapshot())
@@ -83,11 +83,11 @@ class Manager:
 
     @property
     def done(self) -> bool:
-        """Whether stop was asked and no process is left."""
+        """Whether a stop was requested and no process is left."""
         return self._stopping_since is not None and all(child.process is None for child in self.children.values())
 
     def step(self) -> None:
-        """Do what is due, wait for what comes next, and take it in."""
+        """Do what is due, wait for the next event, and process it."""
         self._forgive_after_a_pause()
         self._act()
         self._publish(self.snapshot())
@@ -102,14 +102,14 @@ class Manager:
             self._hear(child)
 
     def _forgive_after_a_pause(self) -> None:
-        """Blame no child for silence while this process itself did not run (the container was frozen, say)."""
+        """Count no silence for the time in which this process itself did not run (for example a frozen container)."""
         now = self._clock()
         if now > self._awake_at + _OVERSLEPT:
             for child in self.children.values():
                 child.last_beat = now
 
     def snapshot(self) -> Snapshot:
-        """Return what others may know of this moment."""
+        """Return the current state for publication."""
         children = self.children.values()
         return Snapshot(
             "RUNNING" if self._stopping_since is None else "STOPPING",
@@ -119,7 +119,7 @@ class Manager:
         )
 
     def stop(self, reason: str) -> None:
-        """Begin to stop everything; once begun, nothing changes it."""
+        """Begin to stop everything; a second call changes nothing."""
         if self._stopping_since is None:
             self._stopping_since = self._clock()
             self._log.info("stopping", reason=reason, deadline_s=self._shutdown_timeout)
@@ -130,7 +130,7 @@ class Manager:
         for request in self._alarm.collect():
             if isinstance(request, str):
                 self.stop(request)
-            elif self._stopping_since is None:  # while all stop, nothing starts
+            elif self._stopping_since is None:  # nothing starts during a stop
                 self._obey(request)
 
     def _obey(self, request: Restart | Reload) -> None:
@@ -142,7 +142,7 @@ class Manager:
             self._heartbeat_timeout = wanted.heartbeat_timeout
             self._orders.rearrange(wanted.specs, now, self._shutdown_timeout)
 
-    # What is due
+    # Due actions
 
     def _act(self) -> None:
         now = self._clock()
@@ -155,13 +155,13 @@ class Manager:
             if child.life.state is State.STARTING and not child.silence_reported and child.process is not None:
                 self._report_silence(child, now)
             child.check_pulse(now, self._heartbeat_timeout, self._log)
-            child.press(now, self._log)  # does nothing unless it is being replaced
+            child.press(now, self._log)  # does nothing unless the child is being replaced
         reason = self._tasks.do(now)
         if reason:
             self.stop(reason)
 
     def _start_at(self, child: Child) -> float:
-        """Return when a child without a process is to be started: a moment, now, or never."""
+        """Return when to start a child without a process: a time on the clock, or infinity for never."""
         match child.life.state:
             case State.BACKOFF:
                 return child.life.restart_at
@@ -182,7 +182,7 @@ class Manager:
         child.forget_press()
         try:
             child.process = self._spawn(child.spec)
-        except (OSError, RuntimeError) as error:  # no more processes, descriptors or threads to be had
+        except (OSError, RuntimeError) as error:  # no processes, descriptors or threads left
             self._log.error("child_not_spawned", child=child.spec.name, error=str(error))
             self._bury(child, _NOT_SPAWNED)
             return
@@ -196,7 +196,7 @@ class Manager:
             self._log.warning("child_not_ready", child=child.spec.name, waiting_s=round(now - child.life.since, 1))
 
     def _moments(self) -> list[float]:
-        """Return when something is due next."""
+        """Return the times of the next due actions."""
         moments = [child.next_press() for child in self.children.values()]
         if self._stopping_since is not None:
             return moments
@@ -216,12 +216,12 @@ class Manager:
                 handles += child.process.handles()
         return handles
 
-    # What came in
+    # Incoming messages and exits
 
     def _hear(self, child: Child) -> None:
         if child.process is None:
             return
-        code = child.process.exit_code()  # asked first: what it said before it died is in the queue by then
+        code = child.process.exit_code()  # read first: messages sent before its death are in the queue by then
         for message in child.process.messages():
             self._take(child, message)
         if code is not None:
@@ -241,7 +241,7 @@ class Manager:
             case ("fatal", str(reason), str(code)):
                 child.last_words, child.last_code = reason, code
             case ("beat", _):
-                pass  # heard: that is all it says
+                pass  # the beat itself is already recorded
             case _:
                 self._log.warning("unknown_message", child=child.spec.name, message=repr(message))
 
@@ -279,7 +279,7 @@ class Manager:
     # Stopping
 
     def _stop_stage(self, now: float, since: float) -> None:
-        """Ask the first stage that still has processes to stop; press those who are late."""
+        """Ask the first stage that still has processes to stop; escalate for late children."""
         alive = [child for child in self.children.values() if child.process is not None]
         for child in self.children.values():
             if child.process is None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 _BURST = 262_144  # bytes
 _PER_SECOND = 8_192.0
-_AGAIN_FROM = 65_536.0  # once it is used up, it is not given out crumb by crumb
+_AGAIN_FROM = 65_536.0  # bytes: once the bucket is empty, output resumes only from this level, not line by line
 
 
 class OutputLimit:
-    """A bucket of bytes that fills up by itself."""
+    """A bucket of bytes that refills at a constant rate."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class OutputLimit:
         self.dropped_bytes = 0
 
     def take(self, size: int, lines: int) -> bool:
-        """Tell whether so much may pass; what may not is counted."""
+        """Return whether this many bytes may pass; count them as dropped otherwise."""
         now = self._clock()
         self._left = min(_BURST, self._left + (now - self._at) * _PER_SECOND)
         self._at = now
@@ -34,7 +34,7 @@ class OutputLimit:
         return False
 
     def dropped(self) -> dict[str, int]:
-        """Return what was dropped since the last time, and forget it; empty for nothing."""
+        """Return the dropped counts since the last call and reset them; empty when there are none."""
         if not self.dropped_lines:
             return {}
         told = {"lines": self.dropped_lines, "bytes": self.dropped_bytes}

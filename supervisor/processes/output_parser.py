@@ -1,6 +1,6 @@
 """Parses a child's output outside its logger: its own log lines, tracebacks kept whole, and single lines.
 
-Pure: bytes in, pieces out. What is not complete yet stays here until `settle` or `end`.
+Pure: bytes in, parts out. Incomplete data stays here until `settle` or `end`.
 """
 
 import enum
@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-OWN = b'{"timestamp":"'  #: so begins a line that core.logging.log_setup has made (see its order of fields)
+OWN = b'{"timestamp":"'  #: the start of each line that core.logging.log_setup writes (see its order of fields)
 
-_LONGEST_LINE = 65536  # without an end of line; then it is cut
+_LONGEST_LINE = 65536  # a longer line without a line end is cut
 _LONGEST_OWN_LINE = 1_000_000
 _LONGEST_BLOCK = 65536
 
@@ -19,9 +19,9 @@ _TRACEBACK = re.compile(r"[\s|+]*(Exception Group )?Traceback \(most recent call
 _GROUP = re.compile(r"\s+\| (\S.*)")
 _BEFORE_TRACEBACK = re.compile(r"Exception in thread |Exception ignored |Process \S+:$")
 _LINK = re.compile(r"During handling of the above exception|The above exception was the direct cause")
-_MORE_OF_MESSAGE = ("[", "(")  # SQLAlchemy's errors go on like this
+_MORE_OF_MESSAGE = ("[", "(")  # continuation lines of SQLAlchemy's errors
 
-# librdkafka's own way to print: %3|seconds|FACILITY|name| text, the number being syslog's
+# librdkafka's own output format: %3|seconds|FACILITY|name| text, where the number is a syslog level
 _SYSLOG = re.compile(r"%([0-7])\|")
 _SYSLOG_LEVELS = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")
 _LEVELS = {
@@ -32,29 +32,29 @@ _LEVELS = {
 
 
 class Kind(enum.Enum):
-    """What a piece is."""
+    """The kind of a part."""
 
-    OWN = enum.auto()  #: a log line already
+    OWN = enum.auto()  #: already a log line
     LINE = enum.auto()
     TRACEBACK = enum.auto()
-    CRASH = enum.auto()  #: faulthandler's: it is followed by nothing but more of it
+    CRASH = enum.auto()  #: output of faulthandler: only more of it follows
 
 
 @dataclass(frozen=True, slots=True)
 class OutputPart:
-    """One piece, of one line or of several that belong together."""
+    """One part: a single line, or several lines that belong together."""
 
     kind: Kind
     text: str
 
     @property
     def lines(self) -> int:
-        """How many lines it has."""
+        """The number of lines."""
         return self.text.count("\n") + 1
 
     @property
     def level(self) -> str:
-        """How severe it is."""
+        """The log level."""
         match self.kind:
             case Kind.CRASH:
                 return "critical"
@@ -65,7 +65,7 @@ class OutputPart:
 
     @property
     def line(self) -> str:
-        """What it comes to, in one line: of a traceback, the error that came last."""
+        """A summary in one line: for a traceback, its last error."""
         lines = self.text.split("\n")
         if self.kind is not Kind.TRACEBACK:
             return lines[0]
@@ -74,22 +74,22 @@ class OutputPart:
 
 
 class OutputParser:
-    """Cuts one child's output."""
+    """Splits one child's output into parts."""
 
     def __init__(self) -> None:
         self._partial = b""
         self._block: list[str] = []
         self._size = 0
         self._kind = Kind.LINE
-        self._said = False  # the traceback has come to its error
+        self._said = False  # the traceback has reached its error line
 
     @property
     def pending(self) -> bool:
-        """Whether something is held back that may be complete."""
+        """Whether data is held back that may be complete."""
         return bool(self._block)
 
     def feed(self, data: bytes) -> Iterator[OutputPart]:
-        """Take in what was read."""
+        """Add the bytes that were read; yield the complete parts."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         longest = _LONGEST_OWN_LINE if self._partial.startswith(OWN) else _LONGEST_LINE
         if len(self._partial) > longest:
@@ -99,12 +99,12 @@ class OutputParser:
             yield from self._take(line)
 
     def settle(self) -> Iterator[OutputPart]:
-        """Give what is complete: nothing more came for a moment."""
+        """Yield what is complete: no more output came for a moment."""
         if self._block:
             yield self._whole()
 
     def end(self) -> Iterator[OutputPart]:
-        """Give all that is left, also a line without an end."""
+        """Yield all that is left, also a line without a line end."""
         if self._partial:
             yield from self._take(self._partial)
             self._partial = b""
@@ -120,12 +120,12 @@ class OutputParser:
             yield from self.settle()
             if not line.strip():
                 return
-            self._kind, self._said = _kind(line), line.startswith(" ")  # a group's lines are all indented
+            self._kind, self._said = _kind(line), line.startswith(" ")  # all lines of an exception group are indented
         self._block.append(line)
         self._size += len(line)
 
     def _goes_on(self, line: str) -> bool:
-        """Tell whether the line belongs to the block that is held back."""
+        """Return whether the line belongs to the block that is held back."""
         if not self._block or self._kind is Kind.CRASH:
             return bool(self._block)
         indented_or_empty = not line.strip() or line.startswith((" ", "\t"))
@@ -159,7 +159,7 @@ def _kind(line: str) -> Kind:
 
 
 def _level(line: str) -> str:
-    """Guess how severe a line is; who prints past the logger is worth a warning by that alone."""
+    """Guess the level of a line; output outside the logger is worth at least a warning."""
     syslog = _SYSLOG.match(line)
     if syslog is not None:
         return _SYSLOG_LEVELS[int(syslog[1])]

@@ -1,4 +1,4 @@
-"""What the loop does besides its children: something to call now and then."""
+"""Periodic tasks of the supervisor's loop."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ import structlog
 
 @dataclass(slots=True)
 class PeriodicTask:
-    """Something to call every `interval` seconds (or what a function says now); it may return a reason to stop all."""
+    """A function to call at an interval (seconds, or a function that returns them); it may return a stop reason."""
 
     interval: float | Callable[[], float]
     action: Callable[[], str | None]
-    since: float = 0.0  #: when it was called last
+    since: float = 0.0  #: time of the last call
 
     @property
     def seconds(self) -> float:
-        """The interval as it is now: the configuration may be read again meanwhile."""
+        """The current interval: a reload of the configuration may change it."""
         return self.interval() if callable(self.interval) else self.interval
 
     @property
     def due(self) -> float:
-        """When it is to be called next."""
+        """The time of the next call."""
         return self.since + self.seconds
 
 
 class PeriodicTasks:
-    """All chores of a loop. One that fails is reported and tried again: it must not end the supervision of children."""
+    """All periodic tasks of a loop. A failed task is logged and retried: it must not end the children's supervision."""
 
     def __init__(self, tasks: Sequence[PeriodicTask], log: structlog.stdlib.BoundLogger) -> None:
         self._tasks = list(tasks)
@@ -38,11 +38,11 @@ class PeriodicTasks:
             task.since = now
 
     def next_due(self) -> float:
-        """Return when the next one is due, infinity without any."""
+        """Return when the next task is due, infinity without any."""
         return min((task.due for task in self._tasks), default=float("inf"))
 
     def do(self, now: float) -> str | None:
-        """Do what is due; return the first reason to stop that was given."""
+        """Run the due tasks; return the first stop reason."""
         reasons = []
         for task in self._tasks:
             if now >= task.due:

@@ -1,4 +1,4 @@
-"""What is asked of the supervisor while it runs: one child replaced, or all of them rearranged."""
+"""Carries out requests while the supervisor runs: replace one child, or rearrange all after a reload."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from supervisor.processes.child_spec import ChildSpec
 from supervisor.processes.config_change import change
 from supervisor.processes.managed_child import Child
 
-_REPLACED_WITHIN = 10.0  # what a child may take to stop when only it is replaced, seconds
+_REPLACED_WITHIN = 10.0  # seconds that a child may take to stop when only it is replaced
 
 
 class ReloadOrders:
-    """Carries orders out on the manager's table of children."""
+    """Applies requests to the manager's table of children."""
 
     def __init__(self, children: dict[str, Child], log: structlog.stdlib.BoundLogger) -> None:
         self._children = children
@@ -32,13 +32,13 @@ class ReloadOrders:
             child.ask_stop(now, now, min(_REPLACED_WITHIN, timeout))
 
     def rearrange(self, specs: Sequence[ChildSpec], now: float, timeout: float) -> None:
-        """Stop who is not wanted any more, replace those whom a change concerns, add who is new."""
+        """Stop unwanted children, replace those that a change affects, add new ones."""
         staying = {name: child for name, child in self._children.items() if not child.leaving}
         difference = change({name: child.spec for name, child in staying.items()}, specs)
         self._log.info("reloaded", **difference.summary())
         for spec in specs:
             if spec.name in staying:
-                staying[spec.name].spec = spec  # the next process is born with it, whenever that is
+                staying[spec.name].spec = spec  # the next process uses it, whenever it starts
         for name in difference.removed:
             self._dismiss(staying[name], now, timeout)
         for spec in difference.replaced:
@@ -58,5 +58,5 @@ class ReloadOrders:
         leaving = self._children.get(spec.name)
         if leaving is None:
             self._children[spec.name] = Child(spec, restart_policy.RestartState(since=now))
-        else:  # wanted again before it has gone
+        else:  # wanted again before it has ended
             leaving.spec, leaving.leaving, leaving.replacing = spec, False, True

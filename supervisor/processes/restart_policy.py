@@ -1,6 +1,6 @@
 """The restart policy: a pure function of a child's state, the time and the event.
 
-The words are supervisord's. STARTING: spawned (or about to be), not ready yet. RUNNING: it said so itself. BACKOFF: it
+The words are supervisord's. STARTING: spawned (or about to be), not ready yet. RUNNING: it reported ready. BACKOFF: it
 died and waits for its restart. STOPPING: asked to stop. EXITED: stopped as asked. FATAL: parked until a person acts.
 """
 
@@ -12,10 +12,10 @@ from core.errors import PERMANENT_EXIT, FaultCode
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 30.0
-LONGEST_AFTER_KILL = 8.0  # whoever was killed from outside will work again
-STABLE_AFTER = 30.0  # ready for so long: what went wrong before is forgotten
-MOST_FAILURES = 10  # within WINDOW: it is parked
-WINDOW = 600.0  # failures are counted over so long, seconds
+LONGEST_AFTER_KILL = 8.0  # seconds: a child killed from outside will work again
+STABLE_AFTER = 30.0  # seconds ready after which earlier failures are forgotten
+MOST_FAILURES = 10  # within WINDOW; at this number the child is parked
+WINDOW = 600.0  # seconds over which failures are counted
 
 _KILLED = -signal.SIGKILL
 
@@ -33,52 +33,52 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RestartState:
-    """What is known of one child over all its incarnations."""
+    """The restart state of one child over all its incarnations."""
 
     state: State = State.STARTING
-    since: float = 0.0  #: when it came into this state
-    deaths: tuple[float, ...] = ()  #: within the window, since it was last stable: they stretch the backoff
-    failures: tuple[float, ...] = ()  #: those of them that were its own fault: too many, and it is parked
+    since: float = 0.0  #: when it entered this state
+    deaths: tuple[float, ...] = ()  #: deaths within the window since it was last stable: they lengthen the backoff
+    failures: tuple[float, ...] = ()  #: deaths that were its own fault: too many of them park it
     was_ready: bool = False
-    restart_at: float = 0.0  #: in BACKOFF: when it is due
+    restart_at: float = 0.0  #: in BACKOFF: when the restart is due
     restarts: int = 0
     last_exit: int | None = None
     why: str = ""  #: in FATAL: the reason
-    code: str = ""  #: the same as a FaultCode
+    code: str = ""  #: the reason as a FaultCode
 
 
 def started(life: RestartState, now: float) -> RestartState:
-    """Give the life after a spawn."""
+    """Return the state after a spawn."""
     restarts = life.restarts + (life.state is State.BACKOFF)
     return replace(life, state=State.STARTING, since=now, restarts=restarts)
 
 
 def ready(life: RestartState, now: float) -> RestartState:
-    """Give the life after the child said that it works. Said while stopping, it changes nothing."""
+    """Return the state after the child reported ready. During a stop the report changes nothing."""
     if life.state is not State.STARTING:
         return life
     return replace(life, state=State.RUNNING, since=now, was_ready=True)
 
 
 def asked_to_stop(life: RestartState, now: float, alive: bool) -> RestartState:
-    """Give the life after stop was asked: a child without a process has nothing left to do."""
+    """Return the state after a stop was requested: a child without a process is already stopped."""
     if life.state in {State.EXITED, State.FATAL}:
         return life
     return replace(life, state=State.STOPPING if alive else State.EXITED, since=now)
 
 
 def woken(life: RestartState, now: float) -> RestartState:
-    """Give the life after a person asked for a child without a process: due at once, old faults forgiven."""
+    """Return the state after a person requested a child that has no process: due at once, old faults forgiven."""
     return replace(life, state=State.BACKOFF, since=now, restart_at=now, deaths=(), failures=(), why="", code="")
 
 
 def exited(
     life: RestartState, code: int, now: float, draw: float, reason: str = "", *, fault: str = "", hung: bool = False
 ) -> RestartState:
-    """Give the life after the child's process ended with `code`; `draw` (0 to 1) is the jitter of its backoff.
+    """Return the state after the process ended with `code`; `draw` (0 to 1) is the jitter of its backoff.
 
-    `reason`: what the child itself said of why no restart can help.
-    `fault`: the same as a FaultCode. `hung`: we killed it, because it was silent.
+    `reason`: the child's own reason why no restart can help.
+    `fault`: the reason as a FaultCode. `hung`: we killed it because it was silent.
     """
     life = replace(life, last_exit=code)
     if life.state is State.STOPPING:
@@ -88,7 +88,7 @@ def exited(
         return replace(life, state=State.FATAL, since=now, why=why, code=fault or FaultCode.OTHER.value)
     stable = life.state is State.RUNNING and now - life.since >= STABLE_AFTER
     deaths = (*_within_window(() if stable else life.deaths, now), now)
-    # killed from outside is no fault of its own
+    # a kill from outside is not the child's own fault
     own = (now,) if hung or code != _KILLED else ()
     failures = (*_within_window(() if stable else life.failures, now), *own)
     life = replace(life, since=now, deaths=deaths, failures=failures)
@@ -105,12 +105,12 @@ def _within_window(moments: tuple[float, ...], now: float) -> tuple[float, ...]:
 
 
 def backoff(failures: int, draw: float, longest: float = LONGEST_DELAY) -> float:
-    """Give the seconds to wait after the n-th failure in a row: between half and all of 0.25, 0.5, 1, … `longest` s."""
+    """Return the seconds to wait after the n-th failure in a row: half to all of 0.25, 0.5, 1, … `longest` s."""
     return min(longest, FIRST_DELAY * 2.0 ** min(failures - 1, 16)) * (0.5 + 0.5 * draw)
 
 
 def describe_exit(code: int) -> str:
-    """Put an exit code into words: `code 1`, `SIGKILL`."""
+    """Describe an exit code: `code 1`, `SIGKILL`."""
     if code >= 0:
         return f"code {code}"
     try:

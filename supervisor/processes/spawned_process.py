@@ -1,7 +1,7 @@
-"""One incarnation of a child: a spawned process with channels of its own, thrown away with it.
+"""One incarnation of a child: a spawned process and its own channels, discarded together.
 
-A killed child may take any lock of its Queue or Event into its grave. So none is shared with a sibling or with the next
-incarnation, and the parent takes none that the child ever holds.
+A killed child may hold any lock of its Queue or Event for ever. So none is shared with a sibling or with the next
+incarnation, and the parent takes no lock that the child ever holds.
 """
 
 import contextlib
@@ -29,40 +29,40 @@ _NO_SECRETS = Secrets()
 
 _CONTEXT = multiprocessing.get_context("spawn")
 
-#: Messages under way, at most: above, the writer drops news (there will be newer), so nobody's memory grows.
+#: Maximum number of unread messages: above it the writer drops news (newer will follow), so memory does not grow.
 _UNREAD = 1000
 
-#: What `multiprocessing.connection.wait` takes.
+#: A handle for `multiprocessing.connection.wait`.
 Handle = int | Connection
 
 
 class Process(Protocol):
-    """What the manager needs of a process; tests drive it with a scripted one."""
+    """The manager's interface to a process; tests drive it with a scripted one."""
 
     @property
     def pid(self) -> int:
         """Return the process id."""
 
     def handles(self) -> list[Handle]:
-        """Return what becomes readable when there are messages, or when the process has ended."""
+        """Return the handles that become readable when there are messages, or when the process has ended."""
 
     def messages(self) -> list[Message]:
         """Return the messages that have arrived."""
 
     def exit_code(self) -> int | None:
-        """Return the exit code (minus the signal's number if one killed it), None while it lives."""
+        """Return the exit code (minus the signal's number if a signal killed it), None while it runs."""
 
     def tell(self, message: Message) -> None:
         """Put a message into the child's inbox, if it has one and it is not full."""
 
     def ask_stop(self, deadline: float) -> None:
-        """Ask the child to be done by `deadline` on the monotonic clock."""
+        """Ask the child to stop by `deadline` on the monotonic clock."""
 
     def terminate(self) -> None:
         """Send SIGTERM."""
 
     def abort(self) -> None:
-        """Send SIGABRT: it ends, and writes down where each of its threads was."""
+        """Send SIGABRT: the child records where each of its threads was, and ends."""
 
     def kill(self) -> None:
         """Send SIGKILL."""
@@ -72,12 +72,12 @@ class Process(Protocol):
 
 
 class SpawnedProcess:
-    """The real one."""
+    """A spawned process with its real channels."""
 
     def __init__(self, spec: ChildSpec, logging: LogConfig, masked: Secrets = _NO_SECRETS) -> None:
         spawning.install()
         self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
-        self._waiting = select.poll()  # the Queue's own look makes such a thing anew each time: most of an idle loop
+        self._waiting = select.poll()  # the Queue's own poll builds this anew each time: most of an idle loop
         self._waiting.register(reading_end(self._up), select.POLLIN)
         self._inbox: multiprocessing.Queue[Message] | None = _CONTEXT.Queue(_UNREAD) if spec.listens else None
         self._stop = _CONTEXT.Event()
@@ -95,10 +95,10 @@ class SpawnedProcess:
             inbox=self._inbox,
             hidden=external.known.registered,
         )
-        # daemon: should this process ever end by an error of its own, it sends SIGTERM instead of waiting for ever.
+        # daemon: if this process ever ends by an error of its own, it sends SIGTERM instead of waiting for ever.
         self._process = _CONTEXT.Process(target=child.main, args=(birth,), name=spec.name, daemon=True)
         if self._inbox is not None:
-            # Our own exit must not wait until a child that hangs has emptied its inbox.
+            # Our own exit must not wait for a hung child to empty its inbox.
             self._inbox.cancel_join_thread()
         # The child inherits the blocked signals and unblocks them when it can handle them (see core.child).
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, child.SIGNALS)
@@ -109,7 +109,7 @@ class SpawnedProcess:
         file = log_setup.child_file(spec.name, logging.log_dir, logging.max_bytes, logging.backups)
         try:
             self._output = Output(spec.name, self.pid, output, self._process.sentinel, file)
-        except BaseException:  # no thread, no descriptor left: it must not live on, unknown to everybody
+        except BaseException:  # no thread or descriptor left: the process must not run on unsupervised
             self._process.kill()
             self._process.join()
             os.close(output)
@@ -126,7 +126,7 @@ class SpawnedProcess:
         return [reading_end(self._up), self._process.sentinel]
 
     def messages(self) -> list[Message]:
-        """Drain the Queue; safe at any time, since frames below PIPE_BUF are never torn."""
+        """Drain the Queue; safe at any time, since writes below PIPE_BUF are atomic."""
         messages: list[Message] = []
         with contextlib.suppress(queue.Empty):
             while len(messages) < _UNREAD and self._waiting.poll(0):
@@ -138,9 +138,9 @@ class SpawnedProcess:
         return self._process.exitcode
 
     def tell(self, message: Message) -> None:
-        """Put a message into the inbox; when it is full the child has enough reason to look."""
+        """Put a message into the inbox; if it is full, the child already has a reason to check."""
         if self._inbox is not None:
-            # RuntimeError: no thread can be had that would hand it over. The child looks by itself now and then.
+            # RuntimeError: no thread is available to deliver it. The child also checks by itself now and then.
             with contextlib.suppress(queue.Full, RuntimeError):
                 self._inbox.put_nowait(message)
 
@@ -154,7 +154,7 @@ class SpawnedProcess:
         self._process.terminate()
 
     def abort(self) -> None:
-        """Send SIGABRT (see faulthandler in core.child); one that a SIGSTOP holds is let go, for it to take effect."""
+        """Send SIGABRT (see faulthandler in core.child); continue a process that SIGSTOP holds, so that it ends."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGABRT)
             os.kill(self.pid, signal.SIGCONT)
@@ -164,7 +164,7 @@ class SpawnedProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """Close both queues and the process object; what it said last is in its log by then, or follows."""
+        """Close both queues and the process object; its last output is in its log by then, or follows."""
         self._output.finish()
         self._up.close()
         if self._inbox is not None:

@@ -1,11 +1,11 @@
-"""The private parts of multiprocessing that we use, and nothing else: no other module touches any.
+"""Access to the private parts of multiprocessing that we use; no other module touches them.
 
-Starting a child whose standard output and error are a pipe, from its interpreter's first moment on: multiprocessing has
-no option for that. Exchanging our own two for a moment would catch what our other threads print, and what they start
-would hold the pipe. So the one function through which multiprocessing starts an interpreter is wrapped; for a thread
-that asks for no pipe it does what it always did. Importing this module changes nothing: `install` does.
+A child's standard output and error must be a pipe from its interpreter's first moment; multiprocessing has no option
+for that. Replacing our own two for a moment would capture the output of our other threads, and processes that they
+start would hold the pipe. So we wrap the one function through which multiprocessing starts an interpreter; for a
+thread that requests no pipe it behaves as before. Importing this module changes nothing: `install` does.
 
-Setting an Event without waiting for the sleepers, and the reading end of a Queue, have no public names either.
+Setting an Event without waiting for the sleepers, and the reading end of a Queue, have no public API either.
 """
 
 import contextlib
@@ -27,37 +27,37 @@ from core.process import parent_guard
 _plain_spawn = util.spawnv_passfds
 _wanted = threading.local()
 
-#: multiprocessing writes all that a child is born with into a pipe, and holds its other end too: what does not fit is
-#: waited for without end, should the child be stopped or killed before it reads. So the pipe is made as wide as an
-#: ordinary user may have it; a configuration with some ten thousand subreddits fits.
+#: multiprocessing writes all of a child's arguments into a pipe and holds the other end too: data that does not fit
+#: waits without end if the child is stopped or killed before it reads. So the pipe has the largest size allowed to an
+#: ordinary user; a configuration with some ten thousand subreddits fits.
 _WIDEST_PIPE = 1_048_576
 
 _CHECK_WITHIN = 10.0  # seconds for each step of the self-check
 _PIPE_OF_BIRTH = re.compile(r"pipe_handle=(\d+)")
 
-_BIRTH = "from multiprocessing.spawn import spawn_main"  #: so begins the code that a child's interpreter is given
+_BIRTH = "from multiprocessing.spawn import spawn_main"  #: the start of the code that a child's interpreter runs
 
-#: The code of multiprocessing's helper, which clears up after a killed supervisor. What it says of that would be no
-#: line of JSON on our standard error, and is of no use to anybody.
+#: The code of multiprocessing's helper, which cleans up after a killed supervisor. Its messages about that are not JSON
+#: lines on our standard error and help nobody.
 _TRACKER = "from multiprocessing.resource_tracker import main"
 
 
 def install() -> None:
     """Wrap the function through which multiprocessing starts interpreters. Safe to call again.
 
-    Call it before anything starts multiprocessing's helper: what that says is then discarded.
+    Call it before anything starts multiprocessing's helper: the helper's output is then discarded.
     """
     util.spawnv_passfds = _spawn
 
 
 def start_with_pipe(process: BaseProcess) -> int:
-    """Start the process and return the reading end of its pipe; the writing end is in the child alone.
+    """Start the process and return the reading end of its pipe; only the child has the writing end.
 
-    Raises RuntimeError where `install` was not called.
+    Raises RuntimeError if `install` was not called.
     """
     if util.spawnv_passfds is not _spawn:
         raise RuntimeError("spawning.install() was not called")
-    resource_tracker.ensure_running()  # else it would be started on the way, with what the child inherits
+    resource_tracker.ensure_running()  # otherwise it would start later and inherit the child's pipe
     reader, writer = os.pipe()
     _wanted.output = writer
     try:
@@ -92,21 +92,21 @@ def _start(path: bytes, words: Sequence[str], passfds: Sequence[int], output: in
         stderr=output,
         restore_signals=False,  # as multiprocessing does
     )
-    program.returncode = 0  # multiprocessing waits for it, by its number: this object must not
+    program.returncode = 0  # multiprocessing waits for it by its number: this object must not
     return program.pid
 
 
 def _widen(words: Sequence[str]) -> None:
     pipe = next(filter(None, map(_PIPE_OF_BIRTH.search, words)), None)
     if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
-        with contextlib.suppress(PermissionError):  # this user has too many wide ones already: it stays at 64 KiB
+        with contextlib.suppress(PermissionError):  # this user has too many wide pipes already: it stays at 64 KiB
             fcntl.fcntl(int(pipe[1]), fcntl.F_SETPIPE_SZ, _WIDEST_PIPE)
 
 
 def set_without_waiting(flag: Event) -> None:
-    """Do what `Event.set` does, and never wait: neither for its lock nor for the sleeper's word that it is awake.
+    """Do what `Event.set` does without waiting for its lock or for the sleeper's confirmation that it is awake.
 
-    A child that was killed keeps the one and never gives the other. Whoever waits looks at the flag again when woken.
+    A killed child keeps the lock and never confirms. A waiter checks the flag again when it wakes up.
     """
     inside = cast(Any, flag)
     inside._flag.release()  # noqa: SLF001
@@ -114,7 +114,7 @@ def set_without_waiting(flag: Event) -> None:
 
 
 def reading_end(queue: "Queue[Any]") -> Connection:
-    """Return the end of the Queue's pipe that becomes readable when there is something to get."""
+    """Return the end of the Queue's pipe that becomes readable when there is an item to get."""
     return cast(Any, queue)._reader  # type: ignore[no-any-return] # noqa: SLF001
 
 

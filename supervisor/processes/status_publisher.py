@@ -1,4 +1,4 @@
-"""Publishes the state of the supervisor: for the control socket's thread, and as a file for later."""
+"""Publishes the supervisor's state: to the control socket's thread, and to a file for later."""
 
 import os
 import time
@@ -15,7 +15,7 @@ from core.status.supervisor_state import LastState, touch_last_state, write_last
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
-    """One process as it stands; moments are on the loop's clock."""
+    """The state of one process; times are on the loop's clock."""
 
     name: str
     pid: int | None
@@ -24,23 +24,23 @@ class ProcessRow:
     last_exit: int | None
     started_at: float
     why: str  #: in FATAL: the reason
-    restart_at: float  #: in BACKOFF: when it is due
-    since: float = 0.0  #: when it came into this state
+    restart_at: float  #: in BACKOFF: when the restart is due
+    since: float = 0.0  #: when it entered this state
     code: str = ""  #: in FATAL: the reason as a FaultCode
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything at one moment. `heard_at` stands apart from the rows: it changes all the time."""
+    """The state of all processes at one moment. `heard_at` is separate from the rows: it changes all the time."""
 
     state: str
     born: float
     processes: tuple[ProcessRow, ...]
-    heard_at: tuple[float, ...]  #: when each process was last heard of
+    heard_at: tuple[float, ...]  #: time of each process's last sign of life
 
 
 class StatusPublisher:
-    """Holds the newest snapshot. The loop only replaces it, so no reader can keep the loop waiting."""
+    """Holds the newest snapshot. The loop only replaces it, so no reader can block the loop."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class StatusPublisher:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.latest: Snapshot | None = None
-        self.exit_code: int | None = None  #: how it ended, once it has
+        self.exit_code: int | None = None  #: the exit code, once it has ended
         self._state_dir = state_dir
         self._log = log
         self._clock = clock
@@ -61,7 +61,7 @@ class StatusPublisher:
         self._is_missing = False
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Put up a snapshot; write it down when more than heartbeats changed."""
+        """Publish a snapshot; write the file when more than heartbeats changed."""
         before, self.latest = self.latest, snapshot
         changed = before is None or (before.state, before.processes) != (snapshot.state, snapshot.processes)
         if changed or self._is_missing:
@@ -69,19 +69,19 @@ class StatusPublisher:
             self._write(snapshot)
 
     def close(self) -> None:
-        """Write down that it ended, and how."""
+        """Record the end and the exit code."""
         if self.latest is not None:
             self._write(self.latest, ended=True)
 
     def sign_of_life(self) -> None:
-        """Let those who find us gone know until when we were there; called from the control socket's thread."""
+        """Record the last sign of life for readers after a crash; called from the control socket's thread."""
         try:
             touch_last_state(self._state_dir)
         except OSError:
-            self._is_missing = True  # the loop, its only writer, writes it anew with the next snapshot
+            self._is_missing = True  # the loop, the only writer, writes it again with the next snapshot
 
     def as_message(self) -> dict[str, Any]:
-        """Describe the newest snapshot as the control socket tells it."""
+        """Return the newest snapshot in the form of the control socket."""
         snapshot, now = self.latest, self._clock()
         if snapshot is None:
             return {"supervisor": {"pid": os.getpid(), "state": "STARTING", "uptime_s": 0.0}, "processes": []}
@@ -121,7 +121,7 @@ class StatusPublisher:
         )
         try:
             write_last_state(self._state_dir, state)
-        except OSError as error:  # the disk is full: supervision goes on, and the log says so once
+        except OSError as error:  # the disk is full: supervision continues, and the log reports it once
             if not self._unwritable:
                 self._log.warning("last_state_not_written", error=str(error))
             self._unwritable = True

@@ -1,4 +1,4 @@
-"""Divides the time between the first signal and the end of the last process."""
+"""Divides the time between the stop request and the end of the last process."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from supervisor.processes.child_spec import Stage
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A stage's part of the stop, as moments on the clock that `started` was read from."""
+    """A stage's part of the stop, as times on the clock of `started`."""
 
-    done_by: float  #: what the children are told
-    terminate_at: float  #: SIGTERM to those who are late
-    kill_at: float  #: SIGKILL to those who are still there
+    done_by: float  #: the deadline given to the children
+    terminate_at: float  #: SIGTERM to late children
+    kill_at: float  #: SIGKILL to children still running
 
 
-#: Until which part of the whole a stage may last if it must. Sources only put down what they hold; the publisher gets
-#: all they leave; the monitor and the companions have nothing to save.
+#: The latest end of each stage, as a share of the whole. Sources only write down what they hold; the publisher sends
+#: all they leave; the monitor and the external programs have nothing to save.
 _SHARE = {Stage.SOURCE: 0.5, Stage.SINK: 0.92, Stage.WATCH: 0.95, Stage.COMPANION: 0.98}
 
-_NOTICE = 0.03  # of the whole: between being told to be done, SIGTERM and SIGKILL
+_NOTICE = 0.03  # share of the whole: between the stop request's deadline and SIGTERM, and between SIGTERM and SIGKILL
 _LONGEST_NOTICE = 0.75
 
 
 def slot(stage: Stage, started: float, timeout: float) -> Slot:
-    """Give the stage's slot in a stop that started at `started` and must be over `timeout` seconds later."""
+    """Return the stage's slot in a stop that started at `started` and must be over `timeout` seconds later."""
     notice = min(_LONGEST_NOTICE, _NOTICE * timeout)
     kill_at = started + _SHARE[stage] * timeout
     return Slot(done_by=kill_at - 2 * notice, terminate_at=kill_at - notice, kill_at=kill_at)

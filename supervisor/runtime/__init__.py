@@ -1,1 +1,1 @@
-"""One running installation: its wiring, its locks, its environment."""
+"""One running installation: its wiring, locks and environment."""

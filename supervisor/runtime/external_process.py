@@ -1,7 +1,7 @@
-"""A foreign program as a supervised child: started, watched, its output logged, ended with us.
+"""Runs an external program as a supervised child: start it, watch it, log its output, end it with us.
 
-The embedded broker and the simulator live like this. The child process is ours, so they have a state, restarts and a
-log file like every other process; the program below it dies with it.
+The embedded broker and the simulator run this way. The child process is ours, so they have a state, restarts and a
+log file like every other process; the program that it runs dies with it.
 """
 
 import contextlib
@@ -19,20 +19,20 @@ from core.process.parent_guard import guarded_command
 
 _LOOK_EVERY = 0.25
 _LOOK_EVERY_AT_FIRST = 0.03
-_PATIENCE = 2.0  # for a program that was asked to end, seconds
+_PATIENCE = 2.0  # seconds for a program to end after the request
 
 
 def run(context: ChildContext, command: Sequence[str], port: int) -> None:
-    """Run `command` until stop is asked; ready as soon as it listens on `port` of this machine."""
-    # A group of its own: Ctrl-C in the terminal is for the supervisor alone.
-    program = subprocess.Popen(  # noqa: S603 - the topology chose the command, nobody typed it
+    """Run `command` until a stop is requested; report ready as soon as it listens on `port` of this machine."""
+    # A process group of its own: Ctrl-C in the terminal is for the supervisor alone.
+    program = subprocess.Popen(  # noqa: S603 - the topology chose the command, no user input
         guarded_command(list(command)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         process_group=0,
     )
-    assert program.stdout is not None  # noqa: S101 - PIPE was asked for
+    assert program.stdout is not None  # noqa: S101 - PIPE was requested
     threading.Thread(target=_log_output, args=(program.stdout, context.log), name="output", daemon=True).start()
     try:
         _watch(context, program, port)

@@ -1,6 +1,6 @@
 """Checks the machine before the first child starts.
 
-A child that lacks one of these fails before its first line of log, again and again, and nothing would say why.
+A child that lacks a resource fails before its first log line, again and again, and nothing shows the reason.
 """
 
 import multiprocessing
@@ -16,32 +16,32 @@ from core.config.network_variables import network
 from core.errors import ConfigError, Problem
 from supervisor.runtime.topology import topology, wants_broker
 
-# Measured: the supervisor keeps 14 files of its own and 7 pipes for each child; starting one takes 5 more for a moment,
+# Measured: the supervisor keeps 14 files of its own and 7 pipes per child; a start takes 5 more for a moment,
 # and commands such as `status` connect to it.
 _SUPERVISOR = 25
 _PER_CHILD = 7
 
-#: What a child other than a scraper opens: databases, logs, pipes, connections to brokers or from browsers.
+#: Files that a child other than a scraper opens: databases, logs, pipes, connections to brokers or from browsers.
 _CHILD = 60
 
-#: What a scraper opens besides its requests in flight.
+#: Files that a scraper opens besides its requests in flight.
 _SCRAPER = 60
 
-#: Limit to which the soft limit is raised where it is too low and the hard limit allows it.
+#: The soft limit is raised to this where it is too low and the hard limit allows it.
 _COMFORTABLE = 1024
 
-#: Processes and threads: the supervisor, its helper and some threads; a child with its own and the one that reads it.
+#: Processes and threads: the supervisor, its helper and some threads; a child's own threads and its reader thread.
 _TASKS = 5
 _TASKS_PER_CHILD = 5
 
-#: Semaphores of a child: two queues with 3 each, and an event with 5.
+#: Semaphores per child: two queues with 3 each, and an event with 5.
 _SEMAPHORES = 11
 
 
 def require_machine(
     config: Config, environ: Mapping[str, str], *, children: int | None = None, prepare: bool = False
 ) -> None:
-    """Raise a ConfigError that names everything the machine lacks, for so many children.
+    """Raise a ConfigError that names everything that the machine lacks for this number of children.
 
     `prepare`: raise the soft limit on open files where it is too low.
     """
@@ -55,7 +55,7 @@ def require_machine(
 
 
 def needed_files(config: Config, children: int) -> int:
-    """Return how many files one process may have open at once, at least; every child inherits the limit."""
+    """Return the minimum number of files that one process may have open; every child inherits the limit."""
     scraper = _SCRAPER + config.scraper.concurrency if config.scraper.enabled else 0
     return max(_SUPERVISOR + _PER_CHILD * children, _CHILD, scraper)
 
@@ -92,25 +92,25 @@ def _tasks(children: int) -> Iterator[Problem]:
 
 
 def _task_limits() -> Iterator[tuple[int, int, str]]:
-    """Give the limits on processes and threads that hold here, how many there are, and how to raise each limit."""
+    """Yield each limit on processes and threads that applies here, the number in use, and how to raise the limit."""
     for place in _cgroups(Path("/proc/self/cgroup")):
         with suppress(OSError, ValueError):  # "max", or no such file: no limit
             limit = int((place / "pids.max").read_text())
             used = int((place / "pids.current").read_text())
             yield limit, used, "raise it with `docker run --pids-limit`, or TasksMax= in the unit"
     soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    if soft != resource.RLIM_INFINITY and os.geteuid() != 0:  # it does not hold for root
+    if soft != resource.RLIM_INFINITY and os.geteuid() != 0:  # the limit does not apply to root
         yield soft, sum(_threads_of(os.getuid())), "raise it with `ulimit -u`, or LimitNPROC= in the unit"
 
 
 def _cgroups(listing: Path) -> Iterator[Path]:
-    """Give the directories of our control group: in version 2, and of the controller of processes in version 1."""
+    """Yield the directories of our control group: in version 2, and of the controller of processes in version 1."""
     with suppress(OSError):
         for line in listing.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers in {"", "pids"}:
                 root = Path("/sys/fs/cgroup", controllers)
-                yield from dict.fromkeys((root / path.lstrip("/"), root))  # a container sees its own as the root
+                yield from dict.fromkeys((root / path.lstrip("/"), root))  # a container sees its own group as the root
 
 
 def _threads_of(user: int) -> Iterator[int]:
@@ -121,9 +121,9 @@ def _threads_of(user: int) -> Iterator[int]:
 
 
 def _semaphores(children: int) -> Iterator[Problem]:
-    """Create as many semaphores as the children will share; each takes a page of /dev/shm."""
+    """Create all semaphores that the children will share; each takes a page of /dev/shm."""
     try:
-        # those of the fork context are unlinked at once, and need no process to clear up after them
+        # semaphores of the fork context are unlinked at once, and need no process to clean up after them
         context = multiprocessing.get_context("fork")
         held = [context.Semaphore(1) for _ in range(_SEMAPHORES * children)]
         RawValue("d", 0.0)

@@ -1,7 +1,7 @@
-"""Make `state_dir` and `log_dir` private: only our user may read, write or lock what is in them.
+"""Make `state_dir` and `log_dir` private: only our user may read, write or lock files in them.
 
-The umask protects what is made from now on. This corrects what was there before. Nothing is changed in a directory that
-is not for us alone: one that everybody shares, or one with files of another user.
+The umask protects new files. This module corrects existing ones. It changes nothing in a directory that is not ours
+alone: a shared one, or one with files of another user.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import structlog
 from core.storage.private_files import DIRECTORY_MODE, OTHERS, open_private
 from supervisor.processes.periodic_tasks import PeriodicTask
 
-#: Directories of the system: their rights are not ours to change.
+#: System directories: their permissions are not ours to change.
 _SYSTEM = frozenset(
     Path("/", *name.split("/"))
     for name in (
@@ -28,7 +28,7 @@ _SYSTEM = frozenset(
 
 _DATABASE = (".db", ".db-wal", ".db-shm")
 _LOCK = ".lock"
-_OURS = "supervisor.lock"  # held by this process already
+_OURS = "supervisor.lock"  # already held by this process
 _MOST_NAMED = 5
 _LOOK_EVERY_S = 5.0
 _ROOT = 0
@@ -36,13 +36,13 @@ _ROOT = 0
 
 @dataclass(slots=True)
 class DirectoryCheck:
-    """What was found in a directory.
+    """The result of the check of one directory.
 
     Attributes:
         open_to_others: files and directories that others may use, with their mode.
-        unchangeable: those of them that belong to root, while we do not.
-        problems: what only a person can correct, a line each.
-        loose: a directory above it in which others may rename what is ours.
+        unchangeable: those of them that belong to root, while we are another user.
+        problems: what only a person can correct, one line each.
+        loose: a directory above it in which others may rename our directory.
     """
 
     directory: Path
@@ -69,7 +69,7 @@ class DirectoryCheck:
 
 
 def examine(directory: Path) -> DirectoryCheck:
-    """Look at the directory and all that is in it, and change nothing. Raises OSError."""
+    """Check the directory and its whole content without changes. Raises OSError."""
     found = DirectoryCheck(directory)
     place = directory.resolve()
     status = place.stat()
@@ -85,7 +85,7 @@ def examine(directory: Path) -> DirectoryCheck:
 
 
 def make_private(directory: Path) -> DirectoryCheck:
-    """Take the rights of others away, from the directory down; return what there was to do. Raises OSError."""
+    """Remove the permissions of others, from the directory down; return the findings. Raises OSError."""
     found = examine(directory)
     if found.problems:
         return found
@@ -97,7 +97,7 @@ def make_private(directory: Path) -> DirectoryCheck:
 
 
 def keep_closed(directory: Path) -> int | None:
-    """Close the directory again if somebody opened it; return the mode that it had then, None if it was closed.
+    """Make the directory private again if it was opened; return its former mode, None if nothing was changed.
 
     Costs one stat. Raises OSError.
     """
@@ -106,12 +106,12 @@ def keep_closed(directory: Path) -> int | None:
 
 
 def privacy_task(directories: Iterable[Path], log: structlog.stdlib.BoundLogger) -> PeriodicTask:
-    """Make the chore that keeps the directories private, which is enough for all that is in them."""
+    """Build the periodic task that keeps the directories private, which protects their content too."""
     places = tuple(dict.fromkeys(directories))
 
     def keep() -> None:
         for directory in places:
-            with contextlib.suppress(OSError):  # it is away: whoever needs it says so
+            with contextlib.suppress(OSError):  # the directory is missing: the processes that need it report that
                 mode = keep_closed(directory)
                 if mode is not None:
                     path = str(directory)
@@ -121,12 +121,12 @@ def privacy_task(directories: Iterable[Path], log: structlog.stdlib.BoundLogger)
 
 
 def _is_loose(mode: int) -> bool:
-    """Tell whether others may rename what is in the directory; where it is sticky (/tmp) only the owners may."""
+    """Return whether others may rename entries of the directory; with the sticky bit (/tmp) only the owners may."""
     return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def _walk(directory: Path, device: int) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield what is in the directory, each directory before its content; other disks and links are not entered."""
+    """Yield the content of the directory, each directory before its content; do not enter other disks or links."""
     with os.scandir(directory) as entries:
         paths = [Path(entry.path) for entry in entries]
     for path in paths:
@@ -139,7 +139,7 @@ def _walk(directory: Path, device: int) -> Iterator[tuple[Path, os.stat_result]]
             try:
                 yield from _walk(path, device)
             except PermissionError:
-                continue  # root's alone
+                continue  # belongs to root
 
 
 def _judge(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
@@ -148,7 +148,7 @@ def _judge(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
         owner, ours = _user(status.st_uid), _user(os.geteuid())
         found.problems.append(f"{path} belongs to {owner}, and this is {ours}: change its owner, or remove it")
     elif stat.S_ISLNK(status.st_mode):
-        # other links are removed when a file is made in their place; these may be somebody's intention
+        # other links are removed when a file is made in their place; these may be intended
         if path.name.endswith(_DATABASE) or path.is_dir():
             found.problems.append(f"{path} is a symbolic link, which is not followed: move its target here")
     elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
@@ -158,7 +158,7 @@ def _judge(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
 
 
 def _correct(path: Path, mode: int, *, renew: bool = False) -> bool:
-    """Take the rights of others away. `renew`: put a copy in its place, since others may hold the file open."""
+    """Remove the permissions of others. `renew`: replace the file by a copy, since others may hold it open."""
     wanted = mode & ~OTHERS
     try:
         if path.is_dir():
@@ -175,7 +175,7 @@ def _correct(path: Path, mode: int, *, renew: bool = False) -> bool:
 
 
 def _renew(path: Path) -> None:
-    """Put a copy of a lock file in its place: a lock that a stranger holds on the former file holds nobody up."""
+    """Replace a lock file by a copy: another user's lock on the former file then blocks nobody."""
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:

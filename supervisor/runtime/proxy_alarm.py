@@ -1,4 +1,4 @@
-"""The alarm when no proxy works any more: one error in the supervisor's log, and a line when one works again."""
+"""The alarm for all proxies failing: one error in the supervisor's log, and one line when a proxy works again."""
 
 import time
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from core.logging.log_setup import get_logger
 from core.status.crawl import HEALTHY, Crawl, read_crawl_of
 from supervisor.processes.periodic_tasks import PeriodicTask
 
-_EVERY = 2.0  # seconds between two looks at the reports
+_EVERY = 2.0  # seconds between two checks of the reports
 
 
 class ProxyAlarm:
-    """Rings once when all proxies fail, and is silent until one of them works again."""
+    """Raises the alarm once when all proxies fail; silent until one of them works again."""
 
     def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
         self._log = log
-        self._since: float | None = None  #: what it rang for; None: it does not ring
+        self._since: float | None = None  #: start of the failure that the alarm is for; None: no alarm
 
     def look(self, crawl: Crawl) -> None:
-        """Take in how things stand now; log when that is news."""
+        """Check the current state; log a change."""
         failing_since = crawl.all_failing_since
         if failing_since is not None and self._since is None:
             self._since = failing_since
@@ -39,12 +39,12 @@ class ProxyAlarm:
 
 
 def works(crawl: Crawl) -> list[str]:
-    """Name the proxies that work for sure: one that is gone, or was not tried yet, has not recovered."""
-    # a process that was just started takes its proxy for healthy until it knows better: an answer came, or it did not
+    """Return the proxies that certainly work: a missing or untried one has not recovered."""
+    # a new process counts its proxy as healthy until its first result: require an answer
     return [one.proxy for one in crawl.fresh if one.proxy_state == HEALTHY and one.mean_latency_ms is not None]
 
 
 def proxy_task(config: Callable[[], Config], clock: Callable[[], float] = time.time) -> PeriodicTask:
-    """Make the chore that looks at the reports of all scraper processes that the configuration of the moment has."""
+    """Build the periodic task that checks the reports of all scraper processes of the current configuration."""
     alarm = ProxyAlarm(get_logger("supervisor"))
     return PeriodicTask(_EVERY, lambda: alarm.look(read_crawl_of(status_config(config()), clock())))

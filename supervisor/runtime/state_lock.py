@@ -1,8 +1,8 @@
-"""One supervisor a state directory: locks of the kernel's, which die with their holder.
+"""One supervisor per state directory: kernel locks, released when their holder ends.
 
-The directory itself is locked, and `supervisor.lock` in it. A file can be deleted or replaced, and another supervisor
-would lock the new one; the lock on the directory holds until the directory itself is deleted or moved. The file names
-the holder, and holds where a file system cannot lock directories.
+Both the directory itself and `supervisor.lock` in it are locked. A file can be deleted or replaced, and another
+supervisor would lock the new one; the lock on the directory holds until the directory itself is deleted or moved. The
+file names the holder, and is the only lock where a file system cannot lock directories.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ _TRIES = 10
 
 
 class StateLockedError(GaplessError):
-    """Another supervisor runs on this state directory, or its lock is held by some other process."""
+    """Another supervisor runs on this state directory, or another process holds its lock."""
 
 
 class StateLock:
-    """Holds the state directory until closed, or until the process ends in whatever way."""
+    """Holds the state directory until closed, or until the process ends in any way."""
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
@@ -45,9 +45,9 @@ class StateLock:
         return self._directory is not None and _is_at(self._state_dir, self._directory)
 
     def ensure(self) -> bool:
-        """Take the locks again if the file, or the directory, was deleted or replaced; tell whether that was so.
+        """Take the locks again if the file or the directory was deleted or replaced; return whether that was so.
 
-        Raises StateLockedError when another process was quicker, and OSError when no file can be made.
+        Raises StateLockedError when another process was quicker, and OSError when no file can be created.
         """
         moved = self._directory is not None and not self.holds_directory
         if not moved and _is_at(self._path, self._file):
@@ -63,7 +63,7 @@ class StateLock:
         return True
 
     def _lock_directory(self) -> int | None:
-        """Lock the directory that is at the path; return None where the file system cannot do that."""
+        """Lock the directory at the path; return None where the file system cannot lock directories."""
         for _ in range(_TRIES):
             directory = os.open(self._state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -91,7 +91,7 @@ class StateLock:
             if not self._try(file):
                 os.close(file)
                 raise StateLockedError(self._refusal(holders(self._path)))
-        # The number is for people; the lock is what counts. So a stale number does no harm, nor does a full disk.
+        # The number is for people; the lock decides. So a stale number or a full disk does no harm.
         with contextlib.suppress(OSError):
             number = f"{os.getpid()}\n".encode()
             os.pwrite(file, number, 0)
@@ -106,7 +106,7 @@ class StateLock:
             raise
 
     def _may_replace(self, found: list[Holder]) -> bool:
-        """Tell whether the file's holders are strangers: no supervisor, since the directory's lock is ours."""
+        """Return whether only other users hold the file: none is a supervisor, since the directory's lock is ours."""
         users = {holder.user for holder in found}
         return self._directory is not None and bool(users) and not users & {None, _ROOT, os.geteuid()}
 
@@ -121,7 +121,7 @@ class StateLock:
         return f"{what}, or set another supervisor.state_dir"
 
     def close(self) -> None:
-        """Let go; the file stays as it is: to remove it would race with the next holder."""
+        """Release the locks; the file stays: removing it would race with the next holder."""
         os.close(self._file)
         self._close_directory()
 
@@ -137,7 +137,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def lock_task(lock: StateLock, log: structlog.stdlib.BoundLogger) -> PeriodicTask:
-    """Make the chore that keeps the lock: a cleaner may remove its file, and a second supervisor would start."""
+    """Build the periodic task that keeps the lock: if its file is removed, a second supervisor could start."""
     troubled = ""
 
     def keep() -> str | None:
@@ -149,7 +149,7 @@ def lock_task(lock: StateLock, log: structlog.stdlib.BoundLogger) -> PeriodicTas
         except StateLockedError as error:
             if not lock.holds_directory:
                 return f"{error}: this one ends, so that no two write there"
-            trouble = str(error)  # no supervisor gets far enough to run there: the directory's lock is ours
+            trouble = str(error)  # no other supervisor can run there: the directory's lock is ours
             if trouble != troubled:
                 log.error("state_lock_held", error=trouble, hint="this supervisor goes on; its directory is locked")  # noqa: TRY400
         except OSError as error:

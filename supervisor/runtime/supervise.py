@@ -1,4 +1,4 @@
-"""`python -m supervisor run`: everything from the configuration to the exit code."""
+"""`python -m supervisor run`: from the configuration to the exit code."""
 
 import contextlib
 import errno
@@ -37,7 +37,7 @@ from supervisor.runtime.zombies import reaping_tasks
 _LOOK_FOR_PARENT_EVERY = 1.0
 _MOST_PROBLEMS = 10
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe's end, a terminal's
+_NOBODY_READS = (errno.EPIPE, errno.EIO)  # from a pipe, from a terminal
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
     out: TextIO | NonBlockingStderr | None = sys.stdout,
     err: TextIO = sys.stderr,
 ) -> ExitCode:
-    """Run everything that the configuration asks for until SIGTERM or SIGINT."""
+    """Run everything that the configuration requires until SIGTERM or SIGINT."""
     try:
         current = ConfigHolder(load_config(path, overrides, environ), lambda: load_config(path, overrides, environ))
         require_machine(current.config, environ, children=len(current.specs), prepare=True)
@@ -77,7 +77,7 @@ def run(
             code = status_publisher.exit_code = manager.run()
         PeriodicTasks(tasks[:1], log_setup.get_logger("supervisor")).do(
             math.inf
-        )  # its failure must not change the exit code
+        )  # a failure here must not change the exit code
     finally:
         notifier.close()
         lock.close()
@@ -87,12 +87,12 @@ def run(
 
 
 def _more_in(log_dir: Path) -> str:
-    """Name the directory of the logs where there are any: a full disk, or too few files, may have left none."""
+    """Return a hint at the log directory if it has logs: after a full disk or too few open files there may be none."""
     return f"\nMore is in the logs in {log_dir}." if any(log_dir.glob("*.log")) else ""
 
 
 def claim(config: Config) -> StateLock:
-    """Make the directories, become the only supervisor of the state, and start logging."""
+    """Create the directories, lock the state directory, and start logging."""
     settings = config.supervisor
     set_umask()
     with _usable("supervisor.log_dir", settings.log_dir):
@@ -114,7 +114,7 @@ def claim(config: Config) -> StateLock:
 
 
 def _refuse(found: DirectoryCheck, key: str) -> None:
-    """Raise a ConfigError for a directory that is not for us alone."""
+    """Raise a ConfigError for a directory that is not ours alone."""
     if found.problems:
         more = len(found.problems) - _MOST_PROBLEMS
         lines = [*found.problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
@@ -126,7 +126,7 @@ def _start_logging(config: Config) -> None:
     log_format, size, backups = settings.log_format, settings.log_max_bytes, settings.log_backups
     stream = outlet(sys.stderr, 2)
     if stream is not None:
-        faulthandler.enable(2)  # a crash of this interpreter goes past all of that, onto standard error itself
+        faulthandler.enable(2)  # a crash of this interpreter writes directly to standard error
     log_setup.configure("supervisor", settings.log_dir, log_format, size, backups, stream=stream)
 
 
@@ -135,14 +135,14 @@ def _usable(key: str, directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:  # that passes, and is no fault of the configuration
+        if error.errno in _NO_ROOM:  # temporary, and no error of the configuration
             raise TransientError(f"{directory} cannot be used ({error}): free some space, then start again") from error
         advice = f"cannot be used ({error}): make it writable, or set another {key}"
         raise ConfigError([Problem(key, advice, str(directory))]) from error
 
 
 def outlet(stream: TextIO | None, descriptor: int) -> NonBlockingStderr | None:
-    """Give a way to standard output or error for a loop that must turn, whoever reads it or does not."""
+    """Return a writer to standard output or error that never blocks the loop, even when nobody reads."""
 
     def report_loss(lines: int) -> None:
         log = log_setup.get_logger("supervisor")
@@ -152,7 +152,7 @@ def outlet(stream: TextIO | None, descriptor: int) -> NonBlockingStderr | None:
 
     return (
         NonBlockingStderr(descriptor, report_loss) if stream is not None else None
-    )  # None: closed before we were started
+    )  # None: the stream was closed before our start
 
 
 def supervise(
@@ -164,7 +164,7 @@ def supervise(
     *,
     notifier: Notifier | None = None,
 ) -> Manager:
-    """Make the manager of these children, with real processes."""
+    """Build the manager of these children, with real processes."""
     config, log = current.config, log_setup.get_logger("supervisor")
     told = notifier or Notifier("", None, log)
 
@@ -187,7 +187,7 @@ def supervise(
 
 
 def statistics_task(current: ConfigHolder, out: TextIO | NonBlockingStderr | None) -> PeriodicTask:
-    """Make the chore that prints and logs what this run has done since now."""
+    """Build the periodic task that prints and logs the statistics of this run, from now on."""
     meter = Meter(current.config.supervisor.state_dir)
     log = log_setup.get_logger("statistics")
 
@@ -197,10 +197,10 @@ def statistics_task(current: ConfigHolder, out: TextIO | NonBlockingStderr | Non
         try:
             print(render(statistics), file=out, flush=True)
         except OSError as error:
-            if error.errno not in _NOBODY_READS:  # a full disk, say: that may pass
+            if error.errno not in _NOBODY_READS:  # for example a full disk: that may pass
                 log.warning("statistics_not_shown", error=str(error), hint="the log has them")
                 return
-            # Whoever read our output has gone. What stands in the buffer must not fail again when we exit.
+            # The reader of our output has gone. The buffered rest must not fail again at exit.
             if out is not None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
             log.warning("stdout_closed", hint="the statistics go on in the log")

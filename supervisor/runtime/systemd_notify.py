@@ -1,7 +1,7 @@
 """Notifies the service manager (systemd, `Type=notify`): ready, status, stopping, watchdog.
 
 The protocol is one datagram of lines to the socket that NOTIFY_SOCKET names; see sd_notify(3). Without that variable
-all of this does nothing.
+this module does nothing.
 """
 
 import os
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
-#: A child in one of these has nothing more to wait for: it works, or a person has to act.
+#: A child in one of these states waits for nothing more: it works, or a person has to act.
 _SETTLED = (State.RUNNING, State.FATAL)
 
 
 class Notifier:
-    """Speaks to the service manager, from the manager's loop only; what it cannot say it logs once."""
+    """Sends messages to the service manager, only from the manager's loop; a failure is logged once."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Notifier:
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`watchdog`: without a sign of life for so many seconds the service manager replaces us; None for never."""
+        """`watchdog`: seconds without a sign of life after which the service manager replaces us; None for never."""
         self._address = address
         self._watchdog = watchdog
         self._log = log
@@ -46,22 +46,22 @@ class Notifier:
 
     @classmethod
     def taken_from(cls, environ: MutableMapping[str, str], log: structlog.stdlib.BoundLogger) -> "Notifier":
-        """Read the variables and remove them: they are meant for this process, and no child is to speak for it."""
+        """Read the variables and remove them: they are for this process, and no child may notify in its place."""
         address, period, pid = (environ.pop(name, "") for name in _VARIABLES)
         watched = period.isdecimal() and int(period) > 0 and pid in ("", str(os.getpid()))
         return cls(address, int(period) / 1e6 if watched else None, log)
 
     def tasks(self) -> list[PeriodicTask]:
-        """List what the loop is to call: a sign of life twice as often as it is expected, where it is expected.
+        """Return the periodic tasks: a sign of life twice per expected interval, if one is expected.
 
-        None is given while all stop: after STOPPING=1 nobody waits for one, the deadline for stopping counts instead.
+        During a stop none is sent: after STOPPING=1 the deadline for stopping counts instead.
         """
         if self._socket is None or self._watchdog is None:
             return []
         return [PeriodicTask(self._watchdog / 2, self._beat)]
 
     def take(self, snapshot: Snapshot) -> None:
-        """Say what is new in this snapshot: ready, once; the state in words; stopping."""
+        """Send the changes in this snapshot: ready (once), the state in words, stopping."""
         if self._socket is None:
             return
         stopping = snapshot.state == "STOPPING"
@@ -74,14 +74,14 @@ class Notifier:
         status = describe(snapshot)
         if status != self._said_status:
             lines.append(f"STATUS={status}")
-        if lines and self._send(*lines):  # what could not be said is said with the next snapshot
+        if lines and self._send(*lines):  # an unsent message is sent with the next snapshot
             self._said_stopping |= "STOPPING=1" in lines
             self._said_ready |= "READY=1" in lines
             self._said_status = status
 
     def around(self, reread: Callable[[], T]) -> T:
-        """Read the configuration anew, and say when that begins and that it is over, well or not."""
-        if not self._said_ready or self._said_stopping:  # READY=1 would come too soon, or make no sense any more
+        """Reload the configuration; notify the start and the end of the reload, successful or not."""
+        if not self._said_ready or self._said_stopping:  # READY=1 would come too soon, or after the stop began
             return reread()
         self._send("RELOADING=1", f"MONOTONIC_USEC={int(self._clock() * 1e6)}")
         try:
@@ -90,7 +90,7 @@ class Notifier:
             self._said_ready = self._send("READY=1")
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -114,7 +114,7 @@ class Notifier:
 
 
 def describe(snapshot: Snapshot) -> str:
-    """Give one line for `systemctl status`."""
+    """Return one line for `systemctl status`."""
     processes = snapshot.processes
     if snapshot.state == "STOPPING":
         left = [row.name for row in processes if row.pid is not None]

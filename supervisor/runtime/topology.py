@@ -1,4 +1,4 @@
-"""What runs, and in which order: the one place where a configuration becomes children."""
+"""Turns a configuration into the list of children and their start order; the only place that does."""
 
 from dataclasses import replace
 
@@ -11,29 +11,29 @@ from supervisor.processes.child_spec import ChildSpec, Stage
 
 
 def with_broker_at(config: Config, port: int) -> Config:
-    """Give the configuration as the children see it when the broker is an embedded one on `port`."""
+    """Return the configuration for the children when the broker is an embedded one on `port`."""
     return replace(config, kafka=replace(config.kafka, bootstrap_servers=f"127.0.0.1:{port}"))
 
 
 def wants_broker(config: Config) -> bool:
-    """Tell whether the broker is to be one of our own processes."""
+    """Return whether the broker is one of our own processes."""
     return config.kafka.bootstrap_servers == EMBEDDED
 
 
 def broker(port: int) -> ChildSpec:
-    """Describe the embedded broker."""
+    """Return the specification of the embedded broker."""
     return ChildSpec("broker", "supervisor.runtime.embedded_broker:run", (port,), Stage.COMPANION)
 
 
 def simulator(command: tuple[str, ...], port: int) -> ChildSpec:
-    """Describe the simulator, a program of its own that is started by `command` and listens on `port`."""
+    """Return the specification of the simulator, a separate program: `command` starts it, it listens on `port`."""
     return ChildSpec("simulator", "supervisor.runtime.external_process:run", (command, port), Stage.COMPANION)
 
 
 def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[ChildSpec]:
-    """List the children in the order of their start: whom others talk to, the publisher, those who take things in.
+    """Return the children in start order: what others connect to, the publisher, the sources.
 
-    The monitor comes last and waits for nobody: it is to be there when the others cannot start.
+    The monitor comes last and waits for no other child: it must run even when the others cannot start.
     """
     names = tuple(companion.name for companion in companions)
     streams = [
@@ -54,12 +54,12 @@ def _monitors(config: Config) -> list[ChildSpec]:
 
 
 def _has_spools(config: Config) -> bool:
-    """Tell whether streams that are switched off now have left something that may still have to be published."""
+    """Return whether streams that are now disabled have left a spool that may still have to be published."""
     return any(spool_path(config.supervisor.state_dir, stream).exists() for stream in stream_names())
 
 
 def _scrapers(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:
-    """Describe one scraper for each proxy, or one that goes without."""
+    """Return one scraper per proxy, or one scraper without a proxy."""
     if not config.scraper.enabled:
         return []
     entry = "scraper.scraper_process:run"
