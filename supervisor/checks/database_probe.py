@@ -83,7 +83,7 @@ async def _asked(database: Database) -> tuple[str, str | None, bool]:
     except Exception as error:
         if judge(error) is not Fault.BUSY:
             raise
-        return await database.read(_look)  # busy: a pooler; the second attempt takes that into account
+        return await database.read(_look)  # a pooler was found, and the engine now adapts to it
 
 
 def _look(connection: Connection) -> tuple[str, str | None, bool]:

@@ -85,7 +85,7 @@ async def _ask_for_token(session: Session, settings: FetchSettings, agent: user_
         heard=lambda answer, error: heard.append((answer, error)),
         clock=time.monotonic,
     )
-    with contextlib.suppress(GaplessError):  # `heard` gets it too
+    with contextlib.suppress(GaplessError):  # the callback gets it too
         await token.renew()
     return heard[-1]
 

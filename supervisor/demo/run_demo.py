@@ -51,7 +51,7 @@ _SCRAPER = {
 
 
 class DemoRun:
-    """A bell for the demo: the first signal ends the script, the next one everything."""
+    """A control inbox for the demo: the first signal ends the script, the next one everything."""
 
     def __init__(self, inbox: ControlInbox, script: Script) -> None:
         self._inbox = inbox

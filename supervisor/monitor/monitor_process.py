@@ -1,4 +1,4 @@
-"""The monitor process: samples and serves until it is asked to stop."""
+"""The monitor process: samples and serves until a stop is requested."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ _LINGER_S = 2.0
 
 
 def run(context: ChildContext, config: MonitorConfig) -> None:
-    """Serve the page, the metrics and the health checks until asked to stop."""
+    """Serve the page, the metrics and the health checks until a stop is requested."""
     tune_malloc()
     sys.setswitchinterval(_TURN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -92,7 +92,7 @@ async def live(context: ChildContext, config: MonitorConfig) -> None:
 async def _listen(
     context: ChildContext, config: MonitorConfig, runner: web.AppRunner, listener: Listener, stop: asyncio.Event
 ) -> Address | None:
-    """Open the port; wait while it is in use, since a restart would not free it. None: asked to stop."""
+    """Open the port; wait while it is in use, since a restart would not free it. None: a stop was requested."""
     failures = 0
     while not stop.is_set():
         try:

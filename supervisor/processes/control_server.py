@@ -190,7 +190,7 @@ class ControlServer:
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _refuse(self, connection: socket.socket, pid: int, user: int) -> None:
-        """Close the connection of another user's process; the socket's mode keeps it out unless somebody changed it."""
+        """Close the connection of another user's process; normally the socket's mode already keeps it out."""
         connection.close()
         self._strangers += 1
         now = time.monotonic()

@@ -1,7 +1,7 @@
 """Defines the metrics of `/metrics`: names, help texts, and the source of each number.
 
-Counters pass the tally, so none goes back: not when a broken file is replaced by an empty one, and not when the
-monitor or the supervisor restarts, since the tally is stored on disk.
+Counters pass `MonotonicCounters`, so none goes back: not when a broken file is replaced by an empty one, and not when
+the monitor or the supervisor restarts, since they are stored on disk.
 """
 
 from collections.abc import Iterable, Iterator

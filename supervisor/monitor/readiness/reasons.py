@@ -35,7 +35,7 @@ REASONS = (
     "snapshot_late",
 )
 
-#: Warnings: somebody should know, and nothing stops.
+#: Warnings: a person should know, and nothing stops.
 WARNINGS = (
     "proxy_failing",
     "database_replaced",
@@ -49,13 +49,13 @@ WARNINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Observations over time (see supervisor.monitor.snapshot.history and steadiness)."""
+    """Observations over time (see supervisor.monitor.snapshot.history and flap_detector)."""
 
     growing: frozenset[str] = frozenset()  #: streams whose spool keeps growing
     answered_at: float | None = None  #: when the scraper last got an answer
     brief: frozenset[str] = frozenset()  #: processes that are being replaced
     unsteady: frozenset[str] = frozenset()  #: processes that run now and keep crashing
-    waited_until: float | None = None  #: when the quota last blocked everybody
+    waited_until: float | None = None  #: when the quota last blocked all requests
     failing: Mapping[str, Failing] = field(default_factory=dict)  #: processes whose requests to Reddit all fail
 
 
@@ -112,7 +112,7 @@ def _processes(look: Sample, trend: Trend, config: MonitorConfig) -> Iterator[Ac
                 what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.", since
             )
         elif name == "monitor":
-            continue  # the reader of this hears it from the monitor
+            continue  # the monitor itself serves this text
         elif name in trend.brief:
             continue  # a restart; reported when it takes longer or repeats
         elif state == "BACKOFF" or name in trend.unsteady:

@@ -21,7 +21,7 @@ _SAVED_NEWS = 3600.0
 _MOST_NAMED = 10
 _LONGEST_REASON = 100
 
-#: A shorter wait is over before anybody can act, seconds.
+#: A shorter wait is over before a person can act, seconds.
 _SHORT_BLOCK = 10.0
 
 
@@ -36,7 +36,7 @@ def streams(
     """Yield streams that do not read their listing.
 
     Polls count, not items: a quiet subreddit at night is normal. `waited_until`: when the quota
-    last blocked everybody. `failing`: streams whose requests all fail, which shows before their silence.
+    last blocked all requests. `failing`: streams whose requests all fail, which shows before their silence.
     """
     if quota_is_out(look):
         return

@@ -15,7 +15,7 @@ def tally_path(state_dir: Path) -> Path:
 
 
 class CounterFile:
-    """The stored tally, written again whenever it changes."""
+    """The stored counters, written again whenever they change."""
 
     def __init__(self, state_dir: Path, log: structlog.stdlib.BoundLogger) -> None:
         self._path = tally_path(state_dir)
@@ -35,7 +35,7 @@ class CounterFile:
             return MonotonicCounters()
 
     def keep(self) -> None:
-        """Write it; a failed write is tried again with the next sample."""
+        """Write the file; a failed write is retried with the next sample."""
         changes = self.tally.changes
         if changes == self._written and (not changes or self._path.exists()):
             return

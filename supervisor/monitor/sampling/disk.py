@@ -25,7 +25,7 @@ class Disk:
 
     @property
     def nearly_full(self) -> bool:
-        """Whether somebody should act before writes fail."""
+        """Whether a person should act before writes fail."""
         return self.free < _FLOOR or (self.free < _SHARE * self.size and self.free < _PLENTY)
 
 

@@ -58,7 +58,7 @@ class MonotonicCounters:
 
     @classmethod
     def of(cls, rows: Iterable[tuple[Iterable[str], str, int, int]]) -> "MonotonicCounters":
-        """Build a tally from such data. Raises TypeError or ValueError for anything else."""
+        """Build the counters from such data. Raises TypeError or ValueError for anything else."""
         return cls(
             {tuple(map(str, name)): Count(str(source), int(latest), int(total)) for name, source, latest, total in rows}
         )

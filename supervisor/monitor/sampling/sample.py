@@ -1,4 +1,4 @@
-"""Takes a sample of the whole system: asks the supervisor and reads the durable files. Blocking: runs in a thread."""
+"""Takes a sample of the whole system from the supervisor and the durable files. Blocking: runs in a thread."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from supervisor.monitor.sampling.stream_sample import StreamSample, sample_strea
 
 T = TypeVar("T")
 
-#: Heartbeats come twice a second; a process with an older one (seconds) hangs.
+#: Heartbeats come twice a second; a process whose last one is older (seconds) hangs.
 SILENT_AFTER = 15.0
 
 

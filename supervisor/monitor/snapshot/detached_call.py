@@ -31,7 +31,7 @@ async def errand(work: Callable[[], T]) -> T:
             result = work()
         except Exception as raised:  # noqa: BLE001 - it is for who waits
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="errand", daemon=True).start()

@@ -99,7 +99,7 @@ class Sampler:
         return max(0.0, self._wall() - (self.latest.at if self.latest else self._born))
 
     def verdict(self) -> Readiness:
-        """Return the latest readiness; one that is too old says so."""
+        """Return the latest readiness; if it is too old, it contains that as a reason."""
         known = self.latest.verdict if self.latest else Readiness()
         if self.latest is not None and self.age() <= LATE_AFTER:
             return known

@@ -49,7 +49,7 @@ def host_of(header: str) -> str:
 def answer_to(host: str) -> Middleware:
     """Return middleware that refuses foreign host names while we listen on loopback only.
 
-    A foreign site could point its own name at 127.0.0.1 and read the monitor through its visitor's browser.
+    A foreign site could point its own name at 127.0.0.1 and read the monitor through its user's browser.
     """
     guarded = is_loopback(host)
 

@@ -31,7 +31,7 @@ _MOST_HELD = 16
 
 
 class Restarting:
-    """Asks the supervisor to restart a process."""
+    """Sends the supervisor a request to restart a process."""
 
     def __init__(self, config: MonitorConfig, log: structlog.stdlib.BoundLogger) -> None:
         self._token = config.token.encode()
