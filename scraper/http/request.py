@@ -47,7 +47,7 @@ class Call:
         return (payload if error is None else None), error
 
     def after(self, error: GaplessError) -> None:
-        """Change the next attempt."""
+        """Adapt the next attempt to this error."""
         if isinstance(error, Mismatch | Unproven):
             self.apart = True
         elif isinstance(error, SameElsewhere):

@@ -19,7 +19,7 @@ def post_figures(posts: Sequence[Post], fetched_at: datetime) -> PostFigures:
     """Compute the figures of the hot posts, without the stickied ones, which others put there, unless all are stickied.
 
     score_mean: Σ score ÷ their number. score_median: the 0.5-quantile of the scores.
-    comments_per_upvote: Σ num_comments ÷ Σ score, of the posts that have both; None when the sum of scores is 0.
+    comments_per_upvote: Σ num_comments ÷ Σ score, of the posts that have both; None unless the sum of scores is > 0.
     posts_per_day: the number of posts with a time ÷ the days from the oldest of these times to `fetched_at`.
     """
     counted = [post for post in posts if not post.stickied] or list(posts)

@@ -50,7 +50,7 @@ class RestPeriods:
 
         Args:
             now: the current time, seconds.
-            since: the time of the first failure, seconds.
+            since: the time when the failures began, seconds.
             common: whether nothing works anywhere, so that the proxy is not the cause.
 
         """
