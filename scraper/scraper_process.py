@@ -1,4 +1,4 @@
-"""The process of one proxy: opens what it needs, crawls until it is asked to stop, and puts back what it holds."""
+"""The process of one proxy: opens what it needs, crawls until it is stopped, and releases its leases."""
 
 import asyncio
 import contextlib
@@ -34,17 +34,17 @@ from scraper.store.store import Store
 
 T = TypeVar("T")
 
-_BEAT_EVERY = 1.0  # each wakes the supervisor: most of what it takes of the processor when idle
+_BEAT_EVERY = 1.0  # each heartbeat wakes the supervisor: most of its CPU use when idle
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
-#: Kept of the time to stop, for closing connections, seconds.
+#: Part of the stop time that is reserved for closing connections, seconds.
 _CLOSING_TIME = 0.5
 
 
 def run(context: ChildContext, config: ScraperConfig) -> None:
     """Crawl through one proxy, or without one, into the database.
 
-    Raises PermanentError where a person has to act: wrong credentials, a database of a newer version.
+    Raises PermanentError when a person must act: wrong credentials, a database of a newer version.
     """
     tune_malloc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -103,13 +103,13 @@ async def _crawl(
 
 
 async def _test_and_crawl(client: RetryingFetcher, crawl: Crawl, stop: asyncio.Event) -> None:
-    """Test the proxy first: one that fails rests, and is tested again by itself."""
+    """Test the proxy, then crawl: a proxy that fails rests, and is tested again automatically."""
     await _unless(stop, client.probe())
     await crawl.run(stop)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Do this, unless stop is asked first; then it is broken off, and the answer is None."""
+    """Run this until stop is set; then cancel it and return None."""
     task, asked = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((task, asked), return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +121,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 
 
 async def _put_back(context: ChildContext, store: Store, reporter: StatusReporter) -> None:
-    """Let others go on with what this process held; without the database it comes back by itself."""
+    """Release what this process holds for other processes; without the database the leases expire."""
     seconds = max(_CLOSING_TIME, context.drain_seconds() - _CLOSING_TIME)
     try:
         async with asyncio.timeout(seconds):
@@ -150,7 +150,7 @@ async def _client(config: ScraperConfig, process: str) -> AsyncIterator[Retrying
 
 
 async def _open_store(context: ChildContext, config: ScraperConfig, stop: asyncio.Event) -> Store | None:
-    """Open the database, enter where the crawl starts; waits for it to come, None when asked to stop before that."""
+    """Open the database and enter the seed subreddits; retry until it is available, return None on stop."""
     holder = f"{_installation(config.state_dir)}/{context.name}"
     failures = 0
     while not stop.is_set():
@@ -160,7 +160,7 @@ async def _open_store(context: ChildContext, config: ScraperConfig, stop: asynci
             failures += 1
             seconds = _REOPEN.pause(failures, random.random)
             context.log.warning("database_not_opened", error=str(error), retry_in_seconds=round(seconds, 1))
-            context.ready()  # alive and waiting: nothing that a restart could mend
+            context.ready()  # alive and waiting: a restart would not help
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), seconds)
     return None
@@ -169,7 +169,7 @@ async def _open_store(context: ChildContext, config: ScraperConfig, stop: asynci
 async def _opened_store(config: ScraperConfig, holder: str) -> Store:
     store = await Store.open(config.database_url, holder=holder)
     try:
-        await store.take_back()  # what a killed predecessor held
+        await store.take_back()  # leases of a killed predecessor
         await store.enter(config.subreddits)
     except BaseException:
         await store.close()
@@ -178,11 +178,11 @@ async def _opened_store(config: ScraperConfig, holder: str) -> Store:
 
 
 def _installation(state_dir: Path) -> str:
-    """Return what tells the processes of this state directory from those of another machine on the same database."""
+    """Return an id that separates this state directory's processes from another machine's on the same database."""
     path = state_dir / "crawl" / "installation"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        # several processes may be the first: whole or not at all, and the first one counts
+        # several processes may be the first: write the file atomically; the first one counts
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
         write_private(fresh, uuid.uuid4().hex)
         with contextlib.suppress(FileExistsError):

@@ -14,9 +14,9 @@ from simulator.answer import Answer
 
 _CHUNK = 1 << 20
 _LARGEST_PLAIN = 256 * _CHUNK
-#: Most bytes that a compressed body stands for: two rules joined may ask for hundreds of gigabytes.
+#: Most bytes that a compressed body may expand to: two rules together may ask for hundreds of gigabytes.
 _LARGEST_PACKED = 1_000_000_000
-#: a client may throw away a good body that comes under one of these: it does not count as shown
+#: a client may discard a good body that comes with one of these headers: it does not count as shown
 _DECISIVE = frozenset({"content-type", "content-encoding", "content-length", "transfer-encoding", "location"})
 _REPLACING = frozenset({"status", "body", "body_base64", "garbage"})
 _SPOILING = frozenset({"truncate", "cut", "hang", "fields", "without"})
@@ -24,27 +24,27 @@ _SPOILING = frozenset({"truncate", "cut", "hang", "fields", "without"})
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How an answer goes out."""
+    """How an answer is sent."""
 
-    #: bytes a second; None: as fast as possible
+    #: bytes per second; None: as fast as possible
     drip: float | None = None
     #: the share of the body after which the connection is closed
     cut: float | None = None
-    #: seconds for which nothing is said before the connection is closed
+    #: seconds of silence before the connection is closed
     hang: float | None = None
-    #: lower-case names of headers that are left out, though the web server would add them
+    #: lower-case names of headers that are left out, even if the web server would add them
     hidden: frozenset[str] = frozenset()
-    #: headers that come several times
+    #: headers that are sent several times
     several: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def replaces(effects: Mapping[str, Any]) -> bool:
-    """Say whether the effects leave nothing of the good answer but its rate headers."""
+    """Return whether the effects keep nothing of the good answer except its rate headers."""
     return not _REPLACING.isdisjoint(effects)
 
 
 def delay(effects: Mapping[str, Any], dice: random.Random) -> float:
-    """Return the seconds before the answer; a range is drawn so that each order of magnitude is as likely."""
+    """Return the delay of the answer, seconds; drawn from a range with each order of magnitude equally likely."""
     span = effects.get("delay", 0.0)
     if not isinstance(span, list):
         return float(span)
@@ -53,7 +53,7 @@ def delay(effects: Mapping[str, Any], dice: random.Random) -> float:
 
 
 def manner(effects: Mapping[str, Any]) -> Manner:
-    """Return how the answer goes out."""
+    """Return how the answer is sent."""
     headers: Mapping[str, Any] = effects.get("headers", {})
     return Manner(
         effects.get("drip"),
@@ -65,7 +65,7 @@ def manner(effects: Mapping[str, Any]) -> Manner:
 
 
 def alter(answer: Answer, effects: Mapping[str, Any], dice: random.Random, now: float) -> Answer:
-    """Apply the effects. `now` is the time that the `Date` header is counted from."""
+    """Apply the effects. `now` is the time on which the `Date` header is based."""
     if replaces(effects):
         answer = _replaced(answer, effects, dice)
     elif effects.get("children"):
@@ -128,7 +128,7 @@ def _with_fields(body: bytes, effects: Mapping[str, Any]) -> bytes:
 
 
 def _compressed(body: bytes, repeat: int) -> bytes:
-    """Compress the body, said so often, without ever holding it whole."""
+    """Compress the body, repeated as requested, without ever holding it whole."""
     repeat = min(repeat, max(1, _LARGEST_PACKED // max(1, len(body))))
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     times = max(1, _CHUNK // max(1, len(body)))

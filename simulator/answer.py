@@ -1,4 +1,4 @@
-"""Answers to clients: the good ones' shape, and the spoiled ones."""
+"""Answers to clients: the form of good answers, and the faulty ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,34 +24,34 @@ _CHALLENGE = 'Bearer realm="reddit", error="invalid_token"'
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer, before it goes out; `items` count as shown once all of it is written."""
+    """A complete answer before it is sent; `items` count as shown once all of it is written."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     items: tuple[Item, ...] = ()
-    #: what of the crawl world this answers; counted once all of it is written
+    #: the question about the crawl world that this answers; counted once all of it is written
     asked: Asked | None = None
 
     def with_headers(self, headers: Mapping[str, str]) -> "Answer":
         """Return the same answer with more headers."""
-        # not by replace(): each of thousands of answers a second comes by here
+        # not by replace(): this runs for thousands of answers per second
         return Answer(self.status, self.body, self.content_type, {**self.headers, **headers}, self.items, self.asked)
 
     def truncated(self) -> "Answer":
-        """Return the first half of the answer, passed off as whole."""
+        """Return the first half of the answer, presented as complete."""
         return replace(self, body=self.body[: len(self.body) // 2], items=(), asked=None)
 
 
 def error(status: int, reason: str | None = None) -> Answer:
-    """Reddit's JSON for a refusal."""
+    """Return Reddit's JSON for a refusal."""
     body: dict[str, object] = {"reason": reason} if reason else {}
     return Answer(status, orjson.dumps(body | {"message": _MESSAGES[status], "error": status}))
 
 
 def unauthorized(*, bare: bool = False) -> Answer:
-    """Refuse a token that is unknown or has expired; `bare` leaves out the header that says so."""
+    """Refuse a token that is unknown or has expired; `bare` leaves out the header with the reason."""
     return error(401) if bare else error(401).with_headers({"WWW-Authenticate": _CHALLENGE})
 
 
@@ -61,17 +61,17 @@ def blocked() -> Answer:
 
 
 def redirect(location: str | None) -> Answer:
-    """Send the client elsewhere, or, without a location, nowhere."""
+    """Redirect the client; without a location, the header is missing."""
     return Answer(302, b"", HTML, {"Location": location} if location else {})
 
 
 def too_many(retry_after: str | None = None) -> Answer:
-    """Refuse a client that asks too often."""
+    """Refuse a client that sends requests too often."""
     return error(429).with_headers({"Retry-After": retry_after} if retry_after is not None else {})
 
 
 def spoiled(fault: Fault, settings: Mapping[str, object], now: float) -> Answer | None:
-    """Return the answer that stands in for the good one; None for faults that work on the good one itself."""
+    """Return the answer that replaces the good one; None for faults that change the good one itself."""
     if fault in _BUSY_STATUS:
         return Answer(_BUSY_STATUS[fault], _BUSY, HTML)
     if fault is Fault.HTML_403:
@@ -84,7 +84,7 @@ def spoiled(fault: Fault, settings: Mapping[str, object], now: float) -> Answer 
 
 
 def _retry_after(settings: Mapping[str, object], now: float) -> str | None:
-    """Write `Retry-After` as the faults want it: a number of seconds, a date, or not at all."""
+    """Return `Retry-After` as the faults require it: a number of seconds, a date, or not at all."""
     form, seconds = settings["retry_after"], settings["retry_after_seconds"]
     if form == "date" and isinstance(seconds, int | float):
         return formatdate(now + seconds, usegmt=True)

@@ -1,13 +1,13 @@
-"""Schedules items of one kind: an even rate, each item moved at random inside its own slot."""
+"""Schedules items of one kind: an even rate, each item at a random time inside its own slot."""
 
 import math
 import random
 
 
 class Arrivals:
-    """Item n of a rate falls at a random moment of slot n: the count is exactly rate x time, however long the run.
+    """Item n of a rate appears at a random time in slot n: the count is exactly rate x time, however long the run.
 
-    A change of the rate, and a pause, start the slots anew at the moment of the change.
+    A change of the rate, and a pause, restart the slots at that time.
     """
 
     def __init__(self, rate: float, start: float, dice: random.Random) -> None:
@@ -22,13 +22,13 @@ class Arrivals:
 
     @property
     def rate(self) -> float:
-        """Items a second at present."""
+        """Items per second at present."""
         if self._paused:
             return 0.0
         return self._normal if self._burst is None else self._burst
 
     def set(self, rate: float, now: float, seconds: float | None = None) -> None:
-        """Change the rate for good, or for some seconds only."""
+        """Change the rate permanently, or for `seconds` only."""
         if seconds is None:
             self._normal, self._burst, self._burst_end = rate, None, math.inf
         else:
@@ -36,22 +36,22 @@ class Arrivals:
         self._restart(now)
 
     def pause(self, now: float) -> None:
-        """Let nothing appear until `resume`."""
+        """Schedule nothing until `resume`."""
         self._paused = True
         self._restart(now)
 
     def resume(self, now: float) -> None:
-        """Go on after a pause."""
+        """Continue after a pause."""
         self._paused = False
         self._restart(now)
 
     @property
     def next_at(self) -> float:
-        """When the next item falls due or a burst ends, whichever is first; infinity if neither is to come."""
+        """The time when the next item is due or a burst ends, whichever is first; infinity if neither is scheduled."""
         return min(self._next_item, self._burst_end)
 
     def step(self) -> float | None:
-        """Pass the moment `next_at`: the creation time of the item that appears then, or None if a burst ended."""
+        """Pass the time `next_at`; return the creation time of the item that appears then, or None if a burst ended."""
         if self._burst_end <= self._next_item:
             end = self._burst_end
             self._burst, self._burst_end = None, math.inf

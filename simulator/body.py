@@ -1,4 +1,4 @@
-"""Bodies on the control side: requests read with an explanation of what is wrong, answers written as JSON."""
+"""Bodies of control requests: JSON is read with an explanation of errors, and written."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from aiohttp import web
 
 
 class BadRequestError(ValueError):
-    """A request to the control side that makes no sense; the message says what would."""
+    """An invalid request to the control side; the message says what is valid."""
 
 
 async def read_object(request: web.Request, *keys: str) -> dict[str, Any]:
-    """Read the body: a JSON object, with no other keys than those known."""
+    """Read the body: a JSON object with known keys only."""
     try:
         body = orjson.loads(await request.read() or b"{}")
     except orjson.JSONDecodeError as error:

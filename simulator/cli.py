@@ -26,7 +26,7 @@ While it runs, /_sim/truth tells every item and whether it was shown, /_sim/stat
 POST /_sim/faults, /_sim/rates, /_sim/generate, /_sim/subreddits and more steer it (docs/simulator.md).
 """
 
-#: what the edge of Reddit's network says to a line that is too long
+#: what the edge of Reddit's network answers to a line that is too long
 _TOO_LONG = {
     "endpoint": "any",
     "edge": True,
@@ -148,7 +148,7 @@ def _add_api(group: argparse._ArgumentGroup) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the simulator until it is told to end."""
+    """Run the simulator until it is stopped."""
     top = parser()
     given = vars(top.parse_args(arguments))
     latency = given.pop("latency")

@@ -1,4 +1,4 @@
-"""The simulator's own side, under `/_sim/`: the truth, the faults, and the hand that steers the world."""
+"""The simulator's control side, under `/_sim/`: the truth, the faults, and changes to the world."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -27,7 +27,7 @@ class Control:
         self._simulation = simulation
 
     def add_routes(self, app: web.Application) -> None:
-        """Put the control side into a web application."""
+        """Add the control routes to a web application."""
         for (method, name), handler in ROUTES.items():
             app.router.add_route(method, f"/_sim/{name}", _explaining(partial(handler, self)))
         for (method, name), teller in crawl_control.ROUTES.items():
@@ -36,7 +36,7 @@ class Control:
         app.router.add_route("*", "/_sim/{unknown:.*}", _unknown(known))
 
     async def truth(self, request: web.Request) -> web.StreamResponse:
-        """Tell every item, when it could be seen, and whether it was shown: one JSON object a line."""
+        """Return every item, when it was visible, and whether it was shown: one JSON object per line."""
         self._simulation.now()
         kind = _kind(request.query["kind"]) if "kind" in request.query else None
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
@@ -47,7 +47,7 @@ class Control:
         return response
 
     async def stats(self, _: web.Request) -> web.StreamResponse:
-        """Tell what was asked, and how the world stands."""
+        """Return what was requested, and the state of the world."""
         simulation, traffic = self._simulation, self._simulation.traffic
         now = simulation.now()
         world, quota = simulation.world, simulation.reddit.quota
@@ -73,7 +73,7 @@ class Control:
         )
 
     async def faults(self, request: web.Request) -> web.StreamResponse:
-        """Tell, change or clear what goes wrong."""
+        """Return, change or clear the faults."""
         now, faults = self._simulation.clock(), self._simulation.faults
         if request.method == "POST":
             try:
@@ -85,7 +85,7 @@ class Control:
         return json_answer(faults.current(now))
 
     async def rules(self, request: web.Request) -> web.StreamResponse:
-        """Tell, add or remove rules."""
+        """Return, add or remove rules."""
         now, rules = self._simulation.clock(), self._simulation.rules
         try:
             if request.method == "POST":
@@ -97,7 +97,7 @@ class Control:
         return json_answer({"rules": rules.tell(now)})
 
     async def clock(self, request: web.Request) -> web.StreamResponse:
-        """Tell or set by how much the clock that clients are told of is ahead."""
+        """Return or set by how much the clock that clients see is ahead."""
         if request.method == "POST":
             offset = (await read_object(request, "offset")).get("offset")
             if isinstance(offset, bool) or not isinstance(offset, int | float):
@@ -114,7 +114,7 @@ class Control:
         return json_answer({"frozen": self._simulation.frozen})
 
     async def rates(self, request: web.Request) -> web.StreamResponse:
-        """Change how much appears, for good or for some `seconds`."""
+        """Change the rates, permanently or for some `seconds`."""
         body = await read_object(request, *Kind, "seconds")
         seconds = number(body, "seconds") if "seconds" in body else None
         now = self._simulation.now()
@@ -124,7 +124,7 @@ class Control:
         return json_answer({kind: arrivals.rate for kind, arrivals in self._simulation.world.arrivals.items()})
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
-        """Make items this moment; `age` dates their creation back, as for a late item."""
+        """Create items now; `age` moves their creation back, as for a late item."""
         body = await read_object(request, *Kind, "subreddit", "age")
         now, world = self._simulation.now(), self._simulation.world
         subreddit = body.get("subreddit")
@@ -139,7 +139,7 @@ class Control:
         return json_answer({"fullnames": made})
 
     async def pause(self, request: web.Request) -> web.StreamResponse:
-        """Stop or resume what appears by itself."""
+        """Pause or resume the items that appear automatically."""
         now = self._simulation.now()
         for arrivals in self._simulation.world.arrivals.values():
             if request.path.endswith("pause"):
@@ -149,7 +149,7 @@ class Control:
         return json_answer({kind: arrivals.rate for kind, arrivals in self._simulation.world.arrivals.items()})
 
     async def subreddits(self, request: web.Request) -> web.StreamResponse:
-        """Change the state of a subreddit, or found one."""
+        """Change the state of a subreddit, or create one."""
         body = await read_object(request, "name", "state")
         name, state = body.get("name"), body.get("state", State.PUBLIC)
         if not isinstance(name, str) or not name or state not in set(State):
@@ -170,7 +170,7 @@ class Control:
         return json_answer({"fullname": fullname})
 
     async def odd(self, request: web.Request) -> web.StreamResponse:
-        """Let an item appear with exactly the fields given."""
+        """Make an item appear with exactly the given fields."""
         body = await read_object(request, "kind", "data", "subreddit")
         data, kind = body.get("data"), _kind(body.get("kind"))
         if not isinstance(data, dict):
@@ -184,11 +184,11 @@ class Control:
         return json_answer({"fullname": item.fullname, "subreddit": item.subreddit})
 
     async def expire_tokens(self, _: web.Request) -> web.StreamResponse:
-        """Let every token in circulation expire."""
+        """Expire every issued token."""
         return json_answer({"expired": self._simulation.reddit.tokens.expire_all()})
 
 
-#: method and name under /_sim/, and who answers
+#: method and name under /_sim/, and the handler
 ROUTES: dict[tuple[str, str], Callable[[Control, web.Request], Awaitable[web.StreamResponse]]] = {
     ("GET", "truth"): Control.truth,
     ("GET", "stats"): Control.stats,

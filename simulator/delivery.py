@@ -17,13 +17,13 @@ _HIDDEN: web.RequestKey[frozenset[str]] = web.RequestKey("hidden", frozenset)
 
 
 async def hide(request: web.Request, response: web.StreamResponse) -> None:
-    """Leave out the headers that the request's rules hide, after the web server has added its own."""
+    """Remove the headers that the request's rules hide, after the web server has added its own."""
     for name in request.get(_HIDDEN, ()):
         response.headers.popall(name, None)
 
 
 async def send(request: web.Request, answer: Answer) -> tuple[web.StreamResponse, bool]:
-    """Write the whole answer; say whether its last byte has left for the client."""
+    """Write the whole answer; return whether its last byte was sent to the client."""
     response = web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
     await response.prepare(request)
     await response.write_eof()
@@ -31,7 +31,7 @@ async def send(request: web.Request, answer: Answer) -> tuple[web.StreamResponse
 
 
 async def send_in(manner: Manner, request: web.Request, answer: Answer) -> tuple[web.StreamResponse, bool]:
-    """Write the answer in the manner that rules ask for; say whether the client has all of it."""
+    """Write the answer in the manner that rules require; return whether the client has all of it."""
     if manner.hang is not None:
         await asyncio.sleep(manner.hang)
         abort(request)
@@ -55,7 +55,7 @@ async def send_in(manner: Manner, request: web.Request, answer: Answer) -> tuple
 
 
 async def begin(request: web.Request, answer: Answer) -> web.StreamResponse:
-    """Write the head of the answer and half of its body, promising all of it."""
+    """Write the head of the answer and half of its body, but announce all of it."""
     length = {"Content-Length": str(max(len(answer.body), 2))}
     response = web.StreamResponse(status=answer.status, headers=_headers(answer) | length)
     await response.prepare(request)
@@ -71,7 +71,7 @@ async def reset(request: web.Request, answer: Answer | None) -> web.StreamRespon
 
 
 def abort(request: web.Request) -> None:
-    """End the connection at once, with a reset."""
+    """Close the connection at once, with a reset."""
     transport = request.transport
     if transport is None:
         return
@@ -82,7 +82,7 @@ def abort(request: web.Request) -> None:
 
 
 async def _pour(request: web.Request, response: web.StreamResponse, body: memoryview, drip: float | None) -> None:
-    """Write the body in pieces, at `drip` bytes a second if given, while the client is there."""
+    """Write the body in pieces, at `drip` bytes per second if given, while the client is connected."""
     piece = _PIECE if drip is None else max(1, int(drip * _DRIP_PAUSE))
     pause = 0.0 if drip is None else piece / drip
     for start in range(0, len(body), piece):

@@ -1,7 +1,7 @@
-"""The short way through the server, for requests to the crawl world when nothing goes wrong and nothing is slow.
+"""The short path through the server, for requests to the crawl world without faults and delays.
 
-A scraper at full speed asks faster than a web framework answers. So a connection begins here; with the first request
-that is anything else it is handed over to the web server, for good.
+A scraper at full speed sends requests faster than a web framework answers. So a connection starts here; with the
+first request of any other kind it is handed over permanently to the web server.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from simulator.simulation import Simulation
 
 _WRITE_PAUSE = 0.005
 _REASONS = {200: "OK", 302: "Found", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
-#: what the short way does not understand
+#: headers that the short path does not handle
 _TOO_MUCH = ("content-length", "transfer-encoding", "expect", "upgrade", "connection")
 
 Factory = Callable[[], asyncio.Protocol]
 
 
 class Express(asyncio.Protocol):
-    """One connection, for as long as its requests are simple."""
+    """One connection, as long as its requests are simple."""
 
     def __init__(self, simulation: Simulation, web_server: Factory, connections: "set[Express]") -> None:
         self._simulation = simulation
@@ -34,8 +34,8 @@ class Express(asyncio.Protocol):
         self._leaving: list[Answer] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a new connection."""
-        # uvloop's transports are of no common class
+        """Accept a new connection."""
+        # uvloop's transports have no common class
         self._transport = cast("asyncio.Transport", transport)
         self._remote = str((transport.get_extra_info("peername") or ("",))[0])
         self._connections.add(self)
@@ -55,13 +55,13 @@ class Express(asyncio.Protocol):
         asyncio.get_running_loop().call_soon(self._settle)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- given by asyncio
-        """Note that what was not written by now never arrives."""
+        """Record that what was not written by now never arrives."""
         self._connections.discard(self)
         self._transport = None
         self._settle()
 
     def abort(self) -> None:
-        """End the connection now."""
+        """Close the connection now."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -74,7 +74,7 @@ class Express(asyncio.Protocol):
         )
 
     def _settle(self) -> None:
-        """Count what has left for the client; look again later while something has not."""
+        """Count what was sent to the client; check again later while something was not."""
         if not self._leaving:
             return
         transport, traffic = self._transport, self._simulation.traffic
@@ -97,7 +97,7 @@ class Express(asyncio.Protocol):
 
 
 class _Target(NamedTuple):
-    """The first line of a request."""
+    """The request line."""
 
     path: str
     query: dict[str, str]
@@ -105,14 +105,14 @@ class _Target(NamedTuple):
 
 
 class _Sender(NamedTuple):
-    """What the headers of a request tell."""
+    """The data from a request's headers."""
 
     authorization: str | None
     user_agent: str
 
 
 def _parse(data: bytes) -> tuple[_Target, _Sender] | None:
-    """Read one whole GET request without a body; None for anything else."""
+    """Parse one whole GET request without a body; None for anything else."""
     if not data.startswith((b"GET /r/", b"GET /user/")) or data.find(b"\r\n\r\n") != len(data) - 4:
         return None
     first, _, rest = data.partition(b"\r\n")
@@ -133,7 +133,7 @@ def _target(first: bytes) -> _Target | None:
 
 @lru_cache(maxsize=1024)
 def _sender(block: bytes) -> _Sender | None:
-    """Read the headers; clients send the same ones again and again."""
+    """Parse the headers; clients send the same ones repeatedly."""
     lines = block.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if any(name in headers for name in _TOO_MUCH):

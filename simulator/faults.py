@@ -1,6 +1,6 @@
-"""Faults on demand: chooses which answer is spoiled, and how.
+"""Faults on demand: chooses which answer is faulty, and how.
 
-Pure: time and dice come in; the server carries the decision out.
+Pure: time and randomness are arguments; the server applies the decision.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from enum import Enum, StrEnum
 
 
 class Fault(StrEnum):
-    """Ways to spoil one answer; each is also the name of the share of answers that it spoils."""
+    """Kinds of faults in an answer; each is also the name of the share of answers that have it."""
 
     STATUS_500 = "status_500"
     STATUS_502 = "status_502"
@@ -29,14 +29,14 @@ class Fault(StrEnum):
 
 
 class Endpoint(Enum):
-    """Where a fault may strike."""
+    """The endpoints where a fault may occur."""
 
     TOKEN = "token"  # noqa: S105 -- the name of an endpoint
     LISTING = "listing"
     OTHER = "other"
 
 
-#: A 401 for credentials that are right would be a lie, and a token has no page: the token endpoint knows fewer faults.
+#: A 401 for correct credentials would be wrong, and a token has no page: the token endpoint has fewer faults.
 _NOT_ON_TOKEN = {Fault.STATUS_429, Fault.EMPTY_PAGE, Fault.TOKEN_401, Fault.REDIRECT_WITHOUT_LOCATION}
 
 _DEFAULTS: dict[str, object] = {fault.value: 0.0 for fault in Fault} | {
@@ -48,23 +48,23 @@ _DEFAULTS: dict[str, object] = {fault.value: 0.0 for fault in Fault} | {
     "token_401_bare": False,
     "fractional_reset": False,
 }
-#: every name that a change of faults may hold, besides `seconds`
+#: every name that a change of faults may contain, besides `seconds`
 KNOWN = frozenset(_DEFAULTS)
 _SWITCHES = {"token_401_bare", "fractional_reset"}
 _RETRY_AFTER_WORDS = {"seconds", "date"}
 
 
 class FaultError(ValueError):
-    """A fault that does not exist or a value that it cannot have; the message says what would be right."""
+    """An unknown fault or an invalid value; the message says what is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one request meets."""
+    """The faults of one request."""
 
     latency: float = 0.0
     fault: Fault | None = None
-    #: for faults that can strike before or in the middle of the answer
+    #: for faults that can occur before or in the middle of the answer
     midway: bool = False
 
 
@@ -76,14 +76,14 @@ class _Temporary:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults in force: lasting ones, and temporary ones above them."""
+    """The faults in force: permanent ones, and temporary ones that override them."""
 
     dice: random.Random
     _lasting: dict[str, object] = field(default_factory=dict)
     _temporary: list[_Temporary] = field(default_factory=list)
 
     def change(self, changes: Mapping[str, object], now: float) -> None:
-        """Merge changes into what is in force; with `seconds` among them, for that long only."""
+        """Merge changes into the current faults; with `seconds` among them, only for that time."""
         values = dict(changes)
         seconds = values.pop("seconds", None)
         _check(values)
@@ -101,12 +101,12 @@ class Faults:
             temporary.values = {name: value for name, value in temporary.values.items() if name not in values}
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         self._lasting.clear()
         self._temporary.clear()
 
     def current(self, now: float) -> dict[str, object]:
-        """Every fault with the value in force now."""
+        """Return every fault with its current value."""
         self._temporary = [temporary for temporary in self._temporary if temporary.until > now]
         current = _DEFAULTS | self._lasting
         for temporary in self._temporary:
@@ -115,11 +115,11 @@ class Faults:
 
     @property
     def none(self) -> bool:
-        """Whether nothing goes wrong at all."""
+        """Whether there are no faults at all."""
         return not self._lasting and not self._temporary
 
     def judge(self, endpoint: Endpoint, now: float) -> Verdict:
-        """Throw the dice for one request."""
+        """Draw the faults of one request."""
         if self.none:
             return Verdict()
         current = self.current(now)

@@ -1,4 +1,4 @@
-"""One submission or comment, and what became of it."""
+"""One submission or comment, and its history."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """What exists, when it came, when it could be seen, and whether it ever was. Times are epoch seconds."""
+    """An item: when it was created, when it surfaced, and whether it was ever shown. Times are epoch seconds."""
 
     serial: int
     kind: Kind
@@ -29,7 +29,7 @@ class Item:
     template: int
     link: str = ""
     parent: str = ""
-    #: exact fields of an item that was injected on purpose
+    #: exact fields of an item that was injected
     custom: dict[str, Any] | None = None
     surfaced_at: float | None = None
     removed_at: float | None = None
@@ -37,21 +37,21 @@ class Item:
     shown_at: float | None = None
     shown_count: int = 0
     rendered: bytes | None = None
-    #: seconds by which Reddit's clock was wrong when the item was made; `created` is by the machine's
+    #: the error of Reddit's clock when the item was created, seconds; `created` is by the machine's clock
     clock_offset: float = 0.0
 
     @property
     def key(self) -> tuple[float, int]:
-        """The item's place in a listing: exact creation time, ties broken by the order of making."""
+        """The item's place in a listing: exact creation time, ties broken by the order of creation."""
         return (self.created, self.serial)
 
     @property
     def created_utc(self) -> float:
-        """Creation as Reddit tells it: whole seconds."""
+        """The creation time as Reddit gives it: whole seconds."""
         return float(int(self.created + self.clock_offset))
 
     def show(self, now: float) -> None:
-        """Note that a complete, good answer with this item in it has been written."""
+        """Record that a complete, good answer with this item has been written."""
         if self.shown_at is None:
             self.shown_at = now
         self.shown_count += 1

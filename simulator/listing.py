@@ -1,6 +1,6 @@
 """Listings as Reddit keeps them: short lists of names, newest first, paged by `after` and `before`.
 
-Pure: nothing here knows the time or the network.
+Pure: no time and no network.
 """
 
 import heapq
@@ -18,7 +18,7 @@ _BY_PLACE = attrgetter("key")
 
 
 class NameList:
-    """The newest `cap` items of one kind in one subreddit. What is pushed out never comes back."""
+    """The newest `cap` items of one kind in one subreddit. An item that is pushed out never returns."""
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
@@ -30,7 +30,7 @@ class NameList:
         return len(self._items)
 
     def __iter__(self) -> Iterator[Item]:
-        """Newest first."""
+        """Yield the items, newest first."""
         return reversed(self._items)
 
     def __contains__(self, item: Item) -> bool:
@@ -38,7 +38,7 @@ class NameList:
         return place < len(self._items) and self._items[place] is item
 
     def insert(self, item: Item) -> Item | None:
-        """Put the item at the place of its creation; return what was pushed out, which may be the item itself."""
+        """Insert the item by its creation time; return the item that was pushed out, which may be the item itself."""
         place = bisect_left(self._keys, item.key)
         self._keys.insert(place, item.key)
         self._items.insert(place, item)
@@ -48,7 +48,7 @@ class NameList:
         return self._items.pop(0)
 
     def remove(self, item: Item) -> bool:
-        """Take the item out; say whether it was there."""
+        """Remove the item; return whether it was there."""
         if item not in self:
             return False
         place = bisect_left(self._keys, item.key)
@@ -56,22 +56,22 @@ class NameList:
         return True
 
     def count_newer(self, key: Key) -> int:
-        """How many items stand above this place."""
+        """Return how many items are above this place."""
         return len(self._keys) - bisect_right(self._keys, key)
 
     def older(self, key: Key | None) -> Iterator[Item]:
-        """Walk what stands below this place (or everything), newest first."""
+        """Yield the items below this place (or all), newest first."""
         end = len(self._keys) if key is None else bisect_left(self._keys, key)
         return (self._items[place] for place in range(end - 1, -1, -1))
 
     def newer(self, key: Key) -> Iterator[Item]:
-        """Walk what stands above this place, the nearest first."""
+        """Yield the items above this place, nearest first."""
         return (self._items[place] for place in range(bisect_right(self._keys, key), len(self._items)))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items newest first, and the names that lead on: `after` to older ones, `before` to newer ones."""
+    """Items newest first, and the names of the next pages: `after` to older ones, `before` to newer ones."""
 
     items: tuple[Item, ...] = ()
     after: str | None = None
@@ -79,14 +79,14 @@ class Page:
 
 
 class Listing:
-    """Several lists seen as one: merged newest first, and cut at `cap` like each of them."""
+    """Several lists as one: merged newest first, and cut at `cap` like each of them."""
 
     def __init__(self, lists: Sequence[NameList], cap: int) -> None:
         self._lists = lists
         self._cap = cap
 
     def newest(self, limit: int) -> Page:
-        """Return the page that a request without an anchor gets."""
+        """Return the page for a request without an anchor."""
         found = self._below(None, min(limit + 1, self._cap))
         return Page(items=tuple(found[:limit]), after=_leads_on(found, limit))
 
@@ -111,7 +111,7 @@ class Listing:
         return Page(items=items, after=items[-1].fullname, before=items[0].fullname if len(found) > limit else None)
 
     def place(self, anchor: Item | None) -> int | None:
-        """How many items stand above the anchor; None if it is not within this listing's reach."""
+        """Return how many items are above the anchor; None if it is not within this listing."""
         if anchor is None or not any(anchor in names for names in self._lists):
             return None
         place = sum(names.count_newer(anchor.key) for names in self._lists)

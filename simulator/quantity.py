@@ -4,7 +4,7 @@ import argparse
 
 
 def amount(text: str) -> float:
-    """Read a number, 0 or more."""
+    """Parse a number, 0 or more."""
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text}: give a number, 0 or more")
@@ -12,7 +12,7 @@ def amount(text: str) -> float:
 
 
 def seconds(text: str) -> float:
-    """Read a number of seconds, which may be below 0."""
+    """Parse a number of seconds, which may be below 0."""
     value = float(text)
     if not abs(value) < float("inf"):
         raise argparse.ArgumentTypeError(f"{text}: give a number")
@@ -20,7 +20,7 @@ def seconds(text: str) -> float:
 
 
 def span(text: str) -> float:
-    """Read a number above 0."""
+    """Parse a number above 0."""
     value = amount(text)
     if value == 0:
         raise argparse.ArgumentTypeError(f"{text}: give a number above 0")
@@ -28,7 +28,7 @@ def span(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """Read a share from 0 to 1."""
+    """Parse a share from 0 to 1."""
     value = amount(text)
     if value > 1:
         raise argparse.ArgumentTypeError(f"{text}: give a share from 0 to 1")
@@ -36,7 +36,7 @@ def share(text: str) -> float:
 
 
 def positive(text: str) -> int:
-    """Read a whole number, 1 or more."""
+    """Parse a whole number, 1 or more."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: give a whole number, 1 or more")

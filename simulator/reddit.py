@@ -1,4 +1,4 @@
-"""Reddit's own side: what a request means, and the answer that Reddit would give if nothing went wrong."""
+"""Reddit's side: the meaning of a request, and Reddit's answer without faults."""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _STATUS = {State.PRIVATE: 403, State.QUARANTINED: 403, State.BANNED: 404}
 
 
 def endpoint(path: str) -> Endpoint:
-    """Say what kind of endpoint a path names."""
+    """Return the kind of endpoint of a path."""
     if path.rstrip("/") == TOKEN_PATH:
         return Endpoint.TOKEN
     return Endpoint.LISTING if _LISTING.fullmatch(path) else Endpoint.OTHER
@@ -36,13 +36,13 @@ def endpoint(path: str) -> Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
-    """Those who ask plain `.json` addresses without a token are answered; each of their addresses has a quota."""
+    """Requests to plain `.json` addresses without a token are answered; each client address has a quota."""
 
     quota: Quota | None = None
 
 
 class Reddit:
-    """Answers requests; knows nothing of sockets and faults."""
+    """Answers requests; handles no sockets and no faults."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Reddit:
         self._lenient = lenient_combined
 
     def token(self, authorization: str | None, grant_type: str, now: float) -> Answer:
-        """Answer a request for a token."""
+        """Answer a token request."""
         token = self.tokens.issue(authorization, now)
         if token is None:
             return error(401)
@@ -87,9 +87,9 @@ class Reddit:
         remote: str = "",
         fractional_reset: bool = False,
     ) -> Answer:
-        """Answer a request for data, charging it to the client, or, without a token, to its address.
+        """Answer a data request; count it for the client, or, without a token, for its address.
 
-        `asked` is what of the crawl world the path asks for, if that is so.
+        `asked` is the question about the crawl world, if the path is one.
         """
         if authorization is None:
             return self._without_token(path, query, asked, remote, now)
@@ -121,7 +121,7 @@ class Reddit:
         return range(0) if first is None else range(first + 1, first + 1 + len(items))
 
     def empty(self, answer: Answer) -> Answer:
-        """Return a listing's answer with nothing in it."""
+        """Return a listing's answer without items."""
         if answer.status != 200:
             return answer
         return Answer(body=listing(()), headers=answer.headers)
@@ -163,7 +163,7 @@ class Reddit:
         return Answer(body=listing(things, raw=query.get("raw_json") == "1"))
 
     def _resolve(self, names: str) -> list[Subreddit] | Answer:
-        """Return the subreddits behind `A+B`, or the refusal that one of them brings upon the whole request."""
+        """Return the subreddits of `A+B`, or the refusal that one of them causes for the whole request."""
         known = self.world.subreddits
         wanted = {name.lower(): name for name in names.split("+") if name}
         if list(wanted) == ["all"] and "all" not in known:

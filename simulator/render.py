@@ -1,4 +1,4 @@
-"""Items as JSON: each is written once, from a template's fixed part and its own fresh fields."""
+"""Items as JSON: each is rendered once, from a template's fixed part and its own fields."""
 
 import zlib
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ _FRESH = frozenset(
 
 
 class Renderer:
-    """Turns items into the bytes that a listing holds."""
+    """Renders items to the bytes that a listing contains."""
 
     def __init__(self, texts: Texts, reddit_url: str = "https://www.reddit.com") -> None:
         self._texts = texts
@@ -37,7 +37,7 @@ class Renderer:
         self._fixed = {kind: [_fixed(template) for template in texts.of(kind)] for kind in Kind}
 
     def thing(self, item: Item) -> bytes:
-        """`{"kind": …, "data": …}` of one item; only the fresh fields are kept with the item."""
+        """Return `{"kind": …, "data": …}` of one item; only its own fields are stored with the item."""
         if item.rendered is None:
             item.rendered = orjson.dumps(self._fresh(item) if item.custom is None else item.custom)
         if item.custom is not None:
@@ -48,7 +48,7 @@ class Renderer:
         )  # fmt: skip
 
     def info(self, item: Item) -> bytes:
-        """Return the item as `/api/info` tells it: of what was removed only the shell is left."""
+        """Return the item as `/api/info` shows it: of a removed item only the shell remains."""
         thing = self.thing(item)
         if item.removed_at is None:
             return thing
@@ -89,7 +89,7 @@ class Renderer:
 
 
 def listing(things: Iterable[bytes], after: str | None = None, before: str | None = None, *, raw: bool = True) -> bytes:
-    """Join rendered things into a Listing; without `raw`, strings come HTML-escaped as Reddit does by default."""
+    """Join rendered things into a Listing; without `raw`, strings are HTML-escaped as Reddit does by default."""
     rendered = list(things)
     children = b",".join(rendered)
     if not raw:
@@ -99,17 +99,17 @@ def listing(things: Iterable[bytes], after: str | None = None, before: str | Non
 
 
 def escaped(json: bytes) -> bytes:
-    """Escape the strings in rendered JSON for HTML: its structure uses none of the three signs."""
+    """Escape the strings in rendered JSON for HTML: its structure uses none of the three characters."""
     return json.replace(b"&", b"&amp;").replace(b"<", b"&lt;").replace(b">", b"&gt;")
 
 
 def subreddit_id(name: str) -> str:
-    """Return a fullname for a subreddit that is always the same for the same name."""
+    """Return a subreddit's fullname, always the same for the same name."""
     return f"t5_{zlib.crc32(name.lower().encode()):x}"
 
 
 def _fixed(template: dict[str, Any]) -> bytes:
-    """Render the part of an item that all uses of a template share: an open object that ends in a comma."""
+    """Render the part of an item that all uses of a template share: an open object that ends with a comma."""
     kept = {name: value for name, value in template.items() if name not in _FRESH and name != "url"}
     if "url" in template and not template.get("is_self"):
         kept["url"] = template["url"]

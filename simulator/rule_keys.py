@@ -1,4 +1,4 @@
-"""The keys of a rule, with the values that each may have."""
+"""The keys of a rule, and the valid values of each."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from simulator.item import Kind
 
 
 class RuleError(ValueError):
-    """A rule that makes no sense; the message says what would."""
+    """An invalid rule; the message says what is valid."""
 
 
 def _is_number(value: object) -> bool:
@@ -69,7 +69,7 @@ _SHARE: Check = (_is_share, "a share from 0 to 1")
 _NAMES: Check = (_is_texts, "a list of names")
 _ABOVE_0: Check = (lambda value: _is_number(value) and value != 0, "a number above 0")
 
-#: which requests a rule concerns
+#: which requests a rule applies to
 CONDITIONS: dict[str, Check] = {
     "names": _NAMES,
     "all_names": _NAMES,
@@ -84,7 +84,7 @@ CONDITIONS: dict[str, Check] = {
     "longer_than": _COUNT,
     "share": _SHARE,
 }
-#: what becomes of the answer
+#: what happens to the answer
 EFFECTS: dict[str, Check] = {
     "status": (lambda value: _is_count(value) and 200 <= int(str(value)) <= 999, "a status from 200 to 999"),
     "headers": (_is_headers, "an object of texts, lists of texts, or null to leave a header out"),
@@ -110,12 +110,12 @@ _LIFE: dict[str, Check] = {
     "seconds": _ABOVE_0,
     "count": (lambda value: _is_count(value) and value != 0, "a whole number, 1 or more"),
 }
-#: every key that a rule may hold
+#: every key that a rule may contain
 KEYS = CONDITIONS | EFFECTS | _LIFE
 
 
 def check(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the rule's values; raise RuleError for the first one that makes no sense."""
+    """Return the rule's values; raise RuleError for the first invalid one."""
     for name, value in given.items():
         if name not in KEYS:
             near = difflib.get_close_matches(name, KEYS, 1)

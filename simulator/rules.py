@@ -1,6 +1,6 @@
-"""Rules: answers to chosen requests that are replaced or altered.
+"""Rules: answers to selected requests that are replaced or altered.
 
-Pure: requests, pages, time and dice come in; the server carries the result out.
+Pure: requests, pages, time and randomness are arguments; the server applies the result.
 """
 
 import random
@@ -23,16 +23,16 @@ _ENDPOINTS = {
     "token": frozenset({Endpoint.TOKEN}),
     "any": frozenset(Endpoint),
 }
-#: conditions that only the page itself can decide
+#: conditions that depend on the page itself
 _OF_THE_PAGE = frozenset({"holds", "position"})
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a rule looks at in a request."""
+    """The properties of a request that a rule checks."""
 
     endpoint: Endpoint
-    target: str  # path and query as they came
+    target: str  # path and query as received
     names: frozenset[str]  # lower case
     kind: Kind | None
     anchored: bool
@@ -56,7 +56,7 @@ class Received:
 
 @dataclass(slots=True)
 class Rule:
-    """One rule: conditions, effects, and how long it lives."""
+    """One rule: conditions, effects, and its lifetime."""
 
     id: str
     conditions: dict[str, Any]
@@ -71,7 +71,7 @@ class Rule:
         return not _OF_THE_PAGE.isdisjoint(self.conditions)
 
     def meets(self, received: Received) -> bool:
-        """Say whether the request meets every condition about requests."""
+        """Return whether the request meets every condition about requests."""
         wanted = self.conditions
         return (
             received.endpoint in _ENDPOINTS[wanted.get("endpoint", "data")]
@@ -86,7 +86,7 @@ class Rule:
         )
 
     def meets_page(self, answer: Answer, places: range) -> bool:
-        """Say whether the page meets every condition about pages; `places` counts from 1."""
+        """Return whether the page meets every condition about pages; `places` counts from 1."""
         holds = self.conditions.get("holds")
         position = self.conditions.get("position")
         return (holds is None or any(item.fullname == holds for item in answer.items)) and (
@@ -94,14 +94,14 @@ class Rule:
         )
 
     def tell(self, now: float) -> dict[str, Any]:
-        """Return the rule as it was given, with what is left of it."""
+        """Return the rule as it was given, with its remaining uses and time."""
         life = {"seconds": None if self.until is None else round(self.until - now, 3), "count": self.left}
         return {"id": self.id, **self.conditions, **self.effects, **life, "used": self.used}
 
 
 @dataclass(slots=True)
 class Rules:
-    """The rules in force, oldest first. Where several meet one request, the older one's effects come first."""
+    """The rules in force, oldest first. When several match one request, the older one's effects take precedence."""
 
     dice: random.Random
     _rules: dict[str, Rule] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Rules:
 
     @property
     def none(self) -> bool:
-        """Whether there is no rule at all."""
+        """Whether there are no rules."""
         return not self._rules
 
     def add(self, given: Mapping[str, Any], now: float) -> str:
@@ -126,7 +126,7 @@ class Rules:
         return name
 
     def remove(self, name: str | None) -> None:
-        """Remove one rule, or, without a name, all."""
+        """Remove one rule; all without a name."""
         if name is None:
             self._rules.clear()
         elif self._rules.pop(name, None) is None:
@@ -138,17 +138,17 @@ class Rules:
         return [rule.tell(now) for rule in self._rules.values()]
 
     def of_the_page(self) -> bool:
-        """Whether a rule waits for the page."""
+        """Return whether a rule depends on the page."""
         return any(rule.of_the_page for rule in self._rules.values())
 
     def for_request(self, received: Received, now: float) -> dict[str, Any]:
-        """Return the effects of all rules that the request meets; they are used by this."""
+        """Return the effects of all rules that the request meets; this counts as a use of each."""
         self._forget(now)
         met = [rule for rule in self._rules.values() if not rule.of_the_page and rule.meets(received)]
         return self._use(met)
 
     def for_page(self, received: Received, answer: Answer, places: range, now: float) -> dict[str, Any]:
-        """Return the effects of the rules that look at pages."""
+        """Return the effects of the rules that check pages."""
         self._forget(now)
         rules = [rule for rule in self._rules.values() if rule.of_the_page and rule.meets(received)]
         return self._use([rule for rule in rules if rule.meets_page(answer, places)])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A client's standing in the present window."""
+    """A client's usage in the current window."""
 
     used: int
     remaining: int
@@ -32,7 +32,7 @@ class Quota:
         self._used: dict[str, tuple[int, int]] = {}
 
     def charge(self, client: str, now: float) -> Usage:
-        """Count one request of the client and say whether it may be answered."""
+        """Count one request of the client; return its usage, including whether the request may be answered."""
         window, used = self._used.get(client, (0, 0))
         number = self._number(now)
         used = used + 1 if window == number else 1
@@ -40,12 +40,12 @@ class Quota:
         return self._standing(used, now)
 
     def usage(self, client: str, now: float) -> Usage:
-        """Return the client's standing without counting anything."""
+        """Return the client's usage without counting."""
         number, used = self._used.get(client, (0, 0))
         return self._standing(used if number == self._number(now) else 0, now)
 
     def clients(self) -> list[str]:
-        """Every client that ever asked."""
+        """Return every client that ever sent a request."""
         return sorted(self._used)
 
     def _number(self, now: float) -> int:

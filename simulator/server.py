@@ -1,4 +1,4 @@
-"""The simulator on the network: takes requests, spoils some answers, and notes which were written whole."""
+"""The simulator's network server: receives requests, applies faults, and records which answers were fully written."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
-        """Serve for as long as the context lasts; yields the address."""
+        """Serve while the context is open; yield the address."""
         settings = self._simulation.settings
         runner = web.AppRunner(
             self._app, access_log=None, shutdown_timeout=0.0, handler_cancellation=True,
@@ -66,7 +66,7 @@ class Server:
             await runner.cleanup()
 
     async def _run_world(self) -> None:
-        """Move the world on when nobody asks, so that a request never has to make up for long."""
+        """Advance the world without requests, so that a request never has to catch up for long."""
         while True:
             self._simulation.now()
             await asyncio.sleep(_TICK)
@@ -103,12 +103,12 @@ class Server:
         return await self._carry_out(request, answer, Verdict())
 
     async def _thawed(self) -> None:
-        """Wait while the server is frozen, which may be made longer or shorter meanwhile."""
+        """Wait while the server is frozen; the time may change meanwhile."""
         while self._simulation.frozen:  # noqa: ASYNC110 -- the end is a time, not an event
             await asyncio.sleep(_FROZEN_TICK)
 
     async def _effects_of_the_page(self, request: web.Request, received: Received, answer: Answer) -> dict[str, Any]:
-        """Apply the rules that look at the page; their delay comes after it was made."""
+        """Apply the rules that check the page; their delay comes after it was created."""
         simulation = self._simulation
         places = simulation.reddit.places(request.path, answer.items)
         effects = simulation.rules.for_page(received, answer, places, simulation.clock())
@@ -116,7 +116,7 @@ class Server:
         return effects
 
     async def _answer(self, request: web.Request, place: Endpoint, asked: Asked | None, fault: Fault | None) -> Answer:
-        """Decide what to say: Reddit's answer, or a fault's in its stead."""
+        """Choose the answer: Reddit's, or a fault's instead."""
         now = self._simulation.now()
         settings = self._simulation.faults.current(now)
         stand_in = spoiled(fault, settings, now) if fault else None
@@ -164,14 +164,14 @@ class Server:
         return response
 
     async def _send_altered(self, request: web.Request, answer: Answer, effects: dict[str, Any]) -> web.StreamResponse:
-        """Send what the rules make of an answer."""
+        """Send the answer after the rules have changed it."""
         simulation = self._simulation
         simulation.traffic.spoiled("rule")
         date = simulation.date_header()
         if date is not None:
             answer = answer.with_headers({"Date": date})
         arguments = (answer, effects, simulation.rules.dice, simulation.told_time())
-        # compressing a bomb takes a while, and the others shall not wait for it
+        # compressing a bomb takes a while, and other requests must not wait for it
         bomb = effects.get("gzip")
         changed = await asyncio.to_thread(altered.alter, *arguments) if bomb else altered.alter(*arguments)
         manner = altered.manner(effects)
@@ -195,7 +195,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 async def serve(simulation: Simulation, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM, SIGINT, or the death of the parent that the settings name."""
+    """Serve until SIGTERM, SIGINT, or the death of the parent named in the settings."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -20,7 +20,7 @@ DEFAULT_SUBREDDITS = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The world (what appears, and when) and the server (who may ask, and how often)."""
+    """The world (which items appear, and when) and the server (access and quota)."""
 
     host: str = "127.0.0.1"
     port: int = 0

@@ -1,4 +1,4 @@
-"""All parts of one simulator, put together."""
+"""All parts of one simulator, assembled."""
 
 import random
 import time
@@ -28,13 +28,13 @@ Clock = Callable[[], float]
 
 
 def steady_clock() -> Clock:
-    """Return a clock of epoch seconds that never jumps, whatever happens to the machine's."""
+    """Return a clock of epoch seconds that never jumps, even if the machine's does."""
     offset = time.time() - time.monotonic()
     return lambda: time.monotonic() + offset
 
 
 class Simulation:
-    """The world, the API in front of it, what goes wrong, and what was asked."""
+    """The world, the API in front of it, the faults, and the counters of requests."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
@@ -71,14 +71,14 @@ class Simulation:
         )
 
     def now(self) -> float:
-        """Bring the world up to the present and return what time that is."""
+        """Advance the world to the present and return the time."""
         now = self.clock()
         self.world.advance(now)
         return now
 
     @property
     def clock_offset(self) -> float:
-        """Seconds by which the clock that clients are told of is ahead of this machine's."""
+        """Seconds by which the clock that clients see is ahead of this machine's."""
         return self.world.clock_offset
 
     @clock_offset.setter
@@ -87,7 +87,7 @@ class Simulation:
         self.world.clock_offset = seconds
 
     def told_time(self) -> float:
-        """Return the time as clients are told it."""
+        """Return the time that clients see."""
         return self.clock() + self.clock_offset
 
     def date_header(self) -> str | None:
@@ -104,21 +104,21 @@ class Simulation:
         self._frozen_until = self.clock() + seconds
 
     def smooth(self, asked: Asked) -> bool:
-        """Say whether a request is answered at once, and surely well."""
+        """Return whether a request is answered at once, and certainly without faults."""
         return self.faults.none and self.rules.none and not self.latencies.of(asked.address) and not self.frozen
 
     def arrived(self, path: str, asked: Asked | None, authorization: str | None, user_agent: str, now: float) -> None:
         """Count a request."""
         client = self.reddit.tokens.client(authorization, now)
         listing = asked is None and endpoint(path) is Endpoint.LISTING
-        # so many names would push the other paths out of the counts
+        # their many names would push the other paths out of the counts
         counted = path if asked is None else f"(crawl) {asked.address}"
         self.traffic.asked(counted, client, listing=listing, now=now)
         if asked is not None:
             self.asked_for.note(asked, user_agent)
 
     def written(self, answer: Answer) -> None:
-        """Note what a complete, good answer showed."""
+        """Record what a complete, good answer showed."""
         if answer.asked is not None:
             self.asked_for.answered(answer.asked)
         if answer.items:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """What became of a subreddit."""
+    """The state of a subreddit."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -14,9 +14,9 @@ class State(StrEnum):
 
 
 class UserState(StrEnum):
-    """What became of a user."""
+    """The state of a user."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
-    #: deleted or shadow-banned: from outside the two look the same
+    #: deleted or shadow-banned: the two cannot be distinguished from outside
     MISSING = "missing"

@@ -41,7 +41,7 @@ class Texts:
 
 
 def load(paths: Iterable[Path], seed: int) -> Texts:
-    """Read files of submissions and comments; what they lack is made up."""
+    """Read files of submissions and comments; missing kinds are generated."""
     return complete(read(paths), seed)
 
 
@@ -61,7 +61,7 @@ def read(paths: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
 
 
 def complete(found: Mapping[str, Sequence[dict[str, Any]]], seed: int) -> Texts:
-    """Take the submissions and comments that were found; make up what there is none of."""
+    """Use the submissions and comments that were found; generate the missing kinds."""
     dice = random.Random(f"texts {seed}")
     return Texts(
         submissions=tuple(found["t3"]) or tuple(_submission(dice) for _ in range(_MADE_UP)),

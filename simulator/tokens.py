@@ -1,4 +1,4 @@
-"""Application-only tokens: who may have one, and how long it lives."""
+"""Application-only tokens: which clients may have one, and their lifetime."""
 
 import base64
 import binascii
@@ -11,18 +11,18 @@ _ALPHABET = string.ascii_letters + string.digits + "-_"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The pair that a client proves itself with; None in either place admits anything."""
+    """The client id and secret; None in either place accepts any value."""
 
     client_id: str | None = None
     client_secret: str | None = None
 
     def admit(self, client_id: str, client_secret: str) -> bool:
-        """Say whether this pair may have a token."""
+        """Return whether this pair may have a token."""
         return bool(client_id) and self.client_id in {None, client_id} and self.client_secret in {None, client_secret}
 
 
 class Tokens:
-    """The tokens in circulation."""
+    """The issued tokens."""
 
     def __init__(self, credentials: Credentials, lifetime: float, dice: random.Random) -> None:
         self._credentials = credentials
@@ -31,7 +31,7 @@ class Tokens:
         self._live: dict[str, tuple[str, float]] = {}
 
     def issue(self, authorization: str | None, now: float) -> str | None:
-        """Return a new token for the client named in a Basic authorization; None if it is not to be trusted."""
+        """Return a new token for the client named in a Basic authorization; None if it is not accepted."""
         pair = _basic(authorization)
         if pair is None or not self._credentials.admit(*pair):
             return None
@@ -41,13 +41,13 @@ class Tokens:
         return token
 
     def client(self, authorization: str | None, now: float) -> str | None:
-        """Return the client id behind a Bearer authorization; None if the token is unknown or expired."""
+        """Return the client id of a Bearer authorization; None if the token is unknown or expired."""
         scheme, _, token = (authorization or "").partition(" ")
         client_id, expires = self._live.get(token.strip(), ("", 0.0))
         return client_id if scheme.lower() == "bearer" and expires > now else None
 
     def expire_all(self) -> int:
-        """Let every token expire at once; return how many there were."""
+        """Expire every token at once; return how many there were."""
         count = len(self._live)
         self._live.clear()
         return count

@@ -20,7 +20,7 @@ class Traffic:
         self._recent: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def asked(self, path: str, client: str | None, *, listing: bool, now: float) -> None:
-        """Count a request as it comes in."""
+        """Count an incoming request."""
         self.requests += 1
         self.listing_requests += listing
         known = path in self.by_path or len(self.by_path) < _MOST_PATHS
@@ -33,11 +33,11 @@ class Traffic:
                 recent.popleft()
 
     def answered(self, outcome: str) -> None:
-        """Count how a request ended: its status, or what became of the connection."""
+        """Count how a request ended: its status, or the fate of the connection."""
         self.by_status[outcome] += 1
 
     def spoiled(self, fault: str) -> None:
-        """Count a fault that was carried out."""
+        """Count a fault that was applied."""
         self.by_fault[fault] += 1
 
     def last_minute(self, now: float) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""The simulated Reddit: what is made, when it surfaces, and when it is gone again.
+"""The simulated Reddit: when items are created, when they surface, and when they are removed.
 
-Time comes in as an argument of every call, chance from seeded dice: the same seed and the same calls make the same
-world.
+Time is an argument of every call, randomness comes from a seeded generator: the same seed and the same calls produce
+the same world.
 """
 
 import heapq
@@ -42,7 +42,7 @@ class Subreddit:
 
 
 class World:
-    """All subreddits, all items that ever were, and what is still to happen."""
+    """All subreddits, all items ever created, and the scheduled events."""
 
     def __init__(self, settings: Settings, now: float) -> None:
         self._settings = settings
@@ -53,11 +53,11 @@ class World:
         self._due: list[tuple[float, int, Callable[[float], None]]] = []
         self._tick = count()
         self.items: dict[str, Item] = {}
-        #: old threads that stand in no listing; they exist so that every comment answers something
+        #: old threads that are in no listing; they exist so that every comment replies to something
         self.ancient: dict[str, Item] = {}
         self.subreddits: dict[str, Subreddit] = {}
         self.counts: Counter[str] = Counter()
-        #: seconds by which Reddit's clock is ahead of the machine's, for the items to come
+        #: seconds by which Reddit's clock is ahead of the machine's, for future items
         self.clock_offset = settings.clock_offset
         for name in settings.subreddits:
             self.subreddit(name, now)
@@ -68,7 +68,7 @@ class World:
         }
 
     def advance(self, now: float) -> None:
-        """Let everything happen that falls due up to now, in its order."""
+        """Process all events that are due until now, in order."""
         while True:
             kind = min(self.arrivals, key=lambda kind: self.arrivals[kind].next_at)
             arrival = self.arrivals[kind].next_at
@@ -84,7 +84,7 @@ class World:
                 self._arrive(kind, created)
 
     def subreddit(self, name: str, now: float) -> Subreddit:
-        """Return the subreddit of that name, made if need be."""
+        """Return the subreddit of that name; create it if necessary."""
         known = self.subreddits.get(name.lower())
         if known is None:
             thread = Item(next(self._serial), Kind.SUBMISSIONS, self._fullname(Kind.SUBMISSIONS), name, now - _OLD, 0)
@@ -93,12 +93,12 @@ class World:
         return known
 
     def state(self, name: str) -> State | None:
-        """Return what became of a subreddit; None if it is not here."""
+        """Return the state of a subreddit; None if it does not exist here."""
         known = self.subreddits.get(name.lower())
         return known.state if known else None
 
     def set_state(self, name: str, state: State, now: float) -> None:
-        """Close or open a subreddit; items that came while it was closed surface when it opens."""
+        """Close or open a subreddit; items that arrived while it was closed surface when it opens."""
         subreddit = self.subreddit(name, now)
         subreddit.state = state
         if subreddit.open:
@@ -113,14 +113,14 @@ class World:
         age: float = 0.0,
         custom: dict[str, Any] | None = None,
     ) -> Item:
-        """Make one item that surfaces now, `age` seconds after its creation."""
+        """Create one item that surfaces now, `age` seconds after its creation."""
         home = self.subreddit(subreddit, now) if subreddit else self._home(kind)
         item = self._new(kind, home, now - age, custom)
         self._surface(item, now)
         return item
 
     def remove(self, fullname: str, now: float) -> bool:
-        """Take an item out of its listing; say whether it was there to be removed."""
+        """Remove an item from its listing; return whether it was there."""
         item = self.items.get(fullname)
         if item is None or item.removed_at is not None:
             return False
@@ -139,13 +139,13 @@ class World:
         return item
 
     def truth(self, kind: Kind | None = None) -> Iterator[Item]:
-        """Every item that ever was, in the order of making."""
+        """Return every item ever created, in the order of creation."""
         return (item for item in list(self.items.values()) if kind in {None, item.kind})
 
-    # -- what happens ---------------------------------------------------------------------------------------------
+    # -- events ---------------------------------------------------------------------------------------------------
 
     def _fill(self, rates: dict[Kind, float], now: float) -> None:
-        """Make the backlog: items that existed before the start, spaced as the rate would have spaced them."""
+        """Create the backlog: items from before the start, spaced according to the rate."""
         for kind in Kind:
             spacing = 1.0 / rates[kind] if rates[kind] > 0 else 1.0
             for ago in range(self._settings.backlog, 0, -1):
@@ -156,7 +156,7 @@ class World:
             self._uncover(subreddit, now)
 
     def _arrive(self, kind: Kind, created: float) -> None:
-        """Make the item that arrival brings, and decide its fate."""
+        """Create the item of an arrival, and decide whether it is late or removed."""
         dice, settings = self._dice[kind], self._settings
         late = dice.random() < settings.late_share
         delay = dice.uniform(*settings.late_seconds) if late else 0.0
@@ -194,7 +194,7 @@ class World:
         return item
 
     def _home(self, kind: Kind) -> Subreddit:
-        """Choose where an item appears: the earlier a subreddit is named, the busier it is."""
+        """Choose the subreddit of an item: the earlier a subreddit is named, the busier it is."""
         homes = [subreddit for subreddit in self.subreddits.values() if subreddit.open]
         homes = homes or list(self.subreddits.values())
         return self._dice[kind].choices(homes, weights=[1.0 / (place + 1) for place in range(len(homes))])[0]

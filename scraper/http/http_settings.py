@@ -10,7 +10,7 @@ _ANY_SUBREDDIT = "Bitcoin"
 
 @dataclass(frozen=True, slots=True)
 class FetchSettings:
-    """How one process fetches, and through which proxy."""
+    """Settings for the requests of one process, including its proxy."""
 
     reddit_url: str
     oauth_url: str
@@ -19,16 +19,16 @@ class FetchSettings:
     with_token: bool = True  #: authentication = "oauth"
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
-    rotate: bool = False  #: another browser's name with each request
+    rotate: bool = False  #: a different browser's User-Agent with each request
     concurrency: int = 20
     timeout: float = 15.0
     max_retries: int = 3
-    probe_subreddit: str = _ANY_SUBREDDIT  #: asked for to test a proxy where there is no token to ask for
-    seeds: tuple[str, ...] = ()  #: asked for to test a proxy through which nothing was served yet
+    probe_subreddit: str = _ANY_SUBREDDIT  #: requested to test a proxy when no token is used
+    seeds: tuple[str, ...] = ()  #: requested to test a proxy through which nothing was served yet
 
     @classmethod
     def of(cls, config: ScraperConfig) -> "FetchSettings":
-        """Take them out of the configuration, for the process of this proxy, or of none."""
+        """Extract the settings for the process of this proxy, or of none."""
         access = config.access
         return cls(
             reddit_url=access.reddit_url,
@@ -48,7 +48,7 @@ class FetchSettings:
 
     @property
     def leads_to_https(self) -> bool:
-        """Whether certificates have to be checked."""
+        """Whether certificates must be verified."""
         return self.reddit_url.startswith("https:") or self.oauth_url.startswith("https:")
 
     @property

@@ -1,4 +1,4 @@
-"""One request on its way: what is asked, where, and how the next attempt is sent."""
+"""One request in progress: its question, its URL, and how the next attempt is sent."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,19 @@ from scraper.reddit.refusal import Mismatch, Unexplained, Unproven
 
 @dataclass(slots=True)
 class Call:
-    """A request; without a question any good answer will do."""
+    """A request; without a question any good answer is accepted."""
 
     path: str
     url: str
     question: Question | None = None
-    apart: bool = False  #: on a connection of its own
+    apart: bool = False  #: on a separate connection
 
     def read(
         self, answer: Answer, error: GaplessError | None, *, with_token: bool
     ) -> tuple[object, GaplessError | None]:
-        """Return what the answer says, and what is wrong with it; `error`: what is wrong with any such answer.
+        """Return the decoded answer, and its error; `error`: the error already known from the status and headers.
 
-        The connection of an answer that is another's is closed.
+        When the answer belongs to another request, its connection is closed.
         """
         payload: object = None
         if error is None:
@@ -38,7 +38,7 @@ class Call:
             return payload, error
         reply = Reply(self.url, answer.status, answer.headers, with_token)
         error = judge_answer(self.question, reply, payload, error)
-        # an empty listing in the place of facts is most often another's answer
+        # an empty listing instead of facts is most often another request's answer
         is_odd = answer.status == 200 and isinstance(error, Unexplained) and not self.apart
         if is_odd or (answer.repeated and is_nameless(self.question, payload, error)):
             error = Unproven()
@@ -47,7 +47,7 @@ class Call:
         return (payload if error is None else None), error
 
     def after(self, error: GaplessError) -> None:
-        """Change the next attempt."""
+        """Adapt the next attempt to this error."""
         if isinstance(error, Mismatch | Unproven):
             self.apart = True
         elif isinstance(error, SameElsewhere):
@@ -55,6 +55,6 @@ class Call:
 
 
 def _bare(error: BadAnswer) -> BadAnswer:
-    """Return the error without what led to it: its frames, and the parser's own error, would keep the whole body."""
+    """Return the error without its cause: its frames, and the parser's own error, would keep the body in memory."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -56,23 +56,23 @@ from scraper.reddit.refusal import Mismatch, Unproven
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: So many requests may test a proxy at the start: one that loses a few must not begin with a rest.
+#: Attempts to test a proxy at the start: a proxy that loses a few requests must not begin with a rest.
 _FIRST_PROBES = 3
 
 _TOKEN_PATH = "/api/v1/access_token"  # noqa: S105 (an address)
 
-#: Names that fail, in the report: the newest.
+#: How many failing names are in the report: the newest.
 _SHOWN_FAILING = 20
 
 #: Reddit's own answers: a fact, or a wait.
 _CAME_THROUGH = {Sign.GOOD, Sign.NOTHING}
 
-#: Said elsewhere, or no failure at all.
+#: Logged elsewhere, or not a failure.
 _NO_COMPLAINT = {AttemptOutcome.OK, AttemptOutcome.REFUSED, AttemptOutcome.RATE_LIMITED, AttemptOutcome.UNPROVEN}
 
 
 class RetryingFetcher:
-    """Fetches from Reddit through one proxy, or straight. To be used from one event loop."""
+    """Fetches from Reddit through one proxy, or directly. Used from one event loop."""
 
     def __init__(
         self,
@@ -85,16 +85,16 @@ class RetryingFetcher:
         sleep: Sleep = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Make it; nothing is sent.
+        """Create the fetcher; nothing is sent.
 
         Args:
-            settings: how it fetches, and through which proxy.
-            limiter: the quota shared by all processes; needed where requests go with a token.
-            siblings: reads what the other processes say of their proxies.
-            memory: knows whether the credentials worked before.
-            clock: seconds.
+            settings: concurrency, timeouts, authentication and the proxy.
+            limiter: the quota shared by all processes; required for requests with a token.
+            siblings: returns the reports of the other processes about their proxies.
+            memory: records whether the credentials worked before.
+            clock: returns seconds.
             sleep: waits.
-            draw: gives [0, 1).
+            draw: returns a random number in [0, 1).
 
         """
         self._settings = settings
@@ -114,7 +114,7 @@ class RetryingFetcher:
         self._rejected: CredentialsRejected | None = None
         self._access = self._make_access(limiter, memory)
         self._siblings = siblings
-        self._compares = False  # whether answers are compared with questions, those of tests too
+        self._compares = False  # whether answers are compared with questions, also those of tests
         seeds = settings.seeds or (settings.probe_subreddit,)
         self._probed = itertools.cycle(seeds)
         self._witnesses = Witnesses(seeds)
@@ -151,37 +151,37 @@ class RetryingFetcher:
         return TokenAuthentication(settings.oauth_url, self._token, limiter)
 
     async def start(self) -> None:
-        """Make ready; nothing is sent yet."""
+        """Open the session; nothing is sent yet."""
         self._session.open()
 
     async def close(self) -> None:
-        """Close all connections; whoever still waits in `get` must have been cancelled before."""
+        """Close all connections; requests that still wait in `get` must have been cancelled before."""
         await self._watch.close()
         await self._session.close()
 
     @property
     def idle(self) -> int:
-        """How many more requests could be under way now; 0 while any has to wait, or the proxy rests or is examined."""
+        """The number of requests that could start now; 0 while any has to wait, or the proxy rests or is checked."""
         return 0 if self._watch.doubtful else self._limiter.idle
 
     @property
     def in_flight(self) -> int:
-        """How many requests are under way."""
+        """The number of requests in flight."""
         return self._limiter.in_flight
 
     @property
     def resting(self) -> bool:
-        """Whether the proxy is out of work, and `get` raises ProxyResting."""
+        """Whether the proxy is out of use, and `get` raises ProxyResting."""
         return not self._watch.health.works
 
     async def keep_testing(self) -> None:
-        """Test the proxy while it is not used; runs until it is cancelled."""
+        """Test the proxy while it is not used; runs until cancelled."""
         await self._watch.keep_testing()
 
     async def probe(self) -> bool:
-        """Test the proxy before the first request; where it fails, it rests and is tested again by itself.
+        """Test the proxy before the first request; if it fails, it rests and is tested again automatically.
 
-        Raises CredentialsRejected where Reddit does not know the client id and secret.
+        Raises CredentialsRejected when Reddit does not know the client id and secret.
         """
         works = await self._watch.probe(_FIRST_PROBES)
         if self._rejected is not None:
@@ -190,11 +190,11 @@ class RetryingFetcher:
 
     @property
     def mixes_up(self) -> bool:
-        """Whether an answer to another question came lately: rules are compared then."""
+        """Whether an answer to another question arrived recently: rules are then compared."""
         return self._rules.are_doubtful
 
     async def ask(self, question: Question) -> object:
-        """Fetch the answer to a question, with patience; it is about the name asked for.
+        """Fetch the answer to a question, with retries; it is about the requested name.
 
         Raises what `get` raises, Unexplained for a refusal without a reason, and Mismatch.
         """
@@ -202,12 +202,12 @@ class RetryingFetcher:
 
     async def _ask(self, question: Question) -> object:
         path, self._compares = question.path, True
-        # rules name nothing: on a connection of their own nothing that was meant for another request can come
+        # rules contain no name: a separate connection cannot bring the answer to another request
         apart = question.kind is Kind.RULES
         return await self._fetch(Call(path, self._access.url(path, question.params), question, apart=apart))
 
     async def get(self, path: str, params: Params) -> object:
-        """Fetch and decode, with patience, whatever the answer is about.
+        """Fetch and decode with retries; the answer is not compared with the request.
 
         Raises Unavailable, CredentialsRejected, and TransientErrors: RateLimited, ServerTrouble, BadAnswer,
         Unreachable (ProxyRefused, ProxyRejectsUs, ProxyResting), NetworkBlocked, TokenRejected.
@@ -239,14 +239,14 @@ class RetryingFetcher:
                 await self._limiter.pause(step.seconds)
 
     def _other_than(self, path: str) -> Call | None:
-        """Return what is asked for before this path, which was answered 429: it shows whether all have to wait."""
+        """Return a request to send before this path, which was answered 429: it shows whether all have to wait."""
         if not self._limits.needs_control(path):
             return None
         paths = self._witnesses.choose({item_of(path)}, self._siblings())
         return self._test_of(paths[0], self._access.url(paths[0], {"raw_json": 1})) if paths else None
 
     async def _let_go_first(self, call: Call, authorization: Authorization, waits: int) -> None:
-        """Send it; only a 429 matters to who waits for it. Raises RateLimited."""
+        """Send it; only a 429 matters to the request that waits for it. Raises RateLimited."""
         try:
             await self._attempt_and_tell(call, authorization, waits)
         except RateLimited:
@@ -255,18 +255,18 @@ class RetryingFetcher:
             log.debug("control_not_served", path=call.path, error=str(error))
 
     async def _attempt_and_tell(self, call: Call, authorization: Authorization, waits: int) -> object:
-        """Send it once, and let what comes of it speak for or against the proxy."""
+        """Send the request once, and record the result for or against the proxy."""
         try:
             payload = await self._attempt(call, authorization, waits)
         except GaplessError as error:
             self._watch.take(call.path, error)
             raise
-        if call.question is None or names_it(call.question, payload):  # another answer shows nothing of the proxy
+        if call.question is None or names_it(call.question, payload):  # another answer shows nothing about the proxy
             self._watch.take(call.path, None)
         return payload
 
     async def _attempt(self, call: Call, authorization: Authorization, waits: int) -> object:
-        """Send it once; the answer, whatever it is, is told to all who must know before it is returned or raised."""
+        """Send the request once; record the answer everywhere it counts before it is returned or raised."""
         headers = {"User-Agent": self._agent()}
         if authorization.bearer is not None:
             headers["Authorization"] = authorization.bearer
@@ -285,14 +285,14 @@ class RetryingFetcher:
         self._count(call.path, answer, error)
         if error is None:
             return payload
-        del answer, payload  # whoever keeps the error keeps this frame
+        del answer, payload  # an error that is kept keeps this frame
         try:
             raise error
         finally:
-            del error  # or the two would keep each other
+            del error  # or error and frame would keep each other alive
 
     def _compare_with_others(self, path: str, answer: Answer | None, error: GaplessError | None) -> GaplessError | None:
-        """Take in what was answered; a 429 that is about this path alone becomes NameLimited."""
+        """Record the answer; a 429 that concerns only this path becomes NameLimited."""
         now = self._clock()
         if not isinstance(error, RateLimited):
             if answer is not None and error is None:
@@ -302,7 +302,7 @@ class RetryingFetcher:
         return NameLimited() if self._limits.refused(path, now, told=told) else error
 
     async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
-        """Send it; return the answer, what it says, and what is wrong with it."""
+        """Send the request; return the answer, the decoded payload, and the error."""
         try:
             answer = await self._session.get(call.url, headers, apart=call.apart)
         except (Unreachable, TooLarge) as failure:
@@ -325,7 +325,7 @@ class RetryingFetcher:
                 self._throttled_log.failed(outcome, error, path)
 
     def _hold(self, seconds: float, announced: float) -> None:
-        """Let all requests wait after a 429; one line for all that were answered so at once."""
+        """Make all requests wait after a 429; log one line for all requests that were answered 429 together."""
         if not self._limiter.held:
             log.warning("rate_limited", wait_seconds=round(announced, 1))
         self._limiter.hold(seconds)
@@ -339,7 +339,7 @@ class RetryingFetcher:
             self._watch.take(_TOKEN_PATH, error)
 
     async def _probe(self) -> GaplessError | None:
-        """Send one request without patience; returns what went wrong."""
+        """Send one request without retries; return its error."""
         if self._token is not None:
             try:
                 await self._token.renew()
@@ -349,7 +349,7 @@ class RetryingFetcher:
             except TransientError as failure:
                 return failure
             return None
-        # another seed each time: one that is closed shows nothing of the proxy
+        # a different seed each time: a closed one shows nothing about the proxy
         path = f"/r/{next(self._probed)}/about"
         url = self._access.url(path, {"raw_json": 1})
         answer, _, error = await self._exchange(self._test_of(path, url), {"User-Agent": self._agent()})
@@ -357,7 +357,7 @@ class RetryingFetcher:
         return error
 
     async def _control(self, failing: Collection[str]) -> Result:
-        """Ask for what was served lately, here or elsewhere, and is not among the names that fail."""
+        """Request a recently served path, from here or elsewhere, that is not among the failing names."""
         paths = self._witnesses.choose(failing, self._siblings())
         result = Result(ProxyTest.FAILED)
         for path in paths:
@@ -366,16 +366,16 @@ class RetryingFetcher:
                 return result
         if paths:
             return result
-        error = await self._probe()  # the only name there is may be to blame itself
+        error = await self._probe()  # the only known name may itself be the cause
         return Result(ProxyTest.SERVED if sign_of(error) in _CAME_THROUGH else ProxyTest.FAILED, error)
 
     def _test_of(self, path: str, url: str) -> Call:
         return Call(path, url, about(path) if self._compares else None)
 
     async def _ask_once(self, path: str) -> Result:
-        """Send one request past the gate, without patience.
+        """Send one request without the concurrency limiter and without retries.
 
-        It is sent once more with a new token, or on a connection of its own, where the first answer calls for that.
+        It is sent once more with a new token, or on a separate connection, when the first answer requires that.
         """
         call = self._test_of(path, self._access.url(path, {"raw_json": 1}))
         for _ in range(2):
@@ -400,7 +400,7 @@ class RetryingFetcher:
         return result
 
     def report(self) -> ProxyReport:
-        """Return all counts since the start, and how the proxy is."""
+        """Return all counters since the start, and the state of the proxy."""
         health, evidence = self._watch.health, self._watch.evidence
         tally, proxy, now = self._tally, self._settings.proxy, self._clock()
         away = timedelta(seconds=max(0.0, health.resting_until - now))

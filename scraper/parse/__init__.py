@@ -1,1 +1,1 @@
-"""From answers of Reddit to rows and figures. Pure."""
+"""Parses answers of Reddit into rows and figures. Pure."""

@@ -1,6 +1,6 @@
-"""Typed reading of an object's fields: what has another type than it should is as good as missing.
+"""Typed reading of an object's fields: a value of an unexpected type counts as missing.
 
-A row is read by a table of (key, kind), one step a field: of a crawl's hundred thousand posts each has two dozen.
+A row is read with a table of (key, kind), one step per field: each of a crawl's hundred thousand posts has two dozen.
 """
 
 import math
@@ -24,7 +24,7 @@ def read(data: Object, fields: Iterable[Field]) -> list[Any]:
 
 
 def text(data: Object, key: str) -> str | None:
-    """Return a text that says something: neither missing nor empty."""
+    """Return a text that is neither missing nor empty, else None."""
     value = data.get(key)
     return value if type(value) is str and value else None
 
@@ -39,11 +39,11 @@ def own_id(data: Object, prefix: str) -> str | None:
 
 
 def moment(value: object) -> datetime | None:
-    """Return the moment of seconds since 1970; None for what is no such number."""
+    """Return the time of seconds since 1970; None for anything that is not such a number."""
     if type(value) is float or type(value) is int:
         try:
             return datetime.fromtimestamp(value, UTC)
-        except (ValueError, OverflowError, OSError):  # no number, infinite, or beyond the years 1 to 9999
+        except (ValueError, OverflowError, OSError):  # NaN, infinite, or beyond the years 1 to 9999
             return None
     return None
 
@@ -63,7 +63,7 @@ def _nothing(_value: object) -> None:
     return None
 
 
-#: What becomes of a value that is not of the kind it should be.
+#: Converters for values of an unexpected type.
 _CONVERT: dict[type, Callable[[object], Any]] = {
     datetime: moment,
     int: _whole,

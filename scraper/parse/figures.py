@@ -1,6 +1,6 @@
-"""Figures of a subreddit, computed from its hot posts and their authors. None: a figure of no values.
+"""Figures of a subreddit, computed from its hot posts and their authors. A figure without values is None.
 
-Numbers beyond 64 bits are no counts of anything and are left out.
+Numbers beyond 64 bits are not valid counts and are skipped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,16 +11,16 @@ from scraper.reddit.rows import AuthorFigures, Post, PostFigures
 _DAY = 86_400.0
 _LIMIT = 2**63
 
-#: The share of authors that a newcomer may stay behind.
+#: The quantile for newcomers: this share of authors is below it.
 NEWCOMER = 0.1
 
 
 def post_figures(posts: Sequence[Post], fetched_at: datetime) -> PostFigures:
-    """Reckon over the hot posts without the stickied ones, which others put there; over all if all are stickied.
+    """Compute the figures of the hot posts, without the stickied ones, which others put there, unless all are stickied.
 
     score_mean: Σ score ÷ their number. score_median: the 0.5-quantile of the scores.
-    comments_per_upvote: Σ num_comments ÷ Σ score, of the posts that have both; None where the scores sum up to nothing.
-    posts_per_day: how many have a time ÷ the days from the oldest of these times to `fetched_at`.
+    comments_per_upvote: Σ num_comments ÷ Σ score, of the posts that have both; None unless the sum of scores is > 0.
+    posts_per_day: the number of posts with a time ÷ the days from the oldest of these times to `fetched_at`.
     """
     counted = [post for post in posts if not post.stickied] or list(posts)
     scores = _numbers(post.score for post in counted)
@@ -35,10 +35,10 @@ def post_figures(posts: Sequence[Post], fetched_at: datetime) -> PostFigures:
 def author_figures(
     authors: Iterable[tuple[datetime | None, int | None, int | None]], fetched_at: datetime
 ) -> AuthorFigures:
-    """Reckon over (created_utc, comment_karma, link_karma) of the authors of the hot posts.
+    """Compute the figures from (created_utc, comment_karma, link_karma) of the authors of the hot posts.
 
-    Each figure is the 0.1-quantile of what is known of it; an account's age is `fetched_at` less created_utc in days,
-    0 where the clocks disagree.
+    Each figure is the 0.1-quantile of the known values; an account's age is `fetched_at` minus created_utc in days,
+    0 when the clocks disagree.
     """
     created, comment_karma, link_karma = zip(*authors, strict=True) if (authors := list(authors)) else ((), (), ())
     ages = [max(0.0, (fetched_at - moment).total_seconds() / _DAY) for moment in created if moment is not None]
@@ -52,7 +52,7 @@ def author_figures(
 def quantile(values: Sequence[float], share: float) -> float | None:
     """Return the quantile by linear interpolation between the two nearest: Hyndman and Fan's definition 7.
 
-    It is that of numpy.quantile and of statistics.quantiles(method="inclusive").
+    It equals numpy.quantile and statistics.quantiles(method="inclusive").
     """
     if not values:
         return None

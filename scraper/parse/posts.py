@@ -1,4 +1,4 @@
-"""Posts from a listing of a subreddit or a user, and whom and what they lead to."""
+"""Parses posts from a listing of a subreddit or a user, and the authors and subreddits in them."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ _FIELDS: tuple[Field, ...] = (
     ("permalink", str),
     ("domain", str),
     ("created_utc", datetime),
-    ("edited", datetime),  # false where it never was, true where it was before Reddit kept the time
+    ("edited", datetime),  # false if never edited, true if edited before Reddit kept the time
     ("score", int),
     ("upvote_ratio", float),
     ("num_comments", int),
@@ -39,24 +39,24 @@ _FIELDS: tuple[Field, ...] = (
 
 _PREFIX = "t3_"
 
-#: What `Post._make` does, without its check of the length: of typed posts the length is known (a test compares).
+#: The same as `Post._make`, without its check of the length: that of typed posts is known (a test compares).
 _new = tuple.__new__
 
 _NOBODY = "[deleted]"
 _NOT_A_PERSON = "automoderator"
-# What can stand in an address: a dot and a colon for r/reddit.com and t:countries; nothing that steps out of the path.
+# Valid in an address: a dot and a colon for r/reddit.com and t:countries; nothing that leaves the path.
 _ASKABLE = re.compile(r"[\w-][\w.:-]*", re.ASCII)
 
 
 class Posts(NamedTuple):
-    """The posts of a listing in its order, and how many of its children are none."""
+    """The posts of a listing in its order, and the number of children that are not posts."""
 
     rows: list[Post]
     odd: int
 
 
 def posts(payload: object, fetched_at: datetime) -> Posts:
-    """Read a listing. Raises BadAnswer when the answer is none."""
+    """Parse a listing. Raises BadAnswer when the answer is not a listing."""
     if type(payload) is TypedListing:
         typed = payload.posts
         rows = [row for post in typed if (row := _typed_post(post, fetched_at)) is not None]
@@ -70,7 +70,7 @@ def posts(payload: object, fetched_at: datetime) -> Posts:
 
 
 def _post(data: Object | None, fetched_at: datetime) -> Post | None:
-    """Read a post; None where it has no id, subreddit or title to keep it by."""
+    """Parse a post; None when it has no id, subreddit or title to store it under."""
     if data is None:
         return None
     post_id, subreddit, title = own_id(data, _PREFIX), text(data, "subreddit"), data.get("title")
@@ -83,7 +83,7 @@ def _post(data: Object | None, fetched_at: datetime) -> Post | None:
 
 
 def _typed_post(post: TypedPost, fetched_at: datetime) -> Post | None:
-    """Read a post whose fields are of their types; as `_post` does it."""
+    """Parse a post whose fields have the right types; same result as `_post`."""
     post_id, name, subreddit, author, title, selftext, url, permalink, domain, created, edited, *others = astuple(post)
     if not post_id:
         post_id = name.removeprefix(_PREFIX) if name and name.startswith(_PREFIX) else None
@@ -109,12 +109,12 @@ def _typed_post(post: TypedPost, fetched_at: datetime) -> Post | None:
 
 
 def authors(rows: Iterable[Post], limit: int) -> tuple[str, ...]:
-    """Return the first `limit` people who wrote the posts, in their order and each once."""
+    """Return the first `limit` authors of the posts, in their order and each once."""
     return distinct((row.author_username for row in rows), _is_person, limit)
 
 
 def found_subreddits(rows: Iterable[Post]) -> tuple[str, ...]:
-    """Return the subreddits that the posts stand in, each once; the profiles of users are none."""
+    """Return the subreddits of the posts, each once; profiles of users are skipped."""
     return distinct((row.subreddit_name for row in rows), _is_no_profile)
 
 
@@ -129,7 +129,7 @@ def _is_no_profile(key: str) -> bool:
 def distinct(
     names: Iterable[str | None], wanted: Callable[[str], bool] = _is_no_profile, limit: int | None = None
 ) -> tuple[str, ...]:
-    """Keep the names that can be asked for, in their first spelling: Reddit ignores case."""
+    """Keep the names that can be requested, in their first spelling: Reddit ignores case."""
     kept: dict[str, str] = {}
     for name in names:
         if limit is not None and len(kept) >= limit:

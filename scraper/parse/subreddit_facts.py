@@ -33,7 +33,7 @@ _AFTER: tuple[Field, ...] = (
 
 
 def subreddit(payload: object, fetched_at: datetime) -> Subreddit:
-    """Read the facts. Raises BadAnswer when the answer is no subreddit with a name."""
+    """Parse the facts. Raises BadAnswer when the answer is not a subreddit with a name."""
     data = unwrap(payload, "t5")
     name = text(data, "display_name") if data is not None else None
     if data is None or name is None:
@@ -47,17 +47,17 @@ def subreddit(payload: object, fetched_at: datetime) -> Subreddit:
             *read(data, _BEFORE),
             _active_users(data),
             *read(data, _BETWEEN),
-            # the redesign's pictures where they are set, else those of old
+            # the redesign's pictures where they are set, else the old ones
             text(data, "community_icon") or text(data, "icon_img"),
             text(data, "banner_background_image") or text(data, "banner_img"),
             *read(data, _AFTER),
-            None,  # it has not moved
+            None,  # not redirected
         )
     )
 
 
 def _active_users(data: Object) -> int | None:
-    """Return how many are here now: Reddit gives the number twice, and at times under one of the names only."""
+    """Return the number of users here now: Reddit gives it under two names, and at times under one only."""
     now: int | None
     old: int | None
     now, old = read(data, (("active_user_count", int), ("accounts_active", int)))

@@ -17,9 +17,9 @@ _FIELDS: tuple[Field, ...] = (
 
 
 def rules(payload: object, name: str, fetched_at: datetime) -> list[Rule]:
-    """Read the rules in their order. Raises BadAnswer when the answer holds no list of rules.
+    """Parse the rules in their order. Raises BadAnswer when the answer contains no list of rules.
 
-    What is no rule keeps its place, as a row that says nothing: the others' places are their keys.
+    An invalid rule keeps its place, as an empty row: the places of the others are their keys.
     """
     found = payload.get("rules") if type(payload) is dict else None
     if type(found) is not list:

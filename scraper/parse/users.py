@@ -23,7 +23,7 @@ _OF_PROFILE: tuple[Field, ...] = (("over_18", bool), ("public_description", str)
 
 
 def user(payload: object, fetched_at: datetime) -> User:
-    """Read the facts; of a suspended user little is there. Raises BadAnswer when the answer is no user with a name."""
+    """Parse the facts; a suspended user has few. Raises BadAnswer when the answer is not a user with a name."""
     data = unwrap(payload, "t2")
     name = text(data, "name") if data is not None else None
     if data is None or name is None:
@@ -40,13 +40,13 @@ def user(payload: object, fetched_at: datetime) -> User:
             over_18,
             text(data, "icon_img") or text(data, "snoovatar_img"),
             public_description,
-            None,  # it has not moved
+            None,  # not redirected
         )
     )
 
 
 def _profile(data: Object) -> tuple[bool | None, str | None]:
-    """Return what the profile says; where there is none, `over_18` beside it is the user's own setting."""
+    """Return the profile's values; without a profile, `over_18` beside it is the user's own setting."""
     profile = data.get("subreddit")
     over_18: bool | None
     description: str | None

@@ -1,1 +1,1 @@
-"""What is asked of Reddit and what its answers mean. Pure."""
+"""Questions to Reddit and the meaning of its answers. Pure."""

@@ -1,7 +1,7 @@
-"""Decides what an answer is: the facts that were asked for, a refusal, or something else. Pure.
+"""Classifies an answer: the requested facts, a refusal, or something else. Pure.
 
 An answer is compared with its question: the kind of thing, the name, the subreddit or the author of the posts. A
-refusal is a fact at once only where Reddit gives a reason; what explains nothing has to be confirmed.
+refusal is a fact at once only when Reddit gives a reason; a refusal without one must be confirmed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,33 +18,33 @@ from scraper.reddit.rows import SubredditState
 from scraper.reddit.thing import Object, no, unwrap
 from scraper.reddit.typed_listing import TypedListing
 
-#: Listings may hold a few posts more than asked for: those that moderators pinned.
+#: Listings may contain a few posts more than requested: those that moderators pinned.
 _PINNED = 5
 
 #: Reddit allows 15 rules; each one here becomes a row.
 _MOST_RULES = 1000
 
-#: Statuses that Reddit gives for what is not there; any other refusal is FORBIDDEN.
+#: Statuses that Reddit returns when the thing does not exist; any other refusal is FORBIDDEN.
 _GONE = {404, 410}
 
-#: What Reddit's answers are made of.
+#: The kinds of things in Reddit's answers.
 _KINDS = ("Listing", "t1", "t2", "t3", "t4", "t5", "t6", "more", "LabeledMulti", "UserList")
 
 _NOBODY = "[deleted]"
 
 _AUTHOR, _SUBREDDIT = attrgetter("author"), attrgetter("subreddit")
 
-#: Statuses that are about the length or the form of a request, never about the name in it.
+#: Statuses that concern the length or the form of a request, never the name in it.
 _ABOUT_THE_REQUEST = {406, 411, 412, 413, 414, 415, 416, 417, 421, 426, 428, 431}
 
 
 class Reply(NamedTuple):
-    """What HTTP says of an answer, and of its request."""
+    """The HTTP part of an answer, and of its request."""
 
     url: str
     status: int
     headers: Mapping[str, str]
-    with_token: bool = False  #: without one, a 401 does not speak of the token
+    with_token: bool = False  #: without one, a 401 is not about the token
 
 
 def judge_answer(
@@ -53,13 +53,13 @@ def judge_answer(
     payload: object,
     error: GaplessError | None,
 ) -> GaplessError | None:
-    """Return what keeps this answer from being the facts asked for; None where it is.
+    """Return why this answer is not the requested facts; None when it is.
 
     Args:
-        question: what was asked.
-        reply: the address that was asked, and what HTTP says.
-        payload: the decoded body; None where `error` is given.
-        error: what core.reddit.answers.judge, or the decoding, says of this answer.
+        question: the question that was sent.
+        reply: the requested URL, and the HTTP status and headers.
+        payload: the decoded body; None when `error` is given.
+        error: the result of core.reddit.answers.judge, or of the decoding.
 
     """
     if error is None:
@@ -78,7 +78,7 @@ def judge_answer(
 
 
 def is_nameless(question: Question, payload: object, error: GaplessError | None) -> bool:
-    """Tell whether an answer does not say what it is about, so that another's could be taken for it.
+    """Return whether an answer does not identify its subject, so that another's could be mistaken for it.
 
     Hot posts count as such: those of the week have the same kind and subreddit, and authors follow from the hot ones.
     """
@@ -88,7 +88,7 @@ def is_nameless(question: Question, payload: object, error: GaplessError | None)
 
 
 def names_it(question: Question, payload: object) -> bool:
-    """Tell whether the facts asked for say what they are about; rules and empty listings do not."""
+    """Return whether the requested facts identify their subject; rules and empty listings do not."""
     if question.kind in LISTINGS:
         return bool(payload.data.children if type(payload) is TypedListing else _children(payload))
     return question.kind is not Kind.RULES
@@ -119,7 +119,7 @@ def _compare_rules(payload: object) -> GaplessError | None:
 
 
 def _compare_thing(question: Question, payload: object) -> GaplessError | None:
-    """Compare what should be a subreddit (t5) or a user (t2)."""
+    """Compare an expected subreddit (t5) or user (t2)."""
     kind, key, what = ("t2", "name", "user") if question.of_user else ("t5", "display_name", "subreddit")
     if _kind(payload) == "Listing" and not _children(payload):
         return Unexplained(SubredditState.MISSING, "an empty listing", telling=True)
@@ -155,7 +155,7 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
 
 
 def _other(payload: object) -> Mismatch | None:
-    """Return the mismatch of a good answer to another question; None for what answers none."""
+    """Return the mismatch when this is a good answer to another question, else None."""
     kind = _kind(payload)
     if kind is not None:
         return Mismatch(f"a thing of kind {kind}")
@@ -168,13 +168,13 @@ def _kind(payload: object) -> str | None:
 
 
 def _children(payload: object) -> list[object] | None:
-    """Return the children of a listing; None where there is no list of them."""
+    """Return the children of a listing; None when there is no list of them."""
     data = unwrap(payload, "Listing")
     children = data.get("children") if data is not None else None
     return children if type(children) is list else None
 
 
 def _text(data: Object, key: str) -> str | None:
-    """Return a text that says something: neither missing nor empty."""
+    """Return a text that is neither missing nor empty, else None."""
     value = data.get(key)
     return value if type(value) is str and value else None

@@ -1,4 +1,4 @@
-"""The questions that the scraper asks Reddit: about a subreddit or a user, and with which address."""
+"""The questions that the scraper sends to Reddit, about a subreddit or a user, and their addresses."""
 
 import enum
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ RAW: Final[Params] = {"raw_json": 1}
 
 
 class Kind(enum.StrEnum):
-    """What is asked; the first five are about a subreddit, the others about a user."""
+    """The kinds of questions; the first five are about a subreddit, the others about a user."""
 
     ABOUT = "about"
     RULES = "rules"
@@ -37,7 +37,7 @@ _OF_USERS: Final = frozenset({Kind.USER, Kind.SUBMITTED})
 
 
 class Question(NamedTuple):
-    """One question; an answer is a fact only where it is about the same name and of the kind that was asked for."""
+    """One question; an answer is a fact only when it is about the same name and of the requested kind."""
 
     kind: Kind
     name: str
@@ -59,7 +59,7 @@ class Question(NamedTuple):
 
 
 def about(path: str) -> Question | None:
-    """Return the question behind the path of a subreddit's or a user's facts; None for any other path."""
+    """Return the question for the path of a subreddit's or a user's facts; None for any other path."""
     match path.split("/"):
         case ["", "r", name, "about"]:
             return Question(Kind.ABOUT, name)
@@ -69,7 +69,7 @@ def about(path: str) -> Question | None:
 
 
 def same_name(one: object, other: object) -> bool:
-    """Compare names as Reddit and the databases do: only the case of ASCII letters makes no difference."""
+    """Compare names as Reddit and the databases do: only the case of ASCII letters is ignored."""
     if not isinstance(one, str) or not isinstance(other, str):
         return False
     return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())

@@ -1,4 +1,4 @@
-"""Decides what a redirect says about the name that was asked for. Pure; nothing is followed here."""
+"""Decides what a redirect says about the requested name. Pure; no redirect is followed here."""
 
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit
@@ -10,13 +10,13 @@ from scraper.reddit.question import Question, same_name
 from scraper.reddit.refusal import Mismatch, Unexplained
 from scraper.reddit.rows import SubredditState
 
-#: First words of paths at which Reddit asks for an age, a login or a consent.
+#: First path segments of the pages where Reddit requires an age, a login or a consent.
 _GATES = frozenset(
     {"over18", "login", "register", "account", "quarantine", "verify", "age", "age-gate", "agegate", "interstitial",
      "consent", "premium", "gold"}
 )  # fmt: skip
 
-#: Parameters in which a gate names the address to go on to.
+#: Parameters in which a gate names the address to continue to.
 _CONTINUE = ("dest", "destination", "to", "next", "redirect", "redirect_uri", "return_to", "continue", "url")
 
 _USERS = frozenset({"user", "u"})
@@ -34,7 +34,7 @@ class SameElsewhere(TransientError):
 
 
 class _Place(NamedTuple):
-    """An address, taken apart."""
+    """A parsed address."""
 
     site: str  #: the host without www. and the like
     origin: tuple[str, str, int | None]
@@ -43,7 +43,7 @@ class _Place(NamedTuple):
 
     @property
     def named(self) -> tuple[bool, str] | None:
-        """Return (of a user, name), where the address is that of a subreddit or a user."""
+        """Return (of a user, name) when the address is that of a subreddit or a user."""
         if len(self.segments) < 2:
             return None
         first = self.segments[0].lower()
@@ -53,12 +53,12 @@ class _Place(NamedTuple):
 
     @property
     def call(self) -> tuple[str, ...]:
-        """Return what is asked of the name."""
+        """Return the rest of the path, after the name."""
         return tuple(segment.lower() for segment in self.segments[2:])
 
 
 def redirection(question: Question, url: str, status: int, location: str | None) -> GaplessError:
-    """Return what a redirect means: a state of the name, an address to follow, or trouble that passes."""
+    """Return what a redirect means: a state of the name, an address to follow, or a temporary error."""
     if not location:
         return RequestRejected(status, f"Reddit answered {status}: a redirect without a Location")
     shown = f"{status}: a redirect to {outside(location, _SHOWN)}"
@@ -82,7 +82,7 @@ def redirection(question: Question, url: str, status: int, location: str | None)
 
 
 def _with_query_of(url: str, leads_to: str) -> str:
-    """Keep what was asked for: without `t`, `limit` or `raw_json` the answer would be to another question."""
+    """Keep the query of the request: without `t`, `limit` or `raw_json` the answer would be to another question."""
     return urlsplit(leads_to)._replace(query=urlsplit(url).query, fragment="").geturl()
 
 
@@ -98,7 +98,7 @@ def _moved(question: Question, shown: str, there: _Place) -> Unexplained:
 
 
 def _to_a_gate(question: Question, shown: str, there: _Place) -> GaplessError:
-    """Judge a redirect to another page: a gate that names another subreddit or user answers another question."""
+    """Classify a redirect to another page: a gate that names another subreddit or user answers another question."""
     before = [place for key in _CONTINUE for text in there.query.get(key, ()) if (place := _tried(text)) is not None]
     named = [place.named for place in before if place.named is not None]
     if named and not any(same_name(name, question.name) for _, name in named):
@@ -116,7 +116,7 @@ def _tried(url: str) -> _Place | None:
 
 
 def _place(url: str) -> _Place:
-    """Take an address apart. Raises ValueError."""
+    """Parse an address. Raises ValueError."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     segments = [unquote(segment) for segment in parts.path.split("/") if segment]

@@ -1,4 +1,4 @@
-"""Answers that are no facts yet: refusals that explain nothing, and answers that are not about what was asked."""
+"""Answers that are not facts yet: refusals without a reason, and answers about something else."""
 
 from core.errors import GaplessError, TransientError
 from core.masking.external import outside
@@ -10,13 +10,13 @@ _LONGEST_TARGET = 100
 
 
 class Unexplained(TransientError):
-    """Reddit, or something before it, refused without a reason that is about the name.
+    """Reddit, or something before it, refused without a reason that concerns the name.
 
     `state` is what it would mean if it were confirmed: later, and through another proxy where there is one. OPEN: an
-    answer that came, but says that there is nothing where there should be something.
-    `target` is where a redirect leads to. `telling`: the answer is one that Reddit gives for this very state (a
-    redirect to another name, an age gate, 404), so the wait for the confirmation is short. `common`: deleted and
-    suspended users are answered like this every day, so it counts as no error.
+    answer arrived, but it is empty where there should be something.
+    `target` is the target of a redirect. `telling`: Reddit gives this answer for exactly this state (a redirect to
+    another name, an age gate, 404), so the wait for the confirmation is short. `common`: deleted and suspended users
+    are answered like this every day, so it does not count as an error.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class Unexplained(TransientError):
 
 
 class Mismatch(BadAnswer):
-    """An answer that is about another name, or of another kind: it is not used, and its connection is closed."""
+    """An answer about another name, or of another kind: it is not used, and its connection is closed."""
 
 
 class Unproven(TransientError):
-    """An answer without a name in it that may be another's: it came before on its connection, or is of another kind.
+    """An answer without a name that may be another's: it came before on its connection, or is of another kind.
 
-    It is asked for once more, through a connection of its own.
+    It is requested once more, on a separate connection.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Unproven(TransientError):
 
 
 def unexplained(error: GaplessError) -> Unexplained | None:
-    """Return the refusal behind an error that may speak of the name asked for; None for any other trouble."""
+    """Return the refusal behind an error that may concern the requested name; None for any other error."""
     if isinstance(error, Unexplained):
         return error
     if isinstance(error, NetworkBlocked | TokenRejected):

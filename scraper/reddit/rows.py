@@ -1,7 +1,7 @@
-"""The rows that parsing makes and the database keeps: plain tuples, in the order of their columns.
+"""The rows that parsing produces and the database stores: plain tuples, in the order of their columns.
 
 Each is one row of the table of its name. Fields that Reddit did not give are None. Times are in UTC; `fetched_at` is
-when the answer came, and decides which of two versions of a row is the newer one.
+when the answer arrived, and decides which of two versions of a row is newer.
 """
 
 import enum
@@ -10,33 +10,33 @@ from typing import NamedTuple
 
 
 class SubredditState(enum.StrEnum):
-    """What became of the request for a subreddit's facts."""
+    """The result of the request for a subreddit's facts."""
 
     OPEN = "open"  #: the facts were given; `subreddit_type` tells public from restricted
     PRIVATE = "private"
     BANNED = "banned"
     QUARANTINED = "quarantined"
-    MISSING = "missing"  #: there is none of this name
-    FORBIDDEN = "forbidden"  #: refused with a reason that is none of these, or without one, again and again
+    MISSING = "missing"  #: no subreddit has this name
+    FORBIDDEN = "forbidden"  #: refused with another reason, or repeatedly without one
     MOVED = "moved"  #: every request is redirected to another name
-    GATED = "gated"  #: Reddit first asks for an age, a login or a consent
+    GATED = "gated"  #: Reddit first requires an age, a login or a consent
 
 
 class UserState(enum.StrEnum):
-    """What became of the request for a user's facts."""
+    """The result of the request for a user's facts."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
-    MISSING = "missing"  #: deleted or shadow-banned: from outside the two look the same
-    FORBIDDEN = "forbidden"  #: refused, again and again; this does not say that the account is gone
+    MISSING = "missing"  #: deleted or shadow-banned: the two cannot be distinguished from outside
+    FORBIDDEN = "forbidden"  #: refused repeatedly; this does not say that the account is deleted
     MOVED = "moved"
     GATED = "gated"
 
 
 class Subreddit(NamedTuple):
-    """Facts of a subreddit, from `/r/NAME/about`; of one that cannot be read only the first fields are known."""
+    """Facts of a subreddit, from `/r/NAME/about`; of an unreadable one only the first fields are known."""
 
-    name: str  #: as Reddit writes it (`display_name`); unique without regard to case
+    name: str  #: in Reddit's spelling (`display_name`); unique without regard to case
     state: str  #: a SubredditState
     fetched_at: datetime
     reddit_id: str | None = None  #: without the prefix t5_
@@ -83,7 +83,7 @@ class Post(NamedTuple):
 
     reddit_id: str  #: without the prefix t3_
     subreddit_name: str
-    author_username: str | None  #: None where Reddit gives none, or [deleted]
+    author_username: str | None  #: None when Reddit gives none, or [deleted]
     title: str
     fetched_at: datetime
     selftext: str | None = None
@@ -113,7 +113,7 @@ class Post(NamedTuple):
 class User(NamedTuple):
     """Facts of a user, from `/user/NAME/about`."""
 
-    username: str  #: as Reddit writes it; unique without regard to case
+    username: str  #: in Reddit's spelling; unique without regard to case
     state: str  #: a UserState
     fetched_at: datetime
     reddit_id: str | None = None  #: without the prefix t2_
@@ -135,7 +135,7 @@ class User(NamedTuple):
 
 
 class PostFigures(NamedTuple):
-    """What a subreddit's hot posts amount to; each formula stands in scraper.parse.figures."""
+    """Figures from a subreddit's hot posts; the formulas are in scraper.parse.figures."""
 
     score_mean: float | None = None
     score_median: float | None = None

@@ -1,4 +1,4 @@
-"""Reddit's wrapping: `{"kind": "t5", "data": {…}}`; the data may also come without it."""
+"""Reddit's wrapper: `{"kind": "t5", "data": {…}}`; the data may also come without it."""
 
 from typing import Any, TypeAlias
 
@@ -10,7 +10,7 @@ Object: TypeAlias = dict[str, Any]
 
 
 def unwrap(thing: object, kind: str) -> Object | None:
-    """Return the data of a thing of this kind, None where it is another or none."""
+    """Return the data of a thing of this kind; None for another kind or none."""
     if type(thing) is not dict:
         return None
     data = thing.get("data")
@@ -20,7 +20,7 @@ def unwrap(thing: object, kind: str) -> Object | None:
 
 
 def no(what: str, payload: object) -> BadAnswer:
-    """Return the error that says what came instead."""
+    """Return the error that describes what arrived instead."""
     return BadAnswer(f"no {what} in the answer but {shown(payload)}")
 
 

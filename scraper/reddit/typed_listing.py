@@ -1,20 +1,20 @@
-"""Listings of posts, decoded straight into the fields that are kept; pure.
+"""Decodes listings of posts straight into the stored fields. Pure.
 
-Of a post's hundred fields two dozen are kept: the others are checked as JSON and skipped. This path takes what Reddit
-sends nearly always and refuses everything else; then the answer is decoded as objects, and each odd value is judged
-where it is read. Both ways lead to the same rows, which is tested.
+Of about a hundred fields of a post, two dozen are stored: the others are checked as JSON and skipped. This path
+accepts what Reddit nearly always sends and rejects everything else; then the answer is decoded as objects, and each
+odd value is handled where it is read. Both paths produce the same rows; a test checks this.
 """
 
 from typing import Annotated, Final, Literal
 
 import msgspec
 
-#: Databases hold no others, and the parsers of JSON disagree about them.
+#: Databases store no others, and JSON parsers disagree about them.
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class TypedPost(msgspec.Struct, gc=False):
-    """The fields of a post that are kept. From `score` on, they are the last of scraper.reddit.rows.Post, in order."""
+    """The stored fields of a post. From `score` on, they are the last of scraper.reddit.rows.Post, in order."""
 
     id: str | None = None
     name: str | None = None
@@ -55,7 +55,7 @@ class _Data(msgspec.Struct, gc=False):
 
 
 class TypedListing(msgspec.Struct, gc=False):
-    """A listing that holds nothing but posts."""
+    """A listing that contains only posts."""
 
     kind: Literal["Listing"]
     data: _Data
@@ -70,9 +70,10 @@ _DECODER: Final = msgspec.json.Decoder(TypedListing)
 
 
 def typed_listing(body: bytes) -> TypedListing | None:
-    """Decode a listing; None for whatever is to be decoded as objects.
+    """Decode a listing; None for anything that must be decoded as objects.
 
-    That is: no JSON, NaN, half surrogates, bytes that are no text, other things than posts, a value of another type.
+    That is: invalid JSON, NaN, half surrogates, bytes that are not text, things that are not posts, a value of
+    another type.
     """
     try:
         return _DECODER.decode(body)

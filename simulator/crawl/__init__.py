@@ -1,6 +1,6 @@
-"""The crawl world: subreddits, posts and users as a scraper asks for them, beside the world that moves.
+"""The crawl world: subreddits, posts and users as a scraper requests them, beside the live world.
 
-It stands still: everything follows from the seed and a name, nothing is kept, and the same question has the same
-answer however often it is asked. So any number of subreddits can exist, and what was stored can be compared with what
-was served.
+It never changes: everything follows from the seed and a name, nothing is stored, and the same question always has
+the same answer. So any number of subreddits can exist, and what was stored can be compared with what was
+served.
 """

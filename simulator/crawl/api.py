@@ -1,4 +1,4 @@
-"""The crawl world's answers: what Reddit would say if nothing went wrong."""
+"""The crawl world's answers: those of Reddit without faults."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _STATUS = {State.PRIVATE: 403, State.QUARANTINED: 403, State.BANNED: 404}
 
 
 class CrawlApi:
-    """Answers what is asked of the crawl world; knows nothing of tokens and faults."""
+    """Answers requests about the crawl world; handles no tokens and no faults."""
 
     def __init__(self, world: CrawlWorld, renderer: CrawlRenderer, cache: int = 64 * 1024 * 1024) -> None:
         self.world = world
@@ -48,7 +48,7 @@ class CrawlApi:
         return Answer(body=self._body(number, asked), asked=asked)
 
     def _body(self, number: int, asked: Asked) -> bytes:
-        # the spelling of the question is no part of the answer
+        # the spelling of the question is not part of the answer
         key = (number, asked._replace(name=""))
         body = self._kept.get(key)
         if body is not None:
@@ -72,7 +72,7 @@ class CrawlApi:
         return self._listing(self._posts(number, asked), asked)
 
     def _posts(self, number: int, asked: Asked) -> Sequence[Post]:
-        """Return the whole listing that a page is asked of."""
+        """Return the whole listing from which a page is requested."""
         if asked.address is Address.SUBMITTED:
             return self.world.submitted(number)
         subreddit = self.world.subreddit(number)

@@ -38,7 +38,7 @@ class Count:
 
 
 class AskedFor:
-    """Every request to the crawl addresses, and who asked."""
+    """Every request to the crawl addresses, and its user agents."""
 
     def __init__(self) -> None:
         self._asked = Count()
@@ -46,7 +46,7 @@ class AskedFor:
         self._agents: Counter[str] = Counter()
 
     def note(self, asked: Asked, user_agent: str) -> None:
-        """Count a request as it comes in."""
+        """Count an incoming request."""
         self._asked.note(asked)
         known = user_agent in self._agents or len(self._agents) < _MOST_AGENTS
         self._agents[user_agent if known else _OTHERS] += 1

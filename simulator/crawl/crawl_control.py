@@ -1,4 +1,4 @@
-"""The crawl world's own side, under `/_sim/crawl/`: all that exists, and what was asked."""
+"""The crawl world's control side, under `/_sim/crawl/`: all that exists, and what was requested."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
@@ -17,21 +17,21 @@ _CHUNK = 200
 
 
 class CrawlTruth:
-    """Everything that exists, one line of JSON each; no more of it at once than is being written."""
+    """Everything that exists, one line of JSON each; only the part being written is in memory."""
 
     def __init__(self, api: CrawlApi) -> None:
         self._world = api.world
         self._renderer = api.renderer
 
     def held(self) -> Iterator[bytes]:
-        """Tell every subreddit, then every user."""
+        """Yield every subreddit, then every user."""
         for number in self._world.subreddit_numbers():
             yield self._subreddit(number)
         for number in range(self._world.user_count):
             yield self._user(number)
 
     def held_of(self, subreddits: Iterable[str], users: Iterable[str]) -> Iterator[bytes]:
-        """Tell those of these subreddits and users that exist."""
+        """Yield those of these subreddits and users that exist."""
         for number in map(self._world.subreddit_number, subreddits):
             if number is not None:
                 yield self._subreddit(number)
@@ -40,13 +40,13 @@ class CrawlTruth:
                 yield self._user(number)
 
     def posts_of(self, ids: Iterable[str]) -> Iterator[bytes]:
-        """Tell those of these posts that exist."""
+        """Yield those of these posts that exist."""
         for post in map(self._world.post, ids):
             if post is not None:
                 yield self._renderer.post(post)
 
     def posts(self) -> Iterator[bytes]:
-        """Tell every post once: those of the subreddits, then what else users posted."""
+        """Yield every post once: those of the subreddits, then the other posts of users."""
         world, render = self._world, self._renderer.post
         own: set[str] = set()
         for number in world.subreddit_numbers():
@@ -84,7 +84,7 @@ class CrawlTruth:
 
 
 async def held(simulation: Simulation, request: web.Request) -> web.StreamResponse:
-    """Tell subreddits and users, with what is served of them: all, or those asked for."""
+    """Return subreddits and users, with what is served of them: all, or the requested ones."""
     truth = CrawlTruth(simulation.crawl)
     if request.method == "GET":
         return await _stream(request, truth.held())
@@ -93,7 +93,7 @@ async def held(simulation: Simulation, request: web.Request) -> web.StreamRespon
 
 
 async def posts(simulation: Simulation, request: web.Request) -> web.StreamResponse:
-    """Tell posts that can stand in a listing: all, or those asked for."""
+    """Return posts that can be in a listing: all, or the requested ones."""
     truth = CrawlTruth(simulation.crawl)
     if request.method == "GET":
         return await _stream(request, truth.posts())
@@ -101,12 +101,12 @@ async def posts(simulation: Simulation, request: web.Request) -> web.StreamRespo
 
 
 async def asked(simulation: Simulation, _: web.Request) -> web.StreamResponse:
-    """Tell what was asked, and what was answered whole."""
+    """Return the counts of requests and of complete answers."""
     return json_answer(simulation.asked_for.tell())
 
 
 async def latencies(simulation: Simulation, request: web.Request) -> web.StreamResponse:
-    """Tell or change how long each address takes."""
+    """Return or change the latency of each address."""
     if request.method == "POST":
         try:
             simulation.latencies.change(await read_object(request))
@@ -141,7 +141,7 @@ async def _chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
     yield b"".join(chunk)
 
 
-#: method and name under /_sim/, and who answers
+#: method and name under /_sim/, and the handler
 ROUTES: dict[tuple[str, str], Callable[[Simulation, web.Request], Awaitable[web.StreamResponse]]] = {
     ("GET", "crawl/held"): held,
     ("POST", "crawl/held"): held,

@@ -12,7 +12,7 @@ _HIGHEST_LIMIT = 100
 
 
 class Address(StrEnum):
-    """The addresses, by the names under which they are counted and slowed down."""
+    """The addresses, by the names under which they are counted and delayed."""
 
     ABOUT = "about"
     RULES = "rules"
@@ -25,7 +25,7 @@ class Address(StrEnum):
 
     @property
     def of_user(self) -> bool:
-        """Whether it asks for a user, not for a subreddit."""
+        """Whether it is about a user, not a subreddit."""
         return self in {Address.USER, Address.SUBMITTED}
 
 
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
 
 def read(path: str, query: Mapping[str, str]) -> Asked | None:
-    """Return what is asked for; None if the path is none of these."""
+    """Return the request; None if the path is none of these."""
     match = _PATH.fullmatch(path)
     if match is None:
         return None
@@ -63,7 +63,7 @@ def read(path: str, query: Mapping[str, str]) -> Asked | None:
 
 
 def limit_of(text: str | None) -> int:
-    """Read how many are wanted at most."""
+    """Return how many are requested at most."""
     try:
         return min(max(int(text), 1), _HIGHEST_LIMIT) if text is not None else _DEFAULT_LIMIT
     except ValueError:

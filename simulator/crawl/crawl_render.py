@@ -12,7 +12,7 @@ from simulator.render import subreddit_id
 _SITE = "https://www.reddit.com"
 _HALF_AN_HOUR = 1800
 _MODERATOR_ID = "6l4z3"
-#: what every post has of its own; the rest is its template's
+#: a post's own fields; the rest is from its template
 _FRESH = frozenset(
     {
         "id",
@@ -36,14 +36,14 @@ _SITE_RULES = ["Spam", "Personal and confidential information", "Threatening, ha
 
 
 class CrawlRenderer:
-    """Puts names and numbers into templates; posts, of which there are many, as bytes."""
+    """Fills names and numbers into templates; posts, of which there are many, as bytes."""
 
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
         self._fixed = [_fixed(template) for template in templates.posts]
 
     def post(self, post: Post) -> bytes:
-        """`{"kind": "t3", "data": …}` of one post."""
+        """Return `{"kind": "t3", "data": …}` of one post."""
         number = post.template % len(self._templates.posts)
         fixed, is_text, is_edited = self._fixed[number]
         bare, subreddit, created = post.bare, post.subreddit, post.created
@@ -51,7 +51,7 @@ class CrawlRenderer:
         edited = f"{min(created + _HALF_AN_HOUR, EPOCH)}.0" if is_edited else "false"
         author, account = _author(post)
         own_page = f',"url":"{_SITE}{permalink}","domain":"self.{subreddit}"' if is_text else ""
-        # written by hand: nothing in these fields needs escaping, and there are a hundred posts in an answer
+        # assembled by hand: nothing in these fields needs escaping, and there are a hundred posts in an answer
         fresh = (
             f'"id":"{bare}","name":"t3_{bare}","created":{created}.0,"created_utc":{created}.0,'
             f'"permalink":"{permalink}","author":"{author}"{account},"score":{post.score},"ups":{post.score},'
@@ -107,7 +107,7 @@ class CrawlRenderer:
 
 
 def suspended(name: str) -> Thing:
-    """Return the data of a suspended user's about: next to nothing."""
+    """Return the data of a suspended user's about: almost nothing."""
     return {
         "name": name, "is_suspended": True, "awardee_karma": 0, "awarder_karma": 0, "is_blocked": False,
         "total_karma": 0,
@@ -115,7 +115,7 @@ def suspended(name: str) -> Thing:
 
 
 def _author(post: Post) -> tuple[str, str]:
-    """Return the name, and the rest of what a post tells of the account."""
+    """Return the name, and a post's other fields about the account."""
     if post.author is None:
         return "[deleted]", ""
     account = user_id(post.author_number) if post.author_number >= 0 else _MODERATOR_ID
@@ -124,7 +124,7 @@ def _author(post: Post) -> tuple[str, str]:
 
 @lru_cache(maxsize=4096)
 def _place(subreddit: str) -> str:
-    """Render what a post tells of its subreddit."""
+    """Render a post's fields about its subreddit."""
     profile = subreddit.startswith("u_")
     return (
         f',"subreddit":"{subreddit}","subreddit_id":"{subreddit_id(subreddit)}"'
@@ -134,7 +134,7 @@ def _place(subreddit: str) -> str:
 
 
 def _fixed(template: Thing) -> tuple[bytes, bool, bool]:
-    """Render what all posts of a template share, left open; say whether it is a text, and whether it was edited."""
+    """Render the part that all posts of a template share, left open; return also whether it is a text, and edited."""
     is_text = bool(template.get("is_self")) or "url" not in template
     own = _FRESH | {"url", "domain"} if is_text else _FRESH
     kept = {name: value for name, value in template.items() if name not in own}

@@ -6,22 +6,22 @@ from simulator.crawl.crawl_paths import Address
 
 
 class LatencyError(ValueError):
-    """A latency that cannot be; the message says what would be right."""
+    """An invalid latency; the message says what is valid."""
 
 
 class Latencies:
-    """Seconds by address; what is not named answers at once."""
+    """Seconds by address; others answer at once."""
 
     def __init__(self, seconds: Mapping[str, float]) -> None:
         self._seconds: dict[str, float] = {address.value: 0.0 for address in Address}
         self.change(seconds)
 
     def of(self, address: Address) -> float:
-        """Return the seconds that an address takes."""
+        """Return the latency of an address, seconds."""
         return self._seconds[address]
 
     def change(self, seconds: Mapping[str, object]) -> None:
-        """Merge changes into what is in force; all or nothing."""
+        """Merge changes into the current values; all or nothing."""
         for name, value in seconds.items():
             if name not in self._seconds:
                 raise LatencyError(f"no address is called {name}: known are {', '.join(self._seconds)}")

@@ -17,7 +17,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def base36(number: int) -> str:
-    """Write a number as Reddit writes ids."""
+    """Convert a number to the form of Reddit's ids."""
     digits = ""
     while number:
         number, digit = divmod(number, 36)
@@ -26,7 +26,7 @@ def base36(number: int) -> str:
 
 
 def chance(*what: object) -> float:
-    """Return a number from 0 to below 1 that is always the same for the same words."""
+    """Return a number in [0, 1) that is always the same for the same words."""
     return zlib.crc32(" ".join(map(str, what)).encode()) / 2**32
 
 
@@ -36,7 +36,7 @@ class Names:
     def __init__(self, given: tuple[str, ...], seed: int) -> None:
         self._seed = seed
         self._given = given
-        #: from a number to the name as Reddit spells it
+        #: from a number to the name in Reddit's spelling
         self.subreddit = lru_cache(maxsize=4096)(self._subreddit)
         self.user = lru_cache(maxsize=4096)(self._user)
         self._places = {name.lower(): place for place, name in enumerate(given)}
@@ -50,7 +50,7 @@ class Names:
         return f"{spelled}_{base36(number)}"
 
     def subreddit_number(self, name: str) -> int | None:
-        """Return the number behind a subreddit's name in any spelling; None for a name that is none of ours."""
+        """Return the number of a subreddit's name in any spelling; None for a name that is not ours."""
         lower = name.lower()
         place = self._places.get(lower)
         if place is not None:
@@ -68,19 +68,19 @@ class Names:
         return f"{first}{mark}{second}{mark}{base36(number)}"
 
     def user_number(self, name: str) -> int | None:
-        """Return the number behind a user's name in any spelling; None for a name that is none of ours."""
+        """Return the number of a user's name in any spelling; None for a name that is not ours."""
         lower = name.lower()
         number = _tail(lower, "-" if "-" in lower else "_")
         return number if number is not None and self.user(number).lower() == lower else None
 
     def missing(self, number: int) -> str:
-        """Return the name of a subreddit that posts lead to although there is none."""
+        """Return the name of a subreddit that posts refer to although it does not exist."""
         return f"Lost{_SECOND[number % 16]}_{base36(number)}"
 
 
 def _tail(name: str, mark: str) -> int | None:
     _, found, digits = name.rpartition(mark)
-    # int() would take more than ids have: signs, underscores, other scripts' digits
+    # int() would accept more than ids have: signs, underscores, other scripts' digits
     if not found or not digits or len(digits) > 7 or any(digit not in _DIGITS for digit in digits):
         return None
     return int(digits, 36)

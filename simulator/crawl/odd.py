@@ -1,4 +1,4 @@
-"""Text as people write it: in several scripts, with signs that something may trip over, now and then too long."""
+"""Text as people write it: in several scripts, with problematic characters, sometimes too long."""
 
 import random
 
@@ -18,12 +18,12 @@ _LONGEST = 40_000  #: characters, Reddit's own limit
 
 
 def odd_text(dice: random.Random, words: int) -> str:
-    """Return so many words in paragraphs, one in twelve of them odd."""
+    """Return this many words in paragraphs, one in twelve of them odd."""
     chosen = [dice.choice(_ODD) if dice.random() < 1 / 12 else dice.choice(_PLAIN) for _ in range(words)]
     paragraphs = [" ".join(chosen[start : start + 40]) for start in range(0, len(chosen), 40)]
     return "\n\n".join(paragraphs)
 
 
 def very_long(dice: random.Random) -> str:
-    """Return a text as long as Reddit lets one be."""
+    """Return a text of the greatest length that Reddit allows."""
     return odd_text(dice, 9000)[:_LONGEST]

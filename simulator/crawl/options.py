@@ -49,7 +49,7 @@ def add(group: argparse._ArgumentGroup) -> None:
 
 
 def settings(given: dict[str, Any]) -> CrawlSettings:
-    """Take the crawl world's options out of all that were given."""
+    """Extract the crawl world's options from all given options."""
     names = [name for name in given if name.startswith("crawl_")]
     return CrawlSettings(**{name.removeprefix("crawl_"): given.pop(name) for name in names})
 

@@ -1,7 +1,7 @@
 """The crawl world: subreddits, users and posts, and the references between them.
 
-Subreddits share authors with their neighbours; an author's other posts lead to the `links` subreddits that follow from
-the one at hand as the branches of a tree, now and then anywhere, and sometimes to a name that does not exist.
+Subreddits share authors with their neighbours; an author's other posts lead to the `links` subreddits that follow
+the current one as the branches of a tree, sometimes anywhere, and sometimes to a name that does not exist.
 """
 
 import random
@@ -13,19 +13,19 @@ from simulator.crawl.things import DAY, EPOCH, Post, Subreddit, User
 from simulator.crawl.world_settings import CrawlSettings
 from simulator.state import State, UserState
 
-#: posts are numbered within their subreddit or user, by the last two signs of their id
+#: posts are numbered within their subreddit or user, by the last two characters of their id
 MOST_POSTS = 36**2
 _POST_IDS = 36**4 * 10
 _USER_POST_IDS = 36**4 * 20
 _ID_LENGTH = 7
-_HOMES = 3  #: so many subreddits at most know an author among theirs
+_HOMES = 3  #: at most this many subreddits have the same author
 _IN_A_WEEK = 25
 _HUGE = 3_000_000_000
 _ENDINGS = tuple(base36(place).rjust(2, "0") for place in range(MOST_POSTS))
 
 
 class CrawlWorld:
-    """All subreddits and users of one seed; only what was set by hand is kept."""
+    """All subreddits and users of one seed; only what was set by hand is stored."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class CrawlWorld:
         self.user = lru_cache(maxsize=1024)(self._user)
         self.submitted = lru_cache(maxsize=1024)(self._submitted)
 
-    # -- who exists -----------------------------------------------------------------------------------------------
+    # -- existence ------------------------------------------------------------------------------------------------
 
     def subreddit_number(self, name: str) -> int | None:
         """Return the number of a subreddit by its name in any spelling; None if there is none."""
@@ -64,12 +64,12 @@ class CrawlWorld:
         return range(self.subreddit_count + len(self._founded))
 
     def found(self, name: str) -> None:
-        """Let a subreddit of a new name exist."""
+        """Create a subreddit with a new name."""
         if self.subreddit_number(name) is None:
             self._founded.append(name)
 
     def generated(self, name: str) -> bool:
-        """Say whether this is a subreddit of this world only, not of the one that moves."""
+        """Return whether this subreddit is only in this world, not in the live one."""
         number = self.subreddit_number(name)
         return number is not None and self._given <= number < self.subreddit_count
 
@@ -80,7 +80,7 @@ class CrawlWorld:
         return self.names.subreddit(number)
 
     def state(self, number: int) -> State:
-        """Return what became of a subreddit."""
+        """Return the state of a subreddit."""
         live = self._live_state(self.name(number))
         if live is not None:
             return live
@@ -98,14 +98,14 @@ class CrawlWorld:
         return number if number is not None and number < self.user_count else None
 
     def user_state(self, number: int) -> UserState:
-        """Return what became of a user."""
+        """Return the state of a user."""
         draw, settings = chance(self._seed, "user state", number), self._settings
         if draw < settings.suspended_share:
             return UserState.SUSPENDED
         return UserState.MISSING if draw < settings.suspended_share + settings.gone_share else UserState.ACTIVE
 
     def post(self, bare: str) -> Post | None:
-        """Return the post of an id; None if there is none."""
+        """Return the post with this id; None if there is none."""
         if len(bare) != _ID_LENGTH or not bare.isascii() or not bare.isalnum():
             return None
         number = int(bare[:-2], 36) - _POST_IDS
@@ -117,7 +117,7 @@ class CrawlWorld:
             return None
         return next((post for post in posts if post.bare == bare), None)
 
-    # -- what they hold -------------------------------------------------------------------------------------------
+    # -- content --------------------------------------------------------------------------------------------------
 
     def _subreddit(self, number: int) -> Subreddit:
         dice = random.Random(f"{self._seed} subreddit {number}")
@@ -145,7 +145,7 @@ class CrawlWorld:
         return Subreddit(number, name, created, subscribers, posts, hot, dice.choice((0, 1, 3, 5, 8, 15)))
 
     def _size(self, number: int, dice: random.Random) -> tuple[int, int]:
-        """How many posts a subreddit has, and for how many seconds nothing has been posted."""
+        """Return how many posts a subreddit has, and for how many seconds nothing has been posted."""
         draw, posts = dice.random(), self._settings.posts
         if number < self._given or draw >= self._settings.small_share:
             return posts, 0
@@ -155,7 +155,7 @@ class CrawlWorld:
         return (min(posts, dice.randint(1, 29)), 0) if kind < 0.7 else (posts, 30 * DAY)
 
     def _authors(self, number: int, size: int, dice: random.Random) -> Iterator[tuple[str | None, int]]:
-        """Who wrote each post: first everybody once, then anybody again."""
+        """Yield the author of each post: first each author once, then random ones."""
         count = min(self._settings.authors, self.user_count)
         pool = [(number * self._step + place) % self.user_count for place in range(count)]
         dice.shuffle(pool)
@@ -175,7 +175,7 @@ class CrawlWorld:
         return User(number, self.names.user(number), created, karma[0], -100 if dice.random() < 0.05 else karma[1])
 
     def _submitted(self, number: int) -> tuple[Post, ...]:
-        """Return what a user posted, newest first: in subreddits that know them, and elsewhere."""
+        """Return the posts of a user, newest first: in subreddits where they are an author, and elsewhere."""
         dice = random.Random(f"{self._seed} submitted {number}")
         name, homes, prefix = self.names.user(number), self._homes(number), base36(_USER_POST_IDS + number)
         posts = [post for home in homes for post in self.subreddit(home).posts if post.author_number == number]
@@ -209,7 +209,7 @@ class CrawlWorld:
         return found[:_HOMES] or [number % self.subreddit_count]
 
     def _elsewhere(self, user: str, home: int, turn: int, dice: random.Random) -> str:
-        """Choose where a user's other post lies: in the branches of a home of theirs, most of the time."""
+        """Choose the subreddit of a user's other post: usually in the branches of one of their homes."""
         draw, settings = dice.random(), self._settings
         if draw < settings.missing_share:
             return self.names.missing(dice.randrange(max(3, self.subreddit_count // 10)))
@@ -233,7 +233,7 @@ class CrawlWorld:
 
 
 def _age(place: int, dice: random.Random) -> int:
-    """Return the age of the post at this place, the newest first: 25 within a week, 60 within five, then the year."""
+    """Return the age of the post at this place, newest first: 25 within a week, 60 within five, then the year."""
     part = place + dice.random()
     if place < _IN_A_WEEK:
         return int(part / _IN_A_WEEK * 7 * DAY)

@@ -19,7 +19,7 @@ Thing = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """What everything is made from; each thing takes one of its kind and puts its own names in."""
+    """The templates of all things; each thing takes one of its kind and fills in its own names."""
 
     subreddits: tuple[Thing, ...]
     posts: tuple[Thing, ...]
@@ -120,7 +120,7 @@ def _post(dice: random.Random, number: int) -> Thing:
 
 
 def _where(form: str, dice: random.Random) -> Thing:
-    """Return the fields that tell what a post shows; a text's own address is put in where it is served."""
+    """Return the fields for a post's content; a text's own address is filled in where it is served."""
     serial = dice.randrange(10**8)
     if form == "self":
         return {"media": None, "secure_media": None}

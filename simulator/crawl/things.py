@@ -1,17 +1,17 @@
-"""Posts, subreddits and users of the crawl world: what is known of each before it is rendered."""
+"""Posts, subreddits and users of the crawl world: their data before rendering."""
 
 from typing import NamedTuple
 
 from simulator.crawl.made_up_names import base36
 
-#: the moment at which this world stands still: 2025-10-09 08:53:20 UTC, for good
+#: the fixed time of this world: 2025-10-09 08:53:20 UTC
 EPOCH = 1_760_000_000
 DAY = 86_400
 _USER_IDS = 36**5
 
 
 class Post(NamedTuple):
-    """One post; `author` is None where the account is deleted."""
+    """One post; `author` is None when the account is deleted."""
 
     bare: str
     subreddit: str
@@ -24,7 +24,7 @@ class Post(NamedTuple):
 
 
 class Subreddit(NamedTuple):
-    """One subreddit with all its posts; the listings hold places among them."""
+    """One subreddit with all its posts; the listings contain places among them."""
 
     number: int
     name: str
@@ -35,7 +35,7 @@ class Subreddit(NamedTuple):
     rules: int
 
     def top(self, days: float) -> list[Post]:
-        """Return the posts of so many days, the best first."""
+        """Return the posts of this many days, best first."""
         since = EPOCH - days * DAY
         return sorted((post for post in self.posts if post.created >= since), key=lambda post: -post.score)
 

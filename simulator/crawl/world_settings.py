@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CrawlSettings:
-    """Counts and shares; what concerns single names is drawn from the seed."""
+    """Counts and shares; the properties of single names are drawn from the seed."""
 
     subreddits: int = 100
     #: None: as many as the subreddits have authors
@@ -22,5 +22,5 @@ class CrawlSettings:
     suspended_share: float = 0.03
     gone_share: float = 0.03
     deleted_share: float = 0.04
-    #: megabytes of rendered answers that are kept
+    #: megabytes of rendered answers in the cache
     cache: int = 64

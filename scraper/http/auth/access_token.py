@@ -1,4 +1,4 @@
-"""The application's access token: fetched when it is needed, once however many wait for it."""
+"""The application's access token: fetched on demand, once for all waiting requests."""
 
 import asyncio
 import base64
@@ -22,13 +22,13 @@ from scraper.http.transport.session import Answer, Session
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Renewed this long before it expires, seconds; or a tenth of its life, where that is less.
+#: Seconds before expiry at which the token is renewed; a tenth of its lifetime where that is less.
 _EARLY = 60.0
 
-#: A lifetime that is shorter than this makes no sense, seconds.
+#: A shorter lifetime is not plausible, seconds.
 _SHORTEST = 1.0
 
-#: Told of each attempt: the answer, if any, and the error, if any.
+#: Called after each attempt with the answer, if any, and the error, if any.
 Heard = Callable[[Answer | None, GaplessError | None], None]
 
 
@@ -36,25 +36,25 @@ class TokenMemory(Protocol):
     """Remembers that the credentials worked (scraper.http.auth.credentials.ProvenCredentials)."""
 
     def known(self) -> bool:
-        """Tell whether they are known to have worked."""
+        """Return whether the credentials are known to have worked."""
 
     def remember(self) -> None:
-        """Note that they work. Raises OSError."""
+        """Record that the credentials work. Raises OSError."""
 
 
 class NoMemory:
     """Remembers nothing."""
 
     def known(self) -> bool:
-        """Tell that they are new."""
+        """Return False: the credentials count as new."""
         return False
 
     def remember(self) -> None:
-        """Note nothing."""
+        """Record nothing."""
 
 
 class Token:
-    """Hands out the value of the header Authorization."""
+    """Provides the value of the Authorization header."""
 
     def __init__(
         self,
@@ -71,20 +71,20 @@ class Token:
         memory: TokenMemory | None = None,
         others_work: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Make it; nothing is sent.
+        """Create the token client; nothing is sent.
 
         Args:
             session: sends the requests.
-            reddit_url: where tokens come from.
+            reddit_url: the base URL of the token endpoint.
             client_id: of the application.
             client_secret: of the application.
-            agent: gives the User-Agent.
-            heard: is told of each attempt.
-            clock: seconds.
-            draw: gives [0, 1).
-            limiter: the shared quota, in which token requests count too.
-            memory: knows whether these credentials worked before.
-            others_work: tells whether other processes get answers with the same credentials now.
+            agent: returns the User-Agent.
+            heard: called after each attempt.
+            clock: returns seconds.
+            draw: returns a random number in [0, 1).
+            limiter: the shared quota; token requests count in it too.
+            memory: records whether these credentials worked before.
+            others_work: returns whether other processes currently get answers with the same credentials.
 
         """
         self._session = session
@@ -104,20 +104,20 @@ class Token:
 
     @property
     def bearer(self) -> str | None:
-        """The header's value, None when one must be fetched first."""
+        """The header's value; None when a token must be fetched first."""
         return self._bearer if self._clock() < self._good_until else None
 
     async def get(self) -> str | Wait:
-        """Return a valid one, fetching it where that is needed, or learn how long to wait for it.
+        """Return a valid header value, fetched if necessary, or the time to wait for it.
 
-        Raises CredentialsRejected where Reddit has refused the credentials for good, and QuotaFileError.
+        Raises CredentialsRejected when Reddit has refused the credentials permanently, and QuotaFileError.
         """
         while (bearer := self.bearer) is None:
             if (seconds := self._renewals.wait) > 0:
                 return Wait(seconds)
             asked = self._fetched
             async with self._lock:
-                # somebody may have fetched while this one waited: what came of it counts for all who did
+                # another task may have fetched during the wait for the lock: its result counts for all that waited
                 if self._fetched != asked:
                     continue
                 try:
@@ -129,7 +129,7 @@ class Token:
         return bearer
 
     async def renew(self) -> None:
-        """Fetch one, whether or not the old one would still do, and without regard to pauses.
+        """Fetch a token even if the old one is still valid; ignore pauses.
 
         Raises CredentialsRejected, and TransientErrors: CredentialsDoubted, QuotaShort, BadAnswer and the like.
         """
@@ -137,13 +137,13 @@ class Token:
             await self._fetch()
 
     async def fresh(self) -> None:
-        """Fetch one only where there is none, without regard to pauses. Raises as `renew`."""
+        """Fetch a token only if there is none; ignore pauses. Raises the same errors as `renew`."""
         async with self._lock:
             if self.bearer is None:
                 await self._fetch()
 
     def reject(self, bearer: str) -> None:
-        """Forget this one: Reddit no longer accepts it."""
+        """Drop this token: Reddit no longer accepts it."""
         if bearer == self._bearer:
             self._good_until = float("-inf")
 
@@ -160,7 +160,7 @@ class Token:
             raise error
 
     async def _attempt(self) -> GaplessError | None:
-        """Ask once, and keep the token; return why there is none."""
+        """Send one token request and store the token; return the error if there is none."""
         grant = self._leave()
         answer, error = await self._exchange(grant)
         if isinstance(error, CredentialsRejected):
@@ -173,7 +173,7 @@ class Token:
         return error
 
     def _leave(self) -> Grant | None:
-        """Take leave from the shared quota. Raises QuotaShort, QuotaFileError."""
+        """Take a grant from the shared quota. Raises QuotaShort, QuotaFileError."""
         if self._limiter is None:
             return None
         leave = self._limiter.ask(Priority.SCRAPER)
@@ -201,7 +201,7 @@ class Token:
         return answer, verdict
 
     def _report(self, grant: Grant | None, answer: Answer | None, error: GaplessError | None) -> None:
-        """Let the shared quota know what came of it."""
+        """Report the result to the shared quota."""
         if self._limiter is None or grant is None:
             return
         try:
@@ -228,9 +228,9 @@ class Token:
 
 
 def lifetime_of(told: object) -> float:
-    """Return for how long a token is used, seconds; `told` is its expires_in, whatever that is.
+    """Return how long a token is used, seconds; `told` is its expires_in, of any type.
 
-    A token that lasts shorter than that is answered 401, and another one is fetched.
+    When a token expires earlier, Reddit answers 401, and a new token is fetched.
     """
     seconds = number(told)
     if seconds is not None and _SHORTEST <= seconds < TOKEN_LIFETIME.lowest:

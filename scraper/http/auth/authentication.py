@@ -1,4 +1,4 @@
-"""The two ways to be let in at Reddit: with a token and leave of the shared quota, or plainly, as .json addresses."""
+"""The two ways to get access to Reddit: a token and a grant of the shared quota, or .json addresses without a token."""
 
 import functools
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ log = structlog.stdlib.get_logger(__name__)
 
 Params = Mapping[str, str | int]
 
-#: Others share the quota, and may be refused or done meanwhile: look at it again after so long, seconds.
+#: Seconds until the shared quota is checked again: other processes may be refused or finish meanwhile.
 _LOOK_AGAIN = 5.0
 
 
 @functools.lru_cache(maxsize=64)
 def _query(params: tuple[tuple[str, str | int], ...]) -> str:
-    """Write the query; there are as many as kinds of questions."""
+    """Encode the query; there are only as many as kinds of questions."""
     return urlencode(params)
 
 
@@ -38,49 +38,49 @@ class Authorization(NamedTuple):
 
 
 class Authentication(Protocol):
-    """How requests are let in."""
+    """How requests are authorized."""
 
     def url(self, path: str, params: Params) -> str:
-        """Return the address of this path."""
+        """Return the URL of this path."""
 
     async def authorization(self) -> Authorization | Wait:
-        """Get what an attempt needs, or learn how long all have to wait. Raises CredentialsRejected."""
+        """Return what an attempt needs, or how long all requests must wait. Raises CredentialsRejected."""
 
     def settle(
         self, authorization: Authorization, answer: Answer | None, error: GaplessError | None, wait: float
     ) -> float:
-        """Tell what came of an attempt; `wait`: seconds after a 429, where no shared quota decides that.
+        """Record the result of an attempt; `wait`: seconds after a 429, where no shared quota decides that.
 
-        Returns how long all others have to wait.
+        Returns how long all other requests must wait, seconds.
         """
 
     def stopped(self, authorization: Authorization) -> None:
-        """Tell that the attempt was broken off."""
+        """Record that the attempt was aborted."""
 
 
 class NoAuthentication:
-    """Addresses that end in .json, without a token; the quota is per client id and not asked."""
+    """Addresses that end in .json, without a token; the quota is per client id and is not used."""
 
     def __init__(self, reddit_url: str) -> None:
         self._base = reddit_url
 
     def url(self, path: str, params: Params) -> str:
-        """Return the address of this path."""
+        """Return the URL of this path."""
         return f"{self._base}{quote(path)}.json?{_query(tuple(params.items()))}"
 
     async def authorization(self) -> Authorization:
-        """Nothing is needed."""
+        """Return an empty authorization: nothing is needed."""
         return _FREE
 
     def settle(
         self, authorization: Authorization, answer: Answer | None, error: GaplessError | None, wait: float
     ) -> float:
-        """After a 429 this process waits, all of it."""
+        """Return `wait`: after a 429 the whole process waits."""
         del authorization, answer, error
         return wait
 
     def stopped(self, authorization: Authorization) -> None:
-        """Nothing was taken."""
+        """Do nothing: no grant was taken."""
 
 
 _FREE = Authorization()
@@ -96,11 +96,11 @@ class TokenAuthentication:
         self._quota_away = False
 
     def url(self, path: str, params: Params) -> str:
-        """Return the address of this path."""
+        """Return the URL of this path."""
         return f"{self._base}{quote(path)}?{_query(tuple(params.items()))}"
 
     async def authorization(self) -> Authorization | Wait:
-        """Get the token first: a grant is taken only when the request can go at once."""
+        """Get the token first: a grant is taken only when the request can be sent at once."""
         try:
             bearer = self._token.bearer or await self._token.get()
             if isinstance(bearer, Wait):
@@ -123,9 +123,9 @@ class TokenAuthentication:
         try:
             if isinstance(error, RateLimited):
                 error.retry_after = self._limiter.refused(authorization.grant, error.retry_after, error.rate)
-                # a test request may end the block earlier, of this process or of another
+                # a test request of this or another process may end the block earlier
                 return min(error.retry_after, _LOOK_AGAIN)
-            if answer is None or isinstance(error, NameLimited):  # which shows nothing of the quota
+            if answer is None or isinstance(error, NameLimited):  # says nothing about the quota
                 self._limiter.failed(authorization.grant, "none" if answer is None else str(answer.status))
             else:
                 self._limiter.answered(authorization.grant, str(answer.status), rate_headers(answer.headers))
@@ -134,7 +134,7 @@ class TokenAuthentication:
         return wait
 
     def stopped(self, authorization: Authorization) -> None:
-        """Count it as sent: Reddit may have."""
+        """Count the request as sent: Reddit may have received it."""
         if authorization.grant is not None:
             try:
                 self._limiter.failed(authorization.grant, "stopped")

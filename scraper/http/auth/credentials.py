@@ -1,7 +1,7 @@
-"""Decides when refused credentials are believed, and how often a token may be asked for. Pure, but for one small file.
+"""Decides when refused credentials count as wrong, and how often to request a token. Pure except for one small file.
 
-Credentials that worked a while ago are refused because of something that passes, more often than because somebody
-revoked them. So they are tried again, with growing pauses, for minutes.
+When credentials that worked recently are refused, the cause is more often temporary than a revocation. They are
+therefore tried again for minutes, with growing pauses.
 """
 
 import hashlib
@@ -12,28 +12,28 @@ from core.backoff import Backoff
 from core.reddit.request_errors import TokenRejected
 from core.storage.private_files import make_directory, write_private
 
-#: Refusals in a row that are believed at once, of credentials that never worked here.
+#: Refusals in a row after which credentials that never worked here count as wrong.
 _NEW = 2
 
-#: Of credentials that worked: refusals in a row, and seconds from the first to the last.
+#: The same for credentials that worked: refusals in a row, and seconds from the first to the last.
 _PROVEN, _PROVEN_SECONDS = 10, 600.0
 
-#: Pauses after a token could not be had, seconds.
+#: Pauses after a failed token request, seconds.
 _PAUSES = Backoff(first=1.0, longest=60.0, jitter=0.1)
 
-#: Tokens that are given and do not last: this many at once, then one in this many seconds.
+#: Limit for tokens that are issued but do not last: this many at once, then one per this many seconds.
 _AT_ONCE, _EVERY = 4.0, 2.0
 
 
 class CredentialsDoubted(TokenRejected):
-    """Reddit refuses credentials that worked before: they are tried again before that is believed."""
+    """Reddit refuses credentials that worked before: they are tried again before they count as wrong."""
 
 
 class Renewals:
-    """Keeps the pauses between token requests, and counts refusals."""
+    """Tracks the pauses between token requests, and counts refusals."""
 
     def __init__(self, clock: Callable[[], float], random: Callable[[], float], known: Callable[[], bool]) -> None:
-        """`known`: tells whether these credentials worked before this process began."""
+        """`known`: returns whether these credentials worked before this process started."""
         self._clock = clock
         self._random = random
         self._known = known
@@ -47,7 +47,7 @@ class Renewals:
 
     @property
     def wait(self) -> float:
-        """Seconds until the next token may be asked for; 0 for now."""
+        """Seconds until the next token may be requested; 0: now."""
         now = self._clock()
         refilled = min(_AT_ONCE, self._left + (now - self._counted_at) / _EVERY)
         return max(0.0, self._not_before - now, (1.0 - refilled) * _EVERY)
@@ -61,7 +61,7 @@ class Renewals:
 
     @property
     def are_wrong(self) -> bool:
-        """Whether the refusals are enough to be believed."""
+        """Whether there are enough refusals to count the credentials as wrong."""
         if not self.proven:
             return self._refusals >= _NEW
         return self._refusals >= _PROVEN and self._clock() - self._refused_since >= _PROVEN_SECONDS
@@ -74,19 +74,19 @@ class Renewals:
         self._counted_at = now
 
     def given(self) -> None:
-        """Note a token: the credentials are good."""
+        """Record a token: the credentials are good."""
         self._worked = True
         self._failures = self._refusals = 0
         self._not_before = float("-inf")
 
     def refused(self) -> None:
-        """Count a clear refusal."""
+        """Count an explicit refusal."""
         if self._refusals == 0:
             self._refused_since = self._clock()
         self._refusals += 1
 
     def failed(self) -> float:
-        """Note that there is no token; return the pause before the next request, seconds."""
+        """Record that there is no token; return the pause before the next request, seconds."""
         self._failures += 1
         pause = _PAUSES.pause(self._failures, self._random)
         self._not_before = self._clock() + pause
@@ -94,9 +94,9 @@ class Renewals:
 
 
 class ProvenCredentials:
-    """Remembers over restarts, and for all processes, that these credentials worked.
+    """Remembers across restarts, and for all processes, that these credentials worked.
 
-    An empty file says so; its name holds a short hash of the credentials.
+    The record is an empty file; its name contains a short hash of the credentials.
     """
 
     def __init__(self, state_dir: Path, client_id: str, client_secret: str) -> None:
@@ -104,14 +104,14 @@ class ProvenCredentials:
         self._path = state_dir / "crawl" / f"credentials-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def known(self) -> bool:
-        """Tell whether they are known to have worked; what cannot be read counts as not known."""
+        """Return whether the credentials are known to have worked; an unreadable file counts as not known."""
         try:
             return self._path.exists()
         except OSError:
             return False
 
     def remember(self) -> None:
-        """Note that they work. Raises OSError when the disk does not take it."""
+        """Record that the credentials work. Raises OSError when the disk does not accept the file."""
         if not self.known():
             make_directory(self._path.parent)
             write_private(self._path, "")

@@ -1,4 +1,4 @@
-"""The names under which requests are sent: one, or another browser's each time."""
+"""The User-Agent of requests: a fixed one, or a different browser's for each request."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -11,19 +11,19 @@ Agents = Callable[[], str]
 
 
 def fixed(name: str) -> Agents:
-    """Give the same name each time."""
+    """Return the same User-Agent each time."""
     return lambda: name
 
 
 def rotating(names: Sequence[str], choose: Callable[[Sequence[str]], str] = random.choice) -> Agents:
-    """Give another of these names each time."""
+    """Return the next of these User-Agents each time."""
     return lambda: choose(names)
 
 
 def browsers() -> list[str]:
-    """Read the names of browsers that fake-useragent brings along, each once.
+    """Read the distinct User-Agents that fake-useragent ships.
 
-    Only the names: its own loader would keep some ten megabytes of facts about them.
+    Only the strings: its own loader would keep about ten megabytes of data about them.
     """
     from fake_useragent.errors import FakeUserAgentError  # noqa: PLC0415 (only where it is asked for: memory)
     from fake_useragent.utils import find_browser_json_path  # noqa: PLC0415

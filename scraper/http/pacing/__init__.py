@@ -1,1 +1,1 @@
-"""When a request may be sent, and when it is sent again."""
+"""Limits and retries: when a request may be sent, and when it is sent again."""

@@ -1,7 +1,7 @@
 """Limits concurrent requests: they wait, in order, for a free slot and for the end of a pause.
 
-A pause of one request (`pause`) and a pause of all (`hold`) occupy no slot. `shut` sends away at once all who wait
-here, and all who come, until `open`.
+A pause of one request (`pause`) and a pause of all (`hold`) occupy no slot. `shut` rejects at once all waiting
+requests, and all new ones, until `open`.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class ConcurrencyLimiter:
-    """So many requests pass at once; used from one event loop."""
+    """Allows at most `slots` requests at once; used from one event loop."""
 
     def __init__(self, slots: int, clock: Callable[[], float], sleep: Sleep) -> None:
         self.in_flight = 0
@@ -29,7 +29,7 @@ class ConcurrencyLimiter:
 
     @property
     def idle(self) -> int:
-        """How many slots are free, 0 while anybody waits or must wait."""
+        """The number of free slots; 0 while any request waits or must wait."""
         if self._waiting or self._shut_until is not None or self.held:
             return 0
         return self._slots - self.in_flight
@@ -40,7 +40,7 @@ class ConcurrencyLimiter:
         return self._held_until > self._clock()
 
     async def enter(self) -> None:
-        """Take a slot as soon as it is this one's turn. Raises ProxyResting."""
+        """Take a slot in turn. Raises ProxyResting."""
         if self.in_flight < self._slots and not self._queue and not self.held and self._shut_until is None:
             self.in_flight += 1
             return
@@ -52,12 +52,12 @@ class ConcurrencyLimiter:
                 await self._take_slot()
                 if not self.held and self._shut_until is None:
                     return
-                self.leave()  # it came too late: a pause began between its coming and this one's waking
+                self.leave()  # too late: a pause began between the grant of the slot and this task's wakeup
         finally:
             self._waiting -= 1
 
     def leave(self) -> None:
-        """Give the slot to who has waited longest, or free it."""
+        """Give the slot to the request that has waited longest, or free it."""
         while self._queue:
             first = self._queue.popleft()
             if not first.done():
@@ -66,11 +66,11 @@ class ConcurrencyLimiter:
         self.in_flight -= 1
 
     def hold(self, seconds: float) -> None:
-        """Let all requests wait so long; a longer pause that was announced is not cut short."""
+        """Make all requests wait this many seconds; a longer pause that is already set is not shortened."""
         self._held_until = max(self._held_until, self._clock() + seconds)
 
     async def pause(self, seconds: float) -> None:
-        """Wait so long without a slot. Raises ProxyResting."""
+        """Wait this many seconds without a slot. Raises ProxyResting."""
         self._turn_away()
         nap = asyncio.ensure_future(self._sleep(seconds))
         alarm = asyncio.ensure_future(self._shutting.wait())
@@ -82,7 +82,7 @@ class ConcurrencyLimiter:
         self._turn_away()
 
     def shut(self, until: float) -> None:
-        """Send all away, those who wait too, until `open`; they are told that it lasts until this moment."""
+        """Reject all requests, waiting ones too, until `open`; `until` is the end time that they get."""
         self._shut_until = until
         self._shutting.set()
         while self._queue:
@@ -91,7 +91,7 @@ class ConcurrencyLimiter:
                 waiter.set_exception(ProxyResting(max(0.0, until - self._clock())))
 
     def open(self) -> None:
-        """Let requests in again."""
+        """Accept requests again."""
         self._shut_until = None
         self._shutting.clear()
 
@@ -107,8 +107,8 @@ class ConcurrencyLimiter:
         turn = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
-            await turn  # whoever leaves hands its slot over
+            await turn  # a request that leaves hands over its slot
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.leave()  # it was handed over in the very moment of the stop
+                self.leave()  # the slot was handed over at the moment of the cancellation
             raise

@@ -14,13 +14,13 @@ from scraper.reddit.refusal import Unexplained, Unproven
 
 _BACKOFF = Backoff(first=0.5, longest=10.0)
 
-#: A request that is answered 429 is sent again so often.
+#: How many times a request that is answered 429 is sent again.
 _MOST_WAITS = 5
 
-#: A request follows so many redirects to itself.
+#: How many redirects to the same thing a request follows.
 _MOST_DETOURS = 3
 
-#: Waits after a 429 that names no time: the first, how much longer each next one is, the longest (seconds).
+#: Waits after a 429 that names no time: the first, the increase per further wait, the longest (seconds).
 _FIRST_WAIT, _STEP, _LONGEST_WAIT = 5.0, 2.0, 30.0
 
 
@@ -35,21 +35,21 @@ class Action(enum.Enum):
 
 
 class Step(NamedTuple):
-    """What to do, and for RETRY how long to wait before."""
+    """The action, and the seconds to wait before a RETRY."""
 
     action: Action
     seconds: float = 0.0
 
 
 def seconds_after_429(retry_after: float | None, waits: int) -> float:
-    """Return how long to wait after a 429, where this request has waited `waits` times: as told, or a bit longer."""
+    """Return the wait after a 429, seconds: as Reddit says, else by `waits`, the request's earlier waits."""
     seconds = retry_after if retry_after is not None else min(_FIRST_WAIT + _STEP * waits, _LONGEST_WAIT)
-    # "at once" would answer a storm with a storm; no window of Reddit's is longer than the longest wait
+    # "at once" would answer a burst with a burst; no window of Reddit's is longer than the longest wait
     return min(max(SHORTEST_BLOCK, seconds), WINDOW)
 
 
 class RetryState:
-    """What one request has met so far."""
+    """The state of one request's attempts so far."""
 
     __slots__ = ("detours", "failures", "max_retries", "renewed", "waits")
 
@@ -61,7 +61,7 @@ class RetryState:
         self.renewed = False
 
     def after(self, error: GaplessError, random: Callable[[], float]) -> Step:
-        """Decide what follows on this error; `random` gives [0, 1)."""
+        """Decide what follows this error; `random` returns a number in [0, 1)."""
         if isinstance(error, Unavailable | PermanentError | ProxyResting | Unexplained | NameLimited):
             return Step(Action.GIVE_UP)
         if isinstance(error, Unproven | SameElsewhere):

@@ -1,1 +1,1 @@
-"""The health of a proxy: whom a failure is to blame on, tests, rest periods."""
+"""The health of a proxy: the cause of failures, tests, rest periods."""

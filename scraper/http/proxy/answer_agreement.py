@@ -1,8 +1,8 @@
-"""Rules name nothing: behind a proxy that mixes answers up they count when two answers agree.
+"""Behind a proxy that mixes up answers, rules count only when two answers agree, because rules contain no name.
 
-A proxy that exchanges answers also gives some of them to questions that show it. From then on rules are asked for until
-an answer comes a second time. One request for rules is under way at a time, so none can be exchanged for another's.
-Without such a sign each question is sent once.
+A proxy that exchanges answers also returns some of them to questions where the exchange is visible. From then on,
+rules are requested until an answer repeats. Only one request for rules is in progress at a time, so none can be
+exchanged for another's. Without such a sign, each question is sent once.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from scraper.reddit.refusal import Mismatch
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: A proxy that gave the answer to another question is watched for so long, seconds.
+#: A proxy that returned the answer to another question is under suspicion for this time, seconds.
 SUSPECTED_FOR = 600.0
 
-#: Answers that may all differ.
+#: How many answers may all differ.
 _MOST_ANSWERS = 4
 
-#: Sends one question, and returns the decoded answer.
+#: Sends one question and returns the decoded answer.
 Ask = Callable[[Question], Awaitable[object]]
 
 
 class AgreedRules:
-    """Asks for rules; knows when the proxy mixed answers up last."""
+    """Requests rules; records when the proxy last mixed up answers."""
 
     def __init__(self, ask: Ask, clock: Callable[[], float]) -> None:
         self._ask = ask
@@ -36,15 +36,15 @@ class AgreedRules:
 
     @property
     def are_doubtful(self) -> bool:
-        """Whether an answer to another question came lately."""
+        """Whether an answer to another question arrived recently."""
         return self._clock() - self._mixed_up_at < SUSPECTED_FOR
 
     def mixed_up(self) -> None:
-        """Note an answer to another question."""
+        """Record an answer to another question."""
         self._mixed_up_at = self._clock()
 
     async def fetch(self, question: Question) -> object:
-        """Return the rules. Raises Mismatch where each answer differs, and what asking raises."""
+        """Return the rules. Raises Mismatch when all answers differ, and any error of the request."""
         known: list[object] = []
         if not self.are_doubtful:
             answer = await self._ask(question)

@@ -1,8 +1,8 @@
-"""Decides who is to blame for failed requests: the name asked for, the proxy, or Reddit and the account. Pure.
+"""Decides what caused failed requests: the requested name, the proxy, or Reddit and the account. Pure.
 
-Several proxies fail at one name: the name is to blame. One proxy fails at many names while others get answers: the
-proxy is. Everybody fails at everything: Reddit or the account is. Where that cannot be told from what is known, one
-request for something that was served lately (the control) decides. What a failure looks like does not matter.
+Several proxies fail for one name: the name is the cause. One proxy fails for many names while others get answers:
+the proxy is the cause. All proxies fail for all names: Reddit or the account is the cause. Where this cannot be decided
+from what is known, one request for a recently served path (the control) decides. The kind of failure does not matter.
 """
 
 import enum
@@ -17,29 +17,29 @@ from scraper.http.transport.proxy_errors import NameLimited, ProxyRefused, Proxy
 from scraper.reddit.redirect import SameElsewhere
 from scraper.reddit.refusal import Unproven
 
-#: Failures in a row (by weight) that raise a suspicion; fewer where no answer came for as long as a request may take.
+#: Failures in a row (by weight) that raise a suspicion; fewer after no answer for as long as a request may take.
 _SUSPICIOUS = 5.0
 _SUSPICIOUS_IN_SILENCE = 2.0
 
-#: Failures that are as common among good answers (a deleted user's 404) have this weight.
+#: The weight of failures that are also common among good answers (a deleted user's 404).
 _WEAK = 0.5
 
-#: Faults in a row at this many names need no control: no name breaks the requests for others.
+#: Faults in a row for this many names need no control: no single name breaks the requests for others.
 _SURE_ITEMS = 3
 
-#: A proxy is unreliable when this share of its last attempts failed, at several names, and a sibling's share is below
-#: the second one. So many attempts that a bad network, where each eighth fails, never comes near.
+#: A proxy is unreliable when this share of its last attempts failed, for several names, and a sibling's share is
+#: below the second one. The window is large enough that a bad network, where one in eight fails, never comes near.
 _WINDOW = 40
 _UNRELIABLE, _RELIABLE = 0.5, 0.2
 _SEVERAL = 5
 
-#: A name that was found to be to blame says nothing about the proxy for this time, seconds.
+#: A name that was found to be the cause does not count against the proxy for this time, seconds.
 _BLAMED_FOR = 600.0
 
 #: At most this many names are blamed at once; where more fail, the cause is elsewhere.
 _MOST_BLAMED = 3
 
-#: Names with failures that are remembered.
+#: How many names with failures are remembered.
 _REMEMBERED = 100
 
 #: A sibling whose last good answer is younger than this works, seconds.
@@ -58,7 +58,7 @@ class Sign(enum.Enum):
 
 
 def sign_of(error: GaplessError | None) -> Sign:
-    """Return what the end of an attempt shows; an error that is not known here counts as a bad answer."""
+    """Return what the end of an attempt shows; an error that is not listed here counts as a bad answer."""
     match error:
         case None:
             return Sign.GOOD
@@ -78,13 +78,13 @@ def sign_of(error: GaplessError | None) -> Sign:
 
 
 def item_of(path: str) -> str:
-    """Return the subreddit or user that a path is about, such as `r/bitcoin`; empty where it is about none."""
+    """Return the subreddit or user of a path, such as `r/bitcoin`; empty for other paths."""
     first, _, rest = path.lstrip("/").partition("/")
     return f"{first}/{rest.partition('/')[0]}".lower() if first in {"r", "user"} else ""
 
 
 class Blame(enum.Enum):
-    """Who is to blame."""
+    """The cause of the failures."""
 
     NOBODY = "nobody: it happens everywhere now and then"
     ITEM = "the names asked for"
@@ -94,17 +94,17 @@ class Blame(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """What another process of this installation says of its proxy."""
+    """The report of another process of this installation about its proxy."""
 
     good_for: float  #: seconds since its last good answer
     good: int = 0  #: of its last attempts
     bad: int = 0
     failing: Collection[str] = ()  #: names that fail there
-    witness: str | None = None  #: a path that was served there lately
+    witness: str | None = None  #: a recently served path
 
     @property
     def works(self) -> bool:
-        """Whether it brings answers."""
+        """Whether it gets answers."""
         return self.good_for <= _LATELY
 
     @property
@@ -118,7 +118,7 @@ class Sibling:
 class Run:
     """Failures since the last good answer."""
 
-    since: float | None = None  #: the first of them
+    since: float | None = None  #: time of the first failure
     weight: float = 0.0
     faults: int = 0  #: attempts without an answer
     own: int = 0  #: attempts that the proxy itself refused
@@ -132,12 +132,12 @@ class Run:
 
 
 class Evidence:
-    """What the attempts through one proxy came to. Moments are seconds of one clock."""
+    """The results of the attempts through one proxy. Times are seconds of one clock."""
 
     def __init__(self, silence: float, began: float) -> None:
-        """`silence`: seconds that one request may take."""
+        """`silence`: the longest time that one request may take, seconds."""
         self.run = Run()
-        self.failures = 0  #: in a row, blamed names too; weak ones do not count
+        self.failures = 0  #: in a row, including blamed names; weak ones do not count
         self.good_at: float | None = None
         self._began = began
         self._silence = silence
@@ -152,28 +152,28 @@ class Evidence:
 
     @property
     def good(self) -> int:
-        """Good ones of the last attempts."""
+        """The number of good attempts in the window."""
         return self._window.count(None)
 
     @property
     def bad(self) -> int:
-        """Failed ones of the last attempts."""
+        """The number of failed attempts in the window."""
         return len(self._window) - self.good
 
     @property
     def unreliable(self) -> bool:
-        """Whether too many of the last attempts failed, though not in a row."""
+        """Whether too many of the last attempts failed, even if not in a row."""
         if len(self._window) < _WINDOW or self.bad < _UNRELIABLE * _WINDOW:
             return False
         return len(set(self._window) - {None}) >= _SEVERAL
 
     def suspicious(self, now: float) -> bool:
-        """Tell whether the proxy may not work."""
+        """Return whether the proxy may be broken."""
         silent = now - (self._began if self.good_at is None else self.good_at) >= self._silence
         return self.run.weight >= (_SUSPICIOUS_IN_SILENCE if silent else _SUSPICIOUS)
 
     def take(self, item: str, sign: Sign, now: float) -> bool:
-        """Add one attempt; return whether it is time to ask who is to blame."""
+        """Add one attempt; return whether the cause must be decided."""
         if sign is Sign.NOTHING:
             return False
         if sign is Sign.GOOD:
@@ -209,7 +209,7 @@ class Evidence:
             self._failing.popitem(last=False)
 
     def acquit(self, now: float) -> tuple[str, ...]:
-        """Clear the proxy of its run of failures; return the names that are blamed for it instead."""
+        """Clear the proxy of its run of failures; return the names that are blamed instead."""
         items, self.run = self.run.items - {""}, Run()
         if len(items) > _MOST_BLAMED:
             return ()
@@ -219,7 +219,7 @@ class Evidence:
         return tuple(sorted(items))
 
     def begin_anew(self, *, window: bool = True) -> None:
-        """Forget the run, and with `window` the share of failures too: after a rest, or where nothing follows."""
+        """Forget the run, and with `window` also the share of failures: after a rest, or when no action follows."""
         self.run = Run()
         if window:
             self._window.clear()
@@ -228,13 +228,13 @@ class Evidence:
 def judge(
     evidence: Evidence, siblings: Sequence[Sibling], now: float, *, control_served: bool | None = None
 ) -> Blame | None:
-    """Decide who is to blame; None: ask the control first.
+    """Decide the cause; None: run the control first.
 
     Args:
-        evidence: what came of this proxy's attempts.
-        siblings: what the other processes say.
-        now: the moment.
-        control_served: whether the control was served; None where it was not asked.
+        evidence: the results of this proxy's attempts.
+        siblings: the reports of the other processes.
+        now: the current time, seconds.
+        control_served: whether the control was served; None if it has not run.
 
     """
     run = evidence.run

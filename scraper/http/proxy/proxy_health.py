@@ -1,4 +1,4 @@
-"""Watches over one proxy: takes it out of work when it is to blame for failures, and brings it back when it works."""
+"""Health of one proxy: takes it out of use when it causes failures, and back into use when it works."""
 
 import asyncio
 import contextlib
@@ -16,35 +16,35 @@ from scraper.http.proxy.siblings import Siblings
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Probes that together took less than this have failed quickly, seconds.
+#: Probes that together took less than this failed quickly, seconds.
 _QUICK = 1.0
 
-#: A proxy that brought nothing for this time is tested: sooner than it would be shown as idle, seconds.
+#: A proxy with no good answer for this time is tested, before it would be shown as idle; seconds.
 _TEST_AFTER = 45.0
 
-#: Looks whether a test is due, and during a rest whether another proxy works again, seconds.
+#: How often to check whether a test is due, and during a rest whether another proxy works again; seconds.
 _LOOK_EVERY = 5.0
 
-#: Tests of an idle proxy in a row, while they fail quickly.
+#: Tests of an idle proxy in a row, as long as they fail quickly.
 _IDLE_TESTS = 3
 
 
 class Result(NamedTuple):
-    """What a test came to, and what went wrong."""
+    """The result of a test, and its error."""
 
     trial: ProxyTest
     error: GaplessError | None = None
 
 
-#: Makes one attempt before the first request of all, and returns what went wrong.
+#: Makes one attempt before the first request and returns its error.
 Probe = Callable[[], Awaitable[GaplessError | None]]
 
-#: Tests the proxy with something that was served lately; it is told which names fail.
+#: Tests the proxy with a recently served path; the argument is the names that fail.
 Control = Callable[[Collection[str]], Awaitable[Result]]
 
 
 class ProxyHealth:
-    """Keeps the evidence and the health of a proxy, and opens and shuts the gate accordingly."""
+    """Keeps the evidence and the health of a proxy, and opens and shuts the concurrency limiter accordingly."""
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class ProxyHealth:
 
     @property
     def doubtful(self) -> bool:
-        """Whether it is being found out if the proxy works: nothing new should begin."""
+        """Whether a check of the proxy is in progress: no new request should start."""
         return _is_running(self._examination)
 
     def take(self, path: str, error: GaplessError | None) -> None:
         """Add the end of an attempt."""
         if not self.health.works:
-            return  # the last ones that were under way decide nothing, the probe does
+            return  # requests that were still in flight decide nothing, the probe does
         now = self._clock()
         if not self.evidence.take(item_of(path), sign_of(error), now) or self.doubtful:
             return
@@ -88,11 +88,11 @@ class ProxyHealth:
             self._conclude(blame, error)
 
     async def _examine(self, error: GaplessError | None) -> None:
-        """Let the control decide."""
+        """Decide by the control."""
         result = await self._one(self._controlled)
         now = self._clock()
         if not self.health.works or not self.evidence.suspicious(now):
-            return  # a good answer came meanwhile
+            return  # a good answer arrived meanwhile
         if result.trial is ProxyTest.UNKNOWN:
             self.evidence.begin_anew(window=False)
             return
@@ -112,9 +112,9 @@ class ProxyHealth:
             self._rest(error)
 
     async def probe(self, attempts: int = 1) -> bool:
-        """Test the proxy before the first request; tells whether it works.
+        """Test the proxy before the first request; return whether it works.
 
-        Several attempts are made only while they fail quickly.
+        Makes several attempts only while they fail quickly.
         """
 
         async def attempt() -> Result:
@@ -125,7 +125,7 @@ class ProxyHealth:
         return self._settle(await self._several(attempts, attempt))
 
     async def keep_testing(self) -> None:
-        """Test the proxy whenever it was not used for a while; runs until it is cancelled."""
+        """Test the proxy whenever it was not used for a while; runs until cancelled."""
         while True:
             await self._sleep(_LOOK_EVERY)
             if self._is_test_due():
@@ -138,7 +138,7 @@ class ProxyHealth:
         return good_at is None or self._clock() - good_at >= _TEST_AFTER
 
     async def _test(self) -> None:
-        """Test an idle proxy; where nothing may be asked (the quota), it stays idle."""
+        """Test an idle proxy; it stays idle when the quota allows no request."""
         result = await self._several(_IDLE_TESTS, self._controlled)
         if result.trial is ProxyTest.FAILED and self.health.works:
             log.warning("proxy_failing", error=str(result.error), failures=_IDLE_TESTS, blame="idle")
@@ -156,7 +156,7 @@ class ProxyHealth:
         try:
             return await attempt()
         except Exception as unforeseen:
-            # an error of ours: it must not take the proxy away for good
+            # a bug of ours: it must not take the proxy out of use permanently
             log.exception("probe_broke_off")
             return Result(ProxyTest.FAILED, GaplessError(f"{type(unforeseen).__name__}: {unforeseen}"))
 
@@ -167,7 +167,7 @@ class ProxyHealth:
         return result
 
     def _settle(self, result: Result) -> bool:
-        """Take the proxy into work, or let it rest (again)."""
+        """Take the proxy into use, or start a rest (again)."""
         now = self._clock()
         if result.trial is ProxyTest.SERVED:
             self.health.recovered(now)
@@ -194,14 +194,14 @@ class ProxyHealth:
             self.health.begin_probe()
             result = await self._one(self._controlled)
             while result.trial is ProxyTest.UNKNOWN:
-                await self._sleep(_LOOK_EVERY)  # the quota has nothing for it: that is not its fault
+                await self._sleep(_LOOK_EVERY)  # the quota has no request left for it: that is not the proxy's fault
                 result = await self._one(self._controlled)
             if self._settle(result):
                 away = round(self._clock() - self.health.failing_since, 1)
                 log.info("proxy_recovered", seconds_away=away, rests=self.health.rests)
 
     async def _wait_for_return(self) -> None:
-        """Wait for the end of the rest; where no other proxy worked either, only until one of them works."""
+        """Wait for the end of the rest; when no other proxy worked either, only until one works."""
         began, others = self._clock(), self._siblings()
         if not others or any(sibling.works for sibling in others):
             await self._sleep(max(0.0, self.health.resting_until - began))
@@ -212,7 +212,7 @@ class ProxyHealth:
                 return
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel the tasks in progress."""
         tasks = [task for task in (self._examination, self._return) if task is not None]
         self._examination = self._return = None
         for task in tasks:
@@ -226,5 +226,5 @@ def _is_running(task: asyncio.Task[None] | None) -> bool:
 
 
 def _shows_work(error: GaplessError | None) -> bool:
-    """Tell whether a probe before the first request came through: a refusal and a 429 are Reddit's own."""
+    """Return whether a probe before the first request reached Reddit: a refusal and a 429 are Reddit's own."""
     return sign_of(error) in {Sign.GOOD, Sign.WEAK, Sign.NOTHING}

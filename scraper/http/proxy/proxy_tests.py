@@ -1,4 +1,4 @@
-"""Chooses the requests that test a proxy: for what was served lately, here or through another proxy. Pure."""
+"""Chooses the requests that test a proxy: paths served recently, here or through another proxy. Pure."""
 
 import enum
 import math
@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterable, Sequence
 
 from scraper.http.proxy.blame import Sibling, item_of
 
-#: Paths that are remembered, and the most that one test asks for.
+#: How many paths are remembered, and how many one test requests at most.
 _REMEMBERED = 3
 _MOST = 2
 
-#: Before anything was served any seed may be one that nobody may read: so many of them are asked for.
+#: Before anything was served, any seed may be unreadable: this many are requested.
 _MOST_SEEDS = 4
 
 
 class ProxyTest(enum.Enum):
-    """What a test of the proxy came to."""
+    """The result of a test of the proxy."""
 
     SERVED = "it works"
     FAILED = "it does not"
@@ -24,27 +24,27 @@ class ProxyTest(enum.Enum):
 
 
 class Witnesses:
-    """The paths that this proxy served lately."""
+    """The paths that this proxy served recently."""
 
     def __init__(self, seeds: Iterable[str]) -> None:
-        """`seeds`: subreddits to ask for before anything was served."""
+        """`seeds`: subreddits to request before anything was served."""
         self._served: deque[str] = deque(maxlen=_REMEMBERED)
         self._seeds = deque(f"/r/{name}/about" for name in _spread(list(seeds)))
 
     @property
     def newest(self) -> str | None:
-        """The newest of them."""
+        """The newest path."""
         return self._served[-1] if self._served else None
 
     def served(self, path: str) -> None:
-        """Remember a path; only those with small answers are of use."""
+        """Remember a path; only paths with small answers are useful."""
         if path.endswith("/about") and path not in self._served:
             self._served.append(path)
 
     def choose(self, failing: Collection[str], siblings: Sequence[Sibling]) -> list[str]:
-        """Return the paths to test with, the best first; none of a name that fails now.
+        """Return the paths to test with, best first, without names that currently fail.
 
-        Where nothing was served yet, here or elsewhere, they are other seeds: when these fail too, nothing works.
+        When nothing was served yet, here or elsewhere, return other seeds: if these fail too, nothing works.
         """
         working = sorted((one for one in siblings if one.works), key=lambda sibling: sibling.good_for)
         theirs = [one.witness for one in working if one.witness is not None]
@@ -52,12 +52,12 @@ class Witnesses:
         if known:
             return list(dict.fromkeys(known))[:_MOST]
         chosen = [path for path in self._seeds if item_of(path) not in failing][:_MOST_SEEDS]
-        self._seeds.rotate(-len(chosen))  # the next test asks for others
+        self._seeds.rotate(-len(chosen))  # the next test requests others
         return chosen
 
 
 def _spread(seeds: list[str]) -> list[str]:
-    """Order them so that neighbours, which may be closed for the same reason, are far apart."""
+    """Order the seeds so that neighbours, which may be closed for the same reason, are far apart."""
     step = max(1, round(len(seeds) * 0.382))
     while math.gcd(step, len(seeds)) > 1:
         step += 1

@@ -1,4 +1,4 @@
-"""The health of a proxy: when it rests, for how long, and when it counts as idle. Pure."""
+"""The state of a proxy: when it rests, for how long, and when it counts as idle. Pure."""
 
 import enum
 from collections.abc import Callable
@@ -8,24 +8,24 @@ from core.status import crawl
 
 _REST = Backoff(first=5.0, longest=300.0, jitter=0.1)
 
-#: The longest rest where nothing works anywhere, seconds: the proxy is not to blame, and all come back at once.
+#: The longest rest when nothing works anywhere, seconds: the proxy is not the cause, and all return at once.
 _LONGEST_COMMON_REST = 60.0
 
-#: A proxy that brought nothing for this time is not known to work, seconds.
+#: A proxy with no good answer for this time is not known to work, seconds.
 IDLE_AFTER = 60.0
 
 
 class State(enum.StrEnum):
-    """What the proxy is doing."""
+    """The current state of the proxy."""
 
     HEALTHY = crawl.HEALTHY
-    IDLE = crawl.IDLE  #: it was not used lately, so nobody knows
-    RESTING = crawl.RESTING  #: nothing is sent until its time has come
-    PROBING = crawl.PROBING  #: one request is under way, and decides
+    IDLE = crawl.IDLE  #: not used recently, so its health is unknown
+    RESTING = crawl.RESTING  #: nothing is sent until the end of the rest
+    PROBING = crawl.PROBING  #: one request is in flight, and decides
 
 
 class RestPeriods:
-    """The state of one proxy; `resting_until` and all moments are of one clock, seconds."""
+    """The rest periods of one proxy; `resting_until` and all times are seconds of one clock."""
 
     def __init__(self, began: float, random: Callable[[], float]) -> None:
         self.state = State.HEALTHY
@@ -38,25 +38,25 @@ class RestPeriods:
 
     @property
     def works(self) -> bool:
-        """Whether requests go through it."""
+        """Whether requests go through the proxy."""
         return self.state is State.HEALTHY
 
     def begin_probe(self) -> None:
-        """Note that one request goes out to see how it is."""
+        """Record that one request is sent to test the proxy."""
         self.state = State.PROBING
 
     def rest(self, now: float, since: float, *, common: bool = False) -> None:
-        """Let it rest: longer each time, unless it worked for longer than it rested.
+        """Start a rest: longer each time, unless the proxy worked for longer than it rested.
 
         Args:
-            now: the moment.
-            since: the moment of its first failure.
-            common: whether nothing works anywhere, so that the proxy is not to blame.
+            now: the current time, seconds.
+            since: the time when the failures began, seconds.
+            common: whether nothing works anywhere, so that the proxy is not the cause.
 
         """
         if self.state is State.HEALTHY:
             if now - self._recovered_at > self._rested:
-                self.rests = 0  # this is another story
+                self.rests = 0  # unrelated to the failures before
             self.failing_since = since
         self.rests += 1
         rested = _REST.pause(self.rests, self._random)
@@ -64,10 +64,10 @@ class RestPeriods:
         self.state, self.resting_until = State.RESTING, now + self._rested
 
     def recovered(self, now: float) -> None:
-        """Take it into work again: a probe was served."""
+        """Take the proxy into use again: a probe was served."""
         self.state, self._recovered_at = State.HEALTHY, now
 
     def shown(self, now: float, good_at: float | None) -> State:
-        """Return the state to show; `good_at` is the moment of the last good answer."""
+        """Return the state to show; `good_at` is the time of the last good answer, seconds."""
         seen_at = self._recovered_at if good_at is None else max(good_at, self._recovered_at)
         return State.IDLE if self.state is State.HEALTHY and now - seen_at > IDLE_AFTER else self.state

@@ -1,7 +1,7 @@
-"""Reads what the other scraper processes of this installation say of their proxies.
+"""Reads the reports of the other scraper processes of this installation about their proxies.
 
-Each process replaces its own small file once a second. A process that dies leaves nothing locked behind, and its file
-grows old; the database need not answer.
+Each process replaces its own small file once a second. A process that dies leaves no lock behind, and its file
+grows old; the database is not needed.
 """
 
 import time
@@ -11,19 +11,19 @@ from pathlib import Path
 from core.status.crawl import STOPPED, CrawlReport, read_crawl
 from scraper.http.proxy.blame import Sibling
 
-#: Returns what the others say now.
+#: Returns the current reports of the other processes.
 Siblings = Callable[[], list[Sibling]]
 
 
 def alone() -> list[Sibling]:
-    """Return that there are no others."""
+    """Return no reports: there are no other processes."""
     return []
 
 
 def siblings_of(
     state_dir: Path, process: str, processes: Collection[str], clock: Callable[[], float] = time.time
 ) -> Siblings:
-    """Return what reads the reports of the other `processes`; those that are old or unreadable are left out."""
+    """Return a reader of the reports of the other `processes`; it skips old and unreadable ones."""
     others = tuple(name for name in processes if name != process)
 
     def read() -> list[Sibling]:

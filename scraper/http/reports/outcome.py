@@ -10,18 +10,18 @@ from scraper.reddit.refusal import Mismatch, Unexplained, Unproven
 
 
 class AttemptOutcome(enum.StrEnum):
-    """What one attempt came to."""
+    """The outcome of one attempt."""
 
     OK = "ok"
-    REFUSED = "refused"  #: private, banned, a user who is gone …
+    REFUSED = "refused"  #: private, banned, a deleted user …
     RATE_LIMITED = "rate_limited"
     UNAUTHORISED = "unauthorised"  #: token or credentials not accepted
     SERVER_ERROR = "server_error"
-    BAD_ANSWER = "bad_answer"  #: HTML, cut off JSON
+    BAD_ANSWER = "bad_answer"  #: HTML, truncated JSON
     MISMATCH = "mismatch"  #: a good answer to another question
     UNEXPLAINED = "unexplained"  #: refused without a reason
-    UNPROVEN = "unproven"  #: asked for again: it may be an earlier answer, or is at another address
-    TRANSPORT_ERROR = "transport_error"  #: refused, reset, timed out, TLS, SOCKS
+    UNPROVEN = "unproven"  #: requested again: the answer may be an earlier one, or is at another address
+    TRANSPORT_ERROR = "transport_error"  #: connection refused, reset, timed out, TLS, SOCKS
     NETWORK_BLOCK = "network_block"
     PROXY_AUTH = "proxy_auth"  #: the proxy does not accept our user and password
 
@@ -43,7 +43,7 @@ _OUTCOMES: tuple[tuple[type[GaplessError], AttemptOutcome], ...] = (
 
 
 def outcome_of(error: GaplessError) -> AttemptOutcome:
-    """Sort an error; what is none of the known ones never came back as an answer."""
+    """Classify an error; any other error means that no answer arrived."""
     if isinstance(error, Unexplained) and error.common:
         return AttemptOutcome.REFUSED
     return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), AttemptOutcome.TRANSPORT_ERROR)

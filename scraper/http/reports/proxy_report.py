@@ -11,11 +11,11 @@ from scraper.http.reports.outcome import AttemptOutcome, outcome_of
 
 @dataclass(frozen=True, slots=True)
 class ProxyReport:
-    """All of one proxy since the process began; counts only grow."""
+    """All counters of one proxy since the process started; they only grow."""
 
     name: str
     address: str  #: with the password masked; empty without a proxy
-    state: str  #: a health.State
+    state: str  #: a rest_periods.State
     resting_until: datetime | None
     consecutive_failures: int
     outcomes: Mapping[str, int]
@@ -24,21 +24,21 @@ class ProxyReport:
     latency_count: int
     last_error: str | None
     last_error_at: datetime | None
-    distrusted: int = 0  #: connections that were closed because of bytes that nobody asked for
-    good_at: datetime | None = None  #: when the last good answer came
-    witness: str | None = None  #: a path that was served lately
+    distrusted: int = 0  #: connections closed because of unrequested bytes
+    good_at: datetime | None = None  #: time of the last good answer
+    witness: str | None = None  #: a recently served path
     recent_good: int = 0  #: of the last attempts
     recent_bad: int = 0
-    failing: tuple[str, ...] = ()  #: names that fail again and again
+    failing: tuple[str, ...] = ()  #: names that fail repeatedly
 
     @property
     def successes(self) -> int:
-        """Answers that say the proxy works: the good ones, and Reddit's refusals."""
+        """Answers that show that the proxy works: the good ones, and Reddit's refusals."""
         return self.outcomes.get(AttemptOutcome.OK, 0) + self.outcomes.get(AttemptOutcome.REFUSED, 0)
 
     @property
     def errors(self) -> int:
-        """Attempts that failed, save for 429 and rejected tokens, which say nothing about the proxy."""
+        """Failed attempts, except 429 and rejected tokens, which say nothing about the proxy."""
         neutral = (
             AttemptOutcome.OK,
             AttemptOutcome.REFUSED,
@@ -49,13 +49,13 @@ class ProxyReport:
         return sum(count for outcome, count in self.outcomes.items() if outcome not in neutral)
 
 
-#: Answers that are no error of anybody.
+#: Outcomes that are not an error.
 _NO_ERROR = (AttemptOutcome.OK, AttemptOutcome.REFUSED, AttemptOutcome.UNPROVEN)
 
 
 @dataclass(slots=True)
 class RequestCounters:
-    """The counts as they grow."""
+    """The mutable counters."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -72,7 +72,7 @@ class RequestCounters:
         self.latency_count += 1
 
     def bad(self, status: int | None, error: GaplessError, at: datetime) -> AttemptOutcome:
-        """Count a failed attempt; a refusal is counted, but no error."""
+        """Count a failed attempt; a refusal is counted, but not as an error."""
         outcome = outcome_of(error)
         self.outcomes[outcome] += 1
         if status is not None:

@@ -1,4 +1,4 @@
-"""Failures in the log: the first of a kind at once, then one line a minute that says how many more there were."""
+"""Throttled log of failures: the first of a kind at once, then one line a minute with the number of further ones."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ _EVERY = 60.0
 
 
 class ThrottledLog:
-    """Decides which failed attempts are worth a line."""
+    """Decides which failed attempts are logged."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -21,7 +21,7 @@ class ThrottledLog:
         self._unsaid: dict[AttemptOutcome, int] = {}
 
     def failed(self, outcome: AttemptOutcome, error: GaplessError, path: str) -> None:
-        """Say it, or count it for the next line of this kind."""
+        """Log the failure, or count it for the next line of its kind."""
         now = self._clock()
         if now - self._said_at.get(outcome, float("-inf")) < _EVERY:
             self._unsaid[outcome] = self._unsaid.get(outcome, 0) + 1

@@ -1,6 +1,6 @@
-"""Reading the bodies of answers within limits: one for each answer, and one for all that one process reads at a time.
+"""Reads the bodies of answers within limits: one per answer, and one for all that a process reads at a time.
 
-aiohttp decompresses in steps only when a body is read in steps: `read()` would unpack it whole, whatever its size.
+aiohttp decompresses in steps only when a body is read in steps: `read()` would decompress it whole, whatever its size.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from core.reddit.request_errors import TooLarge
 #: Most bytes of all bodies that one process reads at a time, after decompression.
 MAX_IN_FLIGHT = 2 * MAX_BODY
 
-#: Most bytes of the answer to a request for a token.
+#: Most bytes of the answer to a token request.
 TOKEN_BODY = 256 * 1024
 
 _GOOD = 200
@@ -26,13 +26,13 @@ class _Reading:
     """A body that is being read."""
 
     response: aiohttp.ClientResponse
-    #: not one growing buffer: that would be copied again and again, and leave holes in the memory
+    #: not one growing buffer: that would be copied repeatedly, and fragment the memory
     pieces: list[bytes | bytearray] = field(default_factory=list)
     size: int = 0
     given_up: bool = False
 
     def add(self, piece: bytes) -> None:
-        """Take a piece; small ones are put together, since each object has a cost of its own."""
+        """Add a piece; small ones are joined, since each object has its own overhead."""
         self.size += len(piece)
         last = self.pieces[-1] if self.pieces else b""
         if len(piece) >= _SMALL:
@@ -44,7 +44,7 @@ class _Reading:
 
 
 class BodyReader:
-    """The bodies that one process reads. To be used from one event loop."""
+    """The bodies that one process reads. Used from one event loop."""
 
     def __init__(self, most_each: int = MAX_BODY, most_together: int = MAX_IN_FLIGHT) -> None:
         self._most_each = most_each
@@ -58,10 +58,10 @@ class BodyReader:
         return self._together
 
     async def read(self, response: aiohttp.ClientResponse, most: int | None = None) -> bytes:
-        """Read the body to its end, of `most` bytes; of an error its first part, which is enough.
+        """Read the body to its end, at most `most` bytes; of an error only its first part, which is enough.
 
         Raises TooLarge when the body exceeds its limit, or is the largest one while all together exceed theirs; its
-        connection is closed then. Raises what aiohttp raises.
+        connection is then closed. Raises what aiohttp raises.
         """
         good, limit = response.status == _GOOD, most or self._most_each
         reading = _Reading(response)
@@ -69,10 +69,10 @@ class BodyReader:
         try:
             await self._gather(reading, limit if good else ERROR_BODY, good=good)
             if not response.closed:
-                response.close()  # it switches to another protocol (101): its connection is never given back by itself
-            return b"".join(reading.pieces)  # of one piece: itself, not a copy
+                response.close()  # a switch of protocol (101): its connection is never released by itself
+            return b"".join(reading.pieces)  # a single piece: returned itself, not a copy
         except BaseException as error:
-            response.close()  # nobody reads the rest: the connection is of no more use
+            response.close()  # the rest is not read: the connection cannot be used again
             if reading.given_up and isinstance(error, aiohttp.ClientError):
                 raise self._crowded_out() from None
             raise
@@ -95,7 +95,7 @@ class BodyReader:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Give up the largest bodies while all together are too large: others go on."""
+        """Abort the largest bodies while all together are too large; the others continue."""
         while self._together > self._most_together:
             largest = max(self._readings, key=lambda reading: reading.size)
             largest.given_up = True

@@ -1,7 +1,7 @@
-"""Connections that are kept only while nothing arrives on them that was not asked for.
+"""Connections that are kept only while no unrequested bytes arrive on them.
 
-An answer belongs to a request only by its place on the connection. One answer too many, and each request after it
-gets the answer of another. aiohttp parses what arrives on an idle connection, and hands it to the next request.
+An answer belongs to a request only by its order on the connection. After one answer too many, each request gets the
+answer of another. aiohttp parses what arrives on an idle connection, and gives it to the next request.
 """
 
 import asyncio
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-#: A server that speaks first on each new connection is not asked more often.
+#: How many new connections are tried at most, for a server that sends bytes first on each.
 _MOST_TRIES = 3
 
-#: Answers remembered of each connection.
+#: Answers remembered per connection.
 _REMEMBERED = 32
 
-#: Of each end of an answer so many bytes are compared.
+#: How many bytes at each end of an answer are compared.
 _COMPARED = 1024
 
 _UNREQUESTED = "bytes arrived on the connection before anything was asked"
 
 
 class _Guarded(aiohttp.BaseConnector):
-    """Hands out no connection on which something waits to be read."""
+    """Returns no connection that has unread bytes."""
 
-    #: told of each connection that is closed because of that
+    #: called for each connection that is closed for this reason
     distrusts: Callable[[], None]
 
     async def connect(
@@ -55,25 +55,25 @@ class _Guarded(aiohttp.BaseConnector):
 def guarded(
     kind: type[aiohttp.TCPConnector], distrusts: Callable[[], None], **arguments: object
 ) -> aiohttp.TCPConnector:
-    """Make a guarded pool of this kind of connector."""
+    """Create a guarded connection pool of this connector class."""
     connector: aiohttp.TCPConnector = type(f"Guarded{kind.__name__}", (_Guarded, kind), {})(**arguments)
     connector.distrusts = distrusts  # type: ignore[attr-defined]
     return connector
 
 
 class TracedResponse(aiohttp.ClientResponse):
-    """A response that remembers the connection it came on: aiohttp lets go of it with the last byte."""
+    """A response that remembers its connection: aiohttp releases it with the last byte."""
 
     carrier: "ResponseHandler | None" = None
     transport: asyncio.Transport | None = None
 
     async def start(self, connection: "Connection") -> aiohttp.ClientResponse:
-        """Begin to read."""
+        """Start to read."""
         self.carrier, self.transport = connection.protocol, connection.transport
         return await super().start(connection)
 
     def discard(self) -> None:
-        """Close the connection, even where another request uses it by now: what comes on it is not trusted."""
+        """Close the connection, even if another request uses it now: its data is not trusted."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.abort()
 
@@ -83,13 +83,13 @@ _Marks = tuple[deque[int], deque[str]]
 
 
 class Memory:
-    """Remembers the last answers of each connection, to notice one that comes twice."""
+    """Remembers the last answers of each connection, to detect one that arrives twice."""
 
     def __init__(self) -> None:
         self._answers: WeakKeyDictionary[ResponseHandler, _Marks] = WeakKeyDictionary()
 
     def came_before(self, response: TracedResponse, url: str, body: bytes) -> bool:
-        """Note an answer; tell whether its connection brought the very same to another address before."""
+        """Record an answer; return whether its connection brought the same answer for another address before."""
         if response.carrier is None:
             return False
         mark = hash((response.status, response.raw_headers, len(body), body[:_COMPARED], body[-_COMPARED:]))

@@ -1,4 +1,4 @@
-"""From the bytes of an answer to what they say."""
+"""Decodes the bytes of an answer."""
 
 from core.masking.external import outside
 from core.reddit import json_body
@@ -10,7 +10,7 @@ from scraper.reddit.typed_listing import typed_listing
 def decode(text: bytes, question: Question | None = None) -> object:
     """Decode JSON: an ordinary listing into a TypedListing, anything else into objects.
 
-    Raises BadAnswer; TooLarge where the objects would take too much memory.
+    Raises BadAnswer; TooLarge when the objects would take too much memory.
     """
     try:
         if question is not None and question.kind in LISTINGS:

@@ -1,4 +1,4 @@
-"""The way to Reddit: straight, or through a proxy, whose address is taken apart here once."""
+"""The route to Reddit: direct, or through a proxy, whose address is parsed here once."""
 
 import base64
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from core.config.proxies import Proxy
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A proxy's address, without user and password in it; no host: the straight way."""
+    """A proxy's address, split into its parts; an empty host means a direct connection."""
 
     scheme: str = ""
     host: str = ""
@@ -19,7 +19,7 @@ class Route:
 
     @classmethod
     def through(cls, proxy: Proxy | None) -> "Route":
-        """Take the address of a proxy apart (it stands percent-encoded in the configuration)."""
+        """Parse the address of a proxy (it is percent-encoded in the configuration)."""
         if proxy is None:
             return cls()
         parts = urlsplit(proxy.url)
@@ -33,22 +33,22 @@ class Route:
 
     @property
     def is_http(self) -> bool:
-        """Whether the proxy speaks HTTP, in clear or encrypted."""
+        """Whether the proxy speaks HTTP, plain or over TLS."""
         return self.scheme in ("http", "https")
 
     @property
     def url(self) -> str:
-        """The proxy's address, with nothing secret in it."""
+        """The proxy's address, without user and password."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def authorization(self) -> str | None:
-        """The value of the header Proxy-Authorization (RFC 7617, UTF-8)."""
+        """The value of the Proxy-Authorization header (RFC 7617, UTF-8)."""
         if not self.user and not self.password:
             return None
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
     def can_answer_itself(self, url: str) -> bool:
-        """Tell whether an answer from this address may be the proxy's own: it reads along, nothing is encrypted."""
+        """Return whether an answer from this URL may be the proxy's own: without TLS the proxy sees the request."""
         return self.is_http and url.startswith("http://")

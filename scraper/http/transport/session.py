@@ -1,4 +1,4 @@
-"""One HTTP session, through one proxy or none: connections that are kept, and errors that are ours."""
+"""One HTTP session, through one proxy or none: persistent connections, and errors translated into ours."""
 
 import asyncio
 import os
@@ -20,47 +20,47 @@ from scraper.http.transport.route import Route
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: A connection that nobody used for so long is closed, seconds: a quota lets each be used only now and then.
+#: Seconds after which an unused connection is closed; long, because a quota lets each be used only now and then.
 _KEEP_ALIVE = 30.0
 
-#: Addresses are looked up again after so long, seconds.
+#: Seconds after which addresses are resolved again.
 _DNS_LIFETIME = 60
 
 #: Connections for tokens and probes, which must get through while all others hang.
 _FOR_OURSELVES = 2
 
-#: Opening a connection may take so long, seconds; or the whole time of a request, where that is less.
+#: Seconds to wait for a connection; the whole time of a request where that is less.
 _CONNECT_TIMEOUT = 10.0
 
 
 def _keep() -> None:
-    """Leave the connection open: nothing is known of it."""
+    """Leave the connection open: none is known."""
 
 
 class Answer(NamedTuple):
-    """One whole answer."""
+    """One complete answer."""
 
     status: int
     headers: Mapping[str, str]  #: names in any case
     body: bytes
     seconds: float  #: from the request to its last byte
-    repeated: bool = False  #: its connection brought the very same to another address before
-    discard: Callable[[], None] = _keep  #: closes its connection, whoever uses it by now
+    repeated: bool = False  #: its connection brought the same answer for another address before
+    discard: Callable[[], None] = _keep  #: closes its connection, even if another request uses it now
 
 
 class Session:
-    """Sends requests; each is answered whole, or fails, within `timeout` seconds. Must be opened within a loop."""
+    """Sends requests; each is answered completely, or fails, within `timeout` seconds. Must be opened within a loop."""
 
     def __init__(
         self, route: Route, timeout: float, connections: int, clock: Callable[[], float], *, encrypted: bool
     ) -> None:
-        """`encrypted`: whether there is any https:// to go to."""
+        """`encrypted`: whether any https:// URL is requested."""
         self._encrypted = encrypted or route.scheme == "https"
         self._route = route
         self._timeout = timeout
         self._connections = connections
         self._clock = clock
-        self.distrusted = 0  #: connections that were closed because of bytes that nobody asked for
+        self.distrusted = 0  #: connections closed because of unrequested bytes
         self._memory = Memory()
         self._bodies = BodyReader()
         self._http: aiohttp.ClientSession | None = None
@@ -80,7 +80,7 @@ class Session:
         await self.close()
 
     def open(self) -> None:
-        """Make the pool of connections; none is opened yet."""
+        """Create the connection pool; no connection is opened yet."""
         self._http = self._open(keep=True)
         self._apart = self._open(keep=False)
 
@@ -109,7 +109,7 @@ class Session:
         log.warning("connection_not_trusted", reason="bytes arrived that nobody asked for", count=self.distrusted)
 
     def _connector(self, *, keep: bool) -> aiohttp.TCPConnector:
-        # SSL_CERT_FILE counts as it is now, not as it was when aiohttp was imported
+        # use SSL_CERT_FILE as it is now, not as it was when aiohttp was imported
         context: ssl.SSLContext | bool = ssl.create_default_context() if self._encrypted else True
         limit = self._connections + _FOR_OURSELVES
         if self._route.is_socks:
@@ -123,11 +123,11 @@ class Session:
         )
 
     async def get(self, url: str, headers: dict[str, str], *, apart: bool = False) -> Answer:
-        """Fetch, `apart` on a connection of its own. Raises Unreachable (also a proxy's) and TooLarge only."""
+        """Send a GET, with `apart` on a separate connection. Raises only Unreachable (also a proxy's) and TooLarge."""
         return await self._send("GET", url, headers, None, apart=apart)
 
     async def post(self, url: str, headers: dict[str, str], form: Mapping[str, str]) -> Answer:
-        """Send a form. Raises Unreachable (ProxyRefused, ProxyRejectsUs) and TooLarge only."""
+        """Send a form. Raises only Unreachable (ProxyRefused, ProxyRejectsUs) and TooLarge."""
         return await self._send("POST", url, headers, form)
 
     async def _send(
@@ -140,7 +140,7 @@ class Session:
         proxy_headers = None
         if self._introduction is not None:
             if address.scheme == "https":
-                proxy_headers = self._introduction  # goes with CONNECT
+                proxy_headers = self._introduction  # sent with CONNECT
             else:
                 headers |= self._introduction
         began = self._clock()
@@ -156,7 +156,7 @@ class Session:
             )
             body = await self._bodies.read(response, TOKEN_BODY if method == "POST" else None)
         except self._foreign as error:
-            # not "from error": aiohttp's own carry the headers, and with them what must not be seen
+            # not "from error": aiohttp's own errors contain the headers, and with them secrets
             raise self._ours(error) from None
         if response.status == 407:
             raise ProxyRejectsUs(_REJECTED, 407)
@@ -167,7 +167,7 @@ class Session:
         return Answer(response.status, response.headers, body, seconds, repeated, response.discard)
 
     def _ours(self, error: Exception) -> Unreachable:
-        """Say in our words what went wrong below."""
+        """Translate an error of the layers below into ours."""
         text = outside(error)
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if isinstance(error, aiohttp.ClientHttpProxyError):
@@ -187,10 +187,10 @@ class Session:
 
 
 def _refusal(error: Exception) -> str | None:
-    """Say who takes no connection, and why, where it is as simple as that."""
+    """Return which side accepts no connection, and why, where the error is that simple."""
     if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error.os_error, ssl.SSLError):
         return None
-    if not error.os_error.errno or error.os_error.errno < 0:  # of the name server: its own words are better
+    if not error.os_error.errno or error.os_error.errno < 0:  # of the resolver: its own message is better
         return None
     who = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "Reddit"
     return f"{who} at {error.host}:{error.port} takes no connection: {os.strerror(error.os_error.errno)}"

@@ -1,4 +1,4 @@
-"""SOCKS5 proxies, by aiohttp-socks; imported only where there is such a proxy."""
+"""SOCKS5 proxies, by aiohttp-socks; imported only when such a proxy is configured."""
 
 import asyncio
 import ssl
@@ -13,7 +13,7 @@ from core.masking.external import outside
 from scraper.http.transport.guarded_connections import guarded
 from scraper.http.transport.route import Route
 
-# the last: the proxy hangs up in the middle of the greeting, as some do at a wrong password
+# the last: some proxies close the connection during the greeting when the password is wrong
 ERRORS: tuple[type[Exception], ...] = (
     ProxyConnectionError,
     ProxyError,
@@ -29,7 +29,7 @@ def connector(
     context: ssl.SSLContext | bool,
     distrusts: Callable[[], None],
 ) -> aiohttp.TCPConnector:
-    """Make the pool of connections. The proxy looks names up itself: ours would tell whom we ask.
+    """Create the connection pool. The proxy resolves names itself: our resolver would reveal the hosts that we contact.
 
     `keep_alive`: seconds; None closes each connection after its answer.
     """
@@ -52,10 +52,10 @@ def connector(
 
 
 class _Connector(ProxyConnector):
-    """Encrypts by itself what goes through the tunnel.
+    """Does the TLS inside the tunnel itself.
 
-    The library, where it is cancelled while it shakes hands with a target that says nothing, waits for that target to
-    say goodbye, and so for ever.
+    When the library is cancelled during the TLS handshake with a target that sends nothing, it waits for that target to
+    close the connection, and so forever.
     """
 
     async def _connect_via_proxy(
