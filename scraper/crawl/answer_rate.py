@@ -80,7 +80,7 @@ class AnswerRate:
         return moment is not None and self._now() - moment <= _RECENT
 
     async def is_proven(self, refused: Question, since: float, known: Sequence[str] = ()) -> bool:
-        """Tell whether others are answered: since this moment and within the last minute, or now, when asked.
+        """Return whether others are answered: since `since` and within the last minute, or now, to a control request.
 
         `known`: more names of this kind that should be answered.
         """

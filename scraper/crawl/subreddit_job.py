@@ -155,7 +155,7 @@ class SubredditJob:
         return due
 
     async def _judge(self, turn: _Turn) -> PendingRefusal | None:
-        """Sort what was refused without a reason into facts and doubts; return why it is closed, if it is."""
+        """Sort unexplained refusals into facts and unconfirmed ones; return one that closes the subreddit, or None."""
         arrived = turn.arrived
         # while the facts are refused, the other parts decide nothing
         decisive = [parts.ABOUT] if parts.ABOUT in arrived.unexplained else list(arrived.unexplained)

@@ -20,7 +20,7 @@ _CONNECT_TIMEOUT_OF_SEVERAL = 4.0
 _TUNING = re.compile(r"keepalives(_\w+)?|tcp_user_timeout|sslcompression|sslsni|load_balance_hosts")
 
 # These would protect something, or change the meaning of texts. Their harmless values are left out; any other value is
-# an error.
+# never dropped silently.
 _GUARDS = {
     "channel_binding": ("prefer", "disable"),
     "gssencmode": ("prefer", "disable"),
@@ -122,7 +122,7 @@ def _postgres(address: PostgresAddress) -> PostgresServer:
 
 
 def _target(asked: str | None, *, several: bool) -> str:
-    """Return whether to search for a writable server: with several servers; a single one is taken as it is."""
+    """Return the required state of a server: with several, a writable one; a single one is taken as it is."""
     if asked is None:
         return "read-write" if several else "any"
     if asked not in _WRITING:

@@ -46,7 +46,7 @@ class ContentWatch:
 
     @property
     def is_written_over(self) -> bool:
-        """Whether the content changed since the last check without a checkpoint."""
+        """Whether the content changed since the last check, and not by a checkpoint."""
         before, self._known = self._known, None
         checkpoints = self._checkpoints()
         try:

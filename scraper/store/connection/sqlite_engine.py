@@ -26,7 +26,8 @@ log = structlog.stdlib.get_logger(__name__)
 #: How long a transaction waits for other processes to release a SQLite file, seconds; then it is retried.
 BUSY_TIMEOUT = 5.0
 
-#: Writing over a file may take time: it is reopened after this time without a change, within this time, seconds.
+#: A program may take time to write over the file: it is reopened once unchanged for the first of these times, at the
+#: latest after the second, seconds.
 _STILL_FOR, _STILL_WITHIN = 0.5, 10.0
 
 #: Pause between two attempts to get the lock, a random time in this range, seconds.
