@@ -1,4 +1,4 @@
-"""Checks whether this process is answered at all: a refusal counts against a name only where others are answered."""
+"""Checks whether this process gets answers at all: a refusal counts against a name only if others are answered."""
 
 import asyncio
 from collections import deque
@@ -12,38 +12,38 @@ from scraper.reddit.question import Kind, Question, same_name
 from scraper.reddit.refusal import Unexplained, unexplained
 from scraper.reddit.rows import SubredditState
 
-#: A good answer speaks for the process for so long.
+#: A good answer counts as recent for this time.
 _RECENT = timedelta(seconds=60)
 
-#: After a control that failed, none is sent for so long.
+#: After a failed control request, none is sent for this time.
 _FAILED_FOR = timedelta(seconds=10)
 
-#: Before a refusal is believed it is asked for so often in a row, with another name before each time. Where refusals
-#: come by chance, that shows it; then nothing is believed for so long.
+#: Before a refusal is believed, it is requested this number of times in a row, each time after another name. If
+#: refusals come by chance, that reveals it; then no refusal is believed for this time.
 _ROUNDS = 3
 _UNSTEADY_FOR = timedelta(minutes=5)
 
-#: Of the last users so many are looked at: where more than this share was refused, that is nothing of the users.
+#: Of this number of last users: if more than this share was refused, the users are not the cause.
 _LAST_USERS, _ENOUGH_USERS = 20, 12
 _MOST_REFUSED = 0.25
 
-#: So many names are remembered, of subreddits and of users, and so many are asked for as a control.
+#: How many names of subreddits and of users are remembered, and how many are requested as a control.
 _MOST_NAMES = 5
 _MOST_CONTROLS = 2
 
 
 class AnswerCheck(Protocol):
-    """What is needed of scraper.http.retrying_fetcher.Client."""
+    """The required part of scraper.http.retrying_fetcher.Client."""
 
     async def ask(self, question: Question) -> object:
         """Return the decoded answer; raises Unavailable and TransientErrors."""
 
 
 class AnswerRate:
-    """Notes the good answers about subreddits and users; asks for one where none came lately."""
+    """Records good answers about subreddits and users; sends a control request if there was none lately."""
 
     def __init__(self, client: AnswerCheck, subreddits: tuple[str, ...], now: Callable[[], datetime]) -> None:
-        """`subreddits`: to ask for where nothing else is known to be good."""
+        """`subreddits`: to request while no other name is known to be good."""
         self._client = client
         self._now = now
         self.count = 0  #: good answers so far
@@ -55,7 +55,7 @@ class AnswerRate:
         self._names: dict[bool, list[str]] = {False: [*reversed(subreddits)], True: []}
 
     def good(self, question: Question) -> None:
-        """Note an answer that names what it is about."""
+        """Record an answer that names its subject."""
         self.count += 1
         self._good_at[question.of_user] = self._now()
         names = self._names[question.of_user]
@@ -65,26 +65,26 @@ class AnswerRate:
         del names[:-_MOST_NAMES]
 
     def user_ended(self, *, refused: bool) -> None:
-        """Note what came of a user: facts, or a refusal without a reason."""
+        """Record the outcome for a user: facts, or an unexplained refusal."""
         self._users_refused.append(refused)
 
     @property
     def refuses_many_users(self) -> bool:
-        """Whether more users are refused than are ever gone."""
+        """Whether a larger share of users is refused than can really be gone."""
         last = self._users_refused
         return len(last) >= _ENOUGH_USERS and sum(last) > _MOST_REFUSED * len(last)
 
     def is_recent(self, *, of_user: bool) -> bool:
-        """Tell whether a good answer of this kind came within the last minute."""
+        """Return whether a good answer of this kind came within the last minute."""
         moment = self._good_at.get(of_user)
         return moment is not None and self._now() - moment <= _RECENT
 
     async def is_proven(self, refused: Question, since: float, known: Sequence[str] = ()) -> bool:
-        """Tell whether others are answered: since this moment and within the last minute, or now, when asked.
+        """Return whether others are answered: since `since` and within the last minute, or now, to a control request.
 
         `known`: more names of this kind that should be answered.
         """
-        async with self._one_at_a_time:  # whoever waits here profits from the control of the one before
+        async with self._one_at_a_time:  # tasks that wait here use the result of the control request before
             of_user, now = refused.of_user, self._now()
             moment = self._good_at.get(of_user)
             if moment is not None and moment.timestamp() >= since and self.is_recent(of_user=of_user):
@@ -98,7 +98,7 @@ class AnswerRate:
             return False
 
     async def is_steady(self, refused: Question, like: Unexplained, known: Sequence[str] = ()) -> bool:
-        """Tell whether this is refused, and others are answered, each time that they are asked for now."""
+        """Return whether this is refused, and others are answered, each time in repeated requests now."""
         async with self._one_at_a_time:
             if self._unsteady_at is not None and self._now() - self._unsteady_at < _UNSTEADY_FOR:
                 return False

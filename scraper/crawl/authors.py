@@ -1,4 +1,4 @@
-"""The authors of a subreddit's hot posts: two calls each, all at once, nobody twice."""
+"""Fetches the authors of a subreddit's hot posts: two calls each, all at once, no author twice."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -25,46 +25,46 @@ from scraper.store.statements.claims import Claims
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: How often to look whether another process has brought in an author whom it took first, seconds.
+#: Interval between checks whether another process has stored an author that it claimed first, seconds.
 _LOOK_EVERY = 0.5
 
-#: A process that takes an author has so long to bring him in, seconds; longer by renewing.
+#: How long a claim of an author holds, seconds; renewing extends it.
 CLAIM_SECONDS = 60.0
 
 
 class UserFetcher(Protocol):
-    """What is needed of scraper.store.store.Store."""
+    """The required part of scraper.store.store.Store."""
 
     async def save(self, batch: Batch) -> None:
-        """Return when it is committed."""
+        """Return when the batch is committed."""
 
     async def claim_users(self, usernames: Sequence[str], *, refresh_after: float, seconds: float) -> Claims:
-        """Take those whom nobody has brought in lately, and nobody is bringing in."""
+        """Claim the users that were not stored lately and that nobody else is fetching."""
 
     async def subreddits_of(self, usernames: Sequence[str]) -> list[str]:
-        """Name the subreddits of these users' stored posts."""
+        """Return the subreddits of these users' stored posts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The subreddit whose authors they are."""
+    """The subreddit of the authors."""
 
     name: str
     depth: int
-    leads_on: bool  #: whether what their posts lead to is still within reach
+    leads_on: bool  #: whether subreddits found in their posts are within the maximum depth
 
     def found(self, names: Sequence[str]) -> list[Found]:
-        """Describe subreddits that were found from here."""
+        """Return rows for subreddits that were found from here."""
         return [Found(name, self.depth + 1, self.name) for name in names] if self.leads_on else []
 
     def found_in(self, written: Sequence[Post]) -> list[Found]:
-        """Describe the subreddits of these posts."""
+        """Return rows for the subreddits of these posts."""
         return self.found(found_subreddits(written)) if self.leads_on else []
 
 
 @dataclass(slots=True)
 class AuthorProgress:
-    """How far it has come with each author."""
+    """The progress with all authors of a subreddit."""
 
     known: Doubts = field(default_factory=dict)  #: refusals of earlier turns
     doubts: dict[str, PendingRefusal] = field(default_factory=dict)  #: refusals that are not confirmed yet
@@ -76,7 +76,7 @@ class AuthorProgress:
 
 @dataclass(slots=True)
 class _Came:
-    """What came of the two calls about one author."""
+    """The results of the two calls about one author."""
 
     username: str
     facts: User | None = None
@@ -86,13 +86,13 @@ class _Came:
 
     @property
     def is_gone(self) -> bool:
-        """Whether both calls say that there is no such user."""
+        """Whether both calls answer that there is no such user."""
         missing = [one for one in self.refusals.values() if one.state is SubredditState.MISSING]
         return len(missing) == 2
 
 
 class AuthorFetcher:
-    """Brings in the authors of one subreddit after the other."""
+    """Fetches the authors of one subreddit after the other."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class AuthorFetcher:
         now: Callable[[], datetime],
         look: float = _LOOK_EVERY,
     ) -> None:
-        """`at_once`: so many authors are asked for or being saved: what waits for a slow database stays small."""
+        """`at_once`: authors fetched or saved at one time; the limit keeps the queue for a slow database small."""
         self._client = client
         self._store = store
         self._standing = standing
@@ -117,16 +117,17 @@ class AuthorFetcher:
         self._turnstile = asyncio.Semaphore(at_once)
 
     async def fetch_authors(self, usernames: Sequence[str], origin: Origin, roll: AuthorProgress) -> None:
-        """Return when each is in the database, brought in by any process, or has failed or is in doubt (see `roll`)."""
+        """Return when each author is stored, by any process, or has failed or awaits confirmation (see `roll`)."""
         waiting: Sequence[str] = usernames
         while waiting:
             claims = await self._store.claim_users(waiting, refresh_after=self._refresh_after, seconds=CLAIM_SECONDS)
             if claims.fresh and origin.leads_on:
-                # whoever brought them in may have stood further out, where nothing was within reach any more
+                # the process that stored them may have been at a larger depth, from which nothing was within the
+                # maximum
                 found = origin.found(await self._store.subreddits_of(claims.fresh))
                 await self._store.save(Batch(found=found))
             came = await asyncio.gather(*(self._bring_one(username, origin, roll) for username in claims.mine))
-            # what explains nothing is judged last: then it is known whether others are answered
+            # unexplained refusals are judged last: then it is known whether others are answered
             refused = [one for one in came if one is not None]
             await asyncio.gather(*(self._judge(one, usernames, origin, roll) for one in refused))
             waiting = claims.elsewhere
@@ -138,7 +139,7 @@ class AuthorFetcher:
             return await self._bring(username, origin, roll)
 
     async def _bring(self, username: str, origin: Origin, roll: AuthorProgress) -> _Came | None:
-        """Fetch one author and save what came; what was refused without a reason is returned."""
+        """Fetch one author and save the results; return an author with an unexplained refusal."""
         came = _Came(username)
         await asyncio.gather(self._fetch(came, Kind.USER), self._fetch(came, Kind.SUBMITTED))
         if came.failure is not None:
@@ -178,7 +179,7 @@ class AuthorFetcher:
                 self._standing.good(question)
 
     def _refused(self, came: _Came, kind: Kind, reason: str) -> None:
-        """Take a refusal with a reason for a fact."""
+        """Accept an explained refusal as a fact."""
         if kind is Kind.USER:
             state = UserState.MISSING if reason == "missing" else UserState.FORBIDDEN
             came.facts = User(came.username, state, self._now())
@@ -193,11 +194,11 @@ class AuthorFetcher:
         return listing.rows
 
     async def _judge(self, came: _Came, everybody: Sequence[str], origin: Origin, roll: AuthorProgress) -> None:
-        """Save what a refusal says by now, or leave it to be confirmed later."""
+        """Save the state that a refusal proves by now, or leave it to be confirmed later."""
         kind = Kind.USER if Kind.USER in came.refusals else Kind.SUBMITTED
         question, refusal = Question(kind, came.username), came.refusals[kind]
         if came.is_gone and self._standing.is_recent(of_user=True) and not self._standing.refuses_many_users:
-            # 404 twice is how Reddit says it, and others are answered
+            # Reddit answers 404 to both calls for a missing user, and others are answered
             await self._keep(came, User(came.username, UserState.MISSING, self._now()), origin, roll)
             return
         doubt, is_fact = await self._confirmer.meet(question, refusal, roll.known.get(key_of(question)), everybody)
@@ -215,7 +216,7 @@ class AuthorFetcher:
         roll.posts += len(written)
 
     async def _keep_what_came(self, came: _Came, origin: Origin, roll: AuthorProgress) -> None:
-        """Save one of the two answers: the other one failed too often to be waited for."""
+        """Save one of the two answers: the other one has failed too often to wait for it."""
         if came.facts is not None:
             await self._keep(came, came.facts, origin, roll)
             return

@@ -1,4 +1,4 @@
-"""Takes in refusals that explain nothing, and decides which are facts by now."""
+"""Records unexplained refusals, and decides which are facts by now."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from scraper.reddit.refusal import Unexplained
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Refusals of so many names, without a good answer between them, are more likely about us than about the names.
+#: Refusals of this number of names, without a good answer in between, are more likely about us than about the names.
 _MANY = 5
 
 
@@ -20,7 +20,7 @@ class RefusalConfirmer:
     """Confirms refusals for one process."""
 
     def __init__(self, standing: AnswerRate, holder: str, now: Callable[[], datetime], *, has_others: bool) -> None:
-        """`holder` names this process; `has_others`: other processes ask through other proxies."""
+        """`holder` names this process; `has_others`: other processes send requests through other proxies."""
         self.has_others = has_others
         self._standing = standing
         self._holder = holder
@@ -31,9 +31,9 @@ class RefusalConfirmer:
     async def meet(
         self, question: Question, refusal: Unexplained, known: PendingRefusal | None, names: Sequence[str] = ()
     ) -> tuple[PendingRefusal, bool]:
-        """Take in a refusal; return what is known of it now, and whether that is a fact.
+        """Record a refusal; return its record, and whether it is a fact.
 
-        `names`: others of this kind that should be answered, to compare with.
+        `names`: others of this kind that should be answered, for control requests.
         """
         self._warn_of_many(question, refusal)
         doubt = met_again(known, refusal, self._holder, self._now())

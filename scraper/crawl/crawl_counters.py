@@ -1,4 +1,4 @@
-"""Counters of what the visits of one process stored."""
+"""Counters of what one process stored."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from scraper.crawl.finish_rate import FinishRate
 
 @dataclass(slots=True)
 class CrawlCounters:
-    """Counts since the process began; they only grow."""
+    """Counts since the process started; they only grow."""
 
     pace: FinishRate
     subreddits: int = 0
     users: int = 0
-    posts: int = 0  #: rows saved, new ones and newer ones
+    posts: int = 0  #: rows saved, both new and updated
     rules: int = 0
     failures: int = 0  #: turns that were put back
-    given_back: int = 0  #: turns that another proxy has to do
+    given_back: int = 0  #: turns that were left to another proxy
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name."""

@@ -1,4 +1,4 @@
-"""The loop of one scraper process: as many subreddits at once as keep every connection busy."""
+"""The loop of one scraper process: fetches enough subreddits at once to keep every connection busy."""
 
 import asyncio
 import contextlib
@@ -16,46 +16,46 @@ from scraper.store.batches.remaining_work import Lease
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: A lease that nobody renews returns after so long, seconds: what a killed process held waits no longer.
+#: A lease that is not renewed expires after this time, seconds: a killed process's leases are free again by then.
 LEASE_SECONDS = 60.0
 _RENEW_EVERY = LEASE_SECONDS / 4
 
-#: How often to look for connections without work, seconds: small beside the time that a request takes.
+#: Interval between checks for idle connections, seconds: short compared with a request.
 _LOOK_EVERY = 0.02
 
-#: How often to look for something due when there was nothing, seconds.
+#: Interval between checks for due work when there was none, seconds.
 _LOOK_FOR_WORK_EVERY = 1.0
 
 _STORE_PAUSE = 2.0
 
 
 class Connections(Protocol):
-    """What the loop needs of scraper.http.retrying_fetcher.Client."""
+    """The part of scraper.http.retrying_fetcher.Client that the loop needs."""
 
     @property
     def idle(self) -> int:
-        """Return how many more requests could be under way now."""
+        """Return how many more requests could be in flight now."""
 
     @property
     def resting(self) -> bool:
-        """Whether the proxy is out of work."""
+        """Whether the proxy is resting."""
 
 
 class Frontier(Protocol):
-    """What the loop needs of scraper.store.store.Store."""
+    """The part of scraper.store.store.Store that the loop needs."""
 
     async def lease(self, limit: int, *, max_depth: int, refresh_after: float, seconds: float) -> list[Lease]:
-        """Take the next that are due."""
+        """Lease the next due subreddits."""
 
     async def renew(self, names: Iterable[str], seconds: float) -> frozenset[str]:
-        """Prolong these leases, and all claims of this process; tell which leases are still held."""
+        """Renew these leases, and all claims of this process; return the leases that are still held."""
 
     async def take_back(self) -> None:
-        """Let go of all leases and claims of this process."""
+        """Release all leases and claims of this process."""
 
 
 class Crawl:
-    """Takes subreddits from the frontier and visits them side by side."""
+    """Leases subreddits from the frontier and runs their jobs side by side."""
 
     def __init__(
         self, connections: Connections, frontier: Frontier, job: SubredditJob, settings: CrawlSettings
@@ -66,16 +66,16 @@ class Crawl:
         self._settings = settings
         self._visits: dict[asyncio.Task[None], Lease] = {}
         self._failure: BaseException | None = None
-        # a visit that only waits for its last author occupies no connection: others go on beside it
+        # a job that only waits for its last author occupies no connection: others run beside it
         self._most = max(4, settings.concurrency // 2)
 
     @property
     def visits(self) -> int:
-        """Return how many subreddits are being visited."""
+        """Return how many subreddits are in progress."""
         return len(self._visits)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Crawl until stop is asked; raises PermanentError where going on makes no sense."""
+        """Crawl until a stop is requested; raises PermanentError if continuing makes no sense."""
         renewing = asyncio.create_task(self._renew())
         try:
             while not stop.is_set() and self._failure is None:
@@ -86,7 +86,7 @@ class Crawl:
             raise self._failure
 
     async def _fill(self) -> float:
-        """Give idle connections something to do; return how long to wait until the next look."""
+        """Start jobs for idle connections; return the seconds until the next check."""
         wanted = min(math.ceil(self._connections.idle / len(parts.ALL)), self._most - len(self._visits))
         if wanted <= 0 or self._connections.resting:
             return _LOOK_EVERY
@@ -112,11 +112,11 @@ class Crawl:
         except PermanentError as error:
             self._failure = error
         except TransientError as error:
-            # the database was away when it was asked something; giving back waits until it is there again
+            # the database was away during a call; giving back waits until it is there again
             await self._visitor.give_back(lease)
             log.warning("visit_broken_off", subreddit=lease.name, error=str(error))
         except Exception as error:
-            # an error of ours with one subreddit: the others must go on
+            # an error of ours with one subreddit: the others must continue
             log.exception("visit_failed", subreddit=lease.name)
             await self._visitor.fail(lease, error)
 
@@ -140,7 +140,7 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
 
 
 async def _ended(tasks: list[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they are gone."""
+    """Cancel tasks and wait until they have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

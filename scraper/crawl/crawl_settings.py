@@ -7,19 +7,19 @@ from core.config.slices import ScraperConfig
 
 @dataclass(frozen=True, slots=True)
 class CrawlSettings:
-    """Where it begins, how far it goes, how much it does at once."""
+    """The seeds, the maximum depth, and the limits of concurrency."""
 
     subreddits: tuple[str, ...]
     users_per_subreddit: int
     concurrency: int  #: requests in flight
-    max_depth: int  #: 0 where nothing is to be discovered
+    max_depth: int  #: 0 if nothing is to be discovered
     discover: bool
     refresh_after: float  #: seconds
-    has_others: bool = False  #: other processes ask through other proxies
+    has_others: bool = False  #: whether other processes send requests through other proxies
 
     @classmethod
     def of(cls, config: ScraperConfig) -> "CrawlSettings":
-        """Take them out of the configuration."""
+        """Take the settings from the configuration."""
         return cls(
             subreddits=config.subreddits,
             users_per_subreddit=config.users_per_subreddit,
@@ -31,5 +31,5 @@ class CrawlSettings:
         )
 
     def leads_on(self, depth: int) -> bool:
-        """Whether what is found from a subreddit of this depth is still within reach."""
+        """Whether subreddits found from one of this depth are within the maximum depth."""
         return self.discover and depth < self.max_depth

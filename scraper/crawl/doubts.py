@@ -1,8 +1,8 @@
-"""Refusals that explain nothing: when one is confirmed, and when it is looked at again. Pure.
+"""Unexplained refusals: decides when one is confirmed, and when to request it again. Pure.
 
-A proxy, an account or a network that is refused looks the same as a subreddit or a user that nobody may read. So a
-lasting state is stored only after the same refusal came again later, through another proxy where there is one, to a
-process that gets other answers meanwhile (scraper.crawl.answer_rate). Until then it stands in the frontier.
+A refused proxy, account or network looks the same as a subreddit or a user that cannot be read. So a lasting state is
+stored only after the same refusal came again later, through another proxy if there is one, to a process that gets other
+answers meanwhile (scraper.crawl.answer_rate). Until then the refusal is stored in the frontier.
 """
 
 from collections.abc import Mapping
@@ -16,35 +16,35 @@ from scraper.reddit.question import Question
 from scraper.reddit.refusal import Unexplained
 from scraper.reddit.rows import SubredditState
 
-#: The least time between the first refusal and its confirmation, seconds. The shorter one is for answers that Reddit
+#: The shortest time between the first refusal and its confirmation, seconds. The shorter one is for answers that Reddit
 #: gives for this very state: a redirect to another name, an age gate, 404, an empty listing.
 INTERVAL: Final = 150.0
 SHORT_INTERVAL: Final = 20.0
 
-#: Where other proxies exist but none of them asked, one process confirms alone after so many intervals and refusals.
+#: If other proxies exist but none of them requested it, one process confirms alone after these intervals and refusals.
 _ALONE_INTERVALS = 3
 _ALONE_REFUSALS = 3
 
-#: What is refused again and again without being confirmed is asked for every half hour, at most.
+#: A refusal that repeats without being confirmed is requested every half hour at most.
 _LONGEST_PAUSE = 1800.0
 
 _MOST_DOUBTS = 200
 
-#: The key of the state that was stored last: what it was, and how many looks in a row had this result.
+#: The key of the state that was stored last: the state, and how many checks in a row had this result.
 CLOSED: Final = "closed"
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRefusal:
-    """A refusal that was seen so many times; moments are seconds since 1970."""
+    """A refusal and how often it came; moments are seconds since 1970."""
 
-    state: str  #: what it would mean, a SubredditState
+    state: str  #: the state that it would mean, a SubredditState
     text: str
     target: str | None
     telling: bool
     first_at: float
     count: int
-    seen_by: tuple[str, ...]  #: the processes that met it
+    seen_by: tuple[str, ...]  #: the processes that received it
 
     @property
     def interval(self) -> float:
@@ -52,7 +52,7 @@ class PendingRefusal:
         return SHORT_INTERVAL if self.telling else INTERVAL
 
     def is_confirmed(self, now: datetime, *, has_others: bool) -> bool:
-        """Tell whether it came often enough, late enough, and to enough processes."""
+        """Return whether it came often enough, late enough, and to enough processes."""
         age = now.timestamp() - self.first_at
         if has_others and len(self.seen_by) < 2:
             return self.count >= _ALONE_REFUSALS and age >= _ALONE_INTERVALS * self.interval
@@ -63,12 +63,12 @@ Doubts = Mapping[str, PendingRefusal]
 
 
 def key_of(question: Question) -> str:
-    """Name the doubt about a question within its subreddit's."""
+    """Return the key of a question's refusal among those of its subreddit."""
     return f"{question.kind}:{question.name.lower()}" if question.of_user else str(question.kind)
 
 
 def met_again(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, now: datetime) -> PendingRefusal:
-    """Take in a refusal; one that means another state than before begins anew."""
+    """Record a refusal; one that means another state than before starts from the beginning."""
     same = known if known is not None and known.state == refusal.state and known.target == refusal.target else None
     return PendingRefusal(
         state=str(refusal.state),
@@ -82,21 +82,22 @@ def met_again(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, 
 
 
 def with_reason(state: SubredditState, reason: str, now: datetime) -> PendingRefusal:
-    """Describe a refusal that Reddit explains: there is nothing to confirm."""
+    """Build the record of an explained refusal: there is nothing to confirm."""
     return PendingRefusal(str(state), reason, None, True, now.timestamp(), 1, ())  # noqa: FBT003 (one of many fields)
 
 
 def closed_again(known: Doubts, why: PendingRefusal) -> PendingRefusal:
-    """Count how many looks in a row had this result."""
+    """Count the checks in a row with this result."""
     before = known.get(CLOSED)
     is_same = before is not None and (before.state, before.target) == (why.state, why.target)
     return replace(why, count=before.count + 1 if before is not None and is_same else 1)
 
 
 def next_look(doubts: Doubts, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:
-    """Return when these are looked at again, and until when whoever met them leaves that to others.
+    """Return when to request these again, and until when the processes that received them leave that to others.
 
-    What only one process has met once may be asked for by another at once: most often it simply answers.
+    A refusal that came to only one process, once, may be requested by another at once: most often it is simply
+    answered.
     """
     dues = [_due(doubt, now, has_others=has_others) for doubt in doubts.values()]
     first = min(doubts.values(), key=lambda doubt: doubt.first_at)
@@ -118,13 +119,13 @@ def _moment(seconds: float) -> datetime:
 
 
 def dump(doubts: Doubts) -> str | None:
-    """Write them as the text that the frontier keeps; None for none."""
+    """Return them as the text that the frontier stores; None if there are none."""
     kept = dict(sorted(doubts.items())[:_MOST_DOUBTS])
     return orjson.dumps({key: asdict(doubt) for key, doubt in kept.items()}).decode() if kept else None
 
 
 def load(text: str | None) -> dict[str, PendingRefusal]:
-    """Read what `dump` wrote; what is none of it is left out: it begins anew."""
+    """Parse the output of `dump`; entries of another form are left out: those start from the beginning."""
     try:
         value = orjson.loads(text) if text else None
     except orjson.JSONDecodeError:

@@ -1,7 +1,7 @@
-"""Counts the turns in which a part or an author failed, and decides when the rest no longer waits for it. Pure.
+"""Counts the turns in which a part or an author failed, and decides when to stop waiting for it. Pure.
 
-After a few turns what keeps failing is written down as failed, and the subreddit is finished with all that came. The
-counts stay in the frontier: at the next refresh one more failure is enough, and one answer forgets it.
+After a few turns a repeated failure is recorded as failed, and the subreddit is finished with everything that arrived.
+The counts stay in the frontier: at the next refresh one more failure is enough, and one answer clears them.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from core.reddit.request_errors import QuotaShort, RateLimited, TokenRejected
 #: Turns in which a part or an author may fail before the subreddit is finished without it.
 MOST_TRIES: Final = 3
 
-#: Names in the text of an error.
+#: How many names the text of an error contains.
 _SHOWN = 3
 
-#: Failures that say nothing about what was asked for.
+#: Failures that are not about the requested item.
 _NOT_ITS_OWN = (RateLimited, TokenRejected, QuotaShort)
 
 Tries = Mapping[str, int]
@@ -28,24 +28,24 @@ def key_of_user(username: str) -> str:
 
 
 def after_turn(before: Tries, failures: Mapping[str, TransientError]) -> dict[str, int]:
-    """Return the counts after a turn with these failures; what did not fail is forgotten."""
+    """Return the counts after a turn with these failures; what did not fail is removed."""
     return {
         key: before.get(key, 0) + (0 if isinstance(failure, _NOT_ITS_OWN) else 1) for key, failure in failures.items()
     }
 
 
 def is_last(before: Tries, key: str) -> bool:
-    """Tell whether one more failure of this is the last that is waited for."""
+    """Return whether one more failure of this is the last to wait for."""
     return before.get(key, 0) + 1 >= MOST_TRIES
 
 
 def are_over(tries: Tries) -> bool:
-    """Tell whether all that fails has failed often enough."""
+    """Return whether everything that fails has failed often enough."""
     return bool(tries) and min(tries.values()) >= MOST_TRIES
 
 
 def text_of(failures: Mapping[str, TransientError]) -> str:
-    """Describe what is given up until the next refresh."""
+    """Describe what is skipped until the next refresh."""
     shown = [f"{key} ({failure})" for key, failure in list(failures.items())[:_SHOWN]]
     more = f" and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
     return f"failed {MOST_TRIES} times or more: {', '.join(shown)}{more}"

@@ -2,24 +2,24 @@
 
 from collections import deque
 
-_OVER = 600.0  # seconds that the pace is taken over
-_AFTER = 10.0  # before so long, or so few, it says nothing
+_OVER = 600.0  # seconds over which the rate is measured
+_AFTER = 10.0  # fewer seconds, or fewer subreddits, give no rate
 _FEWEST = 3
 
 
 class FinishRate:
-    """Takes the moments at which subreddits were finished; seconds on whatever clock they are read from."""
+    """Records the moments at which subreddits were finished; seconds of any one clock."""
 
     def __init__(self, began: float) -> None:
         self._began = began
         self._finished: deque[float] = deque()
 
     def finished(self, moment: float) -> None:
-        """Take in one more."""
+        """Record one finished subreddit."""
         self._finished.append(moment)
 
     def per_hour(self, now: float) -> float | None:
-        """Return subreddits per hour; None while it is too early to say."""
+        """Return subreddits per hour; None while it is too early."""
         while self._finished and now - self._finished[0] > _OVER:
             self._finished.popleft()
         seconds = min(now - self._began, _OVER)

@@ -1,4 +1,4 @@
-"""The five calls that a subreddit takes: sent at once, each failing or arriving for itself."""
+"""The five calls for a subreddit: sent at once; each arrives or fails independently."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -27,11 +27,11 @@ ALL: Final = (ABOUT, HOT, RULES, WEEK, YEAR)
 
 
 class FetchFunction(Protocol):
-    """What the crawl needs of scraper.http.retrying_fetcher.Client."""
+    """The part of scraper.http.retrying_fetcher.Client that the crawl needs."""
 
     @property
     def mixes_up(self) -> bool:
-        """Whether the proxy gave an answer to another question lately."""
+        """Whether the proxy recently returned the answer to another question."""
 
     async def ask(self, question: Question) -> object:
         """Return the decoded answer, which is about this name; raises Unavailable and TransientErrors."""
@@ -39,21 +39,21 @@ class FetchFunction(Protocol):
 
 @dataclass(slots=True)
 class Fetched:
-    """What came of the calls, by part; a part that was refused as a fact has arrived, with nothing in it."""
+    """The results of the calls, by part; a part whose refusal is a fact has arrived, and is empty."""
 
     subreddit: Subreddit | None = None
     rules: list[Rule] | None = None
     listings: dict[str, list[Post]] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)  #: the reason, by part
-    unexplained: dict[str, Unexplained] = field(default_factory=dict)  #: refused without one
+    unexplained: dict[str, Unexplained] = field(default_factory=dict)  #: unexplained refusals
     failures: dict[str, TransientError] = field(default_factory=dict)
-    odd: int = 0  #: things in the listings that are no posts
-    has_no_hot: bool = False  #: the hot listing came, and is empty
-    rules_compared: bool = False  #: two answers agreed on them, for the proxy mixes answers up
+    odd: int = 0  #: items in the listings that are not posts
+    has_no_hot: bool = False  #: the hot listing arrived, and is empty
+    rules_compared: bool = False  #: two answers agreed on the rules, because the proxy mixes answers up
 
     @property
     def posts(self) -> list[Post]:
-        """All posts of all listings; one that stands in several comes several times."""
+        """All posts of all listings; a post in several listings comes several times."""
         return [post for listing in self.listings.values() for post in listing]
 
     @property
@@ -63,14 +63,14 @@ class Fetched:
 
     @property
     def names_it(self) -> bool:
-        """Whether an answer came that names the subreddit: its facts, or posts in it."""
+        """Whether an answer names the subreddit: its facts, or posts in it."""
         return self.subreddit is not None or any(self.listings.values())
 
 
 async def fetch_parts(
     client: FetchFunction, name: str, parts: Iterable[str], now: Callable[[], datetime], standing: AnswerRate
 ) -> Fetched:
-    """Fetch these parts of a subreddit at once. What is neither a refusal nor a passing failure is raised."""
+    """Fetch these parts of a subreddit at once; raise errors that are neither refusals nor transient."""
     arrived = Fetched()
 
     async def fetch(part: str) -> None:
@@ -93,7 +93,7 @@ async def fetch_parts(
     arrived.rules_compared = client.mixes_up
     await asyncio.gather(*(fetch(part) for part in ALL if part in wanted))
     if client.mixes_up and arrived.rules is not None and not arrived.rules_compared:
-        # another part showed it: the rules came before they could be compared
+        # another part revealed it: the rules came before they could be compared
         arrived.rules, arrived.rules_compared = None, True
         await fetch(RULES)
     _doubt_emptiness(arrived)
@@ -101,9 +101,9 @@ async def fetch_parts(
 
 
 def _doubt_emptiness(arrived: Fetched) -> None:
-    """Take no hot posts for a refusal where there are subscribers: most often such an answer is a stray one.
+    """Count an empty hot listing as a refusal if there are subscribers: most often such an answer is a stray one.
 
-    Taken for true it would wipe out the figures, and leave the authors out.
+    Accepted as true, it would clear the figures and leave out the authors.
     """
     if not arrived.has_no_hot or ABOUT in arrived.refusals:
         return

@@ -32,7 +32,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 _EVERY = 1.0
 
-#: Counting rows takes its time in a large database: so often at most, and this share of the time at most.
+#: Counting rows takes time in a large database: at most at this interval, and for at most this share of the time.
 _COUNT_EVERY = 3.0
 _COUNTING_SHARE = 0.02
 
@@ -41,39 +41,39 @@ _NOT_FAILING = {HEALTHY, IDLE, STARTING}
 
 
 class FetchingReport(Protocol):
-    """What is told of the client (scraper.http.retrying_fetcher.Client)."""
+    """The part of the client that is reported (scraper.http.retrying_fetcher.Client)."""
 
     @property
     def in_flight(self) -> int:
-        """Return the requests under way."""
+        """Return the number of requests in flight."""
 
     def report(self) -> ProxyReport:
         """Return all counts."""
 
 
 class DatabaseReader(Protocol):
-    """What is told of the store (scraper.store.store.Store), and told to it."""
+    """The part of the store that is reported, and that the report is saved to (scraper.store.store.Store)."""
 
     @property
     def away_since(self) -> datetime | None:
         """Return since when it does not answer."""
 
     def now(self) -> datetime:
-        """Give the time that subreddits are finished by: the database's."""
+        """Return the database's time, which dates finished subreddits."""
 
     @property
     def database_replaced(self) -> tuple[datetime, str] | None:
         """Return when and how it was replaced while we ran."""
 
     async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
-        """Count rows and what is to do."""
+        """Count rows and remaining work."""
 
     async def save(self, batch: Batch) -> None:
-        """Return when it is committed."""
+        """Return when the batch is committed."""
 
 
 class StatusReporter:
-    """Tells once a second, and a last time at the end."""
+    """Reports once a second, and a last time at the end."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class StatusReporter:
         self._visits = visits
         self._now = now
         self._former = read_crawl_report(state_dir, process)
-        self._told = fetching.report()  # what the database knows already
+        self._told = fetching.report()  # the part that the database has already
         self._frontier: Frontier | None = None
         self._counted_at: float | None = None
         self._state, self._state_since = "", 0.0
@@ -104,16 +104,16 @@ class StatusReporter:
         self._complained = False
 
     async def run(self) -> None:
-        """Tell until cancelled."""
+        """Report until cancelled."""
         await asyncio.gather(self._tell_status(), self._tell_database(), self._count())
 
     def last(self) -> None:
-        """Tell how it ended: nothing is under way any more, and whether the proxy works nobody knows."""
+        """Report the end: no request is in flight any more, and whether the proxy works is unknown."""
         report = self._report()
         self._write(replace(report, proxy_state=STOPPED) if report.failing_since is None else report)
 
     async def end(self) -> None:
-        """Bring the database up to date, as far as it answers."""
+        """Bring the database up to date, if it answers."""
         await self._save_delta()
         await self._count_once()
 
@@ -168,7 +168,7 @@ class StatusReporter:
         return continued(report, self._former)
 
     def _watch(self, proxy: ProxyReport, now: float) -> None:
-        """Note since when the proxy is in its state, and since when it does not work; the first probe decides that."""
+        """Record since when the proxy is in its state, and since when it fails; the first probe decides that."""
         state = STARTING if proxy.state == PROBING and not proxy.outcomes else proxy.state
         if state != self._state:
             self._state, self._state_since = state, now
@@ -191,14 +191,14 @@ class StatusReporter:
             await asyncio.sleep(max(_COUNT_EVERY, took / _COUNTING_SHARE))
 
     async def _count_once(self) -> float:
-        """Read the counts; return how long that took, seconds."""
+        """Read the counts; return the duration, seconds."""
         began = asyncio.get_running_loop().time()
         try:
             counts = await self._database.counts(
                 max_depth=self._settings.max_depth, refresh_after=self._settings.refresh_after
             )
         except TransientError as error:
-            log.debug("not_counted", error=str(error))  # the store has said that it is away
+            log.debug("not_counted", error=str(error))  # the store has logged that it is away
         else:
             self._frontier = Frontier(**asdict(counts))
             self._counted_at = self._now().timestamp()
@@ -206,12 +206,12 @@ class StatusReporter:
 
 
 def _lasting(report: ProxyReport) -> ProxyReport:
-    """Leave out what the database does not keep: it alone is no reason to write."""
+    """Remove what the database does not store: a change of that alone is no reason to write."""
     return replace(report, good_at=None, witness=None, recent_good=0, recent_bad=0, failing=())
 
 
 def delta(before: ProxyReport, now: ProxyReport) -> ProxyDelta:
-    """Return what happened between two reports of a proxy."""
+    """Return the difference between two reports of a proxy."""
     news = now.last_error_at != before.last_error_at
     return ProxyDelta(
         name=now.name,

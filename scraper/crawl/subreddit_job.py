@@ -1,4 +1,4 @@
-"""One subreddit's turn: its five parts, then its authors, then the figures; what fails stays on its list."""
+"""The job of one subreddit: its five parts, its authors, then the figures; what fails stays in its remaining work."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -32,24 +32,24 @@ log = structlog.stdlib.get_logger(__name__)
 
 POSTS_ONLY = "posts_only"
 
-#: So many authors for each connection, in one process: two calls each, and the wait for the database after them.
+#: Authors per connection in one process: two calls each, and the wait for the database after them.
 _AUTHORS = 3
 
 
 class JobStore(UserFetcher, Protocol):
-    """What is needed of scraper.store.store.Store."""
+    """The required part of scraper.store.store.Store."""
 
     @property
     def holder(self) -> str:
-        """Name this process in leases."""
+        """The name of this process in leases."""
 
     async def author_facts(self, usernames: Sequence[str]) -> list[tuple[datetime | None, int | None, int | None]]:
-        """Return what is stored of these users."""
+        """Return the stored facts of these users."""
 
 
 @dataclass(slots=True)
 class _Turn:
-    """One visit: what was to do, what came, what is in doubt."""
+    """One turn: the work, the results, the unconfirmed refusals."""
 
     lease: Lease
     todo: RemainingWork
@@ -66,7 +66,7 @@ class _Turn:
 
     @property
     def can_end(self) -> bool:
-        """Whether it can be finished: with its facts, or without them where they fail for good and the rest comes."""
+        """Whether it can be finished: with its facts, or without them if they fail for good and the rest arrives."""
         if self.is_open:
             return True
         is_known = self.arrived.names_it or parts.HOT not in self.todo.parts
@@ -74,12 +74,12 @@ class _Turn:
 
     @property
     def was_pending(self) -> bool:
-        """Whether an earlier turn has finished it, save for what was in doubt."""
+        """Whether an earlier turn has finished it, except for unconfirmed refusals."""
         return bool(self.known) and parts.ABOUT not in self.todo.parts
 
 
 class SubredditJob:
-    """Visits subreddits; what it is made of serves all visits of this process."""
+    """Runs the turns of subreddits; one instance serves all turns of this process."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class SubredditJob:
         )
 
     async def visit(self, lease: Lease) -> None:
-        """Do all that this subreddit still needs, and end the lease. Raises what no later turn could mend."""
+        """Do the remaining work of this subreddit, and end the lease. Raises errors that no later turn could repair."""
         todo = lease.todo or RemainingWork(parts.ALL, None, lease.tries)
         arrived = await fetch_parts(self._client, lease.name, todo.parts, self._now, self._standing)
         turn = _Turn(lease, todo, doubting.load(lease.doubts), arrived, {}, dict(arrived.failures))
@@ -123,7 +123,7 @@ class SubredditJob:
         roll = AuthorProgress(known=turn.known, tries=todo.tries)
         can_end = turn.can_end
         are_compared = arrived.rules is None or arrived.rules_compared
-        turn.arrived = Fetched(subreddit=arrived.subreddit)  # the posts are saved; the authors take their time
+        turn.arrived = Fetched(subreddit=arrived.subreddit)  # the posts are saved; the authors take time
         del arrived
         if left.authors and can_end:
             origin = Origin(lease.name, lease.depth, self._settings.leads_on(lease.depth))
@@ -138,12 +138,12 @@ class SubredditJob:
         await self._end(turn, left, roll, can_end=can_end)
 
     async def give_back(self, lease: Lease) -> None:
-        """End the lease of a visit that was broken off by nobody's fault here: it may begin again at once."""
+        """End the lease of a turn interrupted by no fault of its own: it may begin again at once."""
         self._tally.given_back += 1
         await self._store.save(Batch(given_back=[lease.name]))
 
     async def fail(self, lease: Lease, error: Exception) -> None:
-        """End the lease of a visit that was broken off by an error of ours: it comes again, each time later."""
+        """End the lease of a turn interrupted by an error of ours: it is retried, each time later."""
         await self._later(lease, f"{type(error).__name__}: {error}", lease.doubts)
 
     async def _later(self, lease: Lease, error: str, doubts: str | None, left: RemainingWork | None = None) -> datetime:
@@ -155,7 +155,7 @@ class SubredditJob:
         return due
 
     async def _judge(self, turn: _Turn) -> PendingRefusal | None:
-        """Sort what was refused without a reason into facts and doubts; return why it is closed, if it is."""
+        """Sort unexplained refusals into facts and unconfirmed ones; return one that closes the subreddit, or None."""
         arrived = turn.arrived
         # while the facts are refused, the other parts decide nothing
         decisive = [parts.ABOUT] if parts.ABOUT in arrived.unexplained else list(arrived.unexplained)
@@ -170,7 +170,7 @@ class SubredditJob:
             else:
                 del arrived.unexplained[part]
                 if refusal.state is SubredditState.OPEN:
-                    arrived.listings[part] = []  # there are no posts indeed
+                    arrived.listings[part] = []  # there are indeed no posts
                 else:
                     arrived.refusals[part] = doubt.text
         reason = arrived.refusals.get(parts.ABOUT)
@@ -179,14 +179,14 @@ class SubredditJob:
     def _left(self, turn: _Turn) -> RemainingWork:
         """Return what is still to fetch.
 
-        Where nothing has named the subreddit yet, all of it: rules and empty listings may be those of another.
+        That is everything while no answer has named the subreddit: rules and empty listings may be those of another.
         """
         if not turn.is_open and not turn.arrived.names_it:
             return turn.todo
         return RemainingWork(turn.arrived.missing_parts, self._names(turn), turn.todo.tries)
 
     def _names(self, turn: _Turn) -> tuple[str, ...] | None:
-        """Return the authors to bring in; None while the hot posts have not come."""
+        """Return the authors to fetch; None while the hot posts have not arrived."""
         if turn.lease.review == POSTS_ONLY:
             return ()
         arrived = turn.arrived
@@ -195,7 +195,7 @@ class SubredditJob:
         return () if parts.HOT in arrived.refusals else turn.todo.authors
 
     async def _keep(self, turn: _Turn, left: RemainingWork) -> None:
-        """Save what came, together with what is left: a kill after this loses nothing of it."""
+        """Save the results together with the remaining work: a kill after this loses nothing of them."""
         lease, arrived = turn.lease, turn.arrived
         facts = arrived.subreddit
         name = facts.name if facts is not None else lease.name
@@ -218,7 +218,7 @@ class SubredditJob:
             log.info("part_refused", subreddit=lease.name, part=part, reason=reason)
 
     async def _compare_rules(self, turn: _Turn, left: RemainingWork) -> RemainingWork:
-        """Fetch the rules anew: the answers about the authors show that the proxy mixes answers up."""
+        """Fetch the rules again: the answers about the authors show that the proxy mixes answers up."""
         lease, facts = turn.lease, turn.arrived.subreddit
         again = await fetch_parts(self._client, lease.name, [parts.RULES], self._now, self._standing)
         if again.rules is None:
@@ -229,7 +229,7 @@ class SubredditJob:
         return left
 
     async def _closed(self, turn: _Turn, why: PendingRefusal) -> None:
-        """Write down why it cannot be read, and when it is asked for again."""
+        """Record why it cannot be read, and when it is requested again."""
         lease, now, state = turn.lease, self._now(), SubredditState(why.state)
         closed = doubting.closed_again(turn.known, why)
         due, known = turn_schedule.after_refusal(state, now, closed.count), doubting.dump({doubting.CLOSED: closed})
@@ -248,10 +248,10 @@ class SubredditJob:
         log.info("subreddit_refused", subreddit=lease.name, state=str(state), reason=why.text, moved_to=why.target)
 
     async def _end(self, turn: _Turn, left: RemainingWork, roll: AuthorProgress, *, can_end: bool) -> None:
-        """End the turn: done, or what is left comes again."""
+        """End the turn: finish the subreddit, or schedule the remaining work."""
         failures = turn.failures
         if any(isinstance(failure, ProxyResting) for failure in failures.values()):
-            # that is the proxy's fault: the next one may begin at once
+            # that is the proxy's fault: the next turn may begin at once
             await self.give_back(turn.lease)
         elif parts.ABOUT in turn.doubts:
             await self._unconfirmed(turn)
@@ -266,7 +266,7 @@ class SubredditJob:
             await self._done(turn, left, roll)
 
     async def _done(self, turn: _Turn, left: RemainingWork, roll: AuthorProgress) -> None:
-        """Finish it with all that came; what is in doubt is looked at again by itself."""
+        """Finish it with everything that arrived; unconfirmed refusals are requested again on their own."""
         lease = turn.lease
         batch = Batch(outcomes=[self._finished(turn)])
         if turn.failures or left.tries:
@@ -293,11 +293,11 @@ class SubredditJob:
         due, avoid_until = doubting.next_look(turn.doubts, now, has_others=self._confirmer.has_others)
         done = done._replace(error=next(iter(turn.doubts.values())).text)
         if due >= now + timedelta(seconds=self._settings.refresh_after):
-            return done  # the next refresh comes sooner, and asks for everything
+            return done  # the next refresh comes sooner, and requests everything
         return done._replace(due_at=due, avoid_until=avoid_until, pending=True)
 
     async def _unconfirmed(self, turn: _Turn) -> None:
-        """Put it back until its refusal is confirmed, or turns out to have been another's fault."""
+        """Put it back until its refusal is confirmed, or proves to be the fault of something else."""
         lease = turn.lease
         due, avoid_until = doubting.next_look(turn.doubts, self._now(), has_others=self._confirmer.has_others)
         text = next(iter(turn.doubts.values())).text

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from core.backoff import Backoff
 from scraper.reddit.rows import SubredditState
 
-#: A refusal that Reddit explains is a decision of people: it is looked at again when it may have changed, not sooner.
+#: An explained refusal is a decision of people: it is requested again when it may have changed, not sooner.
 _EXPLAINED = {
     SubredditState.PRIVATE: timedelta(days=7),
     SubredditState.QUARANTINED: timedelta(days=7),
     SubredditState.BANNED: timedelta(days=30),
 }
 
-#: A refusal that explains nothing may be wrong in spite of its confirmation: all proxies may be refused alike. The
-#: second look comes after a day, and each time that the refusal is the same the pause doubles, up to these.
+#: An unexplained refusal may be wrong in spite of its confirmation: all proxies may be refused alike. The second check
+#: comes after a day; each time the refusal is the same, the pause doubles, up to these.
 _FIRST_PAUSE = timedelta(days=1)
 _LONGEST_PAUSE = {
     SubredditState.MISSING: timedelta(days=30),
@@ -25,10 +25,10 @@ _LONGEST_PAUSE = {
 
 _FAILED = Backoff(first=5.0, longest=1800.0)
 
-#: Attempts, over about 45 minutes, after which a subreddit of which nothing comes waits for the normal refresh.
+#: Attempts, over about 45 minutes, after which a subreddit without any result waits for the normal refresh.
 _MANY_ATTEMPTS = 10
 
-#: Reasons in Reddit's refusals, by the state that they mean; any other reason is FORBIDDEN.
+#: The states that Reddit's reasons for a refusal mean; any other reason is FORBIDDEN.
 _STATES = {
     "private": SubredditState.PRIVATE,
     "gold_only": SubredditState.PRIVATE,
@@ -39,25 +39,25 @@ _STATES = {
 
 
 def state_of(reason: str) -> SubredditState:
-    """Name the state behind a refusal's reason (see core.reddit.answers)."""
+    """Return the state behind a refusal's reason (see core.reddit.answers)."""
     return _STATES.get(reason, SubredditState.FORBIDDEN)
 
 
 def after_refusal(state: SubredditState, now: datetime, looks: int = 1) -> datetime:
-    """Return when a subreddit that cannot be read is asked for again; `looks`: in a row, with this result."""
+    """Return when to request an unreadable subreddit again; `looks`: checks in a row with this result."""
     if state in _EXPLAINED:
         return now + _EXPLAINED[state]
     return now + min(_LONGEST_PAUSE[state], _FIRST_PAUSE * 2.0 ** min(max(looks - 1, 0), 20))
 
 
 def after_failure(attempts: int, now: datetime, random: Callable[[], float], refresh_after: float) -> datetime:
-    """Return when what failed is tried again.
+    """Return when to retry after a failure.
 
     Args:
-        attempts: how many went before this one.
-        now: the moment.
-        random: gives [0, 1).
-        refresh_after: seconds; after many attempts it is tried no more often than what works.
+        attempts: the number of earlier attempts.
+        now: the present moment.
+        random: returns a number in [0, 1).
+        refresh_after: seconds; after many attempts the pause is at least this.
 
     """
     pause = _FAILED.pause(attempts + 1, random)

@@ -1,4 +1,4 @@
-"""One transaction of saving: everything of the merged batches, in the order that the batch names."""
+"""Writes merged batches in one transaction, in the order of the batch's fields."""
 
 from datetime import datetime
 
@@ -22,7 +22,7 @@ class Writer:
         self._proxies = ProxyStatements(dialect)
 
     def write(self, connection: Connection, work: MergedBatch, now: datetime) -> None:
-        """Apply everything; the transaction around it makes it one."""
+        """Write the whole batch; the caller provides the transaction."""
         self._write_rows(connection, work, now)
         self._write_frontier(connection, work, now)
         if work.proxies:

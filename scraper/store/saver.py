@@ -1,4 +1,4 @@
-"""Collects what many tasks save into one short transaction after the other."""
+"""Collects what many tasks save, and writes it as a series of short transactions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,8 +13,8 @@ from scraper.store.connection.store_errors import RowsRefused, StoreUnavailable
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: A transaction is written when so many rows wait, or so many seconds after the first of them. Its rows share
-#: statements and changed pages: a few large ones cost less than many small ones.
+#: A transaction is written when this number of rows waits, or this time after the first of them, seconds. Its rows
+#: share statements and changed pages: a few large ones cost less than many small ones.
 MOST_ROWS = 1500
 LONGEST_WAIT = 0.1
 
@@ -22,7 +22,7 @@ LONGEST_WAIT = 0.1
 class Saver:
     """Hands collected batches to `write`, one transaction at a time.
 
-    `write` waits while the database is away; what is saved meanwhile waits with it, as does whoever saves it.
+    `write` waits while the database is away; batches saved meanwhile wait too, and so do their callers.
     """
 
     def __init__(self, write: Callable[[MergedBatch], Awaitable[None]]) -> None:
@@ -33,11 +33,11 @@ class Saver:
         self._full = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
-        #: what could not be stored as it came
+        #: counts the values that could not be stored unchanged
         self.replaced = Replaced()
 
     async def save(self, batch: Batch) -> None:
-        """Return when the batch is committed. Whoever is cancelled here does not take the batch back."""
+        """Return when the batch is committed. A caller that is cancelled here does not withdraw its batch."""
         if self._closed:
             raise StoreUnavailable("the store is closed: these rows are not saved")
         rows = len(batch)
@@ -56,13 +56,13 @@ class Saver:
         await asyncio.shield(done)
 
     async def settle(self) -> None:
-        """Return when nothing waits any more."""
+        """Return when no batch waits."""
         if self._task is not None:
             self._full.set()
             await asyncio.wait([self._task])
 
     async def close(self, seconds: float) -> None:
-        """Write what waits, for so long; what cannot be written then is given up, and said."""
+        """Write what waits, for at most this time; log and drop what cannot be written by then."""
         self._closed = True
         if self._task is None:
             return
@@ -98,7 +98,7 @@ class Saver:
             raise
 
     async def _commit(self, taken: list[tuple[Batch, "asyncio.Future[None]"]]) -> None:
-        """Write them together; when the rows of one are refused, the others shall not suffer for it."""
+        """Write the batches together; if the rows of one are refused, the others are still written."""
         try:
             await self._write_clean([batch for batch, _ in taken])
         except Exception as error:  # noqa: BLE001 (handed to whoever saved it)
@@ -149,4 +149,4 @@ def _settle(taken: list[tuple[Batch, "asyncio.Future[None]"]], error: Exception 
             done.set_result(None)
         else:
             done.set_exception(error)
-            done.exception()  # whoever saved it may be gone: it was logged
+            done.exception()  # the caller may be gone: it was logged

@@ -1,4 +1,4 @@
-"""The store: what the crawl asks and tells."""
+"""The store: all reads and writes of the crawl."""
 
 import contextlib
 import time
@@ -27,15 +27,15 @@ from scraper.store.statements.future_dates import DateStatements
 
 T = TypeVar("T")
 
-#: Whoever asks something other than to save is told after so many seconds that the database is away.
+#: Calls other than saves report after this time that the database is away, seconds.
 _ASKING = 2.0
 
-#: Dates that are too far ahead are looked for so often, seconds.
+#: Interval between corrections of dates that are too far ahead, seconds.
 _CORRECT_EVERY = 600.0
 
 
 class Store:
-    """One process's hold on the database; `holder` names it in leases and claims."""
+    """One process's access to the database; `holder` names it in leases and claims."""
 
     def __init__(self, database: Database, place: str, holder: str, clock: Callable[[], datetime] | None) -> None:
         self._database = database
@@ -55,9 +55,9 @@ class Store:
 
     @classmethod
     async def open(cls, url: str, *, holder: str, clock: Callable[[], datetime] | None = None) -> "Store":
-        """Open the database, made or brought up to date if needed; `clock` stands in for the database's in tests.
+        """Open the database, created or upgraded if needed; `clock` replaces the database's clock in tests.
 
-        Raises StoreUnavailable when it does not answer, PermanentError when a person must act.
+        Raises StoreUnavailable if it does not answer, PermanentError if a person must act.
         """
         database, place = await open_database(url)
         return cls(database, place, holder, clock)
@@ -69,29 +69,29 @@ class Store:
 
     @property
     def database_replaced(self) -> tuple[datetime, str] | None:
-        """When the database was found replaced last, by this machine's clock, and how; None if it never was."""
+        """When the database was last found replaced, by this machine's clock, and how; None if it never was."""
         because = self._database.replaced_because
         return None if because is None or self._replaced_at is None else (self._replaced_at, because)
 
     def now(self) -> datetime:
-        """Give the time by the database's clock, as far as it is known without asking."""
+        """Return the time by the database's clock, extrapolated without a query."""
         return self._clock()
 
     @property
     def replaced(self) -> Replaced:
-        """How many values could not be stored as they came."""
+        """How many values could not be stored unchanged."""
         return self._saver.replaced
 
     async def close(self, seconds: float = 5.0) -> None:
-        """Write what waits (for so long where the database is away), give back what is still held, and close."""
+        """Write what waits (for this time if the database is away), give back what is still held, and close."""
         await self._saver.close(seconds)
         if self.away_since is None:
-            with contextlib.suppress(StoreUnavailable):  # said already; leases come back when their time is over
+            with contextlib.suppress(StoreUnavailable):  # already logged; leases come back when they expire
                 await self.take_back()
         await self._database.close()
 
     async def enter(self, names: Sequence[str]) -> None:
-        """Add where the crawl starts; what is known stays as it is, though at depth 0."""
+        """Add the seeds of the crawl; a known subreddit keeps its row, but at depth 0."""
         found = merge([Batch(found=[Found(name, 0) for name in names])]).found
         self._seeds = merge([Batch(found=[*self._seeds, *found])]).found
 
@@ -103,13 +103,13 @@ class Store:
         await self._write(work)
 
     async def take_back(self) -> None:
-        """Release every lease and claim of this holder: its predecessor died with them, or its own work was ended."""
+        """Release all leases and claims of this holder: its predecessor died with them, or its own work was ended."""
         if self.away_since is None:
-            await self._saver.settle()  # while the leases are held: what is saved tells what is still to do
+            await self._saver.settle()  # while the leases are held: what is saved records what is still to do
         await self._write(self._give_back_all)
 
     async def lease(self, limit: int, *, max_depth: int, refresh_after: float, seconds: float) -> list[Lease]:
-        """Take up to so many due subreddits, for so many seconds."""
+        """Lease up to this number of due subreddits, for this time in seconds."""
 
         def work(connection: Connection) -> list[Lease]:
             now = self._clock.read(connection)
@@ -123,7 +123,7 @@ class Store:
         return await self._write(work)
 
     async def renew(self, names: Iterable[str], seconds: float) -> frozenset[str]:
-        """Hold on to these leases and to all claims; tells (in lower case) which of the leases are still ours."""
+        """Renew these leases and all claims; return (in lower case) which of the leases are still ours."""
         keys = sorted({name_key(name) for name in names})
 
         def work(connection: Connection) -> frozenset[str]:
@@ -134,7 +134,7 @@ class Store:
         return await self._write(work)
 
     async def claim_users(self, usernames: Sequence[str], *, refresh_after: float, seconds: float) -> Claims:
-        """Claim users, so that each is fetched by one."""
+        """Claim users, so that only one process fetches each."""
 
         def work(connection: Connection) -> Claims:
             now = self._clock.read(connection)
@@ -143,15 +143,15 @@ class Store:
         return await self._write(work)
 
     async def author_facts(self, usernames: Sequence[str]) -> list[tuple[datetime | None, int | None, int | None]]:
-        """Give creation, comment karma and link karma of those that are saved and active."""
+        """Return creation, comment karma and link karma of those that are saved and active."""
         return await self._read(lambda connection: self._claims.facts(connection, usernames))
 
     async def subreddits_of(self, usernames: Sequence[str]) -> list[str]:
-        """Name the subreddits in which these users' saved posts lie; profiles (u_…) are none."""
+        """Return the subreddits that contain saved posts of these users; profiles (u_…) are left out."""
         return await self._read(lambda connection: self._claims.subreddits(connection, usernames))
 
     async def counts(self, *, max_depth: int, refresh_after: float) -> Counts:
-        """Count rows and what is to do."""
+        """Count rows and remaining work."""
 
         def work(connection: Connection) -> Counts:
             now = self._clock.read(connection)
@@ -162,12 +162,12 @@ class Store:
     async def save(self, batch: Batch) -> None:
         """Return when the whole batch is committed, together with others; wait while the database is away.
 
-        A caller that is cancelled does not take its batch back: it is committed all the same.
+        A caller that is cancelled does not withdraw its batch: it is committed all the same.
         """
         await self._saver.save(batch)
 
     def _begin_anew(self, connection: Connection) -> None:
-        """Begin in a database that took the place of the one before, as a process does that starts."""
+        """Begin in a replacement database as a process that starts does."""
         self._replaced_at = machine_clock()
         self._give_back_all(connection)
         if self._seeds:

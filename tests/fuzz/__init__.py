@@ -1,1 +1,1 @@
-"""The response fuzzer: random bad answers between good ones, and what must hold all the same."""
+"""The response fuzzer: random bad answers between good ones, and the conditions that must hold all the same."""

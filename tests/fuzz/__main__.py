@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz`, and `make soak`: storms of bad answers, one seed after the other, for as long as wanted.
+"""`python -m tests.fuzz`, and `make soak`: storms of bad answers, seed after seed, for a given time or number.
 
 Each round is the life of a stream or of a crawl on a fake clock, in turn; every tenth one is a storm against the whole
 system in processes. A line of the table is a round. The exit code is 1 if one failed; its seed repeats it.
@@ -27,7 +27,7 @@ _HEADING = f"{'seed':>10}  {'part':<9} {'answers':>8} {'bad':>6} {'flows again':
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The outcome of one seed."""
+    """The result of one seed."""
 
     answers: int
     bad: int

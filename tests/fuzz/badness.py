@@ -1,8 +1,8 @@
 """Random bad answers, written as the simulator's rules. The same seed gives the same rules. Pure.
 
-What is left out: 400 and 401 from the token endpoint, and an "error" in its body. They mean wrong credentials, which
-parks a stream on purpose. A lie that is well-formed (an empty listing) is a choice of the caller: no client can tell
-it from the truth.
+Left out: 400 and 401 from the token endpoint, and an "error" in its body. They mean wrong credentials, which parks a
+stream on purpose. A lie that is well-formed (an empty listing) is the caller's choice: no client can tell it from the
+truth.
 """
 
 import base64
@@ -62,19 +62,19 @@ FOREIGN: tuple[Any, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where the rules will play."""
+    """The limits of the rules."""
 
     subreddits: tuple[str, ...]
     #: the longest delay, seconds
     longest: float = 30.0
     #: sizes of bodies that are large, bytes
     sizes: tuple[int, ...] = (100_000, 3_000_000)
-    #: whether a listing may come empty though there are items
+    #: whether a listing may come empty although there are items
     lies: bool = False
 
 
 def rule(dice: random.Random, scene: Scene) -> Rule:
-    """Return a random rule that lives for some answers or seconds."""
+    """Return a random rule that lasts for a number of answers or seconds."""
     maker = dice.choices([maker for maker, _ in _MAKERS], [weight for _, weight in _MAKERS])[0]
     made = maker(dice, scene)
     if scene.lies and dice.random() < 0.03:
@@ -84,7 +84,7 @@ def rule(dice: random.Random, scene: Scene) -> Rule:
         made["count"] = dice.randint(1, 6)
     if "count" not in made or dice.random() < 0.5:
         made["seconds"] = round(dice.uniform(0.3, 6.0), 2)
-    # whoever forgets to end is ended by the caller; a rule with a count that nobody meets must not stay for good
+    # the caller removes rules without an end; a rule with a count must not stay forever because no request matches it
     made.setdefault("seconds", 8.0)
     return made
 
@@ -108,7 +108,7 @@ def _refusal(dice: random.Random, _: Scene) -> Rule:
 
 
 def _headers(dice: random.Random, _: Scene) -> Rule:
-    """Leave the body as it is."""
+    """Return the body unchanged."""
     headers = dice.choice((_rates, _rates, _cookies, _content, _dates, lambda one: _numbers(one, "Retry-After")))(dice)
     return {"headers": headers} | ({"date_shift": dice.choice((-86400, -90, 5, 3600, 4e7))} if not headers else {})
 

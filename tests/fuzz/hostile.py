@@ -1,6 +1,6 @@
-"""A hostile Reddit of the simulator's answers on raw sockets: asked directly, as an HTTP proxy and as a SOCKS5 proxy.
+"""A hostile Reddit with the simulator's answers on raw sockets: direct, as an HTTP proxy and as a SOCKS5 proxy.
 
-Each way is a port of its own. A trouble (tests.fuzz.worst) strikes single answers; what was served is noted.
+Each way is a port of its own. A trouble (tests.fuzz.worst) affects single answers; what was served is recorded.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from simulator.simulation import Simulation
 from tests.fuzz.worst import MIB, Bad, Trouble, with_odd_fields_in
 
 _TOKEN_PATH = "/api/v1/access_token"
-#: A good answer takes so long, seconds.
+#: Duration of a good answer, seconds.
 _LATENCY = (0.03, 0.2)
 _NAMELESS = frozenset({Address.RULES})
 _BOMBS: dict[int, bytes] = {}
@@ -33,12 +33,12 @@ class Served:
     at: float
     way: str
     asked: Asked
-    family: str  #: of the trouble; empty for a good one
+    family: str  #: of the trouble; empty for a good answer
     status: int
 
 
 class HostileReddit:
-    """Serves on one port for each way; `ways`: direct, http…, socks… by name."""
+    """Serves each way on a port of its own; `ways`: direct, http…, socks… by name."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class HostileReddit:
         self.troubles: list[Trouble] = []
         self.ports: dict[str, int] = {}
         self.served: list[Served] = []
-        #: moments of all requests, those for tokens too
+        #: moments of all requests, including those for tokens
         self.requests: list[float] = []
         self.asked: dict[tuple[str, str], deque[float]] = {}
         self.tokens: list[tuple[float, str]] = []
@@ -86,7 +86,7 @@ class HostileReddit:
 
     @property
     def bad(self) -> int:
-        """How many answers were bad."""
+        """Return the number of bad answers."""
         return sum(self.families.values())
 
     def _accept(self, way: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
@@ -103,14 +103,14 @@ class HostileReddit:
                 return
             await _Line(self, way, reader, writer).serve()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # clients come and go
+            pass  # clients disconnect at any time
         except Exception as error:  # noqa: BLE001 -- an error of the test's own: the round fails with it
             self.errors.append(f"the server failed: {type(error).__name__}: {error}")
         finally:
             writer.transport.abort() if self._tls else writer.close()
 
     async def _greet(self, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Speak SOCKS5; say whether the way is free."""
+        """Run the SOCKS5 handshake; return whether it succeeded."""
         bad = next((one.bad for one in self.troubles if self._is_handshake(one, way)), None)
         _, methods = await reader.readexactly(2)
         await reader.readexactly(methods)
@@ -138,12 +138,12 @@ class HostileReddit:
         return is_one and one.strikes(way, "", self._now(), self._dice, is_token=False)
 
     async def secure(self, writer: asyncio.StreamWriter) -> None:
-        """Begin to encrypt, where Reddit's address says so."""
+        """Start TLS if Reddit's URL requires it."""
         if self._tls is not None:
             await writer.start_tls(self._tls, ssl_handshake_timeout=10.0)
 
     def choose(self, way: str, path: str, *, is_token: bool) -> Bad | None:
-        """Return what is wrong with the answer to this request."""
+        """Return the fault of the answer to this request."""
         now = self._now()
         self.troubles = [one for one in self.troubles if one.until >= now and one.left > 0]
         for one in self.troubles:
@@ -154,14 +154,14 @@ class HostileReddit:
         return None
 
     def good(self, path: str, query: Mapping[str, str], authorization: str | None, asked: Asked | None) -> Answer:
-        """Return the right answer."""
+        """Return the correct answer."""
         now = self.simulation.now()
         if path == _TOKEN_PATH:
             return self.simulation.reddit.token(authorization, "client_credentials", now)
         return self.simulation.reddit.data(path, query, authorization, now, asked=asked)
 
     def another(self, asked: Asked | None) -> Answer | None:
-        """Return the answer to another question that anybody can tell from the right one."""
+        """Return the answer to another question that any client can tell from the correct one."""
         others = [one for _, one in self._recent if _differ(one, asked)]
         if asked is None or not others:
             return None
@@ -170,7 +170,7 @@ class HostileReddit:
         return None if answer.status != 200 or is_listing else answer
 
     def note(self, way: str, target: str, asked: Asked | None, bad: Bad | None, status: int) -> None:
-        """Note what was served."""
+        """Record what was served."""
         now = self._now()
         self.requests.append(now)
         self.asked.setdefault((way, target), deque(maxlen=200)).append(now)
@@ -183,7 +183,7 @@ class HostileReddit:
         self.served.append(Served(now, way, asked, bad.family if bad is not None else "", status))
 
     def odd(self, answer: Answer, asked: Asked | None) -> Answer:
-        """Return the answer with fields of other types."""
+        """Return the answer with some fields of other types."""
         document = json.loads(answer.body)
         if asked is not None:
             self.tampered.add(asked.name.lower())
@@ -193,7 +193,7 @@ class HostileReddit:
 
 
 class _Line:
-    """One connection, from its first request on."""
+    """Serve one connection, from its first request on."""
 
     def __init__(
         self, world: HostileReddit, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -232,7 +232,7 @@ class _Line:
         return True
 
     async def _answer(self, path: str, query: str, authorization: str | None) -> bool:
-        """Answer one request; say whether the connection is still of use."""
+        """Answer one request; return whether the connection is still usable."""
         world, target = self._world, f"{path}?{query}"
         parameters = dict(parse_qsl(query))
         asked = read(path, parameters)
@@ -282,21 +282,21 @@ class _Line:
         return True
 
     async def _until_closed(self) -> bool:
-        """Say nothing more; the client closes it."""
+        """Send nothing more; the client closes it."""
         while await self._reader.read(65536):
             pass
         return False
 
 
 def _differ(one: Asked, asked: Asked | None) -> bool:
-    """Tell whether the answer to one cannot be taken for that to the other."""
+    """Return whether the answer to one cannot be taken for the answer to the other."""
     if asked is None or one.name.lower() == asked.name.lower():
         return False
     return not (one.address in _NAMELESS and asked.address in _NAMELESS)
 
 
 def changed(good: Answer, bad: Bad, asked: Asked | None) -> Answer:
-    """Apply what concerns status, headers and body."""
+    """Apply the changes of status, headers and body."""
     headers: dict[str, str | None] = {**good.headers}
     status, body, kind = good.status, good.body, good.content_type
     if bad.status is not None or bad.body is not None:
@@ -331,7 +331,7 @@ def _headers(head: str) -> dict[str, str]:
 
 
 def _bomb(mib: int) -> bytes:
-    """Return so many MiB of spaces, compressed; made in little memory, and kept."""
+    """Return this number of MiB of spaces, compressed; made in little memory, and cached."""
     if mib not in _BOMBS:
         packer = zlib.compressobj(9, zlib.DEFLATED, 31)
         _BOMBS[mib] = b"".join([*(packer.compress(b" " * MIB) for _ in range(mib)), packer.flush()])

@@ -1,4 +1,4 @@
-"""The whole system, as processes, in a storm of bad answers; what must hold is sampled meanwhile and checked after."""
+"""The whole system, as processes, in a storm of bad answers; conditions are sampled meanwhile and checked after it."""
 
 import contextlib
 import time
@@ -19,19 +19,19 @@ STREAMS = ("submissions", "comments")
 SUBREDDITS = ("Alpha", "Beta", "Gamma", "Delta")
 PER_MINUTE = 6_000
 MEMORY_LIMIT = 256 * 2**20
-#: everything flows again this long after the last bad answer, seconds
+#: everything flows again within this time after the last bad answer, seconds
 RECOVERY = 60.0
-#: for what was left open in the storm to be read or given up, seconds
+#: time for intervals left open in the storm to be read or given up, seconds
 SETTLE = 120.0
 _MEGA = 2**20
 _BIG = (100_000, 3_000_000, 40 * _MEGA, 200 * _MEGA)
-#: capture times have milliseconds, and reading the spool takes a moment
+#: capture times have milliseconds, and reading the spool takes time
 _TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one stream claimed at one moment."""
+    """The claims of one stream at one moment."""
 
     at: float
     stream: str
@@ -41,12 +41,12 @@ class Sample:
 
 @dataclass
 class Storm:
-    """Drives the simulator's rules against a running trial, and watches."""
+    """Controls the simulator's rules during a running trial, and samples the system."""
 
     trial: Trial
     longest: float = 8.0
     samples: list[Sample] = field(default_factory=list)
-    #: the most resident bytes of each process
+    #: the largest resident size of each process, bytes
     memory: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     pids: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
@@ -62,7 +62,7 @@ class Storm:
         wait_until(self.trial.records, 30.0, "the first records in the topic")
 
     def blow(self, *, answers: int, seconds: float) -> int:
-        """Let bad answers come until that many answers were given or the time is up; return how many were given."""
+        """Cause bad answers until this number of answers was given or the time is up; return the number given."""
         dice, simulator = self.trial.random, self.trial.simulator
         scene = Scene(SUBREDDITS, self.longest, _BIG, lies=False)
         end, given = time.monotonic() + seconds, 0
@@ -79,7 +79,7 @@ class Storm:
         return given
 
     def watch(self) -> None:
-        """Note what each process holds and each stream claims."""
+        """Record the memory of each process and the claims of each stream."""
         for name, process in self.trial.system.children().items():
             with contextlib.suppress(psutil.NoSuchProcess):
                 self.pids[name].add(process.pid)
@@ -97,7 +97,7 @@ class Storm:
     def recovery(self) -> float:
         """Return the seconds until an item of each subreddit and stream that came after the storm is in the topic."""
         began, machine = time.monotonic(), time.time()
-        # by the machine's clock, whatever Reddit's says: the items that are made from now on
+        # by the machine's clock, whatever Reddit's clock shows: the items made from now on
         known = {item.fullname for item in self.trial.simulator.truth()}
         wanted = {(stream, name) for stream in STREAMS for name in SUBREDDITS}
 
@@ -111,7 +111,7 @@ class Storm:
         return time.monotonic() - began
 
     def settle(self) -> list[str]:
-        """Stop what appears, wait until nothing is missing, stop the system; return what is wrong."""
+        """Stop new items, wait until nothing is missing, stop the system; return the violations."""
         trial = self.trial
         trial.simulator.pause()
         end = time.monotonic() + SETTLE
@@ -144,12 +144,12 @@ class Storm:
         ]
 
     def _quota(self) -> list[str]:
-        """Compare the requests of a minute; the quota is by the window, which is longer than most storms."""
+        """Compare the requests of a minute; the quota counts by window, which is longer than most storms."""
         used = [one["used"] for one in self.trial.simulator.stats()["quota"].values()]
         return [f"{count} requests in one window" for count in used if count > 1.05 * PER_MINUTE * 10]
 
     def _claims(self) -> list[str]:
-        """Compare what each sample claimed with what was captured by then."""
+        """Compare the claims of each sample with what was captured by then."""
         captured = _capture_times(self.trial.records())
         by_stream: dict[str, list[Item]] = defaultdict(list)
         for item in self.trial.simulator.truth():
@@ -168,7 +168,7 @@ class Storm:
 
 
 def _covered(item: Item, stream: str, gaps: list[Gap] | tuple[Gap, ...]) -> bool:
-    """Say whether a gap covers the item, be it closed by now."""
+    """Return whether a gap covers the item, even a gap that is closed by now."""
     return any(
         gap.stream == stream
         and item.subreddit.lower() in {name.lower() for name in gap.subreddits}

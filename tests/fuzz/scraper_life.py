@@ -1,8 +1,8 @@
 """The life of a crawl in a storm of bad answers: several real scraper processes, a hostile Reddit, hostile proxies.
 
-Time is that of tests.fuzz.timelapse. What is checked: while the storm lasts no process ends and no error is raised but
-ours; after it each row that is there equals what was served for its name, and a lasting state was served as such; in
-the calm every proxy works again, and all that Reddit holds is in the tables, complete and correct, within a bounded
+Time is that of tests.fuzz.timelapse. The checks: while the storm lasts no process ends and only our own errors are
+raised; after it each present row equals what was served for its name, and a lasting state was served as such; in the
+calm every proxy works again, and everything that Reddit holds is in the tables, complete and correct, within a bounded
 time and number of requests.
 """
 
@@ -42,14 +42,14 @@ from tests.support.tables import Tables
 
 SUBREDDITS = ("Alpha", "Beta", "Gamma")
 REFRESH = 60.0
-#: in the calm all is complete and correct, and every proxy works, within this time, seconds
+#: in the calm everything is complete and correct, and every proxy works, within this time, seconds
 RECOVERY = 2_700.0
 MEMORY = 256 * 2**20
-#: the same question through the same proxy, at most so often in a minute
+#: most requests of the same question through the same proxy in a minute
 _SAME = 40
-#: tokens through one proxy in a minute
+#: most token requests through one proxy in a minute
 _TOKENS = 45
-#: Events that are errors of ours, or answers that led to one.
+#: Events that report errors of ours, or answers that led to one.
 _ERRORS = frozenset({"visit_failed", "probe_broke_off", "rows_refused", "rows_dropped", "many_failures"})
 _LASTING = frozenset({"private", "banned", "quarantined", "missing", "forbidden", "moved", "gated", "suspended"})
 _WORLD = CrawlSettings(
@@ -60,7 +60,7 @@ _WORLD = CrawlSettings(
 
 @dataclass
 class ScraperLife:
-    """One seed's life; `wrong` says what did not hold."""
+    """One seed's life; `wrong` lists the violations."""
 
     directory: Path
     seed: int
@@ -93,17 +93,17 @@ class ScraperLife:
         return self._began + self.loop.time()
 
     def live(self) -> None:
-        """Live the whole life."""
+        """Run the whole life."""
         with ExitStack() as stack:
             logs = stack.enter_context(capture_logs())
-            # the loop looks 50 times a second whether connections are idle: that is what would take the time here
+            # the loop checks 50 times a second for idle connections: here that would take most of the time
             stack.enter_context(patch.object(crawl_loop, "_LOOK_EVERY", 0.25))
             tls = None
             if self.encrypted:
                 authority = Authority(self.directory)
                 stack.enter_context(patch.dict(os.environ, {"SSL_CERT_FILE": str(authority.root)}))
                 tls = _server_side(authority)
-            # its own dice: the plan of the storm does not hang on the order of requests
+            # its own random numbers: the plan of the storm does not depend on the order of requests
             chance = random.Random(f"{self.seed} scraper answers")
             self.reddit = HostileReddit(self.simulation, self.epoch, chance, self.ways, tls)
             with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
@@ -118,7 +118,7 @@ class ScraperLife:
     def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if isinstance(error, ConnectionError):
-            return  # of the server's side: the client is gone
+            return  # on the server's side: the client is gone
         self.wrong.append(f"nobody handled {context.get('message')}: {error!r}")
 
     async def _live(self) -> None:
@@ -158,12 +158,12 @@ class ScraperLife:
             await process.start()
 
     async def _storm(self) -> None:
-        """Let bad answers come until so many answers were given."""
+        """Cause bad answers until this number of answers was given."""
         dice, reddit, end = self.dice, self.reddit, self.loop.time() + 3_600.0
         names, at_first = self._paths(), True
         goal = len(reddit.requests) + self.answers
         while len(reddit.requests) < goal and self.loop.time() < end:
-            # some storms are worst at their beginning, when few rows are there
+            # some storms are worst at their beginning, when there are few rows
             for _ in range(dice.choice((1, 15)) if at_first else dice.randint(0, 3)):
                 reddit.troubles.append(trouble(dice, self.ways, names, self.epoch()))
             at_first = False
@@ -190,7 +190,7 @@ class ScraperLife:
             self.wrong.append(f"{grown >> 20} MiB more than at the start")
 
     def _check_rows(self) -> None:
-        """Compare what is there now: right or not there, and no lasting state that was not served."""
+        """Check the present rows: correct or absent, and no lasting state that was not served."""
         saved, served = Saved.of(self.tables), _by_name(self.reddit.served)
         for kind, key, rows, must in (
             ("subreddit", "name", saved.subreddits, self.truth.subreddits),
@@ -219,8 +219,8 @@ class ScraperLife:
             self.wrong.append(f"{kind} {name} differs from what was served: {shown}"[:500])
 
     async def _calm(self, began: float) -> float:
-        """Wait until all is right; return when that was."""
-        # what was truly refused long enough is asked for again after days: now
+        """Wait until everything is correct; return the time of that."""
+        # a name that was truly refused often enough is requested again after days: here now
         state = f"{tuple(_LASTING)} AND leased_by IS NULL"
         due = f"UPDATE reddit_frontier SET due_at = '2020-01-01 00:00:00.000000' WHERE state IN {state}"
         await asyncio.to_thread(self.tables.execute, due)  # a transaction of the crawl may hold the file
@@ -236,7 +236,7 @@ class ScraperLife:
         return self.loop.time()
 
     def _left(self, since: float) -> list[str]:
-        """Say what is not right yet."""
+        """Describe what is not correct yet."""
         left = [f"{process.name} rests: {_report(process)}" for process in self.processes if not process.works]
         left += [one for row in self._frontier() for one in self._of_frontier(row, since)]
         if left:
@@ -261,7 +261,7 @@ class ScraperLife:
         return []
 
     def _check_rates(self) -> None:
-        """Look for storms of requests, and for more than the quota allows."""
+        """Check for storms of requests, and for more requests than the quota allows."""
         if self.with_token:
             most = _most_within(self.reddit.requests, WINDOW)
             if most > 2.0 * self.per_minute * WINDOW / 60.0 + 50:
@@ -278,7 +278,7 @@ _Answers = dict[str, list[Served]]
 
 
 class _Held:
-    """The truth of the simulator in the shape that the ledger asks for."""
+    """The simulator's truth in the form that the ledger requires."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._truth = CrawlTruth(simulation.crawl)
@@ -298,9 +298,9 @@ def _by_name(served: list[Served]) -> _Answers:
 
 
 def _is_justified(answers: list[Served]) -> bool:
-    """Say whether bad answers about the name itself came twice, with so much time between and no good one.
+    """Return whether bad answers about the name came twice, SHORT_INTERVAL apart or more, no good one between.
 
-    That is how a refusal without a reason becomes a fact; for a user two calls in a row that say 404 are enough.
+    That is how an unexplained refusal becomes a fact; for a user two calls in a row with 404 are enough.
     """
     first: float | None = None
     for one in answers:
@@ -347,7 +347,7 @@ def _server_side(authority: Authority) -> Any:
 
 
 def born(directory: Path, seed: int, answers: int, log: Callable[[str], None] = lambda _: None) -> ScraperLife:
-    """Return the life that the seed gives."""
+    """Return the life of this seed."""
     life = ScraperLife(directory, seed, answers)
     log(f"seed {seed}: {life.ways}, token {life.with_token}, TLS {life.encrypted}, {life.per_minute} a minute")
     return life

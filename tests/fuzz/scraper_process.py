@@ -26,7 +26,7 @@ _ID, _SECRET = "fuzz-id", "fuzz-secret"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all processes of one life share."""
+    """The state that all processes of one life share."""
 
     directory: Path
     crawl: CrawlSettings
@@ -48,7 +48,7 @@ class Setting:
 
 @dataclass
 class ScraperProcess:
-    """Starts and stops; `others` are all processes, this one too."""
+    """Starts and stops; `others` are all processes, including this one."""
 
     name: str
     proxy: str | None
@@ -63,7 +63,7 @@ class ScraperProcess:
     _limiter: Limiter | None = None
 
     async def start(self) -> None:
-        """Open what it needs, as scraper.scraper_process does, and begin."""
+        """Open what it needs, as scraper.scraper_process does, and start."""
         setting, crawl = self.setting, self.setting.crawl
         proxy = Proxy(self.name, self.proxy) if self.proxy is not None else None
         settings = FetchSettings(
@@ -99,7 +99,7 @@ class ScraperProcess:
                 await testing
 
     async def stop(self, *, gracefully: bool = True) -> None:
-        """Ask it to stop, or break it off; what it holds is given back, or comes back when it starts again."""
+        """Request a stop, or interrupt it; its leases are given back, or come back when it starts again."""
         if self._task is None or self.client is None or self.store is None or self._stop is None:
             return
         self._stop.set()
@@ -114,23 +114,23 @@ class ScraperProcess:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether nothing is in progress."""
         client, crawl = self.client, self.crawl
         return client is None or crawl is None or (not crawl.visits and not client.in_flight)
 
     @property
     def works(self) -> bool:
-        """Whether its proxy is in work."""
+        """Whether its proxy works."""
         return self.client is not None and not self.client.resting
 
     @property
     def writes(self) -> bool:
-        """Whether a transaction is under way."""
+        """Whether a transaction is in progress."""
         store: Any = self.store
         return store is not None and bool(store._database._under_way)  # noqa: SLF001 -- the time stands still for it
 
     def sibling(self) -> Sibling | None:
-        """Tell the others of its proxy, as the report in the state directory does."""
+        """Report its proxy to the others, as the report in the state directory does."""
         if self.client is None:
             return None
         report = self.client.report()

@@ -1,7 +1,7 @@
 """One stream's life in a storm of bad answers, on a fake clock: the real client and capture, the simulator's answers.
 
-What is checked all the time: `proven_until` never runs ahead of what was captured, and the quota is kept. At the end:
-items of every subreddit flow again within a minute, and nothing is missing outside the gaps.
+Checked all the time: `proven_until` never runs ahead of what was captured, and the quota is kept. At the end: items of
+every subreddit flow again within a minute, and nothing is missing outside the gaps.
 """
 
 import random
@@ -27,15 +27,15 @@ from tests.streams.capture.world import World
 SUBREDDITS = ("Alpha", "Beta", "Gamma", "Delta")
 _SCENE = Scene(SUBREDDITS)
 PER_MINUTE = 600
-#: everything flows again this long after the last bad answer, seconds
+#: everything flows again within this time after the last bad answer, seconds
 RECOVERY = 60.0
-#: for what was left open in the storm to be read or given up, seconds
+#: time for intervals left open in the storm to be read or given up, seconds
 SETTLE = 1200.0
 
 
 @dataclass
 class StreamLife(Life):
-    """A life whose requests go through the real gateway to a simulation."""
+    """A life whose requests go through the real PrawClient to a simulation."""
 
     seed: int = 0
     broken: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class StreamLife(Life):
         self._praw_client: praw_client.PrawClient | None = None
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
-        """Ask through the real gateway."""
+        """Send a request through the real PrawClient."""
         if self._praw_client is None:
             context = FakeContext(self.clock, self._until, self.notes)
             limiter = Limiter(self.directory, "submissions", PER_MINUTE, clock=self.clock)
@@ -74,12 +74,12 @@ class StreamLife(Life):
         return self._praw_client.get(path, params, priority)
 
     def run(self, seconds: float) -> None:
-        """Live so long, with a client of its own."""
+        """Run for this time, with a new client."""
         self._praw_client = None
         super().run(seconds)
 
     def clock_offset(self) -> float:
-        """Return what the client read from the answers' dates."""
+        """Return the offset that the client read from the answers' dates."""
         if self._praw_client is None:
             return 0.0
         offset: float = self._praw_client.server_clock.offset
@@ -93,10 +93,10 @@ class StreamLife(Life):
         return self.transport.attach(praw_client.Connection(access))
 
     def storm(self, answers: int) -> None:
-        """Live until this many answers have come, with bad ones among them."""
+        """Run until this number of answers came, with bad ones among them."""
         end = self.transport.answers + answers
         while self.transport.answers < end and not self.broken:
-            # between two of these the stream is stopped and started again
+            # between two runs the stream is stopped and started again
             seconds = self.dice.uniform(20.0, 300.0)
             moment = self.clock.now
             while (moment := moment + self.dice.uniform(0.5, 8.0)) < self.clock.now + seconds:
@@ -108,7 +108,7 @@ class StreamLife(Life):
         self.simulation.rules.remove(None)
 
     def _trouble(self) -> None:
-        """Let something bad begin."""
+        """Start some troubles."""
         for _ in range(self.dice.randint(0, 2)):
             self.simulation.rules.add(rule(self.dice, _SCENE), self.clock.now)
         if self.dice.random() < 0.05:
@@ -116,7 +116,7 @@ class StreamLife(Life):
             self.simulation.world.arrivals[Kind.SUBMISSIONS].set(burst, self.simulation.now(), 5.0)
 
     def committed(self, batch: Batch) -> None:
-        """Look at what a commit claims."""
+        """Check the claims of a commit."""
         self.captured.update(record.key.decode() for record in batch.records)
         proven = batch.cursor.get("proven_until")
         if isinstance(proven, dict):
@@ -132,14 +132,14 @@ class StreamLife(Life):
         gaps = self.gaps() if wanted else []
         for item in wanted:
             if _admitted(item, gaps):
-                # a gap is never taken back, whatever becomes of it
+                # a gap is never withdrawn, whatever happens to it
                 del self._open[item.fullname]
             else:
                 ahead = proven[item.subreddit.lower()] - item.created_utc
                 self.broken.append(f"{item.fullname} is not captured, proven_until is {ahead:g} s beyond it")
 
     def _uncaptured(self) -> list[Item]:
-        """Return the items that stood in a listing, are not in the spool, and were in no gap at the last look."""
+        """Return the items that were in a listing, are not in the spool, and were in no gap at the last check."""
         items = self.simulation.world.items
         for name, item in islice(items.items(), self._looked_at, None):
             if item.kind is Kind.SUBMISSIONS:
@@ -171,7 +171,7 @@ class StreamLife(Life):
         return self.clock.now - began
 
     def settle(self) -> list[Item]:
-        """Let nothing new appear, wait for what is open, and return what is missing outside the gaps."""
+        """Stop new items, wait for open work, and return what is missing outside the gaps."""
         self.simulation.world.arrivals[Kind.SUBMISSIONS].pause(self.simulation.now())
         end = self.clock.now + SETTLE
         while self.clock.now < end:
@@ -190,7 +190,7 @@ class StreamLife(Life):
 
 
 def _admitted(item: Item, gaps: list[Gap]) -> bool:
-    """Say whether a gap covers the item, be it closed by now."""
+    """Return whether a gap covers the item, even a gap that is closed by now."""
     return any(
         item.subreddit.lower() in {name.lower() for name in gap.subreddits}
         and (gap.start is None or gap.start <= item.created + item.clock_offset)
@@ -200,7 +200,7 @@ def _admitted(item: Item, gaps: list[Gap]) -> bool:
 
 
 def born(directory: Path, seed: int, log: Callable[[str], None] = lambda _: None) -> StreamLife:
-    """Return the life that the seed gives."""
+    """Return the life of this seed."""
     life = StreamLife(directory, World(SUBREDDITS), clock=Clock(), seed=seed)
     log(f"seed {seed}: Reddit's clock is {life.clock_error:+g} s off")
     return life

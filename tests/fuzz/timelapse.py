@@ -1,7 +1,7 @@
-"""An event loop whose time passes only where everybody waits: minutes of pauses take milliseconds.
+"""An event loop whose time passes only while all tasks wait: minutes of pauses take milliseconds.
 
-Sockets, threads and files are real. While bytes arrive the time stands still, while a thread works it passes as it does
-outside; when nothing is left but timers, it jumps to the next one.
+Sockets, threads and files are real. While bytes arrive the time stops; while a thread works it passes as real time
+does; when only timers are left, it jumps to the next one.
 """
 
 import asyncio
@@ -11,17 +11,17 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-#: How long to look for the end of work in threads, real seconds.
+#: Time to wait for the end of work in threads, real seconds.
 _LOOK_S = 0.05
 
 
 class TimelapseLoop(asyncio.SelectorEventLoop):
-    """Give `time()` in seconds that only waiting moves."""
+    """An event loop whose `time()`, in seconds, moves only by waiting."""
 
     def __init__(self) -> None:
         self._now = 1_000.0
         self._in_threads = 0
-        #: whether somebody works elsewhere, so that the time must not jump
+        #: whether work elsewhere is in progress, so that the time must not jump
         self.busy: Callable[[], bool] = lambda: False
         super().__init__(_Selector(self))
 
@@ -30,12 +30,12 @@ class TimelapseLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def skip(self, seconds: float) -> None:
-        """Let time pass at once."""
+        """Advance the time at once."""
         self._now += seconds
 
     @property
     def is_busy(self) -> bool:
-        """Whether a thread or somebody else works for a task of this loop."""
+        """Whether a thread or other work is in progress for a task of this loop."""
         return self._in_threads > 0 or self.busy()
 
     def run_in_executor(  # type: ignore[override]
@@ -52,14 +52,14 @@ class TimelapseLoop(asyncio.SelectorEventLoop):
 
 
 class _Selector(selectors.DefaultSelector):
-    """Finds what is ready; where nothing is, the loop's time is set to its next timer."""
+    """Returns ready events; if there are none, it sets the loop's time to its next timer."""
 
     def __init__(self, loop: TimelapseLoop) -> None:
         super().__init__()
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready."""
+        """Return the ready events."""
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
             return events

@@ -1,7 +1,7 @@
 """The simulator as the transport of `requests`, in one process and on a clock that only waits move.
 
 Answers, rules and truth are the simulator's own; only the network is missing. So thousands of answers a minute go
-through the real token, request, judging and decoding code, and time-outs take no time.
+through the real token, request, judging and decoding code, and timeouts take no time.
 """
 
 import io
@@ -25,12 +25,12 @@ from streams.reddit.praw_client import Connection
 from tests.streams.capture.life import Clock
 
 URL = "http://reddit.test"
-#: a good answer takes this long, seconds
+#: duration of a good answer, seconds
 _USUAL = 0.08
 
 
 class Transport:
-    """Takes the place of the adapter to the network in a `streams.reddit.http_client.Client`."""
+    """Replaces the network adapter in a `streams.reddit.http_client.Client`."""
 
     def __init__(self, simulation: Simulation, clock: Clock) -> None:
         self._simulation = simulation
@@ -44,7 +44,7 @@ class Transport:
         self.asked: list[float] = []
 
     def send(self, request: requests.PreparedRequest, *, timeout: object, **_options: Any) -> requests.Response:
-        """Answer one request; raise what requests raises when no answer comes in time."""
+        """Answer one request; raise the error of requests when no answer comes in time."""
         split = urlsplit(str(request.url))
         if f"{split.scheme}://{split.netloc}" != URL:
             raise requests.ConnectionError(f"a request went to {split.netloc}")
@@ -85,7 +85,7 @@ class Transport:
                 raise requests.ConnectionError("connection reset")
             changed = altered.alter(answer, effects, self._simulation.rules.dice, self._simulation.told_time())
             if manner.drip is not None:
-                # a slow body keeps on coming: no time-out between two pieces ends it
+                # a slow body keeps arriving: no timeout between two pieces ends it
                 self._clock.advance(min(len(changed.body) / manner.drip, 20.0))
             if manner.cut is not None:
                 raise requests.exceptions.ChunkedEncodingError("connection broken: incomplete read")
@@ -109,7 +109,7 @@ class Transport:
         return connection
 
     def close(self) -> None:
-        """Close nothing: there is no connection."""
+        """Do nothing: there is no connection."""
 
     def _response(self, request: requests.PreparedRequest, answer: Answer, manner: altered.Manner) -> requests.Response:
         headers = urllib3.HTTPHeaderDict({"Content-Type": answer.content_type, **answer.headers})

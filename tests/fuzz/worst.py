@@ -1,7 +1,7 @@
-"""Random bad answers for the scraper, and where each of them strikes. The same seed gives the same ones. Pure.
+"""Random bad answers for the scraper, and the place of each. The same seed gives the same ones. Pure.
 
-What is left out, because no client can tell it from the truth: an empty listing in the place of another one, the rules
-of another subreddit on a new connection, a refusal with a reason, a redirect to the search for the very name.
+Left out, because no client can tell it from the truth: an empty listing in place of another one, the rules of another
+subreddit on a new connection, a refusal with a reason, a redirect to the search for the very name.
 """
 
 import json
@@ -22,11 +22,11 @@ _ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1e308, 10**30, -(2**63), 2**63, 1.5, "", "text", [], [None], {}, {"a": {"b": []}},
     "\u0000", "\ud800", "\u202e\x1b[31m", float("nan"), float("inf"), "x" * 50_000,
 )  # fmt: skip
-#: Fields that say what a thing is: they get no other text, or the answer would be about somebody else.
+#: Fields that identify a thing: they get no other text, or the answer would be about another one.
 _IDENTITY = frozenset({"id", "name", "display_name", "subreddit", "author", "title", "kind"})
 
 _JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-#: Answers that are no HTTP, or HTTP that contradicts itself.
+#: Answers that are not HTTP, or HTTP that contradicts itself.
 RAW: tuple[bytes, ...] = (
     b"",
     b"\x00" * 200,
@@ -64,27 +64,27 @@ RAW: tuple[bytes, ...] = (
     b"\r\n\r\n\r\n" + _JSON + b"Content-Length: 2\r\n\r\n{}",
 )  # fmt: skip
 
-#: What a SOCKS proxy may say in the place of its greeting, and in the place of "connected".
+#: Answers of a SOCKS proxy in place of its greeting, and in place of "connected".
 GREETINGS = (b"", b"\x05\xff", b"\x05\x02", b"\x04\x5b" + b"\x00" * 6, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00")
 REPLIES = (b"", b"\x05\x01\x00\x01" + b"\x00" * 6, b"\x05\x05\x00\x01" + b"\x00" * 6, b"\x05\x00\x00\x09", b"\x05\xff")
 
 
 @dataclass(slots=True)
 class Bad:
-    """What is wrong with an answer; all that is None or empty is as it should be."""
+    """The faults of an answer; a field that is None or empty changes nothing."""
 
     family: str
     status: int | None = None
     body: bytes | None = None
     headers: dict[str, str | None] = field(default_factory=dict)
-    raw: bytes | None = None  #: in the place of the whole answer
+    raw: bytes | None = None  #: in place of the whole answer
     before: bytes = b""
-    after: bytes | None = None  #: behind the answer, unrequested; b"" means the same answer again
+    after: bytes | None = None  #: after the answer, unrequested; b"" means the same answer again
     later: float = 0.0  #: seconds until `after` comes
     cut: float | None = None  #: this share of the body, then the connection is closed
-    truncate: float | None = None  #: this share of the body, passed off as whole
+    truncate: float | None = None  #: this share of the body, presented as complete
     length: int = 0  #: added to the true Content-Length
-    hang: float | None = None  #: say nothing for these seconds, then close
+    hang: float | None = None  #: send nothing for these seconds, then close
     reset: bool = False
     delay: float = 0.0
     swap: bool = False  #: the answer to another question
@@ -103,7 +103,7 @@ class Bad:
 
 @dataclass(slots=True)
 class Trouble:
-    """A bad answer, where it strikes, how often and how long."""
+    """A bad answer, where it occurs, how often and how long."""
 
     bad: Bad
     ways: frozenset[str]  #: of proxies; empty: everywhere
@@ -114,7 +114,7 @@ class Trouble:
     until: float
 
     def strikes(self, way: str, path: str, now: float, dice: random.Random, *, is_token: bool) -> bool:
-        """Say whether it is this request's turn, and count it."""
+        """Return whether it applies to this request, and count it."""
         if now > self.until or self.left <= 0 or (self.ways and way not in self.ways):
             return False
         if is_token != self.on_tokens and self.bad.family != "proxy":
@@ -165,7 +165,7 @@ def _refusal(dice: random.Random) -> Bad:
 
 
 def _redirect(dice: random.Random) -> Bad:
-    """Lead elsewhere; {name} stands for the name asked for."""
+    """Redirect elsewhere; {name} stands for the requested name."""
     places = (
         *LOCATIONS, "/r/Elsewhere/about.json", "/user/Somebody/about", "/r/{name}/about?x=1", "/over18?dest=/r/{name}",
         "/login?dest=https%3A%2F%2Fwww.reddit.com%2Fr%2F{name}", "https://www.reddit.com/r/{name}/about.json",
@@ -186,7 +186,7 @@ def _limits(dice: random.Random) -> Bad:
 
 
 def _headers(dice: random.Random) -> Bad:
-    """Leave the body as it is."""
+    """Leave the body unchanged."""
     kinds: tuple[Callable[[], dict[str, str | None]], ...] = (
         lambda: _rates(dice),
         lambda: {"Set-Cookie": str(dice.choice(COOKIES))},
@@ -215,7 +215,7 @@ def _framing(dice: random.Random) -> Bad:
 
 
 def _again(dice: random.Random) -> Bad:
-    """Say something more than was asked: the same again, or something else."""
+    """Send more than was requested: the same again, or another answer."""
     extra = dice.choice((b"", b"", b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"\r\n"))
     return Bad("again", after=extra, later=dice.choice((0.0, 0.0, 0.02, 0.3, 2.0)))
 
@@ -240,7 +240,7 @@ def _bomb(dice: random.Random) -> Bad:
 
 
 def _proxy(dice: random.Random) -> Bad:
-    """Let the proxy itself answer, tokens and all."""
+    """Return answers of the proxy itself, including those to token requests."""
     how = dice.randrange(5)
     if how == 0:
         return Bad("proxy", status=407, body=b"", headers={"Proxy-Authenticate": 'Basic realm="x"'})
@@ -287,7 +287,7 @@ _MAKERS: tuple[tuple[Callable[[random.Random], Bad], int], ...] = (
 
 
 def with_odd_fields_in(body: bytes, dice: random.Random) -> bytes:
-    """Return JSON in which some values have another type; nothing says that it is about somebody else."""
+    """Return JSON in which some values have another type; none of them shows that it is about another name."""
     chance = dice.choice((0.01, 0.1, 0.5))
 
     def change(value: Any, key: str) -> Any:

@@ -1,1 +1,1 @@
-"""What the tests share: waiting for conditions, real brokers, the simulator, the whole system."""
+"""Shared test support: waiting for conditions, real brokers, the simulator, the whole system."""

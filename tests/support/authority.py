@@ -1,4 +1,4 @@
-"""A certificate authority of our own, and a server's certificate by it: what HTTPS in the tests rests on."""
+"""A certificate authority for the tests, and a server certificate signed by it: the basis of HTTPS in the tests."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import trustme
 
 
 class Authority:
-    """Three files: the root that clients may trust, and the certificate and key of a server on this machine."""
+    """Three files: the root for clients to trust, and the certificate and key of a server on this machine."""
 
     def __init__(self, directory: Path) -> None:
         self.root = directory / "root.pem"

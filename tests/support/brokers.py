@@ -1,4 +1,4 @@
-"""Real brokers over TCP: Tansu, which a Python package carries, and Apache Kafka itself."""
+"""Real brokers over TCP: Tansu, from a Python package, and Apache Kafka itself."""
 
 import signal
 import subprocess
@@ -58,7 +58,7 @@ _JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "
 
 
 class Broker(ABC):
-    """A broker that a test may freeze; `bootstrap_servers` is where clients find it, whatever happens to it."""
+    """A broker that a test may freeze; clients find it at `bootstrap_servers`, whatever happens to it."""
 
     name: str
     bootstrap_servers: str
@@ -83,7 +83,7 @@ class Broker(ABC):
         wait_until(answers, timeout, f"{self.name} to answer on {self.bootstrap_servers}")
 
     def ensure_running(self) -> None:
-        """Bring it back for the next test, whatever the last one did to it."""
+        """Restore it for the next test, whatever the last one did to it."""
         if self.server.running:
             self.server.thaw()
         else:
@@ -100,7 +100,7 @@ class Broker(ABC):
 
 
 class TansuBroker(Broker):
-    """The embedded broker: up in a moment, in memory only, so that killing it means losing what it held."""
+    """The embedded broker: starts in a moment, in memory only; a kill loses its content."""
 
     def __init__(self, directory: Path) -> None:
         self.name = "Tansu"
@@ -116,7 +116,7 @@ class TansuBroker(Broker):
 
 
 class ApacheKafka(Broker):
-    """One KRaft node of Apache Kafka; what it acknowledged is on disk and survives its own death."""
+    """One KRaft node of Apache Kafka; acknowledged records are on disk and survive its own death."""
 
     def __init__(self, directory: Path) -> None:
         self.name = "Apache Kafka"
@@ -136,7 +136,7 @@ class ApacheKafka(Broker):
         self.await_answer(60.0)
 
     def kill(self) -> None:
-        """SIGKILL: no farewell, no flush."""
+        """Kill it with SIGKILL: no shutdown, no flush."""
         self.server.signal(signal.SIGKILL)
         self.server.wait(10)
 

@@ -1,4 +1,4 @@
-"""The ledger of a crawl: what Reddit holds and the configuration asks for, against what the database holds."""
+"""The ledger of a crawl: compares the database with what Reddit holds and the configuration requests."""
 
 import statistics
 from collections import Counter
@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The four tables as they are."""
+    """The content of the four tables."""
 
     subreddits: Rows
     rules: Rows
@@ -35,23 +35,23 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class CrawlLedger:
-    """The outcome of a comparison; empty tuples mean that all is well."""
+    """The result of a comparison; empty tuples mean success."""
 
-    held: dict[str, int]  # rows that must be there, by table
-    saved: dict[str, int]  # rows that are there
+    held: dict[str, int]  # required rows, by table
+    saved: dict[str, int]  # present rows
     missing: tuple[str, ...]
     wrong: tuple[str, ...]
     doubled: tuple[str, ...]
-    unknown: tuple[str, ...]  # rows that nothing asks for
+    unknown: tuple[str, ...]  # rows that nothing requires
     figures: tuple[str, ...]  # of a subreddit's posts and authors
 
     @property
     def clean(self) -> bool:
-        """Whether the database holds what it must, once, and nothing else."""
+        """Whether the database holds every required row, once, and nothing else."""
         return not (self.missing or self.wrong or self.doubled or self.unknown or self.figures)
 
     def summary(self) -> str:
-        """Say it in a line, and show a few of each kind of difference."""
+        """Describe the result in a line, and show a few of each kind of difference."""
         held = ", ".join(f"{self.saved[table]} of {count} {table}" for table, count in self.held.items())
         kinds = ("missing", "wrong", "doubled", "unknown", "figures")
         lines = [f"saved {held}; " + ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in kinds)]
@@ -64,14 +64,14 @@ class CrawlLedger:
 
 
 def reckon(reddit: Reddit, crawl: Crawl, tables: Tables) -> CrawlLedger:
-    """Hold a database against the simulator, after the crawl has ended."""
+    """Compare a database with the simulator, after the end of the crawl."""
     return compare(expected(reddit, crawl), Saved.of(tables), crawl)
 
 
 def compare(rows: Expected, saved: Saved, crawl: Crawl) -> CrawlLedger:
-    """Hold the rows that are there against those that must be. Pure."""
+    """Compare the present rows with the required rows. Pure."""
     account = _Account()
-    # who entered a subreddit by hand gets a row of it, whether or not it is ever read
+    # a subreddit that a person entered has a row, whether or not it is ever read
     by_hand = {name for name in crawl.reviews if name not in rows.subreddits}
     subreddits = [row for row in saved.subreddits if row["name"].lower() not in by_hand]
     account.table("subreddits", rows.subreddits, ((row["name"].lower(), row) for row in subreddits))
@@ -107,7 +107,7 @@ class _Account:
         self.unknown: list[str] = []
 
     def table(self, name: str, must: Mapping[Any, Values], pairs: Iterable[tuple[Any, dict[str, Any]]]) -> None:
-        """Compare one table; rows come with their keys."""
+        """Compare one table; rows are given by key."""
         listed = list(pairs)
         counts = Counter(key for key, _ in listed)
         there = dict(listed)
@@ -140,7 +140,7 @@ def _short(value: Any) -> str:
 
 
 def _figures(rows: Expected, row: Mapping[str, Any]) -> list[str]:
-    """Compare the figures of one subreddit; how old something is depends on when it was looked at."""
+    """Compare the figures of one subreddit; an age depends on the time of the check."""
     key = row["name"].lower()
     at = when(row.get("figures_at")) or when(row.get("fetched_at"))
     if at is None:

@@ -1,4 +1,4 @@
-"""What a finished crawl must have brought, computed from what Reddit holds and from the configuration."""
+"""Computes the required result of a finished crawl, from what Reddit holds and from the configuration."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ Line = Mapping[str, Any]
 
 
 class Reddit(Protocol):
-    """What exists, by name or id; the simulator, or a few lines in a test."""
+    """What exists, by name or id: the simulator, or a few lines in a test."""
 
     def held_of(self, *, subreddits: Sequence[str] = (), users: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """The lines of those subreddits and users that exist."""
+        """Return the lines of those of these subreddits and users that exist."""
 
     def posts_of(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The data of these posts."""
+        """Return the data of these posts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,19 @@ class Crawl:
     users_per_subreddit: int = 40
     discover: bool = True
     max_depth: int = 1
-    #: the column `review`, as people filled it in, by name in lower case
+    #: the column `review`, as people entered it, by name in lower case
     reviews: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Expected:
-    """The rows that must be there, each by its key; names in lower case."""
+    """The required rows, by key; names in lower case."""
 
     subreddits: dict[str, Values] = field(default_factory=dict)
     rules: dict[tuple[str, int], Values] = field(default_factory=dict)
     posts: dict[str, Values] = field(default_factory=dict)
     users: dict[str, Values] = field(default_factory=dict)
-    #: of each subreddit that was read: the data of its hot posts, and its authors in lower case
+    #: for each subreddit that was read: the data of its hot posts, and its authors in lower case
     hot: dict[str, list[Line]] = field(default_factory=dict)
     authors: dict[str, list[str]] = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ def expected(reddit: Reddit, crawl: Crawl) -> Expected:
 
 
 def _layer(reddit: Reddit, crawl: Crawl, rows: Expected, names: Sequence[str]) -> list[str]:
-    """Add the subreddits of one depth and all that hangs on them; return the subreddits that they lead to."""
+    """Add the subreddits of one depth and everything that belongs to them; return the subreddits that they lead to."""
     lines = [line for line in reddit.held_of(subreddits=names) if line["state"] != "missing"]
     readable = [line for line in lines if line["state"] == "public"]
     for line in lines:
@@ -82,7 +82,7 @@ def _layer(reddit: Reddit, crawl: Crawl, rows: Expected, names: Sequence[str]) -
 
 
 def authors_of(posts: Iterable[Line], limit: int) -> list[str]:
-    """The first people who wrote the posts, each once."""
+    """Return the first authors of the posts, each once."""
     names: dict[str, str] = {}
     for post in posts:
         author = post.get("author")
@@ -108,7 +108,7 @@ def _add_posts(reddit: Reddit, rows: Expected, ids: Iterable[str]) -> dict[str, 
 
 
 def _add_users(reddit: Reddit, rows: Expected, names: Sequence[str]) -> list[str]:
-    """Add users and what they posted; return the subreddits that their posts stand in, in lower case."""
+    """Add users and their posts; return the subreddits of their posts, in lower case."""
     submitted: dict[str, None] = {}
     for line in reddit.held_of(users=names):
         key = line["name"].lower()

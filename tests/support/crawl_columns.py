@@ -1,4 +1,4 @@
-"""What the columns of a row must hold, given Reddit's JSON: written from the description of the rows, not from ours."""
+"""Expected column values for Reddit's JSON: written from the description of the rows, not from the product's code."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ _USER_FLAGS = ("is_employee", "is_mod", "is_gold", "verified", "has_verified_ema
 
 
 def subreddit(data: Data) -> Values:
-    """A row of reddit_subreddits, but for what people and figures put there."""
+    """Return a row of reddit_subreddits, without the columns of people and figures."""
     active = data.get("active_user_count")
     return {
         "name": data["display_name"],
@@ -41,7 +41,7 @@ def subreddit(data: Data) -> Values:
 
 
 def rule(data: Data, subreddit_name: str, position: int) -> Values:
-    """A row of reddit_rules."""
+    """Return a row of reddit_rules."""
     same = ("short_name", "description", "violation_reason", "kind", "priority")
     return {
         "subreddit_name": subreddit_name,
@@ -51,7 +51,7 @@ def rule(data: Data, subreddit_name: str, position: int) -> Values:
 
 
 def post(data: Data) -> Values:
-    """A row of reddit_posts."""
+    """Return a row of reddit_posts."""
     return {
         "reddit_id": data["id"],
         "subreddit_name": data["subreddit"],
@@ -62,7 +62,7 @@ def post(data: Data) -> Values:
 
 
 def user(data: Data, state: str) -> Values:
-    """A row of reddit_users."""
+    """Return a row of reddit_users."""
     profile = data.get("subreddit") or {}
     adult = profile.get("over_18")
     return {
@@ -78,14 +78,14 @@ def user(data: Data, state: str) -> Values:
 
 
 def moment(seconds: Any) -> datetime | None:
-    """Seconds since 1970 as a time; `edited` is false, or true, where there is none."""
+    """Convert seconds since 1970 to a time; `edited` is false, or true, if there is none."""
     if isinstance(seconds, bool) or seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def same(expected: Any, saved: Any) -> bool:
-    """Whether a database's value stands for the expected one; SQLite knows neither truth nor time."""
+    """Return whether a database's value equals the expected one; SQLite has neither booleans nor times."""
     if expected is None or saved is None:
         return expected is saved
     return _EQUAL.get(type(expected), _plain)(expected, saved)
@@ -108,7 +108,7 @@ def _time(expected: datetime, saved: Any) -> bool:
 
 
 def when(saved: Any) -> datetime | None:
-    """A database's time: PostgreSQL's as it is, SQLite's text, which means UTC."""
+    """Convert a database's time: PostgreSQL's is unchanged, SQLite's is text in UTC."""
     if isinstance(saved, str):
         saved = datetime.fromisoformat(saved)
     if not isinstance(saved, datetime):

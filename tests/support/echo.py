@@ -1,4 +1,4 @@
-"""A Reddit, or a proxy, that says back what it was sent: in every place of an answer, one after the other."""
+"""A Reddit, or a proxy, that returns what it was sent: in every place of an answer, one after the other."""
 
 import base64
 import itertools
@@ -11,15 +11,15 @@ from urllib.parse import quote
 from tests.support.raw_reddit import LISTING, respond, token
 from tests.support.raw_server import RawServer
 
-#: What steers a terminal, forges a row, hides one, or turns its direction around.
+#: Text that controls a terminal, forges a row, hides one, or reverses its direction.
 ESCAPES = "\x1b]0;OWNED\x07\x1b[31mRED\r\nsubmissions  2026-01-01T00:00:00Z  a forged row\0\x7f\x9b2J\u202e\u2028\u200b"
 
-#: From what was said to one answer.
+#: From the received text to one answer.
 Answer = Callable[[str], bytes]
 
 
 def _line(text: str) -> str:
-    """Leave out what would end the line of a header."""
+    """Remove the characters that would end the line of a header."""
     return text.replace("\r", "").replace("\n", "").replace("\0", "")
 
 
@@ -52,7 +52,7 @@ TOKENS: dict[str, Answer] = {
 
 
 class Echo(RawServer):
-    """One thread a connection, one answer a connection, those named in turn. `planted` is said back as well."""
+    """One thread per connection, one answer per connection, in rotation. `planted` is returned as well."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Echo(RawServer):
         return (TOKENS if is_token else ANSWERS)[what](self._said(head))
 
     def _said(self, head: str) -> str:
-        """What the headers of the request say, as they stand and decoded, and what was planted."""
+        """Return the request's headers, as they are and decoded, and the planted text."""
         said = []
         for line in head.split("\r\n")[1:]:
             name, _, value = line.partition(": ")

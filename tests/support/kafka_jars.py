@@ -18,7 +18,7 @@ OLDEST_JAVA = 17
 
 
 class KafkaUnavailableError(Exception):
-    """Apache Kafka cannot run here; the message says what is missing."""
+    """Apache Kafka cannot run here; the message names what is missing."""
 
 
 def java_command() -> str:
@@ -35,11 +35,11 @@ def java_command() -> str:
 
 
 def kafka_classpath(pom: Path = POM) -> str:
-    """Return the classpath of a pom; Maven is asked only when the pom changed or a jar went away."""
+    """Return the classpath of a pom; Maven runs only if the pom changed or a jar is missing."""
     CACHE.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
     kept = CACHE / f"classpath-{digest}.txt"
-    with (CACHE / "lock").open("w") as lock:  # the test runner's workers come at the same time
+    with (CACHE / "lock").open("w") as lock:  # the test runner's workers arrive at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _complete(kept):
             _resolve(pom, kept)

@@ -12,17 +12,17 @@ CACHE = ROOT / "build" / f"kafkajs-{VERSION}"
 
 
 class KafkaJsUnavailableError(Exception):
-    """kafkajs cannot run here; the message says what is missing."""
+    """kafkajs cannot run here; the message names what is missing."""
 
 
 def node_modules() -> Path:
-    """Return the folder for NODE_PATH; npm is asked only where it is not there."""
+    """Return the folder for NODE_PATH; npm runs only if it is missing."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise KafkaJsUnavailableError(f"no {program} on the PATH: install Node.js to run kafkajs")
     CACHE.mkdir(parents=True, exist_ok=True)
     modules = CACHE / "node_modules"
-    with (CACHE / "lock").open("w") as lock:  # the test runner's workers come at the same time
+    with (CACHE / "lock").open("w") as lock:  # the test runner's workers arrive at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (modules / "kafkajs" / "package.json").exists():
             _install()

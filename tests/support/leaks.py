@@ -1,16 +1,16 @@
-"""Looks for secrets, in every form and in pieces, in whatever anybody could get to see."""
+"""Searches everything that anybody can see for secrets, in every form and in pieces."""
 
 import base64
 import json
 from collections.abc import Iterable
 from urllib.parse import quote
 
-#: So many characters of a secret in a row are a piece of it.
+#: A piece is this number of consecutive characters of a secret.
 PIECE = 8
 
 
 class Leaks:
-    """Knows the secrets, and pairs of user and secret, of one test."""
+    """The secrets, and the pairs of user and secret, of one test."""
 
     def __init__(self, secrets: Iterable[str], logins: Iterable[tuple[str, str]]) -> None:
         self.secrets = tuple(secrets)
@@ -24,6 +24,6 @@ class Leaks:
         return found | {text.replace("+", "-").replace("/", "_") for text in found}
 
     def found_in(self, seen: str | bytes) -> set[str]:
-        """The pieces that stand there."""
+        """Return the pieces that occur in it."""
         text = seen.decode("latin-1") if isinstance(seen, bytes) else seen
         return {text[at : at + PIECE] for at in range(len(text) - PIECE + 1)} & self._pieces

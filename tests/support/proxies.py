@@ -1,7 +1,7 @@
-"""Proxies as they are sold: proxy.py and pproxy, HTTP and SOCKS5, with a password and without; and one that misbehaves.
+"""Real proxies: proxy.py and pproxy, HTTP and SOCKS5, with a password and without; and one that misbehaves.
 
-Each is a process of its own that dies with the tests. Its user and password are new in every run, hold the characters
-that people forget to encode, and reach the process through a file, so that `ps` shows none of them.
+Each is a process of its own that dies with the tests. Its user and password are new in every run, contain the
+characters that people forget to encode, and reach the process through a file, so that `ps` shows none of them.
 """
 
 import base64
@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# proxy.py runs its work in forked processes: they shall not outlive it, even if it is killed.
+# proxy.py does its work in forked processes: they must not outlive it, even if it is killed.
 _PROXY_PY = """
 import ctypes, multiprocessing, os, pathlib, signal, sys
 import proxy
@@ -33,7 +33,7 @@ account = pathlib.Path(sys.argv.pop(1)).read_text().strip()
 proxy.main(basic_auth=account or None)
 """
 
-# pproxy takes the loop that uvloop, which it prefers, no longer makes by itself.
+# uvloop, which pproxy prefers, no longer creates the event loop that pproxy requires.
 _PPROXY = """
 import asyncio, sys
 sys.modules["uvloop"] = None
@@ -44,7 +44,7 @@ main()
 
 
 class Proxy:
-    """One proxy on one port, run any number of times; `url` is what stands in the configuration."""
+    """One proxy on one port, run any number of times; `url` is its entry in the configuration."""
 
     def __init__(self, directory: Path, name: str, scheme: str, *, password: bool) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -60,18 +60,18 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """The address as the configuration takes it."""
+        """The URL in the form of the configuration."""
         account = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self.user else ""
         return f"{self.scheme}://{account}127.0.0.1:{self.port}"
 
     @property
     def table(self) -> dict[str, str]:
-        """One of the tables [[scraper.proxies]]."""
+        """The proxy as one of the tables [[scraper.proxies]]."""
         return {"name": self.name, "url": self.url}
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must stand in no log: the password in each form it takes on its way."""
+        """What no log may contain: the password in each form that it takes on its way."""
         if not self.user:
             return ()
         header = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
@@ -86,7 +86,7 @@ class Proxy:
         wait_until(self._listens, what=f"the proxy {self.name} to listen on port {self.port}")
 
     def kill(self) -> None:
-        """SIGKILL: its port is closed, its connections are reset."""
+        """Kill it with SIGKILL: its port is closed, its connections are reset."""
         self.server.kill()
         wait_until(lambda: not listens(self.port), what=f"the processes of {self.name} to be gone")
 
@@ -100,7 +100,7 @@ class Proxy:
 
 
 class ProxyPy(Proxy):
-    """proxy.py: HTTP; with an authority, spoken to over TLS (https:// in front of its address)."""
+    """proxy.py: HTTP; with an authority, over TLS (https:// in front of its address)."""
 
     def __init__(
         self, directory: Path, name: str, *, password: bool = True, authority: Authority | None = None
@@ -117,20 +117,20 @@ class ProxyPy(Proxy):
 
 
 class PProxy(Proxy):
-    """pproxy: HTTP or SOCKS5. It asks for the password on every connection."""
+    """pproxy: HTTP or SOCKS5. It requires the password on every connection."""
 
     def __init__(self, directory: Path, name: str, scheme: str, *, password: bool = True) -> None:
         super().__init__(directory, name, scheme, password=password)
 
     def _command(self, directory: Path) -> list[str]:  # noqa: ARG002  the same for every kind
-        # the file is named without its folder: pproxy takes two underscores in a row for the end of an address
+        # the file is named without its folder: pproxy reads two consecutive underscores as the end of an address
         accounts = f"##{self._accounts.name}" if self.user else ""
         listen = f"{self.scheme}://127.0.0.1:{self.port}/{accounts}"
         return [sys.executable, "-c", _PPROXY, "--auth=-1", "-l", listen]
 
 
 class ScriptedProxy(Proxy):
-    """An HTTP proxy that does as it is told while it runs; see `tests.support.scripted_proxy` for the modes."""
+    """An HTTP proxy that a test controls while it runs; see `tests.support.scripted_proxy` for the modes."""
 
     def __init__(self, directory: Path, name: str, *, password: bool = True, mode: str = "forward") -> None:
         self._control = free_port()
@@ -143,12 +143,12 @@ class ScriptedProxy(Proxy):
         return [sys.executable, "-m", "tests.support.scripted_proxy", *ports, accounts, self._first]
 
     def mode(self, mode: str) -> None:
-        """Behave like this from the next request on; `refuse` also cuts what is open."""
+        """Switch the mode from the next request on; `refuse` also cuts open connections."""
         self._ask({"mode": mode})
         wait_until(lambda: listens(self.port) == (mode != "refuse"), what=f"{self.name} to {mode}")
 
     def seen(self) -> dict[str, int]:
-        """How many requests it met in each mode (connections, where it does not read them)."""
+        """Return the number of requests received in each mode (connections, if it does not read them)."""
         answer: dict[str, int] = self._ask({})["seen"]
         return answer
 
@@ -163,12 +163,12 @@ class ScriptedProxy(Proxy):
 
 
 def listens(port: int) -> bool:
-    """Tell whether somebody takes connections there."""
+    """Return whether a server takes connections there."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5.0).close()
     except ConnectionRefusedError:
         return False
-    except ConnectionResetError:  # it took this one, and died
+    except ConnectionResetError:  # it took this connection, and died
         return True
     return True
 
@@ -179,7 +179,7 @@ def _env() -> dict[str, str]:
 
 @contextlib.contextmanager
 def running(*proxies: Proxy) -> Iterator[tuple[Proxy, ...]]:
-    """Start proxies, and stop them in the end."""
+    """Start proxies, and stop them at the end."""
     try:
         for proxy in proxies:
             proxy.start()

@@ -1,4 +1,4 @@
-"""A Reddit whose answers to data requests are written byte by byte: what no well-behaved server would send."""
+"""A Reddit whose answers to data requests are written byte by byte: answers that no well-behaved server would send."""
 
 import json
 import socket
@@ -17,37 +17,37 @@ Script = Callable[[Send], None]
 
 
 def respond(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """Write one whole answer."""
+    """Return one complete answer."""
     lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def once(answer: bytes) -> Script:
-    """Send this and nothing else."""
+    """Return a script that sends this answer and nothing else."""
     return lambda send: send(answer)
 
 
 def token(**changes: Any) -> bytes:
-    """Write the answer to a token request."""
+    """Return the answer to a token request."""
     return respond(json.dumps({**TOKEN, **changes}).encode())
 
 
 @dataclass
 class RawReddit(RawServer):
-    """One thread a connection. `script` plays each answer for data, `token` is each answer to a token request.
+    """One thread per connection. `script` gives each answer for data, `token` each answer to a token request.
 
-    `by_path`, where given, returns the answer for a path and query, in the place of the script.
+    `by_path`, if given, returns the answer for a path and query, in place of the script.
     """
 
     script: Script = field(default_factory=lambda: once(respond(LISTING)))
     token: bytes = field(default_factory=token)
     by_path: Callable[[str], bytes] | None = None
     heads: list[str] = field(default_factory=list)
-    #: seconds (monotonic) at which a connection was seen to be closed by the other side
+    #: seconds (monotonic) at which the other side was seen to close a connection
     closed: list[float] = field(default_factory=list)
 
     def asked(self, text: str) -> list[str]:
-        """The heads of the requests that contain this text."""
+        """Return the heads of the requests that contain this text."""
         return [head for head in self.heads if text in head]
 
     def talk(self, connection: socket.socket) -> None:
@@ -65,7 +65,7 @@ class RawReddit(RawServer):
 
 
 def _head(connection: socket.socket) -> str:
-    """Read one request; its body, if any, is read and left out."""
+    """Read one request; its body, if any, is read and dropped."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(65536)

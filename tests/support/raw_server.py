@@ -1,4 +1,4 @@
-"""A server of raw sockets: one thread a connection, which says what it likes."""
+"""A server of raw sockets: one thread per connection, which sends any bytes."""
 
 import contextlib
 import socket

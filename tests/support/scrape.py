@@ -1,4 +1,4 @@
-"""One trial of the scraper: a simulated Reddit, proxies, our whole system, something that goes wrong, the reckoning."""
+"""One trial of the scraper: a simulated Reddit, proxies, the whole system, a failure, and the comparison at the end."""
 
 import json
 import random
@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 SEEDS = ("CryptoCurrency", "Bitcoin")
 
-#: Small, and yet with every oddity; two steps from the seeds reach all of it.
+#: Small, and still with every oddity; two steps from the seeds reach all of it.
 _WORLD = {
     "crawl_subreddits": 18,
     "crawl_posts": 60,
@@ -31,7 +31,7 @@ _WORLD = {
     "crawl_closed_share": 0.15,
 }
 
-# The quota shall hold nothing up here, neither at the server nor at ours: it is the subject of its own scenario.
+# The quota must delay nothing here, neither at the server nor in the product: it has its own scenario.
 _PER_WINDOW = 1_000_000
 _PER_MINUTE = _PER_WINDOW // 10
 
@@ -44,7 +44,7 @@ _LOOK_EVERY = 0.2
 
 
 class Scrape:
-    """Starts the parts, waits until the crawl has ended, and holds the database against what was served."""
+    """Starts the parts, waits for the end of the crawl, and compares the database with what was served."""
 
     def __init__(self, directory: Path, seed: int, database: str | None = None) -> None:
         self.seed = seed
@@ -74,7 +74,7 @@ class Scrape:
         return Tables(self.system.database)
 
     def simulate(self, **world: Any) -> None:
-        """Start Reddit as `world` (the simulator's options) says."""
+        """Start Reddit with the simulator's options `world`."""
         still = {"comments_per_second": 0, "submissions_per_second": 0, "quota": _PER_WINDOW, "anonymous": True}
         self._simulator = Simulator(self._directory, subreddits=SEEDS, seed=self.seed, **(still | _WORLD | world))
         self._simulator.start()
@@ -90,7 +90,7 @@ class Scrape:
         environment: Mapping[str, str] | None = None,
         **scraper: Any,
     ) -> System:
-        """Start one machine's system that scrapes through these proxies; `scraper` is the table of its name."""
+        """Start one machine's system that scrapes through these proxies; `scraper` is its configuration table."""
         for proxy in proxies:
             if proxy not in self.proxies:
                 self.proxies.append(proxy)
@@ -125,12 +125,12 @@ class Scrape:
             self.pass_time(_LOOK_EVERY)
 
     def pass_time(self, seconds: float) -> None:
-        """Let the system work for so long."""
+        """Run the system for this time, seconds."""
         end = time.monotonic() + seconds
         wait_until(lambda: time.monotonic() >= end, seconds + 5.0, "time to pass")
 
     def open(self) -> list[dict[str, Any]]:
-        """What of the frontier is neither done nor refused."""
+        """The frontier's rows that are neither done nor refused."""
         depth = self.scraper["max_depth"] if self.scraper.get("discover", True) else 0
         refused = ", ".join(f"'{state}'" for state in _REFUSED)
         return self.tables.rows(
@@ -141,60 +141,60 @@ class Scrape:
         )
 
     def saved(self, table: str) -> int:
-        """How many rows a table has."""
+        """Return the number of rows of a table."""
         count: int = self.tables.value(f"SELECT count(*) FROM {table}") or 0
         return count
 
     def wait_saved(self, table: str, count: int, timeout: float = 60.0) -> None:
-        """Return when the crawl is well under way: a table has so many rows."""
+        """Return when the crawl is well in progress: a table has this number of rows."""
         self.wait(lambda: self.saved(table) >= count, timeout, f"{count} rows in {table}")
 
     def wait_end(self, timeout: float = 90.0) -> None:
-        """Return when the crawl has ended: nothing in the frontier is waiting, leased or to be tried again."""
+        """Return when the crawl has ended: nothing in the frontier is waiting, leased or to be retried."""
         self.wait(lambda: self.saved("reddit_frontier") and not self.open(), timeout, "the end of the crawl")
         self.notes["crawl"] = f"{time.monotonic() - self._began:.1f} s"
 
-    # -- looking ---------------------------------------------------------------------------------------------------
+    # -- inspecting ------------------------------------------------------------------------------------------------
 
     def proxy_row(self, name: str) -> dict[str, Any]:
-        """What reddit_proxies says of one; empty while it says nothing."""
+        """Return the row of one proxy in reddit_proxies; empty if there is none."""
         rows = self.tables.rows(f"SELECT * FROM reddit_proxies WHERE name = '{name}'")
         return rows[0] if rows else {}
 
     def events(self, process: str, event: str) -> list[dict[str, Any]]:
-        """The lines of a process's log, of all machines, that tell of one event."""
+        """Return a process's log lines with this event, of all machines."""
         return [line for system in self.systems for line in system.log(process) if line.get("event") == event]
 
     def fetched_at(self, table: str, name: str) -> str:
-        """When a row was fetched, as text that sorts; empty while it was not."""
+        """Return when a row was fetched, as text that sorts; empty if it was not."""
         query = f"SELECT CAST(fetched_at AS TEXT) FROM {table} WHERE lower({_KEYS[table]}) = '{name.lower()}'"
         return self.tables.value(query) or ""
 
     def asked(self) -> dict[str, Any]:
-        """What the simulator was asked for: by_address, subreddits and users, in lower case, by address."""
+        """Return the requests to the simulator: by_address, subreddits and users, in lower case, by address."""
         asked: dict[str, Any] = self.simulator.asked()["asked"]
         return asked
 
     def names_held(self) -> list[str]:
-        """The names of all subreddits that exist."""
+        """Return the names of all subreddits that exist."""
         return [line["name"] for line in self.simulator.held() if line["kind"] == "subreddit"]
 
     def names_saved(self, table: str) -> set[str]:
-        """The names in a table that were fetched, in lower case."""
+        """Return the names in a table that were fetched, in lower case."""
         key = _KEYS[table]
         return {row["name"] for row in self.tables.rows(f"SELECT lower({key}) AS name FROM {table}")}
 
     def asked_by_name(self) -> dict[str, dict[str, int]]:
-        """Of each subreddit and user, in lower case, how often each address was asked for."""
+        """Return, for each subreddit and user in lower case, how often each address was requested."""
         asked = self.asked()
         return {**asked["subreddits"], **asked["users"]}
 
     def asked_most(self) -> dict[str, int]:
-        """Of each subreddit and user, how often its most wanted address was asked for."""
+        """Return, for each subreddit and user, how often its most requested address was requested."""
         return {name: max(counts.values()) for name, counts in self.asked_by_name().items()}
 
     def command_lines(self) -> str:
-        """What `ps` shows of our processes."""
+        """Return what `ps` shows of our processes."""
         shown = []
         for system in self.systems:
             processes = below(psutil.Process(system.server.pid), recursive=True)
@@ -202,7 +202,7 @@ class Scrape:
         return "\n".join(shown)
 
     def expect_no_secrets(self, *shown: str) -> None:
-        """No password of a proxy, no secret of the client, in what is shown, in any log, in the database."""
+        """Check that no password of a proxy and no client secret is in the output, in a log or in the database."""
         secrets = [secret for proxy in self.proxies for secret in proxy.secrets]
         assert secrets, "the scenario wants passwords"
         secrets += [CLIENT_SECRET, *url_forms(self.system.database)]
@@ -215,7 +215,7 @@ class Scrape:
         assert not found, f"secrets in plain sight: {found}"
 
     def finish(self, *, locked_out: bool = False) -> CrawlLedger:
-        """End all systems; the database must hold what was served and asked for, once, and nothing else."""
+        """End all systems; check that the database holds what was served and requested, once, and nothing else."""
         self.stop()
         self.expect_no_crash()
         logs = "".join(path.read_text(errors="replace") for system in self.systems for path in system.log_dir.iterdir())
@@ -235,10 +235,10 @@ class Scrape:
         return ledger
 
     def expect_no_crash(self) -> None:
-        """Whatever happens outside, nothing of ours may stumble over its own feet."""
+        """Check that no process of ours logged an exception, whatever happens outside."""
         for path in (path for system in self.systems for path in system.log_dir.glob("*.log")):
             for text in path.read_text(errors="replace").split("\n"):
-                # a line that is not yet written whole is looked at the next time
+                # an incomplete line is checked the next time
                 if '"exception":' in text and text.endswith("}"):
                     line = json.loads(text)
                     raise AssertionError(f"{line['process']}: {line['event']}: {line['exception']}")
@@ -255,7 +255,7 @@ class Scrape:
                 assert code == 0, f"the supervisor left with {code} after SIGTERM"
 
     def report(self) -> str:
-        """What a failure's reader wants: the seed and the ends of all logs."""
+        """Return the seed and the ends of all logs, for the report of a failure."""
         parts = [f"seed {self.seed}"]
         parts += [system.report() for system in self.systems]
         if self._simulator is not None:
@@ -264,7 +264,7 @@ class Scrape:
         return "\n".join(parts)
 
     def end(self) -> None:
-        """Leave no process behind, whatever happened."""
+        """End all processes, whatever happened."""
         for system in self.systems:
             system.destroy()
         for proxy in self.proxies:
@@ -274,6 +274,6 @@ class Scrape:
 
 
 def url_forms(url: str) -> list[str]:
-    """The password of an address, as it stands there and decoded; nothing where there is none."""
+    """Return the password of a URL, as it is and decoded; nothing if there is none."""
     password = urlsplit(url).password
     return [password, unquote(password)] if password else []

@@ -1,17 +1,17 @@
 """An HTTP proxy that misbehaves on demand: `python -m tests.support.scripted_proxy PORT CONTROL ACCOUNTS MODE`.
 
-It listens on PORT, asks for the account in the file ACCOUNTS (none if the file is empty), and takes orders on CONTROL:
+It listens on PORT, requires the account in the file ACCOUNTS (none if it is empty), and reads commands on CONTROL:
 a line of JSON, `{"mode": …}` or `{}`, is answered by `{"mode": …, "seen": {mode: requests}}`. The modes:
 
-forward  hands on as a proxy should        refuse  the port is closed, open connections are cut
-slow     the same, two seconds later       hang    takes connections and says nothing
-reset    resets the connection             407     wants another password, whatever was given
-502      cannot reach the server           html    answers 200 with a page of its own
+forward  forwards as a proxy should        refuse  the port is closed, open connections are cut
+slow     the same, two seconds later      hang    takes connections and sends nothing
+reset    resets the connection            407     requires another password, whatever was given
+502      cannot reach the server          html    answers 200 with a page of its own
 
-As a bad exit, whose tokens come through while everything under /r/ and /user/ is answered by:
+As a bad exit: tokens come through, and everything under /r/ and /user/ is answered by:
 challenge  200 and a page with a script      forbidden  403 and JSON without a reason
-empty      200 and nothing                   wrong      200 and an empty listing, whatever was asked for
-mixed      each second answer like `challenge`, the others as they should be
+empty      200 and nothing                   wrong      200 and an empty listing, whatever was requested
+mixed      every second answer like `challenge`, the others correct
 """
 
 import asyncio
@@ -43,18 +43,18 @@ MODES = ("forward", "slow", "refuse", "hang", "reset", *_REPLIES, *_BAD_EXITS)
 
 
 class Scripted:
-    """The proxy and its present mood."""
+    """The proxy and its present mode."""
 
     def __init__(self, port: int, account: str, mode: str) -> None:
         self.mode = mode
-        self.seen: Counter[str] = Counter()  # `answered`: by a bad exit itself
+        self.seen: Counter[str] = Counter()  # `answered`: requests that a bad exit answered itself
         self._port = port
         self._expected = f"Basic {base64.b64encode(account.encode()).decode()}" if account else ""
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
     async def turn(self, mode: str) -> None:
-        """Take on another mode."""
+        """Switch to another mode."""
         if mode not in MODES:
             raise ValueError(f"{mode} is none of {MODES}")
         self.mode = mode
@@ -69,7 +69,7 @@ class Scripted:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         try:
-            # a broken connection is the daily bread of a proxy
+            # broken connections are normal for a proxy
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._converse(reader, writer)
         finally:
@@ -108,7 +108,7 @@ class Scripted:
         return not self._expected or _header(head, "proxy-authorization") == self._expected
 
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take one order."""
+        """Execute one command."""
         order = json.loads(await reader.readline() or b"{}")
         if "mode" in order:
             await self.turn(order["mode"])
@@ -124,7 +124,7 @@ async def _answer(writer: asyncio.StreamWriter, status: bytes, headers: bytes, b
 
 
 async def _forward(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Hand on one request, or one tunnel: a connection to the server for each, ended with it."""
+    """Forward one request, or one tunnel: a connection to the server for each, closed with it."""
     lines = head.decode("latin-1").split("\r\n")
     method, target, version = lines[0].split(" ", 2)
     place = urlsplit(f"//{target}" if method == "CONNECT" else target)
@@ -148,7 +148,7 @@ async def _forward(head: bytes, reader: asyncio.StreamReader, writer: asyncio.St
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Hand on bytes until the source ends; where it breaks, break the sink as well."""
+    """Forward bytes until the source ends; if it breaks, break the sink as well."""
     try:
         while data := await source.read(65536):
             sink.write(data)

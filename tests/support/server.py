@@ -59,7 +59,7 @@ class ServerProcess:
         self._process.send_signal(number)
 
     def freeze(self) -> None:
-        """Stop it in its tracks: connections stay open and nothing answers."""
+        """Freeze it: connections stay open and nothing answers."""
         self.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -71,7 +71,7 @@ class ServerProcess:
             self.wait(10)
 
     def stop(self, timeout: float = 40.0) -> int:
-        """End it the polite way, by force after `timeout`; return its exit code."""
+        """End it with SIGTERM, by force after `timeout`; return its exit code."""
         if self.running:
             self.signal(signal.SIGTERM)
             self.signal(signal.SIGCONT)
@@ -87,7 +87,7 @@ class ServerProcess:
         return self._process.wait(timeout)
 
     def tail(self, lines: int = 40) -> str:
-        """The last lines of its output, for a failure's report."""
+        """Return the last lines of its output, for a failure's report."""
         if not self.output.exists():
             return "(no output)"
         return "\n".join(self.output.read_text(errors="replace").splitlines()[-lines:])

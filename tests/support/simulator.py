@@ -1,4 +1,4 @@
-"""The simulated Reddit as a test drives it: started as a process, steered and asked over HTTP."""
+"""The simulated Reddit for tests: started as a process, controlled and queried over HTTP."""
 
 import json
 import ssl
@@ -23,7 +23,7 @@ class Simulator:
     def __init__(
         self, directory: Path, *, subreddits: tuple[str, ...] = SUBREDDITS, trust: Path | None = None, **options: Any
     ) -> None:
-        """`trust`: the root of the authority whose certificate it shows."""
+        """`trust`: the root of the authority that signed its certificate."""
         self.subreddits = subreddits
         self.url = ""
         self._tls = None if trust is None else ssl.create_default_context(cafile=trust)
@@ -50,12 +50,12 @@ class Simulator:
         return answer
 
     def requests(self, path: str = "") -> int:
-        """How many requests came, of those whose path contains `path`."""
+        """Return the number of requests whose path contains `path`."""
         by_path: dict[str, int] = self.stats()["by_path"]
         return sum(count for name, count in by_path.items() if path in name)
 
     def faults(self, **faults: Any) -> None:
-        """Set faults; `seconds` makes them pass."""
+        """Set faults; `seconds` limits their duration."""
         self._call("POST", "/_sim/faults", faults)
 
     def clear_faults(self) -> None:
@@ -69,15 +69,15 @@ class Simulator:
         self._call("DELETE", "/_sim/rules")
 
     def freeze(self, seconds: float) -> None:
-        """Accept requests without answering for so long; 0 ends it."""
+        """Accept requests without answering for this time, seconds; 0 ends it."""
         self._call("POST", "/_sim/freeze", {"seconds": seconds})
 
     def rates(self, **rates: float) -> None:
-        """Set items a second; `seconds` makes it a burst."""
+        """Set items per second; `seconds` makes it a burst."""
         self._call("POST", "/_sim/rates", rates)
 
     def generate(self, **counts: Any) -> None:
-        """Make so many items this instant; `subreddit` and `age` as in docs/simulator.md."""
+        """Create this number of items at once; `subreddit` and `age` as in docs/simulator.md."""
         self._call("POST", "/_sim/generate", counts)
 
     def pause(self) -> None:
@@ -93,28 +93,28 @@ class Simulator:
         self._call("POST", "/_sim/expire-tokens")
 
     def odd(self, stream: str, data: dict[str, Any]) -> None:
-        """Let an item with exactly these fields appear."""
+        """Create an item with exactly these fields."""
         self._call("POST", "/_sim/odd", {"kind": stream, "data": data})
 
     def held(self) -> list[dict[str, Any]]:
-        """Every subreddit and user of the crawl world."""
+        """Return every subreddit and user of the crawl world."""
         return _lines(self._call("GET", "/_sim/crawl/held"))
 
     def held_of(self, *, subreddits: Sequence[str] = (), users: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Those of these subreddits and users that exist."""
+        """Return those of these subreddits and users that exist."""
         wanted = {"subreddits": list(subreddits), "users": list(users)}
         return _lines(self._call("POST", "/_sim/crawl/held", wanted))
 
     def posts_of(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The data of those of these posts that exist."""
+        """Return the data of those of these posts that exist."""
         return [line["data"] for line in _lines(self._call("POST", "/_sim/crawl/posts", {"ids": list(ids)}))]
 
     def latencies(self, **seconds: float) -> None:
-        """Set the seconds that addresses take."""
+        """Set the latency of addresses, seconds."""
         self._call("POST", "/_sim/latencies", seconds)
 
     def asked(self) -> dict[str, Any]:
-        """What of the crawl world was asked for, what was answered whole, and by which User-Agent."""
+        """Return the requests of the crawl world, the answers sent completely, and the User-Agents."""
         answer: dict[str, Any] = json.loads(self._call("GET", "/_sim/crawl/asked"))
         return answer
 
@@ -139,12 +139,12 @@ class Simulator:
 
 
 def _lines(text: str) -> list[dict[str, Any]]:
-    # splitlines() would also break at signs within texts, such as U+2028
+    # splitlines() would also split at characters within texts, such as U+2028
     return [json.loads(line) for line in text.split("\n") if line]
 
 
 def _words(value: Any) -> list[str]:
-    """Spell an option's value for the command line; True is a bare flag."""
+    """Format an option's value for the command line; True is a bare flag."""
     if value is True:
         return []
     if isinstance(value, dict):

@@ -23,14 +23,14 @@ def as_nobody(command: Sequence[str]) -> list[str]:
 
 
 def nobody_can(command: Sequence[str], path: Path) -> bool:
-    """Tell whether another user succeeds with this on the path."""
+    """Return whether another user succeeds with this command on the path."""
     run = subprocess.run(as_nobody([*command, str(path)]), capture_output=True, timeout=10, check=False)
     return run.returncode == 0
 
 
 @contextlib.contextmanager
 def lock_held(path: Path, *, by_nobody: bool = False) -> Iterator[int]:
-    """Let another process hold a lock on the file, or directory; gives its pid."""
+    """Hold a lock on the file or directory in another process; yields its pid."""
     command = ["flock", "--no-fork", str(path), "sh", "-c", "echo held; exec sleep 60"]
     process = subprocess.Popen(as_nobody(command) if by_nobody else command, stdout=subprocess.PIPE)
     try:
@@ -44,7 +44,7 @@ def lock_held(path: Path, *, by_nobody: bool = False) -> Iterator[int]:
 
 @contextlib.contextmanager
 def public_directory() -> Iterator[Path]:
-    """Give a directory that other users may enter: those of pytest are closed to them."""
+    """Yield a directory that other users may enter: those of pytest are closed to them."""
     directory = Path(tempfile.mkdtemp(prefix="gapless-public-"))
     directory.chmod(0o755)
     try:
@@ -63,6 +63,6 @@ def umask(mask: int) -> Iterator[None]:
 
 
 def open_to_others(directory: Path) -> list[str]:
-    """List the directory and all in it that somebody else may use."""
+    """List the directory and everything in it that other users may use."""
     paths = [directory, *directory.rglob("*")]
     return [f"{path} {path.lstat().st_mode:o}" for path in paths if path.lstat().st_mode & 0o077]

@@ -41,7 +41,7 @@ class System:
         monitor: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Without `kafka` there are no streams, without `scraper` no scraper, without a port for it no `monitor`."""
+        """Without `kafka` there are no streams, without `scraper` no scraper, without its port no `monitor`."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.state_dir = directory / "state"
@@ -60,7 +60,8 @@ class System:
             "monitor": {"enabled": False} if monitor is None else {"port": monitor},
         }
         self.config.write_text("\n".join(_table(name, keys) for name, keys in tables.items()))
-        # No .env of the person who runs the tests may leak in: the working directory is ours, the variables are set.
+        # The .env of the person who runs the tests must not leak in: the working directory is ours, and the variables
+        # are set.
         ours = ("REDDIT_", "KAFKA_", "DATABASE_URL")
         self._env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self._env |= {
@@ -78,7 +79,7 @@ class System:
         self.server.start()
 
     def children(self) -> dict[str, psutil.Process]:
-        """The titled processes below the supervisor that are alive now."""
+        """Return the titled processes below the supervisor that are alive now."""
         try:
             family = below(psutil.Process(self.server.pid), recursive=True)
         except psutil.NoSuchProcess:
@@ -95,20 +96,20 @@ class System:
         wait_until(complete, timeout, f"the processes {', '.join(self.names)}")
 
     def kill_child(self, name: str) -> None:
-        """SIGKILL one child by its name, when it is there."""
+        """Kill one child by its name with SIGKILL, when it is there."""
         wait_until(lambda: name in self.children(), what=f"a living {name}")
         self.children()[name].kill()
         self.kills.append(name)
 
     def kill_random_child(self, generator: random.Random) -> None:
-        """SIGKILL one of those that live, so that a slow restart does not shift the beat."""
+        """Kill one of the live children with SIGKILL, so that a slow restart does not shift the rhythm."""
         alive = wait_until(self.children, what="a living child")
         name = generator.choice(sorted(alive))
         alive[name].kill()
         self.kills.append(name)
 
     def kill_supervisor(self) -> list[psutil.Process]:
-        """SIGKILL the supervisor; return the children that it leaves behind."""
+        """Kill the supervisor with SIGKILL; return the children that it leaves behind."""
         orphans = list(self.children().values())
         self.server.kill()
         self.kills.append("supervisor")
@@ -118,11 +119,11 @@ class System:
         self.server.signal(signal.SIGTERM)
 
     def stop(self, timeout: float = 40.0) -> int:
-        """SIGTERM; return the exit code."""
+        """Stop it with SIGTERM; return the exit code."""
         return self.server.stop(timeout)
 
     def destroy(self) -> None:
-        """End all of it by force."""
+        """End all processes by force."""
         orphans = self.children() if self.server.running else {}
         self.server.kill()
         for process in orphans.values():
@@ -130,35 +131,35 @@ class System:
                 process.kill()
 
     def gaps(self) -> list[dict[str, Any]]:
-        """The gaps that `python -m supervisor gaps CONFIG --json` lists."""
+        """Return the gaps that `python -m supervisor gaps CONFIG --json` lists."""
         entries: list[dict[str, Any]] = self.proof()["gaps"]
         return entries
 
     def proof(self) -> dict[str, Any]:
-        """What `python -m supervisor gaps CONFIG --json` says."""
+        """Return the output of `python -m supervisor gaps CONFIG --json`."""
         document: dict[str, Any] = json.loads(self.command("gaps", "--json"))
         return document
 
     def status(self) -> dict[str, Any]:
-        """What `python -m supervisor status CONFIG --json` says."""
+        """Return the output of `python -m supervisor status CONFIG --json`."""
         document: dict[str, Any] = json.loads(self.command("status", "--json"))
         return document
 
     def command(self, name: str, *options: str) -> str:
-        """Run `python -m supervisor NAME CONFIG OPTIONS`, which must succeed; return what it prints."""
+        """Run `python -m supervisor NAME CONFIG OPTIONS`, which must succeed; return its output."""
         answer = self.attempt(name, *options)
         assert answer.returncode == 0, f"{name} answered {answer.returncode}: {answer.stdout}{answer.stderr}"
         return answer.stdout
 
     def attempt(self, name: str, *options: str, before: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
-        """Run the command, which may fail; `before` comes before it, as `prlimit` does."""
+        """Run the command, which may fail; `before` precedes it on the command line, as `prlimit` does."""
         command = [*before, sys.executable, "-m", "supervisor", name, str(self.config), *options]
         return subprocess.run(
             command, cwd=self.directory, env=self._env, capture_output=True, text=True, check=False, timeout=60
         )
 
     def page(self, path: str) -> tuple[int, str]:
-        """Ask the monitor; nobody there is a status of 0."""
+        """Send a request to the monitor; if nothing answers, the status is 0."""
         try:
             with urlopen(f"http://127.0.0.1:{self._monitor}{path}", timeout=10.0) as answer:
                 return answer.status, answer.read().decode()
@@ -168,18 +169,18 @@ class System:
             return 0, ""
 
     def log(self, name: str) -> list[dict[str, Any]]:
-        """The lines of one process's log file."""
+        """Return the lines of one process's log file."""
         path = self.log_dir / f"{name}.log"
         if not path.exists():
             return []
-        # the line that a SIGKILL cut short is no JSON
+        # a line that a SIGKILL cut short is not JSON
         lines = path.read_text(errors="replace").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     def report(self, lines: int = 15) -> str:
-        """The ends of all logs, for a failure's report."""
+        """Return the ends of all logs, for a failure's report."""
         code = self.server.returncode
-        # its own output repeats the children's logs: worth reading only where it should not have ended
+        # its own output repeats the children's logs: useful only if it should not have ended
         parts = [f"== supervisor left with {code}\n{self.server.tail(lines)}"] if code not in (None, 0) else []
         for path in sorted(self.log_dir.glob("*.log")):
             tail = path.read_text(errors="replace").splitlines()[-lines:]
@@ -188,7 +189,7 @@ class System:
 
 
 def _names(kafka: Mapping[str, Any] | None, scraper: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Name the children that there must be."""
+    """Return the names of the required children."""
     proxies = None if scraper is None else [proxy["name"] for proxy in scraper.get("proxies", ())] or ["direct"]
     return (*(() if kafka is None else CHILDREN), *(f"scraper-{name}" for name in proxies or ()))
 
@@ -210,7 +211,7 @@ def _table(name: str, keys: Mapping[str, Any], heading: str = "[{}]") -> str:
 
 
 def _is_table(value: object) -> bool:
-    """Tell tables, and lists of them, from plain values."""
+    """Return whether a value is a table, or a list of tables."""
     return isinstance(value, Mapping) or (
         isinstance(value, Sequence) and not isinstance(value, str) and any(isinstance(one, Mapping) for one in value)
     )

@@ -1,4 +1,4 @@
-"""The scraper's database as a person sees it: SQL in, rows out, with nothing of the product between."""
+"""The scraper's database as a person sees it: SQL in, rows out, without the product in between."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import asyncpg
 
 
 class Tables:
-    """One database, SQLite or PostgreSQL; a new connection for every question, so that none is left open."""
+    """One database, SQLite or PostgreSQL; a new connection for every statement, so that none is left open."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -19,16 +19,16 @@ class Tables:
         return self.url.startswith("sqlite:///")
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """Return the rows; none while there is no such table, as before the first start."""
+        """Return the rows; none if there is no such table, as before the first start."""
         return self._sqlite(query) if self.is_sqlite else asyncio.run(self._postgres(query))
 
     def value(self, query: str) -> Any:
-        """Return the first column of the first row, None where there is no row."""
+        """Return the first column of the first row, None if there is no row."""
         rows = self.rows(query)
         return next(iter(rows[0].values())) if rows else None
 
     def execute(self, statement: str) -> None:
-        """Change something, as people do."""
+        """Change data, as people do."""
         if self.is_sqlite:
             with contextlib.closing(self.connect()) as connection, connection:
                 connection.execute(statement)

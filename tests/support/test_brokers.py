@@ -1,4 +1,4 @@
-"""The brokers of the proof do what the proof leans on: memory over a kill, transactions that abort, fencing."""
+"""Checks what the other tests require of the brokers: durability across kills, aborted transactions, fencing."""
 
 import uuid
 from typing import Any
@@ -82,7 +82,7 @@ def test_apache_kafka_fences_a_producer_from_its_successor(apache_kafka: ApacheK
     old.begin_transaction()
     send(old, topic, "t1_old")
     new = new_producer(apache_kafka, **{"transactional.id": topic})
-    new.init_transactions(30)  # aborts what the old one left open
+    new.init_transactions(30)  # aborts the transaction that the old producer left open
     new.begin_transaction()
     send(new, topic, "t1_new")
     new.commit_transaction(30)

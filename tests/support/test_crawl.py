@@ -1,4 +1,4 @@
-"""The crawl's ledger finds every difference between what must be in the database and what is."""
+"""The crawl's ledger finds every difference between the required and the actual content of the database."""
 
 import itertools
 import sqlite3
@@ -67,7 +67,7 @@ def reached(fake: Fake, **crawl: Any) -> tuple[set[str], set[str], set[str]]:
     return set(rows.subreddits), set(rows.users), set(rows.posts)
 
 
-# -- what must be there -------------------------------------------------------------------------------------------
+# -- required rows ------------------------------------------------------------------------------------------------
 
 
 def test_a_step_leads_from_a_subreddit_over_its_authors_posts_to_others() -> None:
@@ -160,7 +160,7 @@ def test_times_that_never_were_are_none() -> None:
 
 
 def perfect(rows: Expected) -> Saved:
-    """Rows just as they must be."""
+    """Return exactly the required rows."""
     figures = {
         "figures_at": NOW, "score_mean": 4.5, "score_median": 4.5, "comments_per_upvote": 4 / 18,
         "posts_per_day": 4 / ((NOW.timestamp() - 1.7e9) / 86_400), "comment_karma_p10": 7.0, "post_karma_p10": 5.0,
@@ -255,7 +255,7 @@ def test_a_database_with_all_that_the_simulator_holds_is_clean(simulator: Simula
 
 
 def _write(tables: Tables, rows: Expected) -> None:
-    """Write rows as they must be into a SQLite file."""
+    """Write the required rows into a SQLite file."""
     saved = perfect(rows)
     names = ("reddit_subreddits", "reddit_rules", "reddit_posts", "reddit_users")
     with sqlite3.connect(tables.url.removeprefix("sqlite:///")) as connection:

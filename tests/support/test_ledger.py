@@ -1,4 +1,4 @@
-"""The ledger must not be kind: each way to lose, double or invent an item shows up under its own name."""
+"""The ledger must be strict: each way to lose, duplicate or invent an item is reported under its own name."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The proxies of the proof do what the proof leans on: they hand on, they want their password, they come back."""
+"""Checks what the other tests require of the proxies: they forward, require their password, and come back."""
 
 import asyncio
 import threading
@@ -56,7 +56,7 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxy]:
 
 
 def fetch(proxy_url: str, target: str, timeout: float = 5.0) -> tuple[int, str]:
-    """Ask through a proxy, as a client that knows nothing of ours."""
+    """Send a request through a proxy, with a client that uses none of our code."""
 
     async def ask() -> tuple[int, str]:
         socks = proxy_url.startswith("socks5")
@@ -72,7 +72,7 @@ def fetch(proxy_url: str, target: str, timeout: float = 5.0) -> tuple[int, str]:
 
 
 def test_it_hands_on_wants_its_password_and_comes_back_after_a_kill(proxy: Proxy, target: str) -> None:
-    """Nothing of it is left after a kill, and nobody sees its password in `ps`."""
+    """Check that nothing of it is left after a kill, and that `ps` does not show its password."""
     assert fetch(proxy.url, target) == (200, "hello")
     if proxy.user:
         stranger = proxy.url.replace(proxy.token, "guessed")
@@ -94,7 +94,7 @@ def test_it_hands_on_wants_its_password_and_comes_back_after_a_kill(proxy: Proxy
 
 
 def test_the_scripted_one_does_as_it_is_told(tmp_path: Path, target: str) -> None:
-    """One mode after the other, and between them it behaves."""
+    """Check one mode after the other, and that it forwards normally in between."""
     scripted = ScriptedProxy(tmp_path, "a")
     scripted.start()
     try:

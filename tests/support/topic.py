@@ -1,4 +1,4 @@
-"""A whole topic read back the way a careful consumer sees it: every partition, committed records only, to the end."""
+"""Reads a whole topic as a careful consumer does: every partition, committed records only, to the end."""
 
 import time
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Record:
 
 
 def read_topic(bootstrap_servers: str, topic: str, *, timeout: float = 30.0, committed: bool = True) -> list[Record]:
-    """Return all records from the beginning to the end as it stands now; empty if there is no such topic."""
+    """Return all records from the beginning to the current end; empty if there is no such topic."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -61,7 +61,7 @@ def _partitions(consumer: Consumer, topic: str, timeout: float) -> list[int]:
 
 
 def _messages(consumer: Consumer, unread: set[int], timeout: float) -> list[Message]:
-    """Take messages until every partition said that it ends here."""
+    """Take messages until every partition reported its end."""
     messages: list[Message] = []
     deadline = time.monotonic() + timeout
     while unread:

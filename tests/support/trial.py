@@ -1,4 +1,4 @@
-"""One trial: a simulated Reddit, our whole system, a real broker, something that goes wrong, and the reckoning."""
+"""One trial: a simulated Reddit, the whole system, a real broker, a failure, and the comparison at the end."""
 
 import random
 import time
@@ -17,12 +17,12 @@ from tests.support.waiting import wait_until
 # Late items must be found within a minute of surfacing; a child may be in its longest backoff just then.
 SETTLE = 90.0
 
-#: Under this name a test's report carries what was counted.
+#: The key of a test's report under which the counts are stored.
 FIGURES = "figures"
 
 
 class Trial:
-    """Starts the parts, lets time pass while watching that they live, and holds the topic against the truth."""
+    """Starts the parts, checks while time passes that they live, and compares the topic with the truth."""
 
     def __init__(self, directory: Path, broker: Broker, delivery: str, seed: int) -> None:
         self.broker = broker
@@ -48,7 +48,7 @@ class Trial:
     def start(
         self, *, streams: dict[str, Any] | None = None, reddit: dict[str, Any] | None = None, **world: Any
     ) -> None:
-        """Start Reddit as `world` (the simulator's options) says, then the system on it; return when records flow."""
+        """Start Reddit with the simulator's options `world`, then the system on it; return when records flow."""
         self.prepare(streams=streams, reddit=reddit, **world)
         self.system.start()
         self.system.wait_up()
@@ -64,7 +64,7 @@ class Trial:
         environment: dict[str, str] | None = None,
         **world: Any,
     ) -> None:
-        """Start Reddit, and write the system's configuration with these keys in its tables, without starting it."""
+        """Start Reddit, and write the system's configuration with these keys in its tables; do not start the system."""
         calm = {
             "comments_per_second": 19,
             "submissions_per_second": 1,
@@ -94,11 +94,11 @@ class Trial:
         )
 
     def records(self) -> list[Record]:
-        """The topic as a consumer with read_committed sees it now."""
+        """Return the topic as a consumer with read_committed sees it now."""
         return read_topic(self.broker.bootstrap_servers, self.topic)
 
     def pass_time(self, seconds: float, *, meanwhile: Callable[[], bool] = lambda: False) -> None:
-        """Let the system work for so long, or until `meanwhile` says enough; fail at once if the supervisor ends."""
+        """Run the system for this time, or until `meanwhile` returns true; fail at once if the supervisor ends."""
         end = time.monotonic() + seconds
 
         def over() -> bool:
@@ -108,7 +108,7 @@ class Trial:
         wait_until(over, seconds + 10.0, f"{seconds:g} s to pass")
 
     def outage_of_the_broker(self, seconds: float) -> None:
-        """Take the broker away for so long and bring it back; one that has only memory is frozen instead."""
+        """Stop the broker for this time, seconds, and start it again; one with only memory is frozen instead."""
         if isinstance(self.broker, ApacheKafka):
             self.broker.stop()
             self.pass_time(seconds)
@@ -119,22 +119,22 @@ class Trial:
             self.broker.thaw()
 
     def gaps(self) -> list[Gap]:
-        """What the system admits."""
+        """Return the gaps that the system admits."""
         return [Gap.from_report(entry) for entry in self.system.gaps()]
 
     def ledger(self, gaps: Iterable[Gap] = ()) -> Ledger:
-        """How things stand."""
+        """Return the present comparison of topic and truth."""
         return compare(self.simulator.truth(), self.records(), gaps)
 
     def finish(self, *, at_least: int) -> Ledger:
-        """Stop the world, wait until all arrived, stop the system; nothing may be lost, and doubled only if allowed."""
+        """Pause Reddit, wait for all items, stop the system; nothing may be lost, and duplicated only if allowed."""
         ledger = self._settle(lambda: self.ledger().lost)
         assert not ledger.lost, ledger.summary()
         self._check(ledger, at_least)
         return ledger
 
     def finish_with_gaps(self, *, at_least: int) -> tuple[Ledger, list[Gap]]:
-        """As `finish`, where Reddit dropped things before anyone could look: each lost item must lie in a gap."""
+        """As `finish`, after Reddit dropped items before anyone could see them: each lost item must be in a gap."""
         self._settle(self._still_to_come)
         gaps = self.gaps()
         ledger = self.ledger(gaps)
@@ -144,15 +144,15 @@ class Trial:
         return ledger, gaps
 
     def _still_to_come(self) -> list[Item]:
-        """What is missing without being admitted, or is admitted but could still be repaired: a listing holds it."""
+        """Return items that are missing outside the gaps, or in a gap but repairable: a listing still holds them."""
         ledger = self.ledger(self.gaps())
         return [*ledger.lost_outside_gaps, *(item for item in ledger.lost if item.fell_off_at is None)]
 
     def _settle(self, missing: Callable[[], Sized]) -> Ledger:
-        """Pause Reddit, wait until nothing is missing, end the system, and return the ledger after its last word."""
+        """Pause Reddit, wait until nothing is missing, end the system, and return the final ledger."""
         self.simulator.pause()
         end = time.monotonic() + SETTLE
-        # first whether anything is yet to surface: what surfaces between the two looks would be in neither
+        # first the items that have not surfaced: one that surfaces between the two checks would be in neither
         while (self.ledger().waiting or missing()) and time.monotonic() < end:
             self.pass_time(1.0)
         code = self.system.stop()
@@ -174,7 +174,7 @@ class Trial:
             assert not ledger.duplicated, ledger.summary()
 
     def report(self) -> str:
-        """What a failure's reader wants: the seed and the ends of all logs."""
+        """Return the seed and the ends of all logs, for the report of a failure."""
         parts = [f"seed {self.seed}, {self.delivery} on {self.broker.name}, topic {self.topic}"]
         if self._system is not None:
             parts.append(self._system.report())
@@ -184,7 +184,7 @@ class Trial:
         return "\n".join(parts)
 
     def end(self) -> None:
-        """Leave no process behind, whatever happened."""
+        """End all processes, whatever happened."""
         if self._system is not None:
             self._system.destroy()
         if self._simulator is not None:

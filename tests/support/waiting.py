@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline: what tests do instead of sleeping."""
+"""Waits for a condition with a deadline: tests use this in place of sleeping."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,13 @@ T = TypeVar("T")
 
 _PAUSE = 0.02
 
-#: Seconds to wait for what happens within a second on an idle machine. A busy one starts no process in less than ten,
-#: and a test that waits for a condition loses no time by a long deadline.
+#: Seconds to wait for an event that takes less than a second on an idle machine. A busy one may need ten to start a
+#: process, and a long deadline costs a test that waits for a condition no time.
 PATIENCE = 30.0
 
 
 def wait_until(predicate: Callable[[], T], timeout: float = PATIENCE, what: str = "the condition") -> T:
-    """Return the first true value of `predicate`; fail after `timeout` seconds, saying `what` was awaited."""
+    """Return the first true value of `predicate`; fail after `timeout` seconds with a message that contains `what`."""
     deadline = time.monotonic() + timeout
     while True:
         value = predicate()
@@ -27,7 +27,7 @@ def wait_until(predicate: Callable[[], T], timeout: float = PATIENCE, what: str 
 
 
 def whole_lines(path: Path) -> list[str]:
-    """Return the lines of a file that somebody may be writing; the last one counts when its end is there."""
+    """Return the lines of a file that may still be written; an incomplete last line is left out."""
     try:
         return path.read_text().rpartition("\n")[0].splitlines()
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""What is saved together, before it becomes statements. Pure."""
+"""Batches: the rows that are saved together, before they become statements. Pure."""

@@ -9,7 +9,7 @@ from scraper.store.batches.remaining_work import RemainingWork
 
 
 class Found(NamedTuple):
-    """A subreddit met on the way; of several depths the smallest counts."""
+    """A discovered subreddit; of several depths the smallest counts."""
 
     name: str
     depth: int
@@ -17,19 +17,20 @@ class Found(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What of a leased subreddit is still to do after this batch."""
+    """The remaining work of a leased subreddit after this batch."""
 
     name: str
     todo: RemainingWork | None
 
 
 class SaveOutcome(NamedTuple):
-    """How a lease ended: finished (due again after the refresh time, or at `due_at`), or to be tried at `due_at`.
+    """How a lease ended: finished (due again after the refresh time, or at `due_at`), or to be retried at `due_at`.
 
-    `depth`: that of the lease; what was found on a shorter way meanwhile is due once more when it is finished.
-    `pending`: it is finished, save for what stands in its todo, which is looked at again at `due_at`.
-    `doubts`: refusals that wait for their confirmation, as text (scraper.crawl.doubts).
-    `avoid_until`: until then only other processes may take it, should there be any.
+    `depth`: the lease's depth; a subreddit found at a smaller depth meanwhile becomes due once more when it is
+    finished.
+    `pending`: finished, except for the work in its todo, which is retried at `due_at`.
+    `doubts`: refusals that await confirmation, as text (scraper.crawl.doubts).
+    `avoid_until`: until then only other processes may lease it, if there are any.
     """
 
     name: str
@@ -44,24 +45,24 @@ class SaveOutcome(NamedTuple):
 
 
 class ProxyDelta(NamedTuple):
-    """What happened through a proxy since it was last told: counts add up over processes and machines."""
+    """The traffic of a proxy since the last report; counts add up over processes and machines."""
 
     name: str
     address: str | None = None  #: without its password
     state: str | None = None
     success_count: int = 0
     error_count: int = 0
-    latency_sum: float = 0.0  #: seconds, of the answers that `latency_count` counts
+    latency_sum: float = 0.0  #: seconds, summed over the answers that `latency_count` counts
     latency_count: int = 0
     consecutive_failures: int = 0
-    last_error: str | None = None  #: None: none since it was last told
+    last_error: str | None = None  #: None: no error since the last report
     last_error_at: datetime | None = None
     resting_until: datetime | None = None
 
 
 @dataclass(slots=True)
 class Batch:
-    """Everything that is applied in one transaction, in the order of the fields."""
+    """Everything that one transaction applies, in the order of the fields."""
 
     subreddits: list[Subreddit] = field(default_factory=list)
     missing: list[tuple[str, datetime]] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Batch:
     proxy: ProxyDelta | None = None
 
     def __len__(self) -> int:
-        """Count the rows, roughly what the transaction costs."""
+        """Count the rows: roughly the cost of the transaction."""
         rows = len(self.subreddits) + len(self.missing) + len(self.posts) + len(self.users) + len(self.found)
         rows += len(self.rules) + sum(len(rules) for rules in self.rules.values())
         rows += len(self.post_figures) + len(self.author_figures) + len(self.progress) + len(self.outcomes)

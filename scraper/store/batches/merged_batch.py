@@ -1,6 +1,7 @@
-"""Several batches as one transaction: every row once, in the order of its key. Pure.
+"""Merges several batches into one transaction: every row once, in the order of its key. Pure.
 
-The order matters: processes that lock the same rows in the same order wait for each other, but never in a circle.
+The order prevents deadlocks: processes that lock the same rows in the same order wait for each other, but never in a
+circle.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(slots=True)
 class MergedBatch:
-    """What one transaction writes, in the order of the fields."""
+    """The content of one transaction, in the order of the fields."""
 
     subreddits: list[Subreddit]
     missing: list[tuple[str, datetime]]
@@ -36,7 +37,7 @@ class MergedBatch:
 
 
 def merge(batches: list[Batch]) -> MergedBatch:
-    """Fold batches into one: of two versions of a row the newer one counts, of two of the same moment the later one."""
+    """Merge batches: of two versions of a row the newer one counts, of two with the same time the later one."""
     return MergedBatch(
         subreddits=_newest((name_key(row.name), row) for batch in batches for row in batch.subreddits),
         missing=sorted((name_key(name), at) for batch in batches for name, at in batch.missing),
@@ -55,7 +56,7 @@ def merge(batches: list[Batch]) -> MergedBatch:
 
 
 def _newest_posts(rows: list[Post]) -> list[Post]:
-    """Do what `_newest` does: most batches hold each of their many posts once."""
+    """Return the same as `_newest`, faster: most batches hold each of their many posts once."""
     newest = {row.reddit_id: row for row in rows}
     if len(newest) < len(rows):
         return _newest((row.reddit_id, row) for row in rows)
@@ -81,7 +82,7 @@ def _newest_rules(batches: list[Batch]) -> list[tuple[str, list[Rule]]]:
 
 
 def _last(items: Iterable[tuple[str, _Value]]) -> list[tuple[str, _Value]]:
-    """Keep the last of each name; the first field stays as it was written."""
+    """Keep the last value of each name; the first field keeps its spelling."""
     last = {name_key(name): (name, value) for name, value in items}
     return [last[key] for key in sorted(last)]
 

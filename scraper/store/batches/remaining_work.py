@@ -9,20 +9,20 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class RemainingWork:
-    """What of a subreddit is still to fetch; it stands in the frontier, so that nothing saved is fetched again."""
+    """The parts and authors that are still to fetch; stored in the frontier, so that nothing saved is fetched again."""
 
     parts: tuple[str, ...]  #: of about, rules, hot, week, year
-    authors: tuple[str, ...] | None = None  #: None: not known yet (hot has not come)
+    authors: tuple[str, ...] | None = None  #: None: not known yet (hot has not arrived)
     tries: Mapping[str, int] = field(default_factory=dict)  #: turns in which a part or an author failed
 
     def dump(self) -> str:
-        """Write it as the text that the frontier keeps."""
+        """Return it as the text that the frontier stores."""
         value = {"parts": self.parts, "authors": self.authors}
         return orjson.dumps(value | ({"tries": self.tries} if self.tries else {})).decode()
 
     @classmethod
     def load(cls, text: str | None) -> "RemainingWork | None":
-        """Read what `dump` wrote; None for what is no such text: everything is to be fetched then."""
+        """Parse the output of `dump`; None for any other text: then everything is fetched."""
         try:
             value = orjson.loads(text) if text else None
         except orjson.JSONDecodeError:
@@ -45,13 +45,13 @@ def _counts(value: object) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A subreddit that this process alone works on, until then."""
+    """A subreddit that only this process works on, until the lease expires."""
 
-    name: str  #: as to be asked for, in the spelling known so far
+    name: str  #: the name to request, in the spelling known so far
     depth: int
     attempts: int
-    review: str | None  #: what a person wrote, trimmed and in lower case; None when nothing
+    review: str | None  #: a person's entry, trimmed and in lower case; None if there is none
     todo: RemainingWork | None  #: None: everything
     leased_until: datetime
-    tries: Mapping[str, int] = field(default_factory=dict)  #: failures that an earlier turn has written down
-    doubts: str | None = None  #: refusals that wait for their confirmation (scraper.crawl.doubts)
+    tries: Mapping[str, int] = field(default_factory=dict)  #: failures recorded by earlier turns
+    doubts: str | None = None  #: refusals that await confirmation (scraper.crawl.doubts)

@@ -1,6 +1,6 @@
 """Removes what no database can store: NUL and lone surrogates in text, integers beyond 64 bits. Pure.
 
-Reddit's JSON may hold both. They are so rare that nobody looks for them until the database refuses.
+Reddit's JSON may hold both. They are so rare that they go unnoticed until the database refuses them.
 """
 
 import dataclasses
@@ -10,19 +10,19 @@ from typing import Any
 
 from scraper.store.batches.merged_batch import MergedBatch
 
-#: What stands for a character that cannot be stored.
+#: Replaces a character that cannot be stored.
 REPLACEMENT = "\ufffd"
 
 _UNHOLDABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class UnstorableValue(ValueError):
-    """A text or an integer that the database cannot hold."""
+    """A text or an integer that the database cannot store."""
 
 
 @dataclass(slots=True)
 class Replaced:
-    """How many values had to be changed."""
+    """Counts the values that had to be changed."""
 
     texts: int = 0
     integers: int = 0
@@ -32,12 +32,12 @@ class Replaced:
 
 
 def is_integer(value: int) -> bool:
-    """Tell whether an integer fits into 64 bits with its sign."""
+    """Return whether an integer fits into 64 bits with its sign."""
     return -(2**63) <= value < 2**63
 
 
 def clean(work: MergedBatch) -> tuple[MergedBatch, Replaced]:
-    """Give a copy that can be stored, and how much had to be changed for it."""
+    """Return a copy that can be stored, and the number of values changed."""
     replaced = Replaced()
     fields = {field.name: _clean(getattr(work, field.name), replaced) for field in dataclasses.fields(MergedBatch)}
     return MergedBatch(**fields), replaced

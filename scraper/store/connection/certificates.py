@@ -1,4 +1,4 @@
-"""The files of certificates that an address names: whether they can be read, and what they make of a connection."""
+"""Certificate files that a database URL names: checks that they can be read, and builds the TLS settings."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from scraper.store.connection.database_url import PostgresServer
 
 
 class UnusableFileError(PermanentError):
-    """A file that the address names cannot be used; the text names the file."""
+    """A file that the URL names cannot be used; the message names the file."""
 
 
 def look_at_files(place: PostgresServer) -> None:
-    """Read every file that the address names; raises UnusableFileError."""
+    """Read every file that the URL names; raises UnusableFileError."""
     for name, path in place.files.items():
         try:
             Path(path).read_bytes()
@@ -27,7 +27,7 @@ def look_at_files(place: PostgresServer) -> None:
 
 
 def system_context(place: PostgresServer) -> ssl.SSLContext:
-    """Make what `sslrootcert=system` asks for: the certificates of the machine, and the server's name is checked."""
+    """Build what `sslrootcert=system` requests: the machine's root certificates, and a check of the server's name."""
     context = ssl.create_default_context()
     if "sslcrl" in place.files:
         _load_authorities(context, "sslcrl", place.files["sslcrl"])
@@ -52,7 +52,7 @@ def _load_own(context: ssl.SSLContext, place: PostgresServer) -> None:
     files: Mapping[str, str] = place.files
     if "sslcert" not in files:
         return
-    # PEM files may need a password; OpenSSL would ask for one on the terminal
+    # PEM files may need a password; OpenSSL would prompt for one on the terminal
     password = dict(parse_qsl(urlsplit(place.arguments["dsn"]).query)).get("sslpassword", "")
     try:
         context.load_cert_chain(files["sslcert"], files.get("sslkey"), lambda: password)

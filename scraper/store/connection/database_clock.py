@@ -1,4 +1,4 @@
-"""Now, by the clock of the database: machines whose clocks differ agree on due times and leases."""
+"""The current time by the database's clock: machines whose clocks differ agree on due times and leases."""
 
 import time
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from sqlalchemy import Connection
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: A machine's clock that is further away from the database's than this is worth a line, seconds.
+#: A difference between a machine's clock and the database's that is worth a log line, seconds.
 _NOTABLE = 5.0
 
 
 def machine_clock() -> datetime:
-    """Give this machine's time."""
+    """Return this machine's time."""
     return datetime.now(UTC)
 
 
 class DatabaseClock:
-    """Reads the database's clock within transactions, and goes on from there between them.
+    """Reads the database's clock within transactions, and extrapolates between them.
 
-    A SQLite file lies on this machine, whose clock is the only one there is.
+    A SQLite file is on this machine, whose clock is the only one.
 
     Args:
         fixed: a clock to use in place of the database's, for tests.
@@ -40,7 +40,7 @@ class DatabaseClock:
         self._read: tuple[datetime, float] | None = None
 
     def __call__(self) -> datetime:
-        """Give the time as it was read last, and what has passed since."""
+        """Return the time of the last reading plus the time passed since."""
         if self._fixed is not None:
             return self._fixed()
         if self._read is None:
@@ -49,7 +49,7 @@ class DatabaseClock:
         return moment + timedelta(seconds=self._monotonic() - at)
 
     def read(self, connection: Connection) -> datetime:
-        """Ask for the time, within a transaction."""
+        """Read the time, within a transaction."""
         if self._fixed is not None or connection.dialect.name == "sqlite":
             return self._fixed() if self._fixed is not None else self._machine()
         moment: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()

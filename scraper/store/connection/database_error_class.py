@@ -15,16 +15,16 @@ _LONGEST_REASON = 200
 
 
 class Fault(enum.Enum):
-    """What is to be done about an error."""
+    """The reaction that an error requires."""
 
-    BUSY = "busy"  #: others were in the way: try again
-    AWAY = "away"  #: the database does not answer, or cannot write just now: wait and try again
-    ROWS = "rows"  #: it does not take what it was given
+    BUSY = "busy"  #: a conflict with other transactions: retry
+    AWAY = "away"  #: the database does not answer, or cannot write at present: wait and retry
+    ROWS = "rows"  #: the database refuses the values
 
 
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
-#: No waiting mends these at the start; while we run they may come and go with a disk.
+#: At the start, waiting does not help against these; at run time they may come and go with a disk.
 _SQLITE_HOPELESS = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
@@ -46,49 +46,49 @@ _SQLITE_MIXED_UP = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLIT
 # SQLSTATEs by their class, the first two letters: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRES_BUSY = {"40"}  # deadlock, serialization
 _POSTGRES_ROWS = {"21", "22", "23", "42"}
-_POSTGRES_HOPELESS = {"28", "3D", "3F", "42"}  # wrong password, no such database or schema, no right, no such setting
+_POSTGRES_HOPELESS = {"28", "3D", "3F", "42"}  # wrong password, no such database, schema or setting, no permission
 
-# A failover: the connection is gone, the server shuts down or takes no writes any more, and others may be like it.
+# A failover: the connection is lost, the server shuts down or refuses writes; other connections may be the same.
 _POSTGRES_LOST = {"08", "57"}
 _READ_ONLY = "25006"
-_CANCELED = "57014"  # of the class 57, and of this one statement
+_CANCELED = "57014"  # of the class 57, and only about this one statement
 _IN_RECOVERY = "recovery is in progress"
 
-# The connection does not know a statement that was prepared on it: a pooler handed another one out.
+# The connection does not know a statement that was prepared on it: a pooler handed out another connection.
 _STATEMENT_MISSED = {"26000", "42P05"}
 
 _UNDEFINED_TABLE = "42P01"
 
-# What a pooler says of an address that it will never take
+# A pooler's message about a URL that it will never accept
 _POOLER_REFUSES = ("unsupported startup parameter", "no such database", "no such user", "statement pooling mode")
 _LOCK_NOT_AVAILABLE = "55P03"
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def judge(error: BaseException) -> Fault:
-    """Tell what an error of SQLAlchemy or of a driver means."""
+    """Return the class of an error from SQLAlchemy or from a driver."""
     cause = _cause(error)
-    if isinstance(cause, TransientError):  # ours, on the way to a connection: the next try goes another way
+    if isinstance(cause, TransientError):  # ours, raised while connecting: the next attempt connects in another way
         return Fault.BUSY
-    if isinstance(cause, UnusableFileError | FileReplacedError):  # may be renewed, or replaced, just now
+    if isinstance(cause, UnusableFileError | FileReplacedError):  # may be in the middle of a renewal or replacement
         return Fault.AWAY
     code, state = _sqlite_code(cause), _sqlstate(cause)
     if code is not None:
         return Fault.BUSY if code in _SQLITE_BUSY else Fault.AWAY if code in _SQLITE_AWAY else Fault.ROWS
     if state is not None:
         return _judge_postgres(state)
-    if type(cause).__name__ == "InvalidCachedStatementError":  # another process changed the tables; forgotten by now
+    if type(cause).__name__ == "InvalidCachedStatementError":  # another process changed the tables; no longer cached
         return Fault.BUSY
-    if isinstance(cause, OSError | TimeoutError | EOFError | exc.TimeoutError):  # the last: no connection came free
+    if isinstance(cause, OSError | TimeoutError | EOFError | exc.TimeoutError):  # the last one: no free connection
         return Fault.AWAY
     if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
         return Fault.AWAY
-    # asyncpg, of a connection that broke; its other errors without a state are about what it was given
+    # asyncpg, on a broken connection; its other errors without a state are about the values it was given
     return Fault.AWAY if "connection" in str(cause) or "another operation" in str(cause) else Fault.ROWS
 
 
 def is_hopeless(error: BaseException) -> bool:
-    """Tell whether what might pass while we run needs a person when we begin with it."""
+    """Return whether an error that may pass at run time needs a person at the start."""
     cause = _cause(error)
     code, state = _sqlite_code(cause), _sqlstate(cause)
     if code in _SQLITE_HOPELESS or (state or "")[:2] in _POSTGRES_HOPELESS:
@@ -99,14 +99,14 @@ def is_hopeless(error: BaseException) -> bool:
 
 
 def _refuses_tls(cause: BaseException) -> bool:
-    """Tell whether both sides will never agree on encryption: a certificate of either is not accepted, or no TLS."""
+    """Return whether both sides can never agree on TLS: a certificate of either is not accepted, or no TLS."""
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return isinstance(cause, ssl.SSLCertVerificationError) or "ALERT" in str(cause).upper()
-    return "rejected SSL upgrade" in str(cause)  # asyncpg has no error of its own for that
+    return "rejected SSL upgrade" in str(cause)  # asyncpg has no error class of its own for that
 
 
 def loses_the_connection(error: BaseException) -> bool:
-    """Tell whether neither this connection nor those opened before it are worth keeping."""
+    """Return whether this connection and all those opened before it must be closed."""
     cause = _cause(error)
     state = _sqlstate(cause)
     if state is None:
@@ -117,7 +117,7 @@ def loses_the_connection(error: BaseException) -> bool:
 
 
 def misses_a_statement(error: BaseException) -> bool:
-    """Tell whether a prepared statement is not where it was prepared: a pooler is between us and the database."""
+    """Return whether a prepared statement is missing on its connection: a pooler is between us and the database."""
     cause = _cause(error)
     return _sqlstate(cause) in _STATEMENT_MISSED or (
         (_sqlstate(cause) or "").startswith("08") and "prepared statement" in str(cause)
@@ -125,9 +125,9 @@ def misses_a_statement(error: BaseException) -> bool:
 
 
 def is_mixed_up(error: BaseException) -> bool:
-    """Tell whether a table is gone that was there when we began, or the file is none that can be read.
+    """Return whether a table that existed at the start is gone, or the file is unreadable.
 
-    The latter also where a connection has one file of the database from before a replacement, and one from after it.
+    The latter also when a connection holds one file of the database from before a replacement, and one from after it.
     """
     cause = _cause(error)
     code = _sqlite_code(cause)
@@ -137,7 +137,7 @@ def is_mixed_up(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Say in one short line what went wrong, without statements and parameters."""
+    """Describe the error in one short line, without statements and parameters."""
     cause = _cause(error)
     line = outside(cause, _LONGEST_REASON)
     name = type(cause).__name__
@@ -149,11 +149,11 @@ def _judge_postgres(state: str) -> Fault:
         return Fault.BUSY
     if state[:2] in _POSTGRES_ROWS and state != _INSUFFICIENT_PRIVILEGE:
         return Fault.ROWS
-    return Fault.AWAY  # connection lost, shutting down, no disk, memory or connection left, read only, not let in
+    return Fault.AWAY  # connection lost, shutdown, no disk space, memory or connection left, read-only, access refused
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Give the driver's own error: SQLAlchemy's texts carry the statement and may carry its parameters."""
+    """Return the driver's own error: SQLAlchemy's texts contain the statement and may contain its parameters."""
     if not isinstance(error, exc.DBAPIError):
         return error
     return getattr(error.orig, "orig", None) or error.orig or error

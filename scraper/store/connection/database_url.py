@@ -1,4 +1,4 @@
-"""Parses the database's address as people write it into the form of the drivers. Pure."""
+"""Parses the database URL as people write it into the form of the drivers. Pure."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,16 +11,16 @@ from core.config.postgres_url import SCHEMES, Host, PostgresAddress, read_postgr
 from core.config.value_errors import InvalidValue
 from core.errors import PermanentError
 
-#: How long to wait for a connection to one server, seconds, unless the address says another `connect_timeout`: where
-#: there are several, the next one is not to wait long for one that is gone.
+#: Connection timeout for one server, seconds, unless the URL gives another `connect_timeout`: with several servers, the
+#: next one must not wait long for a dead one.
 _CONNECT_TIMEOUT = 10.0
 _CONNECT_TIMEOUT_OF_SEVERAL = 4.0
 
-# What libpq knows and asyncpg does not. These only tune the transport: they are left out.
+# Known to libpq and not to asyncpg. These only tune the transport: they are left out.
 _TUNING = re.compile(r"keepalives(_\w+)?|tcp_user_timeout|sslcompression|sslsni|load_balance_hosts")
 
-# These would guard against something, or change what texts mean. Their harmless values are left out; another one is
-# not silently dropped.
+# These would protect something, or change the meaning of texts. Their harmless values are left out; any other value is
+# never dropped silently.
 _GUARDS = {
     "channel_binding": ("prefer", "disable"),
     "gssencmode": ("prefer", "disable"),
@@ -32,14 +32,14 @@ _GUARDS = {
     "hostaddr": (),
 }
 
-# SQLAlchemy's and asyncpg's own: 0 for a pooler that hands each transaction to another connection.
+# Parameters of SQLAlchemy and asyncpg: 0 for a pooler that hands each transaction to another connection.
 _CACHES = ("statement_cache_size", "prepared_statement_cache_size")
 
-# Files of certificates, and what stands for the certificates of the machine.
+# Certificate files, and the values that stand for the machine's certificates.
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 SYSTEM = "system"
 
-# Gapless writes: of the sessions that libpq may ask for, these can.
+# Gapless writes: of the session types that libpq can request, these allow it.
 _WRITING = ("any", "primary", "read-write")
 
 
@@ -55,15 +55,15 @@ class SqliteFile:
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A database of one server or of several; `arguments` are asyncpg's, the password among them."""
+    """A database on one or several servers; `arguments` are asyncpg's, including the password."""
 
     shown: str
     hosts: tuple[Host, ...]
     arguments: dict[str, Any]
-    target: str = "any"  #: what a server must be, in libpq's words
-    files: dict[str, str] = field(default_factory=dict)  #: by the name of their parameter
+    target: str = "any"  #: the required state of a server, in libpq's words
+    files: dict[str, str] = field(default_factory=dict)  #: by parameter name
     uses_system_certificates: bool = False
-    left_out: tuple[str, ...] = ()  #: names of parameters that asyncpg does not know and need not
+    left_out: tuple[str, ...] = ()  #: names of parameters that asyncpg does not know and does not need
 
     def __str__(self) -> str:
         return self.shown
@@ -73,7 +73,7 @@ class PostgresServer:
 
 
 def read(url: str) -> SqliteFile | PostgresServer:
-    """Take an address apart. Raises PermanentError where a driver could not follow it."""
+    """Parse a database URL. Raises PermanentError if a driver could not follow it."""
     path = sqlite_path(url)
     if path is not None:
         return SqliteFile(path)
@@ -122,7 +122,7 @@ def _postgres(address: PostgresAddress) -> PostgresServer:
 
 
 def _target(asked: str | None, *, several: bool) -> str:
-    """Of several servers one takes writes, and it is looked for; a single one is taken as it is."""
+    """Return the required state of a server: with several, a writable one; a single one is taken as it is."""
     if asked is None:
         return "read-write" if several else "any"
     if asked not in _WRITING:

@@ -1,9 +1,9 @@
-"""Transactions through SQLAlchemy's pool over sqlite3 or asyncpg, and opening anew what was replaced.
+"""Transactions through SQLAlchemy's pool over sqlite3 or asyncpg; opens a replaced database anew.
 
-A transaction on SQLite runs in a thread from its begin to its commit: one change of threads for all its statements,
-where an asynchronous driver changes threads several times a statement. A transaction on PostgreSQL waits in the event
-loop. Only SQLAlchemy's core is imported: its asyncio extension brings the object mapper along, 7 MiB that every
-process would carry. `greenlet_spawn`, on which that extension is built, does the same for us.
+A transaction on SQLite runs in a thread from its begin to its commit: one thread switch for all its statements, where
+an asynchronous driver switches threads several times a statement. A transaction on PostgreSQL waits in the event loop.
+Only SQLAlchemy's core is imported: its asyncio extension imports the ORM too, 7 MiB for every process.
+`greenlet_spawn`, on which that extension is built, does the same here.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: Brings the tables up to date; returns what was done, None for nothing.
+#: Brings the tables up to date; returns a description of the change, None for no change.
 Prepare = Callable[[Connection], str | None]
 
-#: A transaction is tried again after each opening; a database that is replaced all the time is away.
+#: A transaction is retried after each opening; a database that is replaced again and again counts as away.
 _TRIES = 3
 
 _HINT = "the one that is there now is opened, and the crawl begins there anew; stop Gapless before you replace it"
 
 
 class Database:
-    """One process's way to the database."""
+    """The database connection of one process."""
 
     def __init__(self, place: SqliteFile | PostgresServer) -> None:
         self._place = place
@@ -54,7 +54,7 @@ class Database:
         self._engine = make_engine(place, self._connector)
         self._threads = ThreadPoolExecutor(SQLITE_CONNECTIONS, "database") if self._watch else None
         self._reader = self._engine.execution_options(**READING) if self._watch else self._engine
-        # within one process the writers of a SQLite file queue here: its own lock is waited for by looking again
+        # the writers of a SQLite file within one process queue here: its own lock only polls
         self._turn = asyncio.Semaphore(1 if self._watch else CONNECTIONS)
         self._takes_fewer = False
         self._idle: asyncio.TimerHandle | None = None
@@ -62,9 +62,9 @@ class Database:
         self._gate = _Gate()
         self._openings = 0
         self._prepare: Prepare | None = None
-        #: in the transaction that prepares a database in the place of another: what begins there
+        #: runs in the transaction that prepares a replacement database
         self.begin_anew: Callable[[Connection], None] = lambda _connection: None
-        #: why it was opened anew, None if it never was; and how often
+        #: the reason of the last opening anew, None if there was none; and the number of them
         self.replaced_because: str | None = None
         self.replacements = 0
         self._is_noted = False
@@ -72,11 +72,11 @@ class Database:
 
     @property
     def dialect(self) -> Dialect:
-        """What statements are compiled for."""
+        """The dialect for which statements are compiled."""
         return self._engine.dialect
 
     async def open(self, prepare: Prepare) -> str | None:
-        """Connect and bring the tables up to date; whenever the database is found replaced, this is done again."""
+        """Connect and bring the tables up to date; this is repeated whenever the database is found replaced."""
         self._prepare = prepare
         try:
             return await self._finish(self._run(self._open, prepare))
@@ -87,22 +87,22 @@ class Database:
             self._close_when_idle()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do this in one transaction.
+        """Run `work` in one transaction.
 
-        Who awaits it may be cancelled: the transaction ends as it would have, so that the connection stays sound.
+        The awaiting task may be cancelled: the transaction still ends normally, so that the connection stays sound.
         """
         async with self._turn:
             return await self._finish(self._carry(self._engine, work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Ask in one transaction that holds nobody up."""
+        """Run `work` in one read-only transaction that blocks no other."""
         if self._watch is not None:
             return await self._finish(self._carry(self._reader, work))
         async with self._turn:
             return await self._finish(self._carry(self._reader, work))
 
     async def close(self) -> None:
-        """Wait for what is under way and close the connections."""
+        """Wait for the transactions in progress and close the connections."""
         if self._idle is not None:
             self._idle.cancel()
         if self._under_way:
@@ -115,7 +115,7 @@ class Database:
             self._threads.shutdown(wait=False)
 
     async def _run(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run what calls the database: in a thread where its driver blocks."""
+        """Run a function that calls the database: in a thread if its driver blocks."""
         if self._threads is None:
             return await greenlet_spawn(function, *arguments)
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(function, *arguments))
@@ -131,9 +131,9 @@ class Database:
             raise
 
     async def _carry(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        """Run a transaction; where the database was replaced, open it anew and run it there.
+        """Run a transaction; if the database was replaced, open it anew and run the transaction there.
 
-        Where a pooler has no connection left for us, wait in its queue for one.
+        If a pooler has no free connection, wait in its queue for one.
         """
         for left in reversed(range(_TRIES)):
             async with self._gate.passing():
@@ -155,7 +155,7 @@ class Database:
         raise AssertionError("the last try returns or raises")
 
     async def _take_fewer(self) -> None:
-        """Take one connection from now on: a pooler has too few for all."""
+        """Use one connection from now on: a pooler has too few for all."""
         if not self._takes_fewer:
             self._takes_fewer = True
             await greenlet_spawn(self._engine.dispose)
@@ -163,7 +163,7 @@ class Database:
             task.add_done_callback(self._under_way.discard)
 
     def _close_when_idle(self) -> None:
-        """Leave no connection of a pooler unused: others may be waiting for it."""
+        """Close idle connections of a pooler: others may be waiting for them."""
         if self._connector is None or not self._connector.is_pooled:
             return
         if self._idle is not None:
@@ -177,19 +177,19 @@ class Database:
         if self._watch is None:
             with engine.begin() as connection:
                 return work(connection)
-        self._watch.look()  # a log that is gone may keep a transaction from beginning
+        self._watch.look()  # a missing log may prevent a transaction from beginning
         try:
             with engine.begin() as connection:
                 self._watch.look()
                 result = work(connection)
         except DBAPIError:
-            self._watch.look()  # written over meanwhile: that is why
+            self._watch.look()  # overwritten meanwhile: that is the reason
             raise
-        self._watch.look_at_content()  # the log may have begun anew with this commit
+        self._watch.look_at_content()  # the log may have been restarted with this commit
         return result
 
     async def _open_anew(self, openings: int, cause: Exception) -> None:
-        """Open the database that is there now; whoever sees the same replacement later finds it done."""
+        """Open the database that is there now; a task that reports the same replacement later finds it done."""
         async with self._gate.closed():
             if self._openings != openings or self._prepare is None:
                 return
@@ -199,13 +199,13 @@ class Database:
             if done is not None:
                 self._note("its tables are gone")
             elif not self._is_noted:
-                raise cause  # the tables are all there: the error is of something else
+                raise cause  # all tables exist: the error has another cause
             log.info("database_opened_anew", database=str(self._place), tables=done or "as they are to be")
             self._openings += 1
             self._is_noted = False
 
     def _note(self, why: str) -> None:
-        """Say it once, however often opening fails."""
+        """Log it once, even if opening fails repeatedly."""
         if not self._is_noted:
             self._is_noted = True
             self.replacements += 1
@@ -238,7 +238,7 @@ class Database:
 
 
 class _Gate:
-    """Many pass side by side; whoever closes it is alone."""
+    """A shared lock: many tasks pass side by side; a task that closes it is alone."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -266,7 +266,7 @@ class _Gate:
 
 
 def make_engine(place: SqliteFile | PostgresServer, connector: Connector | None = None) -> Engine:
-    """Make the engine for an address; nothing is connected yet."""
+    """Create the engine for a database URL; nothing is connected yet."""
     return make_sqlite_engine(place.path) if isinstance(place, SqliteFile) else make_postgres_engine(place, connector)
 
 

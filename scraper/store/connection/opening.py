@@ -1,4 +1,4 @@
-"""Opening the database: it is there, it lets us in, it holds every character, and its tables are today's."""
+"""Opens the database: checks that it answers, admits us and can hold every character, and updates its tables."""
 
 from datetime import UTC, datetime
 
@@ -15,12 +15,12 @@ from scraper.store.schema.migrate import bring_up_to_date, is_current
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: How long to try before the database counts as away, seconds: others may be at its tables.
+#: Time to try before the database counts as away, seconds: other processes may be upgrading its tables.
 _PATIENCE = 5.0
 
 
 async def open_database(url: str) -> tuple[Database, str]:
-    """Connect and bring the tables up to date; gives the database and what to call it."""
+    """Connect and bring the tables up to date; return the database and its display name."""
     place = read(url)
     if isinstance(place, PostgresServer):
         look_at_files(place)
@@ -48,16 +48,16 @@ async def _open(database: Database, place: SqliteFile | PostgresServer) -> None:
 
 
 def prepare(connection: Connection) -> str | None:
-    """Bring the tables up to date; returns what was done, None for nothing. Raises PermanentError where it cannot be.
+    """Bring the tables up to date; return a description of the change or None. Raises PermanentError if impossible.
 
-    It is asked with the lock for writing: a file that cannot be written is to be found out now.
+    This takes the write lock, so that a file that cannot be written is found at once.
     """
     refuse_encoding(connection)
     return None if is_current(connection) else bring_up_to_date(connection)
 
 
 def refuse_encoding(connection: Connection) -> None:
-    """Raise PermanentError for a database that cannot hold every character; SQLite's always can."""
+    """Raise PermanentError for a database that cannot hold every character; SQLite always can."""
     if connection.dialect.name == "sqlite":
         return
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()

@@ -1,4 +1,4 @@
-"""Trying again while the database is away, and telling once when it goes and once when it is back."""
+"""Retries while the database is away; logs once when it goes away and once when it is back."""
 
 import asyncio
 import random
@@ -17,15 +17,15 @@ log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: Pauses between attempts: short ones for who was only in the way, and never so long that its return goes unnoticed.
+#: Pauses between attempts: short for a conflict, and never so long that its return goes unnoticed.
 _BACKOFF = Backoff(first=0.05, longest=2.0)
 
-#: So long others may be in the way before that is called away, seconds.
+#: Seconds that conflicts with other transactions may last before the database counts as away.
 _LONGEST_BUSY = 5.0
 
 
 class OutageRetry:
-    """Carries calls over the database's absence, and knows about it."""
+    """Repeats calls until the database is back, and records its absence."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class OutageRetry:
     async def carry(
         self, attempt: Callable[[], Awaitable[T]], *, seconds: float | None = None, only_reads: bool = False
     ) -> T:
-        """Try until it is done, for so many seconds (None: as long as it takes); then raise StoreUnavailable.
+        """Retry until success, for at most `seconds` (None: without limit); then raise StoreUnavailable.
 
-        What is wrong with the rows themselves is raised at once. `only_reads`: success is no sign that the database is
-        back, for a SQLite file that somebody keeps locked can still be read.
+        Errors of the rows themselves are raised at once. `only_reads`: success does not prove that the database is
+        back, because a SQLite file that another program keeps locked can still be read.
         """
         began = self._monotonic()
         failures = 0

@@ -1,8 +1,8 @@
-"""Detect that another program wrote over an open SQLite file: `cat other.db > reddit.db` keeps the file itself.
+"""Detects that another program wrote over an open SQLite file: `cat other.db > reddit.db` keeps the file itself.
 
-In WAL mode only checkpoints change the database file, and each one leaves its trace in the -shm file: the log's salt,
-and how many frames were brought over. Content that changed without such a trace is not ours. The -shm file is read
-through SQLite's own descriptor: opening and closing another one would release SQLite's locks.
+In WAL mode only checkpoints change the database file, and each one leaves a trace in the -shm file: the log's salt, and
+the number of frames copied into the database file. Content that changed without such a trace is not ours. The -shm file
+is read through SQLite's own descriptor: opening and closing another one would release SQLite's locks.
 
 https://www.sqlite.org/walformat.html describes the index in the -shm file.
 """
@@ -20,7 +20,7 @@ _READ = 132
 
 
 class _Checkpoints(NamedTuple):
-    """How far the log has been brought into the database file."""
+    """How much of the log has been copied into the database file."""
 
     salts: tuple[int, int]
     backfilled: int
@@ -28,12 +28,12 @@ class _Checkpoints(NamedTuple):
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a checkpoint is writing, or died while it was."""
+        """Whether a checkpoint is writing, or died while writing."""
         return self.backfilled != self.attempted
 
 
 class ContentWatch:
-    """Knows the content of the file as the last checkpoint left it."""
+    """Remembers the content of the file after the last checkpoint."""
 
     def __init__(self, path: Path) -> None:
         self._path = os.fspath(path)
@@ -41,18 +41,18 @@ class ContentWatch:
         self._known: tuple[tuple[int, int], _Checkpoints] | None = None
 
     def forget(self) -> None:
-        """Compare with nothing that was seen before."""
+        """Forget everything seen before."""
         self._known = None
 
     @property
     def is_written_over(self) -> bool:
-        """Whether the content changed since the last look, and no checkpoint did it."""
+        """Whether the content changed since the last check, and not by a checkpoint."""
         before, self._known = self._known, None
         checkpoints = self._checkpoints()
         try:
             status = os.stat(self._path)  # noqa: PTH116 (before each commit: a Path costs more than the question)
         except OSError:
-            return False  # core.storage.file_guard says what is wrong with the file
+            return False  # core.storage.file_guard reports the problem with the file
         if checkpoints is None or checkpoints.is_under_way or checkpoints != self._checkpoints():
             return False
         now = ((status.st_size, status.st_mtime_ns), checkpoints)
@@ -63,12 +63,12 @@ class ContentWatch:
         return False
 
     def needs_checkpoint(self) -> bool:
-        """Tell whether a checkpoint was broken off: until the next one nothing can be told."""
+        """Return whether a checkpoint was interrupted: then nothing can be decided until the next one."""
         checkpoints = self._checkpoints()
         return checkpoints is not None and checkpoints.is_under_way
 
     def _checkpoints(self) -> _Checkpoints | None:
-        """Read the index; None where it cannot be read."""
+        """Read the index; None if it cannot be read."""
         shm = file_identity(f"{self._path}-shm")
         if shm is None:
             return None
@@ -89,7 +89,7 @@ class ContentWatch:
 
 
 def _open_here(wanted: tuple[int, int]) -> int:
-    """Return the descriptor by which this process has this file open; -1 where none is known."""
+    """Return the descriptor with which this process has this file open; -1 if unknown."""
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 (names are enough)
     except OSError:

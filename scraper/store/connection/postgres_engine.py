@@ -1,9 +1,9 @@
 """The engine for PostgreSQL: one of several servers, a pool that does not outlive a failover, and poolers.
 
-A pooler such as PgBouncer, in transaction mode, hands each transaction to another connection: what was prepared on the
-last one is not there. Such a pooler shows by the number of the serving process, which is not the one that the
-connection was told of at its begin. Prepared statements have names that no other process uses: without that, a
-statement of another process might run in place of ours.
+A pooler such as PgBouncer, in transaction mode, hands each transaction to another connection: a statement prepared on
+the previous one is missing there. The process number reveals such a pooler: the serving process is not the one that the
+server named when the connection began. Prepared statements have names that no other process uses: otherwise a statement
+of another process might run in place of ours.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from scraper.store.connection.database_url import PostgresServer
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: A server that says nothing for so long is away, seconds; no statement of ours takes a tenth of it.
+#: A server that is silent for this time is away, seconds; no statement of ours takes a tenth of it.
 _COMMAND_TIMEOUT = 30.0
 
-#: Connections of one process: one saves, one asks the frontier.
+#: Connections of one process: one saves, one reads the frontier.
 CONNECTIONS = 2
 
 
-#: In session mode a pooler lends out one connection to the server for as long as we keep ours. So that all get their
-#: turn where it has too few, none is kept longer than this, seconds.
+#: In session mode a pooler lends one server connection for the lifetime of ours. So that all processes get a turn when
+#: it has too few, none is kept longer than this, seconds.
 KEPT_BEHIND_POOLER = 5.0
 
-#: The first answer on a connection takes a round trip; after so many seconds it is waiting for a free connection.
+#: The first answer on a connection takes a round trip; after this time it is waiting for a free connection, seconds.
 _FIRST_ANSWER = 3.0
 
 _SHORT_HINT = (
@@ -45,7 +45,7 @@ _SHORT_HINT = (
 
 
 class PoolerShort(TransientError):
-    """A pooler has no connection left: the next try waits for one, and this process takes only one from now on."""
+    """A pooler has no free connection: the next attempt waits for one, and this process uses only one from now on."""
 
 
 class PoolerFound(TransientError):
@@ -53,12 +53,12 @@ class PoolerFound(TransientError):
 
 
 class Connector:
-    """Opens connections to the first server that takes writes."""
+    """Opens connections to the first writable server."""
 
     def __init__(self, place: PostgresServer) -> None:
         self._place = place
         self._last_good: Host | None = None
-        #: whether statements are prepared once for many transactions
+        #: whether a prepared statement is reused over many transactions
         self.prepares = place.arguments.get("prepared_statement_cache_size") != 0
         #: whether a pooler is between us and the database; and whether it has too few connections
         self.is_pooled = False
@@ -71,8 +71,8 @@ class Connector:
             log.info("prepared_statements_off", database=str(self._place), reason=why)
 
     async def connect(self, **arguments: Any) -> Any:  # noqa: ANN401 (asyncpg has no types)
-        """Give asyncpg's connection; SQLAlchemy calls this."""
-        look_at_files(self._place)  # each time: a certificate may be renewed while we run
+        """Return asyncpg's connection; SQLAlchemy calls this."""
+        look_at_files(self._place)  # each time: a certificate may be renewed at run time
         if self._place.uses_system_certificates:
             arguments["ssl"] = system_context(self._place)
         failures: list[tuple[Host, Exception]] = []
@@ -109,7 +109,7 @@ class Connector:
         return connection
 
     async def _first_answer(self, connection: Any) -> int:  # noqa: ANN401
-        """Return the number of the serving process; a pooler without a free connection lets us wait for it."""
+        """Return the number of the serving process; a pooler without a free connection delays the answer."""
         try:
             async with asyncio.timeout(None if self.is_short else _FIRST_ANSWER):
                 return int(await connection.fetchval("SELECT pg_backend_pid()"))
@@ -123,7 +123,7 @@ class Connector:
 
 
 def make_postgres_engine(place: PostgresServer, connector: Connector | None = None) -> Engine:
-    """Make the engine; nothing is connected yet. `connector`: opens its connections."""
+    """Create the engine; nothing is connected yet. `connector`: opens its connections."""
     for name in place.left_out:
         log.info("database_parameter_left_out", name=name, reason="asyncpg has no such setting, and needs none")
     connector = connector or Connector(place)
@@ -156,7 +156,7 @@ def make_postgres_engine(place: PostgresServer, connector: Connector | None = No
         if misses_a_statement(error):
             connector.stop_preparing(reason(error))
         if context.connection is not None and (misses_a_statement(error) or loses_the_connection(error)):
-            context.is_disconnect = True  # this connection, and all that are as old
+            context.is_disconnect = True  # this connection, and all that are as old or older
 
     return engine
 

@@ -1,9 +1,9 @@
-"""The engine for SQLite, and the watch over its file.
+"""The engine for SQLite, and the check that its file was not replaced.
 
 An open connection keeps a file that was deleted or moved: rows written into it are gone with the connection, and other
-processes open another file. So each transaction looks, once it has begun, whether the file at the path is the file
-that is open. With the lock for writing in hand this is certain: whoever removes the files later finds the rows in them.
-That the file is the same but was written over, scraper.store.connection.overwritten_file finds out.
+processes open another file. So each transaction, once it has begun, checks that the file at the path is the open file.
+While it holds the write lock, this is certain: a program that removes the files later finds the rows in them.
+scraper.store.connection.overwritten_file detects a file that stayed the same but was written over.
 """
 
 import os
@@ -23,19 +23,20 @@ from scraper.store.connection.overwritten_file import ContentWatch
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: How long a transaction waits for other processes to let go of a SQLite file, seconds; then it is tried anew.
+#: How long a transaction waits for other processes to release a SQLite file, seconds; then it is retried.
 BUSY_TIMEOUT = 5.0
 
-#: Who writes over the file may take some time: it is opened anew after so many seconds without a change, of these.
+#: A program may take time to write over the file: it is reopened once unchanged for the first of these times, at the
+#: latest after the second, seconds.
 _STILL_FOR, _STILL_WITHIN = 0.5, 10.0
 
-#: It looks again after so many seconds.
+#: Pause between two attempts to get the lock, a random time in this range, seconds.
 _LOOK_AGAIN = (0.002, 0.01)
 
 #: Connections of one process, each with a thread: one writes, one reads.
 CONNECTIONS = 2
 
-# a page that many transactions change goes from the log to its place, and to the disk, once for all of them
+# a page that many transactions change is copied from the log to its place, and to the disk, once for all of them
 _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
@@ -52,7 +53,7 @@ READING = {_READS: True}
 
 
 class FileReplacedError(Exception):
-    """The file at the path is not the one that is open."""
+    """The file at the path is not the open file."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -60,17 +61,17 @@ class FileReplacedError(Exception):
 
 
 class SqliteWatch:
-    """Knows which file is open."""
+    """Knows which file is open, and detects its replacement."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._guard = FileGuard(path, sole_writer=False)
         self._content = ContentWatch(path)
-        self._looking = threading.Lock()  # who reads and who writes do it in threads of their own
+        self._looking = threading.Lock()  # readers and writers call it from their own threads
         self._learned = False
 
     def look(self) -> None:
-        """Raise FileReplacedError where the files at the path are not those that are open."""
+        """Raise FileReplacedError if the files at the path are not the open files."""
         if not self._learned:
             return
         fault = self._guard.fault()
@@ -79,17 +80,18 @@ class SqliteWatch:
         self.look_at_content()
 
     def look_at_content(self) -> None:
-        """Raise FileReplacedError where another program wrote into the file since the last look."""
+        """Raise FileReplacedError if another program wrote into the file since the last check."""
         with self._looking:
             is_written_over = self._learned and self._content.is_written_over
         if is_written_over:
             raise FileReplacedError(Fault.CHANGED)
 
     def let_go(self, engine: Engine, fault: Fault) -> None:
-        """Finish with the files that are open: what was committed is in them, and nothing of them is in the way.
+        """Close the open files: they hold all that was committed, and leave nothing behind that harms another file.
 
-        The log goes into the database file, wherever that is now. Then what is left of -wal and -shm is removed:
-        another file must not be read through them, nor may who is done with them share one with who is not.
+        The log is copied into the database file, wherever that is now. Then the remaining -wal and -shm are removed:
+        another file must not be read through them, and processes that closed the files must not share them with
+        processes that did not.
         """
         if fault is Fault.CHANGED:
             self._drop_log(engine)
@@ -105,9 +107,10 @@ class SqliteWatch:
                 Path(left).unlink(missing_ok=True)
 
     def _drop_log(self, engine: Engine) -> None:
-        """Finish with a file that was written over: nothing of the log may reach what is in it now.
+        """Close a file that was written over: nothing of the log may reach its present content.
 
-        Closing would bring the log over, so it is cut off before; with the lock for writing, so that nobody adds to it.
+        Closing would copy the log into the file, so the log is truncated before, under the write lock, so that no
+        process appends to it.
         """
         left = self._guard.left_behind()
         try:
@@ -119,14 +122,14 @@ class SqliteWatch:
             return
         try:
             _begin(connection.driver_connection, "BEGIN IMMEDIATE")
-        except sqlite3.Error as error:  # what is in the file now may be no database
+        except sqlite3.Error as error:  # the file may no longer be a database
             log.warning("sqlite_log_not_locked", database=str(self._path), error=str(error))
         _cut_off(left)
         connection.close()
         engine.dispose()
 
     def wait_until_still(self) -> None:
-        """Return when nobody writes into the file any more, as far as that can be seen."""
+        """Return when the file has stopped changing, as far as that can be seen."""
         give_up_at = time.monotonic() + _STILL_WITHIN
         before, since = self._state(), time.monotonic()
         while time.monotonic() < min(give_up_at, since + _STILL_FOR):
@@ -142,7 +145,7 @@ class SqliteWatch:
         return status.st_size, status.st_mtime_ns
 
     def make_room(self) -> None:
-        """Make the directory and the file where they are missing, and take the file for ours."""
+        """Create the directory and the file if they are missing, and record the file as ours."""
         self._learned = False
         self._content.forget()
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,18 +153,18 @@ class SqliteWatch:
         self._guard.learn()
 
     def learn(self, engine: Engine) -> None:
-        """Take the files as they are now, after the first transaction, for ours."""
+        """Record the present files as ours, after the first transaction."""
         if self._content.needs_checkpoint():
             _checkpoint_once(engine)
         self._learned = True
         self.look()
         self._guard.learn()
-        if not self._guard.are_open():  # replaced once more in between
+        if not self._guard.are_open():  # replaced once more meanwhile
             raise FileReplacedError(Fault.COMPANION)
 
 
 def _cut_off(left: list[str]) -> None:
-    """Empty and remove what is left of -wal and -shm; whoever still has them open reads nothing from the log."""
+    """Truncate and remove the remaining -wal and -shm; a process that has them open reads nothing from the log."""
     for each in left:
         if each.endswith("-wal"):
             os.truncate(each, 0)
@@ -180,12 +183,12 @@ def _checkpoint_once(engine: Engine) -> None:
 
 
 def _empty_log(engine: Engine) -> bool:
-    """Bring the whole log into the file that is open, with the lock for writing: nobody adds to it meanwhile.
+    """Copy the whole log into the open file, under the write lock: no process appends to it meanwhile.
 
-    Whoever comes after that, and still has the same log, finds nothing to do: whether it was done stands in -shm.
+    A process that does the same later, with the same log, finds nothing to do: -shm records that it was done.
     """
     if not engine.pool.checkedin():  # type: ignore[attr-defined]  # of the queue
-        return False  # a new connection would open what is at the path now
+        return False  # a new connection would open the file that is at the path now
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
@@ -202,11 +205,11 @@ def _empty_log(engine: Engine) -> bool:
 
 
 def make_sqlite_engine(path: Path) -> Engine:
-    """Make an engine whose calls block: to be used in threads.
+    """Create an engine whose calls block: for use in threads.
 
-    WAL, foreign keys, and the write lock taken at the beginning of every transaction that writes.
-    synchronous=NORMAL: a commit survives the end of every process, though perhaps not a power cut; then the rows and
-    the frontier go back together, and what is missing is fetched again.
+    WAL, foreign keys, and the write lock taken at the beginning of every transaction that writes. synchronous=NORMAL: a
+    commit survives the end of every process, though perhaps not a power cut; then the rows and the frontier go back
+    together, and what is missing is fetched again.
     """
     engine = create_engine(
         f"sqlite:///{path}",
@@ -232,10 +235,10 @@ def make_sqlite_engine(path: Path) -> Engine:
 
 
 def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (a connection of sqlite3)
-    """Begin a transaction, waiting for other processes' to end.
+    """Begin a transaction; wait for the transactions of other processes.
 
-    SQLite's own waiting looks ever more seldom, up to ten times a second: beside busy writers a process would go
-    without the lock for seconds. Who looks at short random times gets its turn.
+    SQLite's own wait polls less and less often, at most ten times a second: beside busy writers a process would miss
+    the lock for seconds. Polling after short random pauses gets its turn.
     """
     give_up_at = time.monotonic() + BUSY_TIMEOUT
     while True:

@@ -4,8 +4,8 @@ from core.errors import GaplessError, TransientError
 
 
 class StoreUnavailable(TransientError):
-    """The database does not answer just now: what was asked is neither done nor lost, try again later."""
+    """The database does not answer at present: the call was neither done nor lost, retry later."""
 
 
 class RowsRefused(GaplessError):
-    """The database does not take these rows, and nothing that could be replaced in them is the reason."""
+    """The database refuses these rows, and nothing that could be replaced in them is the reason."""

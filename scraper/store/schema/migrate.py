@@ -1,7 +1,7 @@
-"""Bringing a database up to the tables of today, by whichever process comes first.
+"""Brings a database up to today's tables; the first process to come does it.
 
 An empty database gets today's tables at once. An older one goes through the migrations, and only then is alembic
-imported: it would cost every process 10 MiB. That both ways lead to the same tables is tested.
+imported: it would cost every process 10 MiB. A test checks that both ways lead to the same tables.
 """
 
 from pathlib import Path
@@ -11,10 +11,10 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, insert, insp
 from core.errors import PermanentError
 from scraper.store.schema.tables import SCHEMA_VERSION, metadata
 
-#: Alembic's table, under a name of ours: the database may be shared with another program that uses alembic.
+#: Alembic's table, under our own name: the database may be shared with another program that uses alembic.
 VERSION_TABLE = "reddit_schema_version"
 
-#: Of PostgreSQL's advisory locks: any number, as long as it stays the same.
+#: The number of our PostgreSQL advisory lock: arbitrary, but it must never change.
 _LOCK = 7_265_646_469
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -23,7 +23,7 @@ _version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), pr
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether there is nothing to do; raises PermanentError where there is nothing to be done."""
+    """Return whether the tables are up to date; raises PermanentError if they cannot be brought up to date."""
     tables = set(inspect(connection).get_table_names())
     if VERSION_TABLE not in tables:
         foreign = sorted(tables & set(metadata.tables))
@@ -41,9 +41,9 @@ def _found(connection: Connection) -> str | None:
 
 
 def bring_up_to_date(connection: Connection) -> str | None:
-    """Make or upgrade the tables, in the transaction of this connection; tells what was done, None for nothing.
+    """Create or upgrade the tables in this connection's transaction; return a description of the change, or None.
 
-    Whoever else wants the same waits: for SQLite's write lock, which this transaction holds, or for PostgreSQL's
+    Other processes that want the same wait: for SQLite's write lock, which this transaction holds, or for PostgreSQL's
     advisory lock.
     """
     if connection.dialect.name == "postgresql":

@@ -1,6 +1,6 @@
 """Triggers that keep `reddit_frontier.skipped` in step with `review`, which people edit with any tool.
 
-A lease must not walk over rows that nobody wants: the flag is the first column of the index that a lease reads. The
+A lease must not scan rows that are never fetched: the flag is the first column of the index that a lease reads. The
 lease still compares `review` itself, so a flag that is false in error never leads to a request.
 """
 
@@ -18,7 +18,7 @@ BEGIN
     UPDATE reddit_frontier SET skipped = 1 WHERE name = NEW.name;
 END"""
 
-# also after INSERT OR REPLACE, for which SQLite runs no trigger of the row that goes
+# also after INSERT OR REPLACE, for which SQLite runs no trigger of the replaced row
 _ADDED = """
 CREATE TRIGGER reddit_subreddits_added AFTER INSERT ON reddit_subreddits
 BEGIN
@@ -41,7 +41,7 @@ BEGIN
     UPDATE reddit_frontier SET skipped = 0 WHERE name = lower(OLD.name);
 END"""
 
-# search_path: whoever edits `review` may have another one
+# search_path: a person who edits `review` may have another one
 _PG_ENTERED = """
 CREATE OR REPLACE FUNCTION reddit_frontier_entered() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
@@ -88,7 +88,7 @@ TRIGGERS: Final = {
 
 
 def make_with(metadata: MetaData) -> None:
-    """Make the triggers whenever these tables are made."""
+    """Create the triggers whenever these tables are created."""
     for dialect, statements in TRIGGERS.items():
         for statement in statements:
             made = DDL(statement)  # type: ignore[no-untyped-call]  # SQLAlchemy's

@@ -1,4 +1,4 @@
-"""The tables, as they are now. How older databases become like this stands in the migrations.
+"""The tables in their present form; the migrations bring older databases to it.
 
 The columns of the row tables are the fields of scraper.reddit.rows, in their order. Names keep Reddit's spelling and
 are unique without regard to case.
@@ -40,13 +40,13 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Hand SQLite the bare UTC time: it knows no zones."""
+        """Return the bare UTC time for SQLite, which knows no zones."""
         if value is None or dialect.name != "sqlite":
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back."""
+        """Return the time with its zone."""
         return value.replace(tzinfo=UTC) if value is not None and dialect.name == "sqlite" else value
 
 
@@ -65,13 +65,13 @@ _TYPES: dict[type, TypeEngine[Any]] = {
     datetime: UtcDateTime(),
 }
 
-#: What people may enter by hand needs no more than its name.
+#: A row that a person enters by hand needs only its name.
 _ENTERED_BY_HAND = frozenset({"state", "fetched_at"})
 
-#: What a migration added stands behind the other columns.
+#: Columns that a migration added come after the others.
 _LATER = frozenset({"moved_to"})
 
-#: The newest migration. A change here needs a step in `migrations` that brings older databases to the same.
+#: The newest migration. A change here needs a step in `migrations` that brings older databases to the same form.
 SCHEMA_VERSION = "0005"
 
 metadata = MetaData()
@@ -80,7 +80,7 @@ metadata = MetaData()
 def _columns(
     row: type, *key: Column[Any], loose: frozenset[str] = frozenset(), later: frozenset[str] = frozenset()
 ) -> list[Column[Any]]:
-    """Make a column of every field of a row; those of the key are given, those that come `later` are left out."""
+    """Make a column for every field of a row; key columns are given, `later` columns are left out."""
     columns = {column.name: column for column in key}
     for name, hint in typing.get_type_hints(row).items():
         if name not in columns and name not in later:
@@ -98,7 +98,7 @@ subreddits = Table(
     *_columns(PostFigures),
     *_columns(AuthorFigures),
     Column("figures_at", UtcDateTime),
-    # these belong to people and are never written here
+    # these belong to people and are never written by the scraper
     Column("review", NAME),
     Column("primary_category", Text),
     Column("tags", Text),
@@ -147,10 +147,10 @@ proxies = Table(
     Column("updated_at", UtcDateTime),
 )
 
-# One row is one subreddit to fetch. `due_at` says from when on it may be taken: a lease moves it to the lease's own
-# end, so that what nobody gives back comes back by itself. `settled` rows are done; theirs is when that was, and the
-# refresh time of whoever asks is added to it. `skipped` follows `review` (see scraper.store.schema.skip_triggers).
-# `doubts` are refusals that wait for their confirmation; `avoided_by` leaves the row to others until `avoided_until`.
+# One row is one subreddit to fetch. `due_at` is the earliest time to lease it: a lease moves it to the lease's end, so
+# that a lease that is not given back expires. `settled` rows are finished; their `due_at` is the time of that, and each
+# reader adds its own refresh time. `skipped` follows `review` (see scraper.store.schema.skip_triggers). `doubts` are
+# refusals that await confirmation; `avoided_by` leaves the row to others until `avoided_until`.
 frontier = Table(
     "reddit_frontier",
     metadata,

@@ -1,9 +1,9 @@
-"""Many rows in one statement.
+"""Statements that take many rows at once.
 
-A statement for each row costs Python time for each row, and on SQLite more than that: the driver's thread lets go of
-the interpreter at every step and waits for a busy event loop to have it again, 1,200 rows a second measured. So SQLite
-gets many rows as the VALUES of one statement, and PostgreSQL one JSON text that it takes apart itself, which costs
-this process a third of what arrays do.
+A statement for each row costs Python time for each row, and on SQLite more than that: the driver's thread releases the
+interpreter lock at every step and waits for a busy event loop to get it back, 1,200 rows a second measured. So SQLite
+gets many rows as the VALUES of one statement, and PostgreSQL one JSON text that it parses itself, which costs this
+process a third of what arrays do.
 """
 
 import functools
@@ -22,22 +22,22 @@ from scraper.store.schema.tables import UtcDateTime
 
 Write = Callable[[Connection, Iterable[Sequence[Any]]], None]
 
-#: SQLite: so many rows a statement, the rest in smaller ones. 64 posts are 1,728 variables of 32,766.
+#: SQLite: rows per statement, the rest in smaller ones. 64 posts are 1,728 variables of 32,766.
 _BLOCKS = (64, 8, 1)
 
-#: Stands in the compiled statement for the rows' places, until it is known how many they are.
+#: Marks the rows' places in the compiled statement, until their number is known.
 _ROWS = "<rows>"
 
 
 class BulkStatement(ABC):
-    """Rows with these columns, on their way into a statement that selects from them."""
+    """Rows with these columns, as the source of a statement that selects from them."""
 
     def __init__(self, dialect: Dialect, columns: Sequence[Column[Any]]) -> None:
         self._dialect = dialect
         self._columns = columns
 
     def statement(self, make: Callable[[FromClause], Executable]) -> Write:
-        """Prepare what `make` makes of the rows; the result takes a connection and rows. Compiled when first used."""
+        """Return a function of a connection and rows; the statement that `make` builds is compiled at first use."""
         compiled = self._compiler(make)
 
         def write(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
@@ -51,15 +51,15 @@ class BulkStatement(ABC):
 
     @abstractmethod
     def _source(self) -> FromClause:
-        """Give the rows as something to select from."""
+        """Return the rows as a source to select from."""
 
     @abstractmethod
     def _pack(self, sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-        """Give statements, and for each the parameters of one run after the other."""
+        """Yield statements, each with the parameters of its runs, one run after the other."""
 
 
 def rowset(dialect: Dialect, columns: Sequence[Column[Any]]) -> BulkStatement:
-    """Choose the way of the database."""
+    """Return the form for the database."""
     return (
         SqliteBulkStatement(dialect, columns) if dialect.name == "sqlite" else PostgresBulkStatement(dialect, columns)
     )
@@ -85,7 +85,7 @@ class SqliteBulkStatement(BulkStatement):
                 at += width * len(blocks)
 
     def _flat(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
-        """Give all values in a row, times as text; raises Unholdable for what PostgreSQL would refuse."""
+        """Return all values as a flat list, times as text; raises UnstorableValue for what PostgreSQL would refuse."""
         flat: list[Any] = []
         for row in rows:
             flat += row
@@ -93,10 +93,10 @@ class SqliteBulkStatement(BulkStatement):
             if isinstance(column.type, UtcDateTime):
                 flat[position :: len(self._columns)] = as_texts(flat[position :: len(self._columns)])
         try:
-            packed = orjson.dumps(flat)  # the quickest look at all texts at once
-        except TypeError as error:  # half surrogates, integers beyond 64 bits
+            packed = orjson.dumps(flat)  # the quickest check of all texts at once
+        except TypeError as error:  # lone surrogates, integers beyond 64 bits
             raise UnstorableValue(outside(error)) from error
-        # the shorter text is found in less time, and is as rare
+        # the shorter text is found faster, and is as rare
         if b"\\u00" in packed and any("\0" in value for value in flat if isinstance(value, str)):
             raise UnstorableValue("a text with a NUL in it")
         return flat
@@ -104,28 +104,28 @@ class SqliteBulkStatement(BulkStatement):
 
 @functools.cache
 def _with_places(sql: str, columns: int, rows: int) -> str:
-    """Put places for so many rows into a statement; the same text each time, by which the driver knows it again."""
+    """Return the statement with places for this number of rows; always the same text, which the driver caches."""
     row = f"({', '.join('?' * columns)})"
     return sql.replace(_ROWS, ", ".join([row] * rows))
 
 
 def as_texts(moments: list[datetime | None]) -> list[str | None]:
-    """Write moments as SQLAlchemy's DateTime does on SQLite, in UTC; the texts sort as the moments do.
+    """Format moments as SQLAlchemy's DateTime does on SQLite, in UTC; the texts sort as the moments do.
 
-    orjson writes a whole column in a tenth of the time that `isoformat` takes. A moment without a zone is in UTC.
+    orjson formats a whole column in a tenth of the time that `isoformat` takes. A moment without a zone is in UTC.
     """
     first = moments[0] if moments else None
-    if all(moment is first for moment in moments):  # rows of one answer have one moment
+    if all(moment is first for moment in moments):  # the rows of one answer share one moment
         return [None if first is None else _as_text(first)] * len(moments)
     packed = orjson.dumps(moments, option=orjson.OPT_NAIVE_UTC)
     if packed.count(_UTC) + moments.count(None) != len(moments):
         return [None if moment is None else _as_text(moment) for moment in moments]
-    # a fraction is there only where it is not 0: what is too long has two of them
+    # orjson writes a fraction only if it is not 0: a text that is too long has two fractions
     texts: list[str | None] = orjson.loads(packed.replace(_UTC, b'.000000"').replace(b"T", b" "))
     return [text and text[:_LENGTH] for text in texts]
 
 
-#: How orjson ends a moment in UTC; and how long a moment is as a text.
+#: The end of orjson's UTC moments; and the length of a moment as text.
 _UTC, _LENGTH = b'+00:00"', 26
 
 
@@ -144,13 +144,13 @@ class PostgresBulkStatement(BulkStatement):
             kind = column.type.compile(dialect=self._dialect)
             field = f"row ->> {at}" if kind == "TEXT" else f"(row ->> {at})::{kind}"
             fields.append(literal_column(field).label(column.name))
-        # by way of text: asyncpg would want to encode the JSON itself
+        # as text: asyncpg would encode the JSON itself
         rows = text("jsonb_array_elements(($1::text)::jsonb) AS given(row)")
         return select(*fields).select_from(rows).subquery("fresh")
 
     def _pack(self, sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         try:
             packed = orjson.dumps([tuple(row) for row in rows])
-        except TypeError as error:  # half surrogates, integers beyond 64 bits
+        except TypeError as error:  # lone surrogates, integers beyond 64 bits
             raise UnstorableValue(outside(error)) from error
         yield sql, [(packed.decode(),)]

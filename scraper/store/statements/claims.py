@@ -13,21 +13,21 @@ from scraper.store.schema.tables import claims, posts, users
 from scraper.store.statements.future_dates import LONGEST_PAUSE
 from scraper.store.statements.upsert import insert
 
-#: No user takes so long to fetch, whatever the quota says.
+#: No user takes this long to fetch, whatever the quota allows.
 _LONGEST_CLAIM = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What became of a wish to fetch some users; names as they were asked for."""
+    """The outcome of a request to claim users; names in the caller's spelling."""
 
-    mine: tuple[str, ...]  #: to be fetched by whoever asked
+    mine: tuple[str, ...]  #: to be fetched by the caller
     fresh: tuple[str, ...]  #: saved lately
-    elsewhere: tuple[str, ...]  #: being fetched by someone: another process, or another task of this one
+    elsewhere: tuple[str, ...]  #: being fetched by another process, or by another task of this one
 
 
 def _claim(dialect: Dialect, holder: str) -> Executable:
-    """Take what nobody holds, or held until now; gives the names that were taken."""
+    """Claim what has no holder, or whose claim has expired; yields the claimed names."""
     names = ["username", "holder", "claimed_at", "until"]
     moments = (bindparam(name, type_=claims.c[name].type) for name in names[2:])
     rows = names_of(dialect, "keys", bindparam("by", holder, Text()), *moments)
@@ -74,11 +74,12 @@ class ClaimStatements:
     def claim(
         self, connection: Connection, usernames: Sequence[str], now: datetime, *, refresh_after: float, seconds: float
     ) -> Claims:
-        """Claim those that nobody claims and that are not fresh."""
+        """Claim the users that nobody has claimed and that are not fresh."""
         asked = {name_key(name): name for name in usernames}
         keys = sorted(asked)
         until = now + timedelta(seconds=seconds)
-        # claims first, freshness after: whoever saved a user since then gave up the claim in the same transaction
+        # claims first, freshness after: a process that saved a user since then released the claim in the same
+        # transaction
         asking = {"keys": keys, "claimed_at": now, "until": until}
         won = set(connection.execute(self._claim, asking).scalars()) if keys else set()
         moments = {"since": now - timedelta(seconds=refresh_after), "latest": now + LONGEST_PAUSE}
@@ -94,29 +95,29 @@ class ClaimStatements:
     def facts(
         self, connection: Connection, usernames: Sequence[str]
     ) -> list[tuple[datetime | None, int | None, int | None]]:
-        """Give creation, comment karma and link karma of those of these users that are saved and active."""
+        """Return creation, comment karma and link karma of those of these users that are saved and active."""
         keys = sorted({name_key(name) for name in usernames})
         rows = connection.execute(self._facts, {"keys": keys}) if keys else ()
         return [(row.created_utc, row.comment_karma, row.link_karma) for row in rows]
 
     def subreddits(self, connection: Connection, usernames: Sequence[str]) -> list[str]:
-        """Name the subreddits in which these users' saved posts lie; profiles (u_…) are none."""
+        """Return the subreddits that contain saved posts of these users; profiles (u_…) are left out."""
         names = sorted(set(usernames))
         return list(connection.execute(self._subreddits, {"names": names}).scalars()) if names else []
 
     def renew(self, connection: Connection, now: datetime, seconds: float) -> None:
-        """Hold on to every claim that is still ours; one that a task forgot to give up comes back after a while."""
+        """Renew all our claims; a claim that a task forgot to release expires after a while."""
         asked = {"now": now, "oldest": now - _LONGEST_CLAIM, "new_until": now + timedelta(seconds=seconds)}
         connection.execute(self._renew, asked)
 
     def release(self, connection: Connection, keys: Sequence[str]) -> None:
-        """Give up claims of ours."""
+        """Release these claims of ours."""
         connection.execute(self._release, {"keys": keys})
 
     def fulfil(self, connection: Connection, keys: Sequence[str]) -> None:
-        """Drop the claims, whosoever, of users that are saved now."""
+        """Drop the claims of users that are saved now, whoever holds them."""
         connection.execute(self._fulfil, {"keys": keys})
 
     def release_all(self, connection: Connection) -> int:
-        """Give up all claims of this holder."""
+        """Release all claims of this holder."""
         return connection.execute(self._release_all).rowcount

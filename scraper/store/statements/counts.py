@@ -15,18 +15,18 @@ _REFUSED = [str(state) for state in SubredditState if state is not SubredditStat
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows saved, and subreddits of the frontier by what is to happen to them."""
+    """Saved rows, and subreddits of the frontier by their next step."""
 
-    subreddits: int  #: of which facts were fetched; those that only a person entered do not count
+    subreddits: int  #: with fetched facts; rows that only a person entered do not count
     users: int
     posts: int
     rules: int
-    waiting: int  #: due now, and nobody works on them
-    leased: int  #: being worked on
-    later: int  #: failed, to be tried again at a time that has not come
-    done: int  #: finished, and not due again yet
-    refused: int  #: of `later`: not to be read, and asked for again in days
-    growing: int  #: of those waiting, leased and failed: what may lead to others, being not at the last depth
+    waiting: int  #: due now, and not leased
+    leased: int  #: being fetched
+    later: int  #: failed, with a retry in the future
+    done: int  #: finished, and not yet due again
+    refused: int  #: of `later`: unreadable, and requested again in days
+    growing: int  #: of waiting, leased and failed: those that may lead to others, as they are not at the last depth
 
 
 def _saved() -> dict[str, object]:
@@ -39,7 +39,7 @@ def _saved() -> dict[str, object]:
 
 
 class CountStatements:
-    """The statements that count."""
+    """The statements that count rows."""
 
     def __init__(self) -> None:
         self._saved = select(*(query.label(name) for name, query in _saved().items()))  # type: ignore[attr-defined]
@@ -69,7 +69,7 @@ class CountStatements:
         )
 
     def count(self, connection: Connection, now: datetime, *, max_depth: int, refresh_after: float) -> Counts:
-        """Count everything as of one moment."""
+        """Count everything at one moment."""
         saved = connection.execute(self._saved).mappings().one()
         asked = {"now": now, "since": now - timedelta(seconds=refresh_after), "max_depth": max_depth}
         return Counts(**saved, **connection.execute(self._frontier, asked).mappings().one())

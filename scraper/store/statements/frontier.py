@@ -1,4 +1,4 @@
-"""The frontier: which subreddit is due, who works on it, and until when."""
+"""The frontier: the due subreddits, and the leases on them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ from scraper.store.statements.upsert import insert
 
 _REVIEW = func.lower(func.trim(subreddits.c.review))
 
-# the name is in lower case already; as a bare column SQLite would not look it up in the index on lower(name)
+# the name is already in lower case; for a bare column SQLite would not use the index on lower(name)
 WITH_REVIEW = frontier.outerjoin(subreddits, func.lower(subreddits.c.name) == func.lower(frontier.c.name))
 NOT_SKIPPED = func.coalesce(_REVIEW, "") != SKIP
 
@@ -45,7 +45,7 @@ _DueRow: TypeAlias = Row[tuple[str, str, int, int, str | None, str | None, str |
 
 
 def _due(holder: str) -> Select[tuple[str, str, int, int, str | None, str | None, str | None, str | None]]:
-    """Select what is due at one depth, the oldest first."""
+    """Select the due rows of one depth, the oldest first."""
     now: ColumnElement[Any] = bindparam("now", type_=frontier.c.avoided_until.type)
     return (
         select(
@@ -65,7 +65,7 @@ def _due(holder: str) -> Select[tuple[str, str, int, int, str | None, str | None
             frontier.c.depth == bindparam("at_depth"),
             frontier.c.due_at <= bindparam("before"),
             NOT_SKIPPED,
-            # what this process was refused, another may get
+            # another process may get what this process was refused
             or_(frontier.c.avoided_by.is_(None), frontier.c.avoided_by != holder, frontier.c.avoided_until <= now),
         )
         .order_by(frontier.c.due_at, frontier.c.name)
@@ -75,16 +75,16 @@ def _due(holder: str) -> Select[tuple[str, str, int, int, str | None, str | None
 
 
 def _enter(dialect: Dialect) -> Write:
-    """Add what is new; of what is known only a smaller depth counts.
+    """Add new rows; for known ones only a smaller depth counts.
 
-    What was done further out has its turn once more: its authors, who stand in its todo, may lead on now.
+    A subreddit finished at a larger depth gets one more turn: its authors, which are in its todo, may lead on now.
     """
     names = ["name", "spelling", "depth", "found_in", "due_at", "entered_at"]
     known = frontier.alias("known")
 
     def make(fresh: FromClause) -> Executable:
-        # the same names are found again and again: rows that need no change are not locked, or processes that find
-        # each other's leased subreddits would stand in each other's way
+        # the same names are found again and again: rows that need no change are not locked, otherwise processes that
+        # find each other's leased subreddits would block each other
         needless = select(known.c.name).where(known.c.name == fresh.c.name, known.c.depth <= fresh.c.depth).exists()
         rows = select(*(fresh.c[name] for name in names)).where(~needless).order_by(fresh.c.name)
         statement = insert(dialect, frontier).from_select(names, rows)
@@ -92,7 +92,7 @@ def _enter(dialect: Dialect) -> Write:
             "depth": statement.excluded.depth,
             "found_in": statement.excluded.found_in,
             "due_at": case((frontier.c.settled, statement.excluded.due_at), else_=frontier.c.due_at),
-            "settled": false(),  # as text: the one parameter is the rows
+            "settled": false(),  # as text: the only parameter is the rows
         }
         return statement.on_conflict_do_update(  # type: ignore[no-any-return]
             index_elements=["name"], set_=shallower, where=statement.excluded.depth < frontier.c.depth
@@ -101,13 +101,13 @@ def _enter(dialect: Dialect) -> Write:
     return rowset(dialect, [frontier.c[name] for name in names]).statement(make)
 
 
-# What is entered is due at once, even where a clock goes wrong or a server takes over whose clock is behind; among
-# themselves the older entries come first.
+# A new row is due at once, even if a clock is wrong or the clock of a new primary is behind; among new rows the older
+# come first.
 _LONG_AGO = timedelta(days=365 * 50)
 
 _NAMED = frontier.c.name == bindparam("key")
 
-# What becomes of a lease when it ends
+# The state of a row after its lease ends
 _FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
 _GIVEN_BACK = _FREE | {"settled": False, "due_at": bindparam("now")}
 _TOLD: dict[str, ColumnElement[Any]] = {
@@ -123,7 +123,7 @@ _FINISHED = (
     _FREE
     | _TOLD
     | {
-        # found on a shorter way meanwhile: its authors may lead on, so it comes once more
+        # found at a smaller depth meanwhile: its authors may lead on, so it is fetched once more
         "settled": and_(bindparam("new_settled"), frontier.c.depth >= bindparam("at_depth")),
         "done_at": bindparam("now"),
         "todo": case((bindparam("keeps_todo", type_=Boolean), frontier.c.todo), else_=None),
@@ -169,19 +169,19 @@ class FrontierStatements:
         )
 
     def enter(self, connection: Connection, found: Sequence[Found], now: datetime) -> None:
-        """Add subreddits that are not there yet."""
+        """Add subreddits that are new."""
         due_at = now - _LONG_AGO
         rows = [(name_key(item.name), item.name, item.depth, item.found_in, due_at, now) for item in found]
         self._enter(connection, rows)
 
     def correct_skipped(self, connection: Connection) -> None:
-        """Clear flags that no `review` asks for: a change of `review` may have met the entry of its row."""
+        """Clear flags that no `review` justifies: a change of `review` may have coincided with the entry of its row."""
         connection.execute(self._correct)
 
     def lease(
         self, connection: Connection, limit: int, now: datetime, *, max_depth: int, refresh_after: float, seconds: float
     ) -> list[Lease]:
-        """Take what is due: what was never done or is to be tried again first, then what is old; shallow ones first."""
+        """Lease due rows: first those never done or to be retried, then old ones; smaller depths first."""
         until = now + timedelta(seconds=seconds)
         leases: list[Lease] = []
         for settled, before in ((False, now), (True, now - timedelta(seconds=refresh_after))):
@@ -200,7 +200,7 @@ class FrontierStatements:
         return leases
 
     def renew(self, connection: Connection, keys: Sequence[str], now: datetime, seconds: float) -> frozenset[str]:
-        """Hold on to leases; tells which of them are still held."""
+        """Renew leases; return those that are still held."""
         until = now + timedelta(seconds=seconds)
         return (
             frozenset(connection.execute(self._renew, {"keys": keys, "until": until}).scalars())
@@ -209,7 +209,7 @@ class FrontierStatements:
         )
 
     def progress(self, connection: Connection, items: Sequence[Progress]) -> None:
-        """Note what is still to do."""
+        """Record the remaining work."""
         rows = [{"key": name_key(item.name), "new_todo": item.todo.dump() if item.todo else None} for item in items]
         connection.execute(self._progress, rows)
 
@@ -237,7 +237,7 @@ class FrontierStatements:
         return parameters
 
     def give_back(self, connection: Connection, keys: Sequence[str], now: datetime) -> None:
-        """End leases as if they had never been: due at once."""
+        """End leases as if they had never begun: the rows are due at once."""
         connection.execute(self._give_back, [{"key": each, "now": now} for each in keys])
 
     def give_all_back(self, connection: Connection, now: datetime) -> int:

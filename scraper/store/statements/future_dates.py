@@ -1,4 +1,4 @@
-"""Dates that lie further ahead than any pause of ours: a clock was wrong when they were written. They count as now.
+"""Corrects dates further ahead than any pause of ours: a clock was wrong when they were written. They count as now.
 
 Otherwise one such date would keep a subreddit, a user or a row from ever being fetched or written again.
 """
@@ -12,15 +12,15 @@ from scraper.store.schema.tables import claims, frontier
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Nothing waits longer than this before it is requested again, except for a longer `refresh_after`.
+#: The longest wait before a new request, unless `refresh_after` is longer.
 LONGEST_PAUSE = timedelta(days=31)
 
-#: No lease and no claim holds for longer than this at a time.
+#: The longest duration of a lease or a claim at one time.
 LONGEST_HOLD = timedelta(hours=1)
 
 
 def beyond_any_pause(dialect: Dialect) -> ColumnElement[datetime]:
-    """Return SQL for the moment after which a date of a row is not credible, by the database's clock."""
+    """Return SQL for the latest credible date of a row, by the database's clock."""
     days = LONGEST_PAUSE.days
     if dialect.name == "sqlite":
         return literal_column(f"strftime('%Y-%m-%d %H:%M:%f', 'now', '+{days} days')")
@@ -43,7 +43,7 @@ class DateStatements:
         self._claims = delete(claims).where(claims.c.until > bindparam("latest_hold"))
 
     def correct(self, connection: Connection, now: datetime, refresh_after: float) -> int:
-        """Correct all; return how many rows were corrected."""
+        """Correct all rows; return the number of corrections."""
         moments = {
             "now": now,
             "latest": now + max(LONGEST_PAUSE, timedelta(seconds=2.0 * refresh_after)),

@@ -15,7 +15,7 @@ _KEPT_WHEN_UNTOLD = ("address", "last_error", "last_error_at")
 
 
 class ProxyStatements:
-    """The statement that adds what happened."""
+    """The statement that adds to a proxy's counters."""
 
     def __init__(self, dialect: Dialect) -> None:
         statement = insert(dialect, proxies)
@@ -28,11 +28,11 @@ class ProxyStatements:
         self._add = statement.on_conflict_do_update(index_elements=["name"], set_=values)
 
     def add(self, connection: Connection, deltas: Sequence[ProxyDelta], now: datetime) -> None:
-        """Add to what is known, one after the other: a process may tell twice in one transaction."""
+        """Add the deltas one after the other: a process may report twice in one transaction."""
         for delta in sorted(deltas, key=lambda delta: delta.name):
             mean = 1000.0 * delta.latency_sum / delta.latency_count if delta.latency_count else None
             row = delta._asdict() | {"mean_latency_ms": mean, "updated_at": now}
-            # made harmless where they come from; here once more, since others read this table
+            # sanitized at their source, and once more here, since others read this table
             for name in ("address", "last_error"):
                 row[name] = masked(row[name]) if row[name] else None
             connection.execute(self._add, row)

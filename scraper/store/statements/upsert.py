@@ -1,4 +1,4 @@
-"""Writing rows so that the newest version wins, and what belongs to people stays as it is."""
+"""Upserts: the newest version of a row wins, and columns that belong to people stay as they are."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -29,7 +29,7 @@ from scraper.store.statements.future_dates import beyond_any_pause
 
 
 def insert(dialect: Dialect, table: Table) -> Any:  # noqa: ANN401 (the two inserts have no common class)
-    """Give the database's own INSERT, which knows ON CONFLICT."""
+    """Return the database's own INSERT, which supports ON CONFLICT."""
     if dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite  # noqa: PLC0415 (only the one that is used takes memory)
 
@@ -39,7 +39,7 @@ def insert(dialect: Dialect, table: Table) -> Any:  # noqa: ANN401 (the two inse
     return postgresql.insert(table)
 
 
-#: What a newer row without it takes away: it is part of the state.
+#: Columns that a newer row without a value clears: they are part of the state.
 _OF_THE_STATE = ("state", "fetched_at", "moved_to")
 
 
@@ -54,11 +54,11 @@ def newest_wins(
 ) -> Write:
     """Insert rows, or replace older ones.
 
-    `fixed`: what never changes at Reddit, and need not be written into its indexes again.
-    `kept`: what never changes either, save that an odd answer may have brought another value, or none; a row without a
-    value does not take it away.
-    `whole`: only a row of this state brings all facts; where another comes (private, suspended) the facts that were
-    known stay.
+    `fixed`: columns that never change at Reddit, and need not be written into their indexes again.
+    `kept`: columns that never change either, except that an odd answer may have brought another value, or none; a row
+    without a value does not clear it.
+    `whole`: only a row in this state brings all facts; a row in another state (private, suspended) leaves the known
+    facts.
     """
     columns = [table.c[name] for name in row._fields]  # type: ignore[attr-defined]
     key = columns[0] if whole is None else func.lower(columns[0])
@@ -90,7 +90,7 @@ def newest_wins(
 
 
 def _placeholders(dialect: Dialect) -> Write:
-    """Make room for what is known of a subreddit before its own facts: a row with nothing but the name."""
+    """Insert a row with only the name, for what is known of a subreddit before its own facts arrive."""
     table = tables.subreddits
 
     def make(fresh: FromClause) -> Executable:
@@ -101,7 +101,7 @@ def _placeholders(dialect: Dialect) -> Write:
 
 
 def _insert_rules(dialect: Dialect) -> Write:
-    """Insert rules under the spelling that their subreddit has, unless newer ones are there."""
+    """Insert rules under the spelling of their subreddit, unless newer ones exist."""
     table, names = tables.rules, [*Rule._fields]
     newer = table.alias("newer")
 
@@ -154,7 +154,7 @@ class Upserts:
         }
 
     def missing(self, connection: Connection, rows: Sequence[tuple[str, datetime]]) -> None:
-        """Note that there is no such subreddit (any more), where one is known."""
+        """Record that a subreddit does not exist (any more), if it is known."""
         connection.execute(self._missing, [{"key": name, "at": at} for name, at in rows])
 
     def rules(self, connection: Connection, sets: Sequence[tuple[str, list[Rule]]], now: datetime) -> None:
@@ -169,7 +169,7 @@ class Upserts:
     def figures(
         self, connection: Connection, figures: Sequence[tuple[str, PostFigures | AuthorFigures]], now: datetime
     ) -> None:
-        """Write what was computed for each of these subreddits; all of one kind."""
+        """Write the figures computed for each of these subreddits; all of one kind."""
         self._placeholders(connection, [(name,) for name, _ in figures])
         rows = [
             {"key": name_key(name), "new_figures_at": now}

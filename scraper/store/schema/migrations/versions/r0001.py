@@ -12,7 +12,7 @@ _TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make everything."""
+    """Create the tables."""
     op.create_table(
         "reddit_frontier",
         sa.Column("name", sa.Text(), primary_key=True),

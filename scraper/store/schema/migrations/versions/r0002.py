@@ -1,4 +1,4 @@
-"""A flag for subreddits that a person skips, in front of the index that a lease reads; triggers keep it up to date."""
+"""A flag for subreddits that a person skips, as the first column of a lease's index; triggers keep it up to date."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -78,7 +78,7 @@ END $$""",
 
 
 def upgrade() -> None:
-    """Add the column, the index and the triggers; mark what is skipped now."""
+    """Add the column, the index and the triggers; set the flag on rows that are skipped now."""
     op.add_column("reddit_frontier", sa.Column("skipped", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.drop_index("reddit_frontier_due", "reddit_frontier")
     op.create_index("reddit_frontier_due", "reddit_frontier", ["skipped", "settled", "depth", "due_at", "name"])

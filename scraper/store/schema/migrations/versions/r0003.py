@@ -1,4 +1,4 @@
-"""Refusals that wait for their confirmation, who leaves them to others, and where a name has moved to."""
+"""Refusals that await confirmation, the process that leaves them to others, and the new name of a moved subreddit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; nothing is in doubt yet."""
+    """Add the columns; no refusal awaits confirmation yet."""
     op.add_column("reddit_frontier", sa.Column("doubts", sa.Text()))
     op.add_column("reddit_frontier", sa.Column("avoided_by", sa.Text()))
     op.add_column("reddit_frontier", sa.Column("avoided_until", sa.DateTime(timezone=True)))

@@ -1,6 +1,6 @@
 """Names of the collation "C" in PostgreSQL, so that their lower case is the same in every locale.
 
-SQLite has nothing to do: its `lower` changes A to Z only.
+SQLite needs no change: its `lower` changes A to Z only.
 """
 
 import sqlalchemy as sa
@@ -22,8 +22,8 @@ _COLUMNS = {
     "reddit_user_claims": ("username",),
 }
 
-# In a Turkish locale "IMAGE" and "image" were two names. The row that a person marked stays, else the youngest; what
-# people wrote into the others goes over to it.
+# In a Turkish locale "IMAGE" and "image" were two names. The row that a person edited is kept, else the newest;
+# people's entries in the other rows are copied to it.
 _RANKED = """
 SELECT {key} AS name, first_value({key}) OVER twins AS kept, row_number() OVER twins AS place
 FROM {table} WINDOW twins AS (PARTITION BY lower({key} COLLATE "C") ORDER BY {order})
@@ -39,7 +39,7 @@ WHERE kept.name = ranked.kept AND other.name = ranked.name AND ranked.place > 1
 """
 _REMOVE = "DELETE FROM {table} USING ({ranked}) AS ranked WHERE {table}.{key} = ranked.name AND ranked.place > 1"
 
-# PostgreSQL changes no column that a trigger names: they are dropped, and made again as they were.
+# PostgreSQL changes no column that a trigger names: the triggers are dropped and created again unchanged.
 _TRIGGERS = {
     ("reddit_frontier_skipped", "reddit_frontier"): (
         "BEFORE INSERT ON reddit_frontier FOR EACH ROW EXECUTE FUNCTION reddit_frontier_entered()"
@@ -72,7 +72,7 @@ ORDER BY 1
 
 
 def upgrade() -> None:
-    """Change the columns; their indexes are made anew with them."""
+    """Change the columns; PostgreSQL rebuilds their indexes."""
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
         return
@@ -93,7 +93,7 @@ def upgrade() -> None:
 
 
 def _refuse_views(connection: sa.Connection) -> None:
-    """Raise PermanentError where views keep the columns from being changed: whoever made them can make them again."""
+    """Raise PermanentError if views prevent the change of the columns: their owner can create them again."""
     views = list(connection.execute(sa.text(_VIEWS), {"tables": list(_COLUMNS)}).scalars())
     if views:
         raise PermanentError(

@@ -1,4 +1,4 @@
-"""No index on the time of posts alone: no statement of ours uses it, and each post that is stored pays for it.
+"""Drops the index on the time of posts alone: no statement of ours uses it, and every stored post pays for it.
 
 The posts of one subreddit by time have an index of their own.
 """
@@ -12,5 +12,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Drop it, where nobody has dropped it before."""
+    """Drop it if it still exists."""
     op.execute("DROP INDEX IF EXISTS reddit_posts_created")
