@@ -9,6 +9,7 @@ from scraper.crawl.answer_rate import AnswerRate
 from scraper.crawl.doubts import PendingRefusal, met_again
 from scraper.reddit.question import Question
 from scraper.reddit.refusal import Unexplained
+from scraper.reddit.rows import SubredditState
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -40,7 +41,8 @@ class RefusalConfirmer:
         is_fact = (
             doubt.is_confirmed(self._now(), has_others=self.has_others)
             and await self._standing.is_proven(question, doubt.first_at, names)
-            and await self._standing.is_steady(question, refusal, names)
+            # an empty listing lasts until the next refresh only: it is not worth further requests
+            and (refusal.state is SubredditState.OPEN or await self._standing.is_steady(question, refusal, names))
         )
         log.info(
             "refusal_confirmed" if is_fact else "refusal_unconfirmed",

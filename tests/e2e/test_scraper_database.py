@@ -15,7 +15,8 @@ def test_two_machines_share_one_frontier(scrape_on_postgres: Scrape, tmp_path: P
     scrape.start(ProxyPy(tmp_path, "one"), machine="one", concurrency=5)
     scrape.start(PProxy(tmp_path, "two", "socks5"), machine="two", concurrency=5)
     scrape.wait_end()
-    twice = {name: count for name, count in scrape.asked_most().items() if count > 1}
+    doubted = scrape.asked_to_confirm()
+    twice = {name: count for name, count in scrape.asked_most().items() if count > (3 if name in doubted else 1)}
     assert not twice, f"fetched more than once: {twice}"
     shares = [scrape.proxy_row(name)["success_count"] for name in ("one", "two")]
     scrape.notes["requests of each machine"] = shares

@@ -189,6 +189,16 @@ class Scrape:
         asked = self.asked()
         return {**asked["subreddits"], **asked["users"]}
 
+    def asked_to_confirm(self) -> set[str]:
+        """The subreddits, in lower case, with a refusal or an empty listing that was confirmed by asking again."""
+        lines = [
+            line
+            for system in self.systems
+            for path in system.log_dir.glob("scraper-*.log")
+            for line in system.log(path.stem)
+        ]
+        return {str(line["name"]).lower() for line in lines if line["event"].startswith("refusal_")}
+
     def asked_most(self) -> dict[str, int]:
         """Return, for each subreddit and user, how often its most requested address was requested."""
         return {name: max(counts.values()) for name, counts in self.asked_by_name().items()}

@@ -78,8 +78,8 @@ def test_in_session_mode_with_too_few_connections_all_get_their_turn(
     postgres: PostgresServer, size: int, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each client keeps its connection to the server there: whoever needs more waits for ever, without a word."""
-    for place in ("engine.KEPT_BEHIND_POOLER", "postgres.KEPT_BEHIND_POOLER", "postgres._FIRST_ANSWER"):
-        monkeypatch.setattr(f"scraper.store.{place}", 1.0)
+    for place in ("engine.KEPT_BEHIND_POOLER", "postgres_engine.KEPT_BEHIND_POOLER", "postgres_engine._FIRST_ANSWER"):
+        monkeypatch.setattr(f"scraper.store.connection.{place}", 1.0)
     names = {f"sub{at}" for at in range(10)}
 
     async def scenario(url: str) -> None:

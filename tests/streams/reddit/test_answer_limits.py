@@ -319,7 +319,7 @@ _PROBE = """
 import sys
 from pathlib import Path
 from core.errors import GaplessError
-from tests.streams.capture import test_answer_limits as scripts
+from tests.streams.reddit import test_answer_limits as scripts
 from tests.streams.reddit.client_house import House
 house = House(Path(sys.argv[1]), sys.argv[2], deadline=120.0)
 for _ in range(6):

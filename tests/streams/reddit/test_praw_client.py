@@ -244,7 +244,7 @@ def test_a_rejection_while_a_token_is_renewed_is_doubted_too(
     """A single odd answer of the token endpoint, after hours of work, must not park the stream."""
     house.get()
     reddit.expire_tokens()
-    monkeypatch.setattr("streams.reddit.checked_requestor.judge_token", lambda *_: CredentialsRejected("no"))
+    monkeypatch.setattr("streams.reddit.checked_requestor.classify_token", lambda *_: CredentialsRejected("no"))
     with pytest.raises(Unreachable):
         house.get()
     monkeypatch.undo()

@@ -219,7 +219,7 @@ def test_another_user_s_files_are_a_line_and_no_traceback(
         raise PermissionError(13, "Permission denied", "logs/comments.log")
 
     monkeypatch.setitem(main._DOES, "logs", refused)  # noqa: SLF001
-    monkeypatch.setattr(main, "leave_unread", lambda _out: None)
+    monkeypatch.setattr(main, "discard_output", lambda _out: None)
     assert main.main(["logs", "config.toml"]) == 1
     assert capsys.readouterr().err == "[Errno 13] Permission denied: 'logs/comments.log'\n"
 
