@@ -1,7 +1,7 @@
 """The dead letters in publisher.db: stored, resent, dropped. Each function is one step inside a transaction.
 
-The publisher writes them. `python -m supervisor dead-letters` resends or drops them: two short transactions
-of another process, which SQLite's own lock separates from the publisher's.
+The publisher writes them. `python -m supervisor dead-letters` resends or drops them: two short transactions of another
+process, which SQLite's own lock separates from the publisher's.
 """
 
 import sqlite3

@@ -12,7 +12,7 @@ from core.storage.sqlite import is_corrupt
 from streams.positions.dead_letters import DeadLetter
 from streams.positions.publisher_store import KAFKA, Position, PublisherStore
 
-#: Least seconds between writes of the positions: one fsync for many records instead of one for each.
+#: Minimum seconds between writes of the positions: one fsync for many records instead of one for each.
 _SAVE_EVERY = 0.15
 #: Seconds until a failed write is retried.
 _RETRY_AFTER = 1.0

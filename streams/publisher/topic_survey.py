@@ -1,8 +1,7 @@
 """Determines whether a new spool is the first one: what the topic holds before anything of it is sent.
 
-When all state files are lost, only the topic shows that records of a stream were delivered before, and up to when
-(see core.spool.predecessor). Until the answer is on disk, nothing is sent from such a spool: its own records would
-count.
+When all state files are lost, only the topic shows that records of a stream were delivered before, and up to when (see
+core.spool.predecessor). Until the answer is on disk, nothing is sent from such a spool: its own records would count.
 """
 
 import time

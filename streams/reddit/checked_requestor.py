@@ -1,8 +1,8 @@
 """The layer between PRAW and the network: sends one HTTP request and checks its answer before PRAW sees it.
 
-PRAW fetches and renews the token and builds the requests. Here it must not sleep (its limiter and its
-retries use `time.sleep`, which no shutdown ends) or fail on invalid headers (see docs/architecture.md). So the rate
-headers are removed from the answer, and an error answer is raised as an error of this project.
+PRAW fetches and renews the token and builds the requests. Here it must not sleep (its limiter and its retries use
+`time.sleep`, which no shutdown ends) or fail on invalid headers (see docs/architecture.md). So the rate headers are
+removed from the answer, and an error answer is raised as an error of this project.
 """
 
 import time

@@ -1,8 +1,8 @@
 """The HTTP client below PRAW: one request at a time, no files or cookies, every body bounded.
 
-It replaces `requests.Session`, which reads ~/.netrc, keeps cookies and follows redirects. Of the environment
-it uses only the variables of proxies and certificates (see core.config.network_variables and
-docs/configuration.md). Another thread can end a request at any time: `abort` shuts its sockets down.
+It replaces `requests.Session`, which reads ~/.netrc, keeps cookies and follows redirects. Of the environment it uses
+only the variables of proxies and certificates (see core.config.network_variables and docs/configuration.md). Another
+thread can end a request at any time: `abort` shuts its sockets down.
 """
 
 import socket

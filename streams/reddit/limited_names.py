@@ -1,8 +1,8 @@
 """Distinguishes a 429 about one subreddit from one about the quota. Pure: times are arguments.
 
-A 429 stops every process of the client id. If one request is refused repeatedly while requests for other names
-are served in between, the cause is not the quota: then it is an error of this request, and its names are
-searched for the refused one (streams.capture.bad_name_search).
+A 429 stops every process of the client id. If one request is refused repeatedly while requests for other names are
+served in between, the cause is not the quota: then it is an error of this request, and its names are searched for the
+refused one (streams.capture.bad_name_search).
 """
 
 from core.reddit.name_limits import NameLimits

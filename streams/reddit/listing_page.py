@@ -32,8 +32,8 @@ _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]*)?")
 class Item:
     """One item of a listing: `data` as Reddit returned it.
 
-    `name` identifies it among the items seen: the fullname, or a digest of the content if Reddit gave no id.
-    `created` is created_utc in seconds, None if it is missing, no date, or outside of `EARLIEST` to `LATEST`.
+    `name` identifies it among the items seen: the fullname, or a digest of the content if Reddit gave no id. `created`
+    is created_utc in seconds, None if it is missing, no date, or outside of `EARLIEST` to `LATEST`.
     """
 
     name: str

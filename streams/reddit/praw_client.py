@@ -1,7 +1,7 @@
 """Sends one request to Reddit at a time: permission from the shared quota, PRAW in a thread, the answer reported back.
 
-The thread lets the working loop send heartbeats and react to a stop during a request. An abandoned request is
-ended: its sockets are shut down, so the thread ends and the server sees the close.
+The thread lets the working loop send heartbeats and react to a stop during a request. An abandoned request is ended:
+its sockets are shut down, so the thread ends and the server sees the close.
 """
 
 import os

@@ -3,8 +3,8 @@
 PRAW reads `praw.ini` from the working directory and from the user's configuration directory, and variables named
 `praw_*`. None of them is used here: the settings come only from this project's configuration (see `make_reddit`).
 
-PRAW imports `update_checker`, if installed, to check for a newer PRAW; that is disabled (`make_reddit`), and
-would import all of aiohttp: a third of a stream's start time, and 8 MiB of its memory.
+PRAW imports `update_checker`, if installed, to check for a newer PRAW; that is disabled (`make_reddit`), and would
+import all of aiohttp: a third of a stream's start time, and 8 MiB of its memory.
 """
 
 import configparser
@@ -40,8 +40,8 @@ __all__ = ["PRAWException", "make_reddit", "praw"]
 def make_reddit(**settings: Any) -> praw.Reddit:  # noqa: ANN401 (as PRAW has it)
     """Create a PRAW instance from these settings and PRAW's own defaults.
 
-    Every setting that PRAW would read from the environment is passed, and the site is named, so that neither a
-    `praw_*` variable nor `praw_site` has an effect.
+    Every setting that PRAW would read from the environment is passed, and the site is named, so that neither a `praw_*`
+    variable nor `praw_site` has an effect.
     """
     with praw.config.Config.LOCK:
         praw.config.Config.CONFIG = _own_defaults()  # PRAW reads its files only if this is None

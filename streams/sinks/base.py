@@ -1,7 +1,7 @@
 """The interface of a sink, the loop step that drives it, and its retry pauses.
 
-A sink reads its sources itself, through senders (`streams.sinks.spool_senders`), and has its own position in each
-of them. So a slow or unreachable sink does not delay the others.
+A sink reads its sources itself, through senders (`streams.sinks.spool_senders`), and has its own position in each of
+them. So a slow or unreachable sink does not delay the others.
 """
 
 import enum
@@ -25,8 +25,8 @@ class Sink(Protocol):
     `drive` calls `open`, `send`, `flush` and `commit` in this order, repeatedly, in one thread. Each call returns
     within about a second, whatever the destination does; unfinished work continues at the next call.
 
-    Delivery is at least once if `commit` follows the destination's acknowledgement, and exactly once if records
-    and position become visible at the destination together.
+    Delivery is at least once if `commit` follows the destination's acknowledgement, and exactly once if records and
+    position become visible at the destination together.
     """
 
     #: the name under which its positions are stored; it never changes

@@ -33,8 +33,8 @@ PlainRow = tuple[int, bytes, bytes, str]
 class Source(Protocol):
     """Numbered rows that must reach every sink: a spool, dead letters that are resent, an archive file.
 
-    The numbers ascend, are permanent, and may have holes. So one number describes up to where a sink has
-    delivered a source. Several sinks can reread a source from such a position at any time.
+    The numbers ascend, are permanent, and may have holes. So one number describes up to where a sink has delivered a
+    source. Several sinks can reread a source from such a position at any time.
     """
 
     #: the name of the stream that its records belong to

@@ -24,8 +24,7 @@ class AtLeastOnce(DeliveryStrategy):
     def __init__(self, topic: Topic, **parts: Unpack[StrategyParts]) -> None:
         super().__init__(**parts)
         self._topic = topic
-        #: the classes of the failures: sending pauses until all reports have arrived, then resumes
-        #: after the position
+        #: the classes of the failures: sending pauses until all reports have arrived, then resumes after the position
         self._failures: set[ErrorClass] = set()
         self._ready = False
         #: whether this round sent something, and whether something was in flight

@@ -1,7 +1,7 @@
 """The positions that exactly-once stores in Kafka, in the same transaction as the records they cover.
 
-One compacted topic, one partition. For each source, the last committed record holds the delivered position and the
-key of the record there, which distinguishes it from a position in another history of the same file.
+One compacted topic, one partition. For each source, the last committed record holds the delivered position and the key
+of the record there, which distinguishes it from a position in another history of the same file.
 """
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
@@ -48,8 +48,8 @@ class CommittedPosition(NamedTuple):
 class CommittedPositionReader:
     """Reads the committed positions of some sources, in short calls of `read` until all are found.
 
-    A committed record is visible only after every transaction that began before it has ended, those of other
-    publishers too. So the reader continues to the current end of the log, not to the end of what is visible now.
+    A committed record is visible only after every transaction that began before it has ended, those of other publishers
+    too. So the reader continues to the current end of the log, not to the end of what is visible now.
     """
 
     def __init__(self, settings: Settings, source_ids: set[str], clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,7 +1,7 @@
 """Exactly once: records and the position that covers them, in one Kafka transaction.
 
-A consumer with `read_committed` sees each record once, whichever process is killed: a successor fences its
-predecessor (`init_transactions` ends its open transaction), then reads the last committed position.
+A consumer with `read_committed` sees each record once, whichever process is killed: a successor fences its predecessor
+(`init_transactions` ends its open transaction), then reads the last committed position.
 """
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public

@@ -62,7 +62,7 @@ class Outage:
         return False
 
     def answered(self) -> None:
-        """Record an answer without progress: the wait for one restarts."""
+        """Record an answer without progress: the wait for progress restarts."""
         self._lost_at = self._waiting_since = None
 
     def arrived(self, now: float) -> float | None:

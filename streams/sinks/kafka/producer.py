@@ -34,8 +34,8 @@ _DEFAULTS: Properties = {
     "allow.auto.create.topics": False,
 }
 
-#: The broker may be away for hours: records wait in order and do not fail one by one. (A transaction is different:
-#: the broker ends it after transaction.timeout.ms, and its records are resent in the next one.)
+#: The broker may be away for hours: records wait in order and do not fail one by one. (A transaction is different: the
+#: broker ends it after transaction.timeout.ms, and its records are resent in the next one.)
 _AT_LEAST_ONCE: Properties = {"message.timeout.ms": 0}
 
 _GUARANTEES: Properties = {"enable.idempotence": True, "acks": "all", "delivery.report.only.error": False}

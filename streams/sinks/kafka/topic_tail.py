@@ -20,8 +20,8 @@ from core.stream_kinds import kind_of, stream_names
 from streams.sinks.kafka.kafka_errors import ErrorClass, classify, is_passing
 from streams.sinks.kafka.producer import Settings
 
-#: Any page may be the upper part of an unfinished walk: pages may be as small as one item, and a walk may be
-#: slow. Walks take less than this time (seconds), in which pages are captured: a thousand pages of one item.
+#: Any page may be the upper part of an unfinished walk: pages may be as small as one item, and a walk may be slow.
+#: Walks take less than this time (seconds), in which pages are captured: a thousand pages of one item.
 _LONGEST_WALK = 3600.0
 
 #: A time without any capture counts at most this much (seconds): a walk waits during an outage.
@@ -96,7 +96,7 @@ def _finished_before(last: float, moments: set[float]) -> float:
     return float("-inf")
 
 
-#: Most records to read of all partitions together, and the least of each one.
+#: Most records to read of all partitions together, and the minimum of each one.
 _RECORDS = 10_000
 _OF_EACH = 500
 #: The second pass reads this multiple.

@@ -115,7 +115,7 @@ class Topic:
             raise PermanentError(f"Kafka does not take {self.name!r} as the name of a topic: change kafka.topic")
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
-            return  # the broker is away: KafkaHealth logs that
+            return  # the broker is unreachable: KafkaHealth logs that
         if classify(error) is ErrorClass.HOLD:
             missing = Cause(f"the topic {self.name} is not there and cannot be made: {said(error)}", _BY_HAND)
             self._health.hold(error, cause=missing if self._creating else None)
