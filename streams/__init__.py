@@ -1,4 +1,4 @@
-"""Streams of submissions and comments, from Reddit into the spool and from the spool into Kafka."""
+"""The streams of submissions and comments, from Reddit into the spool and from the spool into Kafka."""
 
 from streams.client import RedditClient
 

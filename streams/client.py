@@ -1,4 +1,4 @@
-"""RedditClient: the streams from Python, with the processes under a supervisor of their own."""
+"""RedditClient: runs the streams from Python, under a supervisor process of their own."""
 
 import json
 import os
@@ -20,20 +20,20 @@ from core.installation import require_own_environment
 from core.status.statistics_block import Meter, Statistics, render
 from core.storage.private_files import make_directory, replace_private
 
-_PACKAGES = Path(__file__).resolve().parents[1]  # where `python -m supervisor` finds what this file belongs to
+_PACKAGES = Path(__file__).resolve().parents[1]  # where `python -m supervisor` finds this project
 _LOOK_EVERY = 0.5
-_GRACE = 5.0  # beyond the supervisor's own deadline, before it is killed
+_GRACE = 5.0  # after the supervisor's own deadline, before it is killed
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class RedditClient:
-    """Captures subreddits into Kafka until shut down; it scrapes only where `config` or `settings` asks for it.
+    """Captures subreddits into Kafka until shut down; scrapes only if `config` or `settings` enables it.
 
-    What is not given here comes from the environment, from `.env`, or from `config`, a file as for
-    `python -m supervisor run`; `settings` gives any other of its keys, such as {"kafka.delivery": "exactly_once"}.
-    Raises ValueError naming every missing credential, with a `.env` to copy, or PyPI's package `supervisor` where that
+    Values that are not given come from the environment, from `.env`, or from `config`, a file as for
+    `python -m supervisor run`; `settings` sets any other of its keys, such as {"kafka.delivery": "exactly_once"}.
+    Raises ValueError that names every missing credential, with a `.env` to copy, or PyPI's package `supervisor` if that
     is installed in the same environment.
     """
 
@@ -66,7 +66,7 @@ class RedditClient:
         }
         only_streams = {"scraper.enabled": False, "monitor.enabled": False} if config is None else {}
         self._settings = {**only_streams, **settings, **{key: one for key, one in given.items() if one is not None}}
-        # Credentials go the way they always go: through the environment, never through a file or a command line.
+        # Credentials pass through the environment only, never through a file or a command line.
         self._environ = {**os.environ, **{name: value for name, value in secrets.items() if value is not None}}
         self._path = Path(config) if config is not None else None
         self._config = load_config(self._path, self._settings, self._environ)
@@ -85,7 +85,7 @@ class RedditClient:
         command = [sys.executable, "-P", "-m", "supervisor", "run", str(path), "--with-parent", str(os.getpid())]
         for key, value in self._settings.items():
             command += ["--set", f"{key}={_as_toml(value)}"]
-        # A process group of its own: Ctrl-C reaches this program, and it is this program's to decide what it means.
+        # A process group of its own: Ctrl-C reaches only this program, which decides how to react.
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             command, env=self._environment(), stdin=subprocess.DEVNULL, process_group=0
         )
@@ -101,9 +101,9 @@ class RedditClient:
         print(render(self._read()), flush=True)
 
     def wait_for_shutdown(self) -> None:
-        """Wait for SIGINT or SIGTERM (in the main thread) or for `shutdown` elsewhere, and shut down.
+        """Wait for SIGINT or SIGTERM (in the main thread) or for `shutdown` elsewhere, then shut down.
 
-        Raises GaplessError if the supervisor gives up by itself.
+        Raises GaplessError if the supervisor exits by itself.
         """
         if self._process is None:
             return
@@ -119,7 +119,7 @@ class RedditClient:
             raise GaplessError(f"the supervisor ended with code {self._process.returncode}; the reason is in {where}")
 
     def shutdown(self) -> None:
-        """Stop everything: the streams first, then the publisher when it has drained. Safe to call twice."""
+        """Stop everything: the streams first, then the publisher after it has drained. Safe to call twice."""
         self._asked.set()
         process = self._process
         if process is None or process.poll() is not None:
@@ -134,7 +134,7 @@ class RedditClient:
         log.info("stopped", exit_code=process.returncode)
 
     def _refuse_secrets(self) -> None:
-        """See to it that no password gets onto a command line, where every user of the machine can read it."""
+        """Reject a password that would go onto a command line, where every user of the machine can read it."""
         shown = " ".join(_as_toml(value) for value in self._settings.values())
         if any(secret in shown for secret in self._config.secrets()):
             raise ValueError("settings must not hold passwords: put them into a file and pass it as config=")
@@ -147,7 +147,7 @@ class RedditClient:
         return {**self._environ, "PYTHONPATH": os.pathsep.join(paths)}
 
     def _write_config(self) -> Path:
-        """Write the settings where the other commands find them: `python -m supervisor gaps STATE/client.toml`."""
+        """Write the settings to a file for the other commands: `python -m supervisor gaps STATE/client.toml`."""
         tables: dict[str, list[str]] = {}
         for key, value in self._settings.items():
             table, _, leaf = key.partition(".")
@@ -160,7 +160,7 @@ class RedditClient:
 
 
 def _as_toml(value: object) -> str:
-    """Write a value in one line: JSON is TOML, but for the equals signs in a table."""
+    """Format a value in one line: JSON is TOML, except for the equals signs in a table."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(key)} = {_as_toml(inner)}" for key, inner in value.items()) + "}"
     return json.dumps(value)
@@ -168,14 +168,14 @@ def _as_toml(value: object) -> str:
 
 @contextmanager
 def _signals_noted() -> Iterator[int]:
-    """Give a file descriptor that becomes readable on SIGINT or SIGTERM; handlers stand as before afterwards."""
+    """Yield a file descriptor that becomes readable on SIGINT or SIGTERM; restore the former handlers afterwards."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
 
     def note(_number: int, _frame: FrameType | None) -> None:
         os.write(writer, b"!")
 
-    # Only the main thread may handle signals; in another one there is only `shutdown` to wait for.
+    # Only the main thread may handle signals; another one can only wait for `shutdown`.
     main = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
     before = {number: signal.signal(number, note) for number in numbers}

@@ -1,4 +1,4 @@
-"""What the capture adds to the table of stream kinds (`core.stream_kinds`): the functions that make records."""
+"""The record functions of each stream kind: the capture's addition to the table in `core.stream_kinds`."""
 
 from collections.abc import Callable
 from functools import cache
@@ -19,7 +19,7 @@ __all__ = [
     "stream_names",
 ]
 
-#: Takes an item and the ISO 8601 moment of its capture; returns the content of its record.
+#: Takes an item and the ISO 8601 time of its capture; returns the content of its record.
 RecordMaker = Callable[[Any, str], dict[str, Any]]
 
 
@@ -27,7 +27,7 @@ def listing_of(stream: str) -> StreamKind:
     """Return the kind of a stream that reads a listing.
 
     Raises:
-        PermanentError: no kind has this name, or it reads no listing.
+        PermanentError: no kind has this name, or it does not read a listing.
     """
     kind = kind_of(stream)
     if not (kind.listing and kind.prefix and kind.record):
@@ -36,7 +36,7 @@ def listing_of(stream: str) -> StreamKind:
 
 
 def record_maker(stream: str) -> RecordMaker:
-    """Return the function that makes the records of a stream.
+    """Return the function that builds the records of a stream.
 
     Raises:
         PermanentError: as `listing_of` does.

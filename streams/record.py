@@ -1,4 +1,4 @@
-"""From Reddit's item to the record of the topic (docs: the contract's "Kafka records", core/schemas)."""
+"""Converts Reddit's items to the records of the topic (docs: the contract's "Kafka records", core/schemas)."""
 
 import math
 import re
@@ -24,12 +24,12 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?")
 
 
 def make_record(item: Item, stream: str, captured_at: float) -> Record:
-    """Return the record of an item, with what it has: a missing or odd field becomes null (texts: empty)."""
+    """Return the record of an item; a missing or invalid field becomes null (texts: empty)."""
     return make_records([item], stream, captured_at)[0]
 
 
 def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list[Record]:
-    """Return the records of several items that were captured at the same moment."""
+    """Return the records of several items captured at the same time."""
     fill, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
     new, dumps = tuple.__new__, orjson.dumps
     records = []
@@ -38,7 +38,7 @@ def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list
         try:
             value = dumps(content)
         except TypeError:
-            # half a surrogate pair is legal in JSON text and impossible in UTF-8, a score may exceed 64 bits
+            # half a surrogate pair is legal in JSON text and invalid in UTF-8, a score may exceed 64 bits
             value = dumps({key: _mended(value) for key, value in content.items()})
         records.append(new(Record, (item.name.encode(), value, schema)))
     return records
@@ -48,7 +48,7 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-# Both run for each item, so a field of the right type is taken without a call.
+# Both run once per item, so a field of the right type is used without a call.
 
 
 def comment(item: Item, timestamp: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _text(value: object) -> str:
 
 
 def _absolute(url: str) -> str:
-    """Complete an address that names no server: the one of a crosspost is a path on Reddit."""
+    """Complete a URL without a host: that of a crosspost is a path on Reddit."""
     if not url or _SCHEME.match(url):
         return url
     if url.startswith("//"):
@@ -117,7 +117,7 @@ def _absolute(url: str) -> str:
 
 
 def _whole(value: object) -> int | None:
-    """Return a whole number, also one given as text."""
+    """Return an integer, also one given as text."""
     if type(value) is int:
         return value
     if isinstance(value, str) and _WHOLE.fullmatch(value):

@@ -1,1 +1,1 @@
-"""Capturing one stream: the walk over Reddit's listing, what it proves, and what it could not prove."""
+"""The capture of one stream: walks over Reddit's listings, what they prove, and the gaps they leave."""

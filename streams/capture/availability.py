@@ -5,21 +5,21 @@ from dataclasses import dataclass, field, replace
 
 from core.spool.stream_state import AbsenceNote
 
-#: First pause before a subreddit that could not be read is tried again, and the longest, seconds.
+#: First and longest pause before a subreddit that could not be read is retried, seconds.
 _FIRST_RETRY = 60.0
 _LONGEST_RETRY = 900.0
-#: Where Reddit gave no reason of its own, the trouble may pass at any moment: the pause stays below a minute for half
-#: an hour, seconds.
+#: If Reddit gave no reason of its own, the problem may end at any time: the pause stays below a minute for half an
+#: hour, seconds.
 _UNEXPLAINED_RETRY = 20.0
 _LONGEST_UNEXPLAINED = 40.0
 _UNEXPLAINED_FOR = 1800.0
-#: Pause after a try that told nothing about the subreddit, seconds.
+#: Pause after a try that showed nothing about the subreddit, seconds.
 _UNDECIDED = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Why and since when a subreddit is set aside (epoch seconds), and when it is tried again."""
+    """Why and since when a subreddit is set aside (epoch seconds), and when it is retried."""
 
     reason: str
     since: float
@@ -27,7 +27,7 @@ class Absence:
     next_try: float
 
     def due(self, now: float) -> float:
-        """Return when to try it again: now, where that is further off than any pause: the clock has been set back."""
+        """Return when to retry it: now if that time is further away than any pause (the clock was set back)."""
         return self.next_try if self.next_try - now <= _LONGEST_RETRY else now
 
 
@@ -37,18 +37,18 @@ class Availability:
 
     subreddits: tuple[str, ...]
     absent: dict[str, Absence] = field(default_factory=dict)
-    #: newcomers whose own listing is still to be walked; they are not requested with the others before that
+    #: newcomers whose own listing is still to be walked; until then they are not requested with the others
     joining: dict[str, None] = field(default_factory=dict)
 
     def active(self, names: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Return those (of `names`) that are requested together."""
+        """Return the subreddits (of `names`) that are requested together."""
         names = self.subreddits if names is None else names
         return tuple(name for name in names if name not in self.absent and name not in self.joining)
 
     def exclude(self, name: str, reason: str, now: float, *, named: bool = True) -> Absence:
-        """Set a subreddit aside, or put off its next try when it is set aside already.
+        """Set a subreddit aside, or postpone its next try if it is set aside already.
 
-        `named`: Reddit gave a reason that is about the subreddit, such as private.
+        `named`: Reddit gave a reason that concerns the subreddit, such as private.
         """
         before = self.absent.get(name)
         tries = before.tries + 1 if before else 1
@@ -64,15 +64,15 @@ class Availability:
         return absence
 
     def put_off(self, name: str, now: float) -> None:
-        """Try it again soon: the last try failed for another reason."""
+        """Retry it soon: the last try failed for another reason."""
         self.absent[name] = replace(self.absent[name], next_try=now + _UNDECIDED)
 
     def readmit(self, name: str) -> Absence:
-        """Take a subreddit back; return how it was absent."""
+        """Make a subreddit available again; return its absence."""
         return self.absent.pop(name)
 
     def due(self, now: float) -> str | None:
-        """Return a subreddit that is to be tried again now."""
+        """Return a subreddit that is due for a retry."""
         waiting = [(absence.due(now), name) for name, absence in self.absent.items()]
         moment, name = min(waiting, default=(float("inf"), ""))
         return name if moment <= now else None
@@ -82,11 +82,11 @@ class Availability:
         return min((absence.due(now) for absence in self.absent.values()), default=float("inf"))
 
     def dump(self) -> dict[str, AbsenceNote]:
-        """Return the absences as the spool keeps them."""
+        """Return the absences in the spool's format."""
         return {name: AbsenceNote(a.reason, a.since, a.tries, a.next_try) for name, a in self.absent.items()}
 
     def load(self, stored: Mapping[str, AbsenceNote]) -> None:
-        """Take stored absences of subreddits that are still configured."""
+        """Load stored absences of subreddits that are still configured."""
         for name, note in stored.items():
             if name in self.subreddits:
                 self.absent[name] = Absence(*note)

@@ -1,4 +1,4 @@
-"""Subreddits that come and go: newcomers, those that cannot be read for a while, and their return."""
+"""Checks the availability of subreddits: newcomers, those that become unreadable, and their return."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,15 +19,15 @@ from streams.reddit.listing_page import PAGE_SIZE, Page
 #: Pause after a failed step of a newcomer's walk, seconds.
 _JOIN_AGAIN = 2.0
 
-#: From an absent subreddit that still cannot be read to the try of the next one, seconds: many absent ones together may
-#: not take the quota from those that can be read. After one that is back the next one is tried at once.
+#: From an absent subreddit that still cannot be read to the try of the next one, seconds: many absent ones must not use
+#: up the quota of the readable ones. After one that is back, the next one is tried at once.
 _NEXT_RETURN_S = 3.0
 _MANY_ABSENT = 20
 
 
 @dataclasses.dataclass(slots=True)
 class _Newcomer:
-    """The walk through the own listing of a subreddit that joined."""
+    """The walk through the own listing of a new subreddit."""
 
     name: str
     walk: Walk
@@ -41,7 +41,7 @@ class _Newcomer:
 
 
 class AvailabilityChecks:
-    """Keeps the roster true to what Reddit lets us read, and the coverage true to the roster.
+    """Keeps the availability in line with what Reddit lets us read, and the coverage in line with the availability.
 
     Each `…_step` sends one request at most.
     """
@@ -65,23 +65,23 @@ class AvailabilityChecks:
         self._clock = clock
         self._wall = wall
         self._backlog = start == "backlog"
-        #: the walks that are under way
+        #: the walks in progress
         self._newcomers: dict[str, _Newcomer] = {}
-        #: created_utc from which on the items of a newcomer are wanted, where its backlog is not
+        #: created_utc from which on a newcomer's items are wanted, if its backlog is not
         joining = coverage.state.joining
         self._wanted_since = {name: moment for name, moment in joining.items() if name in availability.subreddits}
-        #: absent subreddits whose full page has just failed: a single item may be answered
+        #: absent subreddits whose full page has just failed: a request for one item may be answered
         self._full_page_failed: set[str] = set()
         self._caught_up = False
         #: earliest moment of the next try of an absent subreddit, on the clock
         self.return_after = 0.0
-        if coverage.proven_until:  # else the very first walks take all of them together
+        if coverage.proven_until:  # otherwise the very first walks read all of them together
             for name in availability.subreddits:
                 if coverage.moment([name]) is None and name not in availability.absent:
                     availability.joining[name] = None
 
     def catch_up_with_ledger(self) -> None:
-        """Open the gap of each absence that has none: a spool of version 0.1 recorded it only on the return."""
+        """Open the gap of each absence without one: a spool of version 0.1 recorded it only on the return."""
         if self._caught_up:
             return
         for name, absence in self._availability.absent.items():
@@ -90,9 +90,9 @@ class AvailabilityChecks:
         self._caught_up = True
 
     def set_aside(self, name: str, reason: str, *, named: bool) -> None:
-        """Stop requesting the subreddit for a while; its gap is open from now on, without an end.
+        """Stop requesting the subreddit for a while; its gap is now open, without an end.
 
-        `named`: Reddit gave a reason that is about the subreddit.
+        `named`: Reddit gave a reason that concerns the subreddit.
         """
         before = dict(self._availability.absent)
         returning = name in before
@@ -104,7 +104,7 @@ class AvailabilityChecks:
         try:
             self._coverage.apply(change)
         except SpoolError:
-            # else a start after this one would request it with the others, and nobody would walk what it missed
+            # otherwise the next start would request it with the others, and no walk would read what it missed
             self._availability.absent = before
             raise
         self._availability.joining.pop(name, None)
@@ -122,11 +122,11 @@ class AvailabilityChecks:
         gaps = self._coverage.new_gaps((name,), None, f"r/{name} is {reason}", repairable=False)
         for gap in gaps:
             if gap.start is None:
-                gap.start = self._coverage.begun_at()  # what was listed before the first request was never promised
+                gap.start = self._coverage.begun_at()  # items listed before the first request were never promised
         return gaps
 
     def return_step(self) -> None:
-        """Try the absent subreddit that is due; take it back, with its gap to be repaired."""
+        """Try the absent subreddit that is due; if readable, make it available again, with its gap to be repaired."""
         name = self._availability.due(self._wall())
         if name is None:
             return
@@ -157,7 +157,7 @@ class AvailabilityChecks:
         others = {other: stored for other, stored in self._availability.dump().items() if other != name}
         now = coverage.reddit_now()
         change = Batch(cursor=StateChange(absent=others).entries())
-        # all before the request lies in the gap
+        # everything before the request is in the gap
         until = {name.lower(): min(coverage.reached(asked_at), now)}
         gap = coverage.open_absence(name)
         if gap is not None:
@@ -183,16 +183,16 @@ class AvailabilityChecks:
 
     @property
     def join_due(self) -> float:
-        """When the next step of a newcomer is due, on the clock; infinity without one."""
+        """The time of a newcomer's next step, on the clock; infinity without a newcomer."""
         return min(map(self._join_retry_at, self._availability.joining), default=float("inf"))
 
     def _join_retry_at(self, name: str) -> float:
         return self._newcomers[name].retry_at if name in self._newcomers else 0.0
 
     def join_step(self) -> None:
-        """Fetch one page of a newcomer's own listing; at its end the newcomer counts as proven and joins the others.
+        """Fetch one page of a newcomer's own listing; at its end the newcomer is proven and joins the others.
 
-        While the requests of one fail, those of the others go on.
+        While the requests of one fail, those of the others continue.
         """
         now = self._clock()
         name = min(self._availability.joining, key=lambda name: max(now, self._join_retry_at(name)))
@@ -207,7 +207,7 @@ class AvailabilityChecks:
         except TransientError as error:
             self._join_failed(newcomer, error)
             return
-        del self._newcomers[name]  # begun again from the top, should the spool refuse
+        del self._newcomers[name]  # if the spool refuses, the walk restarts from the top
         newcomer.size.arrived(limit, newcomer.trouble.attempts)
         newcomer.trouble.answered()
         newcomer.retry_at = 0.0
@@ -232,7 +232,7 @@ class AvailabilityChecks:
         return _Newcomer(name, Walk(proven=lambda _name: False), coverage.now(), deliver_after)
 
     def _wanted_from(self, name: str) -> float:
-        """Return from when on the newcomer's items are wanted: since its first walk, also after a restart."""
+        """Return the time from which the newcomer's items are wanted: its first walk, also after a restart."""
         if name not in self._wanted_since:
             moments = {**self._wanted_since, name: self._coverage.reddit_now()}
             self._coverage.store(StateChange(joining=moments))
@@ -240,13 +240,13 @@ class AvailabilityChecks:
         return self._wanted_since[name]
 
     def _absorb(self, newcomer: _Newcomer, page: Page) -> None:
-        """Make the page durable; count the subreddit as proven when its listing was read to its end."""
+        """Make the page durable; mark the subreddit as proven if its listing was read to the end."""
         coverage = self._coverage
         newcomer.newest = coverage.sane(page.items, newcomer.newest)
         change = None
         if newcomer.walk.outcome in {WalkOutcome.ENDED, WalkOutcome.MET}:
             change = coverage.proof([newcomer.name], newcomer.newest, newcomer.began, items=newcomer.walk.items)
-            change.prove_epoch = None  # names that an abandoned walk has met in other listings stay unproven
+            change.prove_epoch = None  # names that an abandoned walk met in other listings stay unproven
             change.gaps += self._overtaken_gap(newcomer)
             if newcomer.name in self._wanted_since:
                 others = {name: at for name, at in self._wanted_since.items() if name != newcomer.name}
@@ -254,7 +254,7 @@ class AvailabilityChecks:
         absorbed = coverage.absorb(
             page,
             epoch=coverage.epoch,
-            # newer items stand in the combined listing above items of others that nobody has met yet
+            # newer items are in the combined listing above items of others that are not met yet
             proven_until=coverage.common_moment(self._availability.active()),
             deliver_after=newcomer.deliver_after,
             change=change,
@@ -264,7 +264,7 @@ class AvailabilityChecks:
             self._context.announce(absorbed.last_seq)
 
     def _overtaken_gap(self, newcomer: _Newcomer) -> list[Gap]:
-        """Return the gap of a newcomer whose listing forgot what came since its absence and was not read yet."""
+        """Return the gap of a newcomer whose listing dropped unread items from after its absence."""
         coverage, foot = self._coverage, max(newcomer.walk.foot, default=None)
         since = self._promised_since(newcomer.name)
         if newcomer.walk.whole or foot is None or since is None or foot < since:
@@ -277,7 +277,7 @@ class AvailabilityChecks:
         return gaps
 
     def _promised_since(self, name: str) -> float | None:
-        """Return the created_utc from which on a newcomer's items are promised: the end of its last gap."""
+        """Return the created_utc from which a newcomer's items are promised: the end of its last gap."""
         gaps = [gap for gap in self._coverage.gaps.values() if name in gap.subreddits and not gap.is_of_late_items]
         ends = [gap.end for gap in gaps if gap.end is not None]
         return max(ends, default=self._wanted_since.get(name, self._coverage.begun_at()))
@@ -293,7 +293,7 @@ class AvailabilityChecks:
 
 
 def brief(error: TransientError) -> str:
-    """Return a short reason for setting a subreddit aside whose requests keep failing."""
+    """Return a short reason to set aside a subreddit whose requests keep failing."""
     if isinstance(error, RequestRejected):
         return f"not readable (Reddit answers {error.status})"
     return f"not readable ({error})"[:120]

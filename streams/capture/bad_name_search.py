@@ -1,7 +1,7 @@
-"""The search of a group for names that make its request fail: one probe a step, and what becomes of its findings.
+"""The search of a group for names that make its request fail: one probe per step, and the use of its findings.
 
-Names that were answered are polled meanwhile by the group, and names that are proven bad are set aside at once: neither
-waits for the end of the search (see streams.capture.bisection for its decisions).
+The group polls the answered names meanwhile, and names that are proven bad are set aside at once: neither waits for the
+end of the search (see streams.capture.bisection for its decisions).
 """
 
 from collections import Counter
@@ -28,40 +28,40 @@ from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
-#: Failures in a row of the newest page before the names are searched for the one that fails.
+#: Consecutive failures of the newest page before the names are searched for the failing one.
 _REJECTED = 2
 _FAILED = 4
 _NO_ANSWER = 6
 
-#: A single name is set aside only when it fails with each of these page sizes in turn, unless Reddit refuses it.
+#: A single name is set aside only if it fails with each of these page sizes in turn, unless Reddit refuses it.
 _ALONE = (PAGE_SIZE, 5, 1)
-#: The same where the answer is about the request itself: no passing error.
+#: The same if the answer concerns the request itself: no transient error.
 _ALONE_REJECTED = (PAGE_SIZE, 1)
 
-#: The names that are polled during the search change at most this often, seconds: each change costs a deeper walk.
+#: Minimum seconds between changes of the names polled during the search: each change costs a deeper walk.
 _MORE_EVERY_S = 5.0
 
-#: Failures in a row of the polls during the search before the names that were answered are searched as well.
+#: Consecutive failures of the polls during the search before the answered names are also searched.
 _DOUBTED_AT = 2
 
-#: After this many probes a search takes only what the quota has to spare, once there is something else to request.
+#: After this number of probes, a search uses only spare quota, once there is something else to request.
 _PROBES_AT_ONCE = 40
 
-#: From a failed attempt of a single name to the next one, seconds, unless other names are tried meanwhile.
+#: Seconds from a failed attempt of a single name to the next one, unless other names are tried meanwhile.
 _AGAIN_S = 0.3
 
-#: So often a search that is short of quota gets a request nevertheless, seconds.
+#: Seconds between requests that a search gets even without spare quota.
 _SHARE_S = 6.0
 
-#: So often a search requests all names that are not bad, seconds: what made them fail may be over.
+#: Seconds between requests for all names that are not bad: the cause of the failure may be over.
 _EVERYTHING_S = 12.0
 
-#: Until a probe that the quota did not allow is tried again, seconds.
+#: Seconds until a probe that the quota did not allow is retried.
 _QUOTA_SHORT_S = 2.5
 
 
 def threshold(error: TransientError) -> int | None:
-    """Return after how many failures in a row the names are searched; None: the error says nothing about them."""
+    """Return the consecutive failures before the names are searched; None: the error does not concern them."""
     if isinstance(error, RequestRejected | NetworkBlocked):
         return _REJECTED
     if isinstance(error, ServerTrouble | BadAnswer):
@@ -71,7 +71,7 @@ def threshold(error: TransientError) -> int | None:
 
 @dataclass(slots=True)
 class SearchTools:
-    """What a search works with."""
+    """The dependencies of a search."""
 
     fetcher: PageFetcher
     availability_checks: AvailabilityChecks
@@ -79,12 +79,12 @@ class SearchTools:
     clock: Callable[[], float]
     #: returns a new poll of these names
     new_poll: Callable[[tuple[str, ...]], ListingPoll]
-    #: takes a page into a poll, which captures it
+    #: adds a page to a poll, which captures it
     take: Callable[[ListingPoll, Page, Request], None]
 
 
 class Search:
-    """One search. Call `step()` when `due`, until it returns True; poll `pollable()` meanwhile."""
+    """One search. The caller calls `step()` when `due`, until it returns True, and polls `pollable()` meanwhile."""
 
     def __init__(self, bisection: Bisection, size: PageSize, means: SearchTools) -> None:
         self.bisection = bisection
@@ -106,10 +106,10 @@ class Search:
     # -- polls of the names that were answered -----------------------------------------------------------------------
 
     def pollable(self) -> tuple[str, ...]:
-        """Return the names to poll together now; empty: none. They change now and then only."""
+        """Return the names to poll together now; empty: none. They change rarely."""
         cleared, now = self.bisection.cleared, self._means.clock()
         if self._doubted and self._poll_failures >= _DOUBTED_AT:
-            return ()  # only their combination fails: that is for the end of the search
+            return ()  # only their combination fails: the end of the search handles that
         gone = not cleared.issuperset(self._pollable)
         if gone or (now >= self._more_at and len(cleared) > len(self._pollable)):
             self._pollable = tuple(name for name in self.bisection.names if name in cleared)
@@ -117,12 +117,12 @@ class Search:
         return self._means.availability.active(self._pollable)
 
     def poll_answered(self) -> None:
-        """Report a poll that was answered: what has failed since the last answer is bad."""
+        """Report an answered poll: names that failed since the last answer are bad."""
         self._poll_failures = 0
         self.bisection.confirmed()
 
     def poll_failed(self) -> int:
-        """Report a poll that failed; return how often in a row it did. When it goes on, its names are searched too."""
+        """Report a failed poll; return the consecutive failures. If they continue, its names are also searched."""
         self._poll_failures += 1
         if self._poll_failures >= _DOUBTED_AT and not self._doubted:
             self._doubted, self._poll_failures = True, 0
@@ -132,7 +132,7 @@ class Search:
     # -- probes ------------------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """Send one probe, set aside what it proves to be bad; return whether the search is over. Raises SpoolError."""
+        """Send one probe, set aside the names it proves bad; return whether the search is over. Raises SpoolError."""
         if not self.bisection.done:
             self._probe()
         self._set_bad_ones_aside()
@@ -146,7 +146,7 @@ class Search:
             bisection.ask_for_everything()
         names = bisection.next()
         attempts = self._attempts[names[0]] if len(names) == 1 else 0
-        # what lies in the name alone may lie in one item of it, or in the size of the page
+        # the cause within this name may be one item, or the size of the page
         asked = Request(None, min(self._size.limit, self._sizes[min(attempts, len(self._sizes) - 1)]))
         poll = self._means.new_poll(names)
         self._probes += 1
@@ -162,7 +162,7 @@ class Search:
                 return
             bisection.refused(brief(error))
         else:
-            # it may be removed before anybody asks again; and often this page alone proves the names
+            # an item may be removed before the next request; and often this page alone proves the names
             self._means.take(poll, page, asked)
             bisection.answered()
             if attempts:
@@ -171,7 +171,7 @@ class Search:
         self._attempts.pop(names[0], None)
 
     def _priority(self) -> Priority:
-        """Return the claim of the next probe: a long search leaves the polls the quota that they need."""
+        """Return the priority of the next probe: a long search leaves the polls their quota."""
         now = self._means.clock()
         if self._probes > _PROBES_AT_ONCE and self.bisection.cleared and now < self._share_at:
             return Priority.SWEEP
@@ -179,9 +179,9 @@ class Search:
         return Priority.STREAM
 
     def _counts_as_refusal(self, names: tuple[str, ...], error: TransientError) -> bool:
-        """Tell whether the failure counts; a single name gets further attempts, since a passing error blames nobody."""
+        """Return whether the failure counts; a single name gets further attempts: a transient error proves nothing."""
         now = self._means.clock()
-        if threshold(error) is None:  # it says nothing about the request
+        if threshold(error) is None:  # it does not concern the request
             self.due = now + (0.0 if isinstance(error, RateLimited) else 1.0)
             self._means.fetcher.report(error, 1, 1.0)
             return False
@@ -199,6 +199,6 @@ class Search:
     def _set_bad_ones_aside(self) -> None:
         bisection = self.bisection
         for name in [name for name in bisection.blamed if name not in self._set_aside]:
-            if self._means.availability.active((name,)):  # else another step has found out the same meanwhile
+            if self._means.availability.active((name,)):  # otherwise another step has found the same meanwhile
                 self._means.availability_checks.set_aside(name, bisection.blamed[name], named=name in bisection.named)
             self._set_aside.add(name)

@@ -1,31 +1,31 @@
-"""Narrowing down which subreddits make a combined request fail, one request at a time. Pure.
+"""The bisection: finds the subreddits that make a combined request fail, one request at a time. Pure.
 
-A failure says something about a name only when a request without that name succeeds before it and after it. So the
-search first goes down to one name, then tries a few others alone; if none of them answers, the problem is ours
-(account, network, Reddit as a whole), and no name is set aside. What fails once something has answered is blamed as
-soon as something that answered has answered again.
+A failure proves something about a name only if a request without that name succeeds before it and after it. So the
+search first narrows down to one name, then tries a few others alone; if none of them answers, the problem is ours
+(account, network, Reddit as a whole), and no name is set aside. After a first answer, a name that fails is blamed as
+soon as something that answered before has answered again.
 
-Where several names are bad, halving a part of many names only fails once more. So the share of bad names found so far
-decides into how many pieces a part is split, and large parts come before small ones: they may clear many names at once.
+If several names are bad, halving a large part only fails again. So the share of bad names found so far determines into
+how many pieces a part is split, and large parts come before small ones: they may clear many names.
 """
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-#: Other names that are tried alone before the problem counts as ours, unless a search is told to try more.
+#: Other names that are tried alone before the problem counts as ours, unless a search sets a higher number.
 CONTROLS = 5
 
-#: After so many names that failed alone, what has answered before is asked again: their failures may be everybody's.
+#: After this number of names that failed alone, the names that answered are retried: everything may be failing.
 _SUSPECTS = 3
 
-#: What has answered before is asked so often again before its failures count.
+#: Retries of the names that answered before their failures count.
 _LAPSES = 3
 
-#: So many bad names must be known before their share says how to go on.
+#: Minimum number of known bad names before their share determines the split.
 _EVIDENCE = 4
 
-#: A piece gets so many names that it should hold about this number of bad ones: then its answer tells most.
+#: A piece is sized to hold about this number of bad names: then its answer is most informative.
 _BAD_IN_A_PIECE = 0.7
 
 
@@ -33,40 +33,40 @@ _BAD_IN_A_PIECE = 0.7
 class Bisection:
     """One search. Request `next()`, report `answered()` or `refused(…)`, until `done`.
 
-    `blamed` maps each name that fails alone to the reason, `cleared` are the names that were answered: both grow during
-    the search. `ours` is set when every request failed without a reason that names the subreddit. Neither blamed nor
-    ours: each part answers, so only the combination fails.
+    `blamed` maps each name that fails alone to the reason, `cleared` holds the answered names: both grow during the
+    search. `ours` is set when every request failed without a reason that names the subreddit. Neither blamed nor ours:
+    each part was answered, so only the combination fails.
     """
 
     names: Sequence[str]
-    #: whether other requests of this process succeed meanwhile: then a failure is never ours
+    #: whether other requests of this process succeed meanwhile: then the problem is never ours
     others_answer: bool = False
     #: other names that are tried alone before the problem counts as ours
     controls: int = CONTROLS
-    #: how much each name brings: of parts of one size, that with the greatest weight comes first
+    #: the yield of each name: of parts of equal size, the one with the greatest weight comes first
     weights: Mapping[str, float] = field(default_factory=dict)
     blamed: dict[str, str] = field(default_factory=dict)
-    #: those of them for which Reddit gave a reason of its own
+    #: the blamed names for which Reddit gave a reason of its own
     named: set[str] = field(default_factory=set)
     #: names that were answered, alone or with others
     cleared: set[str] = field(default_factory=set)
     ours: bool = False
-    #: whether all names that are not blamed were answered together in the end
+    #: whether all names that are not blamed were finally answered together
     recovered: bool = False
     reason: str = ""
-    #: whether a name was answered alone only when asked for less
+    #: whether a name was answered alone only with a smaller page
     size_matters: bool = False
     _queue: "deque[tuple[str, ...]]" = field(default_factory=deque)
     #: names that failed alone since the last answer, with the reasons
     _suspects: dict[str, str] = field(default_factory=dict)
     #: the last names that were answered
     _good: tuple[str, ...] = ()
-    #: failed requests for `_good` in a row
+    #: consecutive failed requests for `_good`
     _lapses: int = 0
     _tried_alone: int = 0
     #: all names that are not blamed, while they are requested together
     _everything: tuple[str, ...] = ()
-    #: how often a single name was put behind the others
+    #: how often a single name was moved behind the others
     _postponed: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -86,12 +86,12 @@ class Bisection:
         return self._everything or self._queue[0]
 
     def ask_for_everything(self) -> None:
-        """Request next all names that are not blamed: what made them fail may be over."""
+        """Request next all names that are not blamed: the cause of the failure may be over."""
         if not self.done:
             self._everything = tuple(name for name in self.names if name not in self.blamed)
 
     def later(self) -> bool:
-        """Put the single name that is next behind the others, where many are bad; return whether others come first."""
+        """Move the next single name behind the others if many are bad; return whether others come first."""
         if not self._good or self._bad_share() is None:
             return False
         name = self._queue[0][0]
@@ -101,7 +101,7 @@ class Bisection:
         return self._queue[0][0] != name
 
     def answered(self) -> None:
-        """Report that the request succeeded: from now on failures are about the names."""
+        """Report that the request succeeded: from now on, failures concern the names."""
         if self._everything:
             self.cleared.update(self._everything)
             self.recovered, self._everything = True, ()
@@ -111,7 +111,7 @@ class Bisection:
         names = self._queue.popleft()
         if self._good:
             self._blame_suspects()
-        else:  # what failed before anything had answered may have failed with everything else: it gets another try
+        else:  # a failure before the first answer may have had a common cause: the name is retried
             self._queue.extendleft((name,) for name in reversed(self._suspects))
             self._suspects.clear()
         self._good, self._lapses = names, 0
@@ -119,7 +119,7 @@ class Bisection:
         self._choose()
 
     def confirmed(self) -> None:
-        """Report that names of `cleared` were answered by another request: the suspects failed between two answers."""
+        """Report that another request for names of `cleared` was answered: the suspects failed between two answers."""
         if self._good:
             self._blame_suspects()
             self._lapses = 0
@@ -127,7 +127,7 @@ class Bisection:
                 self._queue.popleft()
 
     def doubt(self) -> None:
-        """Report that the names of `cleared` fail together: they are searched as well."""
+        """Report that the names of `cleared` fail together: they are also searched."""
         names = tuple(name for name in self.names if name in self.cleared)
         self.cleared.clear()
         if names:
@@ -138,7 +138,7 @@ class Bisection:
         self._suspects.clear()
 
     def refused(self, reason: str, *, named: bool = False) -> None:
-        """Report that the request failed; `named`: Reddit gave a reason that is about the subreddit."""
+        """Report that the request failed; `named`: Reddit gave a reason that concerns the subreddit."""
         if self._everything:
             self._everything = ()
             return
@@ -162,7 +162,7 @@ class Bisection:
             self._ask_the_good_again()
 
     def _bad_share(self) -> float | None:
-        """Return the share of bad names among those that are known, None while too few are."""
+        """Return the share of bad names among the known ones, None while too few are known."""
         bad = len({*self.blamed, *self._suspects, *self._postponed} - self.cleared)
         return bad / (bad + len(self.cleared)) if bad >= _EVIDENCE else None
 
@@ -175,7 +175,7 @@ class Bisection:
         return [names[start : start + size] for start in range(0, len(names), size)]
 
     def _choose(self) -> None:
-        """Bring the largest part to the front once something has answered and the share of bad names is known."""
+        """Move the largest part to the front once something has answered and the share of bad names is known."""
         if self._good and self._queue and self._queue[0] != self._good and self._bad_share() is not None:
             place = max(range(len(self._queue)), key=lambda index: self._claim(self._queue[index]))
             part = self._queue[place]
@@ -190,7 +190,7 @@ class Bisection:
             self._queue.appendleft(self._good)
 
     def _lapsed(self) -> None:
-        """Conclude, when this comes again, that everything is refused since a moment in this search."""
+        """Count a lapse; after several, conclude that everything has been refused since some moment of this search."""
         self._lapses += 1
         if self._lapses >= _LAPSES:
             self._suspects.clear()
@@ -198,7 +198,7 @@ class Bisection:
             self.ours = not self.blamed
 
     def _try_another(self) -> None:
-        """Go on with a single name of another part, or conclude that the problem is ours."""
+        """Continue with a single name of another part, or conclude that the problem is ours."""
         if self._tried_alone > self.controls or not self._queue:
             self.ours = not self.blamed
             self._queue.clear()

@@ -1,4 +1,4 @@
-"""The working loop of one stream: does the step that the scheduler chooses, or waits for the next one."""
+"""The main loop of one stream: runs the step that the scheduler chooses, or waits for the next one."""
 
 import random
 import time
@@ -30,12 +30,12 @@ from streams.capture.walk import WalkOutcome
 
 _PRUNE_EVERY = 15.0
 
-#: Pauses after an error that concerns all work: the spool or the quota's file cannot be written.
+#: Pauses after an error that affects all work: the spool or the quota file cannot be written.
 _OBSTACLE = Backoff(first=0.3, longest=15.0)
 
 
 class Capture:
-    """Drives one stream until it is asked to stop."""
+    """Drives one stream until a stop is requested."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Capture:
         self._groups[key] = group
 
     def run(self) -> None:
-        """Work until stop is asked. Raises CredentialsRejected and SpoolBroken; everything transient is endured."""
+        """Work until a stop is requested. Raises CredentialsRejected and SpoolBroken; retries all transient errors."""
         self._context.ready()
         while not self._context.stop.is_set():
             self._context.beat()
@@ -120,14 +120,14 @@ class Capture:
                 self._obstacles = 0
 
     def _endure(self, error: TransientError) -> None:
-        """Wait after an error that no single kind of work has caused."""
+        """Wait after an error that affects all work."""
         self._obstacles += 1
         pause = _OBSTACLE.pause(self._obstacles, self._draw)
         self._fetcher.report(error, self._obstacles, pause)
         self._context.wait(pause)
 
     def _turn(self) -> None:
-        """Do the most urgent step, or wait for one to become due."""
+        """Run the most urgent step, or wait until one is due."""
         now = self._clock()
         tasks = self._tasks(now)
         task = choose(tasks, now, self._previous)
@@ -177,7 +177,7 @@ class Capture:
                 self._coverage.prune()
 
     def _split_where_needed(self, group: Group) -> None:
-        """Make two groups of one whose request fails only as a whole."""
+        """Split a group whose request fails only as a whole into two."""
         if not group.must_split or len(group.names) < 2:
             return
         del self._groups[group.key]
@@ -188,12 +188,12 @@ class Capture:
         self._log.warning("group_split", subreddits=len(group.names), groups=len(self._groups))
 
     def _parts(self) -> list[Part]:
-        """Describe the groups for the choice of two to merge."""
+        """Describe the groups for the choice of the two to merge."""
         place = self._config.subreddits.index
         return [Part(group.key, group.home, place(group.names[0]), len(group.names)) for group in self._groups.values()]
 
     def _merge_step(self) -> None:
-        """Make one group of two that were split, if a request for all of their names is answered now."""
+        """Merge two groups that were split, if a request for all of their names is answered now."""
         now, chosen = self._clock(), self._regrouping.choose(self._parts())
         if chosen is None:
             self._regrouping.due = float("inf")
@@ -223,7 +223,7 @@ class Capture:
         self._log.info("groups_merged", subreddits=len(one.names) + len(two.names), groups=len(self._groups))
 
     def _interval(self, pace: PollInterval) -> float:
-        """Return the seconds between two polls of a group with this pace."""
+        """Return the seconds between two polls of a group at this pace."""
         quota = self._limiter.state()
         now = self._wall()
         sharers = max(1, self._streams) * max(1, len(self._groups))
@@ -237,7 +237,7 @@ class Capture:
         self._log.info("caught_up", items=poll.new, away_seconds=round(seconds, 1), pages=poll.walk.pages)
 
     def _repair_step(self) -> None:
-        """Fetch one page for a gap that can be repaired now."""
+        """Fetch one page for a gap that is repairable now."""
         repair = self._repairs.choose(self._availability.absent)
         if repair is None:
             return

@@ -1,4 +1,4 @@
-"""The process of one stream: opens what it needs and captures until it is asked to stop."""
+"""The process of one stream: opens its resources and captures until a stop is requested."""
 
 import random
 import time
@@ -18,7 +18,7 @@ from streams.reddit.praw_client import PrawClient
 
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
-#: How long a start = "now" waits for Kafka to tell whether it is the first one, and the pause between looks, seconds.
+#: Seconds that a start = "now" waits for Kafka's answer whether it is the first one, and between two checks.
 _ORIGIN_WITHIN = 10.0
 _ORIGIN_PAUSE = 0.2
 
@@ -26,7 +26,7 @@ _ORIGIN_PAUSE = 0.2
 def run(context: ChildContext, config: StreamConfig) -> None:
     """Capture one stream into its spool.
 
-    Raises CredentialsRejected (permanent), and SpoolBroken when the file must be moved aside by a new start.
+    Raises CredentialsRejected (permanent), and SpoolBroken if a new start must move the file aside.
     """
     tune_gc()
     stream = config.stream
@@ -66,7 +66,7 @@ def run(context: ChildContext, config: StreamConfig) -> None:
 
 
 def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:
-    """Wait a moment for the answer whether this is a first start, which alone may skip what the listing holds."""
+    """Wait a moment for the answer whether this is a first start; only that may skip the listing's content."""
     context.ready()
     deadline = time.monotonic() + _ORIGIN_WITHIN
     while not origin.settled and time.monotonic() < deadline:
@@ -77,7 +77,7 @@ def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:
 
 
 def _open_spool(context: ChildContext, config: StreamConfig) -> SpoolWriter | None:
-    """Open the spool, waiting for a full disk or a lock to pass; None when asked to stop before that."""
+    """Open the spool, waiting while the disk is full or a lock is held; None if a stop is requested before that."""
     failures = 0
     while not context.stop.is_set():
         try:
@@ -90,6 +90,6 @@ def _open_spool(context: ChildContext, config: StreamConfig) -> SpoolWriter | No
             context.log.error(  # noqa: TRY400 (a full disk needs no traceback)
                 "spool_not_opened", error=str(error), retry_in_seconds=round(seconds, 1)
             )
-            context.ready()  # alive and waiting: nothing that a restart could mend
+            context.ready()  # alive and waiting: a restart would not help
             context.wait(seconds)
     return None

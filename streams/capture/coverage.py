@@ -1,4 +1,4 @@
-"""The captured and proven items of a stream, in memory; changed only after the spool committed the change."""
+"""The captured and proven items of a stream, in memory; changed only after the spool has committed the change."""
 
 import hashlib
 import time
@@ -13,34 +13,34 @@ from streams.capture.late_loss import LateLoss
 from streams.record import make_records
 from streams.reddit.listing_page import Item, Page, Reject
 
-#: How far below the newest proven item an item must lie to prove that a walk has passed it, seconds.
+#: Seconds by which an item must be older than the newest proven one to prove that a walk has passed it.
 MARGIN = 60.0
 
-#: Late items surface minutes after their creation: where a gap starts, they may be missing for this long before it,
+#: Late items appear minutes after their creation: at the start of a gap, they may be missing for this long before it,
 #: seconds.
 LATE_MARGIN = 300.0
 
 #: A walk proves the time up to its first request less this: Reddit's `Date` and created_utc are whole seconds.
 CLOCK_GRAIN = 2.0
 
-#: Late items that may be lost within this time of each other share an entry of the ledger, seconds.
+#: Possible losses of late items within this time of each other share an entry of the ledger, seconds.
 _SAME_BURST = 300.0
 _LATE = "items passed through the listing faster than it was scanned for late ones"
 
-#: Names remembered for each subreddit; a listing shows at most 1000, removed ones may come back.
+#: Names remembered per subreddit; a listing shows at most 1000, and removed ones may return.
 KEEP_NAMES = 3_000
-#: The same for what comes through r/all and the like.
+#: The same for items that come through r/all and similar listings.
 KEEP_FOREIGN_NAMES = 20_000
-#: Makes a named tuple without the call of its own __new__: a page makes a hundred.
+#: Creates a named tuple without calling its own __new__: a page needs a hundred.
 _new = tuple.__new__
 
-#: Bucket of items from subreddits that are not configured: they come through a collective listing.
+#: The bucket of items from subreddits that are not configured: they come through a collective listing.
 _FOREIGN = "*"
 
 
 @dataclass(slots=True)
 class Absorbed:
-    """What a page brought: how many new items, how many of them go to Kafka, and the spool's last seq."""
+    """The result of a page: the number of new items, how many of them go to Kafka, and the spool's last seq."""
 
     new: int
     delivered: int
@@ -49,15 +49,15 @@ class Absorbed:
 
 
 class Coverage:
-    """The stream's knowledge. `absorb` makes a page durable; `proof` and the gap methods move what is proven.
+    """The stream's state of proof. `absorb` makes a page durable; `proof` and the gap methods advance what is proven.
 
     Args:
         writer: the stream's spool.
         stream: its name.
-        subreddits: those configured.
+        subreddits: the configured ones.
         clock: this machine's clock, epoch seconds.
         offset: Reddit's clock minus this machine's, seconds (see core.reddit.server_clock).
-        bounds: the least and the greatest offset of the last minutes; a proof takes the one that claims less.
+        bounds: the least and the greatest offset of the last minutes; a proof uses the one that claims less.
     """
 
     def __init__(
@@ -77,36 +77,36 @@ class Coverage:
         self._bounds = bounds or (lambda: (offset(), offset()))
         #: the configured subreddits in lower case
         self.configured = frozenset(name.lower() for name in subreddits)
-        #: what the spool remembers, as of the last commit
+        #: the spool's stored state, as of the last commit
         self.state = writer.load_state()
-        #: when a walk was last recorded as complete, epoch seconds; what went by in quiet is recorded now and then
+        #: when a walk was last recorded as complete, epoch seconds; quiet walks are recorded only occasionally
         self.polled_at = 0.0
         names = writer.load_seen()
         #: proven names, oldest first, each with its epoch and bucket
         self._proven = {name: mark for name, mark in names.items() if mark[0] > 0}
-        #: how many names are remembered of each bucket
+        #: the number of remembered names per bucket
         self._counts = Counter(bucket for _, bucket in names.values())
-        #: counts the pages that were made durable
+        #: the number of pages made durable
         self.serial = 0
-        #: names that were met and not proven, each with its bucket and the serial of its page
+        #: names met and not proven, each with its bucket and the serial of its page
         self._met = {name: (bucket, 0) for name, (epoch, bucket) in names.items() if epoch == 0}
         #: when the very first walk began, epoch seconds; None before there was one
         self.begun = self.state.begun
-        #: created_utc after which items are delivered when only new ones are wanted; None before the first page
+        #: created_utc after which items are delivered if only new ones are wanted; None before the first page
         self.baseline = self.state.baseline
         #: created_utc of each subreddit's newest proven item
         self.proven_at = self._of_configured(self.state.proven_at)
-        #: created_utc by Reddit's clock up to which each listed item of a subreddit was captured or lies in a gap
+        #: created_utc by Reddit's clock up to which each listed item of a subreddit was captured or is in a gap
         self.proven_until = self._of_configured(self.state.proven_until)
-        #: subreddits whose listing was empty when a walk was last complete
+        #: subreddits whose listing was empty at the last complete walk
         self.held_nothing = self._names_that_held_nothing()
         self.epoch = self.state.epoch
-        #: subreddits that the spool remembers and the configuration does not name: the next proof forgets them
+        #: subreddits in the spool that are not configured: the next proof removes them
         self._unwanted = (self.state.proven_at.keys() | self.state.proven_until.keys()) - self.configured
-        #: what is no item stands in the listing like one, and is met at each poll: the newest, oldest first
+        #: entries that are not items stay in the listing and are met at each poll: the newest ones, oldest first
         self._rejected: dict[bytes, None] = {}
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
-        #: the entry of late items that was written last
+        #: the last written ledger entry of late items
         self._late: Gap | None = None
         self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
 
@@ -123,19 +123,19 @@ class Coverage:
         return [name for name, (bucket, at) in self._met.items() if at > serial and bucket in buckets]
 
     def known(self, name: str) -> bool:
-        """Tell whether the item was captured before, proven or not."""
+        """Return whether the item was captured before, proven or not."""
         return name in self._proven or name in self._met
 
     def proven(self, name: str) -> bool:
-        """Tell whether the item is proven: everything below it in its listing was seen."""
+        """Return whether the item is proven: everything below it in its listing was seen."""
         return name in self._proven
 
     def latest_proven(self, subreddit: str, epoch: int, count: int) -> list[str]:
-        """Return names of the subreddit's items that were proven before `epoch`, those met last first."""
+        """Return names of the subreddit's items that were proven before `epoch`, the last met first."""
         return self._writer.load_proven(subreddit.lower(), epoch, count)
 
     def proven_before(self, name: str, epoch: int) -> bool:
-        """Tell whether the item was proven in a stretch of coverage before `epoch`."""
+        """Return whether the item was proven in a stretch of coverage before `epoch`."""
         mark = self._proven.get(name)
         return mark is not None and mark[0] < epoch
 
@@ -146,20 +146,20 @@ class Coverage:
         return min(known) if moments and len(known) == len(moments) else None
 
     def common_moment(self, subreddits: Iterable[str]) -> float:
-        """Return the created_utc up to which those of these are proven that ever were; infinity if none was."""
+        """Return the created_utc up to which all of these that were ever proven are proven; infinity if none was."""
         moments = [self.proven_at.get(name.lower()) for name in subreddits]
         return min((moment for moment in moments if moment is not None), default=float("inf"))
 
     def horizon(self, subreddits: Iterable[str]) -> float:
-        """Return the created_utc below which nothing can be new."""
+        """Return the created_utc below which no item can be new."""
         moment = self.moment(subreddits)
         return float("-inf") if moment is None else moment - MARGIN
 
     def ceiling(self, subreddits: Iterable[str]) -> float:
-        """Return the created_utc from which on a proven item proves nothing about all of these together.
+        """Return the created_utc from which a proven item proves nothing about all of these together.
 
-        Infinity where the same walk proved them all. Otherwise (subreddits joined or came back) a name that one of
-        them has proven may stand above items of another that nobody has met.
+        Infinity if the same walk proved them all. Otherwise (subreddits joined or came back) a name that one of them
+        has proven may be above items of another that are not met yet.
         """
         moments = {self.proven_until.get(name.lower(), float("-inf")) for name in subreddits}
         return float("inf") if len(moments) <= 1 else min(moments)
@@ -177,8 +177,8 @@ class Coverage:
         """Write a page's new items (oldest first) and `change` in one transaction.
 
         Names get `epoch` (0: unproven) if created before `proven_until`, else 0. Only what was created after
-        `deliver_after` becomes a record; `inf` only remembers the names. `counter` is counted up beside `captured`.
-        Raises SpoolError; then nothing has changed, here or there.
+        `deliver_after` becomes a record; `inf` only remembers the names. `counter` is incremented beside `captured`.
+        Raises SpoolError; then nothing has changed, neither in memory nor in the spool.
         """
         now = self._clock()
         fresh = self._fresh(page.items)
@@ -204,7 +204,7 @@ class Coverage:
         return Absorbed(len(fresh), len(batch.records), last_seq, Counter([item.subreddit for item in fresh]))
 
     def _fresh(self, items: tuple[Item, ...]) -> list[Item]:
-        """Return the items that were never met, oldest first, each once."""
+        """Return the items that were not met before, oldest first, each once."""
         proven, met = self._proven, self._met
         fresh = [item for item in reversed(items) if item.name not in proven and item.name not in met]
         return list({item.name: item for item in fresh}.values())
@@ -214,9 +214,9 @@ class Coverage:
         return {digest: reject for digest, reject in digests.items() if digest not in self._rejected}
 
     def absorb_late(self, page: Page, subreddits: Iterable[str], losses: Sequence[LateLoss] = ()) -> Absorbed:
-        """Write what a late scan found; only what is older than the proven moment may count as proven.
+        """Write the items of a late scan; only items older than the proven moment may count as proven.
 
-        `losses` extend the ledger's entry of late items, or begin one where the last has come to rest.
+        `losses` extend the ledger's last entry of late items, or begin a new one if the last burst is over.
         """
         moment = self.moment(subreddits)
         until = float("-inf") if moment is None else moment
@@ -227,7 +227,7 @@ class Coverage:
         return absorbed
 
     def _late_gap(self, losses: Sequence[LateLoss]) -> Gap:
-        """Return an entry without a length of its own: its time is proven, but for late items."""
+        """Return a ledger entry of zero length: its time is proven, except for late items."""
         now, last = self._clock(), self._late
         names = tuple(loss.subreddit for loss in losses)
         late_from, until = min(loss.late_from for loss in losses), max(loss.until for loss in losses)
@@ -256,7 +256,7 @@ class Coverage:
         return known[subreddit]
 
     def _sightings(self, items: list[Item], epoch: int, proven_until: float, change: Batch, now: float) -> list[Seen]:
-        """Return the name of each item with its epoch; what the proof in `change` covers gets that one's at once."""
+        """Return each item's name with its epoch; items that the proof in `change` covers get its epoch at once."""
         covered = frozenset(() if change.prove_epoch is None else change.prove_buckets or ())
         sightings = []
         buckets: dict[str, str] = {}
@@ -265,13 +265,13 @@ class Coverage:
             proven = epoch if epoch and _is_before(item, proven_until) else 0
             if not proven and bucket in covered and item.name not in change.prove_except:
                 proven = change.prove_epoch or 0
-            # names are forgotten in the order we met them: dates may be odd
+            # names are forgotten in the order they were met: dates may be invalid
             sightings.append(_new(Seen, (item.name, bucket, now, proven)))
         return sightings
 
     def _commit(self, batch: Batch) -> int:
         if batch.prove_epoch is not None and not self._met and 0 not in [seen[3] for seen in batch.seen]:
-            batch.prove_epoch = None  # nothing is left that it could prove
+            batch.prove_epoch = None  # there is nothing that it could prove
         if not (batch.records or batch.seen or batch.rejects or batch.cursor or batch.gaps) and (
             batch.prove_epoch is None
         ):
@@ -288,7 +288,7 @@ class Coverage:
         return last_seq
 
     def _follow(self, batch: Batch) -> None:
-        """Take over what was written of the state, at the cost of the change alone."""
+        """Update the state in memory with the written change, at the cost of the change alone."""
         state = self.state
         state.apply(batch.cursor)
         for moments, kept in ((self.proven_at, state.proven_at), (self.proven_until, state.proven_until)):
@@ -327,7 +327,7 @@ class Coverage:
             self._proven[name] = marks[bucket]
 
     def sane(self, items: Iterable[Item], so_far: float | None = None) -> float | None:
-        """Return the newest created_utc of these (and `so_far`) that does not lie in the future."""
+        """Return the newest created_utc of these (and `so_far`) that is not in the future."""
         now = self.reddit_now()
         dates = [item.created for item in items if item.created is not None and item.created <= now]
         return max(dates if so_far is None else [*dates, so_far], default=None)
@@ -338,9 +338,9 @@ class Coverage:
         """Return the change by which a complete walk proves these subreddits.
 
         Args:
-            newest: created_utc of the newest item it met, None if it met none with a sane date.
+            newest: created_utc of the newest item it met, None if it met none with a valid date.
             began: when its newest page was requested, by this machine's clock.
-            items: how many items it met; None: some, unless `newest` is None.
+            items: the number of items it met; None: some, unless `newest` is None.
         """
         fallback = self.reddit_now() - MARGIN
         reached = fallback if began is None else self.reached(began)
@@ -353,7 +353,7 @@ class Coverage:
             known = [moment for moment in (self.proven_at.get(key), newest) if moment is not None]
             moments[key] = max(known, default=fallback)
             before = self.proven_until.get(key, reached)
-            until[key] = max(reached, before) if before <= latest else reached  # else the clock was ahead
+            until[key] = max(reached, before) if before <= latest else reached  # otherwise the clock was ahead
         gone = dict.fromkeys(self._unwanted)
         # this machine's clock was ahead at the first start
         begun = self._clock() if self.begun is not None and self.begun > self._clock() else None
@@ -367,23 +367,23 @@ class Coverage:
             held_nothing=self._held_nothing_now(names, held=not met_items) | gone or None,
         )
         return Batch(
-            # an empty answer proves no item, least of all those that an abandoned walk has met
+            # an empty answer proves no item, in particular none that an abandoned walk has met
             prove_epoch=self.epoch if met_items else None,
             prove_buckets=(*names, _FOREIGN),
             cursor=change.entries(),
         )
 
     def _held_nothing_now(self, names: Iterable[str], *, held: bool) -> dict[str, bool | None]:
-        """Return what changes when the listing of these was walked, and `held` nothing or not."""
+        """Return the change after a walk of the listing of these, which `held` nothing or not."""
         changed: dict[str, bool | None] = {name: held for name in names if (name in self.held_nothing) is not held}
-        if EVERY_SUBREDDIT in self.state.held_nothing:  # version 0.1: from now on each has an answer of its own
+        if EVERY_SUBREDDIT in self.state.held_nothing:  # version 0.1: from now on one entry per subreddit
             changed = {**dict.fromkeys(self.held_nothing, True), **changed, EVERY_SUBREDDIT: None}
         return changed
 
     def new_gaps(self, subreddits: Iterable[str], end: float | None, reason: str, *, repairable: bool) -> list[Gap]:
-        """Return the gaps from the proven moment of each of these to `end`, and begin a new stretch of coverage.
+        """Return the gaps from the proven moment of each of these to `end`, and start a new stretch of coverage.
 
-        Subreddits that were proven up to the same moment share one. `end` None: the gap still grows.
+        Subreddits proven up to the same moment share one gap. `end` None: the gap still grows.
         """
         self.epoch += 1
         together: dict[float | None, list[str]] = {}
@@ -401,7 +401,7 @@ class Coverage:
             stream=self.stream,
             subreddits=names,
             start=start,
-            # what was proven needs no gap: where dates are odd, the listing's foot may be older
+            # proven time needs no gap: with invalid dates, the listing's foot may be older
             end=end if start is None or end is None else max(start, end),
             reason=reason,
             recorded_at=self._clock(),
@@ -418,7 +418,7 @@ class Coverage:
         return next((gap for gap in self.gaps.values() if gap.end is None and name in gap.unproven), None)
 
     def reached(self, requested_at: float) -> float:
-        """Return the created_utc that a request proves at most, which was sent then by this machine's clock."""
+        """Return the latest created_utc that a request proves; `requested_at`: by this machine's clock."""
         return requested_at + self._bounds()[0] - CLOCK_GRAIN
 
     def begun_at(self) -> float | None:
@@ -434,23 +434,23 @@ class Coverage:
         return self._clock() + self._offset()
 
     def pending_gaps(self) -> list[Gap]:
-        """Return the gaps that still can be repaired, newest first: their items leave the listings soonest."""
+        """Return the gaps that can still be repaired, newest first: their items leave the listings soonest."""
         return sorted((gap for gap in self.gaps.values() if gap.pending), key=lambda gap: -gap.epoch)
 
     def apply(self, change: Batch) -> None:
-        """Write a change that concerns no items."""
+        """Write a change without items."""
         self._commit(change)
 
     def store(self, change: StateChange) -> None:
-        """Write a change of the state that concerns no items."""
+        """Write a change of the state without items."""
         self._commit(Batch(cursor=change.entries()))
 
     def check(self) -> None:
-        """Look whether the spool file is still in its place. Raises SpoolBroken when the process must start again."""
+        """Check that the spool file is still in its place. Raises SpoolBroken if the process must restart."""
         self._writer.check()
 
     def prune(self) -> None:
-        """Forget the oldest names and drop acknowledged records."""
+        """Delete the oldest names and drop acknowledged records."""
         oldest = self._oldest_names()
         self._writer.prune(oldest)
         for name in oldest:
@@ -458,7 +458,7 @@ class Coverage:
             self._counts[bucket] -= 1
 
     def _oldest_names(self) -> list[str]:
-        """Return the oldest proven names of each bucket that has more than its listing could show again."""
+        """Return the oldest proven names of each bucket that holds more than its listing could show again."""
         surplus = {bucket: count - _names_kept(bucket) for bucket, count in self._counts.items()}
         surplus = {bucket: count for bucket, count in surplus.items() if count > 0}
         oldest = []
@@ -478,5 +478,5 @@ def _digest(raw: bytes) -> bytes:
 
 
 def _is_before(item: Item, moment: float) -> bool:
-    # dates are whole seconds: of the newest proven second, more may have come after the walk
+    # dates are whole seconds: the newest proven second may have got more items after the walk
     return moment == float("inf") or (item.created is not None and item.created < moment)

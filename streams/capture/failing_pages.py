@@ -1,4 +1,4 @@
-"""Requests that keep failing: smaller pages and other anchors before a page is left out. Pure."""
+"""Handles requests that keep failing: smaller pages and other anchors before a page is skipped. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,41 +6,41 @@ from dataclasses import dataclass
 from core.reddit.request_errors import TooLarge, TooSlow
 from streams.reddit.listing_page import PAGE_SIZE
 
-#: Smallest page that is worth a request of its own.
+#: Smallest page that is worth a request.
 _SMALLEST = 1
 
-#: A page shrinks and grows by this factor.
+#: The page size shrinks and grows by this factor.
 _FACTOR = 4
-#: A page that fails whenever it grows is left small for longer each time, up to this many answers.
+#: A page that fails whenever it grows stays small for longer each time, up to this number of answers.
 _LONGEST_HOLD = 32
 
-#: Failures of the same request before another form of it is tried: a passing error needs no other form.
+#: Failures of the same request before another form of it is tried: a transient error needs no other form.
 _SAME = 2
-#: The attempts after which a smaller page is requested.
+#: The numbers of attempts after which a smaller page is requested.
 _SMALLER = 3
 
-#: A page is left out only after this many attempts, and this many seconds, while other requests are answered.
+#: A page is skipped only after this number of attempts, and of seconds, while other requests are answered.
 _ATTEMPTS = 8
 _PATIENCE_S = 6.0
 
 
 def is_too_much(error: Exception) -> bool:
-    """Tell whether a smaller page is the remedy."""
+    """Return whether a smaller page is the remedy."""
     return isinstance(error, TooSlow | TooLarge)
 
 
 @dataclass(slots=True)
 class PageSize:
-    """How many items to request: full pages, smaller ones while answers are too slow or too large."""
+    """The number of items to request: full pages, smaller ones while answers are too slow or too large."""
 
     limit: int = PAGE_SIZE
     _answers: int = 0
-    #: how many answers a smaller page needs before it grows
+    #: the number of answers that a smaller page needs before it grows
     _hold: int = 1
     _grown: bool = False
 
     def shrink(self) -> bool:
-        """Request fewer items from now on; tell whether that was possible."""
+        """Request fewer items from now on; return whether that was possible."""
         if self._grown:
             self._hold = min(_LONGEST_HOLD, self._hold * 2)
         self._answers, self._grown = 0, False
@@ -48,7 +48,7 @@ class PageSize:
         return self.limit < before
 
     def arrived(self, limit: int, attempts: int) -> None:
-        """Report an answer to a request for `limit` items after failed attempts; go on with what was answered."""
+        """Report an answer to a request for `limit` items after failed attempts; continue with that size."""
         if not attempts or limit >= self.limit:
             self.answered()
             return
@@ -58,7 +58,7 @@ class PageSize:
         self.limit = limit
 
     def answered(self) -> None:
-        """Report an answer. A smaller page grows soon: an outage must not leave small pages behind."""
+        """Report an answer. A smaller page grows soon: pages must not stay small after an outage."""
         if self.limit == PAGE_SIZE:
             self._answers += 1
             if self._answers >= _LONGEST_HOLD:
@@ -73,20 +73,20 @@ class PageSize:
 
 @dataclass(slots=True)
 class FailingPage:
-    """Failures of one lower page of a walk: which anchor and limit to try next, and when to leave the page out."""
+    """The failures of one lower page of a walk: which anchor and limit to try next, and when to skip the page."""
 
     since: float | None = None
     attempts: int = 0
-    #: whether a page of this walk came only in another form: what cannot be read is near
+    #: whether a page of this walk arrived only in another form: an unreadable item is near
     _near: bool = False
 
     def failed(self, now: float, error: Exception) -> None:
-        """Report a failed attempt at `now`, seconds on any steady clock; too slow or too large: request less next."""
+        """Report a failed attempt at `now`, seconds of a monotonic clock; too slow or too large: request less next."""
         self.attempts = max(self.attempts + 1, _SMALLER if self._near or is_too_much(error) else 0)
         self.since = now if self.since is None else self.since
 
     def answered(self) -> None:
-        """Report that the page arrived, in whatever form: the next one starts afresh."""
+        """Report that the page arrived, in any form: the next one starts afresh."""
         self._near = self._near or self.attempts > _SAME
         self.attempts = 0
         self.since = None
@@ -109,11 +109,11 @@ class FailingPage:
         ]
 
     def is_alone(self, answered_at: float | None) -> bool:
-        """Tell whether only this page fails; `answered_at`: when any other request was answered last."""
+        """Return whether only this page fails; `answered_at`: when any other request was last answered."""
         return self.since is not None and answered_at is not None and answered_at > self.since
 
     def hopeless(self, now: float, answered_at: float | None) -> bool:
-        """Tell whether to leave the page out; `answered_at`: when any other request was answered last."""
+        """Return whether to skip the page; `answered_at`: when any other request was last answered."""
         if self.since is None or self.attempts < _ATTEMPTS:
             return False
         return self.is_alone(answered_at) and now - self.since >= _PATIENCE_S

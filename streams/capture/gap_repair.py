@@ -1,4 +1,4 @@
-"""Repairing gaps: each subreddit's own listing holds its own thousand names, deeper than the combined one."""
+"""Repairs gaps from each subreddit's own listing: its thousand names reach deeper than the combined one."""
 
 import dataclasses
 from collections import deque
@@ -15,15 +15,15 @@ from streams.capture.upward_walk import UpwardEnd, UpwardWalk
 from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
-#: Pauses after failed steps of one repair, seconds; other repairs go on meanwhile.
+#: Pauses after failed steps of one repair, seconds; other repairs continue meanwhile.
 _RETRY = Backoff(first=1.0, longest=15.0, jitter=0.0)
-#: Pauses before a listing that could not be read to its end is walked again, seconds.
+#: Pauses before a new walk of a listing that could not be read to its end, seconds.
 _AGAIN = Backoff(first=60.0, longest=900.0, jitter=0.0)
 
-#: Proven names to begin the walk up at: some may have left the listing.
+#: Number of proven names as start of the walk up: some may have left the listing.
 _ANCHORS = 10
 
-#: Of the items read last from above, a gap reaches up to the newest: one odd date proves nothing.
+#: Number of items read last from above; the gap reaches up to the newest: one invalid date proves nothing.
 _FOOT = 3
 
 
@@ -38,11 +38,11 @@ class Repair:
     size: PageSize = field(default_factory=PageSize)
     retry_at: float = 0.0
     rounds: int = 0
-    #: created_utc of the items that the walk read last
+    #: created_utc of the last items that the walk read
     foot: deque[float] = field(default_factory=lambda: deque(maxlen=_FOOT))
-    #: the walk from below towards a page that cannot be read
+    #: the walk from below towards an unreadable page
     upward_walk: UpwardWalk | None = None
-    #: whether such a walk has come to an end: nothing more is to be had from below
+    #: whether such a walk has ended: nothing more is available from below
     climbed: bool = False
 
     def next(self) -> Request:
@@ -54,7 +54,7 @@ class Repair:
 
 
 class Repairs:
-    """All repairs of a stream: which step comes next, among what can be read now."""
+    """All repairs of a stream: chooses the next step among the subreddits that can be read now."""
 
     def __init__(self, coverage: Coverage, log: structlog.stdlib.BoundLogger, clock: Callable[[], float]) -> None:
         self._coverage = coverage
@@ -63,12 +63,12 @@ class Repairs:
         self._under_way: dict[tuple[int, str], Repair] = {}
 
     def due(self, unavailable: Collection[str]) -> float | None:
-        """Return when the next step is due on the clock; None: no gap can be repaired now."""
+        """Return when the next step is due, on the clock; None: no gap can be repaired now."""
         chosen = self.choose(unavailable)
         return None if chosen is None else chosen.retry_at
 
     def choose(self, unavailable: Collection[str]) -> Repair | None:
-        """Return the repair whose step comes next: the newest gap first, one that waits after a failure last."""
+        """Return the repair with the next step: the newest gap first, one that waits after a failure last."""
         candidates = [
             self._repair(gap, name)
             for gap in self._coverage.pending_gaps()
@@ -87,15 +87,15 @@ class Repairs:
     def _walk(self, gap: Gap) -> Walk:
         return Walk(
             proven=lambda name: self._coverage.proven_before(name, gap.epoch),
-            # late items may be older than the gap: by their dates they would end the walk too early
+            # late items may be older than the gap: their dates would end the walk too early
             horizon=float("-inf") if gap.late_from is None else gap.late_from,
         )
 
     def failed(self, repair: Repair, error: Exception, answered_at: float | None) -> None:
-        """Report a step that failed: the next one comes later, or takes another form."""
+        """Report a failed step: the next one comes later, or has another form."""
         now = self._clock()
         repair.trouble.failed(now, error)
-        # where everything else is answered, waiting does not help this page
+        # if everything else is answered, waiting does not help this page
         alone = repair.trouble.is_alone(answered_at)
         repair.retry_at = now + _RETRY.pause(min(2 if alone else 5, repair.trouble.attempts), lambda: 0.5)
         if repair.trouble.hopeless(now, answered_at):
@@ -108,7 +108,7 @@ class Repairs:
         )
 
     def _leave_page(self, repair: Repair) -> None:
-        """Give up a page that cannot be read: go on from below; when that is done, record what is left of the gap."""
+        """Give up an unreadable page: continue from below; after that, record the rest of the gap."""
         if repair.upward_walk is not None:
             repair.upward_walk.arrival = UpwardEnd.STUCK
             self._conclude_ascent(repair)
@@ -122,7 +122,7 @@ class Repairs:
         repair.trouble, repair.retry_at = FailingPage(), self._clock()
 
     def climb(self, repair: Repair, page: Page, asked: Request) -> Absorbed:
-        """Make a page durable that was read from below. Raises SpoolError."""
+        """Make a page that was read from below durable. Raises SpoolError."""
         coverage, upward_walk = self._coverage, repair.upward_walk
         gap = coverage.gaps[repair.gap_id]
         new = sum(not coverage.known(item.name) for item in page.items)
@@ -141,7 +141,7 @@ class Repairs:
         return absorbed
 
     def _conclude_ascent(self, repair: Repair) -> None:
-        """Shrink the gap to what neither walk has read, and leave the listing for a while. Raises SpoolError."""
+        """Shrink the gap to what neither walk has read, and pause this listing. Raises SpoolError."""
         upward_walk, gap = repair.upward_walk, self._coverage.gaps[repair.gap_id]
         if upward_walk is None:
             return
@@ -159,7 +159,7 @@ class Repairs:
         self._begin_again(repair)
 
     def _begin_again(self, repair: Repair) -> None:
-        """Leave a listing whose page cannot be read for a while: the gap is lost only when its end was read."""
+        """Pause a listing with an unreadable page: the gap is lost only after the listing was read to its end."""
         gap = self._coverage.gaps[repair.gap_id]
         repair.rounds += 1
         repair.retry_at = self._clock() + _AGAIN.pause(repair.rounds, lambda: 0.5)
@@ -167,14 +167,14 @@ class Repairs:
         repair.foot.clear()
 
     def drop(self, subreddit: str) -> None:
-        """Forget the walks of a subreddit that became unavailable; its gaps stay pending until it is back."""
+        """Drop the walks of a subreddit that became unavailable; its gaps stay pending until it is back."""
         for key in [key for key in self._under_way if key[1] == subreddit]:
             del self._under_way[key]
 
     def take(self, repair: Repair, page: Page, after: str | None, limit: int = PAGE_SIZE) -> Absorbed:
-        """Make the page of this request durable. Raises SpoolError: then the walk begins again."""
+        """Make the page of this request durable. Raises SpoolError: then the walk restarts."""
         coverage, walk = self._coverage, repair.walk
-        del self._under_way[repair.gap_id, repair.subreddit]  # begun again from the top, should the spool refuse
+        del self._under_way[repair.gap_id, repair.subreddit]  # if the spool refuses, the walk restarts from the top
         walk.take(page, after)
         repair.foot.extend(item.created for item in page.items if item.created is not None)
         repair.size.arrived(limit, repair.trouble.attempts)
@@ -190,7 +190,7 @@ class Repairs:
             self._begin_again(repair)
         elif walk.outcome is not None:
             gaps = self._concluded(gap, repair)
-        # what is newer than the last poll stands in the combined listing above items of others that nobody has met yet
+        # items newer than the last poll are in the combined listing above items of others that are not met yet
         until = coverage.moment([repair.subreddit])
         absorbed = coverage.absorb(
             page,
@@ -204,12 +204,12 @@ class Repairs:
         return absorbed
 
     def _reaches_below_the_beginning(self, gap: Gap, walk: Walk) -> bool:
-        """Tell whether a gap of what was never proven was walked to below the first request: no more was promised."""
+        """Return whether a gap without a proven start was walked to below the first request: no more was promised."""
         begun = self._coverage.begun_at()
         return gap.start is None and begun is not None and max(walk.foot, default=begun) < begun
 
     def _concluded(self, gap: Gap, repair: Repair) -> list[Gap]:
-        """Return the gap without this subreddit, and where that one's own listing ended too, a gap of its own."""
+        """Return the gap without this subreddit; if its own listing ended first, also a lost gap of its own."""
         name, walk, now = repair.subreddit, repair.walk, self._coverage.now()
         if walk.outcome is WalkOutcome.MET or walk.whole or self._reaches_below_the_beginning(gap, walk):
             pending, unproven = _without(gap.pending, name), _without(gap.unproven, name)
@@ -232,7 +232,7 @@ class Repairs:
 
 
 def _narrowed(gap: Gap, repair: Repair, upward_walk: UpwardWalk, now: float) -> list[Gap]:
-    """Return what becomes of the gap, the smaller one of this subreddit last; empty: it is no smaller."""
+    """Return the gaps that replace this one, the smaller one of this subreddit last; empty: it is no smaller."""
     name, start = repair.subreddit, upward_walk.reached
     end = max(repair.foot) if gap.end is None else min(gap.end, max(repair.foot))
     if start is None or start > end or (gap.start is not None and start <= gap.start):
@@ -242,7 +242,7 @@ def _narrowed(gap: Gap, repair: Repair, upward_walk: UpwardWalk, now: float) -> 
 
 
 def _split(gap: Gap, own: Gap, now: float) -> list[Gap]:
-    """Return what becomes of a gap when one subreddit gets its `own`: that of the others, if any, and then this."""
+    """Return the gaps after one subreddit gets its `own`: the gap of the others, if any, then its own."""
     (name,) = own.subreddits
     unproven = _without(gap.unproven, name)
     if not unproven:

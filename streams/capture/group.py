@@ -34,24 +34,24 @@ from streams.reddit.listing_page import Page, Request
 _SHORT = Backoff(first=0.3, longest=15.0)
 _BLOCKED = Backoff(first=2.0, longest=60.0)
 
-#: Until the next search after one that found every name refused, seconds; each further one tries more names alone.
+#: Seconds from a search that found every name refused to the next one; each further one tries more names alone.
 _SEARCH_AGAIN = Backoff(first=30.0, longest=900.0, jitter=0.0)
 
-#: A smaller page is tried after these numbers of failures: an outage has nothing to do with the size.
+#: A smaller page is tried after these numbers of failures: an outage does not depend on the size.
 _SHRINK_AT = (2, 3)
 
-#: While a walk is further down, the newest page is requested at least this far apart, seconds.
+#: Minimum seconds between requests for the newest page while a walk is further down.
 _REFRESH_S = 5.0
 
 _TOO_FAST = "items pass through the listing faster than it is scanned for late ones; an entry of the ledger says so"
 
-#: Until a background step that the quota did not allow is tried again, seconds.
+#: Seconds until a background step that the quota did not allow is retried.
 _QUOTA_SHORT_S = 2.5
 
 
 @dataclass(slots=True)
 class GroupTools:
-    """What the groups of a stream share."""
+    """The objects that the groups of a stream share."""
 
     coverage: Coverage
     fetcher: PageFetcher
@@ -59,7 +59,7 @@ class GroupTools:
     availability: Availability
     availability_checks: AvailabilityChecks
     clock: Callable[[], float]
-    #: seconds to the next poll of a group with this pace
+    #: seconds to the next poll of a group at this pace
     interval: Callable[[PollInterval], float]
     draw: Callable[[], float]
     start: str
@@ -74,10 +74,10 @@ class Group:
     ) -> None:
         self.key = key
         self.names = names
-        #: the group that the configuration gives these names
+        #: the number of the configured group of these names
         self.home = home
         self.pace = PollInterval()
-        #: set when only the whole group's request fails: it should become two groups
+        #: set when only the whole group's request fails: then it is split into two groups
         self.must_split = False
         self._tools = tools
         self._log = tools.context.log
@@ -97,17 +97,17 @@ class Group:
 
     @property
     def calm(self) -> bool:
-        """Whether its requests are answered, and no walk is under way."""
+        """Whether its requests are answered, and no walk is in progress."""
         return self._search is None and self._poll is None and self._failures == 0
 
     def probe(self, others: tuple[str, ...]) -> None:
-        """Request the newest page of this group's names and others together, and capture it. Raises what fails."""
+        """Request the newest page of this group's names and others together; capture it. Raises the request's error."""
         names = self._tools.availability.active((*self.names, *others))
         poll, asked = self._new_poll(names), Request(None, self._size.limit)
         self._take_probe(poll, self._fetch(names, asked, Priority.SWEEP), asked)
 
     def tasks(self) -> list[Task]:
-        """Return the steps that wait, each with its due time."""
+        """Return the pending steps, each with its due time."""
         if not self._tools.availability.active(self.names):
             return []
         tasks = []
@@ -122,13 +122,13 @@ class Group:
         return tasks
 
     def _polled_names(self) -> tuple[str, ...]:
-        """Return the names that are requested together now: during a search, those that were answered."""
+        """Return the names that are requested together now: during a search, the answered ones."""
         if self._search is not None:
             return self._search.pollable()
         return self._tools.availability.active(self.names)
 
     def _drop_stale_walk(self, names: tuple[str, ...]) -> None:
-        """Give up the walk under way when not all of its names can be requested: it has proven nothing yet."""
+        """Abandon the current walk if not all of its names can be requested: it has proven nothing yet."""
         if self._poll is not None and not set(self._poll.subreddits) <= set(names):
             self._poll = None
 
@@ -164,12 +164,12 @@ class Group:
     def _new_poll(self, active: tuple[str, ...]) -> ListingPoll:
         coverage = self._tools.coverage
         ceiling = None
-        if self._collective:  # its items have no subreddit of ours: what others prove says nothing about it
+        if self._collective:  # its items have no configured subreddit: proofs of others show nothing about it
             ceiling = coverage.proven_until.get(self.names[0].lower(), float("inf"))
         return ListingPoll(active, coverage, self._log, start=self._tools.start, ceiling=ceiling)
 
     def walk_step(self) -> ListingPoll | None:
-        """Fetch the next lower page of the walk under way; return the poll when that completes it."""
+        """Fetch the next lower page of the current walk; return the poll if that completes it."""
         self._drop_stale_walk(self._polled_names())
         poll = self._poll
         if poll is None:
@@ -186,13 +186,13 @@ class Group:
             self._walk_failed(poll, error)
             return None
         self._size.answered()
-        self._poll = None  # should the spool refuse the page, the walk has proven nothing: the next poll begins anew
+        self._poll = None  # if the spool refuses the page, the walk has proven nothing: the next poll restarts
         return self._advance(poll, page, asked, moment, None)
 
     def _advance(
         self, poll: ListingPoll, page: Page, asked: Request, moment: float, began: float | None
     ) -> ListingPoll | None:
-        """Take a page of the walk; `began`: when its newest page was requested, on the clock."""
+        """Process a page of the walk; `began`: when its newest page was requested, on the clock."""
         absorbed = poll.take(page, asked, moment)
         self._announce(absorbed)
         now = self._tools.clock()
@@ -218,7 +218,7 @@ class Group:
         return poll
 
     def _polled(self, poll: ListingPoll, began: float, new: int) -> None:
-        """Learn from a newest page."""
+        """Update rate and late scan from a newest page."""
         if self._last_poll is not None and began > self._last_poll:
             self.pace = self.pace.observe(new, began - self._last_poll)
         self._last_poll = began
@@ -249,7 +249,7 @@ class Group:
             self._log.info("reddit_serves_again", subreddits=len(self.names))
 
     def _refused(self, names: tuple[str, ...], error: Unavailable, *, at_once: bool = False) -> None:
-        """Search for the name that Reddit refuses; not at once where a search has just found that it refuses all."""
+        """Search for the name that Reddit refuses; not at once if a search has just found that it refuses all."""
         now = self._tools.clock()
         if self._search is not None:
             self._poll = None
@@ -280,13 +280,13 @@ class Group:
             self._begin_search(names, str(error))
             return
         if is_too_much(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
-            self._size.shrink()  # the page may be too large, or hold something that cannot be served
+            self._size.shrink()  # the page may be too large, or contain something that cannot be served
         limit = threshold(error)
         if limit is not None and self._failures >= limit and now >= self._search_after:
             self._begin_search(names, str(error))
 
     def _failed_beside_search(self, error: TransientError) -> None:
-        """React to a failure of a poll of the names that were answered."""
+        """React to a failed poll of the names that were answered."""
         failures = 1
         if self._search is not None and threshold(error) is not None:
             failures = self._search.poll_failed()
@@ -308,7 +308,7 @@ class Group:
         poll.trouble.failed(now, error)
         if is_too_much(error):
             poll.size.shrink()
-        # where everything else is answered, waiting does not help this page
+        # if everything else is answered, waiting does not help this page
         alone = poll.trouble.is_alone(self._tools.fetcher.answered_at)
         pause = self._pause(error, min(2 if alone else 4, poll.trouble.attempts))
         self._tools.fetcher.report(error, poll.trouble.attempts, pause)
@@ -321,7 +321,7 @@ class Group:
     # -- the search for names that fail ------------------------------------------------------------------------------
 
     def _begin_search(self, names: tuple[str, ...], reason: str) -> None:
-        """Begin to search for the names that make the request fail."""
+        """Begin the search for the names that make the request fail."""
         tools = self._tools
         answered = tools.fetcher.answered_at
         elsewhere = self._failing_since is not None and answered is not None and answered > self._failing_since
@@ -330,7 +330,7 @@ class Group:
         self._poll = None
         controls = CONTROLS << min(10, self._verdicts_ours)
         latest = tools.coverage.proven_at
-        weights = {name: latest.get(name.lower(), 0.0) for name in names}  # what was busy lately is busy now
+        weights = {name: latest.get(name.lower(), 0.0) for name in names}  # what was busy recently is busy now
         bisection = Bisection(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
         means = SearchTools(
             tools.fetcher, tools.availability_checks, tools.availability, tools.clock, self._new_poll, self._take_probe
@@ -342,7 +342,7 @@ class Group:
         self._announce(poll.take(page, asked, poll.began))
 
     def search_step(self) -> None:
-        """Take a step in the search for names that fail."""
+        """Do one step of the search for names that fail."""
         search = self._search
         if search is not None and search.step():
             self._search = None
@@ -396,7 +396,7 @@ class Group:
         try:
             page = self._fetch(subreddits, Request(after, self._size.limit), Priority.SWEEP)
         except Unavailable:
-            self._late_scan.drop()  # the next poll finds out who is absent
+            self._late_scan.drop()  # the next poll finds the absent subreddits
             return
         except (QuotaShort, RateLimited) as error:
             self._log.info("deeper_look_delayed", error=str(error))

@@ -1,6 +1,6 @@
-"""Merges groups that were split after failed requests: decides when, and which two. Pure.
+"""Decides when to merge groups that were split after failed requests, and which two. Pure.
 
-Names move between groups without loss: the walk of the new group takes as proven only what lies below the moments up to
+Names move between groups without loss: the walk of the new group treats as proven only items before the moments up to
 which all of its names are proven.
 """
 
@@ -10,25 +10,25 @@ from itertools import pairwise
 
 from core.backoff import Backoff
 
-#: From a split, or a request for both groups that failed, to the next try, seconds.
+#: Seconds from a split, or a failed request for both groups, to the next try.
 _CALM = Backoff(first=300.0, longest=21_600.0, jitter=0.0)
 
-#: Splits this close to each other have one cause, seconds.
+#: Splits within this time of each other have one cause, seconds.
 _ONE_CAUSE_S = 60.0
 
-#: After this time without a failure the next split is a new story, seconds.
+#: After this time without a failure the next split has a new cause, seconds.
 _FORGOTTEN_S = 21_600.0
 
-#: From a merger to the next one, seconds.
+#: Seconds from a merger to the next one.
 _NEXT_S = 10.0
 
-#: Until groups that are busy (a walk under way, a failure) are looked at again, seconds.
+#: Seconds until busy groups (a walk in progress, a failure) are checked again.
 _BUSY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A group: its key, the group that the configuration gives these names, and where they stand there."""
+    """A group: its key, the configured group of its names, and their place there."""
 
     key: int
     home: int
@@ -37,7 +37,7 @@ class Part:
 
 
 class GroupMerging:
-    """Decides when to try a merger. Report each `split()`, `refused()`, `merged()` or `put_off()`."""
+    """Decides when to try a merger. The caller reports each `split()`, `refused()`, `merged()` or `put_off()`."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -45,7 +45,7 @@ class GroupMerging:
         self.due = float("inf")
 
     def split(self, now: float) -> None:
-        """Report that a group became two, `now` in seconds on any steady clock."""
+        """Report that a group became two; `now`: seconds of a monotonic clock."""
         if now - self._failed_at > _ONE_CAUSE_S:
             self._failed(now)
         self._failed_at = now
@@ -66,11 +66,11 @@ class GroupMerging:
         self.due = now + _NEXT_S
 
     def put_off(self, now: float) -> None:
-        """Report that nothing could be tried: a group is busy, or there was no quota."""
+        """Report that no merger could be tried: a group is busy, or there was no quota."""
         self.due = now + _BUSY_S
 
     def choose(self, parts: Collection[Part]) -> tuple[int, int] | None:
-        """Return the keys of the two groups to try: the smallest neighbours, others after failures; None: no two."""
+        """Return the keys of the two groups to try: the smallest neighbours, others after failures; None: no pair."""
         ordered = sorted(parts, key=lambda part: (part.home, part.place))
         pairs = [(one, two) for one, two in pairwise(ordered) if one.home == two.home]
         if not pairs:

@@ -1,4 +1,4 @@
-"""Groups of subreddits: which names share one request, so that no request path is too long. Pure."""
+"""Packs subreddits into groups that share one request, so that no request path is too long. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ PATH_LIMIT = 6_000
 #: What the query adds to the path at most: limit, after (a fullname of up to 16 characters), raw_json.
 _QUERY = len("?limit=100&after=t1_0123456789abc&raw_json=1")
 
-#: Listings of other subreddits' items. Each is a group of its own: its items prove nothing about named subreddits.
+#: Listings of other subreddits' items. Each is its own group: its items prove nothing about named subreddits.
 _COLLECTIVE = frozenset({"all", "popular", "mod", "friends"})
 
 
 def is_collective(name: str) -> bool:
-    """Tell whether this name lists the items of other subreddits."""
+    """Return whether this name lists the items of other subreddits."""
     return name.lower() in _COLLECTIVE
 
 

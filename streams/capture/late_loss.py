@@ -1,18 +1,18 @@
-"""Late items: decides from successive scans whether some can have been missed. Pure.
+"""Decides from successive scans whether late items may have been missed. Pure.
 
-A late item surfaces below newer ones. Two scans of a listing see every one that stands there at either moment. Between
-them an item can surface and be pushed out again, but only one that surfaces later after its creation than the time
-from the foot of the second scan to the beginning of the first. Where that is less than `TOLERANCE_S`, late items may be
-lost, and the ledger admits it.
+A late item appears below newer ones. Two scans of a listing see every one that is listed at either moment. Between them
+an item can appear and be pushed out again, but only if it appears later after its creation than the time from the foot
+of the second scan to the beginning of the first. If that is less than `TOLERANCE_S`, late items may be lost, and the
+ledger records it.
 """
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-#: Items that surface up to this long after their creation are found or admitted, seconds (facts: 3 to 12 s are common).
+#: Items that appear up to this long after creation are found or recorded, seconds (facts: 3 to 12 s are common).
 TOLERANCE_S = 12.0
 
-#: A combined listing forgets sooner than each subreddit's own: seconds to wait for a scan of the own one.
+#: A combined listing drops items sooner than each subreddit's own: seconds to wait for a scan of the own one.
 _OWN_SCAN_WITHIN_S = 60.0
 
 _NEVER, _ALWAYS = float("-inf"), float("inf")
@@ -21,7 +21,7 @@ _NEVER, _ALWAYS = float("-inf"), float("inf")
 class Scanned(NamedTuple):
     """One scan of a listing to its foot, seconds by Reddit's clock.
 
-    `began` is when its first page was requested, `foot` the newest created_utc at the foot; None: it forgot nothing.
+    `began` is when its first page was requested, `foot` the newest created_utc at the foot; None: it dropped nothing.
     `own`: the listing is a single subreddit's own.
     """
 
@@ -40,7 +40,7 @@ class LateLoss(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a scan says: the losses it leaves open, and per subreddit (lower case) when it began and its foot."""
+    """The result of a scan: the losses it leaves open, and per subreddit (lower case) when it began and its foot."""
 
     losses: tuple[LateLoss, ...]
     scans: dict[str, tuple[float, float]]
@@ -48,18 +48,18 @@ class Judgement(NamedTuple):
 
 @dataclass(slots=True)
 class LateScanLog:
-    """Per subreddit: since when late items may have passed unseen. `judge` a scan, write it down, then `keep` it."""
+    """Per subreddit: since when late items may be missed. The caller `judge`s a scan, writes it, then `keep`s it."""
 
     #: by subreddit in lower case: when the last scan that left nothing open began, and what its foot was
     _scans: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def begin(self, subreddits: tuple[str, ...], moment: float) -> None:
-        """Note that these are read from this moment on, by Reddit's clock; of those read before nothing changes."""
+        """Record that these are read from this moment on, by Reddit's clock; those read before keep their entry."""
         for name in subreddits:
             self._scans.setdefault(name.lower(), (moment, moment))
 
     def judge(self, scanned: Scanned, begun: float | None) -> Judgement:
-        """Compare a scan with the one before. `begun`: when the stream's first walk began; no more is promised."""
+        """Compare a scan with the one before. `begun`: start of the first walk; nothing earlier is promised."""
         losses, scans = [], {}
         foot = _NEVER if scanned.foot is None else scanned.foot
         for name in scanned.subreddits:
@@ -73,5 +73,5 @@ class LateScanLog:
         return Judgement(tuple(losses), scans)
 
     def keep(self, judgement: Judgement) -> None:
-        """Remember a scan whose losses are written down."""
+        """Store a scan whose losses are written."""
         self._scans |= judgement.scans

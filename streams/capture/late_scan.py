@@ -9,17 +9,17 @@ from streams.capture.late_loss import Scanned
 from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page
 
-#: Longest and shortest time between two scans, seconds: late items are found within a minute, retries included.
+#: Longest and shortest time between two scans, seconds: late items are found within a minute, including retries.
 LONGEST_PERIOD = 40.0
 SHORTEST_PERIOD = 5.0
 
-#: In a busy listing an item passes from top to foot in seconds: number of scans in that time.
+#: In a busy listing an item sinks from top to foot in seconds: number of scans in that time.
 _LOOKS_IN_PASSING = 2.0
 
-#: Where items pass through the combined listing faster than this (seconds), late ones surface beyond its foot.
+#: If items sink through the combined listing faster than this (seconds), late ones appear beyond its foot.
 _BUSY = 30.0
 
-#: Names a listing holds, until one that no longer grows tells otherwise (facts: Reddit's holds 1000).
+#: Names a listing holds, until one that no longer grows shows otherwise (facts: Reddit's holds 1000).
 _CAPACITY = 1000
 _GROWTH = 1.02
 
@@ -50,7 +50,7 @@ class _Scan:
     began_at: float
 
     def scanned(self) -> Scanned | None:
-        """Return what the completed walk saw, None where it did not reach the foot of its listing."""
+        """Return the result of the completed walk, None if it did not reach the foot of its listing."""
         if self.walk.outcome is not WalkOutcome.ENDED:
             return None
         foot = None if self.walk.whole and not self.walk.below else max(self.walk.foot, default=None)
@@ -59,17 +59,17 @@ class _Scan:
 
 @dataclass(slots=True)
 class LateScan:
-    """Decides when the next page of a scan for late items is due, and which. The caller fetches.
+    """Decides when the next page of a scan for late items is due, and which one. The caller fetches it.
 
-    A scan fetches its pages without pauses: items sink while newer ones arrive, and a slow walk down a
-    busy listing would sink along with items that it has met.
+    A scan fetches its pages without pauses: items sink while newer ones arrive, and a slow walk down a busy listing
+    would sink together with items that it has met.
     """
 
     clock: Callable[[], float]
-    #: whether the stream ran before: a kill leaves no note of a burst
+    #: whether the stream ran before: after a kill, a burst is not recorded
     resumed: bool = False
     due: float = _NEVER
-    #: the last names of the newest page that a poll saw, best anchor first; empty: nothing lies below it
+    #: the last names of the newest page that a poll saw, best anchor first; empty: there is nothing below it
     _anchors: tuple[str, ...] = ()
     _look: _Scan | None = None
     _next_look: float = _NEVER
@@ -83,7 +83,7 @@ class LateScan:
     _shares: Counter[str] = field(default_factory=Counter)
 
     def polled(self, top: Page, rate: float) -> None:
-        """Take a poll's newest page and the stream's rate, items per second."""
+        """Record a poll's newest page and the stream's rate, items per second."""
         more = top.after is not None or len(top.items) >= PAGE_SIZE
         self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
         self._shares = Counter(item.subreddit.lower() for item in top.items)
@@ -98,11 +98,11 @@ class LateScan:
 
     @property
     def is_needed(self) -> bool:
-        """Whether anything lies below the newest page."""
+        """Whether there are items below the newest page."""
         return bool(self._anchors)
 
     def _passing(self, rate: float) -> float:
-        """Return the seconds in which an item sinks from the top of a full listing to its foot."""
+        """Return the seconds that an item takes to sink from the top of a full listing to its foot."""
         return self._capacity / rate if rate > 0 else _NEVER
 
     def _period(self, rate: float) -> float:
@@ -118,9 +118,9 @@ class LateScan:
         return True
 
     def next_page(self, subreddits: tuple[str, ...], moment: float) -> tuple[tuple[str, ...], str | None] | None:
-        """Return whose listing to fetch now and from which anchor.
+        """Return the subreddits whose listing to fetch now, and the anchor.
 
-        `subreddits` are those asked for together, `moment` is now by Reddit's clock.
+        `subreddits` are those requested together, `moment` is now by Reddit's clock.
         """
         if self._look is None:
             self._begin(subreddits, moment)
@@ -132,9 +132,9 @@ class LateScan:
     def _begin(self, subreddits: tuple[str, ...], moment: float) -> None:
         now = self.clock()
         if now >= self._next_own:
-            # a single subreddit's own listing is the combined one: nothing lies beyond its foot
+            # a single subreddit's own listing is the combined one: there is nothing beyond its foot
             if len(subreddits) > 1 and not self._own_queue:
-                # the busiest first: theirs loses its oldest names soonest
+                # the busiest first: their listings lose the oldest names soonest
                 self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[:_MOST_OWN_LOOKS]
             self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
         if now >= self._next_look:
@@ -146,7 +146,7 @@ class LateScan:
             self._look = _Scan((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
 
     def take(self, page: Page, rate: float) -> Scanned | None:
-        """Take a page; return the scan that it completes. `rate` is the stream's, items per second."""
+        """Process a page; return the scan that it completes. `rate` is the stream's, items per second."""
         self._failures = 0
         look, scanned = self._look, None
         if look is not None:
@@ -162,7 +162,7 @@ class LateScan:
         if len(look.subreddits) == 1 and look.walk.below == ():
             return
         if look.walk.outcome is WalkOutcome.STALE:
-            return  # all anchors have left the listing: begin again at once, below a newer page
+            return  # all anchors have left the listing: restart at once, below a newer page
         held = look.walk.items + PAGE_SIZE
         if held >= self._held * _GROWTH:
             self._capacity = _CAPACITY
@@ -180,11 +180,11 @@ class LateScan:
             self.due = min(self._next_look, self._next_own)
 
     def put_off(self, seconds: float) -> None:
-        """Try the same page later: the quota does not let us."""
+        """Retry the same page later: the quota does not allow it now."""
         self.due = self.clock() + seconds
 
     def failed(self) -> None:
-        """Try the same page again soon, with growing pauses."""
+        """Retry the same page soon, with growing pauses."""
         self._failures += 1
         self.due = self.clock() + _RETRY.pause(self._failures, lambda: 0.5)
 
@@ -194,7 +194,7 @@ class LateScan:
         self._schedule()
 
     def begin_again(self) -> None:
-        """Forget the current scan: the set of subreddits changed, so the anchors are invalid."""
+        """Drop the current scan: the set of subreddits changed, so the anchors are invalid."""
         self._look = None
         self._own_queue.clear()
         self._anchors = ()

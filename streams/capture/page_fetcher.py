@@ -1,4 +1,4 @@
-"""One attempt at a page of a stream's listing, and what the log says of attempts that fail."""
+"""Requests a page of a stream's listing, one attempt at a time, and logs the failures."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -9,15 +9,15 @@ from core.reddit.quota import Priority
 from core.reddit.request_errors import RateLimited
 from streams.reddit.listing_page import PAGE_SIZE, Page, listing_path, parse_page
 
-#: From this many failures of one request in a row on, the log says error instead of warning.
+#: From this number of consecutive failures of one request, the log level is error instead of warning.
 _SERIOUS = 5
 
 
 class PageGetter(Protocol):
-    """Sends one request (see streams.reddit.praw_client.Gateway)."""
+    """Sends one request (see streams.reddit.praw_client.PrawClient)."""
 
     def get(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
-        """Return the decoded answer or raise one of our errors."""
+        """Return the decoded answer or raise one of this project's errors."""
 
 
 class PageFetcher:
@@ -28,7 +28,7 @@ class PageFetcher:
         self._context = context
         self._stream = stream
         self._clock = clock
-        #: when any request was answered with a listing last, on `clock`, seconds; None: never
+        #: when any request was last answered with a listing, on `clock`, seconds; None: never
         self.answered_at: float | None = None
         self._failures = 0
 
@@ -56,9 +56,9 @@ class PageFetcher:
         return page
 
     def report(self, error: TransientError, failures: int, pause: float) -> None:
-        """Log a failed attempt; `failures`: of this request in a row; `pause`: seconds until the next one."""
+        """Log a failed attempt; `failures`: consecutive ones of this request; `pause`: seconds until the next one."""
         if isinstance(error, RateLimited):
-            # the shared quota holds everybody back; the next attempt waits there
+            # the shared quota delays every request; the next attempt waits there
             self._context.log.warning("rate_limited", wait_seconds=error.retry_after)
             return
         self._failures = max(self._failures + 1, failures)

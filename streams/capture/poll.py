@@ -1,4 +1,4 @@
-"""One poll of a group: a walk from the top of its listing, made durable page by page, and what it proves in the end."""
+"""One poll of a group: a walk from the top of its listing, made durable page by page, and what it finally proves."""
 
 import structlog
 
@@ -10,10 +10,10 @@ from streams.capture.group_packing import is_collective
 from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
-#: A walk that found nothing new is recorded as complete at most this often, seconds: the disk is spared.
+#: Minimum seconds between records of complete walks that found nothing new: this saves disk writes.
 _RECORD_QUIET_EVERY = 5.0
 
-#: A listing that was empty before and shows fewer names than this has pushed nothing out: half of what Reddit's holds.
+#: A listing that was empty before and shows fewer names than this has dropped nothing: half of Reddit's capacity.
 _SURELY_WHOLE = 500
 
 _ENDED_FIRST = "the listing ended before it met what was proven"
@@ -21,11 +21,11 @@ _LEFT_OUT = "a page of the listing could not be read"
 
 
 class ListingPoll:
-    """One walk of one group of subreddits, driven a page at a time.
+    """One walk of one group of subreddits, a page at a time.
 
-    Request `next()`, then `take(page)`, until `done`. `refresh(page)` takes a newer top page meanwhile. The first walks
-    have nothing proven to meet: they take what the listing holds. If the very first walk is broken off, the next one
-    must reach below the moment at which that one began; otherwise there is a gap.
+    The caller requests `next()`, then calls `take(page)`, until `done`. `refresh(page)` adds a newer top page
+    meanwhile. The first walks have nothing proven to meet: they read the whole listing. If the very first walk is
+    interrupted, the next one must reach below the moment at which that one began; otherwise there is a gap.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ListingPoll:
         self._first = coverage.moment(subreddits) is None
         self._only_new = self._first and start == "now" and not coverage.state.recovered
         self._newest: float | None = None
-        #: what is met after this by others stands above the walk's top, or may
+        #: names met after this serial by others are, or may be, above the walk's top
         self._serial = coverage.serial
         #: when the newest page of this walk was requested, epoch seconds of this machine's clock
         self.began = coverage.now()
@@ -66,14 +66,14 @@ class ListingPoll:
             coverage.store(StateChange(begun=coverage.now()))
 
     def next(self, limit: int = PAGE_SIZE) -> Request:
-        """Return the page to request now; after failures another form of the same page."""
+        """Return the page to request now; after failures, another form of the same page."""
         anchors = self.walk.anchors()
         if not anchors:
             return Request(None, limit)
         return Request(*self.trouble.form(anchors, min(limit, self.size.limit)))
 
     def take(self, page: Page, asked: Request, began: float) -> Absorbed:
-        """Make the page that was requested durable, with what it proves when it ends the walk.
+        """Make the requested page durable, with what it proves if it ends the walk.
 
         `began`: when it was requested, epoch seconds of this machine's clock. Raises SpoolError.
         """
@@ -95,7 +95,7 @@ class ListingPoll:
         return absorbed
 
     def _confirm(self, page: Page, began: float) -> Absorbed:
-        """Take another look at the top, which tells whether the listing that ended was short or only moved on."""
+        """Process another read of the top, which shows whether the listing that ended was short or only moved on."""
         absorbed = self.refresh(page, began)
         self.walk.take(page)
         self.done = True
@@ -105,8 +105,8 @@ class ListingPoll:
     def refresh(self, page: Page, began: float) -> Absorbed:
         """Capture the newest page while the walk is further down.
 
-        Where it overlaps with what the walk met, the walk proves the time up to it. Otherwise the next walk has to
-        close the hole between them. The page may hold items of more subreddits than the walk: of names that came back.
+        If it overlaps with what the walk met, the walk proves the time up to it. Otherwise the next walk must close the
+        hole between them. The page may also contain items of subreddits outside the walk: those that came back.
         """
         self.top = page
         own = self._own(page)
@@ -139,7 +139,7 @@ class ListingPoll:
         return absorbed
 
     def _baseline(self) -> float:
-        """Return the created_utc after which items are new to someone who wants only what is new."""
+        """Return the created_utc after which items count as new if only new ones are wanted."""
         coverage = self._coverage
         if coverage.baseline is not None:
             return coverage.baseline
@@ -147,7 +147,7 @@ class ListingPoll:
         return min((moment for moment in moments if moment is not None), default=coverage.now())
 
     def _conclusion(self, page: Page) -> Batch | None:
-        """Return what the end of the walk changes, None while it goes on or when it changes nothing."""
+        """Return the change at the end of the walk, None while it continues or if nothing changes."""
         coverage, walk = self._coverage, self.walk
         self._newest = coverage.sane(page.items, self._newest)
         if walk.outcome is WalkOutcome.MET or (walk.outcome is WalkOutcome.ENDED and self._is_complete()):
@@ -161,7 +161,7 @@ class ListingPoll:
         return self._gap(_ENDED_FIRST, walk.foot, repairable=len(self.subreddits) > 1)
 
     def _recorded_lately(self) -> bool:
-        """Tell whether what these subreddits have proven on disk is fresh enough, and the same for all of them."""
+        """Return whether the proven moment of these subreddits is recent enough on disk, and equal for all of them."""
         coverage = self._coverage
         moments = [coverage.proven_until.get(name.lower(), float("-inf")) for name in self.subreddits]
         oldest = min(moments)
@@ -175,16 +175,16 @@ class ListingPoll:
         return change
 
     def _is_complete(self) -> bool:
-        """Tell whether a listing that ended held all there was to hold, as far as we ever promised."""
+        """Return whether a listing that ended held everything that was ever promised."""
         if self.walk.whole or (self._held_nothing and self.walk.is_shorter_than(_SURELY_WHOLE)):
             return True
-        # that it met what a broken walk had met proves nothing: newest pages captured meanwhile hang in the air
+        # meeting the items of an interrupted walk proves nothing: newest pages captured meanwhile may have holes below
         return self._first and self._reaches_below_the_beginning()
 
     def _reaches_below_the_beginning(self) -> bool:
-        """Tell whether the listing still holds something from before the stream first asked for it."""
+        """Return whether the listing still holds an item from before the stream's first request."""
         begun = self._coverage.begun_at()
-        dated = begun is not None and self._newest is not None  # else its clock is another one than ours
+        dated = begun is not None and self._newest is not None  # otherwise Reddit's clock differs from ours
         return not dated or max(self.walk.foot, default=float("-inf")) < (begun or 0.0)
 
     def _gap(self, reason: str, foot: tuple[float, ...], *, repairable: bool) -> Batch:
@@ -194,7 +194,7 @@ class ListingPoll:
         gaps = coverage.new_gaps(self.subreddits, end, reason, repairable=repairable)
         for gap in gaps:
             if gap.start is None and begun is not None and self._only_new:
-                # else the backlog, of whatever age, was wanted too
+                # otherwise the backlog, of any age, was also wanted
                 gap.start, gap.late_from = begun, begun - LATE_MARGIN
             self._log.error(
                 "gap_recorded",

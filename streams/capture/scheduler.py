@@ -1,15 +1,15 @@
-"""The order of a stream's work: which step comes next, so that no kind of work starves. Pure.
+"""Chooses the next step of a stream's work so that no kind of work starves. Pure.
 
-A step is one request at most. Polls are urgent. Everything else is background work that normally fits into the time
-between two polls. When answers are slower than the poll interval there is no such time: then background work that has
-waited longer than its patience gets a step, and after each such step a due poll comes first.
+A step is at most one request. Polls are urgent. Everything else is background work that normally fits into the time
+between two polls. If answers are slower than the poll interval, there is no such time: then background work that has
+waited longer than its patience gets a step, and after each such step, a due poll comes first.
 """
 
 import enum
 from collections.abc import Collection
 from dataclasses import dataclass
 
-#: Longest sleep when nothing is due, seconds.
+#: Longest sleep while nothing is due, seconds.
 _LONGEST_IDLE_S = 60.0
 
 
@@ -34,7 +34,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The next step of some work: `due` on the scheduler's clock, seconds; `key` tells tasks of one kind apart."""
+    """The next step of some work: `due` on the scheduler's clock, seconds; `key` distinguishes tasks of one kind."""
 
     kind: Kind
     due: float
@@ -42,12 +42,12 @@ class Task:
 
     @property
     def deadline(self) -> float:
-        """When it takes precedence over polls."""
+        """The time from which it takes precedence over polls."""
         return self.due + self.kind.value
 
 
 def choose(tasks: Collection[Task], now: float, previous: Kind | None) -> Task | None:
-    """Return the task whose step comes next, None when nothing is due. `previous` is the kind of the last step."""
+    """Return the task of the next step, None if nothing is due. `previous` is the kind of the last step."""
     due = [task for task in tasks if task.due <= now]
     urgent = [task for task in due if task.kind.urgent]
     background = [task for task in due if not task.kind.urgent]
@@ -58,6 +58,6 @@ def choose(tasks: Collection[Task], now: float, previous: Kind | None) -> Task |
 
 
 def idle_seconds(tasks: Collection[Task], now: float) -> float:
-    """Return how long nothing is due, seconds."""
+    """Return the seconds until something is due."""
     soonest = min((task.due - now for task in tasks), default=_LONGEST_IDLE_S)
     return max(0.0, min(soonest, _LONGEST_IDLE_S))

@@ -1,6 +1,6 @@
-"""A stream whose files were all lost: its gap is entered once the publisher has found out what the topic holds.
+"""Records the gap of a stream whose files were all lost, once the publisher has found what the topic holds.
 
-Until then nothing is claimed of the time before this spool began.
+Until then nothing is claimed about the time before this spool began.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ from core.spool.stream_state import Origin, StateChange
 from streams.capture.coverage import LATE_MARGIN, Coverage
 from streams.capture.group_packing import is_collective
 
-#: How often to look for the publisher's answer, seconds.
+#: Seconds between checks for the publisher's answer.
 _LOOK_EVERY = 0.5
 
 _REASON = (
@@ -29,15 +29,15 @@ _REASON = (
 
 
 class TotalLossWatch:
-    """Looks for the publisher's answer, and enters the gap.
+    """Checks for the publisher's answer, and records the gap.
 
     Args:
-        coverage: the stream's knowledge, which takes the gap.
-        state_dir: where publisher.db lies.
+        coverage: the stream's coverage, which stores the gap.
+        state_dir: the directory of publisher.db.
         spool_id: of the stream's spool.
-        subreddits: those configured.
+        subreddits: the configured ones.
         start: "backlog" or "now", as configured.
-        log: where the loss is told.
+        log: the logger of the loss.
         clock: monotonic seconds.
     """
 
@@ -68,7 +68,7 @@ class TotalLossWatch:
         return self._origin is Origin.SETTLED
 
     def look(self) -> None:
-        """Take the answer if it has come. Raises SpoolError when the spool does not take the gap now."""
+        """Process the answer if it has arrived. Raises SpoolError if the spool cannot store the gap now."""
         now = self._clock()
         if self.settled or now < self._next_look:
             return
@@ -76,7 +76,7 @@ class TotalLossWatch:
         try:
             found = read_ends(self._state_dir, self._spool_id)
         except sqlite3.Error:
-            return  # the next look may succeed
+            return  # the next check may succeed
         if found is not None:
             self._settle(found)
 
@@ -89,10 +89,10 @@ class TotalLossWatch:
             coverage.gaps.values(),
             end=coverage.reddit_now() if begun is None else begun,
             now=coverage.now(),
-            # once a start = "now" has looked, what the listing held is remembered, and never delivered
+            # after a start = "now" has read the listing, its items are remembered, and never delivered
             repairable=self._start != "now" or coverage.state.recovered or begun is None,
         )
-        # else start = "now" would skip what the listing holds
+        # otherwise start = "now" would skip the listing's items
         recovered = True if gaps and begun is None else None
         coverage.apply(Batch(cursor=StateChange(origin=Origin.SETTLED, recovered=recovered).entries(), gaps=gaps))
         self._origin = Origin.SETTLED
@@ -119,11 +119,11 @@ def lost_gaps(
 
     Args:
         stream: its name.
-        starts: subreddit → created_utc from when on items may be missing; None: not known.
-        ledger: its gaps so far; one of the loss that has no start yet is replaced.
+        starts: subreddit → created_utc from which items may be missing; None: not known.
+        ledger: its gaps so far; a gap of the loss without a start is replaced.
         end: created_utc at which this spool began.
         now: epoch seconds.
-        repairable: whether the listings may still bring what is missing.
+        repairable: whether the listings may still contain the missing items.
     """
     if not starts:
         return []

@@ -1,9 +1,9 @@
-"""The walk up a listing, from what is proven towards an item that cannot be read. Pure.
+"""The walk up a listing, from what is proven towards an unreadable item. Pure.
 
-A page that always fails ends the walk from above: nothing gives an anchor below it. `before=X` gives the names nearest
-to X on its newer side, so pages are read from a proven name upwards until they fail too. An anchor that left the
-listing gives an empty page, which proves nothing. Meeting what the walk from above has read proves nothing either: the
-page that failed is then readable or gone, and the walk from above can tell.
+A page that always fails ends the walk from above: there is no anchor below it. `before=X` returns the names nearest to
+X on its newer side, so pages are read upwards from a proven name until they also fail. An anchor that left the listing
+returns an empty page, which proves nothing. Meeting what the walk from above has read also proves nothing: the page
+that failed is then readable or gone, and the walk from above can check that.
 """
 
 import enum
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from streams.capture.walk import newest_first
 from streams.reddit.listing_page import Item, Page
 
-#: Names kept as anchors from a page, should the newest leave the listing.
+#: Names kept as anchors from a page, in case the newest leaves the listing.
 _ANCHORS = 4
 
-#: Number of last items that must be as new as the moment that counts as reached: one odd date proves nothing.
+#: Number of last items that must be as new as the moment that counts as reached: one invalid date proves nothing.
 _CERTAIN = 3
 
-#: More pages than a listing has: a server that never ends must not hold the repair.
+#: More pages than a listing has: a server that never ends must not block the repair.
 _MOST_PAGES = 1_500
 
 
@@ -33,12 +33,12 @@ class UpwardEnd(enum.Enum):
 
 @dataclass(slots=True)
 class UpwardWalk:
-    """One walk up. Request a page `before` one of `anchors`, `take` it, until `arrival` is set.
+    """One walk up. The caller requests a page `before` one of `anchors` and calls `take`, until `arrival` is set.
 
     Args:
         anchors: proven names, best first.
-        ceiling: created_utc of what the walk from above read last, seconds.
-        met: tells whether the walk from above read this item.
+        ceiling: created_utc of the last item that the walk from above read, seconds.
+        met: returns whether the walk from above read this item.
     """
 
     anchors: tuple[str, ...]
@@ -47,17 +47,17 @@ class UpwardWalk:
     arrival: UpwardEnd | None = None
     items: int = 0
     pages: int = 0
-    #: created_utc of the items read last
+    #: created_utc of the last items read
     _top: list[float] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
 
     @property
     def reached(self) -> float | None:
-        """Return the created_utc up to which everything above the first anchor was read, None when nothing was."""
+        """Return the created_utc up to which everything above the first anchor was read, None if nothing was."""
         return min(self._top) if len(self._top) >= _CERTAIN else None
 
     def take(self, page: Page, anchor: str) -> bool:
-        """Take the page fetched with `before=anchor`; return whether it led further up."""
+        """Process the page fetched with `before=anchor`; return whether it led further up."""
         self.pages += 1
         named = [item for item in page.items if item.fullname]
         fresh = [item for item in named if item.name not in self._names]
@@ -77,7 +77,7 @@ class UpwardWalk:
             self.arrival = UpwardEnd.ASTRAY
 
     def _plausible(self, items: Sequence[Item]) -> bool:
-        """Tell whether these can stand above the anchor: a server that ignores `before` sends the newest page."""
+        """Return whether these can be above the anchor: a server that ignores `before` sends the newest page."""
         dates = [item.created for item in items if item.created is not None]
         return bool(dates) and max(dates) <= self.ceiling and newest_first(items)
 

@@ -1,11 +1,11 @@
 """The walk down a listing: page after page until it meets what is proven, or the listing ends. Pure.
 
-A listing is a cached list, newest first. `after=X` gives what follows X, and an empty page when X is no longer in the
-list: that looks like the end and is none. So the end counts as proven only when a page with items says that nothing
+A listing is a cached list, newest first. `after=X` returns what follows X, and an empty page if X is no longer in the
+list: that looks like the end and is none. So the end counts as proven only if a page with items says that nothing
 follows, and an empty page is checked from other anchors before it is believed.
 
-A short listing has pushed nothing out. But a listing that moves while small pages of it are read looks short and is
-long: where several pages were needed, the newest page is looked at again, and must follow without a break.
+A short listing has dropped nothing. But a listing that moves while small pages of it are read looks short and is long:
+if several pages were needed, the newest page is read again, and must follow without a break.
 """
 
 import enum
@@ -18,19 +18,19 @@ from streams.reddit.listing_page import PAGE_SIZE, Item, Page
 #: Anchors tried after an empty page: steps back from the last name.
 _FALLBACKS = (1, 2, 3, 5, 9, 17, 33, 65, 99)
 
-#: An empty first page is believed after this number in a row, where there were items before.
+#: Consecutive empty first pages before one is believed, if there were items before.
 _EMPTY_TOPS = 3
 
-#: Items at the foot of a page that must be older than the horizon to count as met: one odd date proves nothing.
+#: Items at the foot of a page that must be older than the horizon to count as met: one invalid date proves nothing.
 _OLD_ITEMS = 3
 
-#: Dates that rise by more than this from one item to the one below (seconds) are out of order; few may be.
+#: Dates that rise by more than this from one item to the one below (seconds) are out of order; a few may be.
 _DISORDER = 60.0
 _FEW = 0.05
 
-#: No listing is longer than this many pages, even small ones; a server that never ends must not hold the stream.
+#: No listing has more than this number of pages, even small ones; a server that never ends must not block the stream.
 _MOST_PAGES = 1_500
-#: No listing holds this many items.
+#: No listing holds this number of items.
 _MOST_ITEMS = 20_000
 
 _NO_CEILING = float("inf")
@@ -47,11 +47,11 @@ class WalkOutcome(enum.Enum):
 
 @dataclass(slots=True)
 class Walk:
-    """One walk. Ask `next_after()`, fetch that page, `take` it, until `outcome` is set.
+    """One walk. The caller fetches the page of `next_after()` and calls `take`, until `outcome` is set.
 
-    `proven(name)` tells whether an item was proven by an earlier walk; items created before `horizon`
-    (created_utc seconds) lie below everything that can be new. Items created at or after `ceiling` prove nothing, even
-    when an earlier walk of other subreddits proved them: the subreddits of this walk are proven only up to there.
+    `proven(name)` returns whether an earlier walk proved an item; items created before `horizon` (created_utc seconds)
+    are below everything that can be new. Items created at or after `ceiling` prove nothing, even if an earlier walk of
+    other subreddits proved them: the subreddits of this walk are proven only up to there.
     """
 
     proven: Callable[[str], bool]
@@ -60,9 +60,9 @@ class Walk:
     #: anchors to begin below, best first; none: begin at the top
     below: tuple[str, ...] = ()
     believe_empty_after: int = _EMPTY_TOPS
-    #: an end that came before so many items is confirmed by another look at the top
+    #: an end before this number of items is confirmed by another read of the top
     confirm_below: int = PAGE_SIZE
-    #: whether the next page is that look
+    #: whether the next page is that read
     confirming: bool = False
     outcome: WalkOutcome | None = None
     pages: int = 0
@@ -75,7 +75,7 @@ class Walk:
     _tried: set[str | None] = field(default_factory=set)
     _empty_tops: int = 0
     _moved: bool = False
-    #: of each subreddit, created_utc of what is new and the lowest last
+    #: per subreddit, created_utc of its new items, the lowest last
     _new: dict[str, list[float | None]] = field(default_factory=dict)
     _anchored: set[str] = field(default_factory=set)
 
@@ -87,24 +87,24 @@ class Walk:
         return self._anchors[0] if self._anchors else None
 
     def anchors(self) -> tuple[str, ...]:
-        """Return the anchors that give the next page, best first; empty: it is the top of the listing."""
+        """Return the anchors of the next page, best first; empty: it is the top of the listing."""
         return tuple(self._anchors)
 
     @property
     def whole(self) -> bool:
-        """Whether the listing ended, and was too short to have pushed anything out: less than one page."""
+        """Whether the listing ended, and was too short to have dropped anything: less than one page."""
         return self.is_shorter_than(PAGE_SIZE) and self.empty_pages <= _EMPTY_TOPS
 
     def is_shorter_than(self, items: int) -> bool:
-        """Tell whether the listing ended, and held fewer items than this; at most PAGE_SIZE or `confirm_below`."""
+        """Return whether the listing ended, and held fewer items than this; at most PAGE_SIZE or `confirm_below`."""
         return self.outcome is WalkOutcome.ENDED and self.items < items and not self._moved
 
     def has(self, name: str) -> bool:
-        """Tell whether this walk met the item."""
+        """Return whether this walk met the item."""
         return name in self._names
 
     def take(self, page: Page, anchor: str | None = None) -> None:
-        """Take the page fetched with `anchor`, one of `anchors()`; default: with `next_after()`."""
+        """Process the page fetched with `anchor`, one of `anchors()`; default: with `next_after()`."""
         if self.confirming:
             self._confirm(page)
             return
@@ -117,9 +117,9 @@ class Walk:
         elif page.items:
             self._take_items(page)
         elif page.after is not None and page.after not in self._tried:
-            self._anchors = [page.after]  # a page of other things than this stream's: the listing goes on below
+            self._anchors = [page.after]  # a page without items of this stream: the listing continues below
         elif page.rejects:
-            self.outcome = WalkOutcome.UNREADABLE  # not the end of the listing: nothing says where that is
+            self.outcome = WalkOutcome.UNREADABLE  # not the end of the listing: its position is unknown
         elif anchor is None:
             self._empty_tops += 1
             if self._empty_tops >= self.believe_empty_after:
@@ -130,7 +130,7 @@ class Walk:
                 self.outcome = WalkOutcome.STALE
 
     def _end(self) -> None:
-        """End with the listing; one that needed several pages and seems to be short is looked at again."""
+        """End the walk with the listing; if it needed several pages and seems short, read the top again."""
         if self.items < self.confirm_below and self.pages - self._empty_tops > 1:
             self.confirming, self._anchors = True, []
         else:
@@ -143,7 +143,7 @@ class Walk:
         self.outcome = WalkOutcome.ENDED
 
     def _take_items(self, page: Page) -> None:
-        # what has no name of Reddit's is no anchor, and meeting it proves nothing
+        # an item without a Reddit name is no anchor, and meeting it proves nothing
         named = [item for item in page.items if item.fullname]
         names = [item.name for item in named]
         met = self._names
@@ -169,14 +169,14 @@ class Walk:
                 self._end()
 
     def _pass_nameless(self, page: Page) -> None:
-        """Go on below a page without a name, where its own anchor says how."""
+        """Continue below a page without a name, if its own anchor allows that."""
         if page.after is None or page.after in self._tried:
             self.outcome = WalkOutcome.UNREADABLE
         else:
             self._anchors = [page.after]
 
     def extend(self, page: Page) -> bool:
-        """Take a newer top page into a walk under way; tell whether it follows without a break (else begin anew)."""
+        """Add a newer top page to a walk in progress; return whether it follows without a break (otherwise restart)."""
         if not any(item.name in self._names for item in page.items):
             return False
         news = [item for item in page.items if item.name not in self._names]
@@ -208,15 +208,15 @@ class Walk:
                 new[item.subreddit] = [created]
 
     def _suspects(self) -> list[str]:
-        """Return the subreddits with many new items and none proven: their own lists may have overflowed.
+        """Return the subreddits with many new items and none proven: their own listings may have overflowed.
 
-        A combined listing merges the subreddits' own, each of which forgets by itself: below the last name that a busy
-        one still holds may stand what others showed long ago.
+        A combined listing merges the subreddits' own, which drop items independently: below the last name that a busy
+        one still holds may be what others showed long ago.
         """
         return [name for name, new in self._new.items() if len(new) >= PAGE_SIZE and name not in self._anchored]
 
     def _met(self, items: Sequence[Item]) -> bool:
-        """Judge by the foot of the page: a single known or old item may stand higher by accident."""
+        """Return whether the foot of the page is proven or old: a single such item may be higher up by accident."""
         if self._suspects():
             return False
         if self._is_proven(items[-1]):
@@ -229,7 +229,7 @@ class Walk:
 
 
 def newest_first(items: Sequence[Item]) -> bool:
-    """Tell whether the page is ordered by creation, give or take: else a date says nothing about what lies below."""
+    """Return whether the page is roughly ordered by creation: otherwise a date shows nothing about the items below."""
     dates = [item.created for item in items if item.created is not None]
     risen = sum(below > above + _DISORDER for above, below in itertools.pairwise(dates))
     return risen <= len(dates) * _FEW

@@ -1,1 +1,1 @@
-"""What is delivered up to where, and the dead letters: publisher.db."""
+"""The delivered positions and the dead letters: publisher.db."""

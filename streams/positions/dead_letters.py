@@ -1,7 +1,7 @@
-"""The dead letters in publisher.db: kept, sent again, dropped. Each function is one step inside a transaction.
+"""The dead letters in publisher.db: stored, resent, dropped. Each function is one step inside a transaction.
 
-The publisher writes them. `python -m supervisor dead-letters` sends them again, or drops them: two short transactions
-of another process, which SQLite's own lock keeps apart from the publisher's.
+The publisher writes them. `python -m supervisor dead-letters` resends or drops them: two short transactions of another
+process, which SQLite's own lock separates from the publisher's.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET val
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that Kafka does not take, kept whole with the reason."""
+    """A record that Kafka refuses, stored whole with the reason."""
 
     stream: str
     spool_id: str
@@ -26,7 +26,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A dead letter as people see it."""
+    """A dead letter as the user sees it."""
 
     id: int
     stream: str
@@ -40,7 +40,7 @@ class Kept:
 
 
 def keep(connection: sqlite3.Connection, letter: DeadLetter, now: float) -> None:
-    """Write a dead letter; one that was written before (the process died before its position passed it) stays."""
+    """Write a dead letter; one written before (the process died before its position passed it) stays."""
     fields = (letter.stream, letter.spool_id, letter.seq, letter.key, letter.value, letter.schema, letter.reason, now)
     connection.execute(
         "INSERT OR IGNORE INTO dead_letters (stream, spool_id, seq, key, value, schema, reason, at)"
@@ -50,25 +50,25 @@ def keep(connection: sqlite3.Connection, letter: DeadLetter, now: float) -> None
 
 
 def pass_over(connection: sqlite3.Connection, spool_id: str, seq: int) -> int:
-    """Take in that a spool's position is `seq`; return how many more of its records are dead letters for good."""
+    """Record that a spool's position is `seq`; return how many more of its records are now final dead letters."""
     return connection.execute(
         "UPDATE dead_letters SET passed = 1 WHERE passed = 0 AND spool_id = ? AND seq <= ?", (spool_id, seq)
     ).rowcount
 
 
 def withdraw(connection: sqlite3.Connection, spool_id: str, seq: int) -> None:
-    """Forget the dead letters beyond the position: these records are sent once more, and judged anew."""
+    """Delete the dead letters beyond the position: these records are sent again, and classified again."""
     connection.execute("DELETE FROM dead_letters WHERE passed = 0 AND spool_id = ? AND seq > ?", (spool_id, seq))
 
 
 def count_between(connection: sqlite3.Connection, spool_id: str, after: int, until: int) -> int:
-    """Return how many dead letters a stretch of the spool holds."""
+    """Return the number of dead letters with `after` < seq <= `until`."""
     query = "SELECT count(*) FROM dead_letters WHERE spool_id = ? AND seq > ? AND seq <= ?"
     return int(connection.execute(query, (spool_id, after, until)).fetchone()[0])
 
 
 def refuse_again(connection: sqlite3.Connection, seq: int, reason: str, now: float) -> None:
-    """Take in that a dead letter was refused once more: it stays, and is asked for no more."""
+    """Record that a dead letter was refused again: it stays, and its request to resend is removed."""
     connection.execute(
         "UPDATE dead_letters SET reason = ?, at = ? WHERE id = (SELECT letter FROM resends WHERE seq = ?)",
         (reason, now, seq),
@@ -77,7 +77,7 @@ def refuse_again(connection: sqlite3.Connection, seq: int, reason: str, now: flo
 
 
 def settle_resends(connection: sqlite3.Connection, seq: int) -> int:
-    """Remove the dead letters that arrived, those asked for up to `seq`; return how many."""
+    """Remove the dead letters that arrived, those requested up to `seq`; return their number."""
     arrived = connection.execute(
         "DELETE FROM dead_letters WHERE id IN (SELECT letter FROM resends WHERE seq <= ?)", (seq,)
     ).rowcount
@@ -98,7 +98,7 @@ def listed(connection: sqlite3.Connection) -> list[Kept]:
 
 
 def ask_again(connection: sqlite3.Connection, letters: Sequence[Kept]) -> None:
-    """Have the publisher send these; those that are on their way already stay where they are."""
+    """Have the publisher resend these; those already in the queue keep their place."""
     connection.executemany(
         "INSERT OR IGNORE INTO resends (letter) VALUES (?)",
         [(letter.id,) for letter in letters if not letter.resending],
@@ -106,7 +106,7 @@ def ask_again(connection: sqlite3.Connection, letters: Sequence[Kept]) -> None:
 
 
 def drop(connection: sqlite3.Connection, letters: Sequence[Kept]) -> None:
-    """Delete these for good, and count them, by spool too: else they would look like delivered records."""
+    """Delete these permanently, and count them, also by spool: otherwise they would look like delivered records."""
     for letter in letters:
         connection.execute(
             "INSERT INTO dropped_letters SELECT spool_id, 1 FROM dead_letters WHERE id = ?"

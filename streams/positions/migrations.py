@@ -1,6 +1,6 @@
-"""The tables of publisher.db, version by version: each step brings the file from one version to the next.
+"""The tables of publisher.db, by version: each step migrates the file from one version to the next.
 
-A new file goes through all steps as well, so that no two ways lead to the same tables.
+A new file also goes through all steps, so there is only one way to create the tables.
 """
 
 import re
@@ -34,7 +34,7 @@ CREATE TABLE dead_letters (
 );
 """
 
-#: `passed`: the position is beyond the record, so that nothing sends it any more.
+#: `passed`: the position is beyond the record, so nothing sends it again.
 _DEAD_LETTERS = """
 ALTER TABLE dead_letters RENAME TO dead_letters_1;
 CREATE TABLE dead_letters (
@@ -62,10 +62,10 @@ INSERT INTO dead_letters
 DROP TABLE dead_letters_1;
 """
 
-#: `spool_states`: what each spool knew when everything in it was delivered; its successor begins with it, should it be
-#: lost. `topic_ends`: what the topic held before anything of a new spool was sent, where no file tells (see
+#: `spool_states`: each spool's state when everything in it was delivered; its successor begins with it if it is
+#: lost. `topic_ends`: what the topic held before anything of a new spool was sent, where no file shows it (see
 #: core.spool.predecessor). Some files of version 2 have both.
-#: `positions` tells up to where a source has reached every sink: what is behind it is needed by nobody any more.
+#: `positions` shows up to where a source has reached every sink: what is before it is no longer needed.
 _SINKS = """
 CREATE TABLE IF NOT EXISTS spool_states (
     stream TEXT NOT NULL,
@@ -96,22 +96,22 @@ CREATE VIEW positions AS
 
 
 def _first(connection: sqlite3.Connection) -> None:
-    """Make version 1."""
+    """Create version 1."""
     _run(connection, _FIRST)
 
 
 def _resend_dead_letters(connection: sqlite3.Connection) -> None:
-    """Bring version 1 to 2: dead letters can be sent again, or dropped."""
+    """Migrate version 1 to 2: dead letters can be resent, or dropped."""
     _run(connection, _DEAD_LETTERS)
     connection.execute("INSERT INTO identity VALUES ('resends', ?)", (uuid.uuid4().hex,))
 
 
 def _a_position_for_each_sink(connection: sqlite3.Connection) -> None:
-    """Bring version 2 to 3: each sink has a position of its own; those that are there belong to Kafka."""
+    """Migrate version 2 to 3: each sink has its own position; existing ones belong to Kafka."""
     _run(connection, _SINKS)
 
 
-#: The step at index n makes version n + 1.
+#: The step at index n creates version n + 1.
 _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _resend_dead_letters, _a_position_for_each_sink)
 
 VERSION = len(_STEPS)
@@ -123,7 +123,7 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables up to date, inside the caller's transaction; a new file gets all of them.
+    """Migrate the tables to the current version, inside the caller's transaction; a new file gets all of them.
 
     Raises:
         PermanentError: the file is of a newer version.
@@ -140,7 +140,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def upgrade(connection: sqlite3.Connection) -> bool:
-    """Bring the tables of an older version up to date; tell whether there are any."""
+    """Migrate the tables of an older version; return whether there are any."""
     if version_of(connection) != VERSION:
         with transaction(connection):
             if version_of(connection) == 0:

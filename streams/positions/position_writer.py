@@ -1,4 +1,4 @@
-"""How far each source is delivered to each sink, in memory and, a moment later, on disk."""
+"""Keeps each sink's position in each source, in memory and, a moment later, on disk."""
 
 import sqlite3
 from collections import Counter
@@ -12,19 +12,19 @@ from core.storage.sqlite import is_corrupt
 from streams.positions.dead_letters import DeadLetter
 from streams.positions.publisher_store import KAFKA, Position, PublisherStore
 
-#: Positions are written at most so often (seconds): an fsync for many records instead of one for each.
+#: Minimum seconds between writes of the positions: one fsync for many records instead of one for each.
 _SAVE_EVERY = 0.15
-#: A disk that refused is asked again after this long.
+#: Seconds until a failed write is retried.
 _RETRY_AFTER = 1.0
-#: How often to look whether the file is still at its path, seconds.
+#: Seconds between checks that the file is still at its path.
 _LOOK_EVERY = 0.25
 
 
 class PositionWriter:
-    """Gathers positions, counts and dead letters; writes them together, in one transaction.
+    """Collects positions, counts and dead letters, and writes them in one transaction.
 
-    What cannot be written (a full disk) stays here and is tried again: the records themselves are in Kafka, and a
-    position that lags can only repeat records, not lose any.
+    What cannot be written (a full disk) stays in memory and is retried: the records themselves are in Kafka, and a
+    position that lags can only repeat records, not lose them.
     """
 
     def __init__(
@@ -49,17 +49,17 @@ class PositionWriter:
         self._next_look = 0.0
 
     def position(self, source_id: str, sink: str = KAFKA) -> int:
-        """Return up to where this source is delivered to the sink, 0 for one that the sink never met."""
+        """Return the position of the sink in this source, 0 for a source new to the sink."""
         position = self._positions.get((sink, source_id))
         return position.seq if position else 0
 
     def move(self, stream: str, source_id: str, seq: int, arrived: int, sink: str = KAFKA) -> None:
-        """Note that a sink's position moved to `seq`, over `arrived` records that have arrived there."""
+        """Record that a sink's position moved to `seq`, past `arrived` records that have arrived there."""
         self._positions[sink, source_id] = self._changed[sink, source_id] = Position(stream, source_id, seq, sink)
         self._counts["published" if sink == KAFKA else f"published_{sink}"] += arrived
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        """Keep a record that Kafka will never take."""
+        """Store a record that Kafka refuses permanently."""
         self._dead_letters.append(letter)
 
     @property
@@ -68,7 +68,7 @@ class PositionWriter:
         return not self._dead_letters
 
     def withdraw(self, spool_id: str, seq: int) -> None:
-        """Forget the dead letters of a spool beyond the position from which it is sent again."""
+        """Delete the dead letters of a spool beyond the position from which it is resent."""
         self._dead_letters = [one for one in self._dead_letters if one.spool_id != spool_id or one.seq <= seq]
         try:
             self._store.withdraw(spool_id, seq)
@@ -77,31 +77,31 @@ class PositionWriter:
             self._log.error("dead_letters_not_withdrawn", error=str(error), hint=hint)
 
     def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
-        """Return how many dead letters a stretch of a spool holds."""
+        """Return the number of dead letters in a range of a spool."""
         return self._store.dead_letters_between(spool_id, after, until)
 
     def count_errors(self, number: int) -> None:
-        """Add to the errors people see in the statistics."""
+        """Add to the errors in the statistics."""
         self._counts["errors"] += number
 
     def remember(self, stream: str, state: SpoolState) -> None:
-        """Keep what a spool knew at a moment up to which it is delivered: should it be lost, its successor needs it.
+        """Store a spool's state at a moment up to which it is delivered: if it is lost, its successor needs it.
 
-        While another sink is behind, it is not kept: the slowest one brings it.
+        While another sink is behind, the state is not stored: the slowest sink provides it.
         """
         if all(self.position(state.spool_id, sink) >= state.last_seq for sink in self._store.sinks):
             self._store.remembered[stream] = state
 
     def keep_ends(self, spool_id: str, ends: str) -> None:
-        """Keep what the topic held before anything of this spool was sent."""
+        """Store what the topic held before anything of this spool was sent."""
         self._ends[spool_id] = self._store.ends[spool_id] = ends
 
     def is_surveyed(self, spool_id: str) -> bool:
-        """Tell whether it is on disk what the topic held before anything of this spool was sent."""
+        """Return whether it is stored on disk what the topic held before anything of this spool was sent."""
         return spool_id in self._surveyed
 
     def save(self, *, now: bool = False) -> bool:
-        """Write what changed, if it is time for it (or `now`); tell whether all is on disk."""
+        """Write the changes, if it is time (or `now`); return whether everything is on disk."""
         moment = self._clock()
         if (moment >= self._next_look or now) and not self._stay_in_place(moment):
             return False
@@ -131,7 +131,7 @@ class PositionWriter:
         return True
 
     def _stay_in_place(self, moment: float) -> bool:
-        """Look whether the file is still ours, and make it again if not; tell whether it may be written."""
+        """Check that the file is still this publisher's, recreate it if not; return whether it may be written."""
         self._next_look = moment + _LOOK_EVERY
         try:
             fault = self._store.fault()
@@ -148,7 +148,7 @@ class PositionWriter:
         return True
 
     def _recover(self, fault: Fault) -> None:
-        """Never write to a file without its name: go on with a new one that holds the same."""
+        """Replace a file that lost its name by a new one with the same content: the old one is never written to."""
         if fault is Fault.CHANGED:
             self._log.error(
                 "positions_lost",
@@ -172,7 +172,7 @@ class PositionWriter:
         self._store.ends.update({name: text for name, text in self._ends.items() if name not in self._surveyed})
 
     def _replace(self) -> None:
-        """Have the broken file moved aside; the new one starts with what we know."""
+        """Move the broken file aside; the new one starts with the known positions."""
         self._store.close()
         self._store = self._open_store(self.deployment_id)
         self._changed |= self._positions

@@ -1,4 +1,4 @@
-"""The publisher's own file: how far each sink has come in each source, what Kafka refused, who this deployment is."""
+"""The publisher's own file: each sink's position in each source, the dead letters, the deployment's identity."""
 
 import contextlib
 import json
@@ -22,16 +22,16 @@ from streams.positions import migrations
 from streams.positions.dead_letters import DeadLetter
 from streams.positions.store_note import Note, read_note, report_loss, write_note
 
-#: The sink that every position belonged to before there were others.
+#: The sink that owned every position before there were others.
 KAFKA = "kafka"
 
-#: An older copy that somebody put in the place of a spool must not replace what is known of the newer one.
+#: An older copy put in the place of a spool must not replace the state of the newer one.
 _KEEP_NEWEST = (
     "INSERT INTO spool_states VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
     " SET commits = excluded.commits, state = excluded.state, at = excluded.at WHERE excluded.commits >= commits"
 )
 
-#: Spools of a stream that are remembered: each loss leaves one.
+#: Spools remembered per stream: each loss leaves one.
 _FORGET = (
     "DELETE FROM spool_states WHERE stream = ? AND spool_id NOT IN"
     " (SELECT spool_id FROM spool_states WHERE stream = ? ORDER BY at DESC LIMIT 8)"
@@ -40,7 +40,7 @@ _FORGET = (
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Everything of a source up to `seq` is delivered to the sink, or a dead letter."""
+    """Every record of a source up to `seq` is delivered to the sink, or a dead letter."""
 
     stream: str
     spool_id: str
@@ -49,7 +49,7 @@ class Position:
 
 
 class PublisherStore:
-    """The publisher's access to publisher.db. Every `save` is one durable transaction."""
+    """Reads and writes publisher.db. Every `save` is one durable transaction."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -57,11 +57,11 @@ class PublisherStore:
         self._clock = clock
         identity = dict(connection.execute("SELECT name, value FROM identity"))
         self.deployment_id = str(identity["deployment"])
-        #: the spool_id under which dead letters are sent again
+        #: the spool_id under which dead letters are resent
         self.resends_id = str(identity["resends"])
         #: the sinks that every record must reach
         self.sinks = tuple(str(name) for (name,) in connection.execute("SELECT name FROM sinks ORDER BY name"))
-        #: by stream, what its spool knew at a moment up to which it is delivered; written with the next `save`
+        #: by stream, its spool's state at a moment up to which it is delivered; written with the next `save`
         self.remembered: dict[str, SpoolState] = {}
         #: by spool_id, what the topic held before it was sent, as JSON; written with the next `save`
         self.ends: dict[str, str] = {}
@@ -81,14 +81,14 @@ class PublisherStore:
         clock: Callable[[], float] = time.time,
         sinks: Sequence[str] = (KAFKA,),
     ) -> "PublisherStore":
-        """Open or make the file; a broken one is moved aside and said so. A new one takes `deployment_id`, if given.
+        """Open or create the file; move a broken one aside and log that. A new one takes `deployment_id`, if given.
 
-        `sinks` are those that records must reach before they may be dropped; a name is never used for another one.
+        `sinks` are those that records must reach before they may be dropped; a name is never reused for another sink.
         """
         state_dir.mkdir(parents=True, exist_ok=True)
         path = publisher_path(state_dir)
         note, there = read_note(state_dir), path.exists()
-        silent = deployment_id is not None  # who replaces a file has said why
+        silent = deployment_id is not None  # the code that replaces a file has logged the reason
         if there and not (path.is_file() and is_sound(path)):
             silent = True
             log.error(
@@ -96,7 +96,7 @@ class PublisherStore:
                 moved_to=str(move_aside(path)),
                 hint="they were broken: what stands in the spools is sent again",
             )
-        # a new file of the same deployment: Kafka then ends what the former one left open
+        # a new file of the same deployment: Kafka then ends the open transaction of the former one
         known = deployment_id or (note.deployment if note else uuid.uuid4().hex)
         connection = connect(path, cache_kib=512)
         try:
@@ -112,7 +112,7 @@ class PublisherStore:
         return store
 
     def positions(self) -> list[Position]:
-        """Return all positions, as last saved."""
+        """Return all positions as last saved."""
         rows = self._connection.execute("SELECT stream, spool_id, seq, sink FROM sink_positions")
         return [Position(*row) for row in rows]
 
@@ -122,7 +122,7 @@ class PublisherStore:
         counts: Mapping[str, int] | None = None,
         dead_letters: Sequence[DeadLetter] = (),
     ) -> None:
-        """Write positions and what was remembered, add to counters and keep dead letters, all or nothing.
+        """Write positions and remembered states, add to counters and store dead letters, all or nothing.
 
         A dead letter counts once the position has passed it: until then the record may be sent again, and arrive.
         """
@@ -137,7 +137,7 @@ class PublisherStore:
         write_note(self._path.parent, self.note())
 
     def note(self) -> Note:
-        """Return how far the file has come."""
+        """Return the file's identity and counts, as for its note."""
         return Note(self.deployment_id, self._saves, self._letters)
 
     def _save(
@@ -180,9 +180,9 @@ class PublisherStore:
         return int(self._connection.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
 
     def fault(self) -> Fault | None:
-        """Return what happened to the file, None while it is ours; costs a few stats.
+        """Return what happened to the file, None while it is this publisher's; costs a few stat calls.
 
-        Raises OSError or sqlite3.Error when that cannot be found out now.
+        Raises OSError or sqlite3.Error if that cannot be determined now.
         """
         fault = self._guard.fault()
         if fault is not Fault.CHANGED:
@@ -190,7 +190,7 @@ class PublisherStore:
         try:
             self._connection.execute("PRAGMA shrink_memory")
             version, saves = self._read_data_version(), self._read_saves()
-            # another program's own transaction is no fault; a copy written over the file is
+            # another program's transaction is allowed; a copy written over the file is not
             held = self._count_letters()
             sound = version != self._data_version or (held == self._letters and is_sound(self._path))
             ours = saves == self._saves and sound
@@ -205,9 +205,9 @@ class PublisherStore:
         return None
 
     def copy_back(self) -> Path | None:
-        """Make the file again from the open one, which lost its place; return where a stranger in it was moved.
+        """Recreate the file from the open one, which lost its path; return where a foreign file there was moved.
 
-        Nothing is written to the open one; close it then. Raises OSError or sqlite3.Error when that is not possible.
+        Nothing is written to the open one; the caller closes it. Raises OSError or sqlite3.Error on failure.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         building = self._path.with_name(self._path.name + ".building")
@@ -219,7 +219,7 @@ class PublisherStore:
         return moved
 
     def move_aside(self) -> Path:
-        """Rename the file, which holds another's content, and return its new name."""
+        """Rename the file, whose content is foreign, and return its new name."""
         return move_aside(self._path)
 
     def _read_saves(self) -> int:
@@ -230,7 +230,7 @@ class PublisherStore:
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def surveyed(self) -> set[str]:
-        """Return the spools of which it is on disk what the topic held before them."""
+        """Return the spools for which it is stored what the topic held before them."""
         return {str(spool_id) for (spool_id,) in self._connection.execute("SELECT spool_id FROM topic_ends")}
 
     def counters(self) -> dict[str, int]:
@@ -238,7 +238,7 @@ class PublisherStore:
         return dict(self._connection.execute("SELECT name, value FROM counters"))
 
     def withdraw(self, spool_id: str, seq: int) -> None:
-        """Forget the dead letters of a spool beyond the position from which it is sent again."""
+        """Delete the dead letters of a spool beyond the position from which it is resent."""
         try:
             with transaction(self._connection) as connection:
                 letters.withdraw(connection, spool_id, seq)
@@ -247,7 +247,7 @@ class PublisherStore:
             self._guard.wrote()
 
     def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
-        """Return how many dead letters a stretch of a spool holds."""
+        """Return the number of dead letters in a range of a spool."""
         return letters.count_between(self._connection, spool_id, after, until)
 
     def close(self) -> None:
@@ -256,7 +256,7 @@ class PublisherStore:
 
 
 def _ensure_tables(connection: sqlite3.Connection, deployment_id: str) -> None:
-    """Make the tables in a new file, or bring those of an older version up to date."""
+    """Create the tables in a new file, or migrate those of an older version."""
     if migrations.upgrade(connection):
         return
     with transaction(connection):
@@ -265,7 +265,7 @@ def _ensure_tables(connection: sqlite3.Connection, deployment_id: str) -> None:
 
 
 def _name_sinks(connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
-    """Note which sinks there are now; the positions of others stay, and hold nothing up."""
+    """Store the current sinks; the positions of others stay, and delay nothing."""
     with transaction(connection):
         connection.execute("DELETE FROM sinks WHERE name NOT IN (SELECT value FROM json_each(?))", (json.dumps(sinks),))
         connection.executemany("INSERT OR IGNORE INTO sinks VALUES (?)", [(name,) for name in sinks])

@@ -1,4 +1,4 @@
-"""A note beside publisher.db of how far it had come: it outlives the file, and tells a lost one from a first start.
+"""A note of publisher.db's progress, beside it: it outlives the file, and distinguishes a loss from a first start.
 
 It is written after each transaction without waiting for the disk, so it is never ahead of the file.
 """
@@ -16,7 +16,7 @@ _NAME = "publisher.note"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Whose file it is, how many transactions it took, and how many dead letters stand in it."""
+    """The file's deployment, the number of its transactions, and the number of dead letters in it."""
 
     deployment: str
     saves: int
@@ -24,12 +24,12 @@ class Note:
 
 
 def note_path(state_dir: Path) -> Path:
-    """Return the file that holds the note."""
+    """Return the path of the note."""
     return state_dir / _NAME
 
 
 def read_note(state_dir: Path) -> Note | None:
-    """Return the note, None where there is none that makes sense."""
+    """Return the note, None if it is missing or invalid."""
     try:
         stored = json.loads(note_path(state_dir).read_text(encoding="utf-8"))
         return Note(str(stored["deployment"]), int(stored["saves"]), int(stored["dead_letters"]))
@@ -38,7 +38,7 @@ def read_note(state_dir: Path) -> Note | None:
 
 
 def write_note(state_dir: Path, note: Note) -> None:
-    """Write the note. A disk that does not take it costs only the note."""
+    """Write the note. A failed write loses only the note."""
     try:
         write_private(note_path(state_dir), json.dumps(asdict(note)) + "\n")
     except OSError:
@@ -46,7 +46,7 @@ def write_note(state_dir: Path, note: Note) -> None:
 
 
 def report_loss(note: Note | None, found: Note | None, log: structlog.stdlib.BoundLogger) -> None:
-    """Say what is lost where the file is not the one that was left: gone (`found` is None), older, or another one."""
+    """Log what is lost if the file is not the one that was left: gone (`found` is None), older, or another one."""
     if note is None or (found is not None and found.deployment == note.deployment and found.saves >= note.saves):
         return
     what = "it was deleted or moved"

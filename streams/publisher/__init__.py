@@ -1,1 +1,1 @@
-"""From the spools to Kafka: every record, in order, at least once or exactly once."""
+"""The publisher: sends every record from the spools to Kafka, in order, at least once or exactly once."""

@@ -1,4 +1,4 @@
-"""The publisher process: it is built from the configuration, works, and drains when asked to stop."""
+"""The publisher process: builds the publisher from the configuration, runs it, and drains it at a stop."""
 
 import contextlib
 import random
@@ -24,18 +24,18 @@ from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
 from streams.sinks.kafka.producer import Settings, connect, settle
 from streams.sinks.kafka.topics import Topic
 
-#: The pause after a failure: a moment first, ten at most, seconds.
+#: The pause after a failure, seconds: short at first, ten at most.
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 
 
 class Publisher:
-    """The sinks, each with its own position in every source, and the file that keeps the positions.
+    """The sinks, each with its own position in every source, and the file that stores the positions.
 
     Args:
-        sinks: where every record goes. One that is slow, or away, holds up no other one.
-        writer: keeps the positions.
-        survey: finds out what the topic held before a new spool; None where nobody has to know.
+        sinks: where every record goes. A slow or unreachable sink does not delay the others.
+        writer: stores the positions.
+        survey: determines what the topic held before a new spool; None where that is not needed.
     """
 
     def __init__(self, sinks: Sequence[Sink], writer: PositionWriter, survey: Survey | None = None) -> None:
@@ -53,15 +53,15 @@ class Publisher:
 
     @property
     def held(self) -> bool:
-        """Whether all sinks that lack records are there and take nothing just now: to wait for them is no use."""
+        """Whether all sinks that lack records are reachable and refuse records now: a stop need not wait for them."""
         return all(sink.held for sink in self._sinks if sink.backlog() > 0)
 
     def backlog(self) -> int:
-        """Return how many records are captured and not yet delivered to every sink."""
+        """Return the number of records that are captured and not yet delivered to every sink."""
         return max((sink.backlog() for sink in self._sinks), default=0)
 
     def close(self, seconds: float) -> None:
-        """End: the last reports, the last positions, then everything is let go."""
+        """Process the last reports, write the last positions, then release everything."""
         with contextlib.ExitStack() as stack:
             stack.callback(self._writer.close)
             for sink in self._sinks:
@@ -78,7 +78,7 @@ def build_publisher(
     random: Callable[[], float],
     make_producer: Callable[[Settings, KafkaHealth], Producer] = connect,
 ) -> Publisher:
-    """Build the publisher that the configuration asks for."""
+    """Build the publisher from the configuration."""
     log, state_dir = context.log, config.state_dir
     writer = PositionWriter(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
     transactional_id = f"gapless-{writer.deployment_id}" if config.delivery == "exactly_once" else None
@@ -115,15 +115,15 @@ def build_publisher(
     return Publisher([sink], writer, survey)
 
 
-#: How often we look for new rows by ourselves: a lost message costs this moment, never a record.
+#: Seconds between checks for new rows without a message: a lost message costs this delay, never a record.
 _LOOK_EVERY = 0.25
 _PAUSE = 0.1
-#: The last part of the time for draining is kept for closing in order, seconds.
+#: The last part of the time for draining, reserved for an orderly close, seconds.
 _CLOSING_TIME = 0.5
 
 
 def run(context: ChildContext, config: PublisherConfig) -> None:
-    """Publish what the streams captured until stop is asked, then what is left, as long as there is time."""
+    """Publish what the streams capture until a stop is requested, then the rest, as long as there is time."""
     tune_gc()
     publisher = build_publisher(context, config, clock=time.monotonic, random=random.random)
     try:
@@ -141,7 +141,7 @@ def _work(context: ChildContext, publisher: Publisher) -> None:
 
 
 def _drain(context: ChildContext, publisher: Publisher) -> None:
-    """Go on until all is delivered; once stop is asked `context.wait` returns at once, so the pause is a plain one."""
+    """Continue until all is delivered; `context.wait` returns at once after a stop, so the pause is a plain sleep."""
     began = time.monotonic()
     while (waiting := publisher.backlog()) > 0:
         context.beat()

@@ -1,8 +1,7 @@
-"""Finding out whether a new spool is the first one: what the topic holds before anything of it is sent.
+"""Determines whether a new spool is the first one: what the topic holds before anything of it is sent.
 
-While all state files are lost, only the topic tells that records of a stream were delivered before, and up to when
-(see core.spool.predecessor). Until the answer is on disk nothing is sent from such a spool: its own records would
-count.
+When all state files are lost, only the topic shows that records of a stream were delivered before, and up to when (see
+core.spool.predecessor). Until the answer is on disk, nothing is sent from such a spool: its own records would count.
 """
 
 import time
@@ -20,10 +19,10 @@ from streams.sinks.kafka.producer import Settings
 from streams.sinks.kafka.topic_tail import Item, TailReader, ends
 from streams.sinks.spool_senders import SpoolSender
 
-#: How long one step may take, seconds: longer after each one in which a far broker did not answer.
+#: Longest time of one step, seconds: longer after each step in which a distant broker did not answer.
 _SHORTEST, _LONGEST = 0.1, 1.0
 
-#: Failures, while the broker answers, after which the topic is called unreadable.
+#: Failures, while the broker answers, after which the topic counts as unreadable.
 _ATTEMPTS = 5
 
 
@@ -37,26 +36,26 @@ class Reader(Protocol):
     unseen: frozenset[str]
 
     def read(self, seconds: float) -> bool:
-        """Read on for a moment; tell whether all is read."""
+        """Read for about `seconds`; return whether all is read."""
         ...
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Disconnect from the broker."""
         ...
 
 
 class Survey:
-    """Asks the topic for each sender that awaits it, and lets the sender go when the answer is on disk.
+    """Surveys the topic for each sender that waits for it, and releases the sender when the answer is on disk.
 
     Args:
         settings: the topic, and how to reach it.
         senders: all senders.
-        writer: what keeps the answer.
-        log: where it is told.
-        retries: pauses after failures.
+        writer: stores the answer.
+        log: the logger.
+        retries: the pauses after failures.
         clock: monotonic seconds.
         wall: epoch seconds.
-        make_reader: makes what reads the topic.
+        make_reader: creates the reader of the topic.
     """
 
     def __init__(
@@ -82,11 +81,11 @@ class Survey:
         self._reader: Reader | None = None
         self._resume_at = 0.0
         self._seconds = _SHORTEST
-        #: the spools whose answer is on its way to the disk
+        #: the spools whose answer is being written to disk
         self._answered: set[str] = set()
 
     def step(self) -> bool:
-        """Work on it for a moment; tell whether there is more to do at once."""
+        """Do one short step; return whether the next one is due at once."""
         waiting = [sender for sender in self._senders if sender.awaits_survey]
         for sender in waiting:
             sender.awaits_survey = not self._writer.is_surveyed(sender.source_id)
@@ -112,11 +111,11 @@ class Survey:
         return self._reader.read(self._seconds)
 
     def _failed(self, error: KafkaError, senders: list[SpoolSender]) -> bool:
-        """Ask again after a pause; where the broker answers, and not to this, do without."""
+        """Retry after a pause; if the broker answers other requests but not this one, continue without."""
         reached = self._reader is not None and self._reader.reached
         self._seconds = min(_LONGEST, self._seconds * 2.0)
         if reached and is_passing(error):
-            return True  # the same question again, from the same reader
+            return True  # the same request again, from the same reader
         pause = self._retries.fail()
         refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
         if refused or (reached and self._retries.failures >= _ATTEMPTS):
@@ -133,7 +132,7 @@ class Survey:
             return
         asked = [
             sender for sender in senders if sender.stream in reader.streams
-        ]  # others have come since: they are next
+        ]  # other senders arrived meanwhile: they are next
         if unseen := [sender for sender in asked if sender.stream in reader.unseen]:
             late = reader.incomplete
             reason = "its records did not arrive in time" if late else "none of its newest records is of the stream"
@@ -174,7 +173,7 @@ class Survey:
         self._answered.add(sender.source_id)
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Disconnect from the broker."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None

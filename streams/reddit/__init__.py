@@ -1,1 +1,1 @@
-"""One request to Reddit at a time, through PRAW, and the pages that it returns."""
+"""Requests to Reddit, one at a time, through PRAW, and the pages they return."""

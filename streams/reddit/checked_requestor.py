@@ -1,8 +1,8 @@
-"""The seam between PRAW and the network: one HTTP request, its answer judged before PRAW sees it.
+"""The layer between PRAW and the network: sends one HTTP request and checks its answer before PRAW sees it.
 
-PRAW fetches and renews the token and builds the requests. What it must not do here is sleep (its limiter and its
-retries use `time.sleep`, which no shutdown ends) or trip over odd headers (see docs/architecture.md), so the rate
-headers are taken off the answer, and an answer that is an error is raised as one of ours.
+PRAW fetches and renews the token and builds the requests. Here it must not sleep (its limiter and its retries use
+`time.sleep`, which no shutdown ends) or fail on invalid headers (see docs/architecture.md). So the rate headers are
+removed from the answer, and an error answer is raised as an error of this project.
 """
 
 import time
@@ -28,15 +28,15 @@ from streams.reddit.http_client import Answer, Client
 
 _RATE_HEADERS = ("x-ratelimit-used", "x-ratelimit-remaining", "x-ratelimit-reset")
 
-#: Most bytes of the answer to a token request; Reddit's take some hundred.
+#: Most bytes of the answer to a token request; Reddit's have a few hundred.
 MAX_TOKEN_BODY = 64 * 1024
 
 
 @dataclass(slots=True)
 class TokenFailures:
-    """What came back for a request for data: its status (None: no answer, or no token to ask with) and rate headers.
+    """The answer to a data request: its status (None: no answer, or no token for the request) and rate headers.
 
-    `fresh_token`: the token was asked for just before. `dates` are the Date headers of both answers.
+    `fresh_token`: the token was requested just before. `dates` are the Date headers of both answers.
     """
 
     status: int | None = None
@@ -51,7 +51,7 @@ class TokenFailures:
 
 
 class TokenPace:
-    """Bounds how often a token is asked for: a few at once, then one for each `seconds`."""
+    """Limits token requests: a few at once, then one per `seconds`."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, *, at_once: float = 4.0, seconds: float = 5.0
@@ -63,7 +63,7 @@ class TokenPace:
         self._counted_at = clock()
 
     def take(self) -> None:
-        """Count a token request. Raises Unreachable where it comes too soon."""
+        """Count a token request. Raises Unreachable if it is too early."""
         now = self._clock()
         self._left = min(self._at_once, self._left + (now - self._counted_at) / self._seconds)
         self._counted_at = now
@@ -74,7 +74,7 @@ class TokenPace:
 
 
 class CheckedRequestor(prawcore.Requestor):
-    """A prawcore requestor that raises our errors and notes in `heard` what came back."""
+    """A prawcore requestor that raises this project's errors and records the answer in `heard`."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class CheckedRequestor(prawcore.Requestor):
         self._pace = pace
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401
-        """Send one request; raise what its answer stands for, or return it for PRAW to parse."""
+        """Send one request; raise the error that its answer means, or return the answer for PRAW to parse."""
         is_token = url.endswith(ACCESS_TOKEN_PATH)
         if is_token:
             self._pace.take()
@@ -108,7 +108,7 @@ class CheckedRequestor(prawcore.Requestor):
             if verdict is not None:
                 raise verdict
         finally:
-            del verdict  # its traceback holds this frame: the two would keep each other, and the body
+            del verdict  # its traceback holds this frame: a reference cycle that would keep the body in memory
         for name in _RATE_HEADERS:
             response.headers.pop(name, None)
         if is_token:
@@ -124,7 +124,7 @@ class CheckedRequestor(prawcore.Requestor):
             raise TooSlow(f"no complete answer: {_brief(error)}") from error
         except GaplessError:
             raise
-        except Exception as error:  # whatever the libraries make of an odd answer, such as AttributeError
+        except Exception as error:  # any error of the libraries on an invalid answer, such as AttributeError
             raise Unreachable(f"no answer: {_brief(error)}") from error
 
     def _note_date(self, response: Answer) -> None:
@@ -144,18 +144,18 @@ class _Token(Answer):
 
 
 def _usable_token(answer: Answer) -> Answer:
-    """Return the answer with a lifetime that makes sense, in the whole seconds that PRAW multiplies."""
+    """Return the answer with a valid lifetime, in the whole seconds that PRAW multiplies."""
     made = _Token()
     made.__dict__.update(answer.__dict__)
     payload = answer.json()
     hide_token(payload["access_token"])
     made.payload = {**payload, "expires_in": int(token_lifetime(payload.get("expires_in")))}
-    made.payload.pop("refresh_token", None)  # nobody asked for one
+    made.payload.pop("refresh_token", None)  # none was requested
     return made
 
 
 def _brief(error: BaseException) -> str:
-    """Name the innermost cause: requests and urllib3 wrap a refusal or a reset several times over."""
+    """Return the innermost cause: requests and urllib3 wrap a refusal or a reset several times."""
     while (cause := _inner(error)) is not None:
         error = cause
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,13 +1,13 @@
-"""Believes refused credentials only after several tries, spread over time. Pure."""
+"""Decides when refused credentials are certain: only after several tries, spread over time. Pure."""
 
 from collections.abc import Callable
 
 from core.reddit.request_errors import CredentialsRejected, TokenRejected
 
-#: For credentials that have not worked yet in this process: tries in a row, and seconds from the first to the last.
+#: For credentials that have not worked yet in this process: consecutive tries, and seconds from first to last.
 NEW = (4, 8.0)
 
-#: The same for credentials that have worked: more likely Reddit is wrong for some minutes than that they changed.
+#: The same for credentials that have worked: an error of Reddit for some minutes is more likely than a change.
 PROVEN = (10, 600.0)
 
 _REFUSED_WHEN_FRESH = (
@@ -18,7 +18,7 @@ _REFUSED_WHEN_FRESH = (
 
 
 class CredentialRejections:
-    """Counts refusals in a row: of the credentials, or of tokens that were just given for them."""
+    """Counts consecutive refusals of the credentials, or of tokens that were just issued for them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class CredentialRejections:
         self._proven = False
 
     def worked(self) -> None:
-        """Note an answer: the credentials are good."""
+        """Record an answer: the credentials are valid."""
         self._proven = True
         self._count = 0
 

@@ -1,8 +1,8 @@
-"""The HTTP client below PRAW: one request at a time, nothing taken from files or cookies, every body bounded.
+"""The HTTP client below PRAW: one request at a time, no files or cookies, every body bounded.
 
-It stands in the place of `requests.Session`, which reads ~/.netrc, keeps cookies and follows redirects. Of the
-environment it takes the variables of proxies and certificates only (see core.config.network_variables and
-docs/configuration.md). Another thread can end a request at any moment: `abort` shuts its sockets down.
+It replaces `requests.Session`, which reads ~/.netrc, keeps cookies and follows redirects. Of the environment it uses
+only the variables of proxies and certificates (see core.config.network_variables and docs/configuration.md). Another
+thread can end a request at any time: `abort` shuts its sockets down.
 """
 
 import socket
@@ -23,17 +23,17 @@ from core.masking.external import outside
 from core.reddit.json_body import ERROR_BODY, MAX_BODY, decode, too_large
 from core.reddit.request_errors import BadAnswer
 
-#: Seconds to connect, and between two pieces of an answer.
+#: Timeout in seconds to connect, and between two pieces of an answer.
 TIMEOUT = (5.0, 10.0)
 
 _CHUNK = 256 * 1024
 _GOOD = 200
-_DIGITS = 15  # of a Content-Length that can be true
+_DIGITS = 15  # of a plausible Content-Length
 _ENCODINGS = ("gzip", "deflate")  # what `urllib3` decompresses in bounded steps, whatever else is installed
 
 
 class Answer(requests.Response):
-    """A response whose body has been read; its times are those of this machine's clock, epoch seconds."""
+    """A response whose body has been read; its times are epoch seconds of this machine's clock."""
 
     sent_at: float = 0.0
     arrived_at: float = 0.0
@@ -44,7 +44,7 @@ class Answer(requests.Response):
 
 
 class Client:
-    """Sends requests over kept connections. Used from one thread, except for `abort`."""
+    """Sends requests over persistent connections. Used from one thread, except for `abort`."""
 
     def __init__(self, ca_bundle: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self.headers = default_headers()
@@ -66,9 +66,9 @@ class Client:
         auth: tuple[str, str] | None = None,
         limit: int = MAX_BODY,
     ) -> Answer:
-        """Send one request, read its answer whole, follow no redirect.
+        """Send one request and read the whole answer; follow no redirect.
 
-        Raises TooLarge, BadAnswer (no such compression), and what requests and urllib3 raise.
+        Raises TooLarge, BadAnswer (unknown compression), and the errors of requests and urllib3.
         """
         prepared = requests.PreparedRequest()
         merged = CaseInsensitiveDict({**self.headers, **(headers or {})})
@@ -76,7 +76,7 @@ class Client:
         proxies = self._proxies_for(url)
         try:
             sent_at = self._clock()
-            # not a redirect, a retry, a cookie or a file: all of these are Session's
+            # no redirect, retry, cookie or file: all of these belong to Session
             answer = cast(
                 Answer,
                 self._adapter.send(prepared, stream=True, timeout=TIMEOUT, verify=self._verify, proxies=proxies),
@@ -95,7 +95,7 @@ class Client:
         return self._proxies[origin]
 
     def abort(self) -> None:
-        """End the request under way, from another thread; what comes next fails until `revive`."""
+        """End the request in progress, from another thread; later requests fail until `revive`."""
         self._sockets.abort()
 
     def revive(self) -> None:
@@ -103,13 +103,13 @@ class Client:
         self._sockets.revive()
 
     def close(self) -> None:
-        """Close the kept connections."""
+        """Close the persistent connections."""
         self._adapter.close()
         self._sockets.close()
 
 
 def read_body(answer: requests.Response, limit: int, check: Callable[[], None]) -> None:
-    """Read the body into the response, decompressed in small steps; `check` raises where it was given up meanwhile.
+    """Read the body into the response, decompressed in small steps; `check` raises if the request was aborted.
 
     Raises TooLarge above `limit` bytes.
     """
@@ -119,7 +119,7 @@ def read_body(answer: requests.Response, limit: int, check: Callable[[], None]) 
         answer.raw.close()
         raise BadAnswer("the body cannot be decompressed") from error
     except BaseException:
-        answer.raw.close()  # the rest is not read: this connection is of no more use
+        answer.raw.close()  # the rest is not read: this connection cannot be reused
         raise
     answer.raw.release_conn()
     answer._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
@@ -134,11 +134,11 @@ def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> b
     length = answer.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > _DIGITS or int(length) > limit):
         raise too_large(limit)
-    body = bytearray()  # not a list of pieces: a piece may be a byte or two, and each would be an object
+    body = bytearray()  # not a list of pieces: a piece may be one or two bytes, and each would be an object
     try:
         _gather(answer, limit, check, body)
     except BaseException:
-        body.clear()  # the error's traceback would keep it
+        body.clear()  # the error's traceback would keep it in memory
         raise
     check()  # a body without a length ends where its connection does
     return bytes(body)
@@ -146,14 +146,14 @@ def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> b
 
 def _gather(answer: requests.Response, limit: int, check: Callable[[], None], body: bytearray) -> None:
     for piece in answer.raw.stream(_CHUNK, decode_content=True):
-        check()  # what has arrived can still be read from a socket that is shut down
+        check()  # data that has arrived can still be read from a socket that is shut down
         body += piece
         if len(body) > limit:
             raise too_large(limit)
 
 
 def _beginning(answer: requests.Response, check: Callable[[], None]) -> bytes:
-    """Read the body of an error: what its status says counts, whatever its length."""
+    """Read the body of an error answer: its status counts, whatever the body's length."""
     body = bytearray()
     for piece in answer.raw.stream(ERROR_BODY, decode_content=True):
         check()
@@ -165,7 +165,7 @@ def _beginning(answer: requests.Response, check: Callable[[], None]) -> bytes:
 
 
 class _Adapter(HTTPAdapter):
-    """requests' adapter to urllib3, without cookies, with connections that can be shut down."""
+    """The adapter from requests to urllib3, without cookies, with connections that can be shut down."""
 
     def __init__(self, sockets: "_Sockets") -> None:
         self._sockets = sockets
@@ -216,10 +216,10 @@ def _watched(pool: Any, sockets: "_Sockets") -> Any:  # noqa: ANN401
 
 
 class _Sockets:
-    """A second handle on each open connection, for the thread that ends what another one waits for.
+    """A second handle of each open connection, for the thread that ends another thread's wait.
 
-    The handle is a duplicate of the descriptor, since TLS takes the first one over. It must be closed with its
-    connection (`sweep`), or the server would never see the end.
+    The handle is a duplicate of the descriptor, since TLS takes over the first one. It must be closed with its
+    connection (`sweep`), otherwise the server never sees the end.
     """
 
     def __init__(self) -> None:

@@ -1,43 +1,43 @@
-"""Tell a 429 that is about one subreddit from one that is about the quota. Pure: moments come in.
+"""Distinguishes a 429 about one subreddit from one about the quota. Pure: times are arguments.
 
-A 429 stops every process of the client id. Where one request is refused again and again while requests for other names
-are served in between, the quota is not what it is about: then it is an error of this request, and the names in it are
-searched for the one that is refused (streams.capture.bad_name_search).
+A 429 stops every process of the client id. If one request is refused repeatedly while requests for other names are
+served in between, the cause is not the quota: then it is an error of this request, and its names are searched for the
+refused one (streams.capture.bad_name_search).
 """
 
 from core.reddit.name_limits import NameLimits
 from core.reddit.request_errors import RequestRejected
 
-#: What is known of a name is used for this long, seconds.
+#: Seconds for which the knowledge about a name is used.
 _KNOWN_FOR = 3600.0
 
-#: Another request must have been served within this time for a name to be refused for its own sake, seconds.
+#: A refusal is about the name only if another request was served within this time, seconds.
 _SERVED_WITHIN = 60.0
 
 
 class NameLimited(RequestRejected):
-    """A 429 that is about the names of this request only."""
+    """A 429 that concerns only the names of this request."""
 
     def __init__(self) -> None:
         super().__init__(429, "429 for this request only, others are served")
 
 
 class LimitedNames:
-    """Remembers which requests were answered 429, what was served meanwhile, and which names may be the reason."""
+    """Records which requests were answered 429, what was served meanwhile, and which names may be the reason."""
 
     def __init__(self) -> None:
         self._requests = NameLimits()
         self._served_at: dict[str, float] = {}
         self._refused_at: dict[str, float] = {}
-        #: names that may be refused for their own sake, and until when that is assumed
+        #: names that may be the reason of a refusal, and until when that is assumed
         self._suspects: dict[str, float] = {}
-        #: requests refused once, with the time to wait: most often that is meant for all, and no control is worth it
+        #: requests refused once, with the time to wait: mostly it applies to all requests: no control request
         self._told_once: set[str] = set()
         self._newest = float("-inf")
         self._turn = 0
 
     def served(self, path: str, now: float) -> None:
-        """Note an answer other than 429."""
+        """Record an answer other than 429."""
         self._requests.served(path, now)
         self._newest = now
         self._refused_at.pop(path, None)
@@ -47,7 +47,7 @@ class LimitedNames:
             self._suspects.pop(name, None)
 
     def refused(self, path: str, now: float, *, told: bool) -> bool:
-        """Note a 429; return whether it is about this request only. `told`: it names the time to wait."""
+        """Record a 429; return whether it concerns this request only. `told`: it contains the time to wait."""
         names = names_of(path)
         if told and path not in self._refused_at:
             self._told_once.add(path)
@@ -65,9 +65,9 @@ class LimitedNames:
         return True
 
     def control(self, path: str) -> str | None:
-        """Return what to request before this path, which was refused: it shows whether everybody has to wait.
+        """Return the request to send before this refused path: it shows whether every request must wait.
 
-        It lists nothing: an item that is shown must be captured.
+        It lists no items: an item that is shown must be captured.
         """
         if path not in self._refused_at or path in self._told_once or not self._requests.needs_control(path):
             return None
@@ -80,6 +80,6 @@ class LimitedNames:
 
 
 def names_of(path: str) -> list[str]:
-    """Return the subreddits that a path names, in lower case."""
+    """Return the subreddits in a path, in lower case."""
     parts = path.split("/")
     return [name.lower() for name in parts[2].split("+")] if len(parts) > 2 and parts[1] == "r" else []

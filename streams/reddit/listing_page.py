@@ -1,4 +1,4 @@
-"""A page of a listing, read with tolerance: what has no name or odd fields is still an item."""
+"""Parses a page of a listing tolerantly: a thing without a name or with invalid fields is still an item."""
 
 import hashlib
 import json
@@ -12,28 +12,28 @@ from core.masking.external import outside, scrub
 from core.reddit.request_errors import BadAnswer
 from streams.kinds import listing_of
 
-#: Items a page holds at most (Reddit's limit).
+#: Most items of a page (Reddit's limit).
 PAGE_SIZE = 100
 
-#: The dates that are accepted, seconds: from the year of Reddit's first item to the end of this century.
+#: The accepted dates, epoch seconds: from the year of Reddit's first item to the end of this century.
 EARLIEST = 1_104_537_600.0  # 2005-01-01
 LATEST = 4_102_444_800.0  # 2100-01-01
 
-#: What an anchor looks like: a fullname whose number fits in 64 bits. Nothing else goes back into a request.
+#: The form of an anchor: a fullname whose number fits in 64 bits. Nothing else is put into a request.
 _ANCHOR = re.compile(r"t[13]_[0-9a-z]{1,13}")
 
-#: The beginning of a fullname, which says what the thing is.
+#: The prefix of a fullname, which is the kind of the thing.
 _PREFIX = re.compile(r"(t[0-9])_")
 
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]*)?")
 
 
-@dataclass(slots=True)  # not frozen: a page makes a hundred, and a frozen one takes four times as long to make
+@dataclass(slots=True)  # not frozen: a page creates a hundred, and a frozen one takes four times as long to create
 class Item:
-    """One thing of a listing: `data` as Reddit gave it.
+    """One item of a listing: `data` as Reddit returned it.
 
-    `name` identifies it among what was seen: the fullname, or a digest of the content where Reddit gave no id.
-    `created` is created_utc in seconds, None where it is missing, no date, or outside of `EARLIEST` to `LATEST`.
+    `name` identifies it among the items seen: the fullname, or a digest of the content if Reddit gave no id. `created`
+    is created_utc in seconds, None if it is missing, no date, or outside of `EARLIEST` to `LATEST`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Item:
 
 
 class Reject(NamedTuple):
-    """An entry that is no item of the stream: why, and the whole entry as JSON."""
+    """An entry that is not an item of the stream: the reason, and the whole entry as JSON."""
 
     reason: str
     raw: bytes
@@ -52,7 +52,7 @@ class Reject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its items newest first, the anchor of the next page (None at the end), and what is no item of it."""
+    """A page: its items newest first, the anchor of the next page (None at the end), and the other entries."""
 
     items: tuple[Item, ...]
     after: str | None
@@ -61,7 +61,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A page to request: what follows `after` (None: the top), or what stands nearest above `before`."""
+    """A page to request: the items that follow `after` (None: the top), or those directly above `before`."""
 
     after: str | None
     limit: int
@@ -74,7 +74,7 @@ def listing_path(subreddits: tuple[str, ...] | list[str], stream: str) -> str:
 
 
 def parse_page(answer: object, stream: str) -> Page:
-    """Read a decoded answer. Raises BadAnswer when it is no listing."""
+    """Parse a decoded answer. Raises BadAnswer if it is not a listing."""
     listing = answer if isinstance(answer, dict) and answer.get("kind") == "Listing" else {}
     data = listing.get("data")
     children = data.get("children") if isinstance(data, dict) else None
@@ -99,7 +99,7 @@ def parse_page(answer: object, stream: str) -> Page:
 
 
 def _nature(answer: object) -> str:
-    """Say what came in the place of a listing; the answer may be megabytes, and is not shown."""
+    """Describe the answer that is not a listing; it may be megabytes, so its content is not included."""
     if not isinstance(answer, dict):
         return type(answer).__name__
     kind = answer.get("kind")
@@ -109,7 +109,7 @@ def _nature(answer: object) -> str:
 
 
 def _ordinary(child: object, kind: str) -> Item | None:
-    """Read an entry whose fields are as Reddit gives them, quickly; None: it must be looked at more closely."""
+    """Parse an entry with Reddit's usual fields, fast; None: it needs the full check."""
     if type(child) is not dict or child.get("kind") != kind:
         return None
     data = child.get("data")
@@ -118,13 +118,13 @@ def _ordinary(child: object, kind: str) -> Item | None:
     name, subreddit, created = data.get("name"), data.get("subreddit"), data.get("created_utc")
     if type(name) is not str or type(subreddit) is not str or type(created) is not float:
         return None
-    # what is ASCII holds no half of a surrogate pair
+    # ASCII contains no half of a surrogate pair
     plain = name.startswith(kind) and name.isascii() and subreddit.isascii()
     return Item(name, name, subreddit, created, data) if plain and EARLIEST <= created < LATEST else None
 
 
 def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
-    """Say what an entry is when it is not of `kind`; empty when it is, and when nothing says otherwise."""
+    """Describe an entry that is not of `kind`; empty if it is, or if nothing contradicts it."""
     if stated is not None and stated != kind:
         return f"kind {outside(clean(str(stated)), 20)!r}"
     name = data.get("name")
@@ -139,7 +139,7 @@ def _reject(reason: str, child: object) -> Reject:
 
 
 def _anchor(after: object, items: Iterable[Item]) -> str | None:
-    """Return the anchor of the next page; one that is none is replaced by the name of the last item that has one."""
+    """Return the anchor of the next page; an invalid one is replaced by the last item name that is an anchor."""
     if after is None or after == "":
         return None
     if isinstance(after, str) and _ANCHOR.fullmatch(after):
@@ -164,7 +164,7 @@ def _item(data: dict[str, Any], kind: str) -> Item:
 
 
 def clean(text: str) -> str:
-    """Replace halves of surrogate pairs: legal in JSON's escapes, impossible in UTF-8, in SQLite and in a URL."""
+    """Replace halves of surrogate pairs: legal in JSON's escapes, invalid in UTF-8, in SQLite and in a URL."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -173,14 +173,14 @@ def clean(text: str) -> str:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a date in seconds: a number, or a text that holds one or a moment in ISO 8601."""
+    """Return a date in epoch seconds: from a number, or from a text with a number or an ISO 8601 time."""
     if isinstance(value, float):
-        return value if EARLIEST <= value < LATEST else None  # no comparison holds for nan
+        return value if EARLIEST <= value < LATEST else None  # every comparison with nan is false
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
         seconds = _from_text(value.strip()) if isinstance(value, str) else float(value)
-    except (ValueError, OverflowError):  # no date; an integer of hundreds of digits
+    except (ValueError, OverflowError):  # no date; or an integer of hundreds of digits
         return None
     return seconds if EARLIEST <= seconds < LATEST else None
 
@@ -193,6 +193,6 @@ def _from_text(text: str) -> float:
 
 
 def _digest(data: dict[str, Any]) -> str:
-    """Tell nameless items apart by what does not change while they stand in a listing."""
+    """Return a name for an item without one, from the fields that do not change while it is in a listing."""
     stable = {key: value for key, value in data.items() if key not in {"score", "ups", "downs", "num_comments"}}
     return "#" + hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()[:32]

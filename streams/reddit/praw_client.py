@@ -1,7 +1,7 @@
-"""One request to Reddit at a time: leave from the shared quota, PRAW in a thread, the answer reported back.
+"""Sends one request to Reddit at a time: permission from the shared quota, PRAW in a thread, the answer reported back.
 
-The thread is there so that the working loop can beat and hear of a stop while an answer is awaited. A request that is
-given up is ended: its sockets are shut down, so the thread ends and the server sees the close.
+The thread lets the working loop send heartbeats and react to a stop during a request. An abandoned request is ended:
+its sockets are shut down, so the thread ends and the server sees the close.
 """
 
 import os
@@ -37,13 +37,13 @@ from streams.reddit.http_client import Client
 from streams.reddit.limited_names import LimitedNames, NameLimited
 from streams.reddit.praw_loading import PRAWException, make_reddit, praw
 
-#: An answer that is not complete after so many seconds is given up.
+#: Seconds to wait for a complete answer.
 ANSWER_DEADLINE = 20.0
 
 _LOOK_EVERY = 0.5
-_END_WITHIN = 1.0  # seconds: longer than a thread takes whose sockets are shut down
+_END_WITHIN = 1.0  # seconds: longer than a thread takes to end after its sockets are shut down
 
-#: What PRAW may raise over an odd answer.
+#: The errors that PRAW may raise for an invalid answer.
 _PRAW_ERRORS = (
     PrawcoreException,
     PRAWException,
@@ -64,7 +64,7 @@ class Connection:
         self._access = access
         self._client = Client(network(os.environ).ca_bundle)
         self._pace = TokenPace()
-        #: about the request under way, or the last one
+        #: about the request in progress, or the last one
         self.heard = TokenFailures()
         self._reddit = self._log_in()
 
@@ -84,13 +84,13 @@ class Connection:
         )
 
     def get(self, path: str, params: dict[str, str | int]) -> object:
-        """Fetch and decode; PRAW logs in when it has no token. Raises our errors only."""
-        # where no token can be had there is no answer, and the last one's headers would move the quota's window
+        """Fetch and decode; PRAW logs in if it has no token. Raises only this project's errors."""
+        # without a token there is no answer, and the headers of the last one would move the quota's window
         self.heard.clear()
         try:
             return self._reddit.request(method="GET", path=path, params=params)
         except TokenRejected:
-            # a fresh PRAW instance has no token and fetches one: its own renewal would sleep first
+            # a new PRAW instance has no token and fetches one: PRAW's own renewal would sleep first
             self._reddit = self._log_in()
             raise
         except GaplessError:
@@ -99,7 +99,7 @@ class Connection:
             raise BadAnswer(f"PRAW could not read the answer: {type(error).__name__}: {outside(error)}") from error
 
     def abort(self) -> None:
-        """End the request under way, from another thread."""
+        """End the request in progress, from another thread."""
         self._client.abort()
 
     def revive(self) -> None:
@@ -107,25 +107,25 @@ class Connection:
         self._client.revive()
 
     def close(self) -> None:
-        """Close the kept connections."""
+        """Close the persistent connections."""
         self._client.close()
 
 
 class _Job:
-    """One request on its way through the thread."""
+    """One request that the thread processes."""
 
     def __init__(self, path: str, params: dict[str, str | int]) -> None:
         self.path = path
         self.params = params
         self.done = threading.Event()  #: or interrupted
-        self.ended = threading.Event()  #: the thread is free again
+        self.ended = threading.Event()  #: whether the thread is free again
         self.interrupted = False
         self.answer: object = None
         self.error: BaseException | None = None
 
 
 class PrawClient:
-    """What the capture asks for pages. `get` makes one attempt; the patience is the caller's."""
+    """The client from which the capture requests pages. `get` makes one attempt; the caller retries."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class PrawClient:
         return answer
 
     def _send_control(self, path: str, priority: Priority) -> None:
-        """Send another request before one that was answered 429; raises RateLimited where that one is refused too."""
+        """Send another request before one that was answered 429; raise RateLimited if that one is refused too."""
         control = self._limited.control(path)
         if control is None:
             return
@@ -188,7 +188,7 @@ class PrawClient:
             self._send_renewing(control, {}, priority)
         except (RateLimited, QuotaShort, Stopped, CredentialsRejected, TokenRejected):
             raise
-        except GaplessError as error:  # not to be found, or not to be read: an answer all the same
+        except GaplessError as error:  # not found, or not readable: still an answer
             self._context.log.debug("control_not_served", path=control, error=str(error))
 
     def _send_renewing(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
@@ -230,15 +230,15 @@ class PrawClient:
             del (
                 job,
                 error,
-            )  # the error's traceback holds this frame: the two would keep each other, and the answer's body
+            )  # the error's traceback holds this frame: a reference cycle that would keep the answer's body in memory
 
     def _is_of_its_own(self, path: str, error: RateLimited) -> bool:
-        """Tell whether a 429 is about this request, not about the quota."""
+        """Return whether a 429 concerns this request, not the quota."""
         told = seconds_told(error.retry_after, error.rate, time.time()) is not None
         return self._limited.refused(path, self._clock(), told=told)
 
     def _leave(self, priority: Priority) -> Grant:
-        """Wait for leave from the shared quota."""
+        """Wait for permission from the shared quota."""
         told = False
         while True:
             if self._context.stop.is_set():
@@ -254,7 +254,7 @@ class PrawClient:
             self._pause(answer)
 
     def _pause(self, wait: Wait) -> None:
-        # another process may be refused meanwhile, or the window may roll: look again at times
+        # another process may be refused meanwhile, or the window may change: check again periodically
         self._context.wait(min(wait.seconds, 5.0))
 
     def _await(self, job: _Job, grant: Grant) -> None:
@@ -262,7 +262,7 @@ class PrawClient:
         while not job.done.wait(_LOOK_EVERY):
             self._context.beat()
             if self._context.stop.is_set():
-                self._interrupt()  # stop was asked just before this job could be interrupted
+                self._interrupt()  # a stop was requested just before this job could be interrupted
             if self._clock() > deadline:
                 self._abandon(job, grant)
                 raise TooSlow(f"no complete answer within {self._answer_deadline:g} s")
@@ -271,7 +271,7 @@ class PrawClient:
             raise Stopped
 
     def _abandon(self, job: _Job, grant: Grant) -> None:
-        """End the request; where its thread does not end (a name server that does not answer), take a new one."""
+        """End the request; if its thread does not end (a DNS server that does not answer), start a new one."""
         self._limiter.failed(grant, "timeout")
         self._connection.abort()
         if job.ended.wait(_END_WITHIN):
@@ -298,7 +298,7 @@ def _work(connection: Connection, jobs: "queue.SimpleQueue[_Job | None]") -> Non
         try:
             job.answer = connection.get(job.path, job.params)
         except GaplessError as error:
-            # expected, and told in words; its traceback and its causes would keep the whole answer in memory
+            # expected, and logged as text; its traceback and causes would keep the whole answer in memory
             error.__cause__ = error.__context__ = None
             job.error = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 (handed over, not swallowed: the caller raises it)

@@ -1,1 +1,1 @@
-"""Where records go."""
+"""Sinks: the destinations of records."""

@@ -1,7 +1,7 @@
-"""The interface of a sink: where records go, how it is driven, and how soon to go on.
+"""The interface of a sink, the loop step that drives it, and its retry pauses.
 
-A sink reads its sources by itself, through senders (`streams.sinks.spool_senders`), and has a position of its own in
-each of them. So a sink that is slow, or away, holds up no other one.
+A sink reads its sources itself, through senders (`streams.sinks.spool_senders`), and has its own position in each of
+them. So a slow or unreachable sink does not delay the others.
 """
 
 import enum
@@ -12,7 +12,7 @@ from core.backoff import Backoff
 
 
 class RoundResult(enum.Enum):
-    """How soon to go on."""
+    """When the next round is due."""
 
     BUSY = "go on at once"
     IDLE = "all that was captured is delivered: wait for news"
@@ -22,48 +22,48 @@ class RoundResult(enum.Enum):
 class Sink(Protocol):
     """One destination of records.
 
-    `drive` calls `open`, `send`, `flush` and `commit` in this order, again and again, in one thread. Each call returns
-    within about a second, whatever the destination does: what is not finished then goes on at the next call.
+    `drive` calls `open`, `send`, `flush` and `commit` in this order, repeatedly, in one thread. Each call returns
+    within about a second, whatever the destination does; unfinished work continues at the next call.
 
-    Delivery is at least once if `commit` follows the acknowledgement of the destination, and exactly once if records
-    and position become visible there together.
+    Delivery is at least once if `commit` follows the destination's acknowledgement, and exactly once if records and
+    position become visible at the destination together.
     """
 
-    #: under which its positions are kept; it never changes
+    #: the name under which its positions are stored; it never changes
     name: str
 
     def open(self) -> bool:
-        """Work towards taking records, and look for new sources; return whether it takes records now."""
+        """Connect as far as needed and check for new sources; return whether the sink accepts records now."""
         ...
 
     def send(self) -> int:
-        """Hand over a portion of what the sources hold, in their order; return how many records."""
+        """Send a batch from the sources, in their order; return the number of records."""
         ...
 
     def flush(self) -> bool:
-        """Take in what the destination acknowledged or refused; return whether nothing is on its way."""
+        """Process the destination's acknowledgements and refusals; return whether nothing is in flight."""
         ...
 
     def commit(self) -> RoundResult:
-        """Make it durable up to where all is delivered; return how soon to go on."""
+        """Make the positions of what is delivered durable; return when the next round is due."""
         ...
 
     def close(self, seconds: float, /) -> None:
-        """Wait at most `seconds` for what is on its way, then let go of the destination."""
+        """Wait at most `seconds` for records in flight, then disconnect from the destination."""
         ...
 
     def backlog(self) -> int:
-        """Return how many records are captured and not yet delivered here."""
+        """Return the number of records that are captured and not yet delivered to this sink."""
         ...
 
     @property
     def held(self) -> bool:
-        """Whether the destination is there and takes nothing just now: to wait for it is no use at a stop."""
+        """Whether the destination is reachable and currently refuses records: a stop need not wait for it."""
         ...
 
 
 def drive(sink: Sink) -> RoundResult:
-    """Do one round of work for a sink; return how soon to go on."""
+    """Do one round of work for a sink; return when the next round is due."""
     if sink.open():
         sink.send()
     sink.flush()
@@ -71,7 +71,7 @@ def drive(sink: Sink) -> RoundResult:
 
 
 class Retries:
-    """Counts failures in a row and gives the pause that follows each."""
+    """Counts consecutive failures and returns the pause after each."""
 
     def __init__(self, first: float, longest: float, random: Callable[[], float]) -> None:
         self._backoff = Backoff(first, longest)
@@ -79,10 +79,10 @@ class Retries:
         self.failures = 0
 
     def fail(self) -> float:
-        """Count a failure; return how long to wait, in seconds."""
+        """Count a failure; return the seconds to wait."""
         self.failures += 1
         return self._backoff.pause(self.failures, self._random)
 
     def succeed(self) -> None:
-        """Start from the beginning."""
+        """Reset the count to zero."""
         self.failures = 0

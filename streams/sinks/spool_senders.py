@@ -1,6 +1,6 @@
-"""The senders: how the rows of each source reach a sink, and up to where all of them have arrived.
+"""The senders: they send the rows of each source to a sink and track the delivered position.
 
-Nothing here knows the destination: what is Kafka's own stands in `kafka_senders`.
+Independent of the destination: the Kafka part is in `kafka_senders`.
 """
 
 import sqlite3
@@ -20,55 +20,55 @@ from core.stream_kinds import stream_names, unknown_spools
 from streams.positions.position_writer import PositionWriter
 from streams.sources.base import RESENDS, Opener, PlainRow, Source, spools
 
-#: Rows are read, and handed over, in portions of this size.
+#: Rows per batch of reading and sending.
 PORTION = 500
-#: So many records may wait for their reports before reading stops; bytes are bounded by the sink's own queue.
+#: Most records that wait for their reports before reading stops; the sink's own queue bounds the bytes.
 _WINDOW = 50_000
 
-#: How often we look whether a source appeared, was replaced, or can be read again, seconds.
+#: Seconds between checks whether a source appeared, was replaced, or can be read again.
 _LOOK_EVERY_S = 0.25
 
 T = TypeVar("T")
 
 
 class InFlightWindow:
-    """The account of one spool: records leave in the order of their seq, reports come back in any order.
+    """The records of one spool in flight: sent in the order of their seq, reported in any order.
 
-    `position` never passes a record whose report has not come; what arrived beyond it is remembered, so that sending
-    again from the position (`rewind`) repeats only what is missing.
+    `position` never passes a record whose report is missing; what arrived beyond it is remembered, so that resending
+    from the position (`rewind`) repeats only what is missing.
     """
 
     __slots__ = ("_dead", "arrived", "on_way", "position", "sent")
 
     def __init__(self, position: int) -> None:
-        #: every record up to here is settled: acknowledged, or dead as a dead letter
+        #: every record up to here is settled: acknowledged, or a dead letter
         self.position = position
-        #: the last record handed over; the next one to send is the first with a higher seq
+        #: the last record sent; the next one is the first with a higher seq
         self.sent = position
-        #: handed over and beyond the position, ascending
+        #: sent and beyond the position, ascending
         self.on_way: deque[int] = deque()
         #: settled, but something before it is not yet
         self.arrived: set[int] = set()
         self._dead: set[int] = set()
 
     def hand_over(self, seq: int) -> None:
-        """Note that this record, the next one by seq, was given to the producer (or need not be: it has arrived)."""
+        """Record that this record, the next by seq, was given to the producer (or need not be: it has arrived)."""
         if seq <= self.sent:
             raise ValueError(f"record {seq} was handed over before (now at {self.sent})")
         self.on_way.append(seq)
         self.sent = seq
 
     def acknowledge(self, seqs: Iterable[int]) -> None:
-        """Take in reports of success."""
+        """Process reports of success."""
         self.arrived.update(seqs)
 
     def dead_letter(self, seq: int) -> None:
-        """Settle a record that will never be sent: it is a dead letter."""
+        """Settle a record that is never sent: it is a dead letter."""
         self.arrived.add(seq)
         self._dead.add(seq)
 
     def advance(self) -> int:
-        """Move the position over all that is settled without a break; return how many records arrived by that."""
+        """Advance the position up to the first unsettled record; return how many records it passed that arrived."""
         on_way, arrived, dead = self.on_way, self.arrived, self._dead
         count = 0
         while on_way and on_way[0] in arrived:
@@ -82,45 +82,45 @@ class InFlightWindow:
         return count
 
     def rewind(self) -> None:
-        """Start again behind the position: what has not arrived will be handed over once more."""
+        """Restart after the position: what has not arrived is sent again."""
         self.on_way.clear()
         self.sent = self.position
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is on its way."""
+        """Whether nothing is in flight."""
         return not self.on_way
 
 
 class SpoolSender:
-    """The way of one source to one sink: rows that are read, records that are sent, what has arrived."""
+    """The sender of one source to one sink: reads rows, sends records, tracks what has arrived."""
 
     def __init__(self, source: Source, position: int) -> None:
         self.source: Source | None = source
-        #: the name of the source among all that go to the sink
+        #: the name of the source among all sources of the sink
         self.name = source.stream
         self.stream = source.stream
         self.source_id = source.source_id
         self.window = InFlightWindow(position)
-        #: the key of the last record that was handed over
+        #: the key of the last record that was sent
         self.last_key = b""
-        #: nothing was sent from the position yet
+        #: nothing was sent yet from the position on
         self.fresh = True
-        #: nothing may be sent before it is known what the topic held (see streams.publisher.topic_survey)
+        #: nothing is sent until it is known what the topic held (see streams.publisher.topic_survey)
         self.awaits_survey = False
         self._rows: list[PlainRow] = []
-        #: what the source knew when it was last read, to be kept once everything up to then is delivered
+        #: the source's state when it was last read, stored once everything up to then is delivered
         self._state: SpoolState | None = None
         self._kept_commits = -1
 
     def pending(self) -> bool:
-        """Tell whether there is something to hand over; reads the next portion if need be."""
+        """Return whether there is something to send; reads the next batch if necessary."""
         if not self._rows and self.source is not None and len(self.window.on_way) < _WINDOW:
             self._rows = self.source.read_plain(self.window.sent, PORTION)
         return bool(self._rows)
 
     def take(self) -> list[PlainRow]:
-        """Hand over a whole portion at once; return its rows, which count as on their way."""
+        """Take a whole batch at once; return its rows, which count as in flight."""
         self.pending()
         rows = self._rows.copy()
         for row in rows:
@@ -129,17 +129,17 @@ class SpoolSender:
         return rows
 
     def acknowledge(self) -> None:
-        """Take in that everything on its way has arrived."""
+        """Record that everything in flight has arrived."""
         self.window.acknowledge(self.window.on_way)
 
     def _pass(self, count: int) -> None:
-        """Leave behind the first rows of the portion: they were handed over."""
+        """Drop the first rows of the batch: they were sent."""
         if count:
             self.last_key = self._rows[count - 1][1]
             del self._rows[:count]
 
     def holds(self, seq: int, key: str) -> bool:
-        """Tell whether the record `seq` is the one with `key`, or may have been before it was pruned."""
+        """Return whether the record `seq` has this `key`, or may have had it before it was pruned."""
         if self.source is None:
             return False
         rows = self.source.read(seq - 1, 1)
@@ -153,12 +153,12 @@ class SpoolSender:
         return found or (self.stream, seq)
 
     def rewind(self) -> None:
-        """Send again, from the position on, what has not arrived."""
+        """Resend, from the position on, what has not arrived."""
         self._rows.clear()
         self.window.rewind()
 
     def delivered_state(self) -> SpoolState | None:
-        """Return what the source knew at a moment up to which all is delivered; None when there is nothing new."""
+        """Return the source's state at a moment up to which all is delivered; None if there is nothing new."""
         state, self._state = self._state, None
         if state is not None and state.last_seq > self.window.position:
             self._state = state
@@ -172,17 +172,17 @@ class SpoolSender:
         return state
 
     def move(self, position: int) -> None:
-        """Take another position in this source; nothing may be on its way."""
+        """Move to another position in this source; nothing may be in flight."""
         self.rewind()
         self.window = InFlightWindow(position)
         self.fresh = True
 
     def waiting(self) -> int:
-        """Return how many rows stand in the source beyond the position."""
+        """Return the number of rows in the source beyond the position."""
         return self.source.waiting_after(self.window.position) if self.source is not None else 0
 
     def detach(self) -> None:
-        """Let go of the file; what is on its way still counts."""
+        """Release the file; records in flight still count."""
         if self.source is not None:
             self.source.close()
             self.source = None
@@ -193,16 +193,16 @@ S = TypeVar("S", bound=SpoolSender)
 
 
 class SpoolSenders(Generic[S]):
-    """The senders of all sources to one sink: opened when the sources appear, and anew when they are replaced.
+    """The senders of all sources to one sink: opened when a source appears, and reopened when it is replaced.
 
     Args:
         sink: the name of the sink.
-        make_sender: makes the sender of a source that is to be sent from a position on.
-        state_dir: where the spools lie.
-        writer: keeps the positions.
-        log: where it is told.
+        make_sender: returns the sender of a source that starts at a position.
+        state_dir: the directory of the spools.
+        writer: stores the positions.
+        log: the logger.
         clock: monotonic seconds.
-        openers: returns the sources there may be, each with what opens it.
+        openers: returns the possible sources, each with its open function.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class SpoolSenders(Generic[S]):
         self._clock = clock
         self._openers = openers
         self._senders: dict[str, S] = {}
-        #: senders of files that are gone, with records still on their way
+        #: senders of files that are gone, with records still in flight
         self._retired: list[S] = []
         self._unreadable: set[str] = set()
         #: streams of no known kind that have a spool
@@ -235,7 +235,7 @@ class SpoolSenders(Generic[S]):
         return iter(self._senders.values())
 
     def refresh(self) -> None:
-        """Open what appeared and what was replaced, each from its position on."""
+        """Open the sources that appeared or were replaced, each from its position on."""
         now = self._clock()
         if now < self._next_look:
             return
@@ -271,7 +271,7 @@ class SpoolSenders(Generic[S]):
     def _attach(self, name: str, source: Source) -> None:
         sender = self._senders.get(name)
         if sender is not None and sender.source_id == source.source_id:
-            sender.source = source  # the same source, readable again: what is on its way still counts
+            sender.source = source  # the same source, readable again: records in flight still count
         else:
             position = self._writer.position(source.source_id, self._sink)
             if sender is not None:
@@ -292,25 +292,25 @@ class SpoolSenders(Generic[S]):
         if name in self._senders:
             self._senders[name].detach()
         if name in self._unreadable:
-            return  # said already; tried again at every look
+            return  # logged already; retried at each check
         self._unreadable.add(name)
         broken = is_corrupt(error)
         self._log.error("spool_unreadable", stream=name, broken=broken, error=str(error), hint="trying again")
-        if broken and name in stream_names():  # another file is not ours to move aside
-            self._writer.save(now=True)  # what we delivered from it need not be salvaged
+        if broken and name in stream_names():  # a file of another owner is not moved aside
+            self._writer.save(now=True)  # what was delivered from it need not be salvaged
             report_suspect(self._state_dir, name)
 
     @property
     def ready(self) -> list[S]:
-        """The senders that may send."""
+        """The senders that are allowed to send."""
         return [sender for sender in self if not sender.awaits_survey]
 
     def pending(self) -> bool:
-        """Tell whether any source holds something to hand over."""
+        """Return whether any source has something to send."""
         return any(self._guarded(sender, sender.pending, default=False) for sender in self.ready)
 
     def take(self) -> list[tuple[str, list[Row]]]:
-        """Hand over a portion of each source at once; return for each its stream and its rows."""
+        """Take a batch from each source at once; return for each its stream and its rows."""
         taken = []
         for sender in self.ready:
             no_rows: list[PlainRow] = []
@@ -319,7 +319,7 @@ class SpoolSenders(Generic[S]):
         return taken
 
     def acknowledge(self) -> int:
-        """Take in that everything on its way has arrived, and move the positions; return how many records."""
+        """Record that everything in flight has arrived, and advance the positions; return the number of records."""
         arrived = 0
         for sender in (*self, *self._retired):
             arrived += len(sender.window.on_way)
@@ -329,7 +329,7 @@ class SpoolSenders(Generic[S]):
         return arrived
 
     def _advance(self, sender: S) -> None:
-        """Move the position over what has arrived without a break."""
+        """Advance the position up to the first record that has not arrived."""
         before = sender.window.position
         arrived = sender.window.advance()
         if sender.window.position != before:
@@ -338,18 +338,18 @@ class SpoolSenders(Generic[S]):
                 self._log.info("dead_letters_resent", count=arrived)
 
     def rewind(self) -> None:
-        """Send again what has not arrived. What a replaced file held unsent, its writer took over into the new one."""
+        """Resend what has not arrived. The writer copied the unsent records of a replaced file into the new one."""
         self._retired.clear()
         for sender in self:
             sender.rewind()
 
     def backlog(self) -> int:
-        """Return how many records are captured and not yet delivered."""
+        """Return the number of records that are captured and not yet delivered."""
         on_way = sum(len(sender.window.on_way) for sender in self._retired)
         return on_way + sum(self._guarded(sender, sender.waiting, default=0) for sender in self)
 
     def clock_offset(self) -> float | None:
-        """Return Reddit's clock minus ours in seconds, as a stream measured it last; None where unknown."""
+        """Return Reddit's clock minus this machine's in seconds, as a stream last measured it; None if unknown."""
         for sender in self:
             offset = self._guarded(sender, partial(_clock_offset, sender), default=None)
             if offset is not None:
@@ -357,7 +357,7 @@ class SpoolSenders(Generic[S]):
         return None
 
     def _guarded(self, sender: S, action: Callable[[], T], *, default: T) -> T:
-        """Do something with a source; one that cannot be read is put aside, the other one goes on."""
+        """Call a function on a source; one that cannot be read is set aside, the others continue."""
         try:
             return action()
         except sqlite3.DatabaseError as error:

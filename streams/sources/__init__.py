@@ -1,1 +1,1 @@
-"""Where numbered rows come from."""
+"""Sources: where numbered rows come from."""

@@ -1,8 +1,7 @@
-"""Where rows come from: the interface of a source, the spools, and the dead letters that are sent again.
+"""The interface of a source, and its implementations: the spools, and the dead letters that are resent.
 
-Dead letters on their way again are read from publisher.db in the order in which they were asked for. To the publisher
-they are one more source. So the positions and transactions that keep a record from getting lost or repeated hold for
-them too.
+Dead letters to resend are read from publisher.db in the order of the requests. To the publisher they are one more
+source. So the positions and transactions that protect a record from loss or repetition apply to them too.
 """
 
 import sqlite3
@@ -21,35 +20,35 @@ from core.stream_kinds import stream_names
 #: The name of this spool among the streams.
 RESENDS = "dead-letters"
 
-#: Of so many rows before the last ones that were read it is known where they come from; more are never on their way.
+#: Number of last rows whose origin is remembered; more are never in flight.
 _REMEMBERED = 100_000
 
 _ROWS = "SELECT resends.seq, key, value, schema, stream, dead_letters.seq FROM resends"
 _ROWS += " JOIN dead_letters ON dead_letters.id = letter WHERE resends.seq > ? ORDER BY resends.seq LIMIT ?"
 
-#: A row in the inner loop, where names would cost more than they tell: seq, key, value, schema.
+#: A row in the inner loop, where field names cost too much: seq, key, value, schema.
 PlainRow = tuple[int, bytes, bytes, str]
 
 
 class Source(Protocol):
-    """Numbered rows that are to reach every sink: a spool, dead letters that are sent again, an archive's file.
+    """Numbered rows that must reach every sink: a spool, dead letters that are resent, an archive file.
 
-    The numbers ascend, stay with their rows for good, and may have holes. So one number says up to where a sink has
-    delivered a source. A source is read again from such a position at any time, by several sinks at once.
+    The numbers ascend, are permanent, and may have holes. So one number describes up to where a sink has delivered a
+    source. Several sinks can reread a source from such a position at any time.
     """
 
     #: the name of the stream that its records belong to
     stream: str
-    #: whether its rows are records of other streams, with numbers of their own there (see `origin`)
+    #: whether its rows are records of other streams, with their own numbers there (see `origin`)
     renumbers: bool
 
     @property
     def source_id(self) -> str:
-        """The id under which each sink's position in it is kept; another file with other rows has another one."""
+        """The id under which each sink's position in it is stored; a file with other rows has another id."""
         ...
 
     def moved(self) -> bool:
-        """Tell whether the file was replaced: close this source and open again."""
+        """Return whether the file was replaced: then close this source and open it again."""
         ...
 
     def last_seq(self) -> int:
@@ -61,23 +60,23 @@ class Source(Protocol):
         ...
 
     def read_plain(self, after: int, limit: int) -> list[PlainRow]:
-        """Do the same without names for the fields: for a sender's inner loop."""
+        """Do the same without field names: for a sender's inner loop."""
         ...
 
     def waiting_after(self, seq: int) -> int:
-        """Return how many rows stand beyond `seq`."""
+        """Return the number of rows beyond `seq`."""
         ...
 
     def origin(self, seq: int) -> tuple[str, int] | None:
-        """Return the stream of a row that was read and its number there; None: the source's own."""
+        """Return the stream of a row that was read, and its number there; None: the source's own."""
         ...
 
     def stream_state(self) -> StreamState | None:
-        """Return what the stream remembers; None where the source is no live stream."""
+        """Return the stream's state; None if the source is not a live stream."""
         ...
 
     def state(self) -> SpoolState | None:
-        """Return all that the source knows besides its rows, as of one moment; None: nothing has to be kept."""
+        """Return the source's state besides its rows, as of one moment; None: nothing to store."""
         ...
 
     def close(self) -> None:
@@ -85,22 +84,22 @@ class Source(Protocol):
         ...
 
 
-#: Opens a source; None while there is none. Raises sqlite3.DatabaseError for one that cannot be read.
+#: Opens a source; returns None while there is none. Raises sqlite3.DatabaseError if it cannot be read.
 Opener = Callable[[], Source | None]
 
 
 def spools(state_dir: Path) -> Mapping[str, Opener]:
-    """Return how to open the spool of each stream: one that is switched off now may have left rows from before."""
+    """Return the open function of each stream's spool: a stream that is now disabled may have left rows."""
     return {stream: partial(SpoolReader.open, state_dir, stream) for stream in stream_names()}
 
 
 def spools_and_resends(state_dir: Path) -> Mapping[str, Opener]:
-    """Return how to open what goes to Kafka: the spools, and the dead letters that are sent again."""
+    """Return the open functions of Kafka's sources: the spools, and the dead letters that are resent."""
     return {**spools(state_dir), RESENDS: partial(ResendReader.open, state_dir)}
 
 
 class ResendReader:
-    """The dead letters that are sent again: to the publisher they are one more source."""
+    """The dead letters that are resent: to the publisher they are one more source."""
 
     stream = RESENDS
     renumbers = True
@@ -114,7 +113,7 @@ class ResendReader:
 
     @classmethod
     def open(cls, state_dir: Path) -> "ResendReader | None":
-        """Open publisher.db, or return None while nothing is asked for. Raises sqlite3.DatabaseError."""
+        """Open publisher.db; return None while no resend is requested. Raises sqlite3.DatabaseError."""
         path = publisher_path(state_dir)
         identity = _identity(path)
         if identity is None:
@@ -138,7 +137,7 @@ class ResendReader:
         return self._origins[seq]
 
     def moved(self) -> bool:
-        """Tell whether the file was replaced."""
+        """Return whether the file was replaced."""
         return _identity(self._path) != self._identity
 
     def last_seq(self) -> int:
@@ -151,7 +150,7 @@ class ResendReader:
         return [Row._make(row) for row in self.read_plain(after, limit)]
 
     def read_plain(self, after: int, limit: int) -> list[PlainRow]:
-        """Do the same as `read` without names for the fields."""
+        """Do the same as `read` without field names."""
         rows = self._connection.execute(_ROWS, (after, limit)).fetchall()
         self._origins |= {row[0]: (row[4], row[5]) for row in rows}
         for seq in [seq for seq in self._origins if seq <= after - _REMEMBERED]:
@@ -159,7 +158,7 @@ class ResendReader:
         return [row[:4] for row in rows]
 
     def waiting_after(self, seq: int) -> int:
-        """Return how many stand beyond `seq`."""
+        """Return the number of letters beyond `seq`."""
         return int(self._connection.execute("SELECT count(*) FROM resends WHERE seq > ?", (seq,)).fetchone()[0])
 
     def stream_state(self) -> StreamState | None:

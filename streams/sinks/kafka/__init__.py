@@ -1,1 +1,1 @@
-"""Kafka as a sink: both delivery guarantees, committed positions, health."""
+"""The Kafka sink: both delivery guarantees, committed positions, health."""

@@ -10,29 +10,28 @@ from streams.sinks.kafka.kafka_errors import ErrorClass, cause, said
 from streams.sinks.kafka.producer import discard
 from streams.sinks.kafka.topics import Topic
 
-#: How long to wait for reports, or for an answer about the topic, before looking for new rows again, seconds.
+#: Seconds to wait for reports, or for an answer about the topic, before the next check for new rows.
 _PATIENCE = 0.01
-#: The same while Kafka is away: nothing to hurry for.
+#: The same while Kafka is unreachable: there is no hurry.
 _PATIENCE_AWAY = 0.1
-#: After so many failures without one arrival between them, the producer itself is under suspicion.
+#: After this number of failures without a delivery between them, the producer itself may be at fault.
 _FAILURES_TOO_MANY = 5
 
 
 class AtLeastOnce(DeliveryStrategy):
-    """Sends everything; after a failure it sends again, in order, what has not arrived."""
+    """Sends all records; after a failure, resends in order what has not arrived."""
 
     def __init__(self, topic: Topic, **parts: Unpack[StrategyParts]) -> None:
         super().__init__(**parts)
         self._topic = topic
-        #: records failed, and this is what it means: nothing more is sent until all reports are in, then we start
-        #: again behind the position
+        #: the classes of the failures: sending pauses until all reports have arrived, then resumes after the position
         self._failures: set[ErrorClass] = set()
         self._ready = False
-        #: whether this round handed something over, and whether something was on its way
+        #: whether this round sent something, and whether something was in flight
         self._sent = self._in_flight = False
 
     def open(self) -> bool:
-        """Make the producer if there is none, and look whether the topic is there."""
+        """Create the producer if there is none, and check whether the topic exists."""
         self._senders.refresh()
         self._senders.begin()
         if self._producer is None and self._clock() >= self._resume_at:
@@ -47,20 +46,20 @@ class AtLeastOnce(DeliveryStrategy):
         return self._ready
 
     def send(self) -> int:
-        """Hand over a portion of each source."""
+        """Send a batch from each source."""
         sent = self._senders.feed(self._live, self._topic.name)
         self._sent = sent > 0
         return sent
 
     def flush(self) -> bool:
-        """Take in the reports that came."""
+        """Process the delivery reports that arrived."""
         producer = self._producer
         if producer is None:
             return True
         self._in_flight = len(producer) > 0
         try:
             producer.poll(0.0 if self._sent else self._patience(producer))
-        except KafkaException as exception:  # how the client tells that this producer is at its end
+        except KafkaException as exception:  # the client reports a fatal error of this producer this way
             self._health.fatal = cause(exception)
         self._take_reports(producer)
         return self._producer is None or not len(self._producer)
@@ -69,7 +68,7 @@ class AtLeastOnce(DeliveryStrategy):
         """Save the positions."""
         saved = self._writer.save()
         if self._sent or self._in_flight or self._failures:
-            return RoundResult.BUSY  # reports that came may have made room for more
+            return RoundResult.BUSY  # reports that arrived may have made room for more
         return self._rest(saved=saved)
 
     def _patience(self, producer: Producer) -> float:
@@ -86,7 +85,7 @@ class AtLeastOnce(DeliveryStrategy):
 
     def _look(self, *, waiting: bool) -> None:
         if self._health.look(waiting=waiting):
-            self._topic.missing()  # it may be: ask again
+            self._topic.missing()  # it may be: check again
 
     def _take_reports(self, producer: Producer) -> None:
         arrived = self._senders.collect()
@@ -111,7 +110,7 @@ class AtLeastOnce(DeliveryStrategy):
     def _try_again(self) -> None:
         failures, self._failures = self._failures, set()
         self._senders.rewind()
-        if failures == {ErrorClass.REFUSED}:  # an answer, about the records alone: nothing to wait for
+        if failures == {ErrorClass.REFUSED}:  # an answer about the records alone: no wait needed
             self._retries.succeed()
             self._health.answered()
             return
@@ -120,7 +119,7 @@ class AtLeastOnce(DeliveryStrategy):
             self._start_anew("records fail again and again")
 
     def _start_anew(self, reason: str) -> None:
-        """Throw the producer away; what it held is sent again by a new one, after a pause."""
+        """Discard the producer; after a pause, a new one resends what it held."""
         fatal, self._health.fatal = self._health.fatal, None
         pause = self._retries.fail()
         if fatal is not None:
@@ -142,7 +141,7 @@ class AtLeastOnce(DeliveryStrategy):
         self._resume_at = self._clock() + pause
 
     def _let_go(self, seconds: float) -> None:
-        """Wait at most `seconds` for the last reports, then let go of the broker."""
+        """Wait at most `seconds` for the last reports, then disconnect from the broker."""
         if self._producer is None:
             return
         if len(self._producer):

@@ -1,7 +1,7 @@
-"""The positions that exactly-once keeps in Kafka itself, in the same transaction as the records they cover.
+"""The positions that exactly-once stores in Kafka, in the same transaction as the records they cover.
 
-One compacted topic, one partition. For each source the last committed record says up to where it is delivered, and
-which record stands there: so a position is told from one that belongs to another history of the same file.
+One compacted topic, one partition. For each source, the last committed record holds the delivered position and the key
+of the record there, which distinguishes it from a position in another history of the same file.
 """
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
@@ -23,7 +23,7 @@ from confluent_kafka import (
 from streams.sinks.kafka.kafka_errors import cause, is_passing
 from streams.sinks.kafka.producer import Settings
 
-#: The positions we look for are nearly always among the last so many records.
+#: The wanted positions are nearly always among this number of last records.
 _TAIL = 10_000
 _PORTION = 1000
 
@@ -35,7 +35,7 @@ class CommittedPosition(NamedTuple):
     key: str
 
     def to_json(self) -> bytes:
-        """Return the value of the record that carries the position; its key is the source's id."""
+        """Return the value of the record that stores the position; its key is the source's id."""
         return orjson.dumps(self._asdict())
 
     @classmethod
@@ -46,10 +46,10 @@ class CommittedPosition(NamedTuple):
 
 
 class CommittedPositionReader:
-    """Reads back the committed positions of some sources; `read` returns after a moment, until it has them all.
+    """Reads the committed positions of some sources, in short calls of `read` until all are found.
 
-    A committed record is visible only when every transaction that began before it has ended, those of other
-    publishers too: so we read until the end as it stands now, not until the end of what is visible now.
+    A committed record is visible only after every transaction that began before it has ended, those of other publishers
+    too. So the reader continues to the current end of the log, not to the end of what is visible now.
     """
 
     def __init__(self, settings: Settings, source_ids: set[str], clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,14 +59,14 @@ class CommittedPositionReader:
         self._found: dict[str, CommittedPosition] = {}
         self._from_the_start = False
         self._end: int | None = None
-        # two, since a client sees either what is committed or how far the log really goes
+        # two consumers: a client sees either the committed records or the real end of the log
         self._consumer = _consumer(settings, "read_committed")
         self._measure = _consumer(settings, "read_uncommitted")
 
     def read(self, seconds: float) -> dict[str, CommittedPosition] | None:
-        """Read on for about so long; return the positions when all is read, None as long as it is not.
+        """Read for about `seconds`; return the positions when everything is read, None until then.
 
-        Raises KafkaException for what does not pass by itself.
+        Raises KafkaException for a lasting error.
         """
         if self._end is None:
             self._find_end(seconds)
@@ -82,7 +82,7 @@ class CommittedPositionReader:
 
     def _find_end(self, seconds: float) -> None:
         try:
-            # the first fetch would wait half a second for what this learns at once: who leads the partition
+            # returns the partition's leader at once; the first fetch would wait half a second for it
             self._consumer.list_topics(self._topic, timeout=seconds)
             _, self._end = self._measure.get_watermark_offsets(TopicPartition(self._topic, 0), seconds, cached=False)
         except KafkaException as exception:
@@ -96,7 +96,7 @@ class CommittedPositionReader:
         self._consumer.assign([TopicPartition(self._topic, 0, offset or OFFSET_BEGINNING)])
 
     def _take(self, message: Message) -> bool:
-        """Take in a message; tell whether it says that all is read."""
+        """Process a message; return whether it marks the end."""
         error = message.error()
         if error is None:
             source_id = (message.key() or b"").decode(errors="replace")
@@ -116,7 +116,7 @@ class CommittedPositionReader:
         return None
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Disconnect from the broker."""
         self._consumer.close()
         self._measure.close()
 
@@ -126,7 +126,7 @@ def _consumer(settings: Settings, isolation_level: str) -> Consumer:
         {
             **settings.connection,
             "log_level": 0,
-            "group.id": "gapless-positions",  # never joined: the partition is assigned by hand
+            "group.id": "gapless-positions",  # never joined: the partition is assigned manually
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,

@@ -1,4 +1,4 @@
-"""What both ways to deliver to Kafka have in common: the producer, the senders, the state of Kafka."""
+"""The base of both Kafka delivery strategies: the producer, the senders, the health of Kafka."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from streams.sinks.kafka.producer import Settings
 
 
 class StrategyParts(TypedDict):
-    """The parts that a delivery strategy works with, whichever promise it keeps."""
+    """The parts that every delivery strategy uses."""
 
     settings: Settings
     senders: KafkaSpoolSenders
@@ -29,7 +29,7 @@ class StrategyParts(TypedDict):
 
 
 class DeliveryStrategy(Sink, ABC):
-    """The sink Kafka. Its two strategies, at least once and exactly once, differ in when a position counts."""
+    """The Kafka sink. Its two strategies, at least once and exactly once, differ in when a position counts."""
 
     name = KAFKA
 
@@ -54,27 +54,27 @@ class DeliveryStrategy(Sink, ABC):
         self._clock = clock
         self._make_producer = make_producer
         self._producer: Producer | None = None
-        #: before this moment Kafka is not asked again
+        #: no request to Kafka before this time
         self._resume_at = 0.0
 
     @abstractmethod
     def open(self) -> bool:
-        """Work towards taking records; return whether Kafka takes them now."""
+        """Connect as far as needed; return whether Kafka accepts records now."""
 
     @abstractmethod
     def send(self) -> int:
-        """Hand over a portion of each source; return how many records."""
+        """Send a batch from each source; return the number of records."""
 
     @abstractmethod
     def flush(self) -> bool:
-        """Take in the reports that came; return whether nothing is on its way."""
+        """Process the reports that arrived; return whether nothing is in flight."""
 
     @abstractmethod
     def commit(self) -> RoundResult:
-        """Make the positions durable; return how soon to go on."""
+        """Make the positions durable; return when the next round is due."""
 
     def close(self, seconds: float) -> None:
-        """Wait at most `seconds` for what is on its way, then let go of the broker and of the sources."""
+        """Wait at most `seconds` for records in flight, then release the broker and the sources."""
         try:
             self._let_go(seconds)
         finally:
@@ -84,12 +84,12 @@ class DeliveryStrategy(Sink, ABC):
     def _let_go(self, seconds: float) -> None: ...
 
     def backlog(self) -> int:
-        """Return how many records are captured and not yet in Kafka."""
+        """Return the number of records that are captured and not yet in Kafka."""
         return self._senders.backlog()
 
     @property
     def held(self) -> bool:
-        """Whether Kafka is there and takes nothing just now."""
+        """Whether Kafka is reachable and currently refuses records."""
         return self._health.held
 
     @property

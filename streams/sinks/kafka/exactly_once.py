@@ -1,7 +1,7 @@
-"""Exactly once: records and the position that passes over them, in one Kafka transaction.
+"""Exactly once: records and the position that covers them, in one Kafka transaction.
 
-A consumer with `read_committed` sees each record once, whatever is killed: a successor fences its predecessor
-(`init_transactions` ends what that one left open), then reads the position that was committed last.
+A consumer with `read_committed` sees each record once, whichever process is killed: a successor fences its predecessor
+(`init_transactions` ends its open transaction), then reads the last committed position.
 """
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
@@ -19,12 +19,12 @@ from streams.sinks.kafka.kafka_errors import NOT_THE_RECORD, ErrorClass, cause, 
 from streams.sinks.kafka.producer import Settings, discard
 from streams.sinks.kafka.topics import Topic
 
-#: A call to the broker waits so long at most (seconds); what is not finished then is called again.
+#: Longest wait of one call to the broker (seconds); an unfinished call is repeated.
 _CALL = 0.25
 
 
 class ExactlyOnce(DeliveryStrategy):
-    """One transaction after the other. Each call makes the moves of the phases that belong to it."""
+    """Runs one transaction after another. Each call does the steps of its own phases."""
 
     def __init__(
         self,
@@ -40,12 +40,12 @@ class ExactlyOnce(DeliveryStrategy):
         self._recalled: frozenset[str] = frozenset()
         self._phase: Callable[[], RoundResult] = self._connect
         self._pace = RoundResult.BUSY
-        #: whether a move was made in this round
+        #: whether a step was done in this round
         self._moved = False
         self._in_transaction = False
 
     def open(self) -> bool:
-        """Take over from a predecessor and read what was committed last."""
+        """Take over from a predecessor and read the last committed positions."""
         if not self._in_transaction:
             self._senders.refresh()
         self._moved = False
@@ -53,13 +53,13 @@ class ExactlyOnce(DeliveryStrategy):
         return self._phase == self._transact
 
     def send(self) -> int:
-        """Begin a transaction with a portion of each source."""
+        """Begin a transaction with a batch from each source."""
         before = self._handed_over()
         self._move(self._transact)
         return self._handed_over() - before
 
     def flush(self) -> bool:
-        """Wait for all records of the transaction, and put the position behind them; or abort it."""
+        """Wait for all records of the transaction, then add the positions; or abort it."""
         self._move(self._flush, self._abort)
         return not self._in_transaction or self._phase == self._end
 
@@ -70,13 +70,13 @@ class ExactlyOnce(DeliveryStrategy):
         if self._health.look(
             waiting=self._in_transaction or (pace is not RoundResult.IDLE and self._senders.backlog() > 0)
         ):
-            self._lose_topics()  # they may be: ask again
+            self._lose_topics()  # they may be: check again
         if self._producer is not None and self._health.stuck(answered=all(topic.there for topic in self._topics)):
             self._start_anew("Kafka answers, but not to this producer")
         return pace if saved or pace is not RoundResult.IDLE else RoundResult.BLOCKED
 
     def _move(self, *phases: Callable[[], RoundResult]) -> None:
-        """Make one move if this is one of our phases; one move a round, so that none waits for the broker twice."""
+        """Do one step if the phase is one of these; one step per round, so a round waits for the broker only once."""
         if not self._moved and self._phase in phases:
             self._moved = True
             self._pace = self._phase()
@@ -84,7 +84,7 @@ class ExactlyOnce(DeliveryStrategy):
     def _handed_over(self) -> int:
         return sum(len(sender.window.on_way) for sender in self._senders)
 
-    # -- the phases, in their order
+    # -- the phases, in order
 
     def _connect(self) -> RoundResult:
         if self._clock() < self._resume_at:
@@ -94,13 +94,13 @@ class ExactlyOnce(DeliveryStrategy):
         return RoundResult.BUSY
 
     def _take_over(self) -> RoundResult:
-        """End what a predecessor left open, and keep it from beginning anything more."""
+        """End a predecessor's open transaction, and fence it so that it cannot begin another."""
         if self._call(self._live.init_transactions):
             self._phase = self._recall
         return RoundResult.BUSY
 
     def _recall(self) -> RoundResult:
-        """Read from the topic of positions what was committed last: our own file may lag by one transaction."""
+        """Read the last committed positions from their topic: the local file may lag by one transaction."""
         if self._clock() < self._resume_at:
             return RoundResult.BLOCKED
         there = [topic.ensure(_CALL / 4) for topic in self._topics]
@@ -129,7 +129,7 @@ class ExactlyOnce(DeliveryStrategy):
         return RoundResult.BUSY
 
     def _transact(self) -> RoundResult:
-        """Begin a transaction with what the spools hold, if they hold anything."""
+        """Begin a transaction with the spools' records, if there are any."""
         if self._clock() < self._resume_at:
             return RoundResult.BLOCKED
         if not all(topic.there for topic in self._topics) or not self._known():
@@ -144,7 +144,7 @@ class ExactlyOnce(DeliveryStrategy):
         return RoundResult.BUSY
 
     def _flush(self) -> RoundResult:
-        """Wait until all records are in: a position must not be in the log before what it covers."""
+        """Wait until all records arrived: a position must not be in the log before the records it covers."""
         for topic in self._topics:
             topic.ensure(0.0)
         if not self._call(self._live.flush):
@@ -153,7 +153,7 @@ class ExactlyOnce(DeliveryStrategy):
         if classes:
             self._fail(classes, answered=classes == {ErrorClass.REFUSED})
         elif not self._writer.letters_kept:
-            return RoundResult.BLOCKED  # a position must not pass a dead letter that is not on disk
+            return RoundResult.BLOCKED  # a position must not pass a dead letter that is not yet on disk
         elif not len(self._live) and self._call(self._add_positions):
             self._phase = self._end
         return RoundResult.BUSY
@@ -174,13 +174,13 @@ class ExactlyOnce(DeliveryStrategy):
             self._phase = self._transact
         return RoundResult.BUSY
 
-    # -- what they are made of
+    # -- helpers of the phases
 
     def _known(self) -> bool:
         return all(sender.source_id in self._recalled for sender in self._senders)
 
     def _add_positions(self, _seconds: float) -> None:
-        """Put the new position of each spool into the transaction."""
+        """Add each spool's new position to the transaction."""
         for sender in self._senders:
             window = sender.window
             if window.sent > window.position:
@@ -188,7 +188,7 @@ class ExactlyOnce(DeliveryStrategy):
                 self._live.produce(self._settings.positions_topic, position.to_json(), sender.source_id, 0)
 
     def _call(self, call: Callable[[float], object]) -> bool:
-        """Make a call to librdkafka; tell whether it is done. If not, the phase says what comes next."""
+        """Call librdkafka; return whether the call is done. If not, the phase determines the next step."""
         try:
             call(_CALL)
         except KafkaException as exception:
@@ -203,9 +203,9 @@ class ExactlyOnce(DeliveryStrategy):
                 " this one ends"
             )
         if not error.fatal() and is_passing(error):
-            return  # the same call again
+            return  # repeat the same call
         self._writer.count_errors(1)
-        # once a transaction has failed, further records are refused with _STATE: aborting it is what is left
+        # after a transaction fails, further records are refused with _STATE: only an abort remains
         if error.code() in NOT_THE_RECORD:
             self._health.hold(error, self._senders.clock_offset())
         failed = error.txn_requires_abort() or error.code() == KafkaError._STATE
@@ -217,7 +217,7 @@ class ExactlyOnce(DeliveryStrategy):
             self._start_anew(said(error))
 
     def _fail(self, classes: set[ErrorClass], *, answered: bool = False) -> None:
-        """Give this transaction up; its records are sent again, after a pause unless Kafka `answered` about each."""
+        """Abandon this transaction; its records are resent, after a pause unless Kafka `answered` about each."""
         if ErrorClass.TOPIC in classes:
             self._lose_topics()
         if answered:
@@ -228,7 +228,7 @@ class ExactlyOnce(DeliveryStrategy):
         self._phase = self._abort
 
     def _start_anew(self, reason: str) -> None:
-        """Throw the producer away. How its last transaction ended is for the committed positions to say."""
+        """Discard the producer. The committed positions show how its last transaction ended."""
         pause = self._retries.fail()
         if times := self._health.times(f"producer_replaced {reason}"):
             self._log.error("producer_replaced", reason=reason, pause_seconds=round(pause, 2), times=times)
@@ -250,7 +250,7 @@ class ExactlyOnce(DeliveryStrategy):
             self._position_reader = None
 
     def _let_go(self, seconds: float) -> None:
-        """Let go of the broker; a transaction that is still open is given up, so that no reader waits for it."""
+        """Disconnect from the broker; abandon an open transaction, so that no reader waits for it."""
         self._forget_reader()
         if self._producer is None:
             return

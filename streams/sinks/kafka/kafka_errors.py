@@ -1,4 +1,4 @@
-"""What an error of Kafka means: for the record that met it, for the producer, and in plain words.
+"""Classification of Kafka errors: for the record, for the producer, and as text with a hint.
 
 Pure.
 """
@@ -12,12 +12,12 @@ from confluent_kafka import KafkaError, KafkaException
 
 from core.masking.external import outside
 
-#: Clocks that differ by less (seconds) are called equal: the difference says nothing of a refusal.
+#: Clocks that differ by less (seconds) count as equal: the difference does not explain a refusal.
 _EQUAL = 60.0
 
 
 class Cause(NamedTuple):
-    """What is wrong, and what would mend it."""
+    """The problem, and its remedy."""
 
     text: str
     hint: str
@@ -73,15 +73,15 @@ _CAUSES = {
     KafkaError.SECURITY_DISABLED: Cause("the broker's access rules are switched off", _BROKER_HINT),
 }
 
-#: What says nothing about the record but about the moment, the topic's settings, the rights or the wire.
+#: Errors that concern not the record but the moment, the topic's settings, the rights or the network.
 NOT_THE_RECORD = frozenset(_CAUSES) | {KafkaError.INVALID_TIMESTAMP, KafkaError._INVALID_DIFFERENT_RECORD}
 
-#: Of a record in company these hide the cause: the broker says it only of a batch of one record.
+#: For a batch of several records these hide the cause: the broker names it only for a batch of one.
 VAGUE = frozenset({KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD})
 
 
 def explain(error: KafkaError, clock_offset: float | None) -> Cause:
-    """Say what an error means. `clock_offset`: Reddit's clock minus ours in seconds, None where unknown."""
+    """Describe an error. `clock_offset`: Reddit's clock minus this machine's in seconds, None if unknown."""
     if error.code() == KafkaError.INVALID_TIMESTAMP:
         return _clock(clock_offset)
     return _CAUSES.get(error.code(), Cause(outside(error.str()), "it goes on by itself"))
@@ -100,7 +100,7 @@ def _clock(offset: float | None) -> Cause:
 
 
 class ErrorClass(enum.Enum):
-    """What to do about it."""
+    """The class of an error: how to react to it."""
 
     AGAIN = "send it again"
     HOLD = "not the record is wrong: wait, name the cause, send it again"
@@ -131,7 +131,7 @@ _PASSING = {
 
 
 def classify(error: KafkaError) -> ErrorClass:
-    """Decide what an error means; what we do not know is tried again, since a record must not be lost by a guess."""
+    """Classify an error; an unknown one is retried, since a guess must not lose a record."""
     code = error.code()
     if error.fatal() or code == KafkaError._FATAL:
         return ErrorClass.FATAL
@@ -145,17 +145,17 @@ def classify(error: KafkaError) -> ErrorClass:
 
 
 def is_fenced(error: KafkaError) -> bool:
-    """Tell whether another producer with the same transactional id has taken over."""
+    """Return whether another producer with the same transactional id has taken over."""
     return error.code() in _FENCED
 
 
 def is_passing(error: KafkaError) -> bool:
-    """Tell whether the same transactional call may simply be made again."""
+    """Return whether the same transactional call can be repeated."""
     return error.retriable() or error.code() in _PASSING
 
 
 def said(error: KafkaError) -> str:
-    """Return what librdkafka, or a broker, says about it."""
+    """Return the text of librdkafka or the broker."""
     return outside(error.str())
 
 

@@ -1,6 +1,6 @@
-"""The health of Kafka: whether it is away, since when, and what it says about itself.
+"""The health of Kafka: whether it is unreachable, since when, and the errors it reports.
 
-Outages are reported once, repeated complaints once a minute.
+An outage is logged once, a repeated error once a minute.
 """
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
@@ -16,16 +16,16 @@ from core.status.kafka_outage import OutageMark
 from streams.positions.position_writer import PositionWriter
 from streams.sinks.kafka.kafka_errors import Cause, ErrorClass, classify, explain, said
 
-#: A broken connection is often back at once; one that is not, for this long (seconds), is an outage.
+#: A lost connection often returns at once; one that is lost for this long (seconds) is an outage.
 _LOST_FOR = 1.0
-#: A broker may also fall silent with its connections open: no report for this long while records wait for one.
+#: A broker may stop answering on open connections: seconds without a report while records wait for one.
 _SILENT_FOR = 8.0
-#: Kafka answers others, but not our producer, for this long (seconds): the producer is stuck.
+#: Kafka answers other clients, but not the producer, for this long (seconds): the producer is stuck.
 _DEAF_FOR = 10.0
 
 
 class Outage:
-    """Follows the signs of life: lost connections, waiting records, arrivals."""
+    """Detects outages from lost connections, waiting records and deliveries."""
 
     def __init__(self) -> None:
         self._lost_at: float | None = None
@@ -34,20 +34,20 @@ class Outage:
 
     @property
     def on(self) -> bool:
-        """Whether Kafka is away as far as we know."""
+        """Whether Kafka is unreachable as far as is known."""
         return self._began is not None
 
     def seconds(self, now: float) -> float:
-        """Return for how long it is away, 0 while it is not."""
+        """Return the duration of the outage in seconds, 0 without one."""
         return 0.0 if self._began is None else now - self._began
 
     def lost(self, now: float) -> None:
-        """Take in that no broker can be reached."""
+        """Record that no broker can be reached."""
         if self._lost_at is None:
             self._lost_at = now
 
     def begins(self, now: float, *, waiting: bool) -> bool:
-        """Tell, once for each outage, that it began; `waiting`: something is to be delivered."""
+        """Return True once per outage, when it begins; `waiting`: something is to be delivered."""
         if not waiting:
             self._waiting_since = None
             return False
@@ -62,11 +62,11 @@ class Outage:
         return False
 
     def answered(self) -> None:
-        """Take in an answer that brings nothing further: the wait for one begins anew."""
+        """Record an answer without progress: the wait for progress restarts."""
         self._lost_at = self._waiting_since = None
 
     def arrived(self, now: float) -> float | None:
-        """Take in a sign of life; return how long the outage was, in seconds, if this ended one."""
+        """Record a delivery; return the duration of the outage in seconds if this ended one."""
         self._lost_at = self._waiting_since = None
         if self._began is None:
             return None
@@ -75,13 +75,13 @@ class Outage:
 
 
 class ProducerStall:
-    """Finds out that an outage is the producer's own: it holds on to something that the broker no longer knows."""
+    """Detects that an outage is the producer's own: it keeps state that the broker no longer knows."""
 
     def __init__(self) -> None:
         self._answered_at: float | None = None
 
     def found(self, now: float, *, away: bool, answered: bool) -> bool:
-        """Tell, once, that the producer is stuck; `answered`: Kafka answered another question since it is `away`."""
+        """Return True once if the producer is stuck; `answered`: Kafka answered another request during the outage."""
         if not (away and answered):
             self._answered_at = None
         elif self._answered_at is None:
@@ -94,10 +94,10 @@ class ProducerStall:
 
 _REPEAT_AFTER = 60.0
 
-#: The cause of a hold is asked for again every half a minute; unheard of for so long (seconds), it is no longer known.
+#: The cause of a hold is requested again every half minute; not confirmed for this long (seconds), it is unknown.
 _HELD_FOR = 60.0
 
-#: A refusal is noticed before the records that wait because of it, seconds.
+#: Seconds by which a refusal may precede the records that wait because of it.
 _JUST_BEFORE = 5.0
 
 _UNREACHABLE = {
@@ -118,7 +118,7 @@ _librdkafka = structlog.stdlib.get_logger("librdkafka")
 
 
 class KafkaHealth:
-    """Listens to librdkafka (`on_error`, `log`) and tells people what they need to know, without repeating itself."""
+    """Receives librdkafka's errors and log lines (`on_error`, `log`) and logs the relevant ones without repetition."""
 
     def __init__(
         self,
@@ -137,24 +137,24 @@ class KafkaHealth:
         self._producer_stall = ProducerStall()
         self._said: dict[str, tuple[float, int]] = {}
         self._refusal, self._refused_at = "", float("-inf")
-        #: since when Kafka refuses for a cause that is not the record's, and when it last did
+        #: since when Kafka refuses for a cause other than the record, and when it last did
         self._held_since: float | None = None
         self._held_at = float("-inf")
-        #: the error that ended the current producer, until someone takes note
+        #: the error that ended the current producer, until it is handled
         self.fatal: KafkaError | None = None
 
     @property
     def away(self) -> bool:
-        """Whether Kafka is away as far as we know."""
+        """Whether Kafka is unreachable as far as is known."""
         return self._outage.on
 
     @property
     def held(self) -> bool:
-        """Whether Kafka is there and takes nothing, for a cause that is not the record's."""
+        """Whether Kafka is reachable and refuses records, for a cause other than the record."""
         return self._held_since is not None and self._clock() - self._held_at <= _HELD_FOR
 
     def on_error(self, error: KafkaError) -> None:
-        """Take librdkafka's `error_cb`."""
+        """Handle librdkafka's `error_cb`."""
         if classify(error) is ErrorClass.FATAL:
             self.fatal = error
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
@@ -163,7 +163,7 @@ class KafkaHealth:
             self.complain("kafka_error", error)
 
     def log(self, level: int, template: str, *arguments: object) -> None:
-        """Take librdkafka's own log lines (it calls this as a logging.Logger's `log`)."""
+        """Handle librdkafka's log lines (it calls this like `logging.Logger.log`)."""
         facility = str(arguments[0]) if arguments else ""
         details: dict[str, object] = {
             "facility": facility,
@@ -171,14 +171,14 @@ class KafkaHealth:
         }
         if level < logging.WARNING:
             _librdkafka.debug("librdkafka", **details)
-        elif times := self.times(f"librdkafka {facility}"):  # lost connections come by the hundred
-            # what it calls an error may pass by itself; whether it is one for us, on_error and the outage tell
+        elif times := self.times(f"librdkafka {facility}"):  # lost connections arrive by the hundred
+            # librdkafka's errors may be transient; on_error and the outage detection decide
             severity = logging.ERROR if level >= logging.CRITICAL else logging.WARNING
             _librdkafka.log(severity, "librdkafka", **details, times=times)
 
     def complain(self, event: str, error: KafkaError, **details: object) -> None:
-        """Log an error, the same one at most once a minute, with how often it came."""
-        if error.code() > 0:  # only a broker says that: it is there, and takes nothing
+        """Log an error, the same one at most once a minute, with its count."""
+        if error.code() > 0:  # only a broker sends this: it is reachable, and refuses records
             self.refused(f"{error.name()}: {said(error)}")
         times = self.times(f"{event} {error.name()}")
         if not times:
@@ -190,15 +190,15 @@ class KafkaHealth:
         self._log.error(event, error=error.name(), text=said(error), **details)
 
     def hold(self, error: KafkaError, clock_offset: float | None = None, cause: Cause | None = None) -> None:
-        """Take in that Kafka refuses, not for the record's sake: log the cause once, and mark it for the monitor.
+        """Record that Kafka refuses, not because of the record: log the cause once, and store it for the monitor.
 
-        `clock_offset`: Reddit's clock minus ours in seconds, where it is known. `cause`: what the error does not tell.
+        `clock_offset`: Reddit's clock minus this machine's in seconds, if known. `cause`: what the error lacks.
         """
         now = self._clock()
         if not self.held:
             self._held_since = now
         self._held_at = now
-        self._outage.arrived(now)  # it answers: whatever this is, it is not away
+        self._outage.arrived(now)  # it answers: Kafka is reachable
         cause = cause or explain(error, clock_offset)
         if self._mark is not None:
             self._mark.begins(0.0)
@@ -207,12 +207,12 @@ class KafkaHealth:
             self._log.error("delivery_held", cause=cause.text, error=error.name(), text=said(error), hint=cause.hint)
 
     def refused(self, why: str) -> None:
-        """Take in what Kafka answers instead of taking records: told to others while nothing is delivered."""
+        """Record Kafka's answer in place of a delivery: it is published while nothing is delivered."""
         self._refusal, self._refused_at = why, self._clock()
         self._mark_refusal()
 
     def times(self, kind: str) -> int:
-        """Count something that comes again and again; 0 for not to be told now, else how often it came untold."""
+        """Count a repeated event; return 0 if it is not to be logged now, else the count since it was last logged."""
         now = self._clock()
         said_at, unsaid = self._said.get(kind, (-_REPEAT_AFTER, 0))
         if now - said_at < _REPEAT_AFTER:
@@ -222,7 +222,7 @@ class KafkaHealth:
         return unsaid + 1
 
     def look(self, *, waiting: bool) -> bool:
-        """Report an outage when it begins, and tell that it did."""
+        """Log an outage when it begins, and return True then."""
         if self.held or not self._outage.begins(self._clock(), waiting=waiting):
             return False
         self._writer.count_errors(1)
@@ -233,21 +233,21 @@ class KafkaHealth:
         return True
 
     def _mark_refusal(self) -> None:
-        # what was refused before the outage says nothing of it: the broker may have gone away since
+        # a refusal before the outage does not explain it: the broker may have become unreachable since
         now = self._clock()
         if self._mark is not None and self.away and now - self._refused_at <= self._outage.seconds(now) + _JUST_BEFORE:
             self._mark.refused(self._refusal)
 
     def stuck(self, *, answered: bool) -> bool:
-        """Tell that the producer hears nothing although Kafka `answered` another question meanwhile."""
+        """Return whether the producer gets no answer although Kafka `answered` another request meanwhile."""
         return self._producer_stall.found(self._clock(), away=self.away, answered=answered)
 
     def answered(self) -> None:
-        """Take in that Kafka answered, though it took no record: it is not away."""
+        """Record that Kafka answered without accepting a record: it is reachable."""
         self._outage.answered()
 
     def arrived(self, backlog: Callable[[], int]) -> None:
-        """Take in a sign of life: records arrived, or a transaction was committed."""
+        """Record a delivery: records arrived, or a transaction was committed."""
         now = self._clock()
         seconds = self._outage.arrived(now)
         if self._mark is not None:

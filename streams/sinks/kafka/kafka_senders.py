@@ -1,4 +1,4 @@
-"""The senders to Kafka: records that the producer takes, reports that come back, records that Kafka never takes."""
+"""The senders to Kafka: sending, delivery reports, and records that Kafka refuses permanently."""
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
@@ -20,44 +20,44 @@ from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.spool_senders import SpoolSender, SpoolSenders
 from streams.sources.base import Opener, PlainRow, Source, spools_and_resends
 
-#: An empty queue that cannot take a record never will.
+#: A record that does not fit an empty queue never will.
 _TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "larger than queue.buffering.max.kbytes of the producer")
 
 Report = Callable[[int, KafkaError | None, Message], None]
 
 
 class KafkaSpoolSender(SpoolSender):
-    """Records leave in order, and none waits for the report of another.
+    """Sends records in order; none waits for the report of another.
 
-    The exception is an *isolated* record: one that a broker refused together with others of its batch. It is sent once
-    more, alone, so that the answer can only be about itself.
+    The exception is an *isolated* record: one that a broker refused together with others of its batch. It is sent
+    again, alone, so that the answer is only about this record.
     """
 
     def __init__(self, source: Source, position: int) -> None:
         super().__init__(source, position)
         #: the isolated record whose report is awaited
         self.alone: Row | None = None
-        #: records that the producer itself would not take, with its reason
+        #: records that the producer itself refused, with its reason
         self.refused: list[tuple[Row, KafkaError]] = []
         self._isolated: set[int] = set()
         self._stream_header = ("stream", self.stream)
-        #: whether its records belong to other streams: a dead letter that is sent again is as it would have been
+        #: whether its records belong to other streams: a resent dead letter is the same as originally
         self._foreign = source.renumbers
         self._open_mailbox()
 
     def _open_mailbox(self) -> None:
-        """Have reports come to new lists: those of a producer that was thrown away end in the old ones, unread."""
+        """Collect reports in new lists: those of a discarded producer go to the old ones, unread."""
         self._acknowledged: list[int] = []
         self._failed: list[tuple[int, KafkaError]] = []
         self._report = _reporter(self._acknowledged, self._failed)
 
     @property
     def at_isolated(self) -> bool:
-        """Whether an isolated record is the next to go, or on its way alone."""
+        """Whether an isolated record is next, or in flight alone."""
         return self.alone is not None or bool(self._rows and self._rows[0][0] in self._isolated)
 
     def feed(self, producer: Producer, topic: str) -> int:
-        """Hand over what the source holds, a portion at most, up to the first isolated one; return how many."""
+        """Send at most one batch, up to the first isolated record; return the number of records."""
         self.pending()
         isolated, send = self._isolated, self._send
         count = 0
@@ -69,7 +69,7 @@ class KafkaSpoolSender(SpoolSender):
         return count
 
     def send_alone(self, producer: Producer, topic: str) -> int:
-        """Hand over the isolated record that is next; the caller has seen to it that nothing else is on its way."""
+        """Send the isolated record that is next; the caller ensures that nothing else is in flight."""
         if self.alone is not None or not self._rows:
             return 0
         record = Row._make(self._rows[0])
@@ -81,10 +81,10 @@ class KafkaSpoolSender(SpoolSender):
         return 1
 
     def _send(self, producer: Producer, topic: str, row: PlainRow) -> bool:
-        """Hand over one record; tell whether that was possible. Runs for every single one: it does the least it can."""
+        """Send one record; return whether that was possible. Runs once per record, so it does as little as possible."""
         seq, key, value, schema = row
         window = self.window
-        if seq not in window.arrived:  # it did arrive where another one of its time failed
+        if seq not in window.arrived:  # it may have arrived before, when another record failed
             headers: list[tuple[str, str | bytes | None]] = [("schema", schema), self._stream_header, ("seq", str(seq))]
             if self._foreign:
                 stream, number = self.origin(seq)
@@ -109,7 +109,7 @@ class KafkaSpoolSender(SpoolSender):
         self.window.dead_letter(row[0])
 
     def collect(self) -> int:
-        """Take in the reports of success that came; return how many."""
+        """Process the reports of success that arrived; return their number."""
         arrived = len(self._acknowledged)
         if arrived:
             self.window.acknowledge(self._acknowledged)
@@ -120,13 +120,13 @@ class KafkaSpoolSender(SpoolSender):
         return arrived
 
     def failures(self) -> list[tuple[int, KafkaError]]:
-        """Take in the reports of failure that came."""
+        """Remove and return the reports of failure that arrived."""
         failed = self._failed.copy()
         self._failed.clear()
         return failed
 
     def isolate(self, seq: int) -> Row | None:
-        """Take in that a broker refused this record; return it if it was alone, so that nothing is left to doubt."""
+        """Record that a broker refused this record; return it if it was sent alone, which makes the cause certain."""
         if self.alone is not None and self.alone.seq == seq:
             row, self.alone = self.alone, None
             self._isolated.discard(seq)
@@ -136,19 +136,19 @@ class KafkaSpoolSender(SpoolSender):
         return None
 
     def doubt(self, seq: int) -> bool:
-        """Have this record sent alone next, so that the answer is about it; tell whether it just was."""
+        """Send this record alone next, so that the answer is about it; return whether it just was."""
         self._isolated.add(seq)
         return self.alone is not None and self.alone.seq == seq
 
     def rewind(self) -> None:
-        """Send again, from the position on, what has not arrived; reports of what was sent before count no more."""
+        """Resend, from the position on, what has not arrived; reports of earlier sends no longer count."""
         self._open_mailbox()
         self.alone = None
         super().rewind()
 
 
 def _reporter(acknowledged: list[int], failed: list[tuple[int, KafkaError]]) -> Report:
-    """Make the delivery report callback: called once for each record, so it does next to nothing."""
+    """Return the delivery report callback: called once per record, so it does almost nothing."""
     arrived = acknowledged.append
 
     def report(seq: int, error: KafkaError | None, _message: Message) -> None:
@@ -161,7 +161,7 @@ def _reporter(acknowledged: list[int], failed: list[tuple[int, KafkaError]]) -> 
 
 
 class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
-    """The senders of all sources to Kafka, and what becomes of the records that fail."""
+    """The senders of all sources to Kafka, and the handling of records that fail."""
 
     def __init__(
         self,
@@ -187,9 +187,9 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         self._message_max_bytes = message_max_bytes
 
     def feed(self, producer: Producer, topic: str) -> int:
-        """Hand over a portion of each source; return how many records.
+        """Send a batch from each source; return the number of records.
 
-        An isolated record waits until nothing is on its way.
+        An isolated record waits until nothing is in flight.
         """
         count = 0
         if not any(sender.at_isolated for sender in self):
@@ -207,7 +207,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         return count
 
     def _dead_letter(self, sender: KafkaSpoolSender, row: Row, error: KafkaError) -> None:
-        """Keep as a dead letter what Kafka will never take, and say so."""
+        """Store a record that Kafka refuses permanently as a dead letter, and log it."""
         reason = f"{error.name()}: {said(error)}"
         stream, seq = sender.origin(row.seq)
         self._log.error(
@@ -226,7 +226,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         )
 
     def collect(self) -> int:
-        """Take in the reports of success and move the positions; return how many reports came."""
+        """Process the reports of success and advance the positions; return the number of reports."""
         arrived = 0
         for sender in (*self, *self._retired):
             arrived += sender.collect()
@@ -235,7 +235,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         return arrived
 
     def classify_failures(self) -> set[ErrorClass]:
-        """Take in the reports of failure: count them, say so, and return what they mean."""
+        """Process the reports of failure: count them, log them, and return their class."""
         classes: set[ErrorClass] = set()
         for sender in (*self, *self._retired):
             failures = sender.failures()
@@ -248,9 +248,9 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         return classes
 
     def _hold(self, sender: KafkaSpoolSender, failures: list[tuple[int, KafkaError]]) -> None:
-        """Have the first of these records ask, alone, whether Kafka takes records again; name the cause if it is sure.
+        """Send the first of these records alone to test whether Kafka accepts records; report a certain cause.
 
-        One record and not all of them: what waits may be large, and is refused whole again and again.
+        One record and not all: what waits may be large, and would be refused as a whole repeatedly.
         """
         self._writer.count_errors(len(failures))
         seq, error = min(failures, key=lambda failure: failure[0])
@@ -258,18 +258,18 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
             self._health.hold(error, self.clock_offset())
 
     def _classify(self, sender: KafkaSpoolSender, seq: int, error: KafkaError) -> ErrorClass:
-        """Decide about one failed record: refused alone it is a dead letter, refused in company it is isolated."""
+        """Handle one failed record: refused alone it is a dead letter, refused with others it is isolated."""
         error_class = classify(error)
         row = sender.isolate(seq) if error_class is ErrorClass.REFUSED else None
         if row is not None:
             self._dead_letter(sender, row, error)
-        elif error.code() != KafkaError._PURGE_QUEUE:  # that one only follows from another one's failure
+        elif error.code() != KafkaError._PURGE_QUEUE:  # this failure only follows from another record's failure
             self._writer.count_errors(1)
             self._health.complain("record_not_delivered", error, stream=sender.stream, seq=seq, hint="it is sent again")
         return error_class
 
     def adopt(self, committed: Mapping[str, CommittedPosition]) -> None:
-        """Go on behind the positions that Kafka holds, where they are ahead of our own file."""
+        """Continue after the positions that Kafka holds, where they are ahead of the local file."""
         for sender in self:
             found = committed.get(sender.source_id)
             if found is not None and found.seq > sender.window.position:
@@ -277,7 +277,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         self.begin()
 
     def begin(self) -> None:
-        """Take in that each source is sent from its position on: what is a dead letter beyond it is judged anew."""
+        """Record that each source is sent from its position on: dead letters beyond it are classified again."""
         for sender in self:
             if sender.fresh:
                 sender.fresh = False

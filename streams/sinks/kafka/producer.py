@@ -1,4 +1,4 @@
-"""The producer: its settings, how it is made, and how it is thrown away without waiting for what it holds."""
+"""The Kafka producer: its settings, its creation, and its disposal without waiting for what it holds."""
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
@@ -15,32 +15,32 @@ from streams.sinks.kafka.kafka_health import KafkaHealth
 
 Properties = dict[str, Property]
 
-#: What a record may weigh unless the user says otherwise (librdkafka's own default).
+#: Largest record unless the user sets another limit (librdkafka's own default).
 _MESSAGE_MAX_BYTES = 1_000_000
 
 _DEFAULTS: Properties = {
     "client.id": "gapless-publisher",
     "compression.type": "gzip",
-    "partitioner": "murmur2_random",  # keys land where Java clients put them
+    "partitioner": "murmur2_random",  # the same partition for a key as Java clients
     "linger.ms": 5,
-    # what waits here is also in the spool: enough to keep the broker busy, no more
+    # what waits here is also in the spool: just enough to keep the broker busy
     "queue.buffering.max.kbytes": 32_768,
     "queue.buffering.max.messages": 50_000,
-    # a broker that comes back after hours is noticed within two seconds
+    # a broker that returns after hours is detected within two seconds
     "reconnect.backoff.max.ms": 2_000,
-    # how long a topic that is not there may still be on its way to this broker
+    # how long the metadata of a missing topic may still be in transit to this broker
     "topic.metadata.propagation.max.ms": 3_000,
-    # a missing topic is created on purpose (see topics), not by the way
+    # a missing topic is created explicitly (see topics), not implicitly
     "allow.auto.create.topics": False,
 }
 
-#: The broker may be away for hours: records wait in order instead of failing one by one. (A transaction is different:
-#: the broker ends it after transaction.timeout.ms, and its records are sent again in the next one.)
+#: The broker may be away for hours: records wait in order and do not fail one by one. (A transaction is different: the
+#: broker ends it after transaction.timeout.ms, and its records are resent in the next one.)
 _AT_LEAST_ONCE: Properties = {"message.timeout.ms": 0}
 
 _GUARANTEES: Properties = {"enable.idempotence": True, "acks": "all", "delivery.report.only.error": False}
 
-#: What it takes to reach a broker at all; the rest of the user's words is for the producer only.
+#: The properties needed to reach a broker; the user's other properties are for the producer only.
 _CONNECTION = (
     "api.", "broker.", "client.", "connections.", "debug", "enable.ssl.", "enable.sasl.", "https.", "log", "reconnect.",
     "retry.", "sasl.", "security.", "socket.", "ssl.",
@@ -49,13 +49,13 @@ _CONNECTION = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the publisher's clients are made with."""
+    """The settings of the publisher's Kafka clients."""
 
     topic: str
-    #: where exactly-once keeps its positions, in the same transaction as the records
+    #: the topic of exactly-once's positions, written in the same transaction as the records
     positions_topic: str
     producer: Properties
-    #: for clients that make or read topics
+    #: for clients that create or read topics
     connection: Properties
     message_max_bytes: int
 
@@ -66,9 +66,9 @@ def settle(
     overrides: Mapping[str, Property],
     transactional_id: str | None = None,
 ) -> Settings:
-    """Put the properties together: our defaults, then the user's words, then what the promise demands.
+    """Combine the properties: the defaults, then the user's, then what the delivery guarantee requires.
 
-    A `transactional_id` makes the producer a transactional one. (Words that contradict the promise are refused when
+    A `transactional_id` makes the producer transactional. (Properties that contradict the guarantee are rejected when
     the configuration is read; see core.config.producer.)
     """
     promise: Properties = {"transactional.id": transactional_id} if transactional_id else _AT_LEAST_ONCE
@@ -84,7 +84,7 @@ def settle(
 
 
 def connect(settings: Settings, health: KafkaHealth) -> Producer:
-    """Make a producer; the broker need not be there."""
+    """Create a producer; the broker need not be reachable."""
     try:
         return Producer({**settings.producer, "error_cb": health.on_error}, logger=health)
     except KafkaException as exception:
@@ -95,8 +95,8 @@ def connect(settings: Settings, health: KafkaHealth) -> Producer:
 
 
 def discard(producer: Producer) -> None:
-    """Drop what the producer holds: it is all in the spools. Without this its end would wait for a broker's answer."""
+    """Drop what the producer holds: it is all in the spools. Otherwise its end would wait for a broker's answer."""
     producer.purge()
-    # a producer that failed for good says so once more here, to nobody's use
+    # a producer with a fatal error repeats it here; the repetition is useless
     with contextlib.suppress(KafkaException):
         producer.poll(0)

@@ -1,7 +1,7 @@
-"""The newest records of the topic: read within a bounded time, and what they say of the streams that wrote them.
+"""Reads the newest records of the topic within a bounded time, and derives what its streams had captured.
 
-The last records of each partition are read. Where these hold none of a stream (others write to the topic as well, or
-the stream is a quiet one), a second reading goes further down, for such streams only.
+The last records of each partition are read. If these hold none of a stream (others also write to the topic, or the
+stream is quiet), a second pass reads older records, for such streams only.
 """
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
@@ -20,16 +20,16 @@ from core.stream_kinds import kind_of, stream_names
 from streams.sinks.kafka.kafka_errors import ErrorClass, classify, is_passing
 from streams.sinks.kafka.producer import Settings
 
-#: Any page may be the upper part of a walk that was never finished: pages may be as small as one item, and a walk may
-#: be slow. Walks take less than this time, seconds, in which pages are captured: a thousand pages of one item.
+#: Any page may be the upper part of an unfinished walk: pages may be as small as one item, and a walk may be slow.
+#: Walks take less than this time (seconds), in which pages are captured: a thousand pages of one item.
 _LONGEST_WALK = 3600.0
 
-#: A time without any capture counts this much at most, seconds: in an outage a walk waits.
+#: A time without any capture counts at most this much (seconds): a walk waits during an outage.
 _LONGEST_PAUSE = 60.0
 
 
 class Item(NamedTuple):
-    """A record as far as it matters here: its stream, its subreddit, when it was created and captured (seconds)."""
+    """The needed part of a record: its stream, its subreddit, when it was created and captured (epoch seconds)."""
 
     stream: str
     subreddit: str
@@ -38,7 +38,7 @@ class Item(NamedTuple):
 
 
 def read_item(headers: Iterable[Any], value: bytes | None) -> Item | None:
-    """Read a record; None for one that no stream of ours has captured: foreign ones, and those from an archive."""
+    """Parse a record; None for one that none of these streams captured: a foreign one, or one from an archive."""
     named = {str(name): content.decode(errors="replace") for name, content in headers if isinstance(content, bytes)}
     stream = named.get("stream", "")
     if stream not in stream_names() or not named.get("schema", "").startswith(kind_of(stream).schema_family):
@@ -56,9 +56,9 @@ def read_item(headers: Iterable[Any], value: bytes | None) -> Item | None:
 
 
 def ends(items: Iterable[Item], now: float) -> dict[str, TopicEnds]:
-    """Return for each stream what is known of the subreddits among these items; `now`: epoch seconds.
+    """Return per stream what these items show about its subreddits; `now`: epoch seconds.
 
-    A date later than now says nothing. The newest date of a subreddit is taken from walks that were surely finished.
+    A date later than now is ignored. The newest date of a subreddit is taken from walks that were certainly finished.
     """
     streams: dict[str, list[Item]] = {stream: [] for stream in stream_names()}
     moments: set[float] = set()
@@ -83,9 +83,9 @@ def _spans(items: list[Item], moments: set[float], now: float) -> Iterator[tuple
 
 
 def _finished_before(last: float, moments: set[float]) -> float:
-    """Return the moment of capture before which each walk was surely finished; `last`: of the stream's last capture.
+    """Return the capture time before which each walk was certainly finished; `last`: the stream's last capture.
 
-    `moments`: when any stream captured something. Where they do not reach back far enough, nothing is sure.
+    `moments`: when any stream captured something. Where they do not reach back far enough, nothing is certain.
     """
     later, active = last, 0.0
     for moment in sorted((moment for moment in moments if moment < last), reverse=True):
@@ -96,22 +96,22 @@ def _finished_before(last: float, moments: set[float]) -> float:
     return float("-inf")
 
 
-#: Records that are read at most, of all partitions together, and of each one at least.
+#: Most records to read of all partitions together, and the minimum of each one.
 _RECORDS = 10_000
 _OF_EACH = 500
-#: The deeper look reads so many times as many.
+#: The second pass reads this multiple.
 _DEEPER = 20
 
-#: Once the broker has answered, reading ends after so long, seconds: the older records of each partition come first.
+#: Seconds until reading ends after the broker's first answer: the older records of each partition come first.
 _PATIENCE = 10.0
 
 _PORTION = 1000
 
 
 class TailReader:
-    """Reads what is committed, up to the ends of the partitions.
+    """Reads the committed records, up to the ends of the partitions.
 
-    `read` returns after a moment, until it is done; `items` holds what was found.
+    `read` works in short calls until it is done; `items` holds the result.
     """
 
     def __init__(
@@ -123,28 +123,28 @@ class TailReader:
         self.items: list[Item] = []
         #: whether the broker has answered
         self.reached = False
-        #: whether there are records that could not be read in time
+        #: whether some records could not be read in time
         self.incomplete = False
-        #: the streams that are looked for
+        #: the streams to find
         self.streams = frozenset(stream_names() if streams is None else streams)
-        #: those of which the topic may hold records below what was read
+        #: the streams that may have records below what was read
         self.unseen: frozenset[str] = frozenset()
         self._topic = settings.topic
         self._clock = clock
         self._deadline = 0.0
         self._partitions: list[int] | None = None
-        #: by partition, the offset to begin with; None for one that holds nothing
+        #: by partition, the first offset to read; None for an empty partition
         self._starts: dict[int, int | None] = {}
         #: by partition, its first offset
         self._lows: dict[int, int] = {}
         self._unread: set[int] | None = None
-        #: by partition, the offset before which the deeper look ends; None before there is one
+        #: by partition, the offset before which the second pass ends; None before it begins
         self._until: dict[int, int] | None = None
         self._consumer = Consumer(
             {
                 **settings.connection,
                 "log_level": 0,
-                "group.id": "gapless-tail",  # never joined: the partitions are assigned by hand
+                "group.id": "gapless-tail",  # never joined: the partitions are assigned manually
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
@@ -155,7 +155,7 @@ class TailReader:
         )
 
     def read(self, seconds: float) -> bool:
-        """Read on for about so long; tell whether all is read. Raises KafkaException for what does not pass."""
+        """Read for about `seconds`; return whether all is read. Raises KafkaException for a lasting error."""
         if self._partitions is None:
             self._partitions = self._find_partitions(seconds)
             return self._partitions == []
@@ -174,7 +174,7 @@ class TailReader:
         return self.streams - {item.stream for item in self.items}
 
     def _looks_deeper(self) -> bool:
-        """Begin the deeper look if there is something to look for; tell whether it begins."""
+        """Begin the second pass if a stream is still to be found; return whether it begins."""
         cut = {number: at for number, at in self._starts.items() if at is not None and at > self._lows[number]}
         self.unseen = self._missing() if cut else frozenset()
         if not self.unseen or self._until is not None:
@@ -191,7 +191,7 @@ class TailReader:
         self._consumer.assign([TopicPartition(self._topic, number, at) for number, at in starts.items()])
 
     def _find_partitions(self, seconds: float) -> list[int] | None:
-        """List the partitions, none where there is no such topic; None: not known yet."""
+        """Return the partitions, none if there is no such topic; None: not known yet."""
         found = self._consumer.list_topics(self._topic, timeout=seconds).topics[self._topic]
         self.reached = True
         if found.error is None:
@@ -203,13 +203,13 @@ class TailReader:
         return None
 
     def _measure(self, partitions: list[int], seconds: float) -> None:
-        """Find out where one more partition begins and ends; begin to read when all are known."""
+        """Query the begin and end of one more partition; begin to read when all are known."""
         rest = [partition for partition in partitions if partition not in self._starts]
         share = max(_OF_EACH, _RECORDS // len(partitions))
         if rest:
             place = TopicPartition(self._topic, rest[0])
             low, high = self._consumer.get_watermark_offsets(place, seconds, cached=False)
-            # the broker's `high` may lag by a batch: it bounds what is read, and does not end it
+            # the broker's `high` may lag by a batch: it bounds what is read, and does not end the read
             self._starts[rest[0]] = max(low, high - share) if low < high else None
             self._lows[rest[0]] = low
         if len(self._starts) < len(partitions):
@@ -232,7 +232,7 @@ class TailReader:
             raise KafkaException(error)
 
     def _is_beyond(self, message: Message) -> bool:
-        """Tell whether the deeper look has come to what was read before."""
+        """Return whether the second pass has reached what was read before."""
         number, offset = message.partition() or 0, message.offset() or 0
         if self._until is None or offset < self._until.get(number, 0):
             return False
@@ -240,5 +240,5 @@ class TailReader:
         return True
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Disconnect from the broker."""
         self._consumer.close()

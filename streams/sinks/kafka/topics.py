@@ -1,4 +1,4 @@
-"""Seeing to it that a topic is there: asked for, and made where the broker allows it."""
+"""Ensures that a topic exists: checks it, and creates it where the broker allows that."""
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
@@ -19,12 +19,12 @@ from streams.sinks.kafka.producer import Properties
 _REQUEST_TIMEOUT = 10.0
 _BROKERS = "look at the brokers that are missing; it goes on by itself"
 _BY_HAND = "create it by hand (kafka-topics.sh --create)"
-#: The number of partitions, or of replicas, that the broker is set up to give.
+#: The broker's default number of partitions or replicas.
 BROKERS_CHOICE = -1
 
 
 class Topic:
-    """One topic. `ensure` never waits longer than it is told; what it asked for is answered in a later call."""
+    """One topic. `ensure` never waits longer than its argument; a later call returns the answer to its request."""
 
     def __init__(
         self,
@@ -55,15 +55,15 @@ class Topic:
 
     @property
     def asking(self) -> bool:
-        """Whether a question about the topic waits for its answer."""
+        """Whether a request about the topic waits for its answer."""
         return self._answer is not None
 
     def missing(self) -> None:
-        """Take in that the topic is not there (any more)."""
+        """Record that the topic does not exist (or no longer exists)."""
         self.there = False
 
     def ensure(self, patience: float) -> bool:
-        """Tell whether the topic is there; ask, make it and wait for at most `patience` seconds on the way."""
+        """Return whether the topic exists; check it, create it and wait at most `patience` seconds."""
         if self.there:
             return True
         if self._answer is None:
@@ -78,7 +78,7 @@ class Topic:
 
     def _ask(self) -> None:
         if self._admin is None:
-            # log_level 0: what this client has to say, the producer says as well
+            # log_level 0: the producer logs the same errors as this client
             self._admin = AdminClient({**self._connection, "log_level": 0})
         self._answer = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=_REQUEST_TIMEOUT)[
             self.name
@@ -99,7 +99,7 @@ class Topic:
         if self._creating:
             self._log.info("topic_created", topic=self.name)
         elif self._health.away and (short := shortfall(description)):
-            # records may wait in the producer for replicas that are not there: nothing else tells
+            # records may wait in the producer for missing replicas: nothing else shows that
             told = Cause(f"{short} of the topic {self.name}; min.insync.replicas may ask for more", _BROKERS)
             self._health.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=told)
         self._found()
@@ -115,7 +115,7 @@ class Topic:
             raise PermanentError(f"Kafka does not take {self.name!r} as the name of a topic: change kafka.topic")
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
-            return  # the broker is away: KafkaHealth says so
+            return  # the broker is unreachable: KafkaHealth logs that
         if classify(error) is ErrorClass.HOLD:
             missing = Cause(f"the topic {self.name} is not there and cannot be made: {said(error)}", _BY_HAND)
             self._health.hold(error, cause=missing if self._creating else None)
@@ -127,11 +127,11 @@ class Topic:
     def _found(self) -> None:
         self.there = True
         self._retries.succeed()
-        self._admin = None  # its threads and connections are not needed any more
+        self._admin = None  # its threads and connections are no longer needed
 
 
 def shortfall(description: object) -> str:
-    """Say which partition of a described topic lacks its leader or a replica; empty where all are in sync."""
+    """Return which partition of a described topic lacks its leader or a replica; empty if all are in sync."""
     for partition in getattr(description, "partitions", ()):
         if partition.leader is None:
             return f"partition {partition.id} has no leader"
