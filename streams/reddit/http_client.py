@@ -6,6 +6,7 @@ thread can end a request at any time: `abort` shuts its sockets down.
 """
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ TIMEOUT = (5.0, 10.0)
 
 _CHUNK = 256 * 1024
 _GOOD = 200
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds
 _DIGITS = 15  # of a plausible Content-Length
 _ENCODINGS = ("gzip", "deflate")  # what `urllib3` decompresses in bounded steps, whatever else is installed
 
@@ -242,6 +244,8 @@ class _Sockets:
             self._aborted = True
             for _, handle in self._open:
                 with suppress(OSError):
+                    # the close sends a reset: a server that waits for room in our buffer would see no other end
+                    handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                     handle.shutdown(socket.SHUT_RDWR)
 
     def revive(self) -> None:

@@ -2,20 +2,25 @@
 
 import gzip
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from core.errors import GaplessError
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, ServerTrouble, Stopped, TooLarge, TooSlow, Unreachable
+from streams.reddit.http_client import _Sockets
 from tests.streams.reddit.client_house import House
+from tests.support.durations import allowed
 from tests.support.raw_reddit import LISTING, RawReddit, Send, once, respond, token
 from tests.support.waiting import wait_until
 
@@ -265,6 +270,36 @@ def test_a_request_that_is_too_slow_is_ended_and_its_thread_goes_on(
     house.get()
     assert _reddit_threads() == threads
     assert len(server.asked("access_token")) == 1
+
+
+def test_a_server_that_waits_for_room_sees_the_end_of_an_aborted_request() -> None:
+    """After SHUT_RD the kernel announces no room any more: where everything was read, only a reset ends the wait."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    owner, sockets, ended = SimpleNamespace(sock=client), _Sockets(), threading.Event()
+    sockets.add(owner, client)
+    server.settimeout(0.0)
+    with suppress(BlockingIOError):
+        while True:
+            server.send(b"x" * 65_536)
+    server.settimeout(None)
+
+    def send() -> None:
+        with suppress(OSError):
+            while True:
+                server.sendall(b"x" * 65_536)
+        ended.set()
+
+    threading.Thread(target=send, daemon=True).start()
+    sockets.abort()
+    while client.recv(1 << 20):
+        pass
+    client.close()
+    owner.sock = None
+    sockets.sweep()
+    assert ended.wait(allowed(5.0))
+    server.close()
 
 
 def test_a_stop_closes_the_connection(server: RawReddit, tmp_path: Path) -> None:
