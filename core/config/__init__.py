@@ -1,4 +1,4 @@
-"""The configuration: reads file, `.env`, environment and command line into one frozen Config, or reports all problems."""
+"""The configuration: file, `.env`, environment and command line become one frozen Config, or a list of all problems."""
 
 from core.config.addresses import EMBEDDED
 from core.config.load import load_config

@@ -25,7 +25,7 @@ _NAMELESS = re.compile(
 
 
 def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
-    """Return the values that do not fit together."""
+    """Yield a problem for each combination of values that cannot run."""
     if config.streams.enabled and not config.reddit.subreddits:
         yield _empty("reddit.subreddits", "or switch both streams off")
     if config.scraper.enabled and not config.scraper.subreddits:
@@ -36,7 +36,7 @@ def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
 
 
 def _placeholders(config: Config) -> Iterator[Problem]:
-    """Return credentials that are still those of an example, or that contain something else."""
+    """Yield a problem for each credential that is still a placeholder, or is more than one word."""
     needed = needed_credentials(config)
     for name, right in (
         ("client_id", "the application's id, under its name at https://www.reddit.com/prefs/apps"),

@@ -50,7 +50,7 @@ class Network:
         return tuple(login for value in self.proxies.values() for login in url_logins(value))
 
     def problems(self) -> Iterator[Problem]:
-        """Return the values that cannot work, before each request fails because of them."""
+        """Yield a problem for each value that would make every request fail."""
         for name, value in self.proxies.items():
             if advice := _bad_proxy(value):
                 yield Problem(name, f"{advice}; correct it, or unset it", source="in the environment")

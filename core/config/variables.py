@@ -17,7 +17,7 @@ _SETTER = r"(?:export\s+|set\s+|setx\s+|\$env:)?"
 
 
 def problems_of(variables: Mapping[str, str | None], settings: Collection[Setting], origin: str) -> Iterator[Problem]:
-    """Return the quotes and white space around values and names of the variables that we read."""
+    """Yield a problem for quotes or white space around the value or name of each variable that we read."""
     known = {setting.variable: setting for setting in settings if setting.variable}
     for name, setting in known.items():
         value = variables.get(name)
