@@ -47,7 +47,7 @@ _DRAIN_ORPHANED = 1.0
 _LONGEST_REASON = 500  # characters: far below PIPE_BUF in any script
 
 #: Signals that may reach a whole group of processes. The supervisor spawns with these blocked, so that none hits a
-#: process before its handlers are set.
+#: half-started process.
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
@@ -189,7 +189,7 @@ class StartGate:
 
 
 def main(birth: ChildArguments) -> None:
-    """Run the child described by `birth`; return the exit code, which shows whether a restart can help."""
+    """Run the child described by `birth`; the exit code shows whether a restart can help."""
     core_dumps.forbid()
     private_files.set_umask()
     terminated = _install_signals()

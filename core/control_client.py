@@ -1,7 +1,7 @@
 """Sends requests to a running supervisor over its Unix socket: `state_dir/supervisor.sock`, for its owner only.
 
 The protocol is one JSON object a line in each direction: {"command": "status"} or {"command": "restart", "process":
-NAME}; the answer holds "ok": true, or "ok": false and an "error" for people.
+NAME}; the answer holds "ok": true, or "ok": false and an "error" message.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ class UnknownProcessError(ControlError):
 
 @contextlib.contextmanager
 def socket_address(state_dir: Path) -> Iterator[str]:
-    """Return an address of the socket that is short enough for the kernel, for any length of the directory's name."""
+    """Yield an address of the socket that is short enough for the kernel, for any length of the directory's name."""
     path = state_dir / SOCKET_NAME
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield str(path)
@@ -78,7 +78,7 @@ def is_trusted(user: int) -> bool:
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """Send one line."""
+    """Return a message as one line."""
     return json.dumps(message).encode() + b"\n"
 
 

@@ -118,7 +118,7 @@ def _split(url: str) -> tuple[str, re.Match[str]]:
 
 
 def _readings(rest: str) -> Iterator[tuple[str, re.Match[str]]]:
-    """Return every way to split what follows the scheme: the part before an "@", and the place after it."""
+    """Yield every way to split what follows the scheme: the part before an "@", and the place after it."""
     ends = [None, *(at for at, character in enumerate(rest) if character == "@")]
     for end in ends:
         user_info, place = ("", rest) if end is None else (rest[:end], rest[end + 1 :])

@@ -208,6 +208,6 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 def all_settings() -> Iterator[Setting]:
-    """Return every key, table by table."""
+    """Yield every key, table by table."""
     for table, section in SECTIONS.items():
         yield from settings_of(table, section)

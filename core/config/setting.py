@@ -90,7 +90,7 @@ class Section:
 
 
 def settings_of(table: str, section: type[Section]) -> Iterator[Setting]:
-    """Return the keys that a section declares, in their order."""
+    """Yield the keys that a section declares, in their order."""
     for each in fields(section):
         declared = each.metadata[_METADATA]
         default = each.default_factory() if each.default_factory is not MISSING else each.default

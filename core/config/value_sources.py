@@ -24,7 +24,7 @@ class Given:
 
 
 def from_command_line(overrides: Mapping[str, object]) -> Iterator[Given]:
-    """Return the options that were given; None means that an option was not used."""
+    """Yield the options that were given; None means that an option was not used."""
     properties: dict[str, object] = {}
     for key, raw in overrides.items():
         if key.startswith("kafka.producer."):
@@ -36,7 +36,7 @@ def from_command_line(overrides: Mapping[str, object]) -> Iterator[Given]:
 
 
 def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setting], origin: str) -> Iterator[Given]:
-    """Return the variables that name a key. An empty one counts as not set, as `${NAME:-}` in a compose file does.
+    """Yield the variables that name a key. An empty one counts as not set, as `${NAME:-}` in a compose file does.
 
     Quotes and spaces around a value are reported by core.config.variables, and removed here.
     """

@@ -1,4 +1,4 @@
-"""Formats a log record: one line of JSON for programs, a line for people on a terminal."""
+"""Formats a log record: one line of JSON for programs, a readable line on a terminal."""
 
 import json
 import os

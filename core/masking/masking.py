@@ -70,7 +70,7 @@ class _Tables:
         self._by_start = {start: tuple(found) for start, found in by_start.items()}
 
     def whole(self, text: str) -> Iterator[Span]:
-        """Return the places of whole forms in a text in lower case."""
+        """Yield the places of whole forms in a text in lower case."""
         by_start = self._by_start
         for at in range(len(text) - SHORTEST + 1 if by_start else 0):
             if text[at : at + SHORTEST] in by_start:
@@ -80,7 +80,7 @@ class _Tables:
                         break
 
     def pieces(self, text: str) -> Iterator[Span]:
-        """Return the places of pieces in a text in lower case."""
+        """Yield the places of pieces in a text in lower case."""
         pieces = self._pieces
         for at in range(len(text) - _PIECE + 1 if pieces else 0):
             if text[at : at + _PIECE] in pieces:
@@ -146,7 +146,7 @@ class Masker:
         return redact(_masked(text[:end], (span for span in sorted([*whole, *words]) if span[0] < end)))
 
     def _disguised(self, text: str, depth: int = 0) -> Iterator[Span]:
-        """Return the places where a text holds escaped pieces, or pieces in a part that is encoded as a whole."""
+        """Yield the places where a text holds escaped pieces, or pieces in a part that is encoded as a whole."""
         if not self._tables.longest:
             return
         for span, said in runs(text):
@@ -233,7 +233,7 @@ def _joined(spans: Iterable[Span], gap: int = 0) -> list[Span]:
 
 
 def _beyond(whole: list[Span], pieces: list[Span]) -> Iterator[Span]:
-    """Return the pieces that are not inside whole secrets."""
+    """Yield the pieces that are not inside whole secrets."""
     covering = iter(whole)
     start, end = next(covering, _NOWHERE)
     for piece in pieces:

@@ -108,7 +108,7 @@ def url_logins(url: str) -> tuple[tuple[str, str], ...]:
 
 
 def _logins(url: str) -> Iterator[tuple[str, str]]:
-    """Return each possible user and password of the address: a raw password may hold any character."""
+    """Yield each possible user and password of the address: a raw password may hold any character."""
     text = url.strip()
     rest = text.partition("://")[2] if "://" in text else text
     places = {rest.rfind("@"), rest.partition("?")[0].rfind("@"), _authority(text).rfind("@")}

@@ -67,7 +67,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No permission yet: ask again after `seconds`."""
+    """No permission yet: retry after `seconds`."""
 
     seconds: float
 

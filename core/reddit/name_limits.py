@@ -7,13 +7,13 @@ between, the quota is not the cause: then only that address waits.
 from collections import OrderedDict
 from dataclasses import dataclass
 
-#: Refusals of one address, with an answer for another one between them, that prove that they are about this address.
+#: Refusals of one address, with an answer for another one between them, that show that they are about this address.
 _OWN = 2
 
 #: The same when the 429 names a time to wait: that is most often meant for all.
 _OWN_WHERE_TOLD = 3
 
-#: Seconds for which that proof is valid.
+#: Seconds for which that conclusion is valid.
 _KNOWN_FOR = 3600.0
 
 #: Most addresses that are remembered.

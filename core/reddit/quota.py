@@ -286,7 +286,7 @@ def answered(
 ) -> Quota:
     """Record an answer other than 429: its headers are the truth; without them we count ourselves.
 
-    `success`: Reddit served the request, which ends a block. A request sent before a refusal proves nothing about
+    `success`: Reddit served the request, which ends a block. A request sent before a refusal shows nothing about
     the time after it.
     """
     sent_at = min(sent_at, now)  # the clock may have been set back meanwhile
@@ -408,7 +408,7 @@ def refused(
         used=quota.used + 1,
         refusals=min(refusals, _MOST_IN_A_ROW),
         contradicted=0,
-        # a late refusal of the same moment proves nothing about a test request that was sent since
+        # a late refusal of the same moment shows nothing about a test request that was sent since
         refused_at=quota.refused_at if same_moment else now,
         blocked_until=blocked_until,
         probe_at=max(probe_at, quota.probe_at) if same_moment else probe_at,

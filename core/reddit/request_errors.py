@@ -45,7 +45,7 @@ class TooLarge(BadAnswer):
 
 
 class NetworkBlocked(TransientError):
-    """A 403 with HTML: the network refuses us; it proves nothing about the subreddit."""
+    """A 403 with HTML: the network refuses us; it shows nothing about the subreddit."""
 
 
 class TokenRejected(TransientError):

@@ -134,7 +134,7 @@ def _copy_whole(source: sqlite3.Connection, path: Path, expected: Expected, faul
 
 
 def _build(path: Path, stream: str, fill: Callable[[sqlite3.Connection], None] = lambda _: None) -> None:
-    """Create a new spool beside `path`, complete and on disk, under a temporary name; return that name.
+    """Create a new spool beside `path`, complete and on disk, under the name that marks a complete one.
 
     Under its final name a spool is always complete: one without its tables has lost them, and must not count as new.
     """

@@ -19,12 +19,12 @@ def spool_path(state_dir: Path, stream: str) -> Path:
 
 
 def suspect_path(state_dir: Path, stream: str) -> Path:
-    """Return the marker file by which a reader asks the writer to check the spool."""
+    """Return the marker file by which a reader requests a check of the spool from its writer."""
     return state_dir / f"spool-{stream}.suspect"
 
 
 def report_suspect(state_dir: Path, stream: str) -> None:
-    """Ask the writer to check the file: a reader found corruption, and only the writer may move the file."""
+    """Request a check of the file from the writer: a reader found corruption; only the writer may move the file."""
     write_private(suspect_path(state_dir, stream), "")
 
 

@@ -396,7 +396,7 @@ class SpoolWriter:
         return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
 
     def close(self) -> None:
-        """Close the file and release the lock. Closing writes too, so it also needs the file at its path."""
+        """Close the file and release the lock. Closing writes too, so the path is checked first."""
         with self._mutex:
             if self._closed:
                 return

@@ -30,7 +30,7 @@ class LastState:
 
     @property
     def is_alive(self) -> bool:
-        """Whether that same process still runs (the kernel is asked, so only true on the same machine)."""
+        """Whether that same process still runs (checked in the kernel, so only true on the same machine)."""
         return self.ended_at is None and self.birth is not None and procfs.birth(self.pid) == self.birth
 
 

@@ -23,7 +23,7 @@ _PARKED = "FATAL"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The status at one moment. Supervisor and processes are dicts as documented, with more for processes (see `why`)."""
+    """The status at one moment. Supervisor and processes are dicts as documented, plus more keys for processes."""
 
     supervisor: dict[str, Any]
     processes: list[dict[str, Any]]

@@ -14,7 +14,7 @@ UMASK = 0o077
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 
-#: The rights of all others than the owner, and the set-id bits, which grant the owner's rights.
+#: The rights of all others than the owner, and the set-id and sticky bits.
 OTHERS = 0o7077
 
 _TRIES = 3
