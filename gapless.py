@@ -1,6 +1,6 @@
-"""The command `gapless`, the same as `python -m supervisor`. Spawned children import this module too: it stays light.
+"""The command `gapless`, same as `python -m supervisor`. Spawned children import this module too: keep it light.
 
-It stands outside of `supervisor`, so that it can also answer where PyPI's package of that name is imported instead.
+It is outside of `supervisor`, so that it also works where PyPI's package of that name is imported instead.
 """
 
 import sys

@@ -2,8 +2,8 @@
 
 import sys
 
-# structlog loads rich wherever it finds it, for tracebacks that we never ask for: 4 MiB and a tenth of a second for
-# every process. So it is hidden while structlog is imported, and only then: whoever wants rich may have it.
+# structlog imports rich where it is installed, for tracebacks that we never use: 4 MiB and a tenth of a second for
+# every process. So rich is hidden while structlog is imported, and only then: other code can still import it.
 _hidden = "rich" not in sys.modules
 if _hidden:
     sys.modules["rich"] = None  # type: ignore[assignment]

@@ -1,7 +1,7 @@
-"""What runs inside every child process: from its birth to `run(context, …)`, and the way out.
+"""The frame of every child process: its start, the call of `run(context, …)`, and its end.
 
-The supervisor gives a child its channels at birth, fresh ones for each incarnation: a Queue up (news, heartbeats),
-an Event down (stop), a plain shared number (the deadline for draining) and, where wanted, an inbox (news of others).
+The supervisor gives a child its channels at its start, new ones for each incarnation: a Queue up (news, heartbeats),
+an Event down (stop), a plain shared number (the deadline for draining) and, if needed, an inbox (news of others).
 """
 
 import contextlib
@@ -36,47 +36,47 @@ from core.storage import private_files
 
 #: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or
 #: ("fatal", reason, FaultCode).
-#: Small on purpose: what fits into PIPE_BUF is written whole or not at all, whenever the writer is killed.
+#: Small on purpose: a write up to PIPE_BUF is atomic, whenever the writer is killed.
 Message = tuple[Any, ...]
 
 _TICK = 1.0  # longest sleep between two heartbeats
-_BEAT_EVERY = 0.9  # each wakes the supervisor; a little below a second, so that none is left out by a hair
-_WATCH_EVERY = 0.25  # how soon a SIGTERM or the parent's death is noticed
-_DRAIN_ALONE = 5.0  # stopped by SIGTERM alone: nobody gave a deadline
+_BEAT_EVERY = 0.9  # each wakes the supervisor; just below a second, so that rounding skips none
+_WATCH_EVERY = 0.25  # interval of checks for a SIGTERM or the parent's death
+_DRAIN_ALONE = 5.0  # stopped by SIGTERM alone: there is no deadline
 _DRAIN_ORPHANED = 1.0
-_LONGEST_REASON = 500  # characters: well below PIPE_BUF in any script
+_LONGEST_REASON = 500  # characters: far below PIPE_BUF in any script
 
-#: What may reach a whole group of processes. The supervisor spawns with these blocked, so that none hits a half-made
-#: process.
+#: Signals that may reach a whole group of processes. The supervisor spawns with these blocked, so that none hits a
+#: half-started process.
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class Number(Protocol):
-    """A number in shared memory (multiprocessing.RawValue): no lock that a killed process could keep."""
+    """A number in shared memory (multiprocessing.RawValue): it has no lock that a killed process could keep."""
 
     value: float
 
 
 @dataclass(frozen=True, slots=True)
 class ChildArguments:
-    """All that a child gets from the supervisor when it is spawned."""
+    """The arguments that a child gets from the supervisor when it is spawned."""
 
     name: str
-    entry: str  #: "package.module:function", imported in the child only: the supervisor stays small
-    arguments: tuple[Any, ...]  #: what the entry is called with, after the context: its ProcessConfig
+    entry: str  #: "package.module:function", imported in the child only, to keep the supervisor small
+    arguments: tuple[Any, ...]  #: the entry's argument after the context: its ProcessConfig
     logging: LogConfig
-    masked: Secrets  #: all that no process may show, whoever echoes it; for the masking of output only
+    masked: Secrets  #: every secret, since a server may echo any; only to mask output
     parent_pid: int
     up: "Queue[Message]"
     stop: Event
-    deadline: Number  #: time.monotonic() at which a stopping child should be done; 0 while nobody has said
+    deadline: Number  #: time.monotonic() at which a stopping child should be done; 0 while there is no deadline
     inbox: "Queue[Message] | None" = None
-    #: what the supervisor masks, also secrets of earlier configurations: a server may still say them back
+    #: texts that the supervisor masks, also secrets of earlier configurations: a server may still echo them
     hidden: Registered = NOTHING
 
 
 class ChildContext:
-    """How the code in a child hears of stop and of news, and lets the supervisor know that it lives."""
+    """The link between a child's code and the supervisor: stop and news down, heartbeats and reports up."""
 
     def __init__(
         self,
@@ -99,9 +99,9 @@ class ChildContext:
         self._lock = threading.Lock()
 
     def wait(self, seconds: float) -> bool:
-        """Sleep for at most `seconds`, less if stop is asked or news arrives; tell whether stop is asked.
+        """Sleep for at most `seconds`, less if stop is requested or news arrives; return whether stop is requested.
 
-        Beats meanwhile. Once stop is asked it returns at once, so a draining loop must wait on something else.
+        Sends heartbeats meanwhile. After a stop it returns at once, so a draining loop must wait on something else.
         """
         end = self._clock() + seconds
         while not self.stop.is_set():
@@ -113,31 +113,31 @@ class ChildContext:
         return self.stop.is_set()
 
     def beat(self) -> None:
-        """Say from the working loop that it turns; cheap enough for every round, sent about once a second."""
+        """Send a heartbeat from the working loop; cheap enough for every round, sent about once a second."""
         now = self._clock()
         if now >= self._next_beat:
             self._next_beat = now + _BEAT_EVERY
             self._send(("beat", now))
 
     def ready(self) -> None:
-        """Say that this child is up and working (RUNNING)."""
+        """Report that this child works (RUNNING)."""
         self._send(("ready",))
 
     def announce(self, last_seq: int) -> None:
-        """Say that this stream's spool holds new rows up to `last_seq`: news, never the only copy."""
+        """Report that this stream's spool holds new rows up to `last_seq`: a hint, never the only copy."""
         self._send(("news", self.name, last_seq))
 
     def give_up(self, reason: str, code: FaultCode = FaultCode.OTHER) -> None:
-        """Say why no restart can help, before leaving with PERMANENT_EXIT."""
+        """Report why no restart can help, before exiting with PERMANENT_EXIT."""
         self._send(("fatal", outside(reason, _LONGEST_REASON), code.value))
 
     def drain_seconds(self) -> float:
-        """Once stopping: how long this child may still work."""
+        """Return the seconds that a stopping child may still work."""
         until = self._deadline() or self._alone_until
         return max(0.0, until - self._clock()) if until else _DRAIN_ALONE
 
     def on_stop(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called (from another thread) when stop is asked; at once if it was asked already."""
+        """Call `callback` (from another thread) when stop is requested; at once if it already was."""
         with self._lock:
             late = self.stop.is_set()
             if not late:
@@ -146,7 +146,7 @@ class ChildContext:
             self._call(callback)
 
     def ask_stop(self, drain_alone: float = _DRAIN_ALONE) -> None:
-        """Ask this child to stop; `drain_alone` counts when the supervisor gave no deadline."""
+        """Request a stop of this child; `drain_alone` (seconds) applies when the supervisor set no deadline."""
         with self._lock:
             if self.stop.is_set():
                 return
@@ -158,7 +158,7 @@ class ChildContext:
             self._call(callback)
 
     def wake(self) -> None:
-        """End the current (or next) `wait`: there is something to do."""
+        """End the current (or next) `wait`: there is work."""
         self._wake.set()
 
     def _call(self, callback: Callable[[], None]) -> None:
@@ -169,19 +169,19 @@ class ChildContext:
 
 
 class StartGate:
-    """What a child crosses when it begins to work. Before that it only imports, and a stop ends it without delay."""
+    """Marks when a child begins to work. Before that it only imports, and a stop ends it without delay."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._crossed = False
 
     def cross(self) -> None:
-        """Begin; from now on the child ends in its own way."""
+        """Begin; from now on the child ends by an ordered stop."""
         with self._lock:
             self._crossed = True
 
     def end_before(self, log: structlog.stdlib.BoundLogger) -> None:
-        """End this process if it has not begun: importing takes seconds on a busy machine, and its deadline is near."""
+        """End this process if it has not begun: imports take seconds on a busy machine, and the deadline is near."""
         with self._lock:
             if not self._crossed:
                 log.info("ended", asked=True, hint="before it had begun")
@@ -189,7 +189,7 @@ class StartGate:
 
 
 def main(birth: ChildArguments) -> None:
-    """Live as the child described by `birth`; the exit code says whether a restart can help."""
+    """Run the child described by `birth`; the exit code shows whether a restart can help."""
     core_dumps.forbid()
     private_files.set_umask()
     terminated = _install_signals()
@@ -197,12 +197,12 @@ def main(birth: ChildArguments) -> None:
     faulthandler.enable()
     parent_guard.die_with_parent(birth.parent_pid)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # it is a pipe: what a library prints is to be seen before the end
+        sys.stdout.reconfigure(line_buffering=True)  # stdout is a pipe: show a library's output before the end
     outer = network(os.environ)
     masked = birth.masked
     hide(*masked.texts, *outer.secrets(), logins=(*masked.logins, *outer.logins()))
     hide(*birth.hidden.secrets, logins=birth.hidden.logins)
-    # JSON, whatever the terminal wants: the supervisor reads it, and shows it as the configuration says.
+    # Always JSON: the supervisor parses it, and shows it in the configured format.
     log_setup.configure(birth.name, birth.logging.log_dir, "json", birth.logging.max_bytes, birth.logging.backups)
     context = ChildContext(
         birth.name,
@@ -218,7 +218,7 @@ def main(birth: ChildArguments) -> None:
 
 
 def _run(context: ChildContext, birth: ChildArguments, threshold: StartGate) -> int:
-    """Import and call the entry; turn its end into an exit code."""
+    """Import and call the entry; return its exit code."""
     try:
         module, _, function = birth.entry.partition(":")
         with gc_paused():
@@ -226,7 +226,7 @@ def _run(context: ChildContext, birth: ChildArguments, threshold: StartGate) -> 
         threshold.cross()
         work(context, *birth.arguments)
     except PermanentError as error:
-        # expected, and told in words: where it was raised is of use to developers only
+        # expected, with a clear message: the traceback helps developers only
         context.log.error("fatal", error=str(error))  # noqa: TRY400
         context.log.debug("raised_here", exc_info=True)
         context.give_up(str(error), error.code)
@@ -239,7 +239,7 @@ def _run(context: ChildContext, birth: ChildArguments, threshold: StartGate) -> 
 
 
 def _install_signals() -> list[int]:
-    """Leave Ctrl-C, and the terminal's end, to the parent; let SIGTERM note itself in the returned list.
+    """Ignore Ctrl-C and the terminal's end, which the parent handles; SIGTERM appends to the returned list.
 
     The handler only appends: setting a threading.Event there could find its lock held by the code it interrupted.
     """
@@ -253,7 +253,7 @@ def _install_signals() -> list[int]:
 
 def _sender(up: "Queue[Message]") -> Callable[[Message], None]:
     def send(message: Message) -> None:
-        # Full: the supervisor does not read at the moment. All of this is news, and there will be newer.
+        # Full: the supervisor does not read now. Drop it: newer messages will follow.
         with contextlib.suppress(queue.Full):
             up.put_nowait(message)
 
@@ -265,7 +265,7 @@ def _start_thread(name: str, target: Callable[..., None], *args: object) -> None
 
 
 def _watch(context: ChildContext, birth: ChildArguments, terminated: list[int], threshold: StartGate) -> None:
-    """Wait for the reason to stop: the supervisor's Event, a SIGTERM, or the supervisor's death."""
+    """Wait for a reason to stop: the supervisor's Event, a SIGTERM, or the supervisor's death."""
     while not birth.stop.wait(_WATCH_EVERY):
         if terminated:
             context.log.info("stop_asked", by="SIGTERM")
@@ -280,7 +280,7 @@ def _watch(context: ChildContext, birth: ChildArguments, terminated: list[int], 
         threshold.end_before(context.log)
     while not parent_guard.is_orphan(birth.parent_pid):
         time.sleep(_WATCH_EVERY)
-    # Only where the kernel did not kill us with our parent (see core.process.parent_guard).
+    # Only where the kernel did not kill this process with its parent (see core.process.parent_guard).
     context.log.warning("supervisor_died", hint="nothing is lost: a new start continues from the spool")
     context.ask_stop(_DRAIN_ORPHANED)
     time.sleep(_DRAIN_ORPHANED)
@@ -288,7 +288,7 @@ def _watch(context: ChildContext, birth: ChildArguments, terminated: list[int], 
 
 
 def _listen(context: ChildContext, inbox: "Queue[Message]") -> None:
-    """Let each message in the inbox end the current wait: what it says stands in the spool."""
+    """End the current wait at each message in the inbox: its content is in the spool."""
     while True:
         inbox.get()
         context.wake()

@@ -1,7 +1,7 @@
-"""Talking to a running supervisor over its Unix socket: `state_dir/supervisor.sock`, for its owner only.
+"""Sends requests to a running supervisor over its Unix socket: `state_dir/supervisor.sock`, for its owner only.
 
 The protocol is one JSON object a line in each direction: {"command": "status"} or {"command": "restart", "process":
-NAME}; the answer holds "ok": true, or "ok": false and an "error" for people.
+NAME}; the answer holds "ok": true, or "ok": false and an "error" message.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from core.process import program
 
 SOCKET_NAME = "supervisor.sock"
 
-#: Longer lines are no requests of ours, bytes.
+#: Longest accepted line, bytes: our requests are shorter.
 LONGEST_REQUEST = 4096
 
 _ROOT = 0
@@ -33,24 +33,24 @@ _PAUSE = 0.02
 
 
 class ControlError(GaplessError):
-    """The supervisor could not be asked, or refused; the message says why and what to do."""
+    """The supervisor could not be reached, or refused; the message states why and what to do."""
 
 
 class NotRunningError(ControlError):
-    """Nobody listens: no supervisor runs on this state directory."""
+    """No process listens: no supervisor runs on this state directory."""
 
 
 class NotAnsweringError(ControlError):
-    """Somebody listens and does not answer, or cannot be reached."""
+    """A process listens and does not answer, or cannot be reached."""
 
 
 class UnknownProcessError(ControlError):
-    """There is no process of that name; the message names those there are."""
+    """There is no process of that name; the message lists the existing ones."""
 
 
 @contextlib.contextmanager
 def socket_address(state_dir: Path) -> Iterator[str]:
-    """Give an address of the socket that is short enough for the kernel, however long the directory's name is."""
+    """Yield an address of the socket that is short enough for the kernel, for any length of the directory's name."""
     path = state_dir / SOCKET_NAME
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield str(path)
@@ -65,7 +65,7 @@ def socket_address(state_dir: Path) -> Iterator[str]:
 
 
 def peer(connection: socket.socket) -> tuple[int, int] | None:
-    """Return pid and user of the process at the other end, None where the kernel does not tell."""
+    """Return pid and user of the process at the other end, None when the kernel does not report them."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     pid, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
@@ -73,12 +73,12 @@ def peer(connection: socket.socket) -> tuple[int, int] | None:
 
 
 def is_trusted(user: int) -> bool:
-    """Tell whether a user may give orders: ours, and root."""
+    """Return whether a user may send commands: ours, and root."""
     return user in {os.geteuid(), _ROOT}
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """Write one line."""
+    """Return a message as one line."""
     return json.dumps(message).encode() + b"\n"
 
 
@@ -109,7 +109,7 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
 
 
 def _refuse_impostor(connection: socket.socket, state_dir: Path) -> None:
-    """Raise NotAnsweringError when the one who listens is neither we, nor root, nor the owner of the directory."""
+    """Raise NotAnsweringError when the listener's user is neither ours, nor root, nor the owner of the directory."""
     other = peer(connection)
     if other is not None and not is_trusted(other[1]) and other[1] != state_dir.stat().st_uid:
         raise NotAnsweringError(
@@ -119,7 +119,7 @@ def _refuse_impostor(connection: socket.socket, state_dir: Path) -> None:
 
 
 def _connect(connection: socket.socket, address: str, patience: float) -> None:
-    """Connect; the kernel refuses instead of waiting while too many others are at the door."""
+    """Connect; the kernel refuses instead of waiting while too many connections are pending."""
     deadline = time.monotonic() + patience
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The one family of errors: what will pass, what will never work, and what the command line answers."""
+"""The base classes of all errors (transient or permanent), and the exit codes of the command line."""
 
 import enum
 import os
@@ -19,40 +19,40 @@ class ExitCode(enum.IntEnum):
     KILLED = 3
 
 
-#: A child leaves with this code when a restart cannot help (sysexits.h, EX_CONFIG).
+#: A child exits with this code when a restart cannot help (sysexits.h, EX_CONFIG).
 PERMANENT_EXIT = os.EX_CONFIG
 
 
 class FaultCode(enum.StrEnum):
-    """Why a process cannot go on, for code that decides. It travels beside the message, through the state files."""
+    """The reason why a process cannot go on, for decisions in code. State files store it beside the message."""
 
     OTHER = "other"
     CREDENTIALS = "credentials"  #: Reddit rejects the client id and secret
-    TOO_MANY_FAILURES = "too_many_failures"  #: it died again and again
+    TOO_MANY_FAILURES = "too_many_failures"  #: it crashed repeatedly
 
 
 class GaplessError(Exception):
-    """Root of all errors that Gapless raises on purpose; the message says what to do."""
+    """Root of all errors that Gapless raises on purpose; the message states what to do."""
 
 
 class TransientError(GaplessError):
-    """Something that passes: try again later, nothing is lost meanwhile."""
+    """A temporary error: retry later, nothing is lost meanwhile."""
 
 
 class PermanentError(GaplessError):
-    """Something that no retry mends: the process parks (FATAL) until a person acts."""
+    """An error that no retry repairs: the process parks (FATAL) until a person acts."""
 
     code: ClassVar[FaultCode] = FaultCode.OTHER
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a configuration: where, what stands there, and what would be right."""
+    """One problem in a configuration: the place, the value, and the correction."""
 
     key: str
     advice: str
-    value: str | None = None  # as people may see it; None of what may hold a secret
-    source: str = ""  # where the value came from, when that is not the file
+    value: str | None = None  # safe to show; None for a value that may hold a secret
+    source: str = ""  # the source of the value, unless it is the file
 
     def __str__(self) -> str:
         where = printable(self.key if self.value is None else f"{self.key} = {self.value}")
@@ -61,12 +61,12 @@ class Problem:
 
 
 class ConfigError(GaplessError, ValueError):
-    """Everything that is wrong with a configuration, at once; its text is what the user reads."""
+    """All problems of a configuration; its text is the user's message."""
 
     def __init__(self, problems: Iterable[Problem], path: str = "the configuration") -> None:
         self.problems = tuple(problems)
         self.path = path
-        super().__init__(self.problems, path)  # both as arguments, so that it survives pickling
+        super().__init__(self.problems, path)  # both as arguments, so that it can be pickled
 
     def __str__(self) -> str:
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"

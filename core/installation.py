@@ -1,7 +1,7 @@
-"""Refuse an environment that also holds PyPI's package `supervisor`: its top-level package has the name of ours.
+"""Refuses an environment that also holds PyPI's package `supervisor`: its top-level package has the name of ours.
 
 In one environment each of the two overwrites files of the other, and the order on `sys.path` decides which is
-imported. Neither fails at once; both fail later, in ways that nobody can read.
+imported. Neither fails at once; both fail later, with unclear errors.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ Then uninstall Gapless here; if the package supervisor is needed here, reinstall
 def require_own_environment(path: Iterable[str] | None = None) -> None:
     """Raise a ConfigError where PyPI's `supervisor` is installed in one of the folders of `path` (`sys.path`)."""
     folders = list(sys.path if path is None else path)
-    # A look at the names first: importlib.metadata costs each start 40 ms and 1.6 MiB.
+    # Check the names first: importlib.metadata costs each start 40 ms and 1.6 MiB.
     if not any(_has_metadata(folder) for folder in folders):
         return
     from importlib import metadata  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The kinds of streams: one table from which everything else takes the names.
+"""The kinds of streams: one table, the source of their names for all other code.
 
 A new stream is one entry here (or one call of `register`), its schema in `core/schemas`, and, where it reads a
 listing, the function that makes its records. Configuration, spools, statistics, metrics and commands follow.
@@ -22,7 +22,7 @@ class StreamKind:
         name: the name of the stream, of its process and of its spool (`submissions`).
         schema: the name and version of its records' schema (`reddit.submission.v1`).
         listing: the last part of the listing's path (`/r/NAMES/new`); empty for a stream that reads no listing.
-        prefix: how the fullnames of its items begin (`t3`); empty where items of several kinds come.
+        prefix: the start of its items' fullnames (`t3`); empty for a stream with items of several kinds.
         record: `module:function` that makes the content of a record from an item (see `streams.kinds`).
         process: `module:function` that runs the process of the stream.
     """
@@ -50,7 +50,7 @@ _KINDS = {
 
 
 def stream_kinds() -> tuple[StreamKind, ...]:
-    """Return all kinds, in the order in which people see them."""
+    """Return all kinds, in display order."""
     return tuple(_KINDS.values())
 
 
@@ -91,6 +91,6 @@ def register(kind: StreamKind) -> Iterator[StreamKind]:
 
 
 def unknown_spools(state_dir: Path) -> list[str]:
-    """Return the names of the streams that have a spool there and are of no known kind."""
+    """Return the names of the streams that have a spool in the directory and are of no known kind."""
     found = (path.name[len(_SPOOL) : -len(_ENDING)] for path in state_dir.glob(f"{_SPOOL}*{_ENDING}"))
     return sorted(name for name in found if name not in _KINDS)

@@ -1,4 +1,4 @@
-"""The configuration: file, `.env`, environment and command line in, one frozen Config out, or all problems at once."""
+"""The configuration: file, `.env`, environment and command line become one frozen Config, or a list of all problems."""
 
 from core.config.addresses import EMBEDDED
 from core.config.load import load_config

@@ -1,4 +1,4 @@
-"""Addresses: of Reddit, of Kafka, of the database, of a machine."""
+"""Parses addresses: of Reddit, Kafka, the database and a machine."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 
 
 def split(url: str) -> SplitResult | None:
-    """Split an address; None when it is none (urlsplit raises on a bad port or bracket, and late at that)."""
+    """Split an address; return None when it is not one (urlsplit raises on a bad port or bracket, sometimes late)."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -27,17 +27,17 @@ def split(url: str) -> SplitResult | None:
 
 
 def is_plain(raw: object) -> bool:
-    """Tell whether a value that is no address may be shown: nothing in it can be a password."""
+    """Return whether a value that is not an address may be shown: nothing in it can be a password."""
     return not isinstance(raw, str) or all(_PLAIN.fullmatch(part.strip()) for part in raw.split(","))
 
 
 def is_plain_sqlite(raw: object) -> bool:
-    """Tell the same of a database's address, of which only that of a file has no password."""
+    """Return the same for a database's address: only a file's address has no password."""
     return isinstance(raw, str) and raw.strip().startswith("sqlite:") and is_plain(raw)
 
 
 def http_url(raw: object) -> str:
-    """Take the base address of a web server."""
+    """Parse the base address of a web server."""
     advice = 'must be the address of a server, such as "https://oauth.reddit.com"'
     if not isinstance(raw, str):
         raise InvalidValue(advice)
@@ -50,7 +50,7 @@ def http_url(raw: object) -> str:
 
 
 def bootstrap_servers(raw: object) -> str:
-    """Take `host:port,host:port`, or the word that asks for a local broker."""
+    """Parse `host:port,host:port`, or the word that requests a local broker."""
     advice = 'must be "host:port", several separated by commas, or "embedded" for a local broker'
     if not isinstance(raw, str):
         raise InvalidValue(advice)
@@ -69,14 +69,14 @@ def _is_server(server: str) -> bool:
 
 
 def topic(raw: object) -> str:
-    """Take the name of a topic by Kafka's rules."""
+    """Parse the name of a topic by Kafka's rules."""
     if isinstance(raw, str) and _TOPIC.fullmatch(raw) and raw not in (".", ".."):
         return raw
     raise InvalidValue('must be 1 to 249 letters, digits, ".", "_" or "-"')
 
 
 def database_url(raw: object) -> str:
-    """Take the address of a SQLite file or of a PostgreSQL database."""
+    """Parse the address of a SQLite file or of a PostgreSQL database."""
     if not isinstance(raw, str):
         raise InvalidValue('must be "sqlite:///PATH" or "postgresql://user:password@host/name"')
     url = raw.strip()
@@ -88,7 +88,7 @@ def database_url(raw: object) -> str:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Give the file of a SQLite address; None when the address is of another kind or names no file."""
+    """Return the file of a SQLite address; None when the address is of another kind or names no file."""
     if not url.startswith("sqlite:///"):
         return None
     name = url.removeprefix("sqlite:///").partition("?")[0]
@@ -96,7 +96,7 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def host(raw: object) -> str:
-    """Take the name or number of a machine to listen on."""
+    """Parse the name or IP address of a machine to listen on."""
     if isinstance(raw, str) and (re.fullmatch(_HOST, raw) or re.fullmatch(r"[0-9A-Fa-f:.]+", raw)):
         return raw
     raise InvalidValue('must be a name or number of this machine, such as "127.0.0.1", or "0.0.0.0" for all')

@@ -13,7 +13,7 @@ _DOTENV = {
     "user_agent": "REDDIT_USER_AGENT=linux:gapless:v0.1 (by /u/YOUR_NAME)",
 }
 
-#: Texts of examples, ours and others', that were not replaced.
+#: Placeholders from examples, ours and others', that were not replaced.
 _PLACEHOLDER = re.compile(
     r"""\A(?: <.*> | \[.*\] | \{.*\} | \$\{?\w+\}? | your[\W_].* | .*[\W_]here | x{3,} | \.{3,} | \*{3,}
     | (?:change|replace)[\W_]?(?:me|this) | insert[\W_].* | todo | tbd | placeholder )\Z""",
@@ -25,7 +25,7 @@ _NAMELESS = re.compile(
 
 
 def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
-    """Find what does not fit together."""
+    """Yield a problem for each combination of values that cannot run."""
     if config.streams.enabled and not config.reddit.subreddits:
         yield _empty("reddit.subreddits", "or switch both streams off")
     if config.scraper.enabled and not config.scraper.subreddits:
@@ -36,7 +36,7 @@ def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
 
 
 def _placeholders(config: Config) -> Iterator[Problem]:
-    """Find credentials that are still those of an example, or came with something else."""
+    """Yield a problem for each credential that is still a placeholder, or is more than one word."""
     needed = needed_credentials(config)
     for name, right in (
         ("client_id", "the application's id, under its name at https://www.reddit.com/prefs/apps"),
@@ -64,7 +64,7 @@ def _empty(key: str, otherwise: str) -> Problem:
 
 
 def needed_credentials(config: Config) -> tuple[str, ...]:
-    """Name the credentials that what is switched on cannot do without."""
+    """Return the missing credentials that the enabled parts need."""
     scraper = config.scraper
     if config.streams.enabled or (scraper.enabled and scraper.authentication == "oauth"):
         return tuple(_DOTENV)

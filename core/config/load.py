@@ -1,4 +1,4 @@
-"""From the sources to one Config: every value is parsed, the strongest source wins, all problems come out at once."""
+"""Builds one Config from the sources: parses every value; the strongest source wins; reports all problems at once."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,8 +33,8 @@ def load_config(
 ) -> Config:
     """Load the configuration, or raise a ConfigError that holds every problem.
 
-    No path means no file. Overrides carry dotted keys ("kafka.topic") and win over everything. Commands that never
-    talk to Reddit ask with credentials=False. A further check may add problems that only others can find.
+    No path means no file. Overrides have dotted keys ("kafka.topic") and win over everything. Commands that never
+    contact Reddit pass credentials=False. A further check may add problems that only other code can find.
     """
     path = Path(path) if path is not None else None
     settings = {setting.key: setting for setting in all_settings()}
@@ -49,7 +49,7 @@ def load_config(
     for key, value in values.items():
         values[key] = _laid_over(settings[key].default, value)
     config = _build(values)
-    # what was refused as well: whoever reports it may quote it
+    # rejected values too: an error report may quote them
     outer = network(environ)
     hide(*config.secrets(), *outer.secrets(), logins=(*config.logins(), *outer.logins()))
     problems += check(config, credentials=credentials)
@@ -89,7 +89,7 @@ def _gather(
 
 
 def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Iterator[Given | Problem]:
-    """Go through the tables of the file: each key is a known one, or a problem."""
+    """Check the tables of the file: each unknown key is a problem."""
     for table, content in document.items():
         if table not in SECTIONS:
             yield _unknown(Given(table, content, value_sources.FILE), settings)
@@ -115,7 +115,7 @@ def _unknown(value: Given, settings: dict[str, Setting]) -> Problem:
         return Problem(f"[{value.key}]", f"unknown table; the nearest known one is [{table}]", source=value.source)
     known = [key for key, setting in settings.items() if setting.in_file or value.source]
     near = nearest_key(value.key, known)
-    # without its value: the name may be a misspelt one of a secret
+    # without its value: the name may be the misspelt name of a secret
     return Problem(value.key, f"unknown key; the nearest known one is {near}", source=value.source)
 
 
@@ -133,7 +133,7 @@ def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
 
 
 def _laid_over(weaker: object, stronger: object) -> object:
-    """Give the stronger value; tables of properties combine, name by name."""
+    """Return the stronger value; tables of properties are merged, name by name."""
     if isinstance(weaker, dict) and isinstance(stronger, dict):
         return merged(weaker, stronger)
     return stronger

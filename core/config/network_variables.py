@@ -1,7 +1,7 @@
-"""The variables of the environment that change how the streams reach Reddit: proxies and certificates. Pure.
+"""Environment variables that change how the streams connect to Reddit: proxies and certificates. Pure.
 
-`requests` reads the proxy variables by itself (as curl does: the lower-case name first). Here they are found, shown
-and checked.
+`requests` reads the proxy variables itself (like curl: the lower-case name first). This module finds, shows and
+checks them.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ from core.process import program
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
-#: In this order: the first one that is set names the certificates that the streams trust.
+#: In this order: the first variable that is set names the certificates that the streams trust.
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
@@ -25,7 +25,7 @@ _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The variables that are set, by the names under which they were found."""
+    """The variables that are set, by name."""
 
     proxies: Mapping[str, str]
     no_proxy: Mapping[str, str]
@@ -33,24 +33,24 @@ class Network:
 
     @property
     def ca_bundle(self) -> str | None:
-        """The file (or directory) of trusted certificates; None for those that `certifi` brings along."""
+        """The file (or directory) of trusted certificates; None for those of `certifi`."""
         return next(iter(self.certificates.values()), None)
 
     def shown(self) -> dict[str, str]:
-        """Return every variable that counts, for people: passwords are masked."""
+        """Return every effective variable for display: passwords are masked."""
         used = {**self.proxies, **(self.no_proxy if self.proxies else {}), **self.certificates}
         return {name: printable(show_address(value)) for name, value in used.items()}
 
     def secrets(self) -> tuple[str, ...]:
-        """List the passwords in the addresses of proxies, for `core.masking.external.hide`."""
+        """Return the passwords in the addresses of proxies, for `core.masking.external.hide`."""
         return tuple(secret for value in self.proxies.values() for secret in url_passwords(value))
 
     def logins(self) -> tuple[tuple[str, str], ...]:
-        """List user and password of each proxy, as they go into a header."""
+        """Return user and password of each proxy, as they are sent in a header."""
         return tuple(login for value in self.proxies.values() for login in url_logins(value))
 
     def problems(self) -> Iterator[Problem]:
-        """Find what cannot work, before each request fails with it."""
+        """Yield a problem for each value that would make every request fail."""
         for name, value in self.proxies.items():
             if advice := _bad_proxy(value):
                 yield Problem(name, f"{advice}; correct it, or unset it", source="in the environment")
@@ -61,7 +61,7 @@ class Network:
 
 
 def network(environ: Mapping[str, str]) -> Network:
-    """Find the variables. An empty one counts as not set, and hides the one in capitals, as in curl."""
+    """Return the variables. An empty one counts as not set, and hides the one in capitals, as in curl."""
     return Network(
         proxies=dict(_named(environ, _PROXIES)),
         no_proxy=dict(_named(environ, ("no_proxy",))),
@@ -73,13 +73,13 @@ def _named(environ: Mapping[str, str], names: tuple[str, ...]) -> Iterator[tuple
     for name in names:
         found = name if name in environ else name.upper()
         if found == "HTTP_PROXY" and "REQUEST_METHOD" in environ:
-            continue  # in a CGI program a client chooses it
+            continue  # in a CGI program the client sets it
         if environ.get(found, "").strip():
             yield found, environ[found]
 
 
 def _bad_proxy(value: str) -> str | None:
-    """Say what is wrong with a proxy's address; the address itself may hold a password and is not repeated."""
+    """Return the error in a proxy's address; the address itself may hold a password and is not repeated."""
     if value[0] in "\"'" or value != value.strip():
         return "must have no quotes and no white space around it"
     try:

@@ -1,4 +1,4 @@
-"""Parsers of plain values. Types are strict: true is not 1, "5" is not 5, and nothing is rounded or guessed."""
+"""Parsers of plain values. Types are strict: true is not 1, "5" is not 5; no value is rounded or guessed."""
 
 import difflib
 import math
@@ -14,14 +14,14 @@ _DURATION = re.compile(rf"(?:{_PART.pattern}\s*)+")
 
 
 def boolean(raw: object) -> bool:
-    """Take true or false."""
+    """Parse true or false."""
     if isinstance(raw, bool):
         return raw
     raise InvalidValue("must be true or false, without quotes")
 
 
 def whole(minimum: int, maximum: int | None = None) -> Callable[[object], int]:
-    """Take a whole number within bounds."""
+    """Parse an integer within bounds."""
     bounds = f"{minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
 
     def parse(raw: object) -> int:
@@ -34,7 +34,7 @@ def whole(minimum: int, maximum: int | None = None) -> Callable[[object], int]:
 
 
 def seconds(*, zero: bool = False) -> Callable[[object], float]:
-    """Take a time as a number of seconds, or as text with units: "90s", "30m", "24h", "7d", "1h30m"."""
+    """Parse a duration: a number of seconds, or text with units: "90s", "30m", "24h", "7d", "1h30m"."""
     bounds = "0 or more" if zero else "more than 0"
 
     def parse(raw: object) -> float:
@@ -57,7 +57,7 @@ def _as_seconds(raw: object) -> float | None:
 
 
 def choice(*known: str) -> Callable[[object], str]:
-    """Take one of a few words."""
+    """Parse one of a few words."""
 
     def parse(raw: object) -> str:
         if isinstance(raw, str) and raw in known:
@@ -70,20 +70,20 @@ def choice(*known: str) -> Callable[[object], str]:
 
 
 def text(raw: object) -> str:
-    """Take any text that is not empty."""
+    """Parse any text that is not empty."""
     if isinstance(raw, str) and raw.strip():
         return raw.strip()
     raise InvalidValue("must be text in quotes, and not empty")
 
 
 def directory(raw: object) -> Path:
-    """Take the path of a directory, which need not exist yet; `~` is the home directory."""
+    """Parse the path of a directory, which need not exist yet; `~` is the home directory."""
     if not isinstance(raw, str | Path) or not str(raw).strip() or "\0" in str(raw):
         raise InvalidValue('must be the path of a directory, in quotes, such as "state"')
     try:
         path = Path(raw).expanduser()
         blocked = path.exists() and not path.is_dir()
-    except (OSError, RuntimeError) as error:  # too long, not to be looked at, "~name" of nobody
+    except (OSError, RuntimeError) as error:  # too long, not accessible, "~name" of an unknown user
         raise InvalidValue(f"cannot be the path of a directory: {error}") from error
     if blocked:
         raise InvalidValue("must be a directory, but a file stands there: name another, or move the file away")
@@ -91,7 +91,7 @@ def directory(raw: object) -> Path:
 
 
 def header_text(raw: object) -> str:
-    """Take text that can stand in an HTTP header: credentials and the User-Agent travel there."""
+    """Parse text that is valid in an HTTP header: credentials and the User-Agent are sent there."""
     value = text(raw)
     if value.isascii() and value.isprintable():
         return value

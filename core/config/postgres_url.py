@@ -1,7 +1,7 @@
-"""Addresses of PostgreSQL servers: libpq's syntax, and passwords with any character. Pure.
+"""Parses addresses of PostgreSQL servers: libpq's syntax, and passwords with any character. Pure.
 
 A person pastes a password as it is, or percent-encodes it. Every "@" of an address may be the one that ends user and
-password. It is, where a server and a database follow it. Where several could be, nobody can tell which one was meant.
+password. It is, if a server and a database follow it. If several qualify, the address is ambiguous.
 """
 
 import re
@@ -14,7 +14,7 @@ from core.masking.redact import MASK
 
 SCHEMES = ("postgresql://", "postgres://")
 
-#: What is put before the part of a message that asks for percent-encoding.
+#: Precedes the part of a message that asks for percent-encoding.
 ENCODE = 'percent-encode what has a meaning in addresses, such as "@" (%40), "/" (%2F), "?" (%3F) and "#" (%23)'
 
 _ADVICE = 'must be "sqlite:///PATH" or "postgresql://user:password@host/name"'
@@ -29,10 +29,10 @@ _PLACE = re.compile(
 _USER = re.compile(r"[^/?#:]*")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
-# A "+" is a space in these; in passwords and paths it is itself, as in libpq.
+# A "+" means a space in these; in passwords and paths it is a plain "+", as in libpq.
 _WORDS = ("application_name", "options")
 
-# What RFC 3986 lets stand in the part before the "@"
+# characters that RFC 3986 allows in the part before the "@"
 _PLAIN = "!$&'()*+,;=~"
 
 Host = tuple[str, int | None]
@@ -40,23 +40,23 @@ Host = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class PostgresAddress:
-    """An address, taken apart and decoded. Empty texts are None."""
+    """An address, split and decoded. Empty texts are None."""
 
     user: str | None
     password: str | None = field(repr=False)
-    hosts: tuple[Host, ...]  #: name, number or directory of a socket; port, None for the usual one
+    hosts: tuple[Host, ...]  #: name, IP address or socket directory; port, None for the default
     database: str | None
     parameters: tuple[tuple[str, str], ...] = field(repr=False)  #: without host, port and dbname
 
     @property
     def shown(self) -> str:
-        """The servers and the database, for people."""
+        """The servers and the database, for display."""
         servers = ",".join(name if port is None else f"{_bracketed(name)}:{port}" for name, port in self.hosts)
         return f"{servers or 'PostgreSQL'}/{self.database or ''}"
 
 
 def read_postgres(url: str) -> PostgresAddress:
-    """Take an address apart; raises WrongValue, whose text shows nothing of a password."""
+    """Parse an address. Raises WrongValue, whose text shows no part of a password."""
     user_info, place = _split(url)
     user, _, password = user_info.partition(":")
     pairs = (pair.partition("=") for pair in (place["query"] or "").split("&") if pair)
@@ -72,7 +72,7 @@ def read_postgres(url: str) -> PostgresAddress:
 
 
 def postgres_url(url: str) -> str:
-    """Bring an address into the form that every program reads alike: user and password percent-encoded."""
+    """Return the address in the form that every program reads alike: user and password percent-encoded."""
     read_postgres(url)
     scheme, found, rest = url.partition("://")
     user_info, place = _split(url)
@@ -84,7 +84,7 @@ def postgres_url(url: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """Decode a user or a password; where a "%" begins no code, the text is meant as it is."""
+    """Decode a user or a password; if a "%" begins no code, the text is used as it is."""
     if _BARE_PERCENT.search(text):
         return text
     try:
@@ -94,7 +94,7 @@ def decoded(text: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Give the address without the password; nothing of what cannot be read."""
+    """Return the address without the password; no part of an address that cannot be parsed."""
     try:
         address = read_postgres(url)
     except InvalidValue:
@@ -118,7 +118,7 @@ def _split(url: str) -> tuple[str, re.Match[str]]:
 
 
 def _readings(rest: str) -> Iterator[tuple[str, re.Match[str]]]:
-    """Give every way to read what follows the scheme: the part before an "@", and the place after it."""
+    """Yield every way to split what follows the scheme: the part before an "@", and the place after it."""
     ends = [None, *(at for at, character in enumerate(rest) if character == "@")]
     for end in ends:
         user_info, place = ("", rest) if end is None else (rest[:end], rest[end + 1 :])
@@ -139,7 +139,7 @@ def _are_ports(ports: list[int]) -> bool:
 
 
 def _hosts(text: str, given: list[tuple[str, str]]) -> tuple[Host, ...]:
-    """List the servers: of the address itself, or of its parameters `host` and `port`, a list or once for each."""
+    """Return the servers: of the address itself, or of its parameters `host` and `port`, a list or one each."""
     ports = [port for name, value in given if name == "port" for port in value.split(",")]
     if not all(re.fullmatch(r"\d{1,5}|", port, re.ASCII) for port in ports):
         raise InvalidValue(Fault("port must be a number"))

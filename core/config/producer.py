@@ -1,4 +1,4 @@
-"""[kafka.producer]: handed to librdkafka as it stands, save what would break a promise of the publisher."""
+"""[kafka.producer]: passed to librdkafka unchanged, except properties that would break a guarantee of the publisher."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,7 @@ Property = str | int | float | bool
 _ORDER = "the publisher's idempotence needs it: without it a retry can lose, repeat or reorder records"
 _OWN = "is set by the publisher itself"
 
-# Property → (values that keep the promises, lower case; why). No values: the property is not for this table at all.
+# Property → (values that keep the guarantees, lower case; why). No values: the property is not allowed in this table.
 _GUARDED: dict[str, tuple[tuple[str, ...], str]] = {
     "enable.idempotence": (("true",), _ORDER),
     "acks": (("all", "-1"), "a record counts as delivered only when every in-sync replica has it"),
@@ -27,7 +27,7 @@ _ALIASES = {"compression.type": "compression.codec"}
 
 
 def producer(raw: object) -> dict[str, Property]:
-    """Take the table; names may be quoted ("linger.ms" = 5) or not (linger.ms = 5), which TOML nests."""
+    """Parse the table; names may be quoted ("linger.ms" = 5) or not (linger.ms = 5), which TOML nests."""
     if not isinstance(raw, Mapping):
         raise InvalidValue('must be a table: [kafka.producer], then lines such as "linger.ms" = 5')
     taken: dict[str, Property] = {}
@@ -44,7 +44,7 @@ def producer(raw: object) -> dict[str, Property]:
 
 
 def merged(weaker: Mapping[str, Property], stronger: Mapping[str, Property]) -> dict[str, Property]:
-    """Lay one table over another: a property of the weaker stays unless the stronger sets it, by either name."""
+    """Merge two tables: a property of the weaker stays unless the stronger sets it, by either name."""
     kept = {name: value for name, value in weaker.items() if _ALIASES.get(name) not in stronger}
     return {**kept, **stronger}
 

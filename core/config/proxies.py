@@ -1,4 +1,4 @@
-"""Proxies of the scraper: each has a name, which names its process, and an address, which may hold a password."""
+"""Proxies of the scraper: each has a name, which also names its process, and an address, which may hold a password."""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from core.config.value_errors import Fault, InvalidValue
 from core.masking.redact import show_address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
-# A user such as "ftp:" is more likely a scheme that is not known here
+# A user such as "ftp:" is more likely an unknown scheme
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>https?|socks5h?)://)?(?![a-z][a-z0-9+.-]*://)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
-#: The name of the way without a proxy.
+#: The name that means no proxy.
 DIRECT = "direct"
 
 _URL_ADVICE = 'must be "username:password@host:port", or the same after http://, https:// or socks5://'
@@ -36,12 +36,12 @@ class Proxy:
 
 
 def process_name(proxy: Proxy | None) -> str:
-    """Name the process of a proxy, or the one that goes without."""
+    """Return the process name for a proxy, or for direct requests."""
     return f"scraper-{proxy.name if proxy else DIRECT}"
 
 
 def proxies(raw: object) -> tuple[Proxy, ...]:
-    """Take the list of [[scraper.proxies]] tables."""
+    """Parse the list of [[scraper.proxies]] tables."""
     if not isinstance(raw, list | tuple):
         raise InvalidValue(
             "must be a list of tables: write [[scraper.proxies]], with two brackets, once for each proxy"
@@ -92,7 +92,7 @@ def _strangers(item: Mapping[str, object], at: str) -> list[Fault]:
 
 
 def normalised(raw: object) -> str | None:
-    """Bring an address into the form scheme://user:password@host:port; None when it cannot be."""
+    """Return an address in the form scheme://user:password@host:port; None when that is not possible."""
     if not isinstance(raw, str):
         return None
     match = _ADDRESS.fullmatch(raw.strip())
@@ -108,6 +108,6 @@ def normalised(raw: object) -> str | None:
     if not at:
         return f"{scheme}://{place}"
     user, colon, password = user_info.partition(":")
-    # Sellers of proxies hand out passwords with any character in them, encoded or not: bring both to one form.
+    # Proxy providers issue passwords with any character, encoded or not: normalize both.
     encoded = quote(decoded(user), safe="") + colon + quote(decoded(password), safe="")
     return f"{scheme}://{encoded}@{place}"

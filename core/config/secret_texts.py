@@ -1,4 +1,4 @@
-"""The secret texts inside configured values: what must never be shown, and which pairs travel encoded together."""
+"""The secret texts inside configured values: texts that are never shown, and pairs that are sent encoded together."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Secrets:
 
     @classmethod
     def of(cls, texts: Iterable[str] = (), logins: Iterable[tuple[str, str]] = ()) -> "Secrets":
-        """Keep each one once, and no empty text."""
+        """Remove duplicates and empty texts."""
         return cls(tuple(dict.fromkeys(filter(None, texts))), tuple(dict.fromkeys(logins)))
 
     def __add__(self, other: "Secrets") -> "Secrets":

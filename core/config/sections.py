@@ -1,4 +1,4 @@
-"""The configuration as the program sees it: every key with its type, default and meaning, in one place."""
+"""The sections of the configuration: every key with its type, default and meaning."""
 
 # ruff: noqa: RUF009  setting() gives a dataclass field, which carries its default safely
 
@@ -27,7 +27,7 @@ _SUBREDDITS = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RedditSection(Section):
-    """What to read, from where, with whose name, and how often."""
+    """Reddit: the subreddits, the server, the credentials and the request rate."""
 
     subreddits: tuple[str, ...] = setting(subreddits, _SUBREDDITS, "whose submissions and comments are captured")
     reddit_url: str = setting(
@@ -63,13 +63,13 @@ class StreamsSection(Section):
 
     @property
     def enabled(self) -> tuple[str, ...]:
-        """The names of the streams that run."""
+        """The names of the enabled streams."""
         return tuple(name for name in stream_names() if getattr(self, name, False))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KafkaSection(Section):
-    """Where records go, and with which promise."""
+    """Kafka: the destination of the records, and the delivery guarantee."""
 
     bootstrap_servers: str = setting(
         addresses.bootstrap_servers,
@@ -116,7 +116,7 @@ class ScraperSection(Section):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseSection(Section):
-    """Where the scraper keeps what it found."""
+    """The scraper's database."""
 
     url: str = setting(
         addresses.database_url,
@@ -180,15 +180,15 @@ class Config(Section):
     monitor: MonitorSection = field(default_factory=MonitorSection)
 
     def secrets(self) -> tuple[str, ...]:
-        """List every secret text in here, for `core.masking.external.hide`."""
+        """Return every secret text of the configuration, for `core.masking.external.hide`."""
         return self.all_secrets().texts
 
     def logins(self) -> tuple[tuple[str, str], ...]:
-        """List user and password wherever they travel as a pair, encoded as one text."""
+        """Return each pair of user and password that is sent encoded as one text."""
         return self.all_secrets().logins
 
     def all_secrets(self) -> Secrets:
-        """Return all of both."""
+        """Return both: secret texts and pairs."""
         found = secret_texts.of_client(self.reddit.client_id, self.reddit.client_secret)
         found += Secrets.of([self.monitor.token]) + secret_texts.of_url(self.database.url)
         for proxy in self.scraper.proxies:
@@ -208,6 +208,6 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 def all_settings() -> Iterator[Setting]:
-    """List every key there is, table by table."""
+    """Yield every key, table by table."""
     for table, section in SECTIONS.items():
         yield from settings_of(table, section)

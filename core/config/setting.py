@@ -1,4 +1,4 @@
-"""Declares a key of the configuration beside its field: parser, default, variable, meaning."""
+"""Declares a key of the configuration at its field: parser, default, variable, meaning."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 _METADATA = "setting"
 
-#: Stands for a value that may hold a secret.
+#: Replaces a value that may hold a secret.
 HIDDEN = "(hidden)"
 
 
 def never(_raw: object) -> bool:
-    """Tell that any wrong value of a setting may hold a secret: its shape is that of nothing known."""
+    """Return False: any wrong value of a setting may hold a secret, since its shape is unknown."""
     return False
 
 
@@ -25,7 +25,7 @@ def _always(_raw: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """All that is known about one key."""
+    """The definition of one key."""
 
     key: str
     parse: Callable[[object], object]
@@ -37,7 +37,7 @@ class Setting:
     plain: Callable[[object], bool] = _always
 
     def show(self, raw: object, key: str = "") -> str:
-        """Write a wrong value for people; of one that may hold a secret, nothing."""
+        """Format a wrong value for display; of one that may hold a secret, nothing."""
         return HIDDEN if self.secret or not self.plain(raw) else show(raw, key or self.key)
 
 
@@ -61,9 +61,9 @@ def setting(
     in_file: bool = True,
     plain: Callable[[object], bool] = _always,
 ) -> T:
-    """Declare a field of a section as a key of the configuration; a callable default makes a new value each time.
+    """Declare a field of a section as a key of the configuration; a callable default returns a new value each time.
 
-    `plain` tells whether a wrong value may be shown: it cannot hold a secret.
+    `plain` returns whether a wrong value may be shown: it cannot hold a secret.
     """
     metadata = {_METADATA: _Declaration(parse, doc, variable, secret, in_file, plain)}
     made: T = (
@@ -90,7 +90,7 @@ class Section:
 
 
 def settings_of(table: str, section: type[Section]) -> Iterator[Setting]:
-    """List the keys that a section declares, in their order."""
+    """Yield the keys that a section declares, in their order."""
     for each in fields(section):
         declared = each.metadata[_METADATA]
         default = each.default_factory() if each.default_factory is not MISSING else each.default

@@ -1,8 +1,8 @@
-"""What each process gets of the configuration: one frozen class per kind of process, built from Config in one place.
+"""The part of the configuration that each process gets: one frozen class per kind of process, built from Config.
 
 A process depends on its slice and on nothing else of the configuration. A reload compares slices: a process is replaced
 when, and only when, its slice changed. A slice holds no secret that its process does not use. To mask secrets in its
-output a process knows all of them, since a server may echo any: it gets those beside its slice (see core.child).
+output, a process needs all of them, since a server may echo any: it gets those beside its slice (see core.child).
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from core.config.setting import Section
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LogConfig(Section):
-    """Where a process writes its log file, and how large that grows."""
+    """The log file of a process: its folder and size limits."""
 
     log_dir: Path
     max_bytes: int
@@ -48,7 +48,7 @@ class RedditAccess(Section):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StreamConfig(ProcessConfig):
-    """What the process of one stream gets."""
+    """The slice of the process of one stream."""
 
     stream: str  #: "submissions" or "comments"
     subreddits: tuple[str, ...]
@@ -61,7 +61,7 @@ class StreamConfig(ProcessConfig):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PublisherConfig(ProcessConfig):
-    """What the publisher gets."""
+    """The slice of the publisher."""
 
     bootstrap_servers: str
     topic: str
@@ -71,7 +71,7 @@ class PublisherConfig(ProcessConfig):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ScraperConfig(ProcessConfig):
-    """What the scraper process of one proxy gets; without a proxy it asks directly."""
+    """The slice of the scraper process of one proxy; without a proxy it requests directly."""
 
     proxy: Proxy | None
     processes: tuple[str, ...]  #: the names of all scraper processes
@@ -92,18 +92,18 @@ class ScraperConfig(ProcessConfig):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StatusConfig(ProcessConfig):
-    """What is needed to read the status of the whole system from the state files."""
+    """The values needed to read the status of the whole system from the state files."""
 
-    streams: tuple[str, ...]  #: names of the streams that are switched on
+    streams: tuple[str, ...]  #: names of the enabled streams
     subreddits: tuple[str, ...]
     requests_per_minute: int
     scrapers: tuple[str, ...]  #: names of the scraper processes
-    discovers: bool  #: the crawl follows what it finds
+    discovers: bool  #: the crawl adds the subreddits that it finds
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MonitorConfig(StatusConfig):
-    """What the monitor gets. It uses no secret but its own token; it knows the others to mask them in what it shows."""
+    """The slice of the monitor. It uses no secret but its own token, and has the others to mask them in its output."""
 
     max_poll_interval: float
     kafka_servers: str
@@ -118,7 +118,7 @@ class MonitorConfig(StatusConfig):
 
 
 def log_config(config: Config) -> LogConfig:
-    """Return what a process needs to write its log file."""
+    """Return the values that a process needs to write its log file."""
     settings = config.supervisor
     return LogConfig(settings.log_dir, settings.log_max_bytes, settings.log_backups)
 
@@ -176,7 +176,7 @@ def scraper_config(config: Config, proxy: Proxy | None) -> ScraperConfig:
 
 
 def status_config(config: Config) -> StatusConfig:
-    """Return what is needed to read the status."""
+    """Return the values needed to read the status."""
     return StatusConfig(
         state_dir=config.supervisor.state_dir,
         logging=log_config(config),
@@ -213,7 +213,7 @@ def monitor_config(config: Config) -> MonitorConfig:
 
 
 def reddit_access(config: Config) -> RedditAccess:
-    """Return where Reddit is, and the credentials for it."""
+    """Return the addresses of Reddit's servers, and the credentials."""
     reddit = config.reddit
     return RedditAccess(
         reddit_url=reddit.reddit_url,

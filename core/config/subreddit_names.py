@@ -1,16 +1,16 @@
-"""Names of subreddits as people write them, and the one form the rest of the program knows."""
+"""Parses names of subreddits as people write them into the one form that the program uses."""
 
 import re
 
 from core.config.value_errors import Fault, InvalidValue
 
-# Reddit gives 3 to 21 characters today; some old names have two. A user's profile is the subreddit u_NAME.
+# Reddit allows 3 to 21 characters today; some old names have two. A user's profile is the subreddit u_NAME.
 _NAME = re.compile(r"[A-Za-z0-9_]{2,21}|u_[A-Za-z0-9_-]{2,20}", re.ASCII)
 _PREFIX = re.compile(r"^(?:https?://(?:[a-z]+\.)?reddit\.com)?/?(?P<kind>r|u|user)/", re.IGNORECASE)
 
 
 def subreddits(raw: object) -> tuple[str, ...]:
-    """Take a list of names; "r/", "/r/" and addresses lose their prefix, a name given twice counts once."""
+    """Parse a list of names; remove "r/", "/r/" and addresses before a name, and duplicates."""
     if not isinstance(raw, list | tuple):
         hint = f": [{raw!r}]".replace("'", '"') if isinstance(raw, str) else ', such as ["Bitcoin", "ethereum"]'
         raise InvalidValue(f"must be a list of names{hint}")
@@ -21,7 +21,7 @@ def subreddits(raw: object) -> tuple[str, ...]:
         if name is None:
             faults.append(Fault(_advice(item), at=f"[{index}]", value=item))
         else:
-            names.setdefault(name.casefold(), name)  # Reddit ignores case; the first spelling stays
+            names.setdefault(name.casefold(), name)  # Reddit ignores case; keep the first spelling
     if faults:
         raise InvalidValue(*faults)
     return tuple(names.values())

@@ -1,4 +1,4 @@
-"""The known key that a misspelt one most likely means."""
+"""Suggests the known key that a misspelt one most likely means."""
 
 from collections.abc import Collection
 from difflib import SequenceMatcher
@@ -7,7 +7,7 @@ _CLOSE = 0.6
 
 
 def nearest_key(key: str, known: Collection[str]) -> str:
-    """Name the nearest key: the same word in another table, else a close sibling, else the best anywhere."""
+    """Return the nearest key: the same word in another table, else a close sibling, else the best anywhere."""
     table, _, leaf = key.rpartition(".")
     misplaced = [other for other in known if likeness(leaf, other.rpartition(".")[2]) == 1.0]
     if misplaced:
@@ -17,16 +17,16 @@ def nearest_key(key: str, known: Collection[str]) -> str:
         best = nearest(leaf, {other.rpartition(".")[2]: other for other in siblings})
         if likeness(leaf, best.rpartition(".")[2]) >= _CLOSE:
             return best
-    # In the wrong table, or in none: the last word says more than the table does.
+    # In the wrong table, or in none: the last word is more significant than the table.
     return max(known, key=lambda other: (likeness(leaf, other.rpartition(".")[2]), likeness(key, other)))
 
 
 def nearest(word: str, known: dict[str, str]) -> str:
-    """Give the value under the most similar name."""
+    """Return the value under the most similar name."""
     return known[max(known, key=lambda other: likeness(word, other))]
 
 
 def likeness(one: str, other: str) -> float:
-    """Say how alike two words are, 0 to 1, whatever their case and the way they join words."""
+    """Return the similarity of two names, 0 to 1, ignoring case and word separators."""
     first, second = (word.casefold().replace("-", "_") for word in (one, other))
     return SequenceMatcher(None, first, second).ratio()

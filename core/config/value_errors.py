@@ -16,16 +16,16 @@ class Fault:
     at: str = ""
     value: object = _UNSET
     plain: bool = False
-    missing: bool = False  #: the part is not there, so there is nothing to show of it
+    missing: bool = False  #: the part is missing, so there is nothing to show
 
     @property
     def has_value(self) -> bool:
-        """Tell whether the fault names a part instead of the whole value."""
+        """Return whether the fault names a part instead of the whole value."""
         return self.value is not _UNSET
 
 
 class InvalidValue(Exception):
-    """A value cannot be taken; carries every reason found."""
+    """A value is invalid; holds every reason found."""
 
     def __init__(self, *faults: Fault | str) -> None:
         self.faults = tuple(Fault(fault) if isinstance(fault, str) else fault for fault in faults)

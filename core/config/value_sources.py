@@ -11,7 +11,7 @@ from core.config.variables import bare
 from core.errors import Problem
 
 COMMAND_LINE = "from the command line"
-FILE = ""  # the message names the file already
+FILE = ""  # the message already names the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Given:
 
 
 def from_command_line(overrides: Mapping[str, object]) -> Iterator[Given]:
-    """Take what was given; None stands for an option that was not used."""
+    """Yield the options that were given; None means that an option was not used."""
     properties: dict[str, object] = {}
     for key, raw in overrides.items():
         if key.startswith("kafka.producer."):
@@ -36,9 +36,9 @@ def from_command_line(overrides: Mapping[str, object]) -> Iterator[Given]:
 
 
 def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setting], origin: str) -> Iterator[Given]:
-    """Take the variables that name a key. An empty one counts as not set, as `${NAME:-}` in a compose file does.
+    """Yield the variables that name a key. An empty one counts as not set, as `${NAME:-}` in a compose file does.
 
-    What stands around a value is reported by core.config.variables, and left out here.
+    Quotes and spaces around a value are reported by core.config.variables, and removed here.
     """
     settings = list(settings)
     known = [setting.variable for setting in settings if setting.variable]
@@ -49,13 +49,13 @@ def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setti
 
 
 def dotenv_file(config_path: Path | None) -> Path | None:
-    """Find `.env`: in the directory the command is started from, else beside the configuration."""
+    """Return the path of `.env`: in the working directory, else beside the configuration."""
     places = [Path(".env")] + ([config_path.parent / ".env"] if config_path else [])
     return next((place for place in places if place.is_file()), None)
 
 
 def read_dotenv(path: Path) -> tuple[dict[str, str | None], list[Problem]]:
-    """Read `.env` without touching the environment, and without replacing $NAME: secrets may hold any character."""
+    """Read `.env` without changing the environment and without expanding $NAME: secrets may hold any character."""
     from dotenv.parser import parse_stream  # noqa: PLC0415  spawned processes get a ready Config and never come here
 
     text, problems = _read(path)
@@ -73,21 +73,21 @@ def read_dotenv(path: Path) -> tuple[dict[str, str | None], list[Problem]]:
 
 
 def read_file(path: Path) -> tuple[dict[str, object], list[Problem]]:
-    """Read the TOML document, or say why that cannot be done and how to mend it."""
+    """Read the TOML document, or report why it cannot be read and how to fix it."""
     if not path.exists():
         return {}, [_missing(path)]
     text, problems = _read(path)
     try:
         return tomllib.loads(text), problems
     except tomllib.TOMLDecodeError as error:
-        # The line itself is not shown: it may hold a password.
+        # Do not show the line itself: it may hold a password.
         advice = f"is not valid TOML: {error}\ntext needs quotes, true and false none; a key stands once in its table"
         return {}, [Problem(str(path), advice)]
 
 
 def _read(path: Path) -> tuple[str, list[Problem]]:
     try:
-        return path.read_text(encoding="utf-8-sig"), []  # editors on Windows put a byte order mark in front
+        return path.read_text(encoding="utf-8-sig"), []  # editors on Windows add a byte order mark
     except UnicodeDecodeError as error:
         return "", [Problem(str(path), f"is not UTF-8 (byte {error.start}): save it as UTF-8")]
     except OSError as error:

@@ -1,7 +1,7 @@
 """Removes quotes and white space that a shell or an env file left around a variable's value. Pure.
 
-`docker run --env-file` keeps quotes as a part of the value; a value copied from a terminal or an editor brings along
-a prompt, its own name, or a byte order mark. Each would be sent to Reddit, Kafka or the database as it stands.
+`docker run --env-file` keeps quotes as a part of the value; a value copied from a terminal or an editor may include
+a prompt, its own name, or a byte order mark. Each would be sent to Reddit, Kafka or the database unchanged.
 """
 
 import re
@@ -10,20 +10,20 @@ from collections.abc import Collection, Iterator, Mapping
 from core.config.setting import HIDDEN, Setting
 from core.errors import Problem
 
-_QUOTES = "\"'`\u00ab\u00bb" + "".join(map(chr, range(0x2018, 0x2020)))  # with those that word processors write
+_QUOTES = "\"'`\u00ab\u00bb" + "".join(map(chr, range(0x2018, 0x2020)))  # including those of word processors
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u00a0"
 _PROMPT = re.compile(r"(?:[\w.@:~/\\-]*[$#%>\u276f\u279c])\s+(?=\S)")
 _SETTER = r"(?:export\s+|set\s+|setx\s+|\$env:)?"
 
 
 def problems_of(variables: Mapping[str, str | None], settings: Collection[Setting], origin: str) -> Iterator[Problem]:
-    """Find what is around values and names of the variables that we read."""
+    """Yield a problem for quotes or white space around the value or name of each variable that we read."""
     known = {setting.variable: setting for setting in settings if setting.variable}
     for name, setting in known.items():
         value = variables.get(name)
         if value is None or not (advice := _advice(value, known)):
             continue
-        # a whole assignment may be that of a secret
+        # a whole assignment may contain a secret
         shown = HIDDEN if _own_name(known).search(value) else setting.show(value)
         yield Problem(name, advice, shown, origin)
     for name in variables:
@@ -33,9 +33,9 @@ def problems_of(variables: Mapping[str, str | None], settings: Collection[Settin
 
 
 def bare(value: str, known: Collection[str | None]) -> str:
-    """Return the value without what stands around it, for the checks that follow."""
+    """Return the value without surrounding characters, for the checks that follow."""
     text = value.strip()
-    for _ in range(4):  # quotes within a pasted line, say
+    for _ in range(4):  # such as quotes within a pasted line
         text = text.strip(_INVISIBLE).strip()
         text = _PROMPT.sub("", text, count=1) if _PROMPT.match(text) else text
         text = _own_name(known).sub("", text, count=1)
@@ -64,7 +64,7 @@ def _advice(value: str, known: Collection[str | None]) -> str | None:
 
 
 def _quoted(text: str) -> bool:
-    """Tell whether a quote stands around it; one that ends a pair within the value, as in `?options='a'`, does not."""
+    """Return whether a quote encloses it; one that ends a pair within the value, as in `?options='a'`, does not."""
     return bool(text) and (text[0] in _QUOTES or (text[-1] in _QUOTES and text.count(text[-1]) % 2 == 1))
 
 

@@ -1,4 +1,4 @@
-"""Formats a log record: one line of JSON for programs, a line for people on a terminal."""
+"""Formats a log record: one line of JSON for programs, a readable line on a terminal."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from core.masking.printable import printable, printable_json, printable_lines
 
 EventDict = MutableMapping[str, object]
 
-#: Fields that have several lines.
+#: Fields with several lines.
 LONG = ("exception", "stack")
 
 
 def to_json(_logger: object, _method: str, event_dict: EventDict) -> str:
-    """Render for programs."""
+    """Render a record as JSON."""
     try:
         line = orjson.dumps(event_dict).decode()
     except (TypeError, ValueError):  # numbers beyond 64 bits, lone surrogates
@@ -27,7 +27,7 @@ def to_json(_logger: object, _method: str, event_dict: EventDict) -> str:
 
 
 class Console:
-    """Renders for people: local time, no process id, and nothing that could steer the terminal."""
+    """Renders for a terminal: local time, no process id, and no control characters."""
 
     def __init__(self, *, colors: bool) -> None:
         self._render = structlog.dev.ConsoleRenderer(
@@ -53,7 +53,7 @@ def _local(timestamp: str) -> str:
 
 
 def harmless(fields: Mapping[str, object]) -> dict[str, object]:
-    """Make texts fit for a terminal: a field stays on one line; those of a traceback are indented, as no record is."""
+    """Make texts safe for a terminal: a field stays on one line; lines of a traceback are indented, as no record is."""
     return {printable(str(name)): _harmless(str(name), value) for name, value in fields.items()}
 
 

@@ -1,6 +1,6 @@
-"""Logging of every process: one JSON object a line into its file, the same on standard error, secrets masked.
+"""Sets up the logging of every process: one JSON object per line in its file and on standard error, secrets masked.
 
-`configure` once at the start of a process, `get_logger` anywhere. Records of other libraries take the same way.
+Call `configure` once at the start of a process, `get_logger` anywhere. Records of libraries are handled the same way.
 """
 
 import logging
@@ -24,35 +24,35 @@ Logger = structlog.stdlib.BoundLogger
 
 _FIRST = ("timestamp", "level", "event", "process", "pid", "logger")
 
-#: Fields that quote whatever an error quotes.
+#: Fields that quote the text of an error.
 _QUOTING = ("exception", "stack")
 
-#: A name of ours, of an event or a process.
+#: One of our names: of an event or a process.
 _NAME = re.compile(r"[a-z]+(?:[_.-][a-z0-9]+){0,8}", re.ASCII)
 
-#: Marks a record of another library on its way.
+#: Marks a record of a library.
 _FOREIGN = "_foreign"
 
 _failures = FailureCount("gapless")
 
 
 def get_logger(name: str) -> Logger:
-    """Give the logger of a module or process."""
+    """Return the logger of a module or process."""
     return structlog.stdlib.get_logger(name)
 
 
 def hide(*secrets: str) -> None:
-    """Mask these texts wherever they would stand from now on (see core.masking.external)."""
+    """Mask these texts in all later output (see core.masking.external)."""
     external.hide(*secrets)
 
 
 def failures() -> int:
-    """Say how many lines could not be written since `configure`."""
+    """Return the number of lines that could not be written since `configure`."""
     return _failures.total
 
 
 def compose(process: str, pid: int, level: str, event: str, *, foreign: bool = False, **fields: object) -> str:
-    """Make the line that `process` would have logged, had it come so far; secrets are masked.
+    """Return the line that `process` would have logged if it had got that far; secrets are masked.
 
     `foreign`: the texts are not ours, so pieces of secrets are masked as well.
     """
@@ -62,14 +62,14 @@ def compose(process: str, pid: int, level: str, event: str, *, foreign: bool = F
 
 
 def show(line: str) -> None:
-    """Show a line of another process's log on our standard error, in the format that it has."""
+    """Show a line of another process's log on our standard error, in its own format."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _Screen):
             handler.show(line)
 
 
 def child_file(process: str, log_dir: Path, max_bytes: int, backups: int) -> RotatingLogFile:
-    """Give the log file of another process, to add lines to."""
+    """Return the log file of another process, for appending lines."""
     return RotatingLogFile(log_dir / f"{process}.log", max_bytes=max_bytes, backups=backups, failures=_failures)
 
 
@@ -83,7 +83,7 @@ def configure(
     level: str = "INFO",
     stream: Stream | None = None,
 ) -> None:
-    """Send all logging of this process to LOG_DIR/PROCESS.log and to standard error; called again, it starts anew."""
+    """Send all logging of this process to LOG_DIR/PROCESS.log and to standard error; a second call starts anew."""
     global _failures  # noqa: PLW0603  logging is one per process, as in the standard library
     stream = stream if stream is not None else sys.stderr
     _failures = FailureCount(process, stream if isinstance(stream, NonBlockingStderr) else None)
@@ -112,7 +112,7 @@ def configure(
 
 
 def _described() -> list[structlog.typing.Processor]:
-    """Processors that our records pass as they are made, and those of other libraries when they arrive."""
+    """Return the processors for our records when they are made, and for those of libraries when they arrive."""
     return [structlog.stdlib.add_logger_name, structlog.stdlib.add_log_level, _add_timestamp]
 
 
@@ -132,14 +132,14 @@ def _formatter(identity: "_Identity", renderer: structlog.typing.Processor) -> l
 
 
 def _add_timestamp(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
-    record = event_dict.get("_record")  # of another library: when it was made, not when it came here
+    record = event_dict.get("_record")  # of a library: the time of its creation, not of its arrival here
     when = datetime.fromtimestamp(record.created, UTC) if isinstance(record, logging.LogRecord) else datetime.now(UTC)
     event_dict["timestamp"] = when.isoformat(timespec="microseconds").replace("+00:00", "Z")
     return event_dict
 
 
 class _Identity:
-    """Says which process speaks, and puts the fields that every line has in front."""
+    """Adds the name of the process, and puts the fields that every line has first."""
 
     def __init__(self, process: str, pid: int) -> None:
         self._fields: dict[str, object] = {"process": process, "pid": pid}
@@ -151,7 +151,7 @@ class _Identity:
 
 
 def _fill_in(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
-    """Put positional arguments into their places; where they do not fit, both stay as they are."""
+    """Format positional arguments into the event; if they do not fit, both stay as they are."""
     event = str(event_dict.get("event", "")).rstrip("\n")
     arguments = event_dict.get("positional_args")
     if isinstance(arguments, tuple):
@@ -170,20 +170,20 @@ def _mark_foreign(_logger: object, _method: str, event_dict: EventDict) -> Event
 
 
 def _clean(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
-    """Mask secrets; and in what others wrote, or what quotes them, also pieces of secrets."""
+    """Mask secrets; in foreign text, or text that quotes it, also pieces of secrets."""
     foreign = bool(event_dict.pop(_FOREIGN, False))
     cleaned: EventDict = {}
     for name, value in event_dict.items():
         ours = name in _FIRST and not (foreign and name == "event")
         if ours and isinstance(value, str) and _NAME.fullmatch(value):
-            cleaned[name] = value  # of ours, so that it can be searched for, whatever words secrets are made of
+            cleaned[name] = value  # our names stay searchable, whatever words secrets contain
         else:
             cleaned[str(name)] = external.known.clean(value, str(name), pieces=foreign or name in _QUOTING)
     return cleaned
 
 
 class _Screen(logging.StreamHandler[Stream]):
-    """Standard error; when it breaks, the file goes on."""
+    """Handler for standard error; when it breaks, the file continues."""
 
     def __init__(self, stream: Stream, failures: FailureCount, render: structlog.typing.Processor) -> None:
         super().__init__(stream)
@@ -191,7 +191,7 @@ class _Screen(logging.StreamHandler[Stream]):
         self._failures = failures
 
     def show(self, line: str) -> None:
-        """Show a record that another process has rendered as JSON."""
+        """Show a record that another process rendered as JSON."""
         self.acquire()
         try:
             text = line if self.render is to_json else str(self.render(None, "", orjson.loads(line)))
@@ -208,7 +208,7 @@ class _Screen(logging.StreamHandler[Stream]):
         self._failures.add("standard error", error if error is not None else RuntimeError("unknown"))
 
     def close(self) -> None:
-        """Let what an outlet still holds come out; the standard library calls this when the process ends."""
+        """Write the lines that still wait; the standard library calls this when the process ends."""
         if isinstance(self.stream, NonBlockingStderr):
             self.stream.close()
         super().close()
@@ -228,7 +228,7 @@ def _replace_handlers(handlers: list[logging.Handler], level: str) -> None:
 def _is_terminal(stream: Stream) -> bool:
     try:
         return stream.isatty()
-    except (AttributeError, ValueError):  # replaced by something simpler, or closed
+    except (AttributeError, ValueError):  # replaced by a simpler stream, or closed
         return False
 
 

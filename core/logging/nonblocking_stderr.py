@@ -1,7 +1,7 @@
-"""Standard error that never keeps its writer waiting: a terminal that is held, or a program that does not read.
+"""A stderr whose writes never block, even when the terminal is paused or the reader has stalled.
 
-A supervisor must not stop turning because nobody reads what it says. Its lines wait here, for a thread of their own to
-write them; beyond a limit they are dropped and counted. They all stand in the log files anyway.
+The supervisor's loop must not stop because its output is not read. Its lines wait here for a separate thread that
+writes them; beyond a limit they are dropped and counted. All of them are in the log files anyway.
 """
 
 import os
@@ -10,27 +10,27 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-_LIMIT = 1_000_000  # bytes that may wait
+_LIMIT = 1_000_000  # most bytes that wait
 _CLOSE_WITHIN = 1.0
 
 
 class Stream(Protocol):
-    """What logging needs of standard error."""
+    """The interface of standard error that logging needs."""
 
     def write(self, text: str, /) -> object:
-        """Take a text in."""
+        """Write a text."""
 
     def flush(self) -> None:
-        """See to it that it goes out."""
+        """Flush the stream."""
 
     def isatty(self) -> bool:
-        """Tell whether people look at it."""
+        """Return whether it is a terminal."""
 
 
 class NonBlockingStderr:
-    """A text stream over a copy of `descriptor`; `on_loss` hears how many lines were dropped, once the others are out.
+    """A text stream over a copy of `descriptor`; after a loss it calls `on_loss` with the number of dropped lines.
 
-    It is called from the thread of the outlet.
+    It calls it from its own thread, once the other lines are written.
     """
 
     def __init__(
@@ -49,18 +49,18 @@ class NonBlockingStderr:
         self._thread.start()
 
     def isatty(self) -> bool:
-        """Tell whether people look at it."""
+        """Return whether it is a terminal."""
         return os.isatty(self._descriptor)
 
     def fileno(self) -> int:
-        """Return what is written to."""
+        """Return the descriptor that is written to."""
         return self._descriptor
 
     def flush(self) -> None:
-        """Do nothing: its thread is at it."""
+        """Do nothing: the thread writes."""
 
     def write(self, text: str, /) -> None:
-        """Take a text in; raise what the last one met, should the reader have gone."""
+        """Queue a text; raise the error of an earlier write, for example when the reader is gone."""
         data = text.encode("utf-8", "backslashreplace")
         with self._news:
             error, self._error = self._error, None
@@ -74,7 +74,7 @@ class NonBlockingStderr:
             raise error
 
     def close(self) -> None:
-        """Wait a moment for what is still here to come out."""
+        """Wait briefly until the queued lines are written."""
         with self._news:
             if self._closing:
                 return
@@ -106,7 +106,7 @@ class NonBlockingStderr:
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # somebody who shares it has made it so
+            except BlockingIOError:  # another process that shares it made it non-blocking
                 select.select([], [self._descriptor], [])
             except OSError as error:
                 self._error = error

@@ -1,8 +1,8 @@
-"""One process's log file: whole lines only, rotated by size, and never a reason for the process to die.
+"""A process's log file: whole lines only, rotated by size; its errors never end the process.
 
-It has two writers: the process itself, and its supervisor, who adds what the process said past its logger. Each holds
-a lock for the length of a line, so that both may rotate, and nothing is added to a file that was set aside. A lock that
-another process keeps is waited for once, and named; until it is free, lines are written without it.
+It has two writers: the process itself, and its supervisor, which adds the process's output outside its logger. Each
+holds a lock while it writes a line, so that both may rotate, and no line goes to a rotated file. A writer waits once
+for a lock that another process keeps, and names that process; until it is free, lines are written without it.
 """
 
 import contextlib
@@ -17,28 +17,28 @@ from core.logging.nonblocking_stderr import Stream
 from core.storage.lock_file import describe, holders, try_lock
 from core.storage.private_files import make_directory, open_private
 
-_NOTE_EVERY = 60.0  # seconds between two notes on standard error about the same trouble
+_NOTE_EVERY = 60.0  # seconds between two notes on standard error about the same problem
 
-#: A lock is held for microseconds. Whoever holds it for longer was stopped with it: then the line counts more.
+#: A lock is held for microseconds. A process that holds it for longer was stopped with it: then the line matters more.
 _LOCK_WITHIN = 1.0
 _LOCK_AGAIN = 0.002
 
-#: After that wait, a lock that is still held is not waited for again for so long, seconds.
+#: After that wait, seconds without another wait for the same lock.
 _LOCK_DISTRUST = 60.0
 _TRIES = 10
 
 
 class FailureCount:
-    """Counts what could not be logged and says so on standard error, now and then."""
+    """Counts lines that could not be logged, and reports them on standard error from time to time."""
 
     def __init__(self, process: str, stream: Stream | None = None) -> None:
         self.process = process
         self.total = 0
-        self._stream = stream  # None: standard error as it is at that moment
+        self._stream = stream  # None: the present standard error
         self._noted_at: float | None = None
 
     def add(self, place: str, error: BaseException) -> None:
-        """Count one lost line; standard error may be gone as well, then the count is all that stays."""
+        """Count one lost line; if standard error is gone as well, only the count remains."""
         self.total += 1
         now = time.monotonic()
         if self._noted_at is not None and now - self._noted_at < _NOTE_EVERY:
@@ -46,21 +46,21 @@ class FailureCount:
         self._noted_at = now
         told = self.note(f"cannot log to {place}: {error!r} ({self.total} lines so far); the process goes on")
         if not told:
-            self._noted_at = None  # so the next loss tries to say it again
+            self._noted_at = None  # so the next loss tries to report it again
 
     def note(self, text: str) -> bool:
-        """Write a line on standard error; tell whether that was possible."""
+        """Write a line on standard error; return whether that succeeded."""
         stream = self._stream or sys.stderr
         try:
             stream.write(f"{self.process}: {text}\n")
             stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed, broken or none
+        except (OSError, ValueError, AttributeError):  # closed, broken or absent
             return False
         return True
 
 
 class RotatingLogFile(logging.Handler):
-    """Appends each record as one write of one line, so that a kill at any moment tears at most the last one."""
+    """Appends each record as one write of one line, so that a kill at any moment truncates at most the last one."""
 
     def __init__(self, path: Path, *, max_bytes: int, backups: int, failures: FailureCount) -> None:
         super().__init__()
@@ -69,17 +69,17 @@ class RotatingLogFile(logging.Handler):
         self._backups = backups
         self._failures = failures
         self._descriptor: int | None = None
-        self._no_wait_until = 0.0  # the lock is held by somebody who keeps it
+        self._no_wait_until = 0.0  # another process keeps the lock
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; rotate first when it would not fit."""
+        """Write one record; rotate first if it does not fit."""
         try:
             self._append(self.format(record))
         except Exception as error:  # noqa: BLE001  whatever it is: counted, noted, and the caller goes on
             self._failures.add(str(self.path), error)
 
     def append(self, line: str) -> None:
-        """Write a line that is made already, as `emit` does."""
+        """Write a formatted line, as `emit` does."""
         self.acquire()
         try:
             self._append(line)
@@ -112,15 +112,15 @@ class RotatingLogFile(logging.Handler):
         if self._descriptor is None:
             return
         if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            line = b"\n" + line  # somebody was killed within a line, or the disk was full: that one stays alone
+            line = b"\n" + line  # a writer was killed within a line, or the disk was full
         written = os.write(self._descriptor, line)
         if written < len(line):
             raise OSError(f"only {written} of {len(line)} bytes written: is the disk full?")
 
     def _open_locked(self) -> int:
-        """Hold the file that bears the name now, for this writer alone; return its size.
+        """Lock the file that has the name now, for this writer alone; return its size in bytes.
 
-        It is opened at the first record, and again when the other writer, or somebody, moved or removed it.
+        It is opened at the first record, and again when the other writer, or a person, moved or removed it.
         """
         for _ in range(_TRIES):
             if self._descriptor is None:
@@ -142,7 +142,7 @@ class RotatingLogFile(logging.Handler):
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def _rotate(self) -> None:
-        """Move NAME.log to NAME.log.1 and so on; where that fails, the file grows on rather than lose lines."""
+        """Move NAME.log to NAME.log.1 and so on; if that fails, the file grows instead of losing lines."""
         try:
             for number in range(self._backups, 0, -1):
                 source = self._backup(number - 1)
@@ -159,7 +159,7 @@ class RotatingLogFile(logging.Handler):
         self._failures.note(f"{path} was a symbolic link, which is not followed; a file takes its place")
 
     def _lock(self, descriptor: int) -> None:
-        """Wait for the lock, but not for ever: a line beside a file that is just set aside is better than a hang."""
+        """Wait for the lock for a limited time: a line in a file that is just being rotated is better than a hang."""
         end = time.monotonic() + _LOCK_WITHIN
         try:
             while not try_lock(descriptor):

@@ -1,7 +1,7 @@
 r"""Decodes the escapes of a text: percent-encoding, `\u0041`, `&#65;`, numbers, base64, folded lines. Pure.
 
-Whoever says a secret back may have escaped it as no form of ours does (see core.masking.secret_forms): each character,
-or twice. So a text is also looked through as it reads once the escapes are resolved. The time is linear in the length
+A server that echoes a secret may escape it unlike any of our forms (see core.masking.secret_forms): each character,
+or twice. So a text is also scanned after its escapes are resolved. The time is linear in the length
 of the text.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 Span = tuple[int, int]
 
-#: Escapes within escapes are resolved so often.
+#: Nesting depth to which escapes within escapes are resolved.
 _DEEPEST = 3
 
 _ESCAPE = re.compile(
@@ -23,7 +23,7 @@ _ESCAPE = re.compile(
     r"""|&(?:amp;){0,8}\#(?:x0{0,8}(?P<hexent>[0-9a-f]{1,6})|0{0,8}(?P<decent>[0-9]{1,7}));?"""
     r"""|&(?:amp;){0,8}(?P<named>amp|lt|gt|quot|apos|nbsp);"""
     r"""|=(?P<quoted>[0-9a-f]{2})"""
-    # what is not seen, and the end of a line with what begins the next
+    # invisible characters, and a line break with the indentation after it
     r"""|=?\r?\n[ \t]{0,16}|[\x00-\x08\x0b-\x1f\x7f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]""",
     re.IGNORECASE,
 )
@@ -41,7 +41,7 @@ _URLSAFE = str.maketrans("-_", "+/")
 
 
 class View(NamedTuple):
-    """A text with its escapes resolved; each character began at that place of the original, and the end."""
+    """A text with its escapes resolved, and for each character (and the end) its place in the original."""
 
     text: str
     places: list[int]
@@ -52,7 +52,7 @@ class View(NamedTuple):
 
 
 def view(text: str) -> View | None:
-    """Return the text without escapes, None where it has none."""
+    """Return the text without escapes, None if it has none."""
     seen: View | None = None
     for _ in range(_DEEPEST):
         inner = _resolved(text if seen is None else seen.text)
@@ -63,7 +63,7 @@ def view(text: str) -> View | None:
 
 
 def runs(text: str) -> Iterator[tuple[Span, str]]:
-    """Yield each part of a text that may be other text, encoded as a whole, and what it says: one for each reading."""
+    """Yield each part of a text that may be text encoded as a whole, with its decoded text, once per decoding."""
     for found in _HEX_LIST.finditer(text):
         yield found.span(), _from_hex(re.sub("0x|[:, -]", "", found[0], flags=re.IGNORECASE))
     for found in _DECIMAL_LIST.finditer(text):

@@ -1,7 +1,7 @@
-"""Text from outside: of servers, proxies, brokers, databases, and of the libraries that quote them.
+"""Makes foreign text safe: of servers, proxies, brokers, databases, and of the libraries that quote them.
 
-Where such a text comes into being it is bounded, masked, made printable, and cut, in this order: a cut before the mask
-would leave a piece of a secret that nothing finds. What is kept, shown or logged later is harmless from then on.
+Each such text is bounded, masked, made printable, and cut at its origin, in this order: a cut before the mask
+would leave a piece of a secret that is not found. After that it is safe to store, show or log.
 """
 
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from core.masking.masking import Masker
 from core.masking.printable import printable
 
-#: So many characters of a text are looked at.
+#: Characters of a text that are processed; the rest is cut.
 BOUND = 16_384
 
-#: The secrets that this process knows: of its configuration, and the access tokens that it was given.
+#: The secrets that this process knows: of its configuration, and the access tokens that it received.
 known = Masker()
 
 
@@ -22,12 +22,12 @@ def hide(*secrets: str, logins: Iterable[tuple[str, str]] = ()) -> None:
 
 
 def hide_token(token: str) -> None:
-    """Mask this access token from now on, until some newer ones have come."""
+    """Mask this access token from now on, until some newer ones arrived."""
     known.hide_token(token)
 
 
 def outside(text: object, longest: int = 300) -> str:
-    """Return a text (an error, bytes) on one line of at most so many characters, without secrets in it."""
+    """Return a text (an error, bytes) on one line of limited length, without secrets."""
     if isinstance(text, bytes | bytearray):
         text = bytes(text[: 4 * BOUND]).decode("utf-8", "replace")
     masked = known.mask_pieces(str(text), BOUND)
@@ -36,10 +36,10 @@ def outside(text: object, longest: int = 300) -> str:
 
 
 def masked(text: str) -> str:
-    """Return a text of ours that quotes others, on one line, without secrets in it."""
+    """Return a text of ours that quotes foreign text, on one line, without secrets."""
     return printable(known.mask(text))
 
 
 def scrub(document: object) -> bytes:
-    """Return as JSON what is kept as it was served, without the secrets in it."""
+    """Return as JSON, without secrets, a document that is stored as served."""
     return known.scrub(document)

@@ -1,6 +1,6 @@
-"""Masks registered secrets, whole or in pieces, and makes every value plain enough for one line of JSON.
+"""Masks registered secrets, whole or in pieces, and converts every value for one line of JSON.
 
-The time that masking takes is linear in the length of the text, however many secrets there are: at each place a few
+The time is linear in the length of the text, for any number of secrets: at each place a few
 characters are looked up in a table.
 """
 
@@ -18,25 +18,25 @@ from core.masking.secret_forms import SHORTEST, Form, forms, lower, pair_forms
 
 _DEEPEST = 6
 
-#: So many characters of what others quote, such as a traceback, stand in a log line.
+#: Most characters of quoted foreign text, such as a traceback, in a log line.
 _LONGEST_QUOTE = 65_536
 
-#: So many characters of a secret are a piece of it. Shorter ones are in too many ordinary words.
+#: Characters of a secret that count as a piece of it. Shorter ones are in too many ordinary words.
 _PIECE = 6
 
-#: Of a form of more characters only every fourth piece is looked for, to save memory.
+#: Of a form of more characters only every fourth piece is searched, to save memory.
 _LONG, _STEP = 128, 4
 
-#: A piece is masked with the word around it: so many characters on each side.
+#: A piece is masked with the word around it: at most this number of characters on each side.
 _WORD = 40
 
-#: So many tokens are kept, the newest; older ones have expired.
+#: Number of tokens kept, the newest; older ones have expired.
 _TOKENS = 4
 
-#: No word that we use has so many letters.
+#: No word that we use has this many letters.
 _LONG_WORD = 16
 
-#: Codes within codes are looked into so often.
+#: Nesting depth to which codes within codes are decoded.
 _DEEPEST_CODE = 1
 
 _NOWHERE: Span = (-1, -1)
@@ -70,7 +70,7 @@ class _Tables:
         self._by_start = {start: tuple(found) for start, found in by_start.items()}
 
     def whole(self, text: str) -> Iterator[Span]:
-        """Find the places of whole forms in a text in lower case."""
+        """Yield the places of whole forms in a text in lower case."""
         by_start = self._by_start
         for at in range(len(text) - SHORTEST + 1 if by_start else 0):
             if text[at : at + SHORTEST] in by_start:
@@ -80,7 +80,7 @@ class _Tables:
                         break
 
     def pieces(self, text: str) -> Iterator[Span]:
-        """Find the places of pieces in a text in lower case."""
+        """Yield the places of pieces in a text in lower case."""
         pieces = self._pieces
         for at in range(len(text) - _PIECE + 1 if pieces else 0):
             if text[at : at + _PIECE] in pieces:
@@ -88,7 +88,7 @@ class _Tables:
 
 
 class Masker:
-    """Knows the secrets of a process; masks them, and by their shape also those that nobody has registered."""
+    """Holds the secrets of a process; masks them, and also unregistered ones by their shape."""
 
     def __init__(self) -> None:
         self._forms: frozenset[Form] = frozenset()
@@ -109,12 +109,12 @@ class Masker:
 
     @property
     def registered(self) -> Registered:
-        """Everything that was registered so far, without tokens, for another process to register too."""
+        """All registered secrets so far, without tokens, for another process to register too."""
         return Registered(tuple(sorted(self._secrets)), tuple(sorted(self._logins)))
 
     def hide_token(self, token: str) -> None:
-        """Register a token that expires: it is forgotten when some newer ones have come."""
-        is_word = len(token) < _LONG_WORD and token.isalpha()  # the server chooses it: it must not mask our messages
+        """Register a token that expires: it is dropped when some newer ones arrived."""
+        is_word = len(token) < _LONG_WORD and token.isalpha()  # the server chooses it: it must not mask our own words
         if len(token) < _PIECE or is_word or any(token == known for known, _ in self._tokens):
             return
         self._tokens.append((token, forms(token)))
@@ -124,13 +124,13 @@ class Masker:
         self._tables = _Tables(self._forms.union(*(found for _, found in self._tokens)))
 
     def mask(self, text: str) -> str:
-        """Mask what is secret in a text."""
+        """Mask the secrets in a text."""
         return redact(_masked(text, self._tables.whole(lower(text))))
 
     def mask_pieces(self, text: str, longest: int | None = None) -> str:
-        """Mask secrets and pieces of them, such as a cut leaves over, in the first `longest` characters of a text.
+        """Mask secrets and pieces of them, such as a cut leaves, in the first `longest` characters of a text.
 
-        Of a secret that begins there and ends later nothing is left.
+        A secret that begins there and ends later is masked completely.
         """
         return self._mask_pieces(text, len(text) if longest is None else min(len(text), longest), resolve=True)
 
@@ -141,12 +141,12 @@ class Masker:
         disguised = self._disguised(text[: end + tables.longest]) if resolve else ()
         found = sorted([*tables.pieces(seen), *disguised])
         pieces = _beyond(whole, _joined(found, gap=_STEP))
-        # what stands around a piece may be more of it, escaped in a way that we do not know
+        # the text around a piece may be more of it, escaped in an unknown way
         words = [_widened(seen, start, stop, _WORD, _is_visible) for start, stop in pieces]
         return redact(_masked(text[:end], (span for span in sorted([*whole, *words]) if span[0] < end)))
 
     def _disguised(self, text: str, depth: int = 0) -> Iterator[Span]:
-        """Find the places where a text holds pieces under escapes, or in a part that is encoded as a whole."""
+        """Yield the places where a text holds escaped pieces, or pieces in a part that is encoded as a whole."""
         if not self._tables.longest:
             return
         for span, said in runs(text):
@@ -158,7 +158,7 @@ class Masker:
             yield from (resolved.origin(span) for span, said in runs(resolved.text) if self._tell(said, _DEEPEST_CODE))
 
     def _tell(self, said: str, depth: int) -> bool:
-        """Tell whether what was encoded holds a piece, or a code that does."""
+        """Return whether a decoded text holds a piece, or a code that does."""
         if any(True for _ in self._tables.pieces(lower(said))):
             return True
         return depth < _DEEPEST_CODE and any(True for _ in self._disguised(said, depth + 1))
@@ -190,11 +190,11 @@ class Masker:
         return masked if more <= 0 else f"{masked}… ({more:,} more characters)"
 
     def clean(self, value: object, name: str = "", depth: int = 0, *, pieces: bool = False) -> object:
-        """Turn a value into plain data: text, numbers, lists and tables, with nothing secret in it."""
+        """Convert a value into plain data without secrets: text, numbers, lists and tables."""
         if value is None or isinstance(value, bool):
             return value
         if name and is_secret_name(name) and not (isinstance(value, int | float) and "token" in name.lower()):
-            return MASK  # but a number of tokens is no secret
+            return MASK  # but a number of tokens is not a secret
         return self._plain(value, depth, pieces=pieces)
 
     def _plain(self, value: object, depth: int, *, pieces: bool) -> object:
@@ -233,7 +233,7 @@ def _joined(spans: Iterable[Span], gap: int = 0) -> list[Span]:
 
 
 def _beyond(whole: list[Span], pieces: list[Span]) -> Iterator[Span]:
-    """Leave out the pieces that lie within whole secrets."""
+    """Yield the pieces that are not inside whole secrets."""
     covering = iter(whole)
     start, end = next(covering, _NOWHERE)
     for piece in pieces:
@@ -244,7 +244,7 @@ def _beyond(whole: list[Span], pieces: list[Span]) -> Iterator[Span]:
 
 
 def _widened(text: str, start: int, end: int, by: int, takes: Callable[[str], bool]) -> Span:
-    """Widen a span by at most so many characters on each side, as long as they are taken."""
+    """Widen a span by a limited number of characters on each side, as long as they match."""
     first, last = max(0, start - by), min(len(text), end + by)
     while start > first and takes(text[start - 1]):
         start -= 1
@@ -262,7 +262,7 @@ def _is_visible(character: str) -> bool:
 
 
 def _masked(text: str, spans: Iterable[Span]) -> str:
-    """Put the mask in the place of each span; those that touch have one."""
+    """Replace each span with the mask; adjacent spans share one."""
     parts: list[str] = []
     done = 0
     for start, end in spans:

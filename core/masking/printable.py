@@ -1,4 +1,4 @@
-"""Text that cannot steer a terminal, forge a line or hide one: every other character is written as an escape. Pure.
+"""Escapes characters that could control a terminal, forge a line or hide one. Pure.
 
 Escaped are control characters (C0, DEL, C1), marks of direction, line and paragraph separators, invisible characters,
 private and unassigned ones, halves of surrogate pairs, and every space but the plain one.
@@ -11,12 +11,12 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Return the text with its lines, tabs as spaces."""
+    """Return the text with its line breaks kept, tabs as spaces."""
     return "\n".join(printable(line.expandtabs()) for line in text.split("\n"))
 
 
 def printable_json(text: str) -> str:
-    """Return rendered JSON that means the same: what is escaped stands within its texts. Line feeds stay."""
+    """Return equivalent JSON: escapes occur only inside its strings. Line feeds stay."""
     return "\n".join(line if line.isprintable() else "".join(map(_escaped_json, line)) for line in text.split("\n"))
 
 

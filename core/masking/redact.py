@@ -1,7 +1,7 @@
 """Masks secrets in values that people see: error messages, representations and logs.
 
-What is masked here is found by its shape, in time linear in the length of the text: passwords in addresses, credentials
-in headers, access tokens. Registered secrets are found by core.masking.masking.
+This module finds secrets by shape, in time linear in the length of the text: passwords in addresses, credentials
+in headers, access tokens. core.masking.masking finds registered secrets.
 """
 
 import functools
@@ -16,7 +16,7 @@ MASK = "***"
 
 _LONGEST = 80
 
-# A name that holds a secret; endings such as .location or _url say where a secret is kept, not what it is.
+# A name that holds a secret; endings such as .location or _url name the place of a secret, not its value.
 _SECRET_NAME = re.compile(
     r"passw(or)?d|passphrase|secret|token|authorization|credential|cookie|api.?key|private.?key"
     r"|\.pem$|oauthbearer\.config$|jaas",
@@ -24,7 +24,7 @@ _SECRET_NAME = re.compile(
 )
 _HARMLESS_ENDING = re.compile(r"(location|url|endpoint|file|path|dir|env)$", re.IGNORECASE)
 
-# Each begins where nothing of its own kind stands before it, so that no text is looked through twice.
+# Each begins where no character of its own kind precedes it, so that no text is scanned twice.
 _QUERY_SECRET = re.compile(r"(?P<name>[?&][a-z_.-]*(?:password|secret|token)=)[^&\s\"']*", re.IGNORECASE)
 _NAMED = re.compile(
     r"""(?P<name>(?:(?:access_token|refresh_token|id_token|client_secret)\b[\s\\"']{0,8}[:=]|"""
@@ -41,14 +41,14 @@ _TOKEN = re.compile(
 _WORDS = re.compile(r"\S+")
 
 
-@functools.lru_cache(maxsize=1024)  # asked for every field of every log line
+@functools.lru_cache(maxsize=1024)  # called for every field of every log line
 def is_secret_name(name: str) -> bool:
-    """Tell whether a value under this name must not be shown."""
+    """Return whether a value under this name must not be shown."""
     return bool(_SECRET_NAME.search(name)) and not _HARMLESS_ENDING.search(name)
 
 
 def redact(text: str) -> str:
-    """Mask credentials in headers, access tokens, what is named a secret, and the passwords in addresses."""
+    """Mask credentials in headers, access tokens, values named as secrets, and the passwords in addresses."""
     if _AUTHORIZATION_HINT.search(text):
         text = _AUTHORIZATION.sub(rf"\g<scheme> {MASK}", text)
     if _NAMED_HINT.search(text):
@@ -68,15 +68,15 @@ def redact_url(text: str) -> str:
 
 
 def show_address(url: str) -> str:
-    """Mask the password of one address, whatever characters it has."""
+    """Mask the password of one address, with any characters."""
     scheme, found, rest = url.rpartition("://") if "://" in url.partition("@")[0] else ("", "", url)
     return redact_url(f"{scheme}{found}{_without_password(rest)}")
 
 
 def _without_password(word: str) -> str:
-    """Mask what stands between user: and @, with or without a scheme before it.
+    """Mask the text between user: and @, with or without a scheme before it.
 
-    A password may hold anything but white space: rather mask too much than too little.
+    A password may hold anything but white space: mask too much rather than too little.
     """
     end = word.rfind("@")
     colon = _colon(word, end)
@@ -92,14 +92,14 @@ def _colon(word: str, end: int) -> int | None:
 
 
 def url_passwords(url: str) -> tuple[str, ...]:
-    """Return the passwords of an address as they stand in it and decoded, to be hidden wherever else they appear."""
+    """Return the passwords of an address, raw and decoded, to be masked wherever else they appear."""
     raw = [password for _, password in _logins(url)]
     raw += [match.group(0).partition("=")[2] for match in _QUERY_SECRET.finditer(url)]
     return tuple(dict.fromkeys(form for text in raw for form in (text, unquote(text)) if form))
 
 
 def url_logins(url: str) -> tuple[tuple[str, str], ...]:
-    """Return user and password of an address, decoded, as they go into a header."""
+    """Return user and password of an address, decoded, as they are sent in a header."""
     named = dict(parse_qsl(url.partition("?")[2]))
     found = [(unquote(user), unquote(password)) for user, password in _logins(url)]
     if named.get("password"):
@@ -108,7 +108,7 @@ def url_logins(url: str) -> tuple[tuple[str, str], ...]:
 
 
 def _logins(url: str) -> Iterator[tuple[str, str]]:
-    """Return each user and password that a reader of the address may find: a raw password may hold any character."""
+    """Yield each possible user and password of the address: a raw password may hold any character."""
     text = url.strip()
     rest = text.partition("://")[2] if "://" in text else text
     places = {rest.rfind("@"), rest.partition("?")[0].rfind("@"), _authority(text).rfind("@")}
@@ -126,7 +126,7 @@ def _authority(url: str) -> str:
 
 
 def show(value: object, name: str = "") -> str:
-    """Write a value as TOML would, for people: shortened, passwords masked, secrets hidden by their name."""
+    """Format a value as in TOML, for display: shortened, passwords masked, secrets hidden by their name."""
     if is_secret_name(name) and value not in ("", None):
         return "(hidden)"
     text = printable(_write(value))

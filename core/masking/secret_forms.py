@@ -1,6 +1,6 @@
-"""The forms in which a secret can come back: plain, encoded, escaped, or as a part of `id:secret`. Pure.
+"""The forms in which a secret can appear in text: plain, encoded, escaped, or as a part of `id:secret`. Pure.
 
-All forms are in lower case, since they are compared so: hexadecimal digits and the names of hosts change their case.
+All forms are in lower case for comparison: hexadecimal digits and host names can change their case.
 """
 
 import base64
@@ -9,21 +9,21 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus, unquote
 
-#: Shorter texts are masked only together with their user name: else ordinary words would be masked everywhere.
+#: Shorter texts are masked only together with their user name: otherwise ordinary words would be masked everywhere.
 SHORTEST = 4
 
-#: Lines of a secret that has several, such as a key in PEM, count for themselves from this length on.
+#: Lines of a secret that has several, such as a key in PEM, count separately from this length on.
 _SHORTEST_LINE = 12
 
-#: A secret of more characters than this, as no person writes, has no hexadecimal form.
+#: A secret of more characters than this, which no person writes, has no hexadecimal form.
 _LONGEST_IN_HEX = 512
 
-#: Characters of base64 beside a stable part, which hold some of its bits.
+#: Characters of base64 beside a stable part that hold some of its bits.
 _BESIDE = 2
 
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 
-#: The two letters whose lower case is of another length, or depends on what stands beside them.
+#: The two letters whose lower case has another length, or depends on the adjacent letters.
 _LONE = str.maketrans({"\u0130": "i", "\u03a3": "\u03c3"})
 
 
@@ -35,18 +35,18 @@ class Form(NamedTuple):
 
 
 def lower(text: str) -> str:
-    """Return the text in lower case, each character for itself; its length stays."""
+    """Return the text in lower case, character by character; its length stays."""
     return text.lower() if text.isascii() else text.translate(_LONE).lower()
 
 
 def forms(secret: str) -> set[Form]:
-    """Return the forms of a secret; none of a text that is too short."""
+    """Return the forms of a secret; none for a text that is too short."""
     found = {Form(lower(text)) for text in _plain(secret)} | {Form(lower(text), _BESIDE) for text in _base64(secret)}
     return {form for form in found if len(form.text) >= SHORTEST}
 
 
 def pair_forms(user: str, secret: str) -> set[Form]:
-    """Return the forms of `user:secret`, such as what stands in the header Authorization."""
+    """Return the forms of `user:secret`, such as in the header Authorization."""
     if not secret:
         return set()
     pair = f"{user}:{secret}"
@@ -85,14 +85,14 @@ def _escaped(secret: str) -> Iterator[str]:
 
 
 def _bytes(text: str) -> Iterator[bytes]:
-    """Return the text as it travels: in UTF-8, and in Latin-1 where it has its characters."""
+    """Yield the text as bytes: in UTF-8, and in Latin-1 for text beyond ASCII."""
     yield text.encode("utf-8", "replace")
     if not text.isascii():
         yield text.encode("latin-1", "replace")
 
 
 def _base64(text: str) -> Iterator[str]:
-    """Return the parts of base64 that are the same whatever stands around the text: one for each alignment."""
+    """Yield the parts of base64 that do not depend on the text around: one for each alignment."""
     for raw in _bytes(text):
         for before in range(3):
             encoded = base64.b64encode(b"\0" * before + raw).decode()

@@ -1,9 +1,9 @@
-"""No core files: a process that holds secrets leaves no image of its memory behind, and lets none be read.
+"""Disables core files: a process that holds secrets leaves no image of its memory, and none can be read.
 
-The limit on core files is inherited, so it counts from a child's first moment on. Programs that the kernel pipes core
-files to (systemd-coredump, apport) may pass it over; nothing is piped of a process that is not dumpable. Such a process
-cannot be traced either, and only root reads its memory and environment in /proc: py-spy and gdb need the switch. What
-we read of each other (memory in use, time of start) stays readable.
+The limit on core files is inherited, so it applies from a child's start. Programs that the kernel pipes core
+files to (systemd-coredump, apport) may ignore it; nothing is piped of a process that is not dumpable. Such a process
+cannot be traced either, and only root reads its memory and environment in /proc: py-spy and gdb need the variable.
+What our processes read of each other (memory in use, time of start) stays readable.
 """
 
 import ctypes
@@ -12,14 +12,14 @@ import resource
 import sys
 from collections.abc import Mapping
 
-#: Set to 1, this variable leaves everything as it is found: to look for a fault with core files or a tracer.
+#: Set to 1, this variable changes nothing: for debugging with core files or a tracer.
 SWITCH = "GAPLESS_CORE_FILES"
 
 _PR_SET_DUMPABLE = 4
 
 
 def forbid(environ: Mapping[str, str] = os.environ) -> None:
-    """Forbid core files of this process, and of all that it starts."""
+    """Forbid core files of this process and its children."""
     if environ.get(SWITCH) == "1":
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

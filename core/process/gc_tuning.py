@@ -1,4 +1,4 @@
-"""Python's collector of reference cycles, kept from looking where there is nothing to find."""
+"""Tunes Python's collector of reference cycles: fewer scans where there are no cycles."""
 
 import contextlib
 import gc
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 
 def tune_gc() -> None:
-    """Have Python look for cycles rarely: each record on its way is an object, and looking at 50,000 takes its time.
+    """Make Python scan for cycles rarely: each record in flight is an object, and a scan of 50,000 takes time.
 
-    For processes that handle records in bulk, which makes no cycles; the few that errors leave behind can wait. To be
-    called once all is imported.
+    For processes that handle records in bulk, which creates no cycles; the few that errors leave can wait. Call it
+    after all imports.
     """
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
@@ -17,9 +17,9 @@ def tune_gc() -> None:
 
 @contextlib.contextmanager
 def gc_paused() -> Iterator[None]:
-    """Import, say, without looking for cycles again and again among what has come to stay: a tenth of a child's start.
+    """Run a block, such as imports, without repeated scans of objects that stay: saves a tenth of a child's start.
 
-    What is there at the end is never looked at again.
+    Objects that exist at the end are never scanned again.
     """
     gc.disable()
     try:

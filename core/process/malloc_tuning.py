@@ -1,4 +1,4 @@
-"""glibc's allocator, told to give memory back: for processes whose answers come in large pieces and go at once."""
+"""Tunes glibc's allocator to return memory: for processes whose answers are large and short-lived."""
 
 import ctypes
 
@@ -15,8 +15,8 @@ _PIECE = 128 * 1024
 def tune_malloc() -> None:
     """Keep one arena for all threads, and return large pieces to the system when they are freed.
 
-    By itself glibc opens an arena for each thread and, after the first large piece, keeps all up to 32 MiB. Elsewhere
-    (musl, macOS) there is nothing to be told. To be called before there are threads.
+    By default glibc opens an arena for each thread and, after the first large piece, keeps all up to 32 MiB. Elsewhere
+    (musl, macOS) it does nothing. Call it before threads start.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

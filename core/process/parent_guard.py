@@ -1,4 +1,4 @@
-"""The guard against outliving the parent: no process of ours runs on after its supervisor was killed."""
+"""Ends a process with its parent: no process of ours runs on after its supervisor was killed."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 
-#: Arms the parent-death signal before anything else is imported; where there is none, the pid is looked at later.
+#: Arms the parent-death signal before other imports; where there is none, the pid is checked later.
 _GUARD = (
     "import ctypes,os,sys\n"
     "sys.platform.startswith('linux') and ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)\n"
@@ -20,12 +20,12 @@ _LAUNCHER = "os.execv(sys.argv[1], sys.argv[1:])\n"
 
 
 def is_orphan(parent_pid: int) -> bool:
-    """Tell whether the parent is gone. Compared with its pid, not with 1: in a container the supervisor is 1."""
+    """Return whether the parent is gone. Compares with its pid, not with 1: in a container the supervisor is 1."""
     return os.getppid() != parent_pid
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Ask the kernel for SIGKILL when the parent dies, and leave now if it is dead already.
+    """Request SIGKILL from the kernel when the parent dies, and exit now if it is already dead.
 
     SIGKILL and not SIGTERM: it also ends a stopped process and one stuck in C code; what was captured is on disk.
     Where the kernel has no such signal, the child's watcher compares the parent's pid instead.
@@ -35,12 +35,12 @@ def die_with_parent(parent_pid: int) -> None:
         if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
             sys.stderr.write(f"prctl(PR_SET_PDEATHSIG) failed: {os.strerror(ctypes.get_errno())}\n")
     if is_orphan(parent_pid):
-        # The signal was armed too late: the parent died while we were being born.
+        # The signal was armed too late: the parent died while this process started.
         os._exit(1)
 
 
 def guarded_code(code: str) -> str:
-    """Put the guard before the code of an interpreter that the calling process is about to start."""
+    """Prepend the guard to the code of an interpreter that the calling process is about to start."""
     return _GUARD.format(parent=os.getpid()) + code
 
 

@@ -9,7 +9,7 @@ _ZOMBIE = "Z"
 
 
 def rss_bytes(pid: int) -> int | None:
-    """Return the memory resident for the process, None where nobody can tell (it is gone, or there is no /proc)."""
+    """Return the resident memory of the process, None when it is unknown (it ended, or there is no /proc)."""
     try:
         resident = int((_PROC / str(pid) / "statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):
@@ -18,7 +18,7 @@ def rss_bytes(pid: int) -> int | None:
 
 
 def birth(pid: int) -> str | None:
-    """Return what tells this process from an earlier or later one with the same number, None when it has ended."""
+    """Return what distinguishes this process from others that had the same pid, None when it has ended."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

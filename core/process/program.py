@@ -1,4 +1,4 @@
-"""The commands that messages name, written so that they work when they are copied into the shell that was used.
+"""Formats the commands in messages so that they work when copied into the user's shell.
 
 `python -m supervisor` works where the environment is active. Elsewhere, as in a clone whose `.venv` is not active, a
 message names the interpreter by its path. An installed Gapless is called `gapless`.
@@ -22,12 +22,12 @@ Which = Callable[[str], str | None]
 
 
 def name() -> str:
-    """Return how the help names this program: `gapless` or `python -m supervisor`."""
+    """Return the program's name for the help: `gapless` or `python -m supervisor`."""
     return SCRIPT if Path(sys.argv[0]).name == SCRIPT else MODULE
 
 
 def command() -> str:
-    """Return how to call this program from the shell that called it. Children inherit `sys.argv`, so they agree."""
+    """Return the command for this program in the shell that called it. Children inherit `sys.argv`, so they agree."""
     return _command(sys.argv[0], sys.executable, which)
 
 
@@ -37,7 +37,7 @@ def pip_install(*packages: str) -> str:
 
 
 def which(short: str) -> str | None:
-    """Return the path of a command. Unlike `shutil.which` it costs a child no further modules."""
+    """Return the path of a command. Unlike `shutil.which` it imports no further modules into a child."""
     for folder in os.get_exec_path():
         path = os.path.join(folder, short)  # noqa: PTH118 - an empty folder is the working directory
         if os.access(path, os.X_OK):
@@ -60,11 +60,11 @@ def interpreter(executable: str, find: Which) -> str:
         if found and _same_folder(found, executable):
             return short
     path = Path(executable)
-    with contextlib.suppress(ValueError, OSError):  # it lies elsewhere, or the working directory is gone
+    with contextlib.suppress(ValueError, OSError):  # it is elsewhere, or the working directory is gone
         path = path.relative_to(Path.cwd())
     return shlex.quote(str(path))
 
 
 def _same_folder(one: str, other: str) -> bool:
-    # The files themselves are links to one interpreter in all environments: only the folder tells them apart.
+    # The files are links to one interpreter in all environments: only the folder distinguishes them.
     return os.path.realpath(Path(one).parent) == os.path.realpath(Path(other).parent)

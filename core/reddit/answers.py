@@ -1,4 +1,4 @@
-"""From status, headers and body of an answer to what it means; pure, one table for all."""
+"""Classifies an answer by status, headers and body, with one table for all requests. Pure."""
 
 import email.utils
 import json
@@ -21,13 +21,13 @@ from core.reddit.request_errors import (
     Unavailable,
 )
 
-#: A redirect leads nowhere that has a longer address.
+#: A redirect to a longer address is not followed.
 _LONGEST_LOCATION = 2000
 
-#: A reason from outside is cut to this many characters.
+#: A foreign reason is cut to this many characters.
 _LONGEST_REASON = 80
 
-#: Reasons that Reddit gives; they decide what is done, so they are never masked.
+#: Reasons that Reddit gives; they decide the reaction, so they are never masked.
 KNOWN_REASONS = frozenset({"banned", "forbidden", "gated", "gold_only", "missing", "private", "quarantined"})
 
 #: 403 and 404 without a reason in the body.
@@ -35,7 +35,7 @@ _NAMELESS = {403: "forbidden", 404: "missing", 451: "unavailable for legal reaso
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> GaplessError | None:
-    """Return the error that an answer to a listing request stands for, None for one to be parsed."""
+    """Return the error that an answer to a listing request means, None for an answer to parse."""
     if status == 200:
         return BadAnswer("HTML instead of JSON") if _is_html(headers, body) else None
     if status == 401:
@@ -54,7 +54,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
 
 
 def classify_token(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> GaplessError | None:
-    """Return the error that an answer to a token request stands for, None for a good one."""
+    """Return the error that an answer to a token request means, None for a good one."""
     if status in {400, 401}:
         return CredentialsRejected(_WRONG_CREDENTIALS)
     if status == 429:
@@ -65,10 +65,10 @@ def classify_token(status: int, headers: Mapping[str, str], body: bytes, now: da
         return NetworkBlocked("403 with HTML to the request for a token: this network is blocked by Reddit")
     payload = _json_object(body)
     if status != 200 or payload is None:
-        return BadAnswer(f"no token in the answer ({status})")  # not quoted: a part of one may be in it
+        return BadAnswer(f"no token in the answer ({status})")  # not quoted: it may contain a part of a token
     if "error" in payload:
         return CredentialsRejected(_WRONG_CREDENTIALS)
-    # expires_in may be anything: core.reddit.bounds.token_lifetime gives it a range
+    # expires_in may be anything: core.reddit.bounds.token_lifetime clips it
     if "access_token" not in payload or not isinstance(payload.get("scope"), str):
         return BadAnswer(f"an incomplete token: {_keys(payload)}")
     if not is_token(payload["access_token"]):
@@ -110,9 +110,9 @@ def _path(location: str) -> str:
 
 
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
-    """Read X-Ratelimit-*, whole or fractional, each for itself; None when none of them is a number.
+    """Parse X-Ratelimit-*, whole or fractional, each separately; None when none of them is a number.
 
-    Which numbers are believed is decided where they are used: see core.reddit.bounds.
+    The caller decides which numbers are believed: see core.reddit.bounds.
     """
     used, remaining, reset = (_header_number(headers.get(f"x-ratelimit-{name}")) for name in _RATE)
     rate = RateHeaders(used, remaining, reset)
@@ -125,9 +125,9 @@ _NO_RATE = RateHeaders(None, None, None)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Read Retry-After in seconds, from either of its forms (RFC 9110 §10.2.3), at most one window.
+    """Parse Retry-After into seconds, from either of its forms (RFC 9110 §10.2.3), at most one window.
 
-    A date is compared with the answer's own Date, where it has one: our clock may be wrong. None when absent or
+    A date is compared with the answer's own Date, if it has one: our clock may be wrong. None when absent or
     unreadable.
     """
     text = headers.get("retry-after")
@@ -140,17 +140,17 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     if seconds is None:
         return None
     bounded = retry_seconds(seconds, now.timestamp())
-    # "0" stays "at once": how long that is, the quota decides
+    # "0" stays "at once": the quota decides how long that is
     return bounded if seconds > RETRY_AFTER.lowest else max(0.0, seconds)
 
 
 def _header_number(text: str | None) -> float | None:
-    """Read a header's number; of a header that came twice ("1, 1") the first."""
+    """Parse a header's number; of a repeated header ("1, 1") the first."""
     return None if text is None else number(text.partition(",")[0])
 
 
 def _date(text: str) -> datetime | None:
-    """Read an HTTP date; None for one that is unreadable or has no time zone."""
+    """Parse an HTTP date; None for one that is invalid or has no time zone."""
     try:
         moment = email.utils.parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
@@ -165,7 +165,7 @@ def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
 def _json_object(body: bytes) -> dict[str, object] | None:
     try:
         payload = json.loads(body)
-    except (ValueError, RecursionError):  # so deeply nested that Python gives up
+    except (ValueError, RecursionError):  # nested too deeply for Python
         return None
     return payload if isinstance(payload, dict) else None
 

@@ -1,6 +1,6 @@
 """The accepted range of each number that Reddit sends, and what replaces one outside it. Pure.
 
-A number from outside never stops the system for longer than one window, and never becomes a storm of requests.
+A foreign number never stops the system for longer than one window, and never causes a storm of requests.
 docs/guarantees.md ("Values from outside") shows these constants; a test compares the two.
 """
 
@@ -13,7 +13,7 @@ WINDOW = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The range of one value: what lies below or above it is moved to the nearest end."""
+    """The range of one value: a value outside it is moved to the nearest end."""
 
     lowest: float
     highest: float
@@ -35,19 +35,19 @@ RETRY_AFTER = Bound(1.0, WINDOW)
 #: expires_in of an access token, seconds.
 TOKEN_LIFETIME = Bound(60.0, 86_400.0)
 
-#: The lifetime of a token whose expires_in is absent or unreadable: the one that Reddit documents, seconds.
+#: The lifetime of a token whose expires_in is absent or invalid: the one that Reddit documents, seconds.
 TOKEN_LIFETIME_DEFAULT = 3600.0
 
 #: Characters of an access token.
 TOKEN_LENGTH = Bound(1.0, 8000.0)
 
-#: A count of seconds this large is a moment: epoch seconds, or from the second number on epoch milliseconds.
+#: A number of seconds this large is a moment: epoch seconds, or from the second number on epoch milliseconds.
 _MOMENT, _MOMENT_MS = 1e8, 1e11
 
-#: A moment further away from our clock than this is no moment, seconds.
+#: A moment further away from our clock than this is not taken as a moment, seconds.
 _NEAR = 86_400.0
 
-#: Seconds from a claim that nothing remains of the quota to the first request that tests it.
+#: Seconds from a claim that no quota remains to the first request that tests it.
 FIRST_PROBE = 30.0
 
 #: Seconds between two such requests, and from a refusal to the first one.
@@ -66,35 +66,35 @@ def number(value: object) -> float | None:
 
 
 def used_count(value: float | None) -> float | None:
-    """Return X-Ratelimit-Used where it lies in its range, else None: the answer is counted as one request."""
+    """Return X-Ratelimit-Used if it is in its range, else None: the answer is counted as one request."""
     if value is None or not REQUEST_COUNT.lowest <= value <= REQUEST_COUNT.highest:
         return None
     return value
 
 
 def remaining_count(value: float | None) -> float | None:
-    """Return X-Ratelimit-Remaining, clipped where it is too large; None where it is absent, negative or no number."""
+    """Return X-Ratelimit-Remaining, clipped if too large; None when it is absent, negative or not a number."""
     if value is None or not value >= REQUEST_COUNT.lowest:
         return None
     return REQUEST_COUNT.clip(value) if math.isfinite(value) else None
 
 
 def reset_seconds(value: float | None, now: float) -> float | None:
-    """Return X-Ratelimit-Reset as seconds within one window; None where it is absent, negative or no number."""
+    """Return X-Ratelimit-Reset as seconds within one window; None when it is absent, negative or not a number."""
     if value is None or not math.isfinite(value) or value < 0.0:
         return None
     return RESET.clip(seconds_ahead(value, now))
 
 
 def retry_seconds(value: float | None, now: float) -> float | None:
-    """Return Retry-After as seconds within one window; None where it is absent or no number."""
+    """Return Retry-After as seconds within one window; None when it is absent or not a number."""
     if value is None or not math.isfinite(value):
         return None
     return RETRY_AFTER.clip(seconds_ahead(value, now))
 
 
 def seconds_ahead(value: float, now: float) -> float:
-    """Return how far ahead a value lies that should be seconds but may be a moment (epoch seconds or milliseconds)."""
+    """Return a value as seconds from now; it should be seconds but may be a moment (epoch seconds or milliseconds)."""
     if value < _MOMENT:
         return value
     ahead = (value / 1000.0 if value >= _MOMENT_MS else value) - now
@@ -102,16 +102,16 @@ def seconds_ahead(value: float, now: float) -> float:
 
 
 def token_lifetime(value: object) -> float:
-    """Return the seconds for which an access token is used; `value` is its expires_in, whatever that is.
+    """Return the seconds for which an access token is used; `value` is its expires_in, of any type.
 
-    Too short a life would make a storm of token requests, too long a one a token that is never renewed.
+    Too short a lifetime would cause a storm of token requests; with too long a one the token is never renewed.
     """
     seconds = number(value)
     return TOKEN_LIFETIME_DEFAULT if seconds is None else TOKEN_LIFETIME.clip(seconds)
 
 
 def is_token(value: object) -> bool:
-    """Tell whether this can stand in a header as an access token."""
+    """Return whether this is valid in a header as an access token."""
     if not isinstance(value, str) or not TOKEN_LENGTH.lowest <= len(value) <= TOKEN_LENGTH.highest:
         return False
     return value.isascii() and value.isprintable() and " " not in value

@@ -1,7 +1,7 @@
-"""From the bytes of an answer to Python objects, within a bound on memory; pure.
+"""Parses the bytes of an answer into Python objects, within a limit on memory. Pure.
 
 JSON of a few megabytes can become objects of half a gigabyte: `{},{},{},…` takes 24 bytes of memory for each byte of
-text. So the objects are estimated before they are made.
+text. So their memory is estimated before they are created.
 """
 
 import json
@@ -14,17 +14,17 @@ from core.reddit.request_errors import TooLarge
 #: Most bytes of one answer's body, after decompression.
 MAX_BODY = 32 * 1024 * 1024
 
-#: Of an answer that is an error so many bytes are read: more than any reason takes.
+#: Most bytes read of an error answer: more than any reason needs.
 ERROR_BODY = 256 * 1024
 
 #: Most bytes of memory that the objects of one answer may take (estimated). A page of a hundred posts of 40,000
 #: characters each takes about 10 MiB, and four times that where it holds emoji.
 MAX_OBJECTS = 64 * 1024 * 1024
 
-#: Bodies below this size cannot reach MAX_OBJECTS: no JSON takes more than about 32 bytes of memory for a byte of text.
+#: Bodies below this size cannot reach MAX_OBJECTS: JSON takes at most about 32 bytes of memory for a byte of text.
 _HARMLESS = MAX_OBJECTS // 32
 
-# Bytes of memory for one of each, in CPython on 64 bits, with its place in a list or a dict.
+# Bytes of memory per object, in CPython on 64 bits, with its slot in a list or a dict.
 _OBJECT, _ARRAY, _STRING, _VALUE = 240, 64, 60, 32
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{\[,]', re.DOTALL)
@@ -37,10 +37,10 @@ def too_large(limit: int) -> TooLarge:
 
 
 def decode(body: bytes) -> object:
-    """Parse JSON. Raises TooLarge, or ValueError and RecursionError for what is no JSON.
+    """Parse JSON. Raises TooLarge, or ValueError and RecursionError for invalid JSON.
 
-    orjson is the fast path. The standard parser takes what orjson refuses and Reddit may send: halves of surrogate
-    pairs, NaN, and UTF-16. Bytes that are no text become U+FFFD, so that one bad item does not cost a page.
+    orjson is the fast path. The standard parser accepts what orjson refuses and Reddit may send: halves of surrogate
+    pairs, NaN, and UTF-16. Invalid bytes become U+FFFD, so that one bad item does not cost a page.
     """
     check_size(body)
     try:
@@ -54,10 +54,10 @@ def decode(body: bytes) -> object:
 
 
 def check_size(body: bytes) -> None:
-    """Raise TooLarge where the objects would take too much memory; exact counting only where a guess is too high."""
+    """Raise TooLarge if the objects would take too much memory; count exactly only if a rough estimate is too high."""
     if len(body) <= _HARMLESS:
         return
-    wide = 1 if body.isascii() and b"\\u" not in body else 4  # a string of CPython takes up to 4 bytes a character
+    wide = 1 if body.isascii() and b"\\u" not in body else 4  # a string of CPython takes up to 4 bytes per character
     text = wide * len(body)
     guess = (
         text

@@ -1,7 +1,7 @@
 """The quota shared between processes: a SQLite file whose locks die with their holder.
 
-Whoever wants to send a request asks here first, and reports the answer here. A process killed in between leaves
-nothing locked: SQLite's locks are the kernel's, and its grant is counted as spent after a while.
+Each request needs a grant from here before it is sent, and its answer is reported here. A process killed in between
+leaves nothing locked: SQLite's locks are the kernel's, and its grant counts as spent after a while.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 _COLUMNS = ", ".join(f'"{name}"' for name in STORED)
 
-# qualified: a bare "name" of a column that is not there would be taken for a text
+# qualified: SQLite reads a bare "name" of a missing column as a text
 _SELECT = "SELECT " + ", ".join(f'quota."{name}"' for name in STORED) + " FROM quota"  # noqa: S608 (constants)
 
 _TABLES = (
@@ -45,21 +45,21 @@ _STORE = (
 
 _values = operator.attrgetter(*STORED)
 
-#: Answers that do not show whether Reddit would serve a request: the token was refused, or a timeout.
+#: Status codes that do not show whether Reddit would serve a request: the token was refused, or a timeout.
 _SAYS_NOTHING = {"401", "408"}
 
 
-#: Opening takes milliseconds. A lock that is held for longer belongs to a process that is stopped, or to a stranger.
+#: Opening takes milliseconds. A lock held for longer belongs to a stopped process, or to a foreign one.
 _LOCK_TIMEOUT_S = 3.0
 
 
 class QuotaFileError(TransientError):
-    """The shared quota cannot be asked or told just now (disk full, locked): nothing was granted or counted."""
+    """The shared quota cannot be read or written now (disk full, locked): nothing was granted or counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Leave to send one request now."""
+    """Permission to send one request now."""
 
     id: int
     at: float
@@ -67,7 +67,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No leave yet: ask again in so many seconds."""
+    """No permission yet: retry after `seconds`."""
 
     seconds: float
 
@@ -78,7 +78,7 @@ def limiter_path(state_dir: Path) -> Path:
 
 
 class Limiter:
-    """One process's hold on the shared quota. Never sleeps: `ask` answers at once with a Grant or a Wait."""
+    """One process's access to the shared quota. Never sleeps: `ask` returns a Grant or a Wait at once."""
 
     def __init__(
         self, state_dir: Path, process: str, requests_per_minute: float, *, clock: Callable[[], float] = time.time
@@ -88,7 +88,7 @@ class Limiter:
         self._process = process
         self._per_minute = requests_per_minute
         self._clock = clock
-        #: what this process stored last: a file that is lost, or put back from a copy, must not lift a limit
+        #: last stored by this process: a file that is lost, or restored from a copy, must not lift a limit
         self._latest: Quota | None = None
         self._latest_grant = 0
         self._guard = FileGuard(self._path, sole_writer=False)
@@ -97,14 +97,14 @@ class Limiter:
             self._open()
 
     def _open(self) -> sqlite3.Connection:
-        """Open the file, replacing a broken one; one process at a time, so that nobody deletes another's new file.
+        """Open the file, replacing a broken one; one process at a time, so that none deletes another's new file.
 
-        While somebody keeps the lock the file is opened all the same, but nothing is deleted or replaced.
+        While another process keeps the lock, the file is opened anyway, but nothing is deleted or replaced.
         """
         make_directory(self._path.parent)
         with self._turn() as held:
             if held is None and self._connection is not None and self._is_lost():
-                self._copy_back(self._connection)  # nobody else has done it yet
+                self._copy_back(self._connection)  # no other process has done it yet
             self.close()
             try:
                 self._connection = _prepared(self._path)
@@ -123,10 +123,10 @@ class Limiter:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[LockHeld | None]:
-        """Wait for our turn to open the file; gives the reason when another process keeps the lock."""
+        """Wait for the lock on opening the file; yield the reason when another process keeps it."""
         path = self._path.with_suffix(".lock")
         try:
-            lock = take_lock(path, _LOCK_TIMEOUT_S)  # the kernel lets go when its holder ends, however it ends
+            lock = take_lock(path, _LOCK_TIMEOUT_S)  # the kernel releases it when its holder ends, for any reason
         except LockHeld as error:
             log.error("lock_held", path=str(path), error=str(error), hint="the quota is used without this lock")  # noqa: TRY400
             yield error
@@ -140,7 +140,7 @@ class Limiter:
         return self._guard.fault() in {Fault.GONE, Fault.COMPANION}
 
     def _copy_back(self, connection: sqlite3.Connection) -> None:
-        """Make the file again from the open one, with the counts of all processes."""
+        """Rebuild the file from the open one, with the counts of all processes."""
         building = self._path.with_name(self._path.name + ".building")
         _remove(building)
         try:
@@ -153,7 +153,7 @@ class Limiter:
         building.rename(self._path)
 
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
-        """Let a file that knows less than this process know what it knows: it is new, or an older copy."""
+        """Update a file that lacks what this process has stored: it is new, or an older copy."""
         if self._latest is None:
             return
         now = self._clock()
@@ -163,7 +163,7 @@ class Limiter:
             _raise_grants(connection, self._latest_grant)
 
     def _current(self) -> sqlite3.Connection:
-        """Return the connection to the file that all others use: it may have been replaced, or put back from a copy."""
+        """Return the connection to the file at the path: it may have been replaced, or restored from a copy."""
         if self._connection is None:
             return self._open()
         fault = self._guard.fault()
@@ -181,7 +181,7 @@ class Limiter:
             yield
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError) or _is_useless(error):
-                self.close()  # opened anew, and examined, at the next call
+                self.close()  # the next call opens and checks it again
             raise QuotaFileError(f"{self._path} cannot be used ({error}): {self._advice(error)}") from error
 
     def _advice(self, error: Exception) -> str:
@@ -191,7 +191,7 @@ class Limiter:
         return f"end what locks it, {describe(list(dict.fromkeys(who)))}"
 
     def ask(self, priority: Priority) -> Grant | Wait:
-        """Take leave for one request, or learn how long to wait."""
+        """Return a grant for one request, or the time to wait."""
         now = self._clock()
         with self._change(now) as change:
             seconds = arithmetic.wait_for(change.quota, priority, now)
@@ -204,16 +204,16 @@ class Limiter:
             return Grant(self._latest_grant, now)
 
     def answered(self, grant: Grant, status: str, headers: RateHeaders | None) -> None:
-        """Report an answer other than 429, with its rate headers where it had any."""
+        """Report an answer other than 429, with its rate headers if it had any."""
         now = self._clock()
         with self._change(now, grant, status) as change:
             success = not status.startswith("5") and status not in _SAYS_NOTHING
             change.quota = arithmetic.answered(change.quota, headers, grant.at, now, self._per_minute, success=success)
 
     def refused(self, grant: Grant, retry_after: float | None, headers: RateHeaders | None = None) -> float:
-        """Report a 429, with its rate headers where it had any; return how long everybody waits now, seconds.
+        """Report a 429, with its rate headers if it had any; return how long all processes wait now, seconds.
 
-        A single request may be granted earlier: it tests whether Reddit still refuses.
+        A single request may be granted earlier, to test whether Reddit still refuses.
         """
         now = self._clock()
         with self._change(now, grant, "429") as change:
@@ -227,13 +227,13 @@ class Limiter:
             change.quota = arithmetic.failed(change.quota, grant.at, now)
 
     def state(self) -> Quota:
-        """Return the window as it stands."""
+        """Return the current window."""
         with self._change(self._clock()) as change:
             return change.quota
 
     @contextlib.contextmanager
     def _change(self, now: float, grant: Grant | None = None, status: str = "") -> Iterator["_Change"]:
-        """Read, let the caller decide, write: one short transaction."""
+        """Read, yield to the caller, write: one short transaction."""
         with self._explained(), transaction(self._current()) as connection:
             held = True
             if grant is not None:
@@ -244,7 +244,7 @@ class Limiter:
                     "INSERT INTO requests VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
                     (self._process, status),
                 )
-            # the grant is gone from the table already; the arithmetic takes it off by itself
+            # the grant is already deleted from the table; the arithmetic subtracts it itself
             before = _load(connection, now, self._per_minute, own=int(grant is not None))
             if grant is not None and not held and grant.at >= before.window_start:
                 before = arithmetic.counted_late(before)
@@ -254,7 +254,7 @@ class Limiter:
             self._latest = change.quota
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -277,26 +277,26 @@ def _newest_grant(connection: sqlite3.Connection) -> int:
 
 
 def _raise_grants(connection: sqlite3.Connection, newest: int) -> None:
-    """Give no number again that this process saw."""
+    """Never reuse a number that this process saw."""
     if _newest_grant(connection) < newest:
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'grants'")
         connection.execute("INSERT INTO sqlite_sequence VALUES ('grants', ?)", (newest,))
 
 
 def _is_useless(error: sqlite3.Error) -> bool:
-    """Tell whether only a new file helps: this one is broken, or (SQLITE_ERROR) its tables are not ours."""
+    """Return whether only a new file helps: this one is broken, or (SQLITE_ERROR) its tables are not ours."""
     return is_corrupt(error) or error_code(error) == sqlite3.SQLITE_ERROR
 
 
 def _prepared(path: Path) -> sqlite3.Connection:
-    # a power cut may cost the last counts, no more: no need to wait for the disk at each request
+    # a power cut loses only the last counts: no need to wait for the disk at each request
     connection = connect(path, synchronous="OFF", cache_kib=256)
     try:
         with transaction(connection):
             for statement in _TABLES:
                 connection.execute(statement)
             _add_columns(connection)
-            # a file that opens may still be broken further down, or of another version
+            # a file that opens may still be broken in later pages, or have another version
             connection.execute(_SELECT).fetchall()
             connection.execute("SELECT id, process, at FROM grants").fetchall()
             connection.execute("SELECT process, status, count FROM requests").fetchall()
@@ -307,7 +307,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:
-    """Bring the table of an older version up to date: its counts stay."""
+    """Migrate the table of an older version; its counts stay."""
     there = {row[1] for row in connection.execute("PRAGMA table_info(quota)")}
     if "window_start" not in there:
         return  # not ours at all
@@ -328,11 +328,11 @@ def _load(connection: sqlite3.Connection, now: float, per_minute: float, own: in
 
 
 def read_quota(state_dir: Path) -> Quota | None:
-    """Return the window as last stored, None when nobody has asked yet; never creates the file."""
+    """Return the window as last stored, None before the first request; never creates the file."""
     with _reading(state_dir) as connection:
         if connection is None:
             return None
-        # by the names that are there: the file may be an older version's that nobody has opened since
+        # only existing columns: the file may be of an older version and not opened since
         cursor = connection.execute("SELECT * FROM quota")
         row = cursor.fetchone()
         if row is None:
@@ -344,7 +344,7 @@ def read_quota(state_dir: Path) -> Quota | None:
 
 
 def read_requests(state_dir: Path) -> dict[tuple[str, str], int]:
-    """Return how many requests each process sent, by status: {(process, status): count}."""
+    """Return the number of requests of each process, by status: {(process, status): count}."""
     with _reading(state_dir) as connection:
         if connection is None:
             return {}

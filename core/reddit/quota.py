@@ -1,8 +1,8 @@
-"""The arithmetic of Reddit's request quota: fixed windows, shared by all who use one client id. Pure.
+"""The arithmetic of Reddit's request quota: fixed windows, shared by all users of one client id. Pure.
 
 Reddit's headers are believed within their ranges (core.reddit.bounds) and only until the next answer: our own count,
-which no header can lower, keeps what the user allows; while a header or a 429 stops everybody, a single request at a
-time tests whether that still holds.
+which no header can lower, keeps the user's limit; while a header or a 429 stops all requests, a single request at a
+time tests whether that is still true.
 """
 
 import enum
@@ -17,48 +17,48 @@ from core.reddit.bounds import FIRST_PROBE, PROBE_INTERVAL
 #: Reddit averages over fixed windows of ten minutes.
 WINDOW = bounds.WINDOW
 
-#: Waits after a 429 that names no time: one step further for each refusal in a row (seconds).
+#: Waits after a 429 that names no time: one step further per refusal in a row (seconds).
 LADDER = (60.0, 120.0, 240.0, 480.0, 600.0)
 
-#: A request that was granted and never answered (its process was killed) counts as spent after so long, seconds.
+#: Seconds after which a granted request without an answer (its process was killed) counts as spent.
 GRANT_LIFETIME = 60.0
 
-#: A refusal that says "at once" still means a moment: without it, a storm of them would be answered with a storm.
+#: Shortest wait after a refusal that names 0 seconds: without it, repeated refusals would cause a storm of requests.
 SHORTEST_BLOCK = bounds.RETRY_AFTER.lowest
 
-#: A 429 that names the reset is waited out until the reset and this much longer, seconds.
+#: After a 429 that names the reset, all wait until the reset and this much longer, seconds.
 _AFTER_RESET = 1.0
 
-#: Refusals in a row that are waited out as told; from then on the wait doubles with each one, up to PROBE_INTERVAL.
+#: Refusals in a row that wait as long as they name; then the wait doubles with each one, up to PROBE_INTERVAL.
 _BELIEVED_REFUSALS = 2
 
-#: After so many served test requests in a row that do not take back that nothing remains, our own count is used.
+#: Served test requests in a row, all without a correction of "nothing remains", after which our own count is used.
 _CONTRADICTIONS = 2
 
-#: What is counted in a row is counted up to here.
+#: Upper limit of counts in a row.
 _MOST_IN_A_ROW = 100
 
-#: After a block has ended, a test request that brought no answer is repeated after this time, seconds.
+#: After the end of a block, a test request without an answer is repeated after this time, seconds.
 _TEST_AGAIN = 5.0
 
-#: While a test request is under way, its result is looked for this often, seconds.
+#: While a test request is in progress, its result is checked at this interval, seconds.
 _LOOK_AGAIN = 1.0
 
-#: Two readings of the reset this close, beyond the time their answers took, speak of the same window, seconds.
+#: Two readings of the reset this close, beyond the time their answers took, are of the same window, seconds.
 _SAME_RESET = 5.0
 
-#: Our own count follows the windows that the headers tell of, unless one would be shorter than others by this, seconds.
+#: Our own count follows the windows in the headers, unless one would be shorter than others by this, seconds.
 _SHORTER = 60.0
 
-#: The streams' pace is the average over about so long, seconds.
+#: The streams' pace is the average over about this time, seconds.
 _PACE_MEMORY = 120.0
 
-#: Until their pace is known: the share of the quota that may be theirs.
+#: Until the streams' pace is known: the share of the quota that may be theirs.
 _FIRST_SHARE = 0.5
 
 
 class Priority(enum.IntEnum):
-    """Who may take the next request: streams first, then the streams' deeper looks, then the scraper."""
+    """The priority of a request: streams first, then the streams' scans for late items, then the scraper."""
 
     STREAM = 0
     SWEEP = 1
@@ -67,13 +67,13 @@ class Priority(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is known of the current window; times are epoch seconds.
+    """The known state of the current window; times are epoch seconds.
 
-    `limit` and `used` are the server's where it gave them, else ours. `outstanding` are grants not yet answered.
-    `stream_pace` is how many requests a second the streams took lately, as of `stream_at`. `allowed` is what the user
-    allows in a window; `sent` are our own requests since `sent_since`, which follows Reddit's windows once `aligned`.
-    `read_at` is when rate headers came last; `probe_at` the earliest time of the next test request while all wait.
-    `contradicted` are served test requests in a row whose answers do not take back the claim that nothing remains.
+    `limit` and `used` are the server's if it sent them, else ours. `outstanding` are grants not yet answered.
+    `stream_pace` is the streams' recent rate, requests per second, as of `stream_at`. `allowed` is the user's limit of
+    requests per window; `sent` are our own since `sent_since`, which follows Reddit's windows once `aligned`.
+    `read_at` is when rate headers last arrived; `probe_at` the earliest time of the next test request while all wait.
+    `contradicted` are served test requests in a row whose answers do not correct the claim that nothing remains.
     """
 
     limit: float
@@ -95,24 +95,24 @@ class Quota:
     allowed: float = math.inf
 
     def remaining(self) -> float:
-        """Return how many requests may still be sent in this window."""
+        """Return the number of requests that may still be sent in this window."""
         return max(0.0, min(self.limit - self.used, self.allowed - self.sent) - self.outstanding)
 
     def own_remaining(self) -> float:
-        """Return how many requests our own count leaves, whatever the headers say."""
+        """Return the number of requests that our own count leaves, ignoring the headers."""
         return self.allowed - self.sent - self.outstanding
 
     def spare(self, now: float) -> float:
-        """How far the window is ahead of an even pace: 1 on pace, above 1 there is room, 0 nothing left."""
+        """Return the rest of the window relative to an even pace: 1 on pace, above 1 there is room, 0 nothing left."""
         share_left = max(0.0, self.reset_at - now) / WINDOW
         return self.remaining() / self.limit / share_left if share_left > 0 else float(self.remaining() > 0)
 
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """Reddit's X-Ratelimit-* of one answer as they came: requests used and remaining, seconds to the reset.
+    """Reddit's X-Ratelimit-* of one answer, unchecked: requests used and remaining, seconds to the reset.
 
-    None stands for one that is absent or no number. Their ranges are applied where they are used.
+    None means absent or not a number. Their ranges are applied where they are used.
     """
 
     used: float | None
@@ -120,15 +120,15 @@ class RateHeaders:
     reset: float | None
 
 
-#: Fields of Quota and their new values: copying a Quota is what takes time here, so it is done once.
+#: Fields of Quota and their new values: copying a Quota is the slow part here, so it is done once.
 Changes = dict[str, Any]
 
-#: What a quota file holds: a grant has a row of its own, and what the user allows stands in the configuration.
+#: Fields stored in a quota file: a grant has its own row, and the user's limit is in the configuration.
 STORED = tuple(field.name for field in fields(Quota) if field.name not in {"outstanding", "allowed"})
 
 
 def restored(stored: Mapping[str, Any], outstanding: int, allowed: float = math.inf) -> Quota:
-    """Return the quota that a file holds; what is no finite number there counts as not known."""
+    """Return the quota that a file holds; values that are not finite numbers count as unknown."""
     known = dict(stored) if _all_finite(stored) else {name: bounds.number(stored.get(name)) or 0.0 for name in STORED}
     for name in ("refusals", "contradicted"):
         known[name] = int(min(max(known[name], 0.0), _MOST_IN_A_ROW))
@@ -137,7 +137,7 @@ def restored(stored: Mapping[str, Any], outstanding: int, allowed: float = math.
 
 
 def _all_finite(stored: Mapping[str, Any]) -> bool:
-    """Tell quickly whether everything is there and finite, as it is in every file that this version wrote."""
+    """Return quickly whether all values are present and finite, as in every file that this version wrote."""
     try:
         return len(stored) == len(STORED) and math.isfinite(sum(stored.values()))
     except TypeError:
@@ -145,12 +145,12 @@ def _all_finite(stored: Mapping[str, Any]) -> bool:
 
 
 def allowance(per_minute: float) -> float:
-    """Return how many requests the user allows in a window."""
+    """Return the number of requests that the user allows in a window."""
     return max(1.0, per_minute * WINDOW / 60.0)
 
 
 def roll(quota: Quota, now: float, per_minute: float) -> Quota:
-    """Move on to this moment: bound what is stored, and begin a new window when the old one is over."""
+    """Advance to this moment: clip what is stored, and begin a new window when the old one is over."""
     allowed = allowance(per_minute)
     quota = _bounded(quota, now, allowed)
     if now - quota.sent_since >= WINDOW:
@@ -161,14 +161,14 @@ def roll(quota: Quota, now: float, per_minute: float) -> Quota:
         quota = replace(quota, stream_pace=_FIRST_SHARE * allowed / WINDOW, stream_at=now)
     changes: Changes = {"limit": allowed, "used": 0.0, "window_start": now, "reset_at": now + WINDOW}
     if not quota.aligned or now - quota.sent_since >= WINDOW - _SHORTER:
-        # where headers told the reset, our own count begins anew at Reddit's moment
+        # when headers named the reset, our own count restarts at Reddit's moment
         known = quota.read_at >= quota.window_start and now - quota.reset_at < WINDOW
         changes |= {"sent": 0.0, "sent_since": quota.reset_at if known else now, "aligned": known}
     return replace(quota, **changes)
 
 
 def _bounded(quota: Quota, now: float, allowed: float) -> Quota:
-    """Bring times and counts into their ranges: clocks jump, and an older version stored what it was told."""
+    """Clip times and counts to their ranges: clocks jump, and an older version stored values unchecked."""
     newest = max(quota.window_start, quota.refused_at, quota.read_at, quota.stream_at, quota.sent_since)
     if now < newest - _SAME_RESET:
         quota = _turned_back(quota, newest - now)
@@ -200,7 +200,7 @@ def _bounded(quota: Quota, now: float, allowed: float) -> Quota:
 
 
 def _turned_back(quota: Quota, seconds: float) -> Quota:
-    """Move all times with a clock that was set back: nothing may stay blocked until the old time comes again."""
+    """Move all times with a clock that was set back: nothing may stay blocked until the old time is reached again."""
     return replace(
         quota,
         window_start=quota.window_start - seconds,
@@ -215,9 +215,9 @@ def _turned_back(quota: Quota, seconds: float) -> Quota:
 
 
 def wait_for(quota: Quota, priority: Priority, now: float) -> float:
-    """Return how many seconds this priority has to wait for its next request, 0 when it may go now.
+    """Return the seconds that this priority waits for its next request, 0 when it may go now.
 
-    Where a refusal or a claim of Reddit's stops everybody, a test request may go at `probe_at`.
+    While a refusal or a claim by Reddit stops all requests, a test request may go at `probe_at`.
     """
     if _is_open(quota, priority, now):
         return 0.0
@@ -230,35 +230,35 @@ def wait_for(quota: Quota, priority: Priority, now: float) -> float:
         return max(0.0, min(quota.reset_at, quota.probe_at) - now)
     if _is_stale(quota, now) and quota.own_remaining() - _reserve(quota, priority, now) >= 1.0:
         return 0.0
-    # the reserve shrinks as the window goes by: look again soon
+    # the reserve shrinks as the window passes: check again soon
     return min(5.0, max(0.5, quota.reset_at - now))
 
 
 def _is_open(quota: Quota, priority: Priority, now: float) -> bool:
-    """Tell whether nothing stands against a request."""
+    """Return whether nothing blocks a request."""
     if quota.refusals or now < quota.blocked_until:
         return False
     return quota.remaining() - _reserve(quota, priority, now) >= 1.0
 
 
 def _is_stale(quota: Quota, now: float) -> bool:
-    """Tell whether what the headers said of this window is so old that a single request may test it."""
+    """Return whether the headers of this window are so old that a single request may test them."""
     return quota.read_at >= quota.window_start and now >= max(quota.read_at + PROBE_INTERVAL, quota.probe_at)
 
 
 def _reserve(quota: Quota, priority: Priority, now: float) -> float:
-    """Keep for the streams what they will need until the reset at the pace they had lately."""
+    """Return the requests that the streams will need until the reset at their recent pace."""
     if priority is Priority.STREAM:
         return 0.0
     need = _pace(quota, now) * max(0.0, quota.reset_at - now)
     if priority is Priority.SCRAPER:
         return need + 0.1 * quota.limit
-    # deeper looks are the streams' own: they may not starve altogether while the polls could use up everything
+    # scans for late items belong to the streams: they must not starve completely while polls could use everything
     return min(need + 0.02 * quota.limit, 0.8 * quota.limit)
 
 
 def _pace(quota: Quota, now: float) -> float:
-    """Return the streams' requests a second; it fades when they ask for nothing, whatever window that is in."""
+    """Return the streams' requests per second; it decays when they request nothing, in any window."""
     return quota.stream_pace * math.exp(-max(0.0, now - quota.stream_at) / _PACE_MEMORY)
 
 
@@ -266,7 +266,7 @@ def granted(quota: Quota, priority: Priority, now: float) -> Quota:
     """Count a request that is about to be sent."""
     probe_at = quota.probe_at
     if not _is_open(quota, priority, now):
-        probe_at = now + PROBE_INTERVAL  # this one is a test: the next one comes later
+        probe_at = now + PROBE_INTERVAL  # this one is a test: the next one is later
     elif quota.remaining() < 2.0:
         probe_at = max(probe_at, now + FIRST_PROBE)  # this one is the last
     pace, at = quota.stream_pace, quota.stream_at
@@ -284,10 +284,10 @@ def answered(
     *,
     success: bool = True,
 ) -> Quota:
-    """Take in an answer that was no 429: its headers are the truth, without them we count ourselves.
+    """Record an answer other than 429: its headers are the truth; without them we count ourselves.
 
-    `success`: Reddit served the request, which ends a block. One that was sent before a refusal says nothing about
-    what came after.
+    `success`: Reddit served the request, which ends a block. A request sent before a refusal shows nothing about
+    the time after it.
     """
     sent_at = min(sent_at, now)  # the clock may have been set back meanwhile
     changes = _spent(quota)
@@ -306,14 +306,14 @@ def _spent(quota: Quota) -> Changes:
 
 
 def _tested_in_vain(quota: Quota, sent_at: float, now: float) -> Changes:
-    """Let the next test request go soon where one after the end of a block brought no answer."""
+    """Schedule the next test request soon when one after the end of a block got no answer."""
     if not quota.refusals or sent_at <= quota.refused_at or now < quota.blocked_until:
         return {}
     return {"probe_at": min(quota.probe_at, now + _TEST_AGAIN)}
 
 
 def _read(quota: Quota, headers: RateHeaders | None, sent_at: float, now: float, per_minute: float) -> Changes:
-    """Take in the rate headers of an answer, within their ranges; what they do not tell we count ourselves."""
+    """Record the rate headers of an answer, within their ranges; values that they lack we count ourselves."""
     if headers is None:
         return {"used": quota.used + 1}
     said_used, said_remaining = bounds.used_count(headers.used), bounds.remaining_count(headers.remaining)
@@ -323,7 +323,7 @@ def _read(quota: Quota, headers: RateHeaders | None, sent_at: float, now: float,
         return {"used": quota.used + 1}
     limit, used = _count(quota, said_used, said_remaining, allowance(per_minute))
     same_window, window_start, reset_at = _window(quota, seconds, sent_at, now)
-    # answers overtake each other: within one window the count only grows, unless an answer was asked for after all
+    # answers overtake each other: within one window the count only grows, unless an answer was requested after all
     # that is known; then what was known was odd
     if same_window and sent_at <= quota.read_at:
         used = max(quota.used, used)
@@ -335,7 +335,7 @@ def _read(quota: Quota, headers: RateHeaders | None, sent_at: float, now: float,
         "read_at": now,
     }
     if quota.read_at == 0.0 and limit < quota.limit:
-        # the pace that was first guessed is a share of the limit; of one that was too high it would keep others away
+        # the first estimate of the pace is a share of the limit; with too high a limit it would block the others
         changes["stream_pace"] = quota.stream_pace * limit / quota.limit
     if limit - used < max(1, quota.outstanding):
         changes["probe_at"] = max(quota.probe_at, now + FIRST_PROBE)
@@ -343,9 +343,9 @@ def _read(quota: Quota, headers: RateHeaders | None, sent_at: float, now: float,
 
 
 def _second_look(quota: Quota, changes: Changes, sent_at: float, per_minute: float, *, success: bool) -> Changes:
-    """Compare a claim that nothing remains with what happens: a request that was sent all the same was served.
+    """Compare a claim that nothing remains with the facts: a request that was sent anyway was served.
 
-    Such a claim is overruled by our own count after some served test requests, whether their answers repeat it or have
+    Our own count replaces such a claim after some served test requests, whether their answers repeat it or have
     no rate headers, until a 429 or until something remains.
     """
     is_claimed_anew = "limit" in changes
@@ -360,12 +360,12 @@ def _second_look(quota: Quota, changes: Changes, sent_at: float, per_minute: flo
 
 
 def _is_of_former_window(quota: Quota, seconds: float | None, sent_at: float, now: float) -> bool:
-    """Tell whether a late answer speaks of the window before this one: its count must not replace ours."""
+    """Return whether a late answer is about the window before this one: its count must not replace ours."""
     return seconds is not None and sent_at < quota.window_start and now + seconds + _SAME_RESET < quota.reset_at
 
 
 def _count(quota: Quota, used: float | None, remaining: float | None, allowed: float) -> tuple[float, float]:
-    """Return limit and use of the window, as far as they are told."""
+    """Return limit and use of the window, as far as the headers give them."""
     if used is not None and remaining is not None:
         return min(max(used + remaining, 1.0), allowed), used
     if used is not None:
@@ -376,10 +376,10 @@ def _count(quota: Quota, used: float | None, remaining: float | None, allowed: f
 
 
 def _window(quota: Quota, seconds: float | None, sent_at: float, now: float) -> tuple[bool, float, float]:
-    """Return whether the reset is that of the window that is known, and that window's start and end."""
+    """Return whether the reset is that of the known window, and that window's start and end."""
     if seconds is None:
         return True, quota.window_start, quota.reset_at
-    # the answer was on its way for some of that time: the reset lies between these two
+    # the answer was in transit for a part of that time: the reset is between these two
     earliest, reset_at = sent_at + seconds, now + seconds
     same_window = earliest - _SAME_RESET < quota.reset_at < reset_at + _SAME_RESET
     return same_window, quota.window_start if same_window else min(now, reset_at - WINDOW), reset_at
@@ -388,11 +388,11 @@ def _window(quota: Quota, seconds: float | None, sent_at: float, now: float) -> 
 def refused(
     quota: Quota, sent_at: float, retry_after: float | None, now: float, headers: RateHeaders | None = None
 ) -> Quota:
-    """Take in a 429: wait as told, else one step up the ladder; refusals of one moment count as one."""
+    """Record a 429: wait as long as it names, else one step longer; refusals of one moment count as one."""
     sent_at = min(sent_at, now)
     same_moment = sent_at <= quota.refused_at
     if same_moment and not quota.refusals:
-        # a later request was served meanwhile: this refusal is of the past
+        # a later request was served meanwhile: this refusal is outdated
         return replace(quota, used=quota.used + 1, **_spent(quota))
     refusals = quota.refusals if same_moment else quota.refusals + 1
     told = seconds_told(retry_after, headers, now)
@@ -400,7 +400,7 @@ def refused(
         begins, seconds = sent_at if same_moment else now, LADDER[min(refusals, len(LADDER)) - 1]
     else:
         begins, seconds = now, max(told, _growth(refusals))
-    # a block announced is never cut short, and none is longer than a window
+    # a named block is never shortened, and none is longer than a window
     blocked_until = min(max(quota.blocked_until, begins + seconds), now + WINDOW)
     probe_at = min(blocked_until, now + PROBE_INTERVAL)
     return replace(
@@ -408,7 +408,7 @@ def refused(
         used=quota.used + 1,
         refusals=min(refusals, _MOST_IN_A_ROW),
         contradicted=0,
-        # a late refusal of the same moment says nothing about a test request that was sent since
+        # a late refusal of the same moment shows nothing about a test request that was sent since
         refused_at=quota.refused_at if same_moment else now,
         blocked_until=blocked_until,
         probe_at=max(probe_at, quota.probe_at) if same_moment else probe_at,
@@ -417,7 +417,7 @@ def refused(
 
 
 def seconds_told(retry_after: float | None, headers: RateHeaders | None, now: float) -> float | None:
-    """Return the seconds to wait that a 429 names: Retry-After, else the reset where nothing remains."""
+    """Return the seconds to wait that a 429 names: Retry-After, else the reset if nothing remains."""
     seconds = bounds.retry_seconds(retry_after, now)
     if seconds is not None or headers is None:
         return seconds
@@ -428,28 +428,28 @@ def seconds_told(retry_after: float | None, headers: RateHeaders | None, now: fl
 
 
 def _growth(refusals: int) -> float:
-    """Return the shortest wait after this many refusals in a row: what is told and wrong each time makes no storm."""
+    """Return the shortest wait after this many refusals in a row: repeated wrong times must not cause a storm."""
     return min(2.0 ** min(refusals - _BELIEVED_REFUSALS, 10), PROBE_INTERVAL)
 
 
 def failed(quota: Quota, sent_at: float, now: float) -> Quota:
-    """Take in a request without an answer: Reddit may have counted it, so we do."""
+    """Record a request without an answer: Reddit may have counted it, so we count it."""
     in_vain = _tested_in_vain(quota, min(sent_at, now), now)
     return replace(quota, used=quota.used + 1, **_spent(quota), **in_vain)
 
 
 def expired(quota: Quota, count: int) -> Quota:
-    """Count grants that were never answered as requests that were sent."""
+    """Count grants without an answer as sent requests."""
     return replace(quota, used=quota.used + count, sent=quota.sent + count) if count else quota
 
 
 def counted_late(quota: Quota) -> Quota:
-    """Take back one that `expired` counted: its answer came after all, and is counted now."""
+    """Subtract one that `expired` counted: its answer came after all, and is counted now."""
     return replace(quota, used=max(0.0, quota.used - 1.0), sent=max(0.0, quota.sent - 1.0))
 
 
 def stricter(known: Quota, ours: Quota) -> Quota:
-    """Return what holds where a file knows `known` and this process remembers `ours`: the file is new, or older.
+    """Return the stricter of `known` (from a file that is new, or older) and `ours` (of this process).
 
     Our grants are not in that file any more, so they count as used. Another process may have been here before us.
     """

@@ -5,7 +5,7 @@ from core.reddit.quota import RateHeaders
 
 
 class Stopped(GaplessError):
-    """The process was asked to stop while it waited: nothing was moved, nothing is lost."""
+    """A stop was requested while the process waited: no position moved, nothing is lost."""
 
 
 class Unreachable(TransientError):
@@ -21,13 +21,13 @@ class ServerTrouble(TransientError):
 
 
 class BadAnswer(TransientError):
-    """An answer that is no JSON, is cut off, or is not what was asked for."""
+    """An answer that is not JSON, is truncated, or is not what was requested."""
 
 
 class RequestRejected(BadAnswer):
     """An answer about the request itself, by its `status`: 400, 410, 414, 431, 451, a redirect elsewhere, and the like.
 
-    The same request will be answered the same way: other names, a smaller page or another anchor may not.
+    The same request would get the same answer: other names, a smaller page or another anchor may not.
     """
 
     def __init__(self, status: int, text: str) -> None:
@@ -45,7 +45,7 @@ class TooLarge(BadAnswer):
 
 
 class NetworkBlocked(TransientError):
-    """A 403 with HTML: the network refuses us, it says nothing about the subreddit."""
+    """A 403 with HTML: the network refuses us; it shows nothing about the subreddit."""
 
 
 class TokenRejected(TransientError):
@@ -53,11 +53,11 @@ class TokenRejected(TransientError):
 
 
 class QuotaShort(TransientError):
-    """No leave for work that can be put off: what is left of the quota belongs to the streams."""
+    """No permission for work that can wait: the rest of the quota belongs to the streams."""
 
 
 class RateLimited(TransientError):
-    """A 429; `retry_after` are seconds, None where Reddit names no time; `rate` are its rate headers."""
+    """A 429; `retry_after` in seconds, None when Reddit names no time; `rate` are its rate headers."""
 
     def __init__(self, retry_after: float | None, rate: RateHeaders | None = None) -> None:
         super().__init__("Reddit answered 429 (too many requests)")
@@ -66,7 +66,7 @@ class RateLimited(TransientError):
 
 
 class Unavailable(GaplessError):
-    """The subreddit requested, or one of several, cannot be read: private, banned, quarantined, missing.
+    """The requested subreddit, or one of several, cannot be read: private, banned, quarantined, missing.
 
     `named`: Reddit gave a reason that is about the subreddit; without one, the account or the network may be refused.
     """

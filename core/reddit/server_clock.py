@@ -1,9 +1,9 @@
 """Measures the difference of Reddit's clock from ours, from the Date headers of its answers. Pure.
 
-An answer's Date lies between the moments at which the request left and the answer arrived. So each answer gives an
-interval for the difference. The estimate lies between the median of the lower ends and the median of the upper ends
-of the last few intervals, as close as possible to the estimate before: it moves only when it must. One odd Date among
-five does not move it, a slow answer says little, and a clock that is set is followed within three answers.
+An answer's Date is between the moments at which the request left and the answer arrived. So each answer gives an
+interval for the difference. The estimate is between the median of the lower ends and the median of the upper ends
+of the last few intervals, as close as possible to the previous estimate: it moves only when it must. One odd Date of
+five does not move it, a slow answer has little weight, and it follows a clock that is set within three answers.
 """
 
 import email.utils
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from datetime import UTC
 from statistics import median_high, median_low
 
-#: A difference above this many seconds is worth a warning, and so is a change of the difference.
+#: A difference above this many seconds causes a warning, and so does a change of the difference.
 NOTABLE = 5.0
 
 _RIGHT_AGAIN = 3.0  # below NOTABLE, so that a difference of about 5 s does not alternate between the two
 _REMEMBERED = 5  # answers
-_BOUNDS_S = 120.0  # seconds for which an estimate is remembered for `bounds`
-_BOUNDS_STEP_S = 5.0  # one remembered estimate for this many seconds
-_QUIET = 60.0  # seconds between two warnings, for a clock that moves all the time
+_BOUNDS_S = 120.0  # seconds for which `bounds` remembers an estimate
+_BOUNDS_STEP_S = 5.0  # seconds per remembered estimate
+_QUIET = 60.0  # seconds between two warnings, for a clock that moves constantly
 _LONGEST_DATE = 64
 _LONGEST_AGE = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The Date and Age headers of one answer, and when it was asked for and arrived by our clock, epoch seconds."""
+    """The Date and Age headers of one answer, and when it was requested and arrived by our clock, epoch seconds."""
 
     date: str
     age: str
@@ -37,7 +37,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class ClockNotice:
-    """What the log should say: the difference in seconds, and whether it is a warning or the end of one."""
+    """A message for the log: the difference in seconds, and whether it is a warning or the end of one."""
 
     offset: float
     wrong: bool
@@ -50,10 +50,10 @@ class ClockNotice:
 
 
 class ServerClock:
-    """Reddit's clock, seen from here. `offset` is Reddit's time minus ours, seconds; 0.0 before the first answer.
+    """The estimate of Reddit's clock. `offset` is Reddit's time minus ours, seconds; 0.0 before the first answer.
 
     `bounds` are the least and the greatest estimate of the last two minutes. Several odd Dates in a row move the
-    estimate; what must not be claimed too early takes the bound that claims less. For the first two minutes 0.0 (our
+    estimate; a claim that must not be too early uses the bound that claims less. For the first two minutes 0.0 (our
     clock is right) is among the estimates.
     """
 
@@ -67,7 +67,7 @@ class ServerClock:
         self._warned_at = -math.inf
 
     def observe(self, seen: Observation) -> ClockNotice | None:
-        """Take one answer into account; return what should be logged. Headers that make no sense are ignored."""
+        """Update the estimate from one answer; return what should be logged. Ignore headers that make no sense."""
         interval = _interval(seen)
         if interval is None:
             return None
@@ -102,7 +102,7 @@ class ServerClock:
             self._warned = None
             return ClockNotice(self.offset, wrong=False)
         new = self._warned is None or abs(self.offset - self._warned) > NOTABLE
-        # our clock may have been set back: then `now` lies before the last warning
+        # our clock may have been set back: then `now` is before the last warning
         quiet = 0.0 <= now - self._warned_at < _QUIET
         if abs(self.offset) <= NOTABLE or not new or quiet:
             return None
@@ -111,11 +111,11 @@ class ServerClock:
 
 
 def _interval(seen: Observation) -> tuple[float, float] | None:
-    """Return the least and the greatest difference that one answer allows; None where it says nothing."""
+    """Return the least and the greatest difference that one answer allows; None when it allows no estimate."""
     date, age = _epoch(seen.date), _age(seen.age)
     if date is None or age is None or seen.arrived_at < seen.sent_at:
         return None
-    # Date is cut to whole seconds, and so is Age where a cache adds it
+    # Date is truncated to whole seconds, and so is Age when a cache adds it
     latest = date + age + (1.0 if age == 0 else 2.0)
     return date + age - seen.arrived_at, latest - seen.sent_at
 

@@ -1,4 +1,4 @@
-"""The durable spool: what a stream captured, its place in the stream, and its loss ledger, in one SQLite file."""
+"""The durable spool: captured records, the stream's state and its loss ledger, in one SQLite file."""
 
 from core.spool.file_watch import watched
 from core.spool.model import Batch, Gap, GapState, Record, Row, Seen

@@ -1,7 +1,7 @@
 """Reads the delivered positions that the publisher recorded, for pruning, recovery and statistics.
 
-The publisher writes this file (see streams.positions.publisher_store, which owns its tables), and the command
-`dead-letters` in short transactions; here it is read.
+The publisher writes the file (see streams.positions.publisher_store, which owns its tables), and so does the command
+`dead-letters` in short transactions; this module reads it.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ from core.storage.sqlite import connect_readonly, is_corrupt
 
 _FILE = "publisher.db"
 
-#: The dead letters that the position has passed; before, a record is still to be sent, and counts as waiting.
+#: Dead letters that the position has passed; a record beyond the position is still to be sent, and counts as waiting.
 _PASSED = (
     "SELECT {} FROM dead_letters"
     " WHERE seq <= (SELECT seq FROM positions WHERE positions.spool_id = dead_letters.spool_id)"
 )
 
-#: Not there yet, gone again, or without its tables: there is nothing to read.
+#: The file is missing or has no tables: there is nothing to read.
 _ABSENT = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_ERROR}
 
 
@@ -32,14 +32,14 @@ def publisher_path(state_dir: Path) -> Path:
 def read_positions(state_dir: Path) -> dict[str, int]:
     """Return spool_id → last seq up to which everything is delivered (or dead-lettered).
 
-    Empty without a file and for a broken one, which its owner will report and replace: "nothing is delivered" is the
-    answer that loses nothing. Raises sqlite3.OperationalError when the file is there but cannot be read just now.
+    Empty when the file is missing or broken, which its owner will report and replace: "nothing is delivered" is the
+    answer that loses nothing. Raises sqlite3.OperationalError when the file exists but cannot be read now.
     """
     return _read(state_dir, "SELECT spool_id, seq FROM positions")
 
 
 def read_deliveries(state_dir: Path) -> dict[str, tuple[int, float]]:
-    """Return spool_id → up to which seq it is delivered, and when that was recorded; as careful as read_positions."""
+    """Return spool_id → last delivered seq, and when it was recorded; same errors as read_positions."""
     return {
         str(name): (int(seq), float(at))
         for name, seq, at in _rows(state_dir, "SELECT spool_id, seq, at FROM positions")
@@ -47,41 +47,41 @@ def read_deliveries(state_dir: Path) -> dict[str, tuple[int, float]]:
 
 
 def read_known_streams(state_dir: Path) -> set[str]:
-    """Return the streams of which the publisher has met a spool; as careful as read_positions."""
+    """Return the streams of which the publisher has read a spool; same errors as read_positions."""
     return {str(stream) for (stream,) in _rows(state_dir, "SELECT DISTINCT stream FROM positions")}
 
 
 def read_spool_states(state_dir: Path, stream: str) -> list[tuple[float, str]]:
-    """Return the copies of the states of this stream's spools (see core.spool.spool_state), each with its moment.
+    """Return the copies of the states of this stream's spools (see core.spool.spool_state), each with its time.
 
-    As careful as read_positions.
+    Same errors as read_positions.
     """
     rows = _rows(state_dir, "SELECT stream, at, state FROM spool_states ORDER BY at")
     return [(float(at), str(state)) for name, at, state in rows if name == stream]
 
 
 def read_topic_ends(state_dir: Path, spool_id: str) -> str | None:
-    """Return what the topic held before anything of this spool was sent (see core.spool.predecessor), None until known.
+    """Return the topic's content before any record of this spool (see core.spool.predecessor), None until known.
 
-    As careful as read_positions.
+    Same errors as read_positions.
     """
     rows = _rows(state_dir, "SELECT spool_id, ends FROM topic_ends")
     return next((str(ends) for name, ends in rows if name == spool_id), None)
 
 
 def read_publisher_counters(state_dir: Path) -> dict[str, int]:
-    """Return the publisher's durable counters (`published`, `errors`, …); as careful as read_positions."""
+    """Return the publisher's durable counters (`published`, `errors`, …); same errors as read_positions."""
     return _read(state_dir, "SELECT name, value FROM counters")
 
 
 def read_dead_letters(state_dir: Path) -> dict[str, int]:
-    """Return spool_id → how many of its records Kafka refused for good, dropped ones too; as careful as the others."""
+    """Return spool_id → number of its dead letters, dropped ones too; same errors as read_positions."""
     kept = Counter(_read(state_dir, _PASSED.format("spool_id, count(*)") + " GROUP BY spool_id"))
     return dict(kept + Counter(_read(state_dir, "SELECT spool_id, number FROM dropped_letters")))
 
 
 def read_newest_dead_letter(state_dir: Path) -> float | None:
-    """Return when Kafka last refused a record that is kept, seconds since 1970; as careful as read_positions."""
+    """Return when the newest kept dead letter was refused, epoch seconds; same errors as read_positions."""
     found = _rows(state_dir, _PASSED.format("max(at)"))
     return None if not found or found[0][0] is None else float(found[0][0])
 

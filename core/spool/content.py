@@ -1,4 +1,4 @@
-"""What the writer of a spool knows of its content: enough to find out that a copy was written over the open file."""
+"""The writer's knowledge of its spool's content: enough to detect that a copy was written over the open file."""
 
 import sqlite3
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ from core.storage.sqlite import is_unreadable
 
 @dataclass(slots=True)
 class Content:
-    """Counts that only the writer changes, followed in memory."""
+    """Counts that only the writer changes, tracked in memory."""
 
     commits: int
     last_seq: int
-    newest: int  #: seq of the newest record at hand, 0 for none
+    newest: int  #: seq of the newest stored record, 0 for none
     records: int
     gaps: int
     names: NamesCheck
     #: SQLite's own number: it changes with another program's transactions
     data_version: int
-    #: the rows of the cursor written by this process, as they stand in the file
+    #: the rows of the cursor written by this process, as stored in the file
     cursor: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, connection: sqlite3.Connection) -> "Content":
-        """Count what the file holds now."""
+        """Read the counts from the file."""
         return cls(
             read_commits(connection),
             read_last_seq(connection),
@@ -38,7 +38,7 @@ class Content:
         )
 
     def committed(self, batch: Batch, cursor: dict[str, str | None], last_seq: int, names: NamesCheck) -> None:
-        """Follow a batch that was written, with the rows of the cursor that it changed."""
+        """Update the counts after a written batch, with the rows of the cursor that it changed."""
         self.commits += 1
         self.names = names
         self.last_seq = last_seq
@@ -52,10 +52,10 @@ class Content:
                 self.cursor[key] = text
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
-        """Tell whether the file still holds this content, although its size or time changed without us.
+        """Return whether the file still holds this content, although its size or time changed without us.
 
-        True where it was only touched, and after another program's own transaction. A copy of an older state leaves
-        old pages behind: SQLite's check finds most of them, the counts find a table that is old as a whole.
+        True if it was only touched, and after another program's own transaction. A copy of an older state leaves
+        old pages: SQLite's check finds most of them, the counts find a table that is old as a whole.
         """
         try:
             connection.execute("PRAGMA shrink_memory")  # read from the disk, not from memory

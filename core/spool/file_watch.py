@@ -1,4 +1,4 @@
-"""Watch the file of a spool while its writer waits: a thread that looks several times a second."""
+"""Watches the file of a spool while its writer waits: a thread that checks several times a second."""
 
 import contextlib
 import threading
@@ -8,7 +8,7 @@ import structlog
 
 from core.spool.spool_writer import SpoolBroken, SpoolError, SpoolWriter
 
-#: A file that is gone is to be noticed within a second, also while a request to Reddit takes its time.
+#: A missing file must be noticed within a second, also during a slow request to Reddit.
 _LOOK_EVERY_S = 0.25
 
 log = structlog.stdlib.get_logger(__name__)
@@ -21,9 +21,9 @@ def watched(
     """Check the writer's file until the block ends.
 
     Args:
-        writer: whose file it is.
+        writer: the writer of the file.
         broken: called from the thread when the writer cannot go on; its next `check` or `commit` raises the reason.
-        every_s: seconds between two looks.
+        every_s: seconds between two checks.
     """
     ended = threading.Event()
 
@@ -36,7 +36,7 @@ def watched(
                 broken()
                 return
             except SpoolError:
-                continue  # said by the writer itself, once
+                continue  # the writer logs it itself, once
 
     thread = threading.Thread(target=look, name="spool-watch", daemon=True)
     thread.start()

@@ -1,7 +1,7 @@
-"""The names that a stream has met: their table, and a checksum that tells when some of its rows are missing.
+"""The names that a stream has met: their table, and a checksum that detects missing rows.
 
-A page of the table may be lost in a way that reads well: an empty or an older page stands in its place. So each
-transaction that changes the table stores how many names it holds, and the sum of their CRC-32, in `meta`.
+A page of the table may be lost without a read error: an empty or an older page replaces it. So each
+transaction that changes the table stores the number of names, and the sum of their CRC-32, in `meta`.
 """
 
 import re
@@ -13,7 +13,7 @@ from zlib import crc32
 from core.spool.bulk_insert import add_names
 from core.spool.model import Seen
 
-#: Name → (epoch, bucket). The value is shared by all names that have the same one.
+#: Name → (epoch, bucket). Names with the same value share it.
 Marks = dict[str, tuple[int, str]]
 
 #: Its key in `meta`.
@@ -23,7 +23,7 @@ _STORED = re.compile(r"([0-9]{1,12}) ([0-9]{1,20})")
 
 @dataclass(frozen=True, slots=True)
 class NamesCheck:
-    """How many names there are, and the sum of their CRC-32."""
+    """The number of names, and the sum of their CRC-32."""
 
     count: int = 0
     total: int = 0
@@ -35,7 +35,7 @@ class NamesCheck:
         return cls(len(sums), sum(sums))
 
     def __str__(self) -> str:
-        """Return the text under which it is stored."""
+        """Return it as the stored text."""
         return f"{self.count} {self.total}"
 
     def __add__(self, other: "NamesCheck") -> "NamesCheck":
@@ -46,7 +46,7 @@ class NamesCheck:
 
 
 def insert_names(connection: sqlite3.Connection, seen: Sequence[Seen], before: NamesCheck) -> NamesCheck:
-    """Store the names, also those that are there already; return the check of all, which was `before` until now."""
+    """Store the names, replacing existing ones; return the new check of all; `before` is the previous one."""
     if add_names(connection, seen) == len(seen):
         return before + NamesCheck.of([one[0] for one in seen])
     connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", map(tuple, seen))
@@ -54,7 +54,7 @@ def insert_names(connection: sqlite3.Connection, seen: Sequence[Seen], before: N
 
 
 def delete_names(connection: sqlite3.Connection, names: Collection[str], before: NamesCheck) -> NamesCheck:
-    """Forget these names, each given once; return the check of those that are left, which was `before` until now."""
+    """Delete these names, each given once; return the new check of the rest; `before` is the previous one."""
     deleted = connection.executemany("DELETE FROM seen WHERE name = ?", [(name,) for name in names]).rowcount
     after = before - NamesCheck.of(names) if deleted == len(names) else count_names(connection)
     write_names_check(connection, after)
@@ -62,7 +62,7 @@ def delete_names(connection: sqlite3.Connection, names: Collection[str], before:
 
 
 def load_marks(connection: sqlite3.Connection) -> Marks:
-    """Return every name with its epoch and bucket, in the order in which they were met."""
+    """Return every name with its epoch and bucket, in the order of meeting."""
     shared: dict[tuple[int, str], tuple[int, str]] = {}
     marks: Marks = {}
     for name, epoch, bucket in connection.execute("SELECT name, epoch, bucket FROM seen ORDER BY created"):
@@ -80,13 +80,13 @@ def count_names(connection: sqlite3.Connection) -> NamesCheck:
 
 
 def read_names_check(connection: sqlite3.Connection) -> NamesCheck | None:
-    """Return the check as the last writer stored it, None where there is none that makes sense."""
+    """Return the check as the last writer stored it, None when it is missing or invalid."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (NAMES_KEY,)).fetchone()
     return parse_names_check(row[0] if row else None)
 
 
 def parse_names_check(stored: object) -> NamesCheck | None:
-    """Read the text under which it is stored; None for anything else."""
+    """Parse the stored text; None for anything else."""
     match = _STORED.fullmatch(stored) if isinstance(stored, str) else None
     return NamesCheck(int(match[1]), int(match[2])) if match else None
 

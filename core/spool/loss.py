@@ -1,6 +1,6 @@
-"""Decide what is lost with a spool file, and enter it into the ledger of its successor.
+"""Decides what is lost with a spool file, and records it in the ledger of its successor.
 
-What is known of the lost file: the note beside its lock (`Witness`), and the copy of its place in the stream that the
+Known of the lost file are the note beside its lock (`Witness`), and the copy of the stream's state that the
 publisher took when everything was delivered (`SpoolState`). The gap begins at the moment that this copy proves.
 """
 
@@ -15,16 +15,16 @@ from core.spool.spool_state import SpoolState, read_last_seq, write_commits
 from core.spool.stream_state import StreamState, entries_of, is_of_subreddit
 from core.spool.writer_lock import Witness
 
-#: Late items surface minutes after their creation, seconds.
+#: Late items appear minutes after their creation, seconds.
 _LATE_MARGIN = 300.0
 
-#: Subreddits whose proven moments lie this close together (seconds) share a gap, which begins at the earliest.
+#: Subreddits whose proven moments are this close together (seconds) share a gap, which begins at the earliest.
 _TOGETHER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The spool that a writer finds at its start; `fresh`: it made it, since there was none."""
+    """The spool that a writer finds at its start; `fresh`: the writer created it, since there was none."""
 
     spool_id: str
     commits: int
@@ -36,22 +36,22 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What happened, and what is known of the file that is lost."""
+    """A loss: its reason, and what is known of the lost file."""
 
-    #: what the ledger says
+    #: the text in the ledger
     reason: str
-    #: the newest copy of its place in the stream, None without one
+    #: the newest copy of the stream's state, None without one
     state: SpoolState | None = None
-    #: where the same spool goes on: the last seq that it gave; 0 for another one
+    #: if the same spool continues: its last assigned seq; 0 for another spool
     last_seq: int = 0
-    #: where the same spool goes on: the number of its last commit, so that copies can be told apart by it
+    #: if the same spool continues: the number of its last commit, so that it distinguishes copies
     commits: int = 0
     #: whether every record that it still holds is delivered
     all_sent: bool = False
 
 
 def _reason(what: str, unsent: int | None) -> str:
-    """Describe a loss; `unsent`: captured records that Kafka has not got and no file holds any more (None: unknown)."""
+    """Format a loss; `unsent`: captured records that are neither in Kafka nor in any file (None: unknown)."""
     if unsent == 0:
         return f"{SPOOL_LOST}: {what}"
     return f"{SPOOL_LOST}: {what}; {'some' if unsent is None else unsent} {RECORDS_LOST} were not delivered"
@@ -65,20 +65,20 @@ def assess(
     *,
     known_before: bool = False,
 ) -> Loss | None:
-    """Return what is lost, None when the spool is the one that its last writer left (or the first one).
+    """Return the loss, None when the spool is the one that its last writer left (or the first one).
 
     Args:
-        found: the spool at hand.
+        found: the present spool.
         witness: the note of its last writer.
         states: spool_id → the publisher's copy of the state, the newest last.
         positions: spool_id → last seq that is delivered.
-        known_before: the publisher has delivered from a spool of this stream, whichever.
+        known_before: the publisher has delivered from any spool of this stream.
     """
     family = {found.spool_id, found.predecessor}
     newest = list(states.values())[-1] if states else None
     certain = witness is not None
     if witness is None and newest is not None:
-        witness = Witness(newest.spool_id, newest.commits, newest.last_seq)  # it may have taken more since
+        witness = Witness(newest.spool_id, newest.commits, newest.last_seq)  # it may have stored more since
     position = positions.get(found.spool_id, 0)
     if witness is None:
         if found.fresh:
@@ -91,7 +91,7 @@ def assess(
         unsent = max(0, witness.last_seq - delivered) if certain and delivered is not None else None
         return Loss(_reason(_GONE if found.fresh else _ANOTHER, unsent), known)
     reached = max(witness.commits, known.commits if known else 0)
-    # an old file beside a new WAL: the newest pages are right, and older ones may be of another time
+    # an old file beside a new WAL: the newest pages are right, older ones may be outdated
     mixed = found.commits == witness.commits and witness.records is not None and found.records != witness.records
     older = found.commits < reached or position > found.last_seq
     if witness.spool_id != found.spool_id or not (older or mixed):
@@ -111,12 +111,12 @@ _ANOTHER = "another file was put in its place"
 
 
 def enter_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str], now: float) -> float | None:
-    """Take over the copy of the lost file's state and record the gap, inside the caller's transaction.
+    """Restore the copy of the lost file's state and record the gap, inside the caller's transaction.
 
     Args:
-        target: the spool that goes on.
-        loss: what is lost.
-        subreddits: as they are configured; those that were never proven have lost nothing here.
+        target: the spool that continues.
+        loss: the loss.
+        subreddits: as configured; those that were never proven have lost nothing here.
         now: epoch seconds, the end of the gap.
 
     Returns:
@@ -131,7 +131,7 @@ def enter_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str]
     names = {name.lower(): name for name in subreddits}
     proven = {names.get(name, name): moment for name, moment in proven_moments(target).items()}
     if not proven:
-        # an empty cursor would mean a first start, and `start = "now"` would then skip what stands in the listing
+        # an empty cursor would mean a first start, and `start = "now"` would then skip the listing's content
         target.execute("INSERT OR REPLACE INTO cursor VALUES ('recovered', 'true')")
         record_lost(target, subreddits or ["*"], loss.reason, now)
         return None
@@ -142,13 +142,13 @@ def enter_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str]
 
 
 def proven_moments(connection: sqlite3.Connection) -> dict[str, float]:
-    """Return subreddit (lower case) → created_utc up to which the cursor calls it proven."""
+    """Return subreddit (lower case) → created_utc up to which the cursor records it as proven."""
     state = StreamState.read(entries_of(connection.execute("SELECT key, value FROM cursor")))
     return state.proven_at | state.proven_until
 
 
 def together(proven: Mapping[str, float]) -> list[tuple[list[str], float]]:
-    """Gather subreddits with about the same moment; return each group with its earliest one."""
+    """Group subreddits with about the same moment; return each group with its earliest one."""
     groups: list[tuple[list[str], float]] = []
     for name, moment in sorted(proven.items(), key=lambda item: (item[1], item[0])):
         if groups and moment - groups[-1][1] <= _TOGETHER:
@@ -170,20 +170,20 @@ def _take_over(target: sqlite3.Connection, state: SpoolState) -> None:
 
 
 def _essence(row: Sequence[Any]) -> tuple[Any, ...]:
-    """Return what tells an entry of the ledger from others: subreddits, reason, when it was recorded, epoch."""
+    """Return the identity of an entry of the ledger: subreddits, reason, when it was recorded, epoch."""
     return row[1], row[4], row[5], row[6]
 
 
 def _never_reuse_numbers(target: sqlite3.Connection, last_seq: int, *, all_sent: bool) -> None:
     if read_last_seq(target) < last_seq:
-        if all_sent:  # else the numbers that are left out count as waiting until the next one is delivered
+        if all_sent:  # else the skipped numbers count as waiting until the next one is delivered
             target.execute("INSERT OR REPLACE INTO meta VALUES ('base_seq', ?)", (str(last_seq),))
         target.execute("DELETE FROM sqlite_sequence WHERE name = 'records'")
         target.execute("INSERT INTO sqlite_sequence VALUES ('records', ?)", (last_seq,))
 
 
 def record_lost(target: sqlite3.Connection, subreddits: Sequence[str], reason: str, now: float) -> None:
-    """Record a gap of which nobody knows where it starts: no listing can be held against it."""
+    """Record a gap with an unknown start: no listing can be compared with it."""
     named = json.dumps(list(subreddits))
     state = GapState.LOST.value
     _insert(target, (None, named, None, now, reason, now, _next_epoch(target), "[]", named, 0, state, now, None))
@@ -196,7 +196,7 @@ def _store(
     reason: str,
     pending: tuple[str, ...],
 ) -> None:
-    """Record one gap. The listings may still hold it: it is repaired like any other."""
+    """Record one gap. The listings may still contain it: it is repaired like any other."""
     start, now = interval
     named = json.dumps(list(subreddits))
     state, closed_at = (GapState.OPEN.value, None) if pending else (GapState.LOST.value, now)

@@ -1,4 +1,4 @@
-"""What goes into a spool and comes out of it."""
+"""The data model of a spool: records, names, gaps and batches."""
 
 import enum
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ class Record(NamedTuple):
 class Seen(NamedTuple):
     """A name the stream has met.
 
-    `bucket` is the subreddit whose listing may show it again; `created` is Reddit's created_utc (seconds);
+    `bucket` is the subreddit whose listing may contain it again; `created` is Reddit's created_utc (seconds);
     `epoch` 0 means met but not yet proven contiguous, n > 0 proven in the n-th unbroken stretch of coverage.
     """
 
@@ -35,26 +35,26 @@ class Seen(NamedTuple):
     epoch: int
 
 
-#: How the reasons of gaps begin that are about the spool itself; a broken one has a reason of its own.
+#: Prefix of the reasons of gaps that are about the spool itself; a broken one has its own prefix.
 SPOOL_LOST = "the spool was lost"
 SPOOL_BROKEN = "the spool was broken"
 
-#: What such a reason names where records were captured that no listing may show again.
+#: Part of such a reason when captured records are lost that no listing may contain again.
 RECORDS_LOST = "captured records"
 
 
 class GapCause(enum.Enum):
-    """Why an interval could not be proven, for code that decides."""
+    """The cause of an unproven interval, for decisions in code."""
 
     LISTING = enum.auto()  #: the listing was too short, unreadable or unavailable
     SPOOL_LOST = enum.auto()  #: the file was lost; every captured record was delivered or saved
-    SPOOL_LOST_WITH_RECORDS = enum.auto()  #: … with captured records that no listing may show again
-    SPOOL_BROKEN = enum.auto()  #: the file was broken; only its place in the stream is gone
-    SPOOL_BROKEN_WITH_RECORDS = enum.auto()  #: … and captured records are
+    SPOOL_LOST_WITH_RECORDS = enum.auto()  #: … with captured records that no listing may contain again
+    SPOOL_BROKEN = enum.auto()  #: the file was broken; only the stream's state is lost
+    SPOOL_BROKEN_WITH_RECORDS = enum.auto()  #: … and captured records are lost
 
     @classmethod
     def of(cls, reason: str) -> "GapCause":
-        """Return the cause of an entry of the ledger, which stores it as its text: the only place that reads it."""
+        """Return the cause of an entry of the ledger from its stored text: the only place that parses it."""
         records = RECORDS_LOST in reason
         if reason.startswith(SPOOL_LOST):
             return cls.SPOOL_LOST_WITH_RECORDS if records else cls.SPOOL_LOST
@@ -74,11 +74,11 @@ class GapCause(enum.Enum):
 
 
 class GapState(enum.StrEnum):
-    """The state of a gap, as `gaps --json` names it."""
+    """The state of a gap, as in `gaps --json`."""
 
     OPEN = "open"  #: its items may still be read
     REPAIRED = "repaired"  #: proven complete later
-    FILLED = "filled"  #: items came from an archive; nothing proves that they are all
+    FILLED = "filled"  #: items came from an archive; nothing proves that they are complete
     LOST = "lost"  #: the listing that would contain it was read to its end: Reddit no longer lists it
 
 
@@ -89,7 +89,7 @@ class Gap:
     `start` and `end` are created_utc seconds, both inclusive. `start` is the moment up to which the subreddits were
     proven; None: they never were. `end` None: the subreddit is unavailable, the gap still grows. `late_from`
     (created_utc seconds): late items may also be missing from there to `start`; None: none may.
-    `found` counts items that a repair brought back; `closed_at` (epoch seconds) is set when `state` left `OPEN`.
+    `found` counts items that a repair recovered; `closed_at` (epoch seconds) is set when `state` left `OPEN`.
     `epoch` is the stretch of coverage that begins after the gap. Of the `subreddits` it concerns, `unproven` are those
     not proven complete since, and `pending` those of them whose own listing is still to be walked.
     """
@@ -116,24 +116,24 @@ class Gap:
 
     @property
     def is_of_late_items(self) -> bool:
-        """Whether only late items may be missing: the entry has no length of its own."""
+        """Whether only late items may be missing: the entry itself has no length."""
         return self.late_from is not None and self.start is not None and self.start == self.end
 
     @property
     def cause(self) -> GapCause:
-        """Return what the gap comes from."""
+        """Return the cause of the gap."""
         return GapCause.of(self.reason)
 
     @property
     def concerns_spool(self) -> bool:
-        """Whether a spool file was lost or broken, rather than a listing too short."""
+        """Whether a spool file was lost or broken, instead of a listing being too short."""
         return self.cause is not GapCause.LISTING
 
     @property
     def after_walk(self) -> GapState:
-        """The state that a walk through the whole interval gives it.
+        """The state after a walk through the whole interval.
 
-        A listing shows what is listed now. Where captured records were lost, it cannot prove that they all came back.
+        A listing contains what is listed now. If captured records were lost, it cannot prove that all were recovered.
         """
         return GapState.LOST if self.cause.lost_records else GapState.REPAIRED
 
@@ -144,7 +144,7 @@ class Gap:
         return replace(self, unproven=self.subreddits).closed(self.after_walk, at)
 
     def admits(self, created: float) -> bool:
-        """Tell whether an item of this creation time may be missing."""
+        """Return whether an item of this creation time may be missing."""
         after_start = self.start is None or self.start <= created
         return not self.repaired and after_start and (self.end is None or created <= self.end)
 
@@ -155,7 +155,7 @@ class Gap:
 
 @dataclass(slots=True)
 class Batch:
-    """Everything that one transaction changes: records, names, cursor, gaps and counters stand or fall together."""
+    """The changes of one transaction: records, names, cursor, gaps and counters are all stored, or none."""
 
     records: list[Record] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -163,11 +163,11 @@ class Batch:
     prove_epoch: int | None = None
     #: … of these buckets only; None: of all …
     prove_buckets: tuple[str, ...] | None = None
-    #: … and not these names: they stand above what was walked
+    #: … and not these names: they are above the walked part
     prove_except: tuple[str, ...] = ()
     #: cursor entries to write: name → JSON-able value
     cursor: dict[str, object] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
-    #: things that are no record at all: (reason, raw bytes)
+    #: entries that are not records: (reason, raw bytes)
     rejects: list[tuple[str, bytes]] = field(default_factory=list)

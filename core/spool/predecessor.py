@@ -1,7 +1,7 @@
-"""A new spool of which no file tells whether another one came before it: what is found out in the topic, and when.
+"""A new spool whose predecessor is unknown from files: the topic shows whether there was one.
 
-Its writer marks such a spool. The publisher reads the ends of the topic's partitions before it sends anything from the
-spool, and stores what it found in publisher.db. The stream then enters the gap, if there is one, and removes the mark.
+The writer marks such a spool. The publisher reads the ends of the topic's partitions before it sends a record from the
+spool, and stores the result in publisher.db. The stream then records the gap, if there is one, and removes the mark.
 """
 
 import json
@@ -15,7 +15,7 @@ from core.spool.stream_state import Origin, StateChange, rows_of
 
 
 def mark(target: sqlite3.Connection, *, lost: bool) -> None:
-    """Mark a new spool, inside the caller's transaction; `lost`: it has a predecessor for sure."""
+    """Mark a new spool, inside the caller's transaction; `lost`: it certainly has a predecessor."""
     origin = Origin.LOST if lost else Origin.UNKNOWN
     rows = rows_of(StateChange(origin=origin).entries())
     target.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", rows.items())
@@ -23,39 +23,39 @@ def mark(target: sqlite3.Connection, *, lost: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The creation times of delivered items, created_utc seconds; None: no record there had a usable date."""
+    """The creation times of delivered items, created_utc seconds; None: no record had a usable date."""
 
-    newest: float | None = None  #: up to which the listing was surely read to its end
+    newest: float | None = None  #: up to this time the listing was certainly read to its end
     oldest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TopicEnds:
-    """What the ends of the topic's partitions held of one stream."""
+    """The records of one stream at the ends of the topic's partitions."""
 
-    subreddits: Mapping[str, Span] = field(default_factory=dict)  #: by lower-case name
-    #: why the topic could not be read, empty where it was
+    subreddits: Mapping[str, Span] = field(default_factory=dict)  #: by lower-case subreddit name
+    #: why the topic could not be read, empty if it was read
     unread: str = ""
 
     def to_json(self) -> str:
-        """Return the text under which it is kept."""
+        """Return it as the stored text."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "TopicEnds":
-        """Read such a text. Raises ValueError, TypeError, KeyError or AttributeError for any other."""
+        """Parse the stored text. Raises ValueError, TypeError, KeyError or AttributeError for any other."""
         stored = json.loads(text)
         spans = {str(name): Span(span["newest"], span["oldest"]) for name, span in stored["subreddits"].items()}
         return cls(spans, str(stored["unread"]))
 
     def starts(self, subreddits: Mapping[str, bool]) -> dict[str, float | None]:
-        """Return from when on items of these subreddits may be missing; empty where the topic holds none of them.
+        """Return the times from which items of these subreddits may be missing; empty if the topic holds none of them.
 
-        A subreddit without a record starts with the oldest record of the others: nothing newer of it was delivered.
+        A subreddit without a record starts at the oldest record of the others: nothing newer of it was delivered.
         None: no date is known.
 
         Args:
-            subreddits: name as configured → whether it lists the items of other subreddits (r/all).
+            subreddits: name as configured → whether it lists items of other subreddits (r/all).
         """
         everything = _joined(self.subreddits.values())
         spans = {
@@ -78,7 +78,7 @@ def _joined(spans: Iterable[Span]) -> Span:
 
 
 def read_ends(state_dir: Path, spool_id: str) -> TopicEnds | None:
-    """Return what the publisher found for this spool, or None; as careful as core.spool.committed_positions."""
+    """Return what the publisher found for this spool, or None; same errors as core.spool.committed_positions."""
     text = read_topic_ends(state_dir, spool_id)
     try:
         return None if text is None else TopicEnds.from_json(text)

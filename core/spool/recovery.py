@@ -1,4 +1,4 @@
-"""When a spool is broken: build a new one from what can be read, move the old one aside, and say what is lost."""
+"""Recovers a broken spool: builds a new one from its readable content, moves the old one aside, records the loss."""
 
 import contextlib
 import sqlite3
@@ -41,7 +41,7 @@ States = Mapping[str, SpoolState]
 
 
 def open_database(state_dir: Path, stream: str) -> tuple[sqlite3.Connection, str]:
-    """Open the stream's spool for writing; return the connection and the spool_id. Make it with `make_database`."""
+    """Open the stream's spool for writing; return the connection and the spool_id. `make_database` creates it."""
     connection = connect(spool_path(state_dir, stream))
     try:
         connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -53,7 +53,7 @@ def open_database(state_dir: Path, stream: str) -> tuple[sqlite3.Connection, str
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the writer of a spool knows of its content."""
+    """The writer's knowledge of its spool's content."""
 
     stream: str
     spool_id: str
@@ -62,7 +62,7 @@ class Expected:
 
 
 def make_database(state_dir: Path, stream: str, fill: Callable[[sqlite3.Connection], None]) -> None:
-    """Make the stream's spool where there is none; `fill` puts in what it begins with."""
+    """Create the stream's spool if there is none; `fill` writes its initial content."""
     path = spool_path(state_dir, stream)
     _build(path, stream, fill)
     _put_in_place(path)
@@ -74,15 +74,15 @@ def rescue(
     """Build a new spool from one that lost its file but is still open, and put it in place.
 
     Args:
-        source: the open connection; it is only read.
-        state_dir: where the new file goes.
-        expected: what the source must hold to be trusted.
+        source: the open connection; only read.
+        state_dir: the folder of the new file.
+        expected: the content that the source must hold to be trusted.
         fault: what happened to the file.
         clock: epoch seconds.
 
     Returns:
-        True when everything is saved, under the same id. False: what could be read is saved, and the ledger says what
-        is missing. Raises sqlite3.Error or OSError when no new file can be made now.
+        True when everything is saved, under the same id. False: the readable part is saved, and the ledger records what
+        is missing. Raises sqlite3.Error or OSError when no new file can be created now.
     """
     stream, now = expected.stream, clock()
     path = spool_path(state_dir, stream)
@@ -94,7 +94,7 @@ def rescue(
         def fill(target: sqlite3.Connection) -> None:
             with transaction(target):
                 found = salvage(source, target, positions)
-                if fault is Fault.CHANGED:  # old pages among new ones: a place in the stream that nobody vouches for
+                if fault is Fault.CHANGED:  # old pages among new ones: the stream's state cannot be trusted
                     found.broken |= {"seen", "cursor"}
                 found.spool_id = expected.spool_id
                 if found.last_seq is not None and found.missing is not None and found.last_seq < expected.last_seq:
@@ -108,7 +108,7 @@ def rescue(
 
 
 def _copy_whole(source: sqlite3.Connection, path: Path, expected: Expected, fault: Fault, now: float) -> bool:
-    """Copy the database page by page beside its place; tell whether the copy is sound, and the one expected."""
+    """Copy the database page by page to a file beside it; return whether the copy is consistent and as expected."""
     building = path.with_name(path.name + ".building")
     remove_database(building)
     try:
@@ -134,14 +134,14 @@ def _copy_whole(source: sqlite3.Connection, path: Path, expected: Expected, faul
 
 
 def _build(path: Path, stream: str, fill: Callable[[sqlite3.Connection], None] = lambda _: None) -> None:
-    """Make a new spool beside `path`, whole and on disk, under the name that says so.
+    """Create a new spool beside `path`, complete and on disk, under the name that marks a complete one.
 
-    Under its own name a spool is never half made: one without its tables has lost them, and must not pass for new.
+    Under its final name a spool is always complete: one without its tables has lost them, and must not count as new.
     """
     building = path.with_name(path.name + ".building")
     remove_database(building)
     with contextlib.closing(sqlite3.connect(building)) as first:
-        # must stand before the first table: a spool that was large for a day gives the disk back
+        # must precede the first table: a spool that was large for a day returns the disk space
         first.execute("PRAGMA auto_vacuum = INCREMENTAL")
         first.execute("VACUUM")
     with contextlib.closing(connect(building)) as connection:
@@ -154,11 +154,11 @@ def _build(path: Path, stream: str, fill: Callable[[sqlite3.Connection], None] =
 
 
 def examine(state_dir: Path, stream: str, now: float) -> None:
-    """Move the spool aside if it is broken, and start a new one with what could be salvaged."""
+    """Move the spool aside if it is broken, and start a new one with the salvaged content."""
     path = spool_path(state_dir, stream)
     marker = suspect_path(state_dir, stream)
     if _rebuilt(path).exists():
-        _put_in_place(path)  # a predecessor was killed before it got so far
+        _put_in_place(path)  # a predecessor was killed before this step
     elif path.exists() and not path.is_file():
         log.error("spool_moved_aside", moved_to=str(move_aside(path)), hint="it is no file")
     elif path.exists():
@@ -171,7 +171,7 @@ def examine(state_dir: Path, stream: str, now: float) -> None:
 
 
 def _makes_sense(path: Path, *, records: bool) -> bool:
-    """Read everything, the records only if asked, and tell whether a writer left it so. Changes nothing in the file."""
+    """Read everything, the records only on request; return whether a writer left it so. Changes nothing in the file."""
     try:
         with contextlib.closing(connect_readonly(path)) as connection:
             rows = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in SENSE}  # noqa: S608
@@ -179,13 +179,13 @@ def _makes_sense(path: Path, *, records: bool) -> bool:
             if records and not all(map(is_record, connection.execute("SELECT * FROM records"))):
                 return False
             if records and read_names_check(connection) not in {None, count_names(connection)}:
-                return False  # an empty or an older page stands in the place of one with names
+                return False  # an empty or an older page replaces one with names
     except sqlite3.DatabaseError as error:
         if is_broken(error):
             return False
         raise
     if records and rows["seen"] and not rows["cursor"]:
-        return False  # an empty page stands in the place of the cursor's
+        return False  # an empty page replaces the cursor's
     whole = all(SENSE[table](row) for table, found in rows.items() for row in found)
     return whole and "spool_id" in dict(rows["meta"])
 
@@ -195,7 +195,7 @@ def _rebuilt(path: Path) -> Path:
 
 
 def _replace(path: Path, state_dir: Path, stream: str, now: float) -> None:
-    """Build the successor beside the broken file, then exchange them; whenever we are killed, nothing is forgotten."""
+    """Build the successor beside the broken file, then exchange them; a kill at any moment loses nothing."""
     positions = read_positions(state_dir)
     states = remembered_states(state_dir, stream)
     _build(path, stream, lambda connection: _fill(path, connection, positions, states, now))
@@ -206,7 +206,7 @@ def _put_in_place(path: Path) -> None:
     moved = put_in_place(_rebuilt(path), path)
     if moved is not None:
         log.error("spool_moved_aside", moved_to=str(moved))
-    # a record that was promised to be on disk needs a file that still has its name after a power cut
+    # a durable record needs a file that still has its name after a power cut
     sync_directory(path.parent)
     sync_directory(path.parent.resolve().parent)
 
@@ -240,7 +240,7 @@ def _tell_rebuilt(path: Path, found: Salvage, hint: str) -> None:
 
 
 def _record_loss(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
-    """Enter into the ledger what could not be brought over; forget names and cursor where a record is lost."""
+    """Record in the ledger what could not be salvaged; delete names and cursor if a record is lost."""
     subreddits = subreddits_of(target)
     if not found.complete:
         target.execute("DELETE FROM seen")

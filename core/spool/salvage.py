@@ -1,4 +1,4 @@
-"""Bringing over what can still be read of a broken spool, row by row, into a new one."""
+"""Copies the readable rows of a broken spool into a new one."""
 
 import json
 import sqlite3
@@ -18,10 +18,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 _Row = tuple[object, ...]
 
-#: No seq is as high as this; a garbled one may be.
+#: Every valid seq is below this; a corrupt one may not be.
 _HIGHEST = 2**53
 
-#: Up to version 2 the names stand in an index too, which is a tree of its own; later there is a checksum of them.
+#: Up to version 2 the names are also in an index, a separate tree; later versions have a checksum of them.
 _HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'seen_by_age'"
 _INDEXED_NAMES = "SELECT name FROM seen INDEXED BY seen_by_age"
 
@@ -30,21 +30,21 @@ _RECORDS = "SELECT seq, key, value, schema, captured_at FROM records WHERE seq >
 
 @dataclass(slots=True)
 class Salvage:
-    """What came over from a broken file."""
+    """The result of salvaging a broken file."""
 
     records: int = 0
     #: the id of the old file, empty when it could not be read
     spool_id: str = ""
-    #: highest seq the old file had given; None when even that was unreadable
+    #: highest seq that the old file had assigned; None when even that was unreadable
     last_seq: int | None = None
-    #: how many unsent records could not be read; None when unknown
+    #: number of unsent records that could not be read; None when unknown
     missing: int | None = None
-    #: tables of which something could not be read, or made no sense
+    #: tables with rows that could not be read, or made no sense
     broken: set[str] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
-        """Whether the stream can go on as if nothing had happened: no record is lost and no memory of any."""
+        """Whether the stream can continue unchanged: no record is lost, and neither names nor cursor."""
         return self.missing == 0 and not self.broken & {"seen", "cursor"}
 
 
@@ -60,7 +60,7 @@ def _is_json(value: object) -> bool:
 
 
 def is_record(row: _Row) -> bool:
-    """Tell whether the row of `records` is one that a writer wrote."""
+    """Return whether the row of `records` has the form that a writer writes."""
     seq, key, value, schema, at = row
     shapes = isinstance(seq, int) and isinstance(key, bytes) and isinstance(schema, str) and isinstance(at, float)
     return shapes and isinstance(value, bytes) and _is_json(value)
@@ -84,7 +84,7 @@ def _is_gap(row: _Row) -> bool:
     )
 
 
-#: Which rows of a table make sense: SQLite notices a torn page, not a wrong letter in one.
+#: Checks of rows, by table: SQLite detects a torn page, not a wrong letter in one.
 SENSE: dict[str, Callable[[_Row], bool]] = {
     "meta": lambda row: isinstance(row[1], str),
     "cursor": lambda row: isinstance(row[0], str) and _is_json(row[1]),
@@ -96,10 +96,10 @@ SENSE: dict[str, Callable[[_Row], bool]] = {
 
 
 def salvage(source: sqlite3.Connection, target: sqlite3.Connection, positions: dict[str, int]) -> Salvage:
-    """Copy what can be read from `source` into the empty `target`, inside the caller's transaction.
+    """Copy the readable content of `source` into the empty `target`, inside the caller's transaction.
 
-    Of the records those beyond the publisher's position. Names and cursor come over only when no record is lost: names
-    of lost records would keep the listing from giving them again.
+    Copies the records beyond the publisher's position. Copies names and cursor only when no record is lost: names
+    of lost records would prevent their capture from the listing.
     """
     found = Salvage()
     meta = {str(key): value for key, value in _sensible(source, found, "meta")}
@@ -159,7 +159,7 @@ def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: 
 def _check_emptied(
     source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage, check: NamesCheck | None
 ) -> None:
-    """Mark tables that read well and yet lack rows: a page of another table may stand in the place of theirs."""
+    """Mark tables that can be read and yet lack rows: a page of another table may have replaced one of theirs."""
     if check is not None:
         whole = check == count_names(target)
     elif any(_readable(source, found, "schema", _HAS_INDEX)):
@@ -175,14 +175,14 @@ def _check_emptied(
 
 
 def note_inheritance(target: sqlite3.Connection) -> None:
-    """Write down which counts came over: whoever has counted them in the old file must not count them again."""
+    """Store which counts were copied: readers that counted them in the old file must not count them again."""
     inherited = dict(target.execute("SELECT name, value FROM counters"))
     inherited["gaps"] = target.execute("SELECT count(*) FROM gaps").fetchone()[0]
     target.execute("INSERT OR REPLACE INTO meta VALUES ('inherited', ?)", (json.dumps(inherited),))
 
 
 def _sensible(source: sqlite3.Connection, found: Salvage, table: str) -> Iterator[_Row]:
-    """Give the rows of a table that can be read and make sense."""
+    """Yield the rows of a table that can be read and make sense."""
     for row in _readable(source, found, table, f"SELECT * FROM {table}"):  # noqa: S608 (names from this file)
         if SENSE[table](row):
             yield row
@@ -193,7 +193,7 @@ def _sensible(source: sqlite3.Connection, found: Salvage, table: str) -> Iterato
 def _readable(
     source: sqlite3.Connection, found: Salvage, table: str, query: str, *parameters: object
 ) -> Iterator[_Row]:
-    """Give the rows that can be read before the first error."""
+    """Yield the rows that can be read before the first error."""
     rows = 0
     try:
         for row in source.execute(query, parameters):
@@ -207,7 +207,7 @@ def _readable(
 
 
 def is_broken(error: sqlite3.DatabaseError) -> bool:
-    """Tell whether the file is to blame: unreadable, or without its table (SQLITE_ERROR)."""
+    """Return whether the file is the cause: unreadable, or without its table (SQLITE_ERROR)."""
     return is_unreadable(error) or error_code(error) == sqlite3.SQLITE_ERROR
 
 
@@ -216,6 +216,6 @@ def _number(value: object) -> int:
 
 
 def subreddits_of(connection: sqlite3.Connection) -> list[str]:
-    """Name the subreddits that the cursor covers, `*` when it does not say."""
+    """Return the subreddits that the cursor covers, `*` when it names none."""
     state = StreamState.read(entries_of(connection.execute("SELECT key, value FROM cursor")))
     return sorted(state.proven_at) or ["*"]

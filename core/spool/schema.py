@@ -1,6 +1,6 @@
 """The tables of a spool file, version by version: each step brings a file from one version to the next.
 
-A new file goes through all steps as well, so that no two ways lead to the same tables.
+A new file goes through all steps as well, so that there is only one way to the tables.
 """
 
 import sqlite3
@@ -75,7 +75,7 @@ _GAP_COLUMNS_1 = 11
 
 
 def upgraded_gap(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a row of `gaps` as the current version has it."""
+    """Return a row of `gaps` in the form of the current version."""
     if len(row) != _GAP_COLUMNS_1:
         return row
     *kept, repaired_at = row
@@ -86,13 +86,13 @@ def upgraded_gap(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
-    """Make version 1."""
+    """Create version 1."""
     for statement in filter(str.strip, _FIRST.split(";\n")):
         connection.execute(statement)
 
 
 def _give_gaps_a_state(connection: sqlite3.Connection) -> None:
-    """Bring the ledger from version 1 to 2."""
+    """Migrate the ledger from version 1 to 2."""
     rows = connection.execute("SELECT * FROM gaps ORDER BY id").fetchall()
     connection.execute("DROP TABLE gaps")
     connection.execute(_GAPS)
@@ -101,19 +101,19 @@ def _give_gaps_a_state(connection: sqlite3.Connection) -> None:
 
 
 def _count_the_names(connection: sqlite3.Connection) -> None:
-    """Bring the names from version 2 to 3: a checksum tells when some are missing, and no index does any more."""
+    """Migrate the names from version 2 to 3: a checksum instead of an index detects missing ones."""
     connection.execute("DROP INDEX IF EXISTS seen_by_age")
     write_names_check(connection, count_names(connection))
 
 
 def _give_subreddits_rows(connection: sqlite3.Connection) -> None:
-    """Bring the cursor from version 3 to 4: what is proven of a subreddit has a row of its own."""
+    """Migrate the cursor from version 3 to 4: the proven values of each subreddit have their own rows."""
     rows = upgraded_rows(dict(connection.execute("SELECT key, value FROM cursor")))
     connection.execute("DELETE FROM cursor")
     connection.executemany("INSERT INTO cursor VALUES (?, ?)", rows.items())
 
 
-#: The step at index n makes version n + 1.
+#: The step at index n creates version n + 1.
 _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _make_tables,
     _give_gaps_a_state,
@@ -125,7 +125,7 @@ VERSION = len(_STEPS)
 
 
 def ensure_schema(connection: sqlite3.Connection, stream: str) -> str:
-    """Make the tables in a new file, or bring an older one up to date; return its spool_id.
+    """Create the tables in a new file, or migrate an older one; return its spool_id.
 
     Raises PermanentError for a file of a newer version.
     """

@@ -1,4 +1,4 @@
-"""Where spools lie, and how a broken one is reported and moved aside."""
+"""Paths of spools, and functions that report a broken one and move it aside."""
 
 import itertools
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.storage.private_files import write_private
 
-#: No SQLite file is smaller, bytes.
+#: Smallest size of a SQLite file, bytes.
 _SMALLEST_PAGE = 512
 
 _COMPANIONS = ("", "-wal", "-shm")
@@ -19,17 +19,17 @@ def spool_path(state_dir: Path, stream: str) -> Path:
 
 
 def suspect_path(state_dir: Path, stream: str) -> Path:
-    """Return the marker by which a reader asks the writer to examine the file."""
+    """Return the marker file by which a reader requests a check of the spool from its writer."""
     return state_dir / f"spool-{stream}.suspect"
 
 
 def report_suspect(state_dir: Path, stream: str) -> None:
-    """Ask the writer to examine the file: a reader met corruption, and only the writer may move the file."""
+    """Request a check of the file from the writer: a reader found corruption; only the writer may move the file."""
     write_private(suspect_path(state_dir, stream), "")
 
 
 def move_aside(path: Path) -> Path:
-    """Rename the file and its WAL out of the way, keeping every byte, and return the new name."""
+    """Rename the file and its WAL, keeping every byte, and return the new name."""
     aside = _free_name(path)
     for companion in _COMPANIONS:
         source = path.with_name(path.name + companion)
@@ -40,7 +40,7 @@ def move_aside(path: Path) -> Path:
 
 
 def _free_name(path: Path) -> Path:
-    """Find a name nobody has: in a container every incarnation may have the same pid, and a rename overwrites."""
+    """Return an unused name: in a container every incarnation may have the same pid, and a rename overwrites."""
     base = f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
     for attempt in itertools.count():
         name = path.with_name(f"{base}.{attempt}" if attempt else base)
@@ -50,9 +50,9 @@ def _free_name(path: Path) -> Path:
 
 
 def put_in_place(fresh: Path, path: Path) -> Path | None:
-    """Give a whole database its name; return the new name of what was in its place, None where there was nothing.
+    """Rename a complete database to its final name; return the new name of the file that was there, None without one.
 
-    A WAL that was left there is moved as well: SQLite must not find it beside the new file. The name survives a power
+    A leftover WAL is moved as well: SQLite must not find it beside the new file. The name survives a power
     cut once the caller has called `sync_directory`.
     """
     occupied = path.exists()
@@ -62,9 +62,9 @@ def put_in_place(fresh: Path, path: Path) -> Path | None:
 
 
 def is_headless(path: Path) -> bool:
-    """Tell whether the file has lost even its header.
+    """Return whether the file has lost even its header.
 
-    SQLite takes such a file for an empty one: it deletes the WAL beside it as soon as it looks, then writes over it.
+    SQLite treats such a file as empty: it deletes the WAL beside it on the first read, then overwrites the file.
     """
     try:
         return path.stat().st_size < _SMALLEST_PAGE
@@ -73,13 +73,13 @@ def is_headless(path: Path) -> bool:
 
 
 def remove_database(path: Path) -> None:
-    """Delete a file of ours that nobody has opened, with all that SQLite may have left beside it."""
+    """Delete a file of ours that no process has opened, with the files that SQLite may have left beside it."""
     for companion in (*_COMPANIONS, "-journal"):
         path.with_name(path.name + companion).unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:
-    """Make new and changed names in the directory survive a power cut; fsync of a file does not cover its name."""
+    """Make new and changed names in the directory durable; fsync of a file does not cover its name."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Reading a spool that another process is writing."""
+"""Reads a spool while another process writes it."""
 
 import json
 import sqlite3
@@ -14,9 +14,9 @@ from core.storage.sqlite import connect_readonly, error_code
 
 
 class SpoolReader:
-    """A read-only view of one stream's spool; each call sees what is committed at that moment."""
+    """A read-only view of one stream's spool; each call reads what is committed at that moment."""
 
-    #: its rows are this stream's own
+    #: its rows belong to this stream
     renumbers = False
 
     def __init__(
@@ -30,12 +30,12 @@ class SpoolReader:
 
     @classmethod
     def open(cls, state_dir: Path, stream: str) -> "SpoolReader | None":
-        """Open the stream's spool, or return None while there is none (not made yet, or not put right yet).
+        """Open the stream's spool, or return None while there is none (not created, or not repaired yet).
 
-        Raises sqlite3.DatabaseError when it is there but cannot be read.
+        Raises sqlite3.DatabaseError when it exists but cannot be read.
         """
         path = spool_path(state_dir, stream)
-        # looked at before and after: a file replaced in between would be read under its successor's identity
+        # checked before and after: a file replaced in between would be read under its successor's identity
         identity = file_identity(path)
         if identity is None or is_headless(path):
             return None
@@ -48,7 +48,7 @@ class SpoolReader:
         except sqlite3.DatabaseError as error:
             if connection is not None:
                 connection.close()
-            # without its tables, or gone since we looked: there is nothing to read
+            # without its tables, or gone since the check: there is nothing to read
             if file_identity(path) == identity and error_code(error) != sqlite3.SQLITE_ERROR:
                 raise
             return None
@@ -57,23 +57,23 @@ class SpoolReader:
 
     @property
     def source_id(self) -> str:
-        """The id under which each sink's position in this spool is kept."""
+        """The id under which each sink's position in this spool is stored."""
         return self.spool_id
 
     def origin(self, _seq: int) -> tuple[str, int] | None:
-        """Return None: the rows are this stream's own."""
+        """Return None: the rows belong to this stream."""
         return None
 
     def moved(self) -> bool:
-        """Tell whether the file was replaced (moved aside, deleted): close this reader and open again."""
+        """Return whether the file was replaced (moved aside, deleted): close this reader and open a new one."""
         return file_identity(self._path) != self._identity
 
     def last_seq(self) -> int:
-        """Return the highest seq ever given, 0 for none; pruned rows count."""
+        """Return the highest seq ever assigned, 0 for none; pruned rows count."""
         return read_last_seq(self._connection)
 
     def state(self) -> SpoolState:
-        """Return all that the spool knows besides its records, as of one moment."""
+        """Return the spool's state (everything besides its records) at one moment."""
         return read_spool_state(self._connection)
 
     def read(self, after: int, limit: int) -> list[Row]:
@@ -81,15 +81,15 @@ class SpoolReader:
         return [Row._make(row) for row in self.read_plain(after, limit)]
 
     def read_plain(self, after: int, limit: int) -> list[tuple[int, bytes, bytes, str]]:
-        """Do the same as `read` without names for the fields, a third quicker: for the publisher's inner loop."""
+        """Return the same as `read`, as plain tuples, a third faster: for the publisher's inner loop."""
         return self._connection.execute(
             "SELECT seq, key, value, schema FROM records WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
         ).fetchall()
 
     def waiting_after(self, seq: int) -> int:
-        """Return how many rows stand beyond the acknowledged `seq`; rows are numbered without holes from a base.
+        """Return the number of rows beyond the acknowledged `seq`; rows are numbered without holes from a base.
 
-        Counted up to the last row that is there: what a broken file took with it is waited for by nobody.
+        Counts up to the last existing row: rows lost with a broken file do not count as waiting.
         """
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'base_seq'").fetchone()
         last = self._connection.execute("SELECT max(seq) FROM records").fetchone()[0] or 0
@@ -100,24 +100,24 @@ class SpoolReader:
         return read_gaps(self._connection, self.stream)
 
     def counters(self) -> dict[str, int]:
-        """Return the stream's durable counters; they never go back while the file lives."""
+        """Return the stream's durable counters; they never decrease while the file exists."""
         return dict(self._connection.execute("SELECT name, value FROM counters"))
 
     def inherited(self) -> dict[str, int]:
-        """Return which of the counters (and how many `gaps`) came over from a broken file, and were counted there."""
+        """Return the counters (and the number of `gaps`) copied from a broken file, where they were already counted."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'inherited'").fetchone()
         return dict(json.loads(row[0])) if row else {}
 
     def cursor(self) -> dict[str, object]:
-        """Return the cursor: what the stream has proven, as the writer stored it."""
+        """Return the cursor: the stream's proven state, as the writer stored it."""
         return entries_of(self._connection.execute("SELECT key, value FROM cursor"))
 
     def stream_state(self) -> StreamState:
-        """Return what the stream remembers besides records, names and gaps, as of this moment."""
+        """Return the stream's state besides records, names and gaps, at this moment."""
         return StreamState.read(self.cursor())
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         self._connection.close()
 
 

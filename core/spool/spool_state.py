@@ -1,7 +1,7 @@
-"""A copy of what a spool knows besides its records: its place in the stream and its loss ledger.
+"""A copy of a spool's state besides its records: the stream's state and the loss ledger.
 
-The publisher keeps one for each stream in publisher.db, and the monitor one in a file of its own. Each is taken at a
-moment up to which everything is delivered. Should the spool file be lost, its successor begins with the newest copy.
+The publisher keeps one for each stream in publisher.db, and the monitor one in its own file. Each is taken at a
+moment up to which everything is delivered. If the spool file is lost, its successor begins with the newest copy.
 """
 
 import json
@@ -18,7 +18,7 @@ from core.spool.known_names import NAMES_KEY, NamesCheck
 from core.spool.schema import upgraded_gap
 from core.spool.stream_state import STATE_VERSION, upgraded_rows
 
-#: A ledger is short; one that is not is copied from its newer end.
+#: A ledger is usually short; of a long one only the newest entries are copied.
 _MOST_GAPS = 1000
 
 log = structlog.stdlib.get_logger(__name__)
@@ -26,7 +26,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SpoolState:
-    """The cursor (key → JSON text) and the ledger (rows of `gaps`) of a spool after so many commits."""
+    """The cursor (key → JSON text) and the ledger (rows of `gaps`) of a spool after `commits` commits."""
 
     spool_id: str
     commits: int
@@ -35,7 +35,7 @@ class SpoolState:
     gaps: tuple[tuple[Any, ...], ...] = ()
 
     def to_json(self) -> str:
-        """Return the text under which it is kept."""
+        """Return it as the stored text."""
         return json.dumps(self.fields())
 
     def fields(self) -> dict[str, Any]:
@@ -51,12 +51,12 @@ class SpoolState:
 
     @classmethod
     def from_json(cls, text: str) -> "SpoolState":
-        """Read such a text. Raises ValueError, TypeError, KeyError or AttributeError for any other."""
+        """Parse the stored text. Raises ValueError, TypeError, KeyError or AttributeError for any other."""
         return cls.from_fields(json.loads(text))
 
     @classmethod
     def from_fields(cls, stored: Mapping[str, Any]) -> "SpoolState":
-        """Read the decoded text; the same errors."""
+        """Build it from the decoded text; the same errors."""
         if (version := int(stored.get("version", 1))) > STATE_VERSION:
             raise ValueError(f"it has version {version}, this program knows {STATE_VERSION}")
         return cls(
@@ -69,7 +69,7 @@ class SpoolState:
 
 
 def read_spool_state(connection: sqlite3.Connection) -> SpoolState:
-    """Read it from a spool, as of one moment."""
+    """Read it from a spool, at one moment."""
     connection.execute("BEGIN")
     try:
         return SpoolState(
@@ -90,13 +90,13 @@ def _gaps(connection: sqlite3.Connection) -> tuple[tuple[Any, ...], ...]:
 
 
 def read_last_seq(connection: sqlite3.Connection) -> int:
-    """Return the highest seq that the spool ever gave, 0 for none."""
+    """Return the highest seq that the spool ever assigned, 0 for none."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
     return int(row[0]) if row else 0
 
 
 def read_commits(connection: sqlite3.Connection) -> int:
-    """Return how many transactions the spool has taken, 0 where nobody has counted yet."""
+    """Return the number of transactions of the spool, 0 before the first count."""
     value = _meta(connection, "commits")
     return int(value) if value is not None and value.isdecimal() else 0
 
@@ -114,7 +114,7 @@ def write_progress(connection: sqlite3.Connection, commits: int, names: NamesChe
 
 
 def read_predecessor(connection: sqlite3.Connection) -> str | None:
-    """Return the id of the spool that this one was rebuilt from, None for one that began by itself."""
+    """Return the id of the spool that this one was rebuilt from, None for one that was not rebuilt."""
     return _meta(connection, "predecessor")
 
 
@@ -144,9 +144,9 @@ def monitor_copies_path(state_dir: Path) -> Path:
 
 
 def read_monitor_copies(state_dir: Path) -> dict[str, list[tuple[float, SpoolState]]]:
-    """Return by stream the copies that the monitor kept, each with its moment, epoch seconds.
+    """Return by stream the copies that the monitor kept, each with its time, epoch seconds.
 
-    Empty without a file, and for one that makes no sense.
+    Empty when the file is missing or invalid.
     """
     path = monitor_copies_path(state_dir)
     try:

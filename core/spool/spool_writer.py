@@ -1,4 +1,4 @@
-"""The one writer of a spool: appends, remembers, prunes; one transaction for each step of the stream."""
+"""The only writer of a spool: appends records, stores state, prunes; one transaction per step of the stream."""
 
 import contextlib
 import json
@@ -28,46 +28,46 @@ from core.spool.writer_lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, Witnes
 from core.storage.file_guard import Fault, FileGuard
 from core.storage.sqlite import is_disk_failure, is_unreadable, transaction
 
-#: Acknowledged rows are kept so long (seconds) and so many, for a look back; then they go.
+#: Acknowledged rows are kept for inspection for this time (seconds), and up to this number; then they are deleted.
 KEEP_SECONDS = 3600.0
 KEEP_ROWS = 10_000
 _PRUNE_CHUNK = 5_000
 
-#: Entries of listings that were no items are kept for a look back: the newest, up to so many and so many bytes.
+#: Entries of listings that were not items are kept for inspection: the newest, up to this number and these bytes.
 KEEP_REJECTS = 10_000
 KEEP_REJECT_BYTES = 16_000_000
 
 _COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 
-#: How long a new writer waits for a dying predecessor to let go of the file, seconds.
+#: Seconds that a new writer waits for an ending predecessor to release the file.
 _TAKEOVER_TIMEOUT = TAKEOVER_TIMEOUT
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class SpoolError(TransientError):
-    """The spool could not take a batch (disk full, locked, broken): nothing of it was written, nothing moved on."""
+    """The spool could not store a batch (disk full, locked, broken): nothing of it was written, no position moved."""
 
 
 class SpoolBroken(SpoolError):
-    """The file or its disk is broken: end the process, the next start reads anew, and moves a broken file aside."""
+    """The file or its disk is broken: end the process; the next start checks it, and moves a broken file aside."""
 
 
 class SpoolGone(SpoolBroken):
-    """The file is no longer at its path, and its content was not saved whole: the next start goes on with a gap."""
+    """The file is no longer at its path, and its content was not saved completely: the next start records a gap."""
 
 
 class SpoolWriter:
-    """Write access to one stream's spool; holds a lock that dies with the process.
+    """Write access to one stream's spool; holds a lock that ends with the process.
 
-    The file may be deleted, moved, replaced or overwritten while it is open. Each change, and `check`, looks first
+    The file may be deleted, moved, replaced or overwritten while it is open. Each change, and `check`, first checks
     whether it is still at its path. If not, nothing more is written to it: its content is copied from the open file
-    into a new one at the path, and the writer goes on with that.
+    into a new one at the path, and the writer continues with that.
 
     Args:
-        state_dir: where the spool lies; it is made if need be.
+        state_dir: the folder of the spool; created if necessary.
         stream: its name.
-        subreddits: as they are configured, for the gap that is recorded where the former file is lost.
+        subreddits: as configured, for the gap that is recorded if the former file is lost.
         clock: epoch seconds.
     """
 
@@ -105,7 +105,7 @@ class SpoolWriter:
             undo.pop_all()
 
     def _open(self) -> None:
-        """Open the file, or make it; record a gap where the one that its last writer left is lost."""
+        """Open the file, or create it; record a gap if the one that its last writer left is lost."""
         if not self._path.exists():
             loss = self._assess(Found("", 0, 0, fresh=True))
             make_database(self._state_dir, self.stream, lambda connection: self._begin(connection, loss))
@@ -133,7 +133,7 @@ class SpoolWriter:
         return assess(found, self._lock.witness(), states, positions, known_before=known_before)
 
     def _begin(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
-        """Fill a new spool with what is known of the one before; where nothing is, the topic is to tell."""
+        """Fill a new spool with what is known of the previous one; if nothing is known, the topic decides."""
         self._enter(connection, loss)
         if not proven_moments(connection):
             with transaction(connection):
@@ -160,11 +160,11 @@ class SpoolWriter:
         self._lock.note(Witness(self.spool_id, content.commits, content.last_seq, content.records))
 
     def check(self) -> None:
-        """Look whether the file is still at its path; if not, save its content into a new one. Costs a few stats.
+        """Check that the file is still at its path; if not, save its content into a new one. Costs a few stats.
 
         Call it about twice a second: the next change may be minutes away. Raises SpoolGone when the process must start
-        again, and SpoolError while nothing can be saved (the directory cannot be made, the disk is full): what was
-        captured stays readable in the open file, and the next call tries again.
+        again, and SpoolError while nothing can be saved (the directory cannot be created, the disk is full): what was
+        captured stays readable in the open file, and the next call retries.
         """
         with self._mutex:
             self._refuse_after_failure()
@@ -202,7 +202,7 @@ class SpoolWriter:
         log.error("spool_file_lost", path=str(self._path), fault=fault.value, hint="saving what the open file holds")
         expected = Expected(self.stream, self.spool_id, self._content.commits, self._content.last_seq)
         whole = rescue(self._connection, self._state_dir, expected, fault, self._clock)
-        self._connection.close()  # its file has another name now, or none: SQLite writes nothing to it
+        self._connection.close()  # its file has another name now, or none: SQLite must write nothing to it
         self._connect()
         self._note()
         if not whole:
@@ -211,7 +211,7 @@ class SpoolWriter:
         log.warning("spool_saved", path=str(self._path), last_seq=self._content.last_seq, hint="nothing of it is lost")
 
     def _still_holds_ours(self) -> bool:
-        """Tell whether the file holds what we wrote, although another program wrote into it (or touched it)."""
+        """Return whether the file holds what we wrote, although another program wrote into it (or touched it)."""
         version = self._content.data_version
         if not self._content.is_in(self._connection):
             return False
@@ -221,7 +221,7 @@ class SpoolWriter:
         return True
 
     def last_seq(self) -> int:
-        """Return the highest seq ever given, 0 for none."""
+        """Return the highest seq ever assigned, 0 for none."""
         with self._mutex:
             return read_last_seq(self._connection)
 
@@ -242,7 +242,7 @@ class SpoolWriter:
             return entries_of(self._connection.execute("SELECT key, value FROM cursor"))
 
     def load_state(self) -> StreamState:
-        """Return what the stream remembers besides records, names and gaps."""
+        """Return the stream's state besides records, names and gaps."""
         return StreamState.read(self.load_cursor())
 
     def load_gaps(self) -> list[Gap]:
@@ -266,8 +266,8 @@ class SpoolWriter:
     def commit(self, batch: Batch) -> int:
         """Write the batch in one durable transaction and return the last seq; new gaps get their `id`.
 
-        Raises SpoolError when nothing of it was written; the caller keeps its position and tries again. Raises
-        SpoolBroken when the disk failed: what it holds now is read by the next process, not guessed by this one.
+        Raises SpoolError when nothing of it was written; the caller keeps its position and retries. Raises
+        SpoolBroken when the disk failed: the next process reads what it holds; this one does not guess.
         """
         with self._mutex:
             self.check()
@@ -285,7 +285,7 @@ class SpoolWriter:
                 self._guard.wrote()
             self._content.committed(batch, cursor, last_seq, names)
             self._note()
-        # not before: a gap with the id of a transaction that failed would be lost at the next attempt
+        # not earlier: a gap with the id of a failed transaction would be lost at the next attempt
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
             gap.id = gap_id
         return last_seq
@@ -315,7 +315,7 @@ class SpoolWriter:
         return gap_ids
 
     def prune(self, forget: Collection[str] = ()) -> None:
-        """Drop acknowledged rows by age and count, and these names (each given once)."""
+        """Delete acknowledged rows by age and count, and these names (each given once)."""
         if suspect_path(self._state_dir, self.stream).exists():
             raise SpoolBroken("a reader found the spool broken: starting again, to examine it")
         with self._mutex:
@@ -331,7 +331,7 @@ class SpoolWriter:
                 self._guard.wrote()
 
     def _delivered(self) -> int:
-        """Return up to where the publisher has durably recorded delivery; nothing beyond may be deleted."""
+        """Return the seq up to which the publisher has durably recorded delivery; nothing beyond it may be deleted."""
         try:
             return read_positions(self._state_dir).get(self.spool_id, 0)
         except sqlite3.Error as error:
@@ -351,11 +351,11 @@ class SpoolWriter:
             self._content.commits += 1
             self._content.records -= deleted
             self._note()
-        # each page is a step of its own, and `execute` takes only the first one
+        # each page is a separate step, and `execute` runs only the first one
         self._connection.executescript("PRAGMA incremental_vacuum(2000)")
 
     def _prune_rejects(self) -> None:
-        """Drop the oldest rejects beyond the bounds, and count them."""
+        """Delete the oldest rejects beyond the limits, and count them."""
         with transaction(self._connection) as connection:
             dropped = connection.execute(
                 "DELETE FROM rejects WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS place,"
@@ -376,14 +376,14 @@ class SpoolWriter:
         self._content.names = left
 
     def _refuse_after_failure(self) -> None:
-        """Never go on over a connection whose disk failed: an fsync tried again would report success for lost data."""
+        """Never continue on a connection whose disk failed: a repeated fsync would report success for lost data."""
         if self._failure is not None:
             raise self._failure
 
     def _explained(self, error: sqlite3.Error | ValueError) -> SpoolError:
         path = spool_path(self._state_dir, self.stream)
         if isinstance(error, ValueError) or is_unreadable(error):
-            # the marker may find no room on the disk: then the next reading of the file says the same again
+            # the disk may have no space for the marker: then the next read of the file finds the same error
             with contextlib.suppress(OSError):
                 report_suspect(self._state_dir, self.stream)
             self._failure = SpoolBroken(f"{path} is broken ({error}): starting again, to move it aside")
@@ -396,7 +396,7 @@ class SpoolWriter:
         return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
 
     def close(self) -> None:
-        """Close the file and let go of the lock. Closing writes too, so it is done in its place as well."""
+        """Close the file and release the lock. Closing writes too, so the path is checked first."""
         with self._mutex:
             if self._closed:
                 return
@@ -419,7 +419,7 @@ class SpoolWriter:
 
 
 def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
-    """Write the ledger's entry, whether it stands there already or not, and return its id."""
+    """Insert or update the ledger's entry, and return its id."""
     values = (
         gap.id,
         json.dumps(gap.subreddits),

@@ -1,7 +1,7 @@
-"""What a stream remembers: its place in time, what it has proven of each subreddit, and who is unavailable.
+"""The state of a stream: its place in time, the proven times of each subreddit, and the unavailable subreddits.
 
-`StreamState` is the whole of it, `StateChange` what one transaction changes. The spool keeps it in its table `cursor`,
-one row for each value and, where a value belongs to a subreddit, one row for each subreddit (`proven_until/bitcoin`):
+`StreamState` is the whole state, `StateChange` what one transaction changes. The spool stores it in its table `cursor`,
+one row per value and, if a value belongs to a subreddit, one row per subreddit (`proven_until/bitcoin`):
 a poll writes the rows of the subreddits that it has read, and no others.
 
 Version 1 of the state kept all subreddits of a value in one row. Its rows are still read.
@@ -16,26 +16,26 @@ from typing import Any, NamedTuple
 
 import orjson
 
-#: The version of the state that this program writes; what a newer one writes cannot be read.
+#: The version of the state that this program writes; a newer version cannot be read.
 STATE_VERSION = 2
 
-#: Values that have a row for each subreddit.
+#: Values with a row for each subreddit.
 _BY_SUBREDDIT = ("proven_at", "proven_until", "held_nothing")
 
-#: In the place of a subreddit: every one that is configured. Version 0.1 knew only that.
+#: In place of a subreddit name: every configured one. Version 0.1 had only this.
 EVERY_SUBREDDIT = "*"
 
 
 class Origin(enum.StrEnum):
-    """What is known of the time before a spool began (see core.spool.predecessor)."""
+    """The knowledge of the time before a spool began (see core.spool.predecessor)."""
 
     UNKNOWN = "unknown"  #: a first start, or all state files were lost
-    LOST = "lost"  #: a spool was lost, and no file tells up to when it was proven
+    LOST = "lost"  #: a spool was lost, and no file records up to when it was proven
     SETTLED = "settled"
 
 
 class AbsenceNote(NamedTuple):
-    """Why and since when a subreddit is set aside, how often it was tried, and when it is next; epoch seconds."""
+    """A subreddit that is set aside: reason, start, number of tries, and time of the next one; epoch seconds."""
 
     reason: str
     since: float
@@ -45,21 +45,21 @@ class AbsenceNote(NamedTuple):
 
 @dataclass(slots=True)
 class StreamState:
-    """Everything that a stream remembers besides records, names and gaps. Subreddits are in lower case.
+    """The whole state of a stream besides records, names and gaps. Subreddits are in lower case.
 
     Attributes:
-        begun: when the very first walk began, epoch seconds; None before there was one.
-        baseline: created_utc after which items are delivered when only new ones are wanted.
-        epoch: the number of the present stretch of unbroken coverage.
+        begun: when the first walk began, epoch seconds; None before it.
+        baseline: created_utc after which items are delivered if only new ones are requested.
+        epoch: the number of the present unbroken stretch of coverage.
         polled_at: when a walk was last recorded as complete, epoch seconds.
-        clock_offset: Reddit's clock minus ours, seconds; None while it is not known.
-        recovered: a spool was lost before this one, so what the listing holds is wanted whatever `start` says.
-        origin: what is known of the time before the spool began.
+        clock_offset: Reddit's clock minus ours, seconds; None while unknown.
+        recovered: a spool was lost before this one, so all listed items are captured, whatever `start` is.
+        origin: the knowledge of the time before the spool began.
         proven_at: created_utc of each subreddit's newest proven item.
-        proven_until: created_utc up to which each listed item of a subreddit was captured or lies in a gap.
+        proven_until: created_utc up to which each listed item of a subreddit was captured or is in a gap.
         held_nothing: subreddits whose listing was empty when a walk was last complete.
         absent: subreddits that are set aside, as the configuration spells them.
-        joining: created_utc from which on the items of a newcomer are wanted, by its configured name.
+        joining: created_utc from which items of a new subreddit are captured, by its configured name.
     """
 
     begun: float | None = None
@@ -77,7 +77,7 @@ class StreamState:
 
     @classmethod
     def read(cls, entries: Mapping[str, object]) -> "StreamState":
-        """Read it from the entries of a cursor, of any version; what makes no sense is taken for absent."""
+        """Read it from the entries of a cursor, of any version; invalid values count as absent."""
         state = cls()
         state.apply(entries)
         if not state.proven_until:
@@ -86,7 +86,7 @@ class StreamState:
         return state
 
     def apply(self, entries: Mapping[str, object]) -> None:
-        """Follow a change that was written."""
+        """Apply a change that was written."""
         for key in ("begun", "baseline", "polled_at", "clock_offset"):
             if (moment := _number(entries.get(key))) is not None:
                 setattr(self, key, moment)
@@ -109,9 +109,9 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """What one transaction changes in a `StreamState`; None, or a subreddit that is not named, stays as it is.
+    """The changes of one transaction to a `StreamState`; None, or a subreddit that is not named: no change.
 
-    A None in the place of a subreddit's value removes it. `absent` and `joining` are given whole.
+    None as a subreddit's value removes it. `absent` and `joining` are given completely.
     """
 
     begun: float | None = None
@@ -133,7 +133,7 @@ class StateChange:
 
 
 def is_of_subreddit(key: str) -> bool:
-    """Tell whether a row of the table `cursor` belongs to one subreddit."""
+    """Return whether a row of the table `cursor` belongs to one subreddit."""
     value, _, name = key.partition("/")
     return bool(name) and value in _BY_SUBREDDIT
 
@@ -151,7 +151,7 @@ def rows_of(entries: Mapping[str, object]) -> dict[str, str | None]:
 
 
 def entries_of(rows: Iterable[tuple[str, str]]) -> dict[str, object]:
-    """Return the entries that the rows of the table hold, those of a subreddit gathered under their value."""
+    """Return the entries of the table's rows; rows of subreddits are grouped under their value."""
     entries: dict[str, Any] = {}
     gathered: dict[str, dict[str, object]] = {}
     for key, text in rows:
@@ -166,7 +166,7 @@ def entries_of(rows: Iterable[tuple[str, str]]) -> dict[str, object]:
 
 
 def upgraded_rows(rows: Mapping[str, str]) -> dict[str, str]:
-    """Return the rows of any version as the present one has them; rows that make no sense stay as they are."""
+    """Convert rows of any version to the present version; invalid rows stay as they are."""
     upgraded: dict[str, str] = {}
     for key, text in rows.items():
         if key not in _BY_SUBREDDIT:
@@ -192,7 +192,7 @@ def _encode(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    """Return a finite number as it is, None for anything else."""
+    """Return a finite number as a float, None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
@@ -215,7 +215,7 @@ def _update(moments: dict[str, float], changes: object) -> None:
 
 
 def _flags(stored: object) -> dict[str, bool]:
-    """Read who held nothing: version 1 had a list, version 0.1 one answer for all."""
+    """Read `held_nothing`: version 1 had a list, version 0.1 one value for all."""
     if isinstance(stored, Mapping):
         return {str(name): value is True for name, value in stored.items()}
     if isinstance(stored, list):

@@ -1,7 +1,7 @@
-"""The lock of a spool: one writer at a time, and a note of how far its file had come.
+"""The lock of a spool: one writer at a time, and a note of its file's last state.
 
-The note outlives the spool file. A spool that is gone, or was put back from an older copy, is told from a first start
-by it. It is written after each commit without waiting for the disk, so it is never ahead of the file.
+The note outlives the spool file. It distinguishes a spool that is gone, or restored from an older copy, from a first
+start. It is written after each commit without waiting for the disk, so it is never ahead of the file.
 """
 
 import json
@@ -14,7 +14,7 @@ from core.storage.lock_file import LockHeld, take_lock
 
 __all__ = ["TAKEOVER_TIMEOUT", "LockHeld", "SpoolLock", "Witness"]
 
-#: How long a new writer waits for a dying predecessor to let go of the file, seconds.
+#: Seconds that a new writer waits for an ending predecessor to release the file.
 TAKEOVER_TIMEOUT = 10.0
 _LONGEST_NOTE = 4096
 _NOTE_LENGTH = 160
@@ -22,7 +22,7 @@ _NOTE_LENGTH = 160
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """How far a spool file had come: its id, its commits, the last seq it gave, and how many records it held."""
+    """The last state of a spool file: its id, its commits, its last assigned seq, and its number of records."""
 
     spool_id: str
     commits: int
@@ -31,10 +31,10 @@ class Witness:
 
 
 class SpoolLock:
-    """A lock of the kernel's on a file beside the spool; it ends with the process, however that ends."""
+    """A kernel lock on a file beside the spool; it ends with the process, for any reason."""
 
     def __init__(self, path: Path, timeout: float = TAKEOVER_TIMEOUT) -> None:
-        """Take the lock. Raises LockHeld when another process keeps it for longer than `timeout` seconds."""
+        """Take the lock. Raises LockHeld when another process holds it for longer than `timeout` seconds."""
         self._path = os.fspath(path)
         self._hold(take_lock(path, timeout))
 
@@ -43,13 +43,13 @@ class SpoolLock:
         self._file, self._identity = file, (status.st_dev, status.st_ino)
 
     def is_gone(self) -> bool:
-        """Tell whether the file at the path is no longer the one that is locked."""
+        """Return whether the file at the path is no longer the one that is locked."""
         return file_identity(self._path) != self._identity
 
     def ensure(self) -> bool:
-        """Take the lock again if its file was deleted or replaced; tell whether that was so.
+        """Take the lock again if its file was deleted or replaced; return whether it was.
 
-        Raises LockHeld when another process was quicker, and OSError when no file can be made.
+        Raises LockHeld when another process was faster, and OSError when no file can be created.
         """
         if not self.is_gone():
             return False
@@ -59,7 +59,7 @@ class SpoolLock:
         return True
 
     def witness(self) -> Witness | None:
-        """Return the note, None where there is none that makes sense."""
+        """Return the note, None when it is missing or invalid."""
         try:
             note = json.loads(os.pread(self._file, _LONGEST_NOTE, 0))
             records = note["records"]
@@ -73,9 +73,9 @@ class SpoolLock:
             return None
 
     def note(self, witness: Witness) -> None:
-        """Write the note. A disk that does not take it costs only the note."""
+        """Write the note. A failed write loses only the note."""
         records = "null" if witness.records is None else witness.records
-        # made by hand: it is written after each commit. White space covers the end of a longer one before it
+        # formatted by hand for speed: it is written after each commit. Spaces cover the end of a longer previous note
         content = (
             f'{{"spool_id": "{witness.spool_id}", "commits": {witness.commits}, "last_seq": {witness.last_seq},'
             f' "records": {records}}}'
@@ -86,7 +86,7 @@ class SpoolLock:
             return
 
     def close(self) -> None:
-        """Let go of the lock; its file stays."""
+        """Release the lock; its file stays."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -1,1 +1,1 @@
-"""Everything that is read from state files: what flows, what is proven, how the system stands."""
+"""The status read from state files: record flow, completeness, and state of the system."""

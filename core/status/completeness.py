@@ -25,13 +25,13 @@ _Interval = tuple[float, float]
 
 
 def longest_silence(max_poll_interval: float) -> float:
-    """Return for how long a healthy stream may read nothing, seconds. What is proven is old when it is older."""
+    """Return how long a healthy stream may read nothing, seconds: a proven time that is older is overdue."""
     return 2.0 * max_poll_interval + _POLL_PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How the time from `start` to `end`, for each configured subreddit, divides; the shares add up to 1."""
+    """The division of the time from `start` to `end`, for each configured subreddit; the shares add up to 1."""
 
     start: float
     end: float
@@ -41,29 +41,29 @@ class Shares:
 
     @property
     def completeness(self) -> float:
-        """The proven share, rounded down: only what is proven altogether is 1."""
+        """The proven share, rounded down: 1 only if everything is proven."""
         return 1.0 if self.proven >= 1.0 else math.floor(self.proven * 1e6) / 1e6
 
     @property
     def percent(self) -> float:
-        """The proven share in percent; only what is proven altogether is 100."""
+        """The proven share in percent; 100 only if everything is proven."""
         return min(99.999, 100.0 * self.proven) if self.proven < 1.0 else 100.0
 
 
 @dataclass(frozen=True)
 class StreamProof:
-    """What the cursor and the ledger of a stream prove about the configured subreddits."""
+    """The proof of a stream for the configured subreddits, from its cursor and ledger."""
 
     subreddits: tuple[str, ...]  #: as the configuration spells them
     moments: Mapping[str, float] = field(default_factory=dict)  #: lower-case name → proven until
     gaps: tuple[Gap, ...] = ()
-    begun: float | None = None  #: when the stream first asked for its listing, by our clock; None: never
+    begun: float | None = None  #: when the stream first requested its listing, by our clock; None: never
     clock_offset: float = 0.0  #: Reddit's clock minus ours, seconds
-    unsettled: bool = False  #: not known yet whether another spool came before this one (see core.spool.predecessor)
+    unsettled: bool = False  #: unknown yet whether this spool has a predecessor (see core.spool.predecessor)
 
     @classmethod
     def read(cls, subreddits: Sequence[str], state: StreamState, gaps: Iterable[Gap]) -> "StreamProof":
-        """Take it from a spool. Read the state before the gaps: a gap in between then hides time, and claims none."""
+        """Read it from a spool: the state before the gaps, so that a gap in between hides time, and claims none."""
         return cls(
             subreddits=tuple(subreddits),
             moments={name.lower(): moment for name, moment in state.proven_until.items()},
@@ -74,40 +74,40 @@ class StreamProof:
         )
 
     def by_subreddit(self) -> dict[str, float | None]:
-        """Return for each configured subreddit up to when it is proven, or lies in a gap; None: it never was."""
+        """Return for each configured subreddit up to when it is proven, or in a gap; None: never."""
         return {name: self.moments.get(name.lower()) for name in self.subreddits}
 
     @cached_property
     def without_end(self) -> frozenset[str]:
-        """The lower-case names that lie in a gap without end: they are unavailable now."""
+        """The lower-case names in a gap without end: they are unavailable now."""
         endless = [gap for gap in self.gaps if gap.end is None and not gap.repaired]
         return frozenset(name for gap in endless for name in _concerned(gap))
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """The subreddits that decide up to when the stream is proven: all but those in a gap without end."""
+        """The subreddits that determine up to when the stream is proven: all but those in a gap without end."""
         return tuple(name for name in self.subreddits if name.lower() not in self.without_end) or self.subreddits
 
     @property
     def proven_until(self) -> float | None:
-        """Up to when all counted subreddits are proven; None while one of them never was."""
+        """The time up to which all counted subreddits are proven; None while one of them never was."""
         moments = [self.moments.get(name.lower()) for name in self.counted]
         known = [moment for moment in moments if moment is not None]
         return min(known) if known and len(known) == len(moments) else None
 
     def reddit_now(self, now: float) -> float:
-        """Translate our clock to Reddit's."""
+        """Convert our time to Reddit's."""
         return now + self.clock_offset
 
     def unread_s(self, now: float) -> float | None:
-        """Return how old `proven_until` is at `now`, by our clock; None where there is none."""
+        """Return the age of `proven_until` in seconds at `now` (our clock); None without one."""
         until = self.proven_until
         return None if until is None else max(0.0, self.reddit_now(now) - until)
 
     def shares(self, now: float) -> Shares:
-        """Divide the last day, or the time since the stream began. A subreddit that never was proven counts 0.
+        """Divide the last day, or the time since the stream began. A subreddit that was never proven counts 0.
 
-        A gap from before the beginning, as a lost spool leaves one to its successor, counts too, for its subreddits.
+        A gap from before the beginning, such as one of a lost spool, counts too, for its subreddits.
         """
         end = self.reddit_now(now)
         begun = end if self.begun is None else self.reddit_now(self.begun)
@@ -118,7 +118,7 @@ class StreamProof:
         proven, whole, in_gaps = 0.0, 0.0, dict.fromkeys(_ORDER, 0.0)
         for (numbers, until), count in self._alike(names, start, end).items():
             gaps = [self.gaps[number] for number in numbers]
-            # nothing is known of the time before a subreddit's own beginning: it is no part of the whole
+            # nothing is known of the time before a subreddit's own beginning: it is not part of the total
             own = max(start, _beginning(begun, gaps))
             reach = max(own, until)
             whole += count * (end - own)
@@ -135,7 +135,7 @@ class StreamProof:
         return Shares(start, end, share, shares, max(0.0, 1.0 - share - sum(shares.values())))
 
     def _alike(self, names: Iterable[str], start: float, end: float) -> Counter[tuple[tuple[int, ...], float]]:
-        """Count the subreddits with the same gaps (numbers in `gaps`) and the same proven time: hundreds are alike."""
+        """Count subreddits with the same gaps (indexes into `gaps`) and the same proven time: hundreds are alike."""
         concerned: dict[str, list[int]] = {name: [] for name in names}
         for number, gap in enumerate(self.gaps):
             if not gap.repaired and (gap.end is None or gap.end >= start):
@@ -146,9 +146,9 @@ class StreamProof:
         )
 
     def unread_steps(self, limit: int) -> list[tuple[float, float]]:
-        """Return from when on which share of the subreddits is not read yet: at most `limit` steps, ascending.
+        """Return times, each with the share of subreddits not read from then on: at most `limit` steps, ascending.
 
-        Those in a gap without end are left out. Of too many steps the last ones are merged, at the earliest moment.
+        Subreddits in a gap without end are left out. Of too many steps the last ones are merged, at the earliest time.
         """
         names = [name.lower() for name in self.subreddits]
         moments = sorted(self.moments.get(name, float("-inf")) for name in names if name not in self.without_end)
@@ -160,7 +160,7 @@ class StreamProof:
 
 
 def _beginning(begun: float, gaps: Iterable[Gap]) -> float:
-    """Return when the account of these gaps begins, `begun` or earlier; minus infinity for a gap without a start."""
+    """Return the start of the time that these gaps cover, at most `begun`; minus infinity for a gap without a start."""
     starts = [float("-inf") if gap.start is None else gap.start for gap in gaps if not gap.repaired]
     return min([begun, *starts])
 
@@ -170,14 +170,14 @@ def _concerned(gap: Gap) -> frozenset[str]:
 
 
 def _within(gap: Gap, start: float, end: float) -> _Interval:
-    """Clip a gap; both its ends are whole seconds that belong to it, so it lasts one second at least."""
+    """Clip a gap; both its ends are whole seconds inside it, so it lasts at least one second."""
     first = start if gap.start is None else gap.start
     last = end if gap.end is None else max(gap.end, first + 1.0)
     return max(start, first), min(end, last)
 
 
 def _covered(intervals: Iterable[_Interval]) -> float:
-    """Return how much time the intervals cover together."""
+    """Return the total time that the intervals cover, seconds."""
     covered, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
         if end > max(start, reached):

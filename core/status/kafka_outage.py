@@ -1,9 +1,9 @@
-"""Since when Kafka takes nothing, for those who do not talk to it: a file that is there while the publisher misses it.
+"""The file that records a Kafka outage, for processes without a connection: it exists while the outage lasts.
 
-It also holds what Kafka last answered where it is there after all, and refuses.
+It also holds Kafka's last answer if Kafka is reachable and refuses records.
 
-Only the publisher writes and removes it. One that was killed during an outage leaves it, and its successor removes it
-with the first record that arrives: readers believe the file only while records wait.
+Only the publisher writes and removes it. A publisher killed during an outage leaves it, and its successor removes it
+with the first delivered record: readers use the file only while records wait.
 """
 
 import json
@@ -17,7 +17,7 @@ from core.storage.json_file import replace_json
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: What Kafka answered is believed for so long: the publisher asks again every half a minute at least, seconds.
+#: Seconds for which Kafka's answer is valid: the publisher checks again at least every half minute.
 REFUSED_FOR = 90.0
 
 _WRITE_EVERY = 10.0
@@ -29,13 +29,13 @@ def outage_path(state_dir: Path) -> Path:
 
 
 def read_outage(state_dir: Path) -> float | None:
-    """Return since when Kafka is away (seconds since 1970), None where nobody misses it."""
+    """Return when the outage began (epoch seconds), None without one."""
     since = _read(state_dir).get("since")
     return float(since) if isinstance(since, int | float) else None
 
 
 def read_refusal(state_dir: Path, now: float) -> str:
-    """Return what Kafka answers instead of taking records, in its own words; empty where it does not answer at all."""
+    """Return Kafka's error text when it refuses records; empty when it does not answer at all."""
     known = _read(state_dir)
     at, why = known.get("refused_at"), known.get("refusal")
     fresh = isinstance(at, int | float) and now - at < REFUSED_FOR
@@ -54,7 +54,7 @@ def _read(state_dir: Path) -> dict[str, object]:
 
 
 class OutageMark:
-    """The writer of the file. A disk that does not take it changes nothing but what others can know."""
+    """The writer of the file. A failed write affects only the readers."""
 
     def __init__(self, state_dir: Path, wall: Callable[[], float] = time.time) -> None:
         self._path = outage_path(state_dir)
@@ -64,14 +64,14 @@ class OutageMark:
         self._refusal, self._refused_at = "", 0.0
 
     def begins(self, seconds_ago: float) -> None:
-        """Say that Kafka is away; an outage that outlived our predecessor keeps its beginning."""
+        """Record that Kafka is unavailable; an outage that began under a previous publisher keeps its start."""
         if self._there:
             return
         self._since = round(self._wall() - seconds_ago, 3)
         self._there = self._write({"since": self._since})
 
     def refused(self, why: str) -> None:
-        """Say that Kafka answers, and what: it is there and takes nothing. Costs nothing when it was said just now."""
+        """Record Kafka's answer: it is reachable and refuses records. Costs nothing if recorded just before."""
         now = self._wall()
         if not self._there or (why == self._refusal and 0 <= now - self._refused_at < _WRITE_EVERY):
             return
@@ -87,7 +87,7 @@ class OutageMark:
         return True
 
     def ends(self) -> None:
-        """Say that Kafka answers; called at each arrival, so it costs nothing while there is no outage."""
+        """Record that Kafka accepts records; called at each delivery, so it costs nothing without an outage."""
         if not self._there:
             return
         try:

@@ -21,7 +21,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The numbers since the start of a run; the queue is what is captured and not yet acknowledged, of whatever run."""
+    """The numbers since the start of a run; the queue is captured and not yet acknowledged items, of any run."""
 
     processed: Counter[str] = field(default_factory=Counter)  #: items captured, by stream
     kafka_published: int = 0
@@ -31,7 +31,7 @@ class Statistics:
 
     @property
     def total_items(self) -> int:
-        """Return what all streams captured."""
+        """Return the number of items that all streams captured."""
         return self.processed.total()
 
     def as_dict(self) -> dict[str, int]:
@@ -43,7 +43,7 @@ class Statistics:
 
 
 class Meter:
-    """Counts from the moment it is made. The files it reads may be absent, replaced or broken at any time."""
+    """Counts from its creation. The files that it reads may be absent, replaced or broken at any time."""
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
@@ -57,7 +57,7 @@ class Meter:
         self._counted.clear()
 
     def read(self) -> Statistics:
-        """Read the files and give the numbers since this meter was made."""
+        """Read the files and return the numbers since this meter was created."""
         self._attempt("spool", self._look_at_spools)
         self._attempt("publisher", self._look_at_publisher)
         self._attempt("quota", self._look_at_quota)
@@ -70,7 +70,7 @@ class Meter:
         )
 
     def _attempt(self, what: str, look: Callable[[], None]) -> None:
-        """Look; where a file cannot be read just now the last numbers stand, and the log says so once."""
+        """Read; if a file cannot be read now, keep its last numbers, and log it once."""
         try:
             look()
         except (sqlite3.Error, OSError) as error:
@@ -103,9 +103,9 @@ class Meter:
         self._counted["rate_limit_hits"] += self._growth("rate_limit_hits", "", hits)
 
     def _growth(self, name: str, source: str, value: int, inherited: int = 0) -> int:
-        """Return what a durable counter has grown by; one that went back belongs to a new file, which began at zero.
+        """Return the increase of a durable counter; one that decreased belongs to a new file, which began at zero.
 
-        What a new source has `inherited` from a broken one was counted there, or before our time.
+        Counts that a new source has `inherited` from a broken one were counted there, or before this meter's start.
         """
         latest = self._latest.get((name, source), inherited)
         self._latest[name, source] = value
@@ -113,7 +113,7 @@ class Meter:
 
 
 def render(statistics: Statistics) -> str:
-    """Lay the numbers out as the block that people know."""
+    """Format the numbers as the known text block."""
     lines = [
         *((f"{stream.capitalize()} processed:", statistics.processed[stream]) for stream in stream_names()),
         ("Total items:", statistics.total_items),

@@ -17,23 +17,23 @@ from core.spool.committed_positions import read_dead_letters, read_positions, re
 from core.status.completeness import StreamProof
 from core.stream_kinds import stream_names
 
-_NEWEST = 20  # rows that the lag is taken from: one late item among them does not count
+_NEWEST = 20  # rows for the median lag: one late item among them does not affect it
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFlow:
-    """One stream, as long as its spool file has lived."""
+    """The statistics of one stream, since its spool file was created."""
 
     captured: int = 0
     published: int = 0  #: acknowledged by Kafka
     spooled: int = 0  #: captured and not yet acknowledged
     gaps: int = 0  #: entries in the loss ledger
     open_gaps: int = 0  #: those of them that may still be read
-    lag_s: float | None = None  #: from creation to capture, median of the newest items; None: no item at hand
+    lag_s: float | None = None  #: from creation to capture, median of the newest items; None: no items
     lost_gaps: int = 0  #: those of them that Reddit no longer lists
     proven_until: float | None = None  #: created_utc up to which all is proven or in a gap; None: never proven
     completeness: float = 0.0  #: proven share of the last day, 0 to 1; time that is not read yet is not complete
-    unread_s: float | None = None  #: how old `proven_until` is, by Reddit's clock
+    unread_s: float | None = None  #: age of `proven_until`, by Reddit's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +43,35 @@ class QuotaFlow:
     used: int
     remaining: int
     reset_s: float  #: until the window ends; 0 when none has begun
-    blocked_s: float = 0.0  #: how long everybody still waits after a 429
+    blocked_s: float = 0.0  #: time that all processes still wait after a 429
 
 
 @dataclass(slots=True)
 class Flow:
-    """All of it. `unreadable` says for people which files could not be read just now; their numbers are zeros."""
+    """All statistics. `unreadable`: messages about files that cannot be read now; their numbers are zeros."""
 
     quota: QuotaFlow
     streams: dict[str, StreamFlow] = field(default_factory=dict)
     published: int = 0
     errors: int = 0
-    dead_letters: int = 0  #: refused for good, all that ever were
-    resent: int = 0  #: those of them that arrived after all
-    dropped: int = 0  #: those of them that somebody dropped
+    dead_letters: int = 0  #: refused permanently, all that ever were
+    resent: int = 0  #: those of them that were delivered later
+    dropped: int = 0  #: those of them that were dropped on request
     unreadable: list[str] = field(default_factory=list)
     unreadable_streams: set[str] = field(default_factory=set)  #: those of them that are spools, by stream
 
     @property
     def dead_letters_kept(self) -> int:
-        """Return how many dead letters there are now."""
+        """Return the present number of dead letters."""
         return max(0, self.dead_letters - self.resent - self.dropped)
 
 
 def read_flow(
     state_dir: Path, enabled: Iterable[str], requests_per_minute: int, now: float, subreddits: Sequence[str] = ()
 ) -> Flow:
-    """Read the files; `enabled` are the streams that are configured, others show while they have a spool.
+    """Read the files; `enabled` are the configured streams, others are included while they have a spool.
 
-    Completeness is that of the configured `subreddits`.
+    Completeness is computed for the configured `subreddits`.
     """
     flow = Flow(_current_window(None, requests_per_minute, now))
 
@@ -131,7 +131,7 @@ def _read_stream(state_dir: Path, stream: str, subreddits: Sequence[str], now: f
 
 
 def _lag(values: Iterable[bytes]) -> float | None:
-    """Take the delay from the records themselves: both moments stand in each."""
+    """Return the delay from the records themselves: each contains both moments."""
     delays = [delay for delay in map(_delay, values) if delay is not None]
     return round(max(0.0, statistics.median(delays)), 2) if delays else None
 
@@ -141,7 +141,7 @@ def _delay(value: bytes) -> float | None:
         record = json.loads(value)
         return datetime.fromisoformat(record["timestamp"]).timestamp() - float(record["created_utc"])
     except (ValueError, TypeError, KeyError):
-        return None  # an odd item says nothing about the delay
+        return None  # skip an invalid item
 
 
 def _current_window(quota: Quota | None, requests_per_minute: int, now: float) -> QuotaFlow:

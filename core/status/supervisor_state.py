@@ -1,6 +1,6 @@
-"""The supervisor's last state in `state_dir/supervisor.json`, for commands that it cannot answer.
+"""The supervisor's last state in `state_dir/supervisor.json`, for commands when it does not answer.
 
-It is written at each change of a process's state and at the end; its time of modification is a sign of life.
+It is written at each change of a process's state and at the end; its time of modification is a heartbeat.
 """
 
 import json
@@ -17,20 +17,20 @@ _OF_PROCESS = {"name", "pid", "state", "restarts", "last_exit", "started_at"}
 
 @dataclass(frozen=True, slots=True)
 class LastState:
-    """The supervisor as it last described itself; times are seconds since 1970."""
+    """The supervisor's last recorded state; times are epoch seconds."""
 
     pid: int
     birth: str | None  #: see core.process.procfs
     state: str
     started_at: float
-    ended_at: float | None  #: None: it runs, or it had no time to say that it ends
+    ended_at: float | None  #: None: it runs, or it was killed before it recorded its end
     exit_code: int | None
-    processes: list[dict[str, Any]]  #: as the control socket tells them, with moments in the place of ages
-    seen_at: float = 0.0  #: the last sign of life
+    processes: list[dict[str, Any]]  #: as in the control socket's answer, with moments instead of ages
+    seen_at: float = 0.0  #: the last heartbeat
 
     @property
     def is_alive(self) -> bool:
-        """Whether that very process is still there (asked of the kernel, so only true on the same machine)."""
+        """Whether that same process still runs (checked in the kernel, so only true on the same machine)."""
         return self.ended_at is None and self.birth is not None and procfs.birth(self.pid) == self.birth
 
 
@@ -40,18 +40,18 @@ def last_state_path(state_dir: Path) -> Path:
 
 
 def write_last_state(state_dir: Path, state: LastState) -> None:
-    """Write it down; raises OSError when the disk does not take it."""
+    """Write the state. Raises OSError when the write fails."""
     content = {name: value for name, value in asdict(state).items() if name != "seen_at"}
     replace_json(last_state_path(state_dir), content)
 
 
 def touch_last_state(state_dir: Path) -> None:
-    """Give a sign of life."""
+    """Update the time of modification."""
     os.utime(last_state_path(state_dir))
 
 
 def read_last_state(state_dir: Path) -> LastState | None:
-    """Read the file; None when there was never a supervisor here, or when nobody can make sense of it."""
+    """Read the file; None when it is missing (no supervisor ever ran here) or invalid."""
     path = last_state_path(state_dir)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The status of the whole system in the contract's shape: the supervisor's state and the streams' statistics."""
+"""The status of the whole system in its documented form: the supervisor's state and the streams' statistics."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from core.status.supervisor_state import LastState, read_last_state
 
 RUNNING, STOPPING, STOPPED = "RUNNING", "STOPPING", "STOPPED"
 
-#: A supervisor that is there and does not answer: stopped by a signal, or stuck.
+#: State of a supervisor that runs and does not answer: stopped by a signal, or stuck.
 UNRESPONSIVE = "UNRESPONSIVE"
 
 _OF_PROCESS = ("name", "pid", "state", "restarts", "uptime_s", "last_exit", "rss_bytes", "heartbeat_age_s")
@@ -23,22 +23,22 @@ _PARKED = "FATAL"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look. Supervisor and processes are dicts as in the contract; those of processes hold more (see `why`)."""
+    """The status at one moment. Supervisor and processes are dicts as documented, plus more keys for processes."""
 
     supervisor: dict[str, Any]
     processes: list[dict[str, Any]]
     flow: Flow
-    remarks: list[str] = field(default_factory=list)  #: for people: what the numbers alone do not say
-    last: LastState | None = None  #: when it is not running: what it wrote down
+    remarks: list[str] = field(default_factory=list)  #: messages that the numbers alone do not show
+    last: LastState | None = None  #: the last recorded state when it is not running
     crawl: Crawl = field(default_factory=Crawl)
 
     @property
     def runs(self) -> bool:
-        """Whether the supervisor is there and answers."""
+        """Whether the supervisor runs and answers."""
         return self.supervisor["state"] not in {STOPPED, UNRESPONSIVE}
 
     def document(self) -> dict[str, Any]:
-        """Give the contract's shape: what `status --json` prints."""
+        """Return the documented form: the output of `status --json`."""
         flow, frontier = self.flow, self.crawl.frontier or Frontier()
         return {
             "supervisor": self.supervisor,
@@ -67,7 +67,7 @@ class Status:
 
 
 def read_status(config: StatusConfig, now: float) -> Status:
-    """Ask the supervisor and read the files; `now` is the time since 1970."""
+    """Query the supervisor and read the files; `now` is in epoch seconds."""
     state_dir = config.state_dir
     flow = read_flow(state_dir, config.streams, config.requests_per_minute, now, config.subreddits)
     crawl = read_crawl_of(config, now)
@@ -97,7 +97,7 @@ def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float
 
 
 def _recalled(process: dict[str, Any], now: float, *, alive: bool) -> dict[str, Any]:
-    """Describe a process from what was written down. It ends with its supervisor (see core.process.parent_guard)."""
+    """Describe a process from its last recorded state. It ends with its supervisor (see core.process.parent_guard)."""
     pid = process["pid"] if alive else None
     state = process["state"] if alive or process["state"] == _PARKED else "EXITED"
     since = process.get("since")

@@ -1,1 +1,1 @@
-"""Files on disk: SQLite, locks, JSON files, files for our user only."""
+"""Files on disk: SQLite, locks, JSON files, private files."""

@@ -1,7 +1,7 @@
-"""Detect that the files of an open SQLite database are no longer the ones at its path.
+"""Detects that the files of an open SQLite database are no longer the ones at its path.
 
 An open descriptor outlives the name of its file: after `rm`, `mv`, a restored copy or a removed directory, a process
-would write into a file that nobody can open again. A guard compares the files at the path with those that were opened.
+would write into a file that cannot be opened again. A guard compares the files at the path with those it opened.
 """
 
 import enum
@@ -13,7 +13,7 @@ Content = tuple[int, int]
 
 
 class Fault(enum.StrEnum):
-    """What happened to the files of a database while it was open."""
+    """A change of the files of a database while it was open."""
 
     GONE = "it was deleted or moved"
     REPLACED = "another file stands in its place"
@@ -22,11 +22,11 @@ class Fault(enum.StrEnum):
 
 
 class FileGuard:
-    """Remembers which files an open database consists of, and what this process last wrote into them.
+    """Remembers the files of an open database, and their state after this process's last write.
 
     Args:
         path: the database file.
-        sole_writer: nobody else writes the file, so its size and time of modification change only by our own writes.
+        sole_writer: only this process writes the file, so its size and time of modification change only by our writes.
     """
 
     def __init__(self, path: Path, *, sole_writer: bool) -> None:
@@ -38,11 +38,11 @@ class FileGuard:
         self._shm: os.stat_result | None = None
 
     def learn(self) -> None:
-        """Take the files as they are now for ours: call it once the database is open."""
+        """Record the files at the path as ours: call it once the database is open."""
         self._main, self._wal, self._shm = self._look()
 
     def wrote(self) -> None:
-        """Take their content as it is now for ours: call it after each own write. Another file is not taken."""
+        """Record their content as ours: call it after each own write. Another file is not recorded."""
         main, wal = _status(self._path), _status(self._wal_path)
         if main is None or self._main is None or _identity(main) != _identity(self._main):
             return
@@ -52,9 +52,9 @@ class FileGuard:
         self._shm = self._shm or _status(self._shm_path)
 
     def fault(self) -> Fault | None:
-        """Return what is wrong, None while the files at the path are ours.
+        """Return the change, None while the files at the path are ours.
 
-        Raises OSError when that cannot be found out (no right to search the directory, a disk that does not answer).
+        Raises OSError when this cannot be checked (no right to search the directory, a disk that does not answer).
         """
         main, wal, shm = self._look()
         if main is None:
@@ -70,9 +70,9 @@ class FileGuard:
         return Fault.CHANGED if self._sole_writer and changed else None
 
     def are_open(self) -> bool:
-        """Tell whether this process has the learned files open, and not others that stood at the path a moment before.
+        """Return whether this process has the recorded files open, not others that were at the path just before.
 
-        True where the system does not tell (no /proc).
+        True where the system gives no information (no /proc).
         """
         try:
             open_here = {identity for fd in os.listdir("/proc/self/fd") if (identity := _identity_of(int(fd)))}  # noqa: PTH208
@@ -81,9 +81,9 @@ class FileGuard:
         return all(_identity(each) in open_here for each in (self._main, self._wal) if each is not None)
 
     def left_behind(self) -> list[str]:
-        """Name the -wal and -shm files at the path that belong to the file that was opened.
+        """Return the -wal and -shm files at the path that belong to the file that was opened.
 
-        Where another file stands at the path now, SQLite would apply them to it.
+        If another file is at the path now, SQLite would apply them to it.
         """
         found = (("-wal", self._wal), ("-shm", self._shm))
         paths = [(f"{self._path}{ending}", status) for ending, status in found if status is not None]
@@ -94,7 +94,7 @@ class FileGuard:
 
 
 def file_identity(path: str | Path) -> Identity | None:
-    """Return device and inode of the file at `path`, None where there is none."""
+    """Return device and inode of the file at `path`, None when there is none."""
     status = _status(path)
     return None if status is None else _identity(status)
 

@@ -1,4 +1,4 @@
-"""Small JSON files that one process writes and others read, at any moment and after a crash."""
+"""Small JSON files: one process writes each, others read it at any moment, also after a crash."""
 
 import json
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from core.storage.private_files import replace_private
 
 
 def replace_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace the file as a whole: a reader never sees half of it. Raises OSError when the disk does not take it.
+    """Replace the file atomically: a reader never sees half of it. Raises OSError when the write fails.
 
-    The folder must be there. One process writes a file: two would share the name that it has until it is whole.
+    The folder must exist. Only one process may write a file: two would share its temporary name.
     """
     replace_private(path, json.dumps(content) + "\n")

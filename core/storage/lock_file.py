@@ -1,4 +1,4 @@
-"""Locks of the kernel's on files: taken within a time limit, and the process that holds one is named."""
+"""Kernel locks on files: waits with a time limit, and names the process that holds one."""
 
 import contextlib
 import fcntl
@@ -27,10 +27,10 @@ class LockHeld(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that holds a lock; name and user are unknown where it has ended, or belongs to another container."""
+    """A process that holds a lock; name and user are unknown when it has ended, or is in another container."""
 
     pid: int
-    kind: str  #: "FLOCK", or "POSIX" for those of SQLite
+    kind: str  #: "FLOCK", or "POSIX" for SQLite's locks
     name: str | None = None
     user: int | None = None
 
@@ -43,9 +43,9 @@ class Holder:
 
 
 def take_lock(path: Path, timeout: float) -> int:
-    """Lock the file at the path, which is made if need be; return its descriptor, whose end is the lock's end.
+    """Lock the file at the path, creating it if necessary; return its descriptor. Closing it releases the lock.
 
-    Raises LockHeld when another process keeps the lock for longer than `timeout` seconds, and OSError.
+    Raises LockHeld when another process holds the lock for longer than `timeout` seconds, and OSError.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -58,7 +58,7 @@ def take_lock(path: Path, timeout: float) -> int:
         status = os.fstat(descriptor)
         if file_identity(path) == (status.st_dev, status.st_ino):
             return descriptor
-        os.close(descriptor)  # deleted or replaced before it was locked: the file there now counts
+        os.close(descriptor)  # deleted or replaced before it was locked: retry with the present file
         if time.monotonic() > deadline:
             raise LockHeld(f"{path} is deleted or replaced again and again")
 
@@ -71,7 +71,7 @@ def _wait(descriptor: int, path: Path, deadline: float) -> None:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock the file if nobody else holds it; tell whether it is locked now. Raises OSError where there are no locks."""
+    """Lock the file if it is free; return whether it is locked now. Raises OSError where locks are not supported."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -80,12 +80,12 @@ def try_lock(descriptor: int) -> bool:
 
 
 def describe(found: list[Holder]) -> str:
-    """Name the holders in a message."""
+    """Format the holders for a message."""
     return " and ".join(map(str, found)) or "which `fuser` names"
 
 
 def holders(path: str | Path) -> list[Holder]:
-    """Return who holds a lock on the file, as far as the kernel tells; our own locks of SQLite's kind are left out."""
+    """Return the holders of locks on the file that the kernel reports; our own SQLite locks are left out."""
     identity = file_identity(path)
     if identity is None:
         return []
@@ -100,7 +100,7 @@ def holders(path: str | Path) -> list[Holder]:
 def parse_locks(text: str, device: int, inode: int) -> list[tuple[str, int]]:
     """Return kind and pid of each lock on a file, from the text of /proc/locks.
 
-    Some file systems tell another device there than `stat` does: without an exact match the inode alone counts.
+    Some file systems report another device there than `stat` does: without an exact match the inode alone decides.
     """
     found = [(kind, pid, dev) for kind, pid, dev, number in _rows(text) if number == inode]
     exact = f"{os.major(device):02x}:{os.minor(device):02x}"

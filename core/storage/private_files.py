@@ -1,4 +1,4 @@
-"""Files that belong to our user alone: the umask of every process, and ways to make a file that follow no link."""
+"""Private files, for our user only: the umask of every process, and functions that create files and follow no link."""
 
 import contextlib
 import errno
@@ -14,31 +14,31 @@ UMASK = 0o077
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 
-#: The rights of everybody but the owner, and the bits that lend the owner's rights.
+#: The rights of all others than the owner, and the set-id and sticky bits.
 OTHERS = 0o7077
 
 _TRIES = 3
 
 
 def set_umask() -> None:
-    """Set the umask of this process: what it makes from now on, and what its children make, is for its user alone."""
+    """Set the umask of this process: files that it and its children create from now on are for its user only."""
     os.umask(UMASK)
 
 
 def make_directory(directory: Path) -> None:
-    """Make the directory, and those above it, where they are missing. Raises OSError."""
+    """Create the directory and its missing parents. Raises OSError."""
     directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
 
 
 def open_private(path: Path, flags: int, link_removed: Callable[[Path], None] | None = None) -> int:
     """Open a file of ours and return the descriptor; a new one gets the mode 0600.
 
-    A symbolic link at the path is never followed. With `O_CREAT` it is removed, and a file is made in its place.
+    A symbolic link at the path is never followed. With `O_CREAT` it is removed, and a file is created in its place.
 
     Args:
         path: the file; the directories above it may be reached through links.
         flags: as for `os.open`.
-        link_removed: told of a link that was removed; None: a warning is logged.
+        link_removed: called when a link was removed; None: a warning is logged.
 
     Raises:
         OSError: the file cannot be opened, or it is a pipe or a device.
@@ -54,7 +54,7 @@ def open_private(path: Path, flags: int, link_removed: Callable[[Path], None] | 
 
 
 def remove_link(path: Path, link_removed: Callable[[Path], None] | None = None) -> None:
-    """Remove the symbolic link at the path, if there is one; its target is not touched. Raises OSError."""
+    """Remove the symbolic link at the path, if there is one; its target is not changed. Raises OSError."""
     if not path.is_symlink():
         return
     with contextlib.suppress(FileNotFoundError):
@@ -67,18 +67,18 @@ def _log_link(path: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write the text into a file of ours, in place. Raises OSError when the disk does not take it."""
+    """Write the text into a private file, in place. Raises OSError when the write fails."""
     with os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
         file.write(text)
 
 
 def replace_private(path: Path, text: str) -> None:
-    """Replace the file as a whole: a reader never sees half of it. Raises OSError when the disk does not take it.
+    """Replace the file atomically: a reader never sees half of it. Raises OSError when the write fails.
 
-    One process writes a file: two would share the name that it has until it is whole.
+    Only one process may write a file: two would share its temporary name.
     """
     fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)  # what a killed predecessor left there, or somebody's link
+    fresh.unlink(missing_ok=True)  # left by a killed predecessor, or a link
     with os.fdopen(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as file:
         file.write(text)
     fresh.replace(path)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from core.storage.private_files import open_private
 
-#: How long a statement waits for another process's lock before "database is locked" is raised, seconds.
+#: Seconds that a statement waits for another process's lock before "database is locked" is raised.
 BUSY_TIMEOUT = 5.0
 
-#: What SQLite says when the file itself is broken (as opposed to busy, full or read-only).
+#: SQLite's codes for a broken file (as opposed to busy, full or read-only).
 _CORRUPT_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
-#: What it says when the disk does not give back what it was given: no retry mends that either.
+#: Its codes for a disk that does not return what was written: no retry repairs that either.
 _UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 
 
@@ -25,7 +25,7 @@ def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048) -> 
     `synchronous=FULL` makes each commit survive a power cut (WAL with NORMAL may lose the last ones, and a position
     that outlives the records it points at would skip their successors).
 
-    A new file is for its user alone. A symbolic link at the path is not followed: OSError.
+    A new file is private. A symbolic link at the path is not followed: OSError.
     """
     _make_private(path)
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
@@ -40,7 +40,7 @@ def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048) -> 
 
 
 def _make_private(path: Path) -> None:
-    """Make the file with its mode before SQLite does, which takes the umask's; its companions get the file's mode."""
+    """Create the file with its mode before SQLite does, which uses the umask; its -wal and -shm get the file's mode."""
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed: move the file itself here", str(path))
     if not path.exists():
@@ -48,20 +48,20 @@ def _make_private(path: Path) -> None:
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
-    """Open an existing file for reading only; raises sqlite3.OperationalError when it is not there."""
+    """Open an existing file for reading only. Raises sqlite3.OperationalError when it does not exist."""
     uri = f"{path.resolve().as_uri()}?mode=ro"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
 
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """One write transaction: the lock is taken at once, an error rolls everything back."""
+    """Run one write transaction: take the lock at once, and roll everything back on an error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
         connection.execute("COMMIT")
     except BaseException:
-        # a full disk may already have rolled back; the first error is the one to show
+        # a full disk may already have rolled back; show the first error
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
@@ -74,26 +74,26 @@ def error_code(error: BaseException) -> int:
 
 
 def is_corrupt(error: BaseException) -> bool:
-    """Tell whether the error means a broken file, which no retry mends."""
-    # the one OperationalError that comes from Python: a text that is no UTF-8
+    """Return whether the error means a broken file, which no retry repairs."""
+    # the only OperationalError from Python itself: a text that is not UTF-8
     undecodable = isinstance(error, sqlite3.OperationalError) and error_code(error) == 0
     return undecodable or (isinstance(error, sqlite3.DatabaseError) and error_code(error) & 0xFF in _CORRUPT_CODES)
 
 
 def is_unreadable(error: BaseException) -> bool:
-    """Tell whether what stands in the file cannot be read back: it is broken, or the disk below it is."""
+    """Return whether the content of the file cannot be read back: the file or its disk is broken."""
     return is_corrupt(error) or error_code(error) in _UNREADABLE_CODES
 
 
 def is_disk_failure(error: BaseException) -> bool:
-    """Tell whether reading, writing or fsync failed: what the disk holds now is known only after opening it anew."""
+    """Return whether reading, writing or fsync failed: the content on disk is known only after reopening the file."""
     return error_code(error) & 0xFF == sqlite3.SQLITE_IOERR
 
 
 def is_sound(path: Path) -> bool:
-    """Read the whole file and tell whether SQLite finds it consistent, its indexes too (`PRAGMA integrity_check`).
+    """Read the whole file; return whether SQLite finds it consistent, its indexes too (`PRAGMA integrity_check`).
 
-    A file that cannot be read just now (locked by another process) is not called broken: that error is raised.
+    A file that cannot be read now (locked by another process) does not count as broken: that error is raised.
     """
     try:
         with contextlib.closing(connect_readonly(path)) as connection:

@@ -1,7 +1,7 @@
 """Reports of the scraper's processes, one small file each.
 
-Whoever wants to know how the crawl goes reads these files and leaves the database alone. A new incarnation of a process
-goes on with the counts of the former.
+Readers of the crawl's progress use these files and not the database. A new incarnation of a process continues the
+counts of the previous one.
 """
 
 from core.status.crawl.crawl_report import (

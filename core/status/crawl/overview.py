@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from core.status.crawl.crawl_report import CrawlReport, Frontier, added
 
-_FRESH = 15.0  # seconds: an older report is of a process that is gone or stuck, and says nothing about now
+_FRESH = 15.0  # seconds: an older report is of a process that is gone or stuck, and is not current
 
 
 @dataclass(frozen=True, slots=True)
 class TimeToFinish:
-    """How long what is to do takes at the present pace; `at_least` when more may be found, or be due, until then."""
+    """The time for the remaining work at the present pace; `at_least` if more may be found, or be due, until then."""
 
     seconds: float
     at_least: bool
@@ -17,23 +17,23 @@ class TimeToFinish:
 
 @dataclass(frozen=True, slots=True)
 class Crawl:
-    """All reports at one moment, and what they amount to together."""
+    """All reports at one moment, and their totals."""
 
     now: float = 0.0
     reports: tuple[CrawlReport, ...] = ()
-    silent: tuple[str, ...] = ()  #: processes that are configured and have no report
-    unreadable: tuple[str, ...] = ()  #: for people: which files make no sense
-    discovers: bool = False  #: more subreddits may be found on the way
-    runs: bool = True  #: the supervisor is there; without it no report speaks of now
+    silent: tuple[str, ...] = ()  #: configured processes without a report
+    unreadable: tuple[str, ...] = ()  #: messages about invalid files
+    discovers: bool = False  #: more subreddits may be found during the crawl
+    runs: bool = True  #: the supervisor runs; without it no report is current
 
     @property
     def fresh(self) -> tuple[CrawlReport, ...]:
-        """The reports that speak of now."""
+        """The current reports."""
         return tuple(report for report in self.reports if self.runs and self.now - report.seen_at <= _FRESH)
 
     @property
     def counters(self) -> dict[str, int]:
-        """What all of them counted."""
+        """The counters of all reports."""
         return added(*(report.counters for report in self.reports))
 
     @property
@@ -43,22 +43,22 @@ class Crawl:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """All requests by what came of them."""
+        """All requests by outcome."""
         return added(*(report.outcomes for report in self.reports))
 
     @property
     def in_flight(self) -> int:
-        """Requests under way now."""
+        """Requests in progress now."""
         return sum(report.in_flight for report in self.fresh)
 
     @property
     def counted_at(self) -> float | None:
-        """When the newest look at the database was."""
+        """The time of the newest count in the database."""
         return max((report.counted_at or 0.0 for report in self._counting), default=None)
 
     @property
     def frontier(self) -> Frontier | None:
-        """What the newest look at the database saw; None when none has had one."""
+        """The newest count in the database; None when there is none."""
         newest = max(self._counting, key=lambda report: report.counted_at or 0.0, default=None)
         return newest.frontier if newest else None
 
@@ -68,13 +68,13 @@ class Crawl:
 
     @property
     def per_hour(self) -> float | None:
-        """Subreddits finished per hour, by all that are at work."""
+        """Subreddits finished per hour, by all working processes."""
         known = [report.per_hour for report in self.fresh if report.per_hour is not None]
         return sum(known) if known else None
 
     @property
     def share_done(self) -> float | None:
-        """How much of what is known and due is done; None when nothing is known."""
+        """The finished share of the known and due subreddits; None when nothing is known."""
         frontier = self.frontier
         if frontier is None or not frontier.done + frontier.to_do:
             return None
@@ -82,7 +82,7 @@ class Crawl:
 
     @property
     def time_to_finish(self) -> TimeToFinish | None:
-        """Divide what is to do by the pace; None when either is unknown. What is refused does not count."""
+        """Divide the remaining work by the pace; None when either is unknown. Refused subreddits do not count."""
         frontier, pace = self.frontier, self.per_hour
         if frontier is None:
             return None
@@ -94,7 +94,7 @@ class Crawl:
 
     @property
     def all_failing_since(self) -> float | None:
-        """Since when no proxy works; None while one does, or while one that is configured has not been tried."""
+        """The time since which no proxy works; None while one works, or while a configured one has not been tried."""
         moments = [report.failing_since for report in self.fresh]
         if not moments or self.silent or None in moments:
             return None
@@ -107,12 +107,12 @@ class Crawl:
 
     @property
     def database_replaced(self) -> CrawlReport | None:
-        """The report of the process that found the database replaced last; None while nobody did."""
+        """The newest report that the database was replaced; None without one."""
         found = [report for report in self.fresh if report.database_replaced_at is not None]
         return max(found, key=lambda report: report.database_replaced_at or 0.0, default=None)
 
     @property
     def database_away_since(self) -> float | None:
-        """Since when the database is away, as the first that noticed says; None while nobody misses it."""
+        """The time since which the database is unavailable, the earliest of all reports; None while it is available."""
         moments = [report.database_away_since for report in self.fresh if report.database_away_since is not None]
         return min(moments, default=None)

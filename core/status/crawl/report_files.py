@@ -1,4 +1,4 @@
-"""One small file for each scraper process: `state_dir/crawl/NAME.json`, replaced as a whole by the one it is about."""
+"""The report file of each scraper process: `state_dir/crawl/NAME.json`, which the process replaces atomically."""
 
 import json
 import math
@@ -18,7 +18,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def read_crawl_of(config: StatusConfig, now: float) -> Crawl:
-    """Read the reports of the processes that this configuration asks for."""
+    """Read the reports of the configured processes."""
     return read_crawl(config.state_dir, now, config.scrapers, discovers=config.discovers)
 
 
@@ -28,7 +28,7 @@ def crawl_report_path(state_dir: Path, name: str) -> Path:
 
 
 def write_crawl_report(state_dir: Path, report: CrawlReport) -> None:
-    """Write down what this process tells, without passwords. Raises OSError when the disk does not take it."""
+    """Write the report of this process, without passwords. Raises OSError when the write fails."""
     path = crawl_report_path(state_dir, report.process)
     safe = replace(report, address=_safe(report.address), last_error=_safe(report.last_error))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def _safe(text: str | None) -> str | None:
 
 
 def read_crawl_report(state_dir: Path, name: str) -> CrawlReport | None:
-    """Read what the process of this name said last; None when it said nothing, or nothing that makes sense."""
+    """Read the last report of the process of this name; None when it is missing or invalid."""
     try:
         return _parse(crawl_report_path(state_dir, name).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def read_crawl_report(state_dir: Path, name: str) -> CrawlReport | None:
 
 
 def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None, *, discovers: bool = False) -> Crawl:
-    """Read all reports; with `names` only those of these processes, and say which of them have none."""
+    """Read all reports; with `names` only those of these processes, and list which of them have none."""
     paths = {path.stem: path for path in crawl_report_path(state_dir, "x").parent.glob("*.json")}
     reports, unreadable = [], []
     for name in sorted(paths) if names is None else names:
@@ -70,7 +70,7 @@ _TALLIES = {"counters", "requests", "outcomes"}
 
 
 def _parse(text: str) -> CrawlReport:
-    """Make a report of its text; ValueError says what is wrong. What a newer version may have added is left out."""
+    """Parse a report; raise ValueError with the reason. Ignore fields that a newer version may have added."""
     content = json.loads(text)
     if not isinstance(content, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004 (one error for all that can be wrong with a file)
