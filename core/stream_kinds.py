@@ -1,7 +1,8 @@
 """The kinds of streams: one table, the source of their names for all other code.
 
 A new stream is one entry here (or one call of `register`), its schema in `core/schemas`, and, where it reads a
-listing, the function that makes its records. Configuration, spools, statistics, metrics and commands follow.
+listing, the function that makes its records. Spools, statistics, metrics and commands follow.
+The configuration needs a key of the same name in `[streams]` (core/config/sections.py).
 """
 
 from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import cast
 
 from core.config import value_sources
 from core.config.constraints import check
+from core.config.kafka_properties import merged
 from core.config.network_variables import network
-from core.config.producer import merged
 from core.config.sections import SECTIONS, Config, all_settings
 from core.config.setting import HIDDEN, Setting
 from core.config.suggestions import nearest, nearest_key

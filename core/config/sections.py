@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.config import addresses, parsers, secret_texts
-from core.config.producer import Property, producer
+from core.config.kafka_properties import Property, producer
 from core.config.proxies import Proxy, process_name, proxies
 from core.config.secret_texts import Secrets
 from core.config.setting import Section, Setting, never, setting, settings_of

@@ -8,7 +8,7 @@ output, a process needs all of them, since a server may echo any: it gets those 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.config.producer import Property
+from core.config.kafka_properties import Property
 from core.config.proxies import Proxy
 from core.config.secret_texts import Secrets
 from core.config.sections import Config

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from core.config.producer import Property
+from core.config.kafka_properties import Property
 from core.errors import PermanentError, TransientError
 from streams.sinks.kafka.kafka_errors import cause, said
 from streams.sinks.kafka.kafka_health import KafkaHealth
@@ -69,7 +69,7 @@ def settle(
     """Combine the properties: the defaults, then the user's, then what the delivery guarantee requires.
 
     A `transactional_id` makes the producer transactional. (Properties that contradict the guarantee are rejected when
-    the configuration is read; see core.config.producer.)
+    the configuration is read; see core.config.kafka_properties.)
     """
     promise: Properties = {"transactional.id": transactional_id} if transactional_id else _AT_LEAST_ONCE
     reach: Properties = {"bootstrap.servers": bootstrap_servers}

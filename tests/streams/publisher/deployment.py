@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from core.config import Config, KafkaSection, SupervisorSection
-from core.config.producer import Property
+from core.config.kafka_properties import Property
 from core.config.slices import log_config, publisher_config
 from core.spool.committed_positions import read_positions, read_publisher_counters
 from supervisor.processes.child_spec import ChildSpec, Stage
