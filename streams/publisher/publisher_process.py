@@ -43,9 +43,9 @@ class Publisher:
         self._writer = writer
         self._survey = survey
 
-    def step(self) -> RoundResult:
-        """Do one round of work for each sink."""
-        surveys = self._survey is not None and self._survey.step()
+    def step(self, limit: float = float("inf")) -> RoundResult:
+        """Do one round of work for each sink; the survey waits at most `limit` seconds for Kafka."""
+        surveys = self._survey is not None and self._survey.step(limit)
         paces = {drive(sink) for sink in self._sinks}
         if surveys or RoundResult.BUSY in paces:
             return RoundResult.BUSY
@@ -152,6 +152,6 @@ def _drain(context: ChildContext, publisher: Publisher) -> None:
             hint = "Kafka takes nothing just now (delivery_held); they wait in the spools for the next start"
             context.log.warning("drain_unfinished", records=waiting, hint=hint)
             return
-        if publisher.step() is not RoundResult.BUSY:
+        if publisher.step(context.drain_seconds() - _CLOSING_TIME) is not RoundResult.BUSY:
             time.sleep(_PAUSE)
     context.log.info("drained", seconds=round(time.monotonic() - began, 3))

@@ -84,8 +84,8 @@ class Survey:
         #: the spools whose answer is being written to disk
         self._answered: set[str] = set()
 
-    def step(self) -> bool:
-        """Do one short step; return whether the next one is due at once."""
+    def step(self, limit: float = _LONGEST) -> bool:
+        """Do one short step of at most `limit` seconds; return whether the next one is due at once."""
         waiting = [sender for sender in self._senders if sender.awaits_survey]
         for sender in waiting:
             sender.awaits_survey = not self._writer.is_surveyed(sender.source_id)
@@ -98,17 +98,17 @@ class Survey:
         if self._clock() < self._resume_at:
             return False
         try:
-            if not self._ask(open_questions):
+            if not self._ask(open_questions, limit):
                 return True
         except KafkaException as exception:
             return self._failed(cause(exception), open_questions)
         self._conclude(open_questions)
         return True
 
-    def _ask(self, senders: list[SpoolSender]) -> bool:
+    def _ask(self, senders: list[SpoolSender], limit: float) -> bool:
         if self._reader is None:
             self._reader = self._make_reader(self._settings, [sender.stream for sender in senders])
-        return self._reader.read(self._seconds)
+        return self._reader.read(min(self._seconds, max(0.01, limit)))
 
     def _failed(self, error: KafkaError, senders: list[SpoolSender]) -> bool:
         """Retry after a pause; if the broker answers other requests but not this one, continue without."""

@@ -62,7 +62,8 @@ def test_a_stream_that_never_read_anything_proves_nothing(trial: Trial) -> None:
 @on(EVERYWHERE)
 def test_a_gap_begins_where_its_subreddits_were_proven(trial: Trial) -> None:
     """Not five minutes before: a margin for late items is told beside it."""
-    trial.start(subreddits=("Alpha", "Beta"), cap=150, comments_per_second=20)
+    trial.start(subreddits=("Alpha", "Beta"), cap=150, backlog=50, comments_per_second=2)
+    trial.simulator.rates(comments=20)
     trial.pass_time(4)
     assert trial.system.stop() == 0
     until = proven(trial, "comments")
@@ -100,6 +101,12 @@ def test_a_subreddit_that_cannot_be_read_is_an_open_gap_from_that_moment(trial: 
     assert trial.system.stop() == 0
 
 
+def start_at_thirty(trial: Trial) -> None:
+    """Start with short listings; 30 comments per second come after the start: before it, a listing forgets in vain."""
+    trial.start(subreddits=("Alpha", "Beta"), cap=200, backlog=50, comments_per_second=2)
+    trial.simulator.rates(comments=30)
+
+
 def remove_spool(trial: Trial) -> None:
     for path in trial.system.state_dir.glob("spool-comments.db*"):
         path.unlink(missing_ok=True)
@@ -126,7 +133,7 @@ def restore_copy(trial: Trial) -> None:
 @pytest.mark.parametrize("harm", [remove_spool, move_spool, restore_copy, remove_state])
 def test_a_spool_that_is_taken_away_while_in_use_is_noticed(trial: Trial, harm: Callable[[Trial], None]) -> None:
     """log rotation's old mistake: what is lost with the file lies in a gap, and the log says so."""
-    trial.start(subreddits=("Alpha", "Beta"), cap=200, backlog=50, comments_per_second=30)
+    start_at_thirty(trial)
     trial.pass_time(4)
     harm(trial)
     trial.pass_time(6)
@@ -138,7 +145,7 @@ def test_a_spool_that_is_taken_away_while_in_use_is_noticed(trial: Trial, harm: 
 @on(EVERYWHERE)
 def test_a_spool_that_is_gone_at_the_start_is_not_taken_for_a_first_start(trial: Trial) -> None:
     """The publisher still knows the spool that was there: what came meanwhile may be lost, and is admitted."""
-    trial.start(subreddits=("Alpha", "Beta"), cap=200, backlog=50, comments_per_second=30)
+    start_at_thirty(trial)
     trial.pass_time(4)
     before = len(delivered(trial))
     remove_spool(trial)

@@ -38,8 +38,10 @@ class Script:
     streams: frozenset[str] = frozenset({"comments"})
     unseen: frozenset[str] = frozenset()
     closed: int = 0
+    waits: list[float] = field(default_factory=list)
 
-    def read(self, _seconds: float) -> bool:
+    def read(self, seconds: float) -> bool:
+        self.waits.append(seconds)
         answer = self.answers.pop(0)
         if isinstance(answer, KafkaError):
             raise KafkaException(answer)
@@ -225,3 +227,21 @@ class TestTail:
         assert Counter(item.stream for item in reader.items) == {"comments": 5}
         assert not reader.incomplete
         assert reader.unseen == {"submissions"}
+
+
+def test_a_publisher_that_stops_bounds_the_wait(stage: Stage, spool: SpoolWriter) -> None:
+    """Else the last request to a Kafka that is away outlasts the time to stop, and the process is killed."""
+    del spool
+    away = KafkaError(KafkaError._TIMED_OUT)
+    script = Script([away] * 20, reached=False)
+    asked = survey(stage, script)
+    for _ in range(8):
+        asked.step()
+        stage.senders.refresh()
+        stage.now += 20.0
+    assert max(script.waits) == 1.0
+    asked.step(0.2)
+    asked.step(-1.0)
+    stage.now += 20.0
+    asked.step(-1.0)
+    assert script.waits[-2:] == [0.2, 0.01]
