@@ -99,7 +99,7 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(url)
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(30_000)
         self.page.wait_for_selector(".verdict[data-ready=yes], .verdict[data-ready=no], .verdict[data-ready=soon]")
 
     def text(self, selector: str) -> str:
