@@ -62,8 +62,12 @@ def _is_json(value: object) -> bool:
 def is_record(row: _Row) -> bool:
     """Return whether the row of `records` has the form that a writer writes."""
     seq, key, value, schema, at = row
-    shapes = isinstance(seq, int) and isinstance(key, bytes) and isinstance(schema, str) and isinstance(at, float)
-    return shapes and isinstance(value, bytes) and _is_json(value)
+    if not (isinstance(seq, int) and isinstance(at, float) and isinstance(value, bytes)):
+        return False
+    if not (isinstance(key, bytes) and isinstance(schema, str)):
+        return False
+    # the rest of a page that was cut off reads as zeros
+    return b"\0" not in key and "\0" not in schema and _is_json(value)
 
 
 def _is_sighting(row: _Row) -> bool:

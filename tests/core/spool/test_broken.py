@@ -107,7 +107,8 @@ def check_kept(tale: Tale, state: State, *, in_wal: bool) -> None:
     assert state.is_one_transaction()
     state.cursor.pop("recovered", None)
     gaps = {gap.reason: gap_id for gap_id, gap in state.gaps.items() if gap.concerns_spool}
-    assert bool(gaps) is (max(state.rows, default=0) < POSITION), "older than what was delivered: that is said"
+    # a page of the file put in the place of another may make it look older: then a gap too many is recorded
+    assert gaps or max(state.rows, default=0) >= POSITION, "older than what was delivered: that is said"
     for gap_id in gaps.values():
         del state.gaps[gap_id]
     assert state == tale.states[state.number]
