@@ -24,7 +24,6 @@ import setproctitle
 import structlog
 
 from core.config.network_variables import network
-from core.config.secret_texts import Secrets
 from core.config.slices import LogConfig
 from core.errors import PERMANENT_EXIT, FaultCode, PermanentError
 from core.logging import log_setup
@@ -65,13 +64,12 @@ class ChildArguments:
     entry: str  #: "package.module:function", imported in the child only, to keep the supervisor small
     arguments: tuple[Any, ...]  #: the entry's argument after the context: its ProcessConfig
     logging: LogConfig
-    masked: Secrets  #: every secret, since a server may echo any; only to mask output
     parent_pid: int
     up: "Queue[Message]"
     stop: Event
     deadline: Number  #: time.monotonic() at which a stopping child should be done; 0 while there is no deadline
     inbox: "Queue[Message] | None" = None
-    #: texts that the supervisor masks, also secrets of earlier configurations: a server may still echo them
+    #: every text that the supervisor masks, also secrets of earlier configurations: a server may echo any of them
     hidden: Registered = NOTHING
 
 
@@ -199,9 +197,8 @@ def main(birth: ChildArguments) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # stdout is a pipe: show a library's output before the end
     outer = network(os.environ)
-    masked = birth.masked
-    hide(*masked.texts, *outer.secrets(), logins=(*masked.logins, *outer.logins()))
-    hide(*birth.hidden.secrets, logins=birth.hidden.logins)
+    hidden = birth.hidden
+    hide(*hidden.secrets, *outer.secrets(), logins=(*hidden.logins, *outer.logins()))
     # Always JSON: the supervisor parses it, and shows it in the configured format.
     log_setup.configure(birth.name, birth.logging.log_dir, "json", birth.logging.max_bytes, birth.logging.backups)
     context = ChildContext(

@@ -20,6 +20,7 @@ from core.config.secret_texts import Secrets
 from core.config.slices import LogConfig
 from core.logging import log_setup
 from core.masking import external
+from core.masking.external import hide
 from supervisor.processes import spawning
 from supervisor.processes.child_output import Output
 from supervisor.processes.child_spec import ChildSpec
@@ -76,6 +77,7 @@ class SpawnedProcess:
 
     def __init__(self, spec: ChildSpec, logging: LogConfig, masked: Secrets = _NO_SECRETS) -> None:
         spawning.install()
+        hide(*masked.texts, logins=masked.logins)
         self._up: multiprocessing.Queue[Message] = _CONTEXT.Queue(_UNREAD)
         self._waiting = select.poll()  # the Queue's own poll builds this anew each time: most of an idle loop
         self._waiting.register(reading_end(self._up), select.POLLIN)
@@ -87,7 +89,6 @@ class SpawnedProcess:
             entry=spec.entry,
             arguments=spec.arguments,
             logging=logging,
-            masked=masked,
             parent_pid=os.getpid(),
             up=self._up,
             stop=self._stop,
