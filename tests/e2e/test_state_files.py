@@ -14,6 +14,7 @@ import pytest
 from core.spool import SpoolReader
 from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, on
 from tests.support.durations import allowed
+from tests.support.files import remove_directory_in_use
 from tests.support.ports import free_port
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
@@ -123,7 +124,7 @@ def test_the_state_directory_removed_while_it_runs(trial: Trial) -> None:
     wait_until(trial.records, 30.0, "the first records in the topic")
     trial.simulator.rates(comments=20)
     trial.pass_time(5)
-    shutil.rmtree(trial.system.state_dir)
+    remove_directory_in_use(trial.system.state_dir)
     wait_until(lambda: said(trial, "comments", "spool_saved"), what="the spool of comments to be saved")
     wait_until(lambda: said(trial, "submissions", "spool_saved"), what="the spool of submissions to be saved")
     wait_until(lambda: said(trial, "publisher", "positions_lost"), what="the positions to be saved")

@@ -13,6 +13,7 @@ from tests.e2e.cases.support import (
     proof,
 )
 from tests.e2e.stages import EVERYWHERE, on
+from tests.support.files import remove_directory_in_use
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
 
@@ -113,7 +114,7 @@ def remove_spool(trial: Trial) -> None:
 
 
 def remove_state(trial: Trial) -> None:
-    shutil.rmtree(trial.system.state_dir)
+    remove_directory_in_use(trial.system.state_dir)
 
 
 def move_spool(trial: Trial) -> None:

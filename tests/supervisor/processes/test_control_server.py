@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -23,6 +22,7 @@ from supervisor.processes.control_inbox import ControlInbox, Reload, Restart
 from supervisor.processes.control_server import ControlServer
 from supervisor.processes.status_publisher import ProcessRow, Snapshot, StatusPublisher
 from tests.support.durations import allowed
+from tests.support.files import remove_directory_in_use
 from tests.support.strangers import as_nobody, needs_root, public_directory, umask
 from tests.support.waiting import wait_until
 
@@ -124,7 +124,7 @@ def test_a_state_directory_that_somebody_removed_comes_back(tmp_path: Path, monk
     server = ControlServer(state_dir, echo, LOG, status_publisher.sign_of_life)
     server.start()
     try:
-        shutil.rmtree(state_dir)
+        remove_directory_in_use(state_dir)
         wait_until((state_dir / "supervisor.sock").exists, what="a new socket")
         wait_until(lambda: control_client.ask(state_dir, {})["ok"], what="an answer")
         status_publisher.publish(Snapshot("RUNNING", 40.0, (), ()))
