@@ -15,7 +15,7 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import MonitorConfig
 from core.process.malloc_tuning import tune_malloc
-from supervisor.monitor.sampling.counter_file import CounterFile
+from supervisor.monitor.sampling.monotonic_counters import CounterFile
 from supervisor.monitor.sampling.proof_copies import ProofCopies
 from supervisor.monitor.snapshot.sampler import Sampler
 from supervisor.monitor.web.event_stream import EventSubscribers

@@ -1,19 +1,22 @@
 """The sampling loop: once a second, in its own thread, never two samples at once."""
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
 from core.config.slices import MonitorConfig
 from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
-from supervisor.monitor.sampling.counter_file import CounterFile
-from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.monotonic_counters import CounterFile, MonotonicCounters
 from supervisor.monitor.sampling.proof_copies import ProofCopies
 from supervisor.monitor.sampling.sample import Sample, look
-from supervisor.monitor.snapshot.detached_call import errand
 from supervisor.monitor.snapshot.snapshot_builder import Snapshot, SnapshotBuilder
+
+T = TypeVar("T")
 
 _EVERY = 1.0
 _SHORTEST_PAUSE = 0.25
@@ -66,7 +69,7 @@ class Sampler:
     async def once(self) -> None:
         """Take one sample. A failure is counted and logged; the last snapshot stays and ages."""
         try:
-            snapshot = await errand(self._see)
+            snapshot = await run_detached(self._see)
         except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed, and /readyz says that it is late
             self._failed += 1
             self.builder.tally.follow(_FAILURES, self._failed, str(self._born))
@@ -105,3 +108,33 @@ class Sampler:
             return known
         late = Reason("snapshot_late", "monitor", _LATE, self.latest.at if self.latest else self._born)
         return Readiness((late, *known.reasons), known.warnings)
+
+
+async def run_detached(work: Callable[[], T]) -> T:
+    """Call `work` in a detached thread; return what it returns, or raise what it raises.
+
+    A disk that hangs must not delay a stop: `asyncio.to_thread` uses the loop's executor, and the loop waits for its
+    threads before it closes.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.done():
+            return  # the caller was cancelled
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type] # None only where T is
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except Exception as raised:  # noqa: BLE001 - the caller gets it
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="sampling", daemon=True).start()
+    return await done

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import orjson
 import structlog
@@ -14,11 +15,13 @@ from supervisor.monitor.snapshot.sampler import Sampler
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.event_stream import EventSubscribers
 from supervisor.monitor.web.listener import EVENTS_PATH, Listener
-from supervisor.monitor.web.page_files import Pages
 from supervisor.monitor.web.page_guard import add_headers, answer_to
 from supervisor.monitor.web.restart_request import Restarting
 
 _LONGEST_REQUEST = 4096
+
+_FILES = Path(__file__).with_name("static")
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 #: Metrics of the monitor itself, at the moment of the request.
 _OWN_METRICS = """\
@@ -110,6 +113,28 @@ class Answers:
         return web.Response(body=latest.status, content_type="application/json")
 
 
+class PageFiles:
+    """Serves the page at `/` and its files below `/static/`; they are read once."""
+
+    def __init__(self) -> None:
+        self._files = {path.name: path.read_bytes() for path in _FILES.iterdir() if path.suffix in _TYPES}
+
+    async def index(self, _request: web.Request) -> web.Response:
+        """Answer with the page itself."""
+        return self._answer("index.html")
+
+    async def file(self, request: web.Request) -> web.Response:
+        """Answer with one of its files; no other path exists."""
+        name = request.match_info["name"]
+        if name not in self._files:
+            raise web.HTTPNotFound(text="There is no such file.\n")
+        return self._answer(name)
+
+    def _answer(self, name: str) -> web.Response:
+        kind = _TYPES[Path(name).suffix]
+        return web.Response(body=self._files[name], content_type=kind, charset="utf-8")
+
+
 def make_app(
     config: MonitorConfig,
     observer: Sampler,
@@ -129,7 +154,7 @@ def make_app(
 
     app[FLUSH] = flush
     app.on_response_prepare.append(add_headers)
-    answers, pages = Answers(observer, subscribers, listener, restarting), Pages()
+    answers, pages = Answers(observer, subscribers, listener, restarting), PageFiles()
     app.router.add_get("/", pages.index)
     app.router.add_get("/static/{name}", pages.file)
     app.router.add_get("/healthz", answers.healthz)

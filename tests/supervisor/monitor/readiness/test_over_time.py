@@ -11,9 +11,8 @@ from structlog.testing import capture_logs
 
 from supervisor.monitor.readiness.flap_detector import FlapDetector
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem, ProblemTracker
-from supervisor.monitor.sampling.counter_file import CounterFile, tally_path
 from supervisor.monitor.sampling.disk import Disk
-from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
+from supervisor.monitor.sampling.monotonic_counters import CounterFile, MonotonicCounters, tally_path
 from supervisor.monitor.sampling.stream_sample import StreamSample
 from supervisor.monitor.snapshot.history import STEP, STEPS, History, Moment, Standing
 from tests.supervisor.monitor.looks import GIB, NOON, process
