@@ -19,21 +19,21 @@ from supervisor.monitor.sampling.monotonic_counters import CounterFile
 from supervisor.monitor.sampling.proof_copies import ProofCopies
 from supervisor.monitor.snapshot.sampler import Sampler
 from supervisor.monitor.web.event_stream import EventSubscribers
-from supervisor.monitor.web.listen_address import Address, address_path, advice, wanted_ports, write_address
-from supervisor.monitor.web.listener import Listener, Refusals
+from supervisor.monitor.web.listen_address import Address, address_path, listen_hint, wanted_ports, write_address
+from supervisor.monitor.web.listener import Listener, ServerErrorLog
 from supervisor.monitor.web.routes import FLUSH, make_app
 
-_ADDRESS_EVERY = 2.0  # checks that the file with the address still exists
-_BEAT_EVERY = 1.0  # each heartbeat wakes the supervisor: most of its CPU time when idle
+_ADDRESS_CHECK_INTERVAL_S = 2.0  # checks that the file with the address still exists
+_HEARTBEAT_INTERVAL_S = 1.0  # each heartbeat wakes the supervisor: most of its CPU time when idle
 
 #: Pauses before a port in use is tried again, the first and the longest, seconds.
-_AGAIN = Backoff(first=1.0, longest=15.0)
+_LISTEN_BACKOFF = Backoff(first=1.0, longest=15.0)
 
 #: Switch interval of the interpreter, seconds: the sampling thread yields to a request after it.
-_TURN = 0.001
+_SWITCH_INTERVAL_S = 0.001
 
 #: Seconds that open connections have at a stop to read their answers.
-_FAREWELL = 0.5
+_SHUTDOWN_TIMEOUT_S = 0.5
 
 #: Seconds that a connection is kept for another request, and that an unread body is drained.
 _KEEP_ALIVE_S = 75.0
@@ -43,7 +43,7 @@ _LINGER_S = 2.0
 def run(context: ChildContext, config: MonitorConfig) -> None:
     """Serve the page, the metrics and the health checks until a stop is requested."""
     tune_malloc()
-    sys.setswitchinterval(_TURN)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(live(context, config))
 
@@ -52,30 +52,30 @@ async def live(context: ChildContext, config: MonitorConfig) -> None:
     """Do the same in a running event loop."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
-    def hear_of_stop() -> None:
+    def request_stop() -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    context.on_stop(hear_of_stop)
+    context.on_stop(request_stop)
     subscribers = EventSubscribers(context.log)
-    book = CounterFile(config.state_dir, context.log)
+    counter_file = CounterFile(config.state_dir, context.log)
     proofs = ProofCopies(config.state_dir, context.log)
-    observer = Sampler(config, context.log, subscribers.tell, book=book, proofs=proofs)
+    sampler = Sampler(config, context.log, subscribers.publish, counter_file=counter_file, proofs=proofs)
     listener = Listener(context.log)
-    app = make_app(config, observer, subscribers, context.log, listener)
+    app = make_app(config, sampler, subscribers, context.log, listener)
     runner = web.AppRunner(
         app,
         access_log=None,
-        shutdown_timeout=_FAREWELL,
+        shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
         handle_signals=False,
         keepalive_timeout=_KEEP_ALIVE_S,
         lingering_time=_LINGER_S,
-        logger=Refusals(listener.dropped),
+        logger=ServerErrorLog(listener.dropped),
     )
     await runner.setup()
     tasks = [asyncio.create_task(_beat(context, app[FLUSH]))]
     try:
-        await observer.once()
-        tasks.append(asyncio.create_task(observer.run()))
+        await sampler.once()
+        tasks.append(asyncio.create_task(sampler.run()))
         address = await _listen(context, config, runner, listener, stop)
         if address is not None:
             tasks.append(asyncio.create_task(_keep_address(config, address, context.log)))
@@ -84,7 +84,7 @@ async def live(context: ChildContext, config: MonitorConfig) -> None:
         for task in tasks:
             task.cancel()
         proofs.keep(time.time(), at_once=True)
-        subscribers.dismiss()
+        subscribers.close()
         listener.close()
         await runner.cleanup()
 
@@ -96,11 +96,11 @@ async def _listen(
     failures = 0
     while not stop.is_set():
         try:
-            address = await _take(config, runner, listener)
+            address = await _bind(config, runner, listener)
         except OSError as error:
             failures += 1
-            seconds = _AGAIN.pause(failures, random.random)
-            hint = advice(error, config.host, config.port)
+            seconds = _LISTEN_BACKOFF.pause(failures, random.random)
+            hint = listen_hint(error, config.host, config.port)
             context.log.error(  # noqa: TRY400 (a port in use needs no traceback)
                 "monitor_cannot_listen", port=config.port, error=str(error), hint=hint, retry_in_s=round(seconds, 1)
             )
@@ -108,13 +108,13 @@ async def _listen(
             await _pause(stop, seconds)
         else:
             context.log.info("monitor_listens", url=address.url, host=address.host, port=address.port)
-            _write_down(config, address, context.log)
+            _record_address(config, address, context.log)
             context.ready()
             return address
     return None
 
 
-async def _take(config: MonitorConfig, runner: web.AppRunner, listener: Listener) -> Address:
+async def _bind(config: MonitorConfig, runner: web.AppRunner, listener: Listener) -> Address:
     """Listen on the first free port. Raises OSError when there is none."""
     host = config.host
     assert runner.server is not None  # noqa: S101 - the runner is set up
@@ -130,19 +130,19 @@ async def _take(config: MonitorConfig, runner: web.AppRunner, listener: Listener
     raise AssertionError("unreachable")
 
 
-def _write_down(config: MonitorConfig, address: Address, log: structlog.stdlib.BoundLogger) -> None:
+def _record_address(config: MonitorConfig, address: Address, log: structlog.stdlib.BoundLogger) -> None:
     try:
         write_address(config.state_dir, address)
     except OSError as error:
-        log.warning("address_not_written", error=str(error), hint="others cannot show where the page is")
+        log.warning("address_not_written", error=str(error), hint="other commands cannot print the address of the page")
 
 
 async def _keep_address(config: MonitorConfig, address: Address, log: structlog.stdlib.BoundLogger) -> None:
     """Write the file again when it or its directory was removed."""
     while True:
-        await asyncio.sleep(_ADDRESS_EVERY)
+        await asyncio.sleep(_ADDRESS_CHECK_INTERVAL_S)
         if not address_path(config.state_dir).exists() and config.state_dir.is_dir():
-            _write_down(config, address, log)
+            _record_address(config, address, log)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
@@ -157,4 +157,4 @@ async def _beat(context: ChildContext, flush: Callable[[], None]) -> None:
     while True:
         context.beat()
         flush()
-        await asyncio.sleep(_BEAT_EVERY)
+        await asyncio.sleep(_HEARTBEAT_INTERVAL_S)

@@ -6,13 +6,13 @@ from functools import cache
 from prometheus_client.parser import text_string_to_metric_families
 
 from scraper.http.reports.outcome import AttemptOutcome
-from supervisor.monitor.metrics.exposition import MetricInput, exposition, verdict_exposition
+from supervisor.monitor.metrics.exposition import MetricInput, exposition, readiness_exposition
 from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.routes import _OWN_METRICS, client_metrics
-from tests.supervisor.monitor.looks import CONFIG, healthy
+from tests.supervisor.monitor.samples import CONFIG, healthy
 
 #: What every scraped series has, given by Prometheus.
 TARGET = frozenset({"instance", "job"})
@@ -34,7 +34,7 @@ _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 def known() -> dict[str, frozenset[str]]:
     """Every metric with the names of its labels."""
     written = (
-        verdict_exposition(Readiness()) + exposition(MetricInput(healthy(), CONFIG, MonotonicCounters()))
+        readiness_exposition(Readiness()) + exposition(MetricInput(healthy(), CONFIG, MonotonicCounters()))
     ).decode()
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
     written += client_metrics(0, dict.fromkeys(DROP_REASONS, 0), 0)

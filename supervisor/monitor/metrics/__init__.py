@@ -1,1 +1,1 @@
-"""The metrics of `/metrics`."""
+"""The Prometheus metrics of `/metrics`."""

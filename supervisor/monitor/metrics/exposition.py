@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from core.config.slices import MonitorConfig
 from supervisor.monitor.metrics import scraper_metrics, stream_metrics
-from supervisor.monitor.metrics.metric_families import counters, gauge, gauges
+from supervisor.monitor.metrics.metric_families import gauge, gauges, labelled_counters
 from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
@@ -27,9 +27,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class MetricInput:
     """The inputs of the metrics."""
 
-    look: Sample
+    sample: Sample
     config: MonitorConfig
-    tally: MonotonicCounters
+    counters: MonotonicCounters
 
 
 class _Families(Collector):
@@ -42,52 +42,54 @@ class _Families(Collector):
         return self._families
 
 
-def exposition(sight: MetricInput) -> bytes:
+def exposition(inputs: MetricInput) -> bytes:
     """Format one sample in Prometheus' text format."""
-    return generate_latest(_Families(list(_seen(sight))))
+    return generate_latest(_Families(list(_sample_metrics(inputs))))
 
 
-def verdict_exposition(verdict: Readiness) -> bytes:
+def readiness_exposition(readiness: Readiness) -> bytes:
     """Format the readiness, for each request: a sample cannot know that it will be the last for a while."""
-    return generate_latest(_Families(list(_verdict(verdict))))
+    return generate_latest(_Families(list(_readiness_metrics(readiness))))
 
 
-def _seen(sight: MetricInput) -> Iterator[Metric]:
-    yield from _supervisor(sight)
-    yield from _processes(sight)
-    yield from stream_metrics.families(sight.look, sight.config, sight.tally)
-    yield from scraper_metrics.families(sight.look, sight.config, sight.tally)
-    yield from _disks(sight.look)
+def _sample_metrics(inputs: MetricInput) -> Iterator[Metric]:
+    yield from _supervisor(inputs)
+    yield from _processes(inputs)
+    yield from stream_metrics.families(inputs.sample, inputs.config, inputs.counters)
+    yield from scraper_metrics.families(inputs.sample, inputs.config, inputs.counters)
+    yield from _disks(inputs.sample)
 
 
-def _verdict(verdict: Readiness) -> Iterator[Metric]:
-    now = {reason.what for reason in verdict.reasons}
-    known = {warning.what for warning in verdict.warnings}
-    yield from gauge("monitor_ready", "1 while all that is configured flows, as /readyz says", int(verdict.ready))
-    text = "1 while this keeps us from being ready; /readyz says since when, and what to do"
+def _readiness_metrics(readiness: Readiness) -> Iterator[Metric]:
+    now = {reason.what for reason in readiness.reasons}
+    known = {warning.what for warning in readiness.warnings}
+    yield from gauge("monitor_ready", "1 while everything configured works, as in /readyz", int(readiness.ready))
+    text = "1 while this reason holds; /readyz shows since when, and what to do"
     yield from gauges("monitor_not_ready", text, "reason", {name: int(name in now) for name in REASONS})
-    text = "1 while a person should know of this, although everything flows"
+    text = "1 while this warning holds; it does not affect readiness"
     yield from gauges("monitor_warning", text, "warning", {name: int(name in known) for name in WARNINGS})
 
 
-def _supervisor(sight: MetricInput) -> Iterator[Metric]:
-    status = sight.look.status
+def _supervisor(inputs: MetricInput) -> Iterator[Metric]:
+    status = inputs.sample.status
     yield from gauge("supervisor_up", "1 while the supervisor answers", int(status.runs))
     text = "Seconds since the supervisor started"
     yield from gauge("supervisor_uptime_seconds", text, status.supervisor.get("uptime_s"))
 
 
-def _processes(sight: MetricInput) -> Iterator[Metric]:
-    rows = {str(row["name"]): row for row in sight.look.status.processes}
+def _processes(inputs: MetricInput) -> Iterator[Metric]:
+    rows = {str(row["name"]): row for row in inputs.sample.status.processes}
     up = {name: int(row["state"] == "RUNNING") for name, row in rows.items()}
-    yield from gauges("process_up", "1 while the process is RUNNING, which it says itself", "process", up)
-    born = sight.look.supervisor_born
+    yield from gauges("process_up", "1 while the process is RUNNING, as it reports itself", "process", up)
+    identity = inputs.sample.supervisor_identity
     restarts = {
-        (name,): sight.tally.follow(("restarts", name), 0 if born is None else int(row["restarts"]), born or "")
+        (name,): inputs.counters.follow(
+            ("restarts", name), 0 if identity is None else int(row["restarts"]), identity or ""
+        )
         for name, row in rows.items()
     }
-    text = "Restarts of the process, after it died or because somebody asked, over all runs of the supervisor"
-    yield from counters("process_restarts_total", text, ["process"], restarts)
+    text = "Restarts of the process, after a death or on request, over all runs of the supervisor"
+    yield from labelled_counters("process_restarts_total", text, ["process"], restarts)
     parked = {name: int(row["state"] == "FATAL") for name, row in rows.items()}
     yield from gauges("process_fatal", "1 while the process is parked until a person acts", "process", parked)
     up_for = {name: row.get("uptime_s") for name, row in rows.items()}
@@ -95,12 +97,12 @@ def _processes(sight: MetricInput) -> Iterator[Metric]:
     memory = {name: row.get("rss_bytes") for name, row in rows.items()}
     yield from gauges("process_memory_bytes", "Resident memory of the process", "process", memory)
     beat = {name: row.get("heartbeat_age_s") for name, row in rows.items()}
-    text = "Seconds since the process last gave a sign of life"
+    text = "Seconds since the last heartbeat of the process"
     yield from gauges("process_heartbeat_age_seconds", text, "process", beat)
 
 
-def _disks(look: Sample) -> Iterator[Metric]:
-    free = {disk.what: disk.free for disk in look.disks}
-    yield from gauges("disk_free_bytes", "Space left for us where this directory lies", "directory", free)
-    size = {disk.what: disk.size for disk in look.disks}
-    yield from gauges("disk_size_bytes", "Size of the disk where this directory lies", "directory", size)
+def _disks(sample: Sample) -> Iterator[Metric]:
+    free = {disk.what: disk.free for disk in sample.disks}
+    yield from gauges("disk_free_bytes", "Free space on the disk of this directory", "directory", free)
+    size = {disk.what: disk.size for disk in sample.disks}
+    yield from gauges("disk_size_bytes", "Size of the disk of this directory", "directory", size)

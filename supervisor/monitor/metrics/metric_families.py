@@ -24,23 +24,23 @@ def counter(name: str, text: str, value: int) -> Iterable[Metric]:
 def gauges(name: str, text: str, label: str, values: Mapping[str, Value]) -> Iterable[Metric]:
     """Return a gauge with one label; labels without a value are skipped."""
     family = GaugeMetricFamily(name, text, labels=[label])
-    for who, value in values.items():
+    for key, value in values.items():
         if value is not None:
-            family.add_metric([who], float(value))
+            family.add_metric([key], float(value))
     yield family
 
 
 def labelled_gauges(name: str, text: str, labels: Labels, values: Mapping[Key, float]) -> Iterable[Metric]:
     """Return a gauge with several labels."""
     family = GaugeMetricFamily(name, text, labels=list(labels))
-    for who, value in values.items():
-        family.add_metric(list(who), float(value))
+    for key, value in values.items():
+        family.add_metric(list(key), float(value))
     yield family
 
 
-def counters(name: str, text: str, labels: Labels, values: Mapping[Key, int]) -> Iterable[Metric]:
+def labelled_counters(name: str, text: str, labels: Labels, values: Mapping[Key, int]) -> Iterable[Metric]:
     """Return a counter with labels; `name` ends in `_total`."""
     family = CounterMetricFamily(name.removesuffix("_total"), text, labels=list(labels))
-    for who, value in values.items():
-        family.add_metric(list(who), float(value))
+    for key, value in values.items():
+        family.add_metric(list(key), float(value))
     yield family

@@ -1,1 +1,1 @@
-"""Decides whether everything that is configured flows: reasons and warnings."""
+"""Decides whether everything configured works: reasons for 503, and warnings."""

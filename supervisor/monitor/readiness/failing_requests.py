@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 #: A process fails after this number of failed requests in a row, over at least this time (seconds).
 _FAILURES = 3
-_LASTING = 3.0
+_MIN_DURATION_S = 3.0
 
 #: Quota refusals have their own rules; a request that a stop ended proves nothing.
 _NEUTRAL = frozenset({"429", "stopped"})
@@ -42,26 +42,26 @@ class _Process:
 
 
 @dataclass(slots=True)
-class Answers:
+class FailingRequests:
     """Follows the counts from sample to sample."""
 
     _processes: dict[str, _Process] = field(default_factory=dict)
 
-    def judge(self, requests: Mapping[tuple[str, str], int], now: float) -> dict[str, Failing]:
+    def update(self, requests: Mapping[tuple[str, str], int], now: float) -> dict[str, Failing]:
         """Take the total counts, (process, status) → count; return the processes that fail."""
         counts: dict[str, dict[str, int]] = {}
         for (process, status), count in requests.items():
             counts.setdefault(process, {})[status] = count
-        for name, now_counted in counts.items():
+        for name, current in counts.items():
             known = self._processes.get(name)
-            if known is None or _went_back(known.counts, now_counted):
-                self._processes[name] = _Process(now_counted)
+            if known is None or _went_back(known.counts, current):
+                self._processes[name] = _Process(current)
             else:
-                _follow(known, now_counted, now)
+                _follow(known, current, now)
         return {
             name: Failing(process.since, process.status)
             for name, process in self._processes.items()
-            if process.failures.total() >= _FAILURES and now - process.since >= _LASTING
+            if process.failures.total() >= _FAILURES and now - process.since >= _MIN_DURATION_S
         }
 
 

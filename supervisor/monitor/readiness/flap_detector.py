@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: Seconds that a process may be away before it is reported: a restart takes about one.
-GRACE = 5.0
+GRACE_S = 5.0
 
 #: One restart within this time (seconds) is normal, a second one is not.
-_WINDOW = 60.0
-_FORGIVEN = 1
+_WINDOW_S = 60.0
+_ALLOWED_RESTARTS = 1
 
 #: A process that crashed more often counts as running after this time, seconds.
-_SETTLED = 10.0
+_STABLE_AFTER_S = 10.0
 
 
 @dataclass(slots=True)
@@ -24,20 +24,20 @@ class FlapDetector:
     _ran: set[str] = field(default_factory=set)
     _away_since: dict[str, float] = field(default_factory=dict)
 
-    def judge(self, processes: Sequence[Mapping[str, Any]], now: float) -> tuple[frozenset[str], frozenset[str]]:
+    def update(self, processes: Sequence[Mapping[str, Any]], now: float) -> tuple[frozenset[str], frozenset[str]]:
         """Take the current states; return the processes being replaced, and those that keep crashing."""
-        brief, unsteady = set(), set()
+        replacing, flapping = set(), set()
         for process in processes:
             name, runs = process["name"], process["state"] == "RUNNING"
-            often = self._restarts_lately(name, process["restarts"], now) > _FORGIVEN
+            often = self._restarts_lately(name, process["restarts"], now) > _ALLOWED_RESTARTS
             if runs:
                 self._ran.add(name)
                 self._away_since.pop(name, None)
-                if often and (process.get("uptime_s") or 0.0) < _SETTLED:
-                    unsteady.add(name)
-            elif name in self._ran and not often and now - self._away_since.setdefault(name, now) < GRACE:
-                brief.add(name)
-        return frozenset(brief), frozenset(unsteady)
+                if often and (process.get("uptime_s") or 0.0) < _STABLE_AFTER_S:
+                    flapping.add(name)
+            elif name in self._ran and not often and now - self._away_since.setdefault(name, now) < GRACE_S:
+                replacing.add(name)
+        return frozenset(replacing), frozenset(flapping)
 
     def _restarts_lately(self, name: str, restarts: int, now: float) -> int:
         seen = self._restarts.setdefault(name, deque())
@@ -45,6 +45,6 @@ class FlapDetector:
             seen.clear()  # another supervisor with new counts, or the clock was set back
         if not seen or restarts != seen[-1][1]:
             seen.append((now, restarts))
-        while len(seen) > 1 and now - seen[1][0] > _WINDOW:
+        while len(seen) > 1 and now - seen[1][0] > _WINDOW_S:
             seen.popleft()
         return restarts - seen[0][1]

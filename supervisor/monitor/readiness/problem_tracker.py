@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 #: A problem that returns within this time keeps its start time, seconds: repeated crashes, repeated refusals.
-_PATIENCE = 15.0
+_RETURNS_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,14 @@ class ProblemTracker:
     _began: dict[tuple[str, str], float] = field(default_factory=dict)
     _seen: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def settle(self, troubles: Sequence[ActiveProblem], now: float) -> tuple[Reason, ...]:
+    def update(self, problems: Sequence[ActiveProblem], now: float) -> tuple[Reason, ...]:
         """Take the current problems; return them with their start times, the oldest first."""
-        for key in [key for key, seen in self._seen.items() if now - seen > _PATIENCE]:
+        for key in [key for key, seen in self._seen.items() if now - seen > _RETURNS_WITHIN_S]:
             del self._seen[key], self._began[key]
         reasons = []
-        for trouble in troubles:
-            key = (trouble.what, trouble.subject)
-            began = self._began.setdefault(key, trouble.since if trouble.since is not None else now)
+        for problem in problems:
+            key = (problem.what, problem.subject)
+            began = self._began.setdefault(key, problem.since if problem.since is not None else now)
             self._seen[key] = now
-            reasons.append(Reason(trouble.what, trouble.subject, trouble.text, min(began, now)))
+            reasons.append(Reason(problem.what, problem.subject, problem.text, min(began, now)))
         return tuple(sorted(reasons, key=lambda reason: reason.since))

@@ -1,4 +1,4 @@
-"""Decides readiness: whether everything that is configured flows; if not, what does not, and what to do. Pure.
+"""Decides readiness: whether everything configured works; if not, what is wrong, and what to do. Pure.
 
 A cause hides its consequences: a stream whose process is parked is not also reported as silent.
 """
@@ -12,7 +12,7 @@ from core.process import program
 from supervisor.monitor.readiness import scraper_reasons, stream_reasons
 from supervisor.monitor.readiness.failing_requests import Failing
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem
-from supervisor.monitor.sampling.sample import SILENT_AFTER, Sample
+from supervisor.monitor.sampling.sample import SILENT_AFTER_S, Sample
 
 #: The reasons for 503; `monitor_not_ready{reason}` has one line for each.
 REASONS = (
@@ -53,92 +53,87 @@ class Trend:
 
     growing: frozenset[str] = frozenset()  #: streams whose spool keeps growing
     answered_at: float | None = None  #: when the scraper last got an answer
-    brief: frozenset[str] = frozenset()  #: processes that are being replaced
-    unsteady: frozenset[str] = frozenset()  #: processes that run now and keep crashing
-    waited_until: float | None = None  #: when the quota last blocked all requests
+    replacing: frozenset[str] = frozenset()  #: processes that are being replaced
+    flapping: frozenset[str] = frozenset()  #: processes that run now and keep crashing
+    blocked_at: float | None = None  #: when the quota last blocked all requests
     failing: Mapping[str, Failing] = field(default_factory=dict)  #: processes whose requests to Reddit all fail
 
 
-def troubles(look: Sample, trend: Trend, config: MonitorConfig) -> list[ActiveProblem]:
-    """Return the reasons why something that is configured does not flow."""
-    if not look.status.runs:
-        return [*_supervisor(look), *_disks(look)]
+def problems(sample: Sample, trend: Trend, config: MonitorConfig) -> list[ActiveProblem]:
+    """Return the problems that are reasons for 503."""
+    if not sample.status.runs:
+        return [*_supervisor(sample), *_disks(sample)]
     return [
-        *_supervisor(look),
-        *_processes(look, trend, config),
-        *stream_reasons.streams(look, trend.waited_until, trend.failing, config),
-        *stream_reasons.delivery(look, trend.growing, config),
-        *stream_reasons.quota(look, config),
-        *scraper_reasons.crawl(look, trend.answered_at, config),
-        *_disks(look),
-        *_files(look, config),
+        *_supervisor(sample),
+        *_processes(sample, trend, config),
+        *stream_reasons.streams(sample, trend.blocked_at, trend.failing, config),
+        *stream_reasons.delivery(sample, trend.growing, config),
+        *stream_reasons.quota(sample, config),
+        *scraper_reasons.crawl(sample, trend.answered_at, config),
+        *_disks(sample),
+        *_files(sample, config),
     ]
 
 
-def warnings(look: Sample, config: MonitorConfig) -> list[ActiveProblem]:
+def warnings(sample: Sample, config: MonitorConfig) -> list[ActiveProblem]:
     """Return the warnings."""
     return [
-        *stream_reasons.behind(look, config),
-        *stream_reasons.losses(look),
-        *scraper_reasons.single_proxies(look),
-        *scraper_reasons.replaced_database(look),
+        *stream_reasons.behind(sample, config),
+        *stream_reasons.losses(sample),
+        *scraper_reasons.single_proxies(sample),
+        *scraper_reasons.replaced_database(sample),
     ]
 
 
-def _supervisor(look: Sample) -> Iterator[ActiveProblem]:
-    state = look.status.supervisor["state"]
+def _supervisor(sample: Sample) -> Iterator[ActiveProblem]:
+    state = sample.status.supervisor["state"]
     if state == "STOPPING":
-        yield ActiveProblem(
-            "supervisor_stopping", "supervisor", "The supervisor was asked to stop; nothing new is taken in."
-        )
-    elif not look.status.runs:
-        text = "The supervisor does not answer, so no process that dies is replaced. See supervisor.log; if it was"
-        yield ActiveProblem("supervisor_silent", "supervisor", f"{text} stopped by a signal, send it SIGCONT.")
+        text = "The supervisor is stopping; nothing new is captured."
+        yield ActiveProblem("supervisor_stopping", "supervisor", text)
+    elif not sample.status.runs:
+        text = "The supervisor does not answer, so a process that dies is not replaced. See supervisor.log."
+        hint = "If a signal stopped the supervisor, send it SIGCONT."
+        yield ActiveProblem("supervisor_silent", "supervisor", f"{text} {hint}")
 
 
-def _processes(look: Sample, trend: Trend, config: MonitorConfig) -> Iterator[ActiveProblem]:
-    if look.status.supervisor["state"] == "STOPPING":
+def _processes(sample: Sample, trend: Trend, config: MonitorConfig) -> Iterator[ActiveProblem]:
+    if sample.status.supervisor["state"] == "STOPPING":
         return
-    for process in look.status.processes:
+    for process in sample.status.processes:
         name, state, age = process["name"], process["state"], process.get("state_age_s")
-        since = look.now - age if age is not None else None
+        since = sample.now - age if age is not None else None
         log = config.logging.log_dir / f"{name}.log"
-        again = f"{program.command()} restart CONFIG {name}"
+        command = f"{program.command()} restart CONFIG {name}"
         if state == "FATAL":
-            why = str(process.get("why") or "it gave no reason").rstrip(".")
+            why = str(process.get("why") or "no reason given").rstrip(".")
             what = "credentials_rejected" if process.get("code") == FaultCode.CREDENTIALS else "process_down"
-            text = f"{name} is parked: {why}. More is in {log}. When that is mended: {again}; after a change of the"
-            yield ActiveProblem(
-                what, name, f"{text} configuration or of .env send SIGHUP to the supervisor instead.", since
-            )
+            text = f"{name} is parked: {why}. Details: {log}. Correct the cause, then run: {command}; after a change"
+            hint = "of the configuration or of .env send SIGHUP to the supervisor instead."
+            yield ActiveProblem(what, name, f"{text} {hint}", since)
         elif name == "monitor":
             continue  # the monitor itself serves this text
-        elif name in trend.brief:
+        elif name in trend.replacing:
             continue  # a restart; reported when it takes longer or repeats
-        elif state == "BACKOFF" or name in trend.unsteady:
-            yield ActiveProblem(
-                "process_down", name, f"{name} died and is started again by itself; {log} says why.", since
-            )
+        elif state == "BACKOFF" or name in trend.flapping:
+            yield ActiveProblem("process_down", name, f"{name} died and restarts automatically. See {log}", since)
         elif state == "STARTING":
-            yield ActiveProblem("process_down", name, f"{name} is starting. Should that take long: {log}", since)
+            yield ActiveProblem("process_down", name, f"{name} is starting. If it takes long, see {log}", since)
         elif state != "RUNNING":
-            yield ActiveProblem("process_down", name, f"{name} does not run ({state}): {again}", since)
-        elif (process.get("heartbeat_age_s") or 0.0) > SILENT_AFTER:
-            text = f"{name} runs, but gives no sign of life: it hangs, or was stopped by a signal. {again}"
-            yield ActiveProblem("process_hangs", name, text, look.now - process["heartbeat_age_s"])
+            yield ActiveProblem("process_down", name, f"{name} is not running ({state}). Run: {command}", since)
+        elif (process.get("heartbeat_age_s") or 0.0) > SILENT_AFTER_S:
+            text = f"{name} sends no heartbeat: it hangs, or a signal stopped it. Run: {command}"
+            yield ActiveProblem("process_hangs", name, text, sample.now - process["heartbeat_age_s"])
 
 
-def _disks(look: Sample) -> Iterator[ActiveProblem]:
-    for disk in look.disks:
+def _disks(sample: Sample) -> Iterator[ActiveProblem]:
+    for disk in sample.disks:
         if disk.nearly_full:
-            text = f"The disk below {disk.path} ({disk.what}) is nearly full. Free some space: when nothing can be"
-            yield ActiveProblem("disk_nearly_full", disk.what, f"{text} written any more, nothing more is taken in.")
+            text = f"The disk of {disk.path} ({disk.what}) is nearly full. Free some space: when it is full, nothing"
+            yield ActiveProblem("disk_nearly_full", disk.what, f"{text} more is captured.")
 
 
-def _files(look: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
-    if look.unreadable:
-        text = f"{'; '.join(look.unreadable)}. Does {config.state_dir} belong to the user who runs this? A"
-        hint = (
-            "file that is broken is examined, and what can be read is saved, when the process that writes it restarts."
-        )
+def _files(sample: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
+    if sample.unreadable:
+        text = f"{'; '.join(sample.unreadable)}. Check that {config.state_dir} belongs to the user that runs Gapless."
+        hint = "The process that writes a broken file examines it at its next start, and saves what can be read."
         yield ActiveProblem("state_unreadable", "state", f"{text} {hint}")

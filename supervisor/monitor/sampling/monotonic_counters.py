@@ -70,7 +70,7 @@ class MonotonicCounters:
         )
 
 
-def tally_path(state_dir: Path) -> Path:
+def counters_path(state_dir: Path) -> Path:
     """Return the path of the file."""
     return state_dir / "monitor-tally.json"
 
@@ -79,11 +79,11 @@ class CounterFile:
     """The counters stored in `state_dir`, so that none goes back when the monitor restarts."""
 
     def __init__(self, state_dir: Path, log: structlog.stdlib.BoundLogger) -> None:
-        self._path = tally_path(state_dir)
+        self._path = counters_path(state_dir)
         self._log = log
         self._unwritable = False
-        self.tally = self._read()
-        self._written = self.tally.changes
+        self.counters = self._read()
+        self._written = self.counters.changes
 
     def _read(self) -> MonotonicCounters:
         try:
@@ -91,21 +91,21 @@ class CounterFile:
         except FileNotFoundError:
             return MonotonicCounters()
         except (OSError, ValueError, TypeError, KeyError) as error:
-            hint = "counters begin with what the other files say, which may be less than was told before"
-            self._log.warning("tally_unreadable", path=str(self._path), error=repr(error), hint=hint)
+            hint = "counters start with the values of the other files, and may be lower than before"
+            self._log.warning("counters_unreadable", path=str(self._path), error=repr(error), hint=hint)
             return MonotonicCounters()
 
     def keep(self) -> None:
         """Write the file; a failed write is retried with the next sample."""
-        changes = self.tally.changes
+        changes = self.counters.changes
         if changes == self._written and (not changes or self._path.exists()):
             return
         try:
-            replace_json(self._path, {"counters": self.tally.rows()})
+            replace_json(self._path, {"counters": self.counters.rows()})
         except OSError as error:
             if not self._unwritable:
-                hint = "said once; should the monitor be replaced now, counters may go back"
-                self._log.warning("tally_not_written", path=str(self._path), error=str(error), hint=hint)
+                hint = "logged once; if the monitor restarts now, counters may go back"
+                self._log.warning("counters_not_written", path=str(self._path), error=str(error), hint=hint)
             self._unwritable = True
         else:
             self._unwritable, self._written = False, changes

@@ -15,7 +15,7 @@ from core.storage.json_file import replace_json
 from supervisor.monitor.sampling.stream_sample import StreamSample
 
 #: Shortest time between two writes, seconds: the proof moves with each poll.
-_EVERY = 3.0
+_WRITE_INTERVAL_S = 3.0
 
 #: Spools remembered per stream: an older one may be put in its place before its writer checks.
 _KEPT = 4
@@ -41,9 +41,9 @@ class ProofCopies:
 
     def take(self, streams: Mapping[str, StreamSample], now: float) -> None:
         """Take one sample, at `now` (epoch seconds), and write what is due."""
-        for stream, look in streams.items():
-            if look.state is not None:
-                self._follow(stream, look.state, look.delivered_seq, now)
+        for stream, sample in streams.items():
+            if sample.state is not None:
+                self._follow(stream, sample.state, sample.delivered_seq, now)
         self.keep(now)
 
     def _follow(self, stream: str, state: SpoolState, delivered: int, now: float) -> None:
@@ -70,10 +70,10 @@ class ProofCopies:
     def keep(self, now: float, *, at_once: bool = False) -> None:
         """Write the file when it is due (or `at_once`), and when it was removed."""
         with self._mutex:
-            due = self._changed and (at_once or not 0.0 <= self._next_write - now <= _EVERY)
+            due = self._changed and (at_once or not 0.0 <= self._next_write - now <= _WRITE_INTERVAL_S)
             if not due and (not self._copies or self._path.exists()):
                 return
-            self._next_write = now + _EVERY
+            self._next_write = now + _WRITE_INTERVAL_S
             self._write()
 
     def _write(self) -> None:
@@ -87,7 +87,7 @@ class ProofCopies:
         except OSError as error:
             self._changed = True
             if not self._unwritable:
-                hint = "said once; should a spool and publisher.db be lost together, an older proof counts"
+                hint = "logged once; if a spool and publisher.db are lost together, an older proof is used"
                 self._log.warning("proof_not_written", path=str(self._path), error=str(error), hint=hint)
             self._unwritable = True
         else:

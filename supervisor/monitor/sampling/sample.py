@@ -21,7 +21,7 @@ from supervisor.monitor.sampling.stream_sample import StreamSample, sample_strea
 T = TypeVar("T")
 
 #: Heartbeats come twice a second; a process whose last one is older (seconds) hangs.
-SILENT_AFTER = 15.0
+SILENT_AFTER_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Sample:
     disks: tuple[Disk, ...] = ()
     unreadable: tuple[str, ...] = ()  #: what could not be read now, for people
     unreadable_streams: frozenset[str] = frozenset()  #: those of them that are spools, by stream
-    supervisor_born: str | None = ""  #: identity of the supervisor beyond its pid; None: it is gone
+    supervisor_identity: str | None = ""  #: identity of the supervisor beyond its pid; None: it is gone
 
     @property
     def flow(self) -> Flow:
@@ -61,10 +61,10 @@ class Sample:
         """Since when Kafka is away; None while it is not."""
         return self.kafka_away_since if self.waiting else None
 
-    def works_since(self, name: str) -> float | None:
+    def running_since(self, name: str) -> float | None:
         """Return the start time of a running process with a fresh heartbeat, None for any other."""
         row = next((one for one in self.status.processes if one["name"] == name), None)
-        if row is None or row["state"] != "RUNNING" or (row.get("heartbeat_age_s") or 0.0) > SILENT_AFTER:
+        if row is None or row["state"] != "RUNNING" or (row.get("heartbeat_age_s") or 0.0) > SILENT_AFTER_S:
             return None
         return self.now - (row.get("uptime_s") or 0.0)
 
@@ -73,7 +73,7 @@ class Sample:
         return next((str(one["state"]) for one in self.status.processes if one["name"] == name), None)
 
 
-def look(config: MonitorConfig, now: float) -> Sample:
+def take_sample(config: MonitorConfig, now: float) -> Sample:
     """Take the sample. What cannot be read keeps its default and is named in `unreadable`."""
     state_dir = config.state_dir
     status = read_status(config, now)
@@ -107,10 +107,10 @@ def look(config: MonitorConfig, now: float) -> Sample:
         attempt("the disk", lambda: sample_disks(config), ()),
         tuple(dict.fromkeys(unreadable)),
         frozenset(unread),
-        _birth(status),
+        _supervisor_identity(status),
     )
 
 
-def _birth(status: Status) -> str | None:
+def _supervisor_identity(status: Status) -> str | None:
     pid = status.supervisor["pid"]
     return procfs.birth(int(pid)) if status.runs and pid is not None else None

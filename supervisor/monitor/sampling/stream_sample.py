@@ -13,7 +13,7 @@ from core.spool.spool_state import SpoolState
 from core.status.completeness import StreamProof
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 
-_COMPANIONS = ("", "-wal", "-shm")
+_SUFFIXES = ("", "-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class StreamSample:
         """Return what is proven of these subreddits."""
         return StreamProof(tuple(subreddits), self.proven, self.gaps, self.begun, self.clock_offset)
 
-    def tallied(self, tally: MonotonicCounters, stream: str, name: str) -> int:
+    def monotonic(self, counters: MonotonicCounters, stream: str, name: str) -> int:
         """Return the counter `name` over all its spools, or the number of recorded `gaps`."""
         value = len(self.gaps) if name == "gaps" else self.counters.get(name, 0)
-        return tally.follow((name, stream), value, self.spool_id, self.inherited.get(name, 0))
+        return counters.follow((name, stream), value, self.spool_id, self.inherited.get(name, 0))
 
     def delay(self, now: float) -> float | None:
         """Return the delay from creation to Kafka: of the newest delivered record, or of the longest waiting one."""
@@ -104,9 +104,9 @@ def sample_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[i
 def spool_bytes(state_dir: Path, stream: str) -> int:
     """Return the spool's size on disk, bytes, with its write-ahead log."""
     path, total = spool_path(state_dir, stream), 0
-    for companion in _COMPANIONS:
+    for suffix in _SUFFIXES:
         with contextlib.suppress(FileNotFoundError):
-            total += path.with_name(path.name + companion).stat().st_size
+            total += path.with_name(path.name + suffix).stat().st_size
     return total
 
 

@@ -1,1 +1,1 @@
-"""What is served: built once per sample."""
+"""Builds the content of all answers, once per sample."""

@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: Length of a step (seconds), and the number of steps kept: half an hour.
-STEP = 5.0
+STEP_S = 5.0
 STEPS = 360
 
 #: Rates are averages over this time, seconds: a quiet stream is polled every 16 seconds.
-RATE_OVER = 60.0
+RATE_WINDOW_S = 60.0
 
 #: A spool grows when it holds this many records, and more than in each of this many steps before.
-_LARGE = 1000
-_GROWN_OVER = 24
-_COMPARED = 6
+_LARGE_SPOOL = 1000
+_GROWN_OVER_STEPS = 24
+_COMPARED_STEPS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StreamPoint:
     """One stream at one moment; `captured` and `published` are monotonic counters."""
 
     captured: int
@@ -30,11 +30,11 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class HistoryPoint:
     """The values that the history follows, at one moment."""
 
     at: float
-    streams: Mapping[str, Standing]
+    streams: Mapping[str, StreamPoint]
     answers: int = 0  #: answers to the scraper, in total
 
 
@@ -64,28 +64,28 @@ class History:
 
     steps: deque[Step] = field(default_factory=lambda: deque(maxlen=STEPS))
     answered_at: float | None = None  #: when the scraper's answers last grew in our samples
-    _recent: deque[Moment] = field(default_factory=deque)
-    _edge: Moment | None = None  #: the end of the last step
+    _recent: deque[HistoryPoint] = field(default_factory=deque)
+    _step_start: HistoryPoint | None = None  #: where the current step starts
     _delays: dict[str, list[float]] = field(default_factory=dict)  #: of the current step
 
-    def add(self, moment: Moment) -> Step | None:
+    def add(self, point: HistoryPoint) -> Step | None:
         """Add a moment; return the step that it completes, if any."""
-        if self._recent and moment.at <= self._recent[-1].at:
+        if self._recent and point.at <= self._recent[-1].at:
             return None  # the clock was set back: continue when it has caught up
-        if not self._recent or moment.answers > self._recent[-1].answers:
-            self.answered_at = moment.at
-        self._recent.append(moment)
-        while moment.at - self._recent[0].at > RATE_OVER:
+        if not self._recent or point.answers > self._recent[-1].answers:
+            self.answered_at = point.at
+        self._recent.append(point)
+        while point.at - self._recent[0].at > RATE_WINDOW_S:
             self._recent.popleft()
-        for name, standing in moment.streams.items():
-            if standing.delay_s is not None:
-                self._delays.setdefault(name, []).append(standing.delay_s)
-        if self._edge is None:
-            self._edge = moment
-        if moment.at - self._edge.at < STEP:
+        for name, stream in point.streams.items():
+            if stream.delay_s is not None:
+                self._delays.setdefault(name, []).append(stream.delay_s)
+        if self._step_start is None:
+            self._step_start = point
+        if point.at - self._step_start.at < STEP_S:
             return None
-        step = _step(self._edge, moment, self._delays)
-        self._edge = moment
+        step = _step(self._step_start, point, self._delays)
+        self._step_start = point
         self._delays = {}
         self.steps.append(step)
         return step
@@ -106,29 +106,31 @@ class History:
 
     def growing(self) -> frozenset[str]:
         """Return the streams whose spool keeps growing."""
-        if len(self.steps) < _GROWN_OVER:
+        if len(self.steps) < _GROWN_OVER_STEPS:
             return frozenset()
-        steps = list(self.steps)[-_GROWN_OVER:]
+        steps = list(self.steps)[-_GROWN_OVER_STEPS:]
         grown = set()
         for name in steps[-1].streams:
             spooled = [step.streams[name].spooled for step in steps if name in step.streams]
-            if len(spooled) == _GROWN_OVER and _LARGE <= min(spooled[-_COMPARED:]) > max(spooled[:-_COMPARED]):
+            if len(spooled) == _GROWN_OVER_STEPS and _LARGE_SPOOL <= min(spooled[-_COMPARED_STEPS:]) > max(
+                spooled[:-_COMPARED_STEPS]
+            ):
                 grown.add(name)
         return frozenset(grown)
 
 
-def _step(first: Moment, last: Moment, delays: Mapping[str, Sequence[float]]) -> Step:
+def _step(first: HistoryPoint, last: HistoryPoint, delays: Mapping[str, Sequence[float]]) -> Step:
     seconds = last.at - first.at
     streams = {}
-    for name, standing in last.streams.items():
+    for name, stream in last.streams.items():
         captured, published = _rates(first, last, name)
         # a single late item is no delay of the stream
         delay = statistics.median(delays[name]) if name in delays else None
-        streams[name] = StreamStep(captured, published, standing.spooled, standing.lag_s, delay)
+        streams[name] = StreamStep(captured, published, stream.spooled, stream.lag_s, delay)
     return Step(last.at, streams, _per_second(last.answers - first.answers, seconds))
 
 
-def _rates(first: Moment, last: Moment, name: str) -> tuple[float, float]:
+def _rates(first: HistoryPoint, last: HistoryPoint, name: str) -> tuple[float, float]:
     before, now = first.streams.get(name), last.streams[name]
     if before is None:
         return 0.0, 0.0

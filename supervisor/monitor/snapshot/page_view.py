@@ -13,38 +13,38 @@ from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.snapshot.history import History, Step
 
 #: Newest gaps per stream on the page; `python -m supervisor gaps` lists all.
-_MOST_GAPS = 100
+_MAX_GAPS = 100
 
 #: Most steps in which the page draws time not read yet.
-_MOST_STEPS = 40
+_MAX_STEPS = 40
 
 #: Masks a text for display.
 Mask = Callable[[str], str]
 
 
-def view(look: Sample, config: MonitorConfig, history: History, verdict: Readiness, mask: Mask) -> dict[str, Any]:
+def view(sample: Sample, config: MonitorConfig, history: History, readiness: Readiness, mask: Mask) -> dict[str, Any]:
     """Describe one sample. Parts that are not configured are None."""
-    scraper = bool(config.scrapers) or bool(look.crawl.reports)
+    scraper = bool(config.scrapers) or bool(sample.crawl.reports)
     return {
-        "at": round(look.now, 1),
-        **as_json(verdict, mask),
+        "at": round(sample.now, 1),
+        **readiness_json(readiness, mask),
         "may_restart": bool(config.token),
-        "supervisor": look.status.supervisor,
-        "processes": [_process(row, mask) for row in look.status.processes],
-        "streams": {name: _stream(name, look, config, history, mask) for name in look.streams},
-        "kafka": _kafka(look, config, mask) if look.streams else None,
-        "quota": _quota(look),
-        "scraper": _scraper(look, config, history, mask) if scraper else None,
-        "disks": _disks(look),
+        "supervisor": sample.status.supervisor,
+        "processes": [_process(row, mask) for row in sample.status.processes],
+        "streams": {name: _stream(name, sample, config, history, mask) for name in sample.streams},
+        "kafka": _kafka(sample, config, mask) if sample.streams else None,
+        "quota": _quota(sample),
+        "scraper": _scraper(sample, config, history, mask) if scraper else None,
+        "disks": _disks(sample),
     }
 
 
-def as_json(verdict: Readiness, mask: Mask) -> dict[str, Any]:
+def readiness_json(readiness: Readiness, mask: Mask) -> dict[str, Any]:
     """Describe readiness as `/readyz` and the page show it."""
     return {
-        "ready": verdict.ready,
-        "reasons": [_reason(reason, mask) for reason in verdict.reasons],
-        "warnings": [_reason(warning, mask) for warning in verdict.warnings],
+        "ready": readiness.ready,
+        "reasons": [_reason(reason, mask) for reason in readiness.reasons],
+        "warnings": [_reason(warning, mask) for warning in readiness.warnings],
     }
 
 
@@ -53,12 +53,12 @@ def _reason(reason: Reason, mask: Mask) -> dict[str, Any]:
     return {"what": reason.what, "subject": reason.subject, "since": since, "text": mask(reason.text)}
 
 
-def _disks(look: Sample) -> list[dict[str, Any]]:
+def _disks(sample: Sample) -> list[dict[str, Any]]:
     """Describe the disks; directories on the same disk share an entry."""
     shared: dict[tuple[int, int], list[str]] = {}
-    for disk in look.disks:
+    for disk in sample.disks:
         shared.setdefault((disk.free, disk.size), []).append(disk.what)
-    low = {(disk.free, disk.size): disk.nearly_full for disk in look.disks}
+    low = {(disk.free, disk.size): disk.nearly_full for disk in sample.disks}
     return [
         {"what": ", ".join(names), "free": key[0], "size": key[1], "low": low[key]} for key, names in shared.items()
     ]
@@ -79,12 +79,12 @@ def _process(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
     return {**{name: row.get(name) for name in shown}, "why": mask(str(row.get("why") or ""))}
 
 
-def _stream(name: str, look: Sample, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
-    flow, stream = look.flow.streams[name], look.streams[name]
+def _stream(name: str, sample: Sample, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
+    flow, stream = sample.flow.streams[name], sample.streams[name]
     proof = stream.proof(config.subreddits)
-    shares, unread_s = proof.shares(look.now), proof.unread_s(look.now)
+    shares, unread_s = proof.shares(sample.now), proof.unread_s(sample.now)
     captured, published = history.rates().get(name, (0.0, 0.0))
-    shown = [gap for gap in stream.gaps if gap.end is None or gap.end >= shares.start][-_MOST_GAPS:]
+    shown = [gap for gap in stream.gaps if gap.end is None or gap.end >= shares.start][-_MAX_GAPS:]
     return {
         "on": name in config.streams,
         "captured": flow.captured,
@@ -92,9 +92,9 @@ def _stream(name: str, look: Sample, config: MonitorConfig, history: History, ma
         "spooled": flow.spooled,
         "bytes": stream.size_bytes,
         "lag_s": flow.lag_s,
-        "delay_s": _rounded(stream.delay(look.now), 2),
-        "waiting_s": _rounded(None if stream.waiting_since is None else max(0.0, look.now - stream.waiting_since), 1),
-        "polled_s": _rounded(None if stream.polled_at is None else max(0.0, look.now - stream.polled_at), 1),
+        "delay_s": _rounded(stream.delay(sample.now), 2),
+        "waiting_s": _rounded(None if stream.waiting_since is None else max(0.0, sample.now - stream.waiting_since), 1),
+        "polled_s": _rounded(None if stream.polled_at is None else max(0.0, sample.now - stream.polled_at), 1),
         "captured_rate": round(captured, 2),
         "published_rate": round(published, 2),
         "gaps": flow.gaps,
@@ -109,7 +109,7 @@ def _stream(name: str, look: Sample, config: MonitorConfig, history: History, ma
         "proven_until": _rounded(proof.proven_until, 0),
         "unread_s": _rounded(unread_s, 1),
         "old": unread_s is not None and unread_s > longest_silence(config.max_poll_interval),
-        "unread": [[round(max(shares.start, at)), round(part, 4)] for at, part in proof.unread_steps(_MOST_STEPS)],
+        "unread": [[round(max(shares.start, at)), round(part, 4)] for at, part in proof.unread_steps(_MAX_STEPS)],
         "window": [round(shares.start), round(shares.end)],
         "ledger": [_gap(gap, shares.start, config, mask) for gap in reversed(shown)],
         "absent": {subreddit: mask(why) for subreddit, why in stream.absent.items()},
@@ -130,8 +130,8 @@ def _gap(gap: Gap, start: float, config: MonitorConfig, mask: Mask) -> dict[str,
     }
 
 
-def _kafka(look: Sample, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
-    flow = look.flow
+def _kafka(sample: Sample, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
+    flow = sample.flow
     return {
         "servers": mask(config.kafka_servers),
         "topic": config.kafka_topic,
@@ -141,28 +141,28 @@ def _kafka(look: Sample, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
         "dead_letters": flow.dead_letters_kept,
         "dead_letters_resent": flow.resent,
         "dead_letters_dropped": flow.dropped,
-        "waiting": look.waiting,
-        "away_since": _rounded(look.outage_since, 1),
+        "waiting": sample.waiting,
+        "away_since": _rounded(sample.outage_since, 1),
     }
 
 
-def _quota(look: Sample) -> dict[str, Any]:
-    quota = look.flow.quota
+def _quota(sample: Sample) -> dict[str, Any]:
+    quota = sample.flow.quota
     return {
         "used": quota.used,
         "remaining": quota.remaining,
         "reset_s": quota.reset_s,
         "blocked_s": round(quota.blocked_s, 1),
-        "refused": sum(count for (_, status), count in look.requests.items() if status == "429"),
+        "refused": sum(count for (_, status), count in sample.requests.items() if status == "429"),
     }
 
 
-def _scraper(look: Sample, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
-    crawl = look.crawl
+def _scraper(sample: Sample, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
+    crawl = sample.crawl
     frontier, estimate = crawl.frontier, crawl.time_to_finish
     counted = ("subreddits", "users", "posts", "rules", "waiting", "leased", "later", "done")
     return {
-        "proxies": [_proxy(report, look, mask) for report in crawl.reports],
+        "proxies": [_proxy(report, sample, mask) for report in crawl.reports],
         "silent": [name.removeprefix("scraper-") for name in config.scrapers if name in crawl.silent],
         "frontier": {name: getattr(frontier, name) for name in counted} if frontier else None,
         "share_done": _rounded(crawl.share_done, 4),
@@ -174,11 +174,11 @@ def _scraper(look: Sample, config: MonitorConfig, history: History, mask: Mask) 
     }
 
 
-def _proxy(report: CrawlReport, look: Sample, mask: Mask) -> dict[str, Any]:
+def _proxy(report: CrawlReport, sample: Sample, mask: Mask) -> dict[str, Any]:
     return {
         "name": report.proxy,
         "address": mask(report.address) if report.address else None,
-        "state": report.proxy_state if report in look.crawl.fresh else "silent",
+        "state": report.proxy_state if report in sample.crawl.fresh else "silent",
         "since": _rounded(report.proxy_since, 1),
         "until": _rounded(report.resting_until, 1),
         "requests": report.request_count,
@@ -190,7 +190,7 @@ def _proxy(report: CrawlReport, look: Sample, mask: Mask) -> dict[str, Any]:
     }
 
 
-def past(steps: Iterable[Step]) -> dict[str, Any]:
+def history_json(steps: Iterable[Step]) -> dict[str, Any]:
     """Describe the last half hour in columns, sent once when a page connects."""
     return {"steps": [step_as_json(step) for step in steps]}
 

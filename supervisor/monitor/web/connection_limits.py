@@ -9,8 +9,8 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_FEWEST = 16
-_MOST = 256
+_MIN = 16
+_MAX = 256
 _SHARE_OF_FILES = 3  #: a third of this process's file descriptors
 _SHARE_OF_ADDRESS = 2  #: half of all connections
 
@@ -57,8 +57,8 @@ class Limits:
     @classmethod
     def of_files(cls, open_files: int) -> "Limits":
         """Choose the limits so that most file descriptors of the process stay free for its own work."""
-        total = max(_FEWEST, min(_MOST, open_files // _SHARE_OF_FILES))
-        return cls(total, max(_FEWEST // 2, total // _SHARE_OF_ADDRESS))
+        total = max(_MIN, min(_MAX, open_files // _SHARE_OF_FILES))
+        return cls(total, max(_MIN // 2, total // _SHARE_OF_ADDRESS))
 
 
 @dataclass(eq=False, slots=True)
@@ -78,7 +78,7 @@ class _Group:
     phases: dict[Phase, dict[Connection, None]] = field(default_factory=lambda: {phase: {} for phase in Phase})
     count: int = 0
 
-    def least_needed(self) -> Connection:
+    def least_useful(self) -> Connection:
         for phases in _ORDER:
             oldest = [next(iter(self.phases[phase])) for phase in phases if self.phases[phase]]
             if oldest:
@@ -97,11 +97,11 @@ class Connections:
     def __len__(self) -> int:
         return self._count
 
-    def enter(self, connection: Connection) -> Connection | None:
+    def add(self, connection: Connection) -> Connection | None:
         """Add a connection; return the one that the caller must close for it, if any."""
         victim = self._victim(connection.origin)
         if victim is not None:
-            self.leave(victim)
+            self.remove(victim)
         group = self._groups.setdefault(connection.origin, _Group())
         group.phases[connection.phase][connection] = None
         group.count += 1
@@ -111,12 +111,12 @@ class Connections:
     def _victim(self, origin: str) -> Connection | None:
         group = self._groups.get(origin)
         if group is not None and group.count >= self.limits.per_address:
-            return group.least_needed()
+            return group.least_useful()
         if self._count >= self.limits.total:
-            return max(self._groups.values(), key=lambda one: one.count).least_needed()
+            return max(self._groups.values(), key=lambda one: one.count).least_useful()
         return None
 
-    def leave(self, connection: Connection) -> bool:
+    def remove(self, connection: Connection) -> bool:
         """Remove a connection; return whether it was known."""
         group = self._groups.get(connection.origin)
         if group is None or connection not in group.phases[connection.phase]:
@@ -137,7 +137,7 @@ class Connections:
         connection.phase, connection.since = phase, now
         group.phases[phase][connection] = None
 
-    def of_phase(self, phase: Phase) -> list[Connection]:
+    def in_phase(self, phase: Phase) -> list[Connection]:
         """Return the connections in this phase."""
         return [one for group in self._groups.values() for one in group.phases[phase]]
 
@@ -145,7 +145,7 @@ class Connections:
         """Yield each connection that took too long, with the reason. The caller closes it."""
         for phase in Phase:
             timeout = TIMEOUTS.get(phase, float("inf"))
-            for one in self.of_phase(phase):
+            for one in self.in_phase(phase):
                 if one.blocked_since is not None and now - one.blocked_since >= READ_TIMEOUT:
                     yield one, REASONS[Phase.ANSWERED]
                 elif now - one.since >= timeout:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import structlog
 
-_EVERY_S = 60.0
-_MOST_KEYS = 64  # distinct origins counted by name between two lines
-_MOST_NAMED = 5
+_INTERVAL_S = 60.0
+_MAX_KEYS = 64  # distinct origins counted by name between two lines
+_MAX_NAMED = 5
 
 
 class ThrottledCountLog:
@@ -20,13 +20,13 @@ class ThrottledCountLog:
         event: str,
         hint: str,
         *,
-        every_s: float = _EVERY_S,
+        interval_s: float = _INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._event = event
         self._hint = hint
-        self._every_s = every_s
+        self._interval_s = interval_s
         self._clock = clock
         self._reasons: Counter[str] = Counter()
         self._origins: Counter[str] = Counter()
@@ -37,7 +37,7 @@ class ThrottledCountLog:
         """Count one event, and log it when the last line is a minute old."""
         self.totals[reason] += 1
         self._reasons[reason] += 1
-        if origin in self._origins or len(self._origins) < _MOST_KEYS:
+        if origin in self._origins or len(self._origins) < _MAX_KEYS:
             self._origins[origin] += 1
         self.flush()
 
@@ -46,8 +46,8 @@ class ThrottledCountLog:
         now = self._clock()
         if not self._reasons or now < self._next:
             return
-        self._next = now + self._every_s
-        clients = dict(self._origins.most_common(_MOST_NAMED))
+        self._next = now + self._interval_s
+        clients = dict(self._origins.most_common(_MAX_NAMED))
         counts, total = dict(self._reasons), self._reasons.total()
         self._reasons.clear()
         self._origins.clear()

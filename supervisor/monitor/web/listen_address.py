@@ -51,10 +51,10 @@ def wanted_ports(state_dir: Path, host: str, port: int) -> list[int]:
     return [former.port, free_port(host)] if former and former.host == host else [free_port(host)]
 
 
-def advice(error: OSError, host: str, port: int) -> str:
+def listen_hint(error: OSError, host: str, port: int) -> str:
     """Return a hint for an address that cannot be used."""
     if error.errno == errno.EADDRINUSE:
-        return f"another program listens on port {port}: end it, or set another monitor.port (0 takes a free one)"
+        return f"another program listens on port {port}: stop it, or set another monitor.port (0 selects a free one)"
     if error.errno == errno.EACCES:
-        return f"port {port} is for root alone: set a monitor.port above 1023"
-    return f"monitor.host {host!r} is no address of this machine: set 127.0.0.1, or 0.0.0.0 for all"
+        return f"only root may use port {port}: set a monitor.port above 1023"
+    return f"monitor.host {host!r} is not an address of this machine: set 127.0.0.1, or 0.0.0.0 for all addresses"

@@ -32,17 +32,17 @@ from supervisor.monitor.web.counted_log import ThrottledCountLog
 EVENTS_PATH = "/api/events"
 
 #: Bytes of a head buffered here; aiohttp refuses longer ones.
-_LONGEST_HEAD = 65_536
+_MAX_HEAD = 65_536
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_LONGEST_END = 4
+_MAX_HEAD_END = 4
 _BODY_FOLLOWS = re.compile(rb"\n(content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
 
-_SWEEP_EVERY_S = 0.5
+_CHECK_INTERVAL_S = 0.5
 
 #: Backlog of the listening socket: a client refused in a burst would wait a second or more.
 _BACKLOG = 1024
 
-_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TIMEOUT_RESPONSE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Listener:
@@ -51,12 +51,12 @@ class Listener:
     def __init__(self, log: structlog.stdlib.BoundLogger, limits: Limits | None = None) -> None:
         """Without `limits`, the limit of file descriptors decides."""
         self.connections = Connections(limits or Limits.of_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
-        hint = "they asked for too much, or too slowly; others are served"
+        hint = "these clients sent bad requests, opened too many connections or were too slow; others are served"
         self.dropped = ThrottledCountLog(log, "connections_dropped", hint)
         self._gates: dict[Connection, _Gate] = {}
         self._by_transport: dict[object, Connection] = {}
         self._server: asyncio.AbstractServer | None = None
-        self._sweep: asyncio.TimerHandle | None = None
+        self._check_timer: asyncio.TimerHandle | None = None
         self._make: Callable[[], asyncio.Protocol] | None = None
 
     async def listen(self, make: Callable[[], asyncio.Protocol], host: str, port: int) -> None:
@@ -69,8 +69,8 @@ class Listener:
         """Stop listening; close the connections without a request."""
         if self._server is not None:
             self._server.close()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        if self._check_timer is not None:
+            self._check_timer.cancel()
         for gate in list(self._gates.values()):
             if gate.inner is None:
                 gate.transport.abort()
@@ -105,21 +105,21 @@ class Listener:
     def opened(self, gate: "_Gate") -> Connection:
         """Add a connection; close another one for it at the limit."""
         connection = Connection(origin_of(gate.transport.get_extra_info("peername")), _now())
-        victim = self.connections.enter(connection)
+        victim = self.connections.add(connection)
         if victim is not None:
             self._drop(victim, EVICTED)
         self._gates[connection] = gate
         self._by_transport[gate.transport] = connection
-        self._plan_sweep()
+        self._schedule_check()
         return connection
 
     def closed(self, connection: Connection, gate: "_Gate") -> None:
         """Remove a connection."""
-        self.connections.leave(connection)
+        self.connections.remove(connection)
         self._gates.pop(connection, None)
         self._by_transport.pop(gate.transport, None)
 
-    def heard(self, connection: Connection) -> None:
+    def request_begins(self, connection: Connection) -> None:
         """Note that another request begins on a kept connection."""
         if connection.phase in {Phase.IDLE, Phase.ANSWERED}:
             self.connections.move(connection, Phase.HEAD, _now())
@@ -131,22 +131,22 @@ class Listener:
 
     # slow connections
 
-    def _plan_sweep(self) -> None:
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(_SWEEP_EVERY_S, self._do_sweep)
+    def _schedule_check(self) -> None:
+        if self._check_timer is None:
+            self._check_timer = asyncio.get_running_loop().call_later(_CHECK_INTERVAL_S, self._check_timeouts)
 
-    def _do_sweep(self) -> None:
-        self._sweep = None
+    def _check_timeouts(self) -> None:
+        self._check_timer = None
         now = _now()
-        for connection in self.connections.of_phase(Phase.ANSWERED):
+        for connection in self.connections.in_phase(Phase.ANSWERED):
             gate = self._gates.get(connection)
             if gate is None or not gate.transport.get_write_buffer_size():
                 self.connections.move(connection, Phase.IDLE, now)
         for connection, reason in list(self.connections.overdue(now)):
-            self.connections.leave(connection)
+            self.connections.remove(connection)
             self._drop(connection, reason)
         if self._gates:
-            self._plan_sweep()
+            self._schedule_check()
 
     def _drop(self, connection: Connection, reason: str) -> None:
         """Close a connection that was removed before."""
@@ -156,13 +156,13 @@ class Listener:
         if reason != REASONS[Phase.IDLE]:
             self.dropped.add(reason, connection.origin)
         if gate.inner is None and reason == REASONS[Phase.HEAD]:
-            gate.transport.write(_TOO_LATE)
+            gate.transport.write(_TIMEOUT_RESPONSE)
             gate.transport.close()
         else:
             gate.transport.abort()
 
 
-class Refusals(logging.Logger):
+class ServerErrorLog(logging.Logger):
     """The logger of aiohttp's server: invalid HTTP is counted, real errors are logged."""
 
     def __init__(self, dropped: ThrottledCountLog) -> None:
@@ -181,7 +181,17 @@ class Refusals(logging.Logger):
 class _Gate(asyncio.Protocol):
     """One connection: buffers each head until it is complete, then forwards to aiohttp's protocol."""
 
-    __slots__ = ("_body", "_collecting", "_connection", "_deaf", "_head", "_listener", "_surplus", "inner", "transport")
+    __slots__ = (
+        "_body",
+        "_collecting",
+        "_connection",
+        "_discarding",
+        "_head",
+        "_listener",
+        "_pipelined",
+        "inner",
+        "transport",
+    )
 
     transport: asyncio.Transport
 
@@ -192,8 +202,8 @@ class _Gate(asyncio.Protocol):
         self._head = bytearray()
         self._collecting = True
         self._body = False  # of the current request
-        self._surplus = False  # it arrived before the answer
-        self._deaf = False  # aiohttp refuses it: it has no known end
+        self._pipelined = False  # it arrived before the answer
+        self._discarding = False  # aiohttp refuses it: it has no known end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -202,33 +212,33 @@ class _Gate(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._collecting:
             self._collect(data)
-        elif self._deaf:
+        elif self._discarding:
             pass  # aiohttp would keep each piece of it until the connection ends
         elif self._body and self.inner is not None:
             self.inner.data_received(data)
-        elif len(self._head) <= _LONGEST_HEAD:
+        elif len(self._head) <= _MAX_HEAD:
             self._head += data  # a quick client has its answer before this call: see `answered`
         else:
-            self._surplus = True
+            self._pipelined = True
 
     def _collect(self, data: bytes) -> None:
         if self._connection is not None:
-            self._listener.heard(self._connection)
-        start = max(0, len(self._head) - _LONGEST_END)
+            self._listener.request_begins(self._connection)
+        start = max(0, len(self._head) - _MAX_HEAD_END)
         self._head += data
         end = _HEAD_END.search(self._head, start)
         # aiohttp refuses what is too long or no HTTP
-        if end is None and len(self._head) <= _LONGEST_HEAD and self._head[:1].isalpha():
+        if end is None and len(self._head) <= _MAX_HEAD and self._head[:1].isalpha():
             return
         length = end.end() if end is not None else len(self._head)
-        self._deaf = end is None
+        self._discarding = end is None
         self._body = end is None or _BODY_FOLLOWS.search(self._head, 0, length) is not None
-        self._surplus = not self._body and len(self._head) > length
+        self._pipelined = not self._body and len(self._head) > length
         whole, self._head = bytes(self._head if self._body else self._head[:length]), bytearray()
         self._collecting = False
-        self._hand_on(whole)
+        self._forward(whole)
 
-    def _hand_on(self, data: bytes) -> None:
+    def _forward(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
         if self.inner is None:
@@ -238,7 +248,7 @@ class _Gate(asyncio.Protocol):
 
     def answered(self) -> None:
         """Wait for the next request; close after one whose end is unknown."""
-        if self._body or self._surplus:
+        if self._body or self._pipelined:
             self.transport.close()
             return
         self._collecting = True

@@ -46,7 +46,7 @@ def host_of(header: str) -> str:
     return header.partition(":")[0]
 
 
-def answer_to(host: str) -> Middleware:
+def check_host(host: str) -> Middleware:
     """Return middleware that refuses foreign host names while we listen on loopback only.
 
     A foreign site could point its own name at 127.0.0.1 and read the monitor through its user's browser.
@@ -57,7 +57,7 @@ def answer_to(host: str) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         name = host_of(request.headers.get("Host", ""))
         if guarded and not is_loopback(name):
-            text = "This monitor listens on this machine only: ask for 127.0.0.1 or localhost.\n"
+            text = "This monitor accepts local requests only: use 127.0.0.1 or localhost.\n"
             return web.Response(status=421, text=text)
         return await handler(request)
 

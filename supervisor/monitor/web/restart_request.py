@@ -26,11 +26,11 @@ TOKEN_HEADER = "X-Monitor-Token"  # noqa: S105 (its name, not the token)
 _BODY_TIMEOUT_S = 5.0
 
 #: The answer to an early try is delayed for at most this time (seconds), for at most this many clients at once.
-_LONGEST_HOLD_S = 1.0
-_MOST_HELD = 16
+_MAX_DELAY_S = 1.0
+_MAX_DELAYED = 16
 
 
-class Restarting:
+class RestartHandler:
     """Sends the supervisor a request to restart a process."""
 
     def __init__(self, config: MonitorConfig, log: structlog.stdlib.BoundLogger) -> None:
@@ -38,14 +38,16 @@ class Restarting:
         self._state_dir = config.state_dir
         self._log = log
         self._throttle = TokenThrottle()
-        self._held = 0
-        hint = "somebody tries tokens; tries are slowed down"
+        self._delayed = 0
+        hint = "clients send wrong tokens; their next requests are delayed"
         self.refused = ThrottledCountLog(log, "restart_refused", hint)
 
     async def restart(self, request: web.Request) -> web.Response:
         """Restart {"process": NAME}; 202 when the supervisor accepted it."""
         if not self._token:
-            return _refuse(403, "restarting over HTTP is off: set MONITOR_TOKEN in the environment and start again")
+            return _refuse(
+                403, "restart over HTTP is disabled: set MONITOR_TOKEN in the environment and start Gapless again"
+            )
         origin = origin_of((request.remote,))
         early = self._throttle.wait(origin, time.monotonic())
         if early > 0:
@@ -70,12 +72,12 @@ class Restarting:
     async def _refuse_early(self, origin: str, seconds: float) -> web.Response:
         """Refuse a try after a delay, without checking its token: it slows down repeated tries."""
         self.refused.add("too early", origin)
-        if self._held < _MOST_HELD:
-            self._held += 1
+        if self._delayed < _MAX_DELAYED:
+            self._delayed += 1
             try:
-                await asyncio.sleep(min(seconds, _LONGEST_HOLD_S))
+                await asyncio.sleep(min(seconds, _MAX_DELAY_S))
             finally:
-                self._held -= 1
+                self._delayed -= 1
         answer = _refuse(429, f"too many wrong tokens: try again in {seconds:.0f} s")
         answer.headers["Retry-After"] = str(math.ceil(seconds))
         return answer

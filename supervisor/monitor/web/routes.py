@@ -9,36 +9,36 @@ import structlog
 from aiohttp import web
 
 from core.config.slices import MonitorConfig
-from supervisor.monitor.metrics.exposition import CONTENT_TYPE, verdict_exposition
-from supervisor.monitor.snapshot.page_view import as_json
+from supervisor.monitor.metrics.exposition import CONTENT_TYPE, readiness_exposition
+from supervisor.monitor.snapshot.page_view import readiness_json
 from supervisor.monitor.snapshot.sampler import Sampler
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.event_stream import EventSubscribers
 from supervisor.monitor.web.listener import EVENTS_PATH, Listener
-from supervisor.monitor.web.page_guard import add_headers, answer_to
-from supervisor.monitor.web.restart_request import Restarting
+from supervisor.monitor.web.page_guard import add_headers, check_host
+from supervisor.monitor.web.restart_request import RestartHandler
 
-_LONGEST_REQUEST = 4096
+_MAX_REQUEST_SIZE = 4096
 
 _FILES = Path(__file__).with_name("static")
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 #: Metrics of the monitor itself, at the moment of the request.
 _OWN_METRICS = """\
-# HELP monitor_snapshot_age_seconds Seconds since the monitor last looked; all other numbers are that old
+# HELP monitor_snapshot_age_seconds Age of the sample that all other metrics come from, in seconds
 # TYPE monitor_snapshot_age_seconds gauge
 monitor_snapshot_age_seconds {age}
-# HELP monitor_look_failures_total Looks that failed, of former monitors too; what is served stays as it was
+# HELP monitor_look_failures_total Samples of the monitor that failed, over all its restarts
 # TYPE monitor_look_failures_total counter
 monitor_look_failures_total {failures}
-# HELP monitor_listeners Pages that are open on /api/events
+# HELP monitor_listeners Clients that are connected to /api/events
 # TYPE monitor_listeners gauge
 monitor_listeners {listeners}
 """
 
 #: Metrics of the monitor's clients.
 _CLIENT_METRICS = """\
-# HELP monitor_connections Connections to the monitor that are open
+# HELP monitor_connections Open connections to the monitor
 # TYPE monitor_connections gauge
 monitor_connections {connections}
 # HELP monitor_connections_dropped_total Connections that the monitor closed, by reason
@@ -62,16 +62,16 @@ def client_metrics(connections: int, dropped: Mapping[str, int], wrong_tokens: i
     return _CLIENT_METRICS.format(connections=connections, dropped=lines, wrong_tokens=wrong_tokens)
 
 
-class Answers:
+class Handlers:
     """Answers from the latest snapshot; a request reads nothing."""
 
     def __init__(
-        self, observer: Sampler, subscribers: EventSubscribers, listener: Listener, restarting: Restarting
+        self, sampler: Sampler, subscribers: EventSubscribers, listener: Listener, restart_handler: RestartHandler
     ) -> None:
-        self._observer = observer
+        self._sampler = sampler
         self._subscribers = subscribers
         self._listener = listener
-        self._restarting = restarting
+        self._restart_handler = restart_handler
         self._source = str(time.time())  # counters of this process started at zero
 
     async def healthz(self, _request: web.Request) -> web.Response:
@@ -79,37 +79,37 @@ class Answers:
         return web.Response(text="ok\n")
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """Answer whether everything that is configured flows; if not, what does not and since when."""
-        verdict = self._observer.verdict()
-        document = as_json(verdict, self._observer.builder.mask)
+        """Answer whether everything configured works; if not, what is wrong and since when."""
+        readiness = self._sampler.readiness()
+        document = readiness_json(readiness, self._sampler.builder.mask)
         body = orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
-        return web.Response(status=200 if verdict.ready else 503, body=body, content_type="application/json")
+        return web.Response(status=200 if readiness.ready else 503, body=body, content_type="application/json")
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Answer with all metrics in Prometheus' text format."""
-        observer = self._observer
+        sampler = self._sampler
         own = _OWN_METRICS.format(
-            age=round(observer.age(), 3),
-            failures=observer.failures,
+            age=round(sampler.age(), 3),
+            failures=sampler.failures,
             listeners=self._subscribers.clients,
         )
         own += self._clients()
-        seen = observer.latest.metrics if observer.latest else b""
-        body = verdict_exposition(observer.verdict()) + seen + own.encode()
+        sampled = sampler.latest.metrics if sampler.latest else b""
+        body = readiness_exposition(sampler.readiness()) + sampled + own.encode()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     def _clients(self) -> str:
-        tally = self._observer.builder.tally
+        counters = self._sampler.builder.counters
         totals = self._listener.dropped.totals
-        counts = {reason: tally.follow((_DROPPED, reason), totals[reason], self._source) for reason in DROP_REASONS}
-        wrong = tally.follow(_WRONG_TOKENS, self._restarting.refused.totals.total(), self._source)
+        counts = {reason: counters.follow((_DROPPED, reason), totals[reason], self._source) for reason in DROP_REASONS}
+        wrong = counters.follow(_WRONG_TOKENS, self._restart_handler.refused.totals.total(), self._source)
         return client_metrics(len(self._listener.connections), counts, wrong)
 
     async def status(self, _request: web.Request) -> web.Response:
         """Answer with the output of `status --json`."""
-        latest = self._observer.latest
+        latest = self._sampler.latest
         if latest is None:
-            raise web.HTTPServiceUnavailable(text="The first look is not over yet: ask again in a second.\n")
+            raise web.HTTPServiceUnavailable(text="The first sample is not complete yet: try again in a second.\n")
         return web.Response(body=latest.status, content_type="application/json")
 
 
@@ -137,30 +137,30 @@ class PageFiles:
 
 def make_app(
     config: MonitorConfig,
-    observer: Sampler,
+    sampler: Sampler,
     subscribers: EventSubscribers,
     log: structlog.stdlib.BoundLogger,
     listener: Listener | None = None,
 ) -> web.Application:
     """Build the application with its routes."""
     listener = listener or Listener(log)
-    restarting = Restarting(config, log)
-    middlewares = [listener.middleware(), answer_to(config.host)]
-    app = web.Application(middlewares=middlewares, client_max_size=_LONGEST_REQUEST)
+    restart_handler = RestartHandler(config, log)
+    middlewares = [listener.middleware(), check_host(config.host)]
+    app = web.Application(middlewares=middlewares, client_max_size=_MAX_REQUEST_SIZE)
 
     def flush() -> None:
         listener.dropped.flush()
-        restarting.refused.flush()
+        restart_handler.refused.flush()
 
     app[FLUSH] = flush
     app.on_response_prepare.append(add_headers)
-    answers, pages = Answers(observer, subscribers, listener, restarting), PageFiles()
+    handlers, pages = Handlers(sampler, subscribers, listener, restart_handler), PageFiles()
     app.router.add_get("/", pages.index)
     app.router.add_get("/static/{name}", pages.file)
-    app.router.add_get("/healthz", answers.healthz)
-    app.router.add_get("/readyz", answers.readyz)
-    app.router.add_get("/metrics", answers.metrics)
-    app.router.add_get("/api/status", answers.status)
-    app.router.add_get(EVENTS_PATH, subscribers.attend, allow_head=False)
-    app.router.add_post("/api/restart", restarting.restart)
+    app.router.add_get("/healthz", handlers.healthz)
+    app.router.add_get("/readyz", handlers.readyz)
+    app.router.add_get("/metrics", handlers.metrics)
+    app.router.add_get("/api/status", handlers.status)
+    app.router.add_get(EVENTS_PATH, subscribers.serve, allow_head=False)
+    app.router.add_post("/api/restart", restart_handler.restart)
     return app

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 #: Free tries, since people mistype. Then the pause doubles with each, up to the longest (seconds).
 _FREE = 5
-_LONGEST_S = 60.0
+_MAX_PAUSE_S = 60.0
 
 #: The same for all addresses together.
 _FREE_IN_TOTAL = 40
-_LONGEST_IN_TOTAL_S = 10.0
+_MAX_PAUSE_IN_TOTAL_S = 10.0
 
 #: A client that was silent for this time starts again, seconds.
 _FORGET_S = 600.0
 
-_MOST_ADDRESSES = 1024
-_MOST_TRUSTED = 64
+_MAX_ADDRESSES = 1024
+_MAX_TRUSTED = 64
 
 
 @dataclass(slots=True)
@@ -27,11 +27,11 @@ class _Tries:
         self.failures = self.failures + 1 if now - self.last < _FORGET_S else 1
         self.last = now
 
-    def wait(self, now: float, free: int, longest: float) -> float:
+    def wait(self, now: float, free: int, max_pause: float) -> float:
         over = self.failures - free
         if over < 0 or now - self.last >= _FORGET_S:
             return 0.0
-        return max(0.0, self.last + min(longest, 2.0 ** min(over, 30)) - now)
+        return max(0.0, self.last + min(max_pause, 2.0 ** min(over, 30)) - now)
 
 
 class TokenThrottle:
@@ -48,16 +48,16 @@ class TokenThrottle:
     def wait(self, address: str, now: float) -> float:
         """Return the seconds until a try of this address is checked; 0: now."""
         own = self._by_address.get(address)
-        seconds = own.wait(now, _FREE, _LONGEST_S) if own is not None else 0.0
+        seconds = own.wait(now, _FREE, _MAX_PAUSE_S) if own is not None else 0.0
         if address in self._trusted:
             return seconds
-        return max(seconds, self._all.wait(now, _FREE_IN_TOTAL, _LONGEST_IN_TOTAL_S))
+        return max(seconds, self._all.wait(now, _FREE_IN_TOTAL, _MAX_PAUSE_IN_TOTAL_S))
 
     def failed(self, address: str, now: float) -> None:
         """Note a wrong token."""
         self._by_address.setdefault(address, _Tries()).add(now)
         self._by_address.move_to_end(address)
-        if len(self._by_address) > _MOST_ADDRESSES:
+        if len(self._by_address) > _MAX_ADDRESSES:
             self._by_address.popitem(last=False)
         self._all.add(now)
 
@@ -66,7 +66,7 @@ class TokenThrottle:
         self._by_address.pop(address, None)
         self._trusted[address] = None
         self._trusted.move_to_end(address)
-        if len(self._trusted) > _MOST_TRUSTED:
+        if len(self._trusted) > _MAX_TRUSTED:
             self._trusted.popitem(last=False)
 
     def __len__(self) -> int:

@@ -120,7 +120,7 @@ class Stage:
         store.save(positions, {"published": sum(up_to.values())})
         store.close()
 
-    def tell(self, *reports: CrawlReport) -> None:
+    def report_crawl(self, *reports: CrawlReport) -> None:
         for report in reports:
             write_crawl_report(self.state_dir, replace(report, seen_at=time.time()))
 
@@ -186,10 +186,10 @@ class Stage:
         return document
 
     def wait_for_reason(self, what: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
+        def sample() -> dict[str, Any] | None:
             return next((reason for reason in self.readyz()["reasons"] if reason["what"] == what), None)
 
-        reason = wait_until(look, what=f"the reason {what}")
+        reason = wait_until(sample, what=f"the reason {what}")
         assert reason is not None
         return reason
 

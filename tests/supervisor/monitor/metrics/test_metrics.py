@@ -13,13 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.config.slices import MonitorConfig
 from core.spool import GapState
-from supervisor.monitor.metrics.exposition import MetricInput, exposition, verdict_exposition
+from supervisor.monitor.metrics.exposition import MetricInput, exposition, readiness_exposition
 from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
 from supervisor.monitor.readiness.reasons import REASONS
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.sampling.stream_sample import StreamSample
-from tests.supervisor.monitor.looks import (
+from tests.supervisor.monitor.samples import (
     CONFIG,
     NOON,
     gap,
@@ -61,13 +61,13 @@ UNITS = re.compile(
 
 
 def text(
-    look: object = None,
+    sample: object = None,
     config: MonitorConfig = CONFIG,
-    tally: MonotonicCounters | None = None,
-    verdict: Readiness | None = None,
+    counters: MonotonicCounters | None = None,
+    readiness: Readiness | None = None,
 ) -> str:
-    seen = exposition(MetricInput(look or healthy(), config, tally or MonotonicCounters()))  # type: ignore[arg-type]
-    return (verdict_exposition(verdict or Readiness()) + seen).decode()
+    seen = exposition(MetricInput(sample or healthy(), config, counters or MonotonicCounters()))  # type: ignore[arg-type]
+    return (readiness_exposition(readiness or Readiness()) + seen).decode()
 
 
 def families(written: str) -> dict[str, Metric]:
@@ -120,8 +120,8 @@ def test_every_name_tells_its_unit_and_every_family_explains_itself() -> None:
 
 
 def test_each_reason_has_its_line_and_the_one_that_holds_is_1() -> None:
-    verdict = Readiness((Reason("kafka_away", "kafka", "…", NOON),))
-    found = samples(text(verdict=verdict))
+    readiness = Readiness((Reason("kafka_away", "kafka", "…", NOON),))
+    found = samples(text(readiness=readiness))
     assert {labels[0] for name, labels in found if name == "monitor_not_ready"} == set(REASONS)
     assert found["monitor_not_ready", ("kafka_away",)] == 1
     assert found["monitor_not_ready", ("database_away",)] == 0
@@ -130,23 +130,23 @@ def test_each_reason_has_its_line_and_the_one_that_holds_is_1() -> None:
 
 def test_what_is_not_configured_or_not_known_yet_is_at_nothing_or_left_out() -> None:
     config = replace(CONFIG, scrapers=())
-    look = with_reports(healthy())
-    found = samples(text(replace(look, streams={}), config))
+    sample = with_reports(healthy())
+    found = samples(text(replace(sample, streams={}), config))
     assert found["scraper_users_total", ()] == 0
     assert ("database_up", ()) not in found
     assert not [labels for name, labels in found if name == "spool_bytes"]
 
 
 def test_no_counter_goes_back_when_a_spool_or_a_report_begins_anew() -> None:
-    tally = MonotonicCounters()
-    before = samples(text(tally=tally))
+    counters = MonotonicCounters()
+    before = samples(text(counters=counters))
     anew = with_flow(healthy(), "comments", captured=5, gaps=0)
     anew = with_stream(anew, "comments", counters={"captured": 5}, spool_id="another")
     anew = with_reports(anew, report("a", counters={"posts": 7}, outcomes={"ok": 1}), report("b", outcomes={}))
-    after = samples(text(anew, tally=tally))
-    counters = [key for key in before if key[0].endswith("_total")]
-    assert len(counters) > 20
-    assert [key for key in counters if after[key] < before[key]] == []
+    after = samples(text(anew, counters=counters))
+    totals = [key for key in before if key[0].endswith("_total")]
+    assert len(totals) > 20
+    assert [key for key in totals if after[key] < before[key]] == []
     assert after["reddit_comments_total", ()] == 1005
     assert after["scraper_posts_total", ()] == 6007
 
@@ -154,33 +154,33 @@ def test_no_counter_goes_back_when_a_spool_or_a_report_begins_anew() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda look: with_reports(look, report("a")),
+        lambda sample: with_reports(sample, report("a")),
         with_reports,
-        lambda look: replace(look, requests={}),
-        lambda look: replace(look, streams={"comments": look.streams["comments"]}),
+        lambda sample: replace(sample, requests={}),
+        lambda sample: replace(sample, streams={"comments": sample.streams["comments"]}),
     ],
     ids=["a proxy is taken out", "no scraper", "the quota's file is away", "a stream is switched off"],
 )
 def test_no_sum_goes_back_when_one_of_its_parts_has_nothing_to_say(change: Callable[[Sample], Sample]) -> None:
-    tally = MonotonicCounters()
-    before = samples(text(tally=tally))
-    after = samples(text(change(healthy()), tally=tally))
+    counters = MonotonicCounters()
+    before = samples(text(counters=counters))
+    after = samples(text(change(healthy()), counters=counters))
     assert [key for key in before if key[0].endswith("_total") and after.get(key, before[key]) < before[key]] == []
 
 
 def test_restarts_are_counted_over_all_runs_of_the_supervisor() -> None:
-    tally = MonotonicCounters()
+    counters = MonotonicCounters()
     counts = []
     for born, restarts in (("100", 3), (None, 0), ("200", 0), ("200", 2), (None, 2), ("300", 4)):
-        look = replace(with_process(healthy(), "comments", restarts=restarts), supervisor_born=born)
-        counts.append(samples(text(look, tally=tally))["process_restarts_total", ("comments",)])
+        sample = replace(with_process(healthy(), "comments", restarts=restarts), supervisor_identity=born)
+        counts.append(samples(text(sample, counters=counters))["process_restarts_total", ("comments",)])
     assert counts == [3, 3, 3, 5, 5, 9]
 
 
 def test_what_is_configured_has_its_series_before_anything_has_happened() -> None:
     nothing = StreamSample()
-    look = with_reports(replace(healthy(), requests={}, streams={"submissions": nothing, "comments": nothing}))
-    found = samples(text(look))
+    sample = with_reports(replace(healthy(), requests={}, streams={"submissions": nothing, "comments": nothing}))
+    found = samples(text(sample))
     for name in ("submissions", "comments", "scraper-a", "scraper-b"):
         assert found["reddit_requests_total", (name, "200")] == 0
     for name in ("a", "b"):
@@ -204,8 +204,8 @@ def test_requests_without_a_token_are_counted_by_who_sends_them() -> None:
 
 
 def test_what_waits_is_told_by_its_age() -> None:
-    look = with_stream(healthy(), "comments", waiting_since=NOON - 90, oldest_created=NOON - 95)
-    found = samples(text(look))
+    sample = with_stream(healthy(), "comments", waiting_since=NOON - 90, oldest_created=NOON - 95)
+    found = samples(text(sample))
     assert found["spool_oldest_age_seconds", ("comments",)] == 90
     assert found["spool_oldest_age_seconds", ("submissions",)] == 0
     assert found["kafka_delivery_delay_seconds", ("comments",)] == 95
@@ -213,8 +213,8 @@ def test_what_waits_is_told_by_its_age() -> None:
 
 
 def test_completeness_and_open_gaps() -> None:
-    look = with_flow(with_stream(healthy(), "comments", gaps=(gap(),)), "comments", open_gaps=1)
-    found = samples(text(look))
+    sample = with_flow(with_stream(healthy(), "comments", gaps=(gap(),)), "comments", open_gaps=1)
+    found = samples(text(sample))
     assert found["reddit_completeness_ratio", ("comments",)] == pytest.approx(1 - 600 / 2 / 7200)
     assert found["reddit_completeness_ratio", ("submissions",)] == 1.0
     assert found["reddit_gaps_open", ("comments",)] == 1

@@ -2,37 +2,37 @@
 
 import pytest
 
-from supervisor.monitor.readiness.failing_requests import Answers, Failing
+from supervisor.monitor.readiness.failing_requests import Failing, FailingRequests
 
 Counts = dict[tuple[str, str], int]
 
 
-def judge(*looks: tuple[float, Counts]) -> dict[str, Failing]:
-    answers = Answers()
-    verdicts: dict[str, Failing] = {}
-    for now, counts in looks:
-        verdicts = answers.judge(counts, now)
-    return verdicts
+def update(*samples: tuple[float, Counts]) -> dict[str, Failing]:
+    failing_requests = FailingRequests()
+    failing: dict[str, Failing] = {}
+    for now, counts in samples:
+        failing = failing_requests.update(counts, now)
+    return failing
 
 
 @pytest.mark.parametrize("status", ["401", "403", "302", "500", "none", "timeout"])
 def test_when_every_request_fails_it_shows_within_seconds(status: str) -> None:
     good = {("comments", "200"): 50, ("submissions", "200"): 40}
-    verdicts = judge(
+    failing = update(
         (100.0, good),
         (101.0, good | {("comments", status): 1}),
         (102.0, good | {("comments", status): 2}),
         (104.0, good | {("comments", status): 3}),
     )
-    assert verdicts == {"comments": Failing(101.0, status)}
-    assert ("no answer" in verdicts["comments"].text) == (not status.isdecimal())
+    assert failing == {"comments": Failing(101.0, status)}
+    assert ("no answer" in failing["comments"].text) == (not status.isdecimal())
 
 
 def test_an_answer_tells_more_than_none() -> None:
     """After some 401 no token is asked for, so that most requests are never sent."""
     good = {("comments", "200"): 1}
     bad = good | {("comments", "401"): 3, ("comments", "none"): 20}
-    assert judge((1.0, good), (2.0, bad), (9.0, bad)) == {"comments": Failing(2.0, "401")}
+    assert update((1.0, good), (2.0, bad), (9.0, bad)) == {"comments": Failing(2.0, "401")}
 
 
 @pytest.mark.parametrize(
@@ -46,20 +46,20 @@ def test_an_answer_tells_more_than_none() -> None:
 )
 def test_what_is_no_failure_of_all(counts: Counts) -> None:
     before = {("comments", "200"): 50}
-    assert judge((100.0, before), (101.0, before | counts), (110.0, before | counts)) == {}
+    assert update((100.0, before), (101.0, before | counts), (110.0, before | counts)) == {}
 
 
 def test_failures_of_a_moment_are_none_yet() -> None:
-    assert judge((100.0, {("comments", "200"): 1}), (101.0, {("comments", "200"): 1, ("comments", "500"): 9})) == {}
+    assert update((100.0, {("comments", "200"): 1}), (101.0, {("comments", "200"): 1, ("comments", "500"): 9})) == {}
 
 
 def test_one_good_answer_ends_it() -> None:
     bad = {("comments", "200"): 5, ("comments", "401"): 7}
-    verdicts = judge((1.0, {("comments", "200"): 5}), (2.0, bad), (9.0, bad), (10.0, bad | {("comments", "200"): 6}))
-    assert verdicts == {}
+    failing = update((1.0, {("comments", "200"): 5}), (2.0, bad), (9.0, bad), (10.0, bad | {("comments", "200"): 6}))
+    assert failing == {}
 
 
 def test_what_was_counted_before_the_first_look_or_in_another_file_says_nothing() -> None:
     old = {("comments", "200"): 50, ("comments", "401"): 900}
-    assert judge((100.0, old), (200.0, old)) == {}
-    assert judge((100.0, old), (101.0, {("comments", "401"): 30}), (110.0, {("comments", "401"): 30})) == {}
+    assert update((100.0, old), (200.0, old)) == {}
+    assert update((100.0, old), (101.0, {("comments", "401"): 30}), (110.0, {("comments", "401"): 30})) == {}

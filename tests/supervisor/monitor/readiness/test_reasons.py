@@ -14,10 +14,10 @@ from core.status.crawl import RESTING
 from core.status.stream_stats import QuotaFlow
 from supervisor.monitor.readiness.failing_requests import Failing
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem
-from supervisor.monitor.readiness.reasons import REASONS, WARNINGS, Trend, troubles, warnings
+from supervisor.monitor.readiness.reasons import REASONS, WARNINGS, Trend, problems, warnings
 from supervisor.monitor.sampling.disk import Disk
 from supervisor.monitor.sampling.sample import Sample
-from tests.supervisor.monitor.looks import (
+from tests.supervisor.monitor.samples import (
     CONFIG,
     GIB,
     NOON,
@@ -40,20 +40,20 @@ WINDOW = QuotaFlow(1000, 0, 120.0)
 BLOCKED = QuotaFlow(300, 700, 200.0, blocked_s=50.0)
 
 
-def found(look: Sample, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[ActiveProblem]:
-    return troubles(look, trend or Trend(answered_at=NOON - 1), config)
+def found(sample: Sample, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[ActiveProblem]:
+    return problems(sample, trend or Trend(answered_at=NOON - 1), config)
 
 
-def named(look: Sample, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[tuple[str, str]]:
-    return [(trouble.what, trouble.subject) for trouble in found(look, trend, config)]
+def named(sample: Sample, trend: Trend | None = None, config: MonitorConfig = CONFIG) -> list[tuple[str, str]]:
+    return [(problem.what, problem.subject) for problem in found(sample, trend, config)]
 
 
 def failing(name: str) -> object:
     return report(name, proxy_state=RESTING, failing_since=NOON - 90, last_error=f"{name} refuses connections")
 
 
-def all_failing(look: Sample) -> Sample:
-    return with_reports(look, failing("a"), failing("b"))  # type: ignore[arg-type]
+def all_failing(sample: Sample) -> Sample:
+    return with_reports(sample, failing("a"), failing("b"))  # type: ignore[arg-type]
 
 
 def test_everything_flows() -> None:
@@ -63,65 +63,70 @@ def test_everything_flows() -> None:
 
 CASES: dict[str, tuple[Callable[[Sample], Sample], tuple[str, str]]] = {
     "the supervisor is stopped by a signal": (
-        lambda look: with_supervisor(look, "UNRESPONSIVE"),
+        lambda sample: with_supervisor(sample, "UNRESPONSIVE"),
         ("supervisor_silent", "supervisor"),
     ),
     "the supervisor is stopping": (
-        lambda look: with_supervisor(look, "STOPPING"),
+        lambda sample: with_supervisor(sample, "STOPPING"),
         ("supervisor_stopping", "supervisor"),
     ),
     "a child is parked": (
-        lambda look: with_process(look, "publisher", "FATAL", why="a newer schema"),
+        lambda sample: with_process(sample, "publisher", "FATAL", why="a newer schema"),
         ("process_down", "publisher"),
     ),
-    "a child died": (lambda look: with_process(look, "comments", "BACKOFF"), ("process_down", "comments")),
-    "a child is starting": (lambda look: with_process(look, "scraper-a", "STARTING"), ("process_down", "scraper-a")),
-    "a child has ended": (lambda look: with_process(look, "comments", "EXITED"), ("process_down", "comments")),
+    "a child died": (lambda sample: with_process(sample, "comments", "BACKOFF"), ("process_down", "comments")),
+    "a child is starting": (
+        lambda sample: with_process(sample, "scraper-a", "STARTING"),
+        ("process_down", "scraper-a"),
+    ),
+    "a child has ended": (lambda sample: with_process(sample, "comments", "EXITED"), ("process_down", "comments")),
     "the credentials are wrong": (
-        lambda look: with_process(look, "comments", "FATAL", why=CREDENTIALS, code=FaultCode.CREDENTIALS),
+        lambda sample: with_process(sample, "comments", "FATAL", why=CREDENTIALS, code=FaultCode.CREDENTIALS),
         ("credentials_rejected", "comments"),
     ),
     "a child hangs": (
-        lambda look: with_process(look, "comments", heartbeat_age_s=31.0),
+        lambda sample: with_process(sample, "comments", heartbeat_age_s=31.0),
         ("process_hangs", "comments"),
     ),
     "a stream's polls do not succeed": (
-        lambda look: with_stream(look, "comments", polled_at=NOON - 200, captured_at=NOON - 300),
+        lambda sample: with_stream(sample, "comments", polled_at=NOON - 200, captured_at=NOON - 300),
         ("stream_silent", "comments"),
     ),
     "a stream was never polled": (
-        lambda look: with_stream(look, "comments", polled_at=None, captured_at=None),
+        lambda sample: with_stream(sample, "comments", polled_at=None, captured_at=None),
         ("stream_silent", "comments"),
     ),
-    "Kafka is away": (lambda look: replace(look, kafka_away_since=NOON - 60), ("kafka_away", "kafka")),
+    "Kafka is away": (lambda sample: replace(sample, kafka_away_since=NOON - 60), ("kafka_away", "kafka")),
     "Kafka takes nothing": (
-        lambda look: with_stream(look, "comments", waiting_since=NOON - 60, delivered_at=NOON - 40),
+        lambda sample: with_stream(sample, "comments", waiting_since=NOON - 60, delivered_at=NOON - 40),
         ("delivery_stalled", "comments"),
     ),
     "Kafka refuses everything": (
-        lambda look: replace(look, kafka_away_since=NOON - 60, kafka_refusal="TOPIC_AUTHORIZATION_FAILED: no right"),
+        lambda sample: replace(
+            sample, kafka_away_since=NOON - 60, kafka_refusal="TOPIC_AUTHORIZATION_FAILED: no right"
+        ),
         ("delivery_stalled", "kafka"),
     ),
-    "the quota is used up": (lambda look: with_quota(look, WINDOW, used=1000.0), ("quota_exhausted", "quota")),
+    "the quota is used up": (lambda sample: with_quota(sample, WINDOW, used=1000.0), ("quota_exhausted", "quota")),
     "Reddit asks to wait": (
-        lambda look: with_quota(look, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),
+        lambda sample: with_quota(sample, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),
         ("quota_blocked", "quota"),
     ),
     "no proxy works": (all_failing, ("proxies_failing", "scraper")),
     "the database is away": (
-        lambda look: with_reports(look, report("a", database_away_since=NOON - 30), report("b")),
+        lambda sample: with_reports(sample, report("a", database_away_since=NOON - 30), report("b")),
         ("database_away", "database"),
     ),
     "a scraper tells nothing": (
-        lambda look: with_reports(look, report("a"), silent=("scraper-b",)),
+        lambda sample: with_reports(sample, report("a"), silent=("scraper-b",)),
         ("crawl_stalled", "scraper-b"),
     ),
     "the disk is nearly full": (
-        lambda look: replace(look, disks=(Disk("state", "/data", 40 * 2**20, 100 * GIB),)),
+        lambda sample: replace(sample, disks=(Disk("state", "/data", 40 * 2**20, 100 * GIB),)),
         ("disk_nearly_full", "state"),
     ),
     "a file cannot be read": (
-        lambda look: replace(look, unreadable=("the quota cannot be read just now: locked",)),
+        lambda sample: replace(sample, unreadable=("the quota cannot be read just now: locked",)),
         ("state_unreadable", "state"),
     ),
 }
@@ -141,8 +146,8 @@ def test_each_reason_that_is_announced_is_given_somewhere() -> None:
 @pytest.mark.parametrize("change", [change for change, _ in CASES.values()], ids=CASES)
 def test_a_reason_reads_like_a_sentence_and_stays_the_same(change: Callable[[Sample], Sample]) -> None:
     """The text holds no number that runs: a screen reader would read it again every second."""
-    look = change(healthy())
-    (before,), (after,) = found(look), found(replace(look, now=look.now + 7))
+    sample = change(healthy())
+    (before,), (after,) = found(sample), found(replace(sample, now=sample.now + 7))
     assert before.text == after.text
     assert before.text.rstrip().endswith((".", "?", "comments", "publisher", ".log"))
 
@@ -156,24 +161,24 @@ def test_a_long_walk_through_a_backlog_is_no_fault_while_it_brings_something() -
 
 
 def test_when_a_stream_fell_silent_is_told_by_its_last_progress() -> None:
-    look = with_stream(healthy(), "comments", polled_at=NOON - 200, captured_at=NOON - 300)
-    assert [trouble.since for trouble in found(look)] == [NOON - 200]
+    sample = with_stream(healthy(), "comments", polled_at=NOON - 200, captured_at=NOON - 300)
+    assert [problem.since for problem in found(sample)] == [NOON - 200]
 
 
 def test_it_is_said_when_no_subreddit_can_be_read() -> None:
     absent = {"Bitcoin": "private", "Ethereum": "banned"}
-    look = with_stream(healthy(), "comments", polled_at=NOON - 200, captured_at=None, absent=absent)
-    assert "none of its subreddits can be read" in found(look)[0].text
-    assert [(one.what, one.subject) for one in warnings(look, CONFIG)] == [("subreddit_unavailable", "comments")]
+    sample = with_stream(healthy(), "comments", polled_at=NOON - 200, captured_at=None, absent=absent)
+    assert "none of its subreddits can be read" in found(sample)[0].text
+    assert [(one.what, one.subject) for one in warnings(sample, CONFIG)] == [("subreddit_unavailable", "comments")]
 
 
 @pytest.mark.parametrize(
     "cause",
     [
-        lambda look: with_process(look, "comments", "BACKOFF"),
-        lambda look: with_process(look, "comments", heartbeat_age_s=31.0),
-        lambda look: with_quota(look, WINDOW, used=1000.0),
-        lambda look: with_quota(look, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),
+        lambda sample: with_process(sample, "comments", "BACKOFF"),
+        lambda sample: with_process(sample, "comments", heartbeat_age_s=31.0),
+        lambda sample: with_quota(sample, WINDOW, used=1000.0),
+        lambda sample: with_quota(sample, BLOCKED, refused_at=NOON - 10, blocked_until=NOON + 50),
     ],
 )
 def test_a_cause_silences_the_silence_of_a_stream(cause: Callable[[Sample], Sample]) -> None:
@@ -182,27 +187,27 @@ def test_a_cause_silences_the_silence_of_a_stream(cause: Callable[[Sample], Samp
 
 
 def test_while_kafka_is_away_nothing_else_is_said_of_what_waits() -> None:
-    look = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
-    look = replace(look, kafka_away_since=NOON - 60)
-    assert named(look, Trend(frozenset({"comments"}), NOON)) == [("kafka_away", "kafka")]
-    assert found(look)[0].since == NOON - 60
+    sample = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
+    sample = replace(sample, kafka_away_since=NOON - 60)
+    assert named(sample, Trend(frozenset({"comments"}), NOON)) == [("kafka_away", "kafka")]
+    assert found(sample)[0].since == NOON - 60
 
 
 def test_an_old_mark_of_an_outage_is_not_believed_when_nothing_waits() -> None:
-    look = with_flow(with_flow(healthy(), "comments", spooled=0), "submissions", spooled=0)
-    assert named(replace(look, kafka_away_since=NOON - 60)) == []
+    sample = with_flow(with_flow(healthy(), "comments", spooled=0), "submissions", spooled=0)
+    assert named(replace(sample, kafka_away_since=NOON - 60)) == []
 
 
 def test_a_parked_publisher_is_the_reason_and_not_what_waits_for_it() -> None:
-    look = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
-    assert named(with_process(look, "publisher", "FATAL")) == [("process_down", "publisher")]
+    sample = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
+    assert named(with_process(sample, "publisher", "FATAL")) == [("process_down", "publisher")]
 
 
 def test_a_publisher_that_hangs_is_the_reason_and_not_what_waits_for_it_nor_once_it_is_replaced() -> None:
-    look = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
-    assert named(with_process(look, "publisher", heartbeat_age_s=30.0)) == [("process_hangs", "publisher")]
-    assert named(with_process(look, "publisher", uptime_s=2.0)) == []
-    assert named(with_process(look, "publisher", uptime_s=30.0)) == [("delivery_stalled", "comments")]
+    sample = with_stream(healthy(), "comments", waiting_since=NOON - 60, delivered_at=NOON - 60)
+    assert named(with_process(sample, "publisher", heartbeat_age_s=30.0)) == [("process_hangs", "publisher")]
+    assert named(with_process(sample, "publisher", uptime_s=2.0)) == []
+    assert named(with_process(sample, "publisher", uptime_s=30.0)) == [("delivery_stalled", "comments")]
 
 
 def test_a_spool_that_grows_and_grows() -> None:
@@ -232,16 +237,18 @@ def test_a_crawl_that_waits_for_its_share_of_the_quota_or_has_nothing_to_do_is_n
 
 
 def test_one_proxy_of_two_is_a_warning() -> None:
-    look = with_reports(healthy(), report("a"), failing("b"))  # type: ignore[arg-type]
-    assert named(look) == []
-    assert [(one.what, one.subject, one.since) for one in warnings(look, CONFIG)] == [("proxy_failing", "b", NOON - 90)]
+    sample = with_reports(healthy(), report("a"), failing("b"))  # type: ignore[arg-type]
+    assert named(sample) == []
+    assert [(one.what, one.subject, one.since) for one in warnings(sample, CONFIG)] == [
+        ("proxy_failing", "b", NOON - 90)
+    ]
 
 
 def test_a_database_that_was_replaced_is_a_warning_for_an_hour() -> None:
     found = report("b", database_replaced_at=NOON - 90, database_replaced="it was deleted or moved")
-    look = with_reports(healthy(), report("a"), found)
-    assert named(look) == []
-    (warning,) = warnings(look, CONFIG)
+    sample = with_reports(healthy(), report("a"), found)
+    assert named(sample) == []
+    (warning,) = warnings(sample, CONFIG)
     assert (warning.what, warning.subject, warning.since) == ("database_replaced", "database", NOON - 90)
     assert "it was deleted or moved" in warning.text
     old = report("b", database_replaced_at=NOON - 3700, database_replaced="it was deleted or moved")
@@ -253,11 +260,11 @@ OLD = dict.fromkeys(("bitcoin", "ethereum"), NOON - 600)
 
 def test_subreddits_that_are_set_aside_are_named_with_what_reddit_answers() -> None:
     absent = {"Alpha": "private", "beta": "answers 451"}
-    look = with_stream(healthy(), "comments", absent=absent, absent_since=NOON - 600)
-    (warning,) = warnings(look, CONFIG)
+    sample = with_stream(healthy(), "comments", absent=absent, absent_since=NOON - 600)
+    (warning,) = warnings(sample, CONFIG)
     assert (warning.what, warning.subject, warning.since) == ("subreddit_unavailable", "comments", NOON - 600)
     assert "r/Alpha (private), r/beta (answers 451) cannot be read" in warning.text
-    assert named(look) == []
+    assert named(sample) == []
 
 
 def test_of_many_only_the_first_are_named_and_long_reasons_are_cut() -> None:
@@ -269,12 +276,12 @@ def test_of_many_only_the_first_are_named_and_long_reasons_are_cut() -> None:
 
 
 def test_a_stream_that_reads_without_coming_to_an_end_is_behind() -> None:
-    look = with_stream(healthy(), "comments", proven={"bitcoin": NOON, "ethereum": NOON - 600})
-    (warning,) = warnings(look, CONFIG)
+    sample = with_stream(healthy(), "comments", proven={"bitcoin": NOON, "ethereum": NOON - 600})
+    (warning,) = warnings(sample, CONFIG)
     assert (warning.what, warning.subject, warning.since) == ("stream_behind", "comments", NOON - 600)
     assert "r/ethereum." in warning.text
     assert "Bitcoin" not in warning.text
-    assert named(look) == []
+    assert named(sample) == []
 
 
 @pytest.mark.parametrize(
@@ -289,16 +296,16 @@ def test_a_stream_that_reads_without_coming_to_an_end_is_behind() -> None:
     ],
     ids=["not for long", "never proven yet", "silent", "parked", "no quota", "our clock is ahead of Reddit's"],
 )
-def test_what_is_not_ready_or_not_old_is_not_also_called_behind(look: Sample) -> None:
-    assert "stream_behind" not in [one.what for one in warnings(look, CONFIG)]
+def test_what_is_not_ready_or_not_old_is_not_also_called_behind(sample: Sample) -> None:
+    assert "stream_behind" not in [one.what for one in warnings(sample, CONFIG)]
 
 
 def test_losses_are_warnings() -> None:
-    look = with_stream(healthy(), "comments", gaps=(gap(), gap(state=GapState.REPAIRED, closed_at=NOON)))
-    look = replace(look, dead_letter_at=NOON - 600)
-    assert named(look) == []
-    assert [one.what for one in warnings(look, CONFIG)] == ["gap_open", "dead_letters"]
-    assert {one.what for one in warnings(look, CONFIG)} <= set(WARNINGS)
+    sample = with_stream(healthy(), "comments", gaps=(gap(), gap(state=GapState.REPAIRED, closed_at=NOON)))
+    sample = replace(sample, dead_letter_at=NOON - 600)
+    assert named(sample) == []
+    assert [one.what for one in warnings(sample, CONFIG)] == ["gap_open", "dead_letters"]
+    assert {one.what for one in warnings(sample, CONFIG)} <= set(WARNINGS)
 
 
 LOST = f"{SPOOL_LOST}: its file was deleted or moved"
@@ -314,21 +321,21 @@ LOST = f"{SPOOL_LOST}: its file was deleted or moved"
         (GapState.REPAIRED, 2 * 3600, []),
     ],
 )
-def test_a_lost_spool_is_told_of_while_it_is_news(state: GapState, age: float, told: list[str]) -> None:
+def test_a_lost_spool_is_told_of_while_it_is_news(state: GapState, age: float, shown: list[str]) -> None:
     lost = gap(
         reason=LOST, recorded_at=NOON - age, state=state, closed_at=None if state is GapState.OPEN else NOON - age
     )
-    look = with_stream(healthy(), "comments", gaps=(lost,))
-    assert named(look) == []
-    found = list(warnings(look, CONFIG))
-    assert [one.what for one in found] == told
+    sample = with_stream(healthy(), "comments", gaps=(lost,))
+    assert named(sample) == []
+    found = list(warnings(sample, CONFIG))
+    assert [one.what for one in found] == shown
     assert all(LOST in one.text and one.subject == "comments" for one in found if one.what == "spool_lost")
 
 
 def test_an_old_loss_is_no_news() -> None:
     lost = gap(recorded_at=NOON - 90_000, state=GapState.LOST, closed_at=NOON - 89_000)
-    look = with_stream(healthy(), "comments", gaps=(lost,))
-    assert list(warnings(replace(look, dead_letter_at=NOON - 90_000), CONFIG)) == []
+    sample = with_stream(healthy(), "comments", gaps=(lost,))
+    assert list(warnings(replace(sample, dead_letter_at=NOON - 90_000), CONFIG)) == []
 
 
 @pytest.mark.parametrize(
@@ -344,19 +351,19 @@ def test_an_old_loss_is_no_news() -> None:
 def test_a_gap_is_news_while_it_is_open_and_for_a_day_after_it_was_lost(
     more: dict[str, Any], warned: list[str]
 ) -> None:
-    look = with_stream(healthy(), "comments", gaps=(gap(**more),))
-    assert [one.what for one in warnings(look, CONFIG)] == warned
+    sample = with_stream(healthy(), "comments", gaps=(gap(**more),))
+    assert [one.what for one in warnings(sample, CONFIG)] == warned
 
 
 def test_an_absence_is_one_warning_and_not_also_a_gap() -> None:
-    look = with_stream(healthy(), "comments", gaps=(gap(end=None),), absent={"Bitcoin": "private"})
-    assert [one.what for one in warnings(look, CONFIG)] == ["subreddit_unavailable"]
+    sample = with_stream(healthy(), "comments", gaps=(gap(end=None),), absent={"Bitcoin": "private"})
+    assert [one.what for one in warnings(sample, CONFIG)] == ["subreddit_unavailable"]
 
 
 @pytest.mark.parametrize("what", ["a newer schema", CREDENTIALS])
 def test_who_is_parked_for_its_configuration_is_not_told_to_restart_with_the_old_one(what: str) -> None:
-    (trouble,) = found(with_process(healthy(), "publisher", "FATAL", why=what))
-    assert "restart CONFIG publisher; after a change of the configuration or of .env send SIGHUP" in trouble.text
+    (problem,) = found(with_process(healthy(), "publisher", "FATAL", why=what))
+    assert "restart CONFIG publisher; after a change of the configuration or of .env send SIGHUP" in problem.text
 
 
 @pytest.mark.parametrize(
@@ -373,14 +380,14 @@ def test_what_a_reason_says_decides_nothing(row: dict[str, str], what: str) -> N
 
 
 def test_a_stream_whose_spool_cannot_be_read_is_not_called_silent() -> None:
-    look = with_stream(healthy(), "comments", polled_at=NOON - 900, captured_at=None)
-    assert named(look) == [("stream_silent", "comments")]
-    assert named(replace(look, unreadable_streams=frozenset({"comments"}))) == []
+    sample = with_stream(healthy(), "comments", polled_at=NOON - 900, captured_at=None)
+    assert named(sample) == [("stream_silent", "comments")]
+    assert named(replace(sample, unreadable_streams=frozenset({"comments"}))) == []
 
 
 def test_a_silent_supervisor_is_the_reason_for_everything_it_does_not_tell() -> None:
-    look = with_supervisor(with_process(healthy(), "comments", "EXITED"), "UNRESPONSIVE")
-    assert named(look) == [("supervisor_silent", "supervisor")]
+    sample = with_supervisor(with_process(healthy(), "comments", "EXITED"), "UNRESPONSIVE")
+    assert named(sample) == [("supervisor_silent", "supervisor")]
 
 
 def test_the_monitor_does_not_complain_of_its_own_start() -> None:
@@ -388,44 +395,44 @@ def test_the_monitor_does_not_complain_of_its_own_start() -> None:
 
 
 def test_a_process_that_nobody_knows_counts_as_well() -> None:
-    look = healthy()
-    rows = [*look.status.processes, process("broker", "BACKOFF")]
-    assert named(replace(look, status=replace(look.status, processes=rows))) == [("process_down", "broker")]
+    sample = healthy()
+    rows = [*sample.status.processes, process("broker", "BACKOFF")]
+    assert named(replace(sample, status=replace(sample.status, processes=rows))) == [("process_down", "broker")]
 
 
 @pytest.mark.parametrize("state", ["BACKOFF", "STARTING", "STOPPING", "EXITED"])
 def test_who_is_away_for_a_moment_is_not_told_and_who_is_parked_is(state: str) -> None:
-    brief = Trend(answered_at=NOON - 1, brief=frozenset({"comments"}))
-    assert named(with_process(healthy(), "comments", state), brief) == []
-    assert named(with_process(healthy(), "comments", "FATAL"), brief) == [("process_down", "comments")]
+    replacing = Trend(answered_at=NOON - 1, replacing=frozenset({"comments"}))
+    assert named(with_process(healthy(), "comments", state), replacing) == []
+    assert named(with_process(healthy(), "comments", "FATAL"), replacing) == [("process_down", "comments")]
 
 
 def test_who_dies_again_and_again_is_told_between_two_deaths_in_the_same_words() -> None:
-    unsteady = Trend(answered_at=NOON - 1, unsteady=frozenset({"comments"}))
-    (between,) = found(healthy(), unsteady)
-    (dead,) = found(with_process(healthy(), "comments", "BACKOFF"), unsteady)
+    flapping = Trend(answered_at=NOON - 1, flapping=frozenset({"comments"}))
+    (between,) = found(healthy(), flapping)
+    (dead,) = found(with_process(healthy(), "comments", "BACKOFF"), flapping)
     assert between == dead
 
 
 def test_a_stream_that_had_to_wait_for_the_quota_has_time_to_read_its_listing() -> None:
-    look = with_stream(healthy(), "comments", polled_at=NOON - 600, captured_at=None)
-    assert named(look, Trend(answered_at=NOON - 1, waited_until=NOON - 10)) == []
-    assert named(look, Trend(answered_at=NOON - 1, waited_until=NOON - 100)) == [("stream_silent", "comments")]
+    sample = with_stream(healthy(), "comments", polled_at=NOON - 600, captured_at=None)
+    assert named(sample, Trend(answered_at=NOON - 1, blocked_at=NOON - 10)) == []
+    assert named(sample, Trend(answered_at=NOON - 1, blocked_at=NOON - 100)) == [("stream_silent", "comments")]
 
 
 @pytest.mark.parametrize(
     ("state", "told"),
     [("FATAL", {"state_age_s": 100.0}), ("RUNNING", {"state_age_s": 900.0, "heartbeat_age_s": 100.0})],
 )
-def test_what_is_wrong_with_a_process_is_so_since_the_supervisor_says(state: str, told: dict[str, float]) -> None:
+def test_what_is_wrong_with_a_process_is_so_since_the_supervisor_says(state: str, shown: dict[str, float]) -> None:
     """The monitor may have been started, or have looked for the first time, long after."""
-    (trouble,) = found(with_process(healthy(), "publisher", state, **told))
-    assert trouble.since == NOON - 100
+    (problem,) = found(with_process(healthy(), "publisher", state, **shown))
+    assert problem.since == NOON - 100
 
 
 def test_a_stream_whose_requests_all_fail_is_silent_before_its_silence_shows() -> None:
     refused = Trend(answered_at=NOON - 1, failing={"comments": Failing(NOON - 4, "401")})
-    trouble = found(healthy(), refused)[0]
-    assert (trouble.what, trouble.subject, trouble.since) == ("stream_silent", "comments", NOON - 4)
-    assert "answers its requests with 401" in trouble.text
+    problem = found(healthy(), refused)[0]
+    assert (problem.what, problem.subject, problem.since) == ("stream_silent", "comments", NOON - 4)
+    assert "answers its requests with 401" in problem.text
     assert named(with_process(healthy(), "comments", "FATAL", why="x"), refused) == [("process_down", "comments")]

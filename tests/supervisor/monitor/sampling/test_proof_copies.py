@@ -29,7 +29,7 @@ def spool(state_dir: Path) -> SpoolWriter:
     return SpoolWriter(state_dir, STREAM, subreddits=NAMES, clock=lambda: NOW)
 
 
-def look(state_dir: Path) -> dict[str, StreamSample]:
+def sample(state_dir: Path) -> dict[str, StreamSample]:
     deliveries = {name: (seq, NOW) for name, seq in read_positions(state_dir).items()}
     return {STREAM: sample_stream(state_dir, STREAM, deliveries)}
 
@@ -39,35 +39,35 @@ def commits(state_dir: Path) -> list[int]:
 
 
 def test_it_holds_what_is_proven_once_the_records_are_delivered(tmp_path: Path) -> None:
-    book = ProofCopies(tmp_path, LOG)
+    copies = ProofCopies(tmp_path, LOG)
     with spool(tmp_path) as writer:
         writer.commit(batch(NOW - 50.0))
-        book.take(look(tmp_path), 0.0)
+        copies.take(sample(tmp_path), 0.0)
         assert commits(tmp_path) == [], "a record waits: it would be lost with the spool"
         writer.commit(batch(NOW - 40.0))
         acknowledge(tmp_path, writer.spool_id, 1)
-        book.take(look(tmp_path), 5.0)
+        copies.take(sample(tmp_path), 5.0)
         assert commits(tmp_path) == [1], "as of the first look: more came since"
         acknowledge(tmp_path, writer.spool_id, 2)
-        book.take(look(tmp_path), 10.0)
+        copies.take(sample(tmp_path), 10.0)
         assert commits(tmp_path) == [2]
 
 
 @pytest.mark.parametrize("monitor", ["the same", "another"])
 def test_a_spool_and_the_publishers_file_that_are_lost_together(tmp_path: Path, monitor: str) -> None:
-    book = ProofCopies(tmp_path, LOG)
+    copies = ProofCopies(tmp_path, LOG)
     with spool(tmp_path) as writer:
         former = Gap(STREAM, ("Bitcoin",), 5.0, 6.0, "long ago", 9.0, 1, (), ("Bitcoin",), state=GapState.LOST)
         writer.commit(Batch(gaps=[former]))
         writer.commit(batch(NOW - 50.0))
         acknowledge(tmp_path, writer.spool_id, 1)
-        book.take(look(tmp_path), 0.0)
+        copies.take(sample(tmp_path), 0.0)
         writer.commit(batch(NOW - 10.0))
     for path in [*tmp_path.glob("spool-*"), publisher_path(tmp_path)]:
         path.unlink()
     if monitor == "another":
-        book = ProofCopies(tmp_path, LOG)
-    book.take({STREAM: StreamSample()}, 10.0)
+        copies = ProofCopies(tmp_path, LOG)
+    copies.take({STREAM: StreamSample()}, 10.0)
     with spool(tmp_path) as writer:
         gaps = {gap.reason: gap for gap in writer.load_gaps()}
         assert gaps.pop("long ago").state is GapState.LOST, "the former ledger goes on"
@@ -78,41 +78,41 @@ def test_a_spool_and_the_publishers_file_that_are_lost_together(tmp_path: Path, 
 
 
 def test_an_older_copy_of_the_spool_does_not_replace_what_is_known(tmp_path: Path) -> None:
-    book = ProofCopies(tmp_path, LOG)
+    copies = ProofCopies(tmp_path, LOG)
     old, new = SpoolState("id", 5, 0, {}), SpoolState("id", 9, 0, {})
     for at, state in enumerate((new, old, SpoolState("other", 1, 0, {}))):
-        book.take({STREAM: StreamSample(state=state)}, 10.0 * at)
+        copies.take({STREAM: StreamSample(state=state)}, 10.0 * at)
     assert {name: state.commits for name, state in remembered_states(tmp_path, STREAM).items()} == {"id": 9, "other": 1}
     for number in range(9):
-        book.take({STREAM: StreamSample(state=SpoolState(str(number), 1, 0, {}))}, 100.0 + 10.0 * number)
+        copies.take({STREAM: StreamSample(state=SpoolState(str(number), 1, 0, {}))}, 100.0 + 10.0 * number)
     assert list(remembered_states(tmp_path, STREAM)) == ["5", "6", "7", "8"]
 
 
 def test_it_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None:
-    book = ProofCopies(tmp_path, LOG)
+    copies = ProofCopies(tmp_path, LOG)
     for at in range(3):
-        book.take({STREAM: StreamSample(state=SpoolState("id", at + 1, 0, {}))}, float(at))
+        copies.take({STREAM: StreamSample(state=SpoolState("id", at + 1, 0, {}))}, float(at))
     assert commits(tmp_path) == [1]
-    book.keep(2.5, at_once=True)
+    copies.keep(2.5, at_once=True)
     assert commits(tmp_path) == [3]
     written = monitor_copies_path(tmp_path).stat().st_mtime_ns
-    book.take({STREAM: StreamSample(state=SpoolState("id", 3, 0, {}))}, 60.0)
+    copies.take({STREAM: StreamSample(state=SpoolState("id", 3, 0, {}))}, 60.0)
     assert monitor_copies_path(tmp_path).stat().st_mtime_ns == written, "nothing changed"
 
 
 def test_a_file_that_is_removed_is_written_again(tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     state_dir.mkdir()
-    book = ProofCopies(state_dir, LOG)
+    copies = ProofCopies(state_dir, LOG)
     seen = {STREAM: StreamSample(state=SpoolState("id", 1, 0, {}))}
-    book.take(seen, 0.0)
+    copies.take(seen, 0.0)
     shutil.rmtree(state_dir)
     with capture_logs() as logs:
-        book.take(seen, 1.0)
-        book.take(seen, 2.0)
+        copies.take(seen, 1.0)
+        copies.take(seen, 2.0)
     assert [entry["event"] for entry in logs] == ["proof_not_written"], "said once"
     state_dir.mkdir()
-    book.take(seen, 6.0)
+    copies.take(seen, 6.0)
     assert commits(state_dir) == [1]
 
 

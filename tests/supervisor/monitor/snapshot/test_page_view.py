@@ -7,27 +7,27 @@ import pytest
 from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.sampling.stream_sample import StreamSample
-from supervisor.monitor.snapshot.history import History, Moment, Standing
+from supervisor.monitor.snapshot.history import History, HistoryPoint, StreamPoint
 from supervisor.monitor.snapshot.page_view import view
-from tests.supervisor.monitor.looks import CONFIG, NOON, gap, healthy, report, with_reports, with_stream
+from tests.supervisor.monitor.samples import CONFIG, NOON, gap, healthy, report, with_reports, with_stream
 
 
-def shown(look: Sample, history: History | None = None) -> dict[str, object]:
-    return view(look, CONFIG, history or History(), Readiness(), str)
+def shown(sample: Sample, history: History | None = None) -> dict[str, object]:
+    return view(sample, CONFIG, history or History(), Readiness(), str)
 
 
-def stream(look: Sample, history: History | None = None) -> dict[str, object]:
-    return shown(look, history)["streams"]["comments"]  # type: ignore[index,no-any-return]
+def stream(sample: Sample, history: History | None = None) -> dict[str, object]:
+    return shown(sample, history)["streams"]["comments"]  # type: ignore[index,no-any-return]
 
 
 def test_a_stream_is_told_with_its_own_numbers() -> None:
     history = History()
     for at, captured, published in ((-30, 100, 100), (0, 700, 400)):
-        history.add(Moment(NOON + at, {"comments": Standing(captured, published, captured - published)}))
-    told = stream(healthy(), history)
-    assert (told["captured_rate"], told["published_rate"]) == (20.0, 10.0)
-    assert (told["captured"], told["published"], told["spooled"]) == (1000, 990, 10)
-    assert (told["lag_s"], told["delay_s"], told["waiting_s"], told["polled_s"]) == (1.5, 1.2, 1.0, 4.0)
+        history.add(HistoryPoint(NOON + at, {"comments": StreamPoint(captured, published, captured - published)}))
+    shown = stream(healthy(), history)
+    assert (shown["captured_rate"], shown["published_rate"]) == (20.0, 10.0)
+    assert (shown["captured"], shown["published"], shown["spooled"]) == (1000, 990, 10)
+    assert (shown["lag_s"], shown["delay_s"], shown["waiting_s"], shown["polled_s"]) == (1.5, 1.2, 1.0, 4.0)
 
 
 def test_of_many_gaps_the_newest_are_listed_newest_first() -> None:
@@ -44,24 +44,24 @@ def test_completeness_is_not_claimed_before_anything_was_read() -> None:
 
 
 def test_the_bar_is_divided_into_proven_gaps_and_what_is_not_read_yet() -> None:
-    look = with_stream(
+    sample = with_stream(
         healthy(),
         "comments",
         gaps=(gap(end=None, start=NOON - 1200, unproven=("ethereum",)),),
         proven={"bitcoin": NOON - 1800, "ethereum": NOON - 1200},
     )
-    told = stream(look)
-    assert told["shares"] == {
+    shown = stream(sample)
+    assert shown["shares"] == {
         "proven": round(1 - 3000 / 14400, 6),
         "open": round(1200 / 14400, 6),
         "lost": 0.0,
         "filled": 0.0,
         "unread": round(1800 / 14400, 6),
     }
-    assert (told["proven_until"], told["unread_s"], told["old"]) == (NOON - 1800, 1800.0, True)
-    assert told["states"] == {"open": 1, "repaired": 0, "filled": 0, "lost": 0}
-    assert told["unread"] == [[NOON - 1800, 0.5]]
-    ledger = told["ledger"]
+    assert (shown["proven_until"], shown["unread_s"], shown["old"]) == (NOON - 1800, 1800.0, True)
+    assert shown["states"] == {"open": 1, "repaired": 0, "filled": 0, "lost": 0}
+    assert shown["unread"] == [[NOON - 1800, 0.5]]
+    ledger = shown["ledger"]
     assert isinstance(ledger, list)
     (entry,) = ledger
     assert (entry["to"], entry["state"], entry["part"]) == (None, "open", 0.5)
@@ -73,9 +73,9 @@ def test_what_was_read_just_now_is_not_old() -> None:
 
 
 def test_quota_kafka_and_crawl_are_those_of_the_look() -> None:
-    told = shown(healthy())
-    assert told["quota"] == {"used": 300, "remaining": 700, "reset_s": 200.0, "blocked_s": 0.0, "refused": 2}
-    kafka, scraper = told["kafka"], told["scraper"]
+    found = shown(healthy())
+    assert found["quota"] == {"used": 300, "remaining": 700, "reset_s": 200.0, "blocked_s": 0.0, "refused": 2}
+    kafka, scraper = found["kafka"], found["scraper"]
     assert isinstance(kafka, dict)
     assert isinstance(scraper, dict)
     assert (kafka["published"], kafka["errors"], kafka["waiting"], kafka["away_since"]) == (1088, 3, 12, None)

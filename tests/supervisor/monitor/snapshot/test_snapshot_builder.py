@@ -5,12 +5,12 @@ from dataclasses import replace
 from core.status.stream_stats import QuotaFlow
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.snapshot.snapshot_builder import SnapshotBuilder
-from tests.supervisor.monitor.looks import CONFIG, NOON, healthy, with_process, with_quota, with_stream
+from tests.supervisor.monitor.samples import CONFIG, NOON, healthy, with_process, with_quota, with_stream
 
 
-def reasons(builder: SnapshotBuilder, look: Sample, at: float) -> list[str]:
-    verdict = builder.develop(replace(look, now=NOON + at)).verdict
-    return [f"{reason.what} {reason.subject}" for reason in verdict.reasons]
+def reasons(builder: SnapshotBuilder, sample: Sample, at: float) -> list[str]:
+    readiness = builder.build(replace(sample, now=NOON + at)).readiness
+    return [f"{reason.what} {reason.subject}" for reason in readiness.reasons]
 
 
 def test_one_restart_does_not_make_the_verdict_flap_and_dying_on_and_on_does_not_either() -> None:

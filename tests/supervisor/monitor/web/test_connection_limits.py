@@ -22,7 +22,7 @@ def filled(*phases: Phase, origin: str = "10.0.0.1", limits: Limits | None = Non
     connections = Connections(limits or Limits(100, len(phases)))
     for second, phase in enumerate(phases):
         one = Connection(origin, float(second))
-        connections.enter(one)
+        connections.add(one)
         connections.move(one, phase, float(second))
     return connections
 
@@ -46,31 +46,31 @@ class TestLimits:
     )
     def test_what_is_needed_least_makes_room(self, phases: list[Phase], left_out: int) -> None:
         connections = filled(*phases)
-        victim = connections.enter(Connection("10.0.0.1", 100.0))
+        victim = connections.add(Connection("10.0.0.1", 100.0))
         assert victim is not None
         assert (victim.since, victim.phase) == (float(left_out), phases[left_out])
         assert len(connections) == len(phases)
 
     def test_another_address_pays_nothing_for_the_one_that_is_full(self) -> None:
         connections = filled(*[Phase.HEAD] * 3)
-        assert connections.enter(Connection("10.0.0.2", 100.0)) is None
+        assert connections.add(Connection("10.0.0.2", 100.0)) is None
 
     def test_in_total_the_address_with_the_most_connections_pays(self) -> None:
         connections = filled(*[Phase.HEAD] * 3, limits=Limits(5, 4))
         for number in (2, 3):
-            assert connections.enter(Connection(f"10.0.0.{number}", 50.0)) is None
-        victim = connections.enter(Connection("10.0.0.4", 100.0))
+            assert connections.add(Connection(f"10.0.0.{number}", 50.0)) is None
+        victim = connections.add(Connection("10.0.0.4", 100.0))
         assert victim is not None
         assert victim.origin == "10.0.0.1"
-        assert not connections.leave(victim), "it has left"
+        assert not connections.remove(victim), "it has left"
         connections.move(victim, Phase.WORKING, 101.0)
         assert len(connections) == 5
 
     def test_who_leaves_is_forgotten(self) -> None:
         connections = filled(Phase.HEAD)
-        (one,) = connections.of_phase(Phase.HEAD)
-        assert connections.leave(one)
-        assert (len(connections), connections.of_phase(Phase.HEAD)) == (0, [])
+        (one,) = connections.in_phase(Phase.HEAD)
+        assert connections.remove(one)
+        assert (len(connections), connections.in_phase(Phase.HEAD)) == (0, [])
 
 
 class TestTime:
@@ -88,7 +88,7 @@ class TestTime:
     def test_who_does_not_read_is_overdue_in_every_phase(self) -> None:
         for phase in Phase:
             connections = filled(phase)
-            (one,) = connections.of_phase(phase)
+            (one,) = connections.in_phase(phase)
             one.blocked_since = 0.0
             assert [reason for _, reason in connections.overdue(READ_TIMEOUT)][:1] == [
                 "slow_reader"

@@ -24,10 +24,10 @@ from core.status.kafka_outage import OutageMark
 from supervisor.cli.status import show_status
 from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.snapshot.snapshot_builder import Snapshot
-from supervisor.monitor.web.event_stream import MOST_CLIENTS, EventSubscribers
-from supervisor.monitor.web.listen_address import Address, advice, wanted_ports, write_address
+from supervisor.monitor.web.event_stream import MAX_CLIENTS, EventSubscribers
+from supervisor.monitor.web.listen_address import Address, listen_hint, wanted_ports, write_address
 from supervisor.processes.control_inbox import Restart
-from tests.supervisor.monitor.looks import report
+from tests.supervisor.monitor.samples import report
 from tests.supervisor.monitor.stage import Stage, row, staged
 from tests.support.durations import allowed
 from tests.support.waiting import wait_until
@@ -76,7 +76,7 @@ class TestAnswers:
             '[scraper]\nenabled = false\n[reddit]\nsubreddits = ["Bitcoin", "ethereum"]\n'
         )
         out = io.StringIO()
-        show_status(path, as_json=True, watch=False, out=out)
+        show_status(path, readiness_json=True, watch=False, out=out)
         printed, served = json.loads(out.getvalue()), json.loads(shared.get("/api/status").body)
         for document in (printed, served):
             document["supervisor"].pop("uptime_s")
@@ -120,21 +120,21 @@ class TestAnswers:
 
 class TestEvents:
     def test_a_client_gets_the_past_once_and_then_every_look(self, shared: Stage) -> None:
-        (first, past), *looks = events(shared, 4)
+        (first, history), *samples = events(shared, 4)
         assert first == "past"
-        assert set(past) == {"steps"}
-        assert [name for name, _ in looks] == ["look"] * 3
-        ats = [look["at"] for _, look in looks]
+        assert set(history) == {"steps"}
+        assert [name for name, _ in samples] == ["look"] * 3
+        ats = [sample["at"] for _, sample in samples]
         assert ats == sorted(ats)
         assert ats[2] > ats[1]
-        assert looks[0][1]["streams"]["comments"]["captured"] == 90
+        assert samples[0][1]["streams"]["comments"]["captured"] == 90
 
     def test_a_client_that_goes_is_forgotten_and_too_many_are_refused(self, shared: Stage) -> None:
         asking = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        clients = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(MOST_CLIENTS)]
+        clients = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(MAX_CLIENTS)]
         for client in clients:
             client.sendall(asking)
-        wait_until(lambda: f"monitor_listeners {MOST_CLIENTS}" in shared.get("/metrics").body, what="all to listen")
+        wait_until(lambda: f"monitor_listeners {MAX_CLIENTS}" in shared.get("/metrics").body, what="all to listen")
         refused = shared.get("/api/events")
         assert (refused.status, refused.headers["Retry-After"]) == (503, "30")
         for client in clients:
@@ -145,7 +145,7 @@ class TestEvents:
         asyncio.run(self._serve_one_who_does_not_read())
 
     async def _serve_one_who_does_not_read(self) -> None:
-        subscribers = EventSubscribers(structlog.stdlib.get_logger("test"), patience=0.3)
+        subscribers = EventSubscribers(structlog.stdlib.get_logger("test"), send_timeout=0.3)
         app = web.Application()
         app.router.add_get("/", subscribers.attend)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -164,7 +164,7 @@ class TestEvents:
             big = Snapshot(0.0, Readiness(), b"", b"", b"x" * 2**20, lambda: b"")
             received = 0
             while subscribers.clients == 2:
-                subscribers.tell(big)
+                subscribers.report_crawl(big)
                 received += len(await reader.read(2**20))
         assert received > 0
         subscribers.dismiss()
@@ -303,7 +303,7 @@ class TestSecrets:
         stage = staged(tmp_path, config, token="hunter-token")
         everything = " ".join(secrets)
         with stage.running():
-            stage.tell(
+            stage.report_crawl(
                 report(
                     "a",
                     proxy_state=RESTING,
@@ -357,4 +357,4 @@ class TestAddress:
 
     @pytest.mark.parametrize(("number", "word"), [(98, "another program"), (13, "above 1023"), (99, "0.0.0.0")])
     def test_what_to_do_about_an_address(self, number: int, word: str) -> None:
-        assert word in advice(OSError(number, "…"), "10.9.9.9", 80)
+        assert word in listen_hint(OSError(number, "…"), "10.9.9.9", 80)

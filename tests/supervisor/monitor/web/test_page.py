@@ -14,7 +14,7 @@ from core.spool import Gap
 from core.status.crawl import RESTING
 from supervisor.processes.control_inbox import Restart
 from tests.supervisor.monitor.browser import CONTRAST, UNNAMED, Tab, launched
-from tests.supervisor.monitor.looks import report
+from tests.supervisor.monitor.samples import report
 from tests.supervisor.monitor.stage import Stage, row, staged
 from tests.support.waiting import wait_until
 
@@ -44,7 +44,7 @@ def _flowing(stage: Stage) -> None:
 
 def flowing(stage: Stage) -> None:
     stage.show_all_running("scraper-direct")
-    stage.tell(report("direct", proxy="direct", process="scraper-direct", address=None))
+    stage.report_crawl(report("direct", proxy="direct", process="scraper-direct", address=None))
 
 
 def troubled(stage: Stage) -> None:
@@ -53,7 +53,7 @@ def troubled(stage: Stage) -> None:
     stage.show(
         row("publisher"), row("submissions"), dead, row("scraper-direct", "BACKOFF", last_exit=-9), row("monitor")
     )
-    stage.tell(
+    stage.report_crawl(
         report(
             "direct",
             process="scraper-direct",

@@ -122,29 +122,29 @@ def healthy() -> Sample:
     )
 
 
-def with_process(look: Sample, name: str, state: str = "RUNNING", **more: Any) -> Sample:
-    rows = [process(name, state, **more) if row["name"] == name else row for row in look.status.processes]
-    return replace(look, status=replace(look.status, processes=rows))
+def with_process(sample: Sample, name: str, state: str = "RUNNING", **more: Any) -> Sample:
+    rows = [process(name, state, **more) if row["name"] == name else row for row in sample.status.processes]
+    return replace(sample, status=replace(sample.status, processes=rows))
 
 
-def with_supervisor(look: Sample, state: str) -> Sample:
-    return replace(look, status=replace(look.status, supervisor={"pid": 1, "state": state, "uptime_s": 400.0}))
+def with_supervisor(sample: Sample, state: str) -> Sample:
+    return replace(sample, status=replace(sample.status, supervisor={"pid": 1, "state": state, "uptime_s": 400.0}))
 
 
-def with_stream(look: Sample, name: str, **more: Any) -> Sample:
-    return replace(look, streams={**look.streams, name: replace(look.streams[name], **more)})
+def with_stream(sample: Sample, name: str, **more: Any) -> Sample:
+    return replace(sample, streams={**sample.streams, name: replace(sample.streams[name], **more)})
 
 
-def with_quota(look: Sample, flow: QuotaFlow, **more: Any) -> Sample:
-    assert look.quota is not None
-    changed = replace(look.flow, quota=flow)
-    return replace(look, status=replace(look.status, flow=changed), quota=replace(look.quota, **more))
+def with_quota(sample: Sample, flow: QuotaFlow, **more: Any) -> Sample:
+    assert sample.quota is not None
+    changed = replace(sample.flow, quota=flow)
+    return replace(sample, status=replace(sample.status, flow=changed), quota=replace(sample.quota, **more))
 
 
-def with_flow(look: Sample, name: str, **more: Any) -> Sample:
-    streams = {**look.flow.streams, name: replace(look.flow.streams[name], **more)}
-    return replace(look, status=replace(look.status, flow=replace(look.flow, streams=streams)))
+def with_flow(sample: Sample, name: str, **more: Any) -> Sample:
+    streams = {**sample.flow.streams, name: replace(sample.flow.streams[name], **more)}
+    return replace(sample, status=replace(sample.status, flow=replace(sample.flow, streams=streams)))
 
 
-def with_reports(look: Sample, *reports: CrawlReport, silent: tuple[str, ...] = ()) -> Sample:
-    return replace(look, status=replace(look.status, crawl=Crawl(NOON, reports, silent)))
+def with_reports(sample: Sample, *reports: CrawlReport, silent: tuple[str, ...] = ()) -> Sample:
+    return replace(sample, status=replace(sample.status, crawl=Crawl(NOON, reports, silent)))
