@@ -100,7 +100,7 @@ class Tab:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(url)
         self.page.set_default_timeout(30_000)
-        self.page.wait_for_selector(".verdict[data-ready=yes], .verdict[data-ready=no], .verdict[data-ready=soon]")
+        self.page.wait_for_selector(".readiness[data-ready=yes], .readiness[data-ready=no], .readiness[data-ready=soon]")
 
     def text(self, selector: str) -> str:
         return str(self.page.inner_text(selector))

@@ -1,4 +1,4 @@
-// Where the ticks of an axis stand: round numbers, round times.
+// Ticks of an axis: round numbers and round times.
 
 import { time, timeWithSeconds } from "./format.js";
 
@@ -18,8 +18,7 @@ export function roundUpTime(highest) {
 
 const lengths = [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200];
 
-// Moments between start and end that people would choose, at most about `most` of them, in local time; `write` gives
-// each as text.
+// Round local times between start and end, about `most` at most; `write` formats one as text.
 export function timeTicks(start, end, most) {
   const length = lengths.find((candidate) => (end - start) / candidate <= most) ?? 86400;
   const shift = new Date(start * 1000).getTimezoneOffset() * 60;

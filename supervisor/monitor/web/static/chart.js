@@ -1,7 +1,7 @@
-// A chart of the last half hour, drawn by hand: an area, lines, two readable axes, and a cursor for mouse and keys.
+// A chart of the last 30 minutes: an area, lines, two axes, and a cursor for mouse and keyboard.
 
 import { timeTicks } from "./axis.js";
-import { element, mark, say, svg } from "./dom.js";
+import { element, setAttribute, setText, svg } from "./dom.js";
 import { timeWithSeconds } from "./format.js";
 
 const LEFT = 44;
@@ -12,8 +12,8 @@ const LONGEST = 1800;
 const SHORTEST = 300;
 
 export class Chart {
-  // `series` are {kind, name}; `unit` writes a value out, `short` one at the axis; the axis reaches `least` at least,
-  // and ends where `round` says.
+  // `series` are {kind, name}; `unit` formats a value, `short` a value at the axis; the axis ends at `round(highest)`,
+  // and at `least` or above.
   constructor(title, series, { unit, short, least, round }) {
     this.title = title;
     this.series = series;
@@ -34,11 +34,11 @@ export class Chart {
     new ResizeObserver(() => this.draw()).observe(this.drawing);
   }
 
-  // `points` are [moment, value of each series …], null where there is none.
+  // `points` are [time, value of each series …]; null: no value.
   update(points, now) {
     this.points = points;
     this.now = now;
-    // a young history is drawn larger, until half an hour is there
+    // a short history is drawn over the whole width
     this.span = Math.min(LONGEST, Math.max(SHORTEST, points.length ? now - points[0][0] : 0));
     this.draw();
   }
@@ -59,7 +59,7 @@ export class Chart {
     this.top = this.round(Math.max(this.least, ...values));
     this.drawing.replaceChildren(...this.axes(), ...this.series.flatMap((one, index) => this.curve(one, index + 1)));
     this.drawCursor();
-    mark(this.drawing, "aria-label", this.summary(values));
+    setAttribute(this.drawing, "aria-label", this.summary(values));
   }
 
   axes() {
@@ -131,13 +131,13 @@ export class Chart {
     this.drawing.querySelector(".cursor")?.remove();
     const point = this.picked === null ? null : this.points.find((candidate) => candidate[0] >= this.picked);
     if (!point) {
-      say(this.readout, "");
+      setText(this.readout, "");
       return;
     }
     const x = this.x(point[0]);
     this.drawing.append(svg("line", { class: "cursor", x1: x, x2: x, y1: TOP, y2: this.height - BOTTOM }));
     const parts = this.series.map(({ name }, index) => `${name} ${this.value(point[index + 1])}`);
-    say(this.readout, `${timeWithSeconds(point[0])}: ${parts.join(", ")}`);
+    setText(this.readout, `${timeWithSeconds(point[0])}: ${parts.join(", ")}`);
   }
 
   value(number) {
@@ -146,9 +146,9 @@ export class Chart {
 
   summary(values) {
     const last = this.points.at(-1);
-    if (!last) return `${this.title}: nothing yet`;
+    if (!last) return `${this.title}: no data yet`;
     const parts = this.series.map(({ name }, index) => `${name} ${this.value(last[index + 1])}`);
-    const most = values.length ? `; at most ${this.unit(Math.max(...values))} in the last half hour` : "";
+    const most = values.length ? `; at most ${this.unit(Math.max(...values))} in the last 30 minutes` : "";
     return `${this.title}: ${parts.join(", ")} now${most}`;
   }
 }

@@ -1,4 +1,4 @@
-// Small changes to the page: nothing is touched that stays the same, so focus and screen readers are left in peace.
+// Changes to the page. Unchanged parts are not touched, so focus and screen readers are not disturbed.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -16,26 +16,26 @@ export function svg(tag, attributes = {}, ...children) {
   return made;
 }
 
-export function say(target, text) {
+export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-export function mark(target, name, value) {
+export function setAttribute(target, name, value) {
   if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
 
-export function show(target, visible) {
+export function setVisible(target, visible) {
   if (target.hidden === visible) target.hidden = !visible;
 }
 
-// Keeps one child for each item, in order; `make` gives a new one, `fill` brings it up to date.
-export function keep(parent, items, key, make, fill) {
-  const there = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+// Keeps one child per item, in order; `make` creates a child, `fill` updates it.
+export function syncChildren(parent, items, key, make, fill) {
+  const existing = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let place = parent.firstElementChild;
   for (const item of items) {
     const name = String(key(item));
-    let child = there.get(name);
-    there.delete(name);
+    let child = existing.get(name);
+    existing.delete(name);
     if (!child) {
       child = make(item);
       child.dataset.key = name;
@@ -44,20 +44,20 @@ export function keep(parent, items, key, make, fill) {
     else parent.insertBefore(child, place);
     fill(child, item);
   }
-  for (const child of there.values()) child.remove();
+  for (const child of existing.values()) child.remove();
 }
 
-// Fills a <dl>: rows are [term, text, class?]; without text a row is left out.
+// Fills a <dl>: rows are [term, text, class?]; a row without text is omitted.
 export function facts(list, rows) {
   const known = rows.filter(([, text]) => text !== null && text !== undefined);
-  keep(list, known, ([term]) => term, () => element("div", {}, element("dt"), element("dd")), (row, [term, text, kind]) => {
-    say(row.firstChild, term);
-    say(row.lastChild, text);
-    mark(row.lastChild, "class", kind ?? "");
+  syncChildren(list, known, ([term]) => term, () => element("div", {}, element("dt"), element("dd")), (row, [term, text, kind]) => {
+    setText(row.firstChild, term);
+    setText(row.lastChild, text);
+    setAttribute(row.lastChild, "class", kind ?? "");
   });
 }
 
-// Makes the cells of a table's row; columns are [label, class].
+// Creates a table row; columns are [label, class].
 export function cells(columns) {
   const row = element("tr", { role: "row" });
   for (const [label, kind] of columns) {
@@ -68,11 +68,11 @@ export function cells(columns) {
   return row;
 }
 
-// Fills them: texts, null for nothing to say.
+// Fills the cells: null shows a dash, undefined leaves the cell unchanged.
 export function fillCells(row, texts) {
   texts.forEach((text, index) => {
     if (text === undefined) return;
-    say(row.children[index], text ?? "–");
+    setText(row.children[index], text ?? "–");
     row.children[index].classList.toggle("nothing", text === null);
   });
 }

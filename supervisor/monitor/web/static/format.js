@@ -1,4 +1,4 @@
-// Numbers and moments in words that people read at a glance.
+// Formats numbers, durations and times for display.
 
 const whole = new Intl.NumberFormat("en");
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -28,10 +28,10 @@ export function duration(seconds) {
   return null;
 }
 
-// A past that is told beside other things, without fractions: "1 min 40 s".
+// An age without fractions: "1 min 40 s".
 export const since = (seconds) => duration(Math.max(10, Math.round(seconds)));
 
-// One unit, for what is read next to other things: "3 min".
+// One unit: "3 min".
 export function roughly(seconds) {
   if (seconds === null || seconds === undefined) return null;
   for (const [length, unit] of units) if (seconds >= length) return `${Math.floor(seconds / length)} ${unit}`;
@@ -50,7 +50,7 @@ export function bytes(number) {
   return `${size < 10 && step > 0 ? size.toFixed(1) : Math.round(size)} ${names[step]}`;
 }
 
-// Only what is complete altogether is 100 %.
+// Rounds down: only a complete share is 100 %.
 export function percent(number) {
   if (number === null) return "–";
   if (number >= 100) return "100 %";
@@ -63,7 +63,7 @@ export const time = (seconds) => clock.format(seconds * 1000);
 export const timeWithSeconds = (seconds) => clockSeconds.format(seconds * 1000);
 export const moment = (seconds) => dayAndClock.format(seconds * 1000);
 
-// When it began, from now: with the day where it was not today.
+// A start time: with the date if it was not today.
 export function when(seconds, now) {
   const sameDay = new Date(seconds * 1000).toDateString() === new Date(now * 1000).toDateString();
   return sameDay ? timeWithSeconds(seconds) : moment(seconds);

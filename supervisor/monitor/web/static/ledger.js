@@ -1,9 +1,9 @@
-// The list of gaps below the timeline, for those who want to read them one by one.
+// The list of gaps below the timeline.
 
-import { byId, cells, fillCells, keep, mark, say } from "./dom.js";
+import { byId, cells, fillCells, setAttribute, setText, syncChildren } from "./dom.js";
 import { duration, moment } from "./format.js";
 
-const columns = [["", ""], ["", "stays"], ["lasting", ""], ["", "stays"], ["", "error wide"], ["", "error wide"]];
+const columns = [["", ""], ["", "stays"], ["duration", ""], ["", "stays"], ["", "error wide"], ["", "error wide"]];
 const MOST_NAMED = 12;
 
 export function drawLedger(streams) {
@@ -11,12 +11,12 @@ export function drawLedger(streams) {
   gaps.sort((one, other) => other.from - one.from);
   const begun = Object.values(streams).some((stream) => stream.complete !== null);
   const all = Object.values(streams).reduce((total, stream) => total + stream.gaps, 0);
-  say(byId("ledger-summary"), begun || all ? summary(Object.values(streams), all, gaps.length) : "Nothing read yet");
-  keep(byId("ledger-rows"), gaps, (gap) => `${gap.name} ${gap.id}`, () => cells(columns), (row, gap) => {
+  setText(byId("ledger-summary"), begun || all ? summary(Object.values(streams), all, gaps.length) : "Nothing read yet");
+  syncChildren(byId("ledger-rows"), gaps, (gap) => `${gap.name} ${gap.id}`, () => cells(columns), (row, gap) => {
     const found = gap.state === "open" && !gap.found ? "" : `, ${gap.found} found`;
     const lasting = duration(Math.max(0, (gap.to ?? gap.now) - gap.from));
     fillCells(row, [gap.name, moment(gap.from), gap.to === null ? `${lasting}, still away` : lasting, `${gap.state}${found}`, gap.reason, named(gap.subreddits)]);
-    mark(row.children[3], "class", { repaired: "stays", filled: "stays state warn" }[gap.state] ?? "stays state bad");
+    setAttribute(row.children[3], "class", { repaired: "stays", filled: "stays state warn" }[gap.state] ?? "stays state bad");
   });
 }
 
@@ -30,5 +30,5 @@ function summary(streams, all, listed) {
   const count = (state) => streams.reduce((total, stream) => total + stream.states[state], 0);
   const parts = ["open", "lost", "filled"].filter(count).map((state) => `${count(state)} ${state}`);
   const state = parts.length ? `not repaired: ${parts.join(", ")}` : "all repaired";
-  return `${all} ${all === 1 ? "gap" : "gaps"} ever, ${state}${listed ? `; ${listed} in this window` : ""}`;
+  return `${all} ${all === 1 ? "gap" : "gaps"} recorded, ${state}${listed ? `; ${listed} in the last 24 h` : ""}`;
 }

@@ -1,81 +1,81 @@
-// The page's life: connects, draws every look, says when it hears nothing, and comes back by itself.
+// Connects to the monitor, draws every sample, shows when no data comes, and reconnects automatically.
 
-import { byId, mark, say, show } from "./dom.js";
+import { byId, setAttribute, setText, setVisible } from "./dom.js";
 import { moment, timeWithSeconds } from "./format.js";
 import { drawLedger } from "./ledger.js";
 import { drawProcesses } from "./processes.js";
 import { drawFigures, drawResources } from "./resources.js";
 import { drawScraper } from "./scraper.js";
-import { add, begin, drawStreams } from "./streams.js";
+import { addStep, drawStreams, setHistory } from "./streams.js";
 import { Timeline } from "./timeline.js";
-import { drawVerdict } from "./verdict.js";
+import { drawReadiness } from "./readiness.js";
 
 const LATE_AFTER = 6000;
 const AGAIN_AFTER = 3000;
 
 const timeline = new Timeline(byId("timeline"));
 let source = null;
-let heard = 0; // when the last look came, by our clock
+let receivedAt = 0; // when the last sample came, by our clock
 let lostAt = null;
 let latest = null;
 
 function connect() {
   source = new EventSource("/api/events");
-  source.addEventListener("past", (event) => begin(JSON.parse(event.data).steps));
-  source.addEventListener("look", (event) => take(JSON.parse(event.data)));
+  source.addEventListener("past", (event) => setHistory(JSON.parse(event.data).steps));
+  source.addEventListener("look", (event) => receive(JSON.parse(event.data)));
   source.addEventListener("error", () => {
     lostAt ??= Date.now();
-    tell();
-    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    showConnection();
+    if (source.readyState !== EventSource.CLOSED) return; // the browser reconnects automatically
     source.close();
     setTimeout(connect, AGAIN_AFTER);
   });
 }
 
-function take(look) {
-  heard = Date.now();
+function receive(sample) {
+  receivedAt = Date.now();
   lostAt = null;
-  latest = look;
-  if (look.step) add(look.step);
+  latest = sample;
+  if (sample.step) addStep(sample.step);
   if (!document.hidden) draw();
-  tell();
+  showConnection();
 }
 
 function draw() {
   if (!latest) return;
   const streams = Object.keys(latest.streams);
-  show(byId("streams"), streams.length > 0);
-  show(byId("completeness"), streams.length > 0);
-  drawVerdict(latest);
+  setVisible(byId("streams"), streams.length > 0);
+  setVisible(byId("completeness"), streams.length > 0);
+  drawReadiness(latest);
   drawFigures(latest);
   drawStreams(latest);
   if (streams.length) {
     timeline.update(latest.streams);
     drawLedger(latest.streams);
     const start = Math.min(...Object.values(latest.streams).map((stream) => stream.window[0]));
-    say(byId("window-text"), `Since ${moment(start)}, by subreddit and time.`);
+    setText(byId("window-text"), `Since ${moment(start)}. Bars show the share of subreddits.`);
   }
   drawProcesses(latest);
   drawResources(latest);
   drawScraper(latest);
-  say(byId("where"), latest.kafka ? `${latest.kafka.topic} on ${latest.kafka.servers.split(",").join(", ")}` : "scraper only");
+  setText(byId("where"), latest.kafka ? `${latest.kafka.topic} on ${latest.kafka.servers.split(",").join(", ")}` : "scraper only");
 }
 
-// Says how fresh the page is, and in so many words when it is not.
-function tell() {
-  const silent = Date.now() - heard;
-  const state = lostAt ? "lost" : !heard ? "waiting" : silent > LATE_AFTER ? "late" : "live";
-  mark(byId("link"), "data-state", state);
-  const words = { lost: "Connection lost", waiting: "Connecting …", late: "No news", live: "Live" };
-  say(byId("link-text"), words[state]);
-  if (latest) say(byId("updated"), `As of ${timeWithSeconds(latest.at)}`);
-  const as = latest ? ` What you see is of ${timeWithSeconds(latest.at)}.` : "";
-  const notice = { lost: `The monitor does not answer; trying again by itself.${as}`, late: `The monitor answers, but has no news.${as}` }[state];
-  if (notice) say(byId("lost"), notice);
-  show(byId("lost"), Boolean(notice));
+// Shows the state of the connection and the age of the data.
+function showConnection() {
+  const silence = Date.now() - receivedAt;
+  const state = lostAt ? "lost" : !receivedAt ? "waiting" : silence > LATE_AFTER ? "late" : "live";
+  setAttribute(byId("link"), "data-state", state);
+  const labels = { lost: "Connection lost", waiting: "Connecting …", late: "No new data", live: "Live" };
+  setText(byId("link-text"), labels[state]);
+  if (latest) setText(byId("updated"), `Updated ${timeWithSeconds(latest.at)}`);
+  const shown = latest ? ` The page shows data of ${timeWithSeconds(latest.at)}.` : "";
+  const notice = { lost: `The monitor does not answer. The page reconnects automatically.${shown}`, late: `The monitor sends no new data.${shown}` }[state];
+  if (notice) setText(byId("lost"), notice);
+  setVisible(byId("lost"), Boolean(notice));
   document.body.classList.toggle("stale", Boolean(notice) && latest !== null);
 }
 
 document.addEventListener("visibilitychange", () => document.hidden || draw());
-setInterval(tell, 1000);
+setInterval(showConnection, 1000);
 connect();

@@ -1,29 +1,29 @@
-// The processes, and the buttons that restart them where a token is configured.
+// The processes, and buttons that restart them if a token is configured.
 
-import { byId, cells, element, fillCells, keep, mark, say, show } from "./dom.js";
+import { byId, cells, element, fillCells, setAttribute, setText, setVisible, syncChildren } from "./dom.js";
 import { bytes, count, duration } from "./format.js";
 
 const columns = [["", ""], ["", "stays"], ["up", "number"], ["restarts", "number"], ["last exit", "exit"], ["memory", "number"], ["beat", "number"], ["", "act"]];
 const kinds = { RUNNING: "good", STARTING: "warn", BACKOFF: "warn", STOPPING: "warn", FATAL: "bad", EXITED: "off" };
-const SURE_FOR = 4000;
+const CONFIRM_MS = 4000;
 
 const signals = { 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM" };
 
 byId("token-box").addEventListener("submit", (event) => event.preventDefault());
 
-export function drawProcesses(look) {
-  const { supervisor } = look;
+export function drawProcesses(sample) {
+  const { supervisor } = sample;
   const up = supervisor.uptime_s === null ? "" : `, up ${duration(supervisor.uptime_s)}`;
-  say(byId("supervisor"), `Supervisor ${supervisor.state}${supervisor.pid === null ? "" : `, pid ${supervisor.pid}`}${up}${look.processes.length ? "" : "; no process is known"}`);
-  show(byId("token-box"), look.may_restart);
-  keep(byId("process-rows"), look.processes, (process) => process.name, make, (row, process) => {
-    fillCells(row, [undefined, undefined, duration(process.uptime_s), count(process.restarts), ending(process.last_exit), bytes(process.rss_bytes), heartbeat(process)]);
-    say(row.children[0].firstChild, process.name);
-    say(row.children[0].lastChild, remark(process));
-    say(row.children[1].firstChild, process.state);
-    mark(row.children[1].firstChild, "class", `state ${kinds[process.state] ?? ""}`);
+  setText(byId("supervisor"), `Supervisor ${supervisor.state}${supervisor.pid === null ? "" : `, pid ${supervisor.pid}`}${up}${sample.processes.length ? "" : "; no processes"}`);
+  setVisible(byId("token-box"), sample.may_restart);
+  syncChildren(byId("process-rows"), sample.processes, (process) => process.name, make, (row, process) => {
+    fillCells(row, [undefined, undefined, duration(process.uptime_s), count(process.restarts), exitText(process.last_exit), bytes(process.rss_bytes), heartbeat(process)]);
+    setText(row.children[0].firstChild, process.name);
+    setText(row.children[0].lastChild, note(process));
+    setText(row.children[1].firstChild, process.state);
+    setAttribute(row.children[1].firstChild, "class", `state ${kinds[process.state] ?? ""}`);
     const button = row.lastChild.firstChild;
-    show(button, look.may_restart);
+    setVisible(button, sample.may_restart);
   });
 }
 
@@ -32,14 +32,14 @@ function make(process) {
   row.children[0].append(element("span"), element("span", { class: "why" }));
   row.children[1].append(element("span"));
   const button = element("button", { type: "button", "aria-label": `Restart ${process.name}` }, "Restart");
-  button.addEventListener("click", () => press(button, process.name));
+  button.addEventListener("click", () => onRestartClick(button, process.name));
   row.lastChild.append(button);
   return row;
 }
 
-function remark(process) {
+function note(process) {
   if (process.state === "FATAL") return process.why || "parked: see its log";
-  if (process.state === "BACKOFF" && process.restart_in_s !== null) return `starts again in ${duration(process.restart_in_s)}`;
+  if (process.state === "BACKOFF" && process.restart_in_s !== null) return `restarts in ${duration(process.restart_in_s)}`;
   return "";
 }
 
@@ -47,32 +47,32 @@ function heartbeat({ heartbeat_age_s: age }) {
   return age === null ? null : `${age.toFixed(1)} s ago`;
 }
 
-function ending(code) {
+function exitText(code) {
   if (code === null) return null;
   return code >= 0 ? `code ${code}` : signals[-code] ?? `signal ${-code}`;
 }
 
-// The first press asks, the second one within four seconds does it.
-function press(button, name) {
-  if (!button.classList.contains("sure")) {
-    button.classList.add("sure");
-    say(button, "Really?");
-    mark(button, "aria-label", `Really restart ${name}?`);
-    setTimeout(() => calm(button, name), SURE_FOR);
+// The first click asks for confirmation; a second one within four seconds restarts the process.
+function onRestartClick(button, name) {
+  if (!button.classList.contains("confirming")) {
+    button.classList.add("confirming");
+    setText(button, "Confirm");
+    setAttribute(button, "aria-label", `Confirm: restart ${name}`);
+    setTimeout(() => resetButton(button, name), CONFIRM_MS);
     return;
   }
-  calm(button, name);
+  resetButton(button, name);
   restart(name);
 }
 
-function calm(button, name) {
-  button.classList.remove("sure");
-  say(button, "Restart");
-  mark(button, "aria-label", `Restart ${name}`);
+function resetButton(button, name) {
+  button.classList.remove("confirming");
+  setText(button, "Restart");
+  setAttribute(button, "aria-label", `Restart ${name}`);
 }
 
 async function restart(name) {
-  const said = byId("restart-said");
+  const status = byId("restart-status");
   try {
     const answer = await fetch("/api/restart", {
       method: "POST",
@@ -80,8 +80,8 @@ async function restart(name) {
       body: JSON.stringify({ process: name }),
     });
     const document = await answer.json();
-    say(said, answer.ok ? `${name} is being restarted.` : document.error);
+    setText(status, answer.ok ? `${name} is being restarted.` : document.error);
   } catch (error) {
-    say(said, `The monitor did not answer (${error.message}).`);
+    setText(status, `The monitor did not answer (${error.message}).`);
   }
 }

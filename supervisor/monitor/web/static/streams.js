@@ -1,34 +1,34 @@
-// Each stream: how much comes, how much of it is in Kafka, and how long it took from its creation.
+// Each stream: items captured, items delivered to Kafka, and the delay since their creation.
 
 import { roundUp, roundUpTime } from "./axis.js";
 import { Chart } from "./chart.js";
-import { byId, element, facts, keep, say } from "./dom.js";
+import { byId, element, facts, setText, syncChildren } from "./dom.js";
 import { bytes, count, duration, rate } from "./format.js";
 
 const KEPT = 361;
 const AVERAGED = 3;
 
-const past = []; // steps: {at, streams: {name: [captured, published, waiting, lag, delay]}}
+const history = []; // steps: {at, streams: {name: [captured, published, waiting, lag, delay]}}
 const charts = new Map();
 
-export function begin(steps) {
-  past.splice(0, past.length, ...steps);
+export function setHistory(steps) {
+  history.splice(0, history.length, ...steps);
 }
 
-export function add(step) {
-  if (past.length && step.at <= past.at(-1).at) return;
-  past.push(step);
-  if (past.length > KEPT) past.shift();
+export function addStep(step) {
+  if (history.length && step.at <= history.at(-1).at) return;
+  history.push(step);
+  if (history.length > KEPT) history.shift();
 }
 
-export function drawStreams(look) {
-  const names = Object.keys(look.streams);
-  keep(byId("stream-rows"), names, (name) => name, make, (row, name) => fill(row, name, look));
+export function drawStreams(sample) {
+  const names = Object.keys(sample.streams);
+  syncChildren(byId("stream-rows"), names, (name) => name, make, (row, name) => fill(row, name, sample));
 }
 
 function make(name) {
   const both = [{ kind: "captured", name: "captured" }, { kind: "kafka", name: "into Kafka" }];
-  const rates = new Chart("items a second", both, { unit: rate, short: plain, least: 1, round: roundUp });
+  const rates = new Chart("items per second", both, { unit: rate, short: plain, least: 1, round: roundUp });
   const delays = new Chart("delay from creation to Kafka", [{ kind: "kafka", name: "delay" }], { unit: duration, short, least: 4, round: roundUpTime });
   charts.set(name, { rates, delays });
   const head = element("div", { class: "head" }, element("div", {}, element("h3"), element("p", { class: "big" })), element("dl", { class: "facts" }));
@@ -37,43 +37,43 @@ function make(name) {
 
 const plain = (number) => String(Number(number.toFixed(1)));
 
-// Whole where it can be, with one unit: "2 s", "1.5 min".
+// One unit: "2 s", "1.5 min".
 function short(seconds) {
   for (const [length, unit] of [[3600, "h"], [60, "min"]]) if (seconds >= length) return `${plain(seconds / length)} ${unit}`;
   return `${plain(seconds)} s`;
 }
 
-function fill(row, name, look) {
-  const stream = look.streams[name];
+function fill(row, name, sample) {
+  const stream = sample.streams[name];
   const [title, list] = row.firstChild.children;
-  say(title.firstChild, name[0].toUpperCase() + name.slice(1));
-  big(title.lastChild, rate(stream.captured_rate), stream.on ? "a second" : "switched off");
+  setText(title.firstChild, name[0].toUpperCase() + name.slice(1));
+  big(title.lastChild, rate(stream.captured_rate), stream.on ? "/s" : "/s, disabled");
   const late = stream.polled_s !== null && stream.polled_s > 90;
   facts(list, [
     ["captured", count(stream.captured)],
     ["in Kafka", count(stream.published)],
-    ["waiting", `${count(stream.spooled)}${stream.waiting_s > 20 ? `, ${duration(stream.waiting_s)}` : ""}`, stream.waiting_s > 20 ? "warn" : ""],
+    ["waiting", `${count(stream.spooled)}${stream.waiting_s > 20 ? `, for ${duration(stream.waiting_s)}` : ""}`, stream.waiting_s > 20 ? "warn" : ""],
     ["spool on disk", bytes(stream.bytes)],
-    ["to capture", duration(stream.lag_s) ?? "–"],
-    ["to Kafka", duration(stream.delay_s) ?? "–"],
+    ["delay to capture", duration(stream.lag_s) ?? "–"],
+    ["delay to Kafka", duration(stream.delay_s) ?? "–"],
     ["last complete poll", stream.polled_s === null ? "–" : `${duration(stream.polled_s)} ago`, late ? "warn" : ""],
   ]);
   const { rates, delays } = charts.get(name);
-  rates.update(past.map((step, index) => [step.at, average(name, index, 0), average(name, index, 1)]), look.at);
-  delays.update(past.map((step) => [step.at, step.streams[name]?.[4] ?? null]), look.at);
+  rates.update(history.map((step, index) => [step.at, average(name, index, 0), average(name, index, 1)]), sample.at);
+  delays.update(history.map((step) => [step.at, step.streams[name]?.[4] ?? null]), sample.at);
 }
 
 function big(target, number, unit) {
   if (!target.firstChild) target.append("", element("small"));
   if (target.firstChild.data !== `${number} `) target.firstChild.data = `${number} `;
-  say(target.lastChild, unit);
+  setText(target.lastChild, unit);
 }
 
 function average(name, index, column) {
   let sum = 0;
   let steps = 0;
   for (let back = 0; back < AVERAGED && index - back >= 0; back += 1) {
-    const values = past[index - back].streams[name];
+    const values = history[index - back].streams[name];
     if (!values) continue;
     sum += values[column];
     steps += 1;

@@ -71,7 +71,7 @@ def open_gap() -> Gap:
 
 def test_it_draws_what_flows_and_follows_by_itself(stage: Stage, browser: Any) -> None:
     tab = Tab(browser, stage.url)
-    tab.wait_for_text("#verdict-title", "Everything flows")
+    tab.wait_for_text("#readiness-title", "Everything flows")
     assert tab.page.title() == "Gapless"
     assert tab.text("#link") == "Live"
     captured = stage.seqs["comments"]
@@ -90,7 +90,7 @@ def test_it_draws_what_flows_and_follows_by_itself(stage: Stage, browser: Any) -
 def test_a_parked_process_is_on_top_with_its_words(stage: Stage, browser: Any) -> None:
     tab = Tab(browser, stage.url)
     troubled(stage)
-    tab.wait_for_text("#verdict-title", "keep this from flowing")
+    tab.wait_for_text("#readiness-title", "Not ready")
     assert "comments is parked: the spool is of a newer version" in tab.text("#reasons")
     assert tab.page.title().startswith("▲ ")
     assert tab.page.get_attribute("#reasons", "aria-live") or tab.page.query_selector("[aria-live] #reasons")
@@ -99,7 +99,7 @@ def test_a_parked_process_is_on_top_with_its_words(stage: Stage, browser: Any) -
         assert word in line.inner_text()
     assert "SIGKILL" in tab.page.locator("#process-rows tr", has_text="scraper-direct").inner_text()
     flowing(stage)
-    tab.wait_for_text("#verdict-title", "Everything flows")
+    tab.wait_for_text("#readiness-title", "Everything flows")
     assert tab.complaints == []
     tab.page.close()
 
@@ -110,13 +110,13 @@ def test_a_start_is_no_alarm_and_nothing_is_claimed_before_it_is_known(browser: 
         starting = (row(name, "STARTING") for name in ("publisher", "submissions", "comments", "scraper-direct"))
         stage.show(*starting, row("monitor"))
         tab = Tab(browser, stage.url)
-        tab.wait_for_text("#verdict-title", "Starting …")
-        assert tab.page.get_attribute("#verdict", "data-ready") == "soon"
+        tab.wait_for_text("#readiness-title", "Starting …")
+        assert tab.page.get_attribute("#readiness", "data-ready") == "soon"
         assert "Process down" not in tab.text("#reasons")
         assert "100" not in tab.text("#completeness")
-        assert "unknown: the publisher does not run" in tab.text("#kafka")
+        assert "unknown: the publisher is not running" in tab.text("#kafka")
         stage.show(row("publisher"), row("submissions", "STARTING"), row("comments", "FATAL"), row("monitor"))
-        tab.wait_for_text("#verdict-title", "keep this from flowing")
+        tab.wait_for_text("#readiness-title", "Not ready")
         assert tab.complaints == []
         tab.page.close()
 
@@ -206,15 +206,15 @@ def test_a_process_is_restarted_by_two_presses_and_the_token(stage: Stage, brows
     button = tab.page.get_by_role("button", name="Restart comments")
     button.focus()
     tab.page.keyboard.press("Enter")
-    sure = tab.page.get_by_role("button", name="Really restart comments?")
+    sure = tab.page.get_by_role("button", name="Confirm: restart comments")
     sure.wait_for()
-    assert tab.text("#restart-said") == "", "the first press only asks"
+    assert tab.text("#restart-status") == "", "the first press only asks"
     sure.press("Enter")
-    tab.wait_for_text("#restart-said", "wrong token")
+    tab.wait_for_text("#restart-status", "wrong token")
     tab.page.get_by_label("Token for restarts").fill(TOKEN)
     button.press("Enter")
     sure.press("Enter")
-    tab.wait_for_text("#restart-said", "comments is being restarted")
+    tab.wait_for_text("#restart-status", "comments is being restarted")
     assert wait_until(stage.restarts_asked, what="the request") == [Restart("comments")]
     tab.page.close()
 
@@ -234,7 +234,7 @@ def test_everybody_can_read_it(stage: Stage, browser: Any, width: int, scheme: s
     tab = Tab(browser, stage.url, width=width, scheme=scheme)
     for change in (flowing, troubled):
         change(stage)
-        tab.wait_for_text("#verdict-title", "flows" if change is flowing else "keep this from flowing")
+        tab.wait_for_text("#readiness-title", "flows" if change is flowing else "Not ready")
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
         assert tab.page.evaluate(CONTRAST) == []
         assert tab.page.evaluate(UNNAMED) == []
@@ -250,7 +250,7 @@ def test_the_charts_are_read_with_the_keyboard(stage: Stage, browser: Any) -> No
     said = tab.text("#stream-rows figcaption output")
     assert "captured" in said
     assert "into Kafka" in said
-    assert "items a second: captured" in str(chart.get_attribute("aria-label"))
+    assert "items per second: captured" in str(chart.get_attribute("aria-label"))
     tab.page.close()
 
 
