@@ -1,4 +1,4 @@
-"""A real Chromium, where there is one, and what a page must never do in it."""
+"""A real Chromium, if installed, and checks of a page in it."""
 
 import os
 import shutil
@@ -71,7 +71,7 @@ def chromium() -> str | None:
 
 @contextmanager
 def launched() -> Iterator[Any]:
-    """A browser while the block runs; skips, with the reason, where it cannot be (REQUIRE_CHROMIUM=1 forbids that)."""
+    """Run a browser during the block; skip without one, or fail if REQUIRE_CHROMIUM=1."""
     path = chromium()
     try:
         from playwright.sync_api import sync_playwright  # noqa: PLC0415  only where there is a browser
@@ -89,7 +89,7 @@ def launched() -> Iterator[Any]:
 
 
 class Tab:
-    """One open page, with all it complained of and everybody it talked to."""
+    """One open page, with its console messages and the URLs that it requested."""
 
     def __init__(self, browser: Any, url: str, *, width: int = 1600, height: int = 1000, scheme: str = "light") -> None:
         self.page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
@@ -100,7 +100,7 @@ class Tab:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(url)
         self.page.set_default_timeout(30_000)
-        self.page.wait_for_selector(".readiness[data-ready=yes], .readiness[data-ready=no], .readiness[data-ready=soon]")
+        self.page.wait_for_selector(", ".join(f".readiness[data-ready={state}]" for state in ("yes", "no", "soon")))
 
     def text(self, selector: str) -> str:
         return str(self.page.inner_text(selector))

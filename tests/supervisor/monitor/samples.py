@@ -1,4 +1,4 @@
-"""Looks made by hand: everything flows, and then one thing at a time does not."""
+"""Samples for tests: everything works; helpers change one part."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +94,7 @@ def report(name: str, **more: Any) -> CrawlReport:
 
 
 def healthy() -> Sample:
-    """Everything flows."""
+    """Return a sample in which everything works."""
     flow = Flow(
         QuotaFlow(300, 700, 200.0),
         {

@@ -77,7 +77,7 @@ class Stage:
     # what the monitor sees
 
     def show(self, *rows: ProcessRow, state: str = "RUNNING") -> None:
-        """Put up what the supervisor knows of its children; each is heard of until the next call."""
+        """Set what the supervisor knows of its children; each has fresh heartbeats until the next call."""
         self._shown = (state, rows)
         self._beat()
 
@@ -111,7 +111,7 @@ class Stage:
             writer.commit(Batch(records=records, cursor={**known, **cursor}, counters=counters, gaps=list(gaps)))
 
     def publish(self, **up_to: int) -> None:
-        """Let Kafka have acknowledged the streams up to these numbers."""
+        """Record that Kafka acknowledged the streams up to these numbers."""
         store = PublisherStore.open(self.state_dir, LOG)
         positions = []
         for stream, seq in up_to.items():
@@ -128,7 +128,7 @@ class Stage:
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Stage"]:
-        """Supervisor's socket and monitor, while the block runs."""
+        """Run the supervisor's socket and the monitor during the block."""
         with controlled(self.state_dir, self.inbox) as self.status_publisher:
             self.show_all_running()
             self.start()
@@ -171,7 +171,7 @@ class Stage:
         return list(self.inbox.collect())
 
     def get(self, path: str, method: str = "GET", body: str | None = None, **headers: str) -> Answer:
-        """Ask; `Host` and other headers as given."""
+        """Send a request; `Host` and other headers as given."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -198,7 +198,7 @@ class Stage:
 
 
 def staged(directory: Path, config: Config | None = None, token: str = "") -> Stage:
-    """Make a stage whose two streams flow."""
+    """Return a stage with two healthy streams."""
     stage = Stage(directory, config)
     stage.config = replace(stage.config, monitor=MonitorSection(port=0, token=token))
     for stream, count in (("submissions", 10), ("comments", 90)):

@@ -1,4 +1,4 @@
-"""The monitor as a process below a real supervisor: killed, it is back where it was; stopped, it goes at once."""
+"""The monitor as a child of a real supervisor: after a kill it has the same address; it stops at once."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 
 class Alone:
-    """`python -m supervisor run` with nothing but a monitor."""
+    """`python -m supervisor run` with a monitor only."""
 
     def __init__(self, directory: Path) -> None:
         self.state_dir = directory / "state"

@@ -1,4 +1,4 @@
-"""The metrics: the contract's names are all there, they read well, and no counter goes back."""
+"""Tests the metrics: the contract's names exist, each has a help text, and no counter goes back."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Requests that all fail: noticed within seconds, from the counts of answers alone."""
+"""Requests that all fail: detected within seconds from the counts of answers."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_when_every_request_fails_it_shows_within_seconds(status: str) -> None:
 
 
 def test_an_answer_tells_more_than_none() -> None:
-    """After some 401 no token is asked for, so that most requests are never sent."""
+    """After some 401 no token is requested, so most requests are not sent."""
     good = {("comments", "200"): 1}
     bad = good | {("comments", "401"): 3, ("comments", "none"): 20}
     assert update((1.0, good), (2.0, bad), (9.0, bad)) == {"comments": Failing(2.0, "401")}
@@ -40,7 +40,7 @@ def test_an_answer_tells_more_than_none() -> None:
     [
         {("comments", "401"): 2},  # two in a row: a token was renewed, say
         {("comments", "200"): 51, ("comments", "500"): 30},  # one of them succeeded
-        {("comments", "429"): 9},  # the quota's rules tell of it
+        {("comments", "429"): 9},  # the quota has rules of its own
         {("comments", "stopped"): 9},
     ],
 )

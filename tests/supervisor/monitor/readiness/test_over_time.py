@@ -1,4 +1,4 @@
-"""What one look cannot know: since when, how much in all, how fast, how much is proven."""
+"""Tests what one sample cannot show: start times, totals, rates, trends."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +54,7 @@ class TestProblemTracker:
 
 
 class TestFlapDetector:
-    """Each look: seconds, the state of the process, its restarts, its uptime, and what is to be said of it."""
+    """Each sample: seconds, the state of the process, its restarts, its uptime, and the expected result."""
 
     @pytest.mark.parametrize(
         "looks",
@@ -64,7 +64,7 @@ class TestFlapDetector:
             "0 RUNNING 0 9 -, 1 RUNNING 1 1 -, 2 RUNNING 2 1 flapping, 12 RUNNING 2 11 -",  # gone when nobody looked
             "0 RUNNING 0 9 -, 9 RUNNING 1 1 -, 12 RUNNING 2 1 flapping, 13 BACKOFF 2 0 -",
             "0 RUNNING 0 9 -, 1 RUNNING 1 1 -, 80 BACKOFF 1 0 replacing, 81 RUNNING 2 1 -",  # once in a while it may
-            "0 RUNNING 7 9 -, 1 RUNNING 0 1 -, 2 RUNNING 1 1 -",  # another supervisor counts anew
+            "0 RUNNING 7 9 -, 1 RUNNING 0 1 -, 2 RUNNING 1 1 -",  # another supervisor counts from zero
         ],
         ids=["one restart", "a long one", "twice", "again and again", "rarely", "another supervisor"],
     )
@@ -110,7 +110,7 @@ class TestCounters:
     @pytest.mark.parametrize(
         ("value", "inherited", "count"),
         [
-            (1000, 0, 1100),  # a new spool, which has read the listing again since the last look
+            (1000, 0, 1100),  # a new spool, which has read the listing again since the last sample
             (105, 96, 109),  # a new spool, which brought over most of what the broken one had counted
             (100, 100, 100),
         ],

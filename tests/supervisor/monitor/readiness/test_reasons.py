@@ -1,4 +1,4 @@
-"""Every reason not to be ready: when it is given, when it is not, and that it says what to do."""
+"""Tests each reason for 503: when it is reported, when it is not, and that it says what to do."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -145,7 +145,7 @@ def test_each_reason_that_is_announced_is_given_somewhere() -> None:
 
 @pytest.mark.parametrize("change", [change for change, _ in CASES.values()], ids=CASES)
 def test_a_reason_reads_like_a_sentence_and_stays_the_same(change: Callable[[Sample], Sample]) -> None:
-    """The text holds no number that runs: a screen reader would read it again every second."""
+    """The text has no number that changes: a screen reader would read it again every second."""
     sample = change(healthy())
     (before,), (after,) = found(sample), found(replace(sample, now=sample.now + 7))
     assert before.text == after.text
@@ -375,7 +375,7 @@ def test_who_is_parked_for_its_configuration_is_not_told_to_restart_with_the_old
     ],
 )
 def test_what_a_reason_says_decides_nothing(row: dict[str, str], what: str) -> None:
-    """Only its code does: a reason is for people, and may be worded anew."""
+    """Only its code decides: the text is for people and may change."""
     assert named(with_process(healthy(), "comments", "FATAL", **row)) == [(what, "comments")]
 
 
@@ -425,7 +425,7 @@ def test_a_stream_that_had_to_wait_for_the_quota_has_time_to_read_its_listing() 
     [("FATAL", {"state_age_s": 100.0}), ("RUNNING", {"state_age_s": 900.0, "heartbeat_age_s": 100.0})],
 )
 def test_what_is_wrong_with_a_process_is_so_since_the_supervisor_says(state: str, shown: dict[str, float]) -> None:
-    """The monitor may have been started, or have looked for the first time, long after."""
+    """The monitor may have started long after."""
     (problem,) = found(with_process(healthy(), "publisher", state, **shown))
     assert problem.since == NOON - 100
 

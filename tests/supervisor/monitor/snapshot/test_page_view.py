@@ -1,4 +1,4 @@
-"""What the page is told: the numbers of the look, each where it belongs."""
+"""Tests the data of the page: each number of the sample in its place."""
 
 from dataclasses import replace
 

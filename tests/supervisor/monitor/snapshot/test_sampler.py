@@ -1,4 +1,4 @@
-"""Looking when looking is hard: broken files, no supervisor, looks that fail or last."""
+"""Tests sampling with broken files, without a supervisor, and with samples that fail or hang."""
 
 import asyncio
 import threading
@@ -58,7 +58,7 @@ def test_a_spool_that_cannot_be_read_is_a_reason_in_words(tmp_path: Path) -> Non
 
 
 class Scripted:
-    """An observer whose looks are scripted and whose clock is the test's."""
+    """A sampler with scripted samples and a fake clock."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -75,7 +75,7 @@ class Scripted:
         asyncio.run(self.sampler.once())
 
     def metrics(self) -> list[str]:
-        """The lines of /metrics as they are served now."""
+        """Return the current lines of /metrics."""
         handlers = Handlers(self.sampler, EventSubscribers(LOG), Listener(LOG), RestartHandler(CONFIG, LOG))
         body = asyncio.run(handlers.metrics(None)).body  # type: ignore[arg-type]
         assert isinstance(body, bytes)
@@ -115,7 +115,7 @@ def test_looks_that_fail_are_counted_said_once_and_make_the_last_one_old() -> No
 
 
 def test_a_look_that_hangs_keeps_nobody_from_stopping() -> None:
-    """On a disk that does not answer: the loop ends all the same, and so does the process."""
+    """On a disk that does not answer, the loop ends nevertheless, and so does the process."""
     hang = threading.Event()
 
     def hang_forever(_config: MonitorConfig, _now: float) -> Sample:
@@ -137,7 +137,7 @@ def test_a_look_that_hangs_keeps_nobody_from_stopping() -> None:
 
 
 def test_the_metrics_say_that_they_are_old_and_readiness_falls_with_them() -> None:
-    """What is late is told by the request: the last look could not know that no other would follow."""
+    """Each request checks the age: the last sample cannot know that no other follows."""
     scripted = Scripted()
     late = 'monitor_not_ready{reason="snapshot_late"}'
     assert {"monitor_ready 0.0", f"{late} 1.0"} <= set(scripted.metrics()), "nothing was seen yet"

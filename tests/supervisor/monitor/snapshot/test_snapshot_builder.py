@@ -1,4 +1,4 @@
-"""Looks one after the other: what the verdict remembers of the former ones."""
+"""Tests readiness over several samples."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which connection is closed for another, when a connection took too long, and when a token is looked at. All pure."""
+"""Tests which connection is closed for another, time limits, and when a token is checked. All pure."""
 
 import pytest
 import structlog
@@ -18,7 +18,7 @@ from supervisor.monitor.web.token_throttle import TokenThrottle
 
 
 def filled(*phases: Phase, origin: str = "10.0.0.1", limits: Limits | None = None) -> Connections:
-    """Connections that entered a second after each other, each in its phase since then."""
+    """Connections added one second apart, each in its phase since then."""
     connections = Connections(limits or Limits(100, len(phases)))
     for second, phase in enumerate(phases):
         one = Connection(origin, float(second))
@@ -113,7 +113,7 @@ def test_a_client_is_told_by_its_address_or_its_network(address: object, origin:
 
 class TestThrottle:
     def tries(self, throttle: TokenThrottle, seconds: float, address: str = "a", every: float = 0.001) -> int:
-        """Try as fast as it goes; return how many tokens were looked at."""
+        """Try as fast as possible; return how many tokens were checked."""
         now, looked = 1000.0, 0
         while now < 1000.0 + seconds:
             wait = throttle.wait(address, now)

@@ -1,4 +1,4 @@
-"""The monitor over HTTP: what it answers, to whom, and what it never says."""
+"""Tests the HTTP interface: answers, access, and secrets that it never shows."""
 
 import asyncio
 import http.client
@@ -38,13 +38,13 @@ PATHS = ("/", "/metrics", "/healthz", "/readyz", "/api/status", "/static/main.js
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A monitor of two streams that flow; tests leave it as they found it."""
+    """A monitor of two healthy streams; tests restore its state."""
     with staged(tmp_path_factory.mktemp("monitor"), token=TOKEN).running() as stage:
         yield stage
 
 
 def events(stage: Stage, count: int) -> list[tuple[str, Any]]:
-    """Listen until so many events have come."""
+    """Read events until `count` have come."""
     connection = http.client.HTTPConnection("127.0.0.1", stage.port, timeout=10)
     connection.request("GET", "/api/events")
     answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""The monitor under clients that ask for too much: half requests, slow bodies, slow readers, wrong tokens."""
+"""Tests the monitor under load: incomplete requests, slow bodies, slow readers, wrong tokens."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ EVENTS = b"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A monitor whose patience is short."""
+    """A monitor with short time limits."""
     short = {Phase.HEAD: 1.5, Phase.WORKING: 2.5, Phase.ANSWERED: 1.5, Phase.IDLE: 2.5}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection_limits, "TIMEOUTS", short)
@@ -121,7 +121,7 @@ class TestOneAtATime:
             assert until_closed(one).count(b"HTTP/1.1 200 OK") == 1
 
     def test_a_quick_client_keeps_its_connection(self, stage: Stage) -> None:
-        """Its next request comes before the end of the former one is known here."""
+        """The next request arrives before the end of the previous one is detected."""
         kept = http.client.HTTPConnection("127.0.0.1", stage.port, timeout=10)
         kept.connect()
         first = kept.sock
@@ -179,7 +179,7 @@ def raise_files(wanted: int) -> None:
 
 
 def healthz(port: int) -> float:
-    """Ask as a probe does: a connection of its own; return the seconds it took."""
+    """Request as a probe does, on a new connection; return the seconds it took."""
     began = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", "/healthz")
@@ -189,7 +189,7 @@ def healthz(port: int) -> float:
 
 
 async def hold(port: int, data: bytes, over: asyncio.Event) -> None:
-    """Hold a connection open, a byte now and then; connect anew when it is cut."""
+    """Keep a connection open with a byte now and then; reconnect when it is closed."""
     while not over.is_set():
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -204,7 +204,7 @@ async def hold(port: int, data: bytes, over: asyncio.Event) -> None:
 
 
 async def besieged(port: int, held: Mapping[bytes, int], probes: int) -> list[float]:
-    """Return how long /healthz took, each time, while so many connections of each kind are held."""
+    """Return how long each /healthz took while connections of each kind are open."""
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for data, count in held.items():

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: it draws, follows, warns, comes back, and can be used by everybody."""
+"""Tests the page in a real Chromium: content, updates, warnings, reconnection, accessibility."""
 
 import time
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def stage(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:  # noqa: ARG001 (skips first)
-    """A monitor of two streams and a crawl, all of which flow."""
+    """A monitor of two healthy streams and a healthy crawl."""
     with staged(tmp_path_factory.mktemp("page"), CONFIG, token=TOKEN).running() as running:
         flowing(running)
         running.wait_until_ready()
@@ -48,7 +48,7 @@ def flowing(stage: Stage) -> None:
 
 
 def troubled(stage: Stage) -> None:
-    """One of everything that a page can show."""
+    """Show one problem of each kind."""
     dead = row("comments", "FATAL", why="the spool is of a newer version", restarts=3, last_exit=78)
     stage.show(
         row("publisher"), row("submissions"), dead, row("scraper-direct", "BACKOFF", last_exit=-9), row("monitor")
@@ -137,7 +137,7 @@ def test_a_gap_is_on_the_timeline_and_in_the_list(stage: Stage, browser: Any) ->
 
 
 def box(locator: Any) -> dict[str, float]:
-    """Return where the element is on the page; it has no place for the moment in which it is drawn anew."""
+    """Return the box of the element; it has none while it is redrawn."""
     found: dict[str, float] = wait_until(locator.bounding_box, what="the element to be drawn")
     return found
 
@@ -230,7 +230,7 @@ def test_without_a_token_there_are_no_buttons(browser: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1600])
 def test_everybody_can_read_it(stage: Stage, browser: Any, width: int, scheme: str) -> None:
-    """Nothing runs over the edge, nothing is too faint, everything has a name; also when much is wrong."""
+    """Nothing overflows, contrast is sufficient, everything has a name; also with many problems."""
     tab = Tab(browser, stage.url, width=width, scheme=scheme)
     for change in (flowing, troubled):
         change(stage)
