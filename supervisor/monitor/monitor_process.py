@@ -45,11 +45,11 @@ def run(context: ChildContext, config: MonitorConfig) -> None:
     tune_malloc()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(live(context, config))
+        runner.run(serve(context, config))
 
 
-async def live(context: ChildContext, config: MonitorConfig) -> None:
-    """Do the same in a running event loop."""
+async def serve(context: ChildContext, config: MonitorConfig) -> None:
+    """Serve in a running event loop."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def request_stop() -> None:

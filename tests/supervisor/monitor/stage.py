@@ -23,7 +23,7 @@ from core.config.slices import monitor_config
 from core.spool import Batch, Gap, Record, SpoolWriter
 from core.status.crawl import CrawlReport, write_crawl_report
 from streams.positions.publisher_store import Position, PublisherStore
-from supervisor.monitor.monitor_process import live
+from supervisor.monitor.monitor_process import serve
 from supervisor.monitor.web.listen_address import address_path, read_address
 from supervisor.processes.control_inbox import ControlInbox, Request
 from supervisor.processes.control_server import controlled
@@ -147,7 +147,7 @@ class Stage:
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(live(self._context, monitor_config(self.config)))
+            runner.run(serve(self._context, monitor_config(self.config)))
 
     def stop(self) -> None:
         self._context.ask_stop()
