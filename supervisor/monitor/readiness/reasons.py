@@ -103,11 +103,11 @@ def _processes(sample: Sample, trend: Trend, config: MonitorConfig) -> Iterator[
         name, state, age = process["name"], process["state"], process.get("state_age_s")
         since = sample.now - age if age is not None else None
         log = config.logging.log_dir / f"{name}.log"
-        command = f"{program.command()} restart CONFIG {name}"
+        command = f"`{program.command()} restart CONFIG {name}`"
         if state == "FATAL":
             why = str(process.get("why") or "no reason given").rstrip(".")
             what = "credentials_rejected" if process.get("code") == FaultCode.CREDENTIALS else "process_down"
-            text = f"{name} is parked: {why}. Details: {log}. Correct the cause, then run: {command}; after a change"
+            text = f"{name} is parked: {why}. Details: {log}. Correct the cause, then run {command}; after a change"
             hint = "of the configuration or of .env send SIGHUP to the supervisor instead."
             yield ActiveProblem(what, name, f"{text} {hint}", since)
         elif name == "monitor":
@@ -119,9 +119,9 @@ def _processes(sample: Sample, trend: Trend, config: MonitorConfig) -> Iterator[
         elif state == "STARTING":
             yield ActiveProblem("process_down", name, f"{name} is starting. If it takes long, see {log}", since)
         elif state != "RUNNING":
-            yield ActiveProblem("process_down", name, f"{name} is not running ({state}). Run: {command}", since)
+            yield ActiveProblem("process_down", name, f"{name} is not running ({state}). Run {command}.", since)
         elif (process.get("heartbeat_age_s") or 0.0) > SILENT_AFTER_S:
-            text = f"{name} sends no heartbeat: it hangs, or a signal stopped it. Run: {command}"
+            text = f"{name} sends no heartbeat: it hangs, or a signal stopped it. Run {command}."
             yield ActiveProblem("process_hangs", name, text, sample.now - process["heartbeat_age_s"])
 
 

@@ -15,7 +15,7 @@ export function drawLedger(streams) {
   syncChildren(byId("ledger-rows"), gaps, (gap) => `${gap.name} ${gap.id}`, () => cells(columns), (row, gap) => {
     const found = gap.state === "open" && !gap.found ? "" : `, ${gap.found} found`;
     const lasting = duration(Math.max(0, (gap.to ?? gap.now) - gap.from));
-    fillCells(row, [gap.name, moment(gap.from), gap.to === null ? `${lasting}, still away` : lasting, `${gap.state}${found}`, gap.reason, named(gap.subreddits)]);
+    fillCells(row, [gap.name, moment(gap.from), gap.to === null ? `${lasting}, ongoing` : lasting, `${gap.state}${found}`, gap.reason, named(gap.subreddits)]);
     setAttribute(row.children[3], "class", { repaired: "stays", filled: "stays state warn" }[gap.state] ?? "stays state bad");
   });
 }

@@ -53,7 +53,7 @@ function draw() {
     timeline.update(latest.streams);
     drawLedger(latest.streams);
     const start = Math.min(...Object.values(latest.streams).map((stream) => stream.window[0]));
-    setText(byId("window-text"), `Since ${moment(start)}. Bars show the share of subreddits.`);
+    setText(byId("window-text"), `Since ${moment(start)}. Bar height: share of subreddits.`);
   }
   drawProcesses(latest);
   drawResources(latest);

@@ -3,7 +3,7 @@
 import { byId, cells, element, fillCells, setAttribute, setText, setVisible, syncChildren } from "./dom.js";
 import { bytes, count, duration } from "./format.js";
 
-const columns = [["", ""], ["", "stays"], ["up", "number"], ["restarts", "number"], ["last exit", "exit"], ["memory", "number"], ["beat", "number"], ["", "act"]];
+const columns = [["", ""], ["", "stays"], ["up", "number"], ["restarts", "number"], ["last exit", "exit"], ["memory", "number"], ["heartbeat", "number"], ["", "act"]];
 const kinds = { RUNNING: "good", STARTING: "warn", BACKOFF: "warn", STOPPING: "warn", FATAL: "bad", EXITED: "off" };
 const CONFIRM_MS = 4000;
 

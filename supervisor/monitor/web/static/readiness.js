@@ -51,7 +51,7 @@ function make() {
 
 export function drawReadiness(sample) {
   const starting = !sample.ready && sample.reasons.every((reason) => isStarting(sample, reason));
-  setText(byId("readiness-title"), sample.ready ? "Everything flows" : starting ? "Starting …" : sentence(sample.reasons.length));
+  setText(byId("readiness-title"), sample.ready ? "Ready: everything works" : starting ? "Starting …" : sentence(sample.reasons.length));
   setAttribute(byId("readiness"), "data-ready", sample.ready ? "yes" : starting ? "soon" : "no");
   list(byId("reasons"), sample.reasons, sample);
   list(byId("warnings"), sample.warnings, sample);

@@ -117,7 +117,7 @@ function gapBar(gap, now, y, x, right) {
   const bar = svg("rect", { class: gap.state === "lost" ? "gone" : gap.state, y: y + TOP, height });
   setAttribute(bar, "x", String(Math.min(left, right - MIN_WIDTH)));
   setAttribute(bar, "width", String(Math.max(MIN_WIDTH, x(gap.to ?? now) - left)));
-  const end = gap.to === null ? "still away" : time(gap.to);
+  const end = gap.to === null ? "ongoing" : time(gap.to);
   bar.append(svg("title", {}, `${moment(gap.from)} – ${end}, ${gap.state}: ${gap.reason}`));
   return bar;
 }

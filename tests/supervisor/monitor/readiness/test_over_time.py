@@ -25,21 +25,21 @@ class TestProblemTracker:
     def test_a_moment_does_not_move_while_the_trouble_lasts(self) -> None:
         tracker = ProblemTracker()
         problem = ActiveProblem("kafka_away", "kafka", "…")
-        assert [tracker.update([problem], NOON + at)[0].tracker for at in range(30)] == [NOON] * 30
+        assert [tracker.update([problem], NOON + at)[0].since for at in range(30)] == [NOON] * 30
 
     def test_where_the_files_tell_the_moment_the_first_one_counts(self) -> None:
         tracker = ProblemTracker()
         (first,) = tracker.update([ActiveProblem("quota_blocked", "quota", "…", NOON - 60)], NOON)
         (later,) = tracker.update([ActiveProblem("quota_blocked", "quota", "…", NOON)], NOON + 1)
-        assert (first.tracker, later.tracker) == (NOON - 60, NOON - 60)
+        assert (first.since, later.since) == (NOON - 60, NOON - 60)
 
     def test_what_is_back_at_once_was_never_gone(self) -> None:
         tracker, problem = ProblemTracker(), ActiveProblem("process_down", "comments", "…")
         tracker.update([problem], NOON)
         assert tracker.update([], NOON + 5) == ()
-        assert tracker.update([problem], NOON + 12)[0].tracker == NOON
+        assert tracker.update([problem], NOON + 12)[0].since == NOON
         tracker.update([], NOON + 60)
-        assert tracker.update([problem], NOON + 61)[0].tracker == NOON + 61
+        assert tracker.update([problem], NOON + 61)[0].since == NOON + 61
 
     def test_the_longest_standing_comes_first(self) -> None:
         problems = [
@@ -47,17 +47,17 @@ class TestProblemTracker:
             ActiveProblem("b", "x", "", NOON - 9),
             ActiveProblem("a", "y", "", NOON - 5),
         ]
-        assert [reason.tracker for reason in ProblemTracker().update(problems, NOON)] == [NOON - 9, NOON - 5, NOON - 1]
+        assert [reason.since for reason in ProblemTracker().update(problems, NOON)] == [NOON - 9, NOON - 5, NOON - 1]
 
     def test_a_moment_from_the_future_is_now(self) -> None:
-        assert ProblemTracker().update([ActiveProblem("a", "x", "", NOON + 100)], NOON)[0].tracker == NOON
+        assert ProblemTracker().update([ActiveProblem("a", "x", "", NOON + 100)], NOON)[0].since == NOON
 
 
 class TestFlapDetector:
     """Each sample: seconds, the state of the process, its restarts, its uptime, and the expected result."""
 
     @pytest.mark.parametrize(
-        "looks",
+        "samples",
         [
             "0 STARTING 0 1 -, 1 RUNNING 0 2 -, 2 BACKOFF 0 0 replacing, 3 RUNNING 1 1 -",
             "0 RUNNING 0 9 -, 1 BACKOFF 0 0 replacing, 5 STARTING 1 2 replacing, 6 STARTING 1 3 -",

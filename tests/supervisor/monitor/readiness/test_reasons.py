@@ -145,7 +145,7 @@ def test_a_reason_reads_like_a_sentence_and_stays_the_same(change: Callable[[Sam
     sample = change(healthy())
     (before,), (after,) = found(sample), found(replace(sample, now=sample.now + 7))
     assert before.text == after.text
-    assert before.text.rstrip().endswith((".", "?", "comments", "publisher", ".log"))
+    assert before.text.rstrip().endswith((".", ".log"))
 
 
 def test_a_quiet_subreddit_at_night_is_no_fault() -> None:
@@ -235,7 +235,7 @@ def test_a_crawl_that_waits_for_its_share_of_the_quota_or_has_nothing_to_do_is_n
 @pytest.mark.parametrize("what", ["a newer schema", CREDENTIALS])
 def test_who_is_parked_for_its_configuration_is_not_told_to_restart_with_the_old_one(what: str) -> None:
     (problem,) = found(with_process(healthy(), "publisher", "FATAL", why=what))
-    assert "restart CONFIG publisher; after a change of the configuration or of .env send SIGHUP" in problem.text
+    assert "restart CONFIG publisher`; after a change of the configuration or of .env send SIGHUP" in problem.text
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_a_stream_that_had_to_wait_for_the_quota_has_time_to_read_its_listing() 
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "shown"),
     [("FATAL", {"state_age_s": 100.0}), ("RUNNING", {"state_age_s": 900.0, "heartbeat_age_s": 100.0})],
 )
 def test_what_is_wrong_with_a_process_is_so_since_the_supervisor_says(state: str, shown: dict[str, float]) -> None:

@@ -81,7 +81,7 @@ def test_a_stream_that_reads_without_coming_to_an_end_is_behind() -> None:
 
 
 @pytest.mark.parametrize(
-    "look",
+    "sample",
     [
         with_stream(healthy(), "comments", proven=dict.fromkeys(("bitcoin", "ethereum"), NOON - 70)),
         with_stream(healthy(), "comments", proven={}),
@@ -108,7 +108,7 @@ LOST = f"{SPOOL_LOST}: its file was deleted or moved"
 
 
 @pytest.mark.parametrize(
-    ("state", "age", "told"),
+    ("state", "age", "shown"),
     [
         (GapState.OPEN, 60, ["spool_lost", "gap_open"]),
         (GapState.LOST, 3 * 3600, ["spool_lost", "gap_open"]),

@@ -76,7 +76,7 @@ class TestAnswers:
             '[scraper]\nenabled = false\n[reddit]\nsubreddits = ["Bitcoin", "ethereum"]\n'
         )
         out = io.StringIO()
-        show_status(path, readiness_json=True, watch=False, out=out)
+        show_status(path, as_json=True, watch=False, out=out)
         printed, served = json.loads(out.getvalue()), json.loads(shared.get("/api/status").body)
         for document in (printed, served):
             document["supervisor"].pop("uptime_s")
@@ -147,7 +147,7 @@ class TestEvents:
     async def _serve_one_who_does_not_read(self) -> None:
         subscribers = EventSubscribers(structlog.stdlib.get_logger("test"), send_timeout=0.3)
         app = web.Application()
-        app.router.add_get("/", subscribers.attend)
+        app.router.add_get("/", subscribers.serve)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -164,10 +164,10 @@ class TestEvents:
             big = Snapshot(0.0, Readiness(), b"", b"", b"x" * 2**20, lambda: b"")
             received = 0
             while subscribers.clients == 2:
-                subscribers.report_crawl(big)
+                subscribers.publish(big)
                 received += len(await reader.read(2**20))
         assert received > 0
-        subscribers.dismiss()
+        subscribers.close()
         sleeper.close()
         listener.close()
         await runner.cleanup()

@@ -71,7 +71,7 @@ def open_gap() -> Gap:
 
 def test_it_draws_what_flows_and_follows_by_itself(stage: Stage, browser: Any) -> None:
     tab = Tab(browser, stage.url)
-    tab.wait_for_text("#readiness-title", "Everything flows")
+    tab.wait_for_text("#readiness-title", "Ready: everything works")
     assert tab.page.title() == "Gapless"
     assert tab.text("#link") == "Live"
     captured = stage.seqs["comments"]
@@ -99,7 +99,7 @@ def test_a_parked_process_is_on_top_with_its_words(stage: Stage, browser: Any) -
         assert word in line.inner_text()
     assert "SIGKILL" in tab.page.locator("#process-rows tr", has_text="scraper-direct").inner_text()
     flowing(stage)
-    tab.wait_for_text("#readiness-title", "Everything flows")
+    tab.wait_for_text("#readiness-title", "Ready: everything works")
     assert tab.complaints == []
     tab.page.close()
 
@@ -179,7 +179,7 @@ def test_a_subreddit_that_is_away_is_a_gap_without_end(browser: Any, tmp_path: P
         bar = tab.page.locator("#timeline .open")
         assert bar.get_attribute("height") == "8", "one of two subreddits"
         tab.page.click("#ledger summary")
-        tab.wait_for_text("#ledger-rows", "still away")
+        tab.wait_for_text("#ledger-rows", "ongoing")
         assert "1 open" in tab.text("#ledger-summary")
         assert "r/ethereum (private)" in tab.text("#warnings")
         assert tab.complaints == []
@@ -234,7 +234,7 @@ def test_everybody_can_read_it(stage: Stage, browser: Any, width: int, scheme: s
     tab = Tab(browser, stage.url, width=width, scheme=scheme)
     for change in (flowing, troubled):
         change(stage)
-        tab.wait_for_text("#readiness-title", "flows" if change is flowing else "Not ready")
+        tab.wait_for_text("#readiness-title", "Ready" if change is flowing else "Not ready")
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
         assert tab.page.evaluate(CONTRAST) == []
         assert tab.page.evaluate(UNNAMED) == []
