@@ -38,7 +38,7 @@ export class Chart {
   update(points, now) {
     this.points = points;
     this.now = now;
-    // a short history is drawn over the whole width
+    // a history of 5 to 30 minutes fills the width
     this.span = Math.min(LONGEST, Math.max(SHORTEST, points.length ? now - points[0][0] : 0));
     this.draw();
   }

@@ -20,6 +20,15 @@ export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
+// Sets a text whose parts between backticks are shown as code.
+export function setTextWithCode(target, text) {
+  if (target.dataset.text === text) return;
+  target.dataset.text = text;
+  const parts = text.split("`");
+  if (parts.length % 2) target.replaceChildren(...parts.map((part, index) => (index % 2 ? element("code", {}, part) : part)));
+  else target.textContent = text;
+}
+
 export function setAttribute(target, name, value) {
   if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }

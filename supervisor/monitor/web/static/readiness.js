@@ -1,6 +1,6 @@
 // The top of the page: readiness, the reasons against it, and the warnings.
 
-import { byId, element, setAttribute, setText, syncChildren } from "./dom.js";
+import { byId, element, setAttribute, setText, setTextWithCode, syncChildren } from "./dom.js";
 import { duration, when } from "./format.js";
 
 const titles = {
@@ -39,7 +39,7 @@ function list(parent, reasons, sample) {
     const starting = isStarting(sample, reason);
     setText(item.children[0], starting ? "Starting" : titles[reason.what] ?? reason.what);
     item.classList.toggle("mild", starting);
-    setText(item.children[1], reason.text);
+    setTextWithCode(item.children[1], reason.text);
     setText(item.children[2], `since ${when(began, now)}`);
     setAttribute(item.children[2], "title", `for ${duration(now - began)}`);
   });

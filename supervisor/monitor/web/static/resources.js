@@ -14,7 +14,7 @@ export function drawFigures(sample) {
       ["Captured", rate(sum(streams, "captured_rate")), "/s"],
       ["Into Kafka", rate(sum(streams, "published_rate")), "/s"],
       ["Delay to Kafka", delays.length ? duration(Math.max(...delays)) : "–", ""],
-      ["Waiting on disk", count(sum(streams, "spooled")), ""],
+      ["Waiting on disk", count(sum(streams, "spooled")), "records"],
       ["Proven complete", percent(complete), until === null ? "" : `until ${when(until, sample.at)}`],
       ["Quota left", count(sample.quota.remaining), sample.quota.reset_s ? `resets in ${roughly(sample.quota.reset_s)}` : ""],
     );

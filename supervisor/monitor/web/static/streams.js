@@ -3,7 +3,7 @@
 import { roundUp, roundUpTime } from "./axis.js";
 import { Chart } from "./chart.js";
 import { byId, element, facts, setText, syncChildren } from "./dom.js";
-import { bytes, count, duration, rate } from "./format.js";
+import { bytes, count, duration, rate, roughly } from "./format.js";
 
 const KEPT = 361;
 const AVERAGED = 3;
@@ -56,7 +56,7 @@ function fill(row, name, sample) {
     ["spool on disk", bytes(stream.bytes)],
     ["delay to capture", duration(stream.lag_s) ?? "–"],
     ["delay to Kafka", duration(stream.delay_s) ?? "–"],
-    ["last complete poll", stream.polled_s === null ? "–" : `${duration(stream.polled_s)} ago`, late ? "warn" : ""],
+    ["last complete poll", stream.polled_s === null ? "–" : `${roughly(stream.polled_s)} ago`, late ? "warn" : ""],
   ]);
   const { rates, delays } = charts.get(name);
   rates.update(history.map((step, index) => [step.at, average(name, index, 0), average(name, index, 1)]), sample.at);
