@@ -15,7 +15,7 @@ import structlog
 
 from bench.figure import Figure, at_least
 from bench.material import PAGE, comment_pages, newest_pages
-from core.process.gc_tuning import tune_gc
+from core.process.memory_tuning import tune_gc
 from core.reddit.json_body import decode
 from core.spool import SpoolWriter
 from streams.capture.coverage import Coverage

@@ -30,7 +30,7 @@ from core.logging import log_setup
 from core.masking.external import hide, outside
 from core.masking.masking import NOTHING, Registered
 from core.process import core_dumps, parent_guard
-from core.process.gc_tuning import gc_paused
+from core.process.memory_tuning import gc_paused
 from core.storage import private_files
 
 #: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or

@@ -15,8 +15,7 @@ import uvloop
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import ScraperConfig
-from core.process.gc_tuning import tune_gc
-from core.process.malloc_tuning import tune_malloc
+from core.process.memory_tuning import tune_gc, tune_malloc
 from core.reddit.limiter import Limiter
 from core.storage.private_files import write_private
 from scraper.crawl.crawl_counters import CrawlCounters

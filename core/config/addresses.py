@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from core.config.parsers import Fault, InvalidValue
 from core.config.postgres_url import postgres_url
-from core.config.value_errors import Fault, InvalidValue
 
 EMBEDDED = "embedded"  # bootstrap_servers: start a local broker
 

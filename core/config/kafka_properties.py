@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from core.config.value_errors import Fault, InvalidValue
+from core.config.parsers import Fault, InvalidValue
 
 Property = str | int | float | bool
 

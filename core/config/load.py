@@ -10,10 +10,10 @@ from core.config import value_sources
 from core.config.constraints import check
 from core.config.kafka_properties import merged
 from core.config.network_variables import network
+from core.config.parsers import InvalidValue
 from core.config.sections import SECTIONS, Config, all_settings
 from core.config.setting import HIDDEN, Setting
 from core.config.suggestions import nearest, nearest_key
-from core.config.value_errors import InvalidValue
 from core.config.value_sources import Given
 from core.config.variables import problems_of
 from core.errors import ConfigError, Problem

@@ -1,16 +1,51 @@
-"""Parsers of plain values. Types are strict: true is not 1, "5" is not 5; no value is rounded or guessed."""
+"""Parsers of plain values and names of subreddits, and the error of a parser that cannot accept a value.
+
+Types are strict: true is not 1, "5" is not 5; no value is rounded or guessed.
+"""
 
 import difflib
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-
-from core.config.value_errors import InvalidValue
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _DURATION = re.compile(rf"(?:{_PART.pattern}\s*)+")
+
+# Reddit allows 3 to 21 characters today; some old names have two. A user's profile is the subreddit u_NAME.
+_SUBREDDIT = re.compile(r"[A-Za-z0-9_]{2,21}|u_[A-Za-z0-9_-]{2,20}", re.ASCII)
+_SUBREDDIT_PREFIX = re.compile(r"^(?:https?://(?:[a-z]+\.)?reddit\.com)?/?(?P<kind>r|u|user)/", re.IGNORECASE)
+
+_UNSET = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One reason why a value is wrong; `at` and `value` point at a part of it, such as `[2].url`.
+
+    `plain`: the part cannot hold a secret, even where the setting may.
+    """
+
+    advice: str
+    at: str = ""
+    value: object = _UNSET
+    plain: bool = False
+    missing: bool = False  #: the part is missing, so there is nothing to show
+
+    @property
+    def has_value(self) -> bool:
+        """Return whether the fault names a part instead of the whole value."""
+        return self.value is not _UNSET
+
+
+class InvalidValue(Exception):
+    """A value is invalid; holds every reason found."""
+
+    def __init__(self, *faults: Fault | str) -> None:
+        self.faults = tuple(Fault(fault) if isinstance(fault, str) else fault for fault in faults)
+        super().__init__("; ".join(fault.advice for fault in self.faults))
 
 
 def boolean(raw: object) -> bool:
@@ -100,3 +135,40 @@ def header_text(raw: object) -> str:
 
 def _unquote(raw: object) -> str:
     return ", without quotes" if isinstance(raw, str) and raw.strip().lstrip("+-").isdigit() else ""
+
+
+def subreddits(raw: object) -> tuple[str, ...]:
+    """Parse a list of names; remove "r/", "/r/" and addresses before a name, and duplicates."""
+    if not isinstance(raw, list | tuple):
+        hint = f": [{raw!r}]".replace("'", '"') if isinstance(raw, str) else ', such as ["Bitcoin", "ethereum"]'
+        raise InvalidValue(f"must be a list of names{hint}")
+    names: dict[str, str] = {}
+    faults: list[Fault] = []
+    for index, item in enumerate(raw, start=1):
+        name = _subreddit_name(item)
+        if name is None:
+            faults.append(Fault(_subreddit_advice(item), at=f"[{index}]", value=item))
+        else:
+            names.setdefault(name.casefold(), name)  # Reddit ignores case; keep the first spelling
+    if faults:
+        raise InvalidValue(*faults)
+    return tuple(names.values())
+
+
+def _subreddit_name(item: object) -> str | None:
+    if not isinstance(item, str):
+        return None
+    name = item.strip()
+    prefix = _SUBREDDIT_PREFIX.match(name)
+    if prefix:
+        name = name[prefix.end() :].rstrip("/")
+        if prefix["kind"].lower() != "r":
+            name = f"u_{name}"
+    return name if _SUBREDDIT.fullmatch(name) else None
+
+
+def _subreddit_advice(item: object) -> str:
+    if isinstance(item, str) and re.search(r"[+,\s]", item.strip()):
+        parts = [part for part in re.split(r"[+,\s]+", item.strip()) if part]
+        return "must be one name; write several as " + ", ".join(f'"{part}"' for part in parts)
+    return 'must be the name of a subreddit: 2 to 21 letters, digits or underscores, such as "Bitcoin"'

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, unquote_plus
 
-from core.config.value_errors import Fault, InvalidValue
+from core.config.parsers import Fault, InvalidValue
 from core.masking.redact import MASK
 
 SCHEMES = ("postgresql://", "postgres://")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from core.config.addresses import split
+from core.config.parsers import Fault, InvalidValue
 from core.config.postgres_url import ENCODE, decoded
-from core.config.value_errors import Fault, InvalidValue
 from core.masking.redact import show_address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)

@@ -11,7 +11,6 @@ from core.config.kafka_properties import Property, producer
 from core.config.proxies import Proxy, process_name, proxies
 from core.config.secret_texts import Secrets
 from core.config.setting import Section, Setting, never, setting, settings_of
-from core.config.subreddit_names import subreddits
 from core.stream_kinds import stream_names
 
 _SUBREDDITS = (
@@ -29,7 +28,9 @@ _SUBREDDITS = (
 class RedditSection(Section):
     """Reddit: the subreddits, the server, the credentials and the request rate."""
 
-    subreddits: tuple[str, ...] = setting(subreddits, _SUBREDDITS, "whose submissions and comments are captured")
+    subreddits: tuple[str, ...] = setting(
+        parsers.subreddits, _SUBREDDITS, "whose submissions and comments are captured"
+    )
     reddit_url: str = setting(
         addresses.http_url, "https://www.reddit.com", "server that gives tokens", plain=addresses.is_plain
     )
@@ -92,7 +93,7 @@ class ScraperSection(Section):
     """The crawl of subreddits, posts and users into the database."""
 
     enabled: bool = setting(parsers.boolean, default=True, doc="run the scraper")
-    subreddits: tuple[str, ...] = setting(subreddits, ("Bitcoin",), "where the crawl starts")
+    subreddits: tuple[str, ...] = setting(parsers.subreddits, ("Bitcoin",), "where the crawl starts")
     authentication: str = setting(
         parsers.choice("oauth", "none"), "oauth", "with a token, or plain .json addresses on reddit_url"
     )

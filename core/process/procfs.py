@@ -1,6 +1,7 @@
-"""Reads a process's memory and identity from the kernel."""
+"""Asks the kernel: for the memory and the identity of a process, and for a free port."""
 
 import os
+import socket
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -24,3 +25,11 @@ def birth(pid: int) -> str | None:
     except OSError:
         return None
     return None if not fields or fields[0] == _ZOMBIE else fields[_START_TIME]
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port of this host that is free now. Raises OSError when there is no such host."""
+    family, _, _, _, where = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind(where)
+        return int(probe.getsockname()[1])

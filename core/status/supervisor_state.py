@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.process import procfs
-from core.storage.json_file import replace_json
+from core.storage.private_files import replace_json
 
 _OF_PROCESS = {"name", "pid", "state", "restarts", "last_exit", "started_at"}
 

@@ -1,10 +1,15 @@
-"""Private files, for our user only: the umask of every process, and functions that create files and follow no link."""
+"""Private files, for our user only: the umask of every process, and functions that create files and follow no link.
+
+Small JSON files are replaced as a whole: one process writes each, others read it at any moment, also after a crash.
+"""
 
 import contextlib
 import errno
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -82,3 +87,11 @@ def replace_private(path: Path, text: str) -> None:
     with os.fdopen(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as file:
         file.write(text)
     fresh.replace(path)
+
+
+def replace_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace the file atomically: a reader never sees half of it. Raises OSError when the write fails.
+
+    The folder must exist. Only one process may write a file: two would share its temporary name.
+    """
+    replace_private(path, json.dumps(content) + "\n")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import StreamConfig
-from core.process.gc_tuning import tune_gc
+from core.process.memory_tuning import tune_gc
 from core.reddit.limiter import Limiter
 from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
 from streams.capture.capture_loop import Capture

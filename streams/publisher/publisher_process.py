@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 
 from core.child import ChildContext
 from core.config.slices import PublisherConfig
-from core.process.gc_tuning import tune_gc
+from core.process.memory_tuning import tune_gc
 from core.status.kafka_outage import OutageMark
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.config import parsers
-from core.config.value_errors import InvalidValue
+from core.config.parsers import InvalidValue
 
 _age = parsers.seconds(zero=True)
 

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from core.errors import TransientError
-from core.process.free_port import free_port
 from core.process.parent_guard import guarded_command
+from core.process.procfs import free_port
 
 _START_WITHIN = 15.0
 _LOOK_EVERY = 0.05

@@ -15,7 +15,7 @@ from core.config import EMBEDDED, Config, load_config
 from core.config.network_variables import network
 from core.errors import ExitCode
 from core.process import program
-from core.process.free_port import free_port
+from core.process.procfs import free_port
 from core.status.statistics_block import render
 from supervisor.demo.demo_parts import DemoParts
 from supervisor.demo.demo_report import report

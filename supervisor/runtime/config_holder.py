@@ -8,7 +8,7 @@ import structlog
 from core.config import Config
 from core.errors import ConfigError, Problem
 from core.process import program
-from core.process.free_port import free_port
+from core.process.procfs import free_port
 from supervisor.processes.child_spec import ChildSpec
 from supervisor.processes.config_change import WantedChildren
 from supervisor.runtime import topology

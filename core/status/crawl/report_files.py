@@ -12,7 +12,7 @@ from core.config.slices import StatusConfig
 from core.masking.external import masked
 from core.status.crawl.crawl_report import CrawlReport, Frontier
 from core.status.crawl.overview import Crawl
-from core.storage.json_file import replace_json
+from core.storage.private_files import replace_json
 
 log = structlog.stdlib.get_logger(__name__)
 

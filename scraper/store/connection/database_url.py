@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from core.config.addresses import sqlite_path
+from core.config.parsers import InvalidValue
 from core.config.postgres_url import SCHEMES, Host, PostgresAddress, read_postgres
-from core.config.value_errors import InvalidValue
 from core.errors import PermanentError
 
 #: Connection timeout for one server, seconds, unless the URL gives another `connect_timeout`: with several servers, the

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from core.spool.spool_state import SpoolState, monitor_copies_path, read_monitor_copies
-from core.storage.json_file import replace_json
+from core.storage.private_files import replace_json
 from supervisor.monitor.sampling.stream_sample import StreamSample
 
 #: Shortest time between two writes, seconds: the proof moves with each poll.

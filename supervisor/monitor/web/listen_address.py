@@ -5,8 +5,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.process.free_port import free_port
-from core.storage.json_file import replace_json
+from core.process.procfs import free_port
+from core.storage.private_files import replace_json
 
 
 @dataclass(frozen=True, slots=True)

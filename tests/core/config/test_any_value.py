@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import Config, ConfigError, all_settings, load_config
+from core.config.parsers import InvalidValue
 from core.config.setting import Setting
-from core.config.value_errors import InvalidValue
 from tests.core.config.conftest import CREDENTIALS
 
 TEXTS = st.text(max_size=30) | st.from_regex(r"[a-z0-9:/@\[\].~%?=-]{0,30}", fullmatch=True)

@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.config.addresses import database_url
+from core.config.parsers import InvalidValue
 from core.config.postgres_url import read_postgres
 from core.config.proxies import normalised
-from core.config.value_errors import InvalidValue
 from core.masking.redact import redact_url
 from tests.core.config.conftest import Problems
 

@@ -13,9 +13,8 @@ from structlog.testing import capture_logs
 
 from core.logging.rotating_file import FailureCount, RotatingLogFile
 from core.spool.spool_files import report_suspect
-from core.storage.json_file import replace_json
 from core.storage.lock_file import take_lock
-from core.storage.private_files import open_private, write_private
+from core.storage.private_files import open_private, replace_json, write_private
 from core.storage.sqlite import connect
 from tests.support.strangers import umask
 
