@@ -1,7 +1,6 @@
 """The only writer of a spool: appends records, stores state, prunes; one transaction per step of the stream."""
 
 import contextlib
-import json
 import sqlite3
 import threading
 import time
@@ -12,7 +11,7 @@ from types import TracebackType
 import structlog
 
 from core.errors import TransientError
-from core.spool.bulk_insert import insert_records
+from core.spool.batch_tables import add_counters, write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
 from core.spool.known_names import Marks, delete_names, insert_names, load_marks
@@ -36,8 +35,6 @@ _PRUNE_CHUNK = 5_000
 #: Entries of listings that were not items are kept for inspection: the newest, up to this number and these bytes.
 KEEP_REJECTS = 10_000
 KEEP_REJECT_BYTES = 16_000_000
-
-_COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 
 #: Seconds that a new writer waits for an ending predecessor to release the file.
 _TAKEOVER_TIMEOUT = TAKEOVER_TIMEOUT
@@ -276,7 +273,7 @@ class SpoolWriter:
                 cursor = {key: text for key, text in rows_of(batch.cursor).items() if known.get(key, "") != text}
                 with transaction(self._connection) as connection:
                     names = insert_names(connection, batch.seen, self._content.names)
-                    gap_ids = self._apply(connection, batch, cursor)
+                    gap_ids = write_batch(connection, batch, cursor, self._clock())
                     write_progress(connection, self._content.commits + 1, names)
                     last_seq = self.last_seq()
             except sqlite3.Error as error:
@@ -289,30 +286,6 @@ class SpoolWriter:
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
             gap.id = gap_id
         return last_seq
-
-    def _apply(self, connection: sqlite3.Connection, batch: Batch, cursor: dict[str, str | None]) -> list[int | None]:
-        now = self._clock()
-        insert_records(connection, batch.records, now)
-        if batch.prove_epoch is not None and batch.prove_buckets is None:
-            connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
-        elif batch.prove_epoch is not None:
-            connection.execute(
-                "UPDATE seen SET epoch = ? WHERE epoch = 0 AND bucket IN (SELECT value FROM json_each(?))"
-                " AND name NOT IN (SELECT value FROM json_each(?))",
-                (batch.prove_epoch, json.dumps(batch.prove_buckets), json.dumps(batch.prove_except)),
-            )
-        kept = [(key, text) for key, text in cursor.items() if text is not None]
-        connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", kept)
-        if len(kept) < len(cursor):
-            deleted = [(key,) for key, text in cursor.items() if text is None]
-            connection.executemany("DELETE FROM cursor WHERE key = ?", deleted)
-        gap_ids = [_store_gap(connection, gap) for gap in batch.gaps]
-        if batch.rejects:
-            rejected = [(now, reason, raw) for reason, raw in batch.rejects]
-            connection.executemany("INSERT INTO rejects (at, reason, raw) VALUES (?, ?, ?)", rejected)
-        for name, amount in batch.counters.items():
-            connection.execute(_COUNT, (name, amount))
-        return gap_ids
 
     def prune(self, forget: Collection[str] = ()) -> None:
         """Delete acknowledged rows by age and count, and these names (each given once)."""
@@ -364,7 +337,7 @@ class SpoolWriter:
                 (KEEP_REJECTS, KEEP_REJECT_BYTES),
             ).rowcount
             if dropped:
-                connection.execute(_COUNT, ("rejects_dropped", dropped))
+                add_counters(connection, {"rejects_dropped": dropped})
         if dropped:
             log.warning("rejects_dropped", stream=self.stream, count=dropped, kept=KEEP_REJECTS)
 
@@ -416,24 +389,3 @@ class SpoolWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
-    """Insert or update the ledger's entry, and return its id."""
-    values = (
-        gap.id,
-        json.dumps(gap.subreddits),
-        gap.start,
-        gap.end,
-        gap.reason,
-        gap.recorded_at,
-        gap.epoch,
-        json.dumps(gap.pending),
-        json.dumps(gap.unproven),
-        gap.found,
-        gap.state.value,
-        gap.closed_at,
-        gap.late_from,
-    )
-    marks = ", ".join("?" for _ in values)
-    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608
