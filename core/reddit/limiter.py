@@ -17,6 +17,7 @@ import structlog
 
 from core.errors import TransientError
 from core.reddit import quota as arithmetic
+from core.reddit import quota_answers
 from core.reddit.quota import GRANT_LIFETIME, STORED, Priority, Quota, RateHeaders
 from core.storage.file_guard import Fault, FileGuard
 from core.storage.lock_file import LockHeld, describe, holders, take_lock
@@ -158,7 +159,8 @@ class Limiter:
             return
         now = self._clock()
         with transaction(connection):
-            known, ours = _load(connection, now, self._per_minute), arithmetic.roll(self._latest, now, self._per_minute)
+            known = _load(connection, now, self._per_minute)
+            ours = arithmetic.advance(self._latest, now, self._per_minute)
             connection.execute(_STORE, _values(arithmetic.stricter(known, ours)))
             _raise_grants(connection, self._latest_grant)
 
@@ -208,7 +210,9 @@ class Limiter:
         now = self._clock()
         with self._change(now, grant, status) as change:
             success = not status.startswith("5") and status not in _SAYS_NOTHING
-            change.quota = arithmetic.answered(change.quota, headers, grant.at, now, self._per_minute, success=success)
+            change.quota = quota_answers.answered(
+                change.quota, headers, grant.at, now, self._per_minute, success=success
+            )
 
     def refused(self, grant: Grant, retry_after: float | None, headers: RateHeaders | None = None) -> float:
         """Report a 429, with its rate headers if it had any; return how long all processes wait now, seconds.
@@ -217,14 +221,14 @@ class Limiter:
         """
         now = self._clock()
         with self._change(now, grant, "429") as change:
-            change.quota = arithmetic.refused(change.quota, grant.at, retry_after, now, headers)
+            change.quota = quota_answers.refused(change.quota, grant.at, retry_after, now, headers)
             return max(0.0, change.quota.blocked_until - now)
 
     def failed(self, grant: Grant, reason: str) -> None:
         """Report a request that got no answer (reset, timeout)."""
         now = self._clock()
         with self._change(now, grant, reason) as change:
-            change.quota = arithmetic.failed(change.quota, grant.at, now)
+            change.quota = quota_answers.failed(change.quota, grant.at, now)
 
     def state(self) -> Quota:
         """Return the current window."""
@@ -324,7 +328,7 @@ def _load(connection: sqlite3.Connection, now: float, per_minute: float, own: in
     row = connection.execute(_SELECT).fetchone()
     stored = dict(zip(STORED, row, strict=True)) if row else {}
     quota = arithmetic.restored(stored, outstanding, arithmetic.allowance(per_minute))
-    return arithmetic.roll(arithmetic.expired(quota, expired), now, per_minute)
+    return arithmetic.advance(arithmetic.expired(quota, expired), now, per_minute)
 
 
 def read_quota(state_dir: Path) -> Quota | None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from core.reddit.limiter import read_quota
-from core.reddit.quota import WINDOW, Quota, roll
+from core.reddit.quota import WINDOW, Quota, advance
 from core.spool import GapState, SpoolReader, spool_path
 from core.spool.committed_positions import read_dead_letters, read_positions, read_publisher_counters
 from core.status.completeness import StreamProof
@@ -148,6 +148,6 @@ def _current_window(quota: Quota | None, requests_per_minute: int, now: float) -
     limit = round(requests_per_minute * WINDOW / 60.0)
     if quota is None or now >= quota.reset_at:
         return QuotaFlow(0, limit, 0.0, max(0.0, quota.blocked_until - now) if quota else 0.0)
-    quota = roll(quota, now, requests_per_minute)
+    quota = advance(quota, now, requests_per_minute)
     remaining, used = int(quota.remaining()), round(quota.used) + quota.outstanding
     return QuotaFlow(used, remaining, round(quota.reset_at - now, 1), max(0.0, quota.blocked_until - now))

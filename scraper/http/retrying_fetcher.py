@@ -14,7 +14,7 @@ from core.masking.redact import show_address
 from core.reddit.answers import judge
 from core.reddit.limiter import Limiter, QuotaFileError
 from core.reddit.name_limits import NameLimits
-from core.reddit.quota import seconds_told
+from core.reddit.quota_answers import named_wait
 from core.reddit.request_errors import (
     CredentialsRejected,
     QuotaShort,
@@ -277,7 +277,7 @@ class RetryingFetcher:
             raise
         error = self._compare_with_others(call.path, answer, error)
         if isinstance(error, RateLimited):
-            told = seconds_told(error.retry_after, error.rate, time.time())
+            told = named_wait(error.retry_after, error.rate, time.time())
             seconds = self._access.settle(authorization, answer, error, seconds_after_429(told, waits))
             self._hold(seconds, announced=max(seconds, error.retry_after or 0.0))
         else:
@@ -298,7 +298,7 @@ class RetryingFetcher:
             if answer is not None and error is None:
                 self._limits.served(path, now)
             return error
-        told = seconds_told(error.retry_after, error.rate, time.time()) is not None
+        told = named_wait(error.retry_after, error.rate, time.time()) is not None
         return NameLimited() if self._limits.refused(path, now, told=told) else error
 
     async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
@@ -332,7 +332,7 @@ class RetryingFetcher:
 
     def _heard_of_token(self, answer: Answer | None, error: GaplessError | None) -> None:
         if isinstance(error, RateLimited):
-            seconds = seconds_after_429(seconds_told(error.retry_after, error.rate, time.time()), 0)
+            seconds = seconds_after_429(named_wait(error.retry_after, error.rate, time.time()), 0)
             self._hold(seconds, announced=seconds)
         self._count(_TOKEN_PATH, answer, error)
         if error is not None:  # a token says nothing about the requests for data

@@ -174,7 +174,7 @@ class Search:
         """Return the priority of the next probe: a long search leaves the polls their quota."""
         now = self._means.clock()
         if self._probes > _PROBES_AT_ONCE and self.bisection.cleared and now < self._share_at:
-            return Priority.SWEEP
+            return Priority.LATE_SCAN
         self._share_at = now + _SHARE_S
         return Priority.STREAM
 

@@ -104,7 +104,7 @@ class Group:
         """Request the newest page of this group's names and others together; capture it. Raises the request's error."""
         names = self._tools.availability.active((*self.names, *others))
         poll, asked = self._new_poll(names), Request(None, self._size.limit)
-        self._take_probe(poll, self._fetch(names, asked, Priority.SWEEP), asked)
+        self._take_probe(poll, self._fetch(names, asked, Priority.LATE_SCAN), asked)
 
     def tasks(self) -> list[Task]:
         """Return the pending steps, each with its due time."""
@@ -394,7 +394,7 @@ class Group:
             self._late_scan.begin_again()
             return
         try:
-            page = self._fetch(subreddits, Request(after, self._size.limit), Priority.SWEEP)
+            page = self._fetch(subreddits, Request(after, self._size.limit), Priority.LATE_SCAN)
         except Unavailable:
             self._late_scan.drop()  # the next poll finds the absent subreddits
             return

@@ -19,7 +19,8 @@ from core.config.slices import RedditAccess
 from core.errors import GaplessError
 from core.masking.external import outside
 from core.reddit.limiter import Grant, Limiter, Wait
-from core.reddit.quota import Priority, seconds_told
+from core.reddit.quota import Priority
+from core.reddit.quota_answers import named_wait
 from core.reddit.request_errors import (
     BadAnswer,
     CredentialsRejected,
@@ -234,7 +235,7 @@ class PrawClient:
 
     def _is_of_its_own(self, path: str, error: RateLimited) -> bool:
         """Return whether a 429 concerns this request, not the quota."""
-        told = seconds_told(error.retry_after, error.rate, time.time()) is not None
+        told = named_wait(error.retry_after, error.rate, time.time()) is not None
         return self._limited.refused(path, self._clock(), told=told)
 
     def _leave(self, priority: Priority) -> Grant:

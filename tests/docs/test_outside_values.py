@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.reddit import bounds, quota
+from core.reddit import bounds, quota_answers
 from core.spool.spool_writer import KEEP_REJECT_BYTES, KEEP_REJECTS
 from streams.reddit.listing_page import EARLIEST, LATEST
 from tests.docs.markdown import rows, section
@@ -38,7 +38,7 @@ def test_the_times_are_those_of_the_code() -> None:
     assert f"after {bounds.FIRST_PROBE:g} s, then {every}" in row("`X-Ratelimit-Remaining`")
     assert every in row("`Retry-After`")
     assert every in row("429 without `Retry-After`")
-    assert ", ".join(f"{step:g}" for step in quota.LADDER) in row("429 without `Retry-After`")
+    assert ", ".join(f"{step:g}" for step in quota_answers.LADDER) in row("429 without `Retry-After`")
     assert f"up to {bounds.PROBE_INTERVAL:g} s" in row("a short wait that is wrong each time")
     assert f"unreadable: {bounds.TOKEN_LIFETIME_DEFAULT:,.0f} s" in row("`expires_in`")
     assert f"at most {bounds.WINDOW:g} s ahead" in row("values stored in `quota.db`")

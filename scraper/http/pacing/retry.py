@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from core.backoff import Backoff
 from core.errors import GaplessError, PermanentError
-from core.reddit.quota import SHORTEST_BLOCK, WINDOW
+from core.reddit.quota import WINDOW
+from core.reddit.quota_answers import SHORTEST_BLOCK
 from core.reddit.request_errors import RateLimited, TokenRejected, Unavailable
 from scraper.http.transport.proxy_errors import NameLimited, ProxyResting
 from scraper.reddit.redirect import SameElsewhere

@@ -11,6 +11,7 @@ from requests.structures import CaseInsensitiveDict
 
 from core.errors import GaplessError
 from core.reddit import quota as arithmetic
+from core.reddit import quota_answers
 from core.reddit.answers import classify_token, judge, rate_headers, retry_after
 from core.reddit.quota import WINDOW, Priority, Quota
 from core.reddit.request_errors import BadAnswer
@@ -128,7 +129,7 @@ events = st.lists(
 def test_no_header_stops_us_for_longer_than_a_window(events: list[tuple[str, Any, float]]) -> None:
     quota, now, per_minute = Quota(limit=1.0), 1_800_000_000.0, 100.0
     for what, said, seconds in events:
-        quota = arithmetic.roll(quota, now, per_minute)
+        quota = arithmetic.advance(quota, now, per_minute)
         wait = arithmetic.wait_for(quota, Priority.STREAM, now)
         assert 0.0 <= wait <= WINDOW + 1.0
         if wait == 0.0 or what == "lost":
@@ -141,18 +142,18 @@ def test_no_header_stops_us_for_longer_than_a_window(events: list[tuple[str, Any
 
 def _answered(quota: Quota, what: str, said: Any, sent_at: float, now: float) -> Quota:
     if what == "good":
-        return arithmetic.answered(quota, rate_headers(said), sent_at, now, 100.0)
+        return quota_answers.answered(quota, rate_headers(said), sent_at, now, 100.0)
     if what == "refused":
         wait = retry_after(said, datetime.fromtimestamp(now, UTC))
-        return arithmetic.refused(quota, sent_at, wait, now, rate_headers(said))
-    return arithmetic.failed(quota, sent_at, now) if what == "failed" else quota
+        return quota_answers.refused(quota, sent_at, wait, now, rate_headers(said))
+    return quota_answers.failed(quota, sent_at, now) if what == "failed" else quota
 
 
 def _first_leave(quota: Quota, now: float, per_minute: float) -> float:
     """Return the seconds until a stream may ask again, as the limiter would find out."""
     began = now
     while now - began <= 3 * WINDOW:
-        quota = arithmetic.roll(quota, now, per_minute)
+        quota = arithmetic.advance(quota, now, per_minute)
         wait = arithmetic.wait_for(quota, Priority.STREAM, now)
         if wait == 0.0:
             return now - began

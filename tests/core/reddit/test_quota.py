@@ -8,19 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.reddit.bounds import PROBE_INTERVAL
-from core.reddit.quota import (
-    LADDER,
-    SHORTEST_BLOCK,
-    WINDOW,
-    Priority,
-    Quota,
-    RateHeaders,
-    answered,
-    granted,
-    refused,
-    roll,
-    wait_for,
-)
+from core.reddit.quota import WINDOW, Priority, Quota, RateHeaders, advance, granted, wait_for
+from core.reddit.quota_answers import LADDER, SHORTEST_BLOCK, answered, refused
 
 PER_MINUTE = 6.0
 LIMIT = 60.0
@@ -28,19 +17,19 @@ BIRTH = 1_700_000_000.0
 
 
 def fresh(now: float = BIRTH, per_minute: float = PER_MINUTE) -> Quota:
-    return roll(Quota(limit=1.0), now, per_minute)
+    return advance(Quota(limit=1.0), now, per_minute)
 
 
 def test_a_stream_may_take_the_last_request_of_the_window_and_nobody_else() -> None:
     quota = replace(fresh(), used=LIMIT - 1)
     assert wait_for(quota, Priority.STREAM, BIRTH) == 0.0
-    assert wait_for(quota, Priority.SWEEP, BIRTH) > 0.0
+    assert wait_for(quota, Priority.LATE_SCAN, BIRTH) > 0.0
     assert wait_for(quota, Priority.SCRAPER, BIRTH) > 0.0
 
 
 def test_the_scraper_leaves_more_than_the_deeper_looks_do() -> None:
     quota = replace(fresh(), stream_pace=0.0, used=LIMIT * 0.95)
-    assert wait_for(quota, Priority.SWEEP, BIRTH) == 0.0
+    assert wait_for(quota, Priority.LATE_SCAN, BIRTH) == 0.0
     assert wait_for(quota, Priority.SCRAPER, BIRTH) > 0.0
 
 
@@ -48,7 +37,7 @@ def test_nothing_left_means_waiting_for_the_reset() -> None:
     quota = replace(fresh(), used=LIMIT, sent=LIMIT)
     for priority in Priority:
         assert wait_for(quota, priority, BIRTH + 100.0) == WINDOW - 100.0
-    assert wait_for(roll(quota, BIRTH + WINDOW, PER_MINUTE), Priority.STREAM, BIRTH + WINDOW) == 0.0
+    assert wait_for(advance(quota, BIRTH + WINDOW, PER_MINUTE), Priority.STREAM, BIRTH + WINDOW) == 0.0
 
 
 def test_refusals_without_a_time_climb_the_ladder_and_a_success_leads_back_to_its_start() -> None:
@@ -59,7 +48,7 @@ def test_refusals_without_a_time_climb_the_ladder_and_a_success_leads_back_to_it
         assert quota.blocked_until == now + 0.5 + step
         assert wait_for(quota, Priority.STREAM, now + 1.0) == pytest.approx(PROBE_INTERVAL - 0.5)
         now = quota.blocked_until + 0.1
-        quota = roll(quota, now, PER_MINUTE)
+        quota = advance(quota, now, PER_MINUTE)
         assert wait_for(quota, Priority.STREAM, now) == 0.0
     quota = answered(granted(quota, Priority.STREAM, now), None, now, now + 0.2, PER_MINUTE)
     quota = refused(granted(quota, Priority.STREAM, now + 1), now + 1, None, now + 2)
@@ -140,7 +129,7 @@ def test_an_answer_from_the_former_window_does_not_replace_the_count_of_this_one
     quota = answered(fresh(), RateHeaders(59, 1, 1.0), BIRTH, BIRTH, PER_MINUTE)
     quota = granted(quota, Priority.STREAM, BIRTH + 0.5)
     now = BIRTH + 3.0
-    quota = roll(quota, now, PER_MINUTE)
+    quota = advance(quota, now, PER_MINUTE)
     quota = answered(quota, RateHeaders(60, 0, 0.5), BIRTH + 0.5, now, PER_MINUTE)
     assert quota.used == 1
     assert quota.reset_at == now + WINDOW
@@ -162,7 +151,7 @@ def test_a_clock_set_back_by_hours_blocks_nothing_for_hours() -> None:
     quota = replace(fresh(), used=LIMIT)
     quota = refused(quota, BIRTH + 1.0, None, BIRTH + 2.0)
     back = BIRTH - 7200.0
-    quota = roll(quota, back, PER_MINUTE)
+    quota = advance(quota, back, PER_MINUTE)
     assert quota.used == LIMIT + 1, "what was used stays used"
     assert 0.0 < wait_for(quota, Priority.STREAM, back) <= LADDER[0] + 2.0
     assert quota.reset_at <= back + WINDOW
@@ -170,7 +159,7 @@ def test_a_clock_set_back_by_hours_blocks_nothing_for_hours() -> None:
 
 def test_the_window_rolls_but_what_is_on_its_way_still_counts() -> None:
     quota = granted(replace(fresh(), used=50.0), Priority.SCRAPER, BIRTH)
-    quota = roll(quota, BIRTH + WINDOW + 1.0, PER_MINUTE)
+    quota = advance(quota, BIRTH + WINDOW + 1.0, PER_MINUTE)
     assert (quota.used, quota.outstanding, quota.limit) == (0.0, 1, LIMIT)
     assert quota.remaining() == LIMIT - 1
 

@@ -11,19 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.reddit.bounds import PROBE_INTERVAL
-from core.reddit.quota import (
-    LADDER,
-    WINDOW,
-    Priority,
-    Quota,
-    RateHeaders,
-    answered,
-    failed,
-    granted,
-    refused,
-    roll,
-    wait_for,
-)
+from core.reddit.quota import WINDOW, Priority, Quota, RateHeaders, advance, granted, wait_for
+from core.reddit.quota_answers import LADDER, answered, failed, refused
 
 PER_MINUTE = 6.0
 LIMIT = 60.0
@@ -31,7 +20,7 @@ BIRTH = 1_700_000_000.0
 
 
 def fresh(now: float = BIRTH, per_minute: float = PER_MINUTE) -> Quota:
-    return roll(Quota(limit=1.0), now, per_minute)
+    return advance(Quota(limit=1.0), now, per_minute)
 
 
 class Askers(RuleBasedStateMachine):
@@ -48,7 +37,7 @@ class Askers(RuleBasedStateMachine):
 
     def _look(self) -> None:
         before = self.quota
-        self.quota = roll(self.quota, self.now, PER_MINUTE)
+        self.quota = advance(self.quota, self.now, PER_MINUTE)
         if self.quota.window_start != before.window_start:
             self.granted_in_window, self.carried = 0, len(self.on_way)
 
@@ -139,7 +128,7 @@ def test_a_server_with_its_own_windows_never_has_to_refuse_more_than_what_crosse
         now, _, what, sent_at, headers = heapq.heappop(events)
         if now > BIRTH + 4 * WINDOW:
             break
-        quota = roll(quota, now, PER_MINUTE)
+        quota = advance(quota, now, PER_MINUTE)
         if what == "ask":
             seconds = wait_for(quota, Priority.STREAM, now)
             if seconds > 0:
@@ -174,11 +163,11 @@ def test_streams_at_a_steady_pace_never_wait_for_deeper_looks_or_the_scraper(
     per_minute = 60.0
     between = 60.0 / per_minute / pace  # until their pace is known, half of the quota is kept for the streams
     quota = fresh(BIRTH, per_minute)
-    others = (Priority.SCRAPER, Priority.SWEEP) if scraper_first else (Priority.SWEEP, Priority.SCRAPER)
+    others = (Priority.SCRAPER, Priority.LATE_SCAN) if scraper_first else (Priority.LATE_SCAN, Priority.SCRAPER)
     now, next_poll = BIRTH, BIRTH
     taken = dict.fromkeys(Priority, 0)
     while now < BIRTH + 3 * WINDOW + offset:
-        quota = roll(quota, now, per_minute)
+        quota = advance(quota, now, per_minute)
         for other in others:
             for _ in range(200):
                 if wait_for(quota, other, now) > 0:

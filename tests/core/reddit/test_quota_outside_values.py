@@ -9,21 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.reddit.bounds import FIRST_PROBE, PROBE_INTERVAL, REQUEST_COUNT
-from core.reddit.quota import (
-    LADDER,
-    STORED,
-    WINDOW,
-    Priority,
-    Quota,
-    RateHeaders,
-    answered,
-    failed,
-    granted,
-    refused,
-    restored,
-    roll,
-    wait_for,
-)
+from core.reddit.quota import STORED, WINDOW, Priority, Quota, RateHeaders, advance, granted, restored, wait_for
+from core.reddit.quota_answers import LADDER, answered, failed, refused
 
 PER_MINUTE = 6.0
 LIMIT = 60.0
@@ -39,7 +26,7 @@ HEADERS = st.one_of(st.none(), st.builds(RateHeaders, ODD, ODD, ODD))
 
 
 def fresh(now: float = NOW) -> Quota:
-    return roll(restored({}, 0), now, PER_MINUTE)
+    return advance(restored({}, 0), now, PER_MINUTE)
 
 
 def serve(quota: Quota, headers: RateHeaders | None, now: float, priority: Priority = Priority.STREAM) -> Quota:
@@ -61,12 +48,12 @@ class OddAnswers(RuleBasedStateMachine):
         self.on_way: list[float] = []
         self.sent_at: list[float] = []
         self.stepped = poisoned
-        self.quota = roll(restored(stored if poisoned else {}, 0), self.now, PER_MINUTE)
+        self.quota = advance(restored(stored if poisoned else {}, 0), self.now, PER_MINUTE)
 
     @rule(priority=st.sampled_from(Priority), times=st.integers(1, 80))
     def ask(self, priority: Priority, times: int) -> None:
         for _ in range(times):
-            self.quota = roll(self.quota, self.now, PER_MINUTE)
+            self.quota = advance(self.quota, self.now, PER_MINUTE)
             seconds = wait_for(self.quota, priority, self.now)
             assert 0.0 <= seconds <= WINDOW + 1.0
             if seconds > 0:
@@ -79,13 +66,13 @@ class OddAnswers(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
         self.passed += seconds
-        self.quota = roll(self.quota, self.now, PER_MINUTE)
+        self.quota = advance(self.quota, self.now, PER_MINUTE)
 
     @rule(seconds=st.one_of(st.floats(-700, 700), st.floats(-1e7, 1e7)))
     def step_the_clock(self, seconds: float) -> None:
         self.now += seconds
         self.stepped = True
-        self.quota = roll(self.quota, self.now, PER_MINUTE)
+        self.quota = advance(self.quota, self.now, PER_MINUTE)
 
     @precondition(lambda self: self.on_way)
     @rule(data=st.data(), headers=HEADERS, retry_after=ODD, how=st.sampled_from(["served", "broken", "429", "lost"]))
@@ -111,7 +98,7 @@ class OddAnswers(RuleBasedStateMachine):
     def a_test_request_is_always_near(self) -> None:
         """Unless our own count says that all is spent that the user allows."""
         if hasattr(self, "quota"):
-            quota = roll(self.quota, self.now, PER_MINUTE)
+            quota = advance(self.quota, self.now, PER_MINUTE)
             if quota.own_remaining() >= 1.0:
                 assert wait_for(quota, Priority.STREAM, self.now) <= PROBE_INTERVAL
             else:
@@ -133,7 +120,7 @@ def recovers(quota: Quota, now: float) -> float:
     """Return how long it takes from now on until requests follow each other, all of them served with good headers."""
     began, at_once = now, 0
     while at_once < 3 and now - began <= 700.0:
-        quota = roll(quota, now, PER_MINUTE)
+        quota = advance(quota, now, PER_MINUTE)
         seconds = wait_for(quota, Priority.STREAM, now)
         if seconds > 0:
             at_once, now = 0, now + seconds
@@ -149,7 +136,7 @@ TestOddAnswers = OddAnswers.TestCase
 
 @given(stored=st.fixed_dictionaries({name: st.one_of(ODD, st.text(), st.binary()) for name in STORED}))
 def test_a_poisoned_file_recovers_with_the_next_good_answer(stored: dict[str, object]) -> None:
-    quota = roll(restored(stored, 0), NOW, PER_MINUTE)
+    quota = advance(restored(stored, 0), NOW, PER_MINUTE)
     seconds = wait_for(quota, Priority.STREAM, NOW)
     if quota.own_remaining() >= 1.0:
         assert seconds <= PROBE_INTERVAL
@@ -170,7 +157,7 @@ def test_a_poisoned_file_recovers_with_the_next_good_answer(stored: dict[str, ob
     ],
 )
 def test_values_that_an_older_version_stored(stored: dict[str, object]) -> None:
-    quota = roll(restored(stored, 0), NOW, PER_MINUTE)
+    quota = advance(restored(stored, 0), NOW, PER_MINUTE)
     assert all(math.isfinite(value) for value in astuple(quota))
     assert recovers(quota, NOW) < 1.0, "the first request is a test"
 
@@ -287,7 +274,7 @@ def test_a_short_wait_that_is_wrong_each_time_makes_no_storm(
 ) -> None:
     quota, now, times = fresh(), NOW, 0
     while now < NOW + 600.0:
-        quota = roll(quota, now, PER_MINUTE)
+        quota = advance(quota, now, PER_MINUTE)
         if (seconds := wait_for(quota, Priority.STREAM, now)) > 0.0:
             now += seconds
             continue
@@ -337,7 +324,7 @@ def test_a_clock_step_blocks_nothing_for_longer(step: float) -> None:
     claimed = serve(fresh(), RateHeaders(60.0, 0.0, 600.0), NOW)
     for quota in (blocked, claimed):
         now = NOW + 1.0 + step
-        quota = roll(quota, now, PER_MINUTE)  # noqa: PLW2901 (the same one, later)
+        quota = advance(quota, now, PER_MINUTE)  # noqa: PLW2901 (the same one, later)
         assert wait_for(quota, Priority.STREAM, now) <= PROBE_INTERVAL
         assert quota.reset_at <= now + WINDOW
         assert recovers(quota, now) <= 60.0
@@ -346,7 +333,7 @@ def test_a_clock_step_blocks_nothing_for_longer(step: float) -> None:
 def test_headers_that_always_begin_a_new_window_do_not_lift_what_the_user_allows() -> None:
     quota, now, sent = fresh(), NOW, 0
     while now < NOW + 500.0:
-        quota = roll(quota, now, PER_MINUTE)
+        quota = advance(quota, now, PER_MINUTE)
         if wait_for(quota, Priority.STREAM, now) == 0.0:
             quota = serve(quota, RateHeaders(0.0, 1e12, 1.0), now)
             sent += 1

@@ -136,7 +136,7 @@ def test_429_says_how_long_to_wait(
     asked = reddit.requests("/comments")
     assert isinstance(house.limiter.ask(Priority.STREAM), Wait)
     with pytest.raises(QuotaShort):
-        house.get(Priority.SWEEP)
+        house.get(Priority.LATE_SCAN)
     assert reddit.requests("/comments") == asked
 
 
@@ -272,12 +272,12 @@ def test_the_quota_is_shared(tmp_path: Path, reddit: Simulator) -> None:
     for house in streams:
         assert isinstance(house.limiter.ask(Priority.STREAM), Wait)
         with pytest.raises(QuotaShort):
-            house.get(Priority.SWEEP)
+            house.get(Priority.LATE_SCAN)
 
 
 def _tried(house: House) -> GaplessError | None:
     try:
-        house.get(Priority.SWEEP)
+        house.get(Priority.LATE_SCAN)
     except GaplessError as error:
         return error
     return None
