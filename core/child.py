@@ -182,7 +182,7 @@ class StartGate:
         """End this process if it has not begun: imports take seconds on a busy machine, and the deadline is near."""
         with self._lock:
             if not self._crossed:
-                log.info("ended", asked=True, hint="before it had begun")
+                log.info("ended", asked=True, hint="stopped before it began to work")
                 os._exit(0)
 
 
@@ -278,7 +278,7 @@ def _watch(context: ChildContext, birth: ChildArguments, terminated: list[int], 
     while not parent_guard.is_orphan(birth.parent_pid):
         time.sleep(_WATCH_EVERY)
     # Only where the kernel did not kill this process with its parent (see core.process.parent_guard).
-    context.log.warning("supervisor_died", hint="nothing is lost: a new start continues from the spool")
+    context.log.warning("supervisor_died", hint="nothing is lost: the next start continues from the spool")
     context.ask_stop(_DRAIN_ORPHANED)
     time.sleep(_DRAIN_ORPHANED)
     os._exit(1)

@@ -56,7 +56,7 @@ def socket_address(state_dir: Path) -> Iterator[str]:
         yield str(path)
         return
     if not _DESCRIPTORS.exists():
-        raise OSError(f"{path} is too long for a socket: set a shorter supervisor.state_dir")
+        raise OSError(f"the path {path} is too long for a Unix socket: set supervisor.state_dir to a shorter path")
     directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield str(_DESCRIPTORS / str(directory) / SOCKET_NAME)
@@ -97,14 +97,18 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
             f"no supervisor runs on {state_dir}: start one with `{program.command()} run CONFIG`"
         ) from None
     except PermissionError:
-        raise NotAnsweringError(f"{state_dir / SOCKET_NAME} is another user's: ask as the one who runs it") from None
+        raise NotAnsweringError(
+            f"{state_dir / SOCKET_NAME} belongs to another user: run this command as the user that runs the supervisor"
+        ) from None
     except (OSError, ValueError) as error:
         reason = f"within {patience:g} s" if isinstance(error, TimeoutError) else f"({error})"
         raise NotAnsweringError(f"the supervisor on {state_dir} does not answer {reason}") from None
     if not isinstance(answer, dict):
-        raise NotAnsweringError(f"what listens on {state_dir / SOCKET_NAME} is no supervisor")
+        raise NotAnsweringError(f"the process that listens on {state_dir / SOCKET_NAME} is not a supervisor: end it")
     if not answer.get("ok"):
-        raise (UnknownProcessError if "known" in answer else ControlError)(str(answer.get("error", "refused")))
+        raise (UnknownProcessError if "known" in answer else ControlError)(
+            str(answer.get("error", "the supervisor refused the command"))
+        )
     return answer
 
 
@@ -114,7 +118,7 @@ def _refuse_impostor(connection: socket.socket, state_dir: Path) -> None:
     if other is not None and not is_trusted(other[1]) and other[1] != state_dir.stat().st_uid:
         raise NotAnsweringError(
             f"a process of another user (pid {other[0]}, user id {other[1]}) listens on {state_dir / SOCKET_NAME}: "
-            f"end it, and let nobody else write in {state_dir}"
+            f"end it, and make {state_dir} writable for its owner only"
         )
 
 
@@ -137,8 +141,8 @@ def _read_line(connection: socket.socket) -> bytes:
     while not answer.endswith(b"\n"):
         part = connection.recv(65536)
         if not part:
-            raise OSError("it hung up")
+            raise OSError("it closed the connection")
         answer += part
         if len(answer) > _LONGEST_ANSWER:
-            raise OSError("its answer does not end")
+            raise OSError("its answer is too long")
     return bytes(answer)

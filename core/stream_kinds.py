@@ -70,9 +70,7 @@ def kind_of(stream: str) -> StreamKind:
         return _KINDS[stream]
     except KeyError:
         known = ", ".join(_KINDS)
-        raise PermanentError(
-            f"there is no kind of stream {stream!r} (known: {known}): see core/stream_kinds.py"
-        ) from None
+        raise PermanentError(f"unknown kind of stream {stream!r}: core/stream_kinds.py defines {known}") from None
 
 
 @contextmanager
@@ -83,7 +81,7 @@ def register(kind: StreamKind) -> Iterator[StreamKind]:
         ValueError: the name is taken.
     """
     if kind.name in _KINDS:
-        raise ValueError(f"there is a kind of stream {kind.name!r} already")
+        raise ValueError(f"the kind of stream {kind.name!r} is already registered")
     _KINDS[kind.name] = kind
     try:
         yield kind

@@ -72,7 +72,7 @@ def topic(raw: object) -> str:
     """Parse the name of a topic by Kafka's rules."""
     if isinstance(raw, str) and _TOPIC.fullmatch(raw) and raw not in (".", ".."):
         return raw
-    raise InvalidValue('must be 1 to 249 letters, digits, ".", "_" or "-"')
+    raise InvalidValue('must be 1 to 249 letters, digits, ".", "_" or "-", such as "reddit-posts"')
 
 
 def database_url(raw: object) -> str:
@@ -83,7 +83,7 @@ def database_url(raw: object) -> str:
     if not url.startswith("sqlite:"):
         return postgres_url(url)
     if sqlite_path(url) in (None, Path(":memory:")):
-        raise InvalidValue('must name a file, such as "sqlite:///state/reddit.db": several processes share it')
+        raise InvalidValue('must name a file that several processes can share, such as "sqlite:///state/reddit.db"')
     return url
 
 
@@ -99,4 +99,6 @@ def host(raw: object) -> str:
     """Parse the name or IP address of a machine to listen on."""
     if isinstance(raw, str) and (re.fullmatch(_HOST, raw) or re.fullmatch(r"[0-9A-Fa-f:.]+", raw)):
         return raw
-    raise InvalidValue('must be a name or number of this machine, such as "127.0.0.1", or "0.0.0.0" for all')
+    raise InvalidValue(
+        'must be a host name or an IP address of this machine, such as "127.0.0.1"; "0.0.0.0" means all addresses'
+    )

@@ -27,9 +27,9 @@ _NAMELESS = re.compile(
 def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
     """Yield a problem for each combination of values that cannot run."""
     if config.streams.enabled and not config.reddit.subreddits:
-        yield _empty("reddit.subreddits", "or switch both streams off")
+        yield _empty("reddit.subreddits", "or set both streams.submissions and streams.comments to false")
     if config.scraper.enabled and not config.scraper.subreddits:
-        yield _empty("scraper.subreddits", "or write scraper.enabled = false")
+        yield _empty("scraper.subreddits", "or set scraper.enabled = false")
     if credentials:
         yield from _missing_credentials(config)
         yield from _placeholders(config)
@@ -39,19 +39,21 @@ def _placeholders(config: Config) -> Iterator[Problem]:
     """Yield a problem for each credential that is still a placeholder, or is more than one word."""
     needed = needed_credentials(config)
     for name, right in (
-        ("client_id", "the application's id, under its name at https://www.reddit.com/prefs/apps"),
-        ("client_secret", 'the text beside "secret" at https://www.reddit.com/prefs/apps'),
+        ("client_id", "the id of your application, shown under its name at https://www.reddit.com/prefs/apps"),
+        ("client_secret", 'the secret of your application, shown beside "secret" at https://www.reddit.com/prefs/apps'),
     ):
         value = getattr(config.reddit, name)
         if name not in needed or not value:
             continue
         if _PLACEHOLDER.match(value):
-            yield Problem(_variable(name), f"is still a placeholder: put {right}, there", show(value, name))
+            yield Problem(_variable(name), f"is still a placeholder: replace it with {right}", show(value, name))
         elif len(value.split()) > 1:
-            yield Problem(_variable(name), f"is more than one word: put only {right}, there", "(hidden)")
+            yield Problem(_variable(name), f"has more than one word: set it to {right}", "(hidden)")
     found = _NAMELESS.search(config.reddit.user_agent)
     if "user_agent" in needed and found:
-        advice = f"still has the placeholder {found[0]}: put your Reddit user name there (Reddit asks for it)"
+        advice = (
+            f"still contains the placeholder {found[0]}: replace it with your Reddit user name (Reddit requires one)"
+        )
         yield Problem(_variable("user_agent"), advice, show(config.reddit.user_agent))
 
 
@@ -80,7 +82,7 @@ def _missing_credentials(config: Config) -> Iterator[Problem]:
     example = "\n".join(f"    {line}" for line in lines)
     yield Problem(
         f"missing: {names}",
-        'create an application of the type "script" at https://www.reddit.com/prefs/apps, then put this into a file\n'
-        "named .env in the directory you start from (or set the same names in the environment):\n\n"
+        'create an application of the type "script" at https://www.reddit.com/prefs/apps, then put these lines into a\n'
+        "file named .env in the directory where you start Gapless (or set these variables in the environment):\n\n"
         f"{example}",
     )

@@ -7,7 +7,6 @@ from core.config.parsers import Fault, InvalidValue
 Property = str | int | float | bool
 
 _ORDER = "the publisher's idempotence needs it: without it a retry can lose, repeat or reorder records"
-_OWN = "is set by the publisher itself"
 
 # Property → (values that keep the guarantees, lower case; why). No values: the property is not allowed in this table.
 _GUARDED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -15,12 +14,15 @@ _GUARDED: dict[str, tuple[tuple[str, ...], str]] = {
     "acks": (("all", "-1"), "a record counts as delivered only when every in-sync replica has it"),
     "request.required.acks": (("all", "-1"), "a record counts as delivered only when every in-sync replica has it"),
     "queuing.strategy": (("fifo",), _ORDER),
-    "delivery.report.only.error": (("false",), "the publisher's position moves by the reports of success"),
+    "delivery.report.only.error": (("false",), "the publisher needs the report of each delivered record"),
     "max.in.flight": (tuple("12345"), _ORDER),
     "max.in.flight.requests.per.connection": (tuple("12345"), _ORDER),
-    "bootstrap.servers": ((), "belongs to kafka.bootstrap_servers"),
-    "metadata.broker.list": ((), "belongs to kafka.bootstrap_servers"),
-    "transactional.id": ((), f'{_OWN}: write kafka.delivery = "exactly_once"'),
+    "bootstrap.servers": ((), "cannot be set here: set kafka.bootstrap_servers"),
+    "metadata.broker.list": ((), "cannot be set here: set kafka.bootstrap_servers"),
+    "transactional.id": (
+        (),
+        'cannot be set here: set kafka.delivery = "exactly_once", and the publisher chooses the id',
+    ),
 }
 _NEEDS_RETRIES = ("retries", "message.send.max.retries")
 _ALIASES = {"compression.type": "compression.codec"}
@@ -29,7 +31,9 @@ _ALIASES = {"compression.type": "compression.codec"}
 def producer(raw: object) -> dict[str, Property]:
     """Parse the table; names may be quoted ("linger.ms" = 5) or not (linger.ms = 5), which TOML nests."""
     if not isinstance(raw, Mapping):
-        raise InvalidValue('must be a table: [kafka.producer], then lines such as "linger.ms" = 5')
+        raise InvalidValue(
+            'must be a table: write [kafka.producer] on a line of its own, then lines such as "linger.ms" = 5'
+        )
     taken: dict[str, Property] = {}
     faults: list[Fault] = []
     for name, value in _flat(raw):
@@ -37,7 +41,7 @@ def producer(raw: object) -> dict[str, Property]:
             taken[name] = value
             faults += _guard(name, value)
         else:
-            faults.append(Fault("must be text, a number, true or false", f'."{name}"', value))
+            faults.append(Fault("must be text in quotes, a number, true or false", f'."{name}"', value))
     if faults:
         raise InvalidValue(*faults)
     return taken

@@ -94,7 +94,7 @@ def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Itera
         if table not in SECTIONS:
             yield _unknown(Given(table, content, value_sources.FILE), settings)
         elif not isinstance(content, Mapping):
-            advice = f"must be a table: write [{table}] on a line of its own, its keys below"
+            advice = f"must be a table: write [{table}] on a line of its own, and its keys below it"
             yield Problem(table, advice)
         else:
             for leaf, raw in content.items():
@@ -103,7 +103,7 @@ def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Itera
                 if setting is None:
                     yield _unknown(value, settings)
                 elif not setting.in_file:
-                    advice = f"does not belong into this file: set {setting.variable} in the environment or in .env"
+                    advice = f"is not allowed in this file: set {setting.variable} in the environment or in .env"
                     yield Problem(value.key, advice, HIDDEN)
                 else:
                     yield value

@@ -53,10 +53,10 @@ class Network:
         """Yield a problem for each value that would make every request fail."""
         for name, value in self.proxies.items():
             if advice := _bad_proxy(value):
-                yield Problem(name, f"{advice}; correct it, or unset it", source="in the environment")
+                yield Problem(name, f"{advice}; correct it, or unset the variable", source="in the environment")
         for name, value in self.certificates.items():
             if not Path(value).exists():
-                advice = "names no file: correct the path of the certificates, or unset it"
+                advice = "names a file that does not exist: correct the path of the certificates, or unset the variable"
                 yield Problem(name, advice, value, "in the environment")
 
 
@@ -90,7 +90,7 @@ def _bad_proxy(value: str) -> str | None:
     if parts.scheme not in _SCHEMES:
         return f"must begin with one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}"
     if not host:
-        return "names no host: an address such as http://host:port is needed"
+        return "has no host: write an address such as http://host:port"
     if parts.scheme.startswith("socks") and importlib.util.find_spec("socks") is None:
-        return f"names a SOCKS proxy, which needs the package PySocks: {program.pip_install('PySocks')}"
+        return f"is a SOCKS proxy, which needs the package PySocks: {program.pip_install('PySocks')}"
     return None

@@ -119,9 +119,11 @@ def directory(raw: object) -> Path:
         path = Path(raw).expanduser()
         blocked = path.exists() and not path.is_dir()
     except (OSError, RuntimeError) as error:  # too long, not accessible, "~name" of an unknown user
-        raise InvalidValue(f"cannot be the path of a directory: {error}") from error
+        raise InvalidValue(f"cannot be used as a directory: {error}; name another one") from error
     if blocked:
-        raise InvalidValue("must be a directory, but a file stands there: name another, or move the file away")
+        raise InvalidValue(
+            "must be a directory, but there is a file of this name: name another directory, or move the file away"
+        )
     return path
 
 
@@ -130,7 +132,7 @@ def header_text(raw: object) -> str:
     value = text(raw)
     if value.isascii() and value.isprintable():
         return value
-    raise InvalidValue("must be plain ASCII on one line: HTTP headers carry nothing else")
+    raise InvalidValue("must be one line of ASCII characters: it is sent in an HTTP header")
 
 
 def _unquote(raw: object) -> str:

@@ -15,7 +15,7 @@ from core.masking.redact import MASK
 SCHEMES = ("postgresql://", "postgres://")
 
 #: Precedes the part of a message that asks for percent-encoding.
-ENCODE = 'percent-encode what has a meaning in addresses, such as "@" (%40), "/" (%2F), "?" (%3F) and "#" (%23)'
+ENCODE = 'percent-encode the special characters of addresses, such as "@" (%40), "/" (%2F), "?" (%3F) and "#" (%23)'
 
 _ADVICE = 'must be "sqlite:///PATH" or "postgresql://user:password@host/name"'
 
@@ -56,7 +56,7 @@ class PostgresAddress:
 
 
 def read_postgres(url: str) -> PostgresAddress:
-    """Parse an address. Raises WrongValue, whose text shows no part of a password."""
+    """Parse an address. Raises InvalidValue, whose text shows no part of a password."""
     user_info, place = _split(url)
     user, _, password = user_info.partition(":")
     pairs = (pair.partition("=") for pair in (place["query"] or "").split("&") if pair)
@@ -109,10 +109,10 @@ def _split(url: str) -> tuple[str, re.Match[str]]:
         raise InvalidValue(Fault(_ADVICE))
     readings = list(_readings(rest))
     if not readings:
-        advice = f"{_ADVICE}: host and name are both needed; in a password, {ENCODE}"
+        advice = f"{_ADVICE}: a host and a database name are required; in a password, {ENCODE}"
         raise InvalidValue(Fault(advice))
     if len(readings) > 1:
-        advice = f"can be read in several ways: in user, password and parameters, {ENCODE}"
+        advice = f"is ambiguous: in user, password and parameters, {ENCODE}"
         raise InvalidValue(Fault(advice))
     return readings[0]
 
@@ -146,7 +146,9 @@ def _hosts(text: str, given: list[tuple[str, str]]) -> tuple[Host, ...]:
     among = [host for name, value in given if name == "host" for host in value.split(",")]
     written = text.split(",") if text else among
     if len(ports) not in (0, 1, len(written)):
-        raise InvalidValue(Fault(f"names {len(written)} hosts and {len(ports)} ports"))
+        raise InvalidValue(
+            Fault(f"has {len(written)} hosts and {len(ports)} ports: write one port, or one for each host")
+        )
     if not _are_ports([int(port) for port in ports if port]):
         raise InvalidValue(Fault("port must be 1 to 65535"))
     usual = (ports * len(written))[: len(written)] if len(ports) < 2 else ports
@@ -160,7 +162,7 @@ def _host(text: str, usual: int | None) -> Host:
         return text, usual
     match = re.fullmatch(r"(?P<name>\[[^]]*\]|[^:]*)(?::(?P<port>\d*))?", text, re.ASCII)
     if match is None:
-        raise InvalidValue(Fault("host must be a name or a number, with or without a port"))
+        raise InvalidValue(Fault("host must be a name or an IP address, with or without a port"))
     return match["name"].strip("[]") or "localhost", int(match["port"]) if match["port"] else usual
 
 

@@ -72,7 +72,9 @@ def _name(item: Mapping[str, object], at: str, taken: set[str]) -> tuple[str, li
         advice = "must be 1 to 32 letters, digits, - or _, beginning with a letter or digit: it names a process"
         return "", [Fault(advice, f"{at}.name", name)]
     if name.casefold() in taken:
-        return name, [Fault("is taken by a proxy above: each needs its own name", f"{at}.name", name, plain=True)]
+        return name, [
+            Fault("is the name of another proxy: each proxy needs its own name", f"{at}.name", name, plain=True)
+        ]
     return name, []
 
 
@@ -88,7 +90,7 @@ def _url(item: Mapping[str, object], at: str) -> tuple[str, list[Fault]]:
 
 def _strangers(item: Mapping[str, object], at: str) -> list[Fault]:
     strange = [name for name in item if name not in ("name", "url")]
-    return [Fault("unknown key; a proxy has name and url", f"{at}.{name}", item[name]) for name in strange]
+    return [Fault("unknown key: a proxy has the keys name and url", f"{at}.{name}", item[name]) for name in strange]
 
 
 def normalised(raw: object) -> str | None:

@@ -29,25 +29,30 @@ class RedditSection(Section):
     """Reddit: the subreddits, the server, the credentials and the request rate."""
 
     subreddits: tuple[str, ...] = setting(
-        parsers.subreddits, _SUBREDDITS, "whose submissions and comments are captured"
+        parsers.subreddits, _SUBREDDITS, "subreddits whose submissions and comments are captured"
     )
     reddit_url: str = setting(
-        addresses.http_url, "https://www.reddit.com", "server that gives tokens", plain=addresses.is_plain
+        addresses.http_url, "https://www.reddit.com", "server for access tokens", plain=addresses.is_plain
     )
     oauth_url: str = setting(
-        addresses.http_url, "https://oauth.reddit.com", "server that gives data", plain=addresses.is_plain
+        addresses.http_url, "https://oauth.reddit.com", "server for data", plain=addresses.is_plain
     )
     requests_per_minute: int = setting(
-        parsers.whole(1), 100, "the client's quota, shared by every process that uses this client id"
+        parsers.whole(1), 100, "quota of the client id, shared by all processes that use it"
     )
     client_id: str = setting(
         parsers.header_text, "", "id of the application at Reddit", variable="REDDIT_CLIENT_ID", in_file=False
     )
     client_secret: str = setting(
-        parsers.header_text, "", "its secret", variable="REDDIT_CLIENT_SECRET", secret=True, in_file=False
+        parsers.header_text,
+        "",
+        "secret of the application at Reddit",
+        variable="REDDIT_CLIENT_SECRET",
+        secret=True,
+        in_file=False,
     )
     user_agent: str = setting(
-        parsers.header_text, "", "the honest name Reddit asks for", variable="REDDIT_USER_AGENT", in_file=False
+        parsers.header_text, "", "User-Agent, as Reddit's rules require it", variable="REDDIT_USER_AGENT", in_file=False
     )
 
 
@@ -58,9 +63,11 @@ class StreamsSection(Section):
     submissions: bool = setting(parsers.boolean, default=True, doc="capture submissions")
     comments: bool = setting(parsers.boolean, default=True, doc="capture comments")
     start: str = setting(
-        parsers.choice("backlog", "now"), "backlog", "first start: all the listing still holds, or only what is new"
+        parsers.choice("backlog", "now"),
+        "backlog",
+        "at the first start: capture everything that is listed, or new items only",
     )
-    max_poll_interval: float = setting(parsers.seconds(), 16.0, "longest wait between two polls of a stream")
+    max_poll_interval: float = setting(parsers.seconds(), 16.0, "longest time between two polls of a stream")
 
     @property
     def enabled(self) -> tuple[str, ...]:
@@ -80,11 +87,9 @@ class KafkaSection(Section):
         plain=addresses.is_plain,
     )
     topic: str = setting(addresses.topic, "reddit-posts", "topic of all records", variable="KAFKA_TOPIC_REDDIT")
-    delivery: str = setting(
-        parsers.choice("at_least_once", "exactly_once"), "at_least_once", "promise kept through restarts"
-    )
+    delivery: str = setting(parsers.choice("at_least_once", "exactly_once"), "at_least_once", "delivery guarantee")
     producer: dict[str, Property] = setting(
-        producer, lambda: {"compression.type": "gzip"}, "properties handed to librdkafka as they stand", plain=never
+        producer, lambda: {"compression.type": "gzip"}, "properties passed to librdkafka unchanged", plain=never
     )
 
 
@@ -93,21 +98,25 @@ class ScraperSection(Section):
     """The crawl of subreddits, posts and users into the database."""
 
     enabled: bool = setting(parsers.boolean, default=True, doc="run the scraper")
-    subreddits: tuple[str, ...] = setting(parsers.subreddits, ("Bitcoin",), "where the crawl starts")
+    subreddits: tuple[str, ...] = setting(parsers.subreddits, ("Bitcoin",), "subreddits where the crawl starts")
     authentication: str = setting(
-        parsers.choice("oauth", "none"), "oauth", "with a token, or plain .json addresses on reddit_url"
+        parsers.choice("oauth", "none"),
+        "oauth",
+        "requests with an access token, or without one to .json addresses on reddit_url",
     )
     user_agent: str = setting(
-        parsers.choice("fixed", "rotate"), "fixed", "REDDIT_USER_AGENT, or one of many browsers' names"
+        parsers.choice("fixed", "rotate"), "fixed", "REDDIT_USER_AGENT, or User-Agents of browsers"
     )
     users_per_subreddit: int = setting(parsers.whole(0), 40, "authors of a subreddit whose profiles are read")
     concurrency: int = setting(parsers.whole(1), 20, "requests in flight per proxy")
     discover: bool = setting(parsers.boolean, default=True, doc="follow subreddits found in users' posts")
-    max_depth: int = setting(parsers.whole(0), 1, "steps of discovery away from where the crawl starts")
-    refresh_after: float = setting(parsers.seconds(zero=True), 86400.0, "younger rows are not fetched again")
-    max_retries: int = setting(parsers.whole(0), 3, "further tries of a request that failed")
-    timeout: float = setting(parsers.seconds(), 15.0, "longest wait for one request")
-    proxies: tuple[Proxy, ...] = setting(proxies, (), "one process each; none: one process, direct", plain=never)
+    max_depth: int = setting(parsers.whole(0), 1, "most steps of discovery from the subreddits where the crawl starts")
+    refresh_after: float = setting(parsers.seconds(zero=True), 86400.0, "age at which a row is fetched again")
+    max_retries: int = setting(parsers.whole(0), 3, "retries of a failed request")
+    timeout: float = setting(parsers.seconds(), 15.0, "longest time for one request")
+    proxies: tuple[Proxy, ...] = setting(
+        proxies, (), "proxies, one process for each; without proxies, one process requests directly", plain=never
+    )
 
     @property
     def processes(self) -> tuple[str, ...]:
@@ -137,18 +146,24 @@ class DatabaseSection(Section):
 class SupervisorSection(Section):
     """Files, deadlines and logs."""
 
-    state_dir: Path = setting(parsers.directory, Path("state"), "spools, positions, database: what must outlive a stop")
-    log_dir: Path = setting(parsers.directory, Path("logs"), "one log file per process")
-    shutdown_timeout: float = setting(parsers.seconds(), 25.0, "from the first SIGTERM to the last process gone")
+    state_dir: Path = setting(
+        parsers.directory, Path("state"), "directory of spools, positions and database; it must survive restarts"
+    )
+    log_dir: Path = setting(parsers.directory, Path("logs"), "directory of the log files, one per process")
+    shutdown_timeout: float = setting(
+        parsers.seconds(), 25.0, "longest time from the first SIGTERM to the end of the last process"
+    )
     heartbeat_timeout: float = setting(
-        parsers.seconds(), 30.0, "a process whose working loop is silent for so long is replaced"
+        parsers.seconds(), 30.0, "time without a heartbeat after which a process is replaced"
     )
-    stats_interval: float = setting(parsers.seconds(), 60.0, "between two statistics blocks")
+    stats_interval: float = setting(parsers.seconds(), 60.0, "time between two statistics blocks")
     log_format: str = setting(
-        parsers.choice("auto", "console", "json"), "auto", "lines on standard error; auto: console on a terminal"
+        parsers.choice("auto", "console", "json"),
+        "auto",
+        "format of standard error; auto: console on a terminal, else json",
     )
-    log_max_bytes: int = setting(parsers.whole(1000), 10_000_000, "a log file of this size is set aside")
-    log_backups: int = setting(parsers.whole(1), 5, "log files kept aside per process")
+    log_max_bytes: int = setting(parsers.whole(1000), 10_000_000, "size at which a log file is rotated")
+    log_backups: int = setting(parsers.whole(1), 5, "rotated log files that are kept per process")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -157,11 +172,11 @@ class MonitorSection(Section):
 
     enabled: bool = setting(parsers.boolean, default=True, doc="run the monitor")
     host: str = setting(addresses.host, "127.0.0.1", "address to listen on")
-    port: int = setting(parsers.whole(0, 65535), 9108, "port to listen on; 0 takes a free one")
+    port: int = setting(parsers.whole(0, 65535), 9108, "port to listen on; 0 selects a free one")
     token: str = setting(
         parsers.header_text,
         "",
-        "who knows it may restart processes on the page; empty: nobody may",
+        "password for restarting processes on the page; empty: restarts are off",
         variable="MONITOR_TOKEN",
         secret=True,
         in_file=False,

@@ -65,7 +65,7 @@ def read_dotenv(path: Path) -> tuple[dict[str, str | None], list[Problem]]:
             blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
             where = f"{path}, line {binding.original.line + blank}"
             problems.append(
-                Problem(where, 'is not NAME=value: quotes around a value must be closed, comments begin with "#"')
+                Problem(where, 'is not NAME=value: close the quotes around the value; begin a comment with "#"')
             )
         elif binding.key:
             values[binding.key] = binding.value
@@ -81,7 +81,10 @@ def read_file(path: Path) -> tuple[dict[str, object], list[Problem]]:
         return tomllib.loads(text), problems
     except tomllib.TOMLDecodeError as error:
         # Do not show the line itself: it may hold a password.
-        advice = f"is not valid TOML: {error}\ntext needs quotes, true and false none; a key stands once in its table"
+        advice = (
+            f"is not valid TOML: {error}\n"
+            "write text in quotes, true and false without quotes, and each key only once in its table"
+        )
         return {}, [Problem(str(path), advice)]
 
 
@@ -91,17 +94,17 @@ def _read(path: Path) -> tuple[str, list[Problem]]:
     except UnicodeDecodeError as error:
         return "", [Problem(str(path), f"is not UTF-8 (byte {error.start}): save it as UTF-8")]
     except OSError as error:
-        return "", [Problem(str(path), f"cannot be read: {error.strerror or error}")]
+        return "", [Problem(str(path), f"cannot be read: {error.strerror or error}; check its path and permissions")]
 
 
 def _missing(path: Path) -> Problem:
     folder = path.parent
     others = sorted(other.name for other in folder.glob("*.toml")) if folder.is_dir() else []
     near = [name for name in others if name != "pyproject.toml"]
-    there = f"\nin {folder.absolute()} there is: {', '.join(near)}" if near else ""
+    there = f"\nother files in {folder.absolute()}: {', '.join(near)}" if near else ""
     return Problem(
         str(path),
-        "does not exist: copy config.toml from the root of the repository, where every key is explained.\n"
-        "Every key has a default, so two lines are a whole file:\n\n"
+        "does not exist: copy config.toml from the root of the repository, which explains every key.\n"
+        "Every key has a default, so two lines are enough:\n\n"
         f'    [reddit]\n    subreddits = ["Bitcoin"]{there and chr(10)}{there}',
     )

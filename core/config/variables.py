@@ -29,7 +29,7 @@ def problems_of(variables: Mapping[str, str | None], settings: Collection[Settin
     for name in variables:
         bare = re.sub(rf"^{_SETTER}", "", name.strip(_QUOTES + _INVISIBLE + " \t\r\n")).strip()
         if bare != name and bare in known and bare not in variables:
-            yield Problem(bare, f"is set under the name {name!r}: remove what stands around the name", None, origin)
+            yield Problem(bare, f"is set under the name {name!r}: remove the characters around the name", None, origin)
 
 
 def bare(value: str, known: Collection[str | None]) -> str:
@@ -50,14 +50,14 @@ def _advice(value: str, known: Collection[str | None]) -> str | None:
     if text != text.strip(_INVISIBLE):
         return "begins or ends with an invisible character, such as a byte order mark: remove it"
     if _own_name(known).match(text):
-        return "holds a whole assignment: only what stands after the = belongs there"
+        return "contains a whole assignment: keep only the part after the ="
     if _PROMPT.match(text):
         return "begins with the prompt of a shell: remove it"
     if _quoted(text):
         end = "begins and ends" if text[-1] in _QUOTES and len(text) > 1 else "begins"
         end = end if text[0] in _QUOTES else "ends"
         return (
-            f"{end} with a quote, which is taken as a part of the value: remove the quotes\n"
+            f"{end} with a quote, which would be a part of the value: remove the quotes\n"
             "(`docker run --env-file` and systemctl set-environment keep them; a shell and .env do not need them)"
         )
     return None

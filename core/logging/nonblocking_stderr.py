@@ -45,7 +45,7 @@ class NonBlockingStderr:
         self._error: OSError | None = None
         self._closing = False
         self._news = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="outlet", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="stderr-writer", daemon=True)
         self._thread.start()
 
     def isatty(self) -> bool:

@@ -44,8 +44,8 @@ class FailureCount:
         if self._noted_at is not None and now - self._noted_at < _NOTE_EVERY:
             return
         self._noted_at = now
-        told = self.note(f"cannot log to {place}: {error!r} ({self.total} lines so far); the process goes on")
-        if not told:
+        noted = self.note(f"cannot log to {place}: {error!r} ({self.total} lines lost so far); the process continues")
+        if not noted:
             self._noted_at = None  # so the next loss tries to report it again
 
     def note(self, text: str) -> bool:
@@ -156,7 +156,7 @@ class RotatingLogFile(logging.Handler):
         return self.path.with_name(f"{self.path.name}.{number}") if number else self.path
 
     def _link_removed(self, path: Path) -> None:
-        self._failures.note(f"{path} was a symbolic link, which is not followed; a file takes its place")
+        self._failures.note(f"{path} was a symbolic link, which is not followed: a file replaces it")
 
     def _lock(self, descriptor: int) -> None:
         """Wait for the lock for a limited time: a line in a file that is just being rotated is better than a hang."""
@@ -170,7 +170,8 @@ class RotatingLogFile(logging.Handler):
                     self._no_wait_until = now + _LOCK_DISTRUST
                     who = describe(holders(self.path))
                     self._failures.note(
-                        f"{self.path} is held by another process, {who}: end that one; lines are written without"
+                        f"{self.path} is locked by another process, {who}: end that process; "
+                        "lines are written without the lock"
                     )
                     return
                 time.sleep(_LOCK_AGAIN)

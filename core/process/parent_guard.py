@@ -11,7 +11,7 @@ _PR_SET_PDEATHSIG = 1
 _GUARD = (
     "import ctypes,os,sys\n"
     "sys.platform.startswith('linux') and ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)\n"
-    "if os.getppid() != {parent}: sys.exit('the parent is gone already')\n"
+    "if os.getppid() != {parent}: sys.exit('the parent process has ended')\n"
 )
 
 #: `python -I -S -c …`: a launcher that guards itself, then becomes the program. The parent-death signal survives exec,

@@ -72,7 +72,9 @@ def classify_token(status: int, headers: Mapping[str, str], body: bytes, now: da
     if "access_token" not in payload or not isinstance(payload.get("scope"), str):
         return BadAnswer(f"an incomplete token: {_keys(payload)}")
     if not is_token(payload["access_token"]):
-        return BadAnswer("the access token cannot be sent: it is no text, empty, too long, or has odd characters")
+        return BadAnswer(
+            "the access token is invalid: it is not text, or is empty, too long, or has invalid characters"
+        )
     return None
 
 
@@ -87,7 +89,9 @@ def _refusal(status: int, body: bytes) -> GaplessError:
     if payload is None:
         if status == 403:
             return NetworkBlocked("403 with HTML: this network is blocked by Reddit")
-        return RequestRejected(status, f"Reddit answered {status} without JSON: is oauth_url right? {_excerpt(body)}")
+        return RequestRejected(
+            status, f"Reddit answered {status} without JSON: check reddit.oauth_url: {_excerpt(body)}"
+        )
     reason = payload.get("reason")
     if isinstance(reason, str) and reason:
         return Unavailable(reason if reason in KNOWN_REASONS else outside(reason, _LONGEST_REASON))

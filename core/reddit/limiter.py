@@ -115,7 +115,7 @@ class Limiter:
                 if held is not None:
                     raise QuotaFileError(f"{self._path} is broken ({error}) and cannot be replaced: {held}") from error
                 broken = {"path": str(self._path), "error": str(error)}
-                log.error("quota_file_broken", **broken, hint="a new one begins")  # noqa: TRY400 (understood)
+                log.error("quota_file_broken", **broken, hint="a new file replaces it")  # noqa: TRY400 (understood)
                 _remove(self._path)
                 self._connection = _prepared(self._path)
             self._guard.learn()
@@ -148,7 +148,7 @@ class Limiter:
             with contextlib.closing(sqlite3.connect(building)) as target:
                 connection.backup(target)
         except sqlite3.Error as error:
-            log.warning("quota_not_saved", error=str(error), hint="the count goes on from what this process knows")
+            log.warning("quota_not_saved", error=str(error), hint="counting continues with the numbers of this process")
             return
         _remove(self._path)
         building.rename(self._path)
@@ -170,10 +170,12 @@ class Limiter:
             return self._open()
         fault = self._guard.fault()
         if fault is not None:
-            log.error("quota_file_lost", path=str(self._path), fault=fault.value, hint="the count goes on in a new one")
+            log.error(
+                "quota_file_lost", path=str(self._path), fault=fault.value, hint="counting continues in a new file"
+            )
             return self._open()
         if _newest_grant(self._connection) < self._latest_grant:
-            log.error("quota_file_older", path=str(self._path), hint="it was put back from a copy; the count goes on")
+            log.error("quota_file_older", path=str(self._path), hint="it was restored from a copy; counting continues")
             self._bring_up_to_date(self._connection)
         return self._connection
 
@@ -188,9 +190,9 @@ class Limiter:
 
     def _advice(self, error: Exception) -> str:
         if error_code(error) & 0xFF != sqlite3.SQLITE_BUSY:
-            return "free the disk or end what locks it"
+            return "free disk space, or end the process that locks it"
         who = [holder for name in ("", "-wal", "-shm") for holder in holders(f"{self._path}{name}")]
-        return f"end what locks it, {describe(list(dict.fromkeys(who)))}"
+        return f"end the process that locks it, {describe(list(dict.fromkeys(who)))}"
 
     def ask(self, priority: Priority) -> Grant | Wait:
         """Return a grant for one request, or the time to wait."""

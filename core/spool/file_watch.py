@@ -32,7 +32,7 @@ def watched(
             try:
                 writer.check()
             except SpoolBroken as error:
-                log.error("spool_watch_ended", error=str(error), hint="the process starts again")  # noqa: TRY400
+                log.error("spool_watch_ended", error=str(error), hint="the process restarts")  # noqa: TRY400
                 broken()
                 return
             except SpoolError:

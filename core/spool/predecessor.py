@@ -83,4 +83,4 @@ def read_ends(state_dir: Path, spool_id: str) -> TopicEnds | None:
     try:
         return None if text is None else TopicEnds.from_json(text)
     except (ValueError, TypeError, KeyError, AttributeError):
-        return TopicEnds(unread="what the publisher wrote makes no sense")
+        return TopicEnds(unread="the stored result is invalid")

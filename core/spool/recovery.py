@@ -100,7 +100,7 @@ def rescue(
                 if found.last_seq is not None and found.missing is not None and found.last_seq < expected.last_seq:
                     found.missing += expected.last_seq - found.last_seq
                 _conclude(target, found, states, now)
-            _tell_rebuilt(path, found, f"{fault}: a new one begins with what could be read")
+            _tell_rebuilt(path, found, f"{fault}: a new file holds the readable content")
 
         _build(path, stream, fill)
     _put_in_place(path)
@@ -160,13 +160,13 @@ def examine(state_dir: Path, stream: str, now: float) -> None:
     if _rebuilt(path).exists():
         _put_in_place(path)  # a predecessor was killed before this step
     elif path.exists() and not path.is_file():
-        log.error("spool_moved_aside", moved_to=str(move_aside(path)), hint="it is no file")
+        log.error("spool_moved_aside", moved_to=str(move_aside(path)), hint="it is not a regular file")
     elif path.exists():
         suspected = marker.exists()
         if is_headless(path) or not _makes_sense(path, records=suspected) or (suspected and not is_sound(path)):
             _replace(path, state_dir, stream, now)
         elif suspected:
-            log.warning("spool_reads_well", path=str(path), hint="it was reported broken, but it is not")
+            log.warning("spool_reads_well", path=str(path), hint="a reader reported it as broken; it is intact")
     marker.unlink(missing_ok=True)
 
 
@@ -218,7 +218,7 @@ def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], sta
             with contextlib.closing(connect_readonly(path)) as source:
                 found = salvage(source, target, positions)
         _conclude(target, found, states, now)
-    _tell_rebuilt(path, found, "it was broken: a new one begins with what could be read")
+    _tell_rebuilt(path, found, "it was broken: a new file holds the readable content")
 
 
 def _conclude(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:

@@ -130,7 +130,7 @@ def remembered_states(state_dir: Path, stream: str) -> dict[str, SpoolState]:
         try:
             copies.append((at, SpoolState.from_json(text)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            log.warning("spool_state_unreadable", stream=stream, error=repr(error), hint="taken for none")
+            log.warning("spool_state_unreadable", stream=stream, error=repr(error), hint="treated as missing")
     found: dict[str, SpoolState] = {}
     for _, state in sorted(copies, key=lambda copy: copy[0]):
         known = found.pop(state.spool_id, state)
@@ -158,5 +158,5 @@ def read_monitor_copies(state_dir: Path) -> dict[str, list[tuple[float, SpoolSta
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        log.warning("spool_state_unreadable", path=str(path), error=repr(error), hint="taken for none")
+        log.warning("spool_state_unreadable", path=str(path), error=repr(error), hint="treated as missing")
         return {}

@@ -176,7 +176,7 @@ class SpoolWriter:
                 return
             self._save(fault)
         except LockHeld as error:
-            self._failure = SpoolGone(f"{self._path}: {error}; this process writes nothing more")
+            self._failure = SpoolGone(f"{self._path}: {error}; this process stops writing")
             raise self._failure from None
         except (OSError, sqlite3.Error) as error:
             if not self._unsaved:
@@ -187,25 +187,30 @@ class SpoolWriter:
                     hint="capture waits; the content stays in the open file until this process ends",
                 )
             self._unsaved = True
-            raise SpoolError(f"{self._path} is gone and cannot be made again ({error}): capture waits") from error
+            raise SpoolError(
+                f"{self._path} is gone and cannot be created again ({error}): make its directory writable; "
+                "capture waits"
+            ) from error
         self._unsaved = False
 
     def _save(self, fault: Fault | None) -> None:
         self._state_dir.mkdir(parents=True, exist_ok=True)
         if self._lock.ensure():
-            log.warning("spool_lock_gone", path=str(self._path), hint="somebody removed it; it is taken again")
+            log.warning("spool_lock_gone", path=str(self._path), hint="its file was removed; the lock is taken again")
         if fault is None:
             return
-        log.error("spool_file_lost", path=str(self._path), fault=fault.value, hint="saving what the open file holds")
+        log.error(
+            "spool_file_lost", path=str(self._path), fault=fault.value, hint="the content of the open file is saved"
+        )
         expected = Expected(self.stream, self.spool_id, self._content.commits, self._content.last_seq)
         whole = rescue(self._connection, self._state_dir, expected, fault, self._clock)
         self._connection.close()  # its file has another name now, or none: SQLite must write nothing to it
         self._connect()
         self._note()
         if not whole:
-            self._failure = SpoolGone(f"{self._path}: {fault}; not all of it could be saved: starting again")
+            self._failure = SpoolGone(f"{self._path}: {fault}; a part could not be saved; the process restarts")
             raise self._failure
-        log.warning("spool_saved", path=str(self._path), last_seq=self._content.last_seq, hint="nothing of it is lost")
+        log.warning("spool_saved", path=str(self._path), last_seq=self._content.last_seq, hint="no content is lost")
 
     def _still_holds_ours(self) -> bool:
         """Return whether the file holds what we wrote, although another program wrote into it (or touched it)."""
@@ -214,7 +219,7 @@ class SpoolWriter:
             return False
         self._guard.wrote()
         if self._content.data_version == version:  # else another program's own transaction
-            log.warning("spool_touched", path=str(self._path), hint="another program did; its content is ours")
+            log.warning("spool_touched", path=str(self._path), hint="by another program; the content is unchanged")
         return True
 
     def last_seq(self) -> int:
@@ -290,7 +295,7 @@ class SpoolWriter:
     def prune(self, forget: Collection[str] = ()) -> None:
         """Delete acknowledged rows by age and count, and these names (each given once)."""
         if suspect_path(self._state_dir, self.stream).exists():
-            raise SpoolBroken("a reader found the spool broken: starting again, to examine it")
+            raise SpoolBroken("a reader reported a broken spool: the process restarts, and examines it")
         with self._mutex:
             self.check()
             position = self._delivered()
@@ -308,7 +313,9 @@ class SpoolWriter:
         try:
             return read_positions(self._state_dir).get(self.spool_id, 0)
         except sqlite3.Error as error:
-            log.warning("positions_unreadable", error=str(error), hint="until then no delivered record is dropped")
+            log.warning(
+                "positions_unreadable", error=str(error), hint="delivered records are kept until it can be read"
+            )
             return 0
 
     def _prune_records(self, position: int) -> None:
@@ -359,14 +366,17 @@ class SpoolWriter:
             # the disk may have no space for the marker: then the next read of the file finds the same error
             with contextlib.suppress(OSError):
                 report_suspect(self._state_dir, self.stream)
-            self._failure = SpoolBroken(f"{path} is broken ({error}): starting again, to move it aside")
+            self._failure = SpoolBroken(f"{path} is broken ({error}): the process restarts, and moves it aside")
             return self._failure
         if is_disk_failure(error):
             self._failure = SpoolBroken(
-                f"{path}: the disk failed ({error}): check it, and its free space; starting again from what it holds"
+                f"{path}: the disk failed ({error}): check it, and its free space; "
+                "the process restarts with the stored content"
             )
             return self._failure
-        return SpoolError(f"{path} cannot be written ({error}): free the disk or end what locks it; capture waits")
+        return SpoolError(
+            f"{path} cannot be written ({error}): free disk space, or end the process that locks it; capture waits"
+        )
 
     def close(self) -> None:
         """Close the file and release the lock. Closing writes too, so the path is checked first."""

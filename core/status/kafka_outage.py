@@ -48,7 +48,7 @@ def _read(state_dir: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        log.warning("outage_unreadable", error=str(error), hint="taken for none")
+        log.warning("outage_unreadable", error=str(error), hint="treated as no outage")
         return {}
     return known if isinstance(known, dict) else {}
 
@@ -82,7 +82,11 @@ class OutageMark:
         try:
             replace_json(self._path, known)
         except OSError as error:
-            log.warning("outage_not_marked", error=str(error), hint="free the disk; the monitor learns of it later")
+            log.warning(
+                "outage_not_marked",
+                error=str(error),
+                hint="free disk space; until then the monitor does not show the outage",
+            )
             return False
         return True
 

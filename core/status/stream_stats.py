@@ -79,7 +79,7 @@ def read_flow(
         try:
             look()
         except (sqlite3.Error, OSError) as error:
-            flow.unreadable.append(f"{what} cannot be read just now: {error}")
+            flow.unreadable.append(f"{what} cannot be read now: {error}")
             return False
         return True
 

@@ -89,7 +89,7 @@ def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float
         return Status({"pid": None, "state": STOPPED, "uptime_s": None}, processes, flow, last=last)
     remark = str(error)
     if isinstance(error, NotRunningError):
-        remark = "the supervisor runs, but its socket is not there: it has just started, or supervisor.log says why"
+        remark = "the supervisor runs, but its socket is missing: it is starting, or supervisor.log shows the reason"
     supervisor: dict[str, Any] = {"pid": None, "state": UNRESPONSIVE, "uptime_s": None}
     if alive and last is not None:
         supervisor.update(pid=last.pid, uptime_s=round(now - last.started_at, 1))

@@ -16,7 +16,7 @@ class Fault(enum.StrEnum):
     """A change of the files of a database while it was open."""
 
     GONE = "it was deleted or moved"
-    REPLACED = "another file stands in its place"
+    REPLACED = "another file replaced it"
     COMPANION = "its -wal or -shm file was deleted or replaced"
     CHANGED = "another program wrote into it"
 

@@ -60,13 +60,13 @@ def take_lock(path: Path, timeout: float) -> int:
             return descriptor
         os.close(descriptor)  # deleted or replaced before it was locked: retry with the present file
         if time.monotonic() > deadline:
-            raise LockHeld(f"{path} is deleted or replaced again and again")
+            raise LockHeld(f"{path} is deleted or replaced repeatedly: stop the program that does it")
 
 
 def _wait(descriptor: int, path: Path, deadline: float) -> None:
     while not try_lock(descriptor):
         if time.monotonic() > deadline:
-            raise LockHeld(f"{path} is held by another process, {describe(holders(path))}: end that one")
+            raise LockHeld(f"{path} is locked by another process, {describe(holders(path))}: end that process")
         time.sleep(_PAUSE_S)
 
 
@@ -81,7 +81,7 @@ def try_lock(descriptor: int) -> bool:
 
 def describe(found: list[Holder]) -> str:
     """Format the holders for a message."""
-    return " and ".join(map(str, found)) or "which `fuser` names"
+    return " and ".join(map(str, found)) or "which `fuser` shows"
 
 
 def holders(path: str | Path) -> list[Holder]:

@@ -55,7 +55,7 @@ def open_private(path: Path, flags: int, link_removed: Callable[[Path], None] | 
             if error.errno != errno.ELOOP or not flags & os.O_CREAT:
                 raise
             remove_link(path, link_removed)
-    raise OSError(errno.ELOOP, "symbolic links are put there faster than they are removed", str(path))
+    raise OSError(errno.ELOOP, "symbolic links are created there faster than they are removed", str(path))
 
 
 def remove_link(path: Path, link_removed: Callable[[Path], None] | None = None) -> None:
@@ -68,7 +68,7 @@ def remove_link(path: Path, link_removed: Callable[[Path], None] | None = None) 
 
 
 def _log_link(path: Path) -> None:
-    log.warning("symlink_removed", path=str(path), hint="a link is not followed here; a file takes its place")
+    log.warning("symlink_removed", path=str(path), hint="links are not followed here; a file replaces it")
 
 
 def write_private(path: Path, text: str) -> None:

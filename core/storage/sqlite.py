@@ -42,7 +42,9 @@ def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048) -> 
 def _make_private(path: Path) -> None:
     """Create the file with its mode before SQLite does, which uses the umask; its -wal and -shm get the file's mode."""
     if path.is_symlink():
-        raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed: move the file itself here", str(path))
+        raise OSError(
+            errno.ELOOP, "this is a symbolic link, which is not followed: move the file itself here", str(path)
+        )
     if not path.exists():
         os.close(open_private(path, os.O_RDWR | os.O_CREAT))
 

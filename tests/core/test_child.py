@@ -35,7 +35,7 @@ def test_a_child_that_still_imports_ends_at_once_with_zero(nursery: Nursery) -> 
     wait_until(lambda: "importing" in nursery.log(), what="the import to begin")
     child.ask_stop(time.monotonic() + 10)
     assert ended(child) == 0
-    assert "before it had begun" in nursery.log()
+    assert "stopped before it began to work" in nursery.log()
 
 
 def test_the_process_is_titled_by_its_name(nursery: Nursery) -> None:

@@ -46,7 +46,7 @@ def read_crawl_report(state_dir: Path, name: str) -> CrawlReport | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        log.warning("crawl_report_broken", process_name=name, error=str(error), hint="its counts begin anew")
+        log.warning("crawl_report_broken", process_name=name, error=str(error), hint="its counts start again at zero")
         return None
 
 
@@ -60,7 +60,7 @@ def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None
         try:
             reports.append(_parse(paths[name].read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            unreadable.append(f"the report of {name} cannot be read just now: {error}")
+            unreadable.append(f"the report of {name} cannot be read now: {error}")
     silent = tuple(name for name in names or () if name not in paths)
     return Crawl(now, tuple(reports), silent, tuple(unreadable), discovers)
 
@@ -73,7 +73,7 @@ def _parse(text: str) -> CrawlReport:
     """Parse a report; raise ValueError with the reason. Ignore fields that a newer version may have added."""
     content = json.loads(text)
     if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 (one error for all that can be wrong with a file)
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 (one error for all that can be wrong with a file)
     values = {one.name: content[one.name] for one in fields(CrawlReport) if content.get(one.name) is not None}
     if isinstance(values.get("frontier"), dict):
         counts = {one.name: values["frontier"].get(one.name) for one in fields(Frontier)}
@@ -81,10 +81,10 @@ def _parse(text: str) -> CrawlReport:
     if isinstance(values.get("failing"), list):
         values["failing"] = tuple(values["failing"])
     if not {"process", "proxy"} <= values.keys():
-        raise ValueError("it does not say whose it is")
+        raise ValueError("it names no process or no proxy")
     wrong = [name for name, value in values.items() if not _fits(name, value)]
     if wrong:
-        raise ValueError(f"odd value of {', '.join(wrong)}")
+        raise ValueError(f"invalid value of {', '.join(wrong)}")
     return CrawlReport(**values)
 
 

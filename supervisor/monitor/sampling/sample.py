@@ -83,7 +83,7 @@ def take_sample(config: MonitorConfig, now: float) -> Sample:
         try:
             return read()
         except (sqlite3.Error, OSError) as error:
-            unreadable.append(f"{what} cannot be read just now: {error}")
+            unreadable.append(f"{what} cannot be read now: {error}")
             return default
 
     nothing: dict[str, tuple[int, float]] = {}

@@ -79,7 +79,7 @@ def test_white_space_around_a_value_does_not_count(load: Load, name: str, form: 
 def test_what_stands_around_a_name_is_said(problems: Problems, name: str) -> None:
     environ = {key: value for key, value in GOOD.items() if key != "REDDIT_CLIENT_ID"}
     found = problems("", environ={**environ, name: "id"})
-    assert "remove what stands around the name" in found[0].advice
+    assert "remove the characters around the name" in found[0].advice
 
 
 def test_a_quote_left_within_a_quoted_value_of_dotenv_is_said(problems: Problems, empty_directory: Path) -> None:

@@ -97,7 +97,7 @@ def test_taken(load: Load, key: str, written: str | None, expected: object) -> N
         ("database.url", '"sqlite:///:memory:"', "several processes share it"),
         ("database.url", '"postgresql://host"', "host and name are both needed"),
         ("supervisor.state_dir", '""', "path of a directory"),
-        ("supervisor.state_dir", '"config.toml"', "a file stands there"),
+        ("supervisor.state_dir", '"config.toml"', "there is a file of this name"),
         ("supervisor.log_max_bytes", "10", "1000 or more"),
         ("supervisor.log_backups", "0", "1 or more"),
         ("monitor.port", "65536", "from 0 to 65535"),
@@ -161,7 +161,7 @@ def test_proxies_need_names_of_their_own(problems: Problems) -> None:
     assert [(problem.key, problem.advice.split(":")[0]) for problem in problems(text)] == [
         ("scraper.proxies[1].name", "is missing"),
         ("scraper.proxies[3].name", "is taken by a proxy above"),
-        ("scraper.proxies[3].uri", "unknown key; a proxy has name and url"),
+        ("scraper.proxies[3].uri", "unknown key: a proxy has the keys name and url"),
         ("scraper.proxies[4].name", "must be 1 to 32 letters, digits, - or _, beginning with a letter or digit"),
         ("scraper.proxies[4].url", "is missing"),
         ("scraper.proxies[5]", "must be a table"),
@@ -180,7 +180,7 @@ def test_proxies_need_names_of_their_own(problems: Problems) -> None:
         ('"delivery.report.only.error" = true', "reports of success"),
         ('"bootstrap.servers" = "h:1"', "kafka.bootstrap_servers"),
         ('transactional.id = "x"', "exactly_once"),
-        ('"linger.ms" = [5]', "must be text, a number, true or false"),
+        ('"linger.ms" = [5]', "must be text in quotes, a number, true or false"),
     ],
 )
 def test_properties_that_would_break_a_promise(problems: Problems, line: str, reason: str) -> None:

@@ -91,7 +91,7 @@ def test_a_writer_that_does_not_die_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("core.spool.spool_writer._TAKEOVER_TIMEOUT", 0.05)
     with (
         SpoolWriter(tmp_path, STREAM),
-        pytest.raises(SpoolError, match=r"spool-comments\.lock is held .* end that one"),
+        pytest.raises(SpoolError, match=r"spool-comments\.lock is locked .* end that process"),
     ):
         SpoolWriter(tmp_path, STREAM)
     SpoolWriter(tmp_path, STREAM).close()

@@ -210,7 +210,7 @@ def test_where_another_process_took_over_nothing_more_is_written(state_dir: Path
     lock = spool_path(state_dir, STREAM).with_suffix(".lock")
     lock.unlink()
     stranger = SpoolLock(lock, timeout=0.0)
-    with pytest.raises(SpoolGone, match="held by another process"):
+    with pytest.raises(SpoolGone, match="locked by another process"):
         writer.commit(batch(6))
     with pytest.raises(SpoolGone):
         writer.commit(batch(6))

@@ -60,7 +60,9 @@ class TestHeld:
         path = tmp_path / "x.lock"
         with lock_held(path) as pid:
             began = time.monotonic()
-            with pytest.raises(LockHeld, match=rf"x\.lock is held by another process, pid {pid} \((sh|sleep), user id"):
+            with pytest.raises(
+                LockHeld, match=rf"x\.lock is locked by another process, pid {pid} \((sh|sleep), user id"
+            ):
                 take_lock(path, 0.1)
             assert time.monotonic() - began < allowed(5.0)
             assert [holder.pid for holder in holders(path)] == [pid]
@@ -68,7 +70,7 @@ class TestHeld:
 
     def test_the_lock_of_a_spool_names_its_holder(self, tmp_path: Path) -> None:
         path = tmp_path / "spool-comments.lock"
-        with lock_held(path) as pid, pytest.raises(LockHeld, match=rf"pid {pid} .* end that one"):
+        with lock_held(path) as pid, pytest.raises(LockHeld, match=rf"pid {pid} .* end that process"):
             SpoolLock(path, timeout=0.1)
 
     def test_the_quota_is_used_while_its_lock_is_held(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +81,7 @@ class TestHeld:
             assert isinstance(one.ask(Priority.STREAM), limiter.Grant)
             one.close()
         assert [entry["event"] for entry in logs] == ["lock_held"]
-        assert re.search(rf"quota\.lock is held by another process, pid {pid} ", logs[0]["error"])
+        assert re.search(rf"quota\.lock is locked by another process, pid {pid} ", logs[0]["error"])
 
     def test_a_quota_that_is_broken_is_not_replaced_without_the_lock(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -108,7 +110,7 @@ class TestHeld:
         assert len(path.read_text().splitlines()) == 50
         assert failures.total == 0
         said = capsys.readouterr().err
-        assert said.count("is held by another process") == 1
+        assert said.count("is locked by another process") == 1
         assert f"pid {pid} " in said
         handler.close()
 

@@ -326,8 +326,8 @@ def test_the_network_variables_are_shown_without_passwords(run: Check) -> None:
         ("all_proxy", "http://:80", "no host"),
         ("HTTPS_PROXY", "http://u:hunter2@[::1", "not an address"),
         ("HTTPS_PROXY", "http://u:hunter2@proxy:port", "not an address"),
-        ("REQUESTS_CA_BUNDLE", "/no/such/file.pem", "names no file"),
-        ("SSL_CERT_FILE", "/no/such/file.pem", "names no file"),
+        ("REQUESTS_CA_BUNDLE", "/no/such/file.pem", "names a file that does not exist"),
+        ("SSL_CERT_FILE", "/no/such/file.pem", "names a file that does not exist"),
     ],
 )
 def test_network_variables_that_cannot_work_are_a_problem(run: Check, name: str, value: str, said: str) -> None:

@@ -126,7 +126,7 @@ def test_status_tells_of_the_scraper_without_the_database(tmp_path: Path) -> Non
     assert "Frontier:  210 done" in status_text(config)
     crawl_report_path(tmp_path / "state", "scraper-a").write_text("{")
     assert ask_status(config)[1]["scraper"]["posts"] == 0
-    assert "the report of scraper-a cannot be read just now" in status_text(config)
+    assert "the report of scraper-a cannot be read now" in status_text(config)
 
 
 @pytest.mark.parametrize("state", [HEALTHY, RESTING])

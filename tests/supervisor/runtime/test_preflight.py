@@ -243,7 +243,7 @@ def test_quotes_that_docker_keeps_are_said(machine: Machine, command: str) -> No
 def test_the_placeholder_of_the_example_is_said(machine: Machine, command: str) -> None:
     answer = machine.run(command, REDDIT_USER_AGENT="linux:gapless:v0.1 (by /u/YOUR_NAME)")
     assert answer.code == 2
-    assert "still has the placeholder YOUR_NAME" in (answer.err or answer.out)
+    assert "still contains the placeholder YOUR_NAME" in (answer.err or answer.out)
 
 
 def test_netrc_and_praw_ini_take_no_part_and_the_proxies_are_logged(machine: Machine, reddit: Simulator) -> None:
