@@ -186,42 +186,42 @@ class StartGate:
                 os._exit(0)
 
 
-def main(birth: ChildArguments) -> None:
-    """Run the child described by `birth`; the exit code shows whether a restart can help."""
+def main(child: ChildArguments) -> None:
+    """Run the child described by `child`; the exit code shows whether a restart can help."""
     core_dumps.forbid()
     private_files.set_umask()
     terminated = _install_signals()
-    setproctitle.setproctitle(birth.name)
+    setproctitle.setproctitle(child.name)
     faulthandler.enable()
-    parent_guard.die_with_parent(birth.parent_pid)
+    parent_guard.die_with_parent(child.parent_pid)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # stdout is a pipe: show a library's output before the end
     outer = network(os.environ)
-    hidden = birth.hidden
+    hidden = child.hidden
     hide(*hidden.secrets, *outer.secrets(), logins=(*hidden.logins, *outer.logins()))
     # Always JSON: the supervisor parses it, and shows it in the configured format.
-    log_setup.configure(birth.name, birth.logging.log_dir, "json", birth.logging.max_bytes, birth.logging.backups)
+    log_setup.configure(child.name, child.logging.log_dir, "json", child.logging.max_bytes, child.logging.backups)
     context = ChildContext(
-        birth.name,
-        log_setup.get_logger(birth.name),
-        send=_sender(birth.up),
-        deadline=lambda: birth.deadline.value,
+        child.name,
+        log_setup.get_logger(child.name),
+        send=_sender(child.up),
+        deadline=lambda: child.deadline.value,
     )
-    threshold = StartGate()
-    _start_thread("watcher", _watch, context, birth, terminated, threshold)
-    if birth.inbox is not None:
-        _start_thread("inbox", _listen, context, birth.inbox)
-    sys.exit(_run(context, birth, threshold))
+    gate = StartGate()
+    _start_thread("watcher", _watch, context, child, terminated, gate)
+    if child.inbox is not None:
+        _start_thread("inbox", _listen, context, child.inbox)
+    sys.exit(_run(context, child, gate))
 
 
-def _run(context: ChildContext, birth: ChildArguments, threshold: StartGate) -> int:
+def _run(context: ChildContext, child: ChildArguments, gate: StartGate) -> int:
     """Import and call the entry; return its exit code."""
     try:
-        module, _, function = birth.entry.partition(":")
+        module, _, function = child.entry.partition(":")
         with gc_paused():
             work = getattr(importlib.import_module(module), function)
-        threshold.cross()
-        work(context, *birth.arguments)
+        gate.cross()
+        work(context, *child.arguments)
     except PermanentError as error:
         # expected, with a clear message: the traceback helps developers only
         context.log.error("fatal", error=str(error))  # noqa: TRY400
@@ -261,21 +261,21 @@ def _start_thread(name: str, target: Callable[..., None], *args: object) -> None
     threading.Thread(target=target, args=args, name=name, daemon=True).start()
 
 
-def _watch(context: ChildContext, birth: ChildArguments, terminated: list[int], threshold: StartGate) -> None:
+def _watch(context: ChildContext, child: ChildArguments, terminated: list[int], gate: StartGate) -> None:
     """Wait for a reason to stop: the supervisor's Event, a SIGTERM, or the supervisor's death."""
-    while not birth.stop.wait(_WATCH_EVERY):
+    while not child.stop.wait(_WATCH_EVERY):
         if terminated:
             context.log.info("stop_asked", by="SIGTERM")
             context.ask_stop()
             break
-        if parent_guard.is_orphan(birth.parent_pid):
+        if parent_guard.is_orphan(child.parent_pid):
             break
     else:
         context.log.debug("stop_asked", by="supervisor")
         context.ask_stop()
     if context.stop.is_set():
-        threshold.end_before(context.log)
-    while not parent_guard.is_orphan(birth.parent_pid):
+        gate.end_before(context.log)
+    while not parent_guard.is_orphan(child.parent_pid):
         time.sleep(_WATCH_EVERY)
     # Only where the kernel did not kill this process with its parent (see core.process.parent_guard).
     context.log.warning("supervisor_died", hint="nothing is lost: the next start continues from the spool")

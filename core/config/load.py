@@ -14,7 +14,7 @@ from core.config.parsers import InvalidValue
 from core.config.sections import SECTIONS, Config, all_settings
 from core.config.setting import HIDDEN, Setting
 from core.config.suggestions import nearest, nearest_key
-from core.config.value_sources import Given
+from core.config.value_sources import RawValue
 from core.config.variables import problems_of
 from core.errors import ConfigError, Problem
 from core.masking.external import hide
@@ -45,9 +45,9 @@ def load_config(
         parsed, wrong = _parse(found, settings[found.key])
         problems += wrong
         if not wrong:
-            values[found.key] = _laid_over(parsed, values[found.key]) if found.key in values else parsed
+            values[found.key] = _stronger(parsed, values[found.key]) if found.key in values else parsed
     for key, value in values.items():
-        values[key] = _laid_over(settings[key].default, value)
+        values[key] = _stronger(settings[key].default, value)
     config = _build(values)
     # rejected values too: an error report may quote them
     outer = network(environ)
@@ -61,8 +61,8 @@ def load_config(
 
 def _gather(
     path: Path | None, overrides: Mapping[str, object], environ: Mapping[str, str], settings: dict[str, Setting]
-) -> tuple[list[Given], list[Problem]]:
-    given: list[Given] = []
+) -> tuple[list[RawValue], list[Problem]]:
+    given: list[RawValue] = []
     problems: list[Problem] = []
     for value in value_sources.from_command_line(overrides):
         if value.key in settings:
@@ -81,24 +81,24 @@ def _gather(
         document, wrong = value_sources.read_file(path)
         problems += wrong
         for found in _walk(document, settings):
-            if isinstance(found, Given):
+            if isinstance(found, RawValue):
                 given.append(found)
             else:
                 problems.append(found)
     return given, problems
 
 
-def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Iterator[Given | Problem]:
+def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Iterator[RawValue | Problem]:
     """Check the tables of the file: each unknown key is a problem."""
     for table, content in document.items():
         if table not in SECTIONS:
-            yield _unknown(Given(table, content, value_sources.FILE), settings)
+            yield _unknown(RawValue(table, content, value_sources.FILE), settings)
         elif not isinstance(content, Mapping):
             advice = f"must be a table: write [{table}] on a line of its own, and its keys below it"
             yield Problem(table, advice)
         else:
             for leaf, raw in content.items():
-                value = Given(f"{table}.{leaf}", raw, value_sources.FILE)
+                value = RawValue(f"{table}.{leaf}", raw, value_sources.FILE)
                 setting = settings.get(value.key)
                 if setting is None:
                     yield _unknown(value, settings)
@@ -109,7 +109,7 @@ def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Itera
                     yield value
 
 
-def _unknown(value: Given, settings: dict[str, Setting]) -> Problem:
+def _unknown(value: RawValue, settings: dict[str, Setting]) -> Problem:
     if isinstance(value.raw, Mapping) and "." not in value.key:
         table = nearest(value.key, {name: name for name in SECTIONS})
         return Problem(f"[{value.key}]", f"unknown table; the nearest known one is [{table}]", source=value.source)
@@ -119,7 +119,7 @@ def _unknown(value: Given, settings: dict[str, Setting]) -> Problem:
     return Problem(value.key, f"unknown key; the nearest known one is {near}", source=value.source)
 
 
-def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
+def _parse(value: RawValue, setting: Setting) -> tuple[object, list[Problem]]:
     try:
         return setting.parse(value.raw), []
     except InvalidValue as wrong:
@@ -132,7 +132,7 @@ def _parse(value: Given, setting: Setting) -> tuple[object, list[Problem]]:
         return None, problems
 
 
-def _laid_over(weaker: object, stronger: object) -> object:
+def _stronger(weaker: object, stronger: object) -> object:
     """Return the stronger value; tables of properties are merged, name by name."""
     if isinstance(weaker, dict) and isinstance(stronger, dict):
         return merged(weaker, stronger)

@@ -54,7 +54,7 @@ def proxies(raw: object) -> tuple[Proxy, ...]:
         elif isinstance(item, Mapping):
             name, wrong_name = _name(item, f"[{index}]", {proxy.name.casefold() for proxy in found})
             url, wrong_url = _url(item, f"[{index}]")
-            faults += [*wrong_name, *wrong_url, *_strangers(item, f"[{index}]")]
+            faults += [*wrong_name, *wrong_url, *_unknown_keys(item, f"[{index}]")]
             found.append(Proxy(name, url))
         else:
             faults.append(Fault('must be a table: name = "a", url = "user:password@host:port"', f"[{index}]", item))
@@ -88,9 +88,9 @@ def _url(item: Mapping[str, object], at: str) -> tuple[str, list[Fault]]:
     return "", [Fault(advice, f"{at}.url", item["url"])]
 
 
-def _strangers(item: Mapping[str, object], at: str) -> list[Fault]:
-    strange = [name for name in item if name not in ("name", "url")]
-    return [Fault("unknown key: a proxy has the keys name and url", f"{at}.{name}", item[name]) for name in strange]
+def _unknown_keys(item: Mapping[str, object], at: str) -> list[Fault]:
+    unknown = [name for name in item if name not in ("name", "url")]
+    return [Fault("unknown key: a proxy has the keys name and url", f"{at}.{name}", item[name]) for name in unknown]
 
 
 def normalised(raw: object) -> str | None:

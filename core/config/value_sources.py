@@ -15,7 +15,7 @@ FILE = ""  # the message already names the file
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class RawValue:
     """A value before it is parsed."""
 
     key: str
@@ -23,19 +23,19 @@ class Given:
     source: str
 
 
-def from_command_line(overrides: Mapping[str, object]) -> Iterator[Given]:
+def from_command_line(overrides: Mapping[str, object]) -> Iterator[RawValue]:
     """Yield the options that were given; None means that an option was not used."""
     properties: dict[str, object] = {}
     for key, raw in overrides.items():
         if key.startswith("kafka.producer."):
             properties[key.removeprefix("kafka.producer.")] = raw
         elif raw is not None:
-            yield Given(key, raw, COMMAND_LINE)
+            yield RawValue(key, raw, COMMAND_LINE)
     if properties:
-        yield Given("kafka.producer", properties, COMMAND_LINE)
+        yield RawValue("kafka.producer", properties, COMMAND_LINE)
 
 
-def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setting], origin: str) -> Iterator[Given]:
+def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setting], origin: str) -> Iterator[RawValue]:
     """Yield the variables that name a key. An empty one counts as not set, as `${NAME:-}` in a compose file does.
 
     Quotes and spaces around a value are reported by core.config.variables, and removed here.
@@ -45,7 +45,7 @@ def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setti
     for setting in settings:
         raw = variables.get(setting.variable) if setting.variable else None
         if raw is not None and raw.strip():
-            yield Given(setting.key, bare(raw, known), f"{setting.variable} {origin}")
+            yield RawValue(setting.key, bare(raw, known), f"{setting.variable} {origin}")
 
 
 def dotenv_file(config_path: Path | None) -> Path | None:

@@ -64,7 +64,7 @@ def compose(process: str, pid: int, level: str, event: str, *, foreign: bool = F
 def show(line: str) -> None:
     """Show a line of another process's log on our standard error, in its own format."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, _Screen):
+        if isinstance(handler, _StderrHandler):
             handler.show(line)
 
 
@@ -91,7 +91,7 @@ def configure(
     identity = _Identity(process, os.getpid())
     file = RotatingLogFile(log_dir / f"{process}.log", max_bytes=max_bytes, backups=backups, failures=_failures)
     file.setFormatter(_formatter(identity, to_json))
-    screen = _Screen(stream, _failures, Console(colors=_is_terminal(stream)) if console else to_json)
+    screen = _StderrHandler(stream, _failures, Console(colors=_is_terminal(stream)) if console else to_json)
     screen.setFormatter(_formatter(identity, screen.render))
     _replace_handlers([file, screen], level)
     structlog.configure(
@@ -182,7 +182,7 @@ def _clean(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
     return cleaned
 
 
-class _Screen(logging.StreamHandler[Stream]):
+class _StderrHandler(logging.StreamHandler[Stream]):
     """Handler for standard error; when it breaks, the file continues."""
 
     def __init__(self, stream: Stream, failures: FailureCount, render: structlog.typing.Processor) -> None:
@@ -217,7 +217,7 @@ class _Screen(logging.StreamHandler[Stream]):
 def _replace_handlers(handlers: list[logging.Handler], level: str) -> None:
     root = logging.getLogger()
     for old in root.handlers[:]:
-        if isinstance(old, RotatingLogFile | _Screen):
+        if isinstance(old, RotatingLogFile | _StderrHandler):
             root.removeHandler(old)
             old.close()
     for handler in handlers:

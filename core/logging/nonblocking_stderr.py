@@ -44,7 +44,7 @@ class NonBlockingStderr:
         self._dropped = 0
         self._error: OSError | None = None
         self._closing = False
-        self._news = threading.Condition()
+        self._condition = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="stderr-writer", daemon=True)
         self._thread.start()
 
@@ -62,24 +62,24 @@ class NonBlockingStderr:
     def write(self, text: str, /) -> None:
         """Queue a text; raise the error of an earlier write, for example when the reader is gone."""
         data = text.encode("utf-8", "backslashreplace")
-        with self._news:
+        with self._condition:
             error, self._error = self._error, None
             if self._closing or self._size + len(data) > self._limit:
                 self._dropped += 1
             else:
                 self._waiting.append(data)
                 self._size += len(data)
-                self._news.notify()
+                self._condition.notify()
         if error is not None:
             raise error
 
     def close(self) -> None:
         """Wait briefly until the queued lines are written."""
-        with self._news:
+        with self._condition:
             if self._closing:
                 return
             self._closing = True
-            self._news.notify()
+            self._condition.notify()
         if self._thread is not threading.current_thread():
             self._thread.join(_CLOSE_WITHIN)
         if not self._thread.is_alive():
@@ -87,14 +87,14 @@ class NonBlockingStderr:
 
     def _run(self) -> None:
         while True:
-            with self._news:
-                self._news.wait_for(lambda: self._waiting or self._dropped or self._closing)
+            with self._condition:
+                self._condition.wait_for(lambda: self._waiting or self._dropped or self._closing)
                 data, self._waiting = b"".join(self._waiting), []
                 dropped, self._dropped = (0, self._dropped) if data else (self._dropped, 0)
                 last = self._closing
             if data:
                 self._write(data)
-                with self._news:
+                with self._condition:
                     self._size -= len(data)
             elif dropped and not last:
                 self._on_loss(dropped)

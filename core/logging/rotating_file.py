@@ -24,7 +24,7 @@ _LOCK_WITHIN = 1.0
 _LOCK_AGAIN = 0.002
 
 #: After that wait, seconds without another wait for the same lock.
-_LOCK_DISTRUST = 60.0
+_LOCK_RETRY_AFTER = 60.0
 _TRIES = 10
 
 
@@ -167,7 +167,7 @@ class RotatingLogFile(logging.Handler):
                 if now < self._no_wait_until:
                     return
                 if now > end:
-                    self._no_wait_until = now + _LOCK_DISTRUST
+                    self._no_wait_until = now + _LOCK_RETRY_AFTER
                     who = describe(holders(self.path))
                     self._failures.note(
                         f"{self.path} is locked by another process, {who}: end that process; "

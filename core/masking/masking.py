@@ -138,30 +138,34 @@ class Masker:
         tables = self._tables
         seen = lower(text[: end + tables.longest])
         whole = _joined(tables.whole(seen))
-        disguised = self._disguised(text[: end + tables.longest]) if resolve else ()
-        found = sorted([*tables.pieces(seen), *disguised])
+        encoded = self._encoded_pieces(text[: end + tables.longest]) if resolve else ()
+        found = sorted([*tables.pieces(seen), *encoded])
         pieces = _beyond(whole, _joined(found, gap=_STEP))
         # the text around a piece may be more of it, escaped in an unknown way
         words = [_widened(seen, start, stop, _WORD, _is_visible) for start, stop in pieces]
         return redact(_masked(text[:end], (span for span in sorted([*whole, *words]) if span[0] < end)))
 
-    def _disguised(self, text: str, depth: int = 0) -> Iterator[Span]:
+    def _encoded_pieces(self, text: str, depth: int = 0) -> Iterator[Span]:
         """Yield the places where a text holds escaped pieces, or pieces in a part that is encoded as a whole."""
         if not self._tables.longest:
             return
-        for span, said in runs(text):
-            if self._tell(said, depth):
+        for span, decoded in runs(text):
+            if self._holds_piece(decoded, depth):
                 yield span
         resolved = view(text)
         if resolved is not None:
             yield from (resolved.origin(span) for span in self._tables.pieces(lower(resolved.text)))
-            yield from (resolved.origin(span) for span, said in runs(resolved.text) if self._tell(said, _DEEPEST_CODE))
+            yield from (
+                resolved.origin(span)
+                for span, decoded in runs(resolved.text)
+                if self._holds_piece(decoded, _DEEPEST_CODE)
+            )
 
-    def _tell(self, said: str, depth: int) -> bool:
+    def _holds_piece(self, decoded: str, depth: int) -> bool:
         """Return whether a decoded text holds a piece, or a code that does."""
-        if any(True for _ in self._tables.pieces(lower(said))):
+        if any(True for _ in self._tables.pieces(lower(decoded))):
             return True
-        return depth < _DEEPEST_CODE and any(True for _ in self._disguised(said, depth + 1))
+        return depth < _DEEPEST_CODE and any(True for _ in self._encoded_pieces(decoded, depth + 1))
 
     def scrub(self, document: object) -> bytes:
         """Return a decoded document as JSON, with known secrets and their pieces masked in its texts.
@@ -243,12 +247,12 @@ def _beyond(whole: list[Span], pieces: list[Span]) -> Iterator[Span]:
             yield piece
 
 
-def _widened(text: str, start: int, end: int, by: int, takes: Callable[[str], bool]) -> Span:
+def _widened(text: str, start: int, end: int, by: int, matches: Callable[[str], bool]) -> Span:
     """Widen a span by a limited number of characters on each side, as long as they match."""
     first, last = max(0, start - by), min(len(text), end + by)
-    while start > first and takes(text[start - 1]):
+    while start > first and matches(text[start - 1]):
         start -= 1
-    while end < last and takes(text[end]):
+    while end < last and matches(text[end]):
         end += 1
     return start, end
 

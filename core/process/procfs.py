@@ -18,7 +18,7 @@ def rss_bytes(pid: int) -> int | None:
     return resident * os.sysconf("SC_PAGE_SIZE") or None
 
 
-def birth(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """Return what distinguishes this process from others that had the same pid, None when it has ended."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()

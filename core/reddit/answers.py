@@ -34,7 +34,7 @@ KNOWN_REASONS = frozenset({"banned", "forbidden", "gated", "gold_only", "missing
 _NAMELESS = {403: "forbidden", 404: "missing", 451: "unavailable for legal reasons"}
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> GaplessError | None:
+def classify(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> GaplessError | None:
     """Return the error that an answer to a listing request means, None for an answer to parse."""
     if status == 200:
         return BadAnswer("HTML instead of JSON") if _is_html(headers, body) else None

@@ -19,7 +19,7 @@ from core.errors import TransientError
 from core.reddit import quota as arithmetic
 from core.reddit import quota_answers
 from core.reddit.quota import GRANT_LIFETIME, STORED, Priority, Quota, RateHeaders
-from core.storage.file_guard import Fault, FileGuard
+from core.storage.file_guard import FileChange, FileGuard
 from core.storage.lock_file import LockHeld, describe, holders, take_lock
 from core.storage.private_files import make_directory
 from core.storage.sqlite import connect, connect_readonly, error_code, is_corrupt, transaction
@@ -138,7 +138,7 @@ class Limiter:
             os.close(lock)
 
     def _is_lost(self) -> bool:
-        return self._guard.fault() in {Fault.GONE, Fault.COMPANION}
+        return self._guard.change() in {FileChange.GONE, FileChange.COMPANION}
 
     def _copy_back(self, connection: sqlite3.Connection) -> None:
         """Rebuild the file from the open one, with the counts of all processes."""
@@ -168,7 +168,7 @@ class Limiter:
         """Return the connection to the file at the path: it may have been replaced, or restored from a copy."""
         if self._connection is None:
             return self._open()
-        fault = self._guard.fault()
+        fault = self._guard.change()
         if fault is not None:
             log.error(
                 "quota_file_lost", path=str(self._path), fault=fault.value, hint="counting continues in a new file"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 _OWN = 2
 
 #: The same when the 429 names a time to wait: that is most often meant for all.
-_OWN_WHERE_TOLD = 3
+_OWN_WITH_DELAY = 3
 
 #: Seconds for which that conclusion is valid.
 _KNOWN_FOR = 3600.0
@@ -44,8 +44,8 @@ class NameLimits:
         self._newest = (path, now)
         self._refused.pop(path, None)
 
-    def refused(self, path: str, now: float, *, told: bool) -> bool:
-        """Record a 429; return whether it is about this address alone. `told`: it names a time to wait."""
+    def refused(self, path: str, now: float, *, has_delay: bool) -> bool:
+        """Record a 429; return whether it is about this address alone. `has_delay`: it names a time to wait."""
         known = self._refused.setdefault(path, _Refused(now, 0))
         self._refused.move_to_end(path)
         if len(self._refused) > _REMEMBERED:
@@ -53,7 +53,7 @@ class NameLimits:
         if known.count == 0 or self._other_served(path) > known.at:  # refusals of one moment count as one
             known.count += 1
             known.at = now
-        if known.count >= (_OWN_WHERE_TOLD if told else _OWN):
+        if known.count >= (_OWN_WITH_DELAY if has_delay else _OWN):
             known.own_until = now + _KNOWN_FOR
         return now < known.own_until
 

@@ -9,14 +9,14 @@ import structlog
 from core.spool.spool_writer import SpoolBroken, SpoolError, SpoolWriter
 
 #: A missing file must be noticed within a second, also during a slow request to Reddit.
-_LOOK_EVERY_S = 0.25
+_CHECK_EVERY_S = 0.25
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 @contextlib.contextmanager
 def watched(
-    writer: SpoolWriter, broken: Callable[[], None] = lambda: None, *, every_s: float = _LOOK_EVERY_S
+    writer: SpoolWriter, broken: Callable[[], None] = lambda: None, *, every_s: float = _CHECK_EVERY_S
 ) -> Iterator[SpoolWriter]:
     """Check the writer's file until the block ends.
 
@@ -27,7 +27,7 @@ def watched(
     """
     ended = threading.Event()
 
-    def look() -> None:
+    def run() -> None:
         while not ended.wait(every_s):
             try:
                 writer.check()
@@ -38,7 +38,7 @@ def watched(
             except SpoolError:
                 continue  # the writer logs it itself, once
 
-    thread = threading.Thread(target=look, name="spool-watch", daemon=True)
+    thread = threading.Thread(target=run, name="spool-watch", daemon=True)
     thread.start()
     try:
         yield writer

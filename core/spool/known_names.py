@@ -13,8 +13,8 @@ from zlib import crc32
 
 from core.spool.model import Seen
 
-#: Name → (epoch, bucket). Names with the same value share it.
-Marks = dict[str, tuple[int, str]]
+#: Name → (epoch, bucket). Names with the same pair share one object.
+SeenNames = dict[str, tuple[int, str]]
 
 #: Its key in `meta`.
 NAMES_KEY = "names"
@@ -78,14 +78,14 @@ def delete_names(connection: sqlite3.Connection, names: Collection[str], before:
     return after
 
 
-def load_marks(connection: sqlite3.Connection) -> Marks:
+def load_seen_names(connection: sqlite3.Connection) -> SeenNames:
     """Return every name with its epoch and bucket, in the order of meeting."""
     shared: dict[tuple[int, str], tuple[int, str]] = {}
-    marks: Marks = {}
+    names: SeenNames = {}
     for name, epoch, bucket in connection.execute("SELECT name, epoch, bucket FROM seen ORDER BY created"):
         mark = (epoch, bucket)
-        marks[name] = shared.setdefault(mark, mark)
-    return marks
+        names[name] = shared.setdefault(mark, mark)
+    return names
 
 
 def count_names(connection: sqlite3.Connection) -> NamesCheck:

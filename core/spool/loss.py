@@ -1,6 +1,6 @@
 """Decides what is lost with a spool file, and records it in the ledger of its successor.
 
-Known of the lost file are the note beside its lock (`Witness`), and the copy of the stream's state that the
+Known of the lost file are the note beside its lock (`SpoolNote`), and the copy of the stream's state that the
 publisher took when everything was delivered (`SpoolState`). The gap begins at the moment that this copy proves.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from core.spool.model import RECORDS_LOST, SPOOL_LOST, GapState
 from core.spool.spool_state import SpoolState, read_last_seq, write_commits
 from core.spool.stream_state import StreamState, entries_of, is_of_subreddit
-from core.spool.writer_lock import Witness
+from core.spool.writer_lock import SpoolNote
 
 #: Late items appear minutes after their creation, seconds.
 _LATE_MARGIN = 300.0
@@ -23,7 +23,7 @@ _TOGETHER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSpool:
     """The spool that a writer finds at its start; `fresh`: the writer created it, since there was none."""
 
     spool_id: str
@@ -58,8 +58,8 @@ def _reason(what: str, unsent: int | None) -> str:
 
 
 def assess(
-    found: Found,
-    witness: Witness | None,
+    found: FoundSpool,
+    note: SpoolNote | None,
     states: Mapping[str, SpoolState],
     positions: Mapping[str, int],
     *,
@@ -76,31 +76,31 @@ def assess(
     """
     family = {found.spool_id, found.predecessor}
     newest = list(states.values())[-1] if states else None
-    certain = witness is not None
-    if witness is None and newest is not None:
-        witness = Witness(newest.spool_id, newest.commits, newest.last_seq)  # it may have stored more since
+    certain = note is not None
+    if note is None and newest is not None:
+        note = SpoolNote(newest.spool_id, newest.commits, newest.last_seq)  # it may have stored more since
     position = positions.get(found.spool_id, 0)
-    if witness is None:
+    if note is None:
         if found.fresh:
             return Loss(_reason(_GONE, None)) if known_before else None
         behind = Loss(_reason(_OLDER, None), None, position, all_sent=True)
         return behind if position > found.last_seq else None
-    known = states.get(witness.spool_id)
-    if witness.spool_id not in family:
-        delivered = positions.get(witness.spool_id)
-        unsent = max(0, witness.last_seq - delivered) if certain and delivered is not None else None
-        return Loss(_reason(_GONE if found.fresh else _ANOTHER, unsent), known)
-    reached = max(witness.commits, known.commits if known else 0)
+    copy = states.get(note.spool_id)
+    if note.spool_id not in family:
+        delivered = positions.get(note.spool_id)
+        unsent = max(0, note.last_seq - delivered) if certain and delivered is not None else None
+        return Loss(_reason(_GONE if found.fresh else _ANOTHER, unsent), copy)
+    reached = max(note.commits, copy.commits if copy else 0)
     # an old file beside a new WAL: the newest pages are right, older ones may be outdated
-    mixed = found.commits == witness.commits and witness.records is not None and found.records != witness.records
+    mixed = found.commits == note.commits and note.records is not None and found.records != note.records
     older = found.commits < reached or position > found.last_seq
-    if witness.spool_id != found.spool_id or not (older or mixed):
+    if note.spool_id != found.spool_id or not (older or mixed):
         return None
     if mixed:
-        return Loss(_reason(_OLDER, None), known, witness.last_seq, commits=reached)
-    last_seq = max(witness.last_seq, known.last_seq if known else 0, position)
+        return Loss(_reason(_OLDER, None), copy, note.last_seq, commits=reached)
+    last_seq = max(note.last_seq, copy.last_seq if copy else 0, position)
     unsent = max(0, last_seq - max(position, found.last_seq)) if certain else None
-    newer = known if known is not None and known.commits > found.commits else None
+    newer = copy if copy is not None and copy.commits > found.commits else None
     all_sent = position >= found.last_seq
     return Loss(_reason(_OLDER, unsent), newer, last_seq, commits=reached, all_sent=all_sent)
 
@@ -110,7 +110,7 @@ _OLDER = "an older copy was put in its place"
 _ANOTHER = "another file was put in its place"
 
 
-def enter_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str], now: float) -> float | None:
+def record_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str], now: float) -> float | None:
     """Restore the copy of the lost file's state and record the gap, inside the caller's transaction.
 
     Args:
@@ -123,9 +123,9 @@ def enter_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str]
         The earliest start of the gaps, None when it is unknown.
     """
     if loss.state is not None:
-        _take_over(target, loss.state)
+        _restore_state(target, loss.state)
     if loss.last_seq > 0:
-        _never_reuse_numbers(target, loss.last_seq, all_sent=loss.all_sent)
+        _raise_last_seq(target, loss.last_seq, all_sent=loss.all_sent)
     if loss.commits > 0:
         write_commits(target, loss.commits + 1)
     names = {name.lower(): name for name in subreddits}
@@ -135,7 +135,7 @@ def enter_loss(target: sqlite3.Connection, loss: Loss, subreddits: Sequence[str]
         target.execute("INSERT OR REPLACE INTO cursor VALUES ('recovered', 'true')")
         record_lost(target, subreddits or ["*"], loss.reason, now)
         return None
-    for members, start in together(proven):
+    for members, start in group_by_moment(proven):
         pending = tuple(name for name in members if not names or name.lower() in names)
         _store(target, members, (min(start, now), now), loss.reason, pending)
     return min(proven.values())
@@ -147,7 +147,7 @@ def proven_moments(connection: sqlite3.Connection) -> dict[str, float]:
     return state.proven_at | state.proven_until
 
 
-def together(proven: Mapping[str, float]) -> list[tuple[list[str], float]]:
+def group_by_moment(proven: Mapping[str, float]) -> list[tuple[list[str], float]]:
     """Group subreddits with about the same moment; return each group with its earliest one."""
     groups: list[tuple[list[str], float]] = []
     for name, moment in sorted(proven.items(), key=lambda item: (item[1], item[0])):
@@ -158,23 +158,23 @@ def together(proven: Mapping[str, float]) -> list[tuple[list[str], float]]:
     return groups
 
 
-def _take_over(target: sqlite3.Connection, state: SpoolState) -> None:
+def _restore_state(target: sqlite3.Connection, state: SpoolState) -> None:
     if any(is_of_subreddit(key) for key in state.cursor):
         kept = target.execute("SELECT key FROM cursor").fetchall()
         target.executemany("DELETE FROM cursor WHERE key = ?", [key for key in kept if is_of_subreddit(key[0])])
     target.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", state.cursor.items())
-    there = {_essence(row) for row in target.execute("SELECT * FROM gaps")}
+    present = {_identity(row) for row in target.execute("SELECT * FROM gaps")}
     for row in state.gaps:
-        if _essence(row) not in there:
+        if _identity(row) not in present:
             _insert(target, (None, *row[1:]))
 
 
-def _essence(row: Sequence[Any]) -> tuple[Any, ...]:
+def _identity(row: Sequence[Any]) -> tuple[Any, ...]:
     """Return the identity of an entry of the ledger: subreddits, reason, when it was recorded, epoch."""
     return row[1], row[4], row[5], row[6]
 
 
-def _never_reuse_numbers(target: sqlite3.Connection, last_seq: int, *, all_sent: bool) -> None:
+def _raise_last_seq(target: sqlite3.Connection, last_seq: int, *, all_sent: bool) -> None:
     if read_last_seq(target) < last_seq:
         if all_sent:  # else the skipped numbers count as waiting until the next one is delivered
             target.execute("INSERT OR REPLACE INTO meta VALUES ('base_seq', ?)", (str(last_seq),))

@@ -22,7 +22,7 @@ def mark(target: sqlite3.Connection, *, lost: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DeliveredSpan:
     """The creation times of delivered items, created_utc seconds; None: no record had a usable date."""
 
     newest: float | None = None  #: up to this time the listing was certainly read to its end
@@ -33,7 +33,7 @@ class Span:
 class TopicEnds:
     """The records of one stream at the ends of the topic's partitions."""
 
-    subreddits: Mapping[str, Span] = field(default_factory=dict)  #: by lower-case subreddit name
+    subreddits: Mapping[str, DeliveredSpan] = field(default_factory=dict)  #: by lower-case subreddit name
     #: why the topic could not be read, empty if it was read
     unread: str = ""
 
@@ -45,7 +45,9 @@ class TopicEnds:
     def from_json(cls, text: str) -> "TopicEnds":
         """Parse the stored text. Raises ValueError, TypeError, KeyError or AttributeError for any other."""
         stored = json.loads(text)
-        spans = {str(name): Span(span["newest"], span["oldest"]) for name, span in stored["subreddits"].items()}
+        spans = {
+            str(name): DeliveredSpan(span["newest"], span["oldest"]) for name, span in stored["subreddits"].items()
+        }
         return cls(spans, str(stored["unread"]))
 
     def starts(self, subreddits: Mapping[str, bool]) -> dict[str, float | None]:
@@ -59,22 +61,22 @@ class TopicEnds:
         """
         everything = _joined(self.subreddits.values())
         spans = {
-            name: everything if collective else self.subreddits.get(name.lower(), Span())
+            name: everything if collective else self.subreddits.get(name.lower(), DeliveredSpan())
             for name, collective in subreddits.items()
         }
         known = self.subreddits
-        there = [name for name, collective in subreddits.items() if (known if collective else name.lower() in known)]
-        if not there:
+        listed = [name for name, collective in subreddits.items() if (known if collective else name.lower() in known)]
+        if not listed:
             return {}
-        oldest = _joined(spans[name] for name in there).oldest
+        oldest = _joined(spans[name] for name in listed).oldest
         return {name: oldest if span.newest is None else span.newest for name, span in spans.items()}
 
 
-def _joined(spans: Iterable[Span]) -> Span:
+def _joined(spans: Iterable[DeliveredSpan]) -> DeliveredSpan:
     known = list(spans)
     newest = [span.newest for span in known if span.newest is not None]
     oldest = [span.oldest for span in known if span.oldest is not None]
-    return Span(max(newest, default=None), min(oldest, default=None))
+    return DeliveredSpan(max(newest, default=None), min(oldest, default=None))
 
 
 def read_ends(state_dir: Path, spool_id: str) -> TopicEnds | None:

@@ -10,20 +10,20 @@ import structlog
 
 from core.spool.committed_positions import read_positions
 from core.spool.known_names import count_names, read_names_check, write_names_check
-from core.spool.loss import Loss, enter_loss, record_lost, record_rescue
+from core.spool.loss import Loss, record_loss, record_lost, record_rescue
 from core.spool.model import SPOOL_BROKEN
 from core.spool.salvage import (
-    SENSE,
+    ROW_CHECKS,
     Salvage,
     is_broken,
     is_record,
-    note_inheritance,
     salvage,
+    store_inherited_counts,
     subreddits_of,
 )
 from core.spool.schema import ensure_schema
 from core.spool.spool_files import (
-    is_headless,
+    has_no_header,
     move_aside,
     put_in_place,
     remove_database,
@@ -32,7 +32,7 @@ from core.spool.spool_files import (
     sync_directory,
 )
 from core.spool.spool_state import SpoolState, read_spool_state, remembered_states, write_commits
-from core.storage.file_guard import Fault
+from core.storage.file_guard import FileChange
 from core.storage.sqlite import connect, connect_readonly, is_sound, transaction
 
 log = structlog.stdlib.get_logger(__name__)
@@ -69,7 +69,7 @@ def make_database(state_dir: Path, stream: str, fill: Callable[[sqlite3.Connecti
 
 
 def rescue(
-    source: sqlite3.Connection, state_dir: Path, expected: Expected, fault: Fault, clock: Callable[[], float]
+    source: sqlite3.Connection, state_dir: Path, expected: Expected, fault: FileChange, clock: Callable[[], float]
 ) -> bool:
     """Build a new spool from one that lost its file but is still open, and put it in place.
 
@@ -86,7 +86,7 @@ def rescue(
     """
     stream, now = expected.stream, clock()
     path = spool_path(state_dir, stream)
-    whole = fault is not Fault.CHANGED and _copy_whole(source, path, expected, fault, now)
+    whole = fault is not FileChange.CHANGED and _copy_whole(source, path, expected, fault, now)
     if not whole:
         positions = read_positions(state_dir)
         states = remembered_states(state_dir, stream)
@@ -94,20 +94,20 @@ def rescue(
         def fill(target: sqlite3.Connection) -> None:
             with transaction(target):
                 found = salvage(source, target, positions)
-                if fault is Fault.CHANGED:  # old pages among new ones: the stream's state cannot be trusted
+                if fault is FileChange.CHANGED:  # old pages among new ones: the stream's state cannot be trusted
                     found.broken |= {"seen", "cursor"}
                 found.spool_id = expected.spool_id
                 if found.last_seq is not None and found.missing is not None and found.last_seq < expected.last_seq:
                     found.missing += expected.last_seq - found.last_seq
-                _conclude(target, found, states, now)
-            _tell_rebuilt(path, found, f"{fault}: a new file holds the readable content")
+                _finish(target, found, states, now)
+            _log_rebuilt(path, found, f"{fault}: a new file holds the readable content")
 
         _build(path, stream, fill)
     _put_in_place(path)
     return whole
 
 
-def _copy_whole(source: sqlite3.Connection, path: Path, expected: Expected, fault: Fault, now: float) -> bool:
+def _copy_whole(source: sqlite3.Connection, path: Path, expected: Expected, fault: FileChange, now: float) -> bool:
     """Copy the database page by page to a file beside it; return whether the copy is consistent and as expected."""
     building = path.with_name(path.name + ".building")
     remove_database(building)
@@ -163,18 +163,18 @@ def examine(state_dir: Path, stream: str, now: float) -> None:
         log.error("spool_moved_aside", moved_to=str(move_aside(path)), hint="it is not a regular file")
     elif path.exists():
         suspected = marker.exists()
-        if is_headless(path) or not _makes_sense(path, records=suspected) or (suspected and not is_sound(path)):
+        if has_no_header(path) or not _is_valid(path, records=suspected) or (suspected and not is_sound(path)):
             _replace(path, state_dir, stream, now)
         elif suspected:
             log.warning("spool_reads_well", path=str(path), hint="a reader reported it as broken; it is intact")
     marker.unlink(missing_ok=True)
 
 
-def _makes_sense(path: Path, *, records: bool) -> bool:
+def _is_valid(path: Path, *, records: bool) -> bool:
     """Read everything, the records only on request; return whether a writer left it so. Changes nothing in the file."""
     try:
         with contextlib.closing(connect_readonly(path)) as connection:
-            rows = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in SENSE}  # noqa: S608
+            rows = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in ROW_CHECKS}  # noqa: S608
             connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
             if records and not all(map(is_record, connection.execute("SELECT * FROM records"))):
                 return False
@@ -186,7 +186,7 @@ def _makes_sense(path: Path, *, records: bool) -> bool:
         raise
     if records and rows["seen"] and not rows["cursor"]:
         return False  # an empty page replaces the cursor's
-    whole = all(SENSE[table](row) for table, found in rows.items() for row in found)
+    whole = all(ROW_CHECKS[table](row) for table, found in rows.items() for row in found)
     return whole and "spool_id" in dict(rows["meta"])
 
 
@@ -214,21 +214,21 @@ def _put_in_place(path: Path) -> None:
 def _fill(path: Path, target: sqlite3.Connection, positions: dict[str, int], states: States, now: float) -> None:
     found = Salvage(broken={"file"})
     with transaction(target):
-        if not is_headless(path):
+        if not has_no_header(path):
             with contextlib.closing(connect_readonly(path)) as source:
                 found = salvage(source, target, positions)
-        _conclude(target, found, states, now)
-    _tell_rebuilt(path, found, "it was broken: a new file holds the readable content")
+        _finish(target, found, states, now)
+    _log_rebuilt(path, found, "it was broken: a new file holds the readable content")
 
 
-def _conclude(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
-    note_inheritance(target)
-    _record_loss(target, found, states, now)
+def _finish(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
+    store_inherited_counts(target)
+    _record_unreadable(target, found, states, now)
     if found.spool_id:
         target.execute("INSERT OR REPLACE INTO meta VALUES ('predecessor', ?)", (found.spool_id,))
 
 
-def _tell_rebuilt(path: Path, found: Salvage, hint: str) -> None:
+def _log_rebuilt(path: Path, found: Salvage, hint: str) -> None:
     log.error(
         "spool_rebuilt",
         path=str(path),
@@ -239,19 +239,19 @@ def _tell_rebuilt(path: Path, found: Salvage, hint: str) -> None:
     )
 
 
-def _record_loss(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
+def _record_unreadable(target: sqlite3.Connection, found: Salvage, states: States, now: float) -> None:
     """Record in the ledger what could not be salvaged; delete names and cursor if a record is lost."""
     subreddits = subreddits_of(target)
     if not found.complete:
         target.execute("DELETE FROM seen")
         target.execute("DELETE FROM cursor")
-        enter_loss(target, Loss(_loss(found), states.get(found.spool_id)), subreddits, now)
+        record_loss(target, Loss(_reason(found), states.get(found.spool_id)), subreddits, now)
     if "gaps" in found.broken:
         reason = f"{SPOOL_BROKEN}: earlier entries of this ledger could not be read back"
         record_lost(target, subreddits, reason, now)
 
 
-def _loss(found: Salvage) -> str:
+def _reason(found: Salvage) -> str:
     if found.missing is None:
         return SPOOL_BROKEN
     if found.missing:

@@ -70,7 +70,7 @@ def is_record(row: _Row) -> bool:
     return b"\0" not in key and "\0" not in schema and _is_json(value)
 
 
-def _is_sighting(row: _Row) -> bool:
+def _is_seen_row(row: _Row) -> bool:
     name, bucket, created, epoch = row
     return isinstance(name, str) and isinstance(bucket, str) and isinstance(created, float) and isinstance(epoch, int)
 
@@ -89,12 +89,12 @@ def _is_gap(row: _Row) -> bool:
 
 
 #: Checks of rows, by table: SQLite detects a torn page, not a wrong letter in one.
-SENSE: dict[str, Callable[[_Row], bool]] = {
+ROW_CHECKS: dict[str, Callable[[_Row], bool]] = {
     "meta": lambda row: isinstance(row[1], str),
     "cursor": lambda row: isinstance(row[0], str) and _is_json(row[1]),
     "gaps": _is_gap,
     "counters": lambda row: isinstance(row[0], str) and isinstance(row[1], int),
-    "seen": _is_sighting,
+    "seen": _is_seen_row,
     "rejects": lambda row: isinstance(row[0], int),
 }
 
@@ -106,7 +106,7 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection, positions: d
     of lost records would prevent their capture from the listing.
     """
     found = Salvage()
-    meta = {str(key): value for key, value in _sensible(source, found, "meta")}
+    meta = {str(key): value for key, value in _valid_rows(source, found, "meta")}
     found.spool_id = str(meta.get("spool_id", ""))
     position = positions.get(found.spool_id, 0)
     for (seq,) in _readable(source, found, "sequence", "SELECT seq FROM sqlite_sequence WHERE name = 'records'"):
@@ -150,7 +150,7 @@ def _copy_records(
 
 def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage) -> None:
     for table in ("gaps", "counters", "rejects", "seen", "cursor"):
-        rows: Iterable[_Row] = _sensible(source, found, table)
+        rows: Iterable[_Row] = _valid_rows(source, found, table)
         if table == "cursor":
             rows = upgraded_rows({str(key): str(value) for key, value in rows}).items()
         for row in rows:
@@ -178,17 +178,17 @@ def _check_emptied(
         found.broken.add("cursor")
 
 
-def note_inheritance(target: sqlite3.Connection) -> None:
+def store_inherited_counts(target: sqlite3.Connection) -> None:
     """Store which counts were copied: readers that counted them in the old file must not count them again."""
     inherited = dict(target.execute("SELECT name, value FROM counters"))
     inherited["gaps"] = target.execute("SELECT count(*) FROM gaps").fetchone()[0]
     target.execute("INSERT OR REPLACE INTO meta VALUES ('inherited', ?)", (json.dumps(inherited),))
 
 
-def _sensible(source: sqlite3.Connection, found: Salvage, table: str) -> Iterator[_Row]:
+def _valid_rows(source: sqlite3.Connection, found: Salvage, table: str) -> Iterator[_Row]:
     """Yield the rows of a table that can be read and make sense."""
     for row in _readable(source, found, table, f"SELECT * FROM {table}"):  # noqa: S608 (names from this file)
-        if SENSE[table](row):
+        if ROW_CHECKS[table](row):
             yield row
         else:
             found.broken.add(table)

@@ -61,7 +61,7 @@ def put_in_place(fresh: Path, path: Path) -> Path | None:
     return moved if occupied else None
 
 
-def is_headless(path: Path) -> bool:
+def has_no_header(path: Path) -> bool:
     """Return whether the file has lost even its header.
 
     SQLite treats such a file as empty: it deletes the WAL beside it on the first read, then overwrites the file.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.spool.model import Gap, GapState, Row
 from core.spool.schema import upgraded_gap
-from core.spool.spool_files import is_headless, spool_path
+from core.spool.spool_files import has_no_header, spool_path
 from core.spool.spool_state import SpoolState, read_last_seq, read_spool_state
 from core.spool.stream_state import StreamState, entries_of
 from core.storage.file_guard import file_identity
@@ -37,7 +37,7 @@ class SpoolReader:
         path = spool_path(state_dir, stream)
         # checked before and after: a file replaced in between would be read under its successor's identity
         identity = file_identity(path)
-        if identity is None or is_headless(path):
+        if identity is None or has_no_header(path):
             return None
         connection: sqlite3.Connection | None = None
         try:

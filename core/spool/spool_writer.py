@@ -14,8 +14,8 @@ from core.errors import TransientError
 from core.spool.batch_tables import add_counters, write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
-from core.spool.known_names import Marks, delete_names, insert_names, load_marks
-from core.spool.loss import Found, Loss, assess, enter_loss, proven_moments
+from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names
+from core.spool.loss import FoundSpool, Loss, assess, proven_moments, record_loss
 from core.spool.model import Batch, Gap
 from core.spool.predecessor import mark
 from core.spool.recovery import Expected, examine, make_database, open_database, rescue
@@ -23,8 +23,8 @@ from core.spool.spool_files import report_suspect, spool_path, suspect_path
 from core.spool.spool_reader import read_gaps
 from core.spool.spool_state import read_last_seq, read_predecessor, remembered_states, write_commits, write_progress
 from core.spool.stream_state import StreamState, entries_of, rows_of
-from core.spool.writer_lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, Witness
-from core.storage.file_guard import Fault, FileGuard
+from core.spool.writer_lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, SpoolNote
+from core.storage.file_guard import FileChange, FileGuard
 from core.storage.sqlite import is_disk_failure, is_unreadable, transaction
 
 #: Acknowledged rows are kept for inspection for this time (seconds), and up to this number; then they are deleted.
@@ -82,7 +82,7 @@ class SpoolWriter:
         self._subreddits = tuple(subreddits)
         self._clock = clock
         self._failure: SpoolBroken | None = None
-        self._unsaved = False
+        self._save_failed = False
         self._closed = False
         self._mutex = threading.RLock()
         self._path = spool_path(state_dir, stream)
@@ -96,7 +96,7 @@ class SpoolWriter:
                 examine(state_dir, stream, clock())
                 self._open()
                 undo.callback(self._connection.close)
-                self._note()
+                self._write_note()
             except sqlite3.Error as error:
                 raise self._explained(error) from error
             undo.pop_all()
@@ -104,15 +104,17 @@ class SpoolWriter:
     def _open(self) -> None:
         """Open the file, or create it; record a gap if the one that its last writer left is lost."""
         if not self._path.exists():
-            loss = self._assess(Found("", 0, 0, fresh=True))
+            loss = self._assess(FoundSpool("", 0, 0, fresh=True))
             make_database(self._state_dir, self.stream, lambda connection: self._begin(connection, loss))
             self._connect()
             return
         self._connect()
         try:
             content, predecessor = self._content, read_predecessor(self._connection)
-            found = Found(self.spool_id, content.commits, content.last_seq, content.records, predecessor=predecessor)
-            self._enter(self._connection, self._assess(found))
+            found = FoundSpool(
+                self.spool_id, content.commits, content.last_seq, content.records, predecessor=predecessor
+            )
+            self._record(self._connection, self._assess(found))
         except BaseException:
             self._connection.close()
             raise
@@ -123,24 +125,24 @@ class SpoolWriter:
         self._guard = FileGuard(self._path, sole_writer=True)
         self._guard.learn()
 
-    def _assess(self, found: Found) -> Loss | None:
+    def _assess(self, found: FoundSpool) -> Loss | None:
         positions = read_positions(self._state_dir)
         states = remembered_states(self._state_dir, self.stream)
         known_before = self.stream in read_known_streams(self._state_dir)
-        return assess(found, self._lock.witness(), states, positions, known_before=known_before)
+        return assess(found, self._lock.read_note(), states, positions, known_before=known_before)
 
     def _begin(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
         """Fill a new spool with what is known of the previous one; if nothing is known, the topic decides."""
-        self._enter(connection, loss)
+        self._record(connection, loss)
         if not proven_moments(connection):
             with transaction(connection):
                 mark(connection, lost=loss is not None)
 
-    def _enter(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
+    def _record(self, connection: sqlite3.Connection, loss: Loss | None) -> None:
         if loss is None:
             return
         with transaction(connection):
-            start = enter_loss(connection, loss, self._subreddits, self._clock())
+            start = record_loss(connection, loss, self._subreddits, self._clock())
         log.error(
             "spool_lost",
             path=str(self._path),
@@ -152,9 +154,9 @@ class SpoolWriter:
             self._content = Content.read(connection)
             self._guard.wrote()
 
-    def _note(self) -> None:
+    def _write_note(self) -> None:
         content = self._content
-        self._lock.note(Witness(self.spool_id, content.commits, content.last_seq, content.records))
+        self._lock.write_note(SpoolNote(self.spool_id, content.commits, content.last_seq, content.records))
 
     def check(self) -> None:
         """Check that the file is still at its path; if not, save its content into a new one. Costs a few stats.
@@ -164,13 +166,13 @@ class SpoolWriter:
         captured stays readable in the open file, and the next call retries.
         """
         with self._mutex:
-            self._refuse_after_failure()
-            self._stay_in_place()
+            self._raise_failure()
+            self._check_place()
 
-    def _stay_in_place(self) -> None:
+    def _check_place(self) -> None:
         try:
-            fault = self._guard.fault()
-            if fault is Fault.CHANGED and self._still_holds_ours():
+            fault = self._guard.change()
+            if fault is FileChange.CHANGED and self._has_own_content():
                 fault = None
             if fault is None and not self._lock.is_gone():
                 return
@@ -179,21 +181,21 @@ class SpoolWriter:
             self._failure = SpoolGone(f"{self._path}: {error}; this process stops writing")
             raise self._failure from None
         except (OSError, sqlite3.Error) as error:
-            if not self._unsaved:
+            if not self._save_failed:
                 log.error(  # noqa: TRY400 (understood)
                     "spool_not_saved",
                     path=str(self._path),
                     error=str(error),
                     hint="capture waits; the content stays in the open file until this process ends",
                 )
-            self._unsaved = True
+            self._save_failed = True
             raise SpoolError(
                 f"{self._path} is gone and cannot be created again ({error}): make its directory writable; "
                 "capture waits"
             ) from error
-        self._unsaved = False
+        self._save_failed = False
 
-    def _save(self, fault: Fault | None) -> None:
+    def _save(self, fault: FileChange | None) -> None:
         self._state_dir.mkdir(parents=True, exist_ok=True)
         if self._lock.ensure():
             log.warning("spool_lock_gone", path=str(self._path), hint="its file was removed; the lock is taken again")
@@ -206,13 +208,13 @@ class SpoolWriter:
         whole = rescue(self._connection, self._state_dir, expected, fault, self._clock)
         self._connection.close()  # its file has another name now, or none: SQLite must write nothing to it
         self._connect()
-        self._note()
+        self._write_note()
         if not whole:
             self._failure = SpoolGone(f"{self._path}: {fault}; a part could not be saved; the process restarts")
             raise self._failure
         log.warning("spool_saved", path=str(self._path), last_seq=self._content.last_seq, hint="no content is lost")
 
-    def _still_holds_ours(self) -> bool:
+    def _has_own_content(self) -> bool:
         """Return whether the file holds what we wrote, although another program wrote into it (or touched it)."""
         version = self._content.data_version
         if not self._content.is_in(self._connection):
@@ -227,10 +229,10 @@ class SpoolWriter:
         with self._mutex:
             return read_last_seq(self._connection)
 
-    def load_seen(self) -> Marks:
+    def load_seen(self) -> SeenNames:
         """Return every remembered name with its epoch (0: met, not yet proven) and bucket, in the order of meeting."""
         with self._reading():
-            return load_marks(self._connection)
+            return load_seen_names(self._connection)
 
     def load_proven(self, bucket: str, before_epoch: int, count: int) -> list[str]:
         """Return names of the bucket that were proven before this stretch of coverage, those met last first."""
@@ -286,7 +288,7 @@ class SpoolWriter:
             finally:
                 self._guard.wrote()
             self._content.committed(batch, cursor, last_seq, names)
-            self._note()
+            self._write_note()
         # not earlier: a gap with the id of a failed transaction would be lost at the next attempt
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
             gap.id = gap_id
@@ -330,7 +332,7 @@ class SpoolWriter:
         if deleted:
             self._content.commits += 1
             self._content.records -= deleted
-            self._note()
+            self._write_note()
         # each page is a separate step, and `execute` runs only the first one
         self._connection.executescript("PRAGMA incremental_vacuum(2000)")
 
@@ -355,7 +357,7 @@ class SpoolWriter:
             left = delete_names(connection, names, self._content.names)
         self._content.names = left
 
-    def _refuse_after_failure(self) -> None:
+    def _raise_failure(self) -> None:
         """Never continue on a connection whose disk failed: a repeated fsync would report success for lost data."""
         if self._failure is not None:
             raise self._failure

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.storage.file_guard import file_identity
 from core.storage.lock_file import LockHeld, take_lock
 
-__all__ = ["TAKEOVER_TIMEOUT", "LockHeld", "SpoolLock", "Witness"]
+__all__ = ["TAKEOVER_TIMEOUT", "LockHeld", "SpoolLock", "SpoolNote"]
 
 #: Seconds that a new writer waits for an ending predecessor to release the file.
 TAKEOVER_TIMEOUT = 10.0
@@ -21,7 +21,7 @@ _NOTE_LENGTH = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class SpoolNote:
     """The last state of a spool file: its id, its commits, its last assigned seq, and its number of records."""
 
     spool_id: str
@@ -58,26 +58,26 @@ class SpoolLock:
         self._hold(fresh)
         return True
 
-    def witness(self) -> Witness | None:
+    def read_note(self) -> SpoolNote | None:
         """Return the note, None when it is missing or invalid."""
         try:
-            note = json.loads(os.pread(self._file, _LONGEST_NOTE, 0))
-            records = note["records"]
-            return Witness(
-                str(note["spool_id"]),
-                int(note["commits"]),
-                int(note["last_seq"]),
+            stored = json.loads(os.pread(self._file, _LONGEST_NOTE, 0))
+            records = stored["records"]
+            return SpoolNote(
+                str(stored["spool_id"]),
+                int(stored["commits"]),
+                int(stored["last_seq"]),
                 None if records is None else int(records),
             )
         except (ValueError, TypeError, KeyError):
             return None
 
-    def note(self, witness: Witness) -> None:
+    def write_note(self, note: SpoolNote) -> None:
         """Write the note. A failed write loses only the note."""
-        records = "null" if witness.records is None else witness.records
+        records = "null" if note.records is None else note.records
         # formatted by hand for speed: it is written after each commit. Spaces cover the end of a longer previous note
         content = (
-            f'{{"spool_id": "{witness.spool_id}", "commits": {witness.commits}, "last_seq": {witness.last_seq},'
+            f'{{"spool_id": "{note.spool_id}", "commits": {note.commits}, "last_seq": {note.last_seq},'
             f' "records": {records}}}'
         )
         try:

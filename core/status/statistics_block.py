@@ -51,16 +51,16 @@ class Meter:
         self._counted: Counter[str] = Counter()
         self._latest: dict[tuple[str, str], int] = {}
         self._queue_size = 0
-        self._complaints: set[str] = set()
+        self._reported: set[str] = set()
         self.read()
         self._captured.clear()
         self._counted.clear()
 
     def read(self) -> Statistics:
         """Read the files and return the numbers since this meter was created."""
-        self._attempt("spool", self._look_at_spools)
-        self._attempt("publisher", self._look_at_publisher)
-        self._attempt("quota", self._look_at_quota)
+        self._attempt("spool", self._read_spools)
+        self._attempt("publisher", self._read_publisher)
+        self._attempt("quota", self._read_quota)
         return Statistics(
             processed=self._captured.copy(),
             kafka_published=self._counted["published"],
@@ -69,18 +69,18 @@ class Meter:
             queue_size=self._queue_size,
         )
 
-    def _attempt(self, what: str, look: Callable[[], None]) -> None:
+    def _attempt(self, what: str, read: Callable[[], None]) -> None:
         """Read; if a file cannot be read now, keep its last numbers, and log it once."""
         try:
-            look()
+            read()
         except (sqlite3.Error, OSError) as error:
-            if what not in self._complaints:
+            if what not in self._reported:
                 log.warning("statistics_incomplete", file=what, error=str(error))
-                self._complaints.add(what)
+                self._reported.add(what)
         else:
-            self._complaints.discard(what)
+            self._reported.discard(what)
 
-    def _look_at_spools(self) -> None:
+    def _read_spools(self) -> None:
         positions = read_positions(self._state_dir)
         waiting = 0
         for stream in stream_names():
@@ -93,12 +93,12 @@ class Meter:
                 waiting += reader.waiting_after(positions.get(reader.spool_id, 0))
         self._queue_size = waiting
 
-    def _look_at_publisher(self) -> None:
+    def _read_publisher(self) -> None:
         counters = read_publisher_counters(self._state_dir)
         for name in ("published", "errors"):
             self._counted[name] += self._growth(name, "", counters.get(name, 0))
 
-    def _look_at_quota(self) -> None:
+    def _read_quota(self) -> None:
         hits = read_counters(self._state_dir)["rate_limit_hits"]
         self._counted["rate_limit_hits"] += self._growth("rate_limit_hits", "", hits)
 

@@ -75,21 +75,21 @@ def read_flow(
     """
     flow = Flow(_current_window(None, requests_per_minute, now))
 
-    def attempt(what: str, look: Callable[[], None]) -> bool:
+    def attempt(what: str, read: Callable[[], None]) -> bool:
         try:
-            look()
+            read()
         except (sqlite3.Error, OSError) as error:
             flow.unreadable.append(f"{what} cannot be read now: {error}")
             return False
         return True
 
-    def look_at_publisher() -> None:
+    def read_publisher() -> None:
         counters = read_publisher_counters(state_dir)
         flow.published, flow.errors = counters.get("published", 0), counters.get("errors", 0)
         flow.dead_letters = counters.get("dead_letters", 0)
         flow.resent, flow.dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
 
-    def look_at_quota() -> None:
+    def read_quota_window() -> None:
         flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
 
     def sample_stream(stream: str) -> None:
@@ -100,8 +100,8 @@ def read_flow(
             flow.streams[stream] = StreamFlow()
             if not attempt(f"the spool of {stream}", partial(sample_stream, stream)):
                 flow.unreadable_streams.add(stream)
-    attempt("the publisher's file", look_at_publisher)
-    attempt("the quota's file", look_at_quota)
+    attempt("the publisher's file", read_publisher)
+    attempt("the quota's file", read_quota_window)
     return flow
 
 

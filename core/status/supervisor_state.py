@@ -31,7 +31,7 @@ class LastState:
     @property
     def is_alive(self) -> bool:
         """Whether that same process still runs (checked in the kernel, so only true on the same machine)."""
-        return self.ended_at is None and self.birth is not None and procfs.birth(self.pid) == self.birth
+        return self.ended_at is None and self.birth is not None and procfs.start_time(self.pid) == self.birth
 
 
 def last_state_path(state_dir: Path) -> Path:

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 
 Identity = tuple[int, int]
-Content = tuple[int, int]
+_SizeAndTime = tuple[int, int]
 
 
-class Fault(enum.StrEnum):
+class FileChange(enum.StrEnum):
     """A change of the files of a database while it was open."""
 
     GONE = "it was deleted or moved"
@@ -39,7 +39,7 @@ class FileGuard:
 
     def learn(self) -> None:
         """Record the files at the path as ours: call it once the database is open."""
-        self._main, self._wal, self._shm = self._look()
+        self._main, self._wal, self._shm = self._statuses()
 
     def wrote(self) -> None:
         """Record their content as ours: call it after each own write. Another file is not recorded."""
@@ -51,23 +51,23 @@ class FileGuard:
             self._wal = wal
         self._shm = self._shm or _status(self._shm_path)
 
-    def fault(self) -> Fault | None:
+    def change(self) -> FileChange | None:
         """Return the change, None while the files at the path are ours.
 
         Raises OSError when this cannot be checked (no right to search the directory, a disk that does not answer).
         """
-        main, wal, shm = self._look()
+        main, wal, shm = self._statuses()
         if main is None:
-            return Fault.GONE
+            return FileChange.GONE
         if self._main is None or _identity(main) != _identity(self._main):
-            return Fault.REPLACED
+            return FileChange.REPLACED
         for now, before in ((wal, self._wal), (shm, self._shm)):
             if before is not None and (now is None or _identity(now) != _identity(before)):
-                return Fault.COMPANION
+                return FileChange.COMPANION
         changed = _content(main) != _content(self._main) or (wal and _content(wal)) != (
             self._wal and _content(self._wal)
         )
-        return Fault.CHANGED if self._sole_writer and changed else None
+        return FileChange.CHANGED if self._sole_writer and changed else None
 
     def are_open(self) -> bool:
         """Return whether this process has the recorded files open, not others that were at the path just before.
@@ -89,7 +89,7 @@ class FileGuard:
         paths = [(f"{self._path}{ending}", status) for ending, status in found if status is not None]
         return [path for path, status in paths if file_identity(path) == _identity(status)]
 
-    def _look(self) -> tuple[os.stat_result | None, ...]:
+    def _statuses(self) -> tuple[os.stat_result | None, ...]:
         return _status(self._path), _status(self._wal_path), _status(self._shm_path)
 
 
@@ -110,7 +110,7 @@ def _identity(status: os.stat_result) -> Identity:
     return status.st_dev, status.st_ino
 
 
-def _content(status: os.stat_result) -> Content:
+def _content(status: os.stat_result) -> _SizeAndTime:
     return status.st_size, status.st_mtime_ns
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from core.errors import GaplessError, TransientError
 from core.masking.redact import show_address
-from core.reddit.answers import judge
+from core.reddit.answers import classify
 from core.reddit.limiter import Limiter, QuotaFileError
 from core.reddit.name_limits import NameLimits
 from core.reddit.quota_answers import named_wait
@@ -299,7 +299,7 @@ class RetryingFetcher:
                 self._limits.served(path, now)
             return error
         told = named_wait(error.retry_after, error.rate, time.time()) is not None
-        return NameLimited() if self._limits.refused(path, now, told=told) else error
+        return NameLimited() if self._limits.refused(path, now, has_delay=told) else error
 
     async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
         """Send the request; return the answer, the decoded payload, and the error."""
@@ -307,7 +307,7 @@ class RetryingFetcher:
             answer = await self._session.get(call.url, headers, apart=call.apart)
         except (Unreachable, TooLarge) as failure:
             return None, None, failure
-        error = judge(answer.status, answer.headers, answer.body, datetime.now(UTC))
+        error = classify(answer.status, answer.headers, answer.body, datetime.now(UTC))
         payload, error = call.read(answer, error, with_token="Authorization" in headers)
         return answer, payload, error
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from core.spool import Batch, Gap, GapState
-from core.spool.loss import together
+from core.spool.loss import group_by_moment
 from core.spool.model import RECORDS_LOST, SPOOL_LOST
 from core.spool.predecessor import TopicEnds, read_ends
 from core.spool.stream_state import Origin, StateChange
@@ -128,7 +128,7 @@ def lost_gaps(
     if not starts:
         return []
     known = {name: moment for name, moment in starts.items() if moment is not None}
-    parts: list[tuple[list[str], float | None]] = [*together(known)]
+    parts: list[tuple[list[str], float | None]] = [*group_by_moment(known)]
     if unknown := [name for name in starts if name not in known]:
         parts.append((unknown, None))
     former = next((gap for gap in ledger if _lacks_start(gap)), None)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from core.spool.spool_state import SpoolState
-from core.storage.file_guard import Fault
+from core.storage.file_guard import FileChange
 from core.storage.sqlite import is_corrupt
 from streams.positions.dead_letters import DeadLetter
 from streams.positions.publisher_store import KAFKA, Position, PublisherStore
@@ -147,9 +147,9 @@ class PositionWriter:
             return False
         return True
 
-    def _recover(self, fault: Fault) -> None:
+    def _recover(self, fault: FileChange) -> None:
         """Replace a file that lost its name by a new one with the same content: the old one is never written to."""
-        if fault is Fault.CHANGED:
+        if fault is FileChange.CHANGED:
             self._log.error(
                 "positions_lost",
                 fault=fault.value,

@@ -15,7 +15,7 @@ import structlog
 from core.spool.committed_positions import publisher_path
 from core.spool.spool_files import move_aside, put_in_place, remove_database, sync_directory
 from core.spool.spool_state import SpoolState
-from core.storage.file_guard import Fault, FileGuard
+from core.storage.file_guard import FileChange, FileGuard
 from core.storage.sqlite import connect, is_sound, is_unreadable, transaction
 from streams.positions import dead_letters as letters
 from streams.positions import migrations
@@ -179,13 +179,13 @@ class PublisherStore:
     def _count_letters(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
 
-    def fault(self) -> Fault | None:
+    def fault(self) -> FileChange | None:
         """Return what happened to the file, None while it is this publisher's; costs a few stat calls.
 
         Raises OSError or sqlite3.Error if that cannot be determined now.
         """
-        fault = self._guard.fault()
-        if fault is not Fault.CHANGED:
+        fault = self._guard.change()
+        if fault is not FileChange.CHANGED:
             return fault
         try:
             self._connection.execute("PRAGMA shrink_memory")

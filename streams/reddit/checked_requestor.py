@@ -18,7 +18,7 @@ from prawcore.const import ACCESS_TOKEN_PATH
 
 from core.errors import GaplessError
 from core.masking.external import hide_token, outside
-from core.reddit.answers import classify_token, judge, rate_headers
+from core.reddit.answers import classify, classify_token, rate_headers
 from core.reddit.bounds import token_lifetime
 from core.reddit.json_body import MAX_BODY
 from core.reddit.quota import RateHeaders
@@ -101,7 +101,7 @@ class CheckedRequestor(prawcore.Requestor):
         if not is_token:
             self._heard.status = response.status_code
             self._heard.rate = rate_headers(response.headers)
-        verdict = (classify_token if is_token else judge)(
+        verdict = (classify_token if is_token else classify)(
             response.status_code, response.headers, response.content, self._now()
         )
         try:

@@ -55,7 +55,7 @@ class LimitedNames:
             self._told_once.discard(path)
         since = self._refused_at.setdefault(path, now)
         known = [name for name in names if self._suspects.get(name, now) > now]
-        if self._requests.refused(path, now, told=told):
+        if self._requests.refused(path, now, has_delay=told):
             suspects = [name for name in names if self._served_at.get(name, float("-inf")) < since]
             self._suspects |= dict.fromkeys(suspects or names, now + _KNOWN_FOR)
             return True

@@ -11,7 +11,7 @@ from core.config import Config, Proxy
 from core.config.slices import scraper_config
 from core.errors import GaplessError
 from core.masking.external import outside
-from core.reddit.answers import judge
+from core.reddit.answers import classify
 from core.reddit.request_errors import BadAnswer, CredentialsRejected, NetworkBlocked, RateLimited, Unavailable
 from scraper.http.auth import user_agents
 from scraper.http.auth.access_token import Token
@@ -63,7 +63,7 @@ async def _ask(settings: FetchSettings, patience: float) -> Outcome:
             answer = await session.get(url, {"User-Agent": agent()})
         except GaplessError as error:
             return None, error
-    return answer, judge(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _broken(answer.body)
+    return answer, classify(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _broken(answer.body)
 
 
 def _broken(body: bytes) -> BadAnswer | None:

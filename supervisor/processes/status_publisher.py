@@ -56,7 +56,7 @@ class StatusPublisher:
         self._log = log
         self._clock = clock
         self._wall_clock = wall_clock
-        self._birth = procfs.birth(os.getpid())
+        self._birth = procfs.start_time(os.getpid())
         self._unwritable = False
         self._is_missing = False
 

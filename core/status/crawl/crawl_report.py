@@ -91,10 +91,10 @@ def continued(report: CrawlReport, former: CrawlReport | None) -> CrawlReport:
     )
 
 
-def added(*tallies: Mapping[str, int]) -> dict[str, int]:
+def added(*groups: Mapping[str, int]) -> dict[str, int]:
     """Add counters, name by name."""
     total: dict[str, int] = {}
-    for tally in tallies:
-        for name, count in tally.items():
+    for group in groups:
+        for name, count in group.items():
             total[name] = total.get(name, 0) + count
     return total

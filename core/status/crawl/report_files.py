@@ -66,7 +66,7 @@ def read_crawl(state_dir: Path, now: float, names: Collection[str] | None = None
 
 
 _TEXTS = {"process", "proxy", "address", "proxy_state", "last_error", "witness", "database_replaced"}
-_TALLIES = {"counters", "requests", "outcomes"}
+_COUNTERS = {"counters", "requests", "outcomes"}
 
 
 def _parse(text: str) -> CrawlReport:
@@ -93,7 +93,7 @@ def _fits(name: str, value: object) -> bool:
         return isinstance(value, str)
     if name == "failing":
         return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
-    if name in _TALLIES:
+    if name in _COUNTERS:
         return isinstance(value, dict) and all(map(_is_number, value.values()))
     return isinstance(value, Frontier) if name == "frontier" else _is_number(value)
 

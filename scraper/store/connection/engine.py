@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import greenlet_spawn
 
-from core.storage.file_guard import Fault
+from core.storage.file_guard import FileChange
 from scraper.store.connection.database_error_class import is_mixed_up, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile
 from scraper.store.connection.postgres_engine import (
@@ -215,7 +215,7 @@ class Database:
     def _replace(self, prepare: Prepare, cause: Exception) -> str | None:
         if self._watch is not None and isinstance(cause, FileReplacedError):
             self._watch.let_go(self._engine, cause.fault)
-            if cause.fault is Fault.CHANGED:
+            if cause.fault is FileChange.CHANGED:
                 self._watch.wait_until_still()
         self._engine.dispose()
 

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from core.storage.file_guard import Fault, FileGuard
+from core.storage.file_guard import FileChange, FileGuard
 from scraper.store.connection.overwritten_file import ContentWatch
 
 log = structlog.stdlib.get_logger(__name__)
@@ -55,7 +55,7 @@ READING = {_READS: True}
 class FileReplacedError(Exception):
     """The file at the path is not the open file."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: FileChange) -> None:
         super().__init__(str(fault))
         self.fault = fault
 
@@ -74,7 +74,7 @@ class SqliteWatch:
         """Raise FileReplacedError if the files at the path are not the open files."""
         if not self._learned:
             return
-        fault = self._guard.fault()
+        fault = self._guard.change()
         if fault is not None:
             raise FileReplacedError(fault)
         self.look_at_content()
@@ -84,16 +84,16 @@ class SqliteWatch:
         with self._looking:
             is_written_over = self._learned and self._content.is_written_over
         if is_written_over:
-            raise FileReplacedError(Fault.CHANGED)
+            raise FileReplacedError(FileChange.CHANGED)
 
-    def let_go(self, engine: Engine, fault: Fault) -> None:
+    def let_go(self, engine: Engine, fault: FileChange) -> None:
         """Close the open files: they hold all that was committed, and leave nothing behind that harms another file.
 
         The log is copied into the database file, wherever that is now. Then the remaining -wal and -shm are removed:
         another file must not be read through them, and processes that closed the files must not share them with
         processes that did not.
         """
-        if fault is Fault.CHANGED:
+        if fault is FileChange.CHANGED:
             self._drop_log(engine)
             return
         is_empty = False
@@ -102,7 +102,7 @@ class SqliteWatch:
         except (sqlite3.Error, DBAPIError) as error:
             log.warning("sqlite_log_not_emptied", database=str(self._path), error=str(error))
         engine.dispose()
-        if is_empty or fault is not Fault.COMPANION:
+        if is_empty or fault is not FileChange.COMPANION:
             for left in self._guard.left_behind():
                 Path(left).unlink(missing_ok=True)
 
@@ -160,7 +160,7 @@ class SqliteWatch:
         self.look()
         self._guard.learn()
         if not self._guard.are_open():  # replaced once more meanwhile
-            raise FileReplacedError(Fault.COMPANION)
+            raise FileReplacedError(FileChange.COMPANION)
 
 
 def _cut_off(left: list[str]) -> None:

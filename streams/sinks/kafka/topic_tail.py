@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from core.spool.predecessor import Span, TopicEnds
+from core.spool.predecessor import DeliveredSpan, TopicEnds
 from core.stream_kinds import kind_of, stream_names
 from streams.sinks.kafka.kafka_errors import ErrorClass, classify, is_passing
 from streams.sinks.kafka.producer import Settings
@@ -68,7 +68,7 @@ def ends(items: Iterable[Item], now: float) -> dict[str, TopicEnds]:
     return {stream: TopicEnds(dict(_spans(found, moments, now))) for stream, found in streams.items()}
 
 
-def _spans(items: list[Item], moments: set[float], now: float) -> Iterator[tuple[str, Span]]:
+def _spans(items: list[Item], moments: set[float], now: float) -> Iterator[tuple[str, DeliveredSpan]]:
     until = _finished_before(max((item.captured for item in items), default=0.0), moments)
     dates: dict[str, list[float]] = defaultdict(list)
     sure: dict[str, list[float]] = defaultdict(list)
@@ -79,7 +79,7 @@ def _spans(items: list[Item], moments: set[float], now: float) -> Iterator[tuple
             if item.captured < until:
                 sure[item.subreddit].append(item.created)
     for subreddit, created in dates.items():
-        yield subreddit, Span(max(sure[subreddit], default=None), min(created, default=None))
+        yield subreddit, DeliveredSpan(max(sure[subreddit], default=None), min(created, default=None))
 
 
 def _finished_before(last: float, moments: set[float]) -> float:

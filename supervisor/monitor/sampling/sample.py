@@ -113,4 +113,4 @@ def take_sample(config: MonitorConfig, now: float) -> Sample:
 
 def _supervisor_identity(status: Status) -> str | None:
     pid = status.supervisor["pid"]
-    return procfs.birth(int(pid)) if status.runs and pid is not None else None
+    return procfs.start_time(int(pid)) if status.runs and pid is not None else None

@@ -146,6 +146,6 @@ def test_a_line_of_dotenv_that_makes_no_sense(problems: Problems, empty_director
     (empty_directory / ".env").write_text("# fine\nOTHER\n\nREDDIT_CLIENT_SECRET='geheim\nKAFKA_TOPIC_REDDIT=a b\n")
     broken, topic = problems("")
     assert broken.key == ".env, line 4"
-    assert "quotes around a value must be closed" in broken.advice
+    assert "close the quotes around the value" in broken.advice
     assert "geheim" not in str(broken)
     assert (topic.key, topic.source) == ("kafka.topic", "KAFKA_TOPIC_REDDIT in .env")

@@ -160,7 +160,7 @@ def test_proxies_need_names_of_their_own(problems: Problems) -> None:
     text = f'[scraper]\nproxies = [{{url = "h:1"}}, {{name = "a", url = "h:1"}}, {third}, {{name = "a/b"}}, 5]'
     assert [(problem.key, problem.advice.split(":")[0]) for problem in problems(text)] == [
         ("scraper.proxies[1].name", "is missing"),
-        ("scraper.proxies[3].name", "is taken by a proxy above"),
+        ("scraper.proxies[3].name", "is the name of another proxy"),
         ("scraper.proxies[3].uri", "unknown key: a proxy has the keys name and url"),
         ("scraper.proxies[4].name", "must be 1 to 32 letters, digits, - or _, beginning with a letter or digit"),
         ("scraper.proxies[4].url", "is missing"),

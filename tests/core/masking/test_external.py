@@ -16,7 +16,7 @@ from core.masking import external
 from core.masking.external import BOUND, hide, hide_token, masked
 from core.masking.masking import Masker
 from core.masking.redact import MASK, redact, redact_url
-from core.reddit.answers import judge
+from core.reddit.answers import classify
 
 CLIENT_ID = "an-id-of-ours"
 SECRET = "k7Qz~pa/ss+W0rd?x=9%&\"ü'"
@@ -256,7 +256,7 @@ def test_the_time_grows_with_the_length(name: str, work: Callable[[str], object]
 )
 def test_a_redirect_of_64_kb_is_told_in_a_line(target: str) -> None:
     before = time.process_time()
-    error = judge(302, {"location": target}, b"", datetime.now(UTC))
+    error = classify(302, {"location": target}, b"", datetime.now(UTC))
     text = masked(str(error))
     assert time.process_time() - before < 0.2
     assert len(text) < 300

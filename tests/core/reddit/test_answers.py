@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import GaplessError
-from core.reddit.answers import classify_token, judge, rate_headers, retry_after
+from core.reddit.answers import classify, classify_token, rate_headers, retry_after
 from core.reddit.quota import RateHeaders
 from core.reddit.request_errors import (
     BadAnswer,
@@ -56,7 +56,7 @@ JSON = {"content-type": "application/json"}
 def test_a_listing_answer(
     status: int, headers: dict[str, str], body: bytes, expected: type[GaplessError] | None
 ) -> None:
-    verdict = judge(status, headers, body, NOW)
+    verdict = classify(status, headers, body, NOW)
     assert type(verdict) is (expected or type(None))
 
 
@@ -74,7 +74,7 @@ def test_a_listing_answer(
     ],
 )
 def test_a_subreddit_that_cannot_be_read(status: int, headers: dict[str, str], body: bytes, reason: str) -> None:
-    verdict = judge(status, headers, body, NOW)
+    verdict = classify(status, headers, body, NOW)
     assert isinstance(verdict, Unavailable)
     assert verdict.reason == reason
 
@@ -150,7 +150,7 @@ def test_wrong_credentials_say_what_to_do() -> None:
 def test_retry_after_in_both_forms(text: str | None, seconds: float | None) -> None:
     headers = {} if text is None else {"retry-after": text}
     assert retry_after(headers, NOW) == seconds
-    verdict = judge(429, headers, b"", NOW)
+    verdict = classify(429, headers, b"", NOW)
     assert isinstance(verdict, RateLimited)
     assert verdict.retry_after == seconds
 
@@ -164,7 +164,7 @@ def test_a_date_in_retry_after_is_compared_with_the_date_of_the_answer() -> None
 
 def test_a_refusal_carries_its_rate_headers() -> None:
     headers = {"x-ratelimit-used": "1000", "x-ratelimit-remaining": "0.0", "x-ratelimit-reset": "1"}
-    for verdict in (judge(429, headers, b"", NOW), classify_token(429, headers, b"", NOW)):
+    for verdict in (classify(429, headers, b"", NOW), classify_token(429, headers, b"", NOW)):
         assert isinstance(verdict, RateLimited)
         assert (verdict.retry_after, verdict.rate) == (None, RateHeaders(1000.0, 0.0, 1.0))
 

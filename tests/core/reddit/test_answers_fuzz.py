@@ -12,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 from core.errors import GaplessError
 from core.reddit import quota as arithmetic
 from core.reddit import quota_answers
-from core.reddit.answers import classify_token, judge, rate_headers, retry_after
+from core.reddit.answers import classify, classify_token, rate_headers, retry_after
 from core.reddit.quota import WINDOW, Priority, Quota
 from core.reddit.request_errors import BadAnswer
 from streams.reddit.listing_page import Page, parse_page
@@ -45,7 +45,7 @@ statuses = st.one_of(st.sampled_from(STATUSES), st.integers(100, 999))
 @EXAMPLES
 @given(statuses, headers, bodies)
 def test_an_answer_is_taken_or_becomes_one_of_our_errors(status: int, headers: Any, body: bytes) -> None:
-    verdict = judge(status, headers, body, NOW)
+    verdict = classify(status, headers, body, NOW)
     assert verdict is None or isinstance(verdict, GaplessError)
     assert (status == 200) or verdict is not None, "only a 200 is a page"
     assert len(str(verdict)) < 2_000, "a message stays a message, whatever the body"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.errors import PermanentError
 from core.spool import Batch, Record, SpoolBroken, SpoolReader, SpoolWriter, report_suspect
 from core.spool.schema import VERSION
-from core.spool.spool_files import is_headless, move_aside, spool_path, suspect_path
+from core.spool.spool_files import has_no_header, move_aside, spool_path, suspect_path
 from core.storage.sqlite import is_corrupt
 from tests.core.spool.story import STREAM, State, acknowledge, crash_copy, make_batch, read_state, wal_of
 
@@ -154,7 +154,7 @@ def test_a_wal_beside_an_empty_file_is_kept(tale: Tale, tmp_path: Path) -> None:
     crash_copy(tale.open_files, tmp_path)
     spool_path(tmp_path, STREAM).write_bytes(b"")
     wal = wal_of(tmp_path).read_bytes()
-    assert is_headless(spool_path(tmp_path, STREAM))
+    assert has_no_header(spool_path(tmp_path, STREAM))
     assert SpoolReader.open(tmp_path, STREAM) is None
     assert wal_of(tmp_path).read_bytes() == wal
     with SpoolWriter(tmp_path, STREAM) as writer:

@@ -10,10 +10,10 @@ import pytest
 
 from core.spool import Batch, Gap, GapState, SpoolReader, spool_path
 from core.spool.committed_positions import publisher_path
-from core.spool.loss import Found, assess, together
+from core.spool.loss import FoundSpool, assess, group_by_moment
 from core.spool.model import RECORDS_LOST, SPOOL_LOST
 from core.spool.spool_state import SpoolState
-from core.spool.writer_lock import Witness
+from core.spool.writer_lock import SpoolNote
 from tests.core.spool.lost_files import NOW, PROVEN, batch, checkpoint, files, keys, make, record, spool_gaps
 from tests.core.spool.story import STREAM, acknowledge
 
@@ -238,8 +238,8 @@ def test_a_note_or_copy_that_makes_no_sense_is_none(stopped: Path, text: str) ->
 
 
 def test_a_rebuilt_spool_is_the_heir_of_its_predecessor() -> None:
-    found = Found("new", 1, 20, predecessor="old")
-    assert assess(found, Witness("old", 900, 20), {"old": SpoolState("old", 880, 20, {})}, {"old": 20}) is None
+    found = FoundSpool("new", 1, 20, predecessor="old")
+    assert assess(found, SpoolNote("old", 900, 20), {"old": SpoolState("old", 880, 20, {})}, {"old": 20}) is None
 
 
 def test_a_walk_does_not_prove_that_lost_records_came_back() -> None:
@@ -252,4 +252,4 @@ def test_a_walk_does_not_prove_that_lost_records_came_back() -> None:
 
 def test_subreddits_proven_at_about_the_same_moment_share_a_gap() -> None:
     proven = {"a": 1000.0, "b": 1010.0, "c": 100.0, "d": 1059.0, "e": 1061.0}
-    assert together(proven) == [(["c"], 100.0), (["a", "b", "d"], 1000.0), (["e"], 1061.0)]
+    assert group_by_moment(proven) == [(["c"], 100.0), (["a", "b", "d"], 1000.0), (["e"], 1061.0)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from core.errors import GaplessError
-from core.reddit.answers import classify_token, judge, rate_headers
+from core.reddit.answers import classify, classify_token, rate_headers
 from scraper.http.auth.access_token import lifetime_of
 from scraper.http.proxy.blame import sign_of
 from scraper.http.reports.outcome import outcome_of
@@ -92,7 +92,7 @@ def test_no_answer_raises_anything_but_our_errors(seed: int) -> None:
             rate_headers(headers)
             call = Call(question.path, f"http://reddit.test{question.path}", question)
             came = Answer(answer.status, headers, answer.body, 0.1, repeated=dice.random() < 0.1)
-            payload, error = call.read(came, judge(came.status, headers, came.body, NOW), with_token=False)
+            payload, error = call.read(came, classify(came.status, headers, came.body, NOW), with_token=False)
             if error is None:
                 parsed(question, payload)
         assert error is None or isinstance(error, GaplessError)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import GaplessError
-from core.reddit.answers import judge
+from core.reddit.answers import classify
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, ServerTrouble, TokenRejected, Unavailable
 from scraper.reddit.answer_check import Reply, is_nameless, judge_answer
 from scraper.reddit.question import Kind, Question, about, same_name
@@ -30,7 +30,7 @@ def verdict(question: Question, body: Any, status: int = 200, *, with_token: boo
     """Judge an answer as the client does."""
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     headers = {"content-type": "text/html" if raw.startswith(b"<") else "application/json"}
-    error = judge(status, headers, raw, NOW)
+    error = classify(status, headers, raw, NOW)
     payload = json.loads(raw) if error is None else None
     reply = Reply(f"https://oauth.reddit.com{question.path}", status, headers, with_token)
     return judge_answer(question, reply, payload, error)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.masking.external import hide
-from core.reddit.answers import judge
+from core.reddit.answers import classify
 from scraper.reddit.answer_check import Reply, judge_answer
 from scraper.reddit.question import Kind
 from tests.scraper.reddit.test_answer_check import asked
@@ -53,7 +53,7 @@ def secrets() -> None:
 
 def leaked(kind: Kind, status: int, location: str, body: Any) -> set[str]:
     headers = {"location": location} if location else {}
-    error = judge(status, headers, json.dumps(body).encode(), datetime.now(UTC))
+    error = classify(status, headers, json.dumps(body).encode(), datetime.now(UTC))
     reply = Reply("https://oauth.reddit.com/r/Bitcoin/about", status, headers)
     verdict = judge_answer(asked(kind), reply, body if error is None else None, error)
     return LEAKS.found_in(f"{verdict} {verdict!r} {getattr(verdict, 'target', '')}")

@@ -13,7 +13,7 @@ from core.child import ChildContext, Message
 from core.spool import Batch, Gap, GapState, Seen, SpoolWriter, spool_path
 from core.spool.committed_positions import publisher_path
 from core.spool.model import SPOOL_LOST
-from core.spool.predecessor import Span, TopicEnds
+from core.spool.predecessor import DeliveredSpan, TopicEnds
 from core.spool.stream_state import Origin, StateChange
 from streams.capture import capture_process
 from streams.capture.coverage import LATE_MARGIN, Coverage
@@ -22,7 +22,9 @@ from tests.streams.capture.life import Notes
 
 NOW = 1_700_000_000.0
 NAMES = ("Bitcoin", "ethereum")
-FOUND = TopicEnds({"bitcoin": Span(NOW - 500.0, NOW - 900.0), "ethereum": Span(NOW - 100.0, NOW - 800.0)})
+FOUND = TopicEnds(
+    {"bitcoin": DeliveredSpan(NOW - 500.0, NOW - 900.0), "ethereum": DeliveredSpan(NOW - 100.0, NOW - 800.0)}
+)
 
 
 def answer(state_dir: Path, spool_id: str, text: str) -> None:
@@ -105,7 +107,8 @@ def test_what_was_captured_since_does_not_pass_for_proven_before_the_gap(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "found", [TopicEnds(), TopicEnds({"cats": Span(NOW - 5.0, NOW - 9.0)}), TopicEnds(unread="may not be read")]
+    "found",
+    [TopicEnds(), TopicEnds({"cats": DeliveredSpan(NOW - 5.0, NOW - 9.0)}), TopicEnds(unread="may not be read")],
 )
 def test_a_first_start_has_no_gap(tmp_path: Path, writer: SpoolWriter, found: TopicEnds) -> None:
     life = Life(tmp_path, writer)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from core.spool.predecessor import Span, TopicEnds
+from core.spool.predecessor import DeliveredSpan, TopicEnds
 from streams.sinks.kafka.topic_tail import Item, ends, read_item
 
 NOW = 1_700_000_000.0
@@ -77,10 +77,10 @@ def test_each_stream_and_subreddit_has_its_own_newest_and_oldest_date() -> None:
     ]
     found = ends(items, NOW)
     assert found["comments"].subreddits == {
-        "bitcoin": Span(NOW - 3625, NOW - 9005),
-        "ethereum": Span(NOW - 8400, NOW - 8400),
+        "bitcoin": DeliveredSpan(NOW - 3625, NOW - 9005),
+        "ethereum": DeliveredSpan(NOW - 8400, NOW - 8400),
     }
-    assert found["submissions"].subreddits == {"bitcoin": Span(None, NOW - 30)}, "the only record"
+    assert found["submissions"].subreddits == {"bitcoin": DeliveredSpan(None, NOW - 30)}, "the only record"
     assert ends([], NOW)["comments"] == TopicEnds()
 
 
@@ -116,20 +116,22 @@ def test_a_walk_that_waited_out_an_outage_is_not_finished(hours: float) -> None:
 
 def test_where_the_records_do_not_reach_back_far_enough_no_date_is_sure_and_the_oldest_one_is_left() -> None:
     span = ends(page(NOW - 20, NOW - 21, 100), NOW)["comments"].subreddits["bitcoin"]
-    assert span == Span(None, NOW - 120)
+    assert span == DeliveredSpan(None, NOW - 120)
 
 
 def test_a_date_in_the_future_says_nothing() -> None:
     odd = Item("comments", "bitcoin", NOW + 86_400, NOW - 8000)
     assert newest([*polls(NOW - 9000, NOW - 10, 10), odd]) == NOW - 3625
     odd = odd._replace(captured=NOW - 5)
-    assert ends([odd], NOW)["comments"].subreddits == {"bitcoin": Span()}
+    assert ends([odd], NOW)["comments"].subreddits == {"bitcoin": DeliveredSpan()}
 
 
 class TestStarts:
     """Where the gap of each configured subreddit begins."""
 
-    FOUND = TopicEnds({"bitcoin": Span(50.0, 20.0), "ethereum": Span(None, 30.0), "cats": Span(90.0, 1.0)})
+    FOUND = TopicEnds(
+        {"bitcoin": DeliveredSpan(50.0, 20.0), "ethereum": DeliveredSpan(None, 30.0), "cats": DeliveredSpan(90.0, 1.0)}
+    )
 
     def test_at_the_newest_delivered_item_else_at_the_oldest_one_of_ours(self) -> None:
         starts = self.FOUND.starts({"Bitcoin": False, "ethereum": False, "Quiet": False})
@@ -144,7 +146,10 @@ class TestStarts:
         assert self.FOUND.starts({"all": True, "Quiet": False}) == {"all": 90.0, "Quiet": 1.0}
 
     def test_without_any_date_the_start_is_unknown(self) -> None:
-        assert TopicEnds({"bitcoin": Span()}).starts({"Bitcoin": False, "b": False}) == {"Bitcoin": None, "b": None}
+        assert TopicEnds({"bitcoin": DeliveredSpan()}).starts({"Bitcoin": False, "b": False}) == {
+            "Bitcoin": None,
+            "b": None,
+        }
 
     def test_it_comes_back_from_its_text(self) -> None:
         assert TopicEnds.from_json(self.FOUND.to_json()) == self.FOUND
