@@ -69,7 +69,7 @@ def assess(
 
     Args:
         found: the present spool.
-        witness: the note of its last writer.
+        note: the note of its last writer, None without one.
         states: spool_id → the publisher's copy of the state, the newest last.
         positions: spool_id → last seq that is delivered.
         known_before: the publisher has delivered from any spool of this stream.
@@ -81,10 +81,7 @@ def assess(
         note = SpoolNote(newest.spool_id, newest.commits, newest.last_seq)  # it may have stored more since
     position = positions.get(found.spool_id, 0)
     if note is None:
-        if found.fresh:
-            return Loss(_reason(_GONE, None)) if known_before else None
-        behind = Loss(_reason(_OLDER, None), None, position, all_sent=True)
-        return behind if position > found.last_seq else None
+        return _assess_by_position(found, position, known_before=known_before)
     copy = states.get(note.spool_id)
     if note.spool_id not in family:
         delivered = positions.get(note.spool_id)
@@ -103,6 +100,15 @@ def assess(
     newer = copy if copy is not None and copy.commits > found.commits else None
     all_sent = position >= found.last_seq
     return Loss(_reason(_OLDER, unsent), newer, last_seq, commits=reached, all_sent=all_sent)
+
+
+def _assess_by_position(found: FoundSpool, position: int, *, known_before: bool) -> Loss | None:
+    """Return the loss where only the publisher's delivered position is known."""
+    if found.fresh:
+        return Loss(_reason(_GONE, None)) if known_before else None
+    if position > found.last_seq:
+        return Loss(_reason(_OLDER, None), None, position, all_sent=True)
+    return None
 
 
 _GONE = "its file was deleted or moved"
