@@ -28,7 +28,7 @@ _CREDENTIALS = struct.Struct("3i")  # pid, user, group
 _LONGEST_ANSWER = 1_000_000
 _LONGEST_ADDRESS = 100  # bytes; the kernel's limit is 107, elsewhere 103
 _DESCRIPTORS = Path("/proc/self/fd")
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 _PAUSE = 0.02
 
 
@@ -82,13 +82,13 @@ def encode(message: dict[str, Any]) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -> dict[str, Any]:
+def ask(state_dir: Path, request: dict[str, Any], timeout: float = _TIMEOUT) -> dict[str, Any]:
     """Send a request and return the answer. Raises ControlError: not running, not answering, or refused."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(patience)
+            connection.settimeout(timeout)
             with socket_address(state_dir) as address:
-                _connect(connection, address, patience)
+                _connect(connection, address, timeout)
             _refuse_impostor(connection, state_dir)
             connection.sendall(encode(request))
             answer = json.loads(_read_line(connection))
@@ -101,7 +101,7 @@ def ask(state_dir: Path, request: dict[str, Any], patience: float = _PATIENCE) -
             f"{state_dir / SOCKET_NAME} belongs to another user: run this command as the user that runs the supervisor"
         ) from None
     except (OSError, ValueError) as error:
-        reason = f"within {patience:g} s" if isinstance(error, TimeoutError) else f"({error})"
+        reason = f"within {timeout:g} s" if isinstance(error, TimeoutError) else f"({error})"
         raise NotAnsweringError(f"the supervisor on {state_dir} does not answer {reason}") from None
     if not isinstance(answer, dict):
         raise NotAnsweringError(f"the process that listens on {state_dir / SOCKET_NAME} is not a supervisor: end it")
@@ -122,9 +122,9 @@ def _refuse_impostor(connection: socket.socket, state_dir: Path) -> None:
         )
 
 
-def _connect(connection: socket.socket, address: str, patience: float) -> None:
+def _connect(connection: socket.socket, address: str, timeout: float) -> None:
     """Connect; the kernel refuses instead of waiting while too many connections are pending."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         try:
             connection.connect(address)

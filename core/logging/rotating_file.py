@@ -75,7 +75,7 @@ class RotatingLogFile(logging.Handler):
         """Write one record; rotate first if it does not fit."""
         try:
             self._append(self.format(record))
-        except Exception as error:  # noqa: BLE001  whatever it is: counted, noted, and the caller goes on
+        except Exception as error:  # noqa: BLE001  whatever it is: counted, noted, and the caller continues
             self._failures.add(str(self.path), error)
 
     def append(self, line: str) -> None:

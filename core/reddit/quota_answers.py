@@ -77,7 +77,7 @@ def _from_headers(quota: Quota, headers: RateHeaders | None, sent_at: float, now
     limit, used = _count(quota, named_used, named_remaining, allowance(per_minute))
     same_window, window_start, reset_at = _window(quota, seconds, sent_at, now)
     # answers overtake each other: within one window the count only grows, unless an answer was requested after all
-    # that is known; then what was known was odd
+    # that is known; then the known values were wrong
     if same_window and sent_at <= quota.read_at:
         used = max(quota.used, used)
     changes: Changes = {

@@ -67,7 +67,7 @@ class ServerClock:
         self._warned_at = -math.inf
 
     def observe(self, seen: Observation) -> ClockNotice | None:
-        """Update the estimate from one answer; return what should be logged. Ignore headers that make no sense."""
+        """Update the estimate from one answer; return what should be logged. Ignore invalid headers."""
         interval = _interval(seen)
         if interval is None:
             return None

@@ -39,7 +39,7 @@ class Salvage:
     last_seq: int | None = None
     #: number of unsent records that could not be read; None when unknown
     missing: int | None = None
-    #: tables with rows that could not be read, or made no sense
+    #: tables with rows that could not be read, or were invalid
     broken: set[str] = field(default_factory=set)
 
     @property
@@ -53,7 +53,7 @@ _STATES = frozenset(GapState)
 
 def _is_json(value: object) -> bool:
     try:
-        orjson.loads(value)  # type: ignore[arg-type]  # whatever it is, it tells
+        orjson.loads(value)  # type: ignore[arg-type]  # any value: its error is the answer
     except ValueError:
         return False
     return True
@@ -186,7 +186,7 @@ def store_inherited_counts(target: sqlite3.Connection) -> None:
 
 
 def _valid_rows(source: sqlite3.Connection, found: Salvage, table: str) -> Iterator[_Row]:
-    """Yield the rows of a table that can be read and make sense."""
+    """Yield the readable and valid rows of a table."""
     for row in _readable(source, found, table, f"SELECT * FROM {table}"):  # noqa: S608 (names from this file)
         if ROW_CHECKS[table](row):
             yield row

@@ -192,7 +192,7 @@ def test_a_supervisor_that_hangs_is_told_from_one_that_is_not_there(tmp_path: Pa
         hanging.bind(str(tmp_path / "supervisor.sock"))
         hanging.listen(1)
         with pytest.raises(NotAnsweringError, match=r"does not answer within 0.2 s"):
-            control_client.ask(tmp_path, {}, patience=0.2)
+            control_client.ask(tmp_path, {}, timeout=0.2)
 
 
 def board_with(tmp_path: Path, state: str) -> StatusPublisher:
