@@ -83,7 +83,7 @@ def configure(
     level: str = "INFO",
     stream: Stream | None = None,
 ) -> None:
-    """Send all logging of this process to LOG_DIR/PROCESS.log and to standard error; a second call replaces the first."""
+    """Send all logging of this process to LOG_DIR/PROCESS.log and standard error; a second call replaces the first."""
     global _failures  # noqa: PLW0603  logging is one per process, as in the standard library
     stream = stream if stream is not None else sys.stderr
     _failures = FailureCount(process, stream if isinstance(stream, NonBlockingStderr) else None)
