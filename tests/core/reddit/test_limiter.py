@@ -267,7 +267,7 @@ def test_a_locked_file_is_an_error_that_says_what_to_do_and_passes(
     limiter = make()
     intruder = sqlite3.connect(limiter_path(tmp_path), isolation_level=None)
     intruder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(QuotaFileError, match=r"quota\.db cannot be used .*end what locks it"):
+    with pytest.raises(QuotaFileError, match=r"quota\.db cannot be used .*end the process that locks it"):
         limiter.ask(Priority.STREAM)
     intruder.execute("ROLLBACK")
     intruder.close()

@@ -195,7 +195,7 @@ def test_a_report_makes_the_writer_stop_and_the_next_start_examine(spool: Path, 
     """The file reads well after all: it is kept, with everything in it, and the report is withdrawn."""
     with SpoolWriter(spool, STREAM) as writer:
         report_suspect(spool, STREAM)
-        with pytest.raises(SpoolBroken, match="a reader found the spool broken"):
+        with pytest.raises(SpoolBroken, match="a reader reported a broken spool"):
             writer.prune()
         writer.commit(Batch(counters={"captured": 0}))  # capture itself is not held up
     with SpoolWriter(spool, STREAM) as writer:

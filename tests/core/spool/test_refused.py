@@ -59,7 +59,7 @@ def test_a_failed_fsync_is_never_retried_as_success(
     before = read_state(tmp_path)
     disk = FailingDisk(getattr(writer, "_connection"), code)  # noqa: B009 (there is no public way to a bad disk)
     monkeypatch.setattr(writer, "_connection", disk)
-    with pytest.raises(SpoolBroken, match=r"spool-comments\.db: the disk failed .*starting again"):
+    with pytest.raises(SpoolBroken, match=r"spool-comments\.db: the disk failed .*the process restarts"):
         writer.commit(make_batch(6, []))
     with pytest.raises(SpoolBroken):
         writer.commit(make_batch(6, []))
@@ -100,7 +100,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
 
 def refuses_and_recovers(directory: Path, writer: SpoolWriter, before: State, make_room: Any) -> None:
     for _ in range(3):
-        with pytest.raises(SpoolError, match=r"cannot be written .*full.*: free the disk") as caught:
+        with pytest.raises(SpoolError, match=r"cannot be written .*full.*: free disk space") as caught:
             writer.commit(large())
         assert not isinstance(caught.value, SpoolBroken), "the process may go on and try again"
         assert str(spool_path(directory, STREAM)) in str(caught.value)
@@ -117,7 +117,7 @@ def test_a_spool_locked_by_another_program_is_an_error_after_the_timeout_and_pas
     with SpoolWriter(tmp_path, STREAM) as writer:
         with closing(sqlite3.connect(spool_path(tmp_path, STREAM), isolation_level=None)) as intruder:
             intruder.execute("BEGIN IMMEDIATE")
-            with pytest.raises(SpoolError, match=r"locked.*end what locks it") as caught:
+            with pytest.raises(SpoolError, match=r"locked.*end the process that locks it") as caught:
                 writer.commit(make_batch(1, []))
             assert not isinstance(caught.value, SpoolBroken)
             with pytest.raises(SpoolError, match="locked"):

@@ -121,6 +121,6 @@ def test_what_locks_the_quota_file_itself_is_named(tmp_path: Path, monkeypatch: 
     one = Limiter(tmp_path, "comments", 100)
     with contextlib.closing(sqlite3.connect(tmp_path / "quota.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(QuotaFileError, match="end what locks it"):
+        with pytest.raises(QuotaFileError, match="end the process that locks it"):
             one.ask(Priority.STREAM)
     one.close()

@@ -83,9 +83,9 @@ def test_it_is_captured_spooled_published_and_shown(tmp_path: Path, kind: Stream
 def test_a_kind_that_is_not_in_the_table_is_a_clear_error() -> None:
     assert "rising" not in stream_names()
     for use in (kind_of, lambda name: parse_page(envelope([]), name), lambda name: listing_path(["Bitcoin"], name)):
-        with pytest.raises(PermanentError, match="no kind of stream 'rising'"):
+        with pytest.raises(PermanentError, match="unknown kind of stream 'rising'"):
             use("rising")
-    with pytest.raises(PermanentError, match="no kind of stream"):
+    with pytest.raises(PermanentError, match="unknown kind of stream"):
         make_record(Item("t3_a", "t3_a", "Bitcoin", NOON, {}), "rising", NOON)
 
 
