@@ -17,8 +17,8 @@ _GUARDED: dict[str, tuple[tuple[str, ...], str]] = {
     "delivery.report.only.error": (("false",), "the publisher needs the report of each delivered record"),
     "max.in.flight": (tuple("12345"), _ORDER),
     "max.in.flight.requests.per.connection": (tuple("12345"), _ORDER),
-    "bootstrap.servers": ((), "cannot be set here: set kafka.bootstrap_servers"),
-    "metadata.broker.list": ((), "cannot be set here: set kafka.bootstrap_servers"),
+    "bootstrap.servers": ((), "cannot be set here: set kafka.bootstrap_servers instead"),
+    "metadata.broker.list": ((), "cannot be set here: set kafka.bootstrap_servers instead"),
     "transactional.id": (
         (),
         'cannot be set here: set kafka.delivery = "exactly_once", and the publisher chooses the id',

@@ -109,7 +109,7 @@ def _split(url: str) -> tuple[str, re.Match[str]]:
         raise InvalidValue(Fault(_ADVICE))
     readings = list(_readings(rest))
     if not readings:
-        advice = f"{_ADVICE}: a host and a database name are required; in a password, {ENCODE}"
+        advice = f"{_ADVICE}: a host and a database name are required\nin a password, {ENCODE}"
         raise InvalidValue(Fault(advice))
     if len(readings) > 1:
         advice = f"is ambiguous: in user, password and parameters, {ENCODE}"

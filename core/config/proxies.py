@@ -90,7 +90,7 @@ def _url(item: Mapping[str, object], at: str) -> tuple[str, list[Fault]]:
 
 def _unknown_keys(item: Mapping[str, object], at: str) -> list[Fault]:
     unknown = [name for name in item if name not in ("name", "url")]
-    return [Fault("unknown key: a proxy has the keys name and url", f"{at}.{name}", item[name]) for name in unknown]
+    return [Fault("unknown key; a proxy has the keys name and url", f"{at}.{name}", item[name]) for name in unknown]
 
 
 def normalised(raw: object) -> str | None:

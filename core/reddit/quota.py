@@ -183,16 +183,20 @@ def _bounded(quota: Quota, now: float, allowed: float) -> Quota:
 
 def _turned_back(quota: Quota, seconds: float) -> Quota:
     """Move all times with a clock that was set back: nothing may stay blocked until the old time is reached again."""
+
+    def earlier(moment: float) -> float:
+        return max(0.0, moment - seconds)  # 0.0 is an unset time, and stays one
+
     return replace(
         quota,
-        window_start=quota.window_start - seconds,
-        reset_at=quota.reset_at - seconds,
-        blocked_until=quota.blocked_until - seconds,
-        refused_at=quota.refused_at - seconds,
-        stream_at=quota.stream_at - seconds,
-        sent_since=quota.sent_since - seconds,
-        read_at=quota.read_at - seconds,
-        probe_at=quota.probe_at - seconds,
+        window_start=earlier(quota.window_start),
+        reset_at=earlier(quota.reset_at),
+        blocked_until=earlier(quota.blocked_until),
+        refused_at=earlier(quota.refused_at),
+        stream_at=earlier(quota.stream_at),
+        sent_since=earlier(quota.sent_since),
+        read_at=earlier(quota.read_at),
+        probe_at=earlier(quota.probe_at),
     )
 
 

@@ -161,7 +161,7 @@ def test_proxies_need_names_of_their_own(problems: Problems) -> None:
     assert [(problem.key, problem.advice.split(":")[0]) for problem in problems(text)] == [
         ("scraper.proxies[1].name", "is missing"),
         ("scraper.proxies[3].name", "is the name of another proxy"),
-        ("scraper.proxies[3].uri", "unknown key: a proxy has the keys name and url"),
+        ("scraper.proxies[3].uri", "unknown key; a proxy has the keys name and url"),
         ("scraper.proxies[4].name", "must be 1 to 32 letters, digits, - or _, beginning with a letter or digit"),
         ("scraper.proxies[4].url", "is missing"),
         ("scraper.proxies[5]", "must be a table"),

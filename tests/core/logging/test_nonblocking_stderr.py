@@ -51,7 +51,7 @@ def test_its_end_does_not_wait_for_a_reader_who_sleeps() -> None:
     stderr_writer.close()
     assert time.monotonic() - started < allowed(2.0)
     os.close(reader)  # so the thread ends
-    wait_until(lambda: "stderr-writer" not in {thread.name for thread in threading.enumerate()}, what="the thread to end")
+    wait_until(lambda: not any(one.name == "stderr-writer" for one in threading.enumerate()), what="the thread to end")
 
 
 def test_who_writes_hears_that_the_reader_has_gone() -> None:
