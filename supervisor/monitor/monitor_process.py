@@ -14,7 +14,7 @@ from aiohttp import web
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import MonitorConfig
-from core.process.malloc_tuning import tune_malloc
+from core.process.memory_tuning import tune_malloc
 from supervisor.monitor.sampling.monotonic_counters import CounterFile
 from supervisor.monitor.sampling.proof_copies import ProofCopies
 from supervisor.monitor.snapshot.sampler import Sampler

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from core.config.proxies import DIRECT
 from core.config.slices import MonitorConfig
 from core.process import program
-from core.reddit.quota import Priority, roll, wait_for
+from core.reddit.quota import Priority, advance, wait_for
 from core.status.crawl import HEALTHY, Crawl
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem
 from supervisor.monitor.sampling.sample import Sample
@@ -68,7 +68,7 @@ def _may_request(sample: Sample, config: MonitorConfig) -> bool:
     """Return whether the quota has requests for the scraper: the last of each window belong to the streams."""
     if not config.crawls_with_token or sample.quota is None:
         return True
-    quota = roll(sample.quota, sample.now, config.requests_per_minute)
+    quota = advance(sample.quota, sample.now, config.requests_per_minute)
     return wait_for(quota, Priority.SCRAPER, sample.now) <= 0
 
 

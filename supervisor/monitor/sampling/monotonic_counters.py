@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from core.storage.json_file import replace_json
+from core.storage.private_files import replace_json
 
 Name = tuple[str, ...]
 

@@ -122,7 +122,7 @@ CASES: dict[str, tuple[Callable[[Sample], Sample], tuple[str, str]]] = {
         ("disk_nearly_full", "state"),
     ),
     "a file cannot be read": (
-        lambda sample: replace(sample, unreadable=("the quota cannot be read just now: locked",)),
+        lambda sample: replace(sample, unreadable=("the quota cannot be read now: locked",)),
         ("state_unreadable", "state"),
     ),
 }

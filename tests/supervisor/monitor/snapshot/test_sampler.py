@@ -52,8 +52,7 @@ def test_whatever_stands_in_a_file_the_look_goes_on(tmp_path: Path, name: str, c
 def test_a_spool_that_cannot_be_read_is_a_reason_in_words(tmp_path: Path) -> None:
     spool_path(tmp_path, "comments").write_bytes(b"rubbish" * 1000)
     assert any(
-        "the spool of comments cannot be read just now" in text
-        for text in take_sample(config(tmp_path), NOON).unreadable
+        "the spool of comments cannot be read now" in text for text in take_sample(config(tmp_path), NOON).unreadable
     )
 
 
