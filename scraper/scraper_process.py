@@ -29,7 +29,7 @@ from scraper.http.auth.credentials import ProvenCredentials
 from scraper.http.http_settings import FetchSettings
 from scraper.http.proxy.siblings import siblings_of
 from scraper.http.retrying_fetcher import RetryingFetcher
-from scraper.store.connection.store_errors import StoreUnavailable
+from scraper.store.connection.database_errors import StoreUnavailable
 from scraper.store.store import Store
 
 T = TypeVar("T")

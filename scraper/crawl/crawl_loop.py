@@ -12,7 +12,7 @@ from core.errors import PermanentError, TransientError
 from scraper.crawl import parts
 from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.subreddit_job import SubredditJob
-from scraper.store.batches.remaining_work import Lease
+from scraper.store.batches.batch import Lease
 
 log = structlog.stdlib.get_logger(__name__)
 

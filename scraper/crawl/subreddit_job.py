@@ -25,8 +25,7 @@ from scraper.parse.posts import authors, distinct
 from scraper.reddit.question import Kind, Question
 from scraper.reddit.refusal import Mismatch
 from scraper.reddit.rows import Subreddit, SubredditState
-from scraper.store.batches.batch import Batch, Found, Progress, SaveOutcome
-from scraper.store.batches.remaining_work import Lease, RemainingWork
+from scraper.store.batches.batch import Batch, Found, Lease, Progress, RemainingWork, SaveOutcome
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -8,8 +8,7 @@ import structlog
 from scraper.store.batches.batch import Batch
 from scraper.store.batches.merged_batch import MergedBatch, merge
 from scraper.store.batches.unstorable import Replaced, clean
-from scraper.store.connection.database_error_class import Fault, judge, reason
-from scraper.store.connection.store_errors import RowsRefused, StoreUnavailable
+from scraper.store.connection.database_errors import Fault, RowsRefused, StoreUnavailable, judge, reason
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -9,16 +9,15 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from scraper.store.batch_writer import Writer
-from scraper.store.batches.batch import Batch, Found
+from scraper.store.batches.batch import Batch, Found, Lease
 from scraper.store.batches.merged_batch import MergedBatch, merge
 from scraper.store.batches.name_key import name_key
-from scraper.store.batches.remaining_work import Lease
 from scraper.store.batches.unstorable import Replaced
 from scraper.store.connection.database_clock import DatabaseClock, machine_clock
+from scraper.store.connection.database_errors import StoreUnavailable
 from scraper.store.connection.engine import Database
 from scraper.store.connection.opening import open_database
 from scraper.store.connection.outage_retry import OutageRetry
-from scraper.store.connection.store_errors import StoreUnavailable
 from scraper.store.saver import Saver
 from scraper.store.statements.claims import Claims, ClaimStatements
 from scraper.store.statements.counts import Counts, CountStatements

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from core.errors import PermanentError
 from scraper.store.connection.certificates import look_at_files
-from scraper.store.connection.database_error_class import Fault, is_hopeless, judge, reason
+from scraper.store.connection.database_errors import Fault, is_hopeless, judge, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
 from scraper.store.connection.engine import Database
 from scraper.store.connection.opening import refuse_encoding

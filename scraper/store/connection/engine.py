@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import greenlet_spawn
 
 from core.storage.file_guard import Fault
-from scraper.store.connection.database_error_class import is_mixed_up, reason
+from scraper.store.connection.database_errors import is_mixed_up, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile
 from scraper.store.connection.postgres_engine import (
     CONNECTIONS,

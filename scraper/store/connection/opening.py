@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from core.errors import GaplessError, PermanentError
 from scraper.store.connection.certificates import look_at_files
-from scraper.store.connection.database_error_class import is_hopeless, reason
+from scraper.store.connection.database_errors import is_hopeless, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
 from scraper.store.connection.engine import Database
 from scraper.store.connection.outage_retry import OutageRetry

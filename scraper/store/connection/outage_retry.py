@@ -10,8 +10,7 @@ from typing import TypeVar
 import structlog
 
 from core.backoff import Backoff
-from scraper.store.connection.database_error_class import Fault, judge, reason
-from scraper.store.connection.store_errors import StoreUnavailable
+from scraper.store.connection.database_errors import Fault, StoreUnavailable, judge, reason
 
 log = structlog.stdlib.get_logger(__name__)
 

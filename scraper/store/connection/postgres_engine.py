@@ -19,7 +19,7 @@ from sqlalchemy.exc import DisconnectionError
 from core.config.postgres_url import Host
 from core.errors import TransientError
 from scraper.store.connection.certificates import look_at_files, system_context
-from scraper.store.connection.database_error_class import is_hopeless, loses_the_connection, misses_a_statement, reason
+from scraper.store.connection.database_errors import is_hopeless, loses_the_connection, misses_a_statement, reason
 from scraper.store.connection.database_url import PostgresServer
 
 log = structlog.stdlib.get_logger(__name__)

@@ -26,9 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.base import Executable
 
-from scraper.store.batches.batch import Found, Progress, SaveOutcome
+from scraper.store.batches.batch import Found, Lease, Progress, RemainingWork, SaveOutcome
 from scraper.store.batches.name_key import is_among, name_key
-from scraper.store.batches.remaining_work import Lease, RemainingWork
 from scraper.store.schema.skip_triggers import SKIP
 from scraper.store.schema.tables import frontier, subreddits
 from scraper.store.statements.bulk_statement import Write, rowset

@@ -11,7 +11,7 @@ from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.subreddit_job import SubredditJob
-from scraper.store.batches.remaining_work import Lease
+from scraper.store.batches.batch import Lease
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit
 

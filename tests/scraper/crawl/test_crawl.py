@@ -17,7 +17,7 @@ from scraper.crawl.crawl_loop import Crawl
 from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.subreddit_job import SubredditJob
-from scraper.store.connection.store_errors import StoreUnavailable
+from scraper.store.connection.database_errors import StoreUnavailable
 from scraper.store.statements.claims import Claims
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit, post

@@ -11,7 +11,7 @@ from core.config import Config, DatabaseSection
 from core.errors import PermanentError
 from scraper.store import Store
 from scraper.store.connection.certificates import UnusableFileError
-from scraper.store.connection.database_error_class import Fault, judge
+from scraper.store.connection.database_errors import Fault, judge
 from supervisor.checks import probes
 from tests.scraper.store.stage import play
 from tests.support.authority import Authority

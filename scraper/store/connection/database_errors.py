@@ -1,4 +1,4 @@
-"""Classifies a database's error: wait and retry, or the rows themselves are at fault. Pure."""
+"""Errors of the store, and the class of a database's error: wait and retry, or the rows are at fault. Pure."""
 
 import enum
 import sqlite3
@@ -6,10 +6,19 @@ import ssl
 
 from sqlalchemy import exc
 
-from core.errors import TransientError
+from core.errors import GaplessError, TransientError
 from core.masking.external import outside
 from scraper.store.connection.certificates import UnusableFileError
 from scraper.store.connection.sqlite_engine import FileReplacedError
+
+
+class StoreUnavailable(TransientError):
+    """The database does not answer at present: the call was neither done nor lost, retry later."""
+
+
+class RowsRefused(GaplessError):
+    """The database refuses these rows, and nothing that could be replaced in them is the reason."""
+
 
 _LONGEST_REASON = 200
 

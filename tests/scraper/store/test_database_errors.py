@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import exc
 
-from scraper.store.connection.database_error_class import (
+from scraper.store.connection.database_errors import (
     Fault,
     is_hopeless,
     is_mixed_up,
