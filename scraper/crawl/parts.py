@@ -10,8 +10,7 @@ from core.errors import TransientError
 from core.reddit.request_errors import Unavailable
 from scraper.crawl.answer_rate import AnswerRate
 from scraper.parse.posts import posts
-from scraper.parse.subreddit_facts import subreddit
-from scraper.parse.subreddit_rules import rules
+from scraper.parse.subreddits import rules, subreddit
 from scraper.reddit.question import Kind, Question
 from scraper.reddit.refusal import Unexplained, unexplained
 from scraper.reddit.rows import Post, Rule, Subreddit, SubredditState

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from core.errors import GaplessError
 from core.reddit.request_errors import BadAnswer
-from scraper.http.transport.payload import decode
 from scraper.http.transport.session import Answer
 from scraper.reddit.answer_check import Reply, is_nameless, judge_answer
+from scraper.reddit.payload import decode
 from scraper.reddit.question import Question
 from scraper.reddit.redirect import SameElsewhere
 from scraper.reddit.refusal import Mismatch, Unexplained, Unproven

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from msgspec.structs import astuple
 
 from scraper.parse.fields import Field, moment, own_id, read, text
+from scraper.reddit.payload import Object, TypedListing, TypedPost, no, unwrap
 from scraper.reddit.rows import Post
-from scraper.reddit.thing import Object, no, unwrap
-from scraper.reddit.typed_listing import TypedListing, TypedPost
 
 _FIELDS: tuple[Field, ...] = (
     ("selftext", str),

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from scraper.parse.fields import Field, own_id, read, text
+from scraper.reddit.payload import Object, no, unwrap
 from scraper.reddit.rows import User, UserState
-from scraper.reddit.thing import Object, no, unwrap
 
 _FIELDS: tuple[Field, ...] = (
     ("created_utc", datetime),

@@ -11,12 +11,11 @@ from typing import NamedTuple
 from core.errors import GaplessError
 from core.masking.external import outside
 from core.reddit.request_errors import BadAnswer, RequestRejected, TokenRejected, Unavailable
+from scraper.reddit.payload import Object, TypedListing, no, unwrap
 from scraper.reddit.question import LISTINGS, Kind, Question, same_name
 from scraper.reddit.redirect import redirection
 from scraper.reddit.refusal import Mismatch, Unexplained
 from scraper.reddit.rows import SubredditState
-from scraper.reddit.thing import Object, no, unwrap
-from scraper.reddit.typed_listing import TypedListing
 
 #: Listings may contain a few posts more than requested: those that moderators pinned.
 _PINNED = 5
