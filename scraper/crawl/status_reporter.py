@@ -24,7 +24,7 @@ from core.status.crawl import (
 )
 from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.http.reports.proxy_report import ProxyReport
+from scraper.http.proxy_report import ProxyReport
 from scraper.store.batches.batch import Batch, ProxyDelta
 from scraper.store.statements.counts import Counts
 

@@ -42,9 +42,7 @@ from scraper.http.proxy.proxy_health import ProxyHealth, Result
 from scraper.http.proxy.proxy_tests import ProxyTest, Witnesses
 from scraper.http.proxy.rest_periods import RestPeriods
 from scraper.http.proxy.siblings import Siblings, alone
-from scraper.http.reports.outcome import AttemptOutcome
-from scraper.http.reports.proxy_report import ProxyReport, RequestCounters
-from scraper.http.reports.throttled_log import ThrottledLog
+from scraper.http.proxy_report import AttemptOutcome, ProxyReport, RequestCounters, ThrottledLog
 from scraper.http.request import Call
 from scraper.http.transport.proxy_errors import NameLimited
 from scraper.http.transport.route import Route

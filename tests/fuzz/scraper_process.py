@@ -17,7 +17,7 @@ from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.auth.credentials import ProvenCredentials
 from scraper.http.http_settings import FetchSettings
-from scraper.http.proxy.blame import Sibling
+from scraper.http.proxy.siblings import Sibling
 from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.store.store import Store
 

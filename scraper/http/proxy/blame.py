@@ -7,12 +7,13 @@ from what is known, one request for a recently served path (the control) decides
 
 import enum
 from collections import OrderedDict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.errors import GaplessError, PermanentError
 from core.reddit.limiter import QuotaFileError
 from core.reddit.request_errors import QuotaShort, RateLimited, TokenRejected, Unavailable, Unreachable
+from scraper.http.proxy.siblings import Sibling
 from scraper.http.transport.proxy_errors import NameLimited, ProxyRefused, ProxyResting
 from scraper.reddit.redirect import SameElsewhere
 from scraper.reddit.refusal import Unproven
@@ -27,10 +28,10 @@ _WEAK = 0.5
 #: Faults in a row for this many names need no control: no single name breaks the requests for others.
 _SURE_ITEMS = 3
 
-#: A proxy is unreliable when this share of its last attempts failed, for several names, and a sibling's share is
-#: below the second one. The window is large enough that a bad network, where one in eight fails, never comes near.
+#: A proxy is unreliable when this share of its last attempts failed, for several names, and a sibling is reliable. The
+#: window is large enough that a bad network, where one in eight fails, never comes near.
 _WINDOW = 40
-_UNRELIABLE, _RELIABLE = 0.5, 0.2
+_UNRELIABLE = 0.5
 _SEVERAL = 5
 
 #: A name that was found to be the cause does not count against the proxy for this time, seconds.
@@ -41,9 +42,6 @@ _MOST_BLAMED = 3
 
 #: How many names with failures are remembered.
 _REMEMBERED = 100
-
-#: A sibling whose last good answer is younger than this works, seconds.
-_LATELY = 60.0
 
 
 class Sign(enum.Enum):
@@ -90,28 +88,6 @@ class Blame(enum.Enum):
     ITEM = "the names asked for"
     PROXY = "the proxy"
     EVERYBODY = "Reddit, the account or the network: nothing works anywhere"
-
-
-@dataclass(frozen=True, slots=True)
-class Sibling:
-    """The report of another process of this installation about its proxy."""
-
-    good_for: float  #: seconds since its last good answer
-    good: int = 0  #: of its last attempts
-    bad: int = 0
-    failing: Collection[str] = ()  #: names that fail there
-    witness: str | None = None  #: a recently served path
-
-    @property
-    def works(self) -> bool:
-        """Whether it gets answers."""
-        return self.good_for <= _LATELY
-
-    @property
-    def reliable(self) -> bool:
-        """Whether nearly all of its last attempts were good."""
-        attempts = self.good + self.bad
-        return self.works and attempts >= _WINDOW // 2 and self.bad <= _RELIABLE * attempts
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@ import math
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 
-from scraper.http.proxy.blame import Sibling, item_of
+from scraper.http.proxy.blame import item_of
+from scraper.http.proxy.siblings import Sibling
 
 #: How many paths are remembered, and how many one test requests at most.
 _REMEMBERED = 3

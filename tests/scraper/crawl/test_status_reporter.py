@@ -12,7 +12,7 @@ from core.status.crawl import HEALTHY, IDLE, RESTING, STOPPED, read_crawl_report
 from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.status_reporter import StatusReporter
-from scraper.http.reports.proxy_report import ProxyReport
+from scraper.http.proxy_report import ProxyReport
 from scraper.store.store import Store
 from tests.scraper.crawl.stage import SETTINGS, Stage
 

@@ -19,7 +19,8 @@ from core.reddit.request_errors import (
     Unavailable,
     Unreachable,
 )
-from scraper.http.proxy.blame import Blame, Evidence, Sibling, Sign, item_of, judge, sign_of
+from scraper.http.proxy.blame import Blame, Evidence, Sign, item_of, judge, sign_of
+from scraper.http.proxy.siblings import Sibling
 from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs, ProxyResting
 
 TIMEOUT = 15.0

@@ -11,8 +11,8 @@ import structlog
 import uvloop
 
 from core.errors import GaplessError
-from scraper.http.proxy.blame import Sibling
 from scraper.http.proxy.rest_periods import IDLE_AFTER
+from scraper.http.proxy.siblings import Sibling
 from scraper.http.retrying_fetcher import RetryingFetcher
 from tests.scraper.http.clients import running
 from tests.scraper.http.script import GOOD, HTML, Reply, Script

@@ -9,7 +9,7 @@ from core.errors import GaplessError
 from core.reddit.answers import classify_token, judge, rate_headers
 from scraper.http.auth.access_token import lifetime_of
 from scraper.http.proxy.blame import sign_of
-from scraper.http.reports.outcome import outcome_of
+from scraper.http.proxy_report import outcome_of
 from scraper.http.request import Call
 from scraper.http.transport.session import Answer
 from scraper.parse.figures import post_figures
