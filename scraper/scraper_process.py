@@ -19,10 +19,9 @@ from core.process.gc_tuning import tune_gc
 from core.process.malloc_tuning import tune_malloc
 from core.reddit.limiter import Limiter
 from core.storage.private_files import write_private
-from scraper.crawl.crawl_counters import CrawlCounters
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.crawl_loop import Crawl
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.status_reporter import StatusReporter
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.auth.credentials import ProvenCredentials

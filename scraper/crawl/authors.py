@@ -13,8 +13,8 @@ from core.reddit.request_errors import Unavailable
 from scraper.crawl.answer_rate import AnswerRate
 from scraper.crawl.confirmation import RefusalConfirmer
 from scraper.crawl.doubts import Doubts, PendingRefusal, key_of
-from scraper.crawl.failed_turns import Tries, is_last, key_of_user
 from scraper.crawl.parts import FetchFunction
+from scraper.crawl.turn_schedule import Tries, is_last, key_of_user
 from scraper.parse.posts import found_subreddits, posts
 from scraper.parse.users import user
 from scraper.reddit.question import Kind, Question

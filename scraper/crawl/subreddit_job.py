@@ -17,9 +17,9 @@ from scraper.crawl.confirmation import RefusalConfirmer
 from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.doubts import Doubts, PendingRefusal
-from scraper.crawl.failed_turns import Tries, after_turn, are_over, is_last, key_of_user, text_of
 from scraper.crawl.parts import Fetched, FetchFunction, fetch_parts
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.crawl.turn_schedule import Tries, after_turn, are_over, is_last, key_of_user, text_of
+from scraper.http.transport.route import ProxyResting
 from scraper.parse.figures import author_figures, post_figures
 from scraper.parse.posts import authors, distinct
 from scraper.reddit.question import Kind, Question

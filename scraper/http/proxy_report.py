@@ -10,7 +10,7 @@ import structlog
 
 from core.errors import GaplessError, PermanentError
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, RateLimited, ServerTrouble, TokenRejected, Unavailable
-from scraper.http.transport.proxy_errors import ProxyRejectsUs
+from scraper.http.transport.route import ProxyRejectsUs
 from scraper.reddit.redirect import SameElsewhere
 from scraper.reddit.refusal import Mismatch, Unexplained, Unproven
 

@@ -44,13 +44,12 @@ from scraper.http.proxy.rest_periods import RestPeriods
 from scraper.http.proxy.siblings import Siblings, alone
 from scraper.http.proxy_report import AttemptOutcome, ProxyReport, RequestCounters, ThrottledLog
 from scraper.http.request import Call
-from scraper.http.transport.proxy_errors import NameLimited
 from scraper.http.transport.route import Route
 from scraper.http.transport.session import Answer, Session
 from scraper.reddit.answer_check import names_it
 from scraper.reddit.question import Kind, Question, about
 from scraper.reddit.redirect import SameElsewhere
-from scraper.reddit.refusal import Mismatch, Unproven
+from scraper.reddit.refusal import Mismatch, NameLimited, Unproven
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -16,8 +16,7 @@ from core.reddit.request_errors import BadAnswer, CredentialsRejected, NetworkBl
 from scraper.http.auth import user_agents
 from scraper.http.auth.access_token import Token
 from scraper.http.http_settings import FetchSettings
-from scraper.http.transport.proxy_errors import ProxyRejectsUs
-from scraper.http.transport.route import Route
+from scraper.http.transport.route import ProxyRejectsUs, Route
 from scraper.http.transport.session import Answer, Session
 from scraper.reddit.payload import decode
 from supervisor.checks.finding import Finding, failed

@@ -10,10 +10,9 @@ from typing import Any
 
 from core.config.proxies import Proxy
 from core.reddit.limiter import Limiter
-from scraper.crawl.crawl_counters import CrawlCounters
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.crawl_loop import Crawl
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.auth.credentials import ProvenCredentials
 from scraper.http.http_settings import FetchSettings

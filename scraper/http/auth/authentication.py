@@ -13,8 +13,8 @@ from core.reddit.limiter import Grant, Limiter, QuotaFileError, Wait
 from core.reddit.quota import Priority
 from core.reddit.request_errors import RateLimited, TokenRejected
 from scraper.http.auth.access_token import Token
-from scraper.http.transport.proxy_errors import NameLimited
 from scraper.http.transport.session import Answer
+from scraper.reddit.refusal import NameLimited
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -8,9 +8,9 @@ from core.backoff import Backoff
 from core.errors import GaplessError, PermanentError
 from core.reddit.quota import SHORTEST_BLOCK, WINDOW
 from core.reddit.request_errors import RateLimited, TokenRejected, Unavailable
-from scraper.http.transport.proxy_errors import NameLimited, ProxyResting
+from scraper.http.transport.route import ProxyResting
 from scraper.reddit.redirect import SameElsewhere
-from scraper.reddit.refusal import Unexplained, Unproven
+from scraper.reddit.refusal import NameLimited, Unexplained, Unproven
 
 _BACKOFF = Backoff(first=0.5, longest=10.0)
 

@@ -14,9 +14,9 @@ from core.errors import GaplessError, PermanentError
 from core.reddit.limiter import QuotaFileError
 from core.reddit.request_errors import QuotaShort, RateLimited, TokenRejected, Unavailable, Unreachable
 from scraper.http.proxy.siblings import Sibling
-from scraper.http.transport.proxy_errors import NameLimited, ProxyRefused, ProxyResting
+from scraper.http.transport.route import ProxyRefused, ProxyResting
 from scraper.reddit.redirect import SameElsewhere
-from scraper.reddit.refusal import Unproven
+from scraper.reddit.refusal import NameLimited, Unproven
 
 #: Failures in a row (by weight) that raise a suspicion; fewer after no answer for as long as a request may take.
 _SUSPICIOUS = 5.0

@@ -15,8 +15,7 @@ from core.masking.external import outside
 from core.reddit.request_errors import Unreachable
 from scraper.http.transport.body_reader import TOKEN_BODY, BodyReader
 from scraper.http.transport.guarded_connections import Memory, TracedResponse, guarded
-from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs
-from scraper.http.transport.route import Route
+from scraper.http.transport.route import ProxyRefused, ProxyRejectsUs, Route
 
 log = structlog.stdlib.get_logger(__name__)
 

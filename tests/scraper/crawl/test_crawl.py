@@ -12,10 +12,9 @@ import pytest
 
 from core.errors import PermanentError
 from core.reddit.request_errors import CredentialsRejected
-from scraper.crawl.crawl_counters import CrawlCounters
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.crawl_loop import Crawl
 from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.store.connection.database_errors import StoreUnavailable
 from scraper.store.statements.claims import Claims

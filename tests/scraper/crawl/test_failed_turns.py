@@ -8,9 +8,8 @@ import pytest
 import structlog
 
 from core.reddit.request_errors import BadAnswer, RateLimited, ServerTrouble, Unreachable
-from scraper.crawl.failed_turns import MOST_TRIES, after_turn, are_over
-from scraper.crawl.turn_schedule import after_failure
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.crawl.turn_schedule import MOST_TRIES, after_failure, after_turn, are_over
+from scraper.http.transport.route import ProxyResting
 from tests.scraper.crawl.reddit import account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, START, Stage
 

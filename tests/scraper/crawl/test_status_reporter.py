@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from core.status.crawl import HEALTHY, IDLE, RESTING, STOPPED, read_crawl_report
-from scraper.crawl.crawl_counters import CrawlCounters
-from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.status_reporter import StatusReporter
 from scraper.http.proxy_report import ProxyReport
 from scraper.store.store import Store

@@ -12,7 +12,7 @@ import pytest
 from core.reddit.request_errors import ServerTrouble, Unavailable, Unreachable
 from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.subreddit_job import SubredditJob
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.http.transport.route import ProxyResting
 from scraper.store.batches.batch import Batch, Found
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import account, listing, post

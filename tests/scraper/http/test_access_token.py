@@ -16,7 +16,7 @@ from core.reddit.quota import Priority
 from core.reddit.request_errors import CredentialsRejected, RateLimited, TokenRejected
 from scraper.http.http_settings import FetchSettings
 from scraper.http.retrying_fetcher import RetryingFetcher
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.http.transport.route import ProxyResting
 from tests.scraper.http.clients import AGENT, running, wide_limiter
 from tests.scraper.http.script import GOOD, HTML, LISTING, TOKEN, Reply, Script
 from tests.scraper.http.times import Times, until

@@ -21,7 +21,7 @@ from core.reddit.request_errors import (
 )
 from scraper.http.proxy.blame import Blame, Evidence, Sign, item_of, judge, sign_of
 from scraper.http.proxy.siblings import Sibling
-from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs, ProxyResting
+from scraper.http.transport.route import ProxyRefused, ProxyRejectsUs, ProxyResting
 
 TIMEOUT = 15.0
 WORKS = Sibling(good_for=1.0, good=20)

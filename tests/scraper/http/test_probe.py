@@ -8,7 +8,7 @@ import pytest
 import structlog
 import uvloop
 
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.http.transport.route import ProxyResting
 from tests.scraper.http.clients import running, wide_limiter
 from tests.scraper.http.script import GOOD, HTML, TOKEN, Reply, Script
 from tests.scraper.http.times import until

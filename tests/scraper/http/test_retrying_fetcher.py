@@ -13,7 +13,8 @@ import uvloop
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, RateLimited, ServerTrouble, Unavailable, Unreachable
 from scraper.http.auth import user_agents
 from scraper.http.retrying_fetcher import RetryingFetcher
-from scraper.http.transport.proxy_errors import NameLimited, ProxyRejectsUs, ProxyResting
+from scraper.http.transport.route import ProxyRejectsUs, ProxyResting
+from scraper.reddit.refusal import NameLimited
 from tests.scraper.http.clients import AGENT, running
 from tests.scraper.http.script import GOOD, HTML, LISTING, Reply, Script
 from tests.scraper.http.times import Times, until

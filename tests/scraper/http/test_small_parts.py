@@ -24,8 +24,7 @@ from core.reddit.request_errors import (
 from scraper.http.auth import user_agents
 from scraper.http.http_settings import FetchSettings
 from scraper.http.proxy_report import AttemptOutcome, outcome_of
-from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs
-from scraper.http.transport.route import Route
+from scraper.http.transport.route import ProxyRefused, ProxyRejectsUs, Route
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -1,6 +1,6 @@
 """The pace of the crawl: what is said of the time to finish rests on it."""
 
-from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.crawl_counters import FinishRate
 
 
 def paced(*moments: float, began: float = 0.0) -> FinishRate:
