@@ -21,11 +21,9 @@ from core.reddit.limiter import Limiter
 from core.storage.private_files import write_private
 from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.crawl_loop import Crawl
-from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.status_reporter import StatusReporter
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.auth.credentials import ProvenCredentials
-from scraper.http.http_settings import FetchSettings
 from scraper.http.proxy.siblings import siblings_of
 from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.store.connection.database_errors import StoreUnavailable
@@ -73,16 +71,16 @@ async def _live(context: ChildContext, config: ScraperConfig) -> None:
 async def _crawl(
     context: ChildContext, config: ScraperConfig, client: RetryingFetcher, store: Store, stop: asyncio.Event
 ) -> None:
-    settings, tally = CrawlSettings.of(config), CrawlCounters(FinishRate(store.now().timestamp()))
-    job = SubredditJob(client, store, settings, tally, now=store.now)
-    crawl = Crawl(client, store, job, settings)
+    tally = CrawlCounters(FinishRate(store.now().timestamp()))
+    job = SubredditJob(client, store, config, tally, now=store.now)
+    crawl = Crawl(client, store, job, config)
     reporter = StatusReporter(
         context.name,
         config.state_dir,
         client,
         store,
         tally=tally,
-        settings=settings,
+        config=config,
         visits=lambda: crawl.visits,
         now=_now,
     )
@@ -138,7 +136,7 @@ async def _client(config: ScraperConfig, process: str) -> AsyncIterator[Retrying
         limiter = Limiter(config.state_dir, process, config.requests_per_minute)
     siblings = siblings_of(config.state_dir, process, config.processes)
     memory = ProvenCredentials(config.state_dir, config.access.client_id, config.access.client_secret)
-    client = RetryingFetcher(FetchSettings.of(config), limiter, siblings=siblings, memory=memory)
+    client = RetryingFetcher(config, limiter, siblings=siblings, memory=memory)
     await client.start()
     try:
         yield client

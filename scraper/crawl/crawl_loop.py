@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import structlog
 
+from core.config.slices import ScraperConfig
 from core.errors import PermanentError, TransientError
 from scraper.crawl import parts
-from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.store.batches.batch import Lease
 
@@ -57,17 +57,15 @@ class Frontier(Protocol):
 class Crawl:
     """Leases subreddits from the frontier and runs their jobs side by side."""
 
-    def __init__(
-        self, connections: Connections, frontier: Frontier, job: SubredditJob, settings: CrawlSettings
-    ) -> None:
+    def __init__(self, connections: Connections, frontier: Frontier, job: SubredditJob, config: ScraperConfig) -> None:
         self._connections = connections
         self._frontier = frontier
         self._visitor = job
-        self._settings = settings
+        self._config = config
         self._visits: dict[asyncio.Task[None], Lease] = {}
         self._failure: BaseException | None = None
         # a job that only waits for its last author occupies no connection: others run beside it
-        self._most = max(4, settings.concurrency // 2)
+        self._most = max(4, config.concurrency // 2)
 
     @property
     def visits(self) -> int:
@@ -93,8 +91,8 @@ class Crawl:
         try:
             leases = await self._frontier.lease(
                 wanted,
-                max_depth=self._settings.max_depth,
-                refresh_after=self._settings.refresh_after,
+                max_depth=self._config.max_depth,
+                refresh_after=self._config.refresh_after,
                 seconds=LEASE_SECONDS,
             )
         except TransientError as error:

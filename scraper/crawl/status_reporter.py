@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from core.config.slices import ScraperConfig
 from core.errors import TransientError
 from core.status.crawl import (
     HEALTHY,
@@ -23,7 +24,6 @@ from core.status.crawl import (
     write_crawl_report,
 )
 from scraper.crawl.crawl_counters import CrawlCounters
-from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.http.proxy_report import ProxyReport
 from scraper.store.batches.batch import Batch, ProxyDelta
 from scraper.store.statements.counts import Counts
@@ -83,7 +83,7 @@ class StatusReporter:
         database: DatabaseReader,
         *,
         tally: CrawlCounters,
-        settings: CrawlSettings,
+        config: ScraperConfig,
         visits: Callable[[], int],
         now: Callable[[], datetime],
     ) -> None:
@@ -92,7 +92,7 @@ class StatusReporter:
         self._fetching = fetching
         self._database = database
         self._tally = tally
-        self._settings = settings
+        self._config = config
         self._visits = visits
         self._now = now
         self._former = read_crawl_report(state_dir, process)
@@ -195,7 +195,7 @@ class StatusReporter:
         began = asyncio.get_running_loop().time()
         try:
             counts = await self._database.counts(
-                max_depth=self._settings.max_depth, refresh_after=self._settings.refresh_after
+                max_depth=self._config.max_depth, refresh_after=self._config.refresh_after
             )
         except TransientError as error:
             log.debug("not_counted", error=str(error))  # the store has logged that it is away

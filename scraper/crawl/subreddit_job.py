@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from core.config.slices import ScraperConfig
 from core.errors import TransientError
 from scraper.crawl import doubts as doubting
 from scraper.crawl import parts, turn_schedule
@@ -15,7 +16,6 @@ from scraper.crawl.answer_rate import AnswerRate
 from scraper.crawl.authors import AuthorFetcher, AuthorProgress, Origin, UserFetcher
 from scraper.crawl.confirmation import RefusalConfirmer
 from scraper.crawl.crawl_counters import CrawlCounters
-from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.doubts import Doubts, PendingRefusal
 from scraper.crawl.parts import Fetched, FetchFunction, fetch_parts
 from scraper.crawl.turn_schedule import Tries, after_turn, are_over, is_last, key_of_user, text_of
@@ -84,7 +84,7 @@ class SubredditJob:
         self,
         client: FetchFunction,
         store: JobStore,
-        settings: CrawlSettings,
+        config: ScraperConfig,
         tally: CrawlCounters,
         *,
         now: Callable[[], datetime],
@@ -92,19 +92,19 @@ class SubredditJob:
     ) -> None:
         self._client = client
         self._store = store
-        self._settings = settings
+        self._config = config
         self._tally = tally
         self._now = now
         self._chance = chance
-        self._standing = AnswerRate(client, settings.subreddits, now)
-        self._confirmer = RefusalConfirmer(self._standing, store.holder, now, has_others=settings.has_others)
+        self._standing = AnswerRate(client, config.subreddits, now)
+        self._confirmer = RefusalConfirmer(self._standing, store.holder, now, has_others=len(config.processes) > 1)
         self._authors = AuthorFetcher(
             client,
             store,
             standing=self._standing,
             confirmer=self._confirmer,
-            refresh_after=settings.refresh_after,
-            at_once=_AUTHORS * settings.concurrency,
+            refresh_after=config.refresh_after,
+            at_once=_AUTHORS * config.concurrency,
             now=now,
         )
 
@@ -125,7 +125,7 @@ class SubredditJob:
         turn.arrived = Fetched(subreddit=arrived.subreddit)  # the posts are saved; the authors take time
         del arrived
         if left.authors and can_end:
-            origin = Origin(lease.name, lease.depth, self._settings.leads_on(lease.depth))
+            origin = Origin(lease.name, lease.depth, self._config.discover and lease.depth < self._config.max_depth)
             await self._authors.fetch_authors(left.authors, origin, roll)
             self._tally.users += roll.saved
             self._tally.posts += roll.posts
@@ -147,7 +147,7 @@ class SubredditJob:
 
     async def _later(self, lease: Lease, error: str, doubts: str | None, left: RemainingWork | None = None) -> datetime:
         self._tally.failures += 1
-        due = turn_schedule.after_failure(lease.attempts, self._now(), self._chance, self._settings.refresh_after)
+        due = turn_schedule.after_failure(lease.attempts, self._now(), self._chance, self._config.refresh_after)
         outcome = SaveOutcome(lease.name, state="failed", finished=False, due_at=due, error=error, doubts=doubts)
         progress = [Progress(lease.name, left)] if left is not None else []
         await self._store.save(Batch(progress=progress, outcomes=[outcome]))
@@ -190,7 +190,7 @@ class SubredditJob:
             return ()
         arrived = turn.arrived
         if parts.HOT in arrived.listings:
-            return authors(arrived.listings[parts.HOT], self._settings.users_per_subreddit)
+            return authors(arrived.listings[parts.HOT], self._config.users_per_subreddit)
         return () if parts.HOT in arrived.refusals else turn.todo.authors
 
     async def _keep(self, turn: _Turn, left: RemainingWork) -> None:
@@ -240,7 +240,7 @@ class SubredditJob:
             batch.missing.append((lease.name, now))
         else:
             batch.subreddits.append(Subreddit(lease.name, state, now, moved_to=why.target))
-        if state is SubredditState.MOVED and self._settings.discover:
+        if state is SubredditState.MOVED and self._config.discover:
             batch.found += [Found(name, lease.depth, lease.name) for name in distinct([why.target])]
         await self._store.save(batch)
         self._tally.subreddits += 1
@@ -291,7 +291,7 @@ class SubredditJob:
         now = self._now()
         due, avoid_until = doubting.next_look(turn.doubts, now, has_others=self._confirmer.has_others)
         done = done._replace(error=next(iter(turn.doubts.values())).text)
-        if due >= now + timedelta(seconds=self._settings.refresh_after):
+        if due >= now + timedelta(seconds=self._config.refresh_after):
             return done  # the next refresh comes sooner, and requests everything
         return done._replace(due_at=due, avoid_until=avoid_until, pending=True)
 

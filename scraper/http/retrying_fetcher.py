@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from core.config.proxies import DIRECT
+from core.config.slices import ScraperConfig
 from core.errors import GaplessError, TransientError
 from core.masking.redact import show_address
 from core.reddit.answers import judge
@@ -23,7 +25,6 @@ from core.reddit.request_errors import (
     TooLarge,
     Unreachable,
 )
-from scraper.http.auth import user_agents
 from scraper.http.auth.access_token import Token, TokenMemory
 from scraper.http.auth.authentication import (
     Authentication,
@@ -33,19 +34,19 @@ from scraper.http.auth.authentication import (
     TokenAuthentication,
 )
 from scraper.http.auth.credentials import CredentialsDoubted
-from scraper.http.http_settings import FetchSettings
+from scraper.http.auth.user_agents import agents_of
 from scraper.http.pacing.concurrency_limiter import ConcurrencyLimiter, Sleep
 from scraper.http.pacing.retry import Action, RetryState, seconds_after_429
 from scraper.http.proxy.answer_agreement import AgreedRules
 from scraper.http.proxy.blame import Evidence, Sign, item_of, sign_of
 from scraper.http.proxy.proxy_health import ProxyHealth, Result
-from scraper.http.proxy.proxy_tests import ProxyTest, Witnesses
+from scraper.http.proxy.proxy_tests import ANY_SUBREDDIT, ProxyTest, Witnesses
 from scraper.http.proxy.rest_periods import RestPeriods
 from scraper.http.proxy.siblings import Siblings, alone
 from scraper.http.proxy_report import AttemptOutcome, ProxyReport, RequestCounters, ThrottledLog
 from scraper.http.request import Call
 from scraper.http.transport.route import Route
-from scraper.http.transport.session import Answer, Session
+from scraper.http.transport.session import Answer, Session, uses_tls
 from scraper.reddit.answer_check import names_it
 from scraper.reddit.question import Kind, Question, about
 from scraper.reddit.redirect import SameElsewhere
@@ -73,7 +74,7 @@ class RetryingFetcher:
 
     def __init__(
         self,
-        settings: FetchSettings,
+        config: ScraperConfig,
         limiter: Limiter | None = None,
         *,
         siblings: Siblings = alone,
@@ -85,7 +86,7 @@ class RetryingFetcher:
         """Create the fetcher; nothing is sent.
 
         Args:
-            settings: concurrency, timeouts, authentication and the proxy.
+            config: the configuration of the process: concurrency, timeouts, authentication and the proxy.
             limiter: the quota shared by all processes; required for requests with a token.
             siblings: returns the reports of the other processes about their proxies.
             memory: records whether the credentials worked before.
@@ -94,15 +95,14 @@ class RetryingFetcher:
             draw: returns a random number in [0, 1).
 
         """
-        self._settings = settings
+        self._config = config
         self._clock = clock
         self._draw = draw
-        route = Route.through(settings.proxy)
-        self._limiter = ConcurrencyLimiter(settings.concurrency, clock, sleep)
-        self._session = Session(route, settings.timeout, settings.concurrency, clock, encrypted=settings.leads_to_https)
-        self._agent = (
-            user_agents.rotating(user_agents.browsers()) if settings.rotate else user_agents.fixed(settings.user_agent)
+        self._limiter = ConcurrencyLimiter(config.concurrency, clock, sleep)
+        self._session = Session(
+            Route.through(config.proxy), config.timeout, config.concurrency, clock, encrypted=uses_tls(config.access)
         )
+        self._agent = agents_of(config)
         self._tally = RequestCounters()
         self._throttled_log = ThrottledLog(clock)
         self._limits = NameLimits()
@@ -112,12 +112,12 @@ class RetryingFetcher:
         self._access = self._make_access(limiter, memory)
         self._siblings = siblings
         self._compares = False  # whether answers are compared with questions, also those of tests
-        seeds = settings.seeds or (settings.probe_subreddit,)
+        seeds = config.subreddits or (ANY_SUBREDDIT,)
         self._probed = itertools.cycle(seeds)
         self._witnesses = Witnesses(seeds)
         self._watch = ProxyHealth(
             RestPeriods(clock(), draw),
-            Evidence(settings.timeout, clock()),
+            Evidence(config.timeout, clock()),
             self._limiter,
             probe=self._probe,
             control=self._control,
@@ -127,16 +127,14 @@ class RetryingFetcher:
         )
 
     def _make_access(self, limiter: Limiter | None, memory: TokenMemory | None) -> Authentication:
-        settings = self._settings
-        if not settings.with_token:
-            return NoAuthentication(settings.reddit_url)
+        access = self._config.access
+        if not self._config.with_token:
+            return NoAuthentication(access.reddit_url)
         if limiter is None:
             raise ValueError("requests with a token need the limiter that all processes of the client id share")
         self._token = Token(
             self._session,
-            reddit_url=settings.reddit_url,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
+            access,
             agent=self._agent,
             heard=self._heard_of_token,
             clock=self._clock,
@@ -145,7 +143,7 @@ class RetryingFetcher:
             memory=memory,
             others_work=lambda: any(sibling.works for sibling in self._siblings()),
         )
-        return TokenAuthentication(settings.oauth_url, self._token, limiter)
+        return TokenAuthentication(access.oauth_url, self._token, limiter)
 
     async def start(self) -> None:
         """Open the session; nothing is sent yet."""
@@ -212,7 +210,7 @@ class RetryingFetcher:
         return await self._fetch(Call(path, self._access.url(path, params)))
 
     async def _fetch(self, call: Call) -> object:
-        tries, controls = RetryState(self._settings.max_retries), 0
+        tries, controls = RetryState(self._config.max_retries), 0
         while True:
             await self._limiter.enter()
             try:
@@ -399,11 +397,11 @@ class RetryingFetcher:
     def report(self) -> ProxyReport:
         """Return all counters since the start, and the state of the proxy."""
         health, evidence = self._watch.health, self._watch.evidence
-        tally, proxy, now = self._tally, self._settings.proxy, self._clock()
+        tally, proxy, now = self._tally, self._config.proxy, self._clock()
         away = timedelta(seconds=max(0.0, health.resting_until - now))
         good_at = evidence.good_at
         return ProxyReport(
-            name=self._settings.name,
+            name=proxy.name if proxy is not None else DIRECT,
             address=show_address(proxy.url) if proxy is not None else "",
             state=str(health.shown(now, good_at)),
             resting_until=None if health.works else datetime.now(UTC) + away,

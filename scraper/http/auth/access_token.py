@@ -10,6 +10,7 @@ from typing import Protocol
 import orjson
 import structlog
 
+from core.config.slices import RedditAccess
 from core.errors import GaplessError, PermanentError
 from core.masking.external import hide_token
 from core.reddit.answers import classify_token
@@ -59,10 +60,8 @@ class Token:
     def __init__(
         self,
         session: Session,
+        access: RedditAccess,
         *,
-        reddit_url: str,
-        client_id: str,
-        client_secret: str,
         agent: Callable[[], str],
         heard: Heard,
         clock: Callable[[], float],
@@ -75,9 +74,7 @@ class Token:
 
         Args:
             session: sends the requests.
-            reddit_url: the base URL of the token endpoint.
-            client_id: of the application.
-            client_secret: of the application.
+            access: the server, and the credentials of the application.
             agent: returns the User-Agent.
             heard: called after each attempt.
             clock: returns seconds.
@@ -88,8 +85,9 @@ class Token:
 
         """
         self._session = session
-        self._url = f"{reddit_url}/api/v1/access_token"
-        self._credentials = "Basic " + base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+        self._url = f"{access.reddit_url}/api/v1/access_token"
+        credentials = f"{access.client_id}:{access.client_secret}"
+        self._credentials = "Basic " + base64.b64encode(credentials.encode()).decode()
         self._agent = agent
         self._heard = heard
         self._clock = clock

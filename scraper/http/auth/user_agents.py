@@ -1,23 +1,22 @@
 """The User-Agent of requests: a fixed one, or a different browser's for each request."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import orjson
 
+from core.config.slices import ScraperConfig
 from core.errors import PermanentError
 
 Agents = Callable[[], str]
 
 
-def fixed(name: str) -> Agents:
-    """Return the same User-Agent each time."""
-    return lambda: name
-
-
-def rotating(names: Sequence[str], choose: Callable[[Sequence[str]], str] = random.choice) -> Agents:
-    """Return the next of these User-Agents each time."""
-    return lambda: choose(names)
+def agents_of(config: ScraperConfig) -> Agents:
+    """Return the function that each request calls for its User-Agent."""
+    if not config.rotate:
+        return lambda: config.access.user_agent
+    names = browsers()
+    return lambda: random.choice(names)  # noqa: S311 (not for security)
 
 
 def browsers() -> list[str]:

@@ -8,6 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 from scraper.http.proxy.blame import item_of
 from scraper.http.proxy.siblings import Sibling
 
+#: Requested where the configuration contains no subreddit.
+ANY_SUBREDDIT = "Bitcoin"
+
 #: How many paths are remembered, and how many one test requests at most.
 _REMEMBERED = 3
 _MOST = 2

@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from core.config.slices import RedditAccess
 from core.masking.external import outside
 from core.reddit.request_errors import Unreachable
 from scraper.http.transport.body_reader import TOKEN_BODY, BodyReader
@@ -45,6 +46,11 @@ class Answer(NamedTuple):
     seconds: float  #: from the request to its last byte
     repeated: bool = False  #: its connection brought the same answer for another address before
     discard: Callable[[], None] = _keep  #: closes its connection, even if another request uses it now
+
+
+def uses_tls(access: RedditAccess) -> bool:
+    """Return whether requests to Reddit need TLS, and so certificates."""
+    return any(url.startswith("https:") for url in (access.reddit_url, access.oauth_url))
 
 
 class Session:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
-from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.store.batches.batch import Lease
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit
+from tests.support.scraper_config import scraper_config_of
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
-SETTINGS = CrawlSettings(("Bitcoin",), 40, concurrency=20, max_depth=1, discover=True, refresh_after=86400.0)
+SETTINGS = scraper_config_of(subreddits=("Bitcoin",))
 
 
 class Stage:

@@ -22,7 +22,7 @@ def staged(directory: Path, read: dict[str, Any], *again: Again) -> CaseStage:
         discover=False,
         max_depth=0,
         concurrency=read.get("concurrency", 20),
-        has_others=len(read.get("proxies", ())) > 1,
+        processes=tuple(f"scraper-{number}" for number in range(len(read.get("proxies", ())))),
     )
     return stage
 

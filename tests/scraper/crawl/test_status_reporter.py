@@ -57,7 +57,7 @@ def play(stage: Stage, directory: Path, scene: Any) -> None:
             fetching,
             store,
             tally=CrawlCounters(FinishRate(0.0)),
-            settings=SETTINGS,
+            config=SETTINGS,
             visits=lambda: 0,
             now=lambda: NOON,
         )

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from core.reddit.request_errors import ServerTrouble, Unavailable, Unreachable
-from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.transport.route import ProxyResting
 from scraper.store.batches.batch import Batch, Found
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, Stage
+from tests.support.scraper_config import scraper_config_of
 from tests.support.waiting import wait_until
 
 
@@ -146,9 +146,7 @@ def test_suspended_and_vanished_users_are_facts(stage: Stage) -> None:
 
 
 def test_posts_only_and_skip_steer_the_crawl(stage: Stage) -> None:
-    stage.settings = CrawlSettings(
-        ("Bitcoin", "ethereum"), 40, concurrency=20, max_depth=1, discover=True, refresh_after=86400.0
-    )
+    stage.settings = scraper_config_of(subreddits=("Bitcoin", "ethereum"))
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
     stage.reddit.subreddit("ethereum", post("b", "ethereum", "ann"))
 
@@ -170,12 +168,12 @@ def test_posts_only_and_skip_steer_the_crawl(stage: Stage) -> None:
 
 def test_an_author_known_from_further_out_still_leads_on(stage: Stage) -> None:
     """Whoever fetched ann at the border of the crawl had no use for the subreddits that her posts lead to."""
-    stage.settings = CrawlSettings(("Bitcoin",), 40, concurrency=20, max_depth=0, discover=True, refresh_after=86400.0)
+    stage.settings = scraper_config_of(subreddits=("Bitcoin",), max_depth=0)
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
     stage.reddit.user("ann", post("c", "gardening", "ann"))
     stage.turn()
     assert stage.value("SELECT count(*) FROM reddit_frontier") == 1
-    stage.settings = CrawlSettings(("ethereum",), 40, concurrency=20, max_depth=1, discover=True, refresh_after=86400.0)
+    stage.settings = scraper_config_of(subreddits=("ethereum",))
     stage.reddit.subreddit("ethereum", post("b", "ethereum", "ann"))
     stage.turn()
     assert stage.reddit.asked["/user/ann/about"] == 1

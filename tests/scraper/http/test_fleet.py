@@ -74,7 +74,7 @@ async def fleet(times: Times, *bad: Reply | None) -> AsyncIterator[list[Exit]]:
             client = await stack.enter_async_context(
                 running(
                     script.url, clock=times.clock, sleep=times.sleep, siblings=others, timeout=0.3, max_retries=1,
-                    seeds=("seed1", "seed2", "seed3"),
+                    subreddits=("seed1", "seed2", "seed3"),
                 )
             )  # fmt: skip
             exits.append(Exit(script, client))

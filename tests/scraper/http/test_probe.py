@@ -33,7 +33,7 @@ LOST = [Reply(reset=True)] * 2  # the first is sent again, unseen
 )
 def test_the_seed_is_asked_for_where_there_is_no_token(replies: list[Reply], works: bool) -> None:
     async def scenario() -> None:
-        async with Script(*replies) as script, running(script.url, probe_subreddit="ethereum") as client:
+        async with Script(*replies) as script, running(script.url, subreddits=("ethereum",)) as client:
             assert await client.probe() is works
             assert client.resting is not works
             assert set(script.asked) == {"/r/ethereum/about.json?raw_json=1"}

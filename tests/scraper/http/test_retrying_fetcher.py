@@ -15,9 +15,10 @@ from scraper.http.auth import user_agents
 from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.http.transport.route import ProxyRejectsUs, ProxyResting
 from scraper.reddit.refusal import NameLimited
-from tests.scraper.http.clients import AGENT, running
+from tests.scraper.http.clients import running
 from tests.scraper.http.script import GOOD, HTML, LISTING, Reply, Script
 from tests.scraper.http.times import Times, until
+from tests.support.scraper_config import AGENT
 
 Scene = Callable[[Script, RetryingFetcher, Times], Awaitable[None]]
 
