@@ -112,7 +112,7 @@ def test_an_error_of_ours_does_not_take_the_proxy_away_for_good(monkeypatch: pyt
 
         async with Script() as script, running(script.url, sleep=no_time) as client:
             with structlog.testing.capture_logs() as lines, monkeypatch.context() as patch:
-                patch.setattr("scraper.http.retrying_fetcher.judge", lambda *_: 1 / 0)
+                patch.setattr("scraper.http.attempts.judge", lambda *_: 1 / 0)
                 assert not await client.probe()
                 assert client.resting
             await until(lambda: not client.resting, "it to be back")
