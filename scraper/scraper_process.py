@@ -125,7 +125,7 @@ async def _put_back(context: ChildContext, store: Store, reporter: StatusReporte
             await store.take_back()
             await reporter.end()
     except (StoreUnavailable, TimeoutError) as error:
-        context.log.warning("leases_not_put_back", error=str(error), hint="they return when they expire")
+        context.log.warning("leases_not_put_back", error=str(error), hint="other processes get them when they expire")
     reporter.last()
 
 

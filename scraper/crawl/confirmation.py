@@ -65,5 +65,5 @@ class RefusalConfirmer:
                 "many_unexplained_refusals",
                 names=len(self._refused),
                 last=str(refusal),
-                hint="this proxy, this network, the token or the account may be refused: nothing is stored of it",
+                hint="Reddit may refuse this proxy, network, token or account: these refusals are not stored",
             )

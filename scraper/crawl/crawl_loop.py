@@ -129,7 +129,7 @@ class Crawl:
             try:
                 await self._frontier.renew([lease.name for lease in self._visits.values()], LEASE_SECONDS)
             except TransientError as error:
-                log.warning("leases_not_renewed", error=str(error), hint="they return when they expire")
+                log.warning("leases_not_renewed", error=str(error), hint="other processes get them when they expire")
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -127,7 +127,7 @@ class StatusReporter:
             write_crawl_report(self._state_dir, report)
         except OSError as error:
             if not self._complained:
-                log.warning("crawl_report_not_written", error=str(error), hint="status shows what it was before")
+                log.warning("crawl_report_not_written", error=str(error), hint="status shows the previous report")
             self._complained = True
         else:
             self._complained = False

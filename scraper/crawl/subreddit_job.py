@@ -221,7 +221,7 @@ class SubredditJob:
         lease, facts = turn.lease, turn.arrived.subreddit
         again = await fetch_parts(self._client, lease.name, [parts.RULES], self._now, self._standing)
         if again.rules is None:
-            turn.failures[parts.RULES] = again.failures.get(parts.RULES) or Mismatch("rules that nothing confirms")
+            turn.failures[parts.RULES] = again.failures.get(parts.RULES) or Mismatch("unconfirmed rules")
             return replace(left, parts=(*left.parts, parts.RULES))
         name = facts.name if facts is not None else lease.name
         await self._store.save(Batch(rules={name: [rule._replace(subreddit_name=name) for rule in again.rules]}))
@@ -256,7 +256,10 @@ class SubredditJob:
             await self._unconfirmed(turn)
         elif are_over(turn.tries) and can_end:
             log.warning(
-                "parts_given_up", subreddit=turn.lease.name, parts=list(failures), hint="until the next refresh"
+                "parts_given_up",
+                subreddit=turn.lease.name,
+                parts=list(failures),
+                hint="they are fetched again at the next refresh",
             )
             await self._done(turn, left, roll)
         elif failures or (left.authors is None and not turn.doubts):
@@ -320,7 +323,7 @@ class SubredditJob:
 
     async def _put_back(self, turn: _Turn, left: RemainingWork) -> None:
         lease, failures = turn.lease, list(turn.failures.values())
-        error = str(failures[0]) if failures else "the hot posts have not come"
+        error = str(failures[0]) if failures else "the hot posts have not arrived"
         unanswered = {key: doubt for key, doubt in turn.known.items() if key in left.parts or key not in parts.ALL}
         doubts = doubting.dump({**unanswered, **turn.doubts})
         due = await self._later(lease, error, doubts, replace(left, tries=turn.tries))

@@ -145,12 +145,12 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
         count, names = len(children), [_text(post, key) for post in posts]
         has_posts = bool(posts) or not any(map(_kind, children))
     if count > int(question.params["limit"]) + _PINNED:
-        return Mismatch(f"{count} posts, more than asked for")
+        return Mismatch(f"{count} posts, more than requested")
     for name in dict.fromkeys(names):
         if not name or (question.of_user and name == _NOBODY) or same_name(name, question.name):
             continue
         return Mismatch(f"a post with {key} {outside(name, 50)!r}")
-    return None if has_posts else Mismatch("a listing without posts in it")
+    return None if has_posts else Mismatch("a listing without posts")
 
 
 def _other(payload: object) -> Mismatch | None:

@@ -103,7 +103,7 @@ def decode(text: bytes, question: Question | None = None) -> object:
                 return listing
         return json_body.decode(text)
     except (ValueError, RecursionError) as error:
-        raise BadAnswer(f"JSON that breaks off, or none: {outside(error)}") from error
+        raise BadAnswer(f"truncated JSON, or none: {outside(error)}") from error
 
 
 def unwrap(thing: object, kind: str) -> Object | None:

@@ -46,7 +46,7 @@ class Unproven(TransientError):
     """
 
     def __init__(self) -> None:
-        super().__init__("an answer that does not say what it is about, and may be that to another request")
+        super().__init__("an answer without a name, which may belong to another request")
 
 
 class NameLimited(ServerTrouble):

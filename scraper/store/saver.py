@@ -129,7 +129,7 @@ class Saver:
         for kind, count in (("texts", replaced.texts), ("integers", replaced.integers)):
             known = getattr(self.replaced, kind)
             if count and not known:
-                log.warning("unstorable_values_replaced", kind=kind, told="once; the count goes on")
+                log.warning("unstorable_values_replaced", kind=kind, hint="logged once; further ones are only counted")
             setattr(self.replaced, kind, known + count)
 
     def _give_up(self, left: list[tuple[Batch, "asyncio.Future[None]"]]) -> None:

@@ -176,7 +176,7 @@ class Token:
             return None
         leave = self._limiter.ask(Priority.SCRAPER)
         if isinstance(leave, Wait):
-            raise QuotaShort("the quota has nothing for a token now")
+            raise QuotaShort("the quota allows no token request at present")
         return leave
 
     async def _exchange(self, grant: Grant | None) -> tuple[Answer | None, GaplessError | None]:
@@ -222,7 +222,7 @@ class Token:
         try:
             self._memory.remember()
         except OSError as error:
-            log.warning("credentials_not_remembered", error=str(error), hint="a restart takes them for new")
+            log.warning("credentials_not_remembered", error=str(error), hint="after a restart they count as new")
 
 
 def lifetime_of(told: object) -> float:
@@ -237,7 +237,7 @@ def lifetime_of(told: object) -> float:
 
 
 def _unreadable(body: bytes) -> BadAnswer | None:
-    return BadAnswer("an answer to the request for a token that cannot be read") if _object(body) is None else None
+    return BadAnswer("the answer to the token request is not a JSON object") if _object(body) is None else None
 
 
 def _object(body: bytes) -> dict[str, object] | None:

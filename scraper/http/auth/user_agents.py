@@ -34,9 +34,9 @@ def browsers() -> list[str]:
                 names[orjson.loads(line)["useragent"]] = None
     except (FakeUserAgentError, OSError, ValueError, KeyError) as error:
         raise PermanentError(
-            f"the names of browsers cannot be read ({type(error).__name__}): install fake-useragent anew, "
+            f"the list of browsers cannot be read ({type(error).__name__}): reinstall fake-useragent, "
             'or set scraper.user_agent = "fixed"'
         ) from error
     if not names:
-        raise PermanentError('fake-useragent names no browser: set scraper.user_agent = "fixed"')
+        raise PermanentError('fake-useragent lists no browsers: reinstall it, or set scraper.user_agent = "fixed"')
     return list(names)

@@ -27,11 +27,11 @@ _FIRST_WAIT, _STEP, _LONGEST_WAIT = 5.0, 2.0, 30.0
 class Action(enum.Enum):
     """What to do with the request."""
 
-    RETRY = "wait alone, then send it again"
-    HOLD = "send it again when all may"
+    RETRY = "wait without the others, then send it again"
+    HOLD = "send it again after the pause of all requests"
     RENEW = "send it again with another token"
-    DETOUR = "send it again at once: to another address, or through a connection of its own"
-    GIVE_UP = "hand the error to the caller"
+    DETOUR = "send it again at once: to another address, or on a separate connection"
+    GIVE_UP = "raise the error"
 
 
 class Step(NamedTuple):

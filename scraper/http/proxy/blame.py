@@ -49,10 +49,10 @@ class Sign(enum.Enum):
 
     GOOD = "an answer from Reddit"
     WEAK = "a refusal without a reason, of a kind that is common"
-    BAD = "an answer that brings nothing, whoever gave it"
+    BAD = "an answer without data, from any server"
     FAULT = "no answer"
-    OWN = "the proxy says that it does not pass requests on"
-    NOTHING = "a wait that everybody has"
+    OWN = "the proxy reports that it does not forward requests"
+    NOTHING = "a wait that applies to all requests"
 
 
 def sign_of(error: GaplessError | None) -> Sign:
@@ -84,10 +84,10 @@ def item_of(path: str) -> str:
 class Blame(enum.Enum):
     """The cause of the failures."""
 
-    NOBODY = "nobody: it happens everywhere now and then"
-    ITEM = "the names asked for"
+    NOBODY = "none: the failures are as common everywhere"
+    ITEM = "the requested names"
     PROXY = "the proxy"
-    EVERYBODY = "Reddit, the account or the network: nothing works anywhere"
+    EVERYBODY = "Reddit, the account or the network: nothing works"
 
 
 @dataclass(slots=True)

@@ -106,7 +106,12 @@ class ProxyHealth:
             evidence.begin_anew()
         elif blame is Blame.ITEM:
             if names := evidence.acquit(self._clock()):
-                log.warning("names_failing", names=names, error=str(error), hint="the proxy works: they come later")
+                log.warning(
+                    "names_failing",
+                    names=names,
+                    error=str(error),
+                    hint="the proxy works: these names are retried later",
+                )
         else:
             log.warning("proxy_failing", error=str(error), failures=evidence.failures, blame=blame.name.lower())
             self._rest(error)

@@ -22,9 +22,9 @@ _MOST_SEEDS = 4
 class ProxyTest(enum.Enum):
     """The result of a test of the proxy."""
 
-    SERVED = "it works"
-    FAILED = "it does not"
-    UNKNOWN = "nothing could be asked"
+    SERVED = "the proxy works"
+    FAILED = "the proxy fails"
+    UNKNOWN = "no request could be sent"
 
 
 class Witnesses:

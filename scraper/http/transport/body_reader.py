@@ -113,5 +113,5 @@ class BodyReader:
     def _crowded_out(self) -> TooLarge:
         limit = self._most_together // _MIB
         return TooLarge(
-            f"the largest of several answers that together take more than {limit} MB, given up for the rest"
+            f"the largest of several answers that together exceed {limit} MB: dropped so that the others fit"
         )

@@ -26,7 +26,7 @@ _REMEMBERED = 32
 #: How many bytes at each end of an answer are compared.
 _COMPARED = 1024
 
-_UNREQUESTED = "bytes arrived on the connection before anything was asked"
+_UNREQUESTED = "bytes arrived on the connection before a request was sent"
 
 
 class _Guarded(aiohttp.BaseConnector):

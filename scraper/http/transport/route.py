@@ -71,5 +71,5 @@ class ProxyResting(Unreachable):
     """The proxy failed too often and rests: nothing was sent, the task goes back."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the proxy rests for another {seconds:.0f} s: it is tried again by itself")
+        super().__init__(f"the proxy rests for another {seconds:.0f} s, then it is tested again")
         self.seconds = seconds

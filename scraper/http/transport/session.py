@@ -111,7 +111,7 @@ class Session:
 
     def _distrust(self) -> None:
         self.distrusted += 1
-        log.warning("connection_not_trusted", reason="bytes arrived that nobody asked for", count=self.distrusted)
+        log.warning("connection_not_trusted", reason="unrequested bytes arrived", count=self.distrusted)
 
     def _connector(self, *, keep: bool) -> aiohttp.TCPConnector:
         # use SSL_CERT_FILE as it is now, not as it was when aiohttp was imported
@@ -140,7 +140,7 @@ class Session:
     ) -> Answer:
         http = self._apart if apart else self._http
         if http is None:
-            raise RuntimeError("the session is not open: start() comes first")
+            raise RuntimeError("the session is not open: call start() first")
         address = URL(url, encoded=True)
         proxy_headers = None
         if self._introduction is not None:
@@ -183,11 +183,13 @@ class Session:
         if self._route.is_socks and "authenticat" in text:
             return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")
         if isinstance(error, asyncio.IncompleteReadError):
-            return Unreachable(f"the proxy hung up in the SOCKS greeting{_AS_SOME_DO if self._route.user else ''}")
+            return Unreachable(
+                f"the proxy closed the connection during the SOCKS greeting{_AS_SOME_DO if self._route.user else ''}"
+            )
         if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-            return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
+            return Unreachable(f"no complete answer within {self._timeout:g} s ({type(error).__name__})")
         if "CERTIFICATE_VERIFY_FAILED" in text:
-            return Unreachable(f"{what}: set SSL_CERT_FILE where a proxy or server has a certificate of its own")
+            return Unreachable(f"{what}: set SSL_CERT_FILE if a proxy or server has its own certificate")
         return Unreachable(_refusal(error) or what)
 
 
@@ -198,9 +200,9 @@ def _refusal(error: Exception) -> str | None:
     if not error.os_error.errno or error.os_error.errno < 0:  # of the resolver: its own message is better
         return None
     who = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "Reddit"
-    return f"{who} at {error.host}:{error.port} takes no connection: {os.strerror(error.os_error.errno)}"
+    return f"{who} at {error.host}:{error.port} accepts no connection: {os.strerror(error.os_error.errno)}"
 
 
-_AS_SOME_DO = ", as some do at a wrong user or password: look at its url in [[scraper.proxies]]"
+_AS_SOME_DO = ", as some do after a wrong user or password: check its url in [[scraper.proxies]]"
 
 _REJECTED = "the proxy does not accept user and password (407): correct its url in [[scraper.proxies]]"

@@ -45,7 +45,7 @@ def _load_authorities(context: ssl.SSLContext, name: str, path: str) -> None:
     try:
         context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:
-        raise _unusable(name, path, "it holds no certificates in PEM form") from error
+        raise _unusable(name, path, "it contains no certificates in PEM form") from error
 
 
 def _load_own(context: ssl.SSLContext, place: PostgresServer) -> None:
@@ -58,7 +58,7 @@ def _load_own(context: ssl.SSLContext, place: PostgresServer) -> None:
         context.load_cert_chain(files["sslcert"], files.get("sslkey"), lambda: password)
     except (OSError, ValueError) as error:
         pair = f"{files['sslcert']} and {files['sslkey']}" if "sslkey" in files else files["sslcert"]
-        why = "they hold no certificate and key in PEM form that belong together, or the key needs another sslpassword"
+        why = "they contain no matching certificate and key in PEM form, or the key needs another sslpassword"
         raise _unusable("sslcert", pair, why) from error
 
 

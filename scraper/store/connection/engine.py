@@ -41,7 +41,7 @@ Prepare = Callable[[Connection], str | None]
 #: A transaction is retried after each opening; a database that is replaced again and again counts as away.
 _TRIES = 3
 
-_HINT = "the one that is there now is opened, and the crawl begins there anew; stop Gapless before you replace it"
+_HINT = "Gapless opens the present database and starts the crawl there; stop Gapless before you replace a database"
 
 
 class Database:
@@ -152,7 +152,7 @@ class Database:
                 finally:
                     self._close_when_idle()
             await self._open_anew(openings, cause)
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     async def _take_fewer(self) -> None:
         """Use one connection from now on: a pooler has too few for all."""
@@ -197,10 +197,10 @@ class Database:
                 self._note(str(cause))
             done = await self._run(self._replace, self._prepare, cause)
             if done is not None:
-                self._note("its tables are gone")
+                self._note("its tables are missing")
             elif not self._is_noted:
                 raise cause  # all tables exist: the error has another cause
-            log.info("database_opened_anew", database=str(self._place), tables=done or "as they are to be")
+            log.info("database_opened_anew", database=str(self._place), tables=done or "up to date")
             self._openings += 1
             self._is_noted = False
 

@@ -57,14 +57,14 @@ def prepare(connection: Connection) -> str | None:
 
 
 def refuse_encoding(connection: Connection) -> None:
-    """Raise PermanentError for a database that cannot hold every character; SQLite always can."""
+    """Raise PermanentError for a database that cannot store every character; SQLite always can."""
     if connection.dialect.name == "sqlite":
         return
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
     if encoding != "UTF8":
         raise PermanentError(
-            f"the database has the encoding {encoding}, which cannot hold every character: make one with "
-            f"CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and name it in DATABASE_URL"
+            f"the database has the encoding {encoding}, which cannot store every character: create one with "
+            f"CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and enter it in DATABASE_URL"
         )
 
 
@@ -74,7 +74,7 @@ def _no_file(place: SqliteFile | PostgresServer, error: Exception) -> bool:
 
 def _refused(place: SqliteFile | PostgresServer, error: Exception) -> PermanentError:
     if isinstance(place, SqliteFile):
-        advice = "DATABASE_URL must name a file, in a directory, that this user may write"
+        advice = "DATABASE_URL must name a file, in a directory, both writable by this user"
     else:
         advice = "check user, password, host, database name and parameters in DATABASE_URL"
     return PermanentError(f"{place} cannot be used ({reason(error)}): {advice}")

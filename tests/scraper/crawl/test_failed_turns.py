@@ -13,7 +13,7 @@ from scraper.http.transport.route import ProxyResting
 from tests.scraper.crawl.reddit import account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, START, Stage
 
-TROUBLES = (ServerTrouble("Reddit answered 500"), BadAnswer("HTML instead of JSON"), Unreachable("no whole answer"))
+TROUBLES = (ServerTrouble("Reddit answered 500"), BadAnswer("HTML instead of JSON"), Unreachable("no complete answer"))
 FIGURES = "SELECT score_mean IS NOT NULL, comment_karma_p10 FROM reddit_subreddits"
 
 

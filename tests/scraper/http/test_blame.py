@@ -36,7 +36,7 @@ LOOKS = (
     ServerTrouble("Reddit answered 503"),
     RequestRejected(400, "Reddit answered 400"),
     Unavailable("forbidden", named=False),
-    TooSlow("no whole answer"),
+    TooSlow("no complete answer"),
     Unreachable("reset"),
     ProxyRefused("the proxy answered 502", 502),
 )

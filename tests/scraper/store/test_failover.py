@@ -79,7 +79,7 @@ def test_the_first_of_the_list_is_a_standby(postgres: PostgresServer, standby: S
             async with Stage(_of_both(url, standby.port, postgres.port, parameters)).open() as store:
                 await _saved(store, "x")
         place = url.replace(f":{postgres.port}/", f":{standby.port}/")
-        with pytest.raises(StoreUnavailable, match="takes no writes"):
+        with pytest.raises(StoreUnavailable, match="accepts no writes"):
             await Store.open(f"{place}?target_session_attrs=read-write", holder="here")
 
     play(scenario)
