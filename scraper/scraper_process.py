@@ -31,11 +31,11 @@ from scraper.store.store import Store
 
 T = TypeVar("T")
 
-_BEAT_EVERY = 1.0  # each heartbeat wakes the supervisor: most of its CPU use when idle
+_BEAT_INTERVAL_S = 1.0  # each heartbeat wakes the supervisor: most of its CPU use when idle
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
 #: Part of the stop time that is reserved for closing connections, seconds.
-_CLOSING_TIME = 0.5
+_CLOSING_TIME_S = 0.5
 
 
 def run(context: ChildContext, config: ScraperConfig) -> None:
@@ -45,16 +45,16 @@ def run(context: ChildContext, config: ScraperConfig) -> None:
     """
     tune_malloc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_live(context, config))
+        runner.run(_run(context, config))
 
 
-async def _live(context: ChildContext, config: ScraperConfig) -> None:
+async def _run(context: ChildContext, config: ScraperConfig) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
-    def hear_of_stop() -> None:
+    def request_stop() -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    context.on_stop(hear_of_stop)
+    context.on_stop(request_stop)
     beating = asyncio.create_task(_beat(context))
     try:
         async with contextlib.AsyncExitStack() as stack:
@@ -71,17 +71,17 @@ async def _live(context: ChildContext, config: ScraperConfig) -> None:
 async def _crawl(
     context: ChildContext, config: ScraperConfig, client: RetryingFetcher, store: Store, stop: asyncio.Event
 ) -> None:
-    tally = CrawlCounters(FinishRate(store.now().timestamp()))
-    job = SubredditJob(client, store, config, tally, now=store.now)
+    counters = CrawlCounters(FinishRate(store.now().timestamp()))
+    job = SubredditJob(client, store, config, counters, now=store.now)
     crawl = Crawl(client, store, job, config)
     reporter = StatusReporter(
         context.name,
         config.state_dir,
         client,
         store,
-        tally=tally,
+        counters=counters,
         config=config,
-        visits=lambda: crawl.visits,
+        jobs=lambda: crawl.jobs,
         now=_now,
     )
     tune_gc()
@@ -119,7 +119,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 
 async def _put_back(context: ChildContext, store: Store, reporter: StatusReporter) -> None:
     """Release what this process holds for other processes; without the database the leases expire."""
-    seconds = max(_CLOSING_TIME, context.drain_seconds() - _CLOSING_TIME)
+    seconds = max(_CLOSING_TIME_S, context.drain_seconds() - _CLOSING_TIME_S)
     try:
         async with asyncio.timeout(seconds):
             await store.take_back()
@@ -191,7 +191,7 @@ def _installation(state_dir: Path) -> str:
 async def _beat(context: ChildContext) -> None:
     while True:
         context.beat()
-        await asyncio.sleep(_BEAT_EVERY)
+        await asyncio.sleep(_BEAT_INTERVAL_S)
 
 
 def _now() -> datetime:

@@ -36,7 +36,7 @@ class FinishRate:
 class CrawlCounters:
     """Counts since the process started; they only grow."""
 
-    pace: FinishRate
+    finish_rate: FinishRate
     subreddits: int = 0
     users: int = 0
     posts: int = 0  #: rows saved, both new and updated

@@ -67,7 +67,7 @@ def key_of(question: Question) -> str:
     return f"{question.kind}:{question.name.lower()}" if question.of_user else str(question.kind)
 
 
-def met_again(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, now: datetime) -> PendingRefusal:
+def record_refusal(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, now: datetime) -> PendingRefusal:
     """Record a refusal; one that means another state than before starts from the beginning."""
     same = known if known is not None and known.state == refusal.state and known.target == refusal.target else None
     return PendingRefusal(
@@ -81,19 +81,19 @@ def met_again(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, 
     )
 
 
-def with_reason(state: SubredditState, reason: str, now: datetime) -> PendingRefusal:
+def explained(state: SubredditState, reason: str, now: datetime) -> PendingRefusal:
     """Build the record of an explained refusal: there is nothing to confirm."""
     return PendingRefusal(str(state), reason, None, True, now.timestamp(), 1, ())  # noqa: FBT003 (one of many fields)
 
 
-def closed_again(known: Doubts, why: PendingRefusal) -> PendingRefusal:
+def count_closed(known: Doubts, why: PendingRefusal) -> PendingRefusal:
     """Count the checks in a row with this result."""
     before = known.get(CLOSED)
     is_same = before is not None and (before.state, before.target) == (why.state, why.target)
     return replace(why, count=before.count + 1 if before is not None and is_same else 1)
 
 
-def next_look(doubts: Doubts, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:
+def next_check(doubts: Doubts, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:
     """Return when to request these again, and until when the processes that received them leave that to others.
 
     A refusal that came to only one process, once, may be requested by another at once: most often it is simply

@@ -67,7 +67,7 @@ class Fetched:
 
 
 async def fetch_parts(
-    client: FetchFunction, name: str, parts: Iterable[str], now: Callable[[], datetime], standing: AnswerRate
+    client: FetchFunction, name: str, parts: Iterable[str], now: Callable[[], datetime], answer_rate: AnswerRate
 ) -> Fetched:
     """Fetch these parts of a subreddit at once; raise errors that are neither refusals nor transient."""
     arrived = Fetched()
@@ -86,7 +86,7 @@ async def fetch_parts(
                 arrived.failures[part] = failure
         else:
             if part == ABOUT or arrived.listings.get(part):
-                standing.good(question)
+                answer_rate.good(question)
 
     wanted = set(parts)
     arrived.rules_compared = client.mixes_up

@@ -63,11 +63,11 @@ def state_of(reason: str) -> SubredditState:
     return _STATES.get(reason, SubredditState.FORBIDDEN)
 
 
-def after_refusal(state: SubredditState, now: datetime, looks: int = 1) -> datetime:
-    """Return when to request an unreadable subreddit again; `looks`: checks in a row with this result."""
+def after_refusal(state: SubredditState, now: datetime, checks: int = 1) -> datetime:
+    """Return when to request an unreadable subreddit again; `checks`: checks in a row with this result."""
     if state in _EXPLAINED:
         return now + _EXPLAINED[state]
-    return now + min(_LONGEST_PAUSE[state], _FIRST_PAUSE * 2.0 ** min(max(looks - 1, 0), 20))
+    return now + min(_LONGEST_PAUSE[state], _FIRST_PAUSE * 2.0 ** min(max(checks - 1, 0), 20))
 
 
 def after_failure(attempts: int, now: datetime, random: Callable[[], float], refresh_after: float) -> datetime:
@@ -89,7 +89,7 @@ def key_of_user(username: str) -> str:
     return f"user/{username.lower()}"
 
 
-def after_turn(before: Tries, failures: Mapping[str, TransientError]) -> dict[str, int]:
+def tries_after_turn(before: Tries, failures: Mapping[str, TransientError]) -> dict[str, int]:
     """Return the counts after a turn with these failures; what did not fail is removed."""
     return {
         key: before.get(key, 0) + (0 if isinstance(failure, _NOT_ITS_OWN) else 1) for key, failure in failures.items()
@@ -101,12 +101,12 @@ def is_last(before: Tries, key: str) -> bool:
     return before.get(key, 0) + 1 >= MOST_TRIES
 
 
-def are_over(tries: Tries) -> bool:
+def are_used_up(tries: Tries) -> bool:
     """Return whether everything that fails has failed often enough."""
     return bool(tries) and min(tries.values()) >= MOST_TRIES
 
 
-def text_of(failures: Mapping[str, TransientError]) -> str:
+def describe_failures(failures: Mapping[str, TransientError]) -> str:
     """Describe what is skipped until the next refresh."""
     shown = [f"{key} ({failure})" for key, failure in list(failures.items())[:_SHOWN]]
     more = f" and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""

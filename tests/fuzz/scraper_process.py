@@ -111,7 +111,7 @@ class ScraperProcess:
     def is_at_rest(self) -> bool:
         """Whether nothing is in progress."""
         client, crawl = self.client, self.crawl
-        return client is None or crawl is None or (not crawl.visits and not client.in_flight)
+        return client is None or crawl is None or (not crawl.jobs and not client.in_flight)
 
     @property
     def works(self) -> bool:

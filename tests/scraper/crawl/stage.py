@@ -25,7 +25,7 @@ class Stage:
         self.path = directory / "reddit.db"
         self.reddit = ScriptedReddit()
         self.now = START
-        self.tally = CrawlCounters(FinishRate(0.0))
+        self.counters = CrawlCounters(FinishRate(0.0))
         self.settings = SETTINGS
 
     def play(self, scene: Callable[[Store, SubredditJob], Awaitable[None]], holder: str = "here/scraper-a") -> None:
@@ -35,7 +35,7 @@ class Stage:
             store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
             try:
                 job = SubredditJob(
-                    self.reddit, store, self.settings, self.tally, now=lambda: self.now, chance=lambda: 0.5
+                    self.reddit, store, self.settings, self.counters, now=lambda: self.now, draw=lambda: 0.5
                 )
                 await store.enter(self.settings.subreddits)
                 await scene(store, job)
@@ -54,7 +54,7 @@ class Stage:
         async def scene(store: Store, job: SubredditJob) -> None:
             for lease in await self.lease(store):
                 visited.append(lease.name)
-                await job.visit(lease)
+                await job.run(lease)
 
         self.play(scene, holder)
         return visited

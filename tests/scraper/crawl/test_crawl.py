@@ -104,7 +104,7 @@ def test_as_many_subreddits_begin_as_there_are_connections_for(scene: Scene) -> 
     async def act() -> None:
         await scene.until(lambda: scene.reddit.at_once == CONCURRENCY, "four subreddits' five calls under way")
         assert scene.crawl is not None
-        assert scene.crawl.visits == 4
+        assert scene.crawl.jobs == 4
         assert scene.reddit.hold is not None
         scene.reddit.hold.set()
         await scene.until(lambda: scene.done() == len(NAMES), "all of them done")

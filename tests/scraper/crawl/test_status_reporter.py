@@ -56,9 +56,9 @@ def play(stage: Stage, directory: Path, scene: Any) -> None:
             directory,
             fetching,
             store,
-            tally=CrawlCounters(FinishRate(0.0)),
+            counters=CrawlCounters(FinishRate(0.0)),
             config=SETTINGS,
-            visits=lambda: 0,
+            jobs=lambda: 0,
             now=lambda: NOON,
         )
         fetching.told = replace(REPORT, outcomes={"ok": 4})
