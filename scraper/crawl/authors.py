@@ -33,7 +33,7 @@ CLAIM_SECONDS = 60.0
 
 
 class AuthorStore(Protocol):
-    """The required part of scraper.store.store.Store."""
+    """The part of scraper.store.store.Store that saves authors."""
 
     async def save(self, batch: Batch) -> None:
         """Return when the batch is committed."""

@@ -30,7 +30,7 @@ _STORE_PAUSE_S = 2.0
 
 
 class Connections(Protocol):
-    """The part of scraper.http.retrying_fetcher.Client that the loop needs."""
+    """The part of scraper.http.retrying_fetcher.RetryingFetcher that the loop needs."""
 
     @property
     def idle(self) -> int:

@@ -26,7 +26,7 @@ ALL: Final = (ABOUT, HOT, RULES, WEEK, YEAR)
 
 
 class FetchFunction(Protocol):
-    """The part of scraper.http.retrying_fetcher.Client that the crawl needs."""
+    """The part of scraper.http.retrying_fetcher.RetryingFetcher that the crawl needs."""
 
     @property
     def mixes_up(self) -> bool:

@@ -41,7 +41,7 @@ _NOT_FAILING = {HEALTHY, IDLE, STARTING}
 
 
 class FetchingReport(Protocol):
-    """The part of the client that is reported (scraper.http.retrying_fetcher.Client)."""
+    """The part of the client that is reported (scraper.http.retrying_fetcher.RetryingFetcher)."""
 
     @property
     def in_flight(self) -> int:

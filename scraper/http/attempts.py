@@ -18,7 +18,7 @@ from scraper.http.proxy.proxy_tests import Witnesses
 from scraper.http.proxy_report import AttemptOutcome, RequestCounters, ThrottledLog
 from scraper.http.request import Call
 from scraper.http.transport.session import Answer, Session
-from scraper.reddit.refusal import Mismatch, NameLimited
+from scraper.reddit.refusal import Mismatch, PathLimited
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -74,15 +74,15 @@ class Attempts:
         try:
             answer, payload, error = await self.exchange(call, authorization)
         except BaseException:
-            authentication.stopped(authorization)
+            authentication.record_abort(authorization)
             raise
         error = self._compare_with_others(call.path, answer, error)
         if isinstance(error, RateLimited):
             wait = seconds_after_429(_announced(error), waits)
-            seconds = authentication.settle(authorization, answer, error, wait)
+            seconds = authentication.record_answer(authorization, answer, error, wait)
             self._hold(seconds, announced=max(seconds, error.retry_after or 0.0))
         else:
-            authentication.settle(authorization, answer, error, 0.0)
+            authentication.record_answer(authorization, answer, error, 0.0)
         self.count(call.path, answer, error)
         if error is None:
             return payload
@@ -114,7 +114,7 @@ class Attempts:
             if answer is not None and error is None:
                 self._limits.served(path, now)
             return error
-        return NameLimited() if self._limits.refused(path, now, told=_announced(error) is not None) else error
+        return PathLimited() if self._limits.refused(path, now, told=_announced(error) is not None) else error
 
     def token_answered(self, path: str, answer: Answer | None, error: GaplessError | None) -> None:
         """Record the answer to a request for a token."""

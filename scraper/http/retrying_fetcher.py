@@ -134,7 +134,7 @@ class RetryingFetcher:
             self._session,
             access,
             agent=self._agent,
-            heard=self._token_answered,
+            on_answer=self._token_answered,
             clock=self._clock,
             draw=self._draw,
             limiter=limiter,
@@ -165,7 +165,7 @@ class RetryingFetcher:
     @property
     def resting(self) -> bool:
         """Whether the proxy is out of use, and `get` raises ProxyResting."""
-        return not self._health.health.works
+        return not self._health.rest_periods.works
 
     async def keep_testing(self) -> None:
         """Test the proxy while it is not used; runs until cancelled."""
@@ -252,16 +252,16 @@ class RetryingFetcher:
         try:
             payload = await self._attempts.send(call, self._authentication, authorization, waits)
         except GaplessError as error:
-            self._health.take(call.path, error)
+            self._health.record(call.path, error)
             raise
         if call.question is None or names_it(call.question, payload):  # another answer shows nothing about the proxy
-            self._health.take(call.path, None)
+            self._health.record(call.path, None)
         return payload
 
     def _token_answered(self, answer: Answer | None, error: GaplessError | None) -> None:
         self._attempts.token_answered(_TOKEN_PATH, answer, error)
         if error is not None:  # a token says nothing about the requests for data
-            self._health.take(_TOKEN_PATH, error)
+            self._health.record(_TOKEN_PATH, error)
 
     async def _probe(self) -> GaplessError | None:
         """Send one request without retries; return its error."""
@@ -286,7 +286,7 @@ class RetryingFetcher:
         result = Result(ProxyTest.FAILED)
         for path in paths:
             result = await self._test_once(path)
-            if result.trial is not ProxyTest.FAILED or (self._token is not None and self._token.bearer is None):
+            if result.outcome is not ProxyTest.FAILED or (self._token is not None and self._token.bearer is None):
                 return result
         if paths:
             return result
@@ -325,15 +325,15 @@ class RetryingFetcher:
 
     def report(self) -> ProxyReport:
         """Return all counters since the start, and the state of the proxy."""
-        health, evidence = self._health.health, self._health.evidence
+        rest_periods, evidence = self._health.rest_periods, self._health.evidence
         counters, proxy, now = self._attempts.counters, self._config.proxy, self._clock()
-        away = timedelta(seconds=max(0.0, health.resting_until - now))
+        away = timedelta(seconds=max(0.0, rest_periods.resting_until - now))
         good_at = evidence.good_at
         return ProxyReport(
             name=proxy.name if proxy is not None else DIRECT,
             address=show_address(proxy.url) if proxy is not None else "",
-            state=str(health.shown(now, good_at)),
-            resting_until=None if health.works else datetime.now(UTC) + away,
+            state=str(rest_periods.shown(now, good_at)),
+            resting_until=None if rest_periods.works else datetime.now(UTC) + away,
             consecutive_failures=evidence.failures,
             outcomes={str(outcome): count for outcome, count in counters.outcomes.items()},
             statuses=dict(counters.statuses),

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from scraper.parse.fields import Field, own_id, read, text
-from scraper.reddit.payload import Object, no, unwrap
+from scraper.reddit.payload import Object, answer_without, unwrap
 from scraper.reddit.rows import Rule, Subreddit, SubredditState
 
 _BEFORE: tuple[Field, ...] = (
@@ -37,7 +37,7 @@ def subreddit(payload: object, fetched_at: datetime) -> Subreddit:
     data = unwrap(payload, "t5")
     name = text(data, "display_name") if data is not None else None
     if data is None or name is None:
-        raise no("subreddit", payload)
+        raise answer_without("subreddit", payload)
     return Subreddit._make(
         (
             name,
@@ -81,7 +81,7 @@ def rules(payload: object, name: str, fetched_at: datetime) -> list[Rule]:
     """
     found = payload.get("rules") if type(payload) is dict else None
     if type(found) is not list:
-        raise no("list of rules", payload)
+        raise answer_without("list of rules", payload)
     return [
         Rule._make((name, position, fetched_at, *read(rule if type(rule) is dict else {}, _RULE)))
         for position, rule in enumerate(found)

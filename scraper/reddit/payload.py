@@ -116,7 +116,7 @@ def unwrap(thing: object, kind: str) -> Object | None:
     return None if "kind" in thing else thing
 
 
-def no(what: str, payload: object) -> BadAnswer:
+def answer_without(what: str, payload: object) -> BadAnswer:
     """Return the error that describes what arrived instead."""
     return BadAnswer(f"no {what} in the answer but {shown(payload)}")
 

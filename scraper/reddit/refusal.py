@@ -49,7 +49,7 @@ class Unproven(TransientError):
         super().__init__("an answer without a name, which may belong to another request")
 
 
-class NameLimited(ServerTrouble):
+class PathLimited(ServerTrouble):
     """One address is answered 429 repeatedly while others are served: no other request has to wait."""
 
     def __init__(self) -> None:

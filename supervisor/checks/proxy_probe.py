@@ -72,17 +72,17 @@ def _broken(body: bytes) -> BadAnswer | None:
 
 
 async def _ask_for_token(session: Session, access: RedditAccess, agent: Agents) -> Outcome:
-    heard: list[Outcome] = []
+    outcomes: list[Outcome] = []
     token = Token(
         session,
         access,
         agent=agent,
-        heard=lambda answer, error: heard.append((answer, error)),
+        on_answer=lambda answer, error: outcomes.append((answer, error)),
         clock=time.monotonic,
     )
     with contextlib.suppress(GaplessError):  # the callback gets it too
         await token.renew()
-    return heard[-1]
+    return outcomes[-1]
 
 
 def judged(answer: Answer | None, error: GaplessError | None) -> tuple[bool, str]:

@@ -10,7 +10,7 @@ from core.reddit.quota import SHORTEST_BLOCK, WINDOW
 from core.reddit.request_errors import RateLimited, TokenRejected, Unavailable
 from scraper.http.transport.route import ProxyResting
 from scraper.reddit.redirect import SameElsewhere
-from scraper.reddit.refusal import NameLimited, Unexplained, Unproven
+from scraper.reddit.refusal import PathLimited, Unexplained, Unproven
 
 _BACKOFF = Backoff(first=0.5, longest=10.0)
 
@@ -62,7 +62,7 @@ class RetryState:
 
     def after(self, error: GaplessError, random: Callable[[], float]) -> Step:
         """Decide what follows this error; `random` returns a number in [0, 1)."""
-        if isinstance(error, Unavailable | PermanentError | ProxyResting | Unexplained | NameLimited):
+        if isinstance(error, Unavailable | PermanentError | ProxyResting | Unexplained | PathLimited):
             return Step(Action.GIVE_UP)
         if isinstance(error, Unproven | SameElsewhere):
             self.detours += 1

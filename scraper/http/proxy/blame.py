@@ -16,7 +16,7 @@ from core.reddit.request_errors import QuotaShort, RateLimited, TokenRejected, U
 from scraper.http.proxy.siblings import Sibling
 from scraper.http.transport.route import ProxyRefused, ProxyResting
 from scraper.reddit.redirect import SameElsewhere
-from scraper.reddit.refusal import NameLimited, Unproven
+from scraper.reddit.refusal import PathLimited, Unproven
 
 #: Failures in a row (by weight) that raise a suspicion; fewer after no answer for as long as a request may take.
 _SUSPICIOUS = 5.0
@@ -64,7 +64,7 @@ def sign_of(error: GaplessError | None) -> Sign:
             return Sign.GOOD if error.named else (Sign.WEAK if error.reason == "missing" else Sign.BAD)
         case RateLimited() | ProxyResting() | QuotaShort() | QuotaFileError() | PermanentError():
             return Sign.NOTHING
-        case Unproven() | SameElsewhere() | NameLimited():
+        case Unproven() | SameElsewhere() | PathLimited():
             return Sign.NOTHING
         case TokenRejected():
             return Sign.WEAK
@@ -91,7 +91,7 @@ class Blame(enum.Enum):
 
 
 @dataclass(slots=True)
-class Run:
+class FailureRun:
     """Failures since the last good answer."""
 
     since: float | None = None  #: time of the first failure
@@ -112,7 +112,7 @@ class Evidence:
 
     def __init__(self, silence: float, began: float) -> None:
         """`silence`: the longest time that one request may take, seconds."""
-        self.run = Run()
+        self.run = FailureRun()
         self.failures = 0  #: in a row, including blamed names; weak ones do not count
         self.good_at: float | None = None
         self._began = began
@@ -148,7 +148,7 @@ class Evidence:
         silent = now - (self._began if self.good_at is None else self.good_at) >= self._silence
         return self.run.weight >= (_SUSPICIOUS_IN_SILENCE if silent else _SUSPICIOUS)
 
-    def take(self, item: str, sign: Sign, now: float) -> bool:
+    def record(self, item: str, sign: Sign, now: float) -> bool:
         """Add one attempt; return whether the cause must be decided."""
         if sign is Sign.NOTHING:
             return False
@@ -171,7 +171,7 @@ class Evidence:
     def _served(self, item: str, now: float) -> None:
         self.good_at = now
         self.failures = 0
-        self.run = Run()
+        self.run = FailureRun()
         self._window.append(None)
         self._failing.pop(item, None)
         self._blamed.pop(item, None)
@@ -184,9 +184,9 @@ class Evidence:
         if len(self._failing) > _REMEMBERED:
             self._failing.popitem(last=False)
 
-    def acquit(self, now: float) -> tuple[str, ...]:
+    def blame_names(self, now: float) -> tuple[str, ...]:
         """Clear the proxy of its run of failures; return the names that are blamed instead."""
-        items, self.run = self.run.items - {""}, Run()
+        items, self.run = self.run.items - {""}, FailureRun()
         if len(items) > _MOST_BLAMED:
             return ()
         self._blamed = {item: until for item, until in self._blamed.items() if until > now}
@@ -196,12 +196,12 @@ class Evidence:
 
     def begin_anew(self, *, window: bool = True) -> None:
         """Forget the run, and with `window` also the share of failures: after a rest, or when no action follows."""
-        self.run = Run()
+        self.run = FailureRun()
         if window:
             self._window.clear()
 
 
-def judge(
+def find_cause(
     evidence: Evidence, siblings: Sequence[Sibling], now: float, *, control_served: bool | None = None
 ) -> Blame | None:
     """Decide the cause; None: run the control first.
@@ -217,9 +217,9 @@ def judge(
     if not evidence.suspicious(now):
         return Blame.PROXY if any(sibling.reliable for sibling in siblings) else Blame.NOBODY
     working = [sibling for sibling in siblings if sibling.works]
-    guilty = Blame.EVERYBODY if siblings and not working else Blame.PROXY
+    cause = Blame.EVERYBODY if siblings and not working else Blame.PROXY
     if run.is_sure or control_served is False:
-        return guilty
+        return cause
     known = {item for sibling in working for item in sibling.failing}
     if control_served or (run.items and run.items <= known):
         return Blame.ITEM

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.reddit.json_body import MAX_BODY
 from core.reddit.request_errors import BadAnswer, TooLarge
 from scraper.parse.posts import Posts, posts
-from scraper.reddit.answer_check import Reply, judge_answer, names_it
+from scraper.reddit.answer_check import Reply, check_answer, names_it
 from scraper.reddit.payload import TypedListing, TypedPost, decode
 from scraper.reddit.question import Kind, Question
 from tests.scraper.parse.test_any_answer import ANYTHING
@@ -67,7 +67,7 @@ def _outcome(body: bytes, question: Question | None) -> tuple[object, ...]:
         payload = decode(body, question)
     except BadAnswer:
         return ("bad answer",)
-    error = judge_answer(QUESTION, _REPLY, payload, None)
+    error = check_answer(QUESTION, _REPLY, payload, None)
     try:
         rows: Posts | str = posts(payload, NOW)
     except BadAnswer as bad:
