@@ -122,7 +122,7 @@ class ScraperProcess:
     def writes(self) -> bool:
         """Whether a transaction is in progress."""
         store: Any = self.store
-        return store is not None and bool(store._database._under_way)  # noqa: SLF001 -- the time stands still for it
+        return store is not None and bool(store._database._in_progress)  # noqa: SLF001 -- the time stands still for it
 
     def sibling(self) -> Sibling | None:
         """Report its proxy to the others, as the report in the state directory does."""

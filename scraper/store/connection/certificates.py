@@ -13,7 +13,7 @@ class UnusableFileError(PermanentError):
     """A file that the URL names cannot be used; the message names the file."""
 
 
-def look_at_files(place: PostgresServer) -> None:
+def check_files(place: PostgresServer) -> None:
     """Read every file that the URL names; raises UnusableFileError."""
     for name, path in place.files.items():
         try:

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import Connection
 
 from core.errors import GaplessError, PermanentError
-from scraper.store.connection.certificates import look_at_files
+from scraper.store.connection.certificates import check_files
 from scraper.store.connection.database_errors import is_hopeless, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
 from scraper.store.connection.engine import Database
@@ -23,7 +23,7 @@ async def open_database(url: str) -> tuple[Database, str]:
     """Connect and bring the tables up to date; return the database and its display name."""
     place = read(url)
     if isinstance(place, PostgresServer):
-        look_at_files(place)
+        check_files(place)
     database = Database(place)
     patience = OutageRetry(str(place), lambda: datetime.now(UTC))
     try:

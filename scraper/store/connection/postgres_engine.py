@@ -18,7 +18,7 @@ from sqlalchemy.exc import DisconnectionError
 
 from core.config.postgres_url import Host
 from core.errors import TransientError
-from scraper.store.connection.certificates import look_at_files, system_context
+from scraper.store.connection.certificates import check_files, system_context
 from scraper.store.connection.database_errors import is_hopeless, loses_the_connection, misses_a_statement, reason
 from scraper.store.connection.database_url import PostgresServer
 
@@ -72,7 +72,7 @@ class Connector:
 
     async def connect(self, **arguments: Any) -> Any:  # noqa: ANN401 (asyncpg has no types)
         """Return asyncpg's connection; SQLAlchemy calls this."""
-        look_at_files(self._place)  # each time: a certificate may be renewed at run time
+        check_files(self._place)  # each time: a certificate may be renewed at run time
         if self._place.uses_system_certificates:
             arguments["ssl"] = system_context(self._place)
         failures: list[tuple[Host, Exception]] = []
@@ -146,7 +146,7 @@ def make_postgres_engine(place: PostgresServer, connector: Connector | None = No
         record.info["opened_at"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
-    def let_others_have_it(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
+    def expire_connection(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
         if connector.is_pooled and time.monotonic() - record.info["opened_at"] > KEPT_BEHIND_POOLER:
             raise DisconnectionError("older than the limit behind a pooler")
 
