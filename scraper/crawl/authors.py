@@ -12,8 +12,8 @@ from core.errors import TransientError
 from core.reddit.request_errors import Unavailable
 from scraper.crawl.answer_rate import AnswerRate
 from scraper.crawl.confirmation import RefusalConfirmer
-from scraper.crawl.doubts import Doubts, PendingRefusal, key_of
 from scraper.crawl.parts import FetchFunction
+from scraper.crawl.pending_refusals import PendingRefusal, PendingRefusals, key_of
 from scraper.crawl.turn_schedule import Tries, is_last, key_of_user
 from scraper.parse.posts import found_subreddits, posts
 from scraper.parse.users import user
@@ -66,7 +66,7 @@ class Origin:
 class AuthorProgress:
     """The progress with all authors of a subreddit."""
 
-    known: Doubts = field(default_factory=dict)  #: refusals of earlier turns
+    known: PendingRefusals = field(default_factory=dict)  #: refusals of earlier turns
     doubts: dict[str, PendingRefusal] = field(default_factory=dict)  #: refusals that are not confirmed yet
     failures: dict[str, TransientError] = field(default_factory=dict)
     tries: Tries = field(default_factory=dict)  #: failures of earlier turns

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from scraper.crawl.answer_rate import AnswerRate
-from scraper.crawl.doubts import PendingRefusal, record_refusal
+from scraper.crawl.pending_refusals import PendingRefusal, record_refusal
 from scraper.reddit.question import Question
 from scraper.reddit.refusal import Unexplained
 from scraper.reddit.rows import SubredditState

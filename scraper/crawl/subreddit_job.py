@@ -10,14 +10,13 @@ import structlog
 
 from core.config.slices import ScraperConfig
 from core.errors import TransientError
-from scraper.crawl import doubts as doubting
-from scraper.crawl import parts, turn_schedule
+from scraper.crawl import parts, pending_refusals, turn_schedule
 from scraper.crawl.answer_rate import AnswerRate
 from scraper.crawl.authors import AuthorFetcher, AuthorProgress, AuthorStore, Origin
 from scraper.crawl.confirmation import RefusalConfirmer
 from scraper.crawl.crawl_counters import CrawlCounters
-from scraper.crawl.doubts import Doubts, PendingRefusal
 from scraper.crawl.parts import Fetched, FetchFunction, fetch_parts
+from scraper.crawl.pending_refusals import PendingRefusal, PendingRefusals
 from scraper.crawl.turn_schedule import Tries, are_used_up, describe_failures, is_last, key_of_user, tries_after_turn
 from scraper.http.transport.route import ProxyResting
 from scraper.parse.figures import author_figures, post_figures
@@ -52,7 +51,7 @@ class _Turn:
 
     lease: Lease
     todo: RemainingWork
-    known: Doubts  #: of earlier turns
+    known: PendingRefusals  #: of earlier turns
     arrived: Fetched
     doubts: dict[str, PendingRefusal]  #: refusals of this turn that are not confirmed yet
     failures: dict[str, TransientError] = field(default_factory=dict)  #: of parts and authors
@@ -112,7 +111,7 @@ class SubredditJob:
         """Do the remaining work of this subreddit, and end the lease. Raises errors that no later turn could repair."""
         todo = lease.todo or RemainingWork(parts.ALL, None, lease.tries)
         arrived = await fetch_parts(self._client, lease.name, todo.parts, self._now, self._answer_rate)
-        turn = _Turn(lease, todo, doubting.load(lease.doubts), arrived, {}, dict(arrived.failures))
+        turn = _Turn(lease, todo, pending_refusals.load(lease.doubts), arrived, {}, dict(arrived.failures))
         closed = await self._judge_refusals(turn)
         if closed is not None:
             await self._close(turn, closed)
@@ -175,7 +174,11 @@ class SubredditJob:
                 else:
                     arrived.refusals[part] = doubt.text
         reason = arrived.refusals.get(parts.ABOUT)
-        return doubting.explained(turn_schedule.state_of(reason), reason, self._now()) if reason is not None else None
+        return (
+            pending_refusals.explained(turn_schedule.state_of(reason), reason, self._now())
+            if reason is not None
+            else None
+        )
 
     def _remaining_work(self, turn: _Turn) -> RemainingWork:
         """Return what is still to fetch.
@@ -232,8 +235,11 @@ class SubredditJob:
     async def _close(self, turn: _Turn, why: PendingRefusal) -> None:
         """Record why it cannot be read, and when it is requested again."""
         lease, now, state = turn.lease, self._now(), SubredditState(why.state)
-        closed = doubting.count_closed(turn.known, why)
-        due, known = turn_schedule.after_refusal(state, now, closed.count), doubting.dump({doubting.CLOSED: closed})
+        closed = pending_refusals.count_closed(turn.known, why)
+        due, known = (
+            turn_schedule.after_refusal(state, now, closed.count),
+            pending_refusals.dump({pending_refusals.CLOSED: closed}),
+        )
         batch = Batch(
             posts=turn.arrived.posts,
             outcomes=[SaveOutcome(lease.name, state, finished=True, due_at=due, error=why.text, doubts=known)],
@@ -289,12 +295,12 @@ class SubredditJob:
         lease, error = turn.lease, describe_failures(turn.failures) if turn.failures else None
         state = SubredditState.OPEN if turn.is_open else "failed"
         done = SaveOutcome(
-            lease.name, state, finished=True, error=error, depth=lease.depth, doubts=doubting.dump(turn.doubts)
+            lease.name, state, finished=True, error=error, depth=lease.depth, doubts=pending_refusals.dump(turn.doubts)
         )
         if not turn.doubts:
             return done
         now = self._now()
-        due, avoid_until = doubting.next_check(turn.doubts, now, has_others=self._confirmer.has_others)
+        due, avoid_until = pending_refusals.next_check(turn.doubts, now, has_others=self._confirmer.has_others)
         done = done._replace(error=next(iter(turn.doubts.values())).text)
         if due >= now + timedelta(seconds=self._config.refresh_after):
             return done  # the next refresh comes sooner, and requests everything
@@ -303,9 +309,9 @@ class SubredditJob:
     async def _wait_for_confirmation(self, turn: _Turn) -> None:
         """Put it back until its refusal is confirmed, or proves to be the fault of something else."""
         lease = turn.lease
-        due, avoid_until = doubting.next_check(turn.doubts, self._now(), has_others=self._confirmer.has_others)
+        due, avoid_until = pending_refusals.next_check(turn.doubts, self._now(), has_others=self._confirmer.has_others)
         text = next(iter(turn.doubts.values())).text
-        closed = {key: doubt for key, doubt in turn.known.items() if key == doubting.CLOSED}
+        closed = {key: doubt for key, doubt in turn.known.items() if key == pending_refusals.CLOSED}
         await self._store.save(
             Batch(
                 outcomes=[
@@ -315,7 +321,7 @@ class SubredditJob:
                         finished=False,
                         due_at=due,
                         error=text,
-                        doubts=doubting.dump({**closed, **turn.doubts}),
+                        doubts=pending_refusals.dump({**closed, **turn.doubts}),
                         avoid_until=avoid_until,
                     )
                 ]
@@ -327,7 +333,7 @@ class SubredditJob:
         lease, failures = turn.lease, list(turn.failures.values())
         error = str(failures[0]) if failures else "the hot posts have not arrived"
         unanswered = {key: doubt for key, doubt in turn.known.items() if key in left.parts or key not in parts.ALL}
-        doubts = doubting.dump({**unanswered, **turn.doubts})
+        doubts = pending_refusals.dump({**unanswered, **turn.doubts})
         due = await self._retry_later(lease, error, doubts, replace(left, tries=turn.tries))
         log.warning(
             "subreddit_put_back",

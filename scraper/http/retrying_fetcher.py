@@ -113,16 +113,7 @@ class RetryingFetcher:
         self._siblings = siblings
         self._authentication = self._make_authentication(limiter, memory)
         self._compares = False  # whether answers are compared with questions, also those of tests
-        self._health = ProxyHealth(
-            RestPeriods(clock(), draw),
-            Evidence(config.timeout, clock()),
-            self._limiter,
-            probe=self._probe,
-            control=self._control,
-            siblings=siblings,
-            clock=clock,
-            sleep=sleep,
-        )
+        self._health = self._make_health(sleep)
 
     def _make_authentication(self, limiter: Limiter | None, memory: TokenMemory | None) -> Authentication:
         access = self._config.access
@@ -142,6 +133,19 @@ class RetryingFetcher:
             others_work=lambda: any(sibling.works for sibling in self._siblings()),
         )
         return TokenAuthentication(access.oauth_url, self._token, limiter)
+
+    def _make_health(self, sleep: Sleep) -> ProxyHealth:
+        now = self._clock()
+        return ProxyHealth(
+            RestPeriods(now, self._draw),
+            Evidence(self._config.timeout, now),
+            self._limiter,
+            probe=self._probe,
+            control=self._control,
+            siblings=self._siblings,
+            clock=self._clock,
+            sleep=sleep,
+        )
 
     async def start(self) -> None:
         """Open the session; nothing is sent yet."""

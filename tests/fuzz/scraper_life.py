@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 
 from core.reddit.quota import WINDOW
 from scraper.crawl import crawl_loop
-from scraper.crawl.doubts import SHORT_INTERVAL
+from scraper.crawl.pending_refusals import SHORT_INTERVAL
 from simulator.crawl.crawl_control import CrawlTruth
 from simulator.crawl.world_settings import CrawlSettings
 from simulator.settings import Settings

@@ -57,7 +57,7 @@ class Lease:
     todo: RemainingWork | None  #: None: everything
     leased_until: datetime
     tries: Mapping[str, int] = field(default_factory=dict)  #: failures recorded by earlier turns
-    doubts: str | None = None  #: refusals that await confirmation (scraper.crawl.doubts)
+    doubts: str | None = None  #: refusals that await confirmation (scraper.crawl.pending_refusals)
 
 
 class Found(NamedTuple):
@@ -81,7 +81,7 @@ class SaveOutcome(NamedTuple):
     `depth`: the lease's depth; a subreddit found at a smaller depth meanwhile becomes due once more when it is
     finished.
     `pending`: finished, except for the work in its todo, which is retried at `due_at`.
-    `doubts`: refusals that await confirmation, as text (scraper.crawl.doubts).
+    `doubts`: refusals that await confirmation, as text (scraper.crawl.pending_refusals).
     `avoid_until`: until then only other processes may lease it, if there are any.
     """
 

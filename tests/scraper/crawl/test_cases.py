@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
+from scraper.crawl.pending_refusals import INTERVAL, SHORT_INTERVAL
 from tests.scraper.crawl.case_world import CaseStage, case
 from tests.scraper.crawl.stage import SETTINGS
 from tests.scraper.http.repeating import Again

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.reddit.request_errors import NetworkBlocked, ServerTrouble, TokenRejected, Unavailable
-from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
+from scraper.crawl.pending_refusals import INTERVAL, SHORT_INTERVAL
 from scraper.reddit.question import Question
 from scraper.reddit.refusal import Mismatch, Unexplained
 from scraper.reddit.rows import SubredditState

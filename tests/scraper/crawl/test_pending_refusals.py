@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.crawl.doubts import (
+from scraper.crawl.pending_refusals import (
     INTERVAL,
     SHORT_INTERVAL,
     PendingRefusal,

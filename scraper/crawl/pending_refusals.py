@@ -28,7 +28,7 @@ _ALONE_REFUSALS = 3
 #: A refusal that repeats without being confirmed is requested every half hour at most.
 _LONGEST_PAUSE = 1800.0
 
-_MOST_DOUBTS = 200
+_MOST_STORED = 200
 
 #: The key of the state that was stored last: the state, and how many checks in a row had this result.
 CLOSED: Final = "closed"
@@ -59,7 +59,7 @@ class PendingRefusal:
         return self.count >= 2 and age >= self.interval
 
 
-Doubts = Mapping[str, PendingRefusal]
+PendingRefusals = Mapping[str, PendingRefusal]
 
 
 def key_of(question: Question) -> str:
@@ -86,14 +86,14 @@ def explained(state: SubredditState, reason: str, now: datetime) -> PendingRefus
     return PendingRefusal(str(state), reason, None, True, now.timestamp(), 1, ())  # noqa: FBT003 (one of many fields)
 
 
-def count_closed(known: Doubts, why: PendingRefusal) -> PendingRefusal:
+def count_closed(known: PendingRefusals, why: PendingRefusal) -> PendingRefusal:
     """Count the checks in a row with this result."""
     before = known.get(CLOSED)
     is_same = before is not None and (before.state, before.target) == (why.state, why.target)
     return replace(why, count=before.count + 1 if before is not None and is_same else 1)
 
 
-def next_check(doubts: Doubts, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:
+def next_check(doubts: PendingRefusals, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:
     """Return when to request these again, and until when the processes that received them leave that to others.
 
     A refusal that came to only one process, once, may be requested by another at once: most often it is simply
@@ -118,9 +118,9 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def dump(doubts: Doubts) -> str | None:
+def dump(doubts: PendingRefusals) -> str | None:
     """Return them as the text that the frontier stores; None if there are none."""
-    kept = dict(sorted(doubts.items())[:_MOST_DOUBTS])
+    kept = dict(sorted(doubts.items())[:_MOST_STORED])
     return orjson.dumps({key: asdict(doubt) for key, doubt in kept.items()}).decode() if kept else None
 
 
