@@ -25,9 +25,9 @@ async def open_database(url: str) -> tuple[Database, str]:
     if isinstance(place, PostgresServer):
         check_files(place)
     database = Database(place)
-    patience = OutageRetry(str(place), lambda: datetime.now(UTC))
+    outage_retry = OutageRetry(str(place), lambda: datetime.now(UTC))
     try:
-        await patience.carry(lambda: _open(database, place), seconds=_PATIENCE)
+        await outage_retry.run(lambda: _open(database, place), seconds=_PATIENCE)
     except BaseException:
         await database.close()
         raise
