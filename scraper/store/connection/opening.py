@@ -16,7 +16,7 @@ from scraper.store.schema.migrate import bring_up_to_date, is_current
 log = structlog.stdlib.get_logger(__name__)
 
 #: Time to try before the database counts as away, seconds: other processes may be upgrading its tables.
-_PATIENCE = 5.0
+_OPEN_TIMEOUT_S = 5.0
 
 
 async def open_database(url: str) -> tuple[Database, str]:
@@ -27,7 +27,7 @@ async def open_database(url: str) -> tuple[Database, str]:
     database = Database(place)
     outage_retry = OutageRetry(str(place), lambda: datetime.now(UTC))
     try:
-        await outage_retry.run(lambda: _open(database, place), seconds=_PATIENCE)
+        await outage_retry.run(lambda: _open(database, place), seconds=_OPEN_TIMEOUT_S)
     except BaseException:
         await database.close()
         raise
