@@ -102,7 +102,7 @@ class ScraperLife:
         with ExitStack() as stack:
             logs = stack.enter_context(capture_logs())
             # the loop checks 50 times a second for idle connections: here that would take most of the time
-            stack.enter_context(patch.object(crawl_loop, "_LOOK_EVERY", 0.25))
+            stack.enter_context(patch.object(crawl_loop, "_IDLE_CHECK_INTERVAL_S", 0.25))
             tls = None
             if self.encrypted:
                 authority = Authority(self.directory)
