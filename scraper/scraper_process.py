@@ -18,26 +18,23 @@ from core.config.slices import ScraperConfig
 from core.process.memory_tuning import tune_gc, tune_malloc
 from core.reddit.limiter import Limiter
 from core.storage.private_files import write_private
-from scraper.crawl.crawl_counters import CrawlCounters
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.crawl_loop import Crawl
-from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.status_reporter import StatusReporter
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.auth.credentials import ProvenCredentials
-from scraper.http.http_settings import FetchSettings
 from scraper.http.proxy.siblings import siblings_of
 from scraper.http.retrying_fetcher import RetryingFetcher
-from scraper.store.connection.store_errors import StoreUnavailable
+from scraper.store.connection.database_errors import StoreUnavailable
 from scraper.store.store import Store
 
 T = TypeVar("T")
 
-_BEAT_EVERY = 1.0  # each heartbeat wakes the supervisor: most of its CPU use when idle
+_BEAT_INTERVAL_S = 1.0  # each heartbeat wakes the supervisor: most of its CPU use when idle
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
 #: Part of the stop time that is reserved for closing connections, seconds.
-_CLOSING_TIME = 0.5
+_CLOSING_TIME_S = 0.5
 
 
 def run(context: ChildContext, config: ScraperConfig) -> None:
@@ -47,16 +44,16 @@ def run(context: ChildContext, config: ScraperConfig) -> None:
     """
     tune_malloc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_live(context, config))
+        runner.run(_run(context, config))
 
 
-async def _live(context: ChildContext, config: ScraperConfig) -> None:
+async def _run(context: ChildContext, config: ScraperConfig) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
-    def hear_of_stop() -> None:
+    def request_stop() -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    context.on_stop(hear_of_stop)
+    context.on_stop(request_stop)
     beating = asyncio.create_task(_beat(context))
     try:
         async with contextlib.AsyncExitStack() as stack:
@@ -73,17 +70,17 @@ async def _live(context: ChildContext, config: ScraperConfig) -> None:
 async def _crawl(
     context: ChildContext, config: ScraperConfig, client: RetryingFetcher, store: Store, stop: asyncio.Event
 ) -> None:
-    settings, tally = CrawlSettings.of(config), CrawlCounters(FinishRate(store.now().timestamp()))
-    job = SubredditJob(client, store, settings, tally, now=store.now)
-    crawl = Crawl(client, store, job, settings)
+    counters = CrawlCounters(FinishRate(store.now().timestamp()))
+    job = SubredditJob(client, store, config, counters, now=store.now)
+    crawl = Crawl(client, store, job, config)
     reporter = StatusReporter(
         context.name,
         config.state_dir,
         client,
         store,
-        tally=tally,
-        settings=settings,
-        visits=lambda: crawl.visits,
+        counters=counters,
+        config=config,
+        jobs=lambda: crawl.jobs,
         now=_now,
     )
     tune_gc()
@@ -121,13 +118,13 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 
 async def _put_back(context: ChildContext, store: Store, reporter: StatusReporter) -> None:
     """Release what this process holds for other processes; without the database the leases expire."""
-    seconds = max(_CLOSING_TIME, context.drain_seconds() - _CLOSING_TIME)
+    seconds = max(_CLOSING_TIME_S, context.drain_seconds() - _CLOSING_TIME_S)
     try:
         async with asyncio.timeout(seconds):
             await store.take_back()
             await reporter.end()
     except (StoreUnavailable, TimeoutError) as error:
-        context.log.warning("leases_not_put_back", error=str(error), hint="they return when they expire")
+        context.log.warning("leases_not_put_back", error=str(error), hint="other processes get them when they expire")
     reporter.last()
 
 
@@ -138,7 +135,7 @@ async def _client(config: ScraperConfig, process: str) -> AsyncIterator[Retrying
         limiter = Limiter(config.state_dir, process, config.requests_per_minute)
     siblings = siblings_of(config.state_dir, process, config.processes)
     memory = ProvenCredentials(config.state_dir, config.access.client_id, config.access.client_secret)
-    client = RetryingFetcher(FetchSettings.of(config), limiter, siblings=siblings, memory=memory)
+    client = RetryingFetcher(config, limiter, siblings=siblings, memory=memory)
     await client.start()
     try:
         yield client
@@ -193,7 +190,7 @@ def _installation(state_dir: Path) -> str:
 async def _beat(context: ChildContext) -> None:
     while True:
         context.beat()
-        await asyncio.sleep(_BEAT_EVERY)
+        await asyncio.sleep(_BEAT_INTERVAL_S)
 
 
 def _now() -> datetime:

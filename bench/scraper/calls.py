@@ -13,11 +13,12 @@ import uvloop
 from bench.figure import Figure, at_most
 from bench.scraper.stage import LATENCIES, USER_AGENT, Stage
 from core.config.proxies import Proxy
+from core.config.slices import ScraperConfig
 from scraper.crawl import parts
 from scraper.crawl.answer_rate import AnswerRate
-from scraper.http.http_settings import FetchSettings
 from scraper.http.retrying_fetcher import RetryingFetcher
 from tests.support.proxies import ProxyPy, running
+from tests.support.scraper_config import scraper_config_of
 
 _ROUNDS = 7
 
@@ -26,14 +27,9 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="gapless-bench-") as name:
         directory = Path(name)
         with Stage(directory, 3 * _ROUNDS, LATENCIES) as stage, running(ProxyPy(directory, "p")) as (proxy,):
-            settings = FetchSettings(
-                reddit_url=stage.simulator.url,
-                oauth_url=stage.simulator.url,
-                user_agent=USER_AGENT,
-                proxy=Proxy(proxy.name, proxy.url),
-                with_token=False,
-            )
-            slowest, together, in_a_row = uvloop.run(_rounds(settings, stage.names))
+            url, address = stage.simulator.url, Proxy(proxy.name, proxy.url)
+            config = scraper_config_of(url, address, user_agent=USER_AGENT)
+            slowest, together, in_a_row = uvloop.run(_rounds(config, stage.names))
     return [
         Figure(f"baseline: the slowest call alone (median of {_ROUNDS})", slowest * 1000, "ms"),
         Figure("all five at once", together * 1000, "ms"),
@@ -46,9 +42,9 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _rounds(settings: FetchSettings, names: tuple[str, ...]) -> tuple[float, float, float]:
+async def _rounds(config: ScraperConfig, names: tuple[str, ...]) -> tuple[float, float, float]:
     """Return the medians: the slowest call, all at once, one after the other; each time another subreddit's."""
-    client = RetryingFetcher(settings)
+    client = RetryingFetcher(config)
     await client.start()
     took: tuple[list[float], list[float], list[float]] = ([], [], [])
     name = iter(names)

@@ -16,8 +16,8 @@ import orjson
 import uvloop
 
 from bench.scraper.stage import USER_AGENT
-from scraper.http.http_settings import FetchSettings
 from scraper.http.retrying_fetcher import RetryingFetcher
+from tests.support.scraper_config import scraper_config_of
 
 Get = Callable[[str], Awaitable[object]]
 
@@ -35,7 +35,7 @@ async def _bare(url: str, concurrency: int, paths: list[str]) -> dict[str, float
 
 async def _client(url: str, concurrency: int, paths: list[str]) -> dict[str, float]:
     calls = {path: _call(path) for path in paths}
-    client = RetryingFetcher(FetchSettings(url, url, USER_AGENT, with_token=False, concurrency=concurrency))
+    client = RetryingFetcher(scraper_config_of(url, user_agent=USER_AGENT, concurrency=concurrency))
     await client.start()
     try:
         return await _timed(lambda path: client.get(*calls[path]), concurrency, paths)

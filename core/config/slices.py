@@ -83,7 +83,7 @@ class ScraperConfig(ProcessConfig):
     users_per_subreddit: int
     concurrency: int
     discover: bool
-    max_depth: int
+    max_depth: int  #: 0 where nothing is discovered
     refresh_after: float
     max_retries: int
     timeout: float
@@ -167,7 +167,7 @@ def scraper_config(config: Config, proxy: Proxy | None) -> ScraperConfig:
         users_per_subreddit=scraper.users_per_subreddit,
         concurrency=scraper.concurrency,
         discover=scraper.discover,
-        max_depth=scraper.max_depth,
+        max_depth=scraper.max_depth if scraper.discover else 0,
         refresh_after=scraper.refresh_after,
         max_retries=scraper.max_retries,
         timeout=scraper.timeout,

@@ -33,7 +33,7 @@ _MOST_CONTROLS = 2
 
 
 class AnswerCheck(Protocol):
-    """The required part of scraper.http.retrying_fetcher.Client."""
+    """The required part of scraper.http.retrying_fetcher.RetryingFetcher."""
 
     async def ask(self, question: Question) -> object:
         """Return the decoded answer; raises Unavailable and TransientErrors."""

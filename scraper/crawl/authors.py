@@ -12,9 +12,9 @@ from core.errors import TransientError
 from core.reddit.request_errors import Unavailable
 from scraper.crawl.answer_rate import AnswerRate
 from scraper.crawl.confirmation import RefusalConfirmer
-from scraper.crawl.doubts import Doubts, PendingRefusal, key_of
-from scraper.crawl.failed_turns import Tries, is_last, key_of_user
 from scraper.crawl.parts import FetchFunction
+from scraper.crawl.pending_refusals import PendingRefusal, PendingRefusals, key_of
+from scraper.crawl.turn_schedule import Tries, is_last, key_of_user
 from scraper.parse.posts import found_subreddits, posts
 from scraper.parse.users import user
 from scraper.reddit.question import Kind, Question
@@ -26,14 +26,14 @@ from scraper.store.statements.claims import Claims
 log = structlog.stdlib.get_logger(__name__)
 
 #: Interval between checks whether another process has stored an author that it claimed first, seconds.
-_LOOK_EVERY = 0.5
+_POLL_INTERVAL_S = 0.5
 
 #: How long a claim of an author holds, seconds; renewing extends it.
 CLAIM_SECONDS = 60.0
 
 
-class UserFetcher(Protocol):
-    """The required part of scraper.store.store.Store."""
+class AuthorStore(Protocol):
+    """The part of scraper.store.store.Store that saves authors."""
 
     async def save(self, batch: Batch) -> None:
         """Return when the batch is committed."""
@@ -66,7 +66,7 @@ class Origin:
 class AuthorProgress:
     """The progress with all authors of a subreddit."""
 
-    known: Doubts = field(default_factory=dict)  #: refusals of earlier turns
+    known: PendingRefusals = field(default_factory=dict)  #: refusals of earlier turns
     doubts: dict[str, PendingRefusal] = field(default_factory=dict)  #: refusals that are not confirmed yet
     failures: dict[str, TransientError] = field(default_factory=dict)
     tries: Tries = field(default_factory=dict)  #: failures of earlier turns
@@ -75,7 +75,7 @@ class AuthorProgress:
 
 
 @dataclass(slots=True)
-class _Came:
+class _AuthorAnswers:
     """The results of the two calls about one author."""
 
     username: str
@@ -97,27 +97,27 @@ class AuthorFetcher:
     def __init__(
         self,
         client: FetchFunction,
-        store: UserFetcher,
+        store: AuthorStore,
         *,
-        standing: AnswerRate,
+        answer_rate: AnswerRate,
         confirmer: RefusalConfirmer,
         refresh_after: float,
         at_once: int,
         now: Callable[[], datetime],
-        look: float = _LOOK_EVERY,
+        poll_interval: float = _POLL_INTERVAL_S,
     ) -> None:
         """`at_once`: authors fetched or saved at one time; the limit keeps the queue for a slow database small."""
         self._client = client
         self._store = store
-        self._standing = standing
+        self._answer_rate = answer_rate
         self._confirmer = confirmer
         self._refresh_after = refresh_after
         self._now = now
-        self._look = look
-        self._turnstile = asyncio.Semaphore(at_once)
+        self._poll_interval = poll_interval
+        self._slots = asyncio.Semaphore(at_once)
 
-    async def fetch_authors(self, usernames: Sequence[str], origin: Origin, roll: AuthorProgress) -> None:
-        """Return when each author is stored, by any process, or has failed or awaits confirmation (see `roll`)."""
+    async def fetch_authors(self, usernames: Sequence[str], origin: Origin, progress: AuthorProgress) -> None:
+        """Return when each author is stored, by any process, or has failed or awaits confirmation (see `progress`)."""
         waiting: Sequence[str] = usernames
         while waiting:
             claims = await self._store.claim_users(waiting, refresh_after=self._refresh_after, seconds=CLAIM_SECONDS)
@@ -126,66 +126,68 @@ class AuthorFetcher:
                 # maximum
                 found = origin.found(await self._store.subreddits_of(claims.fresh))
                 await self._store.save(Batch(found=found))
-            came = await asyncio.gather(*(self._bring_one(username, origin, roll) for username in claims.mine))
+            answers = await asyncio.gather(
+                *(self._fetch_in_turn(username, origin, progress) for username in claims.mine)
+            )
             # unexplained refusals are judged last: then it is known whether others are answered
-            refused = [one for one in came if one is not None]
-            await asyncio.gather(*(self._judge(one, usernames, origin, roll) for one in refused))
+            refused = [one for one in answers if one is not None]
+            await asyncio.gather(*(self._judge_refusal(one, usernames, origin, progress) for one in refused))
             waiting = claims.elsewhere
             if waiting:
-                await asyncio.sleep(self._look)
+                await asyncio.sleep(self._poll_interval)
 
-    async def _bring_one(self, username: str, origin: Origin, roll: AuthorProgress) -> _Came | None:
-        async with self._turnstile:
-            return await self._bring(username, origin, roll)
+    async def _fetch_in_turn(self, username: str, origin: Origin, progress: AuthorProgress) -> _AuthorAnswers | None:
+        async with self._slots:
+            return await self._fetch_author(username, origin, progress)
 
-    async def _bring(self, username: str, origin: Origin, roll: AuthorProgress) -> _Came | None:
+    async def _fetch_author(self, username: str, origin: Origin, progress: AuthorProgress) -> _AuthorAnswers | None:
         """Fetch one author and save the results; return an author with an unexplained refusal."""
-        came = _Came(username)
-        await asyncio.gather(self._fetch(came, Kind.USER), self._fetch(came, Kind.SUBMITTED))
-        if came.failure is not None:
-            roll.failures[username] = came.failure
-            if is_last(roll.tries, key_of_user(username)):
-                await self._keep_what_came(came, origin, roll)
+        answers = _AuthorAnswers(username)
+        await asyncio.gather(self._fetch_answer(answers, Kind.USER), self._fetch_answer(answers, Kind.SUBMITTED))
+        if answers.failure is not None:
+            progress.failures[username] = answers.failure
+            if is_last(progress.tries, key_of_user(username)):
+                await self._save_partly(answers, origin, progress)
             else:  # left to the next turn
                 await self._store.save(Batch(released_users=[username]))
             return None
-        if came.facts is not None and came.facts.state == UserState.SUSPENDED and came.written is None:
-            came.written = []  # a suspended user's posts are always refused
-        facts = came.facts if came.written is not None else None
-        self._standing.user_ended(refused=facts is None)
+        if answers.facts is not None and answers.facts.state == UserState.SUSPENDED and answers.written is None:
+            answers.written = []  # a suspended user's posts are always refused
+        facts = answers.facts if answers.written is not None else None
+        self._answer_rate.user_ended(refused=facts is None)
         if facts is None:
-            return came
-        await self._keep(came, facts, origin, roll)
+            return answers
+        await self._save(answers, facts, origin, progress)
         return None
 
-    async def _fetch(self, came: _Came, kind: Kind) -> None:
-        question = Question(kind, came.username)
+    async def _fetch_answer(self, answers: _AuthorAnswers, kind: Kind) -> None:
+        question = Question(kind, answers.username)
         try:
             payload = await self._client.ask(question)
             if kind is Kind.USER:
-                came.facts = user(payload, self._now())
+                answers.facts = user(payload, self._now())
             else:
-                came.written = self._posts(payload, came.username)
+                answers.written = self._posts(payload, answers.username)
         except Unavailable as refusal:
-            self._refused(came, kind, refusal.reason)
+            self._refused(answers, kind, refusal.reason)
         except TransientError as failure:
             refused = unexplained(failure)
             if refused is not None:
-                came.refusals[kind] = refused
+                answers.refusals[kind] = refused
             else:
-                came.failure = failure
+                answers.failure = failure
         else:
-            if kind is Kind.USER or came.written:
-                self._standing.good(question)
+            if kind is Kind.USER or answers.written:
+                self._answer_rate.good(question)
 
-    def _refused(self, came: _Came, kind: Kind, reason: str) -> None:
+    def _refused(self, answers: _AuthorAnswers, kind: Kind, reason: str) -> None:
         """Accept an explained refusal as a fact."""
         if kind is Kind.USER:
             state = UserState.MISSING if reason == "missing" else UserState.FORBIDDEN
-            came.facts = User(came.username, state, self._now())
+            answers.facts = User(answers.username, state, self._now())
         else:
-            log.debug("posts_of_user_refused", username=came.username, reason=reason)
-            came.written = []
+            log.debug("posts_of_user_refused", username=answers.username, reason=reason)
+            answers.written = []
 
     def _posts(self, payload: object, username: str) -> list[Post]:
         listing = posts(payload, self._now())
@@ -193,34 +195,38 @@ class AuthorFetcher:
             log.warning("odd_posts", username=username, count=listing.odd)
         return listing.rows
 
-    async def _judge(self, came: _Came, everybody: Sequence[str], origin: Origin, roll: AuthorProgress) -> None:
+    async def _judge_refusal(
+        self, answers: _AuthorAnswers, usernames: Sequence[str], origin: Origin, progress: AuthorProgress
+    ) -> None:
         """Save the state that a refusal proves by now, or leave it to be confirmed later."""
-        kind = Kind.USER if Kind.USER in came.refusals else Kind.SUBMITTED
-        question, refusal = Question(kind, came.username), came.refusals[kind]
-        if came.is_gone and self._standing.is_recent(of_user=True) and not self._standing.refuses_many_users:
+        kind = Kind.USER if Kind.USER in answers.refusals else Kind.SUBMITTED
+        question, refusal = Question(kind, answers.username), answers.refusals[kind]
+        if answers.is_gone and self._answer_rate.is_recent(of_user=True) and not self._answer_rate.refuses_many_users:
             # Reddit answers 404 to both calls for a missing user, and others are answered
-            await self._keep(came, User(came.username, UserState.MISSING, self._now()), origin, roll)
+            await self._save(answers, User(answers.username, UserState.MISSING, self._now()), origin, progress)
             return
-        doubt, is_fact = await self._confirmer.meet(question, refusal, roll.known.get(key_of(question)), everybody)
+        doubt, is_fact = await self._confirmer.record(
+            question, refusal, progress.known.get(key_of(question)), usernames
+        )
         if not is_fact:
-            roll.doubts[key_of(question)] = doubt
-            await self._store.save(Batch(released_users=[came.username]))
+            progress.doubts[key_of(question)] = doubt
+            await self._store.save(Batch(released_users=[answers.username]))
             return
-        facts = came.facts or User(came.username, UserState(doubt.state), self._now(), moved_to=doubt.target)
-        await self._keep(came, facts, origin, roll)
+        facts = answers.facts or User(answers.username, UserState(doubt.state), self._now(), moved_to=doubt.target)
+        await self._save(answers, facts, origin, progress)
 
-    async def _keep(self, came: _Came, facts: User, origin: Origin, roll: AuthorProgress) -> None:
-        written = came.written or []
+    async def _save(self, answers: _AuthorAnswers, facts: User, origin: Origin, progress: AuthorProgress) -> None:
+        written = answers.written or []
         await self._store.save(Batch(users=[facts], posts=written, found=origin.found_in(written)))
-        roll.saved += 1
-        roll.posts += len(written)
+        progress.saved += 1
+        progress.posts += len(written)
 
-    async def _keep_what_came(self, came: _Came, origin: Origin, roll: AuthorProgress) -> None:
+    async def _save_partly(self, answers: _AuthorAnswers, origin: Origin, progress: AuthorProgress) -> None:
         """Save one of the two answers: the other one has failed too often to wait for it."""
-        if came.facts is not None:
-            await self._keep(came, came.facts, origin, roll)
+        if answers.facts is not None:
+            await self._save(answers, answers.facts, origin, progress)
             return
-        written = came.written or []
-        batch = Batch(posts=written, found=origin.found_in(written), released_users=[came.username])
+        written = answers.written or []
+        batch = Batch(posts=written, found=origin.found_in(written), released_users=[answers.username])
         await self._store.save(batch)
-        roll.posts += len(written)
+        progress.posts += len(written)

@@ -8,29 +8,29 @@ from typing import Any, Protocol
 
 import structlog
 
+from core.config.slices import ScraperConfig
 from core.errors import PermanentError, TransientError
 from scraper.crawl import parts
-from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.subreddit_job import SubredditJob
-from scraper.store.batches.remaining_work import Lease
+from scraper.store.batches.batch import Lease
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: A lease that is not renewed expires after this time, seconds: a killed process's leases are free again by then.
 LEASE_SECONDS = 60.0
-_RENEW_EVERY = LEASE_SECONDS / 4
+_RENEW_INTERVAL_S = LEASE_SECONDS / 4
 
 #: Interval between checks for idle connections, seconds: short compared with a request.
-_LOOK_EVERY = 0.02
+_IDLE_CHECK_INTERVAL_S = 0.02
 
 #: Interval between checks for due work when there was none, seconds.
-_LOOK_FOR_WORK_EVERY = 1.0
+_WORK_CHECK_INTERVAL_S = 1.0
 
-_STORE_PAUSE = 2.0
+_STORE_PAUSE_S = 2.0
 
 
 class Connections(Protocol):
-    """The part of scraper.http.retrying_fetcher.Client that the loop needs."""
+    """The part of scraper.http.retrying_fetcher.RetryingFetcher that the loop needs."""
 
     @property
     def idle(self) -> int:
@@ -57,22 +57,20 @@ class Frontier(Protocol):
 class Crawl:
     """Leases subreddits from the frontier and runs their jobs side by side."""
 
-    def __init__(
-        self, connections: Connections, frontier: Frontier, job: SubredditJob, settings: CrawlSettings
-    ) -> None:
+    def __init__(self, connections: Connections, frontier: Frontier, job: SubredditJob, config: ScraperConfig) -> None:
         self._connections = connections
         self._frontier = frontier
-        self._visitor = job
-        self._settings = settings
-        self._visits: dict[asyncio.Task[None], Lease] = {}
+        self._job = job
+        self._config = config
+        self._jobs: dict[asyncio.Task[None], Lease] = {}
         self._failure: BaseException | None = None
         # a job that only waits for its last author occupies no connection: others run beside it
-        self._most = max(4, settings.concurrency // 2)
+        self._most_jobs = max(4, config.concurrency // 2)
 
     @property
-    def visits(self) -> int:
+    def jobs(self) -> int:
         """Return how many subreddits are in progress."""
-        return len(self._visits)
+        return len(self._jobs)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Crawl until a stop is requested; raises PermanentError if continuing makes no sense."""
@@ -81,57 +79,57 @@ class Crawl:
             while not stop.is_set() and self._failure is None:
                 await _pause(stop, await self._fill())
         finally:
-            await _ended([renewing, *self._visits])
+            await _cancel_all([renewing, *self._jobs])
         if self._failure is not None:
             raise self._failure
 
     async def _fill(self) -> float:
         """Start jobs for idle connections; return the seconds until the next check."""
-        wanted = min(math.ceil(self._connections.idle / len(parts.ALL)), self._most - len(self._visits))
+        wanted = min(math.ceil(self._connections.idle / len(parts.ALL)), self._most_jobs - len(self._jobs))
         if wanted <= 0 or self._connections.resting:
-            return _LOOK_EVERY
+            return _IDLE_CHECK_INTERVAL_S
         try:
             leases = await self._frontier.lease(
                 wanted,
-                max_depth=self._settings.max_depth,
-                refresh_after=self._settings.refresh_after,
+                max_depth=self._config.max_depth,
+                refresh_after=self._config.refresh_after,
                 seconds=LEASE_SECONDS,
             )
         except TransientError as error:
-            log.warning("frontier_not_read", error=str(error), retry_in_seconds=_STORE_PAUSE)
-            return _STORE_PAUSE
+            log.warning("frontier_not_read", error=str(error), retry_in_seconds=_STORE_PAUSE_S)
+            return _STORE_PAUSE_S
         for lease in leases:
-            task = asyncio.create_task(self._visit(lease))
-            self._visits[task] = lease
-            task.add_done_callback(self._visited)
-        return _LOOK_EVERY if leases else _LOOK_FOR_WORK_EVERY
+            task = asyncio.create_task(self._run_job(lease))
+            self._jobs[task] = lease
+            task.add_done_callback(self._job_ended)
+        return _IDLE_CHECK_INTERVAL_S if leases else _WORK_CHECK_INTERVAL_S
 
-    async def _visit(self, lease: Lease) -> None:
+    async def _run_job(self, lease: Lease) -> None:
         try:
-            await self._visitor.visit(lease)
+            await self._job.run(lease)
         except PermanentError as error:
             self._failure = error
         except TransientError as error:
             # the database was away during a call; giving back waits until it is there again
-            await self._visitor.give_back(lease)
+            await self._job.give_back(lease)
             log.warning("visit_broken_off", subreddit=lease.name, error=str(error))
         except Exception as error:
             # an error of ours with one subreddit: the others must continue
             log.exception("visit_failed", subreddit=lease.name)
-            await self._visitor.fail(lease, error)
+            await self._job.fail(lease, error)
 
-    def _visited(self, task: asyncio.Task[None]) -> None:
-        del self._visits[task]
+    def _job_ended(self, task: asyncio.Task[None]) -> None:
+        del self._jobs[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(_RENEW_EVERY)
+            await asyncio.sleep(_RENEW_INTERVAL_S)
             try:
-                await self._frontier.renew([lease.name for lease in self._visits.values()], LEASE_SECONDS)
+                await self._frontier.renew([lease.name for lease in self._jobs.values()], LEASE_SECONDS)
             except TransientError as error:
-                log.warning("leases_not_renewed", error=str(error), hint="they return when they expire")
+                log.warning("leases_not_renewed", error=str(error), hint="other processes get them when they expire")
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
@@ -139,7 +137,7 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
 
 
-async def _ended(tasks: list[asyncio.Task[Any]]) -> None:
+async def _cancel_all(tasks: list[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until they have ended."""
     for task in tasks:
         task.cancel()

@@ -10,8 +10,7 @@ from core.errors import TransientError
 from core.reddit.request_errors import Unavailable
 from scraper.crawl.answer_rate import AnswerRate
 from scraper.parse.posts import posts
-from scraper.parse.subreddit_facts import subreddit
-from scraper.parse.subreddit_rules import rules
+from scraper.parse.subreddits import rules, subreddit
 from scraper.reddit.question import Kind, Question
 from scraper.reddit.refusal import Unexplained, unexplained
 from scraper.reddit.rows import Post, Rule, Subreddit, SubredditState
@@ -27,7 +26,7 @@ ALL: Final = (ABOUT, HOT, RULES, WEEK, YEAR)
 
 
 class FetchFunction(Protocol):
-    """The part of scraper.http.retrying_fetcher.Client that the crawl needs."""
+    """The part of scraper.http.retrying_fetcher.RetryingFetcher that the crawl needs."""
 
     @property
     def mixes_up(self) -> bool:
@@ -68,7 +67,7 @@ class Fetched:
 
 
 async def fetch_parts(
-    client: FetchFunction, name: str, parts: Iterable[str], now: Callable[[], datetime], standing: AnswerRate
+    client: FetchFunction, name: str, parts: Iterable[str], now: Callable[[], datetime], answer_rate: AnswerRate
 ) -> Fetched:
     """Fetch these parts of a subreddit at once; raise errors that are neither refusals nor transient."""
     arrived = Fetched()
@@ -87,7 +86,7 @@ async def fetch_parts(
                 arrived.failures[part] = failure
         else:
             if part == ABOUT or arrived.listings.get(part):
-                standing.good(question)
+                answer_rate.good(question)
 
     wanted = set(parts)
     arrived.rules_compared = client.mixes_up

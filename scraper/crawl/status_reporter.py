@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from core.config.slices import ScraperConfig
 from core.errors import TransientError
 from core.status.crawl import (
     HEALTHY,
@@ -23,17 +24,16 @@ from core.status.crawl import (
     write_crawl_report,
 )
 from scraper.crawl.crawl_counters import CrawlCounters
-from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.http.reports.proxy_report import ProxyReport
+from scraper.http.proxy_report import ProxyReport
 from scraper.store.batches.batch import Batch, ProxyDelta
 from scraper.store.statements.counts import Counts
 
 log = structlog.stdlib.get_logger(__name__)
 
-_EVERY = 1.0
+_INTERVAL_S = 1.0
 
 #: Counting rows takes time in a large database: at most at this interval, and for at most this share of the time.
-_COUNT_EVERY = 3.0
+_COUNT_INTERVAL_S = 3.0
 _COUNTING_SHARE = 0.02
 
 
@@ -41,7 +41,7 @@ _NOT_FAILING = {HEALTHY, IDLE, STARTING}
 
 
 class FetchingReport(Protocol):
-    """The part of the client that is reported (scraper.http.retrying_fetcher.Client)."""
+    """The part of the client that is reported (scraper.http.retrying_fetcher.RetryingFetcher)."""
 
     @property
     def in_flight(self) -> int:
@@ -82,30 +82,30 @@ class StatusReporter:
         fetching: FetchingReport,
         database: DatabaseReader,
         *,
-        tally: CrawlCounters,
-        settings: CrawlSettings,
-        visits: Callable[[], int],
+        counters: CrawlCounters,
+        config: ScraperConfig,
+        jobs: Callable[[], int],
         now: Callable[[], datetime],
     ) -> None:
         self._process = process
         self._state_dir = state_dir
         self._fetching = fetching
         self._database = database
-        self._tally = tally
-        self._settings = settings
-        self._visits = visits
+        self._counters = counters
+        self._config = config
+        self._jobs = jobs
         self._now = now
-        self._former = read_crawl_report(state_dir, process)
-        self._told = fetching.report()  # the part that the database has already
+        self._previous = read_crawl_report(state_dir, process)
+        self._saved_report = fetching.report()  # the part that the database has already
         self._frontier: Frontier | None = None
         self._counted_at: float | None = None
         self._state, self._state_since = "", 0.0
         self._failing_since: float | None = None
-        self._complained = False
+        self._write_failed = False
 
     async def run(self) -> None:
         """Report until cancelled."""
-        await asyncio.gather(self._tell_status(), self._tell_database(), self._count())
+        await asyncio.gather(self._report_to_files(), self._report_to_database(), self._count())
 
     def last(self) -> None:
         """Report the end: no request is in flight any more, and whether the proxy works is unknown."""
@@ -117,31 +117,31 @@ class StatusReporter:
         await self._save_delta()
         await self._count_once()
 
-    async def _tell_status(self) -> None:
+    async def _report_to_files(self) -> None:
         while True:
             self._write(self._report())
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(_INTERVAL_S)
 
     def _write(self, report: CrawlReport) -> None:
         try:
             write_crawl_report(self._state_dir, report)
         except OSError as error:
-            if not self._complained:
-                log.warning("crawl_report_not_written", error=str(error), hint="status shows what it was before")
-            self._complained = True
+            if not self._write_failed:
+                log.warning("crawl_report_not_written", error=str(error), hint="status shows the previous report")
+            self._write_failed = True
         else:
-            self._complained = False
+            self._write_failed = False
 
     def _report(self) -> CrawlReport:
         now, proxy, away = self._now().timestamp(), self._fetching.report(), self._database.away_since
         replaced = self._database.database_replaced
-        self._watch(proxy, now)
+        self._update_state(proxy, now)
         report = CrawlReport(
             process=self._process,
             proxy=proxy.name,
             address=proxy.address or None,
             seen_at=now,
-            counters=self._tally.as_dict() | {"connections_distrusted": proxy.distrusted},
+            counters=self._counters.as_dict() | {"connections_distrusted": proxy.distrusted},
             requests={str(status): count for status, count in proxy.statuses.items()},
             outcomes=dict(proxy.outcomes),
             proxy_state=self._state,
@@ -152,10 +152,10 @@ class StatusReporter:
             last_error_at=proxy.last_error_at.timestamp() if proxy.last_error_at else None,
             mean_latency_ms=1000.0 * proxy.latency_sum / proxy.latency_count if proxy.latency_count else None,
             in_flight=self._fetching.in_flight,
-            subreddits_in_flight=self._visits(),
+            subreddits_in_flight=self._jobs(),
             frontier=self._frontier,
             counted_at=self._counted_at,
-            per_hour=self._tally.pace.per_hour(self._database.now().timestamp()),
+            per_hour=self._counters.finish_rate.per_hour(self._database.now().timestamp()),
             database_away_since=away.timestamp() if away else None,
             database_replaced_at=replaced[0].timestamp() if replaced else None,
             database_replaced=replaced[1] if replaced else None,
@@ -165,37 +165,37 @@ class StatusReporter:
             recent_bad=proxy.recent_bad,
             failing=proxy.failing,
         )
-        return continued(report, self._former)
+        return continued(report, self._previous)
 
-    def _watch(self, proxy: ProxyReport, now: float) -> None:
+    def _update_state(self, proxy: ProxyReport, now: float) -> None:
         """Record since when the proxy is in its state, and since when it fails; the first probe decides that."""
         state = STARTING if proxy.state == PROBING and not proxy.outcomes else proxy.state
         if state != self._state:
             self._state, self._state_since = state, now
         self._failing_since = None if state in _NOT_FAILING else self._failing_since or now
 
-    async def _tell_database(self) -> None:
+    async def _report_to_database(self) -> None:
         while True:
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(_INTERVAL_S)
             await self._save_delta()
 
     async def _save_delta(self) -> None:
         report = self._fetching.report()
-        if _lasting(report) != _lasting(self._told):
-            await self._database.save(Batch(proxy=delta(self._told, report)))
-            self._told = report
+        if _lasting(report) != _lasting(self._saved_report):
+            await self._database.save(Batch(proxy=delta(self._saved_report, report)))
+            self._saved_report = report
 
     async def _count(self) -> None:
         while True:
             took = await self._count_once()
-            await asyncio.sleep(max(_COUNT_EVERY, took / _COUNTING_SHARE))
+            await asyncio.sleep(max(_COUNT_INTERVAL_S, took / _COUNTING_SHARE))
 
     async def _count_once(self) -> float:
         """Read the counts; return the duration, seconds."""
         began = asyncio.get_running_loop().time()
         try:
             counts = await self._database.counts(
-                max_depth=self._settings.max_depth, refresh_after=self._settings.refresh_after
+                max_depth=self._config.max_depth, refresh_after=self._config.refresh_after
             )
         except TransientError as error:
             log.debug("not_counted", error=str(error))  # the store has logged that it is away
@@ -212,7 +212,7 @@ def _lasting(report: ProxyReport) -> ProxyReport:
 
 def delta(before: ProxyReport, now: ProxyReport) -> ProxyDelta:
     """Return the difference between two reports of a proxy."""
-    news = now.last_error_at != before.last_error_at
+    is_new_error = now.last_error_at != before.last_error_at
     return ProxyDelta(
         name=now.name,
         address=now.address or None,
@@ -222,7 +222,7 @@ def delta(before: ProxyReport, now: ProxyReport) -> ProxyDelta:
         latency_sum=now.latency_sum - before.latency_sum,
         latency_count=now.latency_count - before.latency_count,
         consecutive_failures=now.consecutive_failures,
-        last_error=now.last_error if news else None,
-        last_error_at=now.last_error_at if news else None,
+        last_error=now.last_error if is_new_error else None,
+        last_error_at=now.last_error_at if is_new_error else None,
         resting_until=now.resting_until,
     )

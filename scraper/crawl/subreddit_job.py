@@ -8,25 +8,23 @@ from typing import Protocol
 
 import structlog
 
+from core.config.slices import ScraperConfig
 from core.errors import TransientError
-from scraper.crawl import doubts as doubting
-from scraper.crawl import parts, turn_schedule
+from scraper.crawl import parts, pending_refusals, turn_schedule
 from scraper.crawl.answer_rate import AnswerRate
-from scraper.crawl.authors import AuthorFetcher, AuthorProgress, Origin, UserFetcher
+from scraper.crawl.authors import AuthorFetcher, AuthorProgress, AuthorStore, Origin
 from scraper.crawl.confirmation import RefusalConfirmer
 from scraper.crawl.crawl_counters import CrawlCounters
-from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.doubts import Doubts, PendingRefusal
-from scraper.crawl.failed_turns import Tries, after_turn, are_over, is_last, key_of_user, text_of
 from scraper.crawl.parts import Fetched, FetchFunction, fetch_parts
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.crawl.pending_refusals import PendingRefusal, PendingRefusals
+from scraper.crawl.turn_schedule import Tries, are_used_up, describe_failures, is_last, key_of_user, tries_after_turn
+from scraper.http.transport.route import ProxyResting
 from scraper.parse.figures import author_figures, post_figures
 from scraper.parse.posts import authors, distinct
 from scraper.reddit.question import Kind, Question
 from scraper.reddit.refusal import Mismatch
 from scraper.reddit.rows import Subreddit, SubredditState
-from scraper.store.batches.batch import Batch, Found, Progress, SaveOutcome
-from scraper.store.batches.remaining_work import Lease, RemainingWork
+from scraper.store.batches.batch import Batch, Found, Lease, Progress, RemainingWork, SaveOutcome
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -36,7 +34,7 @@ POSTS_ONLY = "posts_only"
 _AUTHORS = 3
 
 
-class JobStore(UserFetcher, Protocol):
+class JobStore(AuthorStore, Protocol):
     """The required part of scraper.store.store.Store."""
 
     @property
@@ -53,7 +51,7 @@ class _Turn:
 
     lease: Lease
     todo: RemainingWork
-    known: Doubts  #: of earlier turns
+    known: PendingRefusals  #: of earlier turns
     arrived: Fetched
     doubts: dict[str, PendingRefusal]  #: refusals of this turn that are not confirmed yet
     failures: dict[str, TransientError] = field(default_factory=dict)  #: of parts and authors
@@ -85,76 +83,78 @@ class SubredditJob:
         self,
         client: FetchFunction,
         store: JobStore,
-        settings: CrawlSettings,
-        tally: CrawlCounters,
+        config: ScraperConfig,
+        counters: CrawlCounters,
         *,
         now: Callable[[], datetime],
-        chance: Callable[[], float] = random.random,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._store = store
-        self._settings = settings
-        self._tally = tally
+        self._config = config
+        self._counters = counters
         self._now = now
-        self._chance = chance
-        self._standing = AnswerRate(client, settings.subreddits, now)
-        self._confirmer = RefusalConfirmer(self._standing, store.holder, now, has_others=settings.has_others)
+        self._draw = draw
+        self._answer_rate = AnswerRate(client, config.subreddits, now)
+        self._confirmer = RefusalConfirmer(self._answer_rate, store.holder, now, has_others=len(config.processes) > 1)
         self._authors = AuthorFetcher(
             client,
             store,
-            standing=self._standing,
+            answer_rate=self._answer_rate,
             confirmer=self._confirmer,
-            refresh_after=settings.refresh_after,
-            at_once=_AUTHORS * settings.concurrency,
+            refresh_after=config.refresh_after,
+            at_once=_AUTHORS * config.concurrency,
             now=now,
         )
 
-    async def visit(self, lease: Lease) -> None:
+    async def run(self, lease: Lease) -> None:
         """Do the remaining work of this subreddit, and end the lease. Raises errors that no later turn could repair."""
         todo = lease.todo or RemainingWork(parts.ALL, None, lease.tries)
-        arrived = await fetch_parts(self._client, lease.name, todo.parts, self._now, self._standing)
-        turn = _Turn(lease, todo, doubting.load(lease.doubts), arrived, {}, dict(arrived.failures))
-        closed = await self._judge(turn)
+        arrived = await fetch_parts(self._client, lease.name, todo.parts, self._now, self._answer_rate)
+        turn = _Turn(lease, todo, pending_refusals.load(lease.doubts), arrived, {}, dict(arrived.failures))
+        closed = await self._judge_refusals(turn)
         if closed is not None:
-            await self._closed(turn, closed)
+            await self._close(turn, closed)
             return
-        left = self._left(turn)
-        await self._keep(turn, left)
-        roll = AuthorProgress(known=turn.known, tries=todo.tries)
+        left = self._remaining_work(turn)
+        await self._save(turn, left)
+        progress = AuthorProgress(known=turn.known, tries=todo.tries)
         can_end = turn.can_end
         are_compared = arrived.rules is None or arrived.rules_compared
         turn.arrived = Fetched(subreddit=arrived.subreddit)  # the posts are saved; the authors take time
         del arrived
         if left.authors and can_end:
-            origin = Origin(lease.name, lease.depth, self._settings.leads_on(lease.depth))
-            await self._authors.fetch_authors(left.authors, origin, roll)
-            self._tally.users += roll.saved
-            self._tally.posts += roll.posts
+            origin = Origin(lease.name, lease.depth, self._config.discover and lease.depth < self._config.max_depth)
+            await self._authors.fetch_authors(left.authors, origin, progress)
+            self._counters.users += progress.saved
+            self._counters.posts += progress.posts
         if not are_compared and can_end and self._client.mixes_up:
             left = await self._compare_rules(turn, left)
-        turn.doubts |= roll.doubts
-        turn.failures |= {key_of_user(username): failure for username, failure in roll.failures.items()}
-        turn.tries = after_turn(todo.tries, turn.failures)
-        await self._end(turn, left, roll, can_end=can_end)
+        turn.doubts |= progress.doubts
+        turn.failures |= {key_of_user(username): failure for username, failure in progress.failures.items()}
+        turn.tries = tries_after_turn(todo.tries, turn.failures)
+        await self._end_turn(turn, left, progress, can_end=can_end)
 
     async def give_back(self, lease: Lease) -> None:
         """End the lease of a turn interrupted by no fault of its own: it may begin again at once."""
-        self._tally.given_back += 1
+        self._counters.given_back += 1
         await self._store.save(Batch(given_back=[lease.name]))
 
     async def fail(self, lease: Lease, error: Exception) -> None:
         """End the lease of a turn interrupted by an error of ours: it is retried, each time later."""
-        await self._later(lease, f"{type(error).__name__}: {error}", lease.doubts)
+        await self._retry_later(lease, f"{type(error).__name__}: {error}", lease.doubts)
 
-    async def _later(self, lease: Lease, error: str, doubts: str | None, left: RemainingWork | None = None) -> datetime:
-        self._tally.failures += 1
-        due = turn_schedule.after_failure(lease.attempts, self._now(), self._chance, self._settings.refresh_after)
+    async def _retry_later(
+        self, lease: Lease, error: str, doubts: str | None, left: RemainingWork | None = None
+    ) -> datetime:
+        self._counters.failures += 1
+        due = turn_schedule.after_failure(lease.attempts, self._now(), self._draw, self._config.refresh_after)
         outcome = SaveOutcome(lease.name, state="failed", finished=False, due_at=due, error=error, doubts=doubts)
         progress = [Progress(lease.name, left)] if left is not None else []
         await self._store.save(Batch(progress=progress, outcomes=[outcome]))
         return due
 
-    async def _judge(self, turn: _Turn) -> PendingRefusal | None:
+    async def _judge_refusals(self, turn: _Turn) -> PendingRefusal | None:
         """Sort unexplained refusals into facts and unconfirmed ones; return one that closes the subreddit, or None."""
         arrived = turn.arrived
         # while the facts are refused, the other parts decide nothing
@@ -162,7 +162,7 @@ class SubredditJob:
         for part in decisive:
             refusal = arrived.unexplained[part]
             question = Question(Kind(part), turn.lease.name)
-            doubt, is_fact = await self._confirmer.meet(question, refusal, turn.known.get(part))
+            doubt, is_fact = await self._confirmer.record(question, refusal, turn.known.get(part))
             if not is_fact:
                 turn.doubts[part] = doubt
             elif part == parts.ABOUT:
@@ -174,27 +174,31 @@ class SubredditJob:
                 else:
                     arrived.refusals[part] = doubt.text
         reason = arrived.refusals.get(parts.ABOUT)
-        return doubting.with_reason(turn_schedule.state_of(reason), reason, self._now()) if reason is not None else None
+        return (
+            pending_refusals.explained(turn_schedule.state_of(reason), reason, self._now())
+            if reason is not None
+            else None
+        )
 
-    def _left(self, turn: _Turn) -> RemainingWork:
+    def _remaining_work(self, turn: _Turn) -> RemainingWork:
         """Return what is still to fetch.
 
         That is everything while no answer has named the subreddit: rules and empty listings may be those of another.
         """
         if not turn.is_open and not turn.arrived.names_it:
             return turn.todo
-        return RemainingWork(turn.arrived.missing_parts, self._names(turn), turn.todo.tries)
+        return RemainingWork(turn.arrived.missing_parts, self._authors_to_fetch(turn), turn.todo.tries)
 
-    def _names(self, turn: _Turn) -> tuple[str, ...] | None:
+    def _authors_to_fetch(self, turn: _Turn) -> tuple[str, ...] | None:
         """Return the authors to fetch; None while the hot posts have not arrived."""
         if turn.lease.review == POSTS_ONLY:
             return ()
         arrived = turn.arrived
         if parts.HOT in arrived.listings:
-            return authors(arrived.listings[parts.HOT], self._settings.users_per_subreddit)
+            return authors(arrived.listings[parts.HOT], self._config.users_per_subreddit)
         return () if parts.HOT in arrived.refusals else turn.todo.authors
 
-    async def _keep(self, turn: _Turn, left: RemainingWork) -> None:
+    async def _save(self, turn: _Turn, left: RemainingWork) -> None:
         """Save the results together with the remaining work: a kill after this loses nothing of them."""
         lease, arrived = turn.lease, turn.arrived
         facts = arrived.subreddit
@@ -210,8 +214,8 @@ class SubredditJob:
         if parts.HOT in arrived.listings and is_named:
             batch.post_figures[name] = post_figures(arrived.listings[parts.HOT], self._now())
         await self._store.save(batch)
-        self._tally.posts += len(batch.posts)
-        self._tally.rules += len(rules)
+        self._counters.posts += len(batch.posts)
+        self._counters.rules += len(rules)
         if arrived.odd:
             log.warning("odd_posts", subreddit=lease.name, count=arrived.odd)
         for part, reason in arrived.refusals.items():
@@ -220,19 +224,22 @@ class SubredditJob:
     async def _compare_rules(self, turn: _Turn, left: RemainingWork) -> RemainingWork:
         """Fetch the rules again: the answers about the authors show that the proxy mixes answers up."""
         lease, facts = turn.lease, turn.arrived.subreddit
-        again = await fetch_parts(self._client, lease.name, [parts.RULES], self._now, self._standing)
+        again = await fetch_parts(self._client, lease.name, [parts.RULES], self._now, self._answer_rate)
         if again.rules is None:
-            turn.failures[parts.RULES] = again.failures.get(parts.RULES) or Mismatch("rules that nothing confirms")
+            turn.failures[parts.RULES] = again.failures.get(parts.RULES) or Mismatch("unconfirmed rules")
             return replace(left, parts=(*left.parts, parts.RULES))
         name = facts.name if facts is not None else lease.name
         await self._store.save(Batch(rules={name: [rule._replace(subreddit_name=name) for rule in again.rules]}))
         return left
 
-    async def _closed(self, turn: _Turn, why: PendingRefusal) -> None:
+    async def _close(self, turn: _Turn, why: PendingRefusal) -> None:
         """Record why it cannot be read, and when it is requested again."""
         lease, now, state = turn.lease, self._now(), SubredditState(why.state)
-        closed = doubting.closed_again(turn.known, why)
-        due, known = turn_schedule.after_refusal(state, now, closed.count), doubting.dump({doubting.CLOSED: closed})
+        closed = pending_refusals.count_closed(turn.known, why)
+        due, known = (
+            turn_schedule.after_refusal(state, now, closed.count),
+            pending_refusals.dump({pending_refusals.CLOSED: closed}),
+        )
         batch = Batch(
             posts=turn.arrived.posts,
             outcomes=[SaveOutcome(lease.name, state, finished=True, due_at=due, error=why.text, doubts=known)],
@@ -241,34 +248,37 @@ class SubredditJob:
             batch.missing.append((lease.name, now))
         else:
             batch.subreddits.append(Subreddit(lease.name, state, now, moved_to=why.target))
-        if state is SubredditState.MOVED and self._settings.discover:
+        if state is SubredditState.MOVED and self._config.discover:
             batch.found += [Found(name, lease.depth, lease.name) for name in distinct([why.target])]
         await self._store.save(batch)
-        self._tally.subreddits += 1
+        self._counters.subreddits += 1
         log.info("subreddit_refused", subreddit=lease.name, state=str(state), reason=why.text, moved_to=why.target)
 
-    async def _end(self, turn: _Turn, left: RemainingWork, roll: AuthorProgress, *, can_end: bool) -> None:
+    async def _end_turn(self, turn: _Turn, left: RemainingWork, progress: AuthorProgress, *, can_end: bool) -> None:
         """End the turn: finish the subreddit, or schedule the remaining work."""
         failures = turn.failures
         if any(isinstance(failure, ProxyResting) for failure in failures.values()):
             # that is the proxy's fault: the next turn may begin at once
             await self.give_back(turn.lease)
         elif parts.ABOUT in turn.doubts:
-            await self._unconfirmed(turn)
-        elif are_over(turn.tries) and can_end:
+            await self._wait_for_confirmation(turn)
+        elif are_used_up(turn.tries) and can_end:
             log.warning(
-                "parts_given_up", subreddit=turn.lease.name, parts=list(failures), hint="until the next refresh"
+                "parts_given_up",
+                subreddit=turn.lease.name,
+                parts=list(failures),
+                hint="they are fetched again at the next refresh",
             )
-            await self._done(turn, left, roll)
+            await self._finish(turn, left, progress)
         elif failures or (left.authors is None and not turn.doubts):
             await self._put_back(turn, left)
         else:
-            await self._done(turn, left, roll)
+            await self._finish(turn, left, progress)
 
-    async def _done(self, turn: _Turn, left: RemainingWork, roll: AuthorProgress) -> None:
+    async def _finish(self, turn: _Turn, left: RemainingWork, progress: AuthorProgress) -> None:
         """Finish it with everything that arrived; unconfirmed refusals are requested again on their own."""
         lease = turn.lease
-        batch = Batch(outcomes=[self._finished(turn)])
+        batch = Batch(outcomes=[self._finished_outcome(turn)])
         if turn.failures or left.tries:
             waiting = tuple(part for part in left.parts if part not in turn.failures)
             batch.progress.append(Progress(lease.name, replace(left, parts=waiting, tries=turn.tries)))
@@ -277,31 +287,31 @@ class SubredditJob:
             batch.author_figures[lease.name] = author_figures(facts, self._now())
         await self._store.save(batch)
         if not turn.was_pending:
-            self._tally.subreddits += 1
-            self._tally.pace.finished(self._now().timestamp())
-        log.debug("subreddit_done", subreddit=lease.name, users=roll.saved, posts_of_users=roll.posts)
+            self._counters.subreddits += 1
+            self._counters.finish_rate.finished(self._now().timestamp())
+        log.debug("subreddit_done", subreddit=lease.name, users=progress.saved, posts_of_users=progress.posts)
 
-    def _finished(self, turn: _Turn) -> SaveOutcome:
-        lease, error = turn.lease, text_of(turn.failures) if turn.failures else None
+    def _finished_outcome(self, turn: _Turn) -> SaveOutcome:
+        lease, error = turn.lease, describe_failures(turn.failures) if turn.failures else None
         state = SubredditState.OPEN if turn.is_open else "failed"
         done = SaveOutcome(
-            lease.name, state, finished=True, error=error, depth=lease.depth, doubts=doubting.dump(turn.doubts)
+            lease.name, state, finished=True, error=error, depth=lease.depth, doubts=pending_refusals.dump(turn.doubts)
         )
         if not turn.doubts:
             return done
         now = self._now()
-        due, avoid_until = doubting.next_look(turn.doubts, now, has_others=self._confirmer.has_others)
+        due, avoid_until = pending_refusals.next_check(turn.doubts, now, has_others=self._confirmer.has_others)
         done = done._replace(error=next(iter(turn.doubts.values())).text)
-        if due >= now + timedelta(seconds=self._settings.refresh_after):
+        if due >= now + timedelta(seconds=self._config.refresh_after):
             return done  # the next refresh comes sooner, and requests everything
         return done._replace(due_at=due, avoid_until=avoid_until, pending=True)
 
-    async def _unconfirmed(self, turn: _Turn) -> None:
+    async def _wait_for_confirmation(self, turn: _Turn) -> None:
         """Put it back until its refusal is confirmed, or proves to be the fault of something else."""
         lease = turn.lease
-        due, avoid_until = doubting.next_look(turn.doubts, self._now(), has_others=self._confirmer.has_others)
+        due, avoid_until = pending_refusals.next_check(turn.doubts, self._now(), has_others=self._confirmer.has_others)
         text = next(iter(turn.doubts.values())).text
-        closed = {key: doubt for key, doubt in turn.known.items() if key == doubting.CLOSED}
+        closed = {key: doubt for key, doubt in turn.known.items() if key == pending_refusals.CLOSED}
         await self._store.save(
             Batch(
                 outcomes=[
@@ -311,20 +321,20 @@ class SubredditJob:
                         finished=False,
                         due_at=due,
                         error=text,
-                        doubts=doubting.dump({**closed, **turn.doubts}),
+                        doubts=pending_refusals.dump({**closed, **turn.doubts}),
                         avoid_until=avoid_until,
                     )
                 ]
             )
         )
-        self._tally.failures += 1
+        self._counters.failures += 1
 
     async def _put_back(self, turn: _Turn, left: RemainingWork) -> None:
         lease, failures = turn.lease, list(turn.failures.values())
-        error = str(failures[0]) if failures else "the hot posts have not come"
+        error = str(failures[0]) if failures else "the hot posts have not arrived"
         unanswered = {key: doubt for key, doubt in turn.known.items() if key in left.parts or key not in parts.ALL}
-        doubts = doubting.dump({**unanswered, **turn.doubts})
-        due = await self._later(lease, error, doubts, replace(left, tries=turn.tries))
+        doubts = pending_refusals.dump({**unanswered, **turn.doubts})
+        due = await self._retry_later(lease, error, doubts, replace(left, tries=turn.tries))
         log.warning(
             "subreddit_put_back",
             subreddit=lease.name,

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from core.errors import GaplessError
 from core.reddit.request_errors import BadAnswer
-from scraper.http.transport.payload import decode
 from scraper.http.transport.session import Answer
-from scraper.reddit.answer_check import Reply, is_nameless, judge_answer
+from scraper.reddit.answer_check import Reply, check_answer, is_nameless
+from scraper.reddit.payload import decode
 from scraper.reddit.question import Question
 from scraper.reddit.redirect import SameElsewhere
 from scraper.reddit.refusal import Mismatch, Unexplained, Unproven
@@ -37,7 +37,7 @@ class Call:
         if self.question is None:
             return payload, error
         reply = Reply(self.url, answer.status, answer.headers, with_token)
-        error = judge_answer(self.question, reply, payload, error)
+        error = check_answer(self.question, reply, payload, error)
         # an empty listing instead of facts is most often another request's answer
         is_odd = answer.status == 200 and isinstance(error, Unexplained) and not self.apart
         if is_odd or (answer.repeated and is_nameless(self.question, payload, error)):

@@ -9,21 +9,18 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from core.config.proxies import DIRECT
+from core.config.slices import ScraperConfig
 from core.errors import GaplessError, TransientError
 from core.masking.redact import show_address
-from core.reddit.answers import classify
 from core.reddit.limiter import Limiter, QuotaFileError
-from core.reddit.name_limits import NameLimits
-from core.reddit.quota_answers import named_wait
 from core.reddit.request_errors import (
     CredentialsRejected,
     QuotaShort,
     RateLimited,
     TokenRejected,
-    TooLarge,
-    Unreachable,
 )
-from scraper.http.auth import user_agents
+from scraper.http.attempts import Attempts
 from scraper.http.auth.access_token import Token, TokenMemory
 from scraper.http.auth.authentication import (
     Authentication,
@@ -33,24 +30,21 @@ from scraper.http.auth.authentication import (
     TokenAuthentication,
 )
 from scraper.http.auth.credentials import CredentialsDoubted
-from scraper.http.http_settings import FetchSettings
+from scraper.http.auth.user_agents import agents_of
 from scraper.http.pacing.concurrency_limiter import ConcurrencyLimiter, Sleep
-from scraper.http.pacing.retry import Action, RetryState, seconds_after_429
+from scraper.http.pacing.retry import Action, RetryState
 from scraper.http.proxy.answer_agreement import AgreedRules
 from scraper.http.proxy.blame import Evidence, Sign, item_of, sign_of
 from scraper.http.proxy.proxy_health import ProxyHealth, Result
-from scraper.http.proxy.proxy_tests import ProxyTest, Witnesses
+from scraper.http.proxy.proxy_tests import ANY_SUBREDDIT, ProxyTest, Witnesses
 from scraper.http.proxy.rest_periods import RestPeriods
 from scraper.http.proxy.siblings import Siblings, alone
-from scraper.http.reports.outcome import AttemptOutcome
-from scraper.http.reports.proxy_report import ProxyReport, RequestCounters
-from scraper.http.reports.throttled_log import ThrottledLog
+from scraper.http.proxy_report import ProxyReport
 from scraper.http.request import Call
-from scraper.http.transport.proxy_errors import NameLimited
 from scraper.http.transport.route import Route
-from scraper.http.transport.session import Answer, Session
+from scraper.http.transport.session import Answer, Session, uses_tls
 from scraper.reddit.answer_check import names_it
-from scraper.reddit.question import Kind, Question, about
+from scraper.reddit.question import RAW, Kind, Question, about
 from scraper.reddit.redirect import SameElsewhere
 from scraper.reddit.refusal import Mismatch, Unproven
 
@@ -65,10 +59,7 @@ _TOKEN_PATH = "/api/v1/access_token"  # noqa: S105 (an address)
 _SHOWN_FAILING = 20
 
 #: Reddit's own answers: a fact, or a wait.
-_CAME_THROUGH = {Sign.GOOD, Sign.NOTHING}
-
-#: Logged elsewhere, or not a failure.
-_NO_COMPLAINT = {AttemptOutcome.OK, AttemptOutcome.REFUSED, AttemptOutcome.RATE_LIMITED, AttemptOutcome.UNPROVEN}
+_REACHED_REDDIT = {Sign.GOOD, Sign.NOTHING}
 
 
 class RetryingFetcher:
@@ -76,7 +67,7 @@ class RetryingFetcher:
 
     def __init__(
         self,
-        settings: FetchSettings,
+        config: ScraperConfig,
         limiter: Limiter | None = None,
         *,
         siblings: Siblings = alone,
@@ -88,7 +79,7 @@ class RetryingFetcher:
         """Create the fetcher; nothing is sent.
 
         Args:
-            settings: concurrency, timeouts, authentication and the proxy.
+            config: the configuration of the process: concurrency, timeouts, authentication and the proxy.
             limiter: the quota shared by all processes; required for requests with a token.
             siblings: returns the reports of the other processes about their proxies.
             memory: records whether the credentials worked before.
@@ -97,58 +88,64 @@ class RetryingFetcher:
             draw: returns a random number in [0, 1).
 
         """
-        self._settings = settings
+        self._config = config
         self._clock = clock
         self._draw = draw
-        route = Route.through(settings.proxy)
-        self._limiter = ConcurrencyLimiter(settings.concurrency, clock, sleep)
-        self._session = Session(route, settings.timeout, settings.concurrency, clock, encrypted=settings.leads_to_https)
-        self._agent = (
-            user_agents.rotating(user_agents.browsers()) if settings.rotate else user_agents.fixed(settings.user_agent)
+        self._limiter = ConcurrencyLimiter(config.concurrency, clock, sleep)
+        self._session = Session(
+            Route.through(config.proxy), config.timeout, config.concurrency, clock, encrypted=uses_tls(config.access)
         )
-        self._tally = RequestCounters()
-        self._throttled_log = ThrottledLog(clock)
-        self._limits = NameLimits()
+        self._agent = agents_of(config)
         self._rules = AgreedRules(self._ask, clock)
+        seeds = config.subreddits or (ANY_SUBREDDIT,)
+        self._seeds = itertools.cycle(seeds)
+        self._witnesses = Witnesses(seeds)
+        self._attempts = Attempts(
+            self._session,
+            self._limiter,
+            self._witnesses,
+            agent=self._agent,
+            clock=clock,
+            mismatched=self._rules.mixed_up,
+        )
         self._token: Token | None = None
         self._rejected: CredentialsRejected | None = None
-        self._access = self._make_access(limiter, memory)
         self._siblings = siblings
+        self._authentication = self._make_authentication(limiter, memory)
         self._compares = False  # whether answers are compared with questions, also those of tests
-        seeds = settings.seeds or (settings.probe_subreddit,)
-        self._probed = itertools.cycle(seeds)
-        self._witnesses = Witnesses(seeds)
-        self._watch = ProxyHealth(
-            RestPeriods(clock(), draw),
-            Evidence(settings.timeout, clock()),
-            self._limiter,
-            probe=self._probe,
-            control=self._control,
-            siblings=siblings,
-            clock=clock,
-            sleep=sleep,
-        )
+        self._health = self._make_health(sleep)
 
-    def _make_access(self, limiter: Limiter | None, memory: TokenMemory | None) -> Authentication:
-        settings = self._settings
-        if not settings.with_token:
-            return NoAuthentication(settings.reddit_url)
+    def _make_authentication(self, limiter: Limiter | None, memory: TokenMemory | None) -> Authentication:
+        access = self._config.access
+        if not self._config.with_token:
+            return NoAuthentication(access.reddit_url)
         if limiter is None:
             raise ValueError("requests with a token need the limiter that all processes of the client id share")
         self._token = Token(
             self._session,
-            reddit_url=settings.reddit_url,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
+            access,
             agent=self._agent,
-            heard=self._heard_of_token,
+            on_answer=self._token_answered,
             clock=self._clock,
             draw=self._draw,
             limiter=limiter,
             memory=memory,
             others_work=lambda: any(sibling.works for sibling in self._siblings()),
         )
-        return TokenAuthentication(settings.oauth_url, self._token, limiter)
+        return TokenAuthentication(access.oauth_url, self._token, limiter)
+
+    def _make_health(self, sleep: Sleep) -> ProxyHealth:
+        now = self._clock()
+        return ProxyHealth(
+            RestPeriods(now, self._draw),
+            Evidence(self._config.timeout, now),
+            self._limiter,
+            probe=self._probe,
+            control=self._control,
+            siblings=self._siblings,
+            clock=self._clock,
+            sleep=sleep,
+        )
 
     async def start(self) -> None:
         """Open the session; nothing is sent yet."""
@@ -156,13 +153,13 @@ class RetryingFetcher:
 
     async def close(self) -> None:
         """Close all connections; requests that still wait in `get` must have been cancelled before."""
-        await self._watch.close()
+        await self._health.close()
         await self._session.close()
 
     @property
     def idle(self) -> int:
         """The number of requests that could start now; 0 while any has to wait, or the proxy rests or is checked."""
-        return 0 if self._watch.doubtful else self._limiter.idle
+        return 0 if self._health.doubtful else self._limiter.idle
 
     @property
     def in_flight(self) -> int:
@@ -172,18 +169,18 @@ class RetryingFetcher:
     @property
     def resting(self) -> bool:
         """Whether the proxy is out of use, and `get` raises ProxyResting."""
-        return not self._watch.health.works
+        return not self._health.rest_periods.works
 
     async def keep_testing(self) -> None:
         """Test the proxy while it is not used; runs until cancelled."""
-        await self._watch.keep_testing()
+        await self._health.keep_testing()
 
     async def probe(self) -> bool:
         """Test the proxy before the first request; if it fails, it rests and is tested again automatically.
 
         Raises CredentialsRejected when Reddit does not know the client id and secret.
         """
-        works = await self._watch.probe(_FIRST_PROBES)
+        works = await self._health.probe(_FIRST_PROBES)
         if self._rejected is not None:
             raise self._rejected
         return works
@@ -204,7 +201,7 @@ class RetryingFetcher:
         path, self._compares = question.path, True
         # rules contain no name: a separate connection cannot bring the answer to another request
         apart = question.kind is Kind.RULES
-        return await self._fetch(Call(path, self._access.url(path, question.params), question, apart=apart))
+        return await self._fetch(Call(path, self._authentication.url(path, question.params), question, apart=apart))
 
     async def get(self, path: str, params: Params) -> object:
         """Fetch and decode with retries; the answer is not compared with the request.
@@ -212,24 +209,24 @@ class RetryingFetcher:
         Raises Unavailable, CredentialsRejected, and TransientErrors: RateLimited, ServerTrouble, BadAnswer,
         Unreachable (ProxyRefused, ProxyRejectsUs, ProxyResting), NetworkBlocked, TokenRejected.
         """
-        return await self._fetch(Call(path, self._access.url(path, params)))
+        return await self._fetch(Call(path, self._authentication.url(path, params)))
 
     async def _fetch(self, call: Call) -> object:
-        tries, controls = RetryState(self._settings.max_retries), 0
+        state, controls = RetryState(self._config.max_retries), 0
         while True:
             await self._limiter.enter()
             try:
-                authorization = await self._access.authorization()
+                authorization = await self._authentication.authorization()
                 if not isinstance(authorization, Authorization):
                     self._limiter.hold(authorization.seconds)
-                elif tries.waits > controls and (other := self._other_than(call.path)) is not None:
-                    controls = tries.waits
-                    await self._let_go_first(other, authorization, tries.waits)
+                elif state.waits > controls and (other := self._control_of(call.path)) is not None:
+                    controls = state.waits
+                    await self._send_control(other, authorization, state.waits)
                 else:
-                    return await self._attempt_and_tell(call, authorization, tries.waits)
+                    return await self._attempt(call, authorization, state.waits)
                 continue
             except TransientError as error:
-                step = tries.after(error, self._draw)
+                step = state.after(error, self._draw)
                 if step.action is Action.GIVE_UP:
                     raise
                 call.after(error)
@@ -238,105 +235,37 @@ class RetryingFetcher:
             if step.action is Action.RETRY:
                 await self._limiter.pause(step.seconds)
 
-    def _other_than(self, path: str) -> Call | None:
+    def _control_of(self, path: str) -> Call | None:
         """Return a request to send before this path, which was answered 429: it shows whether all have to wait."""
-        if not self._limits.needs_control(path):
+        if not self._attempts.needs_control(path):
             return None
         paths = self._witnesses.choose({item_of(path)}, self._siblings())
-        return self._test_of(paths[0], self._access.url(paths[0], {"raw_json": 1})) if paths else None
+        return self._test_of(paths[0]) if paths else None
 
-    async def _let_go_first(self, call: Call, authorization: Authorization, waits: int) -> None:
+    async def _send_control(self, call: Call, authorization: Authorization, waits: int) -> None:
         """Send it; only a 429 matters to the request that waits for it. Raises RateLimited."""
         try:
-            await self._attempt_and_tell(call, authorization, waits)
+            await self._attempt(call, authorization, waits)
         except RateLimited:
             raise
         except GaplessError as error:
             log.debug("control_not_served", path=call.path, error=str(error))
 
-    async def _attempt_and_tell(self, call: Call, authorization: Authorization, waits: int) -> object:
+    async def _attempt(self, call: Call, authorization: Authorization, waits: int) -> object:
         """Send the request once, and record the result for or against the proxy."""
         try:
-            payload = await self._attempt(call, authorization, waits)
+            payload = await self._attempts.send(call, self._authentication, authorization, waits)
         except GaplessError as error:
-            self._watch.take(call.path, error)
+            self._health.record(call.path, error)
             raise
         if call.question is None or names_it(call.question, payload):  # another answer shows nothing about the proxy
-            self._watch.take(call.path, None)
+            self._health.record(call.path, None)
         return payload
 
-    async def _attempt(self, call: Call, authorization: Authorization, waits: int) -> object:
-        """Send the request once; record the answer everywhere it counts before it is returned or raised."""
-        headers = {"User-Agent": self._agent()}
-        if authorization.bearer is not None:
-            headers["Authorization"] = authorization.bearer
-        try:
-            answer, payload, error = await self._exchange(call, headers)
-        except BaseException:
-            self._access.stopped(authorization)
-            raise
-        error = self._compare_with_others(call.path, answer, error)
-        if isinstance(error, RateLimited):
-            told = named_wait(error.retry_after, error.rate, time.time())
-            seconds = self._access.settle(authorization, answer, error, seconds_after_429(told, waits))
-            self._hold(seconds, announced=max(seconds, error.retry_after or 0.0))
-        else:
-            self._access.settle(authorization, answer, error, 0.0)
-        self._count(call.path, answer, error)
-        if error is None:
-            return payload
-        del answer, payload  # an error that is kept keeps this frame
-        try:
-            raise error
-        finally:
-            del error  # or error and frame would keep each other alive
-
-    def _compare_with_others(self, path: str, answer: Answer | None, error: GaplessError | None) -> GaplessError | None:
-        """Record the answer; a 429 that concerns only this path becomes NameLimited."""
-        now = self._clock()
-        if not isinstance(error, RateLimited):
-            if answer is not None and error is None:
-                self._limits.served(path, now)
-            return error
-        told = named_wait(error.retry_after, error.rate, time.time()) is not None
-        return NameLimited() if self._limits.refused(path, now, has_delay=told) else error
-
-    async def _exchange(self, call: Call, headers: dict[str, str]) -> tuple[Answer | None, object, GaplessError | None]:
-        """Send the request; return the answer, the decoded payload, and the error."""
-        try:
-            answer = await self._session.get(call.url, headers, apart=call.apart)
-        except (Unreachable, TooLarge) as failure:
-            return None, None, failure
-        error = classify(answer.status, answer.headers, answer.body, datetime.now(UTC))
-        payload, error = call.read(answer, error, with_token="Authorization" in headers)
-        return answer, payload, error
-
-    def _count(self, path: str, answer: Answer | None, error: GaplessError | None) -> None:
-        """Count the end of an attempt."""
-        if error is None and answer is not None:
-            self._tally.good(answer.status, answer.seconds)
-            self._witnesses.served(path)
-        elif error is not None:
-            if isinstance(error, Mismatch):
-                self._rules.mixed_up()
-            status = answer.status if answer is not None else getattr(error, "status", None)
-            outcome = self._tally.bad(status, error, datetime.now(UTC))
-            if outcome not in _NO_COMPLAINT:
-                self._throttled_log.failed(outcome, error, path)
-
-    def _hold(self, seconds: float, announced: float) -> None:
-        """Make all requests wait after a 429; log one line for all requests that were answered 429 together."""
-        if not self._limiter.held:
-            log.warning("rate_limited", wait_seconds=round(announced, 1))
-        self._limiter.hold(seconds)
-
-    def _heard_of_token(self, answer: Answer | None, error: GaplessError | None) -> None:
-        if isinstance(error, RateLimited):
-            seconds = seconds_after_429(named_wait(error.retry_after, error.rate, time.time()), 0)
-            self._hold(seconds, announced=seconds)
-        self._count(_TOKEN_PATH, answer, error)
+    def _token_answered(self, answer: Answer | None, error: GaplessError | None) -> None:
+        self._attempts.token_answered(_TOKEN_PATH, answer, error)
         if error is not None:  # a token says nothing about the requests for data
-            self._watch.take(_TOKEN_PATH, error)
+            self._health.record(_TOKEN_PATH, error)
 
     async def _probe(self) -> GaplessError | None:
         """Send one request without retries; return its error."""
@@ -350,10 +279,9 @@ class RetryingFetcher:
                 return failure
             return None
         # a different seed each time: a closed one shows nothing about the proxy
-        path = f"/r/{next(self._probed)}/about"
-        url = self._access.url(path, {"raw_json": 1})
-        answer, _, error = await self._exchange(self._test_of(path, url), {"User-Agent": self._agent()})
-        self._count(path, answer, error)
+        call = self._test_of(f"/r/{next(self._seeds)}/about")
+        answer, _, error = await self._attempts.exchange(call, Authorization())
+        self._attempts.count(call.path, answer, error)
         return error
 
     async def _control(self, failing: Collection[str]) -> Result:
@@ -361,31 +289,31 @@ class RetryingFetcher:
         paths = self._witnesses.choose(failing, self._siblings())
         result = Result(ProxyTest.FAILED)
         for path in paths:
-            result = await self._ask_once(path)
-            if result.trial is not ProxyTest.FAILED or (self._token is not None and self._token.bearer is None):
+            result = await self._test_once(path)
+            if result.outcome is not ProxyTest.FAILED or (self._token is not None and self._token.bearer is None):
                 return result
         if paths:
             return result
         error = await self._probe()  # the only known name may itself be the cause
-        return Result(ProxyTest.SERVED if sign_of(error) in _CAME_THROUGH else ProxyTest.FAILED, error)
+        return Result(ProxyTest.SERVED if sign_of(error) in _REACHED_REDDIT else ProxyTest.FAILED, error)
 
-    def _test_of(self, path: str, url: str) -> Call:
-        return Call(path, url, about(path) if self._compares else None)
+    def _test_of(self, path: str) -> Call:
+        return Call(path, self._authentication.url(path, RAW), about(path) if self._compares else None)
 
-    async def _ask_once(self, path: str) -> Result:
+    async def _test_once(self, path: str) -> Result:
         """Send one request without the concurrency limiter and without retries.
 
         It is sent once more with a new token, or on a separate connection, when the first answer requires that.
         """
-        call = self._test_of(path, self._access.url(path, {"raw_json": 1}))
+        call = self._test_of(path)
         for _ in range(2):
             try:
                 if self._token is not None:
                     await self._token.fresh()
-                authorization = await self._access.authorization()
+                authorization = await self._authentication.authorization()
                 if not isinstance(authorization, Authorization):
                     return Result(ProxyTest.UNKNOWN)
-                await self._attempt(call, authorization, 0)
+                await self._attempts.send(call, self._authentication, authorization, 0)
             except (QuotaShort, QuotaFileError, CredentialsDoubted) as error:
                 others_work = any(sibling.works for sibling in self._siblings())
                 doubted = isinstance(error, CredentialsDoubted)
@@ -394,29 +322,29 @@ class RetryingFetcher:
                 result = Result(ProxyTest.FAILED, error)
                 call.after(error)
             except GaplessError as error:
-                return Result(ProxyTest.SERVED if sign_of(error) in _CAME_THROUGH else ProxyTest.FAILED, error)
+                return Result(ProxyTest.SERVED if sign_of(error) in _REACHED_REDDIT else ProxyTest.FAILED, error)
             else:
                 return Result(ProxyTest.SERVED)
         return result
 
     def report(self) -> ProxyReport:
         """Return all counters since the start, and the state of the proxy."""
-        health, evidence = self._watch.health, self._watch.evidence
-        tally, proxy, now = self._tally, self._settings.proxy, self._clock()
-        away = timedelta(seconds=max(0.0, health.resting_until - now))
+        rest_periods, evidence = self._health.rest_periods, self._health.evidence
+        counters, proxy, now = self._attempts.counters, self._config.proxy, self._clock()
+        away = timedelta(seconds=max(0.0, rest_periods.resting_until - now))
         good_at = evidence.good_at
         return ProxyReport(
-            name=self._settings.name,
+            name=proxy.name if proxy is not None else DIRECT,
             address=show_address(proxy.url) if proxy is not None else "",
-            state=str(health.shown(now, good_at)),
-            resting_until=None if health.works else datetime.now(UTC) + away,
+            state=str(rest_periods.shown(now, good_at)),
+            resting_until=None if rest_periods.works else datetime.now(UTC) + away,
             consecutive_failures=evidence.failures,
-            outcomes={str(outcome): count for outcome, count in tally.outcomes.items()},
-            statuses=dict(tally.statuses),
-            latency_sum=tally.latency_sum,
-            latency_count=tally.latency_count,
-            last_error=tally.last_error,
-            last_error_at=tally.last_error_at,
+            outcomes={str(outcome): count for outcome, count in counters.outcomes.items()},
+            statuses=dict(counters.statuses),
+            latency_sum=counters.latency_sum,
+            latency_count=counters.latency_count,
+            last_error=counters.last_error,
+            last_error_at=counters.last_error_at,
             distrusted=self._session.distrusted,
             good_at=None if good_at is None else datetime.now(UTC) - timedelta(seconds=now - good_at),
             witness=self._witnesses.newest,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from scraper.reddit.thing import Object
+from scraper.reddit.payload import Object
 
 #: (key, kind): str, bool, int, float, or datetime for seconds since 1970.
 Field: TypeAlias = tuple[str, type]

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from msgspec.structs import astuple
 
 from scraper.parse.fields import Field, moment, own_id, read, text
+from scraper.reddit.payload import Object, TypedListing, TypedPost, answer_without, unwrap
 from scraper.reddit.rows import Post
-from scraper.reddit.thing import Object, no, unwrap
-from scraper.reddit.typed_listing import TypedListing, TypedPost
 
 _FIELDS: tuple[Field, ...] = (
     ("selftext", str),
@@ -42,8 +41,8 @@ _PREFIX = "t3_"
 #: The same as `Post._make`, without its check of the length: that of typed posts is known (a test compares).
 _new = tuple.__new__
 
-_NOBODY = "[deleted]"
-_NOT_A_PERSON = "automoderator"
+_DELETED_AUTHOR = "[deleted]"
+_AUTOMODERATOR = "automoderator"
 # Valid in an address: a dot and a colon for r/reddit.com and t:countries; nothing that leaves the path.
 _ASKABLE = re.compile(r"[\w-][\w.:-]*", re.ASCII)
 
@@ -64,7 +63,7 @@ def posts(payload: object, fetched_at: datetime) -> Posts:
     data = unwrap(payload, "Listing")
     children = data.get("children") if data is not None else None
     if type(children) is not list:
-        raise no("listing", payload)
+        raise answer_without("listing", payload)
     rows = [row for child in children if (row := _post(unwrap(child, "t3"), fetched_at)) is not None]
     return Posts(rows, len(children) - len(rows))
 
@@ -78,7 +77,7 @@ def _post(data: Object | None, fetched_at: datetime) -> Post | None:
         return None
     author = text(data, "author")
     return Post._make(
-        (post_id, subreddit, None if author == _NOBODY else author, title, fetched_at, *read(data, _FIELDS))
+        (post_id, subreddit, None if author == _DELETED_AUTHOR else author, title, fetched_at, *read(data, _FIELDS))
     )
 
 
@@ -94,7 +93,7 @@ def _typed_post(post: TypedPost, fetched_at: datetime) -> Post | None:
         (
             post_id,
             subreddit,
-            None if not author or author == _NOBODY else author,
+            None if not author or author == _DELETED_AUTHOR else author,
             title,
             fetched_at,
             selftext,
@@ -119,7 +118,7 @@ def found_subreddits(rows: Iterable[Post]) -> tuple[str, ...]:
 
 
 def _is_person(key: str) -> bool:
-    return key != _NOT_A_PERSON
+    return key != _AUTOMODERATOR
 
 
 def _is_no_profile(key: str) -> bool:

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from scraper.parse.fields import Field, own_id, read, text
+from scraper.reddit.payload import Object, answer_without, unwrap
 from scraper.reddit.rows import User, UserState
-from scraper.reddit.thing import Object, no, unwrap
 
 _FIELDS: tuple[Field, ...] = (
     ("created_utc", datetime),
@@ -27,7 +27,7 @@ def user(payload: object, fetched_at: datetime) -> User:
     data = unwrap(payload, "t2")
     name = text(data, "name") if data is not None else None
     if data is None or name is None:
-        raise no("user", payload)
+        raise answer_without("user", payload)
     state = UserState.SUSPENDED if data.get("is_suspended") is True else UserState.ACTIVE
     over_18, public_description = _profile(data)
     return User._make(

@@ -11,12 +11,11 @@ from typing import NamedTuple
 from core.errors import GaplessError
 from core.masking.external import outside
 from core.reddit.request_errors import BadAnswer, RequestRejected, TokenRejected, Unavailable
+from scraper.reddit.payload import Object, TypedListing, answer_without, unwrap
 from scraper.reddit.question import LISTINGS, Kind, Question, same_name
 from scraper.reddit.redirect import redirection
 from scraper.reddit.refusal import Mismatch, Unexplained
 from scraper.reddit.rows import SubredditState
-from scraper.reddit.thing import Object, no, unwrap
-from scraper.reddit.typed_listing import TypedListing
 
 #: Listings may contain a few posts more than requested: those that moderators pinned.
 _PINNED = 5
@@ -30,7 +29,7 @@ _GONE = {404, 410}
 #: The kinds of things in Reddit's answers.
 _KINDS = ("Listing", "t1", "t2", "t3", "t4", "t5", "t6", "more", "LabeledMulti", "UserList")
 
-_NOBODY = "[deleted]"
+_DELETED_AUTHOR = "[deleted]"
 
 _AUTHOR, _SUBREDDIT = attrgetter("author"), attrgetter("subreddit")
 
@@ -47,7 +46,7 @@ class Reply(NamedTuple):
     with_token: bool = False  #: without one, a 401 is not about the token
 
 
-def judge_answer(
+def check_answer(
     question: Question,
     reply: Reply,
     payload: object,
@@ -115,7 +114,7 @@ def _compare_rules(payload: object) -> GaplessError | None:
     found = payload.get("rules") if type(payload) is dict else None
     if type(found) is list:
         return BadAnswer(f"{len(found):,} rules, more than a subreddit has") if len(found) > _MOST_RULES else None
-    return _other(payload) or no("list of rules", payload)
+    return _other(payload) or answer_without("list of rules", payload)
 
 
 def _compare_thing(question: Question, payload: object) -> GaplessError | None:
@@ -125,10 +124,10 @@ def _compare_thing(question: Question, payload: object) -> GaplessError | None:
         return Unexplained(SubredditState.MISSING, "an empty listing", telling=True)
     data = unwrap(payload, kind)
     if data is None:
-        return _other(payload) or no(what, payload)
+        return _other(payload) or answer_without(what, payload)
     name = _text(data, key)
     if name is None:
-        return (_other(payload) if _kind(payload) != kind else None) or no(what, payload)
+        return (_other(payload) if _kind(payload) != kind else None) or answer_without(what, payload)
     return None if same_name(name, question.name) else Mismatch(f"the {what} {outside(name, 50)!r}")
 
 
@@ -141,17 +140,17 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
     else:
         children = _children(payload) if _kind(payload) in (None, "Listing") else None
         if children is None:
-            return _other(payload) or no("listing", payload)
+            return _other(payload) or answer_without("listing", payload)
         posts = [post for child in children if (post := unwrap(child, "t3")) is not None]
         count, names = len(children), [_text(post, key) for post in posts]
         has_posts = bool(posts) or not any(map(_kind, children))
     if count > int(question.params["limit"]) + _PINNED:
-        return Mismatch(f"{count} posts, more than asked for")
+        return Mismatch(f"{count} posts, more than requested")
     for name in dict.fromkeys(names):
-        if not name or (question.of_user and name == _NOBODY) or same_name(name, question.name):
+        if not name or (question.of_user and name == _DELETED_AUTHOR) or same_name(name, question.name):
             continue
         return Mismatch(f"a post with {key} {outside(name, 50)!r}")
-    return None if has_posts else Mismatch("a listing without posts in it")
+    return None if has_posts else Mismatch("a listing without posts")
 
 
 def _other(payload: object) -> Mismatch | None:

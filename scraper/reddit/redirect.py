@@ -66,12 +66,14 @@ def redirection(question: Question, url: str, status: int, location: str | None)
         leads_to = urljoin(url, location)
         asked, there = _place(url), _place(leads_to)
     except ValueError:
-        return RequestRejected(status, f"Reddit answered {shown}, which is no address")
+        return RequestRejected(status, f"Reddit answered {shown}, which is not a valid address")
     if there.segments[:2] == ("subreddits", "search"):
         wanted = there.query.get("q", [question.name])[0]
         return Unavailable("missing") if same_name(wanted, question.name) else Mismatch(shown)
     if there.site not in (asked.site, _REDDIT):
-        return RequestRejected(status, f"Reddit answered {shown}: is oauth_url right, or does a proxy answer?")
+        return RequestRejected(
+            status, f"Reddit answered {shown}: check oauth_url, and whether a proxy sends this answer"
+        )
     if there.named is not None:
         if not _is_about(question, there):
             return _moved(question, shown, there)

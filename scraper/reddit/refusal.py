@@ -2,7 +2,7 @@
 
 from core.errors import GaplessError, TransientError
 from core.masking.external import outside
-from core.reddit.request_errors import BadAnswer, NetworkBlocked, TokenRejected
+from core.reddit.request_errors import BadAnswer, NetworkBlocked, ServerTrouble, TokenRejected
 from scraper.reddit.rows import SubredditState
 
 _LONGEST_TEXT = 200
@@ -46,7 +46,14 @@ class Unproven(TransientError):
     """
 
     def __init__(self) -> None:
-        super().__init__("an answer that does not say what it is about, and may be that to another request")
+        super().__init__("an answer without a name, which may belong to another request")
+
+
+class PathLimited(ServerTrouble):
+    """One address is answered 429 repeatedly while others are served: no other request has to wait."""
+
+    def __init__(self) -> None:
+        super().__init__("Reddit answers 429 to this request, and serves others")
 
 
 def unexplained(error: GaplessError) -> Unexplained | None:

@@ -8,8 +8,7 @@ from scraper.store.batches.merged_batch import MergedBatch
 from scraper.store.batches.name_key import name_key
 from scraper.store.statements.claims import ClaimStatements
 from scraper.store.statements.frontier import FrontierStatements
-from scraper.store.statements.proxy_counts import ProxyStatements
-from scraper.store.statements.upsert import Upserts
+from scraper.store.statements.upsert import ProxyStatements, Upserts
 
 
 class Writer:

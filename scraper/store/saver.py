@@ -8,8 +8,7 @@ import structlog
 from scraper.store.batches.batch import Batch
 from scraper.store.batches.merged_batch import MergedBatch, merge
 from scraper.store.batches.unstorable import Replaced, clean
-from scraper.store.connection.database_error_class import Fault, judge, reason
-from scraper.store.connection.store_errors import RowsRefused, StoreUnavailable
+from scraper.store.connection.database_errors import Fault, RowsRefused, StoreUnavailable, classify, reason
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -55,7 +54,7 @@ class Saver:
             self._task = asyncio.ensure_future(self._run())
         await asyncio.shield(done)
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Return when no batch waits."""
         if self._task is not None:
             self._full.set()
@@ -94,7 +93,7 @@ class Saver:
         try:
             await self._commit(taken)
         except asyncio.CancelledError:
-            self._give_up(taken + self._waiting)
+            self._drop_waiting(taken + self._waiting)
             raise
 
     async def _commit(self, taken: list[tuple[Batch, "asyncio.Future[None]"]]) -> None:
@@ -109,16 +108,16 @@ class Saver:
             log.error("rows_refused", rows=len(taken[0][0]), reason=reason(error))  # noqa: TRY400 (understood)
             refused = RowsRefused(f"the database refused the rows: {reason(error)}")
             refused.__cause__ = error
-            _settle(taken, refused)
+            _resolve(taken, refused)
         else:
-            _settle(taken, None)
+            _resolve(taken, None)
 
     async def _write_clean(self, batches: list[Batch]) -> None:
         work = merge(batches)
         try:
             await self._write(work)
         except Exception as error:
-            if judge(error) is not Fault.ROWS:
+            if classify(error) is not Fault.ROWS:
                 raise
             cleaned, replaced = clean(work)
             if not replaced:
@@ -130,18 +129,18 @@ class Saver:
         for kind, count in (("texts", replaced.texts), ("integers", replaced.integers)):
             known = getattr(self.replaced, kind)
             if count and not known:
-                log.warning("unstorable_values_replaced", kind=kind, told="once; the count goes on")
+                log.warning("unstorable_values_replaced", kind=kind, hint="logged once; further ones are only counted")
             setattr(self.replaced, kind, known + count)
 
-    def _give_up(self, left: list[tuple[Batch, "asyncio.Future[None]"]]) -> None:
+    def _drop_waiting(self, left: list[tuple[Batch, "asyncio.Future[None]"]]) -> None:
         self._waiting, self._rows = [], 0
         log.error(
             "rows_dropped", rows=sum(len(batch) for batch, _ in left), reason="stopped while the database is away"
         )
-        _settle(left, StoreUnavailable("the store was closed while the database was away: these rows are not saved"))
+        _resolve(left, StoreUnavailable("the store was closed while the database was away: these rows are not saved"))
 
 
-def _settle(taken: list[tuple[Batch, "asyncio.Future[None]"]], error: Exception | None) -> None:
+def _resolve(taken: list[tuple[Batch, "asyncio.Future[None]"]], error: Exception | None) -> None:
     for _, done in taken:
         if done.done():
             continue

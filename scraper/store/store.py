@@ -9,16 +9,15 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from scraper.store.batch_writer import Writer
-from scraper.store.batches.batch import Batch, Found
+from scraper.store.batches.batch import Batch, Found, Lease
 from scraper.store.batches.merged_batch import MergedBatch, merge
 from scraper.store.batches.name_key import name_key
-from scraper.store.batches.remaining_work import Lease
 from scraper.store.batches.unstorable import Replaced
 from scraper.store.connection.database_clock import DatabaseClock, machine_clock
+from scraper.store.connection.database_errors import StoreUnavailable
 from scraper.store.connection.engine import Database
 from scraper.store.connection.opening import open_database
 from scraper.store.connection.outage_retry import OutageRetry
-from scraper.store.connection.store_errors import StoreUnavailable
 from scraper.store.saver import Saver
 from scraper.store.statements.claims import Claims, ClaimStatements
 from scraper.store.statements.counts import Counts, CountStatements
@@ -28,10 +27,10 @@ from scraper.store.statements.future_dates import DateStatements
 T = TypeVar("T")
 
 #: Calls other than saves report after this time that the database is away, seconds.
-_ASKING = 2.0
+_CALL_TIMEOUT_S = 2.0
 
 #: Interval between corrections of dates that are too far ahead, seconds.
-_CORRECT_EVERY = 600.0
+_CORRECT_INTERVAL_S = 600.0
 
 
 class Store:
@@ -47,7 +46,7 @@ class Store:
         self._dates = DateStatements()
         self._corrected_at = float("-inf")
         self._writer = Writer(database.dialect, self._frontier, self._claims)
-        self._patience = OutageRetry(place, clock or machine_clock)
+        self._outage_retry = OutageRetry(place, clock or machine_clock)
         self._saver = Saver(self._save)
         self._seeds: list[Found] = []
         self._replaced_at: datetime | None = None
@@ -65,7 +64,7 @@ class Store:
     @property
     def away_since(self) -> datetime | None:
         """Since when the database has been away; None while it answers."""
-        return self._patience.away_since
+        return self._outage_retry.away_since
 
     @property
     def database_replaced(self) -> tuple[datetime, str] | None:
@@ -105,7 +104,7 @@ class Store:
     async def take_back(self) -> None:
         """Release all leases and claims of this holder: its predecessor died with them, or its own work was ended."""
         if self.away_since is None:
-            await self._saver.settle()  # while the leases are held: what is saved records what is still to do
+            await self._saver.drain()  # while the leases are held: what is saved records what is still to do
         await self._write(self._give_back_all)
 
     async def lease(self, limit: int, *, max_depth: int, refresh_after: float, seconds: float) -> list[Lease]:
@@ -113,7 +112,7 @@ class Store:
 
         def work(connection: Connection) -> list[Lease]:
             now = self._clock.read(connection)
-            if time.monotonic() - self._corrected_at >= _CORRECT_EVERY:
+            if time.monotonic() - self._corrected_at >= _CORRECT_INTERVAL_S:
                 self._dates.correct(connection, now, refresh_after)
                 self._corrected_at = time.monotonic()
             return self._frontier.lease(
@@ -181,10 +180,10 @@ class Store:
         def write(connection: Connection) -> None:
             self._writer.write(connection, work, self._clock.read(connection))
 
-        await self._patience.carry(lambda: self._database.write(write))
+        await self._outage_retry.run(lambda: self._database.write(write))
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
-        return await self._patience.carry(lambda: self._database.write(work), seconds=_ASKING)
+        return await self._outage_retry.run(lambda: self._database.write(work), seconds=_CALL_TIMEOUT_S)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
-        return await self._patience.carry(lambda: self._database.read(work), seconds=_ASKING, only_reads=True)
+        return await self._outage_retry.run(lambda: self._database.read(work), seconds=_CALL_TIMEOUT_S, only_reads=True)

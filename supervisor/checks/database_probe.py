@@ -13,8 +13,8 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import PermanentError
-from scraper.store.connection.certificates import look_at_files
-from scraper.store.connection.database_error_class import Fault, is_hopeless, judge, reason
+from scraper.store.connection.certificates import check_files
+from scraper.store.connection.database_errors import Fault, classify, is_hopeless, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
 from scraper.store.connection.engine import Database
 from scraper.store.connection.opening import refuse_encoding
@@ -32,7 +32,7 @@ def look_at_database(url: str, patience: float) -> Finding:
         place = read(url)
         if isinstance(place, SqliteFile):
             return _sqlite(place, patience)
-        look_at_files(place)
+        check_files(place)
         return asyncio.run(_postgres(place, patience))
     except PermanentError as error:
         return failed(_NAME, str(error))
@@ -81,7 +81,7 @@ async def _asked(database: Database) -> tuple[str, str | None, bool]:
     try:
         return await database.read(_look)
     except Exception as error:
-        if judge(error) is not Fault.BUSY:
+        if classify(error) is not Fault.BUSY:
             raise
         return await database.read(_look)  # a pooler was found, and the engine now adapts to it
 

@@ -8,18 +8,17 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from core.config import Config, Proxy
-from core.config.slices import scraper_config
+from core.config.slices import RedditAccess, ScraperConfig, scraper_config
 from core.errors import GaplessError
 from core.masking.external import outside
 from core.reddit.answers import classify
 from core.reddit.request_errors import BadAnswer, CredentialsRejected, NetworkBlocked, RateLimited, Unavailable
-from scraper.http.auth import user_agents
 from scraper.http.auth.access_token import Token
-from scraper.http.http_settings import FetchSettings
-from scraper.http.transport.payload import decode
-from scraper.http.transport.proxy_errors import ProxyRejectsUs
-from scraper.http.transport.route import Route
-from scraper.http.transport.session import Answer, Session
+from scraper.http.auth.user_agents import Agents, agents_of
+from scraper.http.proxy.proxy_tests import ANY_SUBREDDIT
+from scraper.http.transport.route import ProxyRejectsUs, Route
+from scraper.http.transport.session import Answer, Session, uses_tls
+from scraper.reddit.payload import decode
 from supervisor.checks.finding import Finding, failed
 
 _ADVICE = "ask its provider, or take it out of [[scraper.proxies]]"
@@ -35,7 +34,7 @@ def look_at_proxy(config: Config, proxy: Proxy, patience: float) -> Finding:
     refusal = _refusal(str(parts.hostname), parts.port or 0, patience)
     if refusal:
         return failed(name, f"{place}: {refusal}: {_ADVICE}")
-    answer, error = asyncio.run(_ask(FetchSettings.of(scraper_config(config, proxy)), patience))
+    answer, error = asyncio.run(_ask(scraper_config(config, proxy), patience))
     good, text = judged(answer, error)
     return Finding(name, good, f"{place} {text}" if good else f"{place}: {text}")
 
@@ -49,16 +48,14 @@ def _refusal(host: str, port: int, patience: float) -> str | None:
     return None
 
 
-async def _ask(settings: FetchSettings, patience: float) -> Outcome:
+async def _ask(config: ScraperConfig, patience: float) -> Outcome:
     """Send the request of the scraper's own probe: for a token, or for the facts of a subreddit."""
-    agent = (
-        user_agents.fixed(settings.user_agent) if not settings.rotate else user_agents.rotating(user_agents.browsers())
-    )
-    route, encrypted = Route.through(settings.proxy), settings.leads_to_https
+    agent, access = agents_of(config), config.access
+    route, encrypted = Route.through(config.proxy), uses_tls(access)
     async with Session(route, patience, 1, time.monotonic, encrypted=encrypted) as session:
-        if settings.with_token:
-            return await _ask_for_token(session, settings, agent)
-        url = f"{settings.reddit_url}/r/{settings.probe_subreddit}/about.json?raw_json=1"
+        if config.with_token:
+            return await _ask_for_token(session, access, agent)
+        url = f"{access.reddit_url}/r/{next(iter(config.subreddits), ANY_SUBREDDIT)}/about.json?raw_json=1"
         try:
             answer = await session.get(url, {"User-Agent": agent()})
         except GaplessError as error:
@@ -74,20 +71,18 @@ def _broken(body: bytes) -> BadAnswer | None:
     return None
 
 
-async def _ask_for_token(session: Session, settings: FetchSettings, agent: user_agents.Agents) -> Outcome:
-    heard: list[Outcome] = []
+async def _ask_for_token(session: Session, access: RedditAccess, agent: Agents) -> Outcome:
+    outcomes: list[Outcome] = []
     token = Token(
         session,
-        reddit_url=settings.reddit_url,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
+        access,
         agent=agent,
-        heard=lambda answer, error: heard.append((answer, error)),
+        on_answer=lambda answer, error: outcomes.append((answer, error)),
         clock=time.monotonic,
     )
     with contextlib.suppress(GaplessError):  # the callback gets it too
         await token.renew()
-    return heard[-1]
+    return outcomes[-1]
 
 
 def judged(answer: Answer | None, error: GaplessError | None) -> tuple[bool, str]:

@@ -20,7 +20,7 @@ ALLOWED = {
     ("core/spool/model.py", "of"): "the ledger stores the cause of a gap as its text; GapCause reads it",
     ("scraper/http/proxy/blame.py", "sign_of"): "Unavailable.reason holds a code: one of core.reddit.answers",
     ("scraper/crawl/authors.py", "_refused"): "the same",
-    ("scraper/store/connection/database_error_class.py", "*"): "asyncpg, SQLite and poolers have no codes for these",
+    ("scraper/store/connection/database_errors.py", "*"): "asyncpg, SQLite and poolers have no codes for these",
     ("supervisor/demo/database.py", "*"): "SQLite has no code of its own for a missing table",
     ("supervisor/cli/dead_letters_command.py", "*"): "the stored reason begins with librdkafka's name of the error",
 }

@@ -5,7 +5,7 @@ from functools import cache
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from scraper.http.reports.outcome import AttemptOutcome
+from scraper.http.proxy_report import AttemptOutcome
 from supervisor.monitor.metrics.exposition import MetricInput, exposition, readiness_exposition
 from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS

@@ -24,8 +24,7 @@ from structlog.testing import capture_logs
 
 from core.reddit.quota import WINDOW
 from scraper.crawl import crawl_loop
-from scraper.crawl.crawl_settings import CrawlSettings as Crawled
-from scraper.crawl.doubts import SHORT_INTERVAL
+from scraper.crawl.pending_refusals import SHORT_INTERVAL
 from simulator.crawl.crawl_control import CrawlTruth
 from simulator.crawl.world_settings import CrawlSettings
 from simulator.settings import Settings
@@ -38,6 +37,7 @@ from tests.support.authority import Authority
 from tests.support.crawl import Saved, compare
 from tests.support.crawl_closure import Crawl, expected
 from tests.support.crawl_columns import same
+from tests.support.scraper_config import scraper_config_of
 from tests.support.tables import Tables
 
 SUBREDDITS = ("Alpha", "Beta", "Gamma")
@@ -83,7 +83,12 @@ class ScraperLife:
             token_lifetime=self.dice.choice((45.0, 600.0, 3600.0)),
         )  # fmt: skip
         self.simulation = Simulation(settings, self.epoch)
-        self.crawled = Crawled(SUBREDDITS, 40, 4, 1, True, REFRESH, len(kinds) > 1)  # noqa: FBT003
+        self.crawled = scraper_config_of(
+            subreddits=SUBREDDITS,
+            concurrency=4,
+            refresh_after=REFRESH,
+            processes=tuple(f"scraper-{number}" for number in range(len(kinds))),
+        )
         self.tables = Tables(f"sqlite:///{self.directory}/reddit.db")
         self.processes: list[ScraperProcess] = []
         self._memory = 0
@@ -97,7 +102,7 @@ class ScraperLife:
         with ExitStack() as stack:
             logs = stack.enter_context(capture_logs())
             # the loop checks 50 times a second for idle connections: here that would take most of the time
-            stack.enter_context(patch.object(crawl_loop, "_LOOK_EVERY", 0.25))
+            stack.enter_context(patch.object(crawl_loop, "_IDLE_CHECK_INTERVAL_S", 0.25))
             tls = None
             if self.encrypted:
                 authority = Authority(self.directory)

@@ -3,21 +3,19 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from core.config.proxies import Proxy
+from core.config.slices import RedditAccess, ScraperConfig
 from core.reddit.limiter import Limiter
-from scraper.crawl.crawl_counters import CrawlCounters
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.crawl_loop import Crawl
-from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.subreddit_job import SubredditJob
 from scraper.http.auth.credentials import ProvenCredentials
-from scraper.http.http_settings import FetchSettings
-from scraper.http.proxy.blame import Sibling
+from scraper.http.proxy.siblings import Sibling
 from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.store.store import Store
 
@@ -29,7 +27,7 @@ class Setting:
     """The state that all processes of one life share."""
 
     directory: Path
-    crawl: CrawlSettings
+    crawl: ScraperConfig
     url: str
     with_token: bool
     per_minute: int
@@ -66,16 +64,13 @@ class ScraperProcess:
         """Open what it needs, as scraper.scraper_process does, and start."""
         setting, crawl = self.setting, self.setting.crawl
         proxy = Proxy(self.name, self.proxy) if self.proxy is not None else None
-        settings = FetchSettings(
-            setting.url, setting.url, "linux:gapless.test:1 (by /u/tester)", proxy, with_token=setting.with_token,
-            client_id=_ID, client_secret=_SECRET, concurrency=crawl.concurrency, seeds=crawl.subreddits,
-            probe_subreddit=crawl.subreddits[0],
-        )  # fmt: skip
+        access = RedditAccess(setting.url, setting.url, "linux:gapless.test:1 (by /u/tester)", _ID, _SECRET)
+        config = replace(crawl, access=access, proxy=proxy, with_token=setting.with_token)
         if setting.with_token:
             self._limiter = Limiter(setting.directory, self.name, setting.per_minute, clock=setting.epoch)
         memory = ProvenCredentials(setting.directory, _ID, _SECRET)
         self.client = RetryingFetcher(
-            settings, self._limiter, siblings=self._siblings, memory=memory, clock=setting.clock
+            config, self._limiter, siblings=self._siblings, memory=memory, clock=setting.clock
         )
         self.store = await Store.open(f"sqlite:///{setting.database}", holder=f"fuzz/{self.name}", clock=setting.now)
         await self.store.take_back()
@@ -116,7 +111,7 @@ class ScraperProcess:
     def is_at_rest(self) -> bool:
         """Whether nothing is in progress."""
         client, crawl = self.client, self.crawl
-        return client is None or crawl is None or (not crawl.visits and not client.in_flight)
+        return client is None or crawl is None or (not crawl.jobs and not client.in_flight)
 
     @property
     def works(self) -> bool:
@@ -127,7 +122,7 @@ class ScraperProcess:
     def writes(self) -> bool:
         """Whether a transaction is in progress."""
         store: Any = self.store
-        return store is not None and bool(store._database._under_way)  # noqa: SLF001 -- the time stands still for it
+        return store is not None and bool(store._database._in_progress)  # noqa: SLF001 -- the time stands still for it
 
     def sibling(self) -> Sibling | None:
         """Report its proxy to the others, as the report in the state directory does."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import orjson
 import structlog
 
+from core.config.slices import RedditAccess
 from core.errors import GaplessError, PermanentError
 from core.masking.external import hide_token
 from core.reddit.answers import classify_token
@@ -23,13 +24,13 @@ from scraper.http.transport.session import Answer, Session
 log = structlog.stdlib.get_logger(__name__)
 
 #: Seconds before expiry at which the token is renewed; a tenth of its lifetime where that is less.
-_EARLY = 60.0
+_RENEW_BEFORE_S = 60.0
 
 #: A shorter lifetime is not plausible, seconds.
-_SHORTEST = 1.0
+_SHORTEST_LIFETIME_S = 1.0
 
 #: Called after each attempt with the answer, if any, and the error, if any.
-Heard = Callable[[Answer | None, GaplessError | None], None]
+OnAnswer = Callable[[Answer | None, GaplessError | None], None]
 
 
 class TokenMemory(Protocol):
@@ -59,12 +60,10 @@ class Token:
     def __init__(
         self,
         session: Session,
+        access: RedditAccess,
         *,
-        reddit_url: str,
-        client_id: str,
-        client_secret: str,
         agent: Callable[[], str],
-        heard: Heard,
+        on_answer: OnAnswer,
         clock: Callable[[], float],
         draw: Callable[[], float] = random.random,
         limiter: Limiter | None = None,
@@ -75,11 +74,9 @@ class Token:
 
         Args:
             session: sends the requests.
-            reddit_url: the base URL of the token endpoint.
-            client_id: of the application.
-            client_secret: of the application.
+            access: the server, and the credentials of the application.
             agent: returns the User-Agent.
-            heard: called after each attempt.
+            on_answer: called after each attempt.
             clock: returns seconds.
             draw: returns a random number in [0, 1).
             limiter: the shared quota; token requests count in it too.
@@ -88,10 +85,11 @@ class Token:
 
         """
         self._session = session
-        self._url = f"{reddit_url}/api/v1/access_token"
-        self._credentials = "Basic " + base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+        self._url = f"{access.reddit_url}/api/v1/access_token"
+        credentials = f"{access.client_id}:{access.client_secret}"
+        self._credentials = "Basic " + base64.b64encode(credentials.encode()).decode()
         self._agent = agent
-        self._heard = heard
+        self._on_answer = on_answer
         self._clock = clock
         self._limiter = limiter
         self._memory = memory or NoMemory()
@@ -161,44 +159,44 @@ class Token:
 
     async def _attempt(self) -> GaplessError | None:
         """Send one token request and store the token; return the error if there is none."""
-        grant = self._leave()
+        grant = self._take_grant()
         answer, error = await self._exchange(grant)
         if isinstance(error, CredentialsRejected):
             self._renewals.refused()
             if not self._renewals.are_wrong or self._others_work():
                 error = CredentialsDoubted(str(error))
-        self._heard(answer, error)
+        self._on_answer(answer, error)
         if error is None and answer is not None:
-            self._keep(answer.body)
+            self._store_token(answer.body)
         return error
 
-    def _leave(self) -> Grant | None:
+    def _take_grant(self) -> Grant | None:
         """Take a grant from the shared quota. Raises QuotaShort, QuotaFileError."""
         if self._limiter is None:
             return None
-        leave = self._limiter.ask(Priority.SCRAPER)
-        if isinstance(leave, Wait):
-            raise QuotaShort("the quota has nothing for a token now")
-        return leave
+        grant = self._limiter.ask(Priority.SCRAPER)
+        if isinstance(grant, Wait):
+            raise QuotaShort("the quota allows no token request at present")
+        return grant
 
     async def _exchange(self, grant: Grant | None) -> tuple[Answer | None, GaplessError | None]:
         self._renewals.asked()
         headers = {"Authorization": self._credentials, "User-Agent": self._agent()}
         try:
             answer = await self._session.post(self._url, headers, {"grant_type": "client_credentials"})
-        except (Unreachable, TooLarge) as error:
-            self._report(grant, None, error)
-            return None, error
+        except (Unreachable, TooLarge) as failure:
+            self._report(grant, None, failure)
+            return None, failure
         except BaseException:
             self._report(grant, None, None)
             raise
-        verdict = classify_token(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _unreadable(
+        error = classify_token(answer.status, answer.headers, answer.body, datetime.now(UTC)) or _unreadable(
             answer.body
         )
-        if isinstance(verdict, CredentialsRejected) and not _is_object(answer.body):
-            verdict = BadAnswer(f"a refusal that is not Reddit's ({answer.status} without JSON)")
-        self._report(grant, answer, verdict)
-        return answer, verdict
+        if isinstance(error, CredentialsRejected) and not _is_object(answer.body):
+            error = BadAnswer(f"a refusal that is not Reddit's ({answer.status} without JSON)")
+        self._report(grant, answer, error)
+        return answer, error
 
     def _report(self, grant: Grant | None, answer: Answer | None, error: GaplessError | None) -> None:
         """Report the result to the shared quota."""
@@ -214,32 +212,32 @@ class Token:
         except QuotaFileError as trouble:
             log.warning("quota_not_read", error=str(trouble))
 
-    def _keep(self, body: bytes) -> None:
+    def _store_token(self, body: bytes) -> None:
         token = orjson.loads(body)
         lifetime = lifetime_of(token.get("expires_in"))
         hide_token(token["access_token"])
         self._bearer = f"bearer {token['access_token']}"
-        self._good_until = self._clock() + lifetime - min(_EARLY, lifetime / 10.0)
+        self._good_until = self._clock() + lifetime - min(_RENEW_BEFORE_S, lifetime / 10.0)
         self._renewals.given()
         try:
             self._memory.remember()
         except OSError as error:
-            log.warning("credentials_not_remembered", error=str(error), hint="a restart takes them for new")
+            log.warning("credentials_not_remembered", error=str(error), hint="after a restart they count as new")
 
 
-def lifetime_of(told: object) -> float:
-    """Return how long a token is used, seconds; `told` is its expires_in, of any type.
+def lifetime_of(expires_in: object) -> float:
+    """Return how long a token is used, seconds; `expires_in` is what the answer says, of any type.
 
     When a token expires earlier, Reddit answers 401, and a new token is fetched.
     """
-    seconds = number(told)
-    if seconds is not None and _SHORTEST <= seconds < TOKEN_LIFETIME.lowest:
+    seconds = number(expires_in)
+    if seconds is not None and _SHORTEST_LIFETIME_S <= seconds < TOKEN_LIFETIME.lowest:
         return seconds
-    return token_lifetime(told)
+    return token_lifetime(expires_in)
 
 
 def _unreadable(body: bytes) -> BadAnswer | None:
-    return BadAnswer("an answer to the request for a token that cannot be read") if _object(body) is None else None
+    return BadAnswer("the answer to the token request is not a JSON object") if _object(body) is None else None
 
 
 def _object(body: bytes) -> dict[str, object] | None:

@@ -13,15 +13,15 @@ from core.reddit.limiter import Grant, Limiter, QuotaFileError, Wait
 from core.reddit.quota import Priority
 from core.reddit.request_errors import RateLimited, TokenRejected
 from scraper.http.auth.access_token import Token
-from scraper.http.transport.proxy_errors import NameLimited
 from scraper.http.transport.session import Answer
+from scraper.reddit.refusal import PathLimited
 
 log = structlog.stdlib.get_logger(__name__)
 
 Params = Mapping[str, str | int]
 
 #: Seconds until the shared quota is checked again: other processes may be refused or finish meanwhile.
-_LOOK_AGAIN = 5.0
+_CHECK_INTERVAL_S = 5.0
 
 
 @functools.lru_cache(maxsize=64)
@@ -46,7 +46,7 @@ class Authentication(Protocol):
     async def authorization(self) -> Authorization | Wait:
         """Return what an attempt needs, or how long all requests must wait. Raises CredentialsRejected."""
 
-    def settle(
+    def record_answer(
         self, authorization: Authorization, answer: Answer | None, error: GaplessError | None, wait: float
     ) -> float:
         """Record the result of an attempt; `wait`: seconds after a 429, where no shared quota decides that.
@@ -54,7 +54,7 @@ class Authentication(Protocol):
         Returns how long all other requests must wait, seconds.
         """
 
-    def stopped(self, authorization: Authorization) -> None:
+    def record_abort(self, authorization: Authorization) -> None:
         """Record that the attempt was aborted."""
 
 
@@ -72,14 +72,14 @@ class NoAuthentication:
         """Return an empty authorization: nothing is needed."""
         return _FREE
 
-    def settle(
+    def record_answer(
         self, authorization: Authorization, answer: Answer | None, error: GaplessError | None, wait: float
     ) -> float:
         """Return `wait`: after a 429 the whole process waits."""
         del authorization, answer, error
         return wait
 
-    def stopped(self, authorization: Authorization) -> None:
+    def record_abort(self, authorization: Authorization) -> None:
         """Do nothing: no grant was taken."""
 
 
@@ -104,15 +104,15 @@ class TokenAuthentication:
         try:
             bearer = self._token.bearer or await self._token.get()
             if isinstance(bearer, Wait):
-                return Wait(min(bearer.seconds, _LOOK_AGAIN))
-            leave = self._limiter.ask(Priority.SCRAPER)
+                return Wait(min(bearer.seconds, _CHECK_INTERVAL_S))
+            grant = self._limiter.ask(Priority.SCRAPER)
         except QuotaFileError as error:
-            self._complain(error)
-            return Wait(_LOOK_AGAIN)
+            self._log_quota_error(error)
+            return Wait(_CHECK_INTERVAL_S)
         self._quota_away = False
-        return Authorization(bearer, leave) if isinstance(leave, Grant) else Wait(min(leave.seconds, _LOOK_AGAIN))
+        return Authorization(bearer, grant) if isinstance(grant, Grant) else Wait(min(grant.seconds, _CHECK_INTERVAL_S))
 
-    def settle(
+    def record_answer(
         self, authorization: Authorization, answer: Answer | None, error: GaplessError | None, wait: float
     ) -> float:
         """Report the answer to the shared quota; after a 429 all processes wait."""
@@ -124,24 +124,24 @@ class TokenAuthentication:
             if isinstance(error, RateLimited):
                 error.retry_after = self._limiter.refused(authorization.grant, error.retry_after, error.rate)
                 # a test request of this or another process may end the block earlier
-                return min(error.retry_after, _LOOK_AGAIN)
-            if answer is None or isinstance(error, NameLimited):  # says nothing about the quota
+                return min(error.retry_after, _CHECK_INTERVAL_S)
+            if answer is None or isinstance(error, PathLimited):  # says nothing about the quota
                 self._limiter.failed(authorization.grant, "none" if answer is None else str(answer.status))
             else:
                 self._limiter.answered(authorization.grant, str(answer.status), rate_headers(answer.headers))
-        except QuotaFileError as trouble:
-            self._complain(trouble)
+        except QuotaFileError as quota_error:
+            self._log_quota_error(quota_error)
         return wait
 
-    def stopped(self, authorization: Authorization) -> None:
+    def record_abort(self, authorization: Authorization) -> None:
         """Count the request as sent: Reddit may have received it."""
         if authorization.grant is not None:
             try:
                 self._limiter.failed(authorization.grant, "stopped")
-            except QuotaFileError as trouble:
-                self._complain(trouble)
+            except QuotaFileError as quota_error:
+                self._log_quota_error(quota_error)
 
-    def _complain(self, trouble: QuotaFileError) -> None:
+    def _log_quota_error(self, quota_error: QuotaFileError) -> None:
         if not self._quota_away:
-            log.warning("quota_not_read", error=str(trouble), retry_in_seconds=_LOOK_AGAIN)
+            log.warning("quota_not_read", error=str(quota_error), retry_in_seconds=_CHECK_INTERVAL_S)
         self._quota_away = True

@@ -13,16 +13,16 @@ from core.reddit.request_errors import TokenRejected
 from core.storage.private_files import make_directory, write_private
 
 #: Refusals in a row after which credentials that never worked here count as wrong.
-_NEW = 2
+_REFUSALS_OF_NEW = 2
 
 #: The same for credentials that worked: refusals in a row, and seconds from the first to the last.
-_PROVEN, _PROVEN_SECONDS = 10, 600.0
+_REFUSALS_OF_PROVEN, _REFUSED_FOR_S = 10, 600.0
 
 #: Pauses after a failed token request, seconds.
 _PAUSES = Backoff(first=1.0, longest=60.0, jitter=0.1)
 
 #: Limit for tokens that are issued but do not last: this many at once, then one per this many seconds.
-_AT_ONCE, _EVERY = 4.0, 2.0
+_BURST, _REFILL_INTERVAL_S = 4.0, 2.0
 
 
 class CredentialsDoubted(TokenRejected):
@@ -42,15 +42,15 @@ class Renewals:
         self._refusals = 0
         self._refused_since = 0.0
         self._not_before = float("-inf")
-        self._left = _AT_ONCE
+        self._left = _BURST
         self._counted_at = clock()
 
     @property
     def wait(self) -> float:
         """Seconds until the next token may be requested; 0: now."""
         now = self._clock()
-        refilled = min(_AT_ONCE, self._left + (now - self._counted_at) / _EVERY)
-        return max(0.0, self._not_before - now, (1.0 - refilled) * _EVERY)
+        refilled = min(_BURST, self._left + (now - self._counted_at) / _REFILL_INTERVAL_S)
+        return max(0.0, self._not_before - now, (1.0 - refilled) * _REFILL_INTERVAL_S)
 
     @property
     def proven(self) -> bool:
@@ -63,13 +63,13 @@ class Renewals:
     def are_wrong(self) -> bool:
         """Whether there are enough refusals to count the credentials as wrong."""
         if not self.proven:
-            return self._refusals >= _NEW
-        return self._refusals >= _PROVEN and self._clock() - self._refused_since >= _PROVEN_SECONDS
+            return self._refusals >= _REFUSALS_OF_NEW
+        return self._refusals >= _REFUSALS_OF_PROVEN and self._clock() - self._refused_since >= _REFUSED_FOR_S
 
     def asked(self) -> None:
         """Count a token request."""
         now = self._clock()
-        self._left = min(_AT_ONCE, self._left + (now - self._counted_at) / _EVERY) - 1.0
+        self._left = min(_BURST, self._left + (now - self._counted_at) / _REFILL_INTERVAL_S) - 1.0
         self._left = max(self._left, 0.0)
         self._counted_at = now
 

@@ -1,23 +1,22 @@
 """The User-Agent of requests: a fixed one, or a different browser's for each request."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import orjson
 
+from core.config.slices import ScraperConfig
 from core.errors import PermanentError
 
 Agents = Callable[[], str]
 
 
-def fixed(name: str) -> Agents:
-    """Return the same User-Agent each time."""
-    return lambda: name
-
-
-def rotating(names: Sequence[str], choose: Callable[[Sequence[str]], str] = random.choice) -> Agents:
-    """Return the next of these User-Agents each time."""
-    return lambda: choose(names)
+def agents_of(config: ScraperConfig) -> Agents:
+    """Return the function that each request calls for its User-Agent."""
+    if not config.rotate:
+        return lambda: config.access.user_agent
+    names = browsers()
+    return lambda: random.choice(names)  # noqa: S311 (not for security)
 
 
 def browsers() -> list[str]:
@@ -35,9 +34,9 @@ def browsers() -> list[str]:
                 names[orjson.loads(line)["useragent"]] = None
     except (FakeUserAgentError, OSError, ValueError, KeyError) as error:
         raise PermanentError(
-            f"the names of browsers cannot be read ({type(error).__name__}): install fake-useragent anew, "
+            f"the list of browsers cannot be read ({type(error).__name__}): reinstall fake-useragent, "
             'or set scraper.user_agent = "fixed"'
         ) from error
     if not names:
-        raise PermanentError('fake-useragent names no browser: set scraper.user_agent = "fixed"')
+        raise PermanentError('fake-useragent lists no browsers: reinstall it, or set scraper.user_agent = "fixed"')
     return list(names)

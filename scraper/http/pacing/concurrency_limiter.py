@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.http.transport.route import ProxyResting
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -71,15 +71,15 @@ class ConcurrencyLimiter:
 
     async def pause(self, seconds: float) -> None:
         """Wait this many seconds without a slot. Raises ProxyResting."""
-        self._turn_away()
-        nap = asyncio.ensure_future(self._sleep(seconds))
-        alarm = asyncio.ensure_future(self._shutting.wait())
+        self._raise_if_shut()
+        sleeping = asyncio.ensure_future(self._sleep(seconds))
+        shutting = asyncio.ensure_future(self._shutting.wait())
         try:
-            await asyncio.wait((nap, alarm), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sleeping, shutting), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            nap.cancel()
-            alarm.cancel()
-        self._turn_away()
+            sleeping.cancel()
+            shutting.cancel()
+        self._raise_if_shut()
 
     def shut(self, until: float) -> None:
         """Reject all requests, waiting ones too, until `open`; `until` is the end time that they get."""
@@ -95,20 +95,20 @@ class ConcurrencyLimiter:
         self._shut_until = None
         self._shutting.clear()
 
-    def _turn_away(self) -> None:
+    def _raise_if_shut(self) -> None:
         if self._shut_until is not None:
             raise ProxyResting(max(0.0, self._shut_until - self._clock()))
 
     async def _take_slot(self) -> None:
-        self._turn_away()
+        self._raise_if_shut()
         if self.in_flight < self._slots and not self._queue:
             self.in_flight += 1
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        slot = asyncio.get_running_loop().create_future()
+        self._queue.append(slot)
         try:
-            await turn  # a request that leaves hands over its slot
+            await slot  # a request that leaves hands over its slot
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
+            if slot.done() and not slot.cancelled() and slot.exception() is None:
                 self.leave()  # the slot was handed over at the moment of the cancellation
             raise

@@ -9,9 +9,9 @@ from core.errors import GaplessError, PermanentError
 from core.reddit.quota import WINDOW
 from core.reddit.quota_answers import SHORTEST_BLOCK
 from core.reddit.request_errors import RateLimited, TokenRejected, Unavailable
-from scraper.http.transport.proxy_errors import NameLimited, ProxyResting
+from scraper.http.transport.route import ProxyResting
 from scraper.reddit.redirect import SameElsewhere
-from scraper.reddit.refusal import Unexplained, Unproven
+from scraper.reddit.refusal import PathLimited, Unexplained, Unproven
 
 _BACKOFF = Backoff(first=0.5, longest=10.0)
 
@@ -28,11 +28,11 @@ _FIRST_WAIT, _STEP, _LONGEST_WAIT = 5.0, 2.0, 30.0
 class Action(enum.Enum):
     """What to do with the request."""
 
-    RETRY = "wait alone, then send it again"
-    HOLD = "send it again when all may"
+    RETRY = "wait without the others, then send it again"
+    HOLD = "send it again after the pause of all requests"
     RENEW = "send it again with another token"
-    DETOUR = "send it again at once: to another address, or through a connection of its own"
-    GIVE_UP = "hand the error to the caller"
+    DETOUR = "send it again at once: to another address, or on a separate connection"
+    GIVE_UP = "raise the error"
 
 
 class Step(NamedTuple):
@@ -63,7 +63,7 @@ class RetryState:
 
     def after(self, error: GaplessError, random: Callable[[], float]) -> Step:
         """Decide what follows this error; `random` returns a number in [0, 1)."""
-        if isinstance(error, Unavailable | PermanentError | ProxyResting | Unexplained | NameLimited):
+        if isinstance(error, Unavailable | PermanentError | ProxyResting | Unexplained | PathLimited):
             return Step(Action.GIVE_UP)
         if isinstance(error, Unproven | SameElsewhere):
             self.detours += 1

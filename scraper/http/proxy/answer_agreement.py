@@ -57,8 +57,8 @@ class AgreedRules:
                 if _rules(answer) in known:
                     return answer
                 known.append(_rules(answer))
-        log.warning("rules_disagree", name=question.name, answers=len(known), hint="none of them is stored")
-        raise Mismatch("rules that differ from answer to answer")
+        log.warning("rules_disagree", name=question.name, answers=len(known), hint="no rules are stored")
+        raise Mismatch("rules that differ in every answer")
 
 
 def _rules(answer: object) -> object:

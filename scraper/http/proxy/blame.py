@@ -7,15 +7,16 @@ from what is known, one request for a recently served path (the control) decides
 
 import enum
 from collections import OrderedDict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.errors import GaplessError, PermanentError
 from core.reddit.limiter import QuotaFileError
 from core.reddit.request_errors import QuotaShort, RateLimited, TokenRejected, Unavailable, Unreachable
-from scraper.http.transport.proxy_errors import NameLimited, ProxyRefused, ProxyResting
+from scraper.http.proxy.siblings import Sibling
+from scraper.http.transport.route import ProxyRefused, ProxyResting
 from scraper.reddit.redirect import SameElsewhere
-from scraper.reddit.refusal import Unproven
+from scraper.reddit.refusal import PathLimited, Unproven
 
 #: Failures in a row (by weight) that raise a suspicion; fewer after no answer for as long as a request may take.
 _SUSPICIOUS = 5.0
@@ -27,10 +28,10 @@ _WEAK = 0.5
 #: Faults in a row for this many names need no control: no single name breaks the requests for others.
 _SURE_ITEMS = 3
 
-#: A proxy is unreliable when this share of its last attempts failed, for several names, and a sibling's share is
-#: below the second one. The window is large enough that a bad network, where one in eight fails, never comes near.
+#: A proxy is unreliable when this share of its last attempts failed, for several names, and a sibling is reliable. The
+#: window is large enough that a bad network, where one in eight fails, never comes near.
 _WINDOW = 40
-_UNRELIABLE, _RELIABLE = 0.5, 0.2
+_UNRELIABLE = 0.5
 _SEVERAL = 5
 
 #: A name that was found to be the cause does not count against the proxy for this time, seconds.
@@ -42,19 +43,16 @@ _MOST_BLAMED = 3
 #: How many names with failures are remembered.
 _REMEMBERED = 100
 
-#: A sibling whose last good answer is younger than this works, seconds.
-_LATELY = 60.0
-
 
 class Sign(enum.Enum):
     """What the end of one attempt shows."""
 
     GOOD = "an answer from Reddit"
     WEAK = "a refusal without a reason, of a kind that is common"
-    BAD = "an answer that brings nothing, whoever gave it"
+    BAD = "an answer without data, from any server"
     FAULT = "no answer"
-    OWN = "the proxy says that it does not pass requests on"
-    NOTHING = "a wait that everybody has"
+    OWN = "the proxy reports that it does not forward requests"
+    NOTHING = "a wait that applies to all requests"
 
 
 def sign_of(error: GaplessError | None) -> Sign:
@@ -66,7 +64,7 @@ def sign_of(error: GaplessError | None) -> Sign:
             return Sign.GOOD if error.named else (Sign.WEAK if error.reason == "missing" else Sign.BAD)
         case RateLimited() | ProxyResting() | QuotaShort() | QuotaFileError() | PermanentError():
             return Sign.NOTHING
-        case Unproven() | SameElsewhere() | NameLimited():
+        case Unproven() | SameElsewhere() | PathLimited():
             return Sign.NOTHING
         case TokenRejected():
             return Sign.WEAK
@@ -86,36 +84,14 @@ def item_of(path: str) -> str:
 class Blame(enum.Enum):
     """The cause of the failures."""
 
-    NOBODY = "nobody: it happens everywhere now and then"
-    ITEM = "the names asked for"
+    NOBODY = "none: the failures are as common everywhere"
+    ITEM = "the requested names"
     PROXY = "the proxy"
-    EVERYBODY = "Reddit, the account or the network: nothing works anywhere"
-
-
-@dataclass(frozen=True, slots=True)
-class Sibling:
-    """The report of another process of this installation about its proxy."""
-
-    good_for: float  #: seconds since its last good answer
-    good: int = 0  #: of its last attempts
-    bad: int = 0
-    failing: Collection[str] = ()  #: names that fail there
-    witness: str | None = None  #: a recently served path
-
-    @property
-    def works(self) -> bool:
-        """Whether it gets answers."""
-        return self.good_for <= _LATELY
-
-    @property
-    def reliable(self) -> bool:
-        """Whether nearly all of its last attempts were good."""
-        attempts = self.good + self.bad
-        return self.works and attempts >= _WINDOW // 2 and self.bad <= _RELIABLE * attempts
+    EVERYBODY = "Reddit, the account or the network: nothing works"
 
 
 @dataclass(slots=True)
-class Run:
+class FailureRun:
     """Failures since the last good answer."""
 
     since: float | None = None  #: time of the first failure
@@ -136,7 +112,7 @@ class Evidence:
 
     def __init__(self, silence: float, began: float) -> None:
         """`silence`: the longest time that one request may take, seconds."""
-        self.run = Run()
+        self.run = FailureRun()
         self.failures = 0  #: in a row, including blamed names; weak ones do not count
         self.good_at: float | None = None
         self._began = began
@@ -172,7 +148,7 @@ class Evidence:
         silent = now - (self._began if self.good_at is None else self.good_at) >= self._silence
         return self.run.weight >= (_SUSPICIOUS_IN_SILENCE if silent else _SUSPICIOUS)
 
-    def take(self, item: str, sign: Sign, now: float) -> bool:
+    def record(self, item: str, sign: Sign, now: float) -> bool:
         """Add one attempt; return whether the cause must be decided."""
         if sign is Sign.NOTHING:
             return False
@@ -195,7 +171,7 @@ class Evidence:
     def _served(self, item: str, now: float) -> None:
         self.good_at = now
         self.failures = 0
-        self.run = Run()
+        self.run = FailureRun()
         self._window.append(None)
         self._failing.pop(item, None)
         self._blamed.pop(item, None)
@@ -208,9 +184,9 @@ class Evidence:
         if len(self._failing) > _REMEMBERED:
             self._failing.popitem(last=False)
 
-    def acquit(self, now: float) -> tuple[str, ...]:
+    def blame_names(self, now: float) -> tuple[str, ...]:
         """Clear the proxy of its run of failures; return the names that are blamed instead."""
-        items, self.run = self.run.items - {""}, Run()
+        items, self.run = self.run.items - {""}, FailureRun()
         if len(items) > _MOST_BLAMED:
             return ()
         self._blamed = {item: until for item, until in self._blamed.items() if until > now}
@@ -220,12 +196,12 @@ class Evidence:
 
     def begin_anew(self, *, window: bool = True) -> None:
         """Forget the run, and with `window` also the share of failures: after a rest, or when no action follows."""
-        self.run = Run()
+        self.run = FailureRun()
         if window:
             self._window.clear()
 
 
-def judge(
+def find_cause(
     evidence: Evidence, siblings: Sequence[Sibling], now: float, *, control_served: bool | None = None
 ) -> Blame | None:
     """Decide the cause; None: run the control first.
@@ -241,9 +217,9 @@ def judge(
     if not evidence.suspicious(now):
         return Blame.PROXY if any(sibling.reliable for sibling in siblings) else Blame.NOBODY
     working = [sibling for sibling in siblings if sibling.works]
-    guilty = Blame.EVERYBODY if siblings and not working else Blame.PROXY
+    cause = Blame.EVERYBODY if siblings and not working else Blame.PROXY
     if run.is_sure or control_served is False:
-        return guilty
+        return cause
     known = {item for sibling in working for item in sibling.failing}
     if control_served or (run.items and run.items <= known):
         return Blame.ITEM

@@ -5,7 +5,11 @@ import math
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 
-from scraper.http.proxy.blame import Sibling, item_of
+from scraper.http.proxy.blame import item_of
+from scraper.http.proxy.siblings import Sibling
+
+#: Requested where the configuration contains no subreddit.
+ANY_SUBREDDIT = "Bitcoin"
 
 #: How many paths are remembered, and how many one test requests at most.
 _REMEMBERED = 3
@@ -18,9 +22,9 @@ _MOST_SEEDS = 4
 class ProxyTest(enum.Enum):
     """The result of a test of the proxy."""
 
-    SERVED = "it works"
-    FAILED = "it does not"
-    UNKNOWN = "nothing could be asked"
+    SERVED = "the proxy works"
+    FAILED = "the proxy fails"
+    UNKNOWN = "no request could be sent"
 
 
 class Witnesses:

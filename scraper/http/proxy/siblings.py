@@ -6,10 +6,40 @@ grows old; the database is not needed.
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.status.crawl import STOPPED, CrawlReport, read_crawl
-from scraper.http.proxy.blame import Sibling
+
+#: A proxy whose last good answer is younger than this works, seconds.
+_RECENT = 60.0
+
+#: A proxy is reliable when at most this share of its last attempts failed, of at least this number.
+_RELIABLE = 0.2
+_FEWEST_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """The report of another process of this installation about its proxy."""
+
+    good_for: float  #: seconds since its last good answer
+    good: int = 0  #: of its last attempts
+    bad: int = 0
+    failing: Collection[str] = ()  #: names that fail there
+    witness: str | None = None  #: a recently served path
+
+    @property
+    def works(self) -> bool:
+        """Whether it gets answers."""
+        return self.good_for <= _RECENT
+
+    @property
+    def reliable(self) -> bool:
+        """Whether nearly all of its last attempts were good."""
+        attempts = self.good + self.bad
+        return self.works and attempts >= _FEWEST_ATTEMPTS and self.bad <= _RELIABLE * attempts
+
 
 #: Returns the current reports of the other processes.
 Siblings = Callable[[], list[Sibling]]

@@ -29,7 +29,7 @@ class _Reading:
     #: not one growing buffer: that would be copied repeatedly, and fragment the memory
     pieces: list[bytes | bytearray] = field(default_factory=list)
     size: int = 0
-    given_up: bool = False
+    is_dropped: bool = False
 
     def add(self, piece: bytes) -> None:
         """Add a piece; small ones are joined, since each object has its own overhead."""
@@ -73,18 +73,18 @@ class BodyReader:
             return b"".join(reading.pieces)  # a single piece: returned itself, not a copy
         except BaseException as error:
             response.close()  # the rest is not read: the connection cannot be used again
-            if reading.given_up and isinstance(error, aiohttp.ClientError):
-                raise self._crowded_out() from None
+            if reading.is_dropped and isinstance(error, aiohttp.ClientError):
+                raise self._dropped_error() from None
             raise
         finally:
-            self._forget(reading)
+            self._end(reading)
 
     async def _gather(self, reading: _Reading, limit: int, *, good: bool) -> None:
         if good and (reading.response.content_length or 0) > limit:
             raise too_large(limit)
         async for piece in reading.response.content.iter_any():
-            if reading.given_up:
-                raise self._crowded_out()
+            if reading.is_dropped:
+                raise self._dropped_error()
             reading.add(piece)
             self._together += len(piece)
             if reading.size > limit:
@@ -98,11 +98,11 @@ class BodyReader:
         """Abort the largest bodies while all together are too large; the others continue."""
         while self._together > self._most_together:
             largest = max(self._readings, key=lambda reading: reading.size)
-            largest.given_up = True
+            largest.is_dropped = True
             largest.response.close()
             self._drop(largest)
 
-    def _forget(self, reading: _Reading) -> None:
+    def _end(self, reading: _Reading) -> None:
         self._readings.discard(reading)
         self._drop(reading)
 
@@ -110,8 +110,8 @@ class BodyReader:
         self._together -= reading.size
         reading.pieces, reading.size = [], 0
 
-    def _crowded_out(self) -> TooLarge:
+    def _dropped_error(self) -> TooLarge:
         limit = self._most_together // _MIB
         return TooLarge(
-            f"the largest of several answers that together take more than {limit} MB, given up for the rest"
+            f"the largest of several answers that together exceed {limit} MB: dropped so that the others fit"
         )

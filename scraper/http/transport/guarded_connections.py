@@ -26,7 +26,7 @@ _REMEMBERED = 32
 #: How many bytes at each end of an answer are compared.
 _COMPARED = 1024
 
-_UNREQUESTED = "bytes arrived on the connection before anything was asked"
+_UNREQUESTED = "bytes arrived on the connection before a request was sent"
 
 
 class _Guarded(aiohttp.BaseConnector):
@@ -79,25 +79,25 @@ class TracedResponse(aiohttp.ClientResponse):
 
 
 #: Of the last answers of a connection: hashes, and the addresses that they came from.
-_Marks = tuple[deque[int], deque[str]]
+_RecentAnswers = tuple[deque[int], deque[str]]
 
 
-class Memory:
+class AnswerMemory:
     """Remembers the last answers of each connection, to detect one that arrives twice."""
 
     def __init__(self) -> None:
-        self._answers: WeakKeyDictionary[ResponseHandler, _Marks] = WeakKeyDictionary()
+        self._answers: WeakKeyDictionary[ResponseHandler, _RecentAnswers] = WeakKeyDictionary()
 
     def came_before(self, response: TracedResponse, url: str, body: bytes) -> bool:
         """Record an answer; return whether its connection brought the same answer for another address before."""
         if response.carrier is None:
             return False
-        mark = hash((response.status, response.raw_headers, len(body), body[:_COMPARED], body[-_COMPARED:]))
+        digest = hash((response.status, response.raw_headers, len(body), body[:_COMPARED], body[-_COMPARED:]))
         known = self._answers.setdefault(response.carrier, (deque(maxlen=_REMEMBERED), deque(maxlen=_REMEMBERED)))
-        marks, addresses = known
-        repeated = mark in marks and any(
-            mark == other and url != address for other, address in zip(marks, addresses, strict=True)
+        digests, addresses = known
+        repeated = digest in digests and any(
+            digest == other and url != address for other, address in zip(digests, addresses, strict=True)
         )
-        marks.append(mark)
+        digests.append(digest)
         addresses.append(url)
         return repeated

@@ -1,10 +1,11 @@
-"""The route to Reddit: direct, or through a proxy, whose address is parsed here once."""
+"""The route to Reddit: direct, or through a proxy, whose address is parsed here once; and the errors of a proxy."""
 
 import base64
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from core.config.proxies import Proxy
+from core.reddit.request_errors import Unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +53,23 @@ class Route:
     def can_answer_itself(self, url: str) -> bool:
         """Return whether an answer from this URL may be the proxy's own: without TLS the proxy sees the request."""
         return self.is_http and url.startswith("http://")
+
+
+class ProxyRefused(Unreachable):
+    """The proxy itself answered: it does not forward the request. `status` is the HTTP status, if any."""
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class ProxyRejectsUs(ProxyRefused):
+    """The proxy does not accept our user and password (407, or the SOCKS equivalent)."""
+
+
+class ProxyResting(Unreachable):
+    """The proxy failed too often and rests: nothing was sent, the task goes back."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the proxy rests for another {seconds:.0f} s, then it is tested again")
+        self.seconds = seconds

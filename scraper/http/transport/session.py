@@ -11,12 +11,12 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from core.config.slices import RedditAccess
 from core.masking.external import outside
 from core.reddit.request_errors import Unreachable
 from scraper.http.transport.body_reader import TOKEN_BODY, BodyReader
-from scraper.http.transport.guarded_connections import Memory, TracedResponse, guarded
-from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs
-from scraper.http.transport.route import Route
+from scraper.http.transport.guarded_connections import AnswerMemory, TracedResponse, guarded
+from scraper.http.transport.route import ProxyRefused, ProxyRejectsUs, Route
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -27,13 +27,13 @@ _KEEP_ALIVE = 30.0
 _DNS_LIFETIME = 60
 
 #: Connections for tokens and probes, which must get through while all others hang.
-_FOR_OURSELVES = 2
+_RESERVED_CONNECTIONS = 2
 
 #: Seconds to wait for a connection; the whole time of a request where that is less.
 _CONNECT_TIMEOUT = 10.0
 
 
-def _keep() -> None:
+def _keep_open() -> None:
     """Leave the connection open: none is known."""
 
 
@@ -45,7 +45,12 @@ class Answer(NamedTuple):
     body: bytes
     seconds: float  #: from the request to its last byte
     repeated: bool = False  #: its connection brought the same answer for another address before
-    discard: Callable[[], None] = _keep  #: closes its connection, even if another request uses it now
+    discard: Callable[[], None] = _keep_open  #: closes its connection, even if another request uses it now
+
+
+def uses_tls(access: RedditAccess) -> bool:
+    """Return whether requests to Reddit need TLS, and so certificates."""
+    return any(url.startswith("https:") for url in (access.reddit_url, access.oauth_url))
 
 
 class Session:
@@ -61,14 +66,14 @@ class Session:
         self._connections = connections
         self._clock = clock
         self.distrusted = 0  #: connections closed because of unrequested bytes
-        self._memory = Memory()
+        self._memory = AnswerMemory()
         self._bodies = BodyReader()
         self._http: aiohttp.ClientSession | None = None
         self._apart: aiohttp.ClientSession | None = None
-        self._foreign: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)
+        self._library_errors: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)
         self._proxy = URL(route.url) if route.is_http else None
         authorization = route.authorization if route.is_http else None
-        self._introduction = {"Proxy-Authorization": authorization} if authorization else None
+        self._proxy_authorization = {"Proxy-Authorization": authorization} if authorization else None
 
     async def __aenter__(self) -> Self:
         self.open()
@@ -104,22 +109,27 @@ class Session:
             if session is not None:
                 await session.close()
 
-    def _distrust(self) -> None:
+    def _count_distrusted(self) -> None:
         self.distrusted += 1
-        log.warning("connection_not_trusted", reason="bytes arrived that nobody asked for", count=self.distrusted)
+        log.warning("connection_not_trusted", reason="unrequested bytes arrived", count=self.distrusted)
 
     def _connector(self, *, keep: bool) -> aiohttp.TCPConnector:
         # use SSL_CERT_FILE as it is now, not as it was when aiohttp was imported
         context: ssl.SSLContext | bool = ssl.create_default_context() if self._encrypted else True
-        limit = self._connections + _FOR_OURSELVES
+        limit = self._connections + _RESERVED_CONNECTIONS
         if self._route.is_socks:
             from scraper.http.transport import socks  # noqa: PLC0415 (only where it is needed: memory)
 
-            self._foreign += socks.ERRORS
-            return socks.connector(self._route, limit, _KEEP_ALIVE if keep else None, context, self._distrust)
+            self._library_errors += socks.ERRORS
+            return socks.connector(self._route, limit, _KEEP_ALIVE if keep else None, context, self._count_distrusted)
         lifetime: dict[str, object] = {"keepalive_timeout": _KEEP_ALIVE} if keep else {"force_close": True}
         return guarded(
-            aiohttp.TCPConnector, self._distrust, limit=limit, ttl_dns_cache=_DNS_LIFETIME, ssl=context, **lifetime
+            aiohttp.TCPConnector,
+            self._count_distrusted,
+            limit=limit,
+            ttl_dns_cache=_DNS_LIFETIME,
+            ssl=context,
+            **lifetime,
         )
 
     async def get(self, url: str, headers: dict[str, str], *, apart: bool = False) -> Answer:
@@ -135,14 +145,14 @@ class Session:
     ) -> Answer:
         http = self._apart if apart else self._http
         if http is None:
-            raise RuntimeError("the session is not open: start() comes first")
+            raise RuntimeError("the session is not open: call start() first")
         address = URL(url, encoded=True)
         proxy_headers = None
-        if self._introduction is not None:
+        if self._proxy_authorization is not None:
             if address.scheme == "https":
-                proxy_headers = self._introduction  # sent with CONNECT
+                proxy_headers = self._proxy_authorization  # sent with CONNECT
             else:
-                headers |= self._introduction
+                headers |= self._proxy_authorization
         began = self._clock()
         try:
             response = await http.request(
@@ -155,9 +165,9 @@ class Session:
                 proxy_headers=proxy_headers,
             )
             body = await self._bodies.read(response, TOKEN_BODY if method == "POST" else None)
-        except self._foreign as error:
+        except self._library_errors as error:
             # not "from error": aiohttp's own errors contain the headers, and with them secrets
-            raise self._ours(error) from None
+            raise self._translate(error) from None
         if response.status == 407:
             raise ProxyRejectsUs(_REJECTED, 407)
         seconds = self._clock() - began
@@ -166,7 +176,7 @@ class Session:
         repeated = self._memory.came_before(response, url, body)
         return Answer(response.status, response.headers, body, seconds, repeated, response.discard)
 
-    def _ours(self, error: Exception) -> Unreachable:
+    def _translate(self, error: Exception) -> Unreachable:
         """Translate an error of the layers below into ours."""
         text = outside(error)
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -178,11 +188,13 @@ class Session:
         if self._route.is_socks and "authenticat" in text:
             return ProxyRejectsUs(f"the proxy does not accept user and password: {text}")
         if isinstance(error, asyncio.IncompleteReadError):
-            return Unreachable(f"the proxy hung up in the SOCKS greeting{_AS_SOME_DO if self._route.user else ''}")
+            return Unreachable(
+                f"the proxy closed the connection during the SOCKS greeting{_SOCKS_HINT if self._route.user else ''}"
+            )
         if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-            return Unreachable(f"no whole answer within {self._timeout:g} s ({type(error).__name__})")
+            return Unreachable(f"no complete answer within {self._timeout:g} s ({type(error).__name__})")
         if "CERTIFICATE_VERIFY_FAILED" in text:
-            return Unreachable(f"{what}: set SSL_CERT_FILE where a proxy or server has a certificate of its own")
+            return Unreachable(f"{what}: set SSL_CERT_FILE if a proxy or server has its own certificate")
         return Unreachable(_refusal(error) or what)
 
 
@@ -192,10 +204,10 @@ def _refusal(error: Exception) -> str | None:
         return None
     if not error.os_error.errno or error.os_error.errno < 0:  # of the resolver: its own message is better
         return None
-    who = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "Reddit"
-    return f"{who} at {error.host}:{error.port} takes no connection: {os.strerror(error.os_error.errno)}"
+    side = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "Reddit"
+    return f"{side} at {error.host}:{error.port} accepts no connection: {os.strerror(error.os_error.errno)}"
 
 
-_AS_SOME_DO = ", as some do at a wrong user or password: look at its url in [[scraper.proxies]]"
+_SOCKS_HINT = ", as some do after a wrong user or password: check its url in [[scraper.proxies]]"
 
 _REJECTED = "the proxy does not accept user and password (407): correct its url in [[scraper.proxies]]"

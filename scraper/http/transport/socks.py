@@ -34,7 +34,7 @@ def connector(
     `keep_alive`: seconds; None closes each connection after its answer.
     """
     if not f"{route.user}{route.password}".isascii():
-        raise PermanentError("user and password of a SOCKS proxy must be ASCII: use one whose credentials are")
+        raise PermanentError("user and password of a SOCKS proxy must be ASCII: use a proxy with such credentials")
     lifetime: dict[str, object] = {"force_close": True} if keep_alive is None else {"keepalive_timeout": keep_alive}
     return guarded(
         _Connector,

@@ -13,7 +13,7 @@ from scraper.store.batches.merged_batch import MergedBatch
 #: Replaces a character that cannot be stored.
 REPLACEMENT = "\ufffd"
 
-_UNHOLDABLE = re.compile("[\x00\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class UnstorableValue(ValueError):
@@ -46,7 +46,7 @@ def clean(work: MergedBatch) -> tuple[MergedBatch, Replaced]:
 def _clean(value: Any, replaced: Replaced) -> Any:  # noqa: ANN401 (whatever stands in a row)
     match value:
         case str():
-            text, count = _UNHOLDABLE.subn(REPLACEMENT, value)
+            text, count = _UNSTORABLE.subn(REPLACEMENT, value)
             replaced.texts += count > 0
             return text if count else value
         case bool():

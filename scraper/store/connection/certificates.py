@@ -13,7 +13,7 @@ class UnusableFileError(PermanentError):
     """A file that the URL names cannot be used; the message names the file."""
 
 
-def look_at_files(place: PostgresServer) -> None:
+def check_files(place: PostgresServer) -> None:
     """Read every file that the URL names; raises UnusableFileError."""
     for name, path in place.files.items():
         try:
@@ -45,7 +45,7 @@ def _load_authorities(context: ssl.SSLContext, name: str, path: str) -> None:
     try:
         context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:
-        raise _unusable(name, path, "it holds no certificates in PEM form") from error
+        raise _unusable(name, path, "it contains no certificates in PEM form") from error
 
 
 def _load_own(context: ssl.SSLContext, place: PostgresServer) -> None:
@@ -58,7 +58,7 @@ def _load_own(context: ssl.SSLContext, place: PostgresServer) -> None:
         context.load_cert_chain(files["sslcert"], files.get("sslkey"), lambda: password)
     except (OSError, ValueError) as error:
         pair = f"{files['sslcert']} and {files['sslkey']}" if "sslkey" in files else files["sslcert"]
-        why = "they hold no certificate and key in PEM form that belong together, or the key needs another sslpassword"
+        why = "they contain no matching certificate and key in PEM form, or the key needs another sslpassword"
         raise _unusable("sslcert", pair, why) from error
 
 

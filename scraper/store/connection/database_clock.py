@@ -61,5 +61,5 @@ class DatabaseClock:
     def _compare(self, moment: datetime) -> None:
         seconds = (self._machine() - moment).total_seconds()
         if abs(seconds) >= _NOTABLE:
-            hint = "due times and leases follow the database's clock; set this machine's by NTP"
+            hint = "due times and leases use the database's clock; synchronize this machine's clock with NTP"
             log.warning("clock_differs_from_database", ahead_seconds=round(seconds, 1), hint=hint)

@@ -101,7 +101,7 @@ def _postgres(address: PostgresAddress) -> PostgresServer:
         elif _TUNING.fullmatch(name) or value in _GUARDS.get(name, ()):
             left_out.append(name)
         elif name in _GUARDS:
-            raise PermanentError(f"DATABASE_URL asks for {name}={value}, which asyncpg cannot give: take it out")
+            raise PermanentError(f"DATABASE_URL contains {name}={value}, which asyncpg does not support: remove it")
         elif name in ("user", "password"):
             arguments[name] = value
         elif value:
@@ -127,7 +127,7 @@ def _target(asked: str | None, *, several: bool) -> str:
         return "read-write" if several else "any"
     if asked not in _WRITING:
         raise PermanentError(
-            f"DATABASE_URL asks for target_session_attrs={asked}, and Gapless writes: ask for read-write or primary"
+            f"DATABASE_URL contains target_session_attrs={asked}, but Gapless writes: use read-write or primary"
         )
     return "read-write" if several and asked == "any" else asked
 
@@ -138,8 +138,8 @@ def _uses_system_certificates(asked: dict[str, str]) -> bool:
     mode = asked.get("sslmode", "verify-full")
     if mode != "verify-full":
         raise PermanentError(
-            f"DATABASE_URL asks for sslrootcert=system with sslmode={mode}, which checks too little: "
-            f"with the certificates of the machine sslmode must be verify-full"
+            f"DATABASE_URL contains sslrootcert=system with sslmode={mode}, which checks too little: "
+            f"the machine's certificates require sslmode=verify-full"
         )
     return True
 
@@ -148,5 +148,5 @@ def _seconds(text: str, usual: float) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        raise PermanentError(f"DATABASE_URL: connect_timeout={text} is no number of seconds") from None
+        raise PermanentError(f"DATABASE_URL: connect_timeout={text} is not a number of seconds") from None
     return seconds if seconds > 0 else usual

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import greenlet_spawn
 
 from core.storage.file_guard import FileChange
-from scraper.store.connection.database_error_class import is_mixed_up, reason
+from scraper.store.connection.database_errors import is_mixed_up, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile
 from scraper.store.connection.postgres_engine import (
     CONNECTIONS,
@@ -41,7 +41,7 @@ Prepare = Callable[[Connection], str | None]
 #: A transaction is retried after each opening; a database that is replaced again and again counts as away.
 _TRIES = 3
 
-_HINT = "the one that is there now is opened, and the crawl begins there anew; stop Gapless before you replace it"
+_HINT = "Gapless opens the present database and starts the crawl there; stop Gapless before you replace a database"
 
 
 class Database:
@@ -58,7 +58,7 @@ class Database:
         self._turn = asyncio.Semaphore(1 if self._watch else CONNECTIONS)
         self._takes_fewer = False
         self._idle: asyncio.TimerHandle | None = None
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._in_progress: set[asyncio.Task[Any]] = set()
         self._gate = _Gate()
         self._openings = 0
         self._prepare: Prepare | None = None
@@ -92,21 +92,21 @@ class Database:
         The awaiting task may be cancelled: the transaction still ends normally, so that the connection stays sound.
         """
         async with self._turn:
-            return await self._finish(self._carry(self._engine, work))
+            return await self._finish(self._run_transaction(self._engine, work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one read-only transaction that blocks no other."""
         if self._watch is not None:
-            return await self._finish(self._carry(self._reader, work))
+            return await self._finish(self._run_transaction(self._reader, work))
         async with self._turn:
-            return await self._finish(self._carry(self._reader, work))
+            return await self._finish(self._run_transaction(self._reader, work))
 
     async def close(self) -> None:
         """Wait for the transactions in progress and close the connections."""
         if self._idle is not None:
             self._idle.cancel()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        if self._in_progress:
+            await asyncio.wait(self._in_progress)
         if self._is_closed:
             return
         self._is_closed = True
@@ -122,15 +122,15 @@ class Database:
 
     async def _finish(self, transaction: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(transaction)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._in_progress.add(task)
+        task.add_done_callback(self._in_progress.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(_tell_of_failure)
+            task.add_done_callback(_log_failure)
             raise
 
-    async def _carry(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+    async def _run_transaction(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         """Run a transaction; if the database was replaced, open it anew and run the transaction there.
 
         If a pooler has no free connection, wait in its queue for one.
@@ -152,15 +152,15 @@ class Database:
                 finally:
                     self._close_when_idle()
             await self._open_anew(openings, cause)
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     async def _take_fewer(self) -> None:
         """Use one connection from now on: a pooler has too few for all."""
         if not self._takes_fewer:
             self._takes_fewer = True
             await greenlet_spawn(self._engine.dispose)
-            self._under_way.add(task := asyncio.ensure_future(self._turn.acquire()))  # and never release it
-            task.add_done_callback(self._under_way.discard)
+            self._in_progress.add(task := asyncio.ensure_future(self._turn.acquire()))  # and never release it
+            task.add_done_callback(self._in_progress.discard)
 
     def _close_when_idle(self) -> None:
         """Close idle connections of a pooler: others may be waiting for them."""
@@ -177,15 +177,15 @@ class Database:
         if self._watch is None:
             with engine.begin() as connection:
                 return work(connection)
-        self._watch.look()  # a missing log may prevent a transaction from beginning
+        self._watch.check()  # a missing log may prevent a transaction from beginning
         try:
             with engine.begin() as connection:
-                self._watch.look()
+                self._watch.check()
                 result = work(connection)
         except DBAPIError:
-            self._watch.look()  # overwritten meanwhile: that is the reason
+            self._watch.check()  # overwritten meanwhile: that is the reason
             raise
-        self._watch.look_at_content()  # the log may have been restarted with this commit
+        self._watch.check_content()  # the log may have been restarted with this commit
         return result
 
     async def _open_anew(self, openings: int, cause: Exception) -> None:
@@ -194,17 +194,17 @@ class Database:
             if self._openings != openings or self._prepare is None:
                 return
             if isinstance(cause, FileReplacedError):
-                self._note(str(cause))
+                self._note_replacement(str(cause))
             done = await self._run(self._replace, self._prepare, cause)
             if done is not None:
-                self._note("its tables are gone")
+                self._note_replacement("its tables are missing")
             elif not self._is_noted:
                 raise cause  # all tables exist: the error has another cause
-            log.info("database_opened_anew", database=str(self._place), tables=done or "as they are to be")
+            log.info("database_opened_anew", database=str(self._place), tables=done or "up to date")
             self._openings += 1
             self._is_noted = False
 
-    def _note(self, why: str) -> None:
+    def _note_replacement(self, why: str) -> None:
         """Log it once, even if opening fails repeatedly."""
         if not self._is_noted:
             self._is_noted = True
@@ -214,7 +214,7 @@ class Database:
 
     def _replace(self, prepare: Prepare, cause: Exception) -> str | None:
         if self._watch is not None and isinstance(cause, FileReplacedError):
-            self._watch.let_go(self._engine, cause.fault)
+            self._watch.release(self._engine, cause.fault)
             if cause.fault is FileChange.CHANGED:
                 self._watch.wait_until_still()
         self._engine.dispose()
@@ -274,7 +274,7 @@ def _is_replacement(error: Exception) -> bool:
     return isinstance(error, FileReplacedError) or is_mixed_up(error)
 
 
-def _tell_of_failure(task: asyncio.Task[Any]) -> None:
+def _log_failure(task: asyncio.Task[Any]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
         log.warning("database_call_failed_after_its_caller_left", reason=reason(error))

@@ -6,8 +6,8 @@ import structlog
 from sqlalchemy import Connection
 
 from core.errors import GaplessError, PermanentError
-from scraper.store.connection.certificates import look_at_files
-from scraper.store.connection.database_error_class import is_hopeless, reason
+from scraper.store.connection.certificates import check_files
+from scraper.store.connection.database_errors import is_hopeless, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
 from scraper.store.connection.engine import Database
 from scraper.store.connection.outage_retry import OutageRetry
@@ -16,18 +16,18 @@ from scraper.store.schema.migrate import bring_up_to_date, is_current
 log = structlog.stdlib.get_logger(__name__)
 
 #: Time to try before the database counts as away, seconds: other processes may be upgrading its tables.
-_PATIENCE = 5.0
+_OPEN_TIMEOUT_S = 5.0
 
 
 async def open_database(url: str) -> tuple[Database, str]:
     """Connect and bring the tables up to date; return the database and its display name."""
     place = read(url)
     if isinstance(place, PostgresServer):
-        look_at_files(place)
+        check_files(place)
     database = Database(place)
-    patience = OutageRetry(str(place), lambda: datetime.now(UTC))
+    outage_retry = OutageRetry(str(place), lambda: datetime.now(UTC))
     try:
-        await patience.carry(lambda: _open(database, place), seconds=_PATIENCE)
+        await outage_retry.run(lambda: _open(database, place), seconds=_OPEN_TIMEOUT_S)
     except BaseException:
         await database.close()
         raise
@@ -57,14 +57,14 @@ def prepare(connection: Connection) -> str | None:
 
 
 def refuse_encoding(connection: Connection) -> None:
-    """Raise PermanentError for a database that cannot hold every character; SQLite always can."""
+    """Raise PermanentError for a database that cannot store every character; SQLite always can."""
     if connection.dialect.name == "sqlite":
         return
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
     if encoding != "UTF8":
         raise PermanentError(
-            f"the database has the encoding {encoding}, which cannot hold every character: make one with "
-            f"CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and name it in DATABASE_URL"
+            f"the database has the encoding {encoding}, which cannot store every character: create one with "
+            f"CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and enter it in DATABASE_URL"
         )
 
 
@@ -74,7 +74,7 @@ def _no_file(place: SqliteFile | PostgresServer, error: Exception) -> bool:
 
 def _refused(place: SqliteFile | PostgresServer, error: Exception) -> PermanentError:
     if isinstance(place, SqliteFile):
-        advice = "DATABASE_URL must name a file, in a directory, that this user may write"
+        advice = "DATABASE_URL must name a file, in a directory, both writable by this user"
     else:
         advice = "check user, password, host, database name and parameters in DATABASE_URL"
     return PermanentError(f"{place} cannot be used ({reason(error)}): {advice}")

@@ -10,8 +10,7 @@ from typing import TypeVar
 import structlog
 
 from core.backoff import Backoff
-from scraper.store.connection.database_error_class import Fault, judge, reason
-from scraper.store.connection.store_errors import StoreUnavailable
+from scraper.store.connection.database_errors import Fault, StoreUnavailable, classify, reason
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -41,11 +40,11 @@ class OutageRetry:
         self._monotonic = monotonic
         self._sleep = sleep
         self._draw = draw
-        self._went = 0.0
+        self._went_away_at = 0.0
         #: since when the database has been away; None while it answers
         self.away_since: datetime | None = None
 
-    async def carry(
+    async def run(
         self, attempt: Callable[[], Awaitable[T]], *, seconds: float | None = None, only_reads: bool = False
     ) -> T:
         """Retry until success, for at most `seconds` (None: without limit); then raise StoreUnavailable.
@@ -59,7 +58,7 @@ class OutageRetry:
             try:
                 result = await attempt()
             except Exception as error:
-                fault = judge(error)
+                fault = classify(error)
                 if fault is Fault.ROWS:
                     raise
                 failures += 1
@@ -77,10 +76,10 @@ class OutageRetry:
     def _note_away(self, began: float, why: str) -> None:
         if self.away_since is None:
             self.away_since = self._clock()
-            self._went = began
+            self._went_away_at = began
             log.error("database_away", database=self._place, reason=why)
 
     def _note_back(self) -> None:
         if self.away_since is not None:
             self.away_since = None
-            log.warning("database_back", database=self._place, seconds=round(self._monotonic() - self._went, 1))
+            log.warning("database_back", database=self._place, seconds=round(self._monotonic() - self._went_away_at, 1))

@@ -27,7 +27,7 @@ class _Checkpoints(NamedTuple):
     attempted: int
 
     @property
-    def is_under_way(self) -> bool:
+    def is_in_progress(self) -> bool:
         """Whether a checkpoint is writing, or died while writing."""
         return self.backfilled != self.attempted
 
@@ -53,7 +53,7 @@ class ContentWatch:
             status = os.stat(self._path)  # noqa: PTH116 (before each commit: a Path costs more than the question)
         except OSError:
             return False  # core.storage.file_guard reports the problem with the file
-        if checkpoints is None or checkpoints.is_under_way or checkpoints != self._checkpoints():
+        if checkpoints is None or checkpoints.is_in_progress or checkpoints != self._checkpoints():
             return False
         now = ((status.st_size, status.st_mtime_ns), checkpoints)
         if before is not None and before[1] == checkpoints and before[0] != now[0]:
@@ -65,7 +65,7 @@ class ContentWatch:
     def needs_checkpoint(self) -> bool:
         """Return whether a checkpoint was interrupted: then nothing can be decided until the next one."""
         checkpoints = self._checkpoints()
-        return checkpoints is not None and checkpoints.is_under_way
+        return checkpoints is not None and checkpoints.is_in_progress
 
     def _checkpoints(self) -> _Checkpoints | None:
         """Read the index; None if it cannot be read."""

@@ -18,8 +18,8 @@ from sqlalchemy.exc import DisconnectionError
 
 from core.config.postgres_url import Host
 from core.errors import TransientError
-from scraper.store.connection.certificates import look_at_files, system_context
-from scraper.store.connection.database_error_class import is_hopeless, loses_the_connection, misses_a_statement, reason
+from scraper.store.connection.certificates import check_files, system_context
+from scraper.store.connection.database_errors import is_hopeless, loses_the_connection, misses_a_statement, reason
 from scraper.store.connection.database_url import PostgresServer
 
 log = structlog.stdlib.get_logger(__name__)
@@ -40,7 +40,7 @@ _FIRST_ANSWER = 3.0
 
 _SHORT_HINT = (
     "raise default_pool_size of PgBouncer above 2 for each process of Gapless, or set pool_mode = transaction; "
-    "until then each process takes one connection, and they take turns"
+    "until then the processes share the connections in turns, one per process"
 )
 
 
@@ -72,7 +72,7 @@ class Connector:
 
     async def connect(self, **arguments: Any) -> Any:  # noqa: ANN401 (asyncpg has no types)
         """Return asyncpg's connection; SQLAlchemy calls this."""
-        look_at_files(self._place)  # each time: a certificate may be renewed at run time
+        check_files(self._place)  # each time: a certificate may be renewed at run time
         if self._place.uses_system_certificates:
             arguments["ssl"] = system_context(self._place)
         failures: list[tuple[Host, Exception]] = []
@@ -99,12 +99,12 @@ class Connector:
         try:
             connection = await asyncpg.connect(host=name, port=port, target_session_attrs=target, **arguments)
         except asyncpg.TargetServerAttributeNotMatched:
-            raise ConnectionError(f"the server takes no writes (target_session_attrs={target})") from None
+            raise ConnectionError(f"the server accepts no writes (target_session_attrs={target})") from None
         if connection.get_server_pid() != await self._first_answer(connection):
             self.is_pooled = True
             if self.prepares:
                 await connection.close()
-                self.stop_preparing("a pooler such as PgBouncer is between us and the database")
+                self.stop_preparing("the connection goes through a pooler such as PgBouncer")
                 raise PoolerFound("a pooler hands out the connections")
         return connection
 
@@ -119,13 +119,13 @@ class Connector:
                 raise
         self.is_short = self.is_pooled = True
         log.warning("database_connections_short", database=str(self._place), hint=_SHORT_HINT)
-        raise PoolerShort("the database lets us in, and then does not answer: a pooler has no connection left")
+        raise PoolerShort("the database accepts the login and then does not answer: a pooler has no free connection")
 
 
 def make_postgres_engine(place: PostgresServer, connector: Connector | None = None) -> Engine:
     """Create the engine; nothing is connected yet. `connector`: opens its connections."""
     for name in place.left_out:
-        log.info("database_parameter_left_out", name=name, reason="asyncpg has no such setting, and needs none")
+        log.info("database_parameter_left_out", name=name, reason="asyncpg has no such setting and does not need it")
     connector = connector or Connector(place)
     arguments = {"command_timeout": _COMMAND_TIMEOUT, "statement_cache_size": 0, **place.arguments}
     engine = create_engine(
@@ -146,9 +146,9 @@ def make_postgres_engine(place: PostgresServer, connector: Connector | None = No
         record.info["opened_at"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
-    def let_others_have_it(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
+    def expire_connection(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
         if connector.is_pooled and time.monotonic() - record.info["opened_at"] > KEPT_BEHIND_POOLER:
-            raise DisconnectionError("kept long enough")
+            raise DisconnectionError("older than the limit behind a pooler")
 
     @event.listens_for(engine, "handle_error")
     def discard_pool(context: ExceptionContext) -> None:

@@ -31,7 +31,7 @@ BUSY_TIMEOUT = 5.0
 _STILL_FOR, _STILL_WITHIN = 0.5, 10.0
 
 #: Pause between two attempts to get the lock, a random time in this range, seconds.
-_LOOK_AGAIN = (0.002, 0.01)
+_LOCK_RETRY_S = (0.002, 0.01)
 
 #: Connections of one process, each with a thread: one writes, one reads.
 CONNECTIONS = 2
@@ -67,26 +67,26 @@ class SqliteWatch:
         self._path = path
         self._guard = FileGuard(path, sole_writer=False)
         self._content = ContentWatch(path)
-        self._looking = threading.Lock()  # readers and writers call it from their own threads
-        self._learned = False
+        self._lock = threading.Lock()  # readers and writers call it from their own threads
+        self._is_known = False
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Raise FileReplacedError if the files at the path are not the open files."""
-        if not self._learned:
+        if not self._is_known:
             return
         fault = self._guard.change()
         if fault is not None:
             raise FileReplacedError(fault)
-        self.look_at_content()
+        self.check_content()
 
-    def look_at_content(self) -> None:
+    def check_content(self) -> None:
         """Raise FileReplacedError if another program wrote into the file since the last check."""
-        with self._looking:
-            is_written_over = self._learned and self._content.is_written_over
+        with self._lock:
+            is_written_over = self._is_known and self._content.is_written_over
         if is_written_over:
             raise FileReplacedError(FileChange.CHANGED)
 
-    def let_go(self, engine: Engine, fault: FileChange) -> None:
+    def release(self, engine: Engine, fault: FileChange) -> None:
         """Close the open files: they hold all that was committed, and leave nothing behind that harms another file.
 
         The log is copied into the database file, wherever that is now. Then the remaining -wal and -shm are removed:
@@ -146,7 +146,7 @@ class SqliteWatch:
 
     def make_room(self) -> None:
         """Create the directory and the file if they are missing, and record the file as ours."""
-        self._learned = False
+        self._is_known = False
         self._content.forget()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         sqlite3.connect(self._path).close()
@@ -156,8 +156,8 @@ class SqliteWatch:
         """Record the present files as ours, after the first transaction."""
         if self._content.needs_checkpoint():
             _checkpoint_once(engine)
-        self._learned = True
-        self.look()
+        self._is_known = True
+        self.check()
         self._guard.learn()
         if not self._guard.are_open():  # replaced once more meanwhile
             raise FileReplacedError(FileChange.COMPANION)
@@ -199,7 +199,7 @@ def _empty_log(engine: Engine) -> bool:
             if not is_busy or time.monotonic() >= give_up_at:
                 cursor.close()
                 return not is_busy
-            time.sleep(_LOOK_AGAIN[1])
+            time.sleep(_LOCK_RETRY_S[1])
     finally:
         connection.close()
 
@@ -249,4 +249,4 @@ def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (a connecti
                 raise
         else:
             return
-        time.sleep(random.uniform(*_LOOK_AGAIN))  # noqa: S311 (not for secrets)
+        time.sleep(random.uniform(*_LOCK_RETRY_S))  # noqa: S311 (not for secrets)

@@ -29,7 +29,7 @@ def is_current(connection: Connection) -> bool:
         foreign = sorted(tables & set(metadata.tables))
         if foreign:
             raise PermanentError(
-                f"the database has tables that this program did not make ({', '.join(foreign)}): "
+                f"the database contains tables that this program did not create ({', '.join(foreign)}): "
                 f"name another database in DATABASE_URL, or rename those tables"
             )
         return False
@@ -55,7 +55,7 @@ def bring_up_to_date(connection: Connection) -> str | None:
     metadata.create_all(connection)
     _version.create(connection)
     connection.execute(insert(_version).values(version_num=SCHEMA_VERSION))
-    return f"made as version {SCHEMA_VERSION}"
+    return f"created as version {SCHEMA_VERSION}"
 
 
 def _upgrade(connection: Connection) -> str:

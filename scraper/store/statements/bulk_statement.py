@@ -98,7 +98,7 @@ class SqliteBulkStatement(BulkStatement):
             raise UnstorableValue(outside(error)) from error
         # the shorter text is found faster, and is as rare
         if b"\\u00" in packed and any("\0" in value for value in flat if isinstance(value, str)):
-            raise UnstorableValue("a text with a NUL in it")
+            raise UnstorableValue("a text that contains NUL")
         return flat
 
 

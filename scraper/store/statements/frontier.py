@@ -26,9 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.base import Executable
 
-from scraper.store.batches.batch import Found, Progress, SaveOutcome
+from scraper.store.batches.batch import Found, Lease, Progress, RemainingWork, SaveOutcome
 from scraper.store.batches.name_key import is_among, name_key
-from scraper.store.batches.remaining_work import Lease, RemainingWork
 from scraper.store.schema.skip_triggers import SKIP
 from scraper.store.schema.tables import frontier, subreddits
 from scraper.store.statements.bulk_statement import Write, rowset
@@ -110,7 +109,7 @@ _NAMED = frontier.c.name == bindparam("key")
 # The state of a row after its lease ends
 _FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
 _GIVEN_BACK = _FREE | {"settled": False, "due_at": bindparam("now")}
-_TOLD: dict[str, ColumnElement[Any]] = {
+_OUTCOME_VALUES: dict[str, ColumnElement[Any]] = {
     "state": bindparam("new_state"),
     "error": bindparam("new_error"),
     "due_at": bindparam("new_due_at"),
@@ -118,10 +117,10 @@ _TOLD: dict[str, ColumnElement[Any]] = {
     "avoided_by": bindparam("new_avoided_by"),
     "avoided_until": bindparam("new_avoided_until"),
 }
-_FAILED = _FREE | _TOLD | {"settled": False, "attempts": frontier.c.attempts + 1}
+_FAILED = _FREE | _OUTCOME_VALUES | {"settled": False, "attempts": frontier.c.attempts + 1}
 _FINISHED = (
     _FREE
-    | _TOLD
+    | _OUTCOME_VALUES
     | {
         # found at a smaller depth meanwhile: its authors may lead on, so it is fetched once more
         "settled": and_(bindparam("new_settled"), frontier.c.depth >= bindparam("at_depth")),
@@ -216,11 +215,11 @@ class FrontierStatements:
     def outcomes(self, connection: Connection, items: Sequence[SaveOutcome], now: datetime) -> None:
         """End leases."""
         for statement, finished in ((self._finish, True), (self._fail, False)):
-            told = [self._told(item, now) for item in items if item.finished is finished]
-            if told:
-                connection.execute(statement, told)
+            rows = [self._outcome_parameters(item, now) for item in items if item.finished is finished]
+            if rows:
+                connection.execute(statement, rows)
 
-    def _told(self, item: SaveOutcome, now: datetime) -> dict[str, object]:
+    def _outcome_parameters(self, item: SaveOutcome, now: datetime) -> dict[str, object]:
         parameters: dict[str, object] = {
             "key": name_key(item.name),
             "new_state": item.state,

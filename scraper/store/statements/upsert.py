@@ -1,4 +1,7 @@
-"""Upserts: the newest version of a row wins, and columns that belong to people stay as they are."""
+"""Upserts: the newest version of a row wins, and columns that belong to people stay as they are.
+
+The counters of a proxy add up instead, over processes, machines and runs.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -13,6 +16,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     literal_column,
     or_,
     select,
@@ -21,7 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.base import Executable
 
+from core.masking.external import masked
 from scraper.reddit.rows import AuthorFigures, Post, PostFigures, Rule, Subreddit, SubredditState, User, UserState
+from scraper.store.batches.batch import ProxyDelta
 from scraper.store.batches.name_key import name_key
 from scraper.store.schema import tables
 from scraper.store.statements.bulk_statement import Write, rowset
@@ -177,3 +183,32 @@ class Upserts:
             for name, row in figures
         ]
         connection.execute(self._figures[type(figures[0][1])], rows)
+
+
+_SUMS = ("success_count", "error_count", "latency_sum", "latency_count")
+_KEPT_WITHOUT_VALUE = ("address", "last_error", "last_error_at")
+
+
+class ProxyStatements:
+    """The statement that adds to a proxy's counters."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        proxies = tables.proxies
+        statement = insert(dialect, proxies)
+        given = statement.excluded
+        values = {name: given[name] for name in ("state", "consecutive_failures", "resting_until", "updated_at")}
+        values |= {name: proxies.c[name] + given[name] for name in _SUMS}
+        values |= {name: func.coalesce(given[name], proxies.c[name]) for name in _KEPT_WITHOUT_VALUE}
+        count, total = values["latency_count"], values["latency_sum"]
+        values["mean_latency_ms"] = case((count > 0, literal(1000.0) * total / count), else_=None)
+        self._add = statement.on_conflict_do_update(index_elements=["name"], set_=values)
+
+    def add(self, connection: Connection, deltas: Sequence[ProxyDelta], now: datetime) -> None:
+        """Add the deltas one after the other: a process may report twice in one transaction."""
+        for delta in sorted(deltas, key=lambda delta: delta.name):
+            mean = 1000.0 * delta.latency_sum / delta.latency_count if delta.latency_count else None
+            row = delta._asdict() | {"mean_latency_ms": mean, "updated_at": now}
+            # sanitized at their source, and once more here, since others read this table
+            for name in ("address", "last_error"):
+                row[name] = masked(row[name]) if row[name] else None
+            connection.execute(self._add, row)

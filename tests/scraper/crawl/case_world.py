@@ -69,11 +69,11 @@ class CaseStage(Stage):
             ):
                 store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
                 try:
-                    job = SubredditJob(client, store, self.settings, self.tally, now=lambda: self.now)
+                    job = SubredditJob(client, store, self.settings, self.counters, now=lambda: self.now)
                     await store.enter(self.settings.subreddits)
                     leases = await store.lease(100, max_depth=0, refresh_after=86_400.0, seconds=60.0)
                     visited.extend(lease.name for lease in leases)
-                    await asyncio.gather(*map(job.visit, leases))
+                    await asyncio.gather(*map(job.run, leases))
                 finally:
                     await store.close()
                 self.outcomes[holder] = dict(client.report().outcomes)

@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scraper.crawl.crawl_counters import CrawlCounters
-from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.subreddit_job import SubredditJob
-from scraper.store.batches.remaining_work import Lease
+from scraper.store.batches.batch import Lease
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit
+from tests.support.scraper_config import scraper_config_of
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
-SETTINGS = CrawlSettings(("Bitcoin",), 40, concurrency=20, max_depth=1, discover=True, refresh_after=86400.0)
+SETTINGS = scraper_config_of(subreddits=("Bitcoin",))
 
 
 class Stage:
@@ -26,7 +25,7 @@ class Stage:
         self.path = directory / "reddit.db"
         self.reddit = ScriptedReddit()
         self.now = START
-        self.tally = CrawlCounters(FinishRate(0.0))
+        self.counters = CrawlCounters(FinishRate(0.0))
         self.settings = SETTINGS
 
     def play(self, scene: Callable[[Store, SubredditJob], Awaitable[None]], holder: str = "here/scraper-a") -> None:
@@ -36,7 +35,7 @@ class Stage:
             store = await Store.open(f"sqlite:///{self.path}", holder=holder, clock=lambda: self.now)
             try:
                 job = SubredditJob(
-                    self.reddit, store, self.settings, self.tally, now=lambda: self.now, chance=lambda: 0.5
+                    self.reddit, store, self.settings, self.counters, now=lambda: self.now, draw=lambda: 0.5
                 )
                 await store.enter(self.settings.subreddits)
                 await scene(store, job)
@@ -55,7 +54,7 @@ class Stage:
         async def scene(store: Store, job: SubredditJob) -> None:
             for lease in await self.lease(store):
                 visited.append(lease.name)
-                await job.visit(lease)
+                await job.run(lease)
 
         self.play(scene, holder)
         return visited

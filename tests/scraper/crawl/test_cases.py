@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
+from scraper.crawl.pending_refusals import INTERVAL, SHORT_INTERVAL
 from tests.scraper.crawl.case_world import CaseStage, case
 from tests.scraper.crawl.stage import SETTINGS
 from tests.scraper.http.repeating import Again
@@ -22,7 +22,7 @@ def staged(directory: Path, read: dict[str, Any], *again: Again) -> CaseStage:
         discover=False,
         max_depth=0,
         concurrency=read.get("concurrency", 20),
-        has_others=len(read.get("proxies", ())) > 1,
+        processes=tuple(f"scraper-{number}" for number in range(len(read.get("proxies", ())))),
     )
     return stage
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.reddit.request_errors import NetworkBlocked, ServerTrouble, TokenRejected, Unavailable
-from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL
+from scraper.crawl.pending_refusals import INTERVAL, SHORT_INTERVAL
 from scraper.reddit.question import Question
 from scraper.reddit.refusal import Mismatch, Unexplained
 from scraper.reddit.rows import SubredditState
@@ -15,6 +15,7 @@ from tests.scraper.crawl.reddit import about, account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, Stage
 
 A, B, C = "here/scraper-a", "here/scraper-b", "here/scraper-c"
+TWO = ("scraper-a", "scraper-b")
 REFUSED = Unexplained(SubredditState.FORBIDDEN, "403 without a reason (forbidden)")
 EMPTY = Unexplained(SubredditState.MISSING, "an empty listing", telling=True)
 NOT_FOUND = Unexplained(SubredditState.MISSING, "404 without a reason", telling=True)
@@ -52,7 +53,7 @@ def states(stage: Stage) -> dict[str, str]:
 
 def test_what_one_process_is_refused_another_gets_at_once(stage: Stage) -> None:
     """S01: one exit of three is refused everything."""
-    stage.settings = replace(stage.settings, has_others=True)
+    stage.settings = replace(stage.settings, processes=TWO)
     for name in stage.settings.subreddits:
         refuse(stage, REFUSED, name)
     assert sorted(stage.turn(A)) == ["Bitcoin", "ethereum"]
@@ -68,7 +69,7 @@ def test_what_one_process_is_refused_another_gets_at_once(stage: Stage) -> None:
 
 
 def test_others_who_are_refused_too_wait_for_the_confirmation(stage: Stage) -> None:
-    stage.settings = replace(stage.settings, has_others=True)
+    stage.settings = replace(stage.settings, processes=TWO)
     refuse(stage, REFUSED)
     stage.turn(A)
     later(stage, 1)
@@ -206,7 +207,7 @@ def test_a_state_is_looked_at_after_a_day_and_then_ever_more_rarely(
         assert states(stage)["Bitcoin"] == state
         return float(round(due, 3))
 
-    stage.settings = replace(stage.settings, has_others=True)
+    stage.settings = replace(stage.settings, processes=TWO)
     stage.turn()
     refuse(stage, refusal)
     later(stage, 86_400)
@@ -325,7 +326,7 @@ def test_a_refused_user_gets_a_state_when_it_is_confirmed(
 
 
 def test_what_one_process_is_refused_of_users_another_gets_at_once(stage: Stage) -> None:
-    stage.settings = replace(stage.settings, has_others=True)
+    stage.settings = replace(stage.settings, processes=TWO)
     with_company(stage, REFUSED)
     stage.turn(A)
     assert stage.turn(A) == []
@@ -399,7 +400,7 @@ FIGURES = "SELECT state, score_mean, comment_karma_p10 FROM reddit_subreddits WH
 
 @pytest.mark.parametrize("has_others", [False, True])
 def test_a_stray_empty_listing_leaves_the_figures_and_the_authors(stage: Stage, has_others: bool) -> None:
-    stage.settings = replace(stage.settings, has_others=has_others)
+    stage.settings = replace(stage.settings, processes=TWO if has_others else TWO[:1])
     stage.turn(A)
     known = stage.rows(FIGURES)
     assert known == [("open", 10.0, 100.0)]

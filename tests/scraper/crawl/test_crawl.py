@@ -12,15 +12,14 @@ import pytest
 
 from core.errors import PermanentError
 from core.reddit.request_errors import CredentialsRejected
-from scraper.crawl.crawl_counters import CrawlCounters
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.crawl_loop import Crawl
-from scraper.crawl.crawl_settings import CrawlSettings
-from scraper.crawl.finish_rate import FinishRate
 from scraper.crawl.subreddit_job import SubredditJob
-from scraper.store.connection.store_errors import StoreUnavailable
+from scraper.store.connection.database_errors import StoreUnavailable
 from scraper.store.statements.claims import Claims
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit, post
+from tests.support.scraper_config import scraper_config_of
 
 NAMES = tuple(f"sub{number:02}" for number in range(12))
 CONCURRENCY = 20
@@ -58,11 +57,11 @@ class Scene:
             store = await Store.open(f"sqlite:///{self.path}", holder="here/scraper-a")
             try:
                 await store.enter(NAMES)
-                settings = CrawlSettings(NAMES, 40, CONCURRENCY, max_depth=0, discover=False, refresh_after=86400.0)
+                config = scraper_config_of(subreddits=NAMES, concurrency=CONCURRENCY, max_depth=0, discover=False)
                 job = SubredditJob(
-                    self.reddit, store, settings, CrawlCounters(FinishRate(0.0)), now=lambda: datetime.now(UTC)
+                    self.reddit, store, config, CrawlCounters(FinishRate(0.0)), now=lambda: datetime.now(UTC)
                 )
-                self.crawl = Crawl(self.connections, store, job, settings)
+                self.crawl = Crawl(self.connections, store, job, config)
                 acting = asyncio.create_task(self._act(act))
                 async with asyncio.timeout(20):
                     await self.crawl.run(self.stop)
@@ -105,7 +104,7 @@ def test_as_many_subreddits_begin_as_there_are_connections_for(scene: Scene) -> 
     async def act() -> None:
         await scene.until(lambda: scene.reddit.at_once == CONCURRENCY, "four subreddits' five calls under way")
         assert scene.crawl is not None
-        assert scene.crawl.visits == 4
+        assert scene.crawl.jobs == 4
         assert scene.reddit.hold is not None
         scene.reddit.hold.set()
         await scene.until(lambda: scene.done() == len(NAMES), "all of them done")

@@ -8,13 +8,12 @@ import pytest
 import structlog
 
 from core.reddit.request_errors import BadAnswer, RateLimited, ServerTrouble, Unreachable
-from scraper.crawl.failed_turns import MOST_TRIES, after_turn, are_over
-from scraper.crawl.turn_schedule import after_failure
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.crawl.turn_schedule import MOST_TRIES, after_failure, are_used_up, tries_after_turn
+from scraper.http.transport.route import ProxyResting
 from tests.scraper.crawl.reddit import account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, START, Stage
 
-TROUBLES = (ServerTrouble("Reddit answered 500"), BadAnswer("HTML instead of JSON"), Unreachable("no whole answer"))
+TROUBLES = (ServerTrouble("Reddit answered 500"), BadAnswer("HTML instead of JSON"), Unreachable("no complete answer"))
 FIGURES = "SELECT score_mean IS NOT NULL, comment_karma_p10 FROM reddit_subreddits"
 
 
@@ -154,9 +153,9 @@ def test_a_subreddit_of_which_nothing_comes_waits_for_the_normal_refresh_in_the_
 
 def test_counting_is_by_part_and_author() -> None:
     trouble = ServerTrouble("500")
-    once = after_turn({}, {"rules": trouble, "user/ann": trouble})
-    twice = after_turn(once, {"user/ann": trouble})
+    once = tries_after_turn({}, {"rules": trouble, "user/ann": trouble})
+    twice = tries_after_turn(once, {"user/ann": trouble})
     assert (once, twice) == ({"rules": 1, "user/ann": 1}, {"user/ann": 2})
-    assert not are_over({})
-    assert not are_over({"rules": 1, "user/ann": 5})
-    assert are_over({"user/ann": 3})
+    assert not are_used_up({})
+    assert not are_used_up({"rules": 1, "user/ann": 5})
+    assert are_used_up({"user/ann": 3})

@@ -16,8 +16,8 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def fetched(reddit: ScriptedReddit, wanted: tuple[str, ...] = parts.ALL) -> Fetched:
-    standing = AnswerRate(reddit, ("Bitcoin",), lambda: NOW)
-    return asyncio.run(fetch_parts(reddit, "Bitcoin", wanted, lambda: NOW, standing))
+    answer_rate = AnswerRate(reddit, ("Bitcoin",), lambda: NOW)
+    return asyncio.run(fetch_parts(reddit, "Bitcoin", wanted, lambda: NOW, answer_rate))
 
 
 @pytest.fixture

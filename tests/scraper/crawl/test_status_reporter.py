@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from core.status.crawl import HEALTHY, IDLE, RESTING, STOPPED, read_crawl_report
-from scraper.crawl.crawl_counters import CrawlCounters
-from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.status_reporter import StatusReporter
-from scraper.http.reports.proxy_report import ProxyReport
+from scraper.http.proxy_report import ProxyReport
 from scraper.store.store import Store
 from tests.scraper.crawl.stage import SETTINGS, Stage
 
@@ -57,9 +56,9 @@ def play(stage: Stage, directory: Path, scene: Any) -> None:
             directory,
             fetching,
             store,
-            tally=CrawlCounters(FinishRate(0.0)),
-            settings=SETTINGS,
-            visits=lambda: 0,
+            counters=CrawlCounters(FinishRate(0.0)),
+            config=SETTINGS,
+            jobs=lambda: 0,
             now=lambda: NOON,
         )
         fetching.told = replace(REPORT, outcomes={"ok": 4})

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from core.reddit.request_errors import ServerTrouble, Unavailable, Unreachable
-from scraper.crawl.crawl_settings import CrawlSettings
 from scraper.crawl.subreddit_job import SubredditJob
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.http.transport.route import ProxyResting
 from scraper.store.batches.batch import Batch, Found
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import account, listing, post
 from tests.scraper.crawl.stage import SETTINGS, Stage
+from tests.support.scraper_config import scraper_config_of
 from tests.support.waiting import wait_until
 
 
@@ -41,7 +41,7 @@ def test_a_turn_brings_in_the_subreddit_its_posts_its_authors_and_what_they_lead
         "SELECT score_mean, comments_per_upvote, comment_karma_p10, post_karma_p10 FROM reddit_subreddits"
     )
     assert figures == [(10.0, 0.5, 100.0, 50.0)]
-    assert stage.tally.as_dict() == {
+    assert stage.counters.as_dict() == {
         "subreddits": 1, "users": 1, "posts": 5, "rules": 1, "failures": 0, "leases_given_back": 0,
     }  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_only_what_failed_is_fetched_again(stage: Stage) -> None:
         == '{"parts":["year"],"authors":["ann","bob"],"tries":{"year":1,"user/bob":1}}'
     )
     assert stage.value("SELECT error FROM reddit_frontier") == "503"
-    assert stage.tally.failures == 1
+    assert stage.counters.failures == 1
     before = stage.reddit.asked.copy()
     stage.reddit.answers = good
     stage.now += timedelta(seconds=6)
@@ -131,7 +131,7 @@ def test_a_resting_proxy_costs_the_subreddit_nothing_but_time(stage: Stage) -> N
     stage.reddit.answers["/user/ann/submitted"] = listing()
     stage.turn()
     assert stage.rows("SELECT attempts, leased_by, error FROM reddit_frontier") == [(0, None, None)]
-    assert stage.tally.given_back == 1
+    assert stage.counters.given_back == 1
     stage.reddit.user("ann")
     assert stage.turn() == ["Bitcoin"], "another proxy takes it at once"
     assert stage.reddit.asked["/r/Bitcoin/about"] == 1
@@ -142,13 +142,11 @@ def test_suspended_and_vanished_users_are_facts(stage: Stage) -> None:
     stage.reddit.answers["/user/sue/about"] = account("sue", is_suspended=True)
     stage.turn()
     assert sorted(stage.rows("SELECT username, state FROM reddit_users")) == [("gone", "missing"), ("sue", "suspended")]
-    assert stage.tally.failures == 0
+    assert stage.counters.failures == 0
 
 
 def test_posts_only_and_skip_steer_the_crawl(stage: Stage) -> None:
-    stage.settings = CrawlSettings(
-        ("Bitcoin", "ethereum"), 40, concurrency=20, max_depth=1, discover=True, refresh_after=86400.0
-    )
+    stage.settings = scraper_config_of(subreddits=("Bitcoin", "ethereum"))
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
     stage.reddit.subreddit("ethereum", post("b", "ethereum", "ann"))
 
@@ -170,12 +168,12 @@ def test_posts_only_and_skip_steer_the_crawl(stage: Stage) -> None:
 
 def test_an_author_known_from_further_out_still_leads_on(stage: Stage) -> None:
     """Whoever fetched ann at the border of the crawl had no use for the subreddits that her posts lead to."""
-    stage.settings = CrawlSettings(("Bitcoin",), 40, concurrency=20, max_depth=0, discover=True, refresh_after=86400.0)
+    stage.settings = scraper_config_of(subreddits=("Bitcoin",), max_depth=0)
     stage.reddit.subreddit("Bitcoin", post("a", "Bitcoin", "ann"))
     stage.reddit.user("ann", post("c", "gardening", "ann"))
     stage.turn()
     assert stage.value("SELECT count(*) FROM reddit_frontier") == 1
-    stage.settings = CrawlSettings(("ethereum",), 40, concurrency=20, max_depth=1, discover=True, refresh_after=86400.0)
+    stage.settings = scraper_config_of(subreddits=("ethereum",))
     stage.reddit.subreddit("ethereum", post("b", "ethereum", "ann"))
     stage.turn()
     assert stage.reddit.asked["/user/ann/about"] == 1
@@ -216,7 +214,7 @@ def test_a_shorter_way_that_is_found_during_the_turn_counts_too(stage: Stage) ->
         [_, lease] = await store.lease(10, max_depth=2, refresh_after=86400.0, seconds=60.0)
         await store.save(Batch(found=[Found("gardening", 1)]))
         stage.reddit.subreddit("gardening")
-        await job.visit(lease)
+        await job.run(lease)
 
     stage.play(scene)
     assert stage.rows("SELECT settled, depth FROM reddit_frontier WHERE name = 'gardening'") == [(0, 1)]
@@ -231,12 +229,12 @@ def test_an_author_whom_another_process_fetches_is_waited_for(stage: Stage) -> N
         claims = await other.claim_users(["ann"], refresh_after=86400.0, seconds=60.0)
         assert claims.mine == ("ann",)
         [lease] = await stage.lease(store)
-        visit = asyncio.create_task(job.visit(lease))
+        run = asyncio.create_task(job.run(lease))
         saved = partial(stage.value, "SELECT count(*) FROM reddit_posts")
         await asyncio.to_thread(wait_until, saved, 10.0, "the hot posts in the database")
-        assert not visit.done()
+        assert not run.done()
         stage.now += timedelta(seconds=61)  # the other one died: its claim runs out
-        await visit
+        await run
         await other.close()
 
     stage.play(scene)

@@ -28,7 +28,7 @@ def test_each_reason_of_a_refusal_has_its_state(reason: str, state: SubredditSta
 
 def test_each_state_has_its_own_time_of_the_next_try() -> None:
     def days(state: SubredditState) -> list[float]:
-        return [(after_refusal(state, NOW, looks) - NOW) / timedelta(days=1) for looks in (1, 2, 3, 6, 99)]
+        return [(after_refusal(state, NOW, checks) - NOW) / timedelta(days=1) for checks in (1, 2, 3, 6, 99)]
 
     assert {str(state): days(state) for state in SubredditState if state is not SubredditState.OPEN} == {
         "private": [7, 7, 7, 7, 7],

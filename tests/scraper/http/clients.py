@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from core.config.proxies import Proxy
+from core.config.slices import ScraperConfig
 from core.reddit.limiter import Limiter
-from scraper.http.http_settings import FetchSettings
 from scraper.http.retrying_fetcher import RetryingFetcher
+from tests.support.scraper_config import scraper_config_of
 
-AGENT = "linux:gapless.test:1 (by /u/tester)"
 
-
-def settings(url: str, proxy: str | None = None, **others: Any) -> FetchSettings:
+def settings(url: str, proxy: str | None = None, **others: Any) -> ScraperConfig:
     """Plain .json addresses by default; `with_token=True` asks for tokens."""
-    given: dict[str, Any] = {"with_token": False, "timeout": 5.0, "client_id": "id", "client_secret": "secret-of-ours"}
-    address = Proxy("a", proxy) if proxy is not None else None
-    return FetchSettings(url, url, others.pop("user_agent", AGENT), address, **{**given, **others})
+    return scraper_config_of(url, Proxy("a", proxy) if proxy is not None else None, **{"timeout": 5.0, **others})
 
 
 @contextlib.asynccontextmanager

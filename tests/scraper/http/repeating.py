@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from scraper.http.transport.payload import decode
+from scraper.reddit.payload import decode
 from scraper.reddit.question import Kind, Question
 
 

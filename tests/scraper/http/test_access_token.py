@@ -14,12 +14,12 @@ from core.reddit.bounds import PROBE_INTERVAL
 from core.reddit.limiter import Grant, Limiter, QuotaFileError, Wait, read_requests
 from core.reddit.quota import Priority
 from core.reddit.request_errors import CredentialsRejected, RateLimited, TokenRejected
-from scraper.http.http_settings import FetchSettings
 from scraper.http.retrying_fetcher import RetryingFetcher
-from scraper.http.transport.proxy_errors import ProxyResting
-from tests.scraper.http.clients import AGENT, running, wide_limiter
+from scraper.http.transport.route import ProxyResting
+from tests.scraper.http.clients import running, settings, wide_limiter
 from tests.scraper.http.script import GOOD, HTML, LISTING, TOKEN, Reply, Script
 from tests.scraper.http.times import Times, until
+from tests.support.scraper_config import AGENT
 
 Scene = Callable[[Script, RetryingFetcher, Times], Awaitable[None]]
 RATE = {"X-Ratelimit-Used": "7", "X-Ratelimit-Remaining": "993.0", "X-Ratelimit-Reset": "300"}
@@ -295,4 +295,4 @@ def test_a_quota_that_cannot_be_read_is_waited_for_and_said_once(tmp_path: Path)
 
 def test_the_limiter_is_needed_with_tokens() -> None:
     with pytest.raises(ValueError, match="limiter"):
-        RetryingFetcher(FetchSettings("http://x", "http://x", AGENT))
+        RetryingFetcher(settings("http://x", with_token=True))

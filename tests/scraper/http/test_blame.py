@@ -19,8 +19,9 @@ from core.reddit.request_errors import (
     Unavailable,
     Unreachable,
 )
-from scraper.http.proxy.blame import Blame, Evidence, Sibling, Sign, item_of, judge, sign_of
-from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs, ProxyResting
+from scraper.http.proxy.blame import Blame, Evidence, Sign, find_cause, item_of, sign_of
+from scraper.http.proxy.siblings import Sibling
+from scraper.http.transport.route import ProxyRefused, ProxyRejectsUs, ProxyResting
 
 TIMEOUT = 15.0
 WORKS = Sibling(good_for=1.0, good=20)
@@ -35,7 +36,7 @@ LOOKS = (
     ServerTrouble("Reddit answered 503"),
     RequestRejected(400, "Reddit answered 400"),
     Unavailable("forbidden", named=False),
-    TooSlow("no whole answer"),
+    TooSlow("no complete answer"),
     Unreachable("reset"),
     ProxyRefused("the proxy answered 502", 502),
 )
@@ -50,7 +51,7 @@ def feed(what: Evidence, sign: Sign, *items: str, start: float = 0.0, every: flo
     now = start
     for item in items:
         now += every
-        what.take(item, sign, now)
+        what.record(item, sign, now)
     return now
 
 
@@ -99,9 +100,9 @@ def test_a_proxy_that_fails_at_many_names_while_others_work_is_to_blame(
     what = evidence()
     now = feed(what, sign_of(error), "r/a", "r/b", "user/c", "r/d")
     assert not what.suspicious(now)
-    assert what.take("r/e", sign_of(error), now + 0.1)
-    assert judge(what, siblings, now + 0.1) in (None, Blame.PROXY)
-    assert judge(what, siblings, now + 0.1, control_served=False) is Blame.PROXY
+    assert what.record("r/e", sign_of(error), now + 0.1)
+    assert find_cause(what, siblings, now + 0.1) in (None, Blame.PROXY)
+    assert find_cause(what, siblings, now + 0.1, control_served=False) is Blame.PROXY
 
 
 @pytest.mark.parametrize("sign", KINDS)
@@ -110,7 +111,7 @@ def test_where_everybody_fails_no_proxy_is_to_blame(sign: Sign, siblings: list[S
     what = evidence()
     now = feed(what, sign, *(f"r/{number}" for number in range(10)))
     assert what.suspicious(now)
-    assert judge(what, siblings, now, control_served=False) is Blame.EVERYBODY
+    assert find_cause(what, siblings, now, control_served=False) is Blame.EVERYBODY
 
 
 @pytest.mark.parametrize("sign", [Sign.WEAK, Sign.BAD, Sign.FAULT])
@@ -119,9 +120,9 @@ def test_one_name_that_fails_for_ever_is_to_blame_itself(sign: Sign, siblings: l
     what = evidence()
     now = feed(what, sign, *["r/sub003"] * 20)
     assert what.suspicious(now)
-    assert judge(what, siblings, now) is None, "one more request decides"
-    assert judge(what, siblings, now, control_served=True) is Blame.ITEM
-    assert what.acquit(now) == ("r/sub003",)
+    assert find_cause(what, siblings, now) is None, "one more request decides"
+    assert find_cause(what, siblings, now, control_served=True) is Blame.ITEM
+    assert what.blame_names(now) == ("r/sub003",)
     later = feed(what, sign, *["r/sub003"] * 100, start=now)
     assert not what.suspicious(later)
     assert not what.unreliable
@@ -132,8 +133,8 @@ def test_one_name_that_fails_for_ever_is_to_blame_itself(sign: Sign, siblings: l
 def test_a_name_that_fails_through_others_too_needs_no_control() -> None:
     what = evidence()
     now = feed(what, Sign.BAD, *["r/sub003"] * 5)
-    assert judge(what, [Sibling(1.0, good=20, failing=("r/sub003", "user/x"))], now) is Blame.ITEM
-    assert judge(what, [Sibling(300.0, failing=("r/sub003",))], now) is None, "that one works at nothing"
+    assert find_cause(what, [Sibling(1.0, good=20, failing=("r/sub003", "user/x"))], now) is Blame.ITEM
+    assert find_cause(what, [Sibling(300.0, failing=("r/sub003",))], now) is None, "that one works at nothing"
 
 
 def test_good_answers_between_the_failures_of_one_name_raise_no_suspicion() -> None:
@@ -159,14 +160,14 @@ def test_good_answers_between_the_failures_of_one_name_raise_no_suspicion() -> N
 def test_what_no_single_name_can_cause_needs_no_control(sign: Sign, names: int, blame: Blame | None) -> None:
     what = evidence()
     now = feed(what, sign, *(f"r/{number % names}" for number in range(5)))
-    assert judge(what, [WORKS], now) is blame
+    assert find_cause(what, [WORKS], now) is blame
 
 
 def test_silence_for_as_long_as_a_request_may_take_needs_fewer_failures() -> None:
     what = evidence()
     now = feed(what, Sign.GOOD, "r/a")
-    assert not what.take("r/b", Sign.FAULT, now + TIMEOUT + 1.0)
-    assert what.take("r/b", Sign.FAULT, now + TIMEOUT + 2.0)
+    assert not what.record("r/b", Sign.FAULT, now + TIMEOUT + 1.0)
+    assert what.record("r/b", Sign.FAULT, now + TIMEOUT + 2.0)
 
 
 def alternate(what: Evidence, share: float, attempts: int, seed: int = 1) -> bool:
@@ -176,7 +177,7 @@ def alternate(what: Evidence, share: float, attempts: int, seed: int = 1) -> boo
     for number in range(attempts):
         now += 0.1
         sign = Sign.BAD if chance.random() < share else Sign.GOOD
-        found |= what.take(f"r/{number}", sign, now) and what.unreliable and not what.suspicious(now)
+        found |= what.record(f"r/{number}", sign, now) and what.unreliable and not what.suspicious(now)
     return found
 
 
@@ -186,10 +187,10 @@ def test_a_proxy_that_fails_every_other_time_is_to_blame_where_others_do_not() -
         now = feed(what, Sign.GOOD, "r/a", start=now)
         now = feed(what, Sign.BAD, f"r/{now:.0f}", start=now)
     assert not what.suspicious(now)
-    assert judge(what, [WORKS], now) is Blame.PROXY
-    assert judge(what, [FAILS, WORKS], now) is Blame.PROXY
-    assert judge(what, [Sibling(1.0, good=20, bad=20)], now) is Blame.NOBODY, "it is the same everywhere"
-    assert judge(what, [], now) is Blame.NOBODY, "it is all there is"
+    assert find_cause(what, [WORKS], now) is Blame.PROXY
+    assert find_cause(what, [FAILS, WORKS], now) is Blame.PROXY
+    assert find_cause(what, [Sibling(1.0, good=20, bad=20)], now) is Blame.NOBODY, "it is the same everywhere"
+    assert find_cause(what, [], now) is Blame.NOBODY, "it is all there is"
     what.begin_anew()
     assert not what.unreliable
 
@@ -204,13 +205,13 @@ def test_deleted_users_are_no_reason_for_suspicion() -> None:
     what = evidence()
     now = feed(what, Sign.WEAK, *(f"user/{number}" for number in range(9)))
     assert not what.suspicious(now)
-    assert what.take("user/x", Sign.WEAK, now + 0.1), "but a proxy that answers everything with 404 is tested"
+    assert what.record("user/x", Sign.WEAK, now + 0.1), "but a proxy that answers everything with 404 is tested"
 
 
 def test_many_names_are_never_blamed_for_one_run() -> None:
     what = evidence()
     now = feed(what, Sign.BAD, *(f"r/{number}" for number in range(5)))
-    assert what.acquit(now) == ()
+    assert what.blame_names(now) == ()
     feed(what, Sign.BAD, *(f"r/{number}" for number in range(5)), start=now)
     assert what.suspicious(now + 1.0)
 
@@ -232,9 +233,9 @@ def test_two_names_are_never_held_against_a_proxy_that_serves_the_control(
     what, now = evidence(), 0.0
     for item, sign, pause in steps:
         now += pause
-        if what.take(item, sign, now):
-            assert judge(what, siblings, now, control_served=True) is Blame.ITEM
-            what.acquit(now)
+        if what.record(item, sign, now):
+            assert find_cause(what, siblings, now, control_served=True) is Blame.ITEM
+            what.blame_names(now)
             assert not what.suspicious(now)
 
 
@@ -242,9 +243,9 @@ def test_two_names_are_never_held_against_a_proxy_that_serves_the_control(
 def test_a_proxy_that_brings_nothing_never_stays_in_work(signs: list[Sign], siblings: list[Sibling]) -> None:
     what, suspected = evidence(), False
     for number, sign in enumerate(signs):
-        if what.take(f"r/{number}", sign, number / 10.0):
+        if what.record(f"r/{number}", sign, number / 10.0):
             suspected = True
-            blame = judge(what, siblings, number / 10.0, control_served=False)
+            blame = find_cause(what, siblings, number / 10.0, control_served=False)
             assert blame in {Blame.PROXY, Blame.EVERYBODY}
             assert (blame is Blame.EVERYBODY) == (bool(siblings) and not any(one.works for one in siblings))
     assert suspected

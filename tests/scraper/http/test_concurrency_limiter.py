@@ -7,7 +7,7 @@ import pytest
 import uvloop
 
 from scraper.http.pacing.concurrency_limiter import ConcurrencyLimiter
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.http.transport.route import ProxyResting
 from tests.scraper.http.times import Times
 
 

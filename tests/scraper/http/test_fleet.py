@@ -11,8 +11,8 @@ import structlog
 import uvloop
 
 from core.errors import GaplessError
-from scraper.http.proxy.blame import Sibling
 from scraper.http.proxy.rest_periods import IDLE_AFTER
+from scraper.http.proxy.siblings import Sibling
 from scraper.http.retrying_fetcher import RetryingFetcher
 from tests.scraper.http.clients import running
 from tests.scraper.http.script import GOOD, HTML, Reply, Script
@@ -74,7 +74,7 @@ async def fleet(times: Times, *bad: Reply | None) -> AsyncIterator[list[Exit]]:
             client = await stack.enter_async_context(
                 running(
                     script.url, clock=times.clock, sleep=times.sleep, siblings=others, timeout=0.3, max_retries=1,
-                    seeds=("seed1", "seed2", "seed3"),
+                    subreddits=("seed1", "seed2", "seed3"),
                 )
             )  # fmt: skip
             exits.append(Exit(script, client))

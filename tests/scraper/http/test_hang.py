@@ -38,7 +38,7 @@ async def give_up(what: str) -> float:
         url = f"{scheme}://u:p@127.0.0.1:{mute.port}"
         async with running(f"{target}://127.0.0.1:1", url, timeout=TIMEOUT, max_retries=0) as client:
             began = time.monotonic()
-            with pytest.raises(Unreachable, match=r"no whole answer within 0\.25 s"):
+            with pytest.raises(Unreachable, match=r"no complete answer within 0\.25 s"):
                 await client.get("/r/Bitcoin/about", {})
             assert client.in_flight == 0, what
             return time.monotonic() - began
@@ -55,7 +55,7 @@ def test_a_proxy_that_falls_silent_is_given_up_in_time() -> None:
 def test_a_server_that_hangs_is_given_up_in_time() -> None:
     async def scenario() -> None:
         async with Script(Reply(hang=True)) as script, running(script.url, timeout=TIMEOUT, max_retries=0) as client:
-            with pytest.raises(Unreachable, match="no whole answer"):
+            with pytest.raises(Unreachable, match="no complete answer"):
                 await client.get("/r/Bitcoin/about", {})
             assert await client.get("/r/Bitcoin/about", {}) is not None
 

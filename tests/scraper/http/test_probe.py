@@ -8,7 +8,7 @@ import pytest
 import structlog
 import uvloop
 
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.http.transport.route import ProxyResting
 from tests.scraper.http.clients import running, wide_limiter
 from tests.scraper.http.script import GOOD, HTML, TOKEN, Reply, Script
 from tests.scraper.http.times import until
@@ -33,7 +33,7 @@ LOST = [Reply(reset=True)] * 2  # the first is sent again, unseen
 )
 def test_the_seed_is_asked_for_where_there_is_no_token(replies: list[Reply], works: bool) -> None:
     async def scenario() -> None:
-        async with Script(*replies) as script, running(script.url, probe_subreddit="ethereum") as client:
+        async with Script(*replies) as script, running(script.url, subreddits=("ethereum",)) as client:
             assert await client.probe() is works
             assert client.resting is not works
             assert set(script.asked) == {"/r/ethereum/about.json?raw_json=1"}
@@ -112,7 +112,7 @@ def test_an_error_of_ours_does_not_take_the_proxy_away_for_good(monkeypatch: pyt
 
         async with Script() as script, running(script.url, sleep=no_time) as client:
             with structlog.testing.capture_logs() as lines, monkeypatch.context() as patch:
-                patch.setattr("scraper.http.retrying_fetcher.judge", lambda *_: 1 / 0)
+                patch.setattr("scraper.http.attempts.classify", lambda *_: 1 / 0)
                 assert not await client.probe()
                 assert client.resting
             await until(lambda: not client.resting, "it to be back")

@@ -14,7 +14,7 @@ import uvloop
 
 from core.errors import PermanentError
 from core.reddit.request_errors import BadAnswer, ServerTrouble, Unreachable
-from scraper.http.transport.proxy_errors import ProxyRejectsUs, ProxyResting
+from scraper.http.transport.route import ProxyRejectsUs, ProxyResting
 from tests.scraper.http.clients import running
 from tests.scraper.http.script import HTML, LISTING, Reply, Script
 from tests.scraper.http.times import Times, until

@@ -12,8 +12,8 @@ import uvloop
 from core.reddit.limiter import Limiter
 from core.reddit.request_errors import CredentialsRejected
 from scraper.http.auth.credentials import ProvenCredentials, Renewals
-from scraper.http.proxy.blame import Sibling
-from scraper.http.transport.proxy_errors import ProxyResting
+from scraper.http.proxy.siblings import Sibling
+from scraper.http.transport.route import ProxyResting
 from tests.scraper.http.clients import running, wide_limiter
 from tests.scraper.http.script import LISTING, TOKEN, Reply, Script
 from tests.scraper.http.times import Times

@@ -16,7 +16,7 @@ from core.reddit.request_errors import (
     Unreachable,
 )
 from scraper.http.pacing.retry import Action, RetryState, seconds_after_429
-from scraper.http.transport.proxy_errors import ProxyRejectsUs, ProxyResting
+from scraper.http.transport.route import ProxyRejectsUs, ProxyResting
 
 MIDDLE = 0.5
 

@@ -13,10 +13,12 @@ import uvloop
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, RateLimited, ServerTrouble, Unavailable, Unreachable
 from scraper.http.auth import user_agents
 from scraper.http.retrying_fetcher import RetryingFetcher
-from scraper.http.transport.proxy_errors import NameLimited, ProxyRejectsUs, ProxyResting
-from tests.scraper.http.clients import AGENT, running
+from scraper.http.transport.route import ProxyRejectsUs, ProxyResting
+from scraper.reddit.refusal import PathLimited
+from tests.scraper.http.clients import running
 from tests.scraper.http.script import GOOD, HTML, LISTING, Reply, Script
 from tests.scraper.http.times import Times, until
+from tests.support.scraper_config import AGENT
 
 Scene = Callable[[Script, RetryingFetcher, Times], Awaitable[None]]
 
@@ -206,11 +208,11 @@ def test_a_429_for_one_name_alone_soon_stops_nobody(headers: dict[str, str], ref
     async def scene(script: Script, client: RetryingFetcher, times: Times) -> None:
         script.places["/r/a/"] = Reply(429, {}, headers)
         await client.get("/r/b/about", {})
-        with pytest.raises(NameLimited):
+        with pytest.raises(PathLimited):
             await client.get("/r/a/about", {})
         assert script.asked.count("/r/a/about.json") == refusals
         assert len(times.slept) == refusals - 1
-        with pytest.raises(NameLimited):
+        with pytest.raises(PathLimited):
             await client.get("/r/a/about", {})
         assert len(times.slept) == refusals - 1, "it is known by now"
         assert client.idle == 20

@@ -4,8 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.status.crawl import HEALTHY, STOPPED, CrawlReport, crawl_report_path, write_crawl_report
-from scraper.http.proxy.blame import Sibling
-from scraper.http.proxy.siblings import alone, siblings_of
+from scraper.http.proxy.siblings import Sibling, alone, siblings_of
 
 NOON = 1_800_000_000.0
 NAMES = ("scraper-a", "scraper-b", "scraper-c")

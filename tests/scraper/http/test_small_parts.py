@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from core.config import Config
 from core.config.proxies import DIRECT, Proxy, normalised
 from core.config.sections import RedditSection, ScraperSection
-from core.config.slices import scraper_config
+from core.config.slices import RedditAccess, scraper_config
 from core.errors import PermanentError, TransientError
 from core.reddit.request_errors import (
     BadAnswer,
@@ -22,10 +23,9 @@ from core.reddit.request_errors import (
     Unreachable,
 )
 from scraper.http.auth import user_agents
-from scraper.http.http_settings import FetchSettings
-from scraper.http.reports.outcome import AttemptOutcome, outcome_of
-from scraper.http.transport.proxy_errors import ProxyRefused, ProxyRejectsUs
-from scraper.http.transport.route import Route
+from scraper.http.proxy_report import AttemptOutcome, outcome_of
+from scraper.http.retrying_fetcher import RetryingFetcher
+from scraper.http.transport.route import ProxyRefused, ProxyRejectsUs, Route
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -106,26 +106,20 @@ def test_settings_come_from_the_configuration() -> None:
     scraper = ScraperSection(
         subreddits=("ethereum",), authentication="none", user_agent="rotate", concurrency=7, timeout=3.0, max_retries=1
     )
-    found = FetchSettings.of(scraper_config(Config(reddit=reddit, scraper=scraper), proxy))
-    assert found == FetchSettings(
-        reddit_url=reddit.reddit_url,
-        oauth_url=reddit.oauth_url,
-        user_agent="me",
-        proxy=proxy,
-        with_token=False,
-        client_id="",  # who needs no token needs no credentials
-        client_secret="",
-        rotate=True,
-        concurrency=7,
-        timeout=3.0,
-        max_retries=1,
-        probe_subreddit="ethereum",
-        seeds=("ethereum",),
-    )
-    assert found.name == "b"
+    found = scraper_config(Config(reddit=reddit, scraper=scraper), proxy)
+    # without a token there are no credentials
+    assert found.access == RedditAccess(reddit.reddit_url, reddit.oauth_url, "me", client_id="", client_secret="")
+    assert (found.proxy, found.with_token, found.rotate, found.concurrency) == (proxy, False, True, 7)
+    assert (found.timeout, found.max_retries, found.subreddits) == (3.0, 1, ("ethereum",))
+    assert RetryingFetcher(found).report().name == "b"
+    assert RetryingFetcher(replace(found, proxy=None)).report().name == DIRECT
     with_token = scraper_config(Config(reddit=reddit), proxy)
-    assert (FetchSettings.of(with_token).client_id, FetchSettings.of(with_token).client_secret) == ("id", "s3cret-x")
-    assert FetchSettings.of(scraper_config(Config(), None)).name == DIRECT
+    assert (with_token.access.client_id, with_token.access.client_secret) == ("id", "s3cret-x")
+
+
+def test_nothing_discovered_means_depth_zero() -> None:
+    sections = [ScraperSection(discover=discover, max_depth=2) for discover in (True, False)]
+    assert [scraper_config(Config(scraper=section), None).max_depth for section in sections] == [2, 0]
 
 
 def test_what_is_rarely_needed_is_not_loaded() -> None:

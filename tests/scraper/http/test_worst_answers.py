@@ -9,13 +9,12 @@ from core.errors import GaplessError
 from core.reddit.answers import classify, classify_token, rate_headers
 from scraper.http.auth.access_token import lifetime_of
 from scraper.http.proxy.blame import sign_of
-from scraper.http.reports.outcome import outcome_of
+from scraper.http.proxy_report import outcome_of
 from scraper.http.request import Call
 from scraper.http.transport.session import Answer
 from scraper.parse.figures import post_figures
 from scraper.parse.posts import authors, found_subreddits, posts
-from scraper.parse.subreddit_facts import subreddit
-from scraper.parse.subreddit_rules import rules
+from scraper.parse.subreddits import rules, subreddit
 from scraper.parse.users import user
 from scraper.reddit.question import Kind, Question, same_name
 from simulator.crawl.crawl_paths import read

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from core.reddit.request_errors import BadAnswer
 from scraper.parse.figures import author_figures, post_figures
 from scraper.parse.posts import authors, found_subreddits, posts
-from scraper.parse.subreddit_facts import subreddit
-from scraper.parse.subreddit_rules import rules
+from scraper.parse.subreddits import rules, subreddit
 from scraper.parse.users import user
 from scraper.reddit.rows import Post, Rule, Subreddit, User
 

@@ -7,8 +7,7 @@ import pytest
 
 from core.reddit.request_errors import BadAnswer
 from scraper.parse.posts import Posts, authors, found_subreddits, posts
-from scraper.parse.subreddit_facts import subreddit
-from scraper.parse.subreddit_rules import rules
+from scraper.parse.subreddits import rules, subreddit
 from scraper.parse.users import user
 from scraper.reddit.rows import Post, Rule
 from tests.scraper.samples import listing

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scraper.parse.posts import posts
-from scraper.parse.subreddit_facts import subreddit
+from scraper.parse.subreddits import subreddit
 from scraper.parse.users import user
 from scraper.reddit.rows import Post, Subreddit, User
 from tests.scraper.samples import listing, samples

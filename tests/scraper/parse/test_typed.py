@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from core.reddit.json_body import MAX_BODY
 from core.reddit.request_errors import BadAnswer, TooLarge
-from scraper.http.transport.payload import decode
 from scraper.parse.posts import Posts, posts
-from scraper.reddit.answer_check import Reply, judge_answer, names_it
+from scraper.reddit.answer_check import Reply, check_answer, names_it
+from scraper.reddit.payload import TypedListing, TypedPost, decode
 from scraper.reddit.question import Kind, Question
-from scraper.reddit.typed_listing import TypedListing, TypedPost
 from tests.scraper.parse.test_any_answer import ANYTHING
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -68,7 +67,7 @@ def _outcome(body: bytes, question: Question | None) -> tuple[object, ...]:
         payload = decode(body, question)
     except BadAnswer:
         return ("bad answer",)
-    error = judge_answer(QUESTION, _REPLY, payload, None)
+    error = check_answer(QUESTION, _REPLY, payload, None)
     try:
         rows: Posts | str = posts(payload, NOW)
     except BadAnswer as bad:

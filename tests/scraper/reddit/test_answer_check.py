@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.errors import GaplessError
 from core.reddit.answers import classify
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, ServerTrouble, TokenRejected, Unavailable
-from scraper.reddit.answer_check import Reply, is_nameless, judge_answer
+from scraper.reddit.answer_check import Reply, check_answer, is_nameless
 from scraper.reddit.question import Kind, Question, about, same_name
 from scraper.reddit.refusal import Mismatch, Unexplained, unexplained
 from scraper.reddit.rows import SubredditState
@@ -33,7 +33,7 @@ def verdict(question: Question, body: Any, status: int = 200, *, with_token: boo
     error = classify(status, headers, raw, NOW)
     payload = json.loads(raw) if error is None else None
     reply = Reply(f"https://oauth.reddit.com{question.path}", status, headers, with_token)
-    return judge_answer(question, reply, payload, error)
+    return check_answer(question, reply, payload, error)
 
 
 def listing(*children: Any, kind: str = "Listing") -> dict[str, Any]:
@@ -176,7 +176,7 @@ def test_a_blocked_network_and_a_token_that_stays_rejected_may_mean_the_name() -
     ),
 )  # fmt: skip
 def test_whatever_comes_is_judged(kind: Kind, body: Any) -> None:
-    error = judge_answer(asked(kind), Reply("https://oauth.reddit.com/", 200, {}), body, None)
+    error = check_answer(asked(kind), Reply("https://oauth.reddit.com/", 200, {}), body, None)
     assert error is None or isinstance(error, BadAnswer | Unexplained)
     assert is_nameless(asked(kind), body, error) in (True, False)
 
@@ -220,5 +220,5 @@ def test_every_real_answer_is_what_its_name_asks_for() -> None:
 def test_more_rules_than_a_subreddit_has_make_no_rows() -> None:
     reply = Reply("https://oauth.reddit.com/r/Bitcoin/about/rules", 200, {})
     question = Question(Kind.RULES, "Bitcoin")
-    assert judge_answer(question, reply, {"rules": [{}] * 1000}, None) is None
-    assert isinstance(judge_answer(question, reply, {"rules": [{}] * 1001}, None), BadAnswer)
+    assert check_answer(question, reply, {"rules": [{}] * 1000}, None) is None
+    assert isinstance(check_answer(question, reply, {"rules": [{}] * 1001}, None), BadAnswer)

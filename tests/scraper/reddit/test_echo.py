@@ -9,7 +9,7 @@ import pytest
 
 from core.masking.external import hide
 from core.reddit.answers import classify
-from scraper.reddit.answer_check import Reply, judge_answer
+from scraper.reddit.answer_check import Reply, check_answer
 from scraper.reddit.question import Kind
 from tests.scraper.reddit.test_answer_check import asked
 from tests.support.leaks import Leaks
@@ -55,7 +55,7 @@ def leaked(kind: Kind, status: int, location: str, body: Any) -> set[str]:
     headers = {"location": location} if location else {}
     error = classify(status, headers, json.dumps(body).encode(), datetime.now(UTC))
     reply = Reply("https://oauth.reddit.com/r/Bitcoin/about", status, headers)
-    verdict = judge_answer(asked(kind), reply, body if error is None else None, error)
+    verdict = check_answer(asked(kind), reply, body if error is None else None, error)
     return LEAKS.found_in(f"{verdict} {verdict!r} {getattr(verdict, 'target', '')}")
 
 

@@ -11,7 +11,7 @@ from core.config import Config, DatabaseSection
 from core.errors import PermanentError
 from scraper.store import Store
 from scraper.store.connection.certificates import UnusableFileError
-from scraper.store.connection.database_error_class import Fault, judge
+from scraper.store.connection.database_errors import Fault, classify
 from supervisor.checks import probes
 from tests.scraper.store.stage import play
 from tests.support.authority import Authority
@@ -118,4 +118,4 @@ def test_a_passfile_that_is_not_there_is_named() -> None:
 
 
 def test_a_file_that_is_renewed_just_now_is_waited_for() -> None:
-    assert judge(UnusableFileError("DATABASE_URL names …")) is Fault.AWAY
+    assert classify(UnusableFileError("DATABASE_URL names …")) is Fault.AWAY

@@ -4,8 +4,7 @@ from datetime import datetime
 
 from scraper.reddit.rows import Subreddit, User
 from scraper.store import Batch, Store
-from scraper.store.batches.batch import Progress, SaveOutcome
-from scraper.store.batches.remaining_work import Lease, RemainingWork
+from scraper.store.batches.batch import Lease, Progress, RemainingWork, SaveOutcome
 from tests.scraper.store.stage import NOON, Stage, later, play
 
 A, B = "here/scraper-a", "here/scraper-b"

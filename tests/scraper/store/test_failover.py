@@ -21,8 +21,8 @@ from tests.support.postgres import PostgresServer, Standby
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what takes seconds in production take parts of one."""
-    monkeypatch.setattr(store_module, "_ASKING", 0.5)
-    monkeypatch.setattr(opening_module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(store_module, "_CALL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(opening_module, "_OPEN_TIMEOUT_S", 0.5)
     monkeypatch.setattr(postgres_module, "_COMMAND_TIMEOUT", 1.0)
     monkeypatch.setattr(patience_module, "_LONGEST_BUSY", 0.5)
 
@@ -79,7 +79,7 @@ def test_the_first_of_the_list_is_a_standby(postgres: PostgresServer, standby: S
             async with Stage(_of_both(url, standby.port, postgres.port, parameters)).open() as store:
                 await _saved(store, "x")
         place = url.replace(f":{postgres.port}/", f":{standby.port}/")
-        with pytest.raises(StoreUnavailable, match="takes no writes"):
+        with pytest.raises(StoreUnavailable, match="accepts no writes"):
             await Store.open(f"{place}?target_session_attrs=read-write", holder="here")
 
     play(scenario)

@@ -45,7 +45,7 @@ async def _carry(
     patience = OutageRetry("the database", lambda: NOON, monotonic=time, sleep=time.sleep, draw=lambda: 0.5)
     with structlog.testing.capture_logs() as logs:
         try:
-            await patience.carry(attempt, seconds=seconds)
+            await patience.run(attempt, seconds=seconds)
         finally:
             logged = [str(line["event"]) for line in logs]
     return patience, logged
@@ -80,10 +80,10 @@ def test_reading_is_no_sign_that_writing_works_again() -> None:
 
         with structlog.testing.capture_logs() as logs:
             with pytest.raises(StoreUnavailable):
-                await patience.carry(fails, seconds=1.0)
-            await patience.carry(answers, only_reads=True)
+                await patience.run(fails, seconds=1.0)
+            await patience.run(answers, only_reads=True)
             assert patience.away_since is not None
-            await patience.carry(answers)
+            await patience.run(answers)
             assert patience.away_since is None
         return [str(line["event"]) for line in logs]
 

@@ -28,8 +28,8 @@ Lines = list[MutableMapping[str, Any]]
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what takes seconds in production take parts of one."""
-    monkeypatch.setattr(store_module, "_ASKING", 0.2)
-    monkeypatch.setattr(opening_module, "_PATIENCE", 0.2)
+    monkeypatch.setattr(store_module, "_CALL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(opening_module, "_OPEN_TIMEOUT_S", 0.2)
     monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT", 0.1)
     monkeypatch.setattr(postgres_module, "_COMMAND_TIMEOUT", 1.0)
     monkeypatch.setattr(address_module, "_CONNECT_TIMEOUT", 1.0)

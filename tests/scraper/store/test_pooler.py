@@ -123,7 +123,7 @@ def test_a_statement_that_is_missed_is_prepared_anew(postgres: PostgresServer) -
         patience = OutageRetry(place, machine_clock)
 
         async def ask(sql: str) -> int:
-            return await patience.carry(lambda: database.write(lambda on: on.exec_driver_sql(sql).rowcount))
+            return await patience.run(lambda: database.write(lambda on: on.exec_driver_sql(sql).rowcount))
 
         try:
             assert await ask("SELECT 1") == 1

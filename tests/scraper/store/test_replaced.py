@@ -215,7 +215,7 @@ def test_tables_that_are_dropped_are_made_again(stage: Stage, logs: Lines) -> No
             assert (await store.counts(max_depth=1, refresh_after=60)).posts == 1
 
     play(scenario)
-    assert _said(logs) == [("database_replaced", "its tables are gone")]
+    assert _said(logs) == [("database_replaced", "its tables are missing")]
 
 
 def test_a_single_table_that_is_missing_is_an_error_like_before(stage: Stage) -> None:

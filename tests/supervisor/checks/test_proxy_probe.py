@@ -52,7 +52,7 @@ def _probe_proxy(reddit: str, url: str, *, environ: dict[str, str] = ENVIRON, **
         ("407", "does not accept user and password (407)"),
         ("502", "502"),
         ("html", "no token in the answer (200)"),
-        ("hang", "no whole answer within 0.5 s"),
+        ("hang", "no complete answer within 0.5 s"),
         ("reset", "ask its provider"),
         ("refuse", "Connection refused: ask its provider"),
     ],

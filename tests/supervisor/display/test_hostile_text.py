@@ -17,7 +17,7 @@ from core.spool import Batch, Gap, SpoolWriter
 from core.status.crawl import HEALTHY, Crawl, CrawlReport
 from core.status.stream_stats import Flow, QuotaFlow
 from core.status.system_status import Status
-from scraper.store.connection.database_error_class import reason
+from scraper.store.connection.database_errors import reason
 from supervisor.checks.finding import failed
 from supervisor.cli.gaps import show_gaps
 from supervisor.cli.log_line import parse, renderer

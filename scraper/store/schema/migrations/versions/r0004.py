@@ -98,5 +98,5 @@ def _refuse_views(connection: sa.Connection) -> None:
     if views:
         raise PermanentError(
             f"the tables cannot be upgraded while these views use them: {', '.join(views)}: "
-            f"drop the views, start Gapless once, and make them again"
+            f"drop the views, start Gapless once, and create them again"
         )

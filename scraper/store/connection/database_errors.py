@@ -1,4 +1,4 @@
-"""Classifies a database's error: wait and retry, or the rows themselves are at fault. Pure."""
+"""Errors of the store, and the class of a database's error: wait and retry, or the rows are at fault. Pure."""
 
 import enum
 import sqlite3
@@ -6,10 +6,19 @@ import ssl
 
 from sqlalchemy import exc
 
-from core.errors import TransientError
+from core.errors import GaplessError, TransientError
 from core.masking.external import outside
 from scraper.store.connection.certificates import UnusableFileError
 from scraper.store.connection.sqlite_engine import FileReplacedError
+
+
+class StoreUnavailable(TransientError):
+    """The database does not answer at present: the call was neither done nor lost, retry later."""
+
+
+class RowsRefused(GaplessError):
+    """The database refuses these rows, and nothing that could be replaced in them is the reason."""
+
 
 _LONGEST_REASON = 200
 
@@ -65,7 +74,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 
-def judge(error: BaseException) -> Fault:
+def classify(error: BaseException) -> Fault:
     """Return the class of an error from SQLAlchemy or from a driver."""
     cause = _cause(error)
     if isinstance(cause, TransientError):  # ours, raised while connecting: the next attempt connects in another way
@@ -76,7 +85,7 @@ def judge(error: BaseException) -> Fault:
     if code is not None:
         return Fault.BUSY if code in _SQLITE_BUSY else Fault.AWAY if code in _SQLITE_AWAY else Fault.ROWS
     if state is not None:
-        return _judge_postgres(state)
+        return _classify_postgres(state)
     if type(cause).__name__ == "InvalidCachedStatementError":  # another process changed the tables; no longer cached
         return Fault.BUSY
     if isinstance(cause, OSError | TimeoutError | EOFError | exc.TimeoutError):  # the last one: no free connection
@@ -95,7 +104,7 @@ def is_hopeless(error: BaseException) -> bool:
         return True
     if (state or "").startswith("08") and any(text in str(cause) for text in _POOLER_REFUSES):
         return True
-    return _refuses_tls(cause) or judge(error) is Fault.ROWS
+    return _refuses_tls(cause) or classify(error) is Fault.ROWS
 
 
 def _refuses_tls(cause: BaseException) -> bool:
@@ -110,7 +119,7 @@ def loses_the_connection(error: BaseException) -> bool:
     cause = _cause(error)
     state = _sqlstate(cause)
     if state is None:
-        return judge(error) is Fault.AWAY
+        return classify(error) is Fault.AWAY
     if state == _READ_ONLY or (state[:2] in _POSTGRES_LOST and state != _CANCELED):
         return True
     return _IN_RECOVERY in str(cause)
@@ -144,7 +153,7 @@ def reason(error: BaseException) -> str:
     return f"{name}: {line}"[:_LONGEST_REASON] if line else name
 
 
-def _judge_postgres(state: str) -> Fault:
+def _classify_postgres(state: str) -> Fault:
     if state[:2] in _POSTGRES_BUSY or state == _LOCK_NOT_AVAILABLE or state in _STATEMENT_MISSED:
         return Fault.BUSY
     if state[:2] in _POSTGRES_ROWS and state != _INSUFFICIENT_PRIVILEGE:

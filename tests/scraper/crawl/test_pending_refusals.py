@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.crawl.doubts import INTERVAL, SHORT_INTERVAL, PendingRefusal, dump, key_of, load, met_again, next_look
+from scraper.crawl.pending_refusals import (
+    INTERVAL,
+    SHORT_INTERVAL,
+    PendingRefusal,
+    dump,
+    key_of,
+    load,
+    next_check,
+    record_refusal,
+)
 from scraper.reddit.question import Kind, Question
 from scraper.reddit.refusal import Unexplained
 from scraper.reddit.rows import SubredditState
@@ -25,7 +34,7 @@ def met(*at: tuple[float, str], refusal: Unexplained = REFUSED) -> PendingRefusa
     """Meet the same refusal at these moments, in these processes."""
     doubt = None
     for seconds, process in at:
-        doubt = met_again(doubt, refusal, process, after(seconds))
+        doubt = record_refusal(doubt, refusal, process, after(seconds))
     assert doubt is not None
     return doubt
 
@@ -62,21 +71,21 @@ def test_what_reddit_says_in_its_own_way_is_confirmed_sooner() -> None:
     [Unexplained(SubredditState.MISSING, "404"), Unexplained(SubredditState.FORBIDDEN, "302", target="/error")],
 )
 def test_another_refusal_begins_anew(other: Unexplained) -> None:
-    doubt = met_again(met((0, "a"), (10, "b")), other, "a", after(INTERVAL))
+    doubt = record_refusal(met((0, "a"), (10, "b")), other, "a", after(INTERVAL))
     assert (doubt.count, doubt.first_at, doubt.seen_by) == (1, after(INTERVAL).timestamp(), ("a",))
 
 
 def test_another_process_looks_at_once_and_this_one_leaves_it_alone() -> None:
-    due, avoid_until = next_look({"about": met((0, "a"))}, NOW, has_others=True)
+    due, avoid_until = next_check({"about": met((0, "a"))}, NOW, has_others=True)
     assert due == NOW
     assert avoid_until == after(3 * INTERVAL)
-    due, avoid_until = next_look({"about": met((0, "a"), (5, "b"))}, after(5), has_others=True)
+    due, avoid_until = next_check({"about": met((0, "a"), (5, "b"))}, after(5), has_others=True)
     assert due == after(INTERVAL)
     assert avoid_until is None
 
 
 def test_a_process_alone_waits_for_the_interval() -> None:
-    due, avoid_until = next_look({"about": met((0, "a"))}, NOW, has_others=False)
+    due, avoid_until = next_check({"about": met((0, "a"))}, NOW, has_others=False)
     assert (due, avoid_until) == (after(INTERVAL), None)
 
 
@@ -84,7 +93,7 @@ def test_a_process_alone_waits_for_the_interval() -> None:
 def test_it_comes_again_within_half_an_hour_and_never_in_a_loop(times: int, has_others: bool, seconds: float) -> None:
     """However often it is met without being confirmed."""
     doubt = met(*[(0.0, "a")] * times)
-    due, _ = next_look({"about": doubt}, after(seconds), has_others=has_others)
+    due, _ = next_check({"about": doubt}, after(seconds), has_others=has_others)
     assert after(seconds) <= due <= after(seconds + max(1800.0, INTERVAL))
     if times > 1:
         assert due >= after(seconds + INTERVAL / 2)

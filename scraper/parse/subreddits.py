@@ -1,10 +1,10 @@
-"""A subreddit's facts, from `/r/NAME/about`."""
+"""A subreddit's facts, from `/r/NAME/about`, and its rules, from `/r/NAME/about/rules`."""
 
 from datetime import datetime
 
 from scraper.parse.fields import Field, own_id, read, text
-from scraper.reddit.rows import Subreddit, SubredditState
-from scraper.reddit.thing import Object, no, unwrap
+from scraper.reddit.payload import Object, answer_without, unwrap
+from scraper.reddit.rows import Rule, Subreddit, SubredditState
 
 _BEFORE: tuple[Field, ...] = (
     ("title", str),
@@ -37,7 +37,7 @@ def subreddit(payload: object, fetched_at: datetime) -> Subreddit:
     data = unwrap(payload, "t5")
     name = text(data, "display_name") if data is not None else None
     if data is None or name is None:
-        raise no("subreddit", payload)
+        raise answer_without("subreddit", payload)
     return Subreddit._make(
         (
             name,
@@ -62,3 +62,27 @@ def _active_users(data: Object) -> int | None:
     old: int | None
     now, old = read(data, (("active_user_count", int), ("accounts_active", int)))
     return old if now is None else now
+
+
+_RULE: tuple[Field, ...] = (
+    ("short_name", str),
+    ("description", str),
+    ("violation_reason", str),
+    ("kind", str),
+    ("priority", int),
+    ("created_utc", datetime),
+)
+
+
+def rules(payload: object, name: str, fetched_at: datetime) -> list[Rule]:
+    """Parse the rules in their order. Raises BadAnswer when the answer contains no list of rules.
+
+    An invalid rule keeps its place, as an empty row: the places of the others are their keys.
+    """
+    found = payload.get("rules") if type(payload) is dict else None
+    if type(found) is not list:
+        raise answer_without("list of rules", payload)
+    return [
+        Rule._make((name, position, fetched_at, *read(rule if type(rule) is dict else {}, _RULE)))
+        for position, rule in enumerate(found)
+    ]

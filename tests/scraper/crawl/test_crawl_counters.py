@@ -1,13 +1,13 @@
 """The pace of the crawl: what is said of the time to finish rests on it."""
 
-from scraper.crawl.finish_rate import FinishRate
+from scraper.crawl.crawl_counters import FinishRate
 
 
 def paced(*moments: float, began: float = 0.0) -> FinishRate:
-    pace = FinishRate(began)
+    finish_rate = FinishRate(began)
     for moment in moments:
-        pace.finished(moment)
-    return pace
+        finish_rate.finished(moment)
+    return finish_rate
 
 
 def test_nothing_is_said_before_there_is_something_to_say() -> None:
@@ -20,5 +20,5 @@ def test_three_in_thirty_seconds_are_360_an_hour() -> None:
 
 
 def test_only_the_last_ten_minutes_count() -> None:
-    pace = paced(*(float(second) for second in range(5, 1000, 10)))
-    assert pace.per_hour(1000.0) == 60 / 600 * 3600.0  # of 405, 415 … 995
+    finish_rate = paced(*(float(second) for second in range(5, 1000, 10)))
+    assert finish_rate.per_hour(1000.0) == 60 / 600 * 3600.0  # of 405, 415 … 995

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import exc
 
-from scraper.store.connection.database_error_class import (
+from scraper.store.connection.database_errors import (
     Fault,
+    classify,
     is_hopeless,
     is_mixed_up,
-    judge,
     loses_the_connection,
     misses_a_statement,
     reason,
@@ -60,7 +60,7 @@ def _postgres(state: str) -> Exception:
     ],
 )
 def test_errors_are_judged_by_their_codes(error: Exception, fault: Fault, hopeless: bool) -> None:
-    assert (judge(error), is_hopeless(error)) == (fault, hopeless)
+    assert (classify(error), is_hopeless(error)) == (fault, hopeless)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_a_failover_looks_like(error: Exception, lost: bool) -> None:
 def test_what_a_pooler_looks_like(state: str, missed: bool) -> None:
     error = _postgres(state)
     assert misses_a_statement(error) is missed
-    assert (judge(error) is Fault.BUSY) is missed
+    assert (classify(error) is Fault.BUSY) is missed
 
 
 def test_what_a_replaced_database_looks_like() -> None:
@@ -106,7 +106,7 @@ def test_what_a_replaced_database_looks_like() -> None:
 def test_sqlalchemys_wrapping_changes_nothing(make: Callable[[int], Exception]) -> None:
     error = make(sqlite3.SQLITE_FULL)
     wrapped = exc.OperationalError("INSERT …", {"title": "secret"}, error)
-    assert judge(wrapped) is Fault.AWAY
+    assert classify(wrapped) is Fault.AWAY
     assert reason(wrapped) == f"{type(error).__name__}: {error}"
 
 

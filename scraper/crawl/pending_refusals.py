@@ -28,7 +28,7 @@ _ALONE_REFUSALS = 3
 #: A refusal that repeats without being confirmed is requested every half hour at most.
 _LONGEST_PAUSE = 1800.0
 
-_MOST_DOUBTS = 200
+_MOST_STORED = 200
 
 #: The key of the state that was stored last: the state, and how many checks in a row had this result.
 CLOSED: Final = "closed"
@@ -59,7 +59,7 @@ class PendingRefusal:
         return self.count >= 2 and age >= self.interval
 
 
-Doubts = Mapping[str, PendingRefusal]
+PendingRefusals = Mapping[str, PendingRefusal]
 
 
 def key_of(question: Question) -> str:
@@ -67,7 +67,7 @@ def key_of(question: Question) -> str:
     return f"{question.kind}:{question.name.lower()}" if question.of_user else str(question.kind)
 
 
-def met_again(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, now: datetime) -> PendingRefusal:
+def record_refusal(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, now: datetime) -> PendingRefusal:
     """Record a refusal; one that means another state than before starts from the beginning."""
     same = known if known is not None and known.state == refusal.state and known.target == refusal.target else None
     return PendingRefusal(
@@ -81,19 +81,19 @@ def met_again(known: PendingRefusal | None, refusal: Unexplained, seen_by: str, 
     )
 
 
-def with_reason(state: SubredditState, reason: str, now: datetime) -> PendingRefusal:
+def explained(state: SubredditState, reason: str, now: datetime) -> PendingRefusal:
     """Build the record of an explained refusal: there is nothing to confirm."""
     return PendingRefusal(str(state), reason, None, True, now.timestamp(), 1, ())  # noqa: FBT003 (one of many fields)
 
 
-def closed_again(known: Doubts, why: PendingRefusal) -> PendingRefusal:
+def count_closed(known: PendingRefusals, why: PendingRefusal) -> PendingRefusal:
     """Count the checks in a row with this result."""
     before = known.get(CLOSED)
     is_same = before is not None and (before.state, before.target) == (why.state, why.target)
     return replace(why, count=before.count + 1 if before is not None and is_same else 1)
 
 
-def next_look(doubts: Doubts, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:
+def next_check(doubts: PendingRefusals, now: datetime, *, has_others: bool) -> tuple[datetime, datetime | None]:
     """Return when to request these again, and until when the processes that received them leave that to others.
 
     A refusal that came to only one process, once, may be requested by another at once: most often it is simply
@@ -118,9 +118,9 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def dump(doubts: Doubts) -> str | None:
+def dump(doubts: PendingRefusals) -> str | None:
     """Return them as the text that the frontier stores; None if there are none."""
-    kept = dict(sorted(doubts.items())[:_MOST_DOUBTS])
+    kept = dict(sorted(doubts.items())[:_MOST_STORED])
     return orjson.dumps({key: asdict(doubt) for key, doubt in kept.items()}).decode() if kept else None
 
 
