@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.crawl import options as crawl_options
-from simulator.crawl.latencies import LatencyError
+from simulator.crawl.crawl_paths import LatencyError
 from simulator.faults import FaultError
-from simulator.quantity import amount, positive, seconds, share, span
+from simulator.option_types import amount, fault_object, positive, rule_list, seconds, share, span
 from simulator.rule_keys import RuleError
 from simulator.server import serve
 from simulator.settings import DEFAULT_SUBREDDITS, Settings
@@ -56,9 +56,9 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (%(default)s)")
     group.add_argument("--seed", type=int, help="the same seed makes the same items (chosen and printed if not given)")
     group.add_argument("--parent", type=int, metavar="PID", help="end when this process has died")
-    group.add_argument("--faults", type=_faults, default={}, metavar="JSON", help='e.g. {"status_503": 0.05}')
+    group.add_argument("--faults", type=fault_object, default={}, metavar="JSON", help='e.g. {"status_503": 0.05}')
     group.add_argument(
-        "--rules", type=_rules, default=(), metavar="JSON", help='e.g. [{"names": ["Alpha"], "status": 451}]'
+        "--rules", type=rule_list, default=(), metavar="JSON", help='e.g. [{"names": ["Alpha"], "status": 451}]'
     )
     group.add_argument("--path-limit", type=positive, metavar="N", help="414 for a longer path with its query")
     group.add_argument("--freeze", type=amount, default=0.0, metavar="SECONDS", help="answer nothing at first")
@@ -199,23 +199,3 @@ def _take_title() -> None:
         from setproctitle import setproctitle  # noqa: PLC0415 -- optional: only for `ps`
 
         setproctitle("simulator")
-
-
-def _faults(text: str) -> dict[str, object]:
-    try:
-        faults = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-    if not isinstance(faults, dict):
-        raise argparse.ArgumentTypeError('give an object, e.g. {"status_503": 0.05}')
-    return faults
-
-
-def _rules(text: str) -> tuple[dict[str, object], ...]:
-    try:
-        rules = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise argparse.ArgumentTypeError('give a list of objects, e.g. [{"names": ["Alpha"], "status": 451}]')
-    return tuple(rules)

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from simulator.body import BadRequestError, json_answer, number, read_object
 from simulator.crawl import crawl_control
+from simulator.crawl.things import State
 from simulator.faults import FaultError
 from simulator.item import Item, Kind
 from simulator.rule_keys import RuleError
 from simulator.simulation import Simulation
-from simulator.state import State
 from simulator.world import World
 
 _TRUTH_CHUNK = 500

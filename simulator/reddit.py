@@ -9,12 +9,12 @@ import orjson
 from simulator.answer import Answer, blocked, error, redirect, too_many, unauthorized
 from simulator.crawl.api import CrawlApi
 from simulator.crawl.crawl_paths import Asked, limit_of
+from simulator.crawl.things import State
 from simulator.faults import Endpoint
 from simulator.item import Item, Kind
 from simulator.listing import Page
 from simulator.render import Renderer, listing
 from simulator.served_quota import Quota
-from simulator.state import State
 from simulator.tokens import Tokens
 from simulator.world import Subreddit, World
 

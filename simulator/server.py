@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,6 @@ from simulator.control import Control
 from simulator.crawl.crawl_paths import Asked, limit_of, read
 from simulator.express import Express
 from simulator.faults import Endpoint, Fault, Verdict
-from simulator.parent import gone
 from simulator.reddit import endpoint
 from simulator.rules import Received
 from simulator.settings import Settings
@@ -25,6 +25,7 @@ _LARGEST_REQUEST = 64 * 1024 * 1024
 _LONGEST_LINE = 256 * 1024
 _TICK = 0.25
 _FROZEN_TICK = 0.05
+_PARENT_POLL_INTERVAL_S = 0.5
 
 
 class Server:
@@ -202,6 +203,27 @@ async def serve(simulation: Simulation, announce: Callable[[str], None]) -> None
         loop.add_signal_handler(signum, ended.set)
     async with Server(simulation).listening() as address:
         announce(address)
-        watch = asyncio.create_task(gone(simulation.settings.parent, ended))
+        watch = asyncio.create_task(_wait_for_parent(simulation.settings.parent, ended))
         await ended.wait()
         watch.cancel()
+
+
+async def _wait_for_parent(parent: int | None, ended: asyncio.Event) -> None:
+    """Set the event once the process `parent` has ended; without a parent to watch, return at once."""
+    if parent is None:
+        return
+    ours = os.getppid() == parent
+    # Our own parent id is compared, not signalled: a dead parent can remain as a zombie that still accepts signals.
+    while os.getppid() == parent if ours else _exists(parent):  # noqa: ASYNC110 -- the kernel sets no event for us
+        await asyncio.sleep(_PARENT_POLL_INTERVAL_S)
+    ended.set()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -9,10 +9,8 @@ from simulator import texts
 from simulator.answer import Answer
 from simulator.crawl import templates
 from simulator.crawl.api import CrawlApi
-from simulator.crawl.asked import AskedFor
-from simulator.crawl.crawl_paths import Asked
+from simulator.crawl.crawl_paths import Asked, Latencies
 from simulator.crawl.crawl_render import CrawlRenderer
-from simulator.crawl.latencies import Latencies
 from simulator.crawl.served_world import CrawlWorld
 from simulator.faults import Endpoint, Faults
 from simulator.reddit import Anonymous, Reddit, endpoint
@@ -21,7 +19,7 @@ from simulator.rules import Rules
 from simulator.served_quota import Quota
 from simulator.settings import Settings
 from simulator.tokens import Credentials, Tokens
-from simulator.traffic import Traffic
+from simulator.traffic import AskedFor, Traffic
 from simulator.world import World
 
 Clock = Callable[[], float]

@@ -9,9 +9,8 @@ from simulator.answer import Answer, error, redirect
 from simulator.crawl.crawl_paths import Address, Asked
 from simulator.crawl.crawl_render import CrawlRenderer, suspended
 from simulator.crawl.served_world import CrawlWorld
-from simulator.crawl.things import Post
+from simulator.crawl.things import Post, State, UserState
 from simulator.render import escaped, listing
-from simulator.state import State, UserState
 
 _STATUS = {State.PRIVATE: 403, State.QUARANTINED: 403, State.BANNED: 404}
 

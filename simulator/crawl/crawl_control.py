@@ -8,10 +8,10 @@ from aiohttp import web
 
 from simulator.body import BadRequestError, json_answer, read_object
 from simulator.crawl.api import CrawlApi
+from simulator.crawl.crawl_paths import LatencyError
 from simulator.crawl.crawl_render import suspended
-from simulator.crawl.latencies import LatencyError
+from simulator.crawl.things import UserState
 from simulator.simulation import Simulation
-from simulator.state import UserState
 
 _CHUNK = 200
 

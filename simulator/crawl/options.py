@@ -4,8 +4,8 @@ import argparse
 from typing import Any
 
 from simulator.crawl.served_world import MOST_POSTS
-from simulator.crawl.world_settings import CrawlSettings
-from simulator.quantity import amount, positive, share
+from simulator.option_types import amount, positive, share
+from simulator.settings import CrawlSettings
 
 _COUNTS = {
     "subreddits": "how many there are; those of --subreddits are the first (%(default)s)",

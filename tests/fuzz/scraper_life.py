@@ -27,8 +27,7 @@ from scraper.crawl import crawl_loop
 from scraper.crawl.crawl_settings import CrawlSettings as Crawled
 from scraper.crawl.doubts import SHORT_INTERVAL
 from simulator.crawl.crawl_control import CrawlTruth
-from simulator.crawl.world_settings import CrawlSettings
-from simulator.settings import Settings
+from simulator.settings import CrawlSettings, Settings
 from simulator.simulation import Simulation
 from tests.fuzz.hostile import HostileReddit, Served
 from tests.fuzz.scraper_process import ScraperProcess, Setting

@@ -10,10 +10,9 @@ from simulator.crawl import templates
 from simulator.crawl.api import CrawlApi
 from simulator.crawl.crawl_paths import Address, Asked, read
 from simulator.crawl.crawl_render import CrawlRenderer
-from simulator.crawl.odd import odd_text
 from simulator.crawl.served_world import CrawlWorld
-from simulator.crawl.templates import Thing
-from simulator.crawl.world_settings import CrawlSettings
+from simulator.crawl.templates import Thing, odd_text
+from simulator.settings import CrawlSettings
 
 
 def api(found: dict[str, list[Thing]] | None = None, cache: int = 10**6, **settings: Any) -> CrawlApi:

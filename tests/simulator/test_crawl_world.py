@@ -4,9 +4,8 @@ import pytest
 
 from simulator.crawl.made_up_names import Names
 from simulator.crawl.served_world import CrawlWorld
-from simulator.crawl.things import DAY, EPOCH, Post
-from simulator.crawl.world_settings import CrawlSettings
-from simulator.state import State, UserState
+from simulator.crawl.things import DAY, EPOCH, Post, State, UserState
+from simulator.settings import CrawlSettings
 
 GIVEN = ("Alpha", "Beta")
 SMALL = CrawlSettings(subreddits=60)
