@@ -8,7 +8,7 @@ import time
 
 from bench import drain, live, pages, start_stop
 from bench.figure import Section
-from bench.scraper import calls, core, crawl, growth, leases, proxies, rows
+from bench.scraper import calls, core, crawl, leases, rows
 from bench.supervision import hangs, recovery, stops, storm, together
 from core.process.core_dumps import SWITCH
 
@@ -21,11 +21,11 @@ SECTIONS = (
     ),
     Section("calls", "Scraper: one subreddit's five calls, at Reddit's latencies", calls.measure),
     Section("crawl", "Scraper: three proxies, twenty connections each, at Reddit's latencies", crawl.measure),
-    Section("proxies", "Scraper: from one proxy to four, at Reddit's latencies", proxies.measure),
+    Section("proxies", "Scraper: from one proxy to four, at Reddit's latencies", crawl.measure_proxies),
     Section("core", "Scraper: one core, no latency", core.measure),
     Section("rows", "Scraper: rows into the database", rows.measure),
     Section("leases", "Scraper: a lease beside skipped rows", leases.measure),
-    Section("growth", "Scraper: memory over 2,000 subreddits", growth.measure),
+    Section("growth", "Scraper: memory over 2,000 subreddits", crawl.measure_growth),
     Section("kills", "All at work: a killed child back to RUNNING, the first time", recovery.measure),
     Section("hangs", f"All at work: a hung child replaced, with heartbeat_timeout = {hangs.TIMEOUT:g}", hangs.measure),
     Section("stops", f"All at work: SIGTERM to exit, with shutdown_timeout = {stops.TIMEOUT:g}", stops.measure),

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.arrivals import Arrivals
-from bench.figure import Figure, at_most, percentile
-from bench.memory import pss_mib
+from bench.figure import Figure, at_most, percentile, pss_mib
 from tests.support.brokers import TansuBroker
 from tests.support.ledger import Item
 from tests.support.server import ServerProcess

@@ -6,7 +6,7 @@ from functools import partial
 import orjson
 from aiohttp import web
 
-from simulator.body import BadRequestError, json_answer, number, read_object
+from simulator.control_http import BadRequestError, explain_errors, json_answer, number, read_object, unknown_path
 from simulator.crawl import crawl_control
 from simulator.crawl.things import State
 from simulator.faults import FaultError
@@ -16,8 +16,6 @@ from simulator.simulation import Simulation
 from simulator.world import World
 
 _TRUTH_CHUNK = 500
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Control:
@@ -29,11 +27,11 @@ class Control:
     def add_routes(self, app: web.Application) -> None:
         """Add the control routes to a web application."""
         for (method, name), handler in ROUTES.items():
-            app.router.add_route(method, f"/_sim/{name}", _explaining(partial(handler, self)))
+            app.router.add_route(method, f"/_sim/{name}", explain_errors(partial(handler, self)))
         for (method, name), teller in crawl_control.ROUTES.items():
-            app.router.add_route(method, f"/_sim/{name}", _explaining(partial(teller, self._simulation)))
+            app.router.add_route(method, f"/_sim/{name}", explain_errors(partial(teller, self._simulation)))
         known = ", ".join(sorted({name for _, name in (*ROUTES, *crawl_control.ROUTES)}))
-        app.router.add_route("*", "/_sim/{unknown:.*}", _unknown(known))
+        app.router.add_route("*", "/_sim/{unknown:.*}", unknown_path(known))
 
     async def truth(self, request: web.Request) -> web.StreamResponse:
         """Return every item, when it was visible, and whether it was shown: one JSON object per line."""
@@ -227,22 +225,3 @@ def _kind(name: object) -> Kind:
     if name not in set(Kind):
         raise BadRequestError(f"kind = {name!r}: give submissions or comments")
     return Kind(str(name))
-
-
-def _explaining(handler: Handler) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except BadRequestError as error:
-            return json_answer({"error": str(error)}, status=400)
-
-    return handle
-
-
-def _unknown(known: str) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return json_answer(
-            {"error": f"{request.method} {request.path}: not here; under /_sim/ are {known}"}, status=404
-        )
-
-    return handle

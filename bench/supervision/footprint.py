@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import psutil
 
-from bench.figure import Figure, at_most
-from bench.memory import pss_mib
+from bench.figure import Figure, at_most, pss_mib
 from bench.supervision.whole import ENTRIES, Whole
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until

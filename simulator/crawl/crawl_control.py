@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulator.body import BadRequestError, json_answer, read_object
+from simulator.control_http import BadRequestError, json_answer, read_object
 from simulator.crawl.api import CrawlApi
 from simulator.crawl.crawl_paths import LatencyError
 from simulator.crawl.crawl_render import suspended

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from bench.memory import pss_mib
+from bench.figure import pss_mib
 from tests.deploy.cgroup import Cgroup, limited_to
 from tests.deploy.metrics import known
 from tests.deploy.test_alerts import ALERTS, PROMETHEUS
