@@ -9,7 +9,7 @@ _TICKS = {True: "met", False: "MISSED", None: ""}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value with its unit; `aim` is in words, `met` says whether it was reached (None: no aim)."""
+    """A value with its unit; `aim` is the target as text, `met` whether it was reached (None: no target)."""
 
     what: str
     value: float
@@ -21,7 +21,7 @@ class Figure:
     def line(self) -> str:
         """Format it for the terminal."""
         value = f"{self.value:,.{self.digits}f} {self.unit}".rstrip()
-        verdict = f"aim {self.aim}: {_TICKS[self.met]}" if self.aim else ""
+        verdict = f"target {self.aim}: {_TICKS[self.met]}" if self.aim else ""
         return f"  {self.what:<62}{value:>18}   {verdict}".rstrip()
 
 

@@ -49,7 +49,7 @@ class Control:
         simulation, traffic = self._simulation, self._simulation.traffic
         now = simulation.now()
         world, quota = simulation.world, simulation.reddit.quota
-        standing = {client: quota.usage(client, now) for client in quota.clients()}
+        usages = {client: quota.usage(client, now) for client in quota.clients()}
         return json_answer(
             {
                 "uptime_s": round(now - traffic.started, 3),
@@ -62,7 +62,7 @@ class Control:
                 "requests_per_minute_by_client": traffic.last_minute(now),
                 "quota": {
                     client: {"used": usage.used, "remaining": usage.remaining, "reset": round(usage.reset, 3)}
-                    for client, usage in standing.items()
+                    for client, usage in usages.items()
                 },
                 "items": {name: world.counts[name] for name in _ITEM_COUNTS} | {"shown": world.counts["shown"]},
                 "rates": {kind: arrivals.rate for kind, arrivals in world.arrivals.items()},
@@ -92,16 +92,16 @@ class Control:
                 rules.remove(request.query.get("id"))
         except RuleError as error:
             raise BadRequestError(str(error)) from error
-        return json_answer({"rules": rules.tell(now)})
+        return json_answer({"rules": rules.as_json(now)})
 
     async def clock(self, request: web.Request) -> web.StreamResponse:
         """Return or set by how much the clock that clients see is ahead."""
         if request.method == "POST":
             offset = (await read_object(request, "offset")).get("offset")
             if isinstance(offset, bool) or not isinstance(offset, int | float):
-                raise BadRequestError(f"offset = {offset!r}: give seconds; below 0 the clock is behind")
+                raise BadRequestError(f"offset = {offset!r}: give a number of seconds; below 0 the clock is behind")
             self._simulation.clock_offset = float(offset)
-        return json_answer({"offset": self._simulation.clock_offset, "time": self._simulation.told_time()})
+        return json_answer({"offset": self._simulation.clock_offset, "time": self._simulation.client_time()})
 
     async def freeze(self, request: web.Request) -> web.StreamResponse:
         """Accept requests for some seconds without answering; 0 ends it."""
@@ -127,7 +127,7 @@ class Control:
         now, world = self._simulation.now(), self._simulation.world
         subreddit = body.get("subreddit")
         if subreddit is not None and str(subreddit).lower() not in world.subreddits:
-            raise BadRequestError(f"subreddit = {subreddit!r}: not here; known are {_names(world)}")
+            raise BadRequestError(f"subreddit = {subreddit!r}: no such subreddit; known are {_names(world)}")
         age = number(body, "age") if "age" in body else 0.0
         made = [
             world.make(kind, now, subreddit=subreddit, age=age).fullname
@@ -157,7 +157,7 @@ class Control:
             simulation.crawl.world.set_state(name, State(state))
         else:
             simulation.world.set_state(name, State(state), now)
-            simulation.crawl.world.found(name)
+            simulation.crawl.world.add_subreddit(name)
         return json_answer({"name": name, "state": state})
 
     async def remove(self, request: web.Request) -> web.StreamResponse:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict, deque
 from typing import Any
 
-from simulator.crawl.crawl_paths import Address, Asked
+from simulator.crawl.crawl_paths import Address, CrawlRequest
 
 _MINUTE = 60.0
 _MOST_PATHS = 200
@@ -58,7 +58,7 @@ class Count:
         self._by_address: Counter[str] = Counter()
         self._names: dict[bool, dict[str, Counter[str]]] = {False: {}, True: {}}
 
-    def note(self, asked: Asked) -> None:
+    def note(self, asked: CrawlRequest) -> None:
         """Count one request."""
         address = asked.address
         self._by_address[address] += 1
@@ -69,7 +69,7 @@ class Count:
             counter = names.setdefault(key if len(names) < _MOST_NAMES else _OTHERS, Counter())
         counter[address] += 1
 
-    def tell(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return all counts; names in lower case."""
         return {
             "by_address": {address.value: self._by_address[address] for address in Address},
@@ -78,7 +78,7 @@ class Count:
         }
 
 
-class AskedFor:
+class CrawlTraffic:
     """Every request to the crawl addresses, and its user agents."""
 
     def __init__(self) -> None:
@@ -86,16 +86,16 @@ class AskedFor:
         self._answered = Count()
         self._agents: Counter[str] = Counter()
 
-    def note(self, asked: Asked, user_agent: str) -> None:
+    def note(self, asked: CrawlRequest, user_agent: str) -> None:
         """Count an incoming request."""
         self._asked.note(asked)
         known = user_agent in self._agents or len(self._agents) < _MOST_AGENTS
         self._agents[user_agent if known else _OTHERS] += 1
 
-    def answered(self, asked: Asked) -> None:
+    def answered(self, asked: CrawlRequest) -> None:
         """Count a complete, good answer that was written."""
         self._answered.note(asked)
 
-    def tell(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return all counts."""
-        return {"asked": self._asked.tell(), "answered": self._answered.tell(), "by_user_agent": self._agents}
+        return {"asked": self._asked.as_json(), "answered": self._answered.as_json(), "by_user_agent": self._agents}

@@ -40,7 +40,7 @@ def measure() -> list[Figure]:
         Figure(f"ours: {_PROXIES} proxies with {_CONCURRENCY} connections", ours.per_minute, "a minute", digits=1),
         at_least("ratio of the two", ours.per_minute / theirs, 20, digits=1),
         Figure(
-            "the most that these latencies and connections let anybody have",
+            "upper bound with these latencies and connections",
             ours.subreddits * 60 / bound / theirs,
             digits=1,
         ),

@@ -55,7 +55,7 @@ def _measure_idle(system: Whole) -> list[Figure]:
         bare.stop()
     return [
         Figure(
-            f"baseline: a bare loop, {len(ENTRIES)} children heard twice a second",
+            f"baseline: a bare loop, {len(ENTRIES)} children, two messages per second each",
             used["bare"],
             "% of a core",
             digits=2,

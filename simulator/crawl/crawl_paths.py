@@ -32,7 +32,7 @@ class Address(StrEnum):
 _ADDRESSES = {"about": Address.ABOUT, "about/rules": Address.RULES, "hot": Address.HOT}
 
 
-class Asked(NamedTuple):
+class CrawlRequest(NamedTuple):
     """One request."""
 
     address: Address
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
     raw: bool = False
 
 
-def read(path: str, query: Mapping[str, str]) -> Asked | None:
+def read(path: str, query: Mapping[str, str]) -> CrawlRequest | None:
     """Return the request; None if the path is none of these."""
     match = _PATH.fullmatch(path)
     if match is None:
@@ -51,15 +51,15 @@ def read(path: str, query: Mapping[str, str]) -> Asked | None:
     subreddit, part, user, of_user = match.groups()
     raw = query.get("raw_json") == "1"
     if user is not None and of_user == "about":
-        return Asked(Address.USER, user, raw=raw)
+        return CrawlRequest(Address.USER, user, raw=raw)
     limit, after = limit_of(query.get("limit")), query.get("after") or None
     if user is not None:
-        return Asked(Address.SUBMITTED, user, limit=limit, after=after, raw=raw)
+        return CrawlRequest(Address.SUBMITTED, user, limit=limit, after=after, raw=raw)
     if part != "top":
-        return Asked(_ADDRESSES[part], subreddit, limit=limit, after=after, raw=raw)
+        return CrawlRequest(_ADDRESSES[part], subreddit, limit=limit, after=after, raw=raw)
     span = query.get("t", "day")
     address = Address(span) if span in {Address.WEEK, Address.YEAR} else Address.TOP
-    return Asked(address, subreddit, _DAYS.get(span, 1.0), limit, after, raw)
+    return CrawlRequest(address, subreddit, _DAYS.get(span, 1.0), limit, after, raw)
 
 
 def limit_of(text: str | None) -> int:
@@ -94,6 +94,6 @@ class Latencies:
                 raise LatencyError(f"{name} = {value!r}: give seconds, 0 or more")
         self._seconds.update({name: float(str(value)) for name, value in seconds.items()})
 
-    def tell(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, float]:
         """Return every address with its seconds."""
         return dict(self._seconds)

@@ -62,7 +62,7 @@ class CrawlWorld:
         """Return the numbers of all subreddits."""
         return range(self.subreddit_count + len(self._founded))
 
-    def found(self, name: str) -> None:
+    def add_subreddit(self, name: str) -> None:
         """Create a subreddit with a new name."""
         if self.subreddit_number(name) is None:
             self._founded.append(name)
