@@ -44,7 +44,7 @@ def limited_to(mib: int) -> Iterator[Cgroup | None]:
         try:
             group.path.mkdir()
         except OSError:
-            continue
+            continue  # this version is not mounted, or not writable here
         try:
             (group.path / group.limit).write_text(str(mib * 2**20))
         except OSError:  # version 2 without the memory controller for children
