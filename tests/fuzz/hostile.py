@@ -60,6 +60,7 @@ class HostileReddit:
         #: names and posts that were served with fields of odd types, in lower case
         self.tampered: set[str] = set()
         self.errors: list[str] = []
+        self.disconnects = 0  #: clients disconnect at any time
         self._now = now
         self._dice = dice
         self._ways = ways
@@ -103,7 +104,7 @@ class HostileReddit:
                 return
             await _Line(self, way, reader, writer).serve()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # clients disconnect at any time
+            self.disconnects += 1
         except Exception as error:  # noqa: BLE001 -- an error of the test's own: the round fails with it
             self.errors.append(f"the server failed: {type(error).__name__}: {error}")
         finally:
