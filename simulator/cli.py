@@ -132,6 +132,10 @@ def _add_world(group: argparse._ArgumentGroup) -> None:
         "--random-ids", dest="sequential_ids", action="store_false", default=False, help="ids in random order (default)"
     )
     ids.add_argument("--sequential-ids", action="store_true", default=False, help="ascending ids")
+    _add_late_and_removed(group, base)
+
+
+def _add_late_and_removed(group: argparse._ArgumentGroup, base: Settings) -> None:
     group.add_argument(
         "--late-share",
         type=share,

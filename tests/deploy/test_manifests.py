@@ -146,7 +146,7 @@ def test_no_port_is_open_to_the_world() -> None:
 def test_every_service_is_watched_and_waits_for_what_it_needs() -> None:
     services = COMPOSE["services"]
     for name, service in services.items():
-        assert name == "gapless" or service["healthcheck"]["test"][0] == "CMD"  # ours stands in the image
+        assert name == "gapless" or service["healthcheck"]["test"][0] == "CMD"  # ours is in the image
         for needed, how in service.get("depends_on", {}).items():
             watched = needed == "gapless" or "healthcheck" in services[needed]
             assert how["condition"] == "service_started" or watched

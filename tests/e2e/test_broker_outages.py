@@ -36,7 +36,7 @@ def test_the_broker_killed_and_started_again_on_its_own_data(trial: Trial) -> No
 
 @on(SERIOUS, EXACTLY_ONCE)
 def test_the_publisher_killed_while_the_broker_is_away(trial: Trial) -> None:
-    """The position on disk is all that it has to go by."""
+    """It continues from the position on disk alone."""
     trial.start()
     trial.pass_time(3)
     trial.outage_of_the_broker(3)

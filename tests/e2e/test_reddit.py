@@ -1,4 +1,4 @@
-"""Whatever Reddit does, every item that it showed stands in the topic."""
+"""Whatever Reddit does, every item that it showed is in the topic."""
 
 import statistics
 import time

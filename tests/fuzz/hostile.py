@@ -164,7 +164,7 @@ class HostileReddit:
         return self.simulation.reddit.data(path, query, authorization, now, asked=asked)
 
     def another(self, asked: CrawlRequest | None) -> Answer | None:
-        """Return the answer to another question that any client can tell from the correct one."""
+        """Return the answer to another question that any client can distinguish from the correct one."""
         others = [one for _, one in self._recent if _differ(one, asked)]
         if asked is None or not others:
             return None

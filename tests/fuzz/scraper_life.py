@@ -118,7 +118,7 @@ class ScraperLife:
         error = context.get("exception")
         if isinstance(error, ConnectionError):
             return  # on the server's side: the client is gone
-        self.wrong.append(f"nobody handled {context.get('message')}: {error!r}")
+        self.wrong.append(f"unhandled: {context.get('message')}: {error!r}")
 
     async def _live(self) -> None:
         self.truth = expected(_Held(self.simulation), Crawl(SUBREDDITS))

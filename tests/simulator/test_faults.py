@@ -1,4 +1,4 @@
-"""Faults strike as often as they are told to, where they can, and for as long as they should."""
+"""Faults occur with the configured frequency, only where they are possible, and only for their time."""
 
 import random
 from collections import Counter
