@@ -94,7 +94,7 @@ def _things(file: Path) -> Iterator[dict[str, Any]]:
                 thing = orjson.loads(line)
                 yield thing.get("data", thing)
     except (OSError, EOFError, ValueError, AttributeError) as error:
-        raise TextsError(f"{file}: not one JSON object per line ({error})") from error
+        raise TextsError(f"{file}: not JSON objects, one per line ({error})") from error
 
 
 def _kind(thing: dict[str, Any]) -> str | None:

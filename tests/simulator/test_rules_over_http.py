@@ -162,7 +162,7 @@ def test_a_wrong_clock_dates_items_and_answers(simulator: Running) -> None:
     ("name", "body", "hint"),
     [
         ("rules", {"statu": 5}, "did you mean status"),
-        ("clock", {"offset": "x"}, "give seconds"),
+        ("clock", {"offset": "x"}, "give a number of seconds"),
         ("freeze", {}, "give {"),
         ("freeze", {"seconds": -1}, "0 or more"),
     ],

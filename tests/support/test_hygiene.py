@@ -34,7 +34,7 @@ def _without_assertion(source: str) -> list[str]:
     """Return the names of the tests whose text contains no assertion."""
     lines = source.splitlines()
     tree = ast.parse(source)
-    bodies = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    bodies: list[ast.Module | ast.ClassDef] = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
     return [
         node.name
         for body in bodies
