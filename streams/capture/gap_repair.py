@@ -86,7 +86,7 @@ class Repairs:
 
     def _walk(self, gap: Gap) -> Walk:
         return Walk(
-            proven=lambda name: self._coverage.proven_before(name, gap.epoch),
+            proven=lambda name: self._coverage.names.proven_before(name, gap.epoch),
             # late items may be older than the gap: their dates would end the walk too early
             horizon=float("-inf") if gap.late_from is None else gap.late_from,
         )
@@ -125,7 +125,7 @@ class Repairs:
         """Make a page that was read from below durable. Raises SpoolError."""
         coverage, upward_walk = self._coverage, repair.upward_walk
         gap = coverage.gaps[repair.gap_id]
-        new = sum(not coverage.known(item.name) for item in page.items)
+        new = sum(not coverage.names.known(item.name) for item in page.items)
         gap = dataclasses.replace(gap, found=gap.found + new)
         absorbed = coverage.absorb(page, change=Batch(gaps=[gap]), counter="repaired")
         if upward_walk is None or asked.before is None:
@@ -180,7 +180,7 @@ class Repairs:
         repair.size.arrived(limit, repair.trouble.attempts)
         repair.trouble.answered()
         repair.retry_at = 0.0
-        new = sum(not coverage.known(item.name) for item in page.items)
+        new = sum(not coverage.names.known(item.name) for item in page.items)
         gap = coverage.gaps[repair.gap_id]
         gap = dataclasses.replace(gap, found=gap.found + new)
         gaps = [gap]

@@ -48,7 +48,7 @@ class ListingPoll:
         self._log = log
         self._held_nothing = all(name.lower() in coverage.held_nothing for name in subreddits)
         self.walk = Walk(
-            coverage.proven,
+            coverage.names.proven,
             coverage.horizon(subreddits),
             coverage.ceiling(subreddits) if ceiling is None else ceiling,
         )
@@ -151,7 +151,7 @@ class ListingPoll:
         coverage, walk = self._coverage, self.walk
         self._newest = coverage.sane(page.items, self._newest)
         if walk.outcome is WalkOutcome.MET or (walk.outcome is WalkOutcome.ENDED and self._is_complete()):
-            quiet = walk.pages == 1 and not self._first and all(coverage.known(item.name) for item in page.items)
+            quiet = walk.pages == 1 and not self._first and all(coverage.names.known(item.name) for item in page.items)
             if quiet and self._recorded_lately():
                 return None
             return self._proof()
@@ -170,7 +170,7 @@ class ListingPoll:
     def _proof(self) -> Batch:
         coverage = self._coverage
         change = coverage.proof(self.subreddits, self._newest, self.began, items=self.walk.items)
-        met = coverage.met_since(self._serial, self.subreddits)
+        met = coverage.names.met_since(self._serial, self.subreddits)
         change.prove_except = tuple(name for name in met if not self.walk.has(name))
         return change
 

@@ -149,8 +149,8 @@ def test_names_that_are_proven_as_they_are_written(before: list[str], now: list[
             if not together:
                 coverage.apply(change)
             names = [f"t1_{number}" for number in (*range(4), *range(100, 104))]
-            memory = [(coverage.known(name), coverage.proven(name)) for name in names]
-            met = set(coverage.met_since(-1, ("Alpha", "Beta")))
+            memory = [(coverage.names.known(name), coverage.names.proven(name)) for name in names]
+            met = set(coverage.names.met_since(-1, ("Alpha", "Beta")))
             outcomes.append((memory, writer.load_seen(), met))
     assert outcomes[0] == outcomes[1]
 

@@ -102,8 +102,8 @@ def test_what_was_captured_since_does_not_pass_for_proven_before_the_gap(tmp_pat
     life = Life(tmp_path, writer)
     answer(tmp_path, writer.spool_id, FOUND.to_json())
     gaps = life.look()
-    assert life.coverage.proven("t1_new")
-    assert not any(life.coverage.proven_before("t1_new", gap.epoch) for gap in gaps.values())
+    assert life.coverage.names.proven("t1_new")
+    assert not any(life.coverage.names.proven_before("t1_new", gap.epoch) for gap in gaps.values())
 
 
 @pytest.mark.parametrize(
