@@ -10,7 +10,6 @@ from core.reddit.quota import Priority
 from core.reddit.request_errors import (
     BadAnswer,
     NetworkBlocked,
-    QuotaShort,
     RateLimited,
     RequestRejected,
     ServerTrouble,
@@ -22,8 +21,8 @@ from streams.capture.bad_name_search import Search, SearchTools, threshold
 from streams.capture.bisection import CONTROLS, Bisection
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.failing_pages import PageSize, is_too_much
-from streams.capture.late_loss import LateScanLog, Scanned
-from streams.capture.late_scan import LateScan
+from streams.capture.late_items import LateItems
+from streams.capture.late_loss import LateScanLog
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
 from streams.capture.poll_interval import PollInterval
@@ -42,11 +41,6 @@ _SHRINK_AT = (2, 3)
 
 #: Minimum seconds between requests for the newest page while a walk is further down.
 _REFRESH_S = 5.0
-
-_TOO_FAST = "items pass through the listing faster than it is scanned for late ones; an entry of the ledger says so"
-
-#: Seconds until a background step that the quota did not allow is retried.
-_QUOTA_SHORT_S = 2.5
 
 
 @dataclass(slots=True)
@@ -82,7 +76,9 @@ class Group:
         self._tools = tools
         self._log = tools.context.log
         self._collective = collective
-        self._late_scan = LateScan(tools.clock, resumed=resumed)
+        self._late_items = LateItems(
+            tools.coverage, tools.fetcher, tools.context, tools.late_scan_log, tools.clock, resumed=resumed
+        )
         self._size = PageSize()
         self._poll: ListingPoll | None = None
         self._search: Search | None = None
@@ -117,8 +113,8 @@ class Group:
             tasks.append(Task(Kind.POLL, self._next_poll, self.key))
         if self._poll is not None:
             tasks.append(Task(Kind.WALK, self._walk_due, self.key))
-        if self._search is None and self._late_scan.due < float("inf"):
-            tasks.append(Task(Kind.LATE_SCAN, self._late_scan.due, self.key))
+        if self._search is None and self._late_items.due < float("inf"):
+            tasks.append(Task(Kind.LATE_SCAN, self._late_items.due, self.key))
         return tasks
 
     def _polled_names(self) -> tuple[str, ...]:
@@ -222,13 +218,8 @@ class Group:
         if self._last_poll is not None and began > self._last_poll:
             self.pace = self.pace.observe(new, began - self._last_poll)
         self._last_poll = began
-        if poll.top is None:
-            return
-        self._late_scan.polled(poll.top, self.pace.rate)
-        moment, late_scan_log = self._tools.coverage.reached(poll.began), self._tools.late_scan_log
-        late_scan_log.begin(poll.subreddits, moment)
-        if not self._late_scan.is_needed:  # the newest page is the whole listing
-            late_scan_log.keep(late_scan_log.judge(Scanned(poll.subreddits, moment, None, own=True), None))
+        if poll.top is not None:
+            self._late_items.polled(poll.subreddits, poll.top, poll.began, self.pace.rate)
 
     # -- failures ----------------------------------------------------------------------------------------------------
 
@@ -326,7 +317,7 @@ class Group:
         answered = tools.fetcher.answered_at
         elsewhere = self._failing_since is not None and answered is not None and answered > self._failing_since
         self._failing_since = tools.clock() if self._failing_since is None else self._failing_since
-        self._late_scan.begin_again()
+        self._late_items.begin_again()
         self._poll = None
         controls = CONTROLS << min(10, self._verdicts_ours)
         latest = tools.coverage.proven_at
@@ -379,48 +370,9 @@ class Group:
         self._next_poll = now + 1.0
         self.must_split = self._fruitless > 1 and len(bisection.names) > 1
 
-    # -- late items --------------------------------------------------------------------------------------------------
-
     def late_step(self) -> None:
-        """Fetch one page of the late scan."""
-        coverage = self._tools.coverage
-        wanted = self._late_scan.next_page(
-            self._tools.availability.active(self.names), coverage.reached(coverage.now())
-        )
-        if wanted is None:
-            return
-        subreddits, after = wanted
-        if not subreddits:
-            self._late_scan.begin_again()
-            return
-        try:
-            page = self._fetch(subreddits, Request(after, self._size.limit), Priority.LATE_SCAN)
-        except Unavailable:
-            self._late_scan.drop()  # the next poll finds the absent subreddits
-            return
-        except (QuotaShort, RateLimited) as error:
-            self._log.info("deeper_look_delayed", error=str(error))
-            self._late_scan.put_off(_QUOTA_SHORT_S)
-            return
-        except TransientError as error:
-            if is_too_much(error):
-                self._size.shrink()
-            self._log.info("deeper_look_failed", error=str(error))
-            self._late_scan.failed()
-            return
-        scanned = self._late_scan.take(page, self.pace.rate)
-        judgement = None if scanned is None else self._tools.late_scan_log.judge(scanned, coverage.begun_at())
-        losses = () if judgement is None else judgement.losses
-        absorbed = coverage.absorb_late(page, subreddits, losses)
-        if judgement is not None:
-            self._tools.late_scan_log.keep(judgement)
-        if losses:
-            names, late_from, until = zip(*losses, strict=True)
-            fields = {"subreddits": len(names), "late_from": min(late_from), "until": max(until)}
-            self._log.warning("late_items_may_be_lost", **fields, hint=_TOO_FAST)
-        if absorbed.new:
-            self._announce(absorbed)
-            self._log.info("late_items", found=absorbed.new, subreddits=absorbed.subreddits)
+        """Fetch one page of the scan for late items."""
+        self._late_items.step(self._tools.availability.active(self.names), self._size, self.pace.rate)
 
     def _announce(self, absorbed: Absorbed) -> None:
         if absorbed.delivered:
