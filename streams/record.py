@@ -2,16 +2,21 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import cache
+from importlib import import_module
 from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from core.spool import Record
-from streams.kinds import kind_of, record_maker
+from core.stream_kinds import kind_of, listing_of
 from streams.reddit.listing_page import Item, clean
+
+#: Takes an item and the ISO 8601 time of its capture; returns the content of its record.
+RecordMaker = Callable[[Item, str], dict[str, Any]]
 
 DELETED = "[deleted]"
 
@@ -42,6 +47,22 @@ def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list
             value = dumps({key: _mended(value) for key, value in content.items()})
         records.append(new(Record, (item.name.encode(), value, schema)))
     return records
+
+
+def record_maker(stream: str) -> RecordMaker:
+    """Return the function that makes the content of a stream's records.
+
+    Raises:
+        PermanentError: no kind has this name, or it does not read a listing.
+    """
+    return _load(listing_of(stream).record)
+
+
+@cache
+def _load(reference: str) -> RecordMaker:
+    module, _, name = reference.partition(":")
+    function: RecordMaker = getattr(import_module(module), name)
+    return function
 
 
 def _iso(seconds: float) -> str:

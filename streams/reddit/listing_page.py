@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from core.masking.external import outside, scrub
 from core.reddit.request_errors import BadAnswer
-from streams.kinds import listing_of
+from core.stream_kinds import listing_of
 
 #: Most items of a page (Reddit's limit).
 PAGE_SIZE = 100
