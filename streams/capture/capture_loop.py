@@ -8,6 +8,7 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import StreamConfig
 from core.errors import TransientError
+from core.periodic import PeriodicTask
 from core.reddit.limiter import Limiter
 from core.reddit.quota import Priority
 from core.reddit.request_errors import Stopped, Unavailable
@@ -27,7 +28,7 @@ from streams.capture.scheduler import Kind, Task, choose, idle_seconds
 from streams.capture.total_loss import TotalLossWatch
 from streams.capture.walk import WalkOutcome
 
-_PRUNE_EVERY = 15.0
+_PRUNE_EVERY_S = 15.0
 
 #: Pauses after an error that affects all work: the spool or the quota file cannot be written.
 _OBSTACLE = Backoff(first=0.3, longest=15.0)
@@ -86,7 +87,8 @@ class Capture:
             self._add_group(names, home)
         self._regrouping = GroupMerging()
         self._previous: Kind | None = None
-        self._next_prune = clock() + _PRUNE_EVERY
+        self._pruning = PeriodicTask(_PRUNE_EVERY_S, coverage.prune)
+        self._pruning.restart(clock())
         self._obstacles = 0
         self._catching_up: float | None = _seconds_since(coverage.state.polled_at, wall())
 
@@ -106,7 +108,7 @@ class Capture:
             try:
                 self._coverage.check()
                 if self._origin is not None:
-                    self._origin.look()
+                    self._origin.check()
                 self._availability_checks.catch_up_with_ledger()
                 self._turn()
             except Stopped:
@@ -138,7 +140,7 @@ class Capture:
 
     def _tasks(self, now: float) -> list[Task]:
         tasks = [task for group in self._groups.values() for task in group.tasks()]
-        tasks.append(Task(Kind.PRUNE, self._next_prune))
+        tasks.append(Task(Kind.PRUNE, self._pruning.due))
         if self._regrouping.due < float("inf"):
             tasks.append(Task(Kind.MERGE, self._regrouping.due))
         repair_due = self._repairs.due(self._availability.absent)
@@ -172,8 +174,7 @@ class Capture:
             case Kind.MERGE:
                 self._merge_step()
             case Kind.PRUNE:
-                self._next_prune = self._clock() + _PRUNE_EVERY
-                self._coverage.prune()
+                self._pruning.run(self._clock())
 
     def _split_where_needed(self, group: Group) -> None:
         """Split a group whose request fails only as a whole into two."""

@@ -71,7 +71,7 @@ def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:
     deadline = time.monotonic() + _ORIGIN_WITHIN
     while not origin.settled and time.monotonic() < deadline:
         with suppress(SpoolError):
-            origin.look()
+            origin.check()
         if origin.settled or context.wait(_ORIGIN_PAUSE):
             return
 

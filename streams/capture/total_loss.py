@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from core.periodic import Timer
 from core.spool import Batch, Gap, GapState
 from core.spool.loss import group_by_moment
 from core.spool.model import RECORDS_LOST, SPOOL_LOST
@@ -20,7 +21,7 @@ from streams.capture.coverage import LATE_MARGIN, Coverage
 from streams.capture.grouping import is_collective
 
 #: Seconds between checks for the publisher's answer.
-_LOOK_EVERY = 0.5
+_CHECK_EVERY_S = 0.5
 
 _REASON = (
     f"{SPOOL_LOST}: no file of the state was left, and the topic holds records of this stream; some {RECORDS_LOST} may"
@@ -60,19 +61,17 @@ class TotalLossWatch:
         self._log = log
         self._clock = clock
         self._origin = coverage.state.origin
-        self._next_look = 0.0
+        self._checks = Timer(_CHECK_EVERY_S)
 
     @property
     def settled(self) -> bool:
         """Whether it is known what came before this spool."""
         return self._origin is Origin.SETTLED
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Process the answer if it has arrived. Raises SpoolError if the spool cannot store the gap now."""
-        now = self._clock()
-        if self.settled or now < self._next_look:
+        if self.settled or not self._checks.elapsed(self._clock()):
             return
-        self._next_look = now + _LOOK_EVERY
         try:
             found = read_ends(self._state_dir, self._spool_id)
         except sqlite3.Error:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from core.periodic import Timer
 from core.spool import Row, report_suspect
 from core.spool.spool_state import SpoolState
 from core.spool.stream_state import Origin
@@ -26,7 +27,7 @@ PORTION = 500
 _WINDOW = 50_000
 
 #: Seconds between checks whether a source appeared, was replaced, or can be read again.
-_LOOK_EVERY_S = 0.25
+_CHECK_EVERY_S = 0.25
 
 T = TypeVar("T")
 
@@ -229,18 +230,16 @@ class SpoolSenders(Generic[S]):
         self._unreadable: set[str] = set()
         #: streams of no known kind that have a spool
         self._unknown: set[str] = set()
-        self._next_look = 0.0
+        self._checks = Timer(_CHECK_EVERY_S)
 
     def __iter__(self) -> Iterator[S]:
         return iter(self._senders.values())
 
     def refresh(self) -> None:
         """Open the sources that appeared or were replaced, each from its position on."""
-        now = self._clock()
-        if now < self._next_look:
+        if not self._checks.elapsed(self._clock()):
             return
-        self._next_look = now + _LOOK_EVERY_S
-        self._tell_of_unknown_spools()
+        self._log_unknown_spools()
         for name, opener in self._openers(self._state_dir).items():
             sender = self._senders.get(name)
             if sender is not None and sender.source is not None and sender.source.moved():
@@ -253,7 +252,7 @@ class SpoolSenders(Generic[S]):
             if state is not None:
                 self._writer.remember(sender.stream, state)
 
-    def _tell_of_unknown_spools(self) -> None:
+    def _log_unknown_spools(self) -> None:
         for stream in unknown_spools(self._state_dir):
             if stream not in self._unknown:
                 self._unknown.add(stream)

@@ -61,7 +61,7 @@ class Life:
     def look(self) -> dict[str, Gap]:
         """Look once more; return the gaps by their subreddits."""
         self.now += 1.0
-        self.watch.look()
+        self.watch.check()
         return {" ".join(gap.subreddits): gap for gap in self.writer.load_gaps()}
 
 
