@@ -116,7 +116,7 @@ class RedditClient:
         elif self._process.returncode != 0:
             where = self._config.supervisor.log_dir / "supervisor.log"
             log.error("supervisor_ended", exit_code=self._process.returncode, log=str(where))
-            raise GaplessError(f"the supervisor ended with code {self._process.returncode}; the reason is in {where}")
+            raise GaplessError(f"the supervisor exited with code {self._process.returncode}; see {where}")
 
     def shutdown(self) -> None:
         """Stop everything: the streams first, then the publisher after it has drained. Safe to call twice."""
@@ -128,7 +128,7 @@ class RedditClient:
         try:
             process.wait(self._config.supervisor.shutdown_timeout + _GRACE)
         except subprocess.TimeoutExpired:
-            log.error("supervisor_killed", hint="it did not stop in time; the spool stays")  # noqa: TRY400
+            log.error("supervisor_killed", hint="it did not stop within the deadline; the spools keep all records")  # noqa: TRY400
             process.kill()
             process.wait()
         log.info("stopped", exit_code=process.returncode)
@@ -137,7 +137,7 @@ class RedditClient:
         """Reject a password that would go onto a command line, where every user of the machine can read it."""
         shown = " ".join(_as_toml(value) for value in self._settings.values())
         if any(secret in shown for secret in self._config.secrets()):
-            raise ValueError("settings must not hold passwords: put them into a file and pass it as config=")
+            raise ValueError("settings must not contain passwords: write them to a file and pass its path as config=")
 
     def _read(self) -> Statistics:
         return self._meter.read() if self._meter is not None else Statistics()

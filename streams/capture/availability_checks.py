@@ -115,7 +115,7 @@ class AvailabilityChecks:
             subreddit=name,
             reason=reason,
             retry_in_seconds=round(absence.next_try - self._wall()),
-            hint="the others go on; its gap is open until it can be read again",
+            hint="the other subreddits continue; the gap of this one stays open until it is readable again",
         )
 
     def _absence_gap(self, name: str, reason: str) -> list[Gap]:

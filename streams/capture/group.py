@@ -355,8 +355,8 @@ class Group:
                     reason=bisection.reason,
                     subreddits=len(bisection.names),
                     retry_in_seconds=round(self._next_poll - now, 1),
-                    hint="no request is answered: look at the account, the network, Reddit, and oauth_url"
-                    + (", or the name of the subreddit" if len(bisection.names) == 1 else ""),
+                    hint="no request is answered: check the account, the network, Reddit's status and reddit.oauth_url"
+                    + (", and the name of the subreddit" if len(bisection.names) == 1 else ""),
                 )
             return
         if bisection.size_matters:
@@ -365,7 +365,7 @@ class Group:
         self._log.warning(
             "subreddits_refused_together",
             reason=bisection.reason,
-            hint="each part alone is answered: trying again, then in two groups",
+            hint="each part alone is answered: the request is retried, then split into two groups",
         )
         self._next_poll = now + 1.0
         self.must_split = self._fruitless > 1 and len(bisection.names) > 1

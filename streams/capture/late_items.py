@@ -80,12 +80,12 @@ class LateItems:
         except Unavailable:
             self._scan.drop()  # the next poll finds the absent subreddits
         except (QuotaShort, RateLimited) as error:
-            self._log.info("deeper_look_delayed", error=str(error))
+            self._log.info("late_scan_delayed", error=str(error))
             self._scan.put_off(_QUOTA_SHORT_S)
         except TransientError as error:
             if is_too_much(error):
                 size.shrink()
-            self._log.info("deeper_look_failed", error=str(error))
+            self._log.info("late_scan_failed", error=str(error))
             self._scan.failed()
         else:
             self._take(page, subreddits, rate)

@@ -101,7 +101,7 @@ class TotalLossWatch:
                 reason=gap.reason,
                 lost_from=gap.start,
                 subreddits=list(gap.subreddits),
-                hint="the interval is recorded as a gap, and read again as far as Reddit still lists it",
+                hint="the interval is recorded as a gap; what Reddit still lists is captured again",
             )
 
 

@@ -28,7 +28,7 @@ class UpwardEnd(enum.Enum):
 
     MET = "met what was read from above"
     STUCK = "the next page above cannot be read"
-    ASTRAY = "no anchor is left, or the pages are not what stands above the anchor"
+    ASTRAY = "no anchor is left, or the pages are not those above the anchor"
 
 
 @dataclass(slots=True)

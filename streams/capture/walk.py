@@ -42,7 +42,7 @@ class WalkOutcome(enum.Enum):
     MET = "met what was proven before"
     ENDED = "the listing ended first"
     STALE = "all anchors have left the listing"
-    UNREADABLE = "a page held nothing of this stream"
+    UNREADABLE = "a page has no item of this stream"
 
 
 @dataclass(slots=True)

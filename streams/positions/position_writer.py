@@ -74,7 +74,7 @@ class PositionWriter:
         try:
             self._store.withdraw(spool_id, seq)
         except sqlite3.Error as error:
-            hint = "records listed as dead letters may arrive all the same"
+            hint = "records that are listed as dead letters may also be delivered"
             self._log.error("dead_letters_not_withdrawn", error=str(error), hint=hint)
 
     def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
@@ -117,7 +117,7 @@ class PositionWriter:
             self._log.error(
                 "position_not_written",
                 error=str(error),
-                hint="free the disk; after a crash records may be repeated",
+                hint="free disk space; after a crash, records may be repeated",
             )
             if is_corrupt(error):
                 self._replace()
@@ -143,7 +143,7 @@ class PositionWriter:
             self._log.error(
                 "positions_not_restored",
                 error=str(error),
-                hint="nothing is written meanwhile; after a crash records may be repeated",
+                hint="nothing is written until this is solved; after a crash, records may be repeated",
             )
             return False
         return True
@@ -156,7 +156,7 @@ class PositionWriter:
                 fault=fault.value,
                 moved_to=str(self._store.move_aside()),
                 dead_letters=self._totals["dead_letters"],
-                hint="a new file begins with the positions in memory; dead letters are in the one that was moved",
+                hint="a new file starts with the positions from memory; the dead letters are in the moved file",
             )
             self._replace()
             return
@@ -166,7 +166,7 @@ class PositionWriter:
             fault=fault.value,
             moved_to=str(moved) if moved else None,
             dead_letters=self._totals["dead_letters"],
-            hint="all of it was saved from the open file into a new one",
+            hint="the content of the open file was copied into a new one",
         )
         self._store.close()
         self._store = self._open_store(self.deployment_id)

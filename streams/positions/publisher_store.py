@@ -94,7 +94,7 @@ class PublisherStore:
             log.error(
                 "positions_moved_aside",
                 moved_to=str(move_aside(path)),
-                hint="they were broken: what stands in the spools is sent again",
+                hint="the file is corrupt: the records in the spools are sent again",
             )
         # a new file of the same deployment: Kafka then ends the open transaction of the former one
         known = deployment_id or (note.deployment if note else uuid.uuid4().hex)

@@ -146,10 +146,14 @@ def _drain(context: ChildContext, publisher: Publisher) -> None:
     while (waiting := publisher.backlog()) > 0:
         context.beat()
         if context.drain_seconds() <= _CLOSING_TIME:
-            context.log.warning("drain_unfinished", records=waiting, hint="they wait in the spools for the next start")
+            context.log.warning(
+                "drain_unfinished", records=waiting, hint="the records stay in the spools until the next start"
+            )
             return
         if publisher.held:
-            hint = "Kafka takes nothing just now (delivery_held); they wait in the spools for the next start"
+            hint = (
+                "Kafka currently refuses records (delivery_held); the records stay in the spools until the next start"
+            )
             context.log.warning("drain_unfinished", records=waiting, hint=hint)
             return
         if publisher.step(context.drain_seconds() - _CLOSING_TIME) is not RoundResult.BUSY:

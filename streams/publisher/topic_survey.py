@@ -135,7 +135,9 @@ class Survey:
         ]  # other senders arrived meanwhile: they are next
         if unseen := [sender for sender in asked if sender.stream in reader.unseen]:
             late = reader.incomplete
-            reason = "its records did not arrive in time" if late else "none of its newest records is of the stream"
+            reason = (
+                "its records did not arrive in time" if late else "none of its newest records belongs to the stream"
+            )
             self._give_up(reason, unseen)
         found = ends(reader.items, self._wall())
         for sender in asked:
@@ -161,8 +163,8 @@ class Survey:
             "topic_not_surveyed",
             reason=reason,
             streams=[sender.stream for sender in senders],
-            hint="the topic does not tell, so this counts as a first start; were all state files lost, what was missed"
-            " meanwhile is in no gap. Allow the publisher to read the topic",
+            hint="it is unknown what the topic holds, so this counts as a first start; if all state files were lost, the"
+            " missed interval is in no gap. Allow the publisher to read the topic",
         )
         for sender in senders:
             self._answer(sender, TopicEnds(unread=reason))

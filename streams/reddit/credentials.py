@@ -15,9 +15,9 @@ NEW = (4, 8.0)
 PROVEN = (10, 600.0)
 
 _REFUSED_WHEN_FRESH = (
-    "Reddit gives tokens for these credentials and then refuses each of them (401): check that reddit.oauth_url "
+    "Reddit issues tokens for these credentials and then rejects each of them (401): check that reddit.oauth_url "
     "belongs to reddit.reddit_url, that no proxy changes the Authorization header, and that the application still "
-    "has access (https://www.reddit.com/prefs/apps); then start again"
+    "has access (https://www.reddit.com/prefs/apps); then restart"
 )
 
 
@@ -40,7 +40,7 @@ class TokenRate:
         self._counted_at = now
         if self._left < 1.0:
             wait = (1.0 - self._left) * self._seconds
-            raise Unreachable(f"the last tokens did not work: the next one is asked for in {wait:.1f} s")
+            raise Unreachable(f"the last tokens were rejected: the next one is requested in {wait:.1f} s")
         self._left -= 1.0
 
 

@@ -130,7 +130,7 @@ def read_body(answer: requests.Response, limit: int, check: Callable[[], None]) 
 def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> bytes:
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {*_ENCODINGS, "x-gzip", "identity", ""}:
-        raise BadAnswer(f"a compression that was not asked for: Content-Encoding: {outside(encoding, 40)!r}")
+        raise BadAnswer(f"a compression that was not requested: Content-Encoding: {outside(encoding, 40)!r}")
     if answer.status_code != _GOOD:
         return _beginning(answer, check)
     length = answer.headers.get("content-length", "")
@@ -232,12 +232,12 @@ class _Sockets:
     def add(self, connection: Any, made: socket.socket) -> None:  # noqa: ANN401
         with self._lock:
             if self._aborted:
-                raise ConnectionAbortedError("given up while it was connecting")
+                raise ConnectionAbortedError("aborted while connecting")
             self._open.append((connection, socket.socket.dup(made)))
 
     def check(self) -> None:
         if self._aborted:
-            raise ConnectionAbortedError("given up")
+            raise ConnectionAbortedError("aborted")
 
     def abort(self) -> None:
         with self._lock:

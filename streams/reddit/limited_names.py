@@ -21,7 +21,7 @@ class RequestLimited(RequestRejected):
     """A 429 that concerns only the names of this request."""
 
     def __init__(self) -> None:
-        super().__init__(429, "429 for this request only, others are served")
+        super().__init__(429, "Reddit answers 429 to this request only, and serves others")
 
 
 @dataclass(slots=True)

@@ -92,7 +92,7 @@ def parse_page(answer: object, stream: str) -> Page:
         if not isinstance(body, dict) or not body:
             rejects.append(_reject("not an object", child))
         elif foreign := _foreign(child.get("kind"), body, kind):
-            rejects.append(_reject(f"{foreign}, which is none of the {stream}", child))
+            rejects.append(_reject(f"{foreign}, which does not belong to {stream}", child))
         else:
             items.append(_item(body, kind))
     return Page(tuple(items), _anchor(data.get("after"), items), tuple(rejects))
@@ -105,7 +105,7 @@ def _nature(answer: object) -> str:
     kind = answer.get("kind")
     if isinstance(kind, str):
         return f"an object of kind {outside(kind, 20)!r}"
-    return f"an object with {', '.join(outside(name, 20) for name in sorted(answer)[:5]) or 'nothing in it'}"
+    return f"an object with {', '.join(outside(name, 20) for name in sorted(answer)[:5]) or 'no fields'}"
 
 
 def _ordinary(child: object, kind: str) -> Item | None:

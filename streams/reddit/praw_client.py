@@ -178,7 +178,7 @@ class PrawClient:
         except (CredentialsRejected, TokenRejected) as error:
             if (hopeless := self._rejections.refused(error)) is not None:
                 raise hopeless from error
-            raise Unreachable(f"once more, to be sure: {error}") from error
+            raise Unreachable(f"retried before it counts: {error}") from error
         self._rejections.worked()
         return answer
 
@@ -250,7 +250,7 @@ class PrawClient:
             if isinstance(answer, Grant):
                 return answer
             if priority is not Priority.STREAM:
-                raise QuotaShort(f"the quota is kept for the streams for another {answer.seconds:.0f} s")
+                raise QuotaShort(f"the quota is reserved for the streams for another {answer.seconds:.0f} s")
             if not logged and answer.seconds > 5.0:
                 logged = True
                 self._context.log.warning("waiting_for_quota", seconds=round(answer.seconds, 1))

@@ -55,7 +55,7 @@ class InFlightWindow:
     def hand_over(self, seq: int) -> None:
         """Record that this record, the next by seq, was given to the producer (or need not be: it has arrived)."""
         if seq <= self.sent:
-            raise ValueError(f"record {seq} was handed over before (now at {self.sent})")
+            raise ValueError(f"record {seq} was already sent (last sent: {self.sent})")
         self.on_way.append(seq)
         self.sent = seq
 
@@ -243,7 +243,7 @@ class SpoolSenders(Generic[S]):
         for name, opener in self._openers(self._state_dir).items():
             sender = self._senders.get(name)
             if sender is not None and sender.source is not None and sender.source.moved():
-                self._log.warning("spool_replaced", stream=name, hint="reading the new one")
+                self._log.warning("spool_replaced", stream=name, hint="the new spool is read from now on")
                 sender.detach()
             if sender is None or sender.source is None:
                 self._open(name, opener)
@@ -256,7 +256,7 @@ class SpoolSenders(Generic[S]):
         for stream in unknown_spools(self._state_dir):
             if stream not in self._unknown:
                 self._unknown.add(stream)
-                hint = "its records stay where they are: start the version of Gapless that wrote them"
+                hint = "its records are not delivered: start the version of Gapless that wrote them"
                 self._log.error("spool_of_unknown_kind", stream=stream, hint=hint)
 
     def _open(self, name: str, opener: Opener) -> None:
@@ -294,7 +294,9 @@ class SpoolSenders(Generic[S]):
             return  # logged already; retried at each check
         self._unreadable.add(name)
         broken = is_corrupt(error)
-        self._log.error("spool_unreadable", stream=name, broken=broken, error=str(error), hint="trying again")
+        self._log.error(
+            "spool_unreadable", stream=name, broken=broken, error=str(error), hint="it is retried automatically"
+        )
         if broken and name in stream_names():  # a file of another owner is not moved aside
             self._writer.save(now=True)  # what was delivered from it need not be salvaged
             report_suspect(self._state_dir, name)

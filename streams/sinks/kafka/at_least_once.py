@@ -96,12 +96,12 @@ class AtLeastOnce(DeliveryStrategy):
             self._look(waiting=True)
         classes = self._senders.classify_failures()
         if self._health.stuck(answered=self._topic.there):
-            self._start_anew("Kafka answers, but not to this producer")
+            self._start_anew("Kafka answers other requests, but not this producer's")
         elif self._health.fatal is not None or ErrorClass.FATAL in classes:
-            self._start_anew("it failed for good")
+            self._start_anew("it has a fatal error")
         elif ErrorClass.TOPIC in classes:
             self._topic.missing()
-            self._start_anew("the topic is gone: asking for it")
+            self._start_anew("the topic no longer exists")
         else:
             self._failures |= classes
         if self._failures and not len(producer):
@@ -116,7 +116,7 @@ class AtLeastOnce(DeliveryStrategy):
             return
         self._resume_at = self._clock() + self._retries.fail()
         if ErrorClass.HOLD not in failures and self._retries.failures >= _FAILURES_TOO_MANY:
-            self._start_anew("records fail again and again")
+            self._start_anew("records fail repeatedly")
 
     def _start_anew(self, reason: str) -> None:
         """Discard the producer; after a pause, a new one resends what it held."""
@@ -131,7 +131,7 @@ class AtLeastOnce(DeliveryStrategy):
                 error=said(fatal) if fatal else None,
                 pause_seconds=round(pause, 2),
                 times=times,
-                hint="a new one goes on behind the position",
+                hint="a new producer continues after the position",
             )
         if self._producer is not None:
             discard(self._producer)

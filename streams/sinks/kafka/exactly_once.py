@@ -72,7 +72,7 @@ class ExactlyOnce(DeliveryStrategy):
         ):
             self._lose_topics()  # they may be: check again
         if self._producer is not None and self._health.stuck(answered=all(topic.there for topic in self._topics)):
-            self._start_anew("Kafka answers, but not to this producer")
+            self._start_anew("Kafka answers other requests, but not this producer's")
         return pace if saved or pace is not RoundResult.IDLE else RoundResult.BLOCKED
 
     def _move(self, *phases: Callable[[], RoundResult]) -> None:
@@ -199,8 +199,8 @@ class ExactlyOnce(DeliveryStrategy):
     def _take_error(self, error: KafkaError) -> None:
         if is_fenced(error):
             raise TransientError(
-                "another publisher of this deployment took over, or the broker ended a transaction that took too long:"
-                " this one ends"
+                "another publisher of this deployment has taken over, or the broker ended a transaction that took too long:"
+                " this process ends"
             )
         if not error.fatal() and is_passing(error):
             return  # repeat the same call
@@ -211,7 +211,9 @@ class ExactlyOnce(DeliveryStrategy):
         failed = error.txn_requires_abort() or error.code() == KafkaError._STATE
         if failed and self._in_transaction and self._phase != self._abort:
             if error.code() not in NOT_THE_RECORD:
-                self._health.complain("transaction_failed", error, hint="its records are sent again in another one")
+                self._health.complain(
+                    "transaction_failed", error, hint="its records are sent again in a new transaction"
+                )
             self._fail({classify(error)})
         else:
             self._start_anew(said(error))
@@ -258,7 +260,7 @@ class ExactlyOnce(DeliveryStrategy):
             try:
                 self._producer.abort_transaction(seconds)
             except KafkaException as exception:
-                hint = "readers wait for its end until the next start"
+                hint = "consumers with read_committed wait for its end until the next start"
                 self._log.warning("transaction_left_open", error=said(cause(exception)), hint=hint)
         discard(self._producer)
         self._producer = None

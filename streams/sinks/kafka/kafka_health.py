@@ -229,7 +229,7 @@ class KafkaHealth:
         if self._mark is not None:
             self._mark.begins(self._outage.seconds(self._clock()))
             self._mark_refusal()
-        self._log.error("kafka_away", servers=self._servers, hint="the streams go on, records wait in the spools")
+        self._log.error("kafka_away", servers=self._servers, hint="the streams continue, records wait in the spools")
         return True
 
     def _mark_refusal(self) -> None:

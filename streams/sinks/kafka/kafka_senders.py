@@ -218,7 +218,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
             size=len(row.value),
             limit=self._message_max_bytes,
             reason=reason,
-            hint=f"Kafka does not take this record: it is kept; `{program.command()} dead-letters CONFIG` shows it",
+            hint=f"Kafka refuses this record; it is stored, `{program.command()} dead-letters CONFIG` lists it",
         )
         self._writer.count_errors(1)
         self._writer.dead_letter(
@@ -290,8 +290,8 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
                 "spool_not_of_kafka",
                 stream=sender.stream,
                 position=before,
-                mark=found.seq,
-                hint="the records in Kafka came from another one (put back from a copy?): going on behind the position"
+                committed=found.seq,
+                hint="the records in Kafka came from another spool (was a copy restored?): delivery continues after the position"
                 " in publisher.db; records may be repeated",
             )
             return

@@ -90,8 +90,8 @@ def connect(settings: Settings, health: KafkaHealth) -> Producer:
     except KafkaException as exception:
         error = cause(exception)
         if error.code() == KafkaError._INVALID_ARG:
-            raise PermanentError(f"correct [kafka.producer]: librdkafka says: {said(error)}") from exception
-        raise TransientError(f"no Kafka producer could be made: {said(error)}") from exception
+            raise PermanentError(f"librdkafka rejects [kafka.producer]: {said(error)}") from exception
+        raise TransientError(f"the Kafka producer cannot be created: {said(error)}") from exception
 
 
 def discard(producer: Producer) -> None:

@@ -17,8 +17,8 @@ from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.producer import Properties
 
 _REQUEST_TIMEOUT = 10.0
-_BROKERS = "look at the brokers that are missing; it goes on by itself"
-_BY_HAND = "create it by hand (kafka-topics.sh --create)"
+_BROKERS = "check the brokers that are missing; delivery then resumes automatically"
+_BY_HAND = "create the topic manually (kafka-topics.sh --create)"
 #: The broker's default number of partitions or replicas.
 BROKERS_CHOICE = -1
 
@@ -100,7 +100,7 @@ class Topic:
             self._log.info("topic_created", topic=self.name)
         elif self._health.away and (short := shortfall(description)):
             # records may wait in the producer for missing replicas: nothing else shows that
-            told = Cause(f"{short} of the topic {self.name}; min.insync.replicas may ask for more", _BROKERS)
+            told = Cause(f"{short} of the topic {self.name}; min.insync.replicas may require more", _BROKERS)
             self._health.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=told)
         self._found()
 
@@ -112,16 +112,16 @@ class Topic:
             self._found()
             return
         if error.code() == KafkaError.TOPIC_EXCEPTION:
-            raise PermanentError(f"Kafka does not take {self.name!r} as the name of a topic: change kafka.topic")
+            raise PermanentError(f"Kafka rejects the topic name {self.name!r}: change kafka.topic")
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is unreachable: KafkaHealth logs that
         if classify(error) is ErrorClass.HOLD:
-            missing = Cause(f"the topic {self.name} is not there and cannot be made: {said(error)}", _BY_HAND)
+            missing = Cause(f"the topic {self.name} does not exist and cannot be created: {said(error)}", _BY_HAND)
             self._health.hold(error, cause=missing if self._creating else None)
-        hint = _BY_HAND if self._creating else "allow to describe it"
+        hint = _BY_HAND if self._creating else "allow the publisher to describe the topic"
         self._health.complain(
-            "topic_not_created" if self._creating else "topic_not_looked_up", error, topic=self.name, hint=hint
+            "topic_not_created" if self._creating else "topic_not_described", error, topic=self.name, hint=hint
         )
 
     def _found(self) -> None:

@@ -47,7 +47,7 @@ def test_after_a_rewind_only_what_is_missing_goes_again() -> None:
 
 
 def test_a_record_is_not_handed_over_twice_by_mistake() -> None:
-    with pytest.raises(ValueError, match="2 was handed over before"):
+    with pytest.raises(ValueError, match="2 was already sent"):
         sent(1, 2, 2)
 
 
