@@ -121,6 +121,8 @@ _PAUSE = 0.1
 #: The last part of the time for draining, reserved for an orderly close, seconds.
 _CLOSING_TIME = 0.5
 
+_KEPT = "the records stay in the spools until the next start"
+
 
 def run(context: ChildContext, config: PublisherConfig) -> None:
     """Publish what the streams capture until a stop is requested, then the rest, as long as there is time."""
@@ -146,14 +148,10 @@ def _drain(context: ChildContext, publisher: Publisher) -> None:
     while (waiting := publisher.backlog()) > 0:
         context.beat()
         if context.drain_seconds() <= _CLOSING_TIME:
-            context.log.warning(
-                "drain_unfinished", records=waiting, hint="the records stay in the spools until the next start"
-            )
+            context.log.warning("drain_unfinished", records=waiting, hint=_KEPT)
             return
         if publisher.held:
-            hint = (
-                "Kafka currently refuses records (delivery_held); the records stay in the spools until the next start"
-            )
+            hint = f"Kafka currently refuses records (delivery_held); {_KEPT}"
             context.log.warning("drain_unfinished", records=waiting, hint=hint)
             return
         if publisher.step(context.drain_seconds() - _CLOSING_TIME) is not RoundResult.BUSY:

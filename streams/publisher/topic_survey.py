@@ -119,7 +119,7 @@ class Survey:
         pause = self._retries.fail()
         refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
         if refused or (reached and self._retries.failures >= _ATTEMPTS):
-            self._give_up(f"{error.name()}: {error.str()}", senders)
+            self._skip(f"{error.name()}: {error.str()}", senders)
             return True
         if not is_passing(error):
             self.close()
@@ -134,11 +134,8 @@ class Survey:
             sender for sender in senders if sender.stream in reader.streams
         ]  # other senders arrived meanwhile: they are next
         if unseen := [sender for sender in asked if sender.stream in reader.unseen]:
-            late = reader.incomplete
-            reason = (
-                "its records did not arrive in time" if late else "none of its newest records belongs to the stream"
-            )
-            self._give_up(reason, unseen)
+            absent = "none of its newest records belongs to the stream"
+            self._skip("its records did not arrive in time" if reader.incomplete else absent, unseen)
         found = ends(reader.items, self._wall())
         for sender in asked:
             if sender in unseen:
@@ -158,13 +155,14 @@ class Survey:
         self._seconds = _SHORTEST
         self.close()
 
-    def _give_up(self, reason: str, senders: list[SpoolSender]) -> None:
+    def _skip(self, reason: str, senders: list[SpoolSender]) -> None:
+        """Release the senders without a survey, and log the reason."""
         self._log.warning(
             "topic_not_surveyed",
             reason=reason,
             streams=[sender.stream for sender in senders],
-            hint="it is unknown what the topic holds, so this counts as a first start; if all state files were lost, the"
-            " missed interval is in no gap. Allow the publisher to read the topic",
+            hint="it is unknown what the topic holds, so this counts as a first start; if all state files were lost,"
+            " the missed interval is in no gap. Allow the publisher to read the topic",
         )
         for sender in senders:
             self._answer(sender, TopicEnds(unread=reason))

@@ -199,8 +199,8 @@ class ExactlyOnce(DeliveryStrategy):
     def _take_error(self, error: KafkaError) -> None:
         if is_fenced(error):
             raise TransientError(
-                "another publisher of this deployment has taken over, or the broker ended a transaction that took too long:"
-                " this process ends"
+                "another publisher of this deployment has taken over, or the broker ended a transaction that took too"
+                " long: this process ends"
             )
         if not error.fatal() and is_passing(error):
             return  # repeat the same call

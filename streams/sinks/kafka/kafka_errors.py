@@ -23,9 +23,11 @@ class Cause(NamedTuple):
     hint: str
 
 
+_AUTOMATIC_HINT = "delivery resumes automatically"
 _RIGHTS_HINT = "grant the publisher's user write access (kafka-acls.sh --producer); delivery then resumes automatically"
 _BROKER_HINT = "check the brokers' logs and disks; delivery then resumes automatically"
 _SETTINGS_HINT = "compare the topic's settings with [kafka.producer]; delivery then resumes automatically"
+_NETWORK_HINT = "check the network between this machine and the broker; delivery then resumes automatically"
 _CLIENT_HINT = "correct [kafka.producer] for this version of Kafka"
 
 _CAUSES = {
@@ -33,18 +35,9 @@ _CAUSES = {
         "the broker's validation for this topic rejects the record",
         "check the topic's settings and the broker's log; delivery then resumes automatically",
     ),
-    KafkaError.INVALID_MSG: Cause(
-        "records arrive corrupt at Kafka (checksum mismatch)",
-        "check the network between this machine and the broker; delivery then resumes automatically",
-    ),
-    KafkaError._BAD_MSG: Cause(
-        "a response of Kafka arrives corrupt",
-        "check the network between this machine and the broker; delivery then resumes automatically",
-    ),
-    KafkaError.INVALID_MSG_SIZE: Cause(
-        "a request arrives at Kafka with an invalid size",
-        "check the network between this machine and the broker; delivery then resumes automatically",
-    ),
+    KafkaError.INVALID_MSG: Cause("records arrive corrupt at Kafka (checksum mismatch)", _NETWORK_HINT),
+    KafkaError._BAD_MSG: Cause("a response of Kafka arrives corrupt", _NETWORK_HINT),
+    KafkaError.INVALID_MSG_SIZE: Cause("a request arrives at Kafka with an invalid size", _NETWORK_HINT),
     KafkaError.TOPIC_AUTHORIZATION_FAILED: Cause("this user may not write to the topic", _RIGHTS_HINT),
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: Cause("this user may not write to the cluster", _RIGHTS_HINT),
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Cause(
@@ -59,9 +52,7 @@ _CAUSES = {
     KafkaError._ISR_INSUFF: Cause("fewer replicas are in sync than min.insync.replicas requires", _BROKER_HINT),
     KafkaError.KAFKA_STORAGE_ERROR: Cause("a broker cannot write to its disk", _BROKER_HINT),
     KafkaError.LOG_DIR_NOT_FOUND: Cause("a broker cannot find one of its data directories", _BROKER_HINT),
-    KafkaError.THROTTLING_QUOTA_EXCEEDED: Cause(
-        "a quota of the cluster is exhausted", "delivery resumes automatically"
-    ),
+    KafkaError.THROTTLING_QUOTA_EXCEEDED: Cause("a quota of the cluster is exhausted", _AUTOMATIC_HINT),
     KafkaError.UNSUPPORTED_COMPRESSION_TYPE: Cause(
         "the topic or the broker does not support the compression", "change compression.type in [kafka.producer]"
     ),
@@ -88,7 +79,7 @@ def explain(error: KafkaError, clock_offset: float | None) -> Cause:
     """Describe an error. `clock_offset`: Reddit's clock minus this machine's in seconds, None if unknown."""
     if error.code() == KafkaError.INVALID_TIMESTAMP:
         return _clock(clock_offset)
-    return _CAUSES.get(error.code(), Cause(outside(error.str()), "delivery resumes automatically"))
+    return _CAUSES.get(error.code(), Cause(outside(error.str()), _AUTOMATIC_HINT))
 
 
 def _clock(offset: float | None) -> Cause:

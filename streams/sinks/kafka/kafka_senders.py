@@ -291,8 +291,8 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
                 stream=sender.stream,
                 position=before,
                 committed=found.seq,
-                hint="the records in Kafka came from another spool (was a copy restored?): delivery continues after the position"
-                " in publisher.db; records may be repeated",
+                hint="the records in Kafka came from another spool (was a copy restored?): delivery continues after the"
+                " position in publisher.db; records may be repeated",
             )
             return
         passed = sender.waiting()
