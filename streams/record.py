@@ -35,16 +35,16 @@ def make_record(item: Item, stream: str, captured_at: float) -> Record:
 
 def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list[Record]:
     """Return the records of several items captured at the same time."""
-    fill, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
+    make_content, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
     new, dumps = tuple.__new__, orjson.dumps
     records = []
     for item in items:
-        content = fill(item, timestamp)
+        content = make_content(item, timestamp)
         try:
             value = dumps(content)
         except TypeError:
             # half a surrogate pair is legal in JSON text and invalid in UTF-8, a score may exceed 64 bits
-            value = dumps({key: _mended(value) for key, value in content.items()})
+            value = dumps({key: _repaired(value) for key, value in content.items()})
         records.append(new(Record, (item.name.encode(), value, schema)))
     return records
 
@@ -154,7 +154,7 @@ def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _mended(value: object) -> object:
+def _repaired(value: object) -> object:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:

@@ -91,7 +91,7 @@ class Coverage:
         self.held_nothing = self._names_that_held_nothing()
         self.epoch = self.state.epoch
         #: subreddits in the spool that are not configured: the next proof removes them
-        self._unwanted = (self.state.proven_at.keys() | self.state.proven_until.keys()) - self.configured
+        self._unconfigured = (self.state.proven_at.keys() | self.state.proven_until.keys()) - self.configured
         #: entries that are not items stay in the listing and are met at each poll: the newest ones, oldest first
         self._rejected: dict[bytes, None] = {}
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
@@ -228,12 +228,12 @@ class Coverage:
         if batch.prove_epoch is not None:
             self.names.prove(batch.prove_epoch, batch)
         if batch.cursor:
-            self._follow(batch)
+            self._update_state(batch)
         for gap in batch.gaps:
             self.gaps[gap.id] = gap
         return last_seq
 
-    def _follow(self, batch: Batch) -> None:
+    def _update_state(self, batch: Batch) -> None:
         """Update the state in memory with the written change, at the cost of the change alone."""
         state = self.state
         state.apply(batch.cursor)
@@ -245,13 +245,13 @@ class Coverage:
                     moments[name] = kept[name]
         if "held_nothing" in batch.cursor:
             self.held_nothing = self._names_that_held_nothing()
-        if self._unwanted and "proven_at" in batch.cursor:
-            self._unwanted = set()
+        if self._unconfigured and "proven_at" in batch.cursor:
+            self._unconfigured = set()
         self.begun, self.baseline = state.begun, state.baseline
         if "polled_at" in batch.cursor and state.polled_at is not None:
             self.polled_at = state.polled_at
 
-    def sane(self, items: Iterable[Item], so_far: float | None = None) -> float | None:
+    def newest_valid(self, items: Iterable[Item], so_far: float | None = None) -> float | None:
         """Return the newest created_utc of these (and `so_far`) that is not in the future."""
         now = self.reddit_now()
         dates = [item.created for item in items if item.created is not None and item.created <= now]
@@ -279,7 +279,7 @@ class Coverage:
             moments[key] = max(known, default=fallback)
             before = self.proven_until.get(key, reached)
             until[key] = max(reached, before) if before <= latest else reached  # otherwise the clock was ahead
-        gone = dict.fromkeys(self._unwanted)
+        gone = dict.fromkeys(self._unconfigured)
         # this machine's clock was ahead at the first start
         begun = self._clock() if self.begun is not None and self.begun > self._clock() else None
         change = StateChange(

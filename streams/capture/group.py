@@ -20,7 +20,7 @@ from streams.capture.availability_checks import AvailabilityChecks
 from streams.capture.bad_name_search import Search, SearchTools, threshold
 from streams.capture.bisection import CONTROLS, Bisection
 from streams.capture.coverage import Absorbed, Coverage
-from streams.capture.failing_pages import PageSize, is_too_much
+from streams.capture.failing_pages import PageSize, needs_smaller_page
 from streams.capture.late_items import LateItems
 from streams.capture.late_loss import LateScanLog
 from streams.capture.page_fetcher import PageFetcher
@@ -34,7 +34,7 @@ _SHORT = Backoff(first=0.3, longest=15.0)
 _BLOCKED = Backoff(first=2.0, longest=60.0)
 
 #: Seconds from a search that found every name refused to the next one; each further one tries more names alone.
-_SEARCH_AGAIN = Backoff(first=30.0, longest=900.0, jitter=0.0)
+_NEXT_SEARCH = Backoff(first=30.0, longest=900.0, jitter=0.0)
 
 #: A smaller page is tried after these numbers of failures: an outage does not depend on the size.
 _SHRINK_AT = (2, 3)
@@ -85,7 +85,7 @@ class Group:
         self._failures = 0
         self._failing_since: float | None = None
         self._fruitless = 0
-        self._verdicts_ours = 0
+        self._all_refused = 0
         self._search_after = 0.0
         self._next_poll = tools.clock()
         self._walk_due = 0.0
@@ -235,8 +235,8 @@ class Group:
         self._failing_since = None
         self._fruitless = 0
         self._search_after = 0.0
-        if self._verdicts_ours:
-            self._verdicts_ours = 0
+        if self._all_refused:
+            self._all_refused = 0
             self._log.info("reddit_serves_again", subreddits=len(self.names))
 
     def _refused(self, names: tuple[str, ...], error: Unavailable, *, at_once: bool = False) -> None:
@@ -270,7 +270,7 @@ class Group:
         if too_long and now >= self._search_after:
             self._begin_search(names, str(error))
             return
-        if is_too_much(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
+        if needs_smaller_page(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
             self._size.shrink()  # the page may be too large, or contain something that cannot be served
         limit = threshold(error)
         if limit is not None and self._failures >= limit and now >= self._search_after:
@@ -281,7 +281,7 @@ class Group:
         failures = 1
         if self._search is not None and threshold(error) is not None:
             failures = self._search.poll_failed()
-        if is_too_much(error):
+        if needs_smaller_page(error):
             self._size.shrink()
         pause = self._pause(error, 2 + failures)
         self._tools.fetcher.report(error, failures, pause)
@@ -296,17 +296,17 @@ class Group:
         if isinstance(error, RateLimited):
             self._tools.fetcher.report(error, 1, 0.0)
             return
-        poll.trouble.failed(now, error)
-        if is_too_much(error):
+        poll.failing_page.failed(now, error)
+        if needs_smaller_page(error):
             poll.size.shrink()
         # if everything else is answered, waiting does not help this page
-        alone = poll.trouble.is_alone(self._tools.fetcher.answered_at)
-        pause = self._pause(error, min(2 if alone else 4, poll.trouble.attempts))
-        self._tools.fetcher.report(error, poll.trouble.attempts, pause)
+        alone = poll.failing_page.is_alone(self._tools.fetcher.answered_at)
+        pause = self._pause(error, min(2 if alone else 4, poll.failing_page.attempts))
+        self._tools.fetcher.report(error, poll.failing_page.attempts, pause)
         self._walk_due = now + pause
-        if poll.trouble.hopeless(now, self._tools.fetcher.answered_at):
+        if poll.failing_page.should_skip(now, self._tools.fetcher.answered_at):
             self._poll = None
-            poll.leave_out()
+            poll.skip_page()
             self._next_poll = now
 
     # -- the search for names that fail ------------------------------------------------------------------------------
@@ -317,9 +317,9 @@ class Group:
         answered = tools.fetcher.answered_at
         elsewhere = self._failing_since is not None and answered is not None and answered > self._failing_since
         self._failing_since = tools.clock() if self._failing_since is None else self._failing_since
-        self._late_items.begin_again()
+        self._late_items.restart()
         self._poll = None
-        controls = CONTROLS << min(10, self._verdicts_ours)
+        controls = CONTROLS << min(10, self._all_refused)
         latest = tools.coverage.proven_at
         weights = {name: latest.get(name.lower(), 0.0) for name in names}  # what was busy recently is busy now
         bisection = Bisection(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
@@ -347,9 +347,9 @@ class Group:
             return
         if bisection.ours:
             self._next_poll = now + _SHORT.pause(4, self._tools.draw)
-            self._verdicts_ours += 1
-            self._search_after = now + _SEARCH_AGAIN.pause(self._verdicts_ours, self._tools.draw)
-            if self._verdicts_ours == 1:
+            self._all_refused += 1
+            self._search_after = now + _NEXT_SEARCH.pause(self._all_refused, self._tools.draw)
+            if self._all_refused == 1:
                 self._log.error(
                     "reddit_refuses_everything",
                     reason=bisection.reason,

@@ -7,7 +7,7 @@ from core.errors import TransientError
 from core.reddit.quota import Priority
 from core.reddit.request_errors import QuotaShort, RateLimited, Unavailable
 from streams.capture.coverage import Coverage
-from streams.capture.failing_pages import PageSize, is_too_much
+from streams.capture.failing_pages import PageSize, needs_smaller_page
 from streams.capture.late_loss import LateLoss, LateScanLog, Scanned
 from streams.capture.late_scan import LateScan
 from streams.capture.page_fetcher import PageFetcher
@@ -59,11 +59,11 @@ class LateItems:
         moment = self._coverage.reached(began)
         self._scan_log.begin(subreddits, moment)
         if not self._scan.is_needed:  # the newest page is the whole listing
-            self._scan_log.keep(self._scan_log.judge(Scanned(subreddits, moment, None, own=True), None))
+            self._scan_log.store(self._scan_log.compare(Scanned(subreddits, moment, None, own=True), None))
 
-    def begin_again(self) -> None:
+    def restart(self) -> None:
         """Drop the current scan: the set of subreddits changed."""
-        self._scan.begin_again()
+        self._scan.restart()
 
     def step(self, active: tuple[str, ...], size: PageSize, rate: float) -> None:
         """Fetch one page. `active` are the subreddits requested together. Raises SpoolError."""
@@ -73,7 +73,7 @@ class LateItems:
             return
         subreddits, after = wanted
         if not subreddits:
-            self._scan.begin_again()
+            self._scan.restart()
             return
         try:
             page = self._fetcher.attempt(subreddits, after, Priority.SWEEP, size.limit)
@@ -81,9 +81,9 @@ class LateItems:
             self._scan.drop()  # the next poll finds the absent subreddits
         except (QuotaShort, RateLimited) as error:
             self._log.info("late_scan_delayed", error=str(error))
-            self._scan.put_off(_QUOTA_SHORT_S)
+            self._scan.postpone(_QUOTA_SHORT_S)
         except TransientError as error:
-            if is_too_much(error):
+            if needs_smaller_page(error):
                 size.shrink()
             self._log.info("late_scan_failed", error=str(error))
             self._scan.failed()
@@ -93,11 +93,11 @@ class LateItems:
     def _take(self, page: Page, subreddits: tuple[str, ...], rate: float) -> None:
         """Make a page durable, with the losses that the scan leaves open if this page completes it."""
         scanned = self._scan.take(page, rate)
-        judgement = None if scanned is None else self._scan_log.judge(scanned, self._coverage.begun_at())
-        losses = () if judgement is None else judgement.losses
+        comparison = None if scanned is None else self._scan_log.compare(scanned, self._coverage.begun_at())
+        losses = () if comparison is None else comparison.losses
         absorbed = self._coverage.absorb_late(page, subreddits, losses)
-        if judgement is not None:
-            self._scan_log.keep(judgement)
+        if comparison is not None:
+            self._scan_log.store(comparison)
         if losses:
             self._log_losses(losses)
         if absorbed.new:

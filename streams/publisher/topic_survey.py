@@ -89,20 +89,18 @@ class Survey:
         waiting = [sender for sender in self._senders if sender.awaits_survey]
         for sender in waiting:
             sender.awaits_survey = not self._writer.is_surveyed(sender.source_id)
-        open_questions = [
-            sender for sender in waiting if sender.awaits_survey and sender.source_id not in self._answered
-        ]
-        if not open_questions:
+        unanswered = [sender for sender in waiting if sender.awaits_survey and sender.source_id not in self._answered]
+        if not unanswered:
             self.close()
             return False
         if self._clock() < self._resume_at:
             return False
         try:
-            if not self._ask(open_questions, limit):
+            if not self._ask(unanswered, limit):
                 return True
         except KafkaException as exception:
-            return self._failed(cause(exception), open_questions)
-        self._conclude(open_questions)
+            return self._failed(cause(exception), unanswered)
+        self._conclude(unanswered)
         return True
 
     def _ask(self, senders: list[SpoolSender], limit: float) -> bool:

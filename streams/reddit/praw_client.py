@@ -41,8 +41,8 @@ from streams.reddit.praw_loading import PRAWException, make_reddit, praw
 #: Seconds to wait for a complete answer.
 ANSWER_DEADLINE = 20.0
 
-_LOOK_EVERY = 0.5
-_END_WITHIN = 1.0  # seconds: longer than a thread takes to end after its sockets are shut down
+_CHECK_EVERY_S = 0.5
+_END_WITHIN_S = 1.0  # seconds: longer than a thread takes to end after its sockets are shut down
 
 #: The errors that PRAW may raise for an invalid answer.
 _PRAW_ERRORS = (
@@ -176,8 +176,8 @@ class PrawClient:
             self._send_control(path, priority)
             answer = self._send_renewing(path, params, priority)
         except (CredentialsRejected, TokenRejected) as error:
-            if (hopeless := self._rejections.refused(error)) is not None:
-                raise hopeless from error
+            if (permanent := self._rejections.refused(error)) is not None:
+                raise permanent from error
             raise Unreachable(f"retried before it counts: {error}") from error
         self._rejections.worked()
         return answer
@@ -208,7 +208,7 @@ class PrawClient:
         job = _Job(path, params)
         self._current = job
         self._jobs.put(job)
-        self._await(job, grant)
+        self._await_answer(job, grant)
         last_answer = self._connection.last_answer
         self._read_clock(last_answer)
         error = job.error
@@ -260,9 +260,9 @@ class PrawClient:
         # another process may be refused meanwhile, or the window may change: check again periodically
         self._context.wait(min(wait.seconds, 5.0))
 
-    def _await(self, job: _Job, grant: Grant) -> None:
+    def _await_answer(self, job: _Job, grant: Grant) -> None:
         deadline = self._clock() + self._answer_deadline
-        while not job.done.wait(_LOOK_EVERY):
+        while not job.done.wait(_CHECK_EVERY_S):
             self._context.beat()
             if self._context.stop.is_set():
                 self._interrupt()  # a stop was requested just before this job could be interrupted
@@ -277,7 +277,7 @@ class PrawClient:
         """End the request; if its thread does not end (a DNS server that does not answer), start a new one."""
         self._limiter.failed(grant, "timeout")
         self._connection.abort()
-        if job.ended.wait(_END_WITHIN):
+        if job.ended.wait(_END_WITHIN_S):
             self._connection.revive()
             return
         self._jobs.put(None)

@@ -24,7 +24,7 @@ from streams.sources.base import RESENDS, Opener, PlainRow, Source, spools
 #: Rows per batch of reading and sending.
 PORTION = 500
 #: Most records that wait for their reports before reading stops; the sink's own queue bounds the bytes.
-_WINDOW = 50_000
+_MOST_IN_FLIGHT = 50_000
 
 #: Seconds between checks whether a source appeared, was replaced, or can be read again.
 _CHECK_EVERY_S = 0.25
@@ -52,7 +52,7 @@ class InFlightWindow:
         self.arrived: set[int] = set()
         self._dead: set[int] = set()
 
-    def hand_over(self, seq: int) -> None:
+    def record_sent(self, seq: int) -> None:
         """Record that this record, the next by seq, was given to the producer (or need not be: it has arrived)."""
         if seq <= self.sent:
             raise ValueError(f"record {seq} was already sent (last sent: {self.sent})")
@@ -116,7 +116,7 @@ class SpoolSender:
 
     def pending(self) -> bool:
         """Return whether there is something to send; reads the next batch if necessary."""
-        if not self._rows and self.source is not None and len(self.window.on_way) < _WINDOW:
+        if not self._rows and self.source is not None and len(self.window.on_way) < _MOST_IN_FLIGHT:
             self._rows = self.source.read_plain(self.window.sent, PORTION)
         return bool(self._rows)
 
@@ -125,15 +125,15 @@ class SpoolSender:
         self.pending()
         rows = self._rows.copy()
         for row in rows:
-            self.window.hand_over(row[0])
-        self._pass(len(rows))
+            self.window.record_sent(row[0])
+        self._drop_sent(len(rows))
         return rows
 
     def acknowledge(self) -> None:
         """Record that everything in flight has arrived."""
         self.window.acknowledge(self.window.on_way)
 
-    def _pass(self, count: int) -> None:
+    def _drop_sent(self, count: int) -> None:
         """Drop the first rows of the batch: they were sent."""
         if count:
             self.last_key = self._rows[count - 1][1]

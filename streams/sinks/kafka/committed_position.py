@@ -69,7 +69,7 @@ class CommittedPositionReader:
         Raises KafkaException for a lasting error.
         """
         if self._end is None:
-            self._find_end(seconds)
+            self._find_log_end(seconds)
             return None
         if self._end == 0:
             return {}
@@ -80,7 +80,7 @@ class CommittedPositionReader:
                     return self._finish()
         return None
 
-    def _find_end(self, seconds: float) -> None:
+    def _find_log_end(self, seconds: float) -> None:
         try:
             # returns the partition's leader at once; the first fetch would wait half a second for it
             self._consumer.list_topics(self._topic, timeout=seconds)

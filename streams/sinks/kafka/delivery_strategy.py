@@ -76,12 +76,12 @@ class DeliveryStrategy(Sink, ABC):
     def close(self, seconds: float) -> None:
         """Wait at most `seconds` for records in flight, then release the broker and the sources."""
         try:
-            self._let_go(seconds)
+            self._disconnect(seconds)
         finally:
             self._senders.close()
 
     @abstractmethod
-    def _let_go(self, seconds: float) -> None: ...
+    def _disconnect(self, seconds: float) -> None: ...
 
     def backlog(self) -> int:
         """Return the number of records that are captured and not yet in Kafka."""
@@ -93,7 +93,7 @@ class DeliveryStrategy(Sink, ABC):
         return self._health.held
 
     @property
-    def _live(self) -> Producer:
+    def _active_producer(self) -> Producer:
         if self._producer is None:
             raise RuntimeError("there is no producer in this phase")
         return self._producer

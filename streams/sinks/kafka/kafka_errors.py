@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 from core.masking.external import outside
 
 #: Clocks that differ by less (seconds) count as equal: the difference does not explain a refusal.
-_EQUAL = 60.0
+_EQUAL_S = 60.0
 
 
 class Cause(NamedTuple):
@@ -84,13 +84,13 @@ def explain(error: KafkaError, clock_offset: float | None) -> Cause:
 
 def _clock(offset: float | None) -> Cause:
     hint = "synchronize the clocks (NTP); delivery then resumes automatically. Kafka's own clock may be the wrong one"
-    if offset is not None and offset >= _EQUAL:
+    if offset is not None and offset >= _EQUAL_S:
         limit = "by more than the topic's message.timestamp.before.max.ms allows"
         return Cause(f"this machine's clock is behind Kafka's {limit} ({offset:.0f} s behind Reddit's)", hint)
     text = "this machine's clock is ahead of Kafka's by more than the topic's message.timestamp.after.max.ms allows"
     if offset is None:
         return Cause(text, hint)
-    known = "equal to Reddit's: Kafka's may be behind" if offset > -_EQUAL else f"{-offset:.0f} s ahead of Reddit's"
+    known = "equal to Reddit's: Kafka's may be behind" if offset > -_EQUAL_S else f"{-offset:.0f} s ahead of Reddit's"
     return Cause(f"{text} (it is {known})", hint)
 
 
@@ -149,7 +149,7 @@ def is_passing(error: KafkaError) -> bool:
     return error.retriable() or error.code() in _PASSING
 
 
-def said(error: KafkaError) -> str:
+def error_text(error: KafkaError) -> str:
     """Return the text of librdkafka or the broker."""
     return outside(error.str())
 

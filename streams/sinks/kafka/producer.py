@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from core.config.kafka_properties import Property
 from core.errors import PermanentError, TransientError
-from streams.sinks.kafka.kafka_errors import cause, said
+from streams.sinks.kafka.kafka_errors import cause, error_text
 from streams.sinks.kafka.kafka_health import KafkaHealth
 
 Properties = dict[str, Property]
@@ -60,7 +60,7 @@ class Settings:
     message_max_bytes: int
 
 
-def settle(
+def combine_settings(
     bootstrap_servers: str,
     topic: str,
     overrides: Mapping[str, Property],
@@ -90,8 +90,8 @@ def connect(settings: Settings, health: KafkaHealth) -> Producer:
     except KafkaException as exception:
         error = cause(exception)
         if error.code() == KafkaError._INVALID_ARG:
-            raise PermanentError(f"librdkafka rejects [kafka.producer]: {said(error)}") from exception
-        raise TransientError(f"the Kafka producer cannot be created: {said(error)}") from exception
+            raise PermanentError(f"librdkafka rejects [kafka.producer]: {error_text(error)}") from exception
+        raise TransientError(f"the Kafka producer cannot be created: {error_text(error)}") from exception
 
 
 def discard(producer: Producer) -> None:

@@ -22,10 +22,10 @@ from streams.sinks.kafka.producer import Settings
 
 #: Any page may be the upper part of an unfinished walk: pages may be as small as one item, and a walk may be slow.
 #: Walks take less than this time (seconds), in which pages are captured: a thousand pages of one item.
-_LONGEST_WALK = 3600.0
+_LONGEST_WALK_S = 3600.0
 
 #: A time without any capture counts at most this much (seconds): a walk waits during an outage.
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE_S = 60.0
 
 
 class Item(NamedTuple):
@@ -89,21 +89,21 @@ def _finished_before(last: float, moments: set[float]) -> float:
     """
     later, active = last, 0.0
     for moment in sorted((moment for moment in moments if moment < last), reverse=True):
-        active += min(later - moment, _LONGEST_PAUSE)
+        active += min(later - moment, _LONGEST_PAUSE_S)
         later = moment
-        if active >= _LONGEST_WALK:
+        if active >= _LONGEST_WALK_S:
             return moment
     return float("-inf")
 
 
 #: Most records to read of all partitions together, and the minimum of each one.
-_RECORDS = 10_000
-_OF_EACH = 500
+_MOST_RECORDS = 10_000
+_MIN_PER_PARTITION = 500
 #: The second pass reads this multiple.
 _DEEPER = 20
 
 #: Seconds until reading ends after the broker's first answer: the older records of each partition come first.
-_PATIENCE = 10.0
+_READ_WITHIN_S = 10.0
 
 _PORTION = 1000
 
@@ -168,19 +168,19 @@ class TailReader:
             return True
         for message in self._consumer.consume(_PORTION, timeout=seconds):
             self._take(message)
-        return not self._unread and not self._looks_deeper()
+        return not self._unread and not self._begins_second_pass()
 
     def _missing(self) -> frozenset[str]:
         return self.streams - {item.stream for item in self.items}
 
-    def _looks_deeper(self) -> bool:
+    def _begins_second_pass(self) -> bool:
         """Begin the second pass if a stream is still to be found; return whether it begins."""
         cut = {number: at for number, at in self._starts.items() if at is not None and at > self._lows[number]}
         self.unseen = self._missing() if cut else frozenset()
         if not self.unseen or self._until is not None:
             return False
         self._until = cut
-        share = _DEEPER * max(_OF_EACH, _RECORDS // len(cut))
+        share = _DEEPER * max(_MIN_PER_PARTITION, _MOST_RECORDS // len(cut))
         starts = {number: max(self._lows[number], at - share) for number, at in cut.items()}
         self._starts |= starts
         self._begin(starts)
@@ -205,7 +205,7 @@ class TailReader:
     def _measure(self, partitions: list[int], seconds: float) -> None:
         """Query the begin and end of one more partition; begin to read when all are known."""
         rest = [partition for partition in partitions if partition not in self._starts]
-        share = max(_OF_EACH, _RECORDS // len(partitions))
+        share = max(_MIN_PER_PARTITION, _MOST_RECORDS // len(partitions))
         if rest:
             place = TopicPartition(self._topic, rest[0])
             low, high = self._consumer.get_watermark_offsets(place, seconds, cached=False)
@@ -215,7 +215,7 @@ class TailReader:
         if len(self._starts) < len(partitions):
             return
         starts = {number: at for number, at in self._starts.items() if at is not None}
-        self._deadline = self._clock() + _PATIENCE
+        self._deadline = self._clock() + _READ_WITHIN_S
         self._begin(starts)
 
     def _take(self, message: Message) -> None:

@@ -16,7 +16,7 @@ from core.spool import Batch, Record, SpoolWriter
 from core.spool.predecessor import TopicEnds, read_ends
 from streams.publisher.topic_survey import Survey
 from streams.sinks.base import Retries
-from streams.sinks.kafka.producer import settle
+from streams.sinks.kafka.producer import combine_settings
 from streams.sinks.kafka.topic_tail import Item, TailReader
 from tests.streams.publisher.deployment import new_topic
 from tests.streams.publisher.stage import LOG, Stage
@@ -67,7 +67,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def survey(stage: Stage, script: Script) -> Survey:
     return Survey(
-        settle("broker:9092", "posts", {}),
+        combine_settings("broker:9092", "posts", {}),
         stage.senders,
         stage.writer,
         LOG,
@@ -166,7 +166,7 @@ class TestTail:
 
     @staticmethod
     def read(tansu: TansuBroker, topic: str) -> TailReader:
-        reader = TailReader(settle(tansu.bootstrap_servers, topic, {}))
+        reader = TailReader(combine_settings(tansu.bootstrap_servers, topic, {}))
         wait_until(lambda: reader.read(0.2), what="the topic to be read")
         reader.close()
         return reader
