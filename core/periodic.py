@@ -44,12 +44,12 @@ class PeriodicTask(Timer):
 
     def __init__(self, interval: float | Callable[[], float], action: Callable[[], str | None]) -> None:
         super().__init__(interval)
-        self._action = action
+        self.action = action
 
     def run(self, now: float) -> str | None:
         """Call the function now, and restart the interval."""
         self.restart(now)
-        return self._action()
+        return self.action()
 
 
 class PeriodicTasks:

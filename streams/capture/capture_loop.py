@@ -61,26 +61,14 @@ class Capture:
         self._clock = clock
         self._wall = wall
         self._draw = draw
-        self._streams = config.sharers
+        self._sharers = config.sharers
         self._availability = Availability(config.subreddits)
         self._availability.load(coverage.state.absent)
-        start = config.start
         self._availability_checks = AvailabilityChecks(
-            self._availability, coverage, fetcher, context, clock=clock, wall=wall, start=start
+            self._availability, coverage, fetcher, context, clock=clock, wall=wall, start=config.start
         )
         self._repairs = Repairs(coverage, self._log, clock)
-        self._tools = GroupTools(
-            coverage,
-            fetcher,
-            context,
-            self._availability,
-            self._availability_checks,
-            clock,
-            self._interval,
-            draw,
-            start,
-            LateScanLog(),
-        )
+        self._tools = self._group_tools()
         self._resumed = bool(coverage.proven_at)
         self._groups: dict[int, Group] = {}
         for home, names in enumerate(pack(config.subreddits, context.name, path_limit)):
@@ -91,6 +79,20 @@ class Capture:
         self._pruning.restart(clock())
         self._failures = 0
         self._catching_up: float | None = _seconds_since(coverage.state.polled_at, wall())
+
+    def _group_tools(self) -> GroupTools:
+        return GroupTools(
+            coverage=self._coverage,
+            fetcher=self._fetcher,
+            context=self._context,
+            availability=self._availability,
+            availability_checks=self._availability_checks,
+            clock=self._clock,
+            interval=self._interval,
+            draw=self._draw,
+            start=self._config.start,
+            late_scan_log=LateScanLog(),
+        )
 
     def _add_group(self, names: tuple[str, ...], home: int, pace: PollInterval | None = None) -> None:
         key = max(self._groups, default=0) + 1
@@ -226,7 +228,7 @@ class Capture:
         """Return the seconds between two polls of a group at this pace."""
         quota = self._limiter.state()
         now = self._wall()
-        sharers = max(1, self._streams) * max(1, len(self._groups))
+        sharers = max(1, self._sharers) * max(1, len(self._groups))
         per_request = max(0.0, quota.reset_at - now) / max(1.0, quota.remaining()) * sharers
         return pace.interval(self._config.max_poll_interval, quota.spare(now), per_request)
 

@@ -130,28 +130,31 @@ def lost_gaps(
     parts: list[tuple[list[str], float | None]] = [*group_by_moment(known)]
     if unknown := [name for name in starts if name not in known]:
         parts.append((unknown, None))
-    former = next((gap for gap in ledger if _lacks_start(gap)), None)
-    gaps: list[Gap] = []
-    for members, start in parts:
-        names = tuple(members)
-        gap = Gap(
+    gaps = [
+        Gap(
             stream=stream,
-            subreddits=names,
+            subreddits=tuple(names),
             start=start,
             end=end if start is None else max(start, end),
             reason=_REASON,
             recorded_at=now,
             epoch=1,  # nothing of this spool was proven before it
-            pending=names if repairable else (),
-            unproven=names,
+            pending=tuple(names) if repairable else (),
+            unproven=tuple(names),
             state=GapState.OPEN if repairable else GapState.LOST,
             closed_at=None if repairable else now,
             late_from=None if start is None else start - LATE_MARGIN,
         )
-        if former is not None:
-            gap = replace(gap, reason=former.reason, recorded_at=former.recorded_at, id=None if gaps else former.id)
-        gaps.append(gap)
-    return gaps
+        for names, start in parts
+    ]
+    former = next((gap for gap in ledger if _lacks_start(gap)), None)
+    return gaps if former is None else _replacing(former, gaps)
+
+
+def _replacing(former: Gap, gaps: Sequence[Gap]) -> list[Gap]:
+    """Return the gaps with what is known from `former`; the first one takes its place in the ledger."""
+    known = [replace(gap, reason=former.reason, recorded_at=former.recorded_at) for gap in gaps]
+    return [replace(known[0], id=former.id), *known[1:]]
 
 
 def _lacks_start(gap: Gap) -> bool:

@@ -197,8 +197,8 @@ class TestTail:
             producer.produce(topic, b"someone else's", b"k", 0)
 
         self.fill(tansu, topic, write)
-        monkeypatch.setattr("streams.sinks.kafka.topic_tail._OF_EACH", 10)
-        monkeypatch.setattr("streams.sinks.kafka.topic_tail._RECORDS", 10)
+        monkeypatch.setattr("streams.sinks.kafka.topic_tail._MIN_PER_PARTITION", 10)
+        monkeypatch.setattr("streams.sinks.kafka.topic_tail._MOST_RECORDS", 10)
         reader = self.read(tansu, topic)
         assert [item.created for item in reader.items] == [float(number) for number in range(11, 20)]
 
@@ -217,8 +217,8 @@ class TestTail:
                     assert producer.flush(20) == 0
 
         self.fill(tansu, topic, write)
-        monkeypatch.setattr("streams.sinks.kafka.topic_tail._OF_EACH", 5)
-        monkeypatch.setattr("streams.sinks.kafka.topic_tail._RECORDS", 5)
+        monkeypatch.setattr("streams.sinks.kafka.topic_tail._MIN_PER_PARTITION", 5)
+        monkeypatch.setattr("streams.sinks.kafka.topic_tail._MOST_RECORDS", 5)
         reader = self.read(tansu, topic)
         assert Counter(item.stream for item in reader.items) == {"comments": 5, "submissions": 1}
         assert reader.unseen == frozenset()
