@@ -56,7 +56,7 @@ def samples(stream: str) -> Iterator[dict[str, Any]]:
 
 def slowly_parsed(answer: dict[str, Any], stream: str) -> Page:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing_page, "_ordinary", lambda _child, _kind: None)
+        patch.setattr(listing_page, "_parse_plain", lambda _child, _kind: None)
         return parse_page(answer, stream)
 
 

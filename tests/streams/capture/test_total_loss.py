@@ -146,8 +146,8 @@ class TestStartNow:
     def test_it_waits_for_the_answer_but_not_for_long(
         self, tmp_path: Path, writer: SpoolWriter, monkeypatch: pytest.MonkeyPatch, known: bool
     ) -> None:
-        monkeypatch.setattr(capture_process, "_ORIGIN_WITHIN", 0.1)
-        monkeypatch.setattr(capture_process, "_ORIGIN_PAUSE", 0.01)
+        monkeypatch.setattr(capture_process, "_ORIGIN_WITHIN_S", 0.1)
+        monkeypatch.setattr(capture_process, "_ORIGIN_PAUSE_S", 0.01)
         if known:
             answer(tmp_path, writer.spool_id, FOUND.to_json())
         life = Life(tmp_path, writer, "now")
