@@ -19,7 +19,8 @@ from streams.capture.bad_name_search import threshold
 from streams.capture.coverage import Coverage
 from streams.capture.gap_repair import Repairs
 from streams.capture.group import Group, GroupTools
-from streams.capture.grouping import PATH_LIMIT, GroupMerging, Part, is_collective, pack
+from streams.capture.group_merging import GroupMerging, Part
+from streams.capture.group_packing import PATH_LIMIT, is_collective, pack
 from streams.capture.late_loss import LateScanLog
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll

@@ -6,7 +6,7 @@ from core.spool import Batch
 from core.spool.stream_state import StateChange
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
 from streams.capture.failing_pages import FailingPage, PageSize
-from streams.capture.grouping import is_collective
+from streams.capture.group_packing import is_collective
 from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 

@@ -18,7 +18,7 @@ from core.spool.model import RECORDS_LOST, SPOOL_LOST
 from core.spool.predecessor import TopicEnds, read_ends
 from core.spool.stream_state import Origin, StateChange
 from streams.capture.coverage import LATE_MARGIN, Coverage
-from streams.capture.grouping import is_collective
+from streams.capture.group_packing import is_collective
 
 #: Seconds between checks for the publisher's answer.
 _CHECK_EVERY_S = 0.5

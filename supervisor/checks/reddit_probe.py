@@ -25,7 +25,7 @@ from core.reddit.request_errors import (
 )
 from core.stream_kinds import stream_names
 from streams.capture.bisection import Bisection
-from streams.capture.grouping import pack
+from streams.capture.group_packing import pack
 from streams.reddit.listing_page import PAGE_SIZE, listing_path, parse_page
 from streams.reddit.praw_client import Connection
 from supervisor.checks.finding import Finding, failed, fine

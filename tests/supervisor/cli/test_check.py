@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # missing from its __all__
 
 from core.reddit.quota import Priority
-from streams.capture.grouping import pack
+from streams.capture.group_packing import pack
 from streams.capture.page_fetcher import PageFetcher
 from supervisor.checks import probes
 from supervisor.checks.finding import Finding, Probe, fine

@@ -1,27 +1,14 @@
-"""Decides which subreddits share a request. Pure.
+"""Decides when to merge groups that were split after failed requests, and which two. Pure.
 
-At the start, `pack` puts them into as few groups as the length of a request's path allows. A group whose requests fail
-only as a whole is split; `GroupMerging` decides when to try two of the parts together again, and which. Names move
-between groups without loss: the walk of the new group treats as proven only items before the moments up to which all of
-its names are proven.
+Names move between groups without loss: the walk of the new group treats as proven only items before the moments up to
+which all of its names are proven.
 """
 
-import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
 from core.backoff import Backoff
-from streams.reddit.listing_page import listing_path
-
-#: Longest path and query of a request, bytes. 468 names work, 10,031 bytes were answered with 414 (docs: facts).
-PATH_LIMIT = 6_000
-
-#: What the query adds to the path at most: limit, after (a fullname of up to 16 characters), raw_json.
-_QUERY = len("?limit=100&after=t1_0123456789abc&raw_json=1")
-
-#: Listings of other subreddits' items. Each is its own group: its items prove nothing about named subreddits.
-_COLLECTIVE = frozenset({"all", "popular", "mod", "friends"})
 
 #: Seconds from a split, or a failed request for both groups, to the next try.
 _CALM = Backoff(first=300.0, longest=21_600.0, jitter=0.0)
@@ -37,42 +24,6 @@ _NEXT_S = 10.0
 
 #: Seconds until busy groups (a walk in progress, a failure) are checked again.
 _BUSY_S = 5.0
-
-
-def is_collective(name: str) -> bool:
-    """Return whether this name lists the items of other subreddits."""
-    return name.lower() in _COLLECTIVE
-
-
-def pack(subreddits: Sequence[str], stream: str, limit: int = PATH_LIMIT) -> tuple[tuple[str, ...], ...]:
-    """Split the names into as few groups as possible, of about equal size, in their order.
-
-    A request for a group, with its query, takes fewer than `limit` bytes, unless a single name does not.
-    """
-    named = [name for name in subreddits if not is_collective(name)]
-    groups = [(name,) for name in subreddits if is_collective(name)]
-    room = limit - 1 - _QUERY - len(listing_path([], stream).encode())
-    total = sum(len(name) + 1 for name in named)
-    count = max(1, math.ceil(total / max(1, room)))
-    packed = _split(named, count, room)
-    return (*packed, *groups)
-
-
-def _split(names: Sequence[str], count: int, room: int) -> list[tuple[str, ...]]:
-    """Fill `count` groups evenly; more where an even share does not fit."""
-    if not names:
-        return []
-    share = sum(len(name) + 1 for name in names) / count
-    groups: list[list[str]] = [[]]
-    size = 0
-    for name in names:
-        weight = len(name) + 1
-        if groups[-1] and (size + weight - 1 > room or (size >= share and len(groups) < count)):
-            groups.append([])
-            size = 0
-        groups[-1].append(name)
-        size += weight
-    return [tuple(group) for group in groups]
 
 
 @dataclass(frozen=True, slots=True)
