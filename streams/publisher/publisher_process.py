@@ -21,7 +21,7 @@ from streams.sinks.kafka.delivery_strategy import StrategyParts
 from streams.sinks.kafka.exactly_once import ExactlyOnce
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
-from streams.sinks.kafka.producer import Settings, combine_settings, connect
+from streams.sinks.kafka.producer import KafkaSettings, combine_settings, connect
 from streams.sinks.kafka.topics import Topic
 
 #: The pause after a failure, seconds: short at first, ten at most.
@@ -76,7 +76,7 @@ def build_publisher(
     *,
     clock: Callable[[], float],
     random: Callable[[], float],
-    make_producer: Callable[[Settings, KafkaHealth], Producer] = connect,
+    make_producer: Callable[[KafkaSettings, KafkaHealth], Producer] = connect,
 ) -> Publisher:
     """Build the publisher from the configuration."""
     log, state_dir = context.log, config.state_dir

@@ -15,8 +15,8 @@ from core.spool.predecessor import TopicEnds
 from streams.positions.position_writer import PositionWriter
 from streams.sinks.base import Retries
 from streams.sinks.kafka.kafka_errors import cause, is_passing
-from streams.sinks.kafka.producer import Settings
-from streams.sinks.kafka.topic_tail import Item, TailReader, ends
+from streams.sinks.kafka.producer import KafkaSettings
+from streams.sinks.kafka.topic_tail import TailReader, TopicItem, ends
 from streams.sinks.spool_senders import SpoolSender
 
 #: Longest time of one step, seconds: longer after each step in which a distant broker did not answer.
@@ -29,7 +29,7 @@ _ATTEMPTS = 5
 class Reader(Protocol):
     """Reads the newest records of the topic."""
 
-    items: list[Item]
+    items: list[TopicItem]
     reached: bool
     incomplete: bool
     streams: frozenset[str]
@@ -60,7 +60,7 @@ class Survey:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: KafkaSettings,
         senders: Iterable[SpoolSender],
         writer: PositionWriter,
         log: structlog.stdlib.BoundLogger,
@@ -68,7 +68,7 @@ class Survey:
         retries: Retries,
         clock: Callable[[], float],
         wall: Callable[[], float] = time.time,
-        make_reader: Callable[[Settings, Collection[str]], Reader] = TailReader,
+        make_reader: Callable[[KafkaSettings, Collection[str]], Reader] = TailReader,
     ) -> None:
         self._settings = settings
         self._senders = senders

@@ -24,7 +24,7 @@ from core.reddit.quota import RateHeaders
 from core.reddit.request_errors import TooSlow, Unreachable
 from core.reddit.server_clock import Observation
 from streams.reddit.credentials import TokenRate
-from streams.reddit.http_client import Answer, Client
+from streams.reddit.http_client import Answer, HttpClient
 
 _RATE_HEADERS = ("x-ratelimit-used", "x-ratelimit-remaining", "x-ratelimit-reset")
 
@@ -56,7 +56,7 @@ class CheckedRequestor(prawcore.Requestor):
     def __init__(
         self,
         *,
-        client: Client,
+        client: HttpClient,
         last_answer: LastAnswer,
         token_rate: TokenRate,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

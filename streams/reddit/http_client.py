@@ -45,7 +45,7 @@ class Answer(requests.Response):
         return decode(self.content)
 
 
-class Client:
+class HttpClient:
     """Sends requests over persistent connections. Used from one thread, except for `abort`."""
 
     def __init__(self, ca_bundle: str | None = None, clock: Callable[[], float] = time.time) -> None:

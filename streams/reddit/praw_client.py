@@ -34,7 +34,7 @@ from core.reddit.request_errors import (
 from core.reddit.server_clock import ServerClock
 from streams.reddit.checked_requestor import CheckedRequestor, LastAnswer
 from streams.reddit.credentials import CredentialRejections, TokenRate
-from streams.reddit.http_client import Client
+from streams.reddit.http_client import HttpClient
 from streams.reddit.limited_names import LimitedNames, RequestLimited
 from streams.reddit.praw_loading import PRAWException, make_reddit, praw
 
@@ -63,7 +63,7 @@ class Connection:
 
     def __init__(self, access: RedditAccess) -> None:
         self._access = access
-        self._client = Client(network(os.environ).ca_bundle)
+        self._client = HttpClient(network(os.environ).ca_bundle)
         self._token_rate = TokenRate()
         #: about the request in progress, or the last one
         self.last_answer = LastAnswer()

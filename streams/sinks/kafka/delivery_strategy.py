@@ -12,20 +12,20 @@ from streams.positions.publisher_store import KAFKA
 from streams.sinks.base import Retries, RoundResult, Sink
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
-from streams.sinks.kafka.producer import Settings
+from streams.sinks.kafka.producer import KafkaSettings
 
 
 class StrategyParts(TypedDict):
     """The parts that every delivery strategy uses."""
 
-    settings: Settings
+    settings: KafkaSettings
     senders: KafkaSpoolSenders
     writer: PositionWriter
     health: KafkaHealth
     retries: Retries
     log: structlog.stdlib.BoundLogger
     clock: Callable[[], float]
-    make_producer: Callable[[Settings, KafkaHealth], Producer]
+    make_producer: Callable[[KafkaSettings, KafkaHealth], Producer]
 
 
 class DeliveryStrategy(Sink, ABC):
@@ -36,14 +36,14 @@ class DeliveryStrategy(Sink, ABC):
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: KafkaSettings,
         senders: KafkaSpoolSenders,
         writer: PositionWriter,
         health: KafkaHealth,
         retries: Retries,
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
-        make_producer: Callable[[Settings, KafkaHealth], Producer],
+        make_producer: Callable[[KafkaSettings, KafkaHealth], Producer],
     ) -> None:
         self._settings = settings
         self._senders = senders

@@ -24,7 +24,7 @@ from streams.sinks.kafka.kafka_errors import (
     is_fenced,
     is_passing,
 )
-from streams.sinks.kafka.producer import Settings, discard
+from streams.sinks.kafka.producer import KafkaSettings, discard
 from streams.sinks.kafka.topics import Topic
 
 #: Longest wait of one call to the broker (seconds); an unfinished call is repeated.
@@ -37,7 +37,7 @@ class ExactlyOnce(DeliveryStrategy):
     def __init__(
         self,
         topics: tuple[Topic, Topic],
-        make_reader: Callable[[Settings, set[str]], CommittedPositionReader] = CommittedPositionReader,
+        make_reader: Callable[[KafkaSettings, set[str]], CommittedPositionReader] = CommittedPositionReader,
         **parts: Unpack[StrategyParts],
     ) -> None:
         super().__init__(**parts)

@@ -48,7 +48,7 @@ _CONNECTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class KafkaSettings:
     """The settings of the publisher's Kafka clients."""
 
     topic: str
@@ -65,7 +65,7 @@ def combine_settings(
     topic: str,
     overrides: Mapping[str, Property],
     transactional_id: str | None = None,
-) -> Settings:
+) -> KafkaSettings:
     """Combine the properties: the defaults, then the user's, then what the delivery guarantee requires.
 
     A `transactional_id` makes the producer transactional. (Properties that contradict the guarantee are rejected when
@@ -74,7 +74,7 @@ def combine_settings(
     promise: Properties = {"transactional.id": transactional_id} if transactional_id else _AT_LEAST_ONCE
     reach: Properties = {"bootstrap.servers": bootstrap_servers}
     connection = {key: value for key, value in overrides.items() if key.startswith(_CONNECTION)}
-    return Settings(
+    return KafkaSettings(
         topic=topic,
         positions_topic=f"{topic}.positions",
         producer=_DEFAULTS | promise | dict(overrides) | reach | _GUARANTEES,
@@ -83,7 +83,7 @@ def combine_settings(
     )
 
 
-def connect(settings: Settings, health: KafkaHealth) -> Producer:
+def connect(settings: KafkaSettings, health: KafkaHealth) -> Producer:
     """Create a producer; the broker need not be reachable."""
     try:
         return Producer({**settings.producer, "error_cb": health.on_error}, logger=health)

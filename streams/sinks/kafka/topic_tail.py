@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from core.spool.predecessor import DeliveredSpan, TopicEnds
 from core.stream_kinds import kind_of, stream_names
 from streams.sinks.kafka.kafka_errors import ErrorClass, classify, is_passing
-from streams.sinks.kafka.producer import Settings
+from streams.sinks.kafka.producer import KafkaSettings
 
 #: Any page may be the upper part of an unfinished walk: pages may be as small as one item, and a walk may be slow.
 #: Walks take less than this time (seconds), in which pages are captured: a thousand pages of one item.
@@ -28,7 +28,7 @@ _LONGEST_WALK_S = 3600.0
 _LONGEST_PAUSE_S = 60.0
 
 
-class Item(NamedTuple):
+class TopicItem(NamedTuple):
     """The needed part of a record: its stream, its subreddit, when it was created and captured (epoch seconds)."""
 
     stream: str
@@ -37,7 +37,7 @@ class Item(NamedTuple):
     captured: float
 
 
-def read_item(headers: Iterable[Any], value: bytes | None) -> Item | None:
+def read_item(headers: Iterable[Any], value: bytes | None) -> TopicItem | None:
     """Parse a record; None for one that none of these streams captured: a foreign one, or one from an archive."""
     named = {str(name): content.decode(errors="replace") for name, content in headers if isinstance(content, bytes)}
     stream = named.get("stream", "")
@@ -52,15 +52,15 @@ def read_item(headers: Iterable[Any], value: bytes | None) -> Item | None:
     if source != "reddit" or not isinstance(subreddit, str):
         return None
     known = isinstance(created, int | float) and not isinstance(created, bool)
-    return Item(stream, subreddit.lower(), float(created) if known else None, captured)
+    return TopicItem(stream, subreddit.lower(), float(created) if known else None, captured)
 
 
-def ends(items: Iterable[Item], now: float) -> dict[str, TopicEnds]:
+def ends(items: Iterable[TopicItem], now: float) -> dict[str, TopicEnds]:
     """Return per stream what these items show about its subreddits; `now`: epoch seconds.
 
     A date later than now is ignored. The newest date of a subreddit is taken from walks that were certainly finished.
     """
-    streams: dict[str, list[Item]] = {stream: [] for stream in stream_names()}
+    streams: dict[str, list[TopicItem]] = {stream: [] for stream in stream_names()}
     moments: set[float] = set()
     for item in items:
         streams[item.stream].append(item)
@@ -68,7 +68,7 @@ def ends(items: Iterable[Item], now: float) -> dict[str, TopicEnds]:
     return {stream: TopicEnds(dict(_spans(found, moments, now))) for stream, found in streams.items()}
 
 
-def _spans(items: list[Item], moments: set[float], now: float) -> Iterator[tuple[str, DeliveredSpan]]:
+def _spans(items: list[TopicItem], moments: set[float], now: float) -> Iterator[tuple[str, Span]]:
     until = _finished_before(max((item.captured for item in items), default=0.0), moments)
     dates: dict[str, list[float]] = defaultdict(list)
     sure: dict[str, list[float]] = defaultdict(list)
@@ -116,11 +116,11 @@ class TailReader:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: KafkaSettings,
         streams: Collection[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.items: list[Item] = []
+        self.items: list[TopicItem] = []
         #: whether the broker has answered
         self.reached = False
         #: whether some records could not be read in time

@@ -15,7 +15,7 @@ from streams.sinks.base import Retries, RoundResult, drive
 from streams.sinks.kafka.at_least_once import AtLeastOnce
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
-from streams.sinks.kafka.producer import Settings, combine_settings
+from streams.sinks.kafka.producer import KafkaSettings, combine_settings
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -129,7 +129,7 @@ class Stage:
             make_producer=self._make,  # type: ignore[arg-type]
         )
 
-    def _make(self, _settings: Settings, _watch: KafkaHealth) -> StagedProducer:
+    def _make(self, _settings: KafkaSettings, _watch: KafkaHealth) -> StagedProducer:
         self.producers.append(StagedProducer(self.capacity))
         return self.producers[-1]
 

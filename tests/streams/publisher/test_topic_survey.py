@@ -17,14 +17,14 @@ from core.spool.predecessor import TopicEnds, read_ends
 from streams.publisher.topic_survey import Survey
 from streams.sinks.base import Retries
 from streams.sinks.kafka.producer import combine_settings
-from streams.sinks.kafka.topic_tail import Item, TailReader
+from streams.sinks.kafka.topic_tail import TailReader, TopicItem
 from tests.streams.publisher.deployment import new_topic
 from tests.streams.publisher.stage import LOG, Stage
 from tests.support.brokers import TansuBroker
 from tests.support.waiting import wait_until
 
 NOW = 1_700_000_000.0
-ITEM = Item("comments", "bitcoin", NOW - 9, NOW - 5)
+ITEM = TopicItem("comments", "bitcoin", NOW - 9, NOW - 5)
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Script:
     """A reader of the topic that answers as the test tells it, one answer a step."""
 
     answers: list[bool | KafkaError]
-    items: list[Item] = field(default_factory=list)
+    items: list[TopicItem] = field(default_factory=list)
     reached: bool = True
     incomplete: bool = False
     streams: frozenset[str] = frozenset({"comments"})

@@ -13,7 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from core.spool.committed_positions import publisher_path
 from streams.sinks.kafka.committed_position import CommittedPosition, CommittedPositionReader
-from streams.sinks.kafka.producer import Settings, combine_settings
+from streams.sinks.kafka.producer import KafkaSettings, combine_settings
 from tests.streams.publisher.deployment import Deployment, new_topic
 from tests.support.brokers import ApacheKafka, Broker
 from tests.support.waiting import wait_until
@@ -225,7 +225,7 @@ def _create_topic(broker: Broker, topic: str, settings: dict[str, str] | None = 
     admin.create_topics([NewTopic(topic, num_partitions=1, config=settings or {})])[topic].result()
 
 
-def _transactional(settings: Settings, name: str) -> Producer:
+def _transactional(settings: KafkaSettings, name: str) -> Producer:
     producer = Producer({**settings.producer, "transactional.id": name, "log_level": 0})
     try:
         producer.init_transactions(10)
