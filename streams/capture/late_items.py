@@ -76,7 +76,7 @@ class LateItems:
             self._scan.restart()
             return
         try:
-            page = self._fetcher.attempt(subreddits, after, Priority.SWEEP, size.limit)
+            page = self._fetcher.attempt(subreddits, after, Priority.LATE_SCAN, size.limit)
         except Unavailable:
             self._scan.drop()  # the next poll finds the absent subreddits
         except (QuotaShort, RateLimited) as error:

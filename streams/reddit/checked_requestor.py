@@ -78,7 +78,7 @@ class CheckedRequestor(prawcore.Requestor):
         if not is_token:
             self._last_answer.status = response.status_code
             self._last_answer.rate = rate_headers(response.headers)
-        error = (classify_token if is_token else judge)(
+        error = (classify_token if is_token else classify)(
             response.status_code, response.headers, response.content, self._now()
         )
         try:

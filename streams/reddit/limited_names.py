@@ -30,7 +30,7 @@ class _Refusal:
 
     since: float
     #: refused once, with the time to wait: mostly it applies to all requests, so it needs no control request
-    once_with_wait: bool
+    once_with_delay: bool
 
 
 class LimitedNames:
@@ -56,16 +56,16 @@ class LimitedNames:
             self._served_at[name] = now
             self._suspects.pop(name, None)
 
-    def refused(self, path: str, now: float, *, has_wait: bool) -> bool:
-        """Record a 429; return whether it concerns this request only. `has_wait`: it contains the time to wait."""
+    def refused(self, path: str, now: float, *, has_delay: bool) -> bool:
+        """Record a 429; return whether it concerns this request only. `has_delay`: it contains the time to wait."""
         names = names_of(path)
         refusal = self._refusals.get(path)
         if refusal is None:
-            refusal = self._refusals[path] = _Refusal(now, has_wait)
+            refusal = self._refusals[path] = _Refusal(now, has_delay)
         else:
-            refusal.once_with_wait = False
+            refusal.once_with_delay = False
         known = [name for name in names if self._suspects.get(name, now) > now]
-        if self._limits.refused(path, now, told=has_wait):
+        if self._limits.refused(path, now, has_delay=has_delay):
             suspects = [name for name in names if self._served_at.get(name, float("-inf")) < refusal.since]
             self._suspects |= dict.fromkeys(suspects or names, now + _KNOWN_FOR)
             return True
@@ -80,7 +80,7 @@ class LimitedNames:
         It lists no items: an item that is shown must be captured.
         """
         refusal = self._refusals.get(path)
-        if refusal is None or refusal.once_with_wait or not self._limits.needs_control(path):
+        if refusal is None or refusal.once_with_delay or not self._limits.needs_control(path):
             return None
         names = names_of(path)
         candidates = names if len(names) > 1 else [*(name for name in self._served_at if name not in names)]

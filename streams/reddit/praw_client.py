@@ -237,8 +237,8 @@ class PrawClient:
 
     def _concerns_only(self, path: str, error: RateLimited) -> bool:
         """Return whether a 429 concerns this path, not the quota."""
-        has_wait = seconds_told(error.retry_after, error.rate, time.time()) is not None
-        return self._limited.refused(path, self._clock(), has_wait=has_wait)
+        has_delay = named_wait(error.retry_after, error.rate, time.time()) is not None
+        return self._limited.refused(path, self._clock(), has_delay=has_delay)
 
     def _await_grant(self, priority: Priority) -> Grant:
         """Wait for permission from the shared quota."""

@@ -68,7 +68,7 @@ def ends(items: Iterable[TopicItem], now: float) -> dict[str, TopicEnds]:
     return {stream: TopicEnds(dict(_spans(found, moments, now))) for stream, found in streams.items()}
 
 
-def _spans(items: list[TopicItem], moments: set[float], now: float) -> Iterator[tuple[str, Span]]:
+def _spans(items: list[TopicItem], moments: set[float], now: float) -> Iterator[tuple[str, DeliveredSpan]]:
     until = _finished_before(max((item.captured for item in items), default=0.0), moments)
     dates: dict[str, list[float]] = defaultdict(list)
     sure: dict[str, list[float]] = defaultdict(list)

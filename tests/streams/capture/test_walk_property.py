@@ -122,14 +122,14 @@ def test_nothing_shown_is_lost_and_nothing_comes_twice(
         for number in range(backlog):
             world.add(SUBREDDITS[number % 3], life.clock.now - backlog + number)
         life.run(play(life, events) + 1.0)
-        combine_settings(life)
-        judge(life)
+        settle(life)
+        assert_complete(life)
         event("killed" if life.kills else "never killed")
         gaps = life.gaps()
         event("gap remained" if any(not gap.repaired for gap in gaps) else "gap repaired" if gaps else "no gap")
 
 
-def combine_settings(life: Life) -> None:
+def settle(life: Life) -> None:
     """Let everything be readable, and live on until all is worked off."""
     for name in life.world.subreddits:
         life.world.open(name)

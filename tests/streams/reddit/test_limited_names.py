@@ -136,7 +136,7 @@ def test_the_quota_runs_out_now_and_then_and_nothing_is_served_in_between() -> N
         for path in (ALL, "/r/Delta/comments"):
             limited.served(path, now)
         now += 300
-        assert not limited.refused(ALL, now, has_wait=False)
+        assert not limited.refused(ALL, now, has_delay=False)
         assert limited.control(ALL) is not None
         now += 60
 
@@ -144,10 +144,10 @@ def test_the_quota_runs_out_now_and_then_and_nothing_is_served_in_between() -> N
 def test_a_name_that_is_served_again_is_no_suspect() -> None:
     limited = LimitedNames()
     for now in (1.0, 3.0):
-        is_own = limited.refused(ALL, now, has_wait=False)
+        is_own = limited.refused(ALL, now, has_delay=False)
         limited.served("/r/Alpha/about", now + 1)
     assert is_own
-    assert limited.refused("/r/Beta/comments", 5.0, has_wait=False)
+    assert limited.refused("/r/Beta/comments", 5.0, has_delay=False)
     limited.served("/r/Beta/comments", 6.0)
     limited.served("/r/Gamma/comments", 6.0)
-    assert not limited.refused("/r/Beta/comments", 7.0, has_wait=False)
+    assert not limited.refused("/r/Beta/comments", 7.0, has_delay=False)

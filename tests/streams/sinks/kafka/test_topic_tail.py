@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from core.spool.predecessor import Span, TopicEnds
+from core.spool.predecessor import DeliveredSpan, TopicEnds
 from streams.sinks.kafka.topic_tail import TopicItem, ends, read_item
 
 NOW = 1_700_000_000.0
