@@ -13,7 +13,7 @@ from simulator.crawl.things import State
 from simulator.faults import Endpoint
 from simulator.item import Item, Kind
 from simulator.listing import Page
-from simulator.render import Renderer, listing
+from simulator.render import Renderer, listing, subreddit_id
 from simulator.served_quota import Quota
 from simulator.tokens import Tokens
 from simulator.world import Subreddit, World
@@ -157,10 +157,19 @@ class Reddit:
         return item if item is not None and item.kind is kind else None
 
     def _info(self, query: Mapping[str, str]) -> Answer:
+        if "sr_name" in query:
+            return self._subreddits_info(query)
         names = [name for name in query.get("id", "").split(",") if name][:_MOST_NAMES]
         items = [item for item in map(self.world.find, names) if item is not None]
         things = (self._renderer.info(item) for item in items)
         return Answer(body=listing(things, raw=query.get("raw_json") == "1"))
+
+    def _subreddits_info(self, query: Mapping[str, str]) -> Answer:
+        """Return the known subreddits of `sr_name`, in its order; banned and missing ones are left out."""
+        names = [name.lower() for name in query["sr_name"].split(",") if name][:_MOST_NAMES]
+        known = [self.world.subreddits[name] for name in names if name in self.world.subreddits]
+        told = [one for one in known if one.state not in {State.BANNED, State.MISSING}]
+        return Answer(body=listing(map(_about, told), raw=query.get("raw_json") == "1"))
 
     def _resolve(self, names: str) -> list[Subreddit] | Answer:
         """Return the subreddits of `A+B`, or the refusal that one of them causes for the whole request."""
@@ -173,6 +182,17 @@ class Reddit:
         if closed and not (self._lenient and found):
             return _refusal(wanted[closed[0]], known.get(closed[0]))
         return found or error(404)
+
+
+def _about(subreddit: Subreddit) -> bytes:
+    """Render the short form of a subreddit."""
+    data = {
+        "name": subreddit_id(subreddit.name),
+        "display_name": subreddit.name,
+        "subreddit_type": "private" if subreddit.state is State.PRIVATE else "public",
+        "quarantine": subreddit.state is State.QUARANTINED,
+    }
+    return orjson.dumps({"kind": "t5", "data": data})
 
 
 def _refusal(name: str, subreddit: Subreddit | None) -> Answer:

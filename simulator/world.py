@@ -9,7 +9,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count
+from itertools import accumulate, count
 from typing import Any
 
 from simulator.arrivals import Arrivals
@@ -56,6 +56,8 @@ class World:
         #: old threads that are in no listing; they exist so that every comment replies to something
         self.ancient: dict[str, Item] = {}
         self.subreddits: dict[str, Subreddit] = {}
+        #: the subreddits that get new items, and their cumulative weights (Zipf); None: to be determined
+        self._homes: tuple[list[Subreddit], list[float]] | None = None
         self.counts: Counter[str] = Counter()
         #: seconds by which Reddit's clock is ahead of the machine's, for future items
         self.clock_offset = settings.clock_offset
@@ -90,6 +92,7 @@ class World:
             thread = Item(next(self._serial), Kind.SUBMISSIONS, self._fullname(Kind.SUBMISSIONS), name, now - _OLD, 0)
             self.ancient[thread.fullname] = thread
             known = self.subreddits[name.lower()] = Subreddit(name, self._settings.cap, thread.fullname)
+            self._homes = None
         return known
 
     def state(self, name: str) -> State | None:
@@ -101,6 +104,7 @@ class World:
         """Close or open a subreddit; items that arrived while it was closed surface when it opens."""
         subreddit = self.subreddit(name, now)
         subreddit.state = state
+        self._homes = None
         if subreddit.open:
             self._uncover(subreddit, now)
 
@@ -195,9 +199,12 @@ class World:
 
     def _home(self, kind: Kind) -> Subreddit:
         """Choose the subreddit of an item: the earlier a subreddit is named, the busier it is."""
-        homes = [subreddit for subreddit in self.subreddits.values() if subreddit.open]
-        homes = homes or list(self.subreddits.values())
-        return self._dice[kind].choices(homes, weights=[1.0 / (place + 1) for place in range(len(homes))])[0]
+        if self._homes is None:
+            homes = [subreddit for subreddit in self.subreddits.values() if subreddit.open]
+            homes = homes or list(self.subreddits.values())
+            self._homes = homes, list(accumulate(1.0 / (place + 1) for place in range(len(homes))))
+        homes, weights = self._homes
+        return self._dice[kind].choices(homes, cum_weights=weights)[0]
 
     def _surface(self, item: Item, now: float) -> None:
         if item.removed_at is not None:

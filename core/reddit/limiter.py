@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -37,6 +38,7 @@ _TABLES = (
     + ")",
     "CREATE TABLE IF NOT EXISTS grants (id INTEGER PRIMARY KEY AUTOINCREMENT, process TEXT, at REAL)",
     "CREATE TABLE IF NOT EXISTS requests (process TEXT, status TEXT, count INTEGER, PRIMARY KEY (process, status))",
+    "CREATE TABLE IF NOT EXISTS wishes (process TEXT PRIMARY KEY, needed REAL, wished REAL, at REAL)",
 )
 
 
@@ -52,6 +54,17 @@ _SAYS_NOTHING = {"401", "408"}
 
 #: Opening takes milliseconds. A lock held for longer belongs to a stopped process, or to a foreign one.
 _LOCK_TIMEOUT_S = 3.0
+
+
+#: A process that has not repeated its wishes for this time no longer has any, seconds.
+_WISHES_LAST_S = 60.0
+
+
+class Wishes(NamedTuple):
+    """Requests per second that a process needs to lose nothing in time, and that it would use with spare quota."""
+
+    needed: float
+    wished: float
 
 
 class QuotaFileError(TransientError):
@@ -231,6 +244,17 @@ class Limiter:
         now = self._clock()
         with self._change(now, grant, reason) as change:
             change.quota = quota_answers.failed(change.quota, grant.at, now)
+
+    def exchange_wishes(self, own: Wishes) -> list[Wishes]:
+        """Publish the wishes of this process; return those of the other processes."""
+        now = self._clock()
+        with self._explained(), transaction(self._current()) as connection:
+            connection.execute("INSERT OR REPLACE INTO wishes VALUES (?, ?, ?, ?)", (self._process, *own, now))
+            rows = connection.execute(
+                "SELECT needed, wished FROM wishes WHERE process != ? AND at BETWEEN ? AND ?",
+                (self._process, now - _WISHES_LAST_S, now + _WISHES_LAST_S),
+            )
+            return [Wishes(max(0.0, needed), max(0.0, needed, wished)) for needed, wished in rows]
 
     def state(self) -> Quota:
         """Return the current window."""

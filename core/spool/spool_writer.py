@@ -240,6 +240,15 @@ class SpoolWriter:
         with self._reading():
             return [name for (name,) in self._connection.execute(query, (bucket, before_epoch, count))]
 
+    def count_seen(self, since: float, now: float) -> list[tuple[str, int, int]]:
+        """Return how many names were met after `since` (epoch seconds): bucket, whole minutes before `now`, number."""
+        query = (
+            "SELECT bucket, CAST((? - created) / 60 AS INTEGER) AS minutes, count(*) FROM seen "
+            "WHERE created BETWEEN ? AND ? GROUP BY bucket, minutes"
+        )
+        with self._reading():
+            return self._connection.execute(query, (now, since, now)).fetchall()
+
     def load_cursor(self) -> dict[str, object]:
         """Return the stored cursor."""
         with self._reading():

@@ -43,6 +43,19 @@ class AbsenceNote(NamedTuple):
     next_try: float
 
 
+class Shortage(NamedTuple):
+    """The quota cannot carry the stream's load: requests per minute needed and allowed, and since when (epoch seconds).
+
+    `slowed` is the number of subreddits that are polled less often than configured, `subreddits` names some of them.
+    """
+
+    needed: float
+    allowed: float
+    since: float
+    slowed: int
+    subreddits: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class StreamState:
     """The whole state of a stream besides records, names and gaps. Subreddits are in lower case.
@@ -60,6 +73,7 @@ class StreamState:
         held_nothing: subreddits whose listing was empty when a walk was last complete.
         absent: subreddits that are set aside, as the configuration spells them.
         joining: created_utc from which items of a new subreddit are captured, by its configured name.
+        shortage: the quota cannot carry the load; None: it can.
     """
 
     begun: float | None = None
@@ -74,6 +88,7 @@ class StreamState:
     held_nothing: set[str] = field(default_factory=set)
     absent: dict[str, AbsenceNote] = field(default_factory=dict)
     joining: dict[str, float] = field(default_factory=dict)
+    shortage: Shortage | None = None
 
     @classmethod
     def read(cls, entries: Mapping[str, object]) -> "StreamState":
@@ -102,6 +117,8 @@ class StreamState:
             (self.held_nothing.add if held else self.held_nothing.discard)(name)
         if "absent" in entries:
             self.absent = _absences(entries["absent"])
+        if "shortage" in entries:
+            self.shortage = _shortage(entries["shortage"])
         if "joining" in entries:
             self.joining = {}
             _update(self.joining, entries["joining"])
@@ -111,7 +128,7 @@ class StreamState:
 class StateChange:
     """The changes of one transaction to a `StreamState`; None, or a subreddit that is not named: no change.
 
-    None as a subreddit's value removes it. `absent` and `joining` are given completely.
+    None as a subreddit's value removes it. `absent` and `joining` are given completely. An empty `shortage` removes it.
     """
 
     begun: float | None = None
@@ -126,6 +143,7 @@ class StateChange:
     held_nothing: Mapping[str, bool | None] | None = None
     absent: Mapping[str, AbsenceNote] | None = None
     joining: Mapping[str, float] | None = None
+    shortage: Shortage | tuple[()] | None = None
 
     def entries(self) -> dict[str, object]:
         """Return it as entries of a `Batch.cursor`."""
@@ -221,6 +239,16 @@ def _flags(stored: object) -> dict[str, bool]:
     if isinstance(stored, list):
         return dict.fromkeys(map(str, stored), True)
     return {EVERY_SUBREDDIT: True} if stored is True else {}
+
+
+def _shortage(stored: object) -> Shortage | None:
+    if not isinstance(stored, list | tuple) or len(stored) != len(Shortage._fields):
+        return None
+    needed, allowed, since, slowed, names = stored
+    try:
+        return Shortage(float(needed), float(allowed), float(since), int(slowed), tuple(map(str, names)))
+    except (TypeError, ValueError):
+        return None
 
 
 def _absences(stored: object) -> dict[str, AbsenceNote]:

@@ -24,6 +24,7 @@ from streams.capture.availability import Availability
 from streams.capture.availability_checks import AvailabilityChecks, brief
 from streams.capture.bisection import Bisection
 from streams.capture.failing_pages import PageSize
+from streams.capture.name_survey import FROM_NAMES, NameSurvey
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
@@ -102,6 +103,7 @@ class Search:
         self._retested = False
         self._pollable: tuple[str, ...] = ()
         self._more_at = 0.0
+        self._survey = NameSurvey(bisection.names) if len(bisection.names) >= FROM_NAMES else None
 
     # -- polls of the names that were answered -----------------------------------------------------------------------
 
@@ -133,10 +135,24 @@ class Search:
 
     def step(self) -> bool:
         """Send one probe, set aside the names it proves bad; return whether the search is over. Raises SpoolError."""
-        if not self.bisection.done:
+        if self._survey is not None:
+            self._survey_step(self._survey)
+        elif not self.bisection.done:
             self._probe()
         self._set_bad_ones_aside()
         return self.bisection.done
+
+    def _survey_step(self, survey: NameSurvey) -> None:
+        """Request the description of some names. If it fails for any reason, the search does without."""
+        self.due = self._tools.clock()
+        try:
+            survey.take(self._tools.fetcher.describe(survey.next(), Priority.STREAM))
+        except (Unavailable, TransientError):
+            self._survey = None
+            return
+        if survey.done:
+            self._survey = None
+            self.bisection.separate(survey.suspects())
 
     def _probe(self) -> None:
         bisection, now = self.bisection, self._tools.clock()

@@ -81,6 +81,13 @@ class Bisection:
         """Whether the search is over."""
         return not self._queue
 
+    def separate(self, suspects: Sequence[str]) -> None:
+        """Request the names that are probably bad alone, after the others; only before the first request."""
+        bad = set(suspects)
+        good = tuple(name for name in self.names if name not in bad)
+        if bad and good:
+            self._queue = deque([good, *((name,) for name in suspects)])
+
     def next(self) -> tuple[str, ...]:
         """Return the names to request together now."""
         return self._all_names or self._queue[0]

@@ -34,12 +34,21 @@ _LATE = "items passed through the listing faster than it was scanned for late on
 
 @dataclass(slots=True)
 class Absorbed:
-    """The result of a page: the number of new items, how many of them go to Kafka, and the spool's last seq."""
+    """The result of a page: its new items, oldest first, how many of them go to Kafka, and the spool's last seq."""
 
-    new: int
+    items: list[Item]
     delivered: int
     last_seq: int
-    subreddits: dict[str, int]
+
+    @property
+    def new(self) -> int:
+        """The number of new items."""
+        return len(self.items)
+
+    @property
+    def subreddits(self) -> dict[str, int]:
+        """The number of new items of each subreddit."""
+        return Counter([item.subreddit for item in self.items])
 
 
 class Coverage:
@@ -172,7 +181,7 @@ class Coverage:
         self._rejected |= dict.fromkeys(rejects)
         while len(self._rejected) > KEEP_REJECTS:
             del self._rejected[next(iter(self._rejected))]
-        return Absorbed(len(fresh), len(batch.records), last_seq, Counter([item.subreddit for item in fresh]))
+        return Absorbed(fresh, len(batch.records), last_seq)
 
     def _fresh_rejects(self, page: Page) -> dict[bytes, Reject]:
         digests = {_digest(reject.raw): reject for reject in page.rejects}
@@ -357,6 +366,11 @@ class Coverage:
     def reddit_now(self) -> float:
         """Return Reddit's clock, epoch seconds."""
         return self._clock() + self._offset()
+
+    def count_seen(self, seconds: float) -> list[tuple[str, int, int]]:
+        """Return how many names were met in the last seconds: subreddit, whole minutes ago, number."""
+        now = self._clock()
+        return self._writer.count_seen(now - seconds, now)
 
     def pending_gaps(self) -> list[Gap]:
         """Return the gaps that can still be repaired, newest first: their items leave the listings soonest."""

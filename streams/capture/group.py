@@ -23,9 +23,11 @@ from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.failing_pages import PageSize, needs_smaller_page
 from streams.capture.late_items import LateItems
 from streams.capture.late_loss import LateScanLog
+from streams.capture.name_rates import NameRates
+from streams.capture.pacing import Pacing
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
-from streams.capture.poll_interval import PollInterval
+from streams.capture.poll_rate import PollRate
 from streams.capture.scheduler import Kind, Task
 from streams.capture.walk import WalkOutcome
 from streams.reddit.listing_page import Page, Request
@@ -53,8 +55,8 @@ class GroupTools:
     availability: Availability
     availability_checks: AvailabilityChecks
     clock: Callable[[], float]
-    #: seconds to the next poll of a group at this pace
-    interval: Callable[[PollInterval], float]
+    pacing: Pacing
+    rates: NameRates
     draw: Callable[[], float]
     start: str
     late_scan_log: LateScanLog
@@ -64,21 +66,26 @@ class Group:
     """The work of one group. `tasks()` names the next steps; each `…_step` sends one request at most."""
 
     def __init__(
-        self, key: int, names: tuple[str, ...], tools: GroupTools, *, resumed: bool, collective: bool, home: int
+        self,
+        key: int,
+        names: tuple[str, ...],
+        tools: GroupTools,
+        late_items: LateItems,
+        *,
+        collective: bool,
+        home: int,
     ) -> None:
         self.key = key
         self.names = names
         #: the number of the configured group of these names
         self.home = home
-        self.pace = PollInterval()
+        self.pace = PollRate()
         #: set when only the whole group's request fails: then it is split into two groups
         self.must_split = False
         self._tools = tools
         self._log = tools.context.log
         self._collective = collective
-        self._late_items = LateItems(
-            tools.coverage, tools.fetcher, tools.context, tools.late_scan_log, tools.clock, resumed=resumed
-        )
+        self._late_items = late_items
         self._size = PageSize()
         self._poll: ListingPoll | None = None
         self._search: Search | None = None
@@ -87,7 +94,8 @@ class Group:
         self._fruitless = 0
         self._all_refused = 0
         self._search_after = 0.0
-        self._next_poll = tools.clock()
+        #: when the newest page is requested next, on the clock
+        self.next_poll = tools.clock()
         self._walk_due = 0.0
         self._last_poll: float | None = None
 
@@ -110,11 +118,14 @@ class Group:
         if self._search is not None:
             tasks.append(Task(Kind.SEARCH, self._search.due, self.key))
         if self._polled_names():
-            tasks.append(Task(Kind.POLL, self._next_poll, self.key))
+            tasks.append(Task(Kind.POLL, self.next_poll, self.key))
         if self._poll is not None:
-            tasks.append(Task(Kind.WALK, self._walk_due, self.key))
+            background = self._poll.is_first and self._poll.top is not None
+            due = max(self._walk_due, self._tools.pacing.background_due) if background else self._walk_due
+            tasks.append(Task(Kind.WALK, due, self.key))
         if self._search is None and self._late_items.due < float("inf"):
-            tasks.append(Task(Kind.LATE_SCAN, self._late_items.due, self.key))
+            due = max(self._late_items.due, self._tools.pacing.background_due)
+            tasks.append(Task(Kind.LATE_SCAN, due, self.key))
         return tasks
 
     def _polled_names(self) -> tuple[str, ...]:
@@ -153,7 +164,7 @@ class Group:
             absorbed = self._poll.refresh(page, moment)
             self._announce(absorbed)
             self._polled(self._poll, began, absorbed.new)
-            self._next_poll = began + max(_REFRESH_S, self._tools.interval(self.pace))
+            self.next_poll = began + max(_REFRESH_S, self._interval())
             return None
         return self._advance(poll, page, asked, moment, began)
 
@@ -172,6 +183,8 @@ class Group:
             return None
         asked = poll.next(self._size.limit)
         moment = self._tools.coverage.now()
+        if poll.is_first:
+            self._tools.pacing.spend()
         try:
             page = self._fetch(poll.subreddits, asked)
         except Unavailable as error:
@@ -194,7 +207,7 @@ class Group:
         now = self._tools.clock()
         if began is not None:
             self._polled(poll, began, absorbed.new)
-            self._next_poll = began + max(_REFRESH_S, self._tools.interval(self.pace))
+            self.next_poll = began + max(_REFRESH_S, self._interval())
         self._walk_due = now
         if not poll.done:
             self._poll = poll
@@ -202,16 +215,20 @@ class Group:
         self._poll = None
         if poll.walk.outcome is WalkOutcome.UNREADABLE:
             self._log.warning("listing_unreadable", subreddits=len(poll.subreddits), pages=poll.walk.pages)
-            self._next_poll = max(self._next_poll, now + self._tools.interval(self.pace))
+            self.next_poll = max(self.next_poll, now + self._interval())
             return None
         if poll.walk.outcome is WalkOutcome.STALE:
-            self._next_poll = now
+            self.next_poll = now
             return poll
         if began is None:
-            self._next_poll = min(self._next_poll, now + self._tools.interval(self.pace))
+            self.next_poll = min(self.next_poll, now + self._interval())
         else:
-            self._next_poll = began + self._tools.interval(self.pace)
+            self.next_poll = began + self._interval()
         return poll
+
+    def _interval(self) -> float:
+        """Return the seconds to the next poll."""
+        return self._tools.pacing.interval(self.pace.rate)
 
     def _polled(self, poll: ListingPoll, began: float, new: int) -> None:
         """Update rate and late scan from a newest page."""
@@ -244,19 +261,19 @@ class Group:
         now = self._tools.clock()
         if self._search is not None:
             self._poll = None
-            self._next_poll = now + _SHORT.pause(2 + self._search.poll_failed(), self._tools.draw)
+            self.next_poll = now + _SHORT.pause(2 + self._search.poll_failed(), self._tools.draw)
         elif at_once or error.named or now >= self._search_after:
             self._begin_search(names, error.reason)
         else:
             self._failures += 1
-            self._next_poll = now + _SHORT.pause(4 + self._failures, self._tools.draw)
+            self.next_poll = now + _SHORT.pause(4 + self._failures, self._tools.draw)
 
     def _failed(self, names: tuple[str, ...], error: TransientError) -> None:
         """React to a failure of the newest page: wait, request less, or search for the name that fails."""
         now = self._tools.clock()
         if isinstance(error, RateLimited):
             self._tools.fetcher.report(error, 1, 0.0)
-            self._next_poll = now
+            self.next_poll = now
             return
         if self._search is not None:
             self._failed_beside_search(error)
@@ -265,7 +282,7 @@ class Group:
         self._failing_since = now if self._failing_since is None else self._failing_since
         pause = self._pause(error, self._failures)
         self._tools.fetcher.report(error, self._failures, pause)
-        self._next_poll = now + pause
+        self.next_poll = now + pause
         too_long = isinstance(error, RequestRejected) and error.too_long and len(names) > 1
         if too_long and now >= self._search_after:
             self._begin_search(names, str(error))
@@ -285,7 +302,7 @@ class Group:
             self._size.shrink()
         pause = self._pause(error, 2 + failures)
         self._tools.fetcher.report(error, failures, pause)
-        self._next_poll = self._tools.clock() + pause
+        self.next_poll = self._tools.clock() + pause
 
     def _pause(self, error: TransientError, failures: int) -> float:
         backoff = _BLOCKED if isinstance(error, NetworkBlocked) else _SHORT
@@ -307,7 +324,7 @@ class Group:
         if poll.failing_page.should_skip(now, self._tools.fetcher.answered_at):
             self._poll = None
             poll.skip_page()
-            self._next_poll = now
+            self.next_poll = now
 
     # -- the search for names that fail ------------------------------------------------------------------------------
 
@@ -327,7 +344,7 @@ class Group:
             tools.fetcher, tools.availability_checks, tools.availability, tools.clock, self._new_poll, self._take_probe
         )
         self._search = Search(bisection, self._size, means)
-        self._next_poll = tools.clock()
+        self.next_poll = tools.clock()
 
     def _take_probe(self, poll: ListingPoll, page: Page, asked: Request) -> None:
         self._announce(poll.take(page, asked, poll.began))
@@ -341,12 +358,12 @@ class Group:
 
     def _conclude(self, bisection: Bisection) -> None:
         now = self._tools.clock()
-        self._next_poll = now
+        self.next_poll = now
         if bisection.blamed or bisection.recovered:
             self._failures = 0
             return
         if bisection.ours:
-            self._next_poll = now + _SHORT.pause(4, self._tools.draw)
+            self.next_poll = now + _SHORT.pause(4, self._tools.draw)
             self._all_refused += 1
             self._search_after = now + _NEXT_SEARCH.pause(self._all_refused, self._tools.draw)
             if self._all_refused == 1:
@@ -354,7 +371,7 @@ class Group:
                     "reddit_refuses_everything",
                     reason=bisection.reason,
                     subreddits=len(bisection.names),
-                    retry_in_seconds=round(self._next_poll - now, 1),
+                    retry_in_seconds=round(self.next_poll - now, 1),
                     hint="no request is answered: check the account, the network, Reddit's status and reddit.oauth_url"
                     + (", and the name of the subreddit" if len(bisection.names) == 1 else ""),
                 )
@@ -367,7 +384,7 @@ class Group:
             reason=bisection.reason,
             hint="each part alone is answered: the request is retried, then split into two groups",
         )
-        self._next_poll = now + 1.0
+        self.next_poll = now + 1.0
         self.must_split = self._fruitless > 1 and len(bisection.names) > 1
 
     def late_step(self) -> None:
@@ -375,5 +392,7 @@ class Group:
         self._late_items.step(self._tools.availability.active(self.names), self._size, self.pace.rate)
 
     def _announce(self, absorbed: Absorbed) -> None:
+        items = ((item.subreddit, item.created) for item in absorbed.items)
+        self._tools.rates.observe(items, self._tools.coverage.reddit_now())
         if absorbed.delivered:
             self._tools.context.announce(absorbed.last_seq)

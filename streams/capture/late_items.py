@@ -1,7 +1,5 @@
 """A group's search for late items: fetches the pages of the scan, and records in the ledger what may be lost."""
 
-from collections.abc import Callable
-
 from core.child import ChildContext
 from core.errors import TransientError
 from core.reddit.quota import Priority
@@ -11,9 +9,13 @@ from streams.capture.failing_pages import PageSize, needs_smaller_page
 from streams.capture.late_loss import LateLoss, LateScanLog, Scanned
 from streams.capture.late_scan import LateScan
 from streams.capture.page_fetcher import PageFetcher
+from streams.capture.walk import newest_first
 from streams.reddit.listing_page import Page
 
 _TOO_FAST = "items pass through the listing faster than it is scanned for late items; the ledger has an entry"
+
+#: Items at the foot of a page that show its depth: one late item there has an older date than its neighbours.
+_FOOT_ITEMS = 5
 
 #: Seconds until a page that the quota did not allow is retried.
 _QUOTA_SHORT_S = 2.5
@@ -27,8 +29,7 @@ class LateItems:
         fetcher: requests the pages.
         context: of the process.
         scan_log: shared by the groups of the stream.
-        clock: monotonic seconds.
-        resumed: whether the stream ran before.
+        scan: decides when a page is due.
     """
 
     def __init__(
@@ -37,16 +38,14 @@ class LateItems:
         fetcher: PageFetcher,
         context: ChildContext,
         scan_log: LateScanLog,
-        clock: Callable[[], float],
-        *,
-        resumed: bool,
+        scan: LateScan,
     ) -> None:
         self._coverage = coverage
         self._fetcher = fetcher
         self._context = context
         self._log = context.log
         self._scan_log = scan_log
-        self._scan = LateScan(clock, resumed=resumed)
+        self._scan = scan
 
     @property
     def due(self) -> float:
@@ -60,6 +59,8 @@ class LateItems:
         self._scan_log.begin(subreddits, moment)
         if not self._scan.is_needed:  # the newest page is the whole listing
             self._scan_log.store(self._scan_log.compare(Scanned(subreddits, moment, None, own=True), None))
+        elif (foot := page_foot(top)) is not None:
+            self._scan_log.polled(subreddits, moment, foot)
 
     def restart(self) -> None:
         """Drop the current scan: the set of subreddits changed."""
@@ -109,3 +110,11 @@ class LateItems:
         names, late_from, until = zip(*losses, strict=True)
         fields = {"subreddits": len(names), "late_from": min(late_from), "until": max(until)}
         self._log.warning("late_items_may_be_lost", **fields, hint=_TOO_FAST)
+
+
+def page_foot(page: Page) -> float | None:
+    """Return the created_utc above which a page shows all items; None if its order is not by creation."""
+    dates = [item.created for item in page.items[-_FOOT_ITEMS:]]
+    if len(dates) < _FOOT_ITEMS or None in dates or not newest_first(page.items):
+        return None
+    return max(date for date in dates if date is not None)

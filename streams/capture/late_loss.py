@@ -58,6 +58,17 @@ class LateScanLog:
         for name in subreddits:
             self._scans.setdefault(name.lower(), (moment, moment))
 
+    def polled(self, subreddits: tuple[str, ...], began: float, foot: float) -> None:
+        """Record a newest page, requested at `began`, that shows all items created after `foot`.
+
+        An item that appears up to `TOLERANCE_S` after its creation, and after the last scan or page, is on this page
+        if the page reaches down to that time.
+        """
+        for name in subreddits:
+            scan = self._scans.get(name.lower())
+            if scan is not None and foot <= scan[0] - TOLERANCE_S:
+                self._scans[name.lower()] = (began, foot)
+
     def compare(self, scanned: Scanned, begun: float | None) -> Comparison:
         """Compare a scan with the one before. `begun`: start of the first walk; nothing earlier is promised."""
         losses, scans = [], {}

@@ -27,8 +27,8 @@ _GROWTH = 1.02
 _OWN_SCANS_FOR_S = 60.0
 _OWN_SCANS_EVERY_S = 20.0
 _FIRST_OWN_SCAN_S = 5.0
-#: Most own listings scanned in one round: each costs a request, and most of the others are quiet.
-_MOST_OWN_SCANS = 25
+#: Most own listings of a stream scanned in one round: each costs a request, and most of the others are quiet.
+MOST_OWN_SCANS = 25
 
 #: Pauses after a failed page of a scan, seconds: late items sink meanwhile.
 _RETRY = Backoff(first=0.3, longest=2.5, jitter=0.0)
@@ -68,6 +68,8 @@ class LateScan:
     clock: Callable[[], float]
     #: whether the stream ran before: after a kill, a burst is not recorded
     resumed: bool = False
+    #: most own listings scanned in one round
+    most_own: int = MOST_OWN_SCANS
     due: float = _NEVER
     #: the last names of the newest page that a poll saw, best anchor first; empty: there is nothing below it
     _anchors: tuple[str, ...] = ()
@@ -135,7 +137,7 @@ class LateScan:
             # a single subreddit's own listing is the combined one: there is nothing beyond its foot
             if len(subreddits) > 1 and not self._own_queue:
                 # the busiest first: their listings lose the oldest names soonest
-                self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[:_MOST_OWN_SCANS]
+                self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[: self.most_own]
             self._next_own = now + _OWN_SCANS_EVERY_S if now + _OWN_SCANS_EVERY_S < self._busy_until else _NEVER
         if now >= self._next_scan:
             if self._anchors:

@@ -55,6 +55,10 @@ class PageFetcher:
         self._failures = 0
         return page
 
+    def describe(self, subreddits: Sequence[str], priority: Priority) -> object:
+        """Return Reddit's description of these subreddits (at most 100). Raises as `attempt`."""
+        return self._praw_client.get("/api/info", {"sr_name": ",".join(subreddits)}, priority)
+
     def report(self, error: TransientError, failures: int, pause: float) -> None:
         """Log a failed attempt; `failures`: consecutive ones of this request; `pause`: seconds until the next one."""
         if isinstance(error, RateLimited):

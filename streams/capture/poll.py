@@ -55,14 +55,15 @@ class ListingPoll:
         if self._held_nothing:
             self.walk.believe_empty_after = 1
             self.walk.confirm_below = _SURELY_WHOLE
-        self._first = coverage.moment(subreddits) is None
-        self._only_new = self._first and start == "now" and not coverage.state.recovered
+        #: whether these subreddits were never read together: the walk reads the whole listing
+        self.is_first = coverage.moment(subreddits) is None
+        self._only_new = self.is_first and start == "now" and not coverage.state.recovered
         self._newest: float | None = None
         #: names met after this serial by others are, or may be, above the walk's top
         self._serial = coverage.serial
         #: when the newest page of this walk was requested, epoch seconds of this machine's clock
         self.began = coverage.now()
-        if self._first and coverage.begun is None:
+        if self.is_first and coverage.begun is None:
             coverage.store(StateChange(begun=coverage.now()))
 
     def next(self, limit: int = PAGE_SIZE) -> Request:
@@ -151,7 +152,9 @@ class ListingPoll:
         coverage, walk = self._coverage, self.walk
         self._newest = coverage.newest_valid(page.items, self._newest)
         if walk.outcome is WalkOutcome.MET or (walk.outcome is WalkOutcome.ENDED and self._is_complete()):
-            quiet = walk.pages == 1 and not self._first and all(coverage.names.known(item.name) for item in page.items)
+            quiet = (
+                walk.pages == 1 and not self.is_first and all(coverage.names.known(item.name) for item in page.items)
+            )
             if quiet and self._recorded_lately():
                 return None
             return self._proof()
@@ -179,7 +182,7 @@ class ListingPoll:
         if self.walk.whole or (self._held_nothing and self.walk.is_shorter_than(_SURELY_WHOLE)):
             return True
         # meeting the items of an interrupted walk proves nothing: newest pages captured meanwhile may have holes below
-        return self._first and self._reaches_below_the_beginning()
+        return self.is_first and self._reaches_below_the_beginning()
 
     def _reaches_below_the_beginning(self) -> bool:
         """Return whether the listing still holds an item from before the stream's first request."""

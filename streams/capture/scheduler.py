@@ -24,12 +24,18 @@ class Kind(enum.Enum):
     RETURN = 5.0
     LATE_SCAN = 6.0
     MERGE = 10.0
+    PACK = 12.0
     PRUNE = 15.0
 
     @property
     def urgent(self) -> bool:
         """Whether new items wait for it."""
         return self in {Kind.POLL, Kind.WALK, Kind.SEARCH}
+
+    @property
+    def paced(self) -> bool:
+        """Whether each step is a background request, which the quota spreads over time if there are many."""
+        return self in {Kind.JOIN, Kind.LATE_SCAN, Kind.REPAIR, Kind.RETURN}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from unittest.mock import patch
 from core.child import ChildContext
 from core.config import Config
 from core.config.slices import stream_config
+from core.reddit.limiter import Wishes
 from core.reddit.quota import Priority, Quota
-from core.reddit.request_errors import BadAnswer, Unreachable
+from core.reddit.request_errors import BadAnswer, RequestRejected, Unreachable
 from core.spool import Batch, Gap, SpoolError, SpoolReader, SpoolWriter
 from streams.capture.capture_loop import Capture
 from streams.capture.coverage import Coverage
@@ -112,6 +113,10 @@ class EasyQuota:
     def state(self) -> Quota:
         return Quota(limit=1000.0, reset_at=self._clock() + 300.0)
 
+    def exchange_wishes(self, own: Wishes) -> list[Wishes]:
+        del own
+        return []
+
 
 class MortalWriter(SpoolWriter):
     """A spool writer that meets a fate before or after its commit."""
@@ -155,6 +160,9 @@ class Life:
     in_flight: set[str] = field(default_factory=set)
     #: moments and paths of all requests
     asked: list[tuple[float, str]] = field(default_factory=list)
+    #: whether this Reddit answers /api/info?sr_name=…, and how often it was requested
+    describes: bool = False
+    described: int = 0
     operations: int = 0
     #: rounds of the working loop
     turns: int = 0
@@ -181,6 +189,8 @@ class Life:
         """Be the gateway: one request, which takes its time and may fail. See streams.capture.page_fetcher.Getter."""
         del priority
         self._took_in()
+        if path == "/api/info":
+            return self._describe(str(params["sr_name"]).split(","))
         names = path.split("/")[2].split("+")
         for name in names:
             self.first_asked.setdefault(name.lower(), self.clock.now)
@@ -202,6 +212,15 @@ class Life:
         if fate == "kill_after":
             raise Killed
         return answer
+
+    def _describe(self, names: list[str]) -> object:
+        """Describe subreddits as /api/info does, where this Reddit can."""
+        self.clock.advance(self.latency)
+        self.described += 1
+        if not self.describes:
+            raise RequestRejected(404, "Reddit answered 404")
+        bad = {*self.world.closed, *self.world.refusals}
+        return envelope([{"kind": "t5", "data": {"display_name": name}} for name in names if name not in bad])
 
     def clock_offset(self) -> float:
         """Return Reddit's clock minus ours, as far as we know."""

@@ -25,8 +25,10 @@ BAD = {
 class Story:
     """Three hundred names, of which some are refused from a moment on; the others bring five items a second."""
 
-    def __init__(self, directory: Path, bad: tuple[str, ...], how: str, *, latency: float = 0.1) -> None:
-        self.life = Life(directory, World(NAMES, cap=1000, page_size=100), latency=latency)
+    def __init__(
+        self, directory: Path, bad: tuple[str, ...], how: str, *, latency: float = 0.1, describes: bool = False
+    ) -> None:
+        self.life = Life(directory, World(NAMES, cap=1000, page_size=100), latency=latency, describes=describes)
         for number, name in enumerate(NAMES):
             self.life.world.add(name, self.life.clock.now - 600.0 + number)
         self.life.run(20.0)
@@ -144,3 +146,33 @@ def test_a_long_search_takes_only_what_the_quota_has_to_spare(tmp_path: Path) ->
     assert story.requests <= 120
     polls = [path for moment, path in story.life.asked if moment > story.began + 30.0 and path.count("+")]
     assert len(polls) >= 4, "the names that were answered are polled on"
+
+
+@pytest.mark.parametrize("which", ["a few", "at random", "most"])
+def test_where_reddit_describes_subreddits_the_good_ones_flow_at_once(tmp_path: Path, which: str) -> None:
+    story = Story(tmp_path, BAD[which], "403 without a reason", describes=True)
+    story.life.run(8.0)
+    assert story.first() <= 4.0
+    story.life.run(52.0)
+    assert story.set_aside == story.bad
+    assert 3 <= story.life.described <= 9, "300 names, 100 in a request"
+    assert story.delays(10.0, 50.0)[-1] <= 10.0
+    assert missing(story.life) == []
+
+
+def test_a_cold_start_with_names_that_cannot_be_read(tmp_path: Path) -> None:
+    """Of two thousand names, one in a hundred is private, banned or missing: all others flow within a minute."""
+    names = tuple(f"Subreddit{number:04}" for number in range(2000))
+    world = World(names, cap=1000, page_size=100)
+    life = Life(tmp_path, world, describes=True, latency=0.1)
+    for number, name in enumerate(names):
+        world.add(name, life.clock.now - 600.0 + number / 10)
+    for number, name in enumerate(names[50::100]):
+        world.close(name, ("private", "banned", "missing")[number % 3])
+    life.run(60.0)
+    closed = set(world.closed)
+    spooled = life.spooled()
+    assert {thing.name for thing in world.things.values() if thing.subreddit not in closed} <= set(spooled)
+    life.run(30.0)
+    assert {report["subreddit"] for report in life.notes.events("subreddit_unavailable")} == closed
+    assert {name for gap in life.gaps() for name in gap.unproven} == closed

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streams.capture.scheduler import Kind, Task, choose, idle_seconds
 
 LATENCIES = [0.05, 0.3, 1.0, 2.4, 3.0, 10.0, 30.0]
+NO_REQUEST = {Kind.PRUNE, Kind.PACK}
 BACKGROUND = [kind for kind in Kind if not kind.urgent]
 
 
@@ -26,8 +27,8 @@ def play(latency: float, polls: int, background: list[Kind], seconds: float, int
             now += max(0.001, idle_seconds(tasks, now))
             continue
         began = now
-        now += 0.0 if task.kind is Kind.PRUNE else latency
-        pause = {Kind.POLL: interval, Kind.PRUNE: 15.0}.get(task.kind)
+        now += 0.0 if task.kind in NO_REQUEST else latency
+        pause = {Kind.POLL: interval, Kind.PRUNE: 15.0, Kind.PACK: 60.0}.get(task.kind)
         due[task.kind, task.key] = began + pause if pause else now
         previous = task.kind
         done.append(task.kind)
@@ -37,7 +38,7 @@ def play(latency: float, polls: int, background: list[Kind], seconds: float, int
 @pytest.mark.parametrize("latency", LATENCIES)
 def test_every_kind_of_work_gets_its_share(latency: float) -> None:
     done = Counter(play(latency, 1, BACKGROUND, 200 * max(latency, 2.5)))
-    requests = sum(done.values()) - done[Kind.PRUNE]
+    requests = sum(done.values()) - sum(done[kind] for kind in NO_REQUEST)
     assert done[Kind.PRUNE] >= 5
     for kind in (Kind.JOIN, Kind.REPAIR, Kind.RETURN, Kind.LATE_SCAN):
         assert done[kind] >= requests * 0.08, f"{kind} got {done[kind]} of {requests} requests"
@@ -47,7 +48,7 @@ def test_every_kind_of_work_gets_its_share(latency: float) -> None:
 @pytest.mark.parametrize("polls", [1, 3, 18])
 def test_polls_keep_half_of_the_time_when_answers_are_slow(latency: float, polls: int) -> None:
     done = play(latency, polls, BACKGROUND, 300 * max(latency, 2.5))
-    requests = [kind for kind in done if kind is not Kind.PRUNE]
+    requests = [kind for kind in done if kind not in NO_REQUEST]
     overloaded = latency * polls >= 2.5
     share = requests.count(Kind.POLL) / len(requests)
     assert share >= 0.48 if overloaded else requests.count(Kind.POLL) >= 100 * polls
@@ -55,7 +56,7 @@ def test_polls_keep_half_of_the_time_when_answers_are_slow(latency: float, polls
 
 @pytest.mark.parametrize("latency", LATENCIES)
 def test_polls_never_wait_for_two_background_steps(latency: float) -> None:
-    done = [kind for kind in play(latency, 1, BACKGROUND, 300 * max(latency, 2.5)) if kind is not Kind.PRUNE]
+    done = [kind for kind in play(latency, 1, BACKGROUND, 300 * max(latency, 2.5)) if kind not in NO_REQUEST]
     if latency >= 2.5:  # a poll is always due
         assert all(Kind.POLL in pair for pair in itertools.pairwise(done))
 

@@ -5,9 +5,7 @@ import pytest
 from core.backoff import Backoff
 from core.spool.stream_state import StreamState
 from streams.capture.availability import Availability
-from streams.capture.poll_interval import PollInterval
-
-LONGEST = 16.0
+from streams.capture.poll_rate import PollRate
 
 
 @pytest.mark.parametrize(
@@ -18,28 +16,8 @@ def test_backoff_doubles_up_to_its_longest_and_jitters_around_it(failures: int, 
     assert Backoff(first=1.0, longest=10.0).pause(failures, lambda: draw) == pytest.approx(pause, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("rate", "spare", "per_request", "low", "high"),
-    [
-        (0.0, 1.0, 0.6, LONGEST, LONGEST),  # nothing comes: the longest there is
-        (0.01, 1.0, 0.6, LONGEST, LONGEST),
-        (1.0, 1.0, 0.6, 2.0, 3.0),  # quota to spare: fresh
-        (20.0, 1.0, 0.6, 2.0, 2.5),  # half a page is new at most
-        (50.0, 1.0, 0.6, 0.9, 1.1),
-        (150.0, 1.0, 0.6, 0.25, 0.4),  # a burst
-        (10_000.0, 1.0, 0.6, 0.25, 0.25),
-        (1.0, 0.7, 0.6, LONGEST, LONGEST),  # behind an even pace: half a page, no more often
-        (20.0, 0.7, 0.6, 2.4, 2.6),
-        (150.0, 0.4, 3.0, 3.0, 3.0),  # far behind: what an even spending allows
-        (150.0, 0.4, 300.0, LONGEST, LONGEST),  # yet never longer than promised
-    ],
-)
-def test_the_pause_between_polls(rate: float, spare: float, per_request: float, low: float, high: float) -> None:
-    assert low <= PollInterval(rate).interval(LONGEST, spare, per_request) <= high
-
-
 def test_pace_follows_up_at_once_and_down_slowly() -> None:
-    pace = PollInterval(1.0).observe(300, 2.0)
+    pace = PollRate(1.0).observe(300, 2.0)
     assert pace.rate == 150.0
     after = pace.observe(0, 2.0)
     assert 100.0 < after.rate < 150.0
@@ -50,7 +28,7 @@ def test_pace_follows_up_at_once_and_down_slowly() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_pace_learns_nothing_from_no_time(seconds: float) -> None:
-    assert PollInterval(3.0).observe(100, seconds) == PollInterval(3.0)
+    assert PollRate(3.0).observe(100, seconds) == PollRate(3.0)
 
 
 def test_roster_sets_aside_and_takes_back() -> None:

@@ -1,0 +1,98 @@
+"""The plan of polls stays within the quota, loses nothing while that is possible, and says when it is not."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.reddit.limiter import Wishes
+from streams.capture.request_plan import FRESH_S, plan, reach, requests_per_second, share, wishes
+
+LONGEST = 16.0
+#: requests per second of a client's whole quota
+WHOLE = 100 / 60
+
+RATES = st.lists(st.floats(0.0, 50.0), min_size=1, max_size=60)
+
+
+def used(rates: list[float], allowed: float) -> float:
+    made = plan(dict(enumerate(rates)), allowed=allowed, longest=LONGEST)
+    return sum(requests_per_second(rate, made.interval(rate)) for rate in rates)
+
+
+@pytest.mark.parametrize(
+    ("rate", "low", "high"),
+    [(0.0, 16.0, 16.0), (0.01, 16.0, 16.0), (1.0, 2.5, 2.5), (19.0, 2.5, 2.5), (100.0, 0.5, 0.5), (1000.0, 0.25, 0.25)],
+)
+def test_a_single_group_is_polled_as_soon_as_is_worth_a_request(rate: float, low: float, high: float) -> None:
+    made = plan({1: rate}, allowed=100.0, longest=LONGEST)
+    assert low <= made.interval(rate) <= high
+    assert not made.slowed
+
+
+@given(RATES, st.floats(0.05, 5.0))
+def test_a_plan_never_costs_more_than_is_allowed_unless_less_would_lose_items(
+    rates: list[float], allowed: float
+) -> None:
+    made = plan(dict(enumerate(rates)), allowed=allowed, longest=LONGEST)
+    cost = sum(requests_per_second(rate, made.interval(rate)) for rate in rates)
+    at_the_end = all(made.interval(rate) >= 0.99 * min(reach(rate), 100 * LONGEST) for rate in rates)
+    assert cost <= allowed * 1.001 or at_the_end
+
+
+@given(RATES, st.floats(0.05, 5.0))
+def test_no_group_waits_longer_than_its_listing_reaches(rates: list[float], allowed: float) -> None:
+    made = plan(dict(enumerate(rates)), allowed=allowed, longest=LONGEST)
+    assert all(made.interval(rate) <= max(LONGEST, reach(rate)) for rate in rates)
+
+
+@given(RATES, st.floats(0.05, 5.0))
+def test_a_busier_group_is_never_polled_later_than_a_quieter_one(rates: list[float], allowed: float) -> None:
+    made = plan(dict(enumerate(rates)), allowed=allowed, longest=LONGEST)
+    intervals = [made.interval(rate) for rate in sorted(rates)]
+    assert all(later <= sooner * 1.0001 for sooner, later in itertools.pairwise(intervals))
+
+
+def test_more_quota_means_less_delay() -> None:
+    rates = dict(enumerate([3.0, 1.0, 0.5, 0.1, 0.1, 0.1]))
+    scarce, ample = (plan(rates, allowed=allowed, longest=LONGEST) for allowed in (0.3, 2.0))
+    assert all(ample.interval(rate) <= scarce.interval(rate) for rate in rates.values())
+    assert ample.interval(3.0) < scarce.interval(3.0)
+
+
+def test_quiet_groups_wait_longer_than_configured_before_the_quota_is_short() -> None:
+    made = plan(dict.fromkeys(range(28), 0.1), allowed=WHOLE * 0.9, longest=LONGEST)
+    assert len(made.slowed) == 28
+    assert LONGEST < made.interval(0.1) < 2 * LONGEST
+    assert not made.short
+
+
+def test_a_shortage_is_known_before_anything_is_lost() -> None:
+    made = plan(dict.fromkeys(range(100), 0.5), allowed=WHOLE, longest=LONGEST)
+    assert made.short
+    assert made.needed > made.allowed == pytest.approx(100.0)
+    assert made.interval(0.5) < 1000 / 0.5, "the listing still holds everything at the next poll"
+
+
+@given(RATES, RATES, st.floats(0.5, 5.0))
+def test_the_streams_share_the_quota_by_what_they_need(one: list[float], two: list[float], total: float) -> None:
+    first, second = wishes(one, LONGEST), wishes(two, LONGEST)
+    shares = share(first, [second], total), share(second, [first], total)
+    if first.wished + second.wished <= total:
+        assert all(mine >= wish.wished - 1e-9 for mine, wish in zip(shares, (first, second), strict=True))
+    else:
+        assert sum(shares) == pytest.approx(total)
+        assert all(mine >= min(wish.needed, total * wish.needed / (first.needed + second.needed)) - 1e-9
+                   for mine, wish in zip(shares, (first, second), strict=True))  # fmt: skip
+
+
+def test_a_quiet_stream_leaves_its_part_to_a_busy_one() -> None:
+    quiet, busy = Wishes(0.06, 0.4), Wishes(1.2, 1.6)
+    assert share(busy, [quiet], 1.5) > 1.2
+    assert share(quiet, [busy], 1.5) < 0.3
+
+
+def test_a_lone_stream_may_use_everything() -> None:
+    assert share(Wishes(0.1, 0.4), [], 1.5) == 1.5
+    assert used([1.0], 1.5) == pytest.approx(1 / FRESH_S)
