@@ -57,6 +57,17 @@ def _reading(sample: Sample, config: MonitorConfig) -> Iterator[Metric]:
     text = "Configured subreddits that cannot be read now: private, banned, or set aside after errors"
     absent = {name: len(sample.streams[name].absent) for name in config.streams if name in sample.streams}
     yield from gauges("reddit_subreddits_unavailable", text, "stream", dict(absent))
+    yield from _shortages(sample)
+
+
+def _shortages(sample: Sample) -> Iterator[Metric]:
+    short = {name: each.shortage for name, each in sample.streams.items() if each.shortage is not None}
+    text = "Requests a minute that the stream needs, while the quota is too small"
+    needed: dict[str, Value] = {name: shortage.needed for name, shortage in short.items()}
+    yield from gauges("reddit_requests_needed_per_minute", text, "stream", needed)
+    text = "Requests a minute that the quota allows the stream, while that is too few"
+    allowed: dict[str, Value] = {name: shortage.allowed for name, shortage in short.items()}
+    yield from gauges("reddit_requests_allowed_per_minute", text, "stream", allowed)
 
 
 def _age(sample: Sample, moment: float | None) -> float | None:

@@ -41,6 +41,7 @@ WARNINGS = (
     "database_replaced",
     "subreddit_unavailable",
     "spool_lost",
+    "quota_short",
     "stream_behind",
     "gap_open",
     "dead_letters",

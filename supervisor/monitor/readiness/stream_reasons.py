@@ -159,6 +159,7 @@ def losses(sample: Sample) -> Iterator[ActiveProblem]:
     """Yield warnings about missing items while everything flows."""
     for name, stream in sample.streams.items():
         yield from _unavailable(name, stream)
+        yield from _shortage(name, stream)
         yield from _lost_files(name, stream.gaps, sample.now)
         yield from _gaps(name, stream, sample.now)
     refused_at = sample.dead_letter_at
@@ -177,6 +178,21 @@ def _unavailable(name: str, stream: StreamSample) -> Iterator[ActiveProblem]:
     more = f" and {len(stream.absent) - len(shown)} more" if len(stream.absent) > len(shown) else ""
     text = f"{name}: {listed}{more} cannot be read. Retries are automatic; the other subreddits continue."
     yield ActiveProblem("subreddit_unavailable", name, text, stream.absent_since)
+
+
+def _shortage(name: str, stream: StreamSample) -> Iterator[ActiveProblem]:
+    """Yield the shortage of the quota, which precedes a loss."""
+    shortage = stream.shortage
+    if shortage is None:
+        return
+    shown = ", ".join(f"r/{subreddit}" for subreddit in shortage.subreddits[:_MAX_NAMED])
+    more = f" and {shortage.slowed - _MAX_NAMED} more" if shortage.slowed > _MAX_NAMED else ""
+    text = (
+        f"The quota is too small for {name}: it needs {shortage.needed:.0f} requests a minute and gets "
+        f"{shortage.allowed:.0f}. Polled less often: {shown}{more}."
+    )
+    hint = "Nothing is lost yet. Configure fewer subreddits, or another client id for a part of them."
+    yield ActiveProblem("quota_short", name, f"{text} {hint}", shortage.since)
 
 
 def _gaps(name: str, stream: StreamSample, now: float) -> Iterator[ActiveProblem]:

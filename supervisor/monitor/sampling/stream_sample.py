@@ -10,6 +10,7 @@ from pathlib import Path
 from core.spool import Gap, SpoolReader, spool_path
 from core.spool.model import Row
 from core.spool.spool_state import SpoolState
+from core.spool.stream_state import Shortage
 from core.status.completeness import StreamProof
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 
@@ -31,6 +32,7 @@ class StreamSample:
     captured_at: float | None = None  #: of the newest record in the spool
     absent: Mapping[str, str] = field(default_factory=dict)  #: subreddits that cannot be read, and why
     absent_since: float | None = None  #: since when the first of them cannot be read
+    shortage: Shortage | None = None  #: the quota cannot carry its load
     waiting_since: float | None = None  #: when the oldest unacknowledged record was captured
     delivered_at: float | None = None  #: when the last acknowledgement was recorded
     delay_s: float | None = None  #: of the newest delivered record, from creation to acknowledgement
@@ -91,6 +93,7 @@ def sample_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[i
             captured_at=_captured(newest),
             absent={name: note.reason for name, note in stream_state.absent.items()},
             absent_since=min((note.since for note in stream_state.absent.values()), default=None),
+            shortage=stream_state.shortage,
             waiting_since=_captured(waiting),
             delivered_at=delivered_at,
             delay_s=max(0.0, delivered_at - created) if created is not None and delivered_at is not None else None,

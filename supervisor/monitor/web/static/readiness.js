@@ -25,6 +25,7 @@ const titles = {
   database_replaced: "Database replaced",
   subreddit_unavailable: "Subreddit unavailable",
   spool_lost: "Spool file lost",
+  quota_short: "Quota too small",
   stream_behind: "Stream behind",
   gap_open: "Gap not repaired",
   dead_letters: "Dead letters",

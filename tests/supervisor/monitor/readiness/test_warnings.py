@@ -7,6 +7,7 @@ import pytest
 
 from core.spool import GapState
 from core.spool.model import SPOOL_LOST
+from core.spool.stream_state import Shortage
 from core.status.crawl import RESTING, CrawlReport
 from core.status.stream_stats import QuotaFlow
 from supervisor.monitor.readiness.reasons import WARNINGS, Trend, problems, warnings
@@ -69,6 +70,16 @@ def test_of_many_only_the_first_are_named_and_long_reasons_are_cut() -> None:
     assert "r/name09 (xxx" in warning.text
     assert "… and 790 more cannot be read" in warning.text.replace("…)", "…")
     assert len(warning.text) < 2000
+
+
+def test_a_quota_that_is_too_small_is_named_before_anything_is_lost() -> None:
+    shortage = Shortage(141.0, 52.4, NOON - 300, 812, tuple(f"Name{number:02}" for number in range(20)))
+    sample = with_stream(healthy(), "comments", shortage=shortage)
+    (warning,) = warnings(sample, CONFIG)
+    assert (warning.what, warning.subject, warning.since) == ("quota_short", "comments", NOON - 300)
+    assert "needs 141 requests a minute and gets 52" in warning.text
+    assert "r/Name09 and 802 more" in warning.text
+    assert named(sample) == []
 
 
 def test_a_stream_that_reads_without_coming_to_an_end_is_behind() -> None:
