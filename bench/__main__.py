@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 
-from bench import drain, live, pages, start_stop
+from bench import drain, live, pages, polls, scale, start_stop
 from bench.figure import Section
 from bench.scraper import calls, core, crawl, leases, rows
 from bench.supervision import hangs, recovery, stops, storm, together
@@ -14,6 +14,8 @@ from core.process.core_dumps import SWITCH
 
 SECTIONS = (
     Section("pages", "Capture: pages of 100 into the durable spool, one core", pages.measure),
+    Section("polls", "Capture: CPU of a poll at 100, 1,000 and 10,000 subreddits", polls.measure),
+    Section("scale", "1,200 and 5,000 subreddits on one machine, quota 100 a minute", scale.measure),
     Section("drain", "Publisher: a full spool to the broker", drain.measure),
     Section("start", "Start and stop", start_stop.measure),
     Section(

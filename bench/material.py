@@ -15,13 +15,13 @@ PAGE = 100
 
 def comment_pages(count: int) -> list[bytes]:
     """Return `count` answers of /r/A+B/comments, each with a hundred comments that no other has."""
-    template = _fetch_page()
+    template = template_page()
     return [orjson.dumps(_renamed(template, number)) for number in range(count)]
 
 
 def newest_pages(count: int, new: int) -> list[bytes]:
     """Return the newest page at `count` polls, each with `new` comments that the one before did not have."""
-    template = _fetch_page()
+    template = template_page()
     pages = [_renamed(template, number) for number in range(1 + count * new // PAGE + 1)]
     newest_first = [child for page in reversed(pages) for child in page["data"]["children"]]
     foot = len(newest_first) - PAGE
@@ -37,7 +37,8 @@ def _renamed(page: dict[str, Any], number: int) -> dict[str, Any]:
     return page | {"data": page["data"] | {"children": children}}
 
 
-def _fetch_page() -> dict[str, Any]:
+def template_page() -> dict[str, Any]:
+    """Fetch one answer of /r/A+B/comments with a hundred comments."""
     with tempfile.TemporaryDirectory(prefix="gapless-bench-") as directory:
         simulator = Simulator(Path(directory), backlog=PAGE, comments_per_second=0, submissions_per_second=0)
         simulator.start()

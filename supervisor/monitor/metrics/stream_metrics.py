@@ -57,17 +57,12 @@ def _reading(sample: Sample, config: MonitorConfig) -> Iterator[Metric]:
     text = "Configured subreddits that cannot be read now: private, banned, or set aside after errors"
     absent = {name: len(sample.streams[name].absent) for name in config.streams if name in sample.streams}
     yield from gauges("reddit_subreddits_unavailable", text, "stream", dict(absent))
-    yield from _shortages(sample)
+    text = "Requests a minute that the quota lacks to poll all groups of subreddits in time; 0: it suffices"
+    yield from gauges("reddit_requests_lacking_per_minute", text, "stream", _each(sample, _lacking))
 
 
-def _shortages(sample: Sample) -> Iterator[Metric]:
-    short = {name: each.shortage for name, each in sample.streams.items() if each.shortage is not None}
-    text = "Requests a minute that the stream needs, while the quota is too small"
-    needed: dict[str, Value] = {name: shortage.needed for name, shortage in short.items()}
-    yield from gauges("reddit_requests_needed_per_minute", text, "stream", needed)
-    text = "Requests a minute that the quota allows the stream, while that is too few"
-    allowed: dict[str, Value] = {name: shortage.allowed for name, shortage in short.items()}
-    yield from gauges("reddit_requests_allowed_per_minute", text, "stream", allowed)
+def _lacking(stream: StreamSample) -> float:
+    return 0.0 if stream.shortage is None else round(stream.shortage.needed - stream.shortage.allowed, 1)
 
 
 def _age(sample: Sample, moment: float | None) -> float | None:
