@@ -20,8 +20,7 @@ from scraper.store.connection.engine import Database
 from scraper.store.connection.opening import refuse_encoding
 from scraper.store.schema.migrate import SCRIPTS, VERSION_TABLE, is_current
 from scraper.store.schema.tables import SCHEMA_VERSION
-from supervisor.checks.finding import Finding, failed, fine
-from supervisor.checks.writable import can_be_made
+from supervisor.checks.finding import Finding, can_be_made, failed, fine
 
 _NAME = "database"
 

@@ -9,8 +9,7 @@ from typing import Any
 from core.config import EMBEDDED, Config, Proxy
 from core.masking.external import outside
 from core.process import program
-from supervisor.checks.finding import Finding, Probe, failed, fine
-from supervisor.checks.writable import can_be_made
+from supervisor.checks.finding import Finding, Probe, can_be_made, failed, fine
 from supervisor.runtime.private_directories import examine
 
 _PATIENCE = 5.0  # seconds per connection

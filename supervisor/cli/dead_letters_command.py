@@ -23,7 +23,7 @@ from core.storage.sqlite import connect, transaction
 from streams.positions import dead_letters as letters
 from streams.positions.dead_letters import Kept
 from streams.positions.migrations import upgrade
-from supervisor.display.table import table
+from supervisor.display.formatting import table
 
 _HEADINGS = ("ID", "WHEN", "STREAM", "KEY", "SIZE", "REASON")
 _PROCESS = "dead-letters"  # the name of the log of these actions

@@ -7,7 +7,7 @@ from core.config import Config
 from core.config.slices import status_config
 from core.status.crawl import HEALTHY, RESTING, Crawl, CrawlReport, Frontier, read_crawl_of
 from supervisor.demo.database import Database
-from supervisor.display.duration import duration
+from supervisor.display.formatting import duration
 from supervisor.display.scraper_panel import progress_bar
 
 _BAR = 20

@@ -1,4 +1,7 @@
-"""The demo's script: which faults are injected, and when. It runs in a thread beside the supervisor's loop."""
+"""The demo's script: which faults are injected, and when, and the parts that it uses.
+
+It runs in a thread beside the supervisor's loop.
+"""
 
 import threading
 import time
@@ -6,9 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from supervisor.demo.crawl_watch import crawl_line
-from supervisor.demo.demo_parts import DemoParts
+from core.config import Config
+from core.status.statistics_block import Meter
+from supervisor.demo.crawl_watch import CrawlWatch, crawl_line
+from supervisor.demo.database import Database
+from supervisor.demo.local_proxies import LocalProxy
 from supervisor.demo.proof import is_complete
+from supervisor.demo.screen import Screen
+from supervisor.demo.simulator_control import SimulatorControl
+from supervisor.processes.control_inbox import ControlInbox
 
 _LOOK_EVERY = 0.5
 _START_WITHIN = 30.0
@@ -30,6 +39,36 @@ _NAMES = {
 
 class Aborted(Exception):
     """The system stopped before the script ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoParts:
+    """The parts, created once."""
+
+    config: Config
+    inbox: ControlInbox
+    screen: Screen
+    proxies: tuple[LocalProxy, ...]
+    simulator_control: SimulatorControl
+    meter: Meter
+    database: Database
+    crawl: CrawlWatch
+
+    @classmethod
+    def of(cls, config: Config, proxies: tuple[LocalProxy, ...], inbox: ControlInbox, screen: Screen) -> "DemoParts":
+        """Create the parts that follow from the configuration."""
+        assert config.database.sqlite_path is not None  # noqa: S101 - the demo configures it
+        database = Database(config.database.sqlite_path)
+        return cls(
+            config=config,
+            inbox=inbox,
+            screen=screen,
+            proxies=proxies,
+            simulator_control=SimulatorControl(config.reddit.oauth_url),
+            meter=Meter(config.supervisor.state_dir),
+            database=database,
+            crawl=CrawlWatch(config, database),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,8 @@ from core.errors import ExitCode
 from core.process import program
 from core.process.procfs import free_port
 from core.status.statistics_block import render
-from supervisor.demo.demo_parts import DemoParts
 from supervisor.demo.demo_report import report
-from supervisor.demo.demo_script import COMMENTS_PER_SECOND, Script
+from supervisor.demo.demo_script import COMMENTS_PER_SECOND, DemoParts, Script
 from supervisor.demo.local_proxies import LocalProxy, running
 from supervisor.demo.screen import Screen
 from supervisor.demo.script_thread import OVER, ScriptThread

@@ -8,8 +8,7 @@ from core.spool import SpoolReader
 from core.stream_kinds import stream_names
 from supervisor.demo.crawl_proof import CrawlProof, prove_crawl
 from supervisor.demo.crawl_world import CrawlSelection, CrawlWorld
-from supervisor.demo.demo_parts import DemoParts
-from supervisor.demo.demo_script import Aborted, Script
+from supervisor.demo.demo_script import Aborted, DemoParts, Script
 from supervisor.demo.proof import Proof, prove
 
 #: The request that ends the supervisor.

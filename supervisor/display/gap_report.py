@@ -9,8 +9,7 @@ from typing import Any
 from core.masking.external import masked
 from core.spool.model import Gap, GapState
 from core.status.completeness import StreamProof
-from supervisor.display.duration import duration
-from supervisor.display.table import table
+from supervisor.display.formatting import duration, table
 
 _HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
 _WIDTH = 80

@@ -2,8 +2,7 @@
 
 from core.masking.external import masked
 from core.status.crawl import RESTING, Crawl, CrawlReport, TimeToFinish
-from supervisor.display.duration import duration
-from supervisor.display.table import table
+from supervisor.display.formatting import duration, table
 
 _PROXIES = ("PROXY", "STATE", "SINCE", "REQUESTS", "FAILED", "LATENCY", "IN FLIGHT", "LAST ERROR")
 _NONE = "-"

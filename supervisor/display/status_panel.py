@@ -1,6 +1,5 @@
 """Formats the text of `status`: the state of the system on one screen."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from core.process import program
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.supervisor_state import LastState
 from core.status.system_status import STOPPED, Status
-from supervisor.display.duration import duration
+from supervisor.display.formatting import duration, percent, table
 from supervisor.display.scraper_panel import crawl_block
-from supervisor.display.table import table
 from supervisor.display.terminal import GREEN, RED, YELLOW, coloured
 from supervisor.processes.restart_policy import describe_exit
 
@@ -148,11 +146,6 @@ def _gaps(stream: StreamFlow) -> str:
 def _proven(stream: StreamFlow) -> str:
     """Format the age of the time up to which the stream is proven."""
     return "never" if stream.unread_s is None else f"{duration(stream.unread_s)} ago"
-
-
-def percent(share: float) -> str:
-    """Format a share, rounded down: only a complete share gives 100 %."""
-    return f"{math.floor(share * 10_000) / 100:.2f} %" if share < 1.0 else "100 %"
 
 
 def _totals(flow: Flow) -> str:

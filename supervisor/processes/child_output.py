@@ -11,11 +11,10 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from core.logging import log_setup
 from core.logging.rotating_file import RotatingLogFile
-from supervisor.processes.output_limit import OutputLimit
 from supervisor.processes.output_parser import Kind, OutputParser, OutputPart
 
 _BLOCK = 65536
@@ -24,6 +23,45 @@ _SLOW_DOWN = 0.02  # seconds between two blocks of a flood: the child waits for 
 _STRANGERS = 1.0  # seconds to read on after a child's death, while other processes hold its pipe
 _TELL_EVERY = 5.0  # seconds between two lines about dropped output
 _LAST_WORDS = 0.25  # seconds that `finish` waits
+
+_BURST = 262_144  # bytes
+_PER_SECOND = 8_192.0
+_AGAIN_FROM = 65_536.0  # bytes: once the bucket is empty, output resumes only from this level, not line by line
+
+
+class OutputLimit:
+    """A bucket of bytes that refills at a constant rate."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._left = float(_BURST)
+        self._at = clock()
+        self.used_up = False
+        self.dropped_lines = 0
+        self.dropped_bytes = 0
+
+    def take(self, size: int, lines: int) -> bool:
+        """Return whether this many bytes may pass; count them as dropped otherwise."""
+        now = self._clock()
+        self._left = min(_BURST, self._left + (now - self._at) * _PER_SECOND)
+        self._at = now
+        if self.used_up and self._left >= _AGAIN_FROM:
+            self.used_up = False
+        if not self.used_up and size <= self._left:
+            self._left -= size
+            return True
+        self.used_up = True
+        self.dropped_lines += lines
+        self.dropped_bytes += size
+        return False
+
+    def dropped(self) -> dict[str, int]:
+        """Return the dropped counts since the last call and reset them; empty when there are none."""
+        if not self.dropped_lines:
+            return {}
+        told = {"lines": self.dropped_lines, "bytes": self.dropped_bytes}
+        self.dropped_lines = self.dropped_bytes = 0
+        return told
 
 
 class Output:

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from supervisor.processes import restart_policy
-from supervisor.processes.child_spec import ChildSpec
+from supervisor.processes.child_spec import ChildSpec, Slot, slot
 from supervisor.processes.restart_policy import RestartState, State, describe_exit
 from supervisor.processes.spawned_process import Process
 from supervisor.processes.status_publisher import ProcessRow
-from supervisor.processes.stop_slots import Slot, slot
 
 #: Seconds for an aborted child to record where it hung; a child blocked by a hanging disk cannot even do that.
 _LAST_WORDS = 0.5

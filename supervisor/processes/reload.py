@@ -1,15 +1,51 @@
-"""Carries out requests while the supervisor runs: replace one child, or rearrange all after a reload."""
+"""Carries out requests while the supervisor runs: replace one child, or apply a reloaded configuration to all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from supervisor.processes import restart_policy
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.config_change import change
 from supervisor.processes.managed_child import Child
 
 _REPLACED_WITHIN = 10.0  # seconds that a child may take to stop when only it is replaced
+
+
+@dataclass(frozen=True, slots=True)
+class WantedChildren:
+    """The children and timeouts that the configuration requests."""
+
+    specs: Sequence[ChildSpec]
+    shutdown_timeout: float
+    heartbeat_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The difference between the current and the wanted children."""
+
+    removed: tuple[str, ...] = ()
+    added: tuple[ChildSpec, ...] = ()
+    replaced: tuple[ChildSpec, ...] = ()
+
+    def summary(self) -> dict[str, list[str]]:
+        """Return the names of the affected children."""
+        return {
+            "removed": list(self.removed),
+            "added": [spec.name for spec in self.added],
+            "replaced": [spec.name for spec in self.replaced],
+        }
+
+
+def change(before: Mapping[str, ChildSpec], after: Sequence[ChildSpec]) -> Change:
+    """Compare by name, then by each process's slice of the configuration."""
+    names = {spec.name for spec in after}
+    return Change(
+        removed=tuple(name for name in before if name not in names),
+        added=tuple(spec for spec in after if spec.name not in before),
+        replaced=tuple(spec for spec in after if spec.name in before and before[spec.name].arguments != spec.arguments),
+    )
 
 
 class ReloadOrders:

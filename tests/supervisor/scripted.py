@@ -7,10 +7,10 @@ import structlog
 
 from core.child import Message
 from supervisor.processes.child_spec import ChildSpec, Stage
-from supervisor.processes.config_change import WantedChildren
 from supervisor.processes.control_inbox import Reload, Request, Restart
 from supervisor.processes.manager import Manager
 from supervisor.processes.periodic_tasks import PeriodicTask
+from supervisor.processes.reload import WantedChildren
 from supervisor.processes.spawned_process import Handle
 
 #: moment, what happens, to whom: "says" (a message), "ends" (an exit code), "rings" (a reason to stop), "asks" (for its

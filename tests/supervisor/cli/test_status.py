@@ -18,7 +18,7 @@ from core.spool import SpoolWriter
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.system_status import Status
 from supervisor.cli.status import RateMeter, show_status
-from supervisor.display.duration import duration
+from supervisor.display.formatting import duration
 from supervisor.display.status_panel import Panel, Rates
 from tests.supervisor.dummies import OBEDIENT
 from tests.supervisor.household import ask_status, configuration, living, status_text

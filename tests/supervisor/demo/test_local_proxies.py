@@ -70,4 +70,4 @@ def test_it_dies_with_who_started_it() -> None:
 
 
 def _is_proxy(process: psutil.Process) -> bool:
-    return "supervisor.demo.proxy_program" in command_line(process)
+    return "supervisor.demo.local_proxies" in command_line(process)

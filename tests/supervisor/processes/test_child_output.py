@@ -14,6 +14,7 @@ import pytest
 from core.logging import log_setup
 from core.masking import external
 from core.masking.masking import Masker
+from supervisor.processes.child_output import OutputLimit
 from supervisor.processes.spawned_process import SpawnedProcess
 from tests.core.entries import Unborn
 from tests.supervisor.dummies import OBEDIENT, Family
@@ -199,3 +200,17 @@ def screen(descriptor: int, until: str) -> str:
     while until not in text:
         text += os.read(descriptor, 65536).decode()
     return text
+
+
+def test_a_burst_passes_and_a_flood_is_cut_until_there_is_room_again() -> None:
+    now = 0.0
+    output_limit = OutputLimit(lambda: now)
+    assert all(output_limit.take(1000, 1) for _ in range(200))
+    passed = sum(output_limit.take(1000, 2) for _ in range(1000))
+    assert passed < 100
+    now = 5.0
+    assert not output_limit.take(1, 2), "not crumb by crumb"
+    assert output_limit.dropped() == {"lines": 2 * (1001 - passed), "bytes": 1000 * (1000 - passed) + 1}
+    assert output_limit.dropped() == {}
+    now = 20.0
+    assert output_limit.take(1000, 1)

@@ -1,5 +1,6 @@
-"""Formats a table as plain text."""
+"""Formats tables, durations and shares as plain text."""
 
+import math
 from collections.abc import Collection, Sequence
 
 from core.masking.printable import printable
@@ -20,3 +21,21 @@ def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
         ]
         lines.append("  ".join(aligned).rstrip())
     return "\n".join(lines)
+
+
+def duration(seconds: float | None) -> str:
+    """Format a duration with at most two units."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    for unit, length, below, smaller in (("d", 86400, 3600, "h"), ("h", 3600, 60, "min"), ("min", 60, 1, "s")):
+        if whole >= length:
+            return f"{whole // length} {unit} {whole % length // below:02d} {smaller}"
+    raise AssertionError("unreachable")
+
+
+def percent(share: float) -> str:
+    """Format a share, rounded down: only a complete share gives 100 %."""
+    return f"{math.floor(share * 10_000) / 100:.2f} %" if share < 1.0 else "100 %"
