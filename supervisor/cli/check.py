@@ -1,8 +1,10 @@
 """`python -m supervisor check`: checks a configuration and, on request, whether its services answer."""
 
+import argparse
 import os
 import queue
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +18,22 @@ from core.masking.external import hide, masked, outside
 from core.masking.redact import show, show_address
 from supervisor.checks.finding import Finding, Probe, failed
 from supervisor.checks.probes import probes_of, silent_logger
+from supervisor.cli.arguments import add_overrides, overrides
+from supervisor.cli.commands import Command
 from supervisor.runtime.preflight import require_machine
+
+_DESCRIPTION = """\
+Validate CONFIG as `run` does, and print all problems at once, each with its
+key and what would be valid. Starts nothing."""
+
+_EPILOG = """\
+exit codes:
+  0  valid; with --connect: and every service answers
+  1  with --connect: a service does not answer, or refuses the request
+  2  bad command line or configuration
+
+example:
+  python -m supervisor check config.toml --connect"""
 
 _UNKNOWN = "No such configuration property"  #: librdkafka's text for an unknown name
 _MORE = "librdkafka's CONFIGURATION.md lists its properties and their values"
@@ -128,3 +145,16 @@ def _blamed(text: str, properties: Mapping[str, object]) -> str | None:
     by_value = {str(value): name for name, value in properties.items()}
     named = [word for word in quoted if word in properties] or [by_value[word] for word in quoted if word in by_value]
     return named[0] if named else None
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_overrides(parser)
+    text = "also connect to Reddit, Kafka, the database and each proxy, at the same time, for 10 s at most"
+    parser.add_argument("--connect", action="store_true", help=f"{text} (default: only read files)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    return check(options.config, overrides(options), connect=options.connect, environ=os.environ, out=sys.stdout)
+
+
+COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run)

@@ -1,9 +1,11 @@
 """`python -m supervisor dead-letters`: lists, resends or drops the records that Kafka refused permanently."""
 
+import argparse
 import contextlib
 import json
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -23,8 +25,29 @@ from core.storage.sqlite import connect, transaction
 from streams.positions import dead_letters as letters
 from streams.positions.dead_letters import Kept
 from streams.positions.migrations import upgrade
+from supervisor.cli.arguments import suggestion
+from supervisor.cli.commands import Command
 from supervisor.display.formatting import table
 
+_DESCRIPTION = """\
+List the records that Kafka refused permanently, with the reason; send them
+again, or drop them: all of them, or those with the given IDs. Works while the
+supervisor runs (`resend` then waits up to 30 s) and while it is stopped (they
+are sent after the next start). A record that is delivered or dropped is no
+longer a dead letter; one that Kafka refuses again remains one."""
+
+_EPILOG = """\
+exit codes:
+  0  listed, dropped, delivered, or waiting to be sent
+  1  Kafka refused a record again, or publisher.db cannot be read or written
+  2  bad command line or configuration, or no dead letter with that ID
+
+examples:
+  python -m supervisor dead-letters config.toml
+  python -m supervisor dead-letters config.toml resend
+  python -m supervisor dead-letters config.toml drop 3 4"""
+
+_ACTIONS = ("list", "resend", "drop")
 _HEADINGS = ("ID", "WHEN", "STREAM", "KEY", "SIZE", "REASON")
 _PROCESS = "dead-letters"  # the name of the log of these actions
 
@@ -182,3 +205,30 @@ def _log(config: Config, event: str, chosen: Sequence[Kept]) -> None:
         part = which[start : start + _LOGGED_AT_ONCE]
         file.append(log_setup.compose(_PROCESS, os.getpid(), "warning", event, count=len(part), letters=part))
     file.close()
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    text = "list (default), resend or drop; then the IDs, as `list` shows them (default: all)"
+    parser.add_argument("words", metavar="ACTION", nargs="*", help=text)
+    parser.add_argument("--json", action="store_true", help="print a JSON object (default: a table)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    action, ids = _read_words(options)
+    return dead_letters(options.config, action, ids, as_json=options.json, out=sys.stdout, err=sys.stderr)
+
+
+def _read_words(options: argparse.Namespace) -> tuple[str, list[int]]:
+    """Split the operands into an action and IDs; exit with an error if they are not."""
+    action, *ids = options.words or ["list"]
+    if action not in _ACTIONS:
+        options.parser.error(
+            f"unknown action {action!r}; there are: {', '.join(_ACTIONS)}{suggestion(action, _ACTIONS)}"
+        )
+    wrong = [text for text in ids if not (text.isascii() and text.isdecimal())]
+    if wrong:
+        options.parser.error(f"{wrong[0]!r} is not an ID; IDs are the numbers that `list` shows")
+    return action, [int(text) for text in ids]
+
+
+COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run, operands="[ACTION [ID ...]]", list_operand="words")

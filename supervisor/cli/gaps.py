@@ -1,19 +1,45 @@
 """`python -m supervisor gaps`: prints the proven time of each stream, and every interval that is not proven."""
 
+import argparse
 import contextlib
 import json
 import sqlite3
+import sys
+import time
 from collections.abc import Collection, Iterable
 from typing import TextIO
 
-from core.config import Config
+from core.config import Config, load_config
 from core.config.suggestions import nearest
 from core.errors import ExitCode
 from core.masking.printable import printable_json
 from core.spool import SpoolReader, spool_path
 from core.status.completeness import StreamProof, longest_silence
 from core.stream_kinds import stream_names
+from supervisor.cli.arguments import moment, subreddit
+from supervisor.cli.commands import Command
 from supervisor.display.gap_report import Selection, document, report
+
+_DESCRIPTION = """\
+Show up to when each stream is proven, and the loss ledger: each interval that
+could not be proven complete, its state, the reason, and the number of items
+that were found in it later. Up to the proven time everything is complete
+outside the gaps that are not repaired. Newer items are not proven yet.
+
+states:
+  open      its items can still be read, or are being read
+  repaired  proven complete later
+  filled    items came from an archive; nothing proves that these are all
+  lost      Reddit no longer lists its items"""
+
+_EPILOG = """\
+exit codes:
+  0  the ledger was read, with or without gaps
+  1  the ledger cannot be read
+  2  bad command line or configuration, or an unknown subreddit
+
+example:
+  python -m supervisor gaps config.toml --since 24h --subreddit Bitcoin"""
 
 
 def show_gaps(
@@ -76,3 +102,28 @@ def _complaint(selection: Selection, config: Config, proofs: Collection[StreamPr
     for name in sorted(selection.subreddits - known.keys()):
         return f"r/{name} is not configured, and no gap names it; did you mean r/{nearest(name, known)}?"
     return ""
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    text = "only gaps that end after TIME: ISO 8601, epoch seconds, or an age such as 2h (default: all)"
+    parser.add_argument("--since", type=moment, metavar="TIME", help=text)
+    parser.add_argument("--until", type=moment, metavar="TIME", help="only gaps that begin before TIME (default: all)")
+    text = "only what concerns this subreddit; repeatable (default: all)"
+    parser.add_argument("--subreddit", action="append", default=[], type=subreddit, metavar="NAME", help=text)
+    parser.add_argument("--json", action="store_true", help="print a JSON object (default: a table)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    return show_gaps(
+        load_config(options.config, credentials=False),
+        time.time(),
+        since=options.since,
+        until=options.until,
+        subreddits=options.subreddit,
+        as_json=options.json,
+        out=sys.stdout,
+        err=sys.stderr,
+    )
+
+
+COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run)

@@ -1,5 +1,7 @@
 """`python -m supervisor logs`: prints the logs of the processes, merged by time, and follows them."""
 
+import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,12 +9,29 @@ from typing import TextIO
 
 from core.config import Config, load_config
 from core.errors import ExitCode
+from supervisor.cli.arguments import count
+from supervisor.cli.commands import Command
 from supervisor.cli.log_follower import LogFollower
 from supervisor.cli.log_line import LogLine, dated, parse, renderer
 from supervisor.display.terminal import has_colours, until_reader_closes
 from supervisor.runtime.topology import topology
 
-_LOOK_EVERY = 0.2
+_DESCRIPTION = """\
+Show the last lines of each process's log, merged by time. With -f, continue
+with new lines, across rotations and restarts. Also works when the supervisor
+is stopped."""
+
+_EPILOG = """\
+exit codes:
+  0  shown (also when there are no logs yet, and after Ctrl-C)
+  2  bad command line or configuration, or no process of that name
+
+examples:
+  python -m supervisor logs config.toml -f
+  python -m supervisor logs config.toml comments publisher --level warning"""
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+_POLL_INTERVAL_S = 0.2
 
 
 class MergedLogs:
@@ -88,7 +107,7 @@ def show_logs(
         _print(logs.last(lines, unfinished=not follow), show, out)
         while follow:
             _print(logs.fresh(), show, out)
-            sleep(_LOOK_EVERY)
+            sleep(_POLL_INTERVAL_S)
     return ExitCode.OK
 
 
@@ -102,3 +121,30 @@ def _print(lines: Sequence[LogLine], show: Callable[[LogLine], str], out: TextIO
     for line in lines:
         out.write(f"{show(line)}\n")
     out.flush()
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    text = "only these processes, such as comments (default: all)"
+    parser.add_argument("process", metavar="PROCESS", nargs="*", help=text)
+    text = "the number of last lines for each process (default: %(default)s)"
+    parser.add_argument("-n", "--lines", type=count, default=20, metavar="LINES", help=text)
+    text = "follow: print new lines until Ctrl-C (default: print and exit)"
+    parser.add_argument("-f", "--follow", action="store_true", help=text)
+    text = f"only lines of this level or above: {', '.join(_LEVELS)}; lines that are not log records, such as the"
+    text += " output of a crash, are always shown (default: all lines)"
+    parser.add_argument("--level", type=str.lower, choices=_LEVELS, metavar="LEVEL", help=text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    return show_logs(
+        options.config,
+        options.process,
+        lines=options.lines,
+        follow=options.follow,
+        level=options.level,
+        out=sys.stdout,
+        err=sys.stderr,
+    )
+
+
+COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run, operands="[PROCESS ...]", list_operand="process")

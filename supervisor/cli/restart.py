@@ -1,5 +1,7 @@
 """`python -m supervisor restart`: replaces one process by a new one, or wakes it, and waits until it runs."""
 
+import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,21 @@ from core.config import load_config
 from core.control_client import ControlError
 from core.errors import ExitCode
 from core.masking.external import masked
+from supervisor.cli.commands import Command
 from supervisor.processes.restart_policy import describe_exit
+
+_DESCRIPTION = """\
+Replace a process by a new one, or start one that is parked (FATAL), and wait up
+to 30 s until it reports that it works. Needs a running supervisor."""
+
+_EPILOG = """\
+exit codes:
+  0  the new process runs
+  1  it does not run within 30 s, or the supervisor does not run
+  2  bad command line or configuration, or no process of that name
+
+example:
+  python -m supervisor restart config.toml comments"""
 
 _LOOK_EVERY = 0.1
 _PATIENCE = 30.0  # seconds to wait until the new process reports ready
@@ -63,3 +79,15 @@ def _complaint(process: dict[str, Any], waited: float, log: Path) -> str:
     ended = "" if process["last_exit"] is None else f", last exit: {describe_exit(process['last_exit'])}"
     why = f" ({masked(process['why'])})" if process["why"] else ""
     return f"{process['name']}: {process['state']}{why} after {waited:.1f} s{ended}; the reason is in {log}"
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    text = "the name of the process, as `status` shows it, such as comments"
+    parser.add_argument("process", metavar="PROCESS", help=text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    return restart(options.config, options.process, out=sys.stdout, err=sys.stderr)
+
+
+COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run, operands="PROCESS")

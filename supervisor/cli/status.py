@@ -1,6 +1,8 @@
 """`python -m supervisor status`: prints the state of the system, once or continuously."""
 
+import argparse
 import json
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,8 +15,23 @@ from core.errors import ExitCode
 from core.masking.printable import printable_json
 from core.status.stream_stats import StreamFlow
 from core.status.system_status import read_status
+from supervisor.cli.commands import Command
 from supervisor.display.status_panel import Panel, Rates
 from supervisor.display.terminal import HOME, has_colours, is_terminal, until_reader_closes
+
+_DESCRIPTION = """\
+Show the processes and the data flow. Also works when the supervisor is
+stopped: then it shows since when, and what the files in state_dir contain."""
+
+_EPILOG = """\
+exit codes:
+  0  the supervisor runs (/readyz of the monitor shows whether all data flows)
+  1  the supervisor does not run, or does not answer within 5 s
+  2  bad command line or configuration
+
+examples:
+  python -m supervisor status config.toml --watch
+  python -m supervisor status config.toml --json"""
 
 _EVERY = 1.0  # seconds between two samples
 _MEMORY = 10.0  # seconds over which rates are averaged
@@ -83,3 +100,15 @@ def _rates(before: StreamFlow, now: StreamFlow, seconds: float) -> Rates:
         captured=max(0, now.captured - before.captured) / seconds,
         published=max(0, now.published - before.published) / seconds,
     )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON; with --watch, one object a line")
+    parser.add_argument("--watch", action="store_true", help="refresh every second, with rates, until Ctrl-C")
+
+
+def _run(options: argparse.Namespace) -> int:
+    return show_status(options.config, as_json=options.json, watch=options.watch, out=sys.stdout)
+
+
+COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run)

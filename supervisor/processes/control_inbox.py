@@ -31,7 +31,7 @@ class Reload:
 Request = str | Restart | Reload
 
 
-def let_through() -> None:
+def unblock_signals() -> None:
     """Deliver the signals that were blocked while this process was created (see supervisor.__main__)."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
@@ -60,7 +60,7 @@ class ControlInbox:
         for number in _SIGNALS:
             signal.signal(number, self._handle)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        let_through()
+        unblock_signals()
 
     def ring(self, request: Request) -> None:
         """Request, from any thread, a restart, a reload of the configuration, or a stop of everything with a reason."""

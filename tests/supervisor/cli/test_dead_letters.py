@@ -139,11 +139,11 @@ def test_what_is_on_the_way_again_is_not_dropped(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["fly"], "there is no 'fly'; there are: list, resend, drop"),
-        (["resnd"], "resend may be meant"),
-        (["5"], "there is no '5'"),
-        (["drop", "x"], "'x' is no ID"),
-        (["drop", "-1"], "'-1' is no ID"),
+        (["fly"], "unknown action 'fly'; there are: list, resend, drop"),
+        (["resnd"], "did you mean resend?"),
+        (["5"], "unknown action '5'"),
+        (["drop", "x"], "'x' is not an ID"),
+        (["drop", "-1"], "'-1' is not an ID"),
     ],
 )
 def test_a_wrong_word_is_answered_with_what_would_be_right(
