@@ -53,8 +53,8 @@ _PROCESS = "dead-letters"  # the name of the log of these actions
 
 _LOGGED_AT_ONCE = 50  # dead letters per log line
 
-_LOOK_EVERY = 0.1
-_PATIENCE = 30.0  # seconds to wait for a running publisher to deliver the requested records
+_POLL_INTERVAL_S = 0.1
+_RESEND_TIMEOUT_S = 30.0  # seconds to wait for a running publisher to deliver the requested records
 
 
 def dead_letters(
@@ -74,25 +74,25 @@ def dead_letters(
         known = letters.listed(connection) if connection is not None else []
         unknown = sorted(set(ids) - {letter.id for letter in known})
         if unknown:
-            have = f"there are: {_numbers(letter.id for letter in known)}" if known else "there is none"
-            print(f"there is no dead letter {_numbers(unknown)}; {have}", file=err)
+            existing = f"there are: {_numbers(letter.id for letter in known)}" if known else "there are none"
+            print(f"no dead letter has the ID {_numbers(unknown)}; {existing}", file=err)
             return ExitCode.BAD_USAGE
         chosen = [letter for letter in known if letter.id in ids or not ids]
         if action == "list":
             _print(chosen, config.supervisor.state_dir, as_json=as_json, out=out)
             return ExitCode.OK
         if connection is None or not chosen:
-            _say({action: 0}, "There are no dead letters.", as_json=as_json, out=out)
+            _print_result({action: 0}, "There are no dead letters.", as_json=as_json, out=out)
             return ExitCode.OK
         if action == "drop":
             return _drop(connection, chosen, config, as_json=as_json, out=out)
         with transaction(connection):
             letters.ask_again(connection, letters.listed(connection) if not ids else chosen)
-        _log(config, "dead_letters_asked_for", chosen)
+        _log(config, "dead_letters_resend_requested", chosen)
         if _publisher_runs(config.supervisor.state_dir):
-            deadline = clock() + _PATIENCE
+            deadline = clock() + _RESEND_TIMEOUT_S
             while clock() < deadline and any(one.resending for one in _left(connection, chosen)):
-                sleep(_LOOK_EVERY)
+                sleep(_POLL_INTERVAL_S)
         return _report(chosen, _left(connection, chosen), as_json=as_json, out=out)
 
 
@@ -108,7 +108,7 @@ def _opened(state_dir: Path) -> Iterator[sqlite3.Connection | None]:
             # a file without tables is new, or was never used
             yield connection if upgrade(connection) else None
     except sqlite3.Error as error:
-        raise TransientError(f"{path} cannot be read or written just now: {error}") from error
+        raise TransientError(f"{path} cannot be read or written at the moment: {error}") from error
 
 
 def _drop(
@@ -122,8 +122,8 @@ def _drop(
     _log(config, "dead_letters_dropped", dropped)
     text = f"{_count(len(dropped))} dropped, {sum(one.size for one in dropped):,} bytes."
     if len(found) > len(dropped):
-        text += f" Not dropped, since on the way to Kafka again: {_numbers(one.id for one in found if one.resending)}"
-    _say({"drop": len(dropped), "on_the_way": len(found) - len(dropped)}, text, as_json=as_json, out=out)
+        text += f" Not dropped, because they are being sent again: {_numbers(one.id for one in found if one.resending)}"
+    _print_result({"drop": len(dropped), "on_the_way": len(found) - len(dropped)}, text, as_json=as_json, out=out)
     return ExitCode.OK
 
 
@@ -140,10 +140,12 @@ def _report(chosen: Sequence[Kept], left: Sequence[Kept], *, as_json: bool, out:
     if delivered := len(chosen) - len(left):
         lines.append(f"{_count(delivered)} delivered.")
     if waiting:
-        lines.append(f"{_count(len(waiting))} on the way: they leave as soon as the publisher runs and Kafka accepts.")
-    lines += [f"{one.id} was refused again: {masked(one.reason)}" for one in refused]
+        lines.append(
+            f"{_count(len(waiting))} waiting: the publisher sends them when it runs and Kafka accepts records."
+        )
+    lines += [f"{one.id}: Kafka refused it again: {masked(one.reason)}" for one in refused]
     numbers = {"resend": len(chosen), "delivered": delivered, "on_the_way": len(waiting), "refused": len(refused)}
-    _say(numbers, "\n".join(lines), as_json=as_json, out=out)
+    _print_result(numbers, "\n".join(lines), as_json=as_json, out=out)
     return ExitCode.GAVE_UP if refused else ExitCode.OK
 
 
@@ -157,13 +159,13 @@ def _print(chosen: Sequence[Kept], state_dir: Path, *, as_json: bool, out: TextI
         return
     if chosen:
         print(table([_HEADINGS, *map(_row, chosen)], right=(0, 4)), file=out)
-    so_far = f"So far {resent:,} resent, {dropped:,} dropped."
-    print(f"{_count(len(chosen)) if chosen else 'No dead letters'}. {so_far}", file=out)
+    totals = f"In total, {resent:,} resent and {dropped:,} dropped."
+    print(f"{_count(len(chosen)) if chosen else 'No dead letters'}. {totals}", file=out)
 
 
 def _row(letter: Kept) -> tuple[str, ...]:
     name = letter.reason.partition(":")[0]
-    reason = f"{name} (on the way again)" if letter.resending else name
+    reason = f"{name} (being sent again)" if letter.resending else name
     return str(letter.id), _moment(letter.at)[:16] + "Z", letter.stream, letter.key, _size(letter.size), reason
 
 
@@ -172,7 +174,7 @@ def _size(number: int) -> str:
     return f"{number} B" if number < 1000 else f"{kilobytes:.1f} kB" if kilobytes < 1000 else f"{megabytes:.1f} MB"
 
 
-def _say(numbers: dict[str, int], text: str, *, as_json: bool, out: TextIO) -> None:
+def _print_result(numbers: dict[str, int], text: str, *, as_json: bool, out: TextIO) -> None:
     print(json.dumps(numbers) if as_json else text, file=out)
 
 

@@ -57,9 +57,9 @@ def show_gaps(
     state_dir = config.supervisor.state_dir
     selection = Selection(since, until, frozenset(name.lower() for name in subreddits))
     proofs, code = _read(config, err)
-    complaint = _complaint(selection, config, proofs.values())
-    if complaint:
-        print(complaint, file=err)
+    problem = _problem(selection, config, proofs.values())
+    if problem:
+        print(problem, file=err)
         return ExitCode.BAD_USAGE
     if as_json:
         print(printable_json(json.dumps(document(proofs, selection), indent=2, ensure_ascii=False)), file=out)
@@ -67,7 +67,7 @@ def show_gaps(
     reddit_now = {stream: proof.reddit_now(now) for stream, proof in proofs.items()}
     blocks = report(proofs, selection, reddit_now, longest_silence(config.streams.max_poll_interval))
     if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in stream_names()):
-        blocks[-1] = f"Nothing was captured into {state_dir} yet."
+        blocks[-1] = f"Nothing is captured in {state_dir} yet."
     print("\n\n".join(filter(None, blocks)), file=out)
     return code
 
@@ -87,20 +87,23 @@ def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode
             elif stream in config.streams.enabled:
                 proofs[stream] = StreamProof(tuple(subreddits))
         except sqlite3.DatabaseError as error:
-            print(f"the ledger of {stream} cannot be read ({error}); is {state_dir} the right state_dir?", file=err)
+            print(
+                f"the ledger of {stream} cannot be read ({error}); check that {state_dir} is the right state_dir",
+                file=err,
+            )
             code = ExitCode.GAVE_UP
     return proofs, code
 
 
-def _complaint(selection: Selection, config: Config, proofs: Collection[StreamProof]) -> str:
+def _problem(selection: Selection, config: Config, proofs: Collection[StreamProof]) -> str:
     """Return what is wrong with the selection; empty if nothing is."""
     if selection.since is not None and selection.until is not None and selection.since > selection.until:
-        return "--since is later than --until: exchange them"
+        return "--since must not be later than --until"
     known = {name.lower(): name for name in config.reddit.subreddits}
     for proof in proofs:
         known |= {name.lower(): name for gap in proof.gaps for name in gap.subreddits if name.lower() not in known}
     for name in sorted(selection.subreddits - known.keys()):
-        return f"r/{name} is not configured, and no gap names it; did you mean r/{nearest(name, known)}?"
+        return f"r/{name} is not configured, and no gap contains it; did you mean r/{nearest(name, known)}?"
     return ""
 
 

@@ -41,15 +41,15 @@ class MergedLogs:
         self._log_dir = log_dir
         self._names = names
         self._level = level
-        self._trails = {name: LogFollower(self._path(name)) for name in names or names_with_logs(log_dir)}
-        self._moments = dict.fromkeys(self._trails, "")
+        self._followers = {name: LogFollower(self._path(name)) for name in names or names_with_logs(log_dir)}
+        self._last_times = dict.fromkeys(self._followers, "")
 
     def last(self, wanted: int, *, unfinished: bool) -> list[LogLine]:
         """Return each process's last lines; `unfinished` adds a line whose end was never written."""
         merged: list[LogLine] = []
-        for name, trail in self._trails.items():
-            lines = trail.last(wanted, lambda raw: parse(raw).is_at_least(self._level))
-            if unfinished and wanted and (rest := trail.unfinished()):
+        for name, follower in self._followers.items():
+            lines = follower.last(wanted, lambda raw: parse(raw).is_at_least(self._level))
+            if unfinished and wanted and (rest := follower.unfinished()):
                 lines = [*lines, rest][-wanted:]
             merged += self._dated(name, lines)
         return sorted(merged, key=lambda line: line.timestamp)
@@ -57,17 +57,17 @@ class MergedLogs:
     def fresh(self) -> list[LogLine]:
         """Return the lines written since the last call."""
         for name in [] if self._names else names_with_logs(self._log_dir):
-            if name not in self._trails:
-                self._trails[name] = LogFollower(self._path(name), from_beginning=True)
+            if name not in self._followers:
+                self._followers[name] = LogFollower(self._path(name), from_beginning=True)
         merged: list[LogLine] = []
-        for name, trail in self._trails.items():
-            merged += [line for line in self._dated(name, trail.fresh()) if line.is_at_least(self._level)]
+        for name, follower in self._followers.items():
+            merged += [line for line in self._dated(name, follower.fresh()) if line.is_at_least(self._level)]
         return sorted(merged, key=lambda line: line.timestamp)
 
     def _dated(self, name: str, raw: Sequence[bytes]) -> list[LogLine]:
-        lines = dated([parse(line) for line in raw], self._moments.get(name, ""))
+        lines = dated([parse(line) for line in raw], self._last_times.get(name, ""))
         if lines:
-            self._moments[name] = lines[-1].timestamp
+            self._last_times[name] = lines[-1].timestamp
         return lines
 
     def _path(self, name: str) -> Path:
@@ -95,14 +95,14 @@ def show_logs(
     config = load_config(path, credentials=False)
     log_dir = config.supervisor.log_dir
     known = _known(config)
-    strangers = [name for name in names if name not in known]
-    if strangers:
-        print(f"there is no process {', '.join(map(repr, strangers))}; there are: {', '.join(known)}", file=err)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"there is no process {', '.join(map(repr, unknown))}; there are: {', '.join(known)}", file=err)
         return ExitCode.BAD_USAGE
     logs = MergedLogs(log_dir, list(dict.fromkeys(names)), level)
     show = renderer(colours=has_colours(out))
     if not follow and not any(name in names_with_logs(log_dir) for name in names or known):
-        print(f"nothing was logged into {log_dir} yet", file=err)
+        print(f"there are no logs in {log_dir} yet", file=err)
     with until_reader_closes(out):
         _print(logs.last(lines, unfinished=not follow), show, out)
         while follow:

@@ -33,22 +33,22 @@ examples:
   python -m supervisor status config.toml --watch
   python -m supervisor status config.toml --json"""
 
-_EVERY = 1.0  # seconds between two samples
-_MEMORY = 10.0  # seconds over which rates are averaged
+_REFRESH_INTERVAL_S = 1.0  # seconds between two samples
+_RATE_WINDOW_S = 10.0  # seconds over which rates are averaged
 
 
 class RateMeter:
     """Items per second, from samples of counters that only grow (or restart from zero with a new spool)."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, dict[str, StreamFlow]]] = deque()
+        self._samples: deque[tuple[float, dict[str, StreamFlow]]] = deque()
 
     def rates(self, now: float, streams: dict[str, StreamFlow]) -> dict[str, Rates]:
         """Add a sample and return each stream's rates; none after the first sample."""
-        self._looks.append((now, streams))
-        while now - self._looks[0][0] > _MEMORY:
-            self._looks.popleft()
-        then, before = self._looks[0]
+        self._samples.append((now, streams))
+        while now - self._samples[0][0] > _RATE_WINDOW_S:
+            self._samples.popleft()
+        then, before = self._samples[0]
         if now <= then:
             return {}
         return {name: _rates(before[name], stream, now - then) for name, stream in streams.items() if name in before}
@@ -66,7 +66,7 @@ def show_status(
     """Print the state, repeatedly with `watch`. Return 0 if the supervisor runs, 1 if it does not or is silent."""
     config = load_config(path, credentials=False)
     panel = Panel(path, config.supervisor.log_dir, has_colours(out), bar=watch and is_terminal(out))
-    speedometer = RateMeter()
+    meter = RateMeter()
 
     def show() -> ExitCode:
         status = read_status(status_config(config), time.time())
@@ -74,7 +74,7 @@ def show_status(
             document = json.dumps(status.document(), indent=None if watch else 2)
             print(printable_json(document), file=out, flush=True)
         else:
-            rates = speedometer.rates(clock(), status.flow.streams) if watch else None
+            rates = meter.rates(clock(), status.flow.streams) if watch else None
             _show_text(panel.render(status, rates), out, watch=watch)
         return ExitCode.OK if status.runs else ExitCode.GAVE_UP
 
@@ -82,7 +82,7 @@ def show_status(
     with until_reader_closes(out):
         code = show()
         while watch:
-            sleep(_EVERY)
+            sleep(_REFRESH_INTERVAL_S)
             code = show()
     return code
 

@@ -76,10 +76,10 @@ def _line(table: str, key: str, what: str, values: dict[str, object] | None = No
 def lines(proof: CrawlProof) -> Iterator[str]:
     """Return the proof as text, one number of each table per line."""
     meanings = {
-        "held": "by the simulated Reddit, as far as the configuration asks for it",
+        "held": "in the simulated Reddit, and selected by the configuration",
         "saved": "in the database",
         "missing": "not in the database",
-        "wrong": "saved with another value than was served",
+        "wrong": "saved with a value that differs from the served one",
     }
     yield "  " + " " * 9 + "".join(f"{table:>12}" for table in TABLES)
     for name, meaning in meanings.items():
@@ -87,9 +87,9 @@ def lines(proof: CrawlProof) -> Iterator[str]:
         yield f"  {name:<9}{numbers}   {meaning}"
     odd = [f"{table}: {_listed(states)}" for table, states in proof.odd.items() if states]
     if odd:
-        yield f"  among them {'; '.join(odd)}"
+        yield f"  including {'; '.join(odd)}"
     if proof.left:
-        yield f"  The crawl was cut short: {proof.left:,} subreddits were still to visit and are left out here."
+        yield f"  The crawl was cut short: {proof.left:,} subreddits were not visited, and are not counted here."
 
 
 def _listed(counts: Counter[str]) -> str:

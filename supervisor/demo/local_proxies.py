@@ -22,8 +22,8 @@ from core.errors import TransientError
 from core.process.parent_guard import guarded_command
 from core.process.procfs import free_port
 
-_START_WITHIN = 15.0
-_LOOK_EVERY = 0.05
+_START_TIMEOUT_S = 15.0
+_POLL_INTERVAL_S = 0.05
 _PR_SET_PDEATHSIG = 1
 
 
@@ -60,11 +60,11 @@ class LocalProxy:
 
     def wait(self) -> None:
         """Return when it listens."""
-        deadline = time.monotonic() + _START_WITHIN
+        deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._listens():
             if time.monotonic() > deadline or self._process is None or self._process.poll() is not None:
-                raise TransientError(f"the proxy {self.name} does not start: see processes.err")
-            time.sleep(_LOOK_EVERY)
+                raise TransientError(f"proxy {self.name} did not start: see processes.err")
+            time.sleep(_POLL_INTERVAL_S)
 
     def _listens(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1.0):

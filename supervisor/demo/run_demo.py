@@ -77,7 +77,7 @@ def demo(duration: float, keep: Path | None, inbox: ControlInbox, out: TextIO = 
     """Run the demo for `duration` seconds and prove that nothing was lost."""
     missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
-        print(f"the demo needs more packages: {program.pip_install(*missing)}", file=sys.stderr)
+        print(f"the demo needs packages that are not installed: run `{program.pip_install(*missing)}`", file=sys.stderr)
         return ExitCode.BAD_USAGE
     directory = (keep or Path(tempfile.mkdtemp(prefix="gapless-demo-"))).absolute()
     directory.mkdir(parents=True, exist_ok=True)
@@ -86,9 +86,9 @@ def demo(duration: float, keep: Path | None, inbox: ControlInbox, out: TextIO = 
     screen.say(f"Logs: {directory}/logs")
     proxies = tuple(LocalProxy(name) for name in "ab")
     config = _configure(directory, proxies)
-    screen.say(f"Dashboard, while it runs: http://{config.monitor.host}:{config.monitor.port}/")
+    screen.say(f"Dashboard during the demo: http://{config.monitor.host}:{config.monitor.port}/")
     with _stderr_into(directory / "processes.err"):
-        code = _play(config, proxies, duration, inbox, screen)
+        code = _run(config, proxies, duration, inbox, screen)
     if keep is None and code is ExitCode.OK:
         shutil.rmtree(directory, ignore_errors=True)
     else:
@@ -117,7 +117,7 @@ def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
     return topology.with_broker_at(load_config(None, overrides, {}), free_port())
 
 
-def _play(
+def _run(
     config: Config, proxies: tuple[LocalProxy, ...], duration: float, inbox: ControlInbox, screen: Screen
 ) -> ExitCode:
     specs = _specs(config, duration)
@@ -132,14 +132,14 @@ def _play(
             manager = supervise(
                 ConfigHolder(config), specs, DemoRun(inbox, script), [proxy_task(lambda: config)], status_publisher
             )
-            performance = ScriptThread(script, parts)
-            performance.start()
+            script_thread = ScriptThread(script, parts)
+            script_thread.start()
             code = status_publisher.exit_code = manager.run()
-            performance.end()
+            script_thread.end()
     finally:
         lock.close()
     screen.say(render(parts.meter.read()))
-    return report(performance, code, screen, config.supervisor.state_dir.parent)
+    return report(script_thread, code, screen, config.supervisor.state_dir.parent)
 
 
 def _specs(config: Config, duration: float) -> list[ChildSpec]:

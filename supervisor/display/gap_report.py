@@ -15,9 +15,9 @@ _HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
 _WIDTH = 80
 _MOST_NAMED = 5
 
-_UNSETTLED = (
-    "not known yet whether this is the first start: the topic was not read so far (is Kafka away?). If it holds records"
-    " of this stream, the time since the newest one becomes a gap"
+_START_UNKNOWN = (
+    "it is not known yet whether this is the first start: the topic has not been read (check that Kafka runs). If it"
+    " contains records of this stream, the time since the newest one becomes a gap"
 )
 
 
@@ -29,7 +29,7 @@ class Selection:
     until: float | None = None
     subreddits: frozenset[str] = frozenset()
 
-    def admits(self, gap: Gap) -> bool:
+    def includes(self, gap: Gap) -> bool:
         """Return whether the gap, including the time where late items may be missing, overlaps this part."""
         starts = [moment for moment in (gap.start, gap.late_from) if moment is not None]
         start = min(starts) if gap.start is not None else float("-inf")
@@ -59,20 +59,20 @@ def document(proofs: Mapping[str, StreamProof], selection: Selection) -> dict[st
 
 
 def report(
-    proofs: Mapping[str, StreamProof], selection: Selection, now: Mapping[str, float], patience: float
+    proofs: Mapping[str, StreamProof], selection: Selection, now: Mapping[str, float], max_age: float
 ) -> list[str]:
     """Return the blocks of text that `gaps` prints; `now` is the time by Reddit's clock, for each stream.
 
-    A proven time older than `patience` seconds is explained.
+    A proven time older than `max_age` seconds is explained.
     """
     proven = "\n".join(
         line
         for stream, proof in proofs.items()
-        for line in _proven(stream, proof, selection.names(proof), now[stream], patience)
+        for line in _proven(stream, proof, selection.names(proof), now[stream], max_age)
     )
     chosen = list(_selected(proofs, selection))
     if not chosen:
-        part = "" if selection.is_all else " in this part of the ledger"
+        part = "" if selection.is_all else " in this selection"
         return [proven, f"No gaps are recorded{part}."]
     rows = [_as_row(gap) for _, _, gap in chosen]
     aligned = table([_HEADINGS, *rows], right=(4,)).splitlines()
@@ -90,7 +90,7 @@ def moment_text(seconds: float) -> str:
 def _selected(proofs: Mapping[str, StreamProof], selection: Selection) -> Iterable[tuple[str, StreamProof, Gap]]:
     for stream, proof in proofs.items():
         for gap in proof.gaps:
-            if selection.admits(gap):
+            if selection.includes(gap):
                 yield stream, proof, gap
 
 
@@ -122,7 +122,7 @@ def _as_json(gap: Gap, proof: StreamProof) -> dict[str, Any]:
 
 def _as_row(gap: Gap) -> tuple[str, ...]:
     start = "the beginning" if gap.start is None else moment_text(gap.start)
-    end = "still away" if gap.end is None else moment_text(gap.end)
+    end = "not ended" if gap.end is None else moment_text(gap.end)
     return _id(gap), start, end, gap.state.value, str(gap.found)
 
 
@@ -135,29 +135,29 @@ def _reason(gap: Gap, proof: StreamProof) -> list[str]:
     )
 
 
-def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, patience: float) -> list[str]:
+def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, max_age: float) -> list[str]:
     """Describe the stream's proven time and, if it is old, the subreddits that hold it back."""
     moments = {name: proof.moments.get(name.lower()) for name in names}
-    away = [name for name in names if name.lower() in proof.without_end]
-    counted = {name: moment for name, moment in moments.items() if name not in away} or moments
+    endless = [name for name in names if name.lower() in proof.without_end]
+    counted = {name: moment for name, moment in moments.items() if name not in endless} or moments
     known = [moment for moment in counted.values() if moment is not None]
-    late = {name: moment for name, moment in counted.items() if moment is None or now - moment > patience}
+    late = {name: moment for name, moment in counted.items() if moment is None or now - moment > max_age}
     if not known:
-        lines = [f"{stream}: proven until: never. No listing was read to its end yet."]
+        lines = [f"{stream}: proven until: never. No listing has been read to its end yet."]
     elif len(known) < len(counted):
-        lines = [f"{stream}: proven until: never, for {_number(len(counted) - len(known), len(counted))}."]
+        lines = [f"{stream}: proven until: never, for {_share(len(counted) - len(known), len(counted))}."]
     else:
         age = max(0.0, now - min(known))
-        note = "; not read since" if late else ""
+        note = "; no newer listing was read" if late else ""
         lines = [f"{stream}: proven until {moment_text(min(known))}, {duration(age)} ago{note}."]
     if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # otherwise all are equally old
-        worst = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
-        texts = [f"r/{name} {'never' if moment is None else moment_text(moment)}" for name, moment in worst]
+        oldest = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
+        texts = [f"r/{name} {'never' if moment is None else moment_text(moment)}" for name, moment in oldest]
         lines += _wrapped(f"not read: {_listed(texts)}")
-    if away:
-        lines += _wrapped(f"in a gap without end: {_listed([f'r/{name}' for name in away])}")
+    if endless:
+        lines += _wrapped(f"in a gap without end: {_listed([f'r/{name}' for name in endless])}")
     if proof.unsettled:
-        lines += _wrapped(_UNSETTLED)
+        lines += _wrapped(_START_UNKNOWN)
     return lines
 
 
@@ -165,7 +165,7 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
 
 
-def _number(some: int, all_of_them: int) -> str:
+def _share(some: int, all_of_them: int) -> str:
     noun = "subreddit" if all_of_them == 1 else "subreddits"
     return f"{some} of {all_of_them} {noun}"
 

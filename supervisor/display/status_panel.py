@@ -81,31 +81,31 @@ class Panel:
             age = process.get("state_age_s")
             when = f" ({duration(age)} ago)" if age is not None else ""
             why = f"{name} is parked: {masked(process.get('why') or 'see its log')}{when}"
-            return f"{why}. The cause is in {log}; then: {then}"
+            return f"{why}. Correct the cause (see {log}), then: {then}"
         if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
-            return f"{name} starts again in {process['restart_in_s']:.1f} s; why it ended is in {log}"
+            return f"{name} restarts in {process['restart_in_s']:.1f} s; see {log} for the cause"
         return ""
 
 
 def _supervisor(status: Status) -> str:
     supervisor = status.supervisor
     if supervisor["state"] == STOPPED:
-        return f"Supervisor: {STOPPED}{_since(status.last)}"
+        return f"Supervisor: {STOPPED}{_end_of(status.last)}"
     pid = f", pid {supervisor['pid']}" if supervisor["pid"] is not None else ""
     up = f", up {duration(supervisor['uptime_s'])}" if supervisor["uptime_s"] is not None else ""
     return f"Supervisor: {supervisor['state']}{pid}{up}"
 
 
-def _since(last: LastState | None) -> str:
+def _end_of(last: LastState | None) -> str:
     if last is None:
-        return "; none has run on this state directory yet"
+        return "; no supervisor has used this state directory yet"
     if last.ended_at is None:
-        return f"; it was killed, or the machine went down: its last sign of life is of {_moment(last.seen_at)}"
-    how = f"exit code {last.exit_code}" if last.exit_code is not None else "it failed; see supervisor.log"
-    return f" since {_moment(last.ended_at)} ({how})"
+        return f"; it was killed, or the machine stopped: its last heartbeat was at {_local_time(last.seen_at)}"
+    how = f"exit code {last.exit_code}" if last.exit_code is not None else "unexpected error; see supervisor.log"
+    return f" since {_local_time(last.ended_at)} ({how})"
 
 
-def _moment(seconds: float) -> str:
+def _local_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -161,5 +161,5 @@ def _quota(quota: QuotaFlow) -> str:
     if quota.reset_s:
         text += f", reset in {duration(quota.reset_s)}"
     if quota.blocked_s:
-        text += f"; Reddit asked to wait: {duration(quota.blocked_s)} more"
+        text += f"; blocked by Reddit for {duration(quota.blocked_s)}"
     return text

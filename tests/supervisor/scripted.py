@@ -39,10 +39,10 @@ class ScriptedProcess:
     def exit_code(self) -> int | None:
         return self.code
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         self.inbox.append(message)
 
-    def ask_stop(self, deadline: float) -> None:
+    def request_stop(self, deadline: float) -> None:
         self.world.did("stop", self.name)
         self.world.deadlines[self.name] = deadline
         takes = self.world.stop_takes.get(self.name, 0.0)
@@ -149,9 +149,9 @@ class World:
             heartbeat_timeout=heartbeat_timeout,
             log=structlog.stdlib.get_logger("test"),
             tasks=tasks,
-            reread=lambda: self.wanted,
+            reload=lambda: self.wanted,
             clock=self.clock,
-            draw=lambda: 1.0,
+            jitter=lambda: 1.0,
             wait=self.wait,
         )
 

@@ -11,7 +11,7 @@ from core.errors import GaplessError
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, RateLimited, ServerTrouble, Unavailable
 from scraper.http.transport.session import Answer
 from supervisor.checks import probes
-from supervisor.checks.proxy_probe import judged
+from supervisor.checks.proxy_probe import interpret
 from tests.support.proxies import PProxy, ScriptedProxy
 from tests.support.simulator import Simulator
 
@@ -106,8 +106,8 @@ def test_what_reddit_says_is_no_fault_of_the_proxy(reddit: Simulator, proxy: Scr
 def test_an_answer_of_reddit_came_through_and_one_that_may_be_the_proxys_is_doubted(
     error: GaplessError | None, good: bool
 ) -> None:
-    assert judged(Answer(200, {}, b"", 0.1234), error)[0] is good
-    assert judged(Answer(200, {}, b"", 0.1234), None)[1] == "answers in 123 ms"
+    assert interpret(Answer(200, {}, b"", 0.1234), error)[0] is good
+    assert interpret(Answer(200, {}, b"", 0.1234), None)[1] == "answers in 123 ms"
 
 
 def test_without_a_token_a_subreddit_is_asked_for(reddit: Simulator, proxy: ScriptedProxy) -> None:

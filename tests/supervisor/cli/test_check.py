@@ -17,7 +17,7 @@ from streams.capture.page_fetcher import PageFetcher
 from supervisor.checks import probes
 from supervisor.checks.finding import Finding, Probe, fine
 from supervisor.checks.reddit_probe import Refusal, Search
-from supervisor.cli.check import check, try_all
+from supervisor.cli.check import check, run_all
 from tests.streams.reddit.client_house import House
 from tests.support.brokers import TansuBroker
 from tests.support.durations import allowed
@@ -373,7 +373,7 @@ def test_probes_run_side_by_side() -> None:
         barrier.wait()
         yield fine("x", "met")
 
-    assert [finding.text for finding in try_all([Probe(str(n), meet) for n in range(3)], 5.0)] == ["met"] * 3
+    assert [finding.text for finding in run_all([Probe(str(n), meet) for n in range(3)], 5.0)] == ["met"] * 3
 
 
 def test_a_probe_that_never_ends_has_failed_and_the_others_keep_their_order() -> None:
@@ -388,7 +388,7 @@ def test_a_probe_that_never_ends_has_failed_and_the_others_keep_their_order() ->
 
     probes_given = [Probe("slow", hang), Probe("fast", lambda: iter([fine("fast", "there")])), Probe("bad", crash)]
     try:
-        found = try_all(probes_given, 0.2)
+        found = run_all(probes_given, 0.2)
     finally:
         release.set()
     assert [(finding.name, finding.ok) for finding in found] == [("slow", False), ("fast", True), ("bad", False)]

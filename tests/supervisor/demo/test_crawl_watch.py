@@ -25,7 +25,7 @@ def test_the_line_says_how_far_it_is_and_how_the_proxies_are() -> None:
 def test_a_proxy_that_falls_and_one_that_rises_are_news_once(tmp_path: Path) -> None:
     watch = CrawlWatch(Config(), Database(tmp_path / "none.db"))
     told = [
-        watch.news(Crawl(NOON, (A, report)))
+        watch.changes(Crawl(NOON, (A, report)))
         for report in (B, RESTS, RESTS, replace(B, proxy_state=PROBING), RESTS, B, B)
     ]
     assert told == [

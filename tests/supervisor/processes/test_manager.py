@@ -110,7 +110,7 @@ def test_a_killed_child_comes_back_quickly_and_its_siblings_notice_nothing() -> 
     manager.run()
     starts = [entry for entry in world.diary if entry[1] == "start" and entry[0] > 1]
     assert starts == [(5.25, "start", "comments")]
-    assert manager.children["comments"].life.restarts == 1
+    assert manager.children["comments"].restart_state.restarts == 1
 
 
 def test_a_child_that_ends_by_itself_is_started_again() -> None:
@@ -123,8 +123,8 @@ def test_a_parked_child_leaves_the_others_alone() -> None:
     world = World([*everyone_ready(), (3.0, "ends", "comments", PERMANENT_EXIT), (99.0, "rings", "SIGTERM", None)])
     manager = world.manager(FAMILY)
     assert manager.run() is ExitCode.OK
-    assert manager.children["comments"].life.state is State.FATAL
-    assert manager.children["submissions"].life.state is State.EXITED
+    assert manager.children["comments"].restart_state.state is State.FATAL
+    assert manager.children["submissions"].restart_state.state is State.EXITED
     assert world.now == 99.0
 
 
@@ -161,7 +161,7 @@ def test_stop_while_a_child_waits_for_its_restart_does_not_start_it() -> None:
     manager = world.manager([sink(), source("comments")])
     manager.run()
     assert world.now == 12.0
-    assert manager.children["comments"].life.state is State.EXITED
+    assert manager.children["comments"].restart_state.state is State.EXITED
 
 
 def test_a_death_while_others_stop_is_no_reason_for_a_restart() -> None:
@@ -234,7 +234,7 @@ def test_hangs_count_as_failures() -> None:
     world = World([(8.0 * n, "says", "comments", ("ready",)) for n in range(1, 60)])
     manager = world.manager([source("comments")], heartbeat_timeout=5.0)
     assert manager.run() is ExitCode.GAVE_UP
-    assert manager.children["comments"].life.state is State.FATAL
+    assert manager.children["comments"].restart_state.state is State.FATAL
 
 
 def test_a_supervisor_that_did_not_run_blames_nobody() -> None:

@@ -81,7 +81,7 @@ def test_who_was_dismissed_and_has_to_be_killed_in_a_stop_shows_in_the_exit_code
     manager = world.manager(FAMILY)
     assert manager.run() is ExitCode.KILLED
     assert ("kill", "comments") in [entry[1:] for entry in world.diary]
-    assert manager.children["comments"].life.state is State.EXITED
+    assert manager.children["comments"].restart_state.state is State.EXITED
 
 
 def test_once_everything_stops_a_reload_changes_nothing() -> None:

@@ -38,7 +38,7 @@ def test_without_a_thread_for_its_output_it_is_not_born_and_the_others_stop_as_e
     with pytest.raises(RuntimeError):
         nursery.spawn("obedient")
     assert (offspring(), descriptors()) == (family, before)
-    living.ask_stop(0.0)  # needs none
+    living.request_stop(0.0)  # needs none
     monkeypatch.undo()
     assert ended(living) == 0
 
@@ -70,7 +70,7 @@ def test_asking_the_dead_and_the_stopped_to_stop_leaves_nothing_behind(nursery: 
     for number in (signal.SIGKILL, signal.SIGSTOP):
         child = nursery.ready("obedient")
         os.kill(child.pid, number)
-        child.ask_stop(0.0)
+        child.request_stop(0.0)
         child.kill()
         assert ended(child) == -signal.SIGKILL
         child.close()

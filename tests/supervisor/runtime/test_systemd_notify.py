@@ -137,7 +137,7 @@ def test_without_a_service_manager_nothing_is_said() -> None:
     notifier = Notifier.taken_from(environ, LOG)
     with capture_logs() as logged:
         notifier.take(snapshot("RUNNING"))
-        assert notifier.around(lambda: 5) == 5
+        assert notifier.during_reload(lambda: 5) == 5
         notifier.close()
     assert environ == {"PATH": "/bin"}
     assert not notifier.tasks()
@@ -183,13 +183,13 @@ def test_reading_the_configuration_anew(tmp_path: Path) -> None:
     manager = ServiceManager(str(tmp_path / "notify"))
     notifier = Notifier(manager.address, None, LOG, clock=lambda: 12.5)
     notifier.take(snapshot("STARTING"))
-    assert notifier.around(lambda: "read") == "read"
+    assert notifier.during_reload(lambda: "read") == "read"
     notifier.take(snapshot("RUNNING"))
-    assert notifier.around(lambda: "read") == "read"
+    assert notifier.during_reload(lambda: "read") == "read"
     with pytest.raises(ZeroDivisionError):
-        notifier.around(lambda: 1 // 0)
+        notifier.during_reload(lambda: 1 // 0)
     notifier.take(snapshot(state="STOPPING"))
-    notifier.around(lambda: "read")
+    notifier.during_reload(lambda: "read")
     said = [line for line in manager.listen() if not line.startswith("STATUS=")]
     reload = ["RELOADING=1", "MONOTONIC_USEC=12500000", "READY=1"]
     assert said == ["READY=1", *reload, *reload, "STOPPING=1"]
