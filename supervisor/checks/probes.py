@@ -12,8 +12,8 @@ from core.process import program
 from supervisor.checks.finding import Finding, Probe, check_writable, failed, fine
 from supervisor.runtime.private_directories import examine
 
-_PATIENCE = 5.0  # seconds per connection
-_MOST_PROBLEMS = 3  # problems named per directory
+_TIMEOUT_S = 5.0  # seconds per connection
+_MAX_PROBLEMS = 3  # problems named per directory
 
 
 def probes_of(config: Config) -> Iterator[Probe]:
@@ -30,7 +30,7 @@ def probe_database(config: Config) -> Iterator[Finding]:
     """Open the database with user and password, and check the version of its tables."""
     from supervisor.checks.database_probe import check_database  # noqa: PLC0415  SQLAlchemy, which other commands do not need
 
-    yield check_database(config.database.url, _PATIENCE)
+    yield check_database(config.database.url, _TIMEOUT_S)
 
 
 def probe_files(config: Config) -> Iterator[Finding]:
@@ -38,7 +38,7 @@ def probe_files(config: Config) -> Iterator[Finding]:
     for key, path in (("state_dir", config.supervisor.state_dir), ("log_dir", config.supervisor.log_dir)):
         problems = examine(path).problems if path.is_dir() else []
         if problems:
-            yield failed(key, f"{'; '.join(problems[:_MOST_PROBLEMS])}, or change supervisor.{key}")
+            yield failed(key, f"{'; '.join(problems[:_MAX_PROBLEMS])}, or change supervisor.{key}")
         else:
             yield check_writable(key, path, f"{path} is writable", f"supervisor.{key}")
 
@@ -47,7 +47,7 @@ def probe_proxy(config: Config, proxy: Proxy) -> Iterator[Finding]:
     """Send a request to Reddit through the proxy."""
     from supervisor.checks.proxy_probe import check_proxy  # noqa: PLC0415  aiohttp, which other commands do not need
 
-    yield check_proxy(config, proxy, _PATIENCE)
+    yield check_proxy(config, proxy, _TIMEOUT_S)
 
 
 def probe_kafka(config: Config) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def probe_kafka(config: Config) -> Iterator[Finding]:
     properties["error_cb"] = lambda error: reported.append(error.str())
     client = AdminClient(properties, logger=silent_logger())
     try:
-        metadata = client.list_topics(timeout=_PATIENCE)
+        metadata = client.list_topics(timeout=_TIMEOUT_S)
     except KafkaException as error:
         client.poll(0)  # fetches librdkafka's error reports
         yield failed("kafka", f"{_kafka_reason(reported, error)}: start the broker, or correct kafka.bootstrap_servers")

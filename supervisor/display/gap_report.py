@@ -13,7 +13,7 @@ from supervisor.display.formatting import duration, table
 
 _HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
 _WIDTH = 80
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 _START_UNKNOWN = (
     "it is not known yet whether this is the first start: the topic has not been read (check that Kafka runs). If it"
@@ -171,8 +171,8 @@ def _share(some: int, all_of_them: int) -> str:
 
 
 def _listed(texts: Sequence[str]) -> str:
-    more = len(texts) - _MOST_NAMED
-    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:_MOST_NAMED])} and {more} more (see --json)"
+    more = len(texts) - _MAX_NAMED
+    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:_MAX_NAMED])} and {more} more (see --json)"
 
 
 def _count(gaps: Sequence[Gap]) -> str:

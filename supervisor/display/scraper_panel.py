@@ -7,7 +7,7 @@ from supervisor.display.formatting import duration, table
 _PROXIES = ("PROXY", "STATE", "SINCE", "REQUESTS", "FAILED", "LATENCY", "IN FLIGHT", "LAST ERROR")
 _NONE = "-"
 _WIDTH = 40  # characters, of the bar
-_LONGEST = 60  # characters, of an error's text in a table
+_MAX_ERROR_LENGTH = 60  # characters, of an error's text in a table
 
 
 def crawl_block(crawl: Crawl, *, bar: bool = False) -> str:
@@ -45,7 +45,7 @@ def _proxy(report: CrawlReport, now: float, *, fresh: bool) -> tuple[str, ...]:
     if error is not None:
         when = f"{duration(max(0.0, now - report.last_error_at))} ago: " if report.last_error_at is not None else ""
         error = masked(error)
-        error = when + (error if len(error) <= _LONGEST else f"{error[: _LONGEST - 1]}…")
+        error = when + (error if len(error) <= _MAX_ERROR_LENGTH else f"{error[: _MAX_ERROR_LENGTH - 1]}…")
     return (
         report.proxy,
         state,

@@ -41,11 +41,11 @@ class Slot:
 _SHARE = {Stage.SOURCE: 0.5, Stage.SINK: 0.92, Stage.WATCH: 0.95, Stage.COMPANION: 0.98}
 
 _NOTICE = 0.03  # share of the whole: between the stop request's deadline and SIGTERM, and between SIGTERM and SIGKILL
-_LONGEST_NOTICE = 0.75
+_MAX_NOTICE_S = 0.75
 
 
 def slot(stage: Stage, started: float, timeout: float) -> Slot:
     """Return the stage's slot in a stop that started at `started` and must be over `timeout` seconds later."""
-    notice = min(_LONGEST_NOTICE, _NOTICE * timeout)
+    notice = min(_MAX_NOTICE_S, _NOTICE * timeout)
     kill_at = started + _SHARE[stage] * timeout
     return Slot(done_by=kill_at - 2 * notice, terminate_at=kill_at - notice, kill_at=kill_at)

@@ -29,8 +29,8 @@ _SYSTEM = frozenset(
 _DATABASE = (".db", ".db-wal", ".db-shm")
 _LOCK = ".lock"
 _OURS = "supervisor.lock"  # already held by this process
-_MOST_NAMED = 5
-_LOOK_EVERY_S = 5.0
+_MAX_NAMED = 5
+_CHECK_INTERVAL_S = 5.0
 _ROOT = 0
 
 
@@ -54,12 +54,12 @@ class DirectoryCheck:
     def log(self, log: structlog.stdlib.BoundLogger) -> None:
         """Log what was corrected, and what could not be."""
         if self.open_to_others:
-            named = [f"{path} {mode:04o}" for path, mode in list(self.open_to_others.items())[:_MOST_NAMED]]
+            named = [f"{path} {mode:04o}" for path, mode in list(self.open_to_others.items())[:_MAX_NAMED]]
             hint = "other users could read or change them; now only this user can"
             count = len(self.open_to_others)
             log.warning("permissions_corrected", path=str(self.directory), count=count, examples=named, hint=hint)
         if self.unchangeable:
-            named = [str(path) for path in self.unchangeable[:_MOST_NAMED]]
+            named = [str(path) for path in self.unchangeable[:_MAX_NAMED]]
             hint = "they belong to root: change their owner to this user, or deny other users access to the directory"
             count = len(self.unchangeable)
             log.warning("permissions_not_corrected", path=str(self.directory), count=count, examples=named, hint=hint)
@@ -117,7 +117,7 @@ def privacy_task(directories: Iterable[Path], log: structlog.stdlib.BoundLogger)
                     path = str(directory)
                     log.warning("permissions_corrected", path=path, count=1, examples=[f"{path} {mode:04o}"])
 
-    return PeriodicTask(_LOOK_EVERY_S, keep)
+    return PeriodicTask(_CHECK_INTERVAL_S, keep)
 
 
 def _is_loose(mode: int) -> bool:

@@ -19,7 +19,7 @@ from supervisor.processes.periodic_tasks import PeriodicTask
 
 _CHECK_INTERVAL_S = 1.0
 _ROOT = 0
-_TRIES = 10
+_MAX_ATTEMPTS = 10
 
 
 class StateLockedError(GaplessError):
@@ -64,7 +64,7 @@ class StateLock:
 
     def _lock_directory(self) -> int | None:
         """Lock the directory at the path; return None where the file system cannot lock directories."""
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             directory = os.open(self._state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 locked = try_lock(directory)

@@ -35,7 +35,7 @@ from supervisor.runtime.systemd_notify import Notifier
 from supervisor.runtime.zombies import reaping_tasks
 
 _PARENT_CHECK_INTERVAL_S = 1.0
-_MOST_PROBLEMS = 10
+_MAX_PROBLEMS = 10
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _READER_GONE = (errno.EPIPE, errno.EIO)  # from a pipe, from a terminal
 
@@ -116,8 +116,8 @@ def claim(config: Config) -> StateLock:
 def _refuse(found: DirectoryCheck, key: str) -> None:
     """Raise a ConfigError for a directory that is not ours alone."""
     if found.problems:
-        more = len(found.problems) - _MOST_PROBLEMS
-        lines = [*found.problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
+        more = len(found.problems) - _MAX_PROBLEMS
+        lines = [*found.problems[:_MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
         raise ConfigError([Problem(key, "\n".join(lines), str(found.directory))])
 
 
@@ -173,7 +173,7 @@ def supervise(
 
     def publish(snapshot: Snapshot) -> None:
         status_publisher.publish(snapshot)
-        service_manager.take(snapshot)
+        service_manager.notify(snapshot)
 
     return Manager(
         specs,

@@ -60,7 +60,7 @@ class Notifier:
             return []
         return [PeriodicTask(self._watchdog / 2, self._beat)]
 
-    def take(self, snapshot: Snapshot) -> None:
+    def notify(self, snapshot: Snapshot) -> None:
         """Send the changes in this snapshot: ready (once), the state in words, stopping."""
         if self._socket is None:
             return

@@ -81,6 +81,6 @@ def test_postgresql_is_entered_with_user_and_password(postgres: PostgresServer) 
 
 
 def test_a_postgresql_that_says_nothing(listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "_PATIENCE", 0.3)
+    monkeypatch.setattr(probes, "_TIMEOUT_S", 0.3)
     ok, text = _probe_database(f"postgresql://u:hunter@127.0.0.1:{listener}/name")
     assert (ok, "is PostgreSQL running" in text, "hunter" in text) == (False, True, False)

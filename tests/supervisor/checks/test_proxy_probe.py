@@ -60,7 +60,7 @@ def _probe_proxy(reddit: str, url: str, *, environ: dict[str, str] = ENVIRON, **
 def test_a_proxy_that_does_not_work(
     reddit: Simulator, proxy: ScriptedProxy, monkeypatch: pytest.MonkeyPatch, mode: str, told: str
 ) -> None:
-    monkeypatch.setattr(probes, "_PATIENCE", 0.5)
+    monkeypatch.setattr(probes, "_TIMEOUT_S", 0.5)
     proxy.mode(mode)
     try:
         ok, text = _probe_proxy(reddit.url, proxy.url)

@@ -146,7 +146,7 @@ def test_everything_answers(run: Check, reddit: Simulator, tansu: TansuBroker, p
 
 def test_nothing_answers(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line says what to do, and the whole ends in time."""
-    monkeypatch.setattr(probes, "_PATIENCE", 1.0)
+    monkeypatch.setattr(probes, "_TIMEOUT_S", 1.0)
     closed = free_port()
     more = f"""
 [database]

@@ -136,7 +136,7 @@ def test_without_a_service_manager_nothing_is_said() -> None:
     environ = {"PATH": "/bin", "WATCHDOG_USEC": "1000"}
     notifier = Notifier.taken_from(environ, LOG)
     with capture_logs() as logged:
-        notifier.take(snapshot("RUNNING"))
+        notifier.notify(snapshot("RUNNING"))
         assert notifier.during_reload(lambda: 5) == 5
         notifier.close()
     assert environ == {"PATH": "/bin"}
@@ -167,12 +167,12 @@ def test_what_could_not_be_said_is_said_with_the_next_snapshot(tmp_path: Path) -
     address = tmp_path / "notify"
     notifier = Notifier.taken_from({"NOTIFY_SOCKET": str(address)}, LOG)
     with capture_logs() as logged:
-        notifier.take(snapshot("RUNNING"))
-        notifier.take(snapshot("RUNNING"))
-    assert [entry["event"] for entry in logged] == ["service_manager_not_told"]
+        notifier.notify(snapshot("RUNNING"))
+        notifier.notify(snapshot("RUNNING"))
+    assert [entry["event"] for entry in logged] == ["service_manager_unreachable"]
     manager = ServiceManager(str(address))
-    notifier.take(snapshot("RUNNING"))
-    notifier.take(snapshot("RUNNING"))
+    notifier.notify(snapshot("RUNNING"))
+    notifier.notify(snapshot("RUNNING"))
     assert manager.listen() == ["READY=1", "STATUS=1 of 1 processes run"]
     notifier.close()
     manager.close()
@@ -182,13 +182,13 @@ def test_reading_the_configuration_anew(tmp_path: Path) -> None:
     """Not before all was ready, and not while all stop: READY=1 would say something else there."""
     manager = ServiceManager(str(tmp_path / "notify"))
     notifier = Notifier(manager.address, None, LOG, clock=lambda: 12.5)
-    notifier.take(snapshot("STARTING"))
+    notifier.notify(snapshot("STARTING"))
     assert notifier.during_reload(lambda: "read") == "read"
-    notifier.take(snapshot("RUNNING"))
+    notifier.notify(snapshot("RUNNING"))
     assert notifier.during_reload(lambda: "read") == "read"
     with pytest.raises(ZeroDivisionError):
         notifier.during_reload(lambda: 1 // 0)
-    notifier.take(snapshot(state="STOPPING"))
+    notifier.notify(snapshot(state="STOPPING"))
     notifier.during_reload(lambda: "read")
     said = [line for line in manager.listen() if not line.startswith("STATUS=")]
     reload = ["RELOADING=1", "MONOTONIC_USEC=12500000", "READY=1"]
