@@ -89,7 +89,7 @@ def test_a_socks_proxy_that_hangs_up_at_a_wrong_password(reddit: Simulator, tmp_
 
 def test_what_reddit_says_is_no_fault_of_the_proxy(reddit: Simulator, proxy: ScriptedProxy) -> None:
     ok, text = _probe_proxy(reddit.url, proxy.url, environ=ENVIRON | {"REDDIT_CLIENT_ID": "stranger"})
-    assert (ok, text.endswith("ms; it is Reddit that rejects the credentials")) == (True, True)
+    assert (ok, text.endswith("ms; but Reddit rejects the credentials of this client")) == (True, True)
 
 
 @pytest.mark.parametrize(

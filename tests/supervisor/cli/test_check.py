@@ -138,8 +138,8 @@ def test_everything_answers(run: Check, reddit: Simulator, tansu: TansuBroker, p
         f"ok      {tansu.bootstrap_servers} answers (1 broker); topic reddit-posts"
     )
     assert _line(output, "database") == "ok      state/reddit.db will be created"
-    assert _line(output, "state_dir") == "ok      state can be written"
-    assert _line(output, "log_dir") == "ok      logs can be written"
+    assert _line(output, "state_dir") == "ok      state is writable"
+    assert _line(output, "log_dir") == "ok      logs is writable"
     assert re.fullmatch(rf"ok      127.0.0.1:{proxy.port} answers in \d+ ms", _line(output, "proxy a"))
     assert not [secret for secret in (*proxy.secrets, "hunter") if secret in output]
 
@@ -161,8 +161,8 @@ url = "u:hunter-proxy@127.0.0.1:{closed}"
     assert code == 1
     assert _line(output, "reddit").startswith("FAILED  no answer")
     assert "Connection refused" in _line(output, "kafka")
-    assert _line(output, "kafka").endswith("start it, or correct kafka.bootstrap_servers")
-    assert "is PostgreSQL running" in _line(output, "database")
+    assert _line(output, "kafka").endswith("start the broker, or correct kafka.bootstrap_servers")
+    assert "check that PostgreSQL runs" in _line(output, "database")
     assert "Connection refused" in _line(output, "proxy a")
     assert "subreddits" not in output.split("OK\n")[1].replace("of 2 subreddits", "")
     assert "hunter" not in output
@@ -279,7 +279,7 @@ def test_many_bad_names_end_within_the_budget_and_the_rest_is_named(run: Check) 
         asked = len(server.heads)
     assert code == 1
     assert asked <= 90
-    assert "not looked at one by one" in _line(output, "subreddits")
+    assert "not tested one by one" in _line(output, "subreddits")
     assert " more" in _line(output, "subreddits")
 
 
@@ -344,7 +344,7 @@ def test_a_spent_quota_says_when_to_try_again(run: Check, reddit: Simulator) -> 
         _, output = run(_config(reddit.url), connect=True)
     finally:
         reddit.clear_faults()
-    assert "used up: try again in " in _line(output, "reddit")
+    assert "used up; try again in " in _line(output, "reddit")
 
 
 def test_a_topic_that_is_there_is_described(run: Check, tansu: TansuBroker) -> None:
@@ -355,7 +355,7 @@ def test_a_topic_that_is_there_is_described(run: Check, tansu: TansuBroker) -> N
     code, output = run(_config(kafka=tansu.bootstrap_servers, more=more), connect=True, overrides=overrides)
     assert code == 0, output
     assert _line(output, "kafka").endswith("topic check-there has 3 partitions")
-    assert _line(output, "reddit") == "ok      not tried: nothing that is switched on logs in"
+    assert _line(output, "reddit") == "ok      not tested: nothing that is enabled logs in"
 
 
 def test_the_embedded_broker_that_is_not_installed(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def test_what_may_be_sent_again_by_itself_is_none_yet(desk: Desk) -> None:
 def test_an_unknown_id_changes_nothing(desk: Desk, action: str) -> None:
     desk.keep(3, 5)
     assert desk.do(action, 2, 7) is ExitCode.BAD_USAGE
-    assert desk.err == "there is no dead letter 7; there are: 1, 2\n"
+    assert desk.err == "no dead letter has the ID 7; there are: 1, 2\n"
     assert [one["resending"] for one in desk.listed()] == [False, False]
 
 
@@ -132,7 +132,7 @@ def test_what_is_on_the_way_again_is_not_dropped(desk: Desk) -> None:
     assert desk.out.startswith("1 dead letter on the way")
     assert desk.do("resend", 1) is ExitCode.OK
     assert desk.do("drop") is ExitCode.OK
-    assert "Not dropped, since on the way to Kafka again: 1" in desk.out
+    assert "Not dropped, because they are being sent again: 1" in desk.out
     assert [(one["id"], one["resending"]) for one in desk.listed()] == [(1, True)]
 
 
@@ -166,7 +166,7 @@ def test_a_broken_file_is_named(desk: Desk, capsys: pytest.CaptureFixture[str]) 
     desk.state_dir.mkdir()
     publisher_path(desk.state_dir).write_bytes(b"no database " * 1000)
     assert main(["dead-letters", str(desk.path)]) == ExitCode.GAVE_UP
-    assert "publisher.db cannot be read or written just now" in capsys.readouterr().err
+    assert "publisher.db cannot be read or written at the moment" in capsys.readouterr().err
 
 
 def test_a_file_of_version_1_is_brought_up_to_date(desk: Desk) -> None:

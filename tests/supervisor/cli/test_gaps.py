@@ -73,8 +73,8 @@ def prove(writer: SpoolWriter, **moments: float) -> None:
 def test_where_nothing_was_captured_it_says_so(tmp_path: Path) -> None:
     code, text, complaint = Asked(tmp_path).text()
     assert (code, complaint) == (ExitCode.OK, "")
-    assert text.splitlines()[0] == "comments: proven until: never. No listing was read to its end yet."
-    assert text.endswith(f"Nothing was captured into {tmp_path} yet.\n")
+    assert text.splitlines()[0] == "comments: proven until: never. No listing has been read to its end yet."
+    assert text.endswith(f"Nothing is captured in {tmp_path} yet.\n")
     assert Asked(tmp_path).document() == {
         "proven_until": {"comments": {"Bitcoin": None, "Ethereum": None}},
         "gaps": [],
@@ -103,7 +103,7 @@ def test_an_old_proof_is_said_first_with_its_age_and_the_worst_subreddits(writer
     names = tuple(f"Name{number}" for number in range(9))
     prove(writer, **{name.lower(): NINE + number for number, name in enumerate(names)})
     first, rest = Asked(tmp_path, NINE + 7200, names).text()[1].split("\n", 1)
-    assert first == "comments: proven until 2023-11-14T22:13:20Z, 2 h 00 min ago; not read since."
+    assert first == "comments: proven until 2023-11-14T22:13:20Z, 2 h 00 min ago; no newer listing was read."
     worst = " ".join(rest.partition("\n\n")[0].split())
     assert worst.startswith("not read: r/Name0 2023-11-14T22:13:20Z, r/Name1 2023-11-14T22:13:21Z")
     assert worst.endswith("and 4 more (see --json)")
@@ -221,7 +221,7 @@ def test_a_part_without_gaps_is_called_a_part_and_names_only_its_subreddits(
     prove(writer, bitcoin=NINE + 198, ethereum=NINE + 190)
     first, _, last = Asked(tmp_path).text(since=NINE + 1000, subreddits=["bitcoin"])[1].splitlines()
     assert first == "comments: proven until 2023-11-14T22:16:38Z, 2.0 s ago."
-    assert last == "No gaps are recorded in this part of the ledger."
+    assert last == "No gaps are recorded in this selection."
     assert Asked(tmp_path).document(subreddits=["bitcoin"])["proven_until"] == {"comments": {"Bitcoin": NINE + 198}}
 
 
@@ -229,8 +229,8 @@ def test_what_makes_no_sense_is_refused_with_what_would_be_right(writer: SpoolWr
     record(writer, subreddits=("formerly",))
     code, text, complaint = Asked(tmp_path).text(subreddits=["Bitcon"])
     assert (code, text) == (ExitCode.BAD_USAGE, "")
-    assert complaint == "r/bitcon is not configured, and no gap names it; did you mean r/Bitcoin?\n"
-    assert Asked(tmp_path).text(since=5.0, until=4.0)[2] == "--since is later than --until: exchange them\n"
+    assert complaint == "r/bitcon is not configured, and no gap contains it; did you mean r/Bitcoin?\n"
+    assert Asked(tmp_path).text(since=5.0, until=4.0)[2] == "--since must not be later than --until\n"
     assert Asked(tmp_path).text(subreddits=["formerly"])[0] is ExitCode.OK
 
 

@@ -46,4 +46,4 @@ def test_a_crawl_cut_short_owes_what_it_came_to() -> None:
     proof = prove_crawl(visited, everything(), saved, left=2)
     assert proof.holds
     assert proof.counts["subreddits"] == Count(held=1, saved=1)
-    assert "2 subreddits were still to visit" in "\n".join(lines(proof))
+    assert "2 subreddits were not visited" in "\n".join(lines(proof))

@@ -30,11 +30,11 @@ def test_a_proxy_that_falls_and_one_that_rises_are_news_once(tmp_path: Path) -> 
     ]
     assert told == [
         [],
-        ["proxy b rests, its work goes to the others: refused"],
+        ["proxy b failed (refused) and rests; the other one takes over its work"],
         [],
         [],
         [],
-        ["proxy b answered a probe and works again"],
+        ["proxy b passed a test and works again"],
         [],
     ]
 

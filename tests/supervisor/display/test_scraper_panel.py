@@ -86,8 +86,8 @@ def test_a_proxy_that_brought_nothing_lately_is_idle() -> None:
 
 def test_trouble_is_said_in_words() -> None:
     text = crawl_block(Crawl(NOON, (B, replace(A, failing_since=NOON - 4, database_away_since=NOON - 7))))
-    assert "All proxies fail since 4.0 s: nothing is fetched" in text
-    assert "The database is away since 7.0 s" in text
+    assert "All proxies have been failing for 4.0 s: nothing is fetched" in text
+    assert "The database has been unavailable for 7.0 s" in text
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_trouble_is_said_in_words() -> None:
     [
         (None, "time to finish unknown"),
         (TimeToFinish(0.0, at_least=False), "finished"),
-        (TimeToFinish(0.0, at_least=True), "what failed is tried again soon"),
+        (TimeToFinish(0.0, at_least=True), "only failed ones are left; they are retried soon"),
         (TimeToFinish(90.0, at_least=False), "1 min 30 s to finish"),
         (TimeToFinish(90.0, at_least=True), "at least 1 min 30 s to finish"),
     ],

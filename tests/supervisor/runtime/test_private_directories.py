@@ -136,7 +136,7 @@ class TestRefused:
     @pytest.mark.parametrize("directory", ["/", "/tmp", "/var/log"])
     def test_a_directory_of_the_system(self, directory: str) -> None:
         found = examine(Path(directory))
-        assert [line for line in found.problems if "is a directory that others use too" in line]
+        assert [line for line in found.problems if "is a shared system directory" in line]
         assert not found.open_to_others
 
 

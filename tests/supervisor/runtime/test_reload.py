@@ -60,7 +60,7 @@ def test_only_whom_it_concerns_is_replaced_and_a_wrong_file_changes_nothing(syst
 
     rewrite(system, "[monitors]", "[monitor]")
     rewrite(system, str(system.state_dir), str(system.state_dir) + "-elsewhere")
-    assert "stop and start to change it" in hang_up(system, "reload_refused")["error"]
+    assert "to change it, stop the supervisor and start it again" in hang_up(system, "reload_refused")["error"]
 
     rewrite(system, str(system.state_dir) + "-elsewhere", str(system.state_dir))
     rewrite(system, "[streams]", "[streams]\ncomments = false")

@@ -150,7 +150,7 @@ def test_a_lock_file_that_another_process_keeps_ends_nobody(tmp_path: Path) -> N
 def test_who_holds_the_lock_is_named(tmp_path: Path, what: str) -> None:
     with lock_held(tmp_path / what) as pid, pytest.raises(StateLockedError) as caught:
         StateLock(tmp_path)
-    assert re.search(rf"some other process, holds .*: pid {pid} \((sh|sleep)", str(caught.value))
+    assert re.search(rf"another process holds the lock .*: pid {pid} \((sh|sleep)", str(caught.value))
     StateLock(tmp_path).close()
 
 
