@@ -153,8 +153,8 @@ def probe_reddit(config: Config) -> Iterator[Finding]:
             yield failed("reddit", f"the quota of this client id is used up; try again {wait}")
             return
         except GaplessError as error:
-            asked = f"servers: {config.reddit.reddit_url} and {config.reddit.oauth_url}"
-            yield failed("reddit", f"{error} ({asked})")
+            servers = f"servers: {config.reddit.reddit_url} and {config.reddit.oauth_url}"
+            yield failed("reddit", f"{error} ({servers})")
             return
     ours = next((result.ours for result in results.values() if result.ours), "")
     if ours:

@@ -115,8 +115,8 @@ def _drop(
     connection: sqlite3.Connection, chosen: Sequence[Kept], config: Config, *, as_json: bool, out: TextIO
 ) -> ExitCode:
     with transaction(connection):
-        asked = {one.id for one in chosen}
-        found = [one for one in letters.listed(connection) if one.id in asked]
+        ids = {one.id for one in chosen}
+        found = [one for one in letters.listed(connection) if one.id in ids]
         dropped = [one for one in found if not one.resending]
         letters.drop(connection, dropped)
     _log(config, "dead_letters_dropped", dropped)
@@ -129,8 +129,8 @@ def _drop(
 
 def _left(connection: sqlite3.Connection, chosen: Sequence[Kept]) -> list[Kept]:
     """Return those of the chosen that are still dead letters."""
-    asked = {one.id for one in chosen}
-    return [one for one in letters.listed(connection) if one.id in asked]
+    ids = {one.id for one in chosen}
+    return [one for one in letters.listed(connection) if one.id in ids]
 
 
 def _report(chosen: Sequence[Kept], left: Sequence[Kept], *, as_json: bool, out: TextIO) -> ExitCode:
@@ -199,7 +199,7 @@ def _publisher_runs(state_dir: Path) -> bool:
 
 
 def _log(config: Config, event: str, chosen: Sequence[Kept]) -> None:
-    """Log the action of a person; in a separate log, since the supervisor may not run."""
+    """Log the action, in a log of its own, because the supervisor may not run."""
     settings = config.supervisor
     file = log_setup.child_file(_PROCESS, settings.log_dir, settings.log_max_bytes, settings.log_backups)
     which = [{"id": one.id, "stream": one.stream, "seq": one.seq, "key": one.key, "size": one.size} for one in chosen]

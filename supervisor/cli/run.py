@@ -8,7 +8,7 @@ from supervisor.cli.commands import Command
 from supervisor.processes.control_inbox import ControlInbox
 
 _DESCRIPTION = """\
-Start all processes that CONFIG asks for, watch them, and replace each one that
+Start all processes that CONFIG requires, watch them, and replace each one that
 ends or hangs. On SIGTERM or Ctrl-C, stop in order: streams and scrapers, then
 the publisher, then the monitor. On SIGHUP, read CONFIG again and replace only
 the processes that the change affects. Logs go to standard error and to

@@ -46,7 +46,7 @@ class LocalProxy:
         command = guarded_command([sys.executable, "-m", "supervisor.demo.local_proxies"])
         # Its own process group: it forks, and is killed as a whole. Its output belongs to the other processes' output.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, process_group=0)  # noqa: S603
-        assert self._process.stdin is not None  # noqa: S101 - PIPE was asked for
+        assert self._process.stdin is not None  # noqa: S101 - PIPE was requested
         with self._process.stdin as pipe:
             pipe.write(json.dumps({"port": self._port, "account": self._account}).encode() + b"\n")
 
@@ -93,7 +93,7 @@ def _die_with_parent() -> None:
 
 def main() -> None:
     """Serve as one proxy until killed."""
-    from proxy import Proxy  # noqa: PLC0415 - only for those who run it
+    from proxy import Proxy  # noqa: PLC0415 - only where a proxy runs
 
     settings = json.loads(sys.stdin.readline())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor

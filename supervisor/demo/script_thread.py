@@ -1,4 +1,4 @@
-"""Runs the script in a thread; then makes the proofs and requests the supervisor's stop."""
+"""Runs the script in a thread; then makes both comparisons and requests the supervisor's stop."""
 
 import contextlib
 import threading

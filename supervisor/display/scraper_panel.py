@@ -27,7 +27,7 @@ def progress_bar(share: float, width: int = _WIDTH) -> str:
 
 
 def time_to_finish(estimate: TimeToFinish | None) -> str:
-    """Format the time to finish; it claims no more than is known."""
+    """Format the time to finish; it claims only what is known."""
     if estimate is None:
         return "time to finish unknown"
     if not estimate.seconds:

@@ -19,9 +19,7 @@ from supervisor.processes.output_parser import Kind, OutputParser, OutputPart
 
 _BLOCK = 65536
 _QUIET_S = 0.1  # seconds without a line: a traceback is complete
-_FLOOD_PAUSE_S = (
-    0.02  # seconds between two blocks of a flood: the child waits for us, our loop does not wait for the child
-)
+_FLOOD_PAUSE_S = 0.02  # between two blocks of a flood: the child waits for us, our loop does not wait for the child
 _READ_ON_S = 1.0  # seconds to read on after a child's death, while other processes hold its pipe
 _DROPPED_LOG_INTERVAL_S = 5.0  # seconds between two lines about dropped output
 _FINISH_TIMEOUT_S = 0.25  # seconds that `finish` waits
@@ -156,12 +154,8 @@ class OutputReader:
             dropped := self._output_limit.dropped()
         ):
             self._dropped_logged_at = now
-            self._log(
-                "warning",
-                "output_dropped",
-                **dropped,
-                hint="it prints too much; the lines before this one show its output",
-            )
+            hint = "it prints too much; the lines before this one show its output"
+            self._log("warning", "output_dropped", **dropped, hint=hint)
 
     def _log(self, level: str, event: str, **fields: object) -> None:
         line = log_setup.compose(self._name, self._pid, level, event, foreign=True, **fields)

@@ -25,13 +25,13 @@ class Child:
     restart_state: RestartState = field(default_factory=RestartState)
     process: Process | None = None
     started_at: float = 0.0
-    last_beat: float = 0.0  #: time of its last sign of state
+    last_beat: float = 0.0  #: time of its last sign of life
     not_ready_logged: bool = False
     fatal_reason: str = ""  #: this incarnation's reason why no restart can help
     fatal_code: str = ""  #: the reason as a FaultCode
     replacing: bool = False  #: this incarnation is stopped because a person requested a new one
     removing: bool = False  #: no longer in the configuration: removed from the table when it has ended
-    slot: Slot | None = None  #: its deadlines, once asked to stop
+    slot: Slot | None = None  #: its deadlines, once a stop is requested
     hung: bool = False  #: aborted after too long a silence
     terminated: bool = False
     killed: bool = False

@@ -25,9 +25,7 @@ from supervisor.processes.status_publisher import Snapshot
 
 _MAX_WAIT_S = 60.0
 _SPAWN_FAILED = 1  # exit code used where there was no process
-_DEPENDENCY_TIMEOUT_S = (
-    15.0  # seconds to wait for the children in `after`; then the child starts even if they are not ready
-)
+_DEPENDENCY_TIMEOUT_S = 15.0  # wait this long for the children in `after`; then start even if they are not ready
 _NOT_READY_AFTER_S = 30.0  # seconds in STARTING after which a warning is logged
 _PAUSED_AFTER_S = 2.0  # seconds: a wake-up this much later than planned means that this process was paused
 
@@ -73,7 +71,7 @@ class Manager:
         """Keep everything running until it has stopped; return the exit code."""
         self._tasks.begin(self._clock())
         self._handle_requests()  # an earlier signal must prevent any start
-        self._publish(self.snapshot())  # spawning takes a moment, and a client that asks meanwhile must get the names
+        self._publish(self.snapshot())  # spawning takes a moment, and a client that connects now must get the names
         while not self.done:
             self.step()
         self._publish(self.snapshot())
@@ -277,10 +275,10 @@ class Manager:
         sources = [child for child in self.children.values() if child.spec.stage is Stage.SOURCE]
         if all(child.restart_state.state is State.FATAL for child in sources):
             reasons = dict.fromkeys(child.restart_state.why for child in sources)
-            blamed = {
+            children = {
                 why: ", ".join(one.spec.name for one in sources if one.restart_state.why == why) for why in reasons
             }
-            self.gave_up = "; ".join(f"{names}: {why}" for why, names in blamed.items())
+            self.gave_up = "; ".join(f"{names}: {why}" for why, names in children.items())
             self.stop("every stream and scraper is parked")
 
     # Stopping

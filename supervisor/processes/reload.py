@@ -91,8 +91,8 @@ class ReloadOrders:
             child.request_stop(now, now, min(_STOP_TIMEOUT_S, timeout))
 
     def _add(self, spec: ChildSpec, now: float) -> None:
-        removing = self._children.get(spec.name)
-        if removing is None:
+        ending = self._children.get(spec.name)
+        if ending is None:
             self._children[spec.name] = Child(spec, restart_policy.RestartState(since=now))
-        else:  # wanted again before it has ended
-            removing.spec, removing.removing, removing.replacing = spec, False, True
+        else:  # requested again before it has ended
+            ending.spec, ending.removing, ending.replacing = spec, False, True

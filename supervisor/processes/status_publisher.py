@@ -31,12 +31,12 @@ class ProcessRow:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of all processes at one moment. `heard_at` is separate from the rows: it changes all the time."""
+    """The state of all processes at one moment. `beat_at` is separate from the rows: it changes all the time."""
 
     state: str
     started_at: float
     processes: tuple[ProcessRow, ...]
-    heard_at: tuple[float, ...]  #: time of each process's last sign of life
+    beat_at: tuple[float, ...]  #: time of each process's last sign of life
 
 
 class StatusPublisher:
@@ -96,11 +96,11 @@ class StatusPublisher:
                     **_row_fields(row),
                     "uptime_s": round(now - row.started_at, 1) if row.pid else None,
                     "rss_bytes": procfs.rss_bytes(row.pid) if row.pid else None,
-                    "heartbeat_age_s": round(now - heard, 2) if row.pid else None,
+                    "heartbeat_age_s": round(now - last_beat, 2) if row.pid else None,
                     "state_age_s": round(now - row.since, 1),
                     "restart_in_s": round(max(0.0, row.restart_at - now), 1) if row.state == "BACKOFF" else None,
                 }
-                for row, heard in zip(snapshot.processes, snapshot.heard_at, strict=True)
+                for row, last_beat in zip(snapshot.processes, snapshot.beat_at, strict=True)
             ],
         }
 

@@ -69,7 +69,11 @@ async def _made(url: str) -> None:
 def test_postgresql_is_entered_with_user_and_password(postgres: PostgresServer) -> None:
     url = postgres.new_database()
     ok, text = _probe_database(url)
-    assert (ok, "accepts the login (PostgreSQL " in text, text.endswith("the scraper will create the tables")) == (True, True, True)
+    assert (ok, "accepts the login (PostgreSQL " in text, text.endswith("the scraper will create the tables")) == (
+        True,
+        True,
+        True,
+    )
     asyncio.run(_made(url))
     assert _probe_database(url)[1].endswith(f"tables of version {SCHEMA_VERSION}")
     ok, text = _probe_database(f"postgresql://{USER}:hunter@127.0.0.1:{postgres.port}/postgres")
