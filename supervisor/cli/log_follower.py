@@ -77,9 +77,9 @@ class LogFollower:
         self._read: set[Key] = set()  # complete older files
         self._older: list[_File] = []
         if not from_beginning:
-            self._go_to_end()
+            self._start_at_end()
 
-    def _go_to_end(self) -> None:
+    def _start_at_end(self) -> None:
         self._older = self._open_from_newest()
         if self._older and self._older[0].inode == _inode_at(self._path):
             self._file = self._older.pop(0)

@@ -35,8 +35,8 @@ exit codes:
   3  of run and demo: the stop deadline passed, and a process was killed
 
 CONFIG is a TOML file; config.toml at the root of the repository explains
-every key. The credentials come from environment variables or from a file .env:
-see .env.example. docs/operations.md explains what to do when something fails."""
+every key. The credentials come from environment variables or from the file
+.env: see .env.example. docs/operations.md explains what to do about a problem."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,8 +16,8 @@ from supervisor.cli.commands import Command
 from supervisor.processes.restart_policy import describe_exit
 
 _DESCRIPTION = """\
-Replace a process by a new one, or start one that is parked (FATAL), and wait up
-to 30 s until it reports that it works. Needs a running supervisor."""
+Replace a process by a new one, or start one that is parked (FATAL), and wait
+for 30 s at most until it reports that it works. Needs a running supervisor."""
 
 _EPILOG = """\
 exit codes:

@@ -212,7 +212,10 @@ def test_it_sends_the_very_requests_of_run(run: Check, tmp_path: Path) -> None:
         assert sent == sorted(server.asked("GET /r/"))
         assert all(len(head.split(" ")[1]) < 6000 for head in sent)
     assert len(sent) == 2 * len(pack(LONG, "comments"))
-    assert _line(output, "subreddits") == f"ok      all 400 can be read, by {len(pack(LONG, 'comments'))} requests"
+    assert (
+        _line(output, "subreddits")
+        == f"ok      all 400 can be read, with {len(pack(LONG, 'comments'))} requests for each stream"
+    )
 
 
 REFUSALS = {

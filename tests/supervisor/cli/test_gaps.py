@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supervisor.cli.argument_types import moment, subreddit
+from supervisor.cli.arguments import moment, subreddit
 
 from core.config import Config
 from core.config.sections import RedditSection, StreamsSection, SupervisorSection
