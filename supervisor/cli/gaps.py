@@ -67,7 +67,7 @@ def show_gaps(
     reddit_now = {stream: proof.reddit_now(now) for stream, proof in proofs.items()}
     blocks = report(proofs, selection, reddit_now, longest_silence(config.streams.max_poll_interval))
     if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in stream_names()):
-        blocks[-1] = f"Nothing is captured in {state_dir} yet."
+        blocks[-1] = f"No stream has stored anything in {state_dir} yet."
     print("\n\n".join(filter(None, blocks)), file=out)
     return code
 

@@ -97,12 +97,12 @@ def show_logs(
     known = _known(config)
     unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"there is no process {', '.join(map(repr, unknown))}; there are: {', '.join(known)}", file=err)
+        print(f"unknown process {', '.join(map(repr, unknown))}; there are: {', '.join(known)}", file=err)
         return ExitCode.BAD_USAGE
     logs = MergedLogs(log_dir, list(dict.fromkeys(names)), level)
     show = renderer(colours=has_colours(out))
     if not follow and not any(name in names_with_logs(log_dir) for name in names or known):
-        print(f"there are no logs in {log_dir} yet", file=err)
+        print(f"no process has written a log in {log_dir} yet", file=err)
     with until_reader_closes(out):
         _print(logs.last(lines, unfinished=not follow), show, out)
         while follow:

@@ -143,17 +143,17 @@ def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, m
     known = [moment for moment in counted.values() if moment is not None]
     late = {name: moment for name, moment in counted.items() if moment is None or now - moment > max_age}
     if not known:
-        lines = [f"{stream}: proven until: never. No listing has been read to its end yet."]
+        lines = [f"{stream}: not proven yet: no listing has been read to its end."]
     elif len(known) < len(counted):
-        lines = [f"{stream}: proven until: never, for {_share(len(counted) - len(known), len(counted))}."]
+        lines = [f"{stream}: not proven yet for {_share(len(counted) - len(known), len(counted))}."]
     else:
         age = max(0.0, now - min(known))
-        note = "; no newer listing was read" if late else ""
+        note = "; no listing was read since then" if late else ""
         lines = [f"{stream}: proven until {moment_text(min(known))}, {duration(age)} ago{note}."]
     if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # otherwise all are equally old
         oldest = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
         texts = [f"r/{name} {'never' if moment is None else moment_text(moment)}" for name, moment in oldest]
-        lines += _wrapped(f"not read: {_listed(texts)}")
+        lines += _wrapped(f"oldest: {_listed(texts)}")
     if endless:
         lines += _wrapped(f"in a gap without end: {_listed([f'r/{name}' for name in endless])}")
     if proof.unsettled:

@@ -73,8 +73,8 @@ def prove(writer: SpoolWriter, **moments: float) -> None:
 def test_where_nothing_was_captured_it_says_so(tmp_path: Path) -> None:
     code, text, complaint = Asked(tmp_path).text()
     assert (code, complaint) == (ExitCode.OK, "")
-    assert text.splitlines()[0] == "comments: proven until: never. No listing has been read to its end yet."
-    assert text.endswith(f"Nothing is captured in {tmp_path} yet.\n")
+    assert text.splitlines()[0] == "comments: not proven yet: no listing has been read to its end."
+    assert text.endswith(f"No stream has stored anything in {tmp_path} yet.\n")
     assert Asked(tmp_path).document() == {
         "proven_until": {"comments": {"Bitcoin": None, "Ethereum": None}},
         "gaps": [],
@@ -85,7 +85,7 @@ def test_where_nothing_was_captured_it_says_so(tmp_path: Path) -> None:
 def test_a_new_spool_is_proven_of_nothing(writer: SpoolWriter, tmp_path: Path) -> None:
     assert writer.stream == "comments"
     text = Asked(tmp_path).text()[1]
-    assert "proven until: never" in text
+    assert "not proven yet" in text
     assert "contiguous" not in text
 
 
@@ -103,9 +103,9 @@ def test_an_old_proof_is_said_first_with_its_age_and_the_worst_subreddits(writer
     names = tuple(f"Name{number}" for number in range(9))
     prove(writer, **{name.lower(): NINE + number for number, name in enumerate(names)})
     first, rest = Asked(tmp_path, NINE + 7200, names).text()[1].split("\n", 1)
-    assert first == "comments: proven until 2023-11-14T22:13:20Z, 2 h 00 min ago; no newer listing was read."
+    assert first == "comments: proven until 2023-11-14T22:13:20Z, 2 h 00 min ago; no listing was read since then."
     worst = " ".join(rest.partition("\n\n")[0].split())
-    assert worst.startswith("not read: r/Name0 2023-11-14T22:13:20Z, r/Name1 2023-11-14T22:13:21Z")
+    assert worst.startswith("oldest: r/Name0 2023-11-14T22:13:20Z, r/Name1 2023-11-14T22:13:21Z")
     assert worst.endswith("and 4 more (see --json)")
 
 
@@ -117,8 +117,8 @@ def test_subreddits_that_are_all_as_old_are_not_listed(writer: SpoolWriter, tmp_
 def test_of_subreddits_some_of_which_were_never_read_those_come_first(writer: SpoolWriter, tmp_path: Path) -> None:
     prove(writer, bitcoin=NINE + 199)
     first, second, *_ = Asked(tmp_path).text()[1].splitlines()
-    assert first == "comments: proven until: never, for 1 of 2 subreddits."
-    assert second == "    not read: r/Ethereum never"
+    assert first == "comments: not proven yet for 1 of 2 subreddits."
+    assert second == "    oldest: r/Ethereum never"
 
 
 def test_while_nobody_knows_whether_it_is_the_first_start_it_says_so(writer: SpoolWriter, tmp_path: Path) -> None:
