@@ -38,7 +38,7 @@ def time_to_finish(estimate: TimeToFinish | None) -> str:
 def _proxy(report: CrawlReport, now: float, *, fresh: bool) -> tuple[str, ...]:
     state = report.proxy_state.upper() if fresh else _NONE
     if fresh and report.proxy_state == RESTING and report.resting_until is not None:
-        state += f" for {duration(max(0.0, report.resting_until - now))}"
+        state += f", {duration(max(0.0, report.resting_until - now))} left"
     # failing covers every rest and probe in between
     since = report.failing_since if report.failing_since is not None else report.proxy_since
     latency, error = report.mean_latency_ms, report.last_error

@@ -161,5 +161,5 @@ def _quota(quota: QuotaFlow) -> str:
     if quota.reset_s:
         text += f", reset in {duration(quota.reset_s)}"
     if quota.blocked_s:
-        text += f"; blocked by Reddit for {duration(quota.blocked_s)}"
+        text += f"; blocked by Reddit, {duration(quota.blocked_s)} left"
     return text

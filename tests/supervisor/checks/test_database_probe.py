@@ -56,7 +56,7 @@ def test_the_version_of_the_tables_is_told(tmp_path: Path) -> None:
     ok, text = _probe_database(url)
     assert not ok
     assert "version 9999, newer than" in text
-    assert "update the program" in text
+    assert "update Gapless" in text
     with sqlite3.connect(path) as database:
         database.execute(f"DROP TABLE {VERSION_TABLE}")
     assert _probe_database(url)[0], "SQLite: what stands in it is seen at the start"

@@ -88,7 +88,7 @@ def test_the_list_fits_80_columns_and_says_why(desk: Desk) -> None:
     heading, first, *_, last = desk.out.splitlines()
     assert heading.split() == ["ID", "WHEN", "STREAM", "KEY", "SIZE", "REASON"]
     assert first.split() == ["1", "2023-11-14T22:13Z", "submissions", "t3_3", "1.2", "MB", "MSG_SIZE_TOO_LARGE"]
-    assert last == "2 dead letters. So far 0 resent, 0 dropped."
+    assert last == "2 dead letters. In total, 0 resent and 0 dropped."
     assert max(map(len, desk.out.splitlines())) <= 80
     (one,) = [one for one in desk.listed() if one["id"] == 2]
     assert (one["stream"], one["seq"], one["key"], one["size"]) == ("submissions", 5, "t3_5", 1_234_567)
@@ -129,7 +129,7 @@ def test_dropping_counts_and_logs_each(desk: Desk) -> None:
 def test_what_is_on_the_way_again_is_not_dropped(desk: Desk) -> None:
     desk.keep(3, 5)
     assert desk.do("resend", 1) is ExitCode.OK
-    assert desk.out.startswith("1 dead letter on the way")
+    assert desk.out.startswith("1 dead letter waiting")
     assert desk.do("resend", 1) is ExitCode.OK
     assert desk.do("drop") is ExitCode.OK
     assert "Not dropped, because they are being sent again: 1" in desk.out

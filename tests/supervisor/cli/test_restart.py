@@ -145,4 +145,4 @@ def test_a_process_that_a_reload_removes_meanwhile_is_said_to_be_gone(
     monkeypatch.setattr("core.control_client.ask", lambda *_: next(answers))
     code, _, err = ask_restart(configuration(tmp_path, tmp_path / "home"), "comments")
     assert code is ExitCode.GAVE_UP
-    assert "comments is gone" in err
+    assert "comments no longer exists" in err

@@ -164,7 +164,7 @@ def test_the_text_fits_on_a_screen_and_aligns() -> None:
 def test_what_does_not_run_comes_with_what_to_do() -> None:
     panel = Panel(Path("c.toml"), Path("logs"))
     parked = panel.render(status_with(state="FATAL", pid=None, why="it says that no restart can help"))
-    assert f"in logs/comments.log; then: {program.command()} restart c.toml comments" in parked
+    assert f"(see logs/comments.log), then: {program.command()} restart c.toml comments" in parked
     assert "(after a change of c.toml or .env: kill -HUP " in parked
     waiting = panel.render(status_with(state="BACKOFF", pid=None, restart_in_s=3.24))
     assert "comments restarts in 3.2 s" in waiting

@@ -58,11 +58,11 @@ def test_each_proxy_has_a_line_and_the_crawl_its_sum() -> None:
     assert crawl_block(Crawl(NOON, (A, B), silent=("scraper-c",), discovers=True), bar=True).splitlines() == [
         "PROXY  STATE                SINCE        REQUESTS  FAILED  LATENCY  IN FLIGHT  LAST ERROR",
         "a      HEALTHY              12 min 03 s     1,204      12   213 ms         20  -",
-        "b      RESTING, 5.2 s more  15.0 s            340      40        -          0  1.0 s ago: connection refused",
+        "b      RESTING, 5.2 s left  15.0 s            340      40        -          0  1.0 s ago: connection refused",
         "c      -                    -                   -       -        -          -  -",
         "",
         "Scraper:   240 subreddits, 48,210 posts, 3,011 users, 1,204 rules in the database",
-        "Frontier:  210 done, 24 due, 6 in flight, 3 later, 2 refused; 1,250 an hour, at least 1 min 26 s to finish",
+        "Frontier:  210 done, 24 due, 6 in flight, 3 to retry, 2 refused; 1,250 per hour, at least 1 min 26 s to finish",
         "           [###################################.....] 87 %",
     ]
 
