@@ -25,25 +25,25 @@ from supervisor.checks.finding import Finding, check_writable, failed, fine
 _NAME = "database"
 
 
-def check_database(url: str, patience: float) -> Finding:
+def check_database(url: str, timeout_s: float) -> Finding:
     """Open the database at this address; a missing SQLite file must be creatable."""
     try:
         place = read(url)
         if isinstance(place, SqliteFile):
-            return _sqlite(place, patience)
+            return _sqlite(place, timeout_s)
         check_files(place)
-        return asyncio.run(_postgres(place, patience))
+        return asyncio.run(_postgres(place, timeout_s))
     except PermanentError as error:
         return failed(_NAME, str(error))
 
 
-def _sqlite(place: SqliteFile, patience: float) -> Finding:
+def _sqlite(place: SqliteFile, timeout_s: float) -> Finding:
     path = place.path
     if not path.exists():
         return check_writable(_NAME, path.parent, f"{path} will be created", "database.url")
     try:
         # not through the scraper's engine, which would switch the file's journal to WAL
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience)) as database:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=timeout_s)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             version = _sqlite_version(database) if VERSION_TABLE in tables else None
     except sqlite3.Error as error:
@@ -60,8 +60,8 @@ def _sqlite_version(database: sqlite3.Connection) -> str | None:
     return str(row[0]) if row is not None else None
 
 
-async def _postgres(place: PostgresServer, patience: float) -> Finding:
-    place = replace(place, arguments={**place.arguments, "timeout": patience, "command_timeout": patience})
+async def _postgres(place: PostgresServer, timeout_s: float) -> Finding:
+    place = replace(place, arguments={**place.arguments, "timeout": timeout_s, "command_timeout": timeout_s})
     database = Database(place)
     try:
         server, version, may_create = await _query(database)

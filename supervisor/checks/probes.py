@@ -75,8 +75,8 @@ def probe_kafka(config: Config) -> Iterator[Finding]:
         yield fine("kafka", f"{brokers}; topic {config.kafka.topic} does not exist yet; the publisher will create it")
     else:
         parts = len(topic.partitions)
-        there = f"topic {config.kafka.topic} has {parts} partition{'' if parts == 1 else 's'}"
-        yield fine("kafka", f"{brokers}; {there}")
+        existing = f"topic {config.kafka.topic} has {parts} partition{'' if parts == 1 else 's'}"
+        yield fine("kafka", f"{brokers}; {existing}")
 
 
 def silent_logger() -> logging.Logger:

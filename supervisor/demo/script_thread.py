@@ -39,7 +39,7 @@ class ScriptThread:
 
     def _run(self) -> None:
         try:
-            self.script.play()
+            self.script.run()
             self._parts.screen.status("comparing the topic and the database …")
             self.crawl_proof = _prove_crawl(self._parts)
             self.proof = _prove_streams(self._parts)

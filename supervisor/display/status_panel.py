@@ -72,16 +72,16 @@ class Panel:
         """Return what to do about a process that does not run."""
         name, log = process["name"], self.log_dir / f"{process['name']}.log"
         if process["state"] == "FATAL":
-            then = f"{program.command()} restart {self.config} {name}"
+            command = f"{program.command()} restart {self.config} {name}"
             if supervisor.get("state") == STOPPED:
-                then = f"{program.command()} run {self.config}"
+                command = f"{program.command()} run {self.config}"
             elif supervisor.get("pid") is not None:
                 # a restarted process gets the configuration that the supervisor holds
-                then = f"{then} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
+                command = f"{command} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
             age = process.get("state_age_s")
             when = f" ({duration(age)} ago)" if age is not None else ""
             why = f"{name} is parked: {masked(process.get('why') or 'see its log')}{when}"
-            return f"{why}. Correct the cause (see {log}), then: {then}"
+            return f"{why}. Correct the cause (see {log}), then: {command}"
         if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
             return f"{name} restarts in {process['restart_in_s']:.1f} s; see {log} for the cause"
         return ""

@@ -115,9 +115,9 @@ class OutputReader:
                 data = os.read(self._descriptor, _BLOCK)
                 if not data:
                     return False
-                self._take(data)
+                self._parse(data)
         elif not found:
-            self._process(self._parser.settle())
+            self._process(self._parser.flush())
             self._log_dropped()
         return self._continues(read=self._descriptor in found)
 
@@ -127,7 +127,7 @@ class OutputReader:
             return True
         return (read or bool(self._poll.poll(0))) and time.monotonic() < self._read_until
 
-    def _take(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         self._process(self._parser.feed(data))
         if self._output_limit.used_up:
             time.sleep(_FLOOD_PAUSE_S)

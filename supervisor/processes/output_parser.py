@@ -1,6 +1,6 @@
 """Parses a child's output outside its logger: its own log lines, tracebacks kept whole, and single lines.
 
-Pure: bytes in, parts out. Incomplete data stays here until `settle` or `end`.
+Pure: bytes in, parts out. Incomplete data stays here until `flush` or `end`.
 """
 
 import enum
@@ -96,9 +96,9 @@ class OutputParser:
             lines.append(self._partial)
             self._partial = b""
         for line in lines:
-            yield from self._take(line)
+            yield from self._add_line(line)
 
-    def settle(self) -> Iterator[OutputPart]:
+    def flush(self) -> Iterator[OutputPart]:
         """Yield what is complete: no more output came for a moment."""
         if self._block:
             yield self._complete_part()
@@ -106,18 +106,18 @@ class OutputParser:
     def end(self) -> Iterator[OutputPart]:
         """Yield all that is left, also a line without a line end."""
         if self._partial:
-            yield from self._take(self._partial)
+            yield from self._add_line(self._partial)
             self._partial = b""
-        yield from self.settle()
+        yield from self.flush()
 
-    def _take(self, raw: bytes) -> Iterator[OutputPart]:
+    def _add_line(self, raw: bytes) -> Iterator[OutputPart]:
         if raw.startswith(OWN) and raw.endswith(b"}"):
-            yield from self.settle()
+            yield from self.flush()
             yield OutputPart(Kind.OWN, raw.decode(errors="replace"))
             return
         line = raw.decode(errors="replace").rstrip("\r")
         if not self._continues(line) or self._size > _MAX_BLOCK:
-            yield from self.settle()
+            yield from self.flush()
             if not line.strip():
                 return
             self._kind, self._has_error_line = (

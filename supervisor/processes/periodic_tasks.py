@@ -12,7 +12,7 @@ class PeriodicTask:
 
     interval: float | Callable[[], float]
     action: Callable[[], str | None]
-    since: float = 0.0  #: time of the last call
+    last_run: float = 0.0  #: time of the last call
 
     @property
     def seconds(self) -> float:
@@ -22,7 +22,7 @@ class PeriodicTask:
     @property
     def due(self) -> float:
         """The time of the next call."""
-        return self.since + self.seconds
+        return self.last_run + self.seconds
 
 
 class PeriodicTasks:
@@ -35,7 +35,7 @@ class PeriodicTasks:
     def begin(self, now: float) -> None:
         """Count the intervals from `now`."""
         for task in self._tasks:
-            task.since = now
+            task.last_run = now
 
     def next_due(self) -> float:
         """Return when the next task is due, infinity without any."""
@@ -46,7 +46,7 @@ class PeriodicTasks:
         reasons = []
         for task in self._tasks:
             if now >= task.due:
-                task.since = now
+                task.last_run = now
                 reasons.append(self._run(task))
         return next(filter(None, reasons), None)
 

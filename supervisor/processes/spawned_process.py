@@ -84,7 +84,7 @@ class SpawnedProcess:
         self._inbox: multiprocessing.Queue[Message] | None = _CONTEXT.Queue(_UNREAD) if spec.listens else None
         self._stop = _CONTEXT.Event()
         self._deadline = cast(Number, RawValue("d", 0.0))
-        birth = ChildArguments(
+        child_arguments = ChildArguments(
             name=spec.name,
             entry=spec.entry,
             arguments=spec.arguments,
@@ -97,7 +97,7 @@ class SpawnedProcess:
             hidden=external.known.registered,
         )
         # daemon: if this process ever ends by an error of its own, it sends SIGTERM instead of waiting for ever.
-        self._process = _CONTEXT.Process(target=child.main, args=(birth,), name=spec.name, daemon=True)
+        self._process = _CONTEXT.Process(target=child.main, args=(child_arguments,), name=spec.name, daemon=True)
         if self._inbox is not None:
             # Our own exit must not wait for a hung child to empty its inbox.
             self._inbox.cancel_join_thread()

@@ -77,10 +77,10 @@ def examine(directory: Path) -> DirectoryCheck:
         found.problems.append(f"{place} is a shared system directory: set a directory that only Gapless uses")
         return found
     found.loose = next((above for above in place.parents if _is_loose(above.stat().st_mode)), None)
-    _judge(found, directory, status)
+    _classify(found, directory, status)
     if not found.problems:
         for path, inner in _walk(place, status.st_dev):
-            _judge(found, path, inner)
+            _classify(found, path, inner)
     return found
 
 
@@ -142,7 +142,7 @@ def _walk(directory: Path, device: int) -> Iterator[tuple[Path, os.stat_result]]
                 continue  # belongs to root
 
 
-def _judge(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
+def _classify(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid not in {os.geteuid(), _ROOT}:
         owner, ours = _user(status.st_uid), _user(os.geteuid())

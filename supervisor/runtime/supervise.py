@@ -60,7 +60,7 @@ def run(
         print(error, file=err)
         return ExitCode.BAD_USAGE
     config = current.config
-    notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
+    notifier = Notifier.from_environ(os.environ, log_setup.get_logger("notify"))
     try:
         tasks = [statistics_task(current, out)]
         tasks += [*notifier.tasks(), *reaping_tasks(log_setup.get_logger("reaper"))]

@@ -45,7 +45,7 @@ class Notifier:
         self._failed = False
 
     @classmethod
-    def taken_from(cls, environ: MutableMapping[str, str], log: structlog.stdlib.BoundLogger) -> "Notifier":
+    def from_environ(cls, environ: MutableMapping[str, str], log: structlog.stdlib.BoundLogger) -> "Notifier":
         """Read the variables and remove them: they are for this process, and no child may notify in its place."""
         address, period, pid = (environ.pop(name, "") for name in _VARIABLES)
         watched = period.isdecimal() and int(period) > 0 and pid in ("", str(os.getpid()))

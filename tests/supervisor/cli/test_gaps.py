@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supervisor.cli.arguments import moment, subreddit
 
 from core.config import Config
 from core.config.sections import RedditSection, StreamsSection, SupervisorSection
 from core.errors import ExitCode
 from core.spool import Batch, Gap, GapState, SpoolWriter
+from supervisor.cli.arguments import moment, subreddit
 from supervisor.cli.gaps import show_gaps
 
 NINE = 1_700_000_000.0  # 2023-11-14T22:13:20Z

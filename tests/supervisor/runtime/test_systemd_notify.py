@@ -134,7 +134,7 @@ def snapshot(*states: str, state: str = "RUNNING") -> Snapshot:
 
 def test_without_a_service_manager_nothing_is_said() -> None:
     environ = {"PATH": "/bin", "WATCHDOG_USEC": "1000"}
-    notifier = Notifier.taken_from(environ, LOG)
+    notifier = Notifier.from_environ(environ, LOG)
     with capture_logs() as logged:
         notifier.notify(snapshot("RUNNING"))
         assert notifier.during_reload(lambda: 5) == 5
@@ -158,14 +158,14 @@ def test_without_a_service_manager_nothing_is_said() -> None:
 def test_the_watchdog_is_fed_at_half_its_time_where_it_means_us(
     variables: dict[str, str], interval: float | None, tmp_path: Path
 ) -> None:
-    notifier = Notifier.taken_from({"NOTIFY_SOCKET": str(tmp_path / "nobody"), **variables}, LOG)
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": str(tmp_path / "nobody"), **variables}, LOG)
     assert [task.interval for task in notifier.tasks()] == ([] if interval is None else [interval])
     notifier.close()
 
 
 def test_what_could_not_be_said_is_said_with_the_next_snapshot(tmp_path: Path) -> None:
     address = tmp_path / "notify"
-    notifier = Notifier.taken_from({"NOTIFY_SOCKET": str(address)}, LOG)
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": str(address)}, LOG)
     with capture_logs() as logged:
         notifier.notify(snapshot("RUNNING"))
         notifier.notify(snapshot("RUNNING"))
