@@ -62,8 +62,10 @@ def test_each_proxy_has_a_line_and_the_crawl_its_sum() -> None:
         "c      -                    -                   -       -        -          -  -",
         "",
         "Scraper:   240 subreddits, 48,210 posts, 3,011 users, 1,204 rules in the database",
-        "Frontier:  210 done, 24 due, 6 in flight, 3 to retry, 2 refused; "
-        "1,250 per hour, at least 1 min 26 s to finish",
+        (
+            "Frontier:  210 done, 24 due, 6 in flight, 3 to retry, 2 refused; "
+            "1,250 per hour, at least 1 min 26 s to finish"
+        ),
         "           [###################################.....] 87 %",
     ]
 
