@@ -117,7 +117,7 @@ class StateLock:
         if not found or str(found[0].pid) == number:
             what = f"another supervisor (pid {number}) is using {self._state_dir}; stop it first"
         else:
-            what = f"another process holds the lock {self._path}: {describe(found)}; end it first"
+            what = f"another supervisor or process holds the lock {self._path}: {describe(found)}; end it first"
         return f"{what}, or change supervisor.state_dir"
 
     def close(self) -> None:

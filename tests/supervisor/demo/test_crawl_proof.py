@@ -18,8 +18,8 @@ def test_all_is_there_and_right() -> None:
     assert proof.counts["posts"] == Count(held=11, saved=11)
     assert (proof.total("held"), proof.total("saved")) == (19, 19)
     text = "\n".join(lines(proof))
-    assert "  held                3           2          11           3   by the simulated Reddit" in text
-    assert "  among them subreddits: 1 private; users: 1 suspended" in text
+    assert "  held                3           2          11           3   in the simulated Reddit" in text
+    assert "  including subreddits: 1 private; users: 1 suspended" in text
 
 
 def test_what_is_missing_wrong_or_made_up_is_counted_and_named() -> None:

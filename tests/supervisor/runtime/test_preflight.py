@@ -142,7 +142,7 @@ def test_a_soft_limit_that_is_enough_stays(monkeypatch: pytest.MonkeyPatch) -> N
 def test_hundreds_of_proxies_need_more_than_a_small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 1024))
     proxies = tuple(Proxy(name=f"p{n}", url=f"http://h:{n + 1}") for n in range(200))
-    with pytest.raises(ConfigError, match="1024 are allowed"):
+    with pytest.raises(ConfigError, match="the limit is 1024"):
         require_machine(replace(Config(), scraper=ScraperSection(proxies=proxies)), {})
 
 

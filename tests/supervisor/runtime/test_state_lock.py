@@ -48,14 +48,14 @@ def test_no_room_for_the_directories_is_no_fault_of_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "mkdir", no_room)
-    with pytest.raises(TransientError, match="free some space"):
+    with pytest.raises(TransientError, match="free disk space"):
         claim(settings(tmp_path))
 
 
 @pytest.mark.parametrize("key", ["state_dir", "log_dir"])
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, key: str) -> None:
     (tmp_path / key.removesuffix("_dir").replace("log", "logs")).write_text("a file stands in the way")
-    with pytest.raises(ConfigError, match=f"set another supervisor.{key}"):
+    with pytest.raises(ConfigError, match=f"change supervisor.{key}"):
         claim(settings(tmp_path))
 
 
@@ -150,7 +150,7 @@ def test_a_lock_file_that_another_process_keeps_ends_nobody(tmp_path: Path) -> N
 def test_who_holds_the_lock_is_named(tmp_path: Path, what: str) -> None:
     with lock_held(tmp_path / what) as pid, pytest.raises(StateLockedError) as caught:
         StateLock(tmp_path)
-    assert re.search(rf"another process holds the lock .*: pid {pid} \((sh|sleep)", str(caught.value))
+    assert re.search(rf"another supervisor or process holds the lock .*: pid {pid} \((sh|sleep)", str(caught.value))
     StateLock(tmp_path).close()
 
 
