@@ -1,4 +1,4 @@
-"""A supervisor of dummies: the real loop, signals and processes, with nothing to capture.
+"""A supervisor of dummy children: the real loop, signals and processes, without any capture.
 
 `python -m tests.supervisor.family STATE_DIR TIMEOUT HEARTBEAT_TIMEOUT NAME=STAGE:ENTRY[:ARGUMENT] …`
 """

@@ -1,4 +1,4 @@
-"""A clock, an alarm and processes that follow a table: what drives the manager in its tests."""
+"""A clock, requests and processes that follow a table of events; they drive the manager in tests."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Event = tuple[float, str, str, object]
 
 
 class ScriptedProcess:
-    """Remembers what it is told; ends when the script says so, or when it obeys."""
+    """Records its messages; ends when the script says so, or on request."""
 
     def __init__(self, world: "World", name: str, pid: int) -> None:
         self.world = world
@@ -67,7 +67,7 @@ class ScriptedProcess:
 
 @dataclass
 class World:
-    """The clock, and everything that happens when it moves."""
+    """The clock, and the events that happen as it advances."""
 
     script: list[Event] = field(default_factory=list)
     stop_takes: dict[str, float | None] = field(default_factory=dict)  # None: does not stop by itself
@@ -102,7 +102,7 @@ class World:
         return process
 
     def wait(self, _handles: list[Handle], timeout: float) -> None:
-        """Move to the next event, or to the end of the wait; let happen what is due."""
+        """Move to the next event, or to the end of the wait; apply the due events."""
         end = self.now + timeout
         upcoming = min((event[0] for event in self.script), default=end)
         self.now = max(self.now, min(upcoming, end))

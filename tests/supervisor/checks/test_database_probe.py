@@ -1,4 +1,4 @@
-"""What `check --connect` says of the database: whether it lets us in, and what its tables are."""
+"""The report of `check --connect` about the database: the login, and the version of its tables."""
 
 import asyncio
 import socket

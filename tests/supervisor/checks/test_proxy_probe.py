@@ -1,4 +1,4 @@
-"""What `check --connect` says of a proxy: a request really goes through it."""
+"""The report of `check --connect` about a proxy: a request really goes through it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +111,6 @@ def test_an_answer_of_reddit_came_through_and_one_that_may_be_the_proxys_is_doub
 
 
 def test_without_a_token_a_subreddit_is_asked_for(reddit: Simulator, proxy: ScriptedProxy) -> None:
-    """The simulator lets nobody in without a token here: its network block is told as what it is."""
+    """The simulator refuses requests without a token here: the report names the network block."""
     ok, text = _probe_proxy(reddit.url, proxy.url, authentication="none")
     assert (ok, "Reddit does not serve this proxy" in text) == (False, True)

@@ -1,4 +1,4 @@
-"""`check`: what a person reads about a configuration, and about what it names."""
+"""`check`: its report about a configuration, and about the services that it names."""
 
 import io
 import re
@@ -145,7 +145,7 @@ def test_everything_answers(run: Check, reddit: Simulator, tansu: TansuBroker, p
 
 
 def test_nothing_answers(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each line says what to do, and the whole ends in time."""
+    """Each line says what to do, and the command ends in time."""
     monkeypatch.setattr(probes, "_TIMEOUT_S", 1.0)
     closed = free_port()
     more = f"""
@@ -369,7 +369,7 @@ def test_the_embedded_broker_that_is_not_installed(run: Check, monkeypatch: pyte
 
 
 def test_probes_run_side_by_side() -> None:
-    """Each waits for the other: one after the other they would never end."""
+    """Each probe waits for the others: in sequence they would never end."""
     barrier = threading.Barrier(3, timeout=5.0)
 
     def meet() -> Iterator[Finding]:

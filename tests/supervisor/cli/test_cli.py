@@ -1,4 +1,4 @@
-"""The command line: what it offers, what it refuses, and what its options mean."""
+"""The command line: its commands, its errors, and the meaning of its options."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_every_command_has_a_help_and_the_general_one_names_it(
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Gives a help text at 80 columns."""
+    """Return a help text at 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def show(command: str) -> str:
@@ -245,7 +245,7 @@ def test_a_line_that_no_encoding_knows_is_shown_with_escapes(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_while_everything_is_imported_is_heard(tmp_path: Path, number: int) -> None:
-    """Process 1 would never get it, any other would end in the middle of an import."""
+    """Otherwise process 1 would never receive it, and any other process would end in the middle of an import."""
     (tmp_path / "config.toml").write_text("")
     early = tmp_path / "early"
     early.mkdir()

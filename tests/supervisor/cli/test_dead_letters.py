@@ -1,4 +1,4 @@
-"""`python -m supervisor dead-letters`: what Kafka refused is listed, delivered once after all, or dropped."""
+"""`python -m supervisor dead-letters`: refused records are listed, delivered once later, or dropped."""
 
 import io
 import json
@@ -29,7 +29,7 @@ LIMIT = 100_000
 
 
 class Desk:
-    """A configuration on whose state the command works, and what it said."""
+    """A configuration, and the output of the command that works on its state."""
 
     def __init__(self, directory: Path) -> None:
         self.state_dir = directory / "state"
@@ -53,7 +53,7 @@ class Desk:
         return listed
 
     def keep(self, *seqs: int, position: int = 100) -> None:
-        """Have these records of a spool be dead letters, as the publisher writes them down."""
+        """Store these records of a spool as dead letters, as the publisher does."""
         store = PublisherStore.open(self.state_dir, structlog.stdlib.get_logger("test"), clock=lambda: 1_700_000_000.0)
         value = b"x" * 1_234_567
         letters = [
@@ -200,7 +200,7 @@ def delivery(request: pytest.FixtureRequest) -> str:
 
 
 def refuse_some(deployment: Deployment, broker: Broker) -> list[str]:
-    """Have the topic refuse three records; return their keys."""
+    """Make the topic refuse three records; return their keys."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
     new = NewTopic(deployment.topic, num_partitions=1, config={"max.message.bytes": str(LIMIT)})
     admin.create_topics([new])[deployment.topic].result()

@@ -1,4 +1,4 @@
-"""The ledger on the screen and for programs, running or stopped; it never claims what nobody has read."""
+"""`gaps` as text and as JSON, running or stopped; it never claims more than was read."""
 
 import argparse
 import io
@@ -30,7 +30,7 @@ def writer(tmp_path: Path) -> Iterator[SpoolWriter]:
 
 @dataclass
 class Asked:
-    """One call of the command, with what it is asked."""
+    """One call of the command, with its arguments."""
 
     state_dir: Path
     now: float = NINE + 200

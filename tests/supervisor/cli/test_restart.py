@@ -18,7 +18,7 @@ END: Event = (60.0, "rings", "SIGTERM", None)
 
 
 def diary(world: World, name: str) -> list[tuple[float, str]]:
-    """What was done to one child before the end."""
+    """Return the events of one child before the end."""
     return [(moment, what) for moment, what, who in world.diary if who == name and moment < END[0]]
 
 

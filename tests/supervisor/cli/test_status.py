@@ -1,4 +1,4 @@
-"""`status`: the contract's shape, running, stopped, killed or hanging, and the text for people."""
+"""`status`: the JSON document and the text, of a running, stopped, killed or hanging supervisor."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The comparison of what is held with what was saved."""
+"""The comparison of the simulated Reddit with the database."""
 
 import copy
 import json
@@ -40,7 +40,7 @@ def test_what_is_missing_wrong_or_made_up_is_counted_and_named() -> None:
 
 
 def test_a_crawl_cut_short_owes_what_it_came_to() -> None:
-    """What it has begun beyond that is no surprise."""
+    """Rows of unfinished visits do not count as unknown."""
     visited = world().rows(["alpha"], WISH)
     saved = world().rows(["alpha", "beta"], WISH)
     proof = prove_crawl(visited, everything(), saved, left=2)

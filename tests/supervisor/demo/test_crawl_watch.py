@@ -1,4 +1,4 @@
-"""What the demo tells of the crawl while it runs."""
+"""The demo's output about the crawl while it runs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ RESTS = replace(B, proxy_state=RESTING, resting_until=NOON + 4.2, last_error="re
 
 def test_the_line_says_how_far_it_is_and_how_the_proxies_are() -> None:
     assert crawl_line(Crawl(NOON, (A, RESTS))) == (
-        "[#####...............] 25 %, 1 of 4 subreddits · 1,200 posts · 0 users · a healthy · b resting 4.2 s"
+        "[#####...............] 25 %, 1 of 4 subreddits · 1,200 posts · 0 users · a healthy · b resting (4.2 s left)"
     )
     assert crawl_line(Crawl(NOON, (B,))).startswith("[....................] 0 %, 0 of 0 subreddits")
     assert crawl_line(Crawl(NOON)) == "starting …"

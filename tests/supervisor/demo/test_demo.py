@@ -1,4 +1,4 @@
-"""The demo: it ends with a proof, whoever ends it, and leaves nothing behind."""
+"""The demo: it ends with a result, however it is stopped, and leaves nothing behind."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The demo's proxies: they ask for a password that nobody sees, die whole, and come back on the same port."""
+"""The demo's proxies: they require a hidden password, end completely, and restart on the same port."""
 
 import subprocess
 import sys

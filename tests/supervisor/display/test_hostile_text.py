@@ -1,4 +1,4 @@
-"""Text of others, as an older version or a foreign hand left it in our files, steers no terminal and forges no row."""
+"""Hostile text in our files, from an older version or another program, controls no terminal and forges no row."""
 
 import io
 import json

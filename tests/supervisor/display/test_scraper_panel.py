@@ -1,4 +1,4 @@
-"""The scraper's part of `status`, for people and in the contract's shape."""
+"""The scraper's part of `status`, as text and as JSON."""
 
 import io
 import time
@@ -134,7 +134,7 @@ def test_status_tells_of_the_scraper_without_the_database(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("state", [HEALTHY, RESTING])
 def test_s19_of_a_stopped_supervisor_no_proxy_is_in_any_state(tmp_path: Path, state: str) -> None:
-    """Even right after the stop, or after a kill, when the reports are a moment old."""
+    """Also directly after the stop, or after a kill, when the reports are recent."""
     config = configuration(tmp_path)
     write_crawl_report(tmp_path / "state", replace(A, seen_at=time.time(), proxy_state=state))
     text = status_text(config)

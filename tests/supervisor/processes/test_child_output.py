@@ -1,4 +1,4 @@
-"""What a child says past its logger, with real processes: it stands in its log and on the supervisor's stderr."""
+"""Output of a child outside its logger, with real processes: it is in its log and on the supervisor's stderr."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def the_record(log_dir: Path, beginning: str) -> dict[str, Any]:
 
 
 def bury(child: SpawnedProcess) -> int:
-    """Do what the manager does when a child has ended."""
+    """Do the same as the manager when a child has ended."""
     code = ended(child)
     child.close()
     return code
@@ -167,7 +167,7 @@ def test_the_log_of_a_hung_child_says_where_it_hung(families: list[Family], tmp_
 
 
 def test_nobody_waits_for_a_reader_of_standard_error_who_does_not_read(families: list[Family], tmp_path: Path) -> None:
-    """The pipe takes 64 KiB; here go megabytes, and the supervisor turns and stops as ever."""
+    """The pipe holds 64 KiB; the child prints megabytes, and the supervisor still works and stops in time."""
     family = Family(tmp_path, *OBEDIENT[:2], "comments=SOURCE:logging_for_ever")
     families.append(family)
     family.ready()

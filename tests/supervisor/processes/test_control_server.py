@@ -1,4 +1,4 @@
-"""The control socket: who may use it, what it survives, and that no client keeps another one, or the loop, waiting."""
+"""The control socket: its users, its robustness; no client blocks another one, or the loop."""
 
 import contextlib
 import json

@@ -214,7 +214,7 @@ def beats(name: str, until: int) -> list[Event]:
 
 
 def test_a_child_that_falls_silent_is_aborted_and_replaced() -> None:
-    """It was heard of last at 9 s; its sister, who beats on, is left alone."""
+    """Its last heartbeat was at 9 s; the other child, which sends heartbeats, keeps running."""
     script = [*beats("comments", 10), *beats("submissions", 40), (30.0, "rings", "SIGTERM", None)]
     world = World([*everyone_ready("comments", "submissions"), *script])
     manager = world.manager([source("submissions"), source("comments")], heartbeat_timeout=5.0)
@@ -224,7 +224,7 @@ def test_a_child_that_falls_silent_is_aborted_and_replaced() -> None:
 
 
 def test_one_that_cannot_even_die_is_killed_and_nobody_else_is_blamed() -> None:
-    """A stopped process (SIGSTOP) keeps SIGABRT for later. The exit code is for those who were late at the end."""
+    """A stopped process (SIGSTOP) delays SIGABRT. The exit code shows only children that were late at the end."""
     world = World([*everyone_ready("comments"), (8.0, "rings", "SIGTERM", None)], obeys_abort=False)
     assert world.manager([source("comments")], heartbeat_timeout=5.0).run() is ExitCode.OK
     assert world.diary[1:4] == [(5.1, "abort", "comments"), (5.6, "kill", "comments"), (5.85, "start", "comments")]
@@ -238,7 +238,7 @@ def test_hangs_count_as_failures() -> None:
 
 
 def test_a_supervisor_that_did_not_run_blames_nobody() -> None:
-    """The container was frozen: when it thaws, the children had no time to beat either."""
+    """The container was frozen: the children could not send heartbeats either."""
     world = World([*everyone_ready("comments"), (65.0, "rings", "SIGTERM", None)])
     manager = world.manager([source("comments")], heartbeat_timeout=5.0)
     manager.step()

@@ -1,4 +1,4 @@
-"""Cutting what a child prints into pieces."""
+"""Splitting the output of a child into parts."""
 
 import json
 
@@ -60,7 +60,7 @@ GROUP = """\
 
 
 def said(text: str, *, step: int = 0) -> list[OutputPart]:
-    """Give what comes of a text that arrives in pieces of `step` bytes."""
+    """Return the parts of a text that arrives in pieces of `step` bytes."""
     listener, data = OutputParser(), text.encode()
     found: list[OutputPart] = []
     step = step or len(data) or 1

@@ -1,4 +1,4 @@
-"""What becomes of a child: every rule of the restart policy, by example and by property."""
+"""Every rule of the restart policy, by example and by property."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The configuration in force: what is read again is taken as a whole, or not at all."""
+"""The configuration in force: a reload is applied completely, or not at all."""
 
 import importlib.util
 from dataclasses import replace

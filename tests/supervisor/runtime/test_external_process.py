@@ -1,4 +1,4 @@
-"""A foreign program as a supervised child: ready when it listens, dead when it should be."""
+"""An external program as a supervised child: ready when it listens, ended when it must end."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def port() -> int:
 
 
 class Pen:
-    """Spawns companions and takes care that none is left."""
+    """Spawns external processes and ends all of them."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

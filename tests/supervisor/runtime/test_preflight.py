@@ -1,4 +1,4 @@
-"""What the machine lacks is said before anything starts, by real processes under real limits."""
+"""Missing resources are reported before any process starts: real processes under real limits."""
 
 import os
 import resource
@@ -33,7 +33,7 @@ CREDENTIALS = {
 
 
 class Machine:
-    """A directory to start from, and a shell that sets limits first."""
+    """A working directory, and a shell that sets limits first."""
 
     def __init__(self, directory: Path, url: str, kafka: str = "embedded") -> None:
         self.directory = directory
@@ -50,7 +50,7 @@ class Machine:
         return SimpleNamespace(code=ran.returncode, out=ran.stdout, err=ran.stderr)
 
     def until_ready(self, children: int, before: str = "", **environ: str) -> SimpleNamespace:
-        """Run until so many children are ready and both streams have captured something, then stop it."""
+        """Run until this number of children is ready and both streams have captured something, then stop it."""
         process = subprocess.Popen(
             self._command("run", before=before), cwd=self.directory, env=self._environment(environ),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -1,4 +1,4 @@
-"""The alarm of the proxies: rung once, for a reason, and taken back when one works again."""
+"""The alarm of the proxies: raised once, with a reason, and ended when a proxy works again."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What systemd hears of us: on a real socket, from the real supervisor, word by word."""
+"""The messages to systemd: on a real socket, from the real supervisor, word by word."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ LOG = log_setup.get_logger("notify")
 
 
 class ServiceManager:
-    """The socket of a service manager, and what came out of it."""
+    """The socket of a service manager, and the messages that it received."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -34,7 +34,7 @@ class ServiceManager:
         self._socket.settimeout(0)
 
     def listen(self) -> list[str]:
-        """All lines until now."""
+        """Return all lines received so far."""
         while True:
             try:
                 self.lines += self._socket.recv(65536).decode().split("\n")
@@ -50,7 +50,7 @@ class ServiceManager:
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[ServiceManager]:
-    """Listens at an abstract address; the tests without processes use a path."""
+    """A service manager at an abstract address; tests without processes use a path."""
     manager = ServiceManager(f"@gapless-{tmp_path}")
     yield manager
     manager.close()
@@ -100,7 +100,7 @@ def test_ready_when_all_run_alive_meanwhile_stopping_at_the_end(
 def test_a_stopped_supervisor_gives_no_sign_of_life(
     families: list[psutil.Popen], manager: ServiceManager, tmp_path: Path
 ) -> None:
-    """The sign comes from the loop itself: a supervisor that does not turn is found out."""
+    """The watchdog message comes from the loop itself: a stalled loop sends none."""
     process = family(tmp_path / "state", manager, *OBEDIENT, WATCHDOG_USEC="200000")
     families.append(process)
     manager.hears("READY=1")
@@ -179,7 +179,7 @@ def test_what_could_not_be_said_is_said_with_the_next_snapshot(tmp_path: Path) -
 
 
 def test_reading_the_configuration_anew(tmp_path: Path) -> None:
-    """Not before all was ready, and not while all stop: READY=1 would say something else there."""
+    """Not before all are ready, and not during a stop: there READY=1 means something else."""
     manager = ServiceManager(str(tmp_path / "notify"))
     notifier = Notifier(manager.address, None, LOG, clock=lambda: 12.5)
     notifier.notify(snapshot("STARTING"))
