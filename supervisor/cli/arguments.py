@@ -13,7 +13,6 @@ from core.config import parsers
 from core.config.parsers import InvalidValue
 from core.config.suggestions import likeness, nearest
 
-
 _ALIKE = 0.6  # similarity from which a misspelt word gets a suggestion
 
 _age = parsers.seconds(zero=True)

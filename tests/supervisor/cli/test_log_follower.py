@@ -87,7 +87,7 @@ ACTS = st.lists(
 def test_whatever_happens_to_the_files_each_line_is_read_once(
     tmp_path_factory: pytest.TempPathFactory, before: int, appears_later: bool, acts: list[tuple[str, int]]
 ) -> None:
-    """The follower reads before each deletion: unread lines of a deleted file are lost. So it is for an emptied file."""
+    """The follower reads before each deletion: unread lines of a deleted file are lost. The same for emptied files."""
     author = Author(tmp_path_factory.mktemp("logs") / "comments.log")
     author.write(before)
     trail = LogFollower(author.path, from_beginning=appears_later)
