@@ -1,4 +1,4 @@
-"""`python -m bench`: every figure of the proof, each against its aim and a baseline from the same run."""
+"""`python -m bench`: every benchmark figure, with its target and a baseline from the same run."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ import time
 
 from bench import drain, live, pages, start_stop
 from bench.figure import Section
-from bench.scraper import calls, core, crawl, growth, leases, proxies, rows
+from bench.scraper import calls, core, crawl, leases, rows
 from bench.supervision import hangs, recovery, stops, storm, together
 from core.process.core_dumps import SWITCH
 
@@ -21,28 +21,34 @@ SECTIONS = (
     ),
     Section("calls", "Scraper: one subreddit's five calls, at Reddit's latencies", calls.measure),
     Section("crawl", "Scraper: three proxies, twenty connections each, at Reddit's latencies", crawl.measure),
-    Section("proxies", "Scraper: from one proxy to four, at Reddit's latencies", proxies.measure),
+    Section("proxies", "Scraper: from one proxy to four, at Reddit's latencies", crawl.measure_proxies),
     Section("core", "Scraper: one core, no latency", core.measure),
     Section("rows", "Scraper: rows into the database", rows.measure),
     Section("leases", "Scraper: a lease beside skipped rows", leases.measure),
-    Section("growth", "Scraper: memory over 2,000 subreddits", growth.measure),
-    Section("kills", "All at work: a killed child back to RUNNING, the first time", recovery.measure),
-    Section("hangs", f"All at work: a hung child replaced, with heartbeat_timeout = {hangs.TIMEOUT:g}", hangs.measure),
-    Section("stops", f"All at work: SIGTERM to exit, with shutdown_timeout = {stops.TIMEOUT:g}", stops.measure),
-    Section("whole", "All at work, 50 items a second: pages, memory, and the supervisor's own share", together.measure),
-    Section("storm", "All at work: one child is killed and killed, its siblings are not disturbed", storm.measure),
+    Section("growth", "Scraper: memory over 2,000 subreddits", crawl.measure_growth),
+    Section("kills", "Whole system: a killed child is RUNNING again, first kill", recovery.measure),
+    Section(
+        "hangs", f"Whole system: a hung child is replaced, with heartbeat_timeout = {hangs.TIMEOUT:g}", hangs.measure
+    ),
+    Section("stops", f"Whole system: SIGTERM to exit, with shutdown_timeout = {stops.TIMEOUT:g}", stops.measure),
+    Section(
+        "whole", "Whole system, 50 items per second: pages, memory, and the supervisor's own CPU", together.measure
+    ),
+    Section("storm", "Whole system: one child is killed repeatedly, its siblings keep their pace", storm.measure),
 )
 
 
 def main() -> int:
-    """Measure the sections asked for and print them; the exit code says whether every aim was met."""
+    """Measure and print the requested sections; the exit code is 1 if a target was missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(one.name for one in SECTIONS))
     wanted = parser.parse_args().sections
     unknown = set(wanted) - {one.name for one in SECTIONS}
     if unknown:
-        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in SECTIONS)}")
-    os.environ.setdefault(SWITCH, "1")  # else only root could read what memory the processes share
+        parser.error(
+            f"unknown section {', '.join(sorted(unknown))}: known are {', '.join(one.name for one in SECTIONS)}"
+        )
+    os.environ.setdefault(SWITCH, "1")  # without it only root can read the shared memory of the processes
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
     missed = 0
     for section in SECTIONS:
@@ -54,7 +60,7 @@ def main() -> int:
         for figure in figures:
             print(figure.line(), flush=True)
         missed += sum(figure.met is False for figure in figures)
-    print(f"\n{missed} aims missed" if missed else "\nevery aim met")
+    print(f"\n{missed} targets missed" if missed else "\nevery target met")
     return 1 if missed else 0
 
 

@@ -1,14 +1,15 @@
-"""One measured figure, its aim, and how it is printed."""
+"""One measured figure: its target, how it is printed, and the calculations that several sections share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 _TICKS = {True: "met", False: "MISSED", None: ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value with its unit; `aim` is in words, `met` says whether it was reached (None: no aim)."""
+    """A value with its unit; `aim` is the target as text, `met` whether it was reached (None: no target)."""
 
     what: str
     value: float
@@ -20,7 +21,7 @@ class Figure:
     def line(self) -> str:
         """Format it for the terminal."""
         value = f"{self.value:,.{self.digits}f} {self.unit}".rstrip()
-        verdict = f"aim {self.aim}: {_TICKS[self.met]}" if self.aim else ""
+        verdict = f"target {self.aim}: {_TICKS[self.met]}" if self.aim else ""
         return f"  {self.what:<62}{value:>18}   {verdict}".rstrip()
 
 
@@ -36,6 +37,14 @@ def percentile(values: list[float], share: float) -> float:
     """Return the quantile of the values at this share."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def pss_mib(pid: int) -> float:
+    """Return the proportional set size of a process, in MiB: a page that n processes share counts as 1/n for each."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(f"/proc/{pid}/smaps_rollup has no Pss line: PSS needs Linux 4.14 or newer")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.arrivals import Arrivals
-from bench.figure import Figure, at_most, percentile
-from bench.memory import pss_mib
+from bench.figure import Figure, at_most, percentile, pss_mib
 from tests.support.brokers import TansuBroker
 from tests.support.ledger import Item
 from tests.support.server import ServerProcess
@@ -47,10 +46,10 @@ class Run:
     ended: float
 
     def due(self) -> list[Item]:
-        """Items of the time in which everyone was watching; late ones with them.
+        """Items of the time in which all clients were running, including late ones.
 
-        What was taken away within seconds may have been shown to one of the watchers only, and what was taken away
-        before anybody saw it could not be had: neither is held against anyone.
+        An item that was removed within seconds may have been shown to one client only, or to none: such items do not
+        count as lost.
         """
         return [item for item in self.truth if self.began < item.created < self.ended and _stood(item)]
 
@@ -73,11 +72,11 @@ def _losses(run: Run) -> list[Figure]:
     ours = [item for item in due if item.fullname not in run.arrivals]
     for item in ours:
         print(f"(lost by us: {item.describe()})")
-    figures = [Figure("items due while all were watching", len(due)), at_most("lost by us", len(ours), 0)]
+    figures = [Figure("items due while all clients ran", len(due)), at_most("lost by us", len(ours), 0)]
     for temper, name in _TEMPERS.items():
         lost = sum(item.fullname not in run.praw[temper] for item in due)
         figures.append(Figure(f"lost by: {name}", lost, f"({lost / len(due):.0%})"))
-    figures.append(Figure("doubled by us", run.records - len(run.arrivals)))
+    figures.append(Figure("duplicates by us", run.records - len(run.arrivals)))
     return figures
 
 
@@ -88,7 +87,7 @@ def _requests(run: Run) -> list[Figure]:
 
 
 def _delays(how: str, run: Run) -> list[Figure]:
-    """Delay from creation to the consumer's hands, of the items that could be seen at once."""
+    """Delay from creation to the consumer, of the items that were visible at once."""
     delays = [
         run.arrivals[item.fullname] - item.created
         for item in run.due()
@@ -141,7 +140,7 @@ def _observe(
     pss = {name: pss_mib(process.pid) for name, process in system.children().items()}
     pss["supervisor"] = pss_mib(system.server.pid)
     simulator.clear_faults()
-    _elapse(70.0 if rivals else 5.0)  # whoever sleeps off an error may still wake; late items have their minute
+    _elapse(70.0 if rivals else 5.0)  # a client may still sleep after an error; late items have a minute to surface
     return Run(
         truth=simulator.truth(),
         arrivals=dict(arrivals.times),

@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import orjson
 
-from simulator.crawl.crawl_paths import Asked
+from simulator.crawl.crawl_paths import CrawlRequest
 from simulator.faults import Fault
 from simulator.item import Item
 
@@ -32,7 +32,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     items: tuple[Item, ...] = ()
     #: the question about the crawl world that this answers; counted once all of it is written
-    asked: Asked | None = None
+    asked: CrawlRequest | None = None
 
     def with_headers(self, headers: Mapping[str, str]) -> "Answer":
         """Return the same answer with more headers."""
@@ -70,7 +70,7 @@ def too_many(retry_after: str | None = None) -> Answer:
     return error(429).with_headers({"Retry-After": retry_after} if retry_after is not None else {})
 
 
-def spoiled(fault: Fault, settings: Mapping[str, object], now: float) -> Answer | None:
+def faulty_answer(fault: Fault, settings: Mapping[str, object], now: float) -> Answer | None:
     """Return the answer that replaces the good one; None for faults that change the good one itself."""
     if fault in _BUSY_STATUS:
         return Answer(_BUSY_STATUS[fault], _BUSY, HTML)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.crawl import options as crawl_options
-from simulator.crawl.latencies import LatencyError
+from simulator.crawl.crawl_paths import LatencyError
 from simulator.faults import FaultError
-from simulator.quantity import amount, positive, seconds, share, span
+from simulator.option_types import amount, fault_object, positive, rule_list, seconds, share, span
 from simulator.rule_keys import RuleError
 from simulator.server import serve
 from simulator.settings import DEFAULT_SUBREDDITS, Settings
@@ -21,12 +21,12 @@ from simulator.simulation import Simulation, steady_clock
 from simulator.texts import TextsError
 
 _EPILOG = """\
-Prints one line of JSON once it listens: {"event": "listening", "url": …, "pid": …, "seed": …}.
-While it runs, /_sim/truth tells every item and whether it was shown, /_sim/stats what was asked;
-POST /_sim/faults, /_sim/rates, /_sim/generate, /_sim/subreddits and more steer it (docs/simulator.md).
+Prints one line of JSON when it is ready: {"event": "listening", "url": …, "pid": …, "seed": …}.
+GET /_sim/truth returns every item and whether it was shown; GET /_sim/stats returns the request counts.
+POST /_sim/faults, /_sim/rates, /_sim/generate, /_sim/subreddits and others change the world (docs/simulator.md).
 """
 
-#: what the edge of Reddit's network answers to a line that is too long
+#: the answer of the edge of Reddit's network to a request line that is too long
 _TOO_LONG = {
     "endpoint": "any",
     "edge": True,
@@ -40,34 +40,60 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser; its defaults are those of `Settings`."""
     top = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="A server that behaves as Reddit does, and remembers what it showed.",
+        description="A server that behaves as Reddit does, and records which items it has shown.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_server(top.add_argument_group("server"))
-    _add_world(top.add_argument_group("what appears"))
-    _add_api(top.add_argument_group("what clients may do"))
-    crawl_options.add(top.add_argument_group("the crawl world"))
+    _add_world(top.add_argument_group("content"))
+    _add_api(top.add_argument_group("access and quota"))
+    crawl_options.add(top.add_argument_group("crawl world"))
     return top
 
 
 def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    group.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (%(default)s)")
-    group.add_argument("--seed", type=int, help="the same seed makes the same items (chosen and printed if not given)")
-    group.add_argument("--parent", type=int, metavar="PID", help="end when this process has died")
-    group.add_argument("--faults", type=_faults, default={}, metavar="JSON", help='e.g. {"status_503": 0.05}')
+    group.add_argument("--port", type=int, default=0, help="port to listen on; 0 selects a free one (%(default)s)")
     group.add_argument(
-        "--rules", type=_rules, default=(), metavar="JSON", help='e.g. [{"names": ["Alpha"], "status": 451}]'
+        "--seed", type=int, help="the same seed generates the same items (default: random, printed at the start)"
     )
-    group.add_argument("--path-limit", type=positive, metavar="N", help="414 for a longer path with its query")
-    group.add_argument("--freeze", type=amount, default=0.0, metavar="SECONDS", help="answer nothing at first")
+    group.add_argument("--parent", type=int, metavar="PID", help="exit when this process ends")
     group.add_argument(
-        "--clock-offset", type=seconds, default=0.0, metavar="SECONDS", help="how far Reddit's clock is ahead"
+        "--faults",
+        type=fault_object,
+        default={},
+        metavar="JSON",
+        help='faults from the start, e.g. {"status_503": 0.05}',
     )
-    group.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak TLS with this certificate (chain)")
-    group.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, if it is not in the same file")
-    group.add_argument("--latency", type=amount, metavar="SECONDS", help="added to every answer")
+    group.add_argument(
+        "--rules",
+        type=rule_list,
+        default=(),
+        metavar="JSON",
+        help='rules from the start, e.g. [{"names": ["Alpha"], "status": 451}]',
+    )
+    group.add_argument(
+        "--path-limit", type=positive, metavar="N", help="answer 414 if path and query have more characters"
+    )
+    group.add_argument(
+        "--freeze",
+        type=amount,
+        default=0.0,
+        metavar="SECONDS",
+        help="accept requests at the start without an answer for this time",
+    )
+    group.add_argument(
+        "--clock-offset",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="Reddit's clock is ahead by this; below 0 it is behind",
+    )
+    group.add_argument("--tls-certificate", type=Path, metavar="FILE", help="serve TLS with this certificate (chain)")
+    group.add_argument(
+        "--tls-key", type=Path, metavar="FILE", help="the key, if the certificate's file does not contain it"
+    )
+    group.add_argument("--latency", type=amount, metavar="SECONDS", help="delay of every answer")
 
 
 def _add_world(group: argparse._ArgumentGroup) -> None:
@@ -75,75 +101,109 @@ def _add_world(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--subreddits", nargs="+", metavar="NAME", default=list(DEFAULT_SUBREDDITS), help="busiest first"
     )
-    group.add_argument("--submissions-per-second", type=amount, metavar="N", default=base.submissions_per_second)
-    group.add_argument("--comments-per-second", type=amount, metavar="N", default=base.comments_per_second)
+    group.add_argument(
+        "--submissions-per-second",
+        type=amount,
+        metavar="N",
+        default=base.submissions_per_second,
+        help="rate of new submissions (%(default)s)",
+    )
+    group.add_argument(
+        "--comments-per-second",
+        type=amount,
+        metavar="N",
+        default=base.comments_per_second,
+        help="rate of new comments (%(default)s)",
+    )
     group.add_argument(
         "--texts",
         nargs="+",
         type=Path,
         default=[],
         metavar="PATH",
-        help="folders or t1/t2/t3/t5 .jsonl[.gz] files: the things' bodies, in turn",
+        help="folders or t1/t2/t3/t5 .jsonl[.gz] files with real things to use as content",
     )
     group.add_argument("--backlog", type=int, default=0, metavar="N", help="items of each kind that exist at the start")
-    group.add_argument("--cap", type=positive, default=base.cap, metavar="N", help="names in a listing (%(default)s)")
+    group.add_argument(
+        "--cap", type=positive, default=base.cap, metavar="N", help="maximum length of a listing (%(default)s)"
+    )
     ids = group.add_mutually_exclusive_group()
     ids.add_argument(
-        "--random-ids", dest="sequential_ids", action="store_false", default=False, help="ids without order (default)"
+        "--random-ids", dest="sequential_ids", action="store_false", default=False, help="ids in random order (default)"
     )
-    ids.add_argument("--sequential-ids", action="store_true", default=False, help="ids that count up")
+    ids.add_argument("--sequential-ids", action="store_true", default=False, help="ascending ids")
+    _add_late_and_removed(group, base)
+
+
+def _add_late_and_removed(group: argparse._ArgumentGroup, base: Settings) -> None:
     group.add_argument(
         "--late-share",
         type=share,
         default=base.late_share,
         metavar="SHARE",
-        help="items that surface late, below newer ones (%(default)s)",
+        help="share of items that surface late, below newer ones (%(default)s)",
     )
-    group.add_argument("--late-seconds", nargs=2, type=amount, default=base.late_seconds, metavar=("FROM", "TO"))
+    group.add_argument(
+        "--late-seconds",
+        nargs=2,
+        type=amount,
+        default=base.late_seconds,
+        metavar=("FROM", "TO"),
+        help="delay before a late item surfaces ({:g} {:g})".format(*base.late_seconds),
+    )
     group.add_argument(
         "--removed-share",
         type=share,
         default=base.removed_share,
         metavar="SHARE",
-        help="items that are removed after a while (%(default)s)",
+        help="share of items that are removed after a delay (%(default)s)",
     )
-    group.add_argument("--removed-seconds", nargs=2, type=amount, default=base.removed_seconds, metavar=("FROM", "TO"))
+    group.add_argument(
+        "--removed-seconds",
+        nargs=2,
+        type=amount,
+        default=base.removed_seconds,
+        metavar=("FROM", "TO"),
+        help="delay before an item is removed ({:g} {:g})".format(*base.removed_seconds),
+    )
 
 
 def _add_api(group: argparse._ArgumentGroup) -> None:
     base = Settings()
-    group.add_argument("--client-id", help="the only client id that gets a token (any)")
+    group.add_argument("--client-id", help="the only client id that receives a token (any)")
     group.add_argument("--client-secret", help="its secret (any)")
     group.add_argument(
         "--token-lifetime",
         type=amount,
         default=base.token_lifetime,
         metavar="SECONDS",
-        help="how long a token works (%(default)s)",
+        help="lifetime of a token (%(default)s)",
     )
     group.add_argument(
         "--expires-in",
         dest="announced_lifetime",
         type=amount,
         metavar="SECONDS",
-        help="the lifetime that is announced, if it is to differ from the real one",
+        help="lifetime to announce, if it differs from the real one",
     )
     group.add_argument(
         "--quota",
         type=positive,
         default=base.quota,
         metavar="N",
-        help="requests of one client in a window (%(default)s)",
+        help="requests per client id and window (%(default)s)",
     )
-    group.add_argument("--window", type=span, default=base.window, metavar="SECONDS", help="its length (%(default)s)")
+    group.add_argument(
+        "--window", type=span, default=base.window, metavar="SECONDS", help="length of the quota window (%(default)s)"
+    )
     group.add_argument(
         "--lenient-combined",
         action="store_true",
-        help="a closed subreddit is left out of a combined listing instead of failing it",
+        help="leave a closed subreddit out of a combined listing; without this, the request fails",
     )
-    group.add_argument("--anonymous", action="store_true", help="answer plain .json addresses without a token")
+    group.add_argument("--anonymous", action="store_true", help="answer .json addresses without a token")
     group.add_argument(
-        "--anonymous-quota", type=positive, metavar="N", help="requests of one address in a window without a token"
+        "--anonymous-quota", type=positive, metavar="N", help="requests per client address and window without a token"
     )
 
 
@@ -175,7 +235,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(simulation)
     except OSError as error:
-        sys.stderr.write(f"cannot listen on {given['host']}:{given['port']}: {error}\n")
+        sys.stderr.write(
+            f"cannot listen on {given['host']}:{given['port']} ({error}): choose another --host or --port\n"
+        )
         return 1
     return 0
 
@@ -199,23 +261,3 @@ def _take_title() -> None:
         from setproctitle import setproctitle  # noqa: PLC0415 -- optional: only for `ps`
 
         setproctitle("simulator")
-
-
-def _faults(text: str) -> dict[str, object]:
-    try:
-        faults = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-    if not isinstance(faults, dict):
-        raise argparse.ArgumentTypeError('give an object, e.g. {"status_503": 0.05}')
-    return faults
-
-
-def _rules(text: str) -> tuple[dict[str, object], ...]:
-    try:
-        rules = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise argparse.ArgumentTypeError('give a list of objects, e.g. [{"names": ["Alpha"], "status": 451}]')
-    return tuple(rules)

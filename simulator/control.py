@@ -6,18 +6,16 @@ from functools import partial
 import orjson
 from aiohttp import web
 
-from simulator.body import BadRequestError, json_answer, number, read_object
+from simulator.control_http import BadRequestError, explain_errors, json_answer, number, read_object, unknown_path
 from simulator.crawl import crawl_control
+from simulator.crawl.things import State
 from simulator.faults import FaultError
 from simulator.item import Item, Kind
 from simulator.rule_keys import RuleError
 from simulator.simulation import Simulation
-from simulator.state import State
 from simulator.world import World
 
 _TRUTH_CHUNK = 500
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Control:
@@ -29,11 +27,11 @@ class Control:
     def add_routes(self, app: web.Application) -> None:
         """Add the control routes to a web application."""
         for (method, name), handler in ROUTES.items():
-            app.router.add_route(method, f"/_sim/{name}", _explaining(partial(handler, self)))
+            app.router.add_route(method, f"/_sim/{name}", explain_errors(partial(handler, self)))
         for (method, name), teller in crawl_control.ROUTES.items():
-            app.router.add_route(method, f"/_sim/{name}", _explaining(partial(teller, self._simulation)))
+            app.router.add_route(method, f"/_sim/{name}", explain_errors(partial(teller, self._simulation)))
         known = ", ".join(sorted({name for _, name in (*ROUTES, *crawl_control.ROUTES)}))
-        app.router.add_route("*", "/_sim/{unknown:.*}", _unknown(known))
+        app.router.add_route("*", "/_sim/{unknown:.*}", unknown_path(known))
 
     async def truth(self, request: web.Request) -> web.StreamResponse:
         """Return every item, when it was visible, and whether it was shown: one JSON object per line."""
@@ -51,7 +49,7 @@ class Control:
         simulation, traffic = self._simulation, self._simulation.traffic
         now = simulation.now()
         world, quota = simulation.world, simulation.reddit.quota
-        standing = {client: quota.usage(client, now) for client in quota.clients()}
+        usages = {client: quota.usage(client, now) for client in quota.clients()}
         return json_answer(
             {
                 "uptime_s": round(now - traffic.started, 3),
@@ -64,7 +62,7 @@ class Control:
                 "requests_per_minute_by_client": traffic.last_minute(now),
                 "quota": {
                     client: {"used": usage.used, "remaining": usage.remaining, "reset": round(usage.reset, 3)}
-                    for client, usage in standing.items()
+                    for client, usage in usages.items()
                 },
                 "items": {name: world.counts[name] for name in _ITEM_COUNTS} | {"shown": world.counts["shown"]},
                 "rates": {kind: arrivals.rate for kind, arrivals in world.arrivals.items()},
@@ -94,16 +92,16 @@ class Control:
                 rules.remove(request.query.get("id"))
         except RuleError as error:
             raise BadRequestError(str(error)) from error
-        return json_answer({"rules": rules.tell(now)})
+        return json_answer({"rules": rules.as_json(now)})
 
     async def clock(self, request: web.Request) -> web.StreamResponse:
         """Return or set by how much the clock that clients see is ahead."""
         if request.method == "POST":
             offset = (await read_object(request, "offset")).get("offset")
             if isinstance(offset, bool) or not isinstance(offset, int | float):
-                raise BadRequestError(f"offset = {offset!r}: give seconds; below 0 the clock is behind")
+                raise BadRequestError(f"offset = {offset!r}: give a number of seconds; below 0 the clock is behind")
             self._simulation.clock_offset = float(offset)
-        return json_answer({"offset": self._simulation.clock_offset, "time": self._simulation.told_time()})
+        return json_answer({"offset": self._simulation.clock_offset, "time": self._simulation.client_time()})
 
     async def freeze(self, request: web.Request) -> web.StreamResponse:
         """Accept requests for some seconds without answering; 0 ends it."""
@@ -129,7 +127,7 @@ class Control:
         now, world = self._simulation.now(), self._simulation.world
         subreddit = body.get("subreddit")
         if subreddit is not None and str(subreddit).lower() not in world.subreddits:
-            raise BadRequestError(f"subreddit = {subreddit!r}: not here; known are {_names(world)}")
+            raise BadRequestError(f"subreddit = {subreddit!r}: no such subreddit; known are {_names(world)}")
         age = number(body, "age") if "age" in body else 0.0
         made = [
             world.make(kind, now, subreddit=subreddit, age=age).fullname
@@ -159,7 +157,7 @@ class Control:
             simulation.crawl.world.set_state(name, State(state))
         else:
             simulation.world.set_state(name, State(state), now)
-            simulation.crawl.world.found(name)
+            simulation.crawl.world.add_subreddit(name)
         return json_answer({"name": name, "state": state})
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
@@ -227,22 +225,3 @@ def _kind(name: object) -> Kind:
     if name not in set(Kind):
         raise BadRequestError(f"kind = {name!r}: give submissions or comments")
     return Kind(str(name))
-
-
-def _explaining(handler: Handler) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except BadRequestError as error:
-            return json_answer({"error": str(error)}, status=400)
-
-    return handle
-
-
-def _unknown(known: str) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return json_answer(
-            {"error": f"{request.method} {request.path}: not here; under /_sim/ are {known}"}, status=404
-        )
-
-    return handle

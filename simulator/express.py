@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 from urllib.parse import parse_qsl
 
 from simulator.answer import Answer
-from simulator.crawl.crawl_paths import Asked, read
+from simulator.crawl.crawl_paths import CrawlRequest, read
 from simulator.simulation import Simulation
 
 _WRITE_PAUSE = 0.005
@@ -46,7 +46,7 @@ class Express(asyncio.Protocol):
         if transport is None:
             return
         request = _parse(data)
-        if request is None or not self._simulation.smooth(request[0].asked):
+        if request is None or not self._simulation.immediate(request[0].asked):
             self._hand_over(transport, data)
             return
         answer = self._answer(*request)
@@ -101,7 +101,7 @@ class _Target(NamedTuple):
 
     path: str
     query: dict[str, str]
-    asked: Asked
+    asked: CrawlRequest
 
 
 class _Sender(NamedTuple):

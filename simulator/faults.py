@@ -59,7 +59,7 @@ class FaultError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DrawnFaults:
     """The faults of one request."""
 
     latency: float = 0.0
@@ -90,7 +90,7 @@ class Faults:
         merged = self.current(now) | values
         shares = sum(_number(merged[fault]) for fault in Fault)
         if shares > 1.0 + 1e-9:
-            raise FaultError(f"the shares add up to {shares:g}: lower some, one answer can be spoiled only once")
+            raise FaultError(f"the shares add up to {shares:g}: lower some; an answer can have only one fault")
         if seconds is not None:
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
                 raise FaultError(f"seconds = {seconds!r}: give a number above 0")
@@ -118,24 +118,24 @@ class Faults:
         """Whether there are no faults at all."""
         return not self._lasting and not self._temporary
 
-    def judge(self, endpoint: Endpoint, now: float) -> Verdict:
+    def draw(self, endpoint: Endpoint, now: float) -> DrawnFaults:
         """Draw the faults of one request."""
         if self.none:
-            return Verdict()
+            return DrawnFaults()
         current = self.current(now)
         latency = _number(current["latency"]) + self.dice.random() * _number(current["latency_jitter"])
-        return Verdict(latency, self._draw(endpoint, current), midway=self.dice.random() < 0.5)
+        return DrawnFaults(latency, self._draw(endpoint, current), midway=self.dice.random() < 0.5)
 
     def _draw(self, endpoint: Endpoint, current: Mapping[str, object]) -> Fault | None:
         point = self.dice.random()
         for fault in Fault:
             point -= _number(current[fault])
             if point < 0:
-                return fault if _strikes(fault, endpoint) else None
+                return fault if _applies(fault, endpoint) else None
         return None
 
 
-def _strikes(fault: Fault, endpoint: Endpoint) -> bool:
+def _applies(fault: Fault, endpoint: Endpoint) -> bool:
     if endpoint is Endpoint.TOKEN:
         return fault not in _NOT_ON_TOKEN
     return endpoint is Endpoint.LISTING or fault is not Fault.EMPTY_PAGE

@@ -8,13 +8,13 @@ import orjson
 
 from simulator.answer import Answer, blocked, error, redirect, too_many, unauthorized
 from simulator.crawl.api import CrawlApi
-from simulator.crawl.crawl_paths import Asked, limit_of
+from simulator.crawl.crawl_paths import CrawlRequest, limit_of
+from simulator.crawl.things import State
 from simulator.faults import Endpoint
 from simulator.item import Item, Kind
 from simulator.listing import Page
 from simulator.render import Renderer, listing
 from simulator.served_quota import Quota
-from simulator.state import State
 from simulator.tokens import Tokens
 from simulator.world import Subreddit, World
 
@@ -83,7 +83,7 @@ class Reddit:
         authorization: str | None,
         now: float,
         *,
-        asked: Asked | None = None,
+        asked: CrawlRequest | None = None,
         remote: str = "",
         fractional_reset: bool = False,
     ) -> Answer:
@@ -101,7 +101,7 @@ class Reddit:
         return answer.with_headers(usage.headers(fractional_reset=fractional_reset))
 
     def _without_token(
-        self, path: str, query: Mapping[str, str], asked: Asked | None, remote: str, now: float
+        self, path: str, query: Mapping[str, str], asked: CrawlRequest | None, remote: str, now: float
     ) -> Answer:
         if self._anonymous is None or not path.rstrip("/").endswith(".json"):
             return blocked()
@@ -126,7 +126,7 @@ class Reddit:
             return answer
         return Answer(body=listing(()), headers=answer.headers)
 
-    def _content(self, path: str, query: Mapping[str, str], asked: Asked | None) -> Answer:
+    def _content(self, path: str, query: Mapping[str, str], asked: CrawlRequest | None) -> Answer:
         if asked is not None:
             return self._crawl.answer(asked)
         if match := _LISTING.fullmatch(path):

@@ -93,7 +93,7 @@ class Rule:
             position is None or position in places
         )
 
-    def tell(self, now: float) -> dict[str, Any]:
+    def as_json(self, now: float) -> dict[str, Any]:
         """Return the rule as it was given, with its remaining uses and time."""
         life = {"seconds": None if self.until is None else round(self.until - now, 3), "count": self.left}
         return {"id": self.id, **self.conditions, **self.effects, **life, "used": self.used}
@@ -132,10 +132,10 @@ class Rules:
         elif self._rules.pop(name, None) is None:
             raise RuleError(f"no rule has the id {name}: known are {', '.join(self._rules) or 'none'}")
 
-    def tell(self, now: float) -> list[dict[str, Any]]:
+    def as_json(self, now: float) -> list[dict[str, Any]]:
         """Return every rule in force."""
         self._forget(now)
-        return [rule.tell(now) for rule in self._rules.values()]
+        return [rule.as_json(now) for rule in self._rules.values()]
 
     def of_the_page(self) -> bool:
         """Return whether a rule depends on the page."""

@@ -37,12 +37,12 @@ class Quota:
         number = self._number(now)
         used = used + 1 if window == number else 1
         self._used[client] = (number, used)
-        return self._standing(used, now)
+        return self._usage(used, now)
 
     def usage(self, client: str, now: float) -> Usage:
         """Return the client's usage without counting."""
         number, used = self._used.get(client, (0, 0))
-        return self._standing(used if number == self._number(now) else 0, now)
+        return self._usage(used if number == self._number(now) else 0, now)
 
     def clients(self) -> list[str]:
         """Return every client that ever sent a request."""
@@ -51,6 +51,6 @@ class Quota:
     def _number(self, now: float) -> int:
         return int(now // self._window)
 
-    def _standing(self, used: int, now: float) -> Usage:
+    def _usage(self, used: int, now: float) -> Usage:
         reset = (self._number(now) + 1) * self._window - now
         return Usage(used=used, remaining=max(0, self._limit - used), reset=reset, allowed=used <= self._limit)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -10,12 +11,11 @@ from typing import Any
 from aiohttp import web
 
 from simulator import altered, delivery
-from simulator.answer import Answer, spoiled
+from simulator.answer import Answer, faulty_answer
 from simulator.control import Control
-from simulator.crawl.crawl_paths import Asked, limit_of, read
+from simulator.crawl.crawl_paths import CrawlRequest, limit_of, read
 from simulator.express import Express
-from simulator.faults import Endpoint, Fault, Verdict
-from simulator.parent import gone
+from simulator.faults import DrawnFaults, Endpoint, Fault
 from simulator.reddit import endpoint
 from simulator.rules import Received
 from simulator.settings import Settings
@@ -25,6 +25,7 @@ _LARGEST_REQUEST = 64 * 1024 * 1024
 _LONGEST_LINE = 256 * 1024
 _TICK = 0.25
 _FROZEN_TICK = 0.05
+_PARENT_POLL_INTERVAL_S = 0.5
 
 
 class Server:
@@ -82,8 +83,8 @@ class Server:
             limit = limit_of(request.query.get("limit"))
             received = Received.read(place, request.path, request.raw_path, request.query, limit)
             effects = simulation.rules.for_request(received, now)
-        verdict = simulation.faults.judge(place, now)
-        latency = verdict.latency + altered.delay(effects, simulation.rules.dice)
+        drawn = simulation.faults.draw(place, now)
+        latency = drawn.latency + altered.delay(effects, simulation.rules.dice)
         if asked is not None:
             latency += simulation.latencies.of(asked.address)
         if latency:
@@ -91,16 +92,16 @@ class Server:
         await self._thawed()
         if altered.replaces(effects) and effects.get("edge"):
             return await self._send_altered(request, Answer(), effects)
-        fault = None if altered.replaces(effects) else verdict.fault
+        fault = None if altered.replaces(effects) else drawn.fault
         answer = await self._answer(request, place, asked, fault)
         if fault is not None:
             simulation.traffic.spoiled(fault)
-            return await self._carry_out(request, answer, verdict)
+            return await self._carry_out(request, answer, drawn)
         if received is not None and simulation.rules.of_the_page() and answer.items:
             effects |= await self._effects_of_the_page(request, received, answer)
         if effects and (answer.status not in {401, 429} or not altered.replaces(effects)):
             return await self._send_altered(request, answer, effects)
-        return await self._carry_out(request, answer, Verdict())
+        return await self._carry_out(request, answer, DrawnFaults())
 
     async def _thawed(self) -> None:
         """Wait while the server is frozen; the time may change meanwhile."""
@@ -115,11 +116,13 @@ class Server:
         await asyncio.sleep(altered.delay(effects, simulation.rules.dice))
         return effects
 
-    async def _answer(self, request: web.Request, place: Endpoint, asked: Asked | None, fault: Fault | None) -> Answer:
+    async def _answer(
+        self, request: web.Request, place: Endpoint, asked: CrawlRequest | None, fault: Fault | None
+    ) -> Answer:
         """Choose the answer: Reddit's, or a fault's instead."""
         now = self._simulation.now()
         settings = self._simulation.faults.current(now)
-        stand_in = spoiled(fault, settings, now) if fault else None
+        stand_in = faulty_answer(fault, settings, now) if fault else None
         if stand_in is not None and fault is not Fault.STATUS_429:
             return stand_in
         reddit, authorization = self._simulation.reddit, request.headers.get("Authorization")
@@ -138,14 +141,14 @@ class Server:
             return reddit.empty(answer)
         return answer.truncated() if fault is Fault.TRUNCATED_JSON else answer
 
-    async def _carry_out(self, request: web.Request, answer: Answer, verdict: Verdict) -> web.StreamResponse:
+    async def _carry_out(self, request: web.Request, answer: Answer, drawn: DrawnFaults) -> web.StreamResponse:
         traffic = self._simulation.traffic
-        if verdict.fault is Fault.RESET:
+        if drawn.fault is Fault.RESET:
             traffic.answered("reset")
-            return await delivery.reset(request, answer if verdict.midway else None)
-        if verdict.fault is Fault.HANG:
+            return await delivery.reset(request, answer if drawn.midway else None)
+        if drawn.fault is Fault.HANG:
             traffic.answered("hang")
-            response = await delivery.begin(request, answer) if verdict.midway else web.Response()
+            response = await delivery.begin(request, answer) if drawn.midway else web.Response()
             seconds = self._simulation.faults.current(self._simulation.clock())["hang_seconds"]
             await asyncio.sleep(seconds if isinstance(seconds, int | float) else 0.0)
             delivery.abort(request)
@@ -170,7 +173,7 @@ class Server:
         date = simulation.date_header()
         if date is not None:
             answer = answer.with_headers({"Date": date})
-        arguments = (answer, effects, simulation.rules.dice, simulation.told_time())
+        arguments = (answer, effects, simulation.rules.dice, simulation.client_time())
         # compressing a bomb takes a while, and other requests must not wait for it
         bomb = effects.get("gzip")
         changed = await asyncio.to_thread(altered.alter, *arguments) if bomb else altered.alter(*arguments)
@@ -202,6 +205,27 @@ async def serve(simulation: Simulation, announce: Callable[[str], None]) -> None
         loop.add_signal_handler(signum, ended.set)
     async with Server(simulation).listening() as address:
         announce(address)
-        watch = asyncio.create_task(gone(simulation.settings.parent, ended))
+        watch = asyncio.create_task(_wait_for_parent(simulation.settings.parent, ended))
         await ended.wait()
         watch.cancel()
+
+
+async def _wait_for_parent(parent: int | None, ended: asyncio.Event) -> None:
+    """Set the event once the process `parent` has ended; without a parent to watch, return at once."""
+    if parent is None:
+        return
+    ours = os.getppid() == parent
+    # Our own parent id is compared, not signalled: a dead parent can remain as a zombie that still accepts signals.
+    while os.getppid() == parent if ours else _exists(parent):  # noqa: ASYNC110 -- the kernel sets no event for us
+        await asyncio.sleep(_PARENT_POLL_INTERVAL_S)
+    ended.set()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

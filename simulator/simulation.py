@@ -9,10 +9,8 @@ from simulator import texts
 from simulator.answer import Answer
 from simulator.crawl import templates
 from simulator.crawl.api import CrawlApi
-from simulator.crawl.asked import AskedFor
-from simulator.crawl.crawl_paths import Asked
+from simulator.crawl.crawl_paths import CrawlRequest, Latencies
 from simulator.crawl.crawl_render import CrawlRenderer
-from simulator.crawl.latencies import Latencies
 from simulator.crawl.served_world import CrawlWorld
 from simulator.faults import Endpoint, Faults
 from simulator.reddit import Anonymous, Reddit, endpoint
@@ -21,7 +19,7 @@ from simulator.rules import Rules
 from simulator.served_quota import Quota
 from simulator.settings import Settings
 from simulator.tokens import Credentials, Tokens
-from simulator.traffic import Traffic
+from simulator.traffic import CrawlTraffic, Traffic
 from simulator.world import World
 
 Clock = Callable[[], float]
@@ -49,7 +47,7 @@ class Simulation:
         self._frozen_until = now + settings.freeze
         self.traffic = Traffic(now)
         self.latencies = Latencies(settings.latencies)
-        self.asked_for = AskedFor()
+        self.crawl_traffic = CrawlTraffic()
         found = texts.read(settings.texts)
         crawl_world = CrawlWorld(settings.crawl, settings.subreddits, settings.seed, self.world.state)
         renderer = CrawlRenderer(templates.complete(found, settings.seed))
@@ -86,13 +84,13 @@ class Simulation:
         self.now()
         self.world.clock_offset = seconds
 
-    def told_time(self) -> float:
+    def client_time(self) -> float:
         """Return the time that clients see."""
         return self.clock() + self.clock_offset
 
     def date_header(self) -> str | None:
         """Return the `Date` of an answer; None while the web server's own is right."""
-        return formatdate(self.told_time(), usegmt=True) if self.clock_offset else None
+        return formatdate(self.client_time(), usegmt=True) if self.clock_offset else None
 
     @property
     def frozen(self) -> bool:
@@ -103,11 +101,13 @@ class Simulation:
         """Answer nothing for some seconds; 0 ends it."""
         self._frozen_until = self.clock() + seconds
 
-    def smooth(self, asked: Asked) -> bool:
+    def immediate(self, asked: CrawlRequest) -> bool:
         """Return whether a request is answered at once, and certainly without faults."""
         return self.faults.none and self.rules.none and not self.latencies.of(asked.address) and not self.frozen
 
-    def arrived(self, path: str, asked: Asked | None, authorization: str | None, user_agent: str, now: float) -> None:
+    def arrived(
+        self, path: str, asked: CrawlRequest | None, authorization: str | None, user_agent: str, now: float
+    ) -> None:
         """Count a request."""
         client = self.reddit.tokens.client(authorization, now)
         listing = asked is None and endpoint(path) is Endpoint.LISTING
@@ -115,12 +115,12 @@ class Simulation:
         counted = path if asked is None else f"(crawl) {asked.address}"
         self.traffic.asked(counted, client, listing=listing, now=now)
         if asked is not None:
-            self.asked_for.note(asked, user_agent)
+            self.crawl_traffic.note(asked, user_agent)
 
     def written(self, answer: Answer) -> None:
         """Record what a complete, good answer showed."""
         if answer.asked is not None:
-            self.asked_for.answered(answer.asked)
+            self.crawl_traffic.answered(answer.asked)
         if answer.items:
             now = self.clock()
             for item in answer.items:

@@ -76,7 +76,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
         if path.is_dir():
             inside = sorted(file for file in path.iterdir() if file.name.startswith(_KINDS) and _readable(file))
             if not inside:
-                raise TextsError(f"{path}: holds no file named t1, t2, t3 or t5 …, .jsonl or .jsonl.gz")
+                raise TextsError(f"{path}: contains no file named t1, t2, t3 or t5 …, .jsonl or .jsonl.gz")
             yield from inside
         else:
             yield path
@@ -94,7 +94,7 @@ def _things(file: Path) -> Iterator[dict[str, Any]]:
                 thing = orjson.loads(line)
                 yield thing.get("data", thing)
     except (OSError, EOFError, ValueError, AttributeError) as error:
-        raise TextsError(f"{file}: not JSON objects, one a line ({error})") from error
+        raise TextsError(f"{file}: not JSON objects, one per line ({error})") from error
 
 
 def _kind(thing: dict[str, Any]) -> str | None:

@@ -13,10 +13,10 @@ from itertools import count
 from typing import Any
 
 from simulator.arrivals import Arrivals
+from simulator.crawl.things import State
 from simulator.item import Item, Kind
 from simulator.listing import Listing, NameList
 from simulator.settings import Settings
-from simulator.state import State
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _FIRST_SEQUENTIAL_ID = 36**6 * 15

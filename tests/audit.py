@@ -1,6 +1,6 @@
 """`python -m tests.audit`: known vulnerabilities of the locked packages, by pip-audit; a part of `make lint`.
 
-Its data is on the network: where that does not answer within seconds, nothing is checked, and a line says so.
+Its data is on the network: if there is no answer within seconds, nothing is checked, and a line says so.
 """
 
 import json
@@ -20,7 +20,7 @@ def main() -> int:
     """Check each file; 1: a package has a known vulnerability."""
     code = 0
     for lock in _LOCKS:
-        found, line = verdict(*_asked(lock))
+        found, line = summarise(*_asked(lock))
         print(f"pip-audit: {lock}: {line}")
         code |= found
         if "skipped" in line:
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def _asked(lock: str) -> tuple[str, str]:
-    """Return what pip-audit answers, and what it complains about."""
+    """Return what pip-audit answers, and its messages on standard error."""
     command = [sys.executable, "-m", "pip_audit", "--require-hashes", "--disable-pip", "-r", str(_ROOT / lock)]
     command += ["--format", "json", "--progress-spinner", "off", "--timeout", str(_ANSWER)]
     try:
@@ -39,8 +39,8 @@ def _asked(lock: str) -> tuple[str, str]:
     return answer.stdout, answer.stderr
 
 
-def verdict(answer: str, complaint: str) -> tuple[bool, str]:
-    """Tell whether a vulnerability is known, and say what was found. Pure."""
+def summarise(answer: str, complaint: str) -> tuple[bool, str]:
+    """Return whether a vulnerability is known, and the line to print. Pure."""
     try:
         packages: list[dict[str, Any]] = json.loads(answer)["dependencies"]
     except (ValueError, LookupError, TypeError):

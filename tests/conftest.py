@@ -24,9 +24,9 @@ settings.load_profile("gapless")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each worker its part of the long tests, and those first: whoever ends last must not keep all waiting.
+    """Give each worker its part of the long tests, and those first, so that no worker ends long after the others.
 
-    xdist hands out neighbours in equal numbers to begin with, so the workers' parts stand one after the other. Those on
+    xdist hands out neighbours in equal numbers to begin with, so the workers' parts come one after the other. Those on
     Apache Kafka go to two workers in five: each that has one starts a JVM.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -132,7 +132,7 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was counted in every run, whoever ran it."""
+    """Print the counts of every run, from all workers."""
     rows = []
     for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
         if isinstance(report, pytest.TestReport) and report.when == "teardown":

@@ -69,7 +69,7 @@ def measure() -> list[Figure]:
                 paths = reddit.log()
                 paces["thread"].append(run.requests / run.loop_cpu)
                 paces["all"].append(run.requests / run.cpu)
-    best = {who: max(some) for who, some in paces.items()}
+    best = {kind: max(rates) for kind, rates in paces.items()}
     return [
         Figure("baseline: bare aiohttp and orjson, a second of CPU", best["bare"], "requests"),
         Figure("our client, fetching and decoding alone", best["client"], "requests"),

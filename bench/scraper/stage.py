@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from bench.memory import pss_mib
+from bench.figure import pss_mib
 from tests.support.proxies import Proxy
 from tests.support.simulator import ROOT, Simulator
 from tests.support.system import System

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import psutil
 
-from bench.figure import Figure, at_most
-from bench.memory import pss_mib
+from bench.figure import Figure, at_most, pss_mib
 from bench.supervision.whole import ENTRIES, Whole
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
@@ -36,7 +35,7 @@ def measure(system: Whole) -> list[Figure]:
     return [
         *(Figure(f"PSS of {name} ({_alone(bare, name)})", size, "MiB") for name, size in sizes.items()),
         Figure(f"baseline: {len(bare)} interpreters with the libraries alone", sum(bare.values()), "MiB"),
-        at_most("PSS of the whole tree, after a minute of all that", sum(sizes.values()), _LIMIT, "MiB"),
+        at_most("PSS of the whole tree, after a minute of load", sum(sizes.values()), _LIMIT, "MiB"),
     ]
 
 

@@ -25,7 +25,7 @@ _STORM = 30.0
 _EVERY = 1.0
 _LISTING = 20_000  #: names: two hundred pages, of which the time is enough for some hundred and eighty
 _AIM = 0.95
-#: a request takes 0.3 s more than it would here, and the quota is nobody's limit
+#: a request takes 0.3 s more than on this machine, and the quota limits no process
 _WORLD = {"cap": _LISTING, "backlog": _LISTING, "quota": 1_000_000, "crawl_subreddits": 200, "latency": 0.3}
 _LOOK = 0.01
 _NAMES = {
@@ -60,19 +60,19 @@ def measure() -> list[Figure]:
             waits = _waits(system, arrivals.times)
         finally:
             arrivals.close()
-    figures = [Figure(f"times that comments was killed in {storm.seconds:.0f} s", storm.kills)]
+    figures = [Figure(f"kills of comments in {storm.seconds:.0f} s", storm.kills)]
     for what, name in _NAMES.items():
         figures.append(Figure(f"baseline: {name}, undisturbed", calm.rate(what), "a second", digits=1))
         figures.append(Figure(f"{name}, in the storm", storm.rate(what), "a second", digits=1))
         figures.append(at_least("ratio of the two", storm.rate(what) / calm.rate(what), _AIM, digits=3))
     for how, phase in (("baseline: undisturbed", calm), ("in the storm", storm)):
         ours = [wait for at, wait in waits if any(start <= at < end for start, end in phase.spans)]
-        figures.append(Figure(f"{how}: p99 from capture to a consumer's hands", percentile(ours, 0.99), "s", digits=2))
+        figures.append(Figure(f"{how}: p99 from capture to a consumer", percentile(ours, 0.99), "s", digits=2))
     return figures
 
 
 def _watch(system: Whole, phase: Phase, seconds: float, *, kill: bool) -> None:
-    """Let it work for so long; what it did is added to the phase."""
+    """Let the system run for some seconds; add what it did to the phase."""
     before, began, wall = _counts(system), time.monotonic(), time.time()
     next_kill = began
     while (now := time.monotonic()) < began + seconds:
@@ -87,7 +87,7 @@ def _watch(system: Whole, phase: Phase, seconds: float, *, kill: bool) -> None:
 
 
 def _kill(system: Whole) -> bool:
-    """SIGKILL comments; tell whether it was there."""
+    """SIGKILL comments; return whether it was running."""
     row = system.processes().get("comments")
     if row is None or row["pid"] is None:
         return False

@@ -99,7 +99,7 @@ class Whole:
 
     @property
     def path(self) -> str:
-        """Give PYTHONPATH for what is to be compared with its processes: with what they import, no more."""
+        """Return PYTHONPATH for a baseline: exactly what the system's processes import."""
         return f"{as_installed(self.directory)}:{ROOT}"
 
     @property
@@ -108,7 +108,7 @@ class Whole:
         return f"http://127.0.0.1:{self._monitor}"
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """Ask the control socket how each child stands; nothing where nobody answers."""
+        """Return the state of each child from the control socket; empty if there is no answer."""
         try:
             rows = control_client.ask(self.system.state_dir, {"command": "status"})["processes"]
         except ControlError:

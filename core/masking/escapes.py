@@ -79,7 +79,7 @@ def runs(text: str) -> Iterator[tuple[Span, str]]:
             try:
                 yield found.span(), base64.b64decode(part[: len(part) // 4 * 4]).decode("latin-1")
             except binascii.Error:
-                continue
+                continue  # not base64 from this position: nothing to decode
 
 
 def _from_hex(digits: str) -> str:

@@ -230,5 +230,5 @@ def _absences(stored: object) -> dict[str, AbsenceNote]:
             reason, since, tries, next_try = note
             found[str(name)] = AbsenceNote(str(reason), float(since), int(tries), float(next_try))
         except (TypeError, ValueError):
-            continue
+            continue  # an unreadable note: the subreddit counts as available until it is refused again
     return found

@@ -124,7 +124,7 @@ class AnswerRate:
             try:
                 await self._client.ask(control)
             except GaplessError:
-                continue
+                continue  # the client has counted and logged it: the next name is the control
             self.good(control)
             return True
         return False

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 import orjson
 
 from simulator.answer import Answer, error, redirect
-from simulator.crawl.crawl_paths import Address, Asked
+from simulator.crawl.crawl_paths import Address, CrawlRequest
 from simulator.crawl.crawl_render import CrawlRenderer, suspended
 from simulator.crawl.served_world import CrawlWorld
-from simulator.crawl.things import Post
+from simulator.crawl.things import Post, State, UserState
 from simulator.render import escaped, listing
-from simulator.state import State, UserState
 
 _STATUS = {State.PRIVATE: 403, State.QUARANTINED: 403, State.BANNED: 404}
 
@@ -22,11 +21,11 @@ class CrawlApi:
     def __init__(self, world: CrawlWorld, renderer: CrawlRenderer, cache: int = 64 * 1024 * 1024) -> None:
         self.world = world
         self.renderer = renderer
-        self._kept: OrderedDict[tuple[int, Asked], bytes] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, CrawlRequest], bytes] = OrderedDict()
         self._bytes = 0
         self._most_bytes = cache
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, asked: CrawlRequest) -> Answer:
         """Answer one request."""
         world, name = self.world, asked.name
         if asked.address.of_user:
@@ -47,7 +46,7 @@ class CrawlApi:
                 return error(_STATUS[closed], closed)
         return Answer(body=self._body(number, asked), asked=asked)
 
-    def _body(self, number: int, asked: Asked) -> bytes:
+    def _body(self, number: int, asked: CrawlRequest) -> bytes:
         # the spelling of the question is not part of the answer
         key = (number, asked._replace(name=""))
         body = self._kept.get(key)
@@ -60,7 +59,7 @@ class CrawlApi:
             self._bytes -= len(self._kept.popitem(last=False)[1])
         return body
 
-    def _render(self, number: int, asked: Asked) -> bytes:
+    def _render(self, number: int, asked: CrawlRequest) -> bytes:
         renderer = self.renderer
         match asked.address:
             case Address.ABOUT:
@@ -71,7 +70,7 @@ class CrawlApi:
                 return _plain({"kind": "t2", "data": renderer.user(self.world.user(number))}, raw=asked.raw)
         return self._listing(self._posts(number, asked), asked)
 
-    def _posts(self, number: int, asked: Asked) -> Sequence[Post]:
+    def _posts(self, number: int, asked: CrawlRequest) -> Sequence[Post]:
         """Return the whole listing from which a page is requested."""
         if asked.address is Address.SUBMITTED:
             return self.world.submitted(number)
@@ -80,7 +79,7 @@ class CrawlApi:
             return [subreddit.posts[place] for place in subreddit.hot]
         return subreddit.top(asked.days)
 
-    def _listing(self, posts: Sequence[Post], asked: Asked) -> bytes:
+    def _listing(self, posts: Sequence[Post], asked: CrawlRequest) -> bytes:
         start = 0
         if asked.after is not None:
             places = {f"t3_{post.bare}": place for place, post in enumerate(posts)}

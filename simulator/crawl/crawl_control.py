@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulator.body import BadRequestError, json_answer, read_object
+from simulator.control_http import BadRequestError, json_answer, read_object
 from simulator.crawl.api import CrawlApi
+from simulator.crawl.crawl_paths import LatencyError
 from simulator.crawl.crawl_render import suspended
-from simulator.crawl.latencies import LatencyError
+from simulator.crawl.things import UserState
 from simulator.simulation import Simulation
-from simulator.state import UserState
 
 _CHUNK = 200
 
@@ -102,7 +102,7 @@ async def posts(simulation: Simulation, request: web.Request) -> web.StreamRespo
 
 async def asked(simulation: Simulation, _: web.Request) -> web.StreamResponse:
     """Return the counts of requests and of complete answers."""
-    return json_answer(simulation.asked_for.tell())
+    return json_answer(simulation.crawl_traffic.as_json())
 
 
 async def latencies(simulation: Simulation, request: web.Request) -> web.StreamResponse:
@@ -112,7 +112,7 @@ async def latencies(simulation: Simulation, request: web.Request) -> web.StreamR
             simulation.latencies.change(await read_object(request))
         except LatencyError as error:
             raise BadRequestError(str(error)) from error
-    return json_answer(simulation.latencies.tell())
+    return json_answer(simulation.latencies.as_json())
 
 
 def _names(body: dict[str, Any], key: str) -> list[str]:

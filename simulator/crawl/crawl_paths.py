@@ -1,4 +1,4 @@
-"""Parses the path and query of a scraper's request."""
+"""Addresses of the crawl world: parses the path and query of a request, and holds the latency of each address."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Address(StrEnum):
 _ADDRESSES = {"about": Address.ABOUT, "about/rules": Address.RULES, "hot": Address.HOT}
 
 
-class Asked(NamedTuple):
+class CrawlRequest(NamedTuple):
     """One request."""
 
     address: Address
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
     raw: bool = False
 
 
-def read(path: str, query: Mapping[str, str]) -> Asked | None:
+def read(path: str, query: Mapping[str, str]) -> CrawlRequest | None:
     """Return the request; None if the path is none of these."""
     match = _PATH.fullmatch(path)
     if match is None:
@@ -51,15 +51,15 @@ def read(path: str, query: Mapping[str, str]) -> Asked | None:
     subreddit, part, user, of_user = match.groups()
     raw = query.get("raw_json") == "1"
     if user is not None and of_user == "about":
-        return Asked(Address.USER, user, raw=raw)
+        return CrawlRequest(Address.USER, user, raw=raw)
     limit, after = limit_of(query.get("limit")), query.get("after") or None
     if user is not None:
-        return Asked(Address.SUBMITTED, user, limit=limit, after=after, raw=raw)
+        return CrawlRequest(Address.SUBMITTED, user, limit=limit, after=after, raw=raw)
     if part != "top":
-        return Asked(_ADDRESSES[part], subreddit, limit=limit, after=after, raw=raw)
+        return CrawlRequest(_ADDRESSES[part], subreddit, limit=limit, after=after, raw=raw)
     span = query.get("t", "day")
     address = Address(span) if span in {Address.WEEK, Address.YEAR} else Address.TOP
-    return Asked(address, subreddit, _DAYS.get(span, 1.0), limit, after, raw)
+    return CrawlRequest(address, subreddit, _DAYS.get(span, 1.0), limit, after, raw)
 
 
 def limit_of(text: str | None) -> int:
@@ -68,3 +68,32 @@ def limit_of(text: str | None) -> int:
         return min(max(int(text), 1), _HIGHEST_LIMIT) if text is not None else _DEFAULT_LIMIT
     except ValueError:
         return _DEFAULT_LIMIT
+
+
+class LatencyError(ValueError):
+    """An invalid latency; the message says what is valid."""
+
+
+class Latencies:
+    """Seconds by address; others answer at once."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._seconds: dict[str, float] = {address.value: 0.0 for address in Address}
+        self.change(seconds)
+
+    def of(self, address: Address) -> float:
+        """Return the latency of an address, seconds."""
+        return self._seconds[address]
+
+    def change(self, seconds: Mapping[str, object]) -> None:
+        """Merge changes into the current values; all or nothing."""
+        for name, value in seconds.items():
+            if name not in self._seconds:
+                raise LatencyError(f"no address is called {name}: known are {', '.join(self._seconds)}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise LatencyError(f"{name} = {value!r}: give seconds, 0 or more")
+        self._seconds.update({name: float(str(value)) for name, value in seconds.items()})
+
+    def as_json(self) -> dict[str, float]:
+        """Return every address with its seconds."""
+        return dict(self._seconds)

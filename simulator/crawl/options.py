@@ -4,27 +4,27 @@ import argparse
 from typing import Any
 
 from simulator.crawl.served_world import MOST_POSTS
-from simulator.crawl.world_settings import CrawlSettings
-from simulator.quantity import amount, positive, share
+from simulator.option_types import amount, positive, share
+from simulator.settings import CrawlSettings
 
 _COUNTS = {
-    "subreddits": "how many there are; those of --subreddits are the first (%(default)s)",
-    "users": "how many there are (as many as the subreddits have authors)",
+    "subreddits": "number of subreddits; the first are those of --subreddits (%(default)s)",
+    "users": "number of users (as many as the subreddits have authors)",
     "posts": "posts of a subreddit of the usual size (%(default)s)",
-    "authors": "authors of a subreddit: its first posts are by one each (%(default)s)",
-    "links": "subreddits that the authors of one lead to (%(default)s)",
-    "submitted": "most posts of a user besides those in their own subreddits (%(default)s)",
-    "cache": "megabytes of rendered answers that are kept (%(default)s)",
+    "authors": "authors of a subreddit; each wrote one of its first posts (%(default)s)",
+    "links": "other subreddits in which the authors of one subreddit post (%(default)s)",
+    "submitted": "maximum number of a user's posts outside their own subreddits (%(default)s)",
+    "cache": "cache of rendered answers, megabytes (%(default)s)",
 }
 _SHARES = {
-    "overlap": "of a subreddit's authors, those that the next one has too (%(default)s)",
-    "wander-share": "of users' posts, those that lie anywhere (%(default)s)",
-    "closed-share": "of the subreddits, those private, banned or quarantined (%(default)s)",
-    "small-share": "of the subreddits, those with few posts, none, or none of late (%(default)s)",
-    "missing-share": "of users' posts, those in subreddits that do not exist (%(default)s)",
-    "suspended-share": "of the users (%(default)s)",
-    "gone-share": "of the users, those deleted or shadow-banned (%(default)s)",
-    "deleted-share": "of the posts, those whose author is [deleted] (%(default)s)",
+    "overlap": "share of a subreddit's authors who also post in the next one (%(default)s)",
+    "wander-share": "share of users' posts that are in any other subreddit (%(default)s)",
+    "closed-share": "share of subreddits that are private, banned or quarantined (%(default)s)",
+    "small-share": "share of subreddits with few posts, none, or no recent ones (%(default)s)",
+    "missing-share": "share of users' posts in subreddits that do not exist (%(default)s)",
+    "suspended-share": "share of users that are suspended (%(default)s)",
+    "gone-share": "share of users that are deleted or shadow-banned (%(default)s)",
+    "deleted-share": "share of posts whose author is [deleted] (%(default)s)",
 }
 
 
@@ -44,7 +44,7 @@ def add(group: argparse._ArgumentGroup) -> None:
         action=_Latencies,
         default={},
         metavar="ADDRESS=SECONDS",
-        help="how long each takes: about rules hot week year top user submitted",
+        help="latency of each address: about rules hot week year top user submitted",
     )
 
 
@@ -62,7 +62,7 @@ class _Latencies(argparse.Action):
 def _posts(text: str) -> int:
     value = positive(text)
     if value > MOST_POSTS:
-        raise argparse.ArgumentTypeError(f"{text}: give {MOST_POSTS} or less, so many ids there are")
+        raise argparse.ArgumentTypeError(f"{text}: give {MOST_POSTS} or less: there are no more ids")
     return value
 
 

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from simulator.crawl.made_up_names import Names, base36, chance
-from simulator.crawl.things import DAY, EPOCH, Post, Subreddit, User
-from simulator.crawl.world_settings import CrawlSettings
-from simulator.state import State, UserState
+from simulator.crawl.things import DAY, EPOCH, Post, State, Subreddit, User, UserState
+from simulator.settings import CrawlSettings
 
 #: posts are numbered within their subreddit or user, by the last two characters of their id
 MOST_POSTS = 36**2
@@ -63,7 +62,7 @@ class CrawlWorld:
         """Return the numbers of all subreddits."""
         return range(self.subreddit_count + len(self._founded))
 
-    def found(self, name: str) -> None:
+    def add_subreddit(self, name: str) -> None:
         """Create a subreddit with a new name."""
         if self.subreddit_number(name) is None:
             self._founded.append(name)

@@ -1,11 +1,12 @@
-"""Generated subreddits, posts, users and rules, for use without real samples: current shapes, some of them odd."""
+"""Generated subreddits, posts, users and rules, for use without real samples: current shapes.
+
+Their texts are as people write them: in several scripts, with problematic characters, sometimes too long.
+"""
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from simulator.crawl.odd import odd_text, very_long
 
 _POSTS = 300
 _SUBREDDITS = 60
@@ -13,6 +14,19 @@ _USERS = 60
 _RULES = 80
 _KINDS = ("link", "comment", "all")
 _FLAIRS = (None, None, None, "DISCUSSION", "🟢 ANALYSIS", "Meta & <rules>")
+_VOCABULARY = (
+    "the a this that my your our some any no every about after before into over under with without because coin "
+    "chain block wallet exchange market price fee ledger node miner stake yield protocol token bridge layer buy sell "
+    "hold trade watch wait lose earn move send receive lock burn mint audit explain question doubt trust today "
+    "yesterday tomorrow again never always slowly quickly honestly apparently 10% 0.05 ETH BTC $100k"
+)
+_PLAIN_WORDS = _VOCABULARY.split()
+_ODD_WORDS = (
+    "🚀", "₿", "naïve", "über", "价格", "ビットコイン", "מחיר", "السعر", "👩🏽‍💻", "e\u0301", "\u200b", "\u2028",
+    "\ufeff", '"quoted"', "it's", "back\\slash", "a\tb", "<b>", "&amp;", "R&D", "%s", "{}", "null",
+    "'; DROP TABLE reddit_posts; --", "[link](https://x.example/?a=1&b=2)", "\U0001f1e9\U0001f1ea", "ﷺ", "\x7f",
+)  # fmt: skip
+_LONGEST_TEXT = 40_000  #: characters, Reddit's own limit
 
 Thing = dict[str, Any]
 
@@ -86,7 +100,7 @@ def _post(dice: random.Random, number: int) -> Thing:
     form = dice.choices(("self", "link", "image", "video", "crosspost", "gallery"), (55, 20, 12, 6, 4, 3))[0]
     text = odd_text(dice, dice.choice((0, 5, 40, 120))) if form == "self" else ""
     if number == 0:
-        form, text = "self", very_long(dice)
+        form, text = "self", _longest_text(dice)
     flair = dice.choice(_FLAIRS)
     awards = dice.choice((0, 0, 0, 3))
     return _where(form, dice) | {
@@ -171,3 +185,15 @@ def _rule(dice: random.Random, number: int) -> Thing:
         "created_utc": 1_400_000_000.0 + number * 3_600_000,
         "description_html": f"<div class=\"md\"><p>{text}</p></div>" if text else "",
     }  # fmt: skip
+
+
+def odd_text(dice: random.Random, words: int) -> str:
+    """Return this many words in paragraphs, one in twelve of them odd."""
+    chosen = [dice.choice(_ODD_WORDS) if dice.random() < 1 / 12 else dice.choice(_PLAIN_WORDS) for _ in range(words)]
+    paragraphs = [" ".join(chosen[start : start + 40]) for start in range(0, len(chosen), 40)]
+    return "\n\n".join(paragraphs)
+
+
+def _longest_text(dice: random.Random) -> str:
+    """Return a text of the greatest length that Reddit allows."""
+    return odd_text(dice, 9000)[:_LONGEST_TEXT]

@@ -1,5 +1,6 @@
-"""Posts, subreddits and users of the crawl world: their data before rendering."""
+"""Posts, subreddits and users: their states, and their data before rendering."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from simulator.crawl.made_up_names import base36
@@ -8,6 +9,25 @@ from simulator.crawl.made_up_names import base36
 EPOCH = 1_760_000_000
 DAY = 86_400
 _USER_IDS = 36**5
+
+
+class State(StrEnum):
+    """The state of a subreddit."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    BANNED = "banned"
+    QUARANTINED = "quarantined"
+    MISSING = "missing"
+
+
+class UserState(StrEnum):
+    """The state of a user."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    #: deleted or shadow-banned: the two cannot be distinguished from outside
+    MISSING = "missing"
 
 
 class Post(NamedTuple):

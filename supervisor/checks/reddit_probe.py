@@ -7,7 +7,7 @@ number of requests and a time.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from core.config import Config
@@ -183,10 +183,8 @@ class _Requests:
 
     def refusal(self, names: Sequence[str], stream: str) -> Refusal | None:
         """Request the newest page; retry once after a server error."""
-        try:
+        with suppress(ServerTrouble):  # may be temporary: the second attempt reports it
             return self._request(names, stream)
-        except ServerTrouble:
-            pass
         try:
             return self._request(names, stream)
         except ServerTrouble as error:

@@ -60,7 +60,7 @@ def crawl_line(crawl: Crawl) -> str:
 
 
 def _proxy(report: CrawlReport, now: float) -> str:
-    left = (
-        f" ({duration(report.resting_until - now)} left)" if report.resting_until and report.resting_until > now else ""
-    )
-    return f"{report.proxy} {report.proxy_state}{left if report.proxy_state == RESTING else ''}"
+    text = f"{report.proxy} {report.proxy_state}"
+    if report.proxy_state == RESTING and report.resting_until and report.resting_until > now:
+        text += f" ({duration(report.resting_until - now)} left)"
+    return text

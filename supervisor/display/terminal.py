@@ -55,8 +55,7 @@ def discard_output(out: TextIO) -> None:
 def until_reader_closes(out: TextIO) -> Iterator[None]:
     """End quietly when the user ends the output: by Ctrl-C, or by closing the pipe `out`."""
     try:
-        yield
-    except KeyboardInterrupt:
-        pass  # Ctrl-C is the normal end of a repeated output
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the normal end of a repeated output
+            yield
     except BrokenPipeError:
         discard_output(out)

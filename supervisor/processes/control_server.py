@@ -209,18 +209,18 @@ class ControlServer:
         """Read the available data, answer whole lines, send what the client accepts; never wait for the client."""
         client = self._clients[connection]
         try:
-            if not client.unsent:
-                part = connection.recv(LONGEST_REQUEST)
-                client.received += part
-                if not part or len(client.received) > LONGEST_REQUEST:
-                    self._drop(connection)
-                    return
-                client.unsent += b"".join(map(self._respond, _lines(client.received)))
-            if client.unsent:
-                del client.unsent[: connection.send(client.unsent)]
-                client.deadline = time.monotonic() + _CLIENT_TIMEOUT_S
-        except BlockingIOError:
-            pass  # nothing is lost: the client accepts no more now, or sent nothing; the selector reports when it does
+            # BlockingIOError: the client sent nothing, or accepts no more now. The selector reports when it does.
+            with contextlib.suppress(BlockingIOError):
+                if not client.unsent:
+                    part = connection.recv(LONGEST_REQUEST)
+                    client.received += part
+                    if not part or len(client.received) > LONGEST_REQUEST:
+                        self._drop(connection)
+                        return
+                    client.unsent += b"".join(map(self._respond, _lines(client.received)))
+                if client.unsent:
+                    del client.unsent[: connection.send(client.unsent)]
+                    client.deadline = time.monotonic() + _CLIENT_TIMEOUT_S
         except OSError:
             self._drop(connection)  # the client disconnected
             return

@@ -167,7 +167,7 @@ nursery = Nursery(Path(sys.argv[1]))
 children = [nursery.spawn(entry) for entry in ("obedient", "deaf", "chatty")]
 children += [nursery.spawn("obedient", Stopping()) for _ in sys.argv[2:]]
 print(*(child.pid for child in children), flush=True)
-time.sleep(60)
+time.sleep(60)  # the test kills this process long before
 """
 
 

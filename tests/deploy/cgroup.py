@@ -1,4 +1,4 @@
-"""A limit on memory as a container has it, where this machine lets us make one."""
+"""A memory limit as in a container, if this machine permits one."""
 
 import contextlib
 import os
@@ -12,11 +12,11 @@ _SECOND = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Cgroup:
-    """A control group with a limit; whoever writes its pid into `procs` is held to it, and all its children are."""
+    """A control group with a limit; it applies to a process that writes its pid into `procs`, and to its children."""
 
     path: Path
     limit: str  #: file of the limit
-    events: str  #: file that counts who was killed
+    events: str  #: file that counts the killed processes
 
     @property
     def procs(self) -> Path:
@@ -34,7 +34,7 @@ class Cgroup:
 
 @contextlib.contextmanager
 def limited_to(mib: int) -> Iterator[Cgroup | None]:
-    """Make one while the block runs; None where nobody may, as in most containers."""
+    """Create one while the block runs; yield None if it is not permitted, as in most containers."""
     name = f"gapless-test-{os.getpid()}"
     candidates = (
         Cgroup(_FIRST / name, "memory.limit_in_bytes", "memory.oom_control"),
@@ -44,7 +44,7 @@ def limited_to(mib: int) -> Iterator[Cgroup | None]:
         try:
             group.path.mkdir()
         except OSError:
-            continue
+            continue  # this version is not mounted, or not writable here
         try:
             (group.path / group.limit).write_text(str(mib * 2**20))
         except OSError:  # version 2 without the memory controller for children

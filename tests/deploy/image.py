@@ -1,7 +1,7 @@
 """The image without an engine: each step of the Dockerfile in a root of its own, in namespaces that end with it.
 
 The base image is played by this machine: its `/usr` and its Python, read-only. `pip install` is left out unless
-GAPLESS_IMAGE_PIP=1, since it takes minutes; the packages of the running Python stand in for what it would bring.
+GAPLESS_IMAGE_PIP=1, since it takes minutes; the packages of the running Python replace those that it would install.
 """
 
 import os

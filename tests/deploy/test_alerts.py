@@ -57,10 +57,10 @@ def lasting(name: str) -> dict[str, Any] | None:
     patience = int(rule.get("for", "0m")[:-1]) * minutes[rule.get("for", "0m")[-1]]
     labels = {"instance": "a", "job": "gapless", label: value}
     alert = {"exp_labels": {**labels, **rule["labels"]}, "exp_annotations": rule["annotations"]}
-    told = ", ".join(f'{key}="{text}"' for key, text in labels.items())
+    labelled = ", ".join(f'{key}="{text}"' for key, text in labels.items())
     return {
         "interval": "1m",
-        "input_series": [{"series": f"{metric}{{{told}}}", "values": f"0x4 1x{patience + 10}"}],
+        "input_series": [{"series": f"{metric}{{{labelled}}}", "values": f"0x4 1x{patience + 10}"}],
         "alert_rule_test": [
             {"alertname": name, "eval_time": f"{4 + patience}m", "exp_alerts": []},
             {"alertname": name, "eval_time": f"{6 + patience}m", "exp_alerts": [alert]},

@@ -21,7 +21,7 @@ TARGETS: list[tuple[str, dict[str, Any]]] = [
     (panel["title"], target) for panel in PANELS for target in panel.get("targets", [])
 ]
 
-#: What a dashboard need not show: they stand behind the verdict, or are for alerts.
+#: What a dashboard need not show: they are details of the readiness, or are for alerts.
 UNSHOWN = {
     "up",
     "disk_size_bytes",

@@ -67,7 +67,8 @@ def test_kubernetes_takes_it(path: Path) -> None:
 
 def test_compose_takes_it() -> None:
     schema = files("check_jsonschema").joinpath("builtin_schemas/vendor/compose-spec.json").read_text()
-    jsonschema.validate(COMPOSE, json.loads(schema))
+    validator = jsonschema.validators.validator_for(json.loads(schema))(json.loads(schema))
+    assert [error.message for error in validator.iter_errors(COMPOSE)] == []
 
 
 def test_all_say_the_same_of_ports_paths_and_users(in_kubernetes: Config, in_compose: Config) -> None:
@@ -145,7 +146,7 @@ def test_no_port_is_open_to_the_world() -> None:
 def test_every_service_is_watched_and_waits_for_what_it_needs() -> None:
     services = COMPOSE["services"]
     for name, service in services.items():
-        assert name == "gapless" or service["healthcheck"]["test"][0] == "CMD"  # ours stands in the image
+        assert name == "gapless" or service["healthcheck"]["test"][0] == "CMD"  # ours is in the image
         for needed, how in service.get("depends_on", {}).items():
             watched = needed == "gapless" or "healthcheck" in services[needed]
             assert how["condition"] == "service_started" or watched

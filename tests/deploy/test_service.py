@@ -19,7 +19,7 @@ needs_systemd = pytest.mark.skipif(
 
 
 def service() -> dict[str, list[str]]:
-    """The keys of [Service]; some stand there twice."""
+    """The keys of [Service]; some occur twice."""
     found = defaultdict(list)
     section = ""
     for line in UNIT.read_text().splitlines():

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from bench.memory import pss_mib
+from bench.figure import pss_mib
 from tests.deploy.cgroup import Cgroup, limited_to
 from tests.deploy.metrics import known
 from tests.deploy.test_alerts import ALERTS, PROMETHEUS
@@ -146,7 +146,7 @@ def test_a_real_prometheus_reads_it_and_its_rules_and_panels_have_something_to_s
             assert prometheus.query(filled_in(panel["expr"])) is not None, title
         rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
         assert {rule["name"] for rule in rules} == set(ALERTS)
-        wait_until(lambda: evaluated(prometheus), 30.0, "every rule to be looked at")
+        wait_until(lambda: evaluated(prometheus), 30.0, "every rule to be evaluated")
         alerts = prometheus.ask("alerts")["alerts"]
         firing = {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
         assert not firing & {name for name, rule in ALERTS.items() if rule["labels"]["severity"] == "critical"}

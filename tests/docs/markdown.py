@@ -33,7 +33,7 @@ def prose(page: Path) -> str:
 
 
 def section(page: Path, heading: str) -> str:
-    """What stands below a heading, up to the next one of its rank or a higher one."""
+    """The text below a heading, up to the next one of its rank or a higher one."""
     mark = heading.partition(" ")[0]
     _, found, rest = f"\n{text(page)}".partition(f"\n{heading}\n")
     assert found, f"{page} has no heading {heading!r}"

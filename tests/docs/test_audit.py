@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.audit import verdict
+from tests.audit import summarise
 
 BAD = {"name": "requests", "version": "2.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2.1"]}]}
 GOOD = {"name": "praw", "version": "8.0", "vulns": []}
@@ -24,6 +24,6 @@ UNKNOWN = {"name": "aiohttp", "skip_reason": "Dependency not found on PyPI"}
     ],
 )
 def test_what_it_comes_to(answer: str, complaint: str, fails: bool, says: str) -> None:
-    found, line = verdict(answer, complaint)
+    found, line = summarise(answer, complaint)
     assert found is fails
     assert says in line

@@ -96,7 +96,7 @@ def example(heading: str, language: str, mark: str = "") -> str:
     return str(blocks[0])
 
 
-def wait_read(output: Path, expected: set[str], timeout: float = 40.0) -> None:
+def wait_until_read(output: Path, expected: set[str], timeout: float = 40.0) -> None:
     wait_until(
         lambda: expected <= set(output.read_text().splitlines()),
         timeout,
@@ -115,7 +115,7 @@ def jvm(*arguments: str) -> list[str]:
 @pytest.mark.usefixtures("apache_kafka")
 def test_python(topic: Topic, run: Callable[..., Path], client: str) -> None:
     program = topic.put_in(example(f"## {client}", "python"))
-    wait_read(run([sys.executable, "-c", program]), topic.lines())
+    wait_until_read(run([sys.executable, "-c", program]), topic.lines())
 
 
 @pytest.mark.usefixtures("apache_kafka")
@@ -126,7 +126,7 @@ def test_kafkajs(topic: Topic, run: Callable[..., Path]) -> None:
         pytest.skip(str(missing))
     program = topic.put_in(example("## kafkajs", "javascript"))
     environment = {"NODE_PATH": str(modules), "KAFKAJS_NO_PARTITIONER_WARNING": "1"}
-    wait_read(run(["node", "-e", program], **environment), topic.lines())
+    wait_until_read(run(["node", "-e", program], **environment), topic.lines())
 
 
 @pytest.mark.usefixtures("apache_kafka")

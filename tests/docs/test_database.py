@@ -1,4 +1,4 @@
-"""The statements of docs/database.md, run as they stand there."""
+"""The statements of docs/database.md, run unchanged."""
 
 import re
 from pathlib import Path

@@ -13,8 +13,8 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 def test_every_make_target_is_told_and_every_told_one_exists() -> None:
     targets = set(re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[0].split()) - {"python"}
-    told = {re.findall(r"make (\w+)", row[0])[0] for row in rows(section(PAGE, "## Make"), "target")}
-    assert told == targets
+    documented = {re.findall(r"make (\w+)", row[0])[0] for row in rows(section(PAGE, "## Make"), "target")}
+    assert documented == targets
 
 
 def test_every_page_is_listed_in_the_readme() -> None:
@@ -23,8 +23,8 @@ def test_every_page_is_listed_in_the_readme() -> None:
 
 
 def test_the_commands_of_the_readme_are_those_of_the_program() -> None:
-    told = {row[0].strip("`").split()[0] for row in rows(text(Path("README.md")), "command")}
-    assert told - {"kill"} == set(COMMANDS)
+    documented = {row[0].strip("`").split()[0] for row in rows(text(Path("README.md")), "command")}
+    assert documented - {"kill"} == set(COMMANDS)
 
 
 def test_every_command_line_in_the_pages_is_one_of_the_program() -> None:

@@ -1,4 +1,4 @@
-"""docs/operations.md tells of every metric, alert, reason, warning and exit code there is, and of none there is not."""
+"""docs/operations.md lists exactly the metrics, alerts, reasons, warnings and exit codes that exist."""
 
 import re
 from pathlib import Path
@@ -38,13 +38,13 @@ def test_every_metric_has_a_line_with_its_type_its_labels_and_what_to_do() -> No
     for family in text_string_to_metric_families(written):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         exposed[name] = (family.type, {label for sample in family.samples for label in sample.labels})
-    told: dict[str, tuple[str, set[str]]] = {}
+    documented: dict[str, tuple[str, set[str]]] = {}
     for name, kind, labels, says, do in rows(section(PAGE, "## Metrics"), "metric"):
-        assert plain(name) not in told, f"{name} stands there twice"
-        told[plain(name)] = (kind, set(re.findall(r"`(\w+)`", labels)))
+        assert plain(name) not in documented, f"{name} is listed twice"
+        documented[plain(name)] = (kind, set(re.findall(r"`(\w+)`", labels)))
         assert says, name
         assert do, name
-    assert told == exposed
+    assert documented == exposed
 
 
 def alerts() -> dict[str, dict[str, Any]]:
@@ -57,13 +57,13 @@ def test_every_alert_has_a_line_with_its_severity_and_the_chapter_of_its_cause()
         name: (rule["labels"]["severity"], rule.get("for", "at once"), rule["annotations"]["runbook"].partition("#")[2])
         for name, rule in alerts().items()
     }
-    told = {
+    documented = {
         plain(name): (severity, after, chapter)
         for name, severity, after, says, link in rows(section(PAGE, "## Alerts"), "alert")
         for chapter in re.findall(r"\(#(\w+)\)", link)
         if says
     }
-    assert told == rules
+    assert documented == rules
 
 
 def test_every_reason_and_every_warning_has_its_chapter_in_the_order_of_the_code() -> None:
@@ -81,7 +81,7 @@ def test_a_chapter_says_more_than_its_name(reason: str) -> None:
     assert len(section(PAGE, f"### {reason}").split()) >= 20
 
 
-def told_codes(command: str) -> set[int]:
+def documented_codes(command: str) -> set[int]:
     table = rows(section(PAGE, "## Exit codes"), "command")
     return {int(code) for name, code, means, do in table if plain(name) == command and means and do}
 
@@ -91,15 +91,15 @@ def test_the_exit_codes_of_a_command_are_those_of_its_help(command: str, capsys:
     with pytest.raises(SystemExit):
         build_parser().parse_args([command, "--help"])
     listed = re.findall(r"^  (\d)  \w", capsys.readouterr().out.partition("exit codes:")[2], re.MULTILINE)
-    assert told_codes(command) == set(map(int, listed))
+    assert documented_codes(command) == set(map(int, listed))
 
 
 def test_the_exit_codes_of_the_program_are_all_told_and_of_commands_that_exist() -> None:
-    assert told_codes("run") == {int(code) for code in ExitCode}
+    assert documented_codes("run") == {int(code) for code in ExitCode}
     assert {plain(row[0]) for row in rows(section(PAGE, "## Exit codes"), "command")} == set(COMMANDS)
 
 
 def test_the_exit_codes_of_the_processes_are_told_as_status_shows_them() -> None:
-    told = [plain(row[0]) for row in rows(section(PAGE, "## Exit codes"), "`LAST EXIT`") if all(row)]
+    documented = [plain(row[0]) for row in rows(section(PAGE, "## Exit codes"), "`LAST EXIT`") if all(row)]
     codes = ["code 0", "code 1", f"code {PERMANENT_EXIT}"]
-    assert told == [*codes, "SIGKILL", "SIGABRT", "SIGTERM", "SIGSEGV"]
+    assert documented == [*codes, "SIGKILL", "SIGABRT", "SIGTERM", "SIGSEGV"]

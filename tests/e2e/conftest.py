@@ -70,5 +70,5 @@ def _told(made: Scrape, record_property: Callable[[str, Any], None]) -> Iterator
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """A certificate authority that nobody knows but who is told."""
+    """A certificate authority that only configured clients trust."""
     return Authority(tmp_path_factory.mktemp("authority"))

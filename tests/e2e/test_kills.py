@@ -1,4 +1,4 @@
-"""Whatever dies, by whichever signal, every item stands in the topic; in exactly-once it stands there once."""
+"""Whatever process dies, by any signal, every item is in the topic; with exactly-once it is there once."""
 
 import time
 

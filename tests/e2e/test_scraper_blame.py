@@ -67,7 +67,7 @@ def wait_refresh(scrape: Scrape, without: str) -> None:
 
 
 def test_a_name_that_always_fails_costs_the_proxies_nothing(scrape: Scrape, tmp_path: Path) -> None:
-    """S03, S04 and S06 in one run, with a short refresh: the others are refreshed in time, nobody rests or parks."""
+    """S03, S04 and S06 in one run, with a short refresh: the others are refreshed in time, nothing rests or parks."""
     proxies = (ProxyPy(tmp_path, "a"), PProxy(tmp_path, "b", "socks5"), PProxy(tmp_path, "c", "http"))
     scrape.simulate(crawl_closed_share=0, crawl_suspended_share=0, crawl_gone_share=0, token_lifetime=5)
     names = sorted(scrape.names_held())[:12]

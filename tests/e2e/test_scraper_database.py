@@ -32,7 +32,7 @@ def test_postgresql_away_for_10_seconds(scrape_on_postgres: Scrape, postgres: Po
     scrape.wait_saved("reddit_users", 10)
     postgres.stop()
     scrape.pass_time(10)
-    assert "away" in scrape.system.command("status"), "what people look at does not need the database"
+    assert "away" in scrape.system.command("status"), "`status` does not need the database"
     postgres.start()
     expect_end_after_outage(scrape)
 
@@ -65,7 +65,7 @@ def test_the_file_is_deleted_under_two_processes(scrape: Scrape, tmp_path: Path)
 
 
 def expect_end_after_outage(scrape: Scrape, *, locked_out: bool = False) -> None:
-    """The same processes go on; the outage is told of once when it begins and once when it ends."""
+    """The same processes continue; the outage is logged once when it begins and once when it ends."""
     scrape.wait_end()
     assert len(scrape.events("scraper-direct", "database_away")) == 1
     assert len(scrape.events("scraper-direct", "database_back")) == 1
@@ -109,7 +109,7 @@ def test_what_people_wrote_is_kept_and_steers_the_crawl(scrape: Scrape) -> None:
     assert skipped.lower() not in asked
     assert asked[posts_only.lower()] >= 1
     users = {name for name in asked if name not in (kept.lower(), posts_only.lower())}
-    assert users == {name for name in alone if name != kept.lower()}, "nobody else's profile is asked for"
+    assert users == {name for name in alone if name != kept.lower()}, "no other profile is requested"
     (figures,) = scrape.tables.rows(f"SELECT score_mean FROM reddit_subreddits WHERE name = '{kept}'")
     assert figures["score_mean"] is not None
 

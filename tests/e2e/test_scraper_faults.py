@@ -33,7 +33,7 @@ def test_errors_resets_html_and_truncated_json(scrape: Scrape, tmp_path: Path, a
 
 
 def test_a_storm_of_429_that_says_when_to_come_back(scrape: Scrape) -> None:
-    """Every request is refused for a while, then every third; nobody asks again before the time is over."""
+    """Every request is refused for a while, then every third; no process sends one before the time is over."""
     scrape.simulate()
     scrape.start()
     scrape.wait_saved("reddit_users", 5)

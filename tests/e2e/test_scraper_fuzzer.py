@@ -16,7 +16,7 @@ FOUND = (602,)
 RANDOM = 1
 
 
-def survives(directory: Path, seed: int) -> None:
+def assert_survives(directory: Path, seed: int) -> None:
     life = scraper_life.born(directory, seed, ANSWERS, print)
     life.live()
     print(life.notes)
@@ -26,9 +26,9 @@ def survives(directory: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("fixed", FOUND)
 def test_a_crawl_survives_the_storms_that_once_broke_it(tmp_path: Path, fixed: int) -> None:
-    survives(tmp_path, fixed)
+    assert_survives(tmp_path, fixed)
 
 
 @pytest.mark.parametrize("number", range(RANDOM))
 def test_a_crawl_survives_a_random_storm(tmp_path: Path, seed: int, number: int) -> None:
-    survives(tmp_path, seed + number)
+    assert_survives(tmp_path, seed + number)

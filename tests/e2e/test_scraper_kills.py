@@ -13,7 +13,7 @@ _ENOUGH = 6  # kills: on a slow machine a process may not get far in three secon
 
 
 def test_sigkill_of_a_random_scraper_every_3_seconds(scrape: Scrape, tmp_path: Path) -> None:
-    """What was saved is not asked for again: no more is lost than was under way in that moment."""
+    """What was saved is not requested again: only the requests in flight at that moment are lost."""
     scrape.simulate(latency=0.4)
     scrape.start(ProxyPy(tmp_path, "a"), PProxy(tmp_path, "b", "socks5"), PProxy(tmp_path, "c", "http"), concurrency=4)
     scrape.system.wait_up()
@@ -28,12 +28,12 @@ def test_sigkill_of_a_random_scraper_every_3_seconds(scrape: Scrape, tmp_path: P
     again = sum(count - 1 for addresses in scrape.asked_by_name().values() for count in addresses.values())
     scrape.notes |= {"kills": kills, "requests": sum(scrape.asked()["by_address"].values()), "repeated": again}
     assert kills >= 3
-    assert again <= 15 * kills, "four requests are under way, and at most a few answers are not saved yet"
+    assert again <= 15 * kills, "four requests are in flight, and at most a few answers are not saved yet"
     scrape.finish()
 
 
 def test_sigterm_in_the_middle_and_a_new_start(scrape: Scrape, tmp_path: Path) -> None:
-    """It ends within seconds, requests under way; its leases are back at once, and nothing saved is asked again."""
+    """It ends within seconds with requests in flight; its leases return at once, nothing saved is requested again."""
     scrape.simulate(latency=0.3)
     proxies = (ProxyPy(tmp_path, "a"), PProxy(tmp_path, "b", "socks5"))
     scrape.start(*proxies, concurrency=6)

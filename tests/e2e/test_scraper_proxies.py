@@ -19,7 +19,7 @@ def is_healthy(scrape: Scrape, name: str) -> bool:
 
 
 def test_proxies_that_never_work_beside_a_good_one(scrape: Scrape, tmp_path: Path) -> None:
-    """They fail from the start; the crawl finishes through the good one, and says who is out."""
+    """They fail from the start; the crawl finishes through the good one, and names the bad ones."""
     good = ProxyPy(tmp_path, "good")
     bad = [ScriptedProxy(tmp_path, f"bad-{mode}", mode=mode) for mode in ("refuse", "html")]
     scrape.simulate(latency=0.05)
@@ -108,7 +108,7 @@ def test_closed_subreddits_and_lost_users_never_count_against_a_proxy(scrape: Sc
 
 
 def test_a_wrong_password_is_named_as_such(scrape: Scrape, tmp_path: Path) -> None:
-    """Real proxies that do not know us: nothing gets through, and what is shown says which key to look at."""
+    """Real proxies that do not know us: no request succeeds, and the message names the key to correct."""
     proxies = (ProxyPy(tmp_path, "http"), PProxy(tmp_path, "socks", "socks5"))
     for proxy in proxies:
         proxy.start()

@@ -64,7 +64,7 @@ def test_https_through_connect_with_a_test_authority(
 
 
 def test_an_authority_that_nobody_knows_is_named(scrape: Scrape, tmp_path: Path, authority: Authority) -> None:
-    """Nothing is taken from a server that cannot prove who it is, and the reason is given."""
+    """No answer is accepted from a server without a trusted certificate, and the reason is logged."""
     scrape.simulate(trust=authority.root, tls_certificate=authority.certificate, tls_key=authority.key)
     scrape.start(PProxy(tmp_path, "a", "http"))
     scrape.wait(lambda: scrape.proxy_row("a").get("last_error"), 60.0, "an error to be shown")

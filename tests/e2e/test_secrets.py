@@ -1,4 +1,4 @@
-"""A Reddit and proxies that say back every secret, in every place of an answer: it stands nowhere afterwards.
+"""A Reddit and proxies return every secret, in every place of an answer: no output contains it afterwards.
 
 The same run shows that escapes of theirs reach no terminal, and that no process may leave a core file.
 """

@@ -1,4 +1,4 @@
-"""Files of the state that are deleted, replaced or put back while everything runs: what is lost lies in a gap."""
+"""Files of the state that are deleted, replaced or put back while everything runs: what is lost is in a gap."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from tests.support.ports import free_port
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
 
-# Few items while nobody looks yet, so that short listings forget none of them before the first poll.
+# Few items before the start, so that short listings contain all of them at the first poll.
 WORLD: dict[str, Any] = {"subreddits": ("Alpha", "Beta"), "comments_per_second": 1, "submissions_per_second": 1}
 SHORT: dict[str, Any] = {**WORLD, "cap": 100, "backlog": 20}
 
@@ -97,13 +97,13 @@ def test_the_spool_removed_and_the_stream_restarted(trial: Trial) -> None:
     trial.system.command("restart", "comments")
     wait_flowing(trial)
     trial.pass_time(5)
-    assert trial.system.gaps(), "the ledger tells of it"
+    assert trial.system.gaps(), "the ledger contains it"
     finish(trial, 300)
 
 
 @on(EVERYWHERE)
 def test_the_spool_removed_and_the_stream_killed_at_once(trial: Trial) -> None:
-    """Nobody could notice: the next start tells a lost spool from a first one."""
+    """No process was running: the next start distinguishes a lost spool from a first start."""
     begin(trial, SHORT)
     trial.pass_time(6)
     trial.system.children()["comments"].suspend()
@@ -192,7 +192,7 @@ def losses_of(trial: Trial, since: float) -> dict[str, float]:
 
 @on(EVERYWHERE)
 def test_all_files_of_the_state_lost_between_two_runs(trial: Trial) -> None:
-    """First the monitor's copy tells up to when all was proven; then only the topic does, once the broker answers."""
+    """First the monitor's copy shows up to when all was proven; then only the topic does, once the broker answers."""
     trial.prepare(monitor=free_port(), **SHORT)
     trial.system.start()
     trial.system.wait_up()
@@ -203,18 +203,18 @@ def test_all_files_of_the_state_lost_between_two_runs(trial: Trial) -> None:
     stop_and(trial, remove_all_but_the_monitors)
     starts = losses_of(trial, stopped_at)
     assert all(stopped_at - 12.0 < start <= stopped_at + 1.0 for start in starts.values()), (stopped_at, starts)
-    assert set(starts) == {"comments", "submissions"}, "the monitor's copy tells at once"
+    assert set(starts) == {"comments", "submissions"}, "the monitor's copy is used at once"
 
     lost_at = time.time()
     trial.broker.freeze()
     stop_and(trial, shutil.rmtree)
-    assert not losses_of(trial, lost_at), "capture goes on while nobody can tell"
+    assert not losses_of(trial, lost_at), "capture continues while it is not known"
     assert trial.system.status()["streams"]["comments"]["spooled"]
     trial.broker.thaw()
     starts = wait_until(lambda: losses_of(trial, lost_at), 30.0, "the gaps of both streams")
-    # the last hour of capturing lies in the gap as well, here all of it: its walks may not have been finished
+    # the last hour of capturing is in the gap too, here all of it: its walks may not have been finished
     assert all(stopped_at - 90.0 < start <= lost_at + 1.0 for start in starts.values()), (stopped_at, lost_at, starts)
-    wait_until(lambda: "spool_lost" in trial.system.page("/readyz")[1], what="/readyz to tell of it")
+    wait_until(lambda: "spool_lost" in trial.system.page("/readyz")[1], what="/readyz to name it")
     finish(trial, 250)
 
 

@@ -1,8 +1,8 @@
 """Random bad answers, written as the simulator's rules. The same seed gives the same rules. Pure.
 
 Left out: 400 and 401 from the token endpoint, and an "error" in its body. They mean wrong credentials, which parks a
-stream on purpose. A lie that is well-formed (an empty listing) is the caller's choice: no client can tell it from the
-truth.
+stream on purpose. A lie that is well-formed (an empty listing) is the caller's choice: no client can
+distinguish it from the truth.
 """
 
 import base64

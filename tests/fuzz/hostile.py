@@ -15,7 +15,7 @@ from email.utils import formatdate
 from urllib.parse import parse_qsl, urlsplit
 
 from simulator.answer import Answer
-from simulator.crawl.crawl_paths import Address, Asked, read
+from simulator.crawl.crawl_paths import Address, CrawlRequest, read
 from simulator.simulation import Simulation
 from tests.fuzz.worst import MIB, Bad, Trouble, with_odd_fields_in
 
@@ -32,7 +32,7 @@ class Served:
 
     at: float
     way: str
-    asked: Asked
+    asked: CrawlRequest
     family: str  #: of the trouble; empty for a good answer
     status: int
 
@@ -60,11 +60,12 @@ class HostileReddit:
         #: names and posts that were served with fields of odd types, in lower case
         self.tampered: set[str] = set()
         self.errors: list[str] = []
+        self.disconnects = 0  #: clients disconnect at any time
         self._now = now
         self._dice = dice
         self._ways = ways
         self._tls = tls
-        self._recent: deque[tuple[str, Asked]] = deque(maxlen=60)
+        self._recent: deque[tuple[str, CrawlRequest]] = deque(maxlen=60)
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -103,7 +104,7 @@ class HostileReddit:
                 return
             await _Line(self, way, reader, writer).serve()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # clients disconnect at any time
+            self.disconnects += 1
         except Exception as error:  # noqa: BLE001 -- an error of the test's own: the round fails with it
             self.errors.append(f"the server failed: {type(error).__name__}: {error}")
         finally:
@@ -153,15 +154,17 @@ class HostileReddit:
                 return one.bad
         return None
 
-    def good(self, path: str, query: Mapping[str, str], authorization: str | None, asked: Asked | None) -> Answer:
+    def good(
+        self, path: str, query: Mapping[str, str], authorization: str | None, asked: CrawlRequest | None
+    ) -> Answer:
         """Return the correct answer."""
         now = self.simulation.now()
         if path == _TOKEN_PATH:
             return self.simulation.reddit.token(authorization, "client_credentials", now)
         return self.simulation.reddit.data(path, query, authorization, now, asked=asked)
 
-    def another(self, asked: Asked | None) -> Answer | None:
-        """Return the answer to another question that any client can tell from the correct one."""
+    def another(self, asked: CrawlRequest | None) -> Answer | None:
+        """Return the answer to another question that any client can distinguish from the correct one."""
         others = [one for _, one in self._recent if _differ(one, asked)]
         if asked is None or not others:
             return None
@@ -169,7 +172,7 @@ class HostileReddit:
         is_listing = b'"children":[]' in answer.body[-60:] or b'"children": []' in answer.body
         return None if answer.status != 200 or is_listing else answer
 
-    def note(self, way: str, target: str, asked: Asked | None, bad: Bad | None, status: int) -> None:
+    def note(self, way: str, target: str, asked: CrawlRequest | None, bad: Bad | None, status: int) -> None:
         """Record what was served."""
         now = self._now()
         self.requests.append(now)
@@ -182,7 +185,7 @@ class HostileReddit:
         self._recent.append((target, asked))
         self.served.append(Served(now, way, asked, bad.family if bad is not None else "", status))
 
-    def odd(self, answer: Answer, asked: Asked | None) -> Answer:
+    def odd(self, answer: Answer, asked: CrawlRequest | None) -> Answer:
         """Return the answer with some fields of other types."""
         document = json.loads(answer.body)
         if asked is not None:
@@ -253,7 +256,7 @@ class _Line:
             return True
         return await self._spoil(good, bad, asked)
 
-    async def _spoil(self, good: Answer, bad: Bad, asked: Asked | None) -> bool:
+    async def _spoil(self, good: Answer, bad: Bad, asked: CrawlRequest | None) -> bool:
         writer = self._writer
         await asyncio.sleep(bad.delay)
         if bad.hang is not None:
@@ -288,14 +291,14 @@ class _Line:
         return False
 
 
-def _differ(one: Asked, asked: Asked | None) -> bool:
+def _differ(one: CrawlRequest, asked: CrawlRequest | None) -> bool:
     """Return whether the answer to one cannot be taken for the answer to the other."""
     if asked is None or one.name.lower() == asked.name.lower():
         return False
     return not (one.address in _NAMELESS and asked.address in _NAMELESS)
 
 
-def changed(good: Answer, bad: Bad, asked: Asked | None) -> Answer:
+def changed(good: Answer, bad: Bad, asked: CrawlRequest | None) -> Answer:
     """Apply the changes of status, headers and body."""
     headers: dict[str, str | None] = {**good.headers}
     status, body, kind = good.status, good.body, good.content_type

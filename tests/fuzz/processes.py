@@ -21,7 +21,7 @@ PER_MINUTE = 6_000
 MEMORY_LIMIT = 256 * 2**20
 #: everything flows again within this time after the last bad answer, seconds
 RECOVERY = 60.0
-#: time for intervals left open in the storm to be read or given up, seconds
+#: time to read the intervals that the storm left open, or to declare them lost, seconds
 SETTLE = 120.0
 _MEGA = 2**20
 _BIG = (100_000, 3_000_000, 40 * _MEGA, 200 * _MEGA)

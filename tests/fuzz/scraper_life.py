@@ -26,8 +26,7 @@ from core.reddit.quota import WINDOW
 from scraper.crawl import crawl_loop
 from scraper.crawl.pending_refusals import SHORT_INTERVAL
 from simulator.crawl.crawl_control import CrawlTruth
-from simulator.crawl.world_settings import CrawlSettings
-from simulator.settings import Settings
+from simulator.settings import CrawlSettings, Settings
 from simulator.simulation import Simulation
 from tests.fuzz.hostile import HostileReddit, Served
 from tests.fuzz.scraper_process import ScraperProcess, Setting
@@ -124,7 +123,7 @@ class ScraperLife:
         error = context.get("exception")
         if isinstance(error, ConnectionError):
             return  # on the server's side: the client is gone
-        self.wrong.append(f"nobody handled {context.get('message')}: {error!r}")
+        self.wrong.append(f"unhandled: {context.get('message')}: {error!r}")
 
     async def _live(self) -> None:
         self.truth = expected(_Held(self.simulation), Crawl(SUBREDDITS))

@@ -133,5 +133,5 @@ class ScraperProcess:
         return Sibling(max(0.0, good_for), report.recent_good, report.recent_bad, report.failing, report.witness)
 
     def _siblings(self) -> list[Sibling]:
-        told = [other.sibling() for other in self.others if other is not self]
-        return [one for one in told if one is not None]
+        reports = [other.sibling() for other in self.others if other is not self]
+        return [one for one in reports if one is not None]

@@ -29,7 +29,7 @@ _SCENE = Scene(SUBREDDITS)
 PER_MINUTE = 600
 #: everything flows again within this time after the last bad answer, seconds
 RECOVERY = 60.0
-#: time for intervals left open in the storm to be read or given up, seconds
+#: time to read the intervals that the storm left open, or to declare them lost, seconds
 SETTLE = 1200.0
 
 

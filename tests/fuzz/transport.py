@@ -83,7 +83,7 @@ class Transport:
             if manner.hang is not None:
                 self._pass(manner.hang, patience)
                 raise requests.ConnectionError("connection reset")
-            changed = altered.alter(answer, effects, self._simulation.rules.dice, self._simulation.told_time())
+            changed = altered.alter(answer, effects, self._simulation.rules.dice, self._simulation.client_time())
             if manner.drip is not None:
                 # a slow body keeps arriving: no timeout between two pieces ends it
                 self._clock.advance(min(len(changed.body) / manner.drip, 20.0))
@@ -113,7 +113,7 @@ class Transport:
 
     def _response(self, request: requests.PreparedRequest, answer: Answer, manner: altered.Manner) -> requests.Response:
         headers = urllib3.HTTPHeaderDict({"Content-Type": answer.content_type, **answer.headers})
-        headers.setdefault("Date", formatdate(self._simulation.told_time(), usegmt=True))
+        headers.setdefault("Date", formatdate(self._simulation.client_time(), usegmt=True))
         for name, values in manner.several.items():
             for value in values:
                 headers.add(name, value)

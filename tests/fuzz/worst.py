@@ -1,7 +1,7 @@
 """Random bad answers for the scraper, and the place of each. The same seed gives the same ones. Pure.
 
-Left out, because no client can tell it from the truth: an empty listing in place of another one, the rules of another
-subreddit on a new connection, a refusal with a reason, a redirect to the search for the very name.
+Left out, because no client can distinguish it from the truth: an empty listing in place of another one, the rules of
+another subreddit on a new connection, a refusal with a reason, a redirect to the search for the very name.
 """
 
 import json
@@ -165,7 +165,7 @@ def _refusal(dice: random.Random) -> Bad:
 
 
 def _redirect(dice: random.Random) -> Bad:
-    """Redirect elsewhere; {name} stands for the requested name."""
+    """Redirect elsewhere; {name} is the requested name."""
     places = (
         *LOCATIONS, "/r/Elsewhere/about.json", "/user/Somebody/about", "/r/{name}/about?x=1", "/over18?dest=/r/{name}",
         "/login?dest=https%3A%2F%2Fwww.reddit.com%2Fr%2F{name}", "https://www.reddit.com/r/{name}/about.json",

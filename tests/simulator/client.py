@@ -87,7 +87,7 @@ class Running:
         return names
 
     def stats(self) -> dict[str, Any]:
-        """What was asked, and how the world stands."""
+        """Return the request counts and the state of the world."""
         stats: dict[str, Any] = self.control("GET", "stats").json()
         return stats
 

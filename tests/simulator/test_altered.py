@@ -102,6 +102,6 @@ def test_a_range_of_delays_favours_no_order_of_magnitude() -> None:
 
 
 def test_the_manner_of_an_answer() -> None:
-    told = manner({"drip": 10, "cut": 0.5, "headers": {"Date": None, "Set-Cookie": ["a=1", "b=2"], "A": "1"}})
-    assert (told.drip, told.cut, told.hang, told.hidden) == (10, 0.5, None, frozenset({"date"}))
-    assert told.several == {"Set-Cookie": ["a=1", "b=2"]}
+    sent = manner({"drip": 10, "cut": 0.5, "headers": {"Date": None, "Set-Cookie": ["a=1", "b=2"], "A": "1"}})
+    assert (sent.drip, sent.cut, sent.hang, sent.hidden) == (10, 0.5, None, frozenset({"date"}))
+    assert sent.several == {"Set-Cookie": ["a=1", "b=2"]}

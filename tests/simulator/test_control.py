@@ -1,4 +1,4 @@
-"""The control side: the truth is told, the world is steered, and nonsense is refused with a hint."""
+"""The control side: it returns the truth, changes the world, and refuses invalid requests with a hint."""
 
 import time
 
@@ -91,9 +91,9 @@ def test_a_new_subreddit_can_be_founded(simulator: Running) -> None:
 
 def test_faults_are_merged_told_and_cleared(simulator: Running) -> None:
     simulator.post("faults", latency_jitter=0.001)
-    told = simulator.post("faults", retry_after="date")
-    assert (told["latency_jitter"], told["retry_after"], told["reset"]) == (0.001, "date", 0.0)
-    assert simulator.control("GET", "faults").json() == told
+    current = simulator.post("faults", retry_after="date")
+    assert (current["latency_jitter"], current["retry_after"], current["reset"]) == (0.001, "date", 0.0)
+    assert simulator.control("GET", "faults").json() == current
     assert simulator.control("DELETE", "faults").json()["retry_after"] is None
 
 

@@ -1,4 +1,4 @@
-"""The crawl world over HTTP: who may ask, how long it takes, what is held and what was asked."""
+"""The crawl world over HTTP: access, latency, the truth, and the request counts."""
 
 import json
 import socket

@@ -8,12 +8,11 @@ import pytest
 
 from simulator.crawl import templates
 from simulator.crawl.api import CrawlApi
-from simulator.crawl.crawl_paths import Address, Asked, read
+from simulator.crawl.crawl_paths import Address, CrawlRequest, read
 from simulator.crawl.crawl_render import CrawlRenderer
-from simulator.crawl.odd import odd_text
 from simulator.crawl.served_world import CrawlWorld
-from simulator.crawl.templates import Thing
-from simulator.crawl.world_settings import CrawlSettings
+from simulator.crawl.templates import Thing, odd_text
+from simulator.settings import CrawlSettings
 
 
 def api(found: dict[str, list[Thing]] | None = None, cache: int = 10**6, **settings: Any) -> CrawlApi:
@@ -134,11 +133,11 @@ def test_real_things_keep_what_is_theirs_under_fresh_names() -> None:
 
 def test_rendered_answers_are_kept_up_to_a_bound() -> None:
     server = api(cache=100_000)
-    asked = Asked(Address.HOT, "Alpha", limit=10, raw=True)
+    asked = CrawlRequest(Address.HOT, "Alpha", limit=10, raw=True)
     first = server.answer(asked).body
     assert server.answer(asked._replace(name="ALPHA")).body is first
     for number in range(2, 8):
-        server.answer(Asked(Address.ABOUT, server.world.name(number)))
-        server.answer(Asked(Address.HOT, server.world.name(number), limit=20, raw=True))
+        server.answer(CrawlRequest(Address.ABOUT, server.world.name(number)))
+        server.answer(CrawlRequest(Address.HOT, server.world.name(number), limit=20, raw=True))
     assert server.answer(asked).body is not first
     assert server.answer(asked).body == first

@@ -4,9 +4,8 @@ import pytest
 
 from simulator.crawl.made_up_names import Names
 from simulator.crawl.served_world import CrawlWorld
-from simulator.crawl.things import DAY, EPOCH, Post
-from simulator.crawl.world_settings import CrawlSettings
-from simulator.state import State, UserState
+from simulator.crawl.things import DAY, EPOCH, Post, State, UserState
+from simulator.settings import CrawlSettings
 
 GIVEN = ("Alpha", "Beta")
 SMALL = CrawlSettings(subreddits=60)
@@ -149,7 +148,7 @@ def test_states_set_by_hand_win_and_new_subreddits_can_be_founded() -> None:
     place.set_state(place.name(5).upper(), State.BANNED)
     assert place.state(5) is State.BANNED
     assert place.subreddit_number("Omega") is None
-    place.found("Omega")
-    place.found("omega")
+    place.add_subreddit("Omega")
+    place.add_subreddit("omega")
     assert [place.name(number) for number in place.subreddit_numbers()][60:] == ["Omega"]
     assert place.subreddit(60).posts[0].subreddit == "Omega"

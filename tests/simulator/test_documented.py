@@ -1,4 +1,4 @@
-"""Nothing of the simulator's surface is left out of its page."""
+"""The simulator's page documents every option, fault, rule key and control request."""
 
 import pytest
 
@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "simulator.md").read_text()
 
 
 def options() -> list[str]:
-    actions = parser()._actions  # noqa: SLF001 -- argparse tells its options nowhere else
+    actions = parser()._actions  # noqa: SLF001 -- argparse has no public list of options
     names = {name for action in actions for name in action.option_strings}
     return sorted(names - {"-h", "--help"})
 

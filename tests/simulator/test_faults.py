@@ -1,11 +1,11 @@
-"""Faults strike as often as they are told to, where they can, and for as long as they should."""
+"""Faults occur with the configured frequency, only where they are possible, and only for their time."""
 
 import random
 from collections import Counter
 
 import pytest
 
-from simulator.faults import Endpoint, Fault, FaultError, Faults, Verdict
+from simulator.faults import DrawnFaults, Endpoint, Fault, FaultError, Faults
 
 
 def faults(**changes: object) -> Faults:
@@ -15,11 +15,11 @@ def faults(**changes: object) -> Faults:
 
 
 def strikes(made: Faults, endpoint: Endpoint = Endpoint.LISTING, now: float = 0.0) -> Counter[Fault | None]:
-    return Counter(made.judge(endpoint, now).fault for _ in range(4000))
+    return Counter(made.draw(endpoint, now).fault for _ in range(4000))
 
 
 def test_nothing_goes_wrong_unless_told() -> None:
-    assert faults().judge(Endpoint.LISTING, 0.0) == Verdict()
+    assert faults().draw(Endpoint.LISTING, 0.0) == DrawnFaults()
 
 
 def test_each_fault_takes_its_share() -> None:
@@ -46,13 +46,13 @@ def test_only_listings_have_empty_pages() -> None:
 
 def test_faults_that_strike_midway_do_so_half_of_the_time() -> None:
     made = faults(reset=1)
-    midway = sum(made.judge(Endpoint.LISTING, 0.0).midway for _ in range(1000))
+    midway = sum(made.draw(Endpoint.LISTING, 0.0).midway for _ in range(1000))
     assert 400 < midway < 600
 
 
 def test_latency_and_its_jitter_add_up() -> None:
     made = faults(latency=0.5, latency_jitter=0.2)
-    drawn = [made.judge(Endpoint.LISTING, 0.0).latency for _ in range(500)]
+    drawn = [made.draw(Endpoint.LISTING, 0.0).latency for _ in range(500)]
     assert 0.5 <= min(drawn) < 0.55
     assert 0.65 < max(drawn) <= 0.7
 
@@ -75,7 +75,7 @@ def test_cleared_faults_are_gone() -> None:
     made = faults(html=1)
     made.change({"reset": 0.0, "latency": 1, "seconds": 10}, now=0.0)
     made.clear()
-    assert made.judge(Endpoint.LISTING, 0.0) == Verdict()
+    assert made.draw(Endpoint.LISTING, 0.0) == DrawnFaults()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ PATH = "/r/Alpha+Beta/comments"
 
 @pytest.fixture
 def names(simulator: Running) -> list[str]:
-    """Items that nobody has seen yet."""
+    """Items that no client has seen yet."""
     return simulator.generate(comments=3)
 
 

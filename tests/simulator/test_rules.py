@@ -68,7 +68,7 @@ def test_a_share_is_met_as_often_as_it_says() -> None:
     made = rules({"share": 0.25, "status": 500})
     struck = sum(bool(made.for_request(received(), 0.0)) for _ in range(4000))
     assert 850 < struck < 1150
-    assert made.tell(0.0)[0]["used"] == struck
+    assert made.as_json(0.0)[0]["used"] == struck
 
 
 def test_rules_about_pages_wait_for_the_page() -> None:
@@ -99,7 +99,7 @@ def test_a_rule_is_replaced_and_removed_by_its_id() -> None:
     made = rules({"id": "x", "status": 500})
     made.add({"id": "x", "status": 502}, 0.0)
     assert made.for_request(received(), 0.0) == {"status": 502}
-    assert made.tell(0.0) == [{"id": "x", "status": 502, "seconds": None, "count": None, "used": 1}]
+    assert made.as_json(0.0) == [{"id": "x", "status": 502, "seconds": None, "count": None, "used": 1}]
     made.remove("x")
     assert made.none
     with pytest.raises(RuleError, match="no rule has the id x"):

@@ -148,13 +148,13 @@ def test_a_wrong_clock_dates_items_and_answers(simulator: Running) -> None:
     simulator.post("clock", offset=-7200)
     wrong = simulator.generate(comments=1)[0]
     answer = simulator.get(PATH, limit=2)
-    told = {child["data"]["name"]: child["data"]["created_utc"] for child in answer.json()["data"]["children"]}
-    assert list(told) == [wrong, right], "a clock does not change the order"
-    assert 7190 < told[right] - told[wrong] < 7210
+    created = {child["data"]["name"]: child["data"]["created_utc"] for child in answer.json()["data"]["children"]}
+    assert list(created) == [wrong, right], "a clock does not change the order"
+    assert 7190 < created[right] - created[wrong] < 7210
     assert 7190 < time.time() - parsedate_to_datetime(answer.headers["Date"]).timestamp() < 7210
     truth = simulator.truth()
     assert (truth[right]["clock_offset"], truth[wrong]["clock_offset"]) == (0, -7200)
-    assert truth[wrong]["created_utc"] == told[wrong]
+    assert truth[wrong]["created_utc"] == created[wrong]
     assert abs(truth[wrong]["surfaced_at"] - time.time()) < 10
 
 
@@ -162,7 +162,7 @@ def test_a_wrong_clock_dates_items_and_answers(simulator: Running) -> None:
     ("name", "body", "hint"),
     [
         ("rules", {"statu": 5}, "did you mean status"),
-        ("clock", {"offset": "x"}, "give seconds"),
+        ("clock", {"offset": "x"}, "give a number of seconds"),
         ("freeze", {}, "give {"),
         ("freeze", {"seconds": -1}, "0 or more"),
     ],

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from simulator.crawl.things import State
 from simulator.item import Item, Kind
 from simulator.settings import Settings
-from simulator.state import State
 from simulator.world import World
 
 START = 1_700_000_000.25

@@ -189,7 +189,7 @@ names = st.sampled_from(
 @pytest.mark.parametrize("stream", STREAMS)
 @given(data=st.dictionaries(names, anything, min_size=1))
 def test_whatever_reddit_sends_makes_a_valid_record(stream: str, data: dict[str, Any]) -> None:
-    value_of(data, stream)
+    assert value_of(data, stream)["source"] == "reddit"
 
 
 @pytest.mark.parametrize(("stream", "file"), [("comments", "t1.jsonl.gz"), ("submissions", "t3.jsonl.gz")])

@@ -34,11 +34,11 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 
-# a topic that nobody created stays missing: making it is the publisher's duty
+# a missing topic stays missing: the publisher creates it
 auto.create.topics.enable=false
 num.partitions=3
 
-# who is named in no rule may do everything: a test takes a right away by a rule about its own topic
+# a user without a rule may do everything: a test removes a right with a rule about its own topic
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found=true
 

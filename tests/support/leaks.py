@@ -1,4 +1,4 @@
-"""Searches everything that anybody can see for secrets, in every form and in pieces."""
+"""Searches everything that can be seen from outside for secrets, in every form and in pieces."""
 
 import base64
 import json

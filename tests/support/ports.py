@@ -17,6 +17,6 @@ def free_port() -> int:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                continue
+                continue  # in use: try another one
             return port
     raise AssertionError(f"no free port between {_LOWEST} and {_HIGHEST}")

@@ -164,7 +164,7 @@ class PostgresServer:
 
     def _signal_family(self, number: signal.Signals) -> list[psutil.Process]:
         """Signal also the processes that serve its clients: there is one for each client."""
-        self.server.signal(signal.SIGSTOP)  # frozen, it starts no more of them while they are listed
+        self.server.signal(signal.SIGSTOP)  # frozen, so that it starts no others while they are listed
         family = psutil.Process(self.server.pid).children(recursive=True)
         self.server.signal(number)
         for process in family:

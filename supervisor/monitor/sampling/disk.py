@@ -45,6 +45,6 @@ def sample_disks(config: MonitorConfig) -> tuple[Disk, ...]:
         try:
             answer = os.statvfs(path)
         except FileNotFoundError:
-            continue
+            continue  # not created yet: there is nothing to measure
         disks.append(Disk(what, str(path), answer.f_bavail * answer.f_frsize, answer.f_blocks * answer.f_frsize))
     return tuple(disks)

@@ -99,7 +99,13 @@ def test_a_quote_left_within_a_quoted_value_of_dotenv_is_said(problems: Problems
     ],
 )
 def test_signs_within_a_value_are_its_own(load: Load, name: str, value: str) -> None:
-    load("", environ={**GOOD, name: value})
+    config = load("", environ={**GOOD, name: value})
+    read = {
+        "DATABASE_URL": config.database.url,
+        "REDDIT_USER_AGENT": config.reddit.user_agent,
+        "MONITOR_TOKEN": config.monitor.token,
+    }
+    assert read[name] == value
 
 
 def test_an_id_of_two_words_is_wrong(problems: Problems) -> None:

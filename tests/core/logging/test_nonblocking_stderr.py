@@ -77,10 +77,11 @@ def test_a_descriptor_that_others_have_made_impatient_is_waited_for() -> None:
     stderr_writer = NonBlockingStderr(writer)
     os.close(writer)
     stderr_writer.write("x" * 300_000)
-    got = 0
-    while got < 300_000:
-        got += len(os.read(reader, 65536))
+    got = b""
+    while len(got) < 300_000:
+        got += os.read(reader, 65536)
     stderr_writer.close()
+    assert got == b"x" * 300_000
     os.close(reader)
 
 

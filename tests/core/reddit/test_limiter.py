@@ -222,14 +222,18 @@ def test_a_broken_file_is_replaced_at_the_start(make: Callable[..., Limiter], tm
     with limiter_path(tmp_path).open("r+b") as file:
         file.seek(start_at)
         file.write(b"\xa5" * 4096)
-    take(make())
+    second = make()
+    take(second)
+    assert second.state().outstanding == 1
 
 
 def test_a_file_of_another_version_is_replaced(make: Callable[..., Limiter], tmp_path: Path) -> None:
     with sqlite3.connect(limiter_path(tmp_path)) as connection:
         connection.execute("CREATE TABLE quota (id INTEGER PRIMARY KEY, forgotten REAL)")
     connection.close()
-    take(make())
+    limiter = make()
+    take(limiter)
+    assert limiter.state().outstanding == 1
 
 
 def test_a_file_that_breaks_while_in_use_is_replaced_at_the_next_question(
@@ -247,6 +251,7 @@ def test_a_file_that_breaks_while_in_use_is_replaced_at_the_next_question(
     with contextlib.suppress(QuotaFileError):  # what SQLite still has in memory may carry it over this one
         limiter.state()
     take(limiter)
+    assert limiter.state().outstanding >= 1
 
 
 def test_all_processes_follow_to_the_new_file(make: Callable[..., Limiter], tmp_path: Path) -> None:

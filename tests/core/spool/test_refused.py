@@ -73,7 +73,7 @@ def test_a_full_disk_refuses_the_whole_batch_and_takes_it_later(tmp_path: Path, 
     before = read_state(tmp_path)
     connection = getattr(writer, "_connection")  # noqa: B009 (stands for the disk)
     connection.execute("PRAGMA max_page_count = 60")
-    refuses_and_recovers(tmp_path, writer, before, lambda: connection.execute("PRAGMA max_page_count = 100000"))
+    assert_refuses_and_recovers(tmp_path, writer, before, lambda: connection.execute("PRAGMA max_page_count = 100000"))
 
 
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
             for number in range(1, 6):
                 writer.commit(make_batch(number, writer.load_gaps()))
             before = read_state(directory)
-            refuses_and_recovers(
+            assert_refuses_and_recovers(
                 directory,
                 writer,
                 before,
@@ -98,7 +98,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
         subprocess.run(["umount", str(directory)], check=True)
 
 
-def refuses_and_recovers(directory: Path, writer: SpoolWriter, before: State, make_room: Any) -> None:
+def assert_refuses_and_recovers(directory: Path, writer: SpoolWriter, before: State, make_room: Any) -> None:
     for _ in range(3):
         with pytest.raises(SpoolError, match=r"cannot be written .*full.*: free disk space") as caught:
             writer.commit(large())

@@ -24,7 +24,7 @@ def answer(name: str) -> dict[str, Any]:
 
 
 def listed(trial: Trial, stream: str, subreddit: str | None = None) -> list[str]:
-    """Return the names that stand in a listing, newest first."""
+    """Return the names in a listing, newest first."""
     items = [
         item
         for item in trial.simulator.truth()
@@ -34,7 +34,7 @@ def listed(trial: Trial, stream: str, subreddit: str | None = None) -> list[str]
 
 
 def delivered(trial: Trial) -> set[str]:
-    """Return the keys that stand in the topic."""
+    """Return the keys in the topic."""
     return {record.key for record in trial.records()}
 
 

@@ -60,7 +60,7 @@ def test_names_that_are_refused_step_aside_whatever_the_status(trial: Trial) -> 
                   reddit={"subreddits": [*good, *REFUSED], "requests_per_minute": 600})  # fmt: skip
     for name, effects in REFUSED.items():
         if name == "Elsewhere":
-            # the other listing exists: whoever follows gets somebody else's items
+            # the other listing exists: a client that follows receives the items of another subreddit
             other = f"{trial.simulator.url}/r/Stranger/comments?raw_json=1&limit=100"
             effects["headers"]["Location"] = other
         trial.simulator.rule(names=[name], **effects)
@@ -74,7 +74,7 @@ def test_names_that_are_refused_step_aside_whatever_the_status(trial: Trial) -> 
     assert {record.value["subreddit"] for record in trial.records()} == set(good)
     wait_until(lambda: trial.system.page("/readyz")[0] == 200, what="/readyz to be content")
     trial.simulator.rule(endpoint="listing", status=401, body="")
-    wait_until(lambda: trial.system.page("/readyz")[0] == 503, 12.0, "/readyz to tell that everything is refused")
+    wait_until(lambda: trial.system.page("/readyz")[0] == 503, 12.0, "/readyz to say that everything is refused")
     assert "answers its requests with 401" in trial.system.page("/readyz")[1]
     assert trial.system.stop() == 0
 
@@ -113,7 +113,7 @@ SERVER_ERROR = {"status": 500, "body": '{"message": "Internal Server Error", "er
 def test_a_page_that_always_fails_holds_up_neither_the_newest_nor_its_neighbours(trial: Trial) -> None:
     """arshadrr/subreddit-archiver#7: a page that holds one certain item is a 500, with any anchor and limit.
 
-    What stands below that item cannot be asked for, since nobody knows a name there. It is a gap.
+    Items below that one cannot be requested, since no name there is known. They are in a gap.
     """
     trial.prepare(subreddits=("Alpha",), backlog=300, comments_per_second=30)
     oldest_first = listed(trial, "comments")[::-1]
@@ -123,9 +123,9 @@ def test_a_page_that_always_fails_holds_up_neither_the_newest_nor_its_neighbours
     wait_until(trial.records, what="the first records")
     newest = listed(trial, "comments")[0]
     wait_until(lambda: newest in delivered(trial), 8.0, "the newest item")
-    wait_until(lambda: set(oldest_first[151:]) <= delivered(trial), what="all that stands above the bad item")
+    wait_until(lambda: set(oldest_first[151:]) <= delivered(trial), what="everything above the bad item")
     trial.simulator.pause()
-    wait_until(lambda: not trial.ledger(trial.gaps()).lost_outside_gaps, 30.0, "a gap for what stands below")
+    wait_until(lambda: not trial.ledger(trial.gaps()).lost_outside_gaps, 30.0, "a gap for everything below")
     assert trial.system.stop() == 0
 
 
@@ -144,6 +144,6 @@ def test_a_403_for_everything_is_about_us_and_not_about_twenty_subreddits(trial:
     trial.finish(at_least=300)
     assert not trial.system.gaps()
     for stream in ("submissions", "comments"):
-        told = messages(trial, stream, "warning", "error")
-        assert not [line for line in told if line["event"] == "subreddit_unavailable"], told[:3]
-        assert len(told) <= 12, [line["event"] for line in told]
+        logged = messages(trial, stream, "warning", "error")
+        assert not [line for line in logged if line["event"] == "subreddit_unavailable"], logged[:3]
+        assert len(logged) <= 12, [line["event"] for line in logged]

@@ -28,7 +28,7 @@ def proven(trial: Trial, stream: str) -> dict[str, float]:
 
 @on(EVERYWHERE)
 def test_time_in_which_reddit_says_nothing_is_not_proven(trial: Trial) -> None:
-    """A frozen Reddit (as by SIGSTOP): `proven_until` stands, completeness falls at once, and recovers."""
+    """A frozen Reddit (as by SIGSTOP): `proven_until` does not move, completeness falls at once, and recovers."""
     trial.start(subreddits=("Alpha", "Beta"), comments_per_second=30)
     trial.pass_time(4)
     wait_until(lambda: proven(trial, "comments").get("alpha"), 10.0, "the first proof")
@@ -62,7 +62,7 @@ def test_a_stream_that_never_read_anything_proves_nothing(trial: Trial) -> None:
 
 @on(EVERYWHERE)
 def test_a_gap_begins_where_its_subreddits_were_proven(trial: Trial) -> None:
-    """Not five minutes before: a margin for late items is told beside it."""
+    """Not five minutes before: a margin for late items is given beside it."""
     trial.start(subreddits=("Alpha", "Beta"), cap=150, backlog=50, comments_per_second=2)
     trial.simulator.rates(comments=20)
     trial.pass_time(4)
@@ -133,7 +133,7 @@ def restore_copy(trial: Trial) -> None:
 @on(EVERYWHERE)
 @pytest.mark.parametrize("harm", [remove_spool, move_spool, restore_copy, remove_state])
 def test_a_spool_that_is_taken_away_while_in_use_is_noticed(trial: Trial, harm: Callable[[Trial], None]) -> None:
-    """log rotation's old mistake: what is lost with the file lies in a gap, and the log says so."""
+    """log rotation's old mistake: what is lost with the file is in a gap, and the log says so."""
     start_at_thirty(trial)
     trial.pass_time(4)
     harm(trial)
@@ -160,7 +160,7 @@ def test_a_spool_that_is_gone_at_the_start_is_not_taken_for_a_first_start(trial:
 def test_slow_answers_leave_their_share_to_everything_else(trial: Trial) -> None:
     """An answer that takes longer than the interval between polls: late scans and pages below the top still come."""
     trial.start(subreddits=("Alpha", "Beta"), backlog=300, late_share=0.02, late_seconds=(3, 5))
-    trial.simulator.rates(comments=150)  # not before the start: a full listing forgets what nobody has requested yet
+    trial.simulator.rates(comments=150)  # not before the start: a full listing drops what was not requested yet
     trial.simulator.faults(latency=1.2)
     before = trial.simulator.stats()["requests"]
     trial.pass_time(12)

@@ -1,4 +1,4 @@
-"""Cases of the machine and what lies about on it: wrong clocks, other programs' files, narrow limits."""
+"""Cases of the machine and what is on it: wrong clocks, other programs' files, narrow limits."""
 
 import os
 import signal
@@ -37,14 +37,14 @@ def test_a_wrong_clock_causes_no_gap_and_no_requests(trial: Trial, ours: int, re
     assert trial.system.gaps() == [], trial.system.gaps()
     for stream in ("submissions", "comments"):
         lines = trial.system.log(stream)
-        told = [line for line in messages(trial, stream, "warning") if "clock" in line["event"]]
-        assert len(told) == 1, [line["event"] for line in messages(trial, stream, "warning", "error")]
+        logged = [line for line in messages(trial, stream, "warning") if "clock" in line["event"]]
+        assert len(logged) == 1, [line["event"] for line in messages(trial, stream, "warning", "error")]
         assert not [line for line in lines if line["event"] == "gap_recorded"]
 
 
 @on(EVERYWHERE)
 def test_files_of_other_programs_take_no_part(trial: Trial, tmp_path: Path) -> None:
-    """psf/requests#3929 (netrc), aws/aws-cli#6696 (a malformed praw.ini): passwords go nowhere, and stand in no log."""
+    """psf/requests#3929 (netrc), aws/aws-cli#6696 (a malformed praw.ini): no password is sent or logged."""
     home = tmp_path / "home"
     (home / ".config").mkdir(parents=True)
     netrc = home / ".netrc"

@@ -20,6 +20,7 @@ from scraper.store.statements.claims import Claims
 from scraper.store.store import Store
 from tests.scraper.crawl.reddit import ScriptedReddit, post
 from tests.support.scraper_config import scraper_config_of
+from tests.support.waiting import wait_until_async
 
 NAMES = tuple(f"sub{number:02}" for number in range(12))
 CONCURRENCY = 20
@@ -30,7 +31,13 @@ class Connections:
 
     def __init__(self, reddit: ScriptedReddit) -> None:
         self._reddit = reddit
-        self.resting = False
+        self.rests = False
+        self.checks = 0  #: how often the crawl has checked whether the proxy rests
+
+    @property
+    def resting(self) -> bool:
+        self.checks += 1
+        return self.rests
 
     @property
     def idle(self) -> int:
@@ -79,11 +86,7 @@ class Scene:
             self.stop.set()
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        for _ in range(1000):
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"in vain: {what}")
+        await wait_until_async(condition, what, 10.0)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.path) as connection:
@@ -126,13 +129,12 @@ def test_a_stop_ends_what_waits_and_leaves_the_rest_to_others(scene: Scene) -> N
 
 
 def test_while_the_proxy_rests_nothing_is_taken(scene: Scene) -> None:
-    scene.connections.resting = True
+    scene.connections.rests = True
 
     async def act() -> None:
-        for _ in range(10):
-            await asyncio.sleep(0.02)
-            assert not scene.reddit.asked
-        scene.connections.resting = False
+        await scene.until(lambda: scene.connections.checks >= 5, "the crawl to check the proxy five times")
+        assert not scene.reddit.asked
+        scene.connections.rests = False
         await scene.until(lambda: scene.done() == len(NAMES), "all of them done")
 
     scene.play(act)

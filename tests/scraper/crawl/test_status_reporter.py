@@ -14,6 +14,7 @@ from scraper.crawl.status_reporter import StatusReporter
 from scraper.http.proxy_report import ProxyReport
 from scraper.store.store import Store
 from tests.scraper.crawl.stage import SETTINGS, Stage
+from tests.support.waiting import wait_until_async
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 REPORT = ProxyReport(
@@ -70,10 +71,8 @@ def play(stage: Stage, directory: Path, scene: Any) -> None:
 def test_what_siblings_need_stands_in_the_report(tmp_path: Path) -> None:
     async def scene(reporter: StatusReporter, _: Fetching) -> None:
         running = asyncio.create_task(reporter.run())
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        report = await wait_until_async(lambda: read_crawl_report(tmp_path, "scraper-a"), "the report")
         running.cancel()
-        report = read_crawl_report(tmp_path, "scraper-a")
         assert report is not None
         assert (report.proxy_state, report.good_at, report.witness) == (HEALTHY, NOON.timestamp(), "/r/x/about")
         assert (report.recent_good, report.recent_bad, report.failing) == (3, 0, ("r/y",))
@@ -85,10 +84,8 @@ def test_an_idle_proxy_does_not_count_as_failing(tmp_path: Path) -> None:
     async def scene(reporter: StatusReporter, fetching: Fetching) -> None:
         fetching.told = replace(fetching.told, state=IDLE)
         running = asyncio.create_task(reporter.run())
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        report = await wait_until_async(lambda: read_crawl_report(tmp_path, "scraper-a"), "the report")
         running.cancel()
-        report = read_crawl_report(tmp_path, "scraper-a")
         assert report is not None
         assert (report.proxy_state, report.failing_since) == (IDLE, None)
 

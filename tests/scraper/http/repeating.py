@@ -54,6 +54,7 @@ class RepeatingReddit:
         self.again = list(again)
         self.asked: Counter[str] = Counter()
         self.broken = 0  #: connections that the client closed
+        self.repeated = 0  #: answers that were sent again after a delay
         self._tls = tls
         self._latency = latency
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,15 +102,15 @@ class RepeatingReddit:
                 if again.delay == 0:
                     writer.write(data)
                     continue
-                task = asyncio.ensure_future(_later(writer, data, again.delay))
+                task = asyncio.ensure_future(self._later(writer, data, again.delay))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-
-async def _later(writer: asyncio.StreamWriter, data: bytes, delay: float) -> None:
-    await asyncio.sleep(delay)
-    if not writer.is_closing():
-        writer.write(data)
+    async def _later(self, writer: asyncio.StreamWriter, data: bytes, delay: float) -> None:
+        await asyncio.sleep(delay)
+        if not writer.is_closing():
+            writer.write(data)
+            self.repeated += 1
 
 
 def _agent(head: bytes) -> str:

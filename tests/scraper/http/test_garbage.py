@@ -1,6 +1,7 @@
 """Whatever bytes come back, at whatever point: the error is one of ours, and soon there."""
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -41,9 +42,8 @@ def test_whatever_a_proxy_sends(seed: int) -> None:
             proxy = f"{scheme}://user:password@127.0.0.1:{mute.port}"
             async with running(f"{target}://127.0.0.1:1", proxy, timeout=0.3, max_retries=0) as client:
                 try:
-                    await client.get("/r/a/about", {})
-                except TransientError:
-                    pass
+                    with contextlib.suppress(TransientError):  # the only error that garbage may cause
+                        await client.get("/r/a/about", {})
                 except Exception as error:
                     raise AssertionError(f"{type(error).__name__} at {scheme} to {target}: {words!r}") from error
                 assert client.in_flight == 0

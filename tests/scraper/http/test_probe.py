@@ -108,7 +108,7 @@ def test_it_is_probed_after_each_rest_until_it_works() -> None:
 def test_an_error_of_ours_does_not_take_the_proxy_away_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async def no_time(_: float) -> None:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
 
         async with Script() as script, running(script.url, sleep=no_time) as client:
             with structlog.testing.capture_logs() as lines, monkeypatch.context() as patch:

@@ -14,6 +14,7 @@ from core.reddit.request_errors import Unavailable
 from scraper.reddit.question import Kind, Question
 from tests.scraper.http.clients import running
 from tests.scraper.http.repeating import Again, RepeatingReddit, decoded, facts, refused
+from tests.scraper.http.times import until
 from tests.support.authority import Authority
 from tests.support.proxies import PProxy, Proxy, ProxyPy
 from tests.support.proxies import running as each_running
@@ -27,7 +28,7 @@ TOKEN = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{"access_token": "x"}'
 TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-async def ask_all(
+async def assert_all_answered(
     reddit: RepeatingReddit, proxy: str | None = None, questions: list[Question] = QUESTIONS, concurrency: int = 5
 ) -> dict[str, int]:
     """Ask everything, in an order of chance; each answer must be the right one. Return the outcomes."""
@@ -45,7 +46,7 @@ async def ask_all(
 def test_an_answer_that_comes_twice(path: str, delay: float) -> None:
     async def scenario() -> None:
         async with RepeatingReddit(Again(path, times=6, delay=delay)) as reddit:
-            await ask_all(reddit)
+            await assert_all_answered(reddit)
 
     uvloop.run(scenario())
 
@@ -56,7 +57,7 @@ def test_rules_come_twice_where_only_rules_are_asked_for() -> None:
 
     async def scenario() -> None:
         async with RepeatingReddit(Again("rules", times=8, delay=0.004)) as reddit:
-            outcomes = await ask_all(reddit, questions=questions, concurrency=3)
+            outcomes = await assert_all_answered(reddit, questions=questions, concurrency=3)
             assert outcomes["ok"] == 60
             assert outcomes.get("unproven", 0) <= 8
 
@@ -100,7 +101,9 @@ def test_what_arrives_between_two_requests_closes_the_connection() -> None:
     async def scenario() -> None:
         async with RepeatingReddit(Again("sub000/about\\.json", delay=0.01)) as reddit, running(reddit.url) as client:
             assert await client.ask(Question(Kind.ABOUT, "sub000")) == facts(Question(Kind.ABOUT, "sub000"))
-            await asyncio.sleep(0.1)
+            await until(lambda: reddit.repeated == 1, "the second answer to be sent")
+            for _ in range(3):
+                await asyncio.sleep(0)  # rounds of the event loop: the client receives it
             with structlog.testing.capture_logs() as logs:
                 assert await client.ask(Question(Kind.ABOUT, "sub001")) == facts(Question(Kind.ABOUT, "sub001"))
             assert [line["event"] for line in logs] == ["connection_not_trusted"]
@@ -143,7 +146,7 @@ def test_an_answer_to_another_question_is_counted_and_its_connection_closed() ->
 def test_other_bytes_that_nobody_asked_for(again: Again) -> None:
     async def scenario() -> None:
         async with RepeatingReddit(again) as reddit:
-            await ask_all(reddit)
+            await assert_all_answered(reddit)
 
     uvloop.run(scenario())
 
@@ -190,7 +193,7 @@ def test_through_proxies_and_encrypted(
 
     async def scenario() -> None:
         async with RepeatingReddit(*again, tls=tls if target == "https" else None) as reddit:
-            outcomes = await ask_all(reddit, proxies[way].url if way in proxies else None)
+            outcomes = await assert_all_answered(reddit, proxies[way].url if way in proxies else None)
             rules = sum(question.kind is Kind.RULES for question in QUESTIONS)
             assert len(QUESTIONS) <= outcomes["ok"] <= len(QUESTIONS) + 2 * rules, "some rules are compared"
 

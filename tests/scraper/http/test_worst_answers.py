@@ -18,8 +18,7 @@ from scraper.parse.subreddits import rules, subreddit
 from scraper.parse.users import user
 from scraper.reddit.question import Kind, Question, same_name
 from simulator.crawl.crawl_paths import read
-from simulator.crawl.world_settings import CrawlSettings
-from simulator.settings import Settings
+from simulator.settings import CrawlSettings, Settings
 from simulator.simulation import Simulation
 from tests.fuzz.hostile import changed
 from tests.fuzz.worst import Bad, trouble, with_odd_fields_in

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from tests.support.waiting import wait_until_async
+
 _PATIENCE = 10.0
 
 
@@ -25,7 +27,4 @@ class Times:
 
 async def until(predicate: Callable[[], object], what: str) -> None:
     """Return when it is true; fail after a while, saying `what` was awaited."""
-    deadline = time.monotonic() + _PATIENCE
-    while not predicate():
-        assert time.monotonic() < deadline, f"waited {_PATIENCE:g} s in vain for {what}"
-        await asyncio.sleep(0.005)
+    await wait_until_async(predicate, what, _PATIENCE)

@@ -51,7 +51,7 @@ async def _until(condition: Callable[[], object], what: str, seconds: float = 20
     await asyncio.to_thread(wait_until, condition, seconds, what)
 
 
-async def _ride_out(store: Store, come_back: Callable[[], object]) -> None:
+async def _assert_outage_is_ridden_out(store: Store, come_back: Callable[[], object]) -> None:
     """Save into an absent database, see that it is said, bring it back, and see everything committed."""
     saving = [asyncio.create_task(store.save(Batch(posts=[a_post(f"p{at}")]))) for at in range(3)]
     await _until(lambda: store.away_since, "the outage to be noticed")
@@ -66,7 +66,7 @@ async def _ride_out(store: Store, come_back: Callable[[], object]) -> None:
     assert (await store.counts(max_depth=1, refresh_after=60)).posts == 4
 
 
-def _told_once(logs: Lines) -> None:
+def _assert_outage_is_logged_once(logs: Lines) -> None:
     assert _events(logs, "database_away", "database_back") == ["database_away", "database_back"]
     (back,) = [line for line in logs if line["event"] == "database_back"]
     assert back["seconds"] > 0
@@ -85,21 +85,21 @@ def test_saving_waits_for_a_server_that_is_started_again(postgres: PostgresServe
     async def scenario() -> None:
         async with _on(postgres) as store:
             getattr(postgres, end)()
-            await _ride_out(store, postgres.start)
+            await _assert_outage_is_ridden_out(store, postgres.start)
             assert len(await store.lease(1, max_depth=1, refresh_after=60, seconds=60)) == 1
 
     play(scenario)
-    _told_once(logs)
+    _assert_outage_is_logged_once(logs)
 
 
 def test_saving_waits_for_a_server_that_hangs(postgres: PostgresServer, logs: Lines) -> None:
     async def scenario() -> None:
         async with _on(postgres) as store:
             postgres.freeze()
-            await _ride_out(store, postgres.thaw)
+            await _assert_outage_is_ridden_out(store, postgres.thaw)
 
     play(scenario)
-    _told_once(logs)
+    _assert_outage_is_logged_once(logs)
 
 
 def test_connections_that_were_cut_are_replaced_without_anyone_noticing(postgres: PostgresServer) -> None:
@@ -124,10 +124,10 @@ def test_saving_waits_for_a_file_that_another_program_holds(sqlite_stage: Stage,
             holder = sqlite3.connect(sqlite_stage.file, isolation_level=None, check_same_thread=False)
             with contextlib.closing(holder):
                 holder.execute("BEGIN EXCLUSIVE")
-                await _ride_out(store, lambda: holder.execute("ROLLBACK"))
+                await _assert_outage_is_ridden_out(store, lambda: holder.execute("ROLLBACK"))
 
     play(scenario)
-    _told_once(logs)
+    _assert_outage_is_logged_once(logs)
 
 
 def test_a_file_that_is_held_for_a_moment_is_no_outage(sqlite_stage: Stage, logs: Lines) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.streams.capture.life import Life
 from tests.streams.capture.test_isolation import LASTING
-from tests.streams.capture.test_walk_property import _fast_directory, _schedule, fates, judge
+from tests.streams.capture.test_walk_property import _fast_directory, _schedule, assert_complete, fates
 from tests.streams.capture.world import World
 
 NAMES = ("Alpha", "Beta", "Gamma", "Delta", "Epsilon")
@@ -98,16 +98,16 @@ def test_lasting_failures_lose_nothing_outside_the_ledger_and_everything_flows_a
         world.path_limit = path_limits[1]
         life.latency = 0.1
         life.fates.clear()
-        flows_again(life)
+        assert_flows_again(life)
         life.run(SETTLING)
-        judge(life)
+        assert_complete(life)
         event("set aside" if life.notes.events("subreddit_unavailable") else "nobody set aside")
         event("merged" if life.notes.events("groups_merged") else "never merged")
         event("narrowed" if life.notes.events("gap_narrowed") else "no gap narrowed")
         event("ours" if life.notes.events("reddit_refuses_everything") else "not ours")
 
 
-def flows_again(life: Life) -> None:
+def assert_flows_again(life: Life) -> None:
     """Where nobody is set aside, what appears after the last bad answer is captured within a minute."""
     if life.gaps_open():
         return

@@ -95,7 +95,7 @@ def expected(item: Item, stream: str) -> dict[str, Any]:
     }
 
 
-def check(answer: dict[str, Any], stream: str) -> None:
+def assert_same_as_the_slow_way(answer: dict[str, Any], stream: str) -> None:
     page = parse_page(answer, stream)
     assert spelt(page) == spelt(slowly_parsed(answer, stream))
     for item in page.items:
@@ -111,7 +111,7 @@ def check(answer: dict[str, Any], stream: str) -> None:
 @pytest.mark.parametrize("stream", STREAMS)
 @given(children=CHILDREN)
 def test_odd_entries(stream: str, children: list[Any]) -> None:
-    check(envelope(children), stream)
+    assert_same_as_the_slow_way(envelope(children), stream)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -120,7 +120,7 @@ def test_real_entries(stream: str) -> None:
     things = [thing.get("data", thing) if "kind" in thing else thing for thing in samples(stream)]
     answer = decode(json.dumps(envelope([{"kind": kind, "data": thing} for thing in things])).encode())
     assert isinstance(answer, dict)
-    check(answer, stream)
+    assert_same_as_the_slow_way(answer, stream)
     assert parse_page(answer, stream).items, "an item was read"
 
 

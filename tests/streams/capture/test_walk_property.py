@@ -123,7 +123,7 @@ def test_nothing_shown_is_lost_and_nothing_comes_twice(
             world.add(SUBREDDITS[number % 3], life.clock.now - backlog + number)
         life.run(play(life, events) + 1.0)
         settle(life)
-        judge(life)
+        assert_complete(life)
         event("killed" if life.kills else "never killed")
         gaps = life.gaps()
         event("gap remained" if any(not gap.repaired for gap in gaps) else "gap repaired" if gaps else "no gap")
@@ -142,7 +142,7 @@ def _fast_directory() -> str | None:
     return str(memory) if memory.is_dir() else None
 
 
-def judge(life: Life) -> None:
+def assert_complete(life: Life) -> None:
     world = life.world
     counts = Counter(life.spooled())
     gaps = life.gaps()

@@ -196,8 +196,11 @@ def test_a_lock_that_a_stranger_took_before_holds_nobody_up() -> None:
         state_dir = directory / "state"
         fill(state_dir)
         with lock_held(state_dir / "quota.lock", by_nobody=True):
+            held = (state_dir / "quota.lock").stat().st_ino
             make_private(state_dir)
-            os.close(take_lock(state_dir / "quota.lock", 0.0))
+            lock = take_lock(state_dir / "quota.lock", 0.0)
+            assert os.fstat(lock).st_ino != held
+            os.close(lock)
 
 
 @needs_flock

@@ -1,6 +1,7 @@
-"""What the publisher tells librdkafka."""
+"""The properties that the publisher passes to librdkafka."""
 
-from confluent_kafka import Producer
+import pytest
+from confluent_kafka import KafkaException, Producer
 
 from streams.sinks.kafka.producer import settle
 
@@ -45,4 +46,6 @@ def test_the_limit_of_a_record_is_known() -> None:
 def test_librdkafka_takes_both_sets_of_properties() -> None:
     for transactional_id in (None, "gapless-7"):
         settings = settle("127.0.0.1:1", "posts", {"compression.type": "zstd"}, transactional_id)
-        Producer({**settings.producer, "log_level": 0}).purge()  # it would raise for one that it does not know
+        Producer({**settings.producer, "log_level": 0}).purge()
+        with pytest.raises(KafkaException, match="No such configuration property"):
+            Producer({**settings.producer, "log_level": 0, "no.such.property": "x"})

@@ -142,9 +142,9 @@ class TestEvents:
         wait_until(lambda: "monitor_listeners 0" in shared.get("/metrics").body, what="all to be forgotten")
 
     def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served(self) -> None:
-        asyncio.run(self._serve_one_who_does_not_read())
+        asyncio.run(self._assert_a_stalled_client_is_dropped())
 
-    async def _serve_one_who_does_not_read(self) -> None:
+    async def _assert_a_stalled_client_is_dropped(self) -> None:
         subscribers = EventSubscribers(structlog.stdlib.get_logger("test"), send_timeout=0.3)
         app = web.Application()
         app.router.add_get("/", subscribers.serve)

@@ -21,7 +21,7 @@ from supervisor.monitor.web.listen_address import read_address
 from tests.supervisor.monitor.stage import Stage, staged
 from tests.supervisor.monitor.test_alive import Alone
 from tests.support.durations import allowed
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, wait_until_async
 
 TOKEN = "a-long-random-token-0815"
 HALF = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
@@ -188,11 +188,12 @@ def healthz(port: int) -> float:
     return time.monotonic() - began
 
 
-async def hold(port: int, data: bytes, over: asyncio.Event) -> None:
-    """Keep a connection open with a byte now and then; reconnect when it is closed."""
+async def hold(port: int, data: bytes, over: asyncio.Event, connected: list[int]) -> None:
+    """Keep a connection open with a byte now and then; reconnect when it is closed. Count connections."""
     while not over.is_set():
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            connected.append(port)
             writer.write(data)
             while not (over.is_set() or reader.at_eof() or writer.is_closing()):
                 with contextlib.suppress(TimeoutError):
@@ -200,17 +201,19 @@ async def hold(port: int, data: bytes, over: asyncio.Event) -> None:
                         await reader.read(100)
                 writer.write(b"a")
             writer.transport.abort()
-        await asyncio.sleep(1.0)
+        with contextlib.suppress(TimeoutError):  # the pause before the next connection
+            async with asyncio.timeout(1.0):
+                await over.wait()
 
 
 async def besieged(port: int, held: Mapping[bytes, int], probes: int) -> list[float]:
     """Return how long each /healthz took while connections of each kind are open."""
-    over = asyncio.Event()
+    over, connected = asyncio.Event(), list[int]()
     async with asyncio.TaskGroup() as group:
         for data, count in held.items():
             for _ in range(count):
-                group.create_task(hold(port, data, over))
-        await asyncio.sleep(0.5)
+                group.create_task(hold(port, data, over, connected))
+        await wait_until_async(lambda: len(connected) >= sum(held.values()) // 2, "most connections to be made")
         times = [await asyncio.to_thread(healthz, port) for _ in range(probes)]
         over.set()
     return times

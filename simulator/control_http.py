@@ -1,9 +1,12 @@
-"""Bodies of control requests: JSON is read with an explanation of errors, and written."""
+"""HTTP of the control side: JSON bodies in and out, and errors that say what is valid."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class BadRequestError(ValueError):
@@ -39,3 +42,26 @@ def json_answer(content: object, status: int = 200) -> web.Response:
         body=orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS) + b"\n",
         content_type="application/json",
     )
+
+
+def explain_errors(handler: Handler) -> Handler:
+    """Answer an invalid request with 400 and the message of its error."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except BadRequestError as error:
+            return json_answer({"error": str(error)}, status=400)
+
+    return handle
+
+
+def unknown_path(known: str) -> Handler:
+    """Answer 404 with the names that exist."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return json_answer(
+            {"error": f"{request.method} {request.path}: no such path; under /_sim/ there are {known}"}, status=404
+        )
+
+    return handle

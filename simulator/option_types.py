@@ -1,6 +1,7 @@
-"""Quantities on the command line, read with an explanation of what is wrong."""
+"""Types of the command line's options: parsers whose errors say what to give."""
 
 import argparse
+import json
 
 
 def amount(text: str) -> float:
@@ -41,3 +42,25 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: give a whole number, 1 or more")
     return value
+
+
+def fault_object(text: str) -> dict[str, object]:
+    """Parse a JSON object of faults."""
+    try:
+        faults = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(faults, dict):
+        raise argparse.ArgumentTypeError('give an object, e.g. {"status_503": 0.05}')
+    return faults
+
+
+def rule_list(text: str) -> tuple[dict[str, object], ...]:
+    """Parse a JSON list of rules."""
+    try:
+        rules = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        raise argparse.ArgumentTypeError('give a list of objects, e.g. [{"names": ["Alpha"], "status": 451}]')
+    return tuple(rules)
