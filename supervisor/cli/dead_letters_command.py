@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -27,7 +26,7 @@ from streams.positions.dead_letters import Kept
 from streams.positions.migrations import upgrade
 from supervisor.cli.arguments import suggestion
 from supervisor.cli.commands import Command
-from supervisor.display.formatting import table
+from supervisor.display.formatting import table, utc_text
 
 _DESCRIPTION = """\
 List the records that Kafka refused permanently, with the reason; send them
@@ -153,7 +152,7 @@ def _print(chosen: Sequence[Kept], state_dir: Path, *, as_json: bool, out: TextI
     counters = read_publisher_counters(state_dir)
     resent, dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
     if as_json:
-        listed = [asdict(one) | {"reason": masked(one.reason), "at_time": _moment(one.at)} for one in chosen]
+        listed = [asdict(one) | {"reason": masked(one.reason), "at_time": utc_text(one.at)} for one in chosen]
         document = {"dead_letters": listed, "resent": resent, "dropped": dropped}
         print(printable_json(json.dumps(document, indent=2)), file=out)
         return
@@ -166,7 +165,7 @@ def _print(chosen: Sequence[Kept], state_dir: Path, *, as_json: bool, out: TextI
 def _row(letter: Kept) -> tuple[str, ...]:
     name = letter.reason.partition(":")[0]
     reason = f"{name} (being sent again)" if letter.resending else name
-    return str(letter.id), _moment(letter.at)[:16] + "Z", letter.stream, letter.key, _size(letter.size), reason
+    return str(letter.id), utc_text(letter.at)[:16] + "Z", letter.stream, letter.key, _size(letter.size), reason
 
 
 def _size(number: int) -> str:
@@ -184,10 +183,6 @@ def _count(number: int) -> str:
 
 def _numbers(ids: Iterable[int]) -> str:
     return ", ".join(map(str, ids))
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _publisher_runs(state_dir: Path) -> bool:

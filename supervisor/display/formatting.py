@@ -1,7 +1,8 @@
-"""Formats tables, durations and shares as plain text."""
+"""Formats tables, durations, times and shares as plain text."""
 
 import math
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 from core.masking.printable import printable
 
@@ -34,6 +35,11 @@ def duration(seconds: float | None) -> str:
         if whole >= length:
             return f"{whole // length} {unit} {whole % length // below:02d} {smaller}"
     raise AssertionError("unreachable")
+
+
+def utc_text(seconds: float) -> str:
+    """Format epoch seconds as UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def percent(share: float) -> str:

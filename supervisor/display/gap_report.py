@@ -3,13 +3,12 @@
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from core.masking.external import masked
 from core.spool.model import Gap, GapState
 from core.status.completeness import StreamProof
-from supervisor.display.formatting import duration, table
+from supervisor.display.formatting import duration, table, utc_text
 
 _HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
 _WIDTH = 80
@@ -82,11 +81,6 @@ def report(
     return [proven, "\n".join(lines), _count([gap for _, _, gap in chosen])]
 
 
-def moment_text(seconds: float) -> str:
-    """Format epoch seconds as UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _selected(proofs: Mapping[str, StreamProof], selection: Selection) -> Iterable[tuple[str, StreamProof, Gap]]:
     for stream, proof in proofs.items():
         for gap in proof.gaps:
@@ -121,14 +115,14 @@ def _as_json(gap: Gap, proof: StreamProof) -> dict[str, Any]:
 
 
 def _as_row(gap: Gap) -> tuple[str, ...]:
-    start = "the beginning" if gap.start is None else moment_text(gap.start)
-    end = "not ended" if gap.end is None else moment_text(gap.end)
+    start = "the beginning" if gap.start is None else utc_text(gap.start)
+    end = "not ended" if gap.end is None else utc_text(gap.end)
     return _id(gap), start, end, gap.state.value, str(gap.found)
 
 
 def _reason(gap: Gap, proof: StreamProof) -> list[str]:
     names = _listed([f"r/{name}" for name in _spelled(gap, proof)])
-    late = "" if gap.late_from is None else f"; late items may be missing from {moment_text(gap.late_from)}"
+    late = "" if gap.late_from is None else f"; late items may be missing from {utc_text(gap.late_from)}"
     indent = "    "
     return textwrap.wrap(
         masked(f"{names}: {gap.reason}{late}"), _WIDTH, initial_indent=indent, subsequent_indent=indent
@@ -149,10 +143,10 @@ def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, m
     else:
         age = max(0.0, now - min(known))
         note = "; no listing was read since then" if late else ""
-        lines = [f"{stream}: proven until {moment_text(min(known))}, {duration(age)} ago{note}."]
+        lines = [f"{stream}: proven until {utc_text(min(known))}, {duration(age)} ago{note}."]
     if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # otherwise all are equally old
         oldest = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
-        texts = [f"r/{name} {'never' if moment is None else moment_text(moment)}" for name, moment in oldest]
+        texts = [f"r/{name} {'never' if moment is None else utc_text(moment)}" for name, moment in oldest]
         lines += _wrapped(f"oldest: {_listed(texts)}")
     if endless:
         lines += _wrapped(f"in a gap without end: {_listed([f'r/{name}' for name in endless])}")
