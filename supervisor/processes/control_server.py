@@ -41,7 +41,7 @@ def answers(status_publisher: StatusPublisher, inbox: ControlInbox) -> Answer:
             case {"command": "restart", "process": str(name)}:
                 return _restart(name, state, inbox)
             case _:
-                return {"ok": False, "error": 'unknown request: "status", or "restart" with a "process"'}
+                return {"ok": False, "error": 'unknown request; "command" is "status", or "restart" with a "process"'}
 
     return answer
 
