@@ -14,7 +14,7 @@ from core.spool import Batch, Record, SpoolReader, SpoolWriter
 from core.spool.committed_positions import read_positions
 from streams.record import make_record
 from streams.reddit.listing_page import parse_page
-from streams.sinks.kafka.producer import settle
+from streams.sinks.kafka.producer import combine_settings
 from tests.support.brokers import ApacheKafka, Broker, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.system import System
@@ -69,7 +69,7 @@ def _records() -> list[Record]:
 def _bare(broker: Broker, topic: str, records: list[Record]) -> float:
     """Measure the fastest rate of this machine, client and broker: rows in memory, one flush at the end."""
     create_topic(broker.bootstrap_servers, topic)
-    producer = Producer(settle(broker.bootstrap_servers, topic, {}).producer | {"log_level": 0})
+    producer = Producer(combine_settings(broker.bootstrap_servers, topic, {}).producer | {"log_level": 0})
     producer.list_topics(topic, timeout=10)
     headers: list[tuple[str, str | bytes | None]] = [
         ("schema", "reddit.comment.v1"),

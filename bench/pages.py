@@ -86,7 +86,7 @@ def _capture(directory: Path, pages: list[bytes]) -> Pace:
         watch = Watch()
         for body in pages:
             page = parse_page(decode(body), "comments")  # as the client below PRAW decodes it
-            walk = Walk(coverage.proven, coverage.horizon(SUBREDDITS))
+            walk = Walk(coverage.names.proven, coverage.horizon(SUBREDDITS))
             walk.take(page)
             newest = max(item.created or 0.0 for item in page.items)
             coverage.absorb(page, change=coverage.proof(SUBREDDITS, newest))

@@ -24,7 +24,7 @@ class StreamKind:
         schema: the name and version of its records' schema (`reddit.submission.v1`).
         listing: the last part of the listing's path (`/r/NAMES/new`); empty for a stream that reads no listing.
         prefix: the start of its items' fullnames (`t3`); empty for a stream with items of several kinds.
-        record: `module:function` that makes the content of a record from an item (see `streams.kinds`).
+        record: `module:function` that makes the content of a record from an item (see `streams.record`).
         process: `module:function` that runs the process of the stream.
     """
 
@@ -71,6 +71,18 @@ def kind_of(stream: str) -> StreamKind:
     except KeyError:
         known = ", ".join(_KINDS)
         raise PermanentError(f"unknown kind of stream {stream!r}: core/stream_kinds.py defines {known}") from None
+
+
+def listing_of(stream: str) -> StreamKind:
+    """Return the kind of a stream that reads a listing.
+
+    Raises:
+        PermanentError: no kind has this name, or it does not read a listing.
+    """
+    kind = kind_of(stream)
+    if not (kind.listing and kind.prefix and kind.record):
+        raise PermanentError(f"the stream {stream} reads no listing: its kind has no `listing`, `prefix` or `record`")
+    return kind
 
 
 @contextmanager

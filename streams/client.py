@@ -21,8 +21,8 @@ from core.status.statistics_block import Meter, Statistics, render
 from core.storage.private_files import make_directory, replace_private
 
 _PACKAGES = Path(__file__).resolve().parents[1]  # where `python -m supervisor` finds this project
-_LOOK_EVERY = 0.5
-_GRACE = 5.0  # after the supervisor's own deadline, before it is killed
+_CHECK_EVERY_S = 0.5
+_GRACE_S = 5.0  # after the supervisor's own deadline, before it is killed
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 log = structlog.stdlib.get_logger(__name__)
@@ -73,13 +73,13 @@ class RedditClient:
         self._refuse_secrets()
         self._process: subprocess.Popen[bytes] | None = None
         self._meter: Meter | None = None
-        self._asked = threading.Event()
+        self._stop_requested = threading.Event()
 
     def start_streaming(self) -> None:
         """Start the processes and return at once; does nothing while they run."""
         if self._process is not None and self._process.poll() is None:
             return
-        self._asked.clear()
+        self._stop_requested.clear()
         self._meter = Meter(self._config.supervisor.state_dir)
         path = self._path or self._write_config()
         command = [sys.executable, "-P", "-m", "supervisor", "run", str(path), "--with-parent", str(os.getpid())]
@@ -107,28 +107,28 @@ class RedditClient:
         """
         if self._process is None:
             return
-        with _signals_noted() as noted:
-            while self._process.poll() is None and not self._asked.is_set():
-                if select([noted], [], [], _LOOK_EVERY)[0]:
+        with _signal_pipe() as signals:
+            while self._process.poll() is None and not self._stop_requested.is_set():
+                if select([signals], [], [], _CHECK_EVERY_S)[0]:
                     break
-        if self._process.poll() is None or self._asked.is_set():
+        if self._process.poll() is None or self._stop_requested.is_set():
             self.shutdown()
         elif self._process.returncode != 0:
             where = self._config.supervisor.log_dir / "supervisor.log"
             log.error("supervisor_ended", exit_code=self._process.returncode, log=str(where))
-            raise GaplessError(f"the supervisor ended with code {self._process.returncode}; the reason is in {where}")
+            raise GaplessError(f"the supervisor exited with code {self._process.returncode}; see {where}")
 
     def shutdown(self) -> None:
         """Stop everything: the streams first, then the publisher after it has drained. Safe to call twice."""
-        self._asked.set()
+        self._stop_requested.set()
         process = self._process
         if process is None or process.poll() is not None:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(self._config.supervisor.shutdown_timeout + _GRACE)
+            process.wait(self._config.supervisor.shutdown_timeout + _GRACE_S)
         except subprocess.TimeoutExpired:
-            log.error("supervisor_killed", hint="it did not stop in time; the spool stays")  # noqa: TRY400
+            log.error("supervisor_killed", hint="it did not stop within the deadline; the spools keep all records")  # noqa: TRY400
             process.kill()
             process.wait()
         log.info("stopped", exit_code=process.returncode)
@@ -137,7 +137,7 @@ class RedditClient:
         """Reject a password that would go onto a command line, where every user of the machine can read it."""
         shown = " ".join(_as_toml(value) for value in self._settings.values())
         if any(secret in shown for secret in self._config.secrets()):
-            raise ValueError("settings must not hold passwords: put them into a file and pass it as config=")
+            raise ValueError("settings must not contain passwords: write them to a file and pass its path as config=")
 
     def _read(self) -> Statistics:
         return self._meter.read() if self._meter is not None else Statistics()
@@ -167,7 +167,7 @@ def _as_toml(value: object) -> str:
 
 
 @contextmanager
-def _signals_noted() -> Iterator[int]:
+def _signal_pipe() -> Iterator[int]:
     """Yield a file descriptor that becomes readable on SIGINT or SIGTERM; restore the former handlers afterwards."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

@@ -2,16 +2,21 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import cache
+from importlib import import_module
 from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from core.spool import Record
-from streams.kinds import kind_of, record_maker
+from core.stream_kinds import kind_of, listing_of
 from streams.reddit.listing_page import Item, clean
+
+#: Takes an item and the ISO 8601 time of its capture; returns the content of its record.
+RecordMaker = Callable[[Item, str], dict[str, Any]]
 
 DELETED = "[deleted]"
 
@@ -30,18 +35,34 @@ def make_record(item: Item, stream: str, captured_at: float) -> Record:
 
 def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list[Record]:
     """Return the records of several items captured at the same time."""
-    fill, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
+    make_content, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
     new, dumps = tuple.__new__, orjson.dumps
     records = []
     for item in items:
-        content = fill(item, timestamp)
+        content = make_content(item, timestamp)
         try:
             value = dumps(content)
         except TypeError:
             # half a surrogate pair is legal in JSON text and invalid in UTF-8, a score may exceed 64 bits
-            value = dumps({key: _mended(value) for key, value in content.items()})
+            value = dumps({key: _repaired(value) for key, value in content.items()})
         records.append(new(Record, (item.name.encode(), value, schema)))
     return records
+
+
+def record_maker(stream: str) -> RecordMaker:
+    """Return the function that makes the content of a stream's records.
+
+    Raises:
+        PermanentError: no kind has this name, or it does not read a listing.
+    """
+    return _load(listing_of(stream).record)
+
+
+@cache
+def _load(reference: str) -> RecordMaker:
+    module, _, name = reference.partition(":")
+    function: RecordMaker = getattr(import_module(module), name)
+    return function
 
 
 def _iso(seconds: float) -> str:
@@ -133,7 +154,7 @@ def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _mended(value: object) -> object:
+def _repaired(value: object) -> object:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:

@@ -63,11 +63,11 @@ class Availability:
         self.absent[name] = absence
         return absence
 
-    def put_off(self, name: str, now: float) -> None:
+    def postpone(self, name: str, now: float) -> None:
         """Retry it soon: the last try failed for another reason."""
         self.absent[name] = replace(self.absent[name], next_try=now + _UNDECIDED)
 
-    def readmit(self, name: str) -> Absence:
+    def restore(self, name: str) -> Absence:
         """Make a subreddit available again; return its absence."""
         return self.absent.pop(name)
 

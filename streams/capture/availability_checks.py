@@ -17,7 +17,7 @@ from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page
 
 #: Pause after a failed step of a newcomer's walk, seconds.
-_JOIN_AGAIN = 2.0
+_RETRY_JOIN_S = 2.0
 
 #: From an absent subreddit that still cannot be read to the try of the next one, seconds: many absent ones must not use
 #: up the quota of the readable ones. After one that is back, the next one is tried at once.
@@ -36,7 +36,7 @@ class _Newcomer:
     newest: float | None = None
     new: int = 0
     retry_at: float = 0.0
-    trouble: FailingPage = dataclasses.field(default_factory=FailingPage)
+    failing_page: FailingPage = dataclasses.field(default_factory=FailingPage)
     size: PageSize = dataclasses.field(default_factory=PageSize)
 
 
@@ -115,7 +115,7 @@ class AvailabilityChecks:
             subreddit=name,
             reason=reason,
             retry_in_seconds=round(absence.next_try - self._wall()),
-            hint="the others go on; its gap is open until it can be read again",
+            hint="the other subreddits continue; the gap of this one stays open until it is readable again",
         )
 
     def _absence_gap(self, name: str, reason: str) -> list[Gap]:
@@ -145,13 +145,13 @@ class AvailabilityChecks:
             if isinstance(error, RequestRejected | ServerTrouble):
                 self.set_aside(name, brief(error), named=False)
                 return
-            self._availability.put_off(name, self._wall())
+            self._availability.postpone(name, self._wall())
             self._log.info("subreddit_not_tried", subreddit=name, error=str(error))
         else:
-            self._readmit(name, asked_at)
+            self._restore(name, asked_at)
             self.return_after = self._clock()
 
-    def _readmit(self, name: str, asked_at: float) -> None:
+    def _restore(self, name: str, asked_at: float) -> None:
         coverage = self._coverage
         absence = self._availability.absent[name]
         others = {other: stored for other, stored in self._availability.dump().items() if other != name}
@@ -167,7 +167,7 @@ class AvailabilityChecks:
         if proven:
             change.cursor |= StateChange(proven_until=until).entries()
         coverage.apply(change)
-        self._availability.readmit(name)
+        self._availability.restore(name)
         if not proven:
             self._availability.joining[name] = None
         self._log.info("subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since))
@@ -198,7 +198,7 @@ class AvailabilityChecks:
         name = min(self._availability.joining, key=lambda name: max(now, self._join_retry_at(name)))
         newcomer = self._newcomers.get(name) or self._begin(name)
         self._newcomers[name] = newcomer
-        after, limit = newcomer.trouble.form(newcomer.walk.anchors(), newcomer.size.limit)
+        after, limit = newcomer.failing_page.form(newcomer.walk.anchors(), newcomer.size.limit)
         try:
             page = self._fetcher.attempt([newcomer.name], after, Priority.STREAM, limit)
         except Unavailable as error:
@@ -208,8 +208,8 @@ class AvailabilityChecks:
             self._join_failed(newcomer, error)
             return
         del self._newcomers[name]  # if the spool refuses, the walk restarts from the top
-        newcomer.size.arrived(limit, newcomer.trouble.attempts)
-        newcomer.trouble.answered()
+        newcomer.size.arrived(limit, newcomer.failing_page.attempts)
+        newcomer.failing_page.answered()
         newcomer.retry_at = 0.0
         newcomer.walk.take(page, after)
         self._absorb(newcomer, page)
@@ -217,7 +217,7 @@ class AvailabilityChecks:
             self._newcomers[name] = newcomer
         elif newcomer.walk.outcome is WalkOutcome.UNREADABLE:
             self._newcomers[name] = self._begin(name)
-            self._newcomers[name].retry_at = self._clock() + _JOIN_AGAIN
+            self._newcomers[name].retry_at = self._clock() + _RETRY_JOIN_S
         elif newcomer.walk.outcome is not WalkOutcome.STALE:
             self._availability.joining.pop(newcomer.name, None)
             self._wanted_since.pop(newcomer.name, None)
@@ -242,7 +242,7 @@ class AvailabilityChecks:
     def _absorb(self, newcomer: _Newcomer, page: Page) -> None:
         """Make the page durable; mark the subreddit as proven if its listing was read to the end."""
         coverage = self._coverage
-        newcomer.newest = coverage.sane(page.items, newcomer.newest)
+        newcomer.newest = coverage.newest_valid(page.items, newcomer.newest)
         change = None
         if newcomer.walk.outcome in {WalkOutcome.ENDED, WalkOutcome.MET}:
             change = coverage.proof([newcomer.name], newcomer.newest, newcomer.began, items=newcomer.walk.items)
@@ -284,11 +284,11 @@ class AvailabilityChecks:
 
     def _join_failed(self, newcomer: _Newcomer, error: TransientError) -> None:
         now = self._clock()
-        newcomer.trouble.failed(now, error)
-        pause = _JOIN_AGAIN * min(8, newcomer.trouble.attempts)
+        newcomer.failing_page.failed(now, error)
+        pause = _RETRY_JOIN_S * min(8, newcomer.failing_page.attempts)
         newcomer.retry_at = now + pause
-        self._fetcher.report(error, newcomer.trouble.attempts, pause)
-        if newcomer.trouble.hopeless(now, self._fetcher.answered_at):
+        self._fetcher.report(error, newcomer.failing_page.attempts, pause)
+        if newcomer.failing_page.should_skip(now, self._fetcher.answered_at):
             self.set_aside(newcomer.name, brief(error), named=False)
 
 

@@ -42,19 +42,19 @@ _ALONE_REJECTED = (PAGE_SIZE, 1)
 _MORE_EVERY_S = 5.0
 
 #: Consecutive failures of the polls during the search before the answered names are also searched.
-_DOUBTED_AT = 2
+_RETEST_AT = 2
 
 #: After this number of probes, a search uses only spare quota, once there is something else to request.
 _PROBES_AT_ONCE = 40
 
 #: Seconds from a failed attempt of a single name to the next one, unless other names are tried meanwhile.
-_AGAIN_S = 0.3
+_RETRY_S = 0.3
 
 #: Seconds between requests that a search gets even without spare quota.
 _SHARE_S = 6.0
 
 #: Seconds between requests for all names that are not bad: the cause of the failure may be over.
-_EVERYTHING_S = 12.0
+_REQUEST_ALL_EVERY_S = 12.0
 
 #: Seconds until a probe that the quota did not allow is retried.
 _QUOTA_SHORT_S = 2.5
@@ -86,20 +86,20 @@ class SearchTools:
 class Search:
     """One search. The caller calls `step()` when `due`, until it returns True, and polls `pollable()` meanwhile."""
 
-    def __init__(self, bisection: Bisection, size: PageSize, means: SearchTools) -> None:
+    def __init__(self, bisection: Bisection, size: PageSize, tools: SearchTools) -> None:
         self.bisection = bisection
-        self.due = means.clock()
+        self.due = tools.clock()
         self._size = size
-        self._means = means
+        self._tools = tools
         self._set_aside: set[str] = set()
         self._probes = 0
         self._share_at = 0.0
-        self._everything_at = means.clock() + _EVERYTHING_S
+        self._request_all_at = tools.clock() + _REQUEST_ALL_EVERY_S
         #: failed attempts of names that are tried alone
         self._attempts: Counter[str] = Counter()
         self._sizes: tuple[int, ...] = _ALONE
         self._poll_failures = 0
-        self._doubted = False
+        self._retested = False
         self._pollable: tuple[str, ...] = ()
         self._more_at = 0.0
 
@@ -107,14 +107,14 @@ class Search:
 
     def pollable(self) -> tuple[str, ...]:
         """Return the names to poll together now; empty: none. They change rarely."""
-        cleared, now = self.bisection.cleared, self._means.clock()
-        if self._doubted and self._poll_failures >= _DOUBTED_AT:
+        cleared, now = self.bisection.cleared, self._tools.clock()
+        if self._retested and self._poll_failures >= _RETEST_AT:
             return ()  # only their combination fails: the end of the search handles that
         gone = not cleared.issuperset(self._pollable)
         if gone or (now >= self._more_at and len(cleared) > len(self._pollable)):
             self._pollable = tuple(name for name in self.bisection.names if name in cleared)
             self._more_at = now + _MORE_EVERY_S
-        return self._means.availability.active(self._pollable)
+        return self._tools.availability.active(self._pollable)
 
     def poll_answered(self) -> None:
         """Report an answered poll: names that failed since the last answer are bad."""
@@ -124,9 +124,9 @@ class Search:
     def poll_failed(self) -> int:
         """Report a failed poll; return the consecutive failures. If they continue, its names are also searched."""
         self._poll_failures += 1
-        if self._poll_failures >= _DOUBTED_AT and not self._doubted:
-            self._doubted, self._poll_failures = True, 0
-            self.bisection.doubt()
+        if self._poll_failures >= _RETEST_AT and not self._retested:
+            self._retested, self._poll_failures = True, 0
+            self.bisection.retest_cleared()
         return max(1, self._poll_failures)
 
     # -- probes ------------------------------------------------------------------------------------------------------
@@ -139,19 +139,19 @@ class Search:
         return self.bisection.done
 
     def _probe(self) -> None:
-        bisection, now = self.bisection, self._means.clock()
+        bisection, now = self.bisection, self._tools.clock()
         self.due = now
-        if now >= self._everything_at and bisection.cleared:
-            self._everything_at = now + _EVERYTHING_S
-            bisection.ask_for_everything()
+        if now >= self._request_all_at and bisection.cleared:
+            self._request_all_at = now + _REQUEST_ALL_EVERY_S
+            bisection.request_all()
         names = bisection.next()
         attempts = self._attempts[names[0]] if len(names) == 1 else 0
         # the cause within this name may be one item, or the size of the page
         asked = Request(None, min(self._size.limit, self._sizes[min(attempts, len(self._sizes) - 1)]))
-        poll = self._means.new_poll(names)
+        poll = self._tools.new_poll(names)
         self._probes += 1
         try:
-            page = self._means.fetcher.attempt(names, None, self._priority(), asked.limit)
+            page = self._tools.fetcher.attempt(names, None, self._priority(), asked.limit)
         except QuotaShort:
             self.due = now + _QUOTA_SHORT_S
             return
@@ -163,7 +163,7 @@ class Search:
             bisection.refused(brief(error))
         else:
             # an item may be removed before the next request; and often this page alone proves the names
-            self._means.take(poll, page, asked)
+            self._tools.take(poll, page, asked)
             bisection.answered()
             if attempts:
                 self._size.arrived(asked.limit, attempts)
@@ -172,7 +172,7 @@ class Search:
 
     def _priority(self) -> Priority:
         """Return the priority of the next probe: a long search leaves the polls their quota."""
-        now = self._means.clock()
+        now = self._tools.clock()
         if self._probes > _PROBES_AT_ONCE and self.bisection.cleared and now < self._share_at:
             return Priority.LATE_SCAN
         self._share_at = now + _SHARE_S
@@ -180,25 +180,25 @@ class Search:
 
     def _counts_as_refusal(self, names: tuple[str, ...], error: TransientError) -> bool:
         """Return whether the failure counts; a single name gets further attempts: a transient error proves nothing."""
-        now = self._means.clock()
+        now = self._tools.clock()
         if threshold(error) is None:  # it does not concern the request
             self.due = now + (0.0 if isinstance(error, RateLimited) else 1.0)
-            self._means.fetcher.report(error, 1, 1.0)
+            self._tools.fetcher.report(error, 1, 1.0)
             return False
         if len(names) > 1:
-            self.due = now if isinstance(error, RequestRejected) else now + _AGAIN_S
+            self.due = now if isinstance(error, RequestRejected) else now + _RETRY_S
             return True
         self._attempts[names[0]] += 1
         self._sizes = _ALONE_REJECTED if isinstance(error, RequestRejected) else _ALONE
         if self._attempts[names[0]] >= len(self._sizes):
             return True
-        if not self.bisection.later():
-            self.due = now + _AGAIN_S * self._attempts[names[0]]
+        if not self.bisection.postpone():
+            self.due = now + _RETRY_S * self._attempts[names[0]]
         return False
 
     def _set_bad_ones_aside(self) -> None:
         bisection = self.bisection
         for name in [name for name in bisection.blamed if name not in self._set_aside]:
-            if self._means.availability.active((name,)):  # otherwise another step has found the same meanwhile
-                self._means.availability_checks.set_aside(name, bisection.blamed[name], named=name in bisection.named)
+            if self._tools.availability.active((name,)):  # otherwise another step has found the same meanwhile
+                self._tools.availability_checks.set_aside(name, bisection.blamed[name], named=name in bisection.named)
             self._set_aside.add(name)

@@ -20,10 +20,10 @@ CONTROLS = 5
 _SUSPECTS = 3
 
 #: Retries of the names that answered before their failures count.
-_LAPSES = 3
+_RETESTS = 3
 
 #: Minimum number of known bad names before their share determines the split.
-_EVIDENCE = 4
+_MIN_BAD_KNOWN = 4
 
 #: A piece is sized to hold about this number of bad names: then its answer is most informative.
 _BAD_IN_A_PIECE = 0.7
@@ -60,12 +60,12 @@ class Bisection:
     #: names that failed alone since the last answer, with the reasons
     _suspects: dict[str, str] = field(default_factory=dict)
     #: the last names that were answered
-    _good: tuple[str, ...] = ()
-    #: consecutive failed requests for `_good`
-    _lapses: int = 0
+    _last_answered: tuple[str, ...] = ()
+    #: consecutive failed requests for `_last_answered`
+    _failed_retests: int = 0
     _tried_alone: int = 0
     #: all names that are not blamed, while they are requested together
-    _everything: tuple[str, ...] = ()
+    _all_names: tuple[str, ...] = ()
     #: how often a single name was moved behind the others
     _postponed: Counter[str] = field(default_factory=Counter)
 
@@ -83,50 +83,50 @@ class Bisection:
 
     def next(self) -> tuple[str, ...]:
         """Return the names to request together now."""
-        return self._everything or self._queue[0]
+        return self._all_names or self._queue[0]
 
-    def ask_for_everything(self) -> None:
+    def request_all(self) -> None:
         """Request next all names that are not blamed: the cause of the failure may be over."""
         if not self.done:
-            self._everything = tuple(name for name in self.names if name not in self.blamed)
+            self._all_names = tuple(name for name in self.names if name not in self.blamed)
 
-    def later(self) -> bool:
+    def postpone(self) -> bool:
         """Move the next single name behind the others if many are bad; return whether others come first."""
-        if not self._good or self._bad_share() is None:
+        if not self._last_answered or self._bad_share() is None:
             return False
         name = self._queue[0][0]
         self._postponed[name] += 1
         self._queue.rotate(-1)
-        self._choose()
+        self._bring_largest_forward()
         return self._queue[0][0] != name
 
     def answered(self) -> None:
         """Report that the request succeeded: from now on, failures concern the names."""
-        if self._everything:
-            self.cleared.update(self._everything)
-            self.recovered, self._everything = True, ()
+        if self._all_names:
+            self.cleared.update(self._all_names)
+            self.recovered, self._all_names = True, ()
             self._suspects.clear()
             self._queue.clear()
             return
         names = self._queue.popleft()
-        if self._good:
+        if self._last_answered:
             self._blame_suspects()
         else:  # a failure before the first answer may have had a common cause: the name is retried
             self._queue.extendleft((name,) for name in reversed(self._suspects))
             self._suspects.clear()
-        self._good, self._lapses = names, 0
+        self._last_answered, self._failed_retests = names, 0
         self.cleared.update(names)
-        self._choose()
+        self._bring_largest_forward()
 
     def confirmed(self) -> None:
         """Report that another request for names of `cleared` was answered: the suspects failed between two answers."""
-        if self._good:
+        if self._last_answered:
             self._blame_suspects()
-            self._lapses = 0
-            if self._queue and self._queue[0] == self._good:
+            self._failed_retests = 0
+            if self._queue and self._queue[0] == self._last_answered:
                 self._queue.popleft()
 
-    def doubt(self) -> None:
+    def retest_cleared(self) -> None:
         """Report that the names of `cleared` fail together: they are also searched."""
         names = tuple(name for name in self.names if name in self.cleared)
         self.cleared.clear()
@@ -139,32 +139,32 @@ class Bisection:
 
     def refused(self, reason: str, *, named: bool = False) -> None:
         """Report that the request failed; `named`: Reddit gave a reason that concerns the subreddit."""
-        if self._everything:
-            self._everything = ()
+        if self._all_names:
+            self._all_names = ()
             return
         names = self._queue.popleft()
         self.reason = reason
-        if names == self._good:
-            self._lapsed()
+        if names == self._last_answered:
+            self._retest_failed()
         elif len(names) > 1:
             self._queue.extendleft(reversed(self._pieces(names)))
-        elif named or (self.others_answer and not self._good):
+        elif named or (self.others_answer and not self._last_answered):
             self.blamed[names[0]] = reason
             self.named |= {names[0]} if named else set()
-        elif self._good:
+        elif self._last_answered:
             self._suspects[names[0]] = reason
         else:
             self._suspects[names[0]] = reason
             self._tried_alone += 1
             self._try_another()
-        self._choose()
-        if self._good and self._suspects and (not self._queue or len(self._suspects) >= _SUSPECTS):
-            self._ask_the_good_again()
+        self._bring_largest_forward()
+        if self._last_answered and self._suspects and (not self._queue or len(self._suspects) >= _SUSPECTS):
+            self._retest_last_answered()
 
     def _bad_share(self) -> float | None:
         """Return the share of bad names among the known ones, None while too few are known."""
         bad = len({*self.blamed, *self._suspects, *self._postponed} - self.cleared)
-        return bad / (bad + len(self.cleared)) if bad >= _EVIDENCE else None
+        return bad / (bad + len(self.cleared)) if bad >= _MIN_BAD_KNOWN else None
 
     def _pieces(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
         """Split names of which at least one is bad."""
@@ -174,25 +174,30 @@ class Bisection:
             return _halves(names)
         return [names[start : start + size] for start in range(0, len(names), size)]
 
-    def _choose(self) -> None:
+    def _bring_largest_forward(self) -> None:
         """Move the largest part to the front once something has answered and the share of bad names is known."""
-        if self._good and self._queue and self._queue[0] != self._good and self._bad_share() is not None:
-            place = max(range(len(self._queue)), key=lambda index: self._claim(self._queue[index]))
+        if (
+            self._last_answered
+            and self._queue
+            and self._queue[0] != self._last_answered
+            and self._bad_share() is not None
+        ):
+            place = max(range(len(self._queue)), key=lambda index: self._rank(self._queue[index]))
             part = self._queue[place]
             del self._queue[place]
             self._queue.appendleft(part)
 
-    def _claim(self, part: tuple[str, ...]) -> tuple[int, int, float]:
+    def _rank(self, part: tuple[str, ...]) -> tuple[int, int, float]:
         return len(part), -self._postponed[part[0]], max(self.weights.get(name, 0.0) for name in part)
 
-    def _ask_the_good_again(self) -> None:
-        if not self._queue or self._queue[0] != self._good:
-            self._queue.appendleft(self._good)
+    def _retest_last_answered(self) -> None:
+        if not self._queue or self._queue[0] != self._last_answered:
+            self._queue.appendleft(self._last_answered)
 
-    def _lapsed(self) -> None:
+    def _retest_failed(self) -> None:
         """Count a lapse; after several, conclude that everything has been refused since some moment of this search."""
-        self._lapses += 1
-        if self._lapses >= _LAPSES:
+        self._failed_retests += 1
+        if self._failed_retests >= _RETESTS:
             self._suspects.clear()
             self._queue.clear()
             self.ours = not self.blamed

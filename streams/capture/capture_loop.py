@@ -8,6 +8,7 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import StreamConfig
 from core.errors import TransientError
+from core.periodic import PeriodicTask
 from core.reddit.limiter import Limiter
 from core.reddit.quota import Priority
 from core.reddit.request_errors import Stopped, Unavailable
@@ -28,10 +29,10 @@ from streams.capture.scheduler import Kind, Task, choose, idle_seconds
 from streams.capture.total_loss import TotalLossWatch
 from streams.capture.walk import WalkOutcome
 
-_PRUNE_EVERY = 15.0
+_PRUNE_EVERY_S = 15.0
 
 #: Pauses after an error that affects all work: the spool or the quota file cannot be written.
-_OBSTACLE = Backoff(first=0.3, longest=15.0)
+_RETRY = Backoff(first=0.3, longest=15.0)
 
 
 class Capture:
@@ -61,35 +62,38 @@ class Capture:
         self._clock = clock
         self._wall = wall
         self._draw = draw
-        self._streams = config.sharers
+        self._sharers = config.sharers
         self._availability = Availability(config.subreddits)
         self._availability.load(coverage.state.absent)
-        start = config.start
         self._availability_checks = AvailabilityChecks(
-            self._availability, coverage, fetcher, context, clock=clock, wall=wall, start=start
+            self._availability, coverage, fetcher, context, clock=clock, wall=wall, start=config.start
         )
         self._repairs = Repairs(coverage, self._log, clock)
-        self._tools = GroupTools(
-            coverage,
-            fetcher,
-            context,
-            self._availability,
-            self._availability_checks,
-            clock,
-            self._interval,
-            draw,
-            start,
-            LateScanLog(),
-        )
+        self._tools = self._group_tools()
         self._resumed = bool(coverage.proven_at)
         self._groups: dict[int, Group] = {}
         for home, names in enumerate(pack(config.subreddits, context.name, path_limit)):
             self._add_group(names, home)
-        self._regrouping = GroupMerging()
+        self._merging = GroupMerging()
         self._previous: Kind | None = None
-        self._next_prune = clock() + _PRUNE_EVERY
-        self._obstacles = 0
+        self._pruning = PeriodicTask(_PRUNE_EVERY_S, coverage.prune)
+        self._pruning.restart(clock())
+        self._failures = 0
         self._catching_up: float | None = _seconds_since(coverage.state.polled_at, wall())
+
+    def _group_tools(self) -> GroupTools:
+        return GroupTools(
+            coverage=self._coverage,
+            fetcher=self._fetcher,
+            context=self._context,
+            availability=self._availability,
+            availability_checks=self._availability_checks,
+            clock=self._clock,
+            interval=self._interval,
+            draw=self._draw,
+            start=self._config.start,
+            late_scan_log=LateScanLog(),
+        )
 
     def _add_group(self, names: tuple[str, ...], home: int, pace: PollInterval | None = None) -> None:
         key = max(self._groups, default=0) + 1
@@ -107,26 +111,26 @@ class Capture:
             try:
                 self._coverage.check()
                 if self._origin is not None:
-                    self._origin.look()
+                    self._origin.check()
                 self._availability_checks.catch_up_with_ledger()
-                self._turn()
+                self._step()
             except Stopped:
                 return
             except SpoolBroken:
                 raise
             except TransientError as error:
-                self._endure(error)
+                self._pause_after(error)
             else:
-                self._obstacles = 0
+                self._failures = 0
 
-    def _endure(self, error: TransientError) -> None:
+    def _pause_after(self, error: TransientError) -> None:
         """Wait after an error that affects all work."""
-        self._obstacles += 1
-        pause = _OBSTACLE.pause(self._obstacles, self._draw)
-        self._fetcher.report(error, self._obstacles, pause)
+        self._failures += 1
+        pause = _RETRY.pause(self._failures, self._draw)
+        self._fetcher.report(error, self._failures, pause)
         self._context.wait(pause)
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         """Run the most urgent step, or wait until one is due."""
         now = self._clock()
         tasks = self._tasks(now)
@@ -139,9 +143,9 @@ class Capture:
 
     def _tasks(self, now: float) -> list[Task]:
         tasks = [task for group in self._groups.values() for task in group.tasks()]
-        tasks.append(Task(Kind.PRUNE, self._next_prune))
-        if self._regrouping.due < float("inf"):
-            tasks.append(Task(Kind.MERGE, self._regrouping.due))
+        tasks.append(Task(Kind.PRUNE, self._pruning.due))
+        if self._merging.due < float("inf"):
+            tasks.append(Task(Kind.MERGE, self._merging.due))
         repair_due = self._repairs.due(self._availability.absent)
         if repair_due is not None:
             tasks.append(Task(Kind.REPAIR, repair_due))
@@ -173,8 +177,7 @@ class Capture:
             case Kind.MERGE:
                 self._merge_step()
             case Kind.PRUNE:
-                self._next_prune = self._clock() + _PRUNE_EVERY
-                self._coverage.prune()
+                self._pruning.run(self._clock())
 
     def _split_where_needed(self, group: Group) -> None:
         """Split a group whose request fails only as a whole into two."""
@@ -184,7 +187,7 @@ class Capture:
         middle = len(group.names) // 2
         for names in (group.names[:middle], group.names[middle:]):
             self._add_group(names, group.home, group.pace)
-        self._regrouping.split(self._clock())
+        self._merging.split(self._clock())
         self._log.warning("group_split", subreddits=len(group.names), groups=len(self._groups))
 
     def _parts(self) -> list[Part]:
@@ -194,13 +197,13 @@ class Capture:
 
     def _merge_step(self) -> None:
         """Merge two groups that were split, if a request for all of their names is answered now."""
-        now, chosen = self._clock(), self._regrouping.choose(self._parts())
+        now, chosen = self._clock(), self._merging.choose(self._parts())
         if chosen is None:
-            self._regrouping.due = float("inf")
+            self._merging.due = float("inf")
             return
         one, two = (self._groups[key] for key in chosen)
         if not (one.calm and two.calm and self._availability.active((*one.names, *two.names))):
-            self._regrouping.put_off(now)
+            self._merging.postpone(now)
             return
         try:
             one.probe(two.names)
@@ -208,9 +211,9 @@ class Capture:
             if isinstance(error, SpoolError):
                 raise
             if isinstance(error, TransientError) and threshold(error) is None:
-                self._regrouping.put_off(now)
+                self._merging.postpone(now)
                 return
-            self._regrouping.refused(now)
+            self._merging.refused(now)
             self._log.info("groups_stay_split", error=str(error), groups=len(self._groups))
             return
         self._merge(one, two)
@@ -219,14 +222,14 @@ class Capture:
         for key in (one.key, two.key):
             del self._groups[key]
         self._add_group((*one.names, *two.names), one.home, PollInterval(one.pace.rate + two.pace.rate))
-        self._regrouping.merged(self._clock())
+        self._merging.merged(self._clock())
         self._log.info("groups_merged", subreddits=len(one.names) + len(two.names), groups=len(self._groups))
 
     def _interval(self, pace: PollInterval) -> float:
         """Return the seconds between two polls of a group at this pace."""
         quota = self._limiter.state()
         now = self._wall()
-        sharers = max(1, self._streams) * max(1, len(self._groups))
+        sharers = max(1, self._sharers) * max(1, len(self._groups))
         per_request = max(0.0, quota.reset_at - now) / max(1.0, quota.remaining()) * sharers
         return pace.interval(self._config.max_poll_interval, quota.spare(now), per_request)
 
@@ -255,7 +258,7 @@ class Capture:
             if asked.before is None:
                 absorbed = self._repairs.take(repair, page, asked.after, asked.limit)
             else:
-                absorbed = self._repairs.climb(repair, page, asked)
+                absorbed = self._repairs.take_from_below(repair, page, asked)
             if absorbed.delivered:
                 self._context.announce(absorbed.last_seq)
 

@@ -19,8 +19,8 @@ from streams.reddit.praw_client import PrawClient
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
 #: Seconds that a start = "now" waits for Kafka's answer whether it is the first one, and between two checks.
-_ORIGIN_WITHIN = 10.0
-_ORIGIN_PAUSE = 0.2
+_ORIGIN_WITHIN_S = 10.0
+_ORIGIN_PAUSE_S = 0.2
 
 
 def run(context: ChildContext, config: StreamConfig) -> None:
@@ -68,11 +68,11 @@ def run(context: ChildContext, config: StreamConfig) -> None:
 def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:
     """Wait a moment for the answer whether this is a first start; only that may skip the listing's content."""
     context.ready()
-    deadline = time.monotonic() + _ORIGIN_WITHIN
+    deadline = time.monotonic() + _ORIGIN_WITHIN_S
     while not origin.settled and time.monotonic() < deadline:
         with suppress(SpoolError):
-            origin.look()
-        if origin.settled or context.wait(_ORIGIN_PAUSE):
+            origin.check()
+        if origin.settled or context.wait(_ORIGIN_PAUSE_S):
             return
 
 

@@ -1,4 +1,7 @@
-"""The captured and proven items of a stream, in memory; changed only after the spool has committed the change."""
+"""The state of proof of a stream: up to when each subreddit is proven, and its gaps.
+
+It is in memory and in the spool; the memory changes only after the spool has committed the change.
+"""
 
 import hashlib
 import time
@@ -6,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.spool import Batch, Gap, GapState, Seen, SpoolWriter
+from core.spool import Batch, Gap, GapState, SpoolWriter
 from core.spool.spool_writer import KEEP_REJECTS
 from core.spool.stream_state import EVERY_SUBREDDIT, StateChange
 from streams.capture.late_loss import LateLoss
+from streams.capture.seen_names import FOREIGN, SeenNames
 from streams.record import make_records
 from streams.reddit.listing_page import Item, Page, Reject
 
@@ -26,16 +30,6 @@ CLOCK_GRAIN = 2.0
 #: Possible losses of late items within this time of each other share an entry of the ledger, seconds.
 _SAME_BURST = 300.0
 _LATE = "items passed through the listing faster than it was scanned for late ones"
-
-#: Names remembered per subreddit; a listing shows at most 1000, and removed ones may return.
-KEEP_NAMES = 3_000
-#: The same for items that come through r/all and similar listings.
-KEEP_FOREIGN_NAMES = 20_000
-#: Creates a named tuple without calling its own __new__: a page needs a hundred.
-_new = tuple.__new__
-
-#: The bucket of items from subreddits that are not configured: they come through a collective listing.
-_FOREIGN = "*"
 
 
 @dataclass(slots=True)
@@ -81,15 +75,10 @@ class Coverage:
         self.state = writer.load_state()
         #: when a walk was last recorded as complete, epoch seconds; quiet walks are recorded only occasionally
         self.polled_at = 0.0
-        names = writer.load_seen()
-        #: proven names, oldest first, each with its epoch and bucket
-        self._proven = {name: mark for name, mark in names.items() if mark[0] > 0}
-        #: the number of remembered names per bucket
-        self._counts = Counter(bucket for _, bucket in names.values())
+        #: the names of the items that were met, proven or not
+        self.names = SeenNames(writer.load_seen(), self.configured)
         #: the number of pages made durable
         self.serial = 0
-        #: names met and not proven, each with its bucket and the serial of its page
-        self._met = {name: (bucket, 0) for name, (epoch, bucket) in names.items() if epoch == 0}
         #: when the very first walk began, epoch seconds; None before there was one
         self.begun = self.state.begun
         #: created_utc after which items are delivered if only new ones are wanted; None before the first page
@@ -102,7 +91,7 @@ class Coverage:
         self.held_nothing = self._names_that_held_nothing()
         self.epoch = self.state.epoch
         #: subreddits in the spool that are not configured: the next proof removes them
-        self._unwanted = (self.state.proven_at.keys() | self.state.proven_until.keys()) - self.configured
+        self._unconfigured = (self.state.proven_at.keys() | self.state.proven_until.keys()) - self.configured
         #: entries that are not items stay in the listing and are met at each poll: the newest ones, oldest first
         self._rejected: dict[bytes, None] = {}
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
@@ -117,27 +106,9 @@ class Coverage:
         held = self.state.held_nothing
         return set(self.configured) if EVERY_SUBREDDIT in held else set(held)
 
-    def met_since(self, serial: int, subreddits: Iterable[str]) -> list[str]:
-        """Return the names of these subreddits' items that were met after the page with this serial."""
-        buckets = {name.lower() for name in subreddits} | {_FOREIGN}
-        return [name for name, (bucket, at) in self._met.items() if at > serial and bucket in buckets]
-
-    def known(self, name: str) -> bool:
-        """Return whether the item was captured before, proven or not."""
-        return name in self._proven or name in self._met
-
-    def proven(self, name: str) -> bool:
-        """Return whether the item is proven: everything below it in its listing was seen."""
-        return name in self._proven
-
     def latest_proven(self, subreddit: str, epoch: int, count: int) -> list[str]:
         """Return names of the subreddit's items that were proven before `epoch`, the last met first."""
         return self._writer.load_proven(subreddit.lower(), epoch, count)
-
-    def proven_before(self, name: str, epoch: int) -> bool:
-        """Return whether the item was proven in a stretch of coverage before `epoch`."""
-        mark = self._proven.get(name)
-        return mark is not None and mark[0] < epoch
 
     def moment(self, subreddits: Iterable[str]) -> float | None:
         """Return the created_utc of the newest item up to which all of these are proven, None if one never was."""
@@ -181,9 +152,9 @@ class Coverage:
         Raises SpoolError; then nothing has changed, neither in memory nor in the spool.
         """
         now = self._clock()
-        fresh = self._fresh(page.items)
+        fresh = self.names.fresh(page.items)
         batch = change or Batch()
-        batch.seen += self._sightings(fresh, epoch, proven_until, batch, now)
+        batch.seen += self.names.sightings(fresh, epoch, proven_until, batch, now)
         wanted = fresh
         if deliver_after != float("-inf"):
             wanted = [item for item in fresh if item.created is not None and item.created > deliver_after]
@@ -202,12 +173,6 @@ class Coverage:
         while len(self._rejected) > KEEP_REJECTS:
             del self._rejected[next(iter(self._rejected))]
         return Absorbed(len(fresh), len(batch.records), last_seq, Counter([item.subreddit for item in fresh]))
-
-    def _fresh(self, items: tuple[Item, ...]) -> list[Item]:
-        """Return the items that were not met before, oldest first, each once."""
-        proven, met = self._proven, self._met
-        fresh = [item for item in reversed(items) if item.name not in proven and item.name not in met]
-        return list({item.name: item for item in fresh}.values())
 
     def _fresh_rejects(self, page: Page) -> dict[bytes, Reject]:
         digests = {_digest(reject.raw): reject for reject in page.rejects}
@@ -250,27 +215,8 @@ class Coverage:
             id=gap_id,
         )
 
-    def _bucket(self, subreddit: str, known: dict[str, str]) -> str:
-        name = subreddit.lower()
-        known[subreddit] = name if name in self.configured else _FOREIGN
-        return known[subreddit]
-
-    def _sightings(self, items: list[Item], epoch: int, proven_until: float, change: Batch, now: float) -> list[Seen]:
-        """Return each item's name with its epoch; items that the proof in `change` covers get its epoch at once."""
-        covered = frozenset(() if change.prove_epoch is None else change.prove_buckets or ())
-        sightings = []
-        buckets: dict[str, str] = {}
-        for item in items:
-            bucket = buckets.get(item.subreddit) or self._bucket(item.subreddit, buckets)
-            proven = epoch if epoch and _is_before(item, proven_until) else 0
-            if not proven and bucket in covered and item.name not in change.prove_except:
-                proven = change.prove_epoch or 0
-            # names are forgotten in the order they were met: dates may be invalid
-            sightings.append(_new(Seen, (item.name, bucket, now, proven)))
-        return sightings
-
     def _commit(self, batch: Batch) -> int:
-        if batch.prove_epoch is not None and not self._met and 0 not in [seen[3] for seen in batch.seen]:
+        if batch.prove_epoch is not None and self.names.all_proven and 0 not in [seen[3] for seen in batch.seen]:
             batch.prove_epoch = None  # there is nothing that it could prove
         if not (batch.records or batch.seen or batch.rejects or batch.cursor or batch.gaps) and (
             batch.prove_epoch is None
@@ -278,16 +224,16 @@ class Coverage:
             return 0
         last_seq = self._writer.commit(batch)
         self.serial += 1
-        self._remember(batch.seen)
+        self.names.remember(batch.seen, self.serial)
         if batch.prove_epoch is not None:
-            self._prove_met(batch.prove_epoch, batch)
+            self.names.prove(batch.prove_epoch, batch)
         if batch.cursor:
-            self._follow(batch)
+            self._update_state(batch)
         for gap in batch.gaps:
             self.gaps[gap.id] = gap
         return last_seq
 
-    def _follow(self, batch: Batch) -> None:
+    def _update_state(self, batch: Batch) -> None:
         """Update the state in memory with the written change, at the cost of the change alone."""
         state = self.state
         state.apply(batch.cursor)
@@ -299,34 +245,13 @@ class Coverage:
                     moments[name] = kept[name]
         if "held_nothing" in batch.cursor:
             self.held_nothing = self._names_that_held_nothing()
-        if self._unwanted and "proven_at" in batch.cursor:
-            self._unwanted = set()
+        if self._unconfigured and "proven_at" in batch.cursor:
+            self._unconfigured = set()
         self.begun, self.baseline = state.begun, state.baseline
         if "polled_at" in batch.cursor and state.polled_at is not None:
             self.polled_at = state.polled_at
 
-    def _remember(self, seen: list[Seen]) -> None:
-        proven, met, serial = self._proven, self._met, self.serial
-        marks: dict[str, tuple[int, str]] = {}
-        for name, bucket, _, epoch in seen:
-            if epoch > 0:
-                mark = marks.get(bucket)
-                if mark is None or mark[0] != epoch:
-                    mark = marks[bucket] = (epoch, bucket)  # shared by many names
-                proven[name] = mark
-            else:
-                met[name] = (bucket, serial)
-        self._counts.update([one[1] for one in seen])
-
-    def _prove_met(self, epoch: int, batch: Batch) -> None:
-        buckets, left = frozenset(batch.prove_buckets or ()), frozenset(batch.prove_except)
-        proven = [(name, bucket) for name, (bucket, _) in self._met.items() if bucket in buckets and name not in left]
-        marks = {bucket: (epoch, bucket) for bucket in buckets}
-        for name, bucket in proven:
-            del self._met[name]
-            self._proven[name] = marks[bucket]
-
-    def sane(self, items: Iterable[Item], so_far: float | None = None) -> float | None:
+    def newest_valid(self, items: Iterable[Item], so_far: float | None = None) -> float | None:
         """Return the newest created_utc of these (and `so_far`) that is not in the future."""
         now = self.reddit_now()
         dates = [item.created for item in items if item.created is not None and item.created <= now]
@@ -354,7 +279,7 @@ class Coverage:
             moments[key] = max(known, default=fallback)
             before = self.proven_until.get(key, reached)
             until[key] = max(reached, before) if before <= latest else reached  # otherwise the clock was ahead
-        gone = dict.fromkeys(self._unwanted)
+        gone = dict.fromkeys(self._unconfigured)
         # this machine's clock was ahead at the first start
         begun = self._clock() if self.begun is not None and self.begun > self._clock() else None
         change = StateChange(
@@ -369,7 +294,7 @@ class Coverage:
         return Batch(
             # an empty answer proves no item, in particular none that an abandoned walk has met
             prove_epoch=self.epoch if met_items else None,
-            prove_buckets=(*names, _FOREIGN),
+            prove_buckets=(*names, FOREIGN),
             cursor=change.entries(),
         )
 
@@ -451,32 +376,10 @@ class Coverage:
 
     def prune(self) -> None:
         """Delete the oldest names and drop acknowledged records."""
-        oldest = self._oldest_names()
+        oldest = self.names.oldest()
         self._writer.prune(oldest)
-        for name in oldest:
-            _, bucket = self._proven.pop(name)
-            self._counts[bucket] -= 1
-
-    def _oldest_names(self) -> list[str]:
-        """Return the oldest proven names of each bucket that holds more than its listing could show again."""
-        surplus = {bucket: count - _names_kept(bucket) for bucket, count in self._counts.items()}
-        surplus = {bucket: count for bucket, count in surplus.items() if count > 0}
-        oldest = []
-        for name, (_, bucket) in self._proven.items() if surplus else ():
-            if surplus.get(bucket, 0) > 0:
-                oldest.append(name)
-                surplus[bucket] -= 1
-        return oldest
-
-
-def _names_kept(bucket: str) -> int:
-    return KEEP_FOREIGN_NAMES if bucket == _FOREIGN else KEEP_NAMES
+        self.names.forget(oldest)
 
 
 def _digest(raw: bytes) -> bytes:
     return hashlib.blake2b(raw, digest_size=16).digest()
-
-
-def _is_before(item: Item, moment: float) -> bool:
-    # dates are whole seconds: the newest proven second may have got more items after the walk
-    return moment == float("inf") or (item.created is not None and item.created < moment)

@@ -24,7 +24,7 @@ _ATTEMPTS = 8
 _PATIENCE_S = 6.0
 
 
-def is_too_much(error: Exception) -> bool:
+def needs_smaller_page(error: Exception) -> bool:
     """Return whether a smaller page is the remedy."""
     return isinstance(error, TooSlow | TooLarge)
 
@@ -82,7 +82,7 @@ class FailingPage:
 
     def failed(self, now: float, error: Exception) -> None:
         """Report a failed attempt at `now`, seconds of a monotonic clock; too slow or too large: request less next."""
-        self.attempts = max(self.attempts + 1, _SMALLER if self._near or is_too_much(error) else 0)
+        self.attempts = max(self.attempts + 1, _SMALLER if self._near or needs_smaller_page(error) else 0)
         self.since = now if self.since is None else self.since
 
     def answered(self) -> None:
@@ -112,7 +112,7 @@ class FailingPage:
         """Return whether only this page fails; `answered_at`: when any other request was last answered."""
         return self.since is not None and answered_at is not None and answered_at > self.since
 
-    def hopeless(self, now: float, answered_at: float | None) -> bool:
+    def should_skip(self, now: float, answered_at: float | None) -> bool:
         """Return whether to skip the page; `answered_at`: when any other request was last answered."""
         if self.since is None or self.attempts < _ATTEMPTS:
             return False

@@ -11,14 +11,14 @@ from core.backoff import Backoff
 from core.spool import Batch, Gap, GapState
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.failing_pages import FailingPage, PageSize
-from streams.capture.upward_walk import UpwardEnd, UpwardWalk
+from streams.capture.upward_walk import UpwardOutcome, UpwardWalk
 from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
 #: Pauses after failed steps of one repair, seconds; other repairs continue meanwhile.
 _RETRY = Backoff(first=1.0, longest=15.0, jitter=0.0)
 #: Pauses before a new walk of a listing that could not be read to its end, seconds.
-_AGAIN = Backoff(first=60.0, longest=900.0, jitter=0.0)
+_NEXT_WALK = Backoff(first=60.0, longest=900.0, jitter=0.0)
 
 #: Number of proven names as start of the walk up: some may have left the listing.
 _ANCHORS = 10
@@ -34,7 +34,7 @@ class Repair:
     gap_id: int
     subreddit: str
     walk: Walk
-    trouble: FailingPage = field(default_factory=FailingPage)
+    failing_page: FailingPage = field(default_factory=FailingPage)
     size: PageSize = field(default_factory=PageSize)
     retry_at: float = 0.0
     rounds: int = 0
@@ -43,14 +43,14 @@ class Repair:
     #: the walk from below towards an unreadable page
     upward_walk: UpwardWalk | None = None
     #: whether such a walk has ended: nothing more is available from below
-    climbed: bool = False
+    read_from_below: bool = False
 
     def next(self) -> Request:
         """Return the page to request now."""
         if self.upward_walk is not None:
-            before, limit = self.trouble.form(self.upward_walk.anchors, self.size.limit)
+            before, limit = self.failing_page.form(self.upward_walk.anchors, self.size.limit)
             return Request(None, limit, before)
-        return Request(*self.trouble.form(self.walk.anchors(), self.size.limit))
+        return Request(*self.failing_page.form(self.walk.anchors(), self.size.limit))
 
 
 class Repairs:
@@ -60,7 +60,7 @@ class Repairs:
         self._coverage = coverage
         self._log = log
         self._clock = clock
-        self._under_way: dict[tuple[int, str], Repair] = {}
+        self._in_progress: dict[tuple[int, str], Repair] = {}
 
     def due(self, unavailable: Collection[str]) -> float | None:
         """Return when the next step is due, on the clock; None: no gap can be repaired now."""
@@ -80,13 +80,13 @@ class Repairs:
 
     def _repair(self, gap: Gap, name: str) -> Repair:
         key = (gap.id or 0, name)
-        if key not in self._under_way:
-            self._under_way[key] = Repair(*key, self._walk(gap))
-        return self._under_way[key]
+        if key not in self._in_progress:
+            self._in_progress[key] = Repair(*key, self._walk(gap))
+        return self._in_progress[key]
 
     def _walk(self, gap: Gap) -> Walk:
         return Walk(
-            proven=lambda name: self._coverage.proven_before(name, gap.epoch),
+            proven=lambda name: self._coverage.names.proven_before(name, gap.epoch),
             # late items may be older than the gap: their dates would end the walk too early
             horizon=float("-inf") if gap.late_from is None else gap.late_from,
         )
@@ -94,12 +94,12 @@ class Repairs:
     def failed(self, repair: Repair, error: Exception, answered_at: float | None) -> None:
         """Report a failed step: the next one comes later, or has another form."""
         now = self._clock()
-        repair.trouble.failed(now, error)
+        repair.failing_page.failed(now, error)
         # if everything else is answered, waiting does not help this page
-        alone = repair.trouble.is_alone(answered_at)
-        repair.retry_at = now + _RETRY.pause(min(2 if alone else 5, repair.trouble.attempts), lambda: 0.5)
-        if repair.trouble.hopeless(now, answered_at):
-            self._leave_page(repair)
+        alone = repair.failing_page.is_alone(answered_at)
+        repair.retry_at = now + _RETRY.pause(min(2 if alone else 5, repair.failing_page.attempts), lambda: 0.5)
+        if repair.failing_page.should_skip(now, answered_at):
+            self._skip_page(repair)
         self._log.warning(
             "repair_delayed",
             subreddit=repair.subreddit,
@@ -107,87 +107,87 @@ class Repairs:
             retry_in_seconds=round(repair.retry_at - now, 1),
         )
 
-    def _leave_page(self, repair: Repair) -> None:
+    def _skip_page(self, repair: Repair) -> None:
         """Give up an unreadable page: continue from below; after that, record the rest of the gap."""
         if repair.upward_walk is not None:
-            repair.upward_walk.arrival = UpwardEnd.STUCK
-            self._conclude_ascent(repair)
+            repair.upward_walk.outcome = UpwardOutcome.STUCK
+            self._end_upward_walk(repair)
             return
         gap = self._coverage.gaps[repair.gap_id]
-        anchors = () if repair.climbed else self._coverage.latest_proven(repair.subreddit, gap.epoch, _ANCHORS)
+        anchors = () if repair.read_from_below else self._coverage.latest_proven(repair.subreddit, gap.epoch, _ANCHORS)
         if not anchors or not repair.foot:
-            self._begin_again(repair)
+            self._restart_later(repair)
             return
         repair.upward_walk = UpwardWalk(tuple(anchors), max(repair.foot), repair.walk.has)
-        repair.trouble, repair.retry_at = FailingPage(), self._clock()
+        repair.failing_page, repair.retry_at = FailingPage(), self._clock()
 
-    def climb(self, repair: Repair, page: Page, asked: Request) -> Absorbed:
+    def take_from_below(self, repair: Repair, page: Page, asked: Request) -> Absorbed:
         """Make a page that was read from below durable. Raises SpoolError."""
         coverage, upward_walk = self._coverage, repair.upward_walk
         gap = coverage.gaps[repair.gap_id]
-        new = sum(not coverage.known(item.name) for item in page.items)
+        new = sum(not coverage.names.known(item.name) for item in page.items)
         gap = dataclasses.replace(gap, found=gap.found + new)
         absorbed = coverage.absorb(page, change=Batch(gaps=[gap]), counter="repaired")
         if upward_walk is None or asked.before is None:
             return absorbed
         if upward_walk.take(page, asked.before):
-            repair.size.arrived(asked.limit, repair.trouble.attempts)
-            repair.trouble.answered()
+            repair.size.arrived(asked.limit, repair.failing_page.attempts)
+            repair.failing_page.answered()
             repair.retry_at = 0.0
-        elif upward_walk.arrival is None:
-            repair.trouble.attempts += 1  # the next form of the request
-        if upward_walk.arrival is not None:
-            self._conclude_ascent(repair)
+        elif upward_walk.outcome is None:
+            repair.failing_page.attempts += 1  # the next form of the request
+        if upward_walk.outcome is not None:
+            self._end_upward_walk(repair)
         return absorbed
 
-    def _conclude_ascent(self, repair: Repair) -> None:
+    def _end_upward_walk(self, repair: Repair) -> None:
         """Shrink the gap to what neither walk has read, and pause this listing. Raises SpoolError."""
         upward_walk, gap = repair.upward_walk, self._coverage.gaps[repair.gap_id]
         if upward_walk is None:
             return
-        stuck = upward_walk.arrival is UpwardEnd.STUCK
+        stuck = upward_walk.outcome is UpwardOutcome.STUCK
         gaps = _narrowed(gap, repair, upward_walk, self._coverage.now()) if stuck else []
         if gaps:
             self._coverage.apply(Batch(gaps=gaps))
             own = gaps[-1]
             fields = {"start": own.start, "end": own.end, "found": upward_walk.items}
             self._log.warning("gap_narrowed", subreddit=repair.subreddit, **fields, hint="a page of it cannot be read")
-            del self._under_way[repair.gap_id, repair.subreddit]
+            del self._in_progress[repair.gap_id, repair.subreddit]
             repair.gap_id = own.id or 0
-            self._under_way[repair.gap_id, repair.subreddit] = repair
-        repair.upward_walk, repair.climbed = None, True
-        self._begin_again(repair)
+            self._in_progress[repair.gap_id, repair.subreddit] = repair
+        repair.upward_walk, repair.read_from_below = None, True
+        self._restart_later(repair)
 
-    def _begin_again(self, repair: Repair) -> None:
+    def _restart_later(self, repair: Repair) -> None:
         """Pause a listing with an unreadable page: the gap is lost only after the listing was read to its end."""
         gap = self._coverage.gaps[repair.gap_id]
         repair.rounds += 1
-        repair.retry_at = self._clock() + _AGAIN.pause(repair.rounds, lambda: 0.5)
-        repair.walk, repair.trouble = self._walk(gap), FailingPage()
+        repair.retry_at = self._clock() + _NEXT_WALK.pause(repair.rounds, lambda: 0.5)
+        repair.walk, repair.failing_page = self._walk(gap), FailingPage()
         repair.foot.clear()
 
     def drop(self, subreddit: str) -> None:
         """Drop the walks of a subreddit that became unavailable; its gaps stay pending until it is back."""
-        for key in [key for key in self._under_way if key[1] == subreddit]:
-            del self._under_way[key]
+        for key in [key for key in self._in_progress if key[1] == subreddit]:
+            del self._in_progress[key]
 
     def take(self, repair: Repair, page: Page, after: str | None, limit: int = PAGE_SIZE) -> Absorbed:
         """Make the page of this request durable. Raises SpoolError: then the walk restarts."""
         coverage, walk = self._coverage, repair.walk
-        del self._under_way[repair.gap_id, repair.subreddit]  # if the spool refuses, the walk restarts from the top
+        del self._in_progress[repair.gap_id, repair.subreddit]  # if the spool refuses, the walk restarts from the top
         walk.take(page, after)
         repair.foot.extend(item.created for item in page.items if item.created is not None)
-        repair.size.arrived(limit, repair.trouble.attempts)
-        repair.trouble.answered()
+        repair.size.arrived(limit, repair.failing_page.attempts)
+        repair.failing_page.answered()
         repair.retry_at = 0.0
-        new = sum(not coverage.known(item.name) for item in page.items)
+        new = sum(not coverage.names.known(item.name) for item in page.items)
         gap = coverage.gaps[repair.gap_id]
         gap = dataclasses.replace(gap, found=gap.found + new)
         gaps = [gap]
         if walk.outcome is WalkOutcome.STALE:
             repair.walk = self._walk(gap)
         elif walk.outcome is WalkOutcome.UNREADABLE:
-            self._begin_again(repair)
+            self._restart_later(repair)
         elif walk.outcome is not None:
             gaps = self._concluded(gap, repair)
         # items newer than the last poll are in the combined listing above items of others that are not met yet
@@ -200,7 +200,7 @@ class Repairs:
             counter="repaired",
         )
         if repair.subreddit in gaps[0].pending and gaps[0].id == repair.gap_id:
-            self._under_way[repair.gap_id, repair.subreddit] = repair
+            self._in_progress[repair.gap_id, repair.subreddit] = repair
         return absorbed
 
     def _reaches_below_the_beginning(self, gap: Gap, walk: Walk) -> bool:

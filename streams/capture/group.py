@@ -10,7 +10,6 @@ from core.reddit.quota import Priority
 from core.reddit.request_errors import (
     BadAnswer,
     NetworkBlocked,
-    QuotaShort,
     RateLimited,
     RequestRejected,
     ServerTrouble,
@@ -21,9 +20,9 @@ from streams.capture.availability_checks import AvailabilityChecks
 from streams.capture.bad_name_search import Search, SearchTools, threshold
 from streams.capture.bisection import CONTROLS, Bisection
 from streams.capture.coverage import Absorbed, Coverage
-from streams.capture.failing_pages import PageSize, is_too_much
-from streams.capture.late_loss import LateScanLog, Scanned
-from streams.capture.late_scan import LateScan
+from streams.capture.failing_pages import PageSize, needs_smaller_page
+from streams.capture.late_items import LateItems
+from streams.capture.late_loss import LateScanLog
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
 from streams.capture.poll_interval import PollInterval
@@ -35,18 +34,13 @@ _SHORT = Backoff(first=0.3, longest=15.0)
 _BLOCKED = Backoff(first=2.0, longest=60.0)
 
 #: Seconds from a search that found every name refused to the next one; each further one tries more names alone.
-_SEARCH_AGAIN = Backoff(first=30.0, longest=900.0, jitter=0.0)
+_NEXT_SEARCH = Backoff(first=30.0, longest=900.0, jitter=0.0)
 
 #: A smaller page is tried after these numbers of failures: an outage does not depend on the size.
 _SHRINK_AT = (2, 3)
 
 #: Minimum seconds between requests for the newest page while a walk is further down.
 _REFRESH_S = 5.0
-
-_TOO_FAST = "items pass through the listing faster than it is scanned for late ones; an entry of the ledger says so"
-
-#: Seconds until a background step that the quota did not allow is retried.
-_QUOTA_SHORT_S = 2.5
 
 
 @dataclass(slots=True)
@@ -82,14 +76,16 @@ class Group:
         self._tools = tools
         self._log = tools.context.log
         self._collective = collective
-        self._late_scan = LateScan(tools.clock, resumed=resumed)
+        self._late_items = LateItems(
+            tools.coverage, tools.fetcher, tools.context, tools.late_scan_log, tools.clock, resumed=resumed
+        )
         self._size = PageSize()
         self._poll: ListingPoll | None = None
         self._search: Search | None = None
         self._failures = 0
         self._failing_since: float | None = None
         self._fruitless = 0
-        self._verdicts_ours = 0
+        self._all_refused = 0
         self._search_after = 0.0
         self._next_poll = tools.clock()
         self._walk_due = 0.0
@@ -117,8 +113,8 @@ class Group:
             tasks.append(Task(Kind.POLL, self._next_poll, self.key))
         if self._poll is not None:
             tasks.append(Task(Kind.WALK, self._walk_due, self.key))
-        if self._search is None and self._late_scan.due < float("inf"):
-            tasks.append(Task(Kind.LATE_SCAN, self._late_scan.due, self.key))
+        if self._search is None and self._late_items.due < float("inf"):
+            tasks.append(Task(Kind.LATE_SCAN, self._late_items.due, self.key))
         return tasks
 
     def _polled_names(self) -> tuple[str, ...]:
@@ -222,13 +218,8 @@ class Group:
         if self._last_poll is not None and began > self._last_poll:
             self.pace = self.pace.observe(new, began - self._last_poll)
         self._last_poll = began
-        if poll.top is None:
-            return
-        self._late_scan.polled(poll.top, self.pace.rate)
-        moment, late_scan_log = self._tools.coverage.reached(poll.began), self._tools.late_scan_log
-        late_scan_log.begin(poll.subreddits, moment)
-        if not self._late_scan.is_needed:  # the newest page is the whole listing
-            late_scan_log.keep(late_scan_log.judge(Scanned(poll.subreddits, moment, None, own=True), None))
+        if poll.top is not None:
+            self._late_items.polled(poll.subreddits, poll.top, poll.began, self.pace.rate)
 
     # -- failures ----------------------------------------------------------------------------------------------------
 
@@ -244,8 +235,8 @@ class Group:
         self._failing_since = None
         self._fruitless = 0
         self._search_after = 0.0
-        if self._verdicts_ours:
-            self._verdicts_ours = 0
+        if self._all_refused:
+            self._all_refused = 0
             self._log.info("reddit_serves_again", subreddits=len(self.names))
 
     def _refused(self, names: tuple[str, ...], error: Unavailable, *, at_once: bool = False) -> None:
@@ -279,7 +270,7 @@ class Group:
         if too_long and now >= self._search_after:
             self._begin_search(names, str(error))
             return
-        if is_too_much(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
+        if needs_smaller_page(error) or (isinstance(error, ServerTrouble | BadAnswer) and self._failures in _SHRINK_AT):
             self._size.shrink()  # the page may be too large, or contain something that cannot be served
         limit = threshold(error)
         if limit is not None and self._failures >= limit and now >= self._search_after:
@@ -290,7 +281,7 @@ class Group:
         failures = 1
         if self._search is not None and threshold(error) is not None:
             failures = self._search.poll_failed()
-        if is_too_much(error):
+        if needs_smaller_page(error):
             self._size.shrink()
         pause = self._pause(error, 2 + failures)
         self._tools.fetcher.report(error, failures, pause)
@@ -305,17 +296,17 @@ class Group:
         if isinstance(error, RateLimited):
             self._tools.fetcher.report(error, 1, 0.0)
             return
-        poll.trouble.failed(now, error)
-        if is_too_much(error):
+        poll.failing_page.failed(now, error)
+        if needs_smaller_page(error):
             poll.size.shrink()
         # if everything else is answered, waiting does not help this page
-        alone = poll.trouble.is_alone(self._tools.fetcher.answered_at)
-        pause = self._pause(error, min(2 if alone else 4, poll.trouble.attempts))
-        self._tools.fetcher.report(error, poll.trouble.attempts, pause)
+        alone = poll.failing_page.is_alone(self._tools.fetcher.answered_at)
+        pause = self._pause(error, min(2 if alone else 4, poll.failing_page.attempts))
+        self._tools.fetcher.report(error, poll.failing_page.attempts, pause)
         self._walk_due = now + pause
-        if poll.trouble.hopeless(now, self._tools.fetcher.answered_at):
+        if poll.failing_page.should_skip(now, self._tools.fetcher.answered_at):
             self._poll = None
-            poll.leave_out()
+            poll.skip_page()
             self._next_poll = now
 
     # -- the search for names that fail ------------------------------------------------------------------------------
@@ -326,9 +317,9 @@ class Group:
         answered = tools.fetcher.answered_at
         elsewhere = self._failing_since is not None and answered is not None and answered > self._failing_since
         self._failing_since = tools.clock() if self._failing_since is None else self._failing_since
-        self._late_scan.begin_again()
+        self._late_items.restart()
         self._poll = None
-        controls = CONTROLS << min(10, self._verdicts_ours)
+        controls = CONTROLS << min(10, self._all_refused)
         latest = tools.coverage.proven_at
         weights = {name: latest.get(name.lower(), 0.0) for name in names}  # what was busy recently is busy now
         bisection = Bisection(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
@@ -356,16 +347,16 @@ class Group:
             return
         if bisection.ours:
             self._next_poll = now + _SHORT.pause(4, self._tools.draw)
-            self._verdicts_ours += 1
-            self._search_after = now + _SEARCH_AGAIN.pause(self._verdicts_ours, self._tools.draw)
-            if self._verdicts_ours == 1:
+            self._all_refused += 1
+            self._search_after = now + _NEXT_SEARCH.pause(self._all_refused, self._tools.draw)
+            if self._all_refused == 1:
                 self._log.error(
                     "reddit_refuses_everything",
                     reason=bisection.reason,
                     subreddits=len(bisection.names),
                     retry_in_seconds=round(self._next_poll - now, 1),
-                    hint="no request is answered: look at the account, the network, Reddit, and oauth_url"
-                    + (", or the name of the subreddit" if len(bisection.names) == 1 else ""),
+                    hint="no request is answered: check the account, the network, Reddit's status and reddit.oauth_url"
+                    + (", and the name of the subreddit" if len(bisection.names) == 1 else ""),
                 )
             return
         if bisection.size_matters:
@@ -374,53 +365,14 @@ class Group:
         self._log.warning(
             "subreddits_refused_together",
             reason=bisection.reason,
-            hint="each part alone is answered: trying again, then in two groups",
+            hint="each part alone is answered: the request is retried, then split into two groups",
         )
         self._next_poll = now + 1.0
         self.must_split = self._fruitless > 1 and len(bisection.names) > 1
 
-    # -- late items --------------------------------------------------------------------------------------------------
-
     def late_step(self) -> None:
-        """Fetch one page of the late scan."""
-        coverage = self._tools.coverage
-        wanted = self._late_scan.next_page(
-            self._tools.availability.active(self.names), coverage.reached(coverage.now())
-        )
-        if wanted is None:
-            return
-        subreddits, after = wanted
-        if not subreddits:
-            self._late_scan.begin_again()
-            return
-        try:
-            page = self._fetch(subreddits, Request(after, self._size.limit), Priority.LATE_SCAN)
-        except Unavailable:
-            self._late_scan.drop()  # the next poll finds the absent subreddits
-            return
-        except (QuotaShort, RateLimited) as error:
-            self._log.info("deeper_look_delayed", error=str(error))
-            self._late_scan.put_off(_QUOTA_SHORT_S)
-            return
-        except TransientError as error:
-            if is_too_much(error):
-                self._size.shrink()
-            self._log.info("deeper_look_failed", error=str(error))
-            self._late_scan.failed()
-            return
-        scanned = self._late_scan.take(page, self.pace.rate)
-        judgement = None if scanned is None else self._tools.late_scan_log.judge(scanned, coverage.begun_at())
-        losses = () if judgement is None else judgement.losses
-        absorbed = coverage.absorb_late(page, subreddits, losses)
-        if judgement is not None:
-            self._tools.late_scan_log.keep(judgement)
-        if losses:
-            names, late_from, until = zip(*losses, strict=True)
-            fields = {"subreddits": len(names), "late_from": min(late_from), "until": max(until)}
-            self._log.warning("late_items_may_be_lost", **fields, hint=_TOO_FAST)
-        if absorbed.new:
-            self._announce(absorbed)
-            self._log.info("late_items", found=absorbed.new, subreddits=absorbed.subreddits)
+        """Fetch one page of the scan for late items."""
+        self._late_items.step(self._tools.availability.active(self.names), self._size, self.pace.rate)
 
     def _announce(self, absorbed: Absorbed) -> None:
         if absorbed.delivered:

@@ -37,7 +37,7 @@ class Part:
 
 
 class GroupMerging:
-    """Decides when to try a merger. The caller reports each `split()`, `refused()`, `merged()` or `put_off()`."""
+    """Decides when to try a merger. The caller reports each `split()`, `refused()`, `merged()` or `postpone()`."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -65,7 +65,7 @@ class GroupMerging:
         """Report that two groups became one; others may follow soon."""
         self.due = now + _NEXT_S
 
-    def put_off(self, now: float) -> None:
+    def postpone(self, now: float) -> None:
         """Report that no merger could be tried: a group is busy, or there was no quota."""
         self.due = now + _BUSY_S
 

@@ -39,7 +39,7 @@ class LateLoss(NamedTuple):
     until: float
 
 
-class Judgement(NamedTuple):
+class Comparison(NamedTuple):
     """The result of a scan: the losses it leaves open, and per subreddit (lower case) when it began and its foot."""
 
     losses: tuple[LateLoss, ...]
@@ -48,7 +48,7 @@ class Judgement(NamedTuple):
 
 @dataclass(slots=True)
 class LateScanLog:
-    """Per subreddit: since when late items may be missed. The caller `judge`s a scan, writes it, then `keep`s it."""
+    """Per subreddit: since when late items may be missed. The caller `compare`s a scan, writes it, then `store`s it."""
 
     #: by subreddit in lower case: when the last scan that left nothing open began, and what its foot was
     _scans: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class LateScanLog:
         for name in subreddits:
             self._scans.setdefault(name.lower(), (moment, moment))
 
-    def judge(self, scanned: Scanned, begun: float | None) -> Judgement:
+    def compare(self, scanned: Scanned, begun: float | None) -> Comparison:
         """Compare a scan with the one before. `begun`: start of the first walk; nothing earlier is promised."""
         losses, scans = [], {}
         foot = _NEVER if scanned.foot is None else scanned.foot
@@ -70,8 +70,8 @@ class LateScanLog:
                     continue
                 losses.append(LateLoss(name, min(last_foot, since - TOLERANCE_S), foot))
             scans[name.lower()] = (scanned.began, foot)
-        return Judgement(tuple(losses), scans)
+        return Comparison(tuple(losses), scans)
 
-    def keep(self, judgement: Judgement) -> None:
+    def store(self, comparison: Comparison) -> None:
         """Store a scan whose losses are written."""
-        self._scans |= judgement.scans
+        self._scans |= comparison.scans

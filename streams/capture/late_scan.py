@@ -10,31 +10,31 @@ from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page
 
 #: Longest and shortest time between two scans, seconds: late items are found within a minute, including retries.
-LONGEST_PERIOD = 40.0
-SHORTEST_PERIOD = 5.0
+LONGEST_PERIOD_S = 40.0
+SHORTEST_PERIOD_S = 5.0
 
 #: In a busy listing an item sinks from top to foot in seconds: number of scans in that time.
-_LOOKS_IN_PASSING = 2.0
+_SCANS_IN_PASSING = 2.0
 
 #: If items sink through the combined listing faster than this (seconds), late ones appear beyond its foot.
-_BUSY = 30.0
+_BUSY_S = 30.0
 
 #: Names a listing holds, until one that no longer grows shows otherwise (facts: Reddit's holds 1000).
 _CAPACITY = 1000
 _GROWTH = 1.02
 
 #: After a burst: how long, and how often, each subreddit's own listing is scanned, seconds.
-_OWN_LOOKS_FOR = 60.0
-_OWN_LOOKS_EVERY = 20.0
-_FIRST_OWN_LOOK = 5.0
+_OWN_SCANS_FOR_S = 60.0
+_OWN_SCANS_EVERY_S = 20.0
+_FIRST_OWN_SCAN_S = 5.0
 #: Most own listings scanned in one round: each costs a request, and most of the others are quiet.
-_MOST_OWN_LOOKS = 25
+_MOST_OWN_SCANS = 25
 
 #: Pauses after a failed page of a scan, seconds: late items sink meanwhile.
 _RETRY = Backoff(first=0.3, longest=2.5, jitter=0.0)
 
 #: Time from the first poll to the first scan, seconds.
-_FIRST_LOOK = 5.0
+_FIRST_SCAN_S = 5.0
 
 _NEVER = float("inf")
 
@@ -71,8 +71,8 @@ class LateScan:
     due: float = _NEVER
     #: the last names of the newest page that a poll saw, best anchor first; empty: there is nothing below it
     _anchors: tuple[str, ...] = ()
-    _look: _Scan | None = None
-    _next_look: float = _NEVER
+    _scan: _Scan | None = None
+    _next_scan: float = _NEVER
     _own_queue: list[str] = field(default_factory=list)
     _next_own: float = _NEVER
     _busy_until: float = 0.0
@@ -88,12 +88,12 @@ class LateScan:
         self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
         self._shares = Counter(item.subreddit.lower() for item in top.items)
         now = self.clock()
-        if self._anchors and self._next_look == _NEVER:
-            self._next_look = now + _FIRST_LOOK
+        if self._anchors and self._next_scan == _NEVER:
+            self._next_scan = now + _FIRST_SCAN_S
             if self.resumed:
-                self._next_own, self._busy_until = now + _FIRST_OWN_LOOK, now + _OWN_LOOKS_FOR
+                self._next_own, self._busy_until = now + _FIRST_OWN_SCAN_S, now + _OWN_SCANS_FOR_S
         if self._note_busy(rate):
-            self._next_look = min(self._next_look, now + self._period(rate))
+            self._next_scan = min(self._next_scan, now + self._period(rate))
         self._schedule()
 
     @property
@@ -106,15 +106,15 @@ class LateScan:
         return self._capacity / rate if rate > 0 else _NEVER
 
     def _period(self, rate: float) -> float:
-        return min(LONGEST_PERIOD, max(SHORTEST_PERIOD, self._passing(rate) / _LOOKS_IN_PASSING))
+        return min(LONGEST_PERIOD_S, max(SHORTEST_PERIOD_S, self._passing(rate) / _SCANS_IN_PASSING))
 
     def _note_busy(self, rate: float) -> bool:
-        if self._passing(rate) >= _BUSY:
+        if self._passing(rate) >= _BUSY_S:
             return False
         now = self.clock()
         if now >= self._busy_until:
-            self._next_own = now + _FIRST_OWN_LOOK
-        self._busy_until = now + _OWN_LOOKS_FOR
+            self._next_own = now + _FIRST_OWN_SCAN_S
+        self._busy_until = now + _OWN_SCANS_FOR_S
         return True
 
     def next_page(self, subreddits: tuple[str, ...], moment: float) -> tuple[tuple[str, ...], str | None] | None:
@@ -122,12 +122,12 @@ class LateScan:
 
         `subreddits` are those requested together, `moment` is now by Reddit's clock.
         """
-        if self._look is None:
+        if self._scan is None:
             self._begin(subreddits, moment)
-        if self._look is None:
+        if self._scan is None:
             self._schedule()
             return None
-        return self._look.subreddits, self._look.walk.next_after()
+        return self._scan.subreddits, self._scan.walk.next_after()
 
     def _begin(self, subreddits: tuple[str, ...], moment: float) -> None:
         now = self.clock()
@@ -135,51 +135,51 @@ class LateScan:
             # a single subreddit's own listing is the combined one: there is nothing beyond its foot
             if len(subreddits) > 1 and not self._own_queue:
                 # the busiest first: their listings lose the oldest names soonest
-                self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[:_MOST_OWN_LOOKS]
-            self._next_own = now + _OWN_LOOKS_EVERY if now + _OWN_LOOKS_EVERY < self._busy_until else _NEVER
-        if now >= self._next_look:
+                self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[:_MOST_OWN_SCANS]
+            self._next_own = now + _OWN_SCANS_EVERY_S if now + _OWN_SCANS_EVERY_S < self._busy_until else _NEVER
+        if now >= self._next_scan:
             if self._anchors:
-                self._look = _Scan(subreddits, Walk(proven=_nothing, below=self._anchors), now, moment)
+                self._scan = _Scan(subreddits, Walk(proven=_nothing, below=self._anchors), now, moment)
             else:
-                self._next_look = _NEVER
+                self._next_scan = _NEVER
         elif self._own_queue:
-            self._look = _Scan((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
+            self._scan = _Scan((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
 
     def take(self, page: Page, rate: float) -> Scanned | None:
         """Process a page; return the scan that it completes. `rate` is the stream's, items per second."""
         self._failures = 0
-        look, scanned = self._look, None
-        if look is not None:
-            look.walk.take(page)
-            if look.walk.outcome is not None:
-                self._finish(look, rate)
-                scanned = look.scanned()
+        scan, scanned = self._scan, None
+        if scan is not None:
+            scan.walk.take(page)
+            if scan.walk.outcome is not None:
+                self._finish(scan, rate)
+                scanned = scan.scanned()
         self._schedule(stepped=True)
         return scanned
 
-    def _finish(self, look: _Scan, rate: float) -> None:
-        self._look = None
-        if len(look.subreddits) == 1 and look.walk.below == ():
+    def _finish(self, scan: _Scan, rate: float) -> None:
+        self._scan = None
+        if len(scan.subreddits) == 1 and scan.walk.below == ():
             return
-        if look.walk.outcome is WalkOutcome.STALE:
+        if scan.walk.outcome is WalkOutcome.STALE:
             return  # all anchors have left the listing: restart at once, below a newer page
-        held = look.walk.items + PAGE_SIZE
+        held = scan.walk.items + PAGE_SIZE
         if held >= self._held * _GROWTH:
             self._capacity = _CAPACITY
         elif held >= self._held:
             self._capacity = held
         self._held = held
-        self._next_look = look.began + self._period(rate)
+        self._next_scan = scan.began + self._period(rate)
         self._note_busy(rate)
 
     def _schedule(self, *, stepped: bool = False) -> None:
-        if self._look is not None or self._own_queue:
+        if self._scan is not None or self._own_queue:
             now = self.clock()
             self.due = now if stepped else min(self.due, now)  # the waiting time of the next step counts
         else:
-            self.due = min(self._next_look, self._next_own)
+            self.due = min(self._next_scan, self._next_own)
 
-    def put_off(self, seconds: float) -> None:
+    def postpone(self, seconds: float) -> None:
         """Retry the same page later: the quota does not allow it now."""
         self.due = self.clock() + seconds
 
@@ -190,15 +190,15 @@ class LateScan:
 
     def drop(self) -> None:
         """Drop the current scan: its listing cannot be read."""
-        self._look = None
+        self._scan = None
         self._schedule()
 
-    def begin_again(self) -> None:
+    def restart(self) -> None:
         """Drop the current scan: the set of subreddits changed, so the anchors are invalid."""
-        self._look = None
+        self._scan = None
         self._own_queue.clear()
         self._anchors = ()
-        self._next_look = self._next_own = _NEVER
+        self._next_scan = self._next_own = _NEVER
         self._schedule()
 
 

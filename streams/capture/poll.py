@@ -11,13 +11,13 @@ from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
 #: Minimum seconds between records of complete walks that found nothing new: this saves disk writes.
-_RECORD_QUIET_EVERY = 5.0
+_RECORD_QUIET_EVERY_S = 5.0
 
 #: A listing that was empty before and shows fewer names than this has dropped nothing: half of Reddit's capacity.
 _SURELY_WHOLE = 500
 
 _ENDED_FIRST = "the listing ended before it met what was proven"
-_LEFT_OUT = "a page of the listing could not be read"
+_PAGE_SKIPPED = "a page of the listing could not be read"
 
 
 class ListingPoll:
@@ -41,14 +41,14 @@ class ListingPoll:
         self.top: Page | None = None
         self.done = False
         self.subreddits = subreddits
-        self.trouble = FailingPage()
+        self.failing_page = FailingPage()
         #: of the pages below the newest one
         self.size = PageSize()
         self._coverage = coverage
         self._log = log
         self._held_nothing = all(name.lower() in coverage.held_nothing for name in subreddits)
         self.walk = Walk(
-            coverage.proven,
+            coverage.names.proven,
             coverage.horizon(subreddits),
             coverage.ceiling(subreddits) if ceiling is None else ceiling,
         )
@@ -70,7 +70,7 @@ class ListingPoll:
         anchors = self.walk.anchors()
         if not anchors:
             return Request(None, limit)
-        return Request(*self.trouble.form(anchors, min(limit, self.size.limit)))
+        return Request(*self.failing_page.form(anchors, min(limit, self.size.limit)))
 
     def take(self, page: Page, asked: Request, began: float) -> Absorbed:
         """Make the requested page durable, with what it proves if it ends the walk.
@@ -82,9 +82,9 @@ class ListingPoll:
         if asked.after is None:
             self.began = began
         else:
-            self.size.arrived(asked.limit, self.trouble.attempts)
+            self.size.arrived(asked.limit, self.failing_page.attempts)
         self.walk.take(page, asked.after)
-        self.trouble.answered()
+        self.failing_page.answered()
         if asked.after is None and page.items:
             self.top = page
         absorbed = self._absorb(page, self._conclusion(page))
@@ -112,7 +112,7 @@ class ListingPoll:
         own = self._own(page)
         if self.walk.extend(own):
             self.began = began
-            self._newest = self._coverage.sane(own.items, self._newest)
+            self._newest = self._coverage.newest_valid(own.items, self._newest)
         return self._absorb(page, None)
 
     def _own(self, page: Page) -> Page:
@@ -122,10 +122,10 @@ class ListingPoll:
             return page
         return Page(tuple(item for item in page.items if item.subreddit.lower() not in others), page.after)
 
-    def leave_out(self) -> None:
+    def skip_page(self) -> None:
         """End the walk with a gap: a page of it cannot be read."""
         self.done = True
-        self._coverage.apply(self._gap(_LEFT_OUT, self.walk.foot, repairable=True))
+        self._coverage.apply(self._gap(_PAGE_SKIPPED, self.walk.foot, repairable=True))
 
     def _absorb(self, page: Page, change: Batch | None) -> Absorbed:
         coverage = self._coverage
@@ -149,9 +149,9 @@ class ListingPoll:
     def _conclusion(self, page: Page) -> Batch | None:
         """Return the change at the end of the walk, None while it continues or if nothing changes."""
         coverage, walk = self._coverage, self.walk
-        self._newest = coverage.sane(page.items, self._newest)
+        self._newest = coverage.newest_valid(page.items, self._newest)
         if walk.outcome is WalkOutcome.MET or (walk.outcome is WalkOutcome.ENDED and self._is_complete()):
-            quiet = walk.pages == 1 and not self._first and all(coverage.known(item.name) for item in page.items)
+            quiet = walk.pages == 1 and not self._first and all(coverage.names.known(item.name) for item in page.items)
             if quiet and self._recorded_lately():
                 return None
             return self._proof()
@@ -165,12 +165,12 @@ class ListingPoll:
         coverage = self._coverage
         moments = [coverage.proven_until.get(name.lower(), float("-inf")) for name in self.subreddits]
         oldest = min(moments)
-        return oldest == max(moments) and coverage.reddit_now() - oldest < _RECORD_QUIET_EVERY
+        return oldest == max(moments) and coverage.reddit_now() - oldest < _RECORD_QUIET_EVERY_S
 
     def _proof(self) -> Batch:
         coverage = self._coverage
         change = coverage.proof(self.subreddits, self._newest, self.began, items=self.walk.items)
-        met = coverage.met_since(self._serial, self.subreddits)
+        met = coverage.names.met_since(self._serial, self.subreddits)
         change.prove_except = tuple(name for name in met if not self.walk.has(name))
         return change
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from core.periodic import Timer
 from core.spool import Batch, Gap, GapState
 from core.spool.loss import group_by_moment
 from core.spool.model import RECORDS_LOST, SPOOL_LOST
@@ -20,7 +21,7 @@ from streams.capture.coverage import LATE_MARGIN, Coverage
 from streams.capture.group_packing import is_collective
 
 #: Seconds between checks for the publisher's answer.
-_LOOK_EVERY = 0.5
+_CHECK_EVERY_S = 0.5
 
 _REASON = (
     f"{SPOOL_LOST}: no file of the state was left, and the topic holds records of this stream; some {RECORDS_LOST} may"
@@ -60,19 +61,17 @@ class TotalLossWatch:
         self._log = log
         self._clock = clock
         self._origin = coverage.state.origin
-        self._next_look = 0.0
+        self._checks = Timer(_CHECK_EVERY_S)
 
     @property
     def settled(self) -> bool:
         """Whether it is known what came before this spool."""
         return self._origin is Origin.SETTLED
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Process the answer if it has arrived. Raises SpoolError if the spool cannot store the gap now."""
-        now = self._clock()
-        if self.settled or now < self._next_look:
+        if self.settled or not self._checks.elapsed(self._clock()):
             return
-        self._next_look = now + _LOOK_EVERY
         try:
             found = read_ends(self._state_dir, self._spool_id)
         except sqlite3.Error:
@@ -102,7 +101,7 @@ class TotalLossWatch:
                 reason=gap.reason,
                 lost_from=gap.start,
                 subreddits=list(gap.subreddits),
-                hint="the interval is recorded as a gap, and read again as far as Reddit still lists it",
+                hint="the interval is recorded as a gap; what Reddit still lists is captured again",
             )
 
 
@@ -131,28 +130,31 @@ def lost_gaps(
     parts: list[tuple[list[str], float | None]] = [*group_by_moment(known)]
     if unknown := [name for name in starts if name not in known]:
         parts.append((unknown, None))
-    former = next((gap for gap in ledger if _lacks_start(gap)), None)
-    gaps: list[Gap] = []
-    for members, start in parts:
-        names = tuple(members)
-        gap = Gap(
+    gaps = [
+        Gap(
             stream=stream,
-            subreddits=names,
+            subreddits=tuple(names),
             start=start,
             end=end if start is None else max(start, end),
             reason=_REASON,
             recorded_at=now,
             epoch=1,  # nothing of this spool was proven before it
-            pending=names if repairable else (),
-            unproven=names,
+            pending=tuple(names) if repairable else (),
+            unproven=tuple(names),
             state=GapState.OPEN if repairable else GapState.LOST,
             closed_at=None if repairable else now,
             late_from=None if start is None else start - LATE_MARGIN,
         )
-        if former is not None:
-            gap = replace(gap, reason=former.reason, recorded_at=former.recorded_at, id=None if gaps else former.id)
-        gaps.append(gap)
-    return gaps
+        for names, start in parts
+    ]
+    former = next((gap for gap in ledger if _lacks_start(gap)), None)
+    return gaps if former is None else _replacing(former, gaps)
+
+
+def _replacing(former: Gap, gaps: Sequence[Gap]) -> list[Gap]:
+    """Return the gaps with what is known from `former`; the first one takes its place in the ledger."""
+    known = [replace(gap, reason=former.reason, recorded_at=former.recorded_at) for gap in gaps]
+    return [replace(known[0], id=former.id), *known[1:]]
 
 
 def _lacks_start(gap: Gap) -> bool:

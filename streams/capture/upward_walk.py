@@ -23,17 +23,17 @@ _CERTAIN = 3
 _MOST_PAGES = 1_500
 
 
-class UpwardEnd(enum.Enum):
+class UpwardOutcome(enum.Enum):
     """The end of a walk up."""
 
     MET = "met what was read from above"
     STUCK = "the next page above cannot be read"
-    ASTRAY = "no anchor is left, or the pages are not what stands above the anchor"
+    NO_ANCHOR = "no anchor is left, or the pages are not those above the anchor"
 
 
 @dataclass(slots=True)
 class UpwardWalk:
-    """One walk up. The caller requests a page `before` one of `anchors` and calls `take`, until `arrival` is set.
+    """One walk up. The caller requests a page `before` one of `anchors` and calls `take`, until `outcome` is set.
 
     Args:
         anchors: proven names, best first.
@@ -44,7 +44,7 @@ class UpwardWalk:
     anchors: tuple[str, ...]
     ceiling: float
     met: Callable[[str], bool]
-    arrival: UpwardEnd | None = None
+    outcome: UpwardOutcome | None = None
     items: int = 0
     pages: int = 0
     #: created_utc of the last items read
@@ -62,26 +62,26 @@ class UpwardWalk:
         named = [item for item in page.items if item.fullname]
         fresh = [item for item in named if item.name not in self._names]
         if any(self.met(item.name) for item in named):
-            self.arrival = UpwardEnd.MET
+            self.outcome = UpwardOutcome.MET
         elif not named:
             self._drop(anchor)
         elif fresh and (self.pages >= _MOST_PAGES or not self._plausible(page.items)):
-            self.arrival = UpwardEnd.ASTRAY
+            self.outcome = UpwardOutcome.NO_ANCHOR
         elif fresh:
-            self._climb(fresh)
-        return bool(fresh) and self.arrival is None
+            self._advance(fresh)
+        return bool(fresh) and self.outcome is None
 
     def _drop(self, anchor: str) -> None:
         self.anchors = tuple(name for name in self.anchors if name != anchor)
         if not self.anchors:
-            self.arrival = UpwardEnd.ASTRAY
+            self.outcome = UpwardOutcome.NO_ANCHOR
 
     def _plausible(self, items: Sequence[Item]) -> bool:
         """Return whether these can be above the anchor: a server that ignores `before` sends the newest page."""
         dates = [item.created for item in items if item.created is not None]
         return bool(dates) and max(dates) <= self.ceiling and newest_first(items)
 
-    def _climb(self, fresh: Sequence[Item]) -> None:
+    def _advance(self, fresh: Sequence[Item]) -> None:
         self._names.update(item.name for item in fresh)
         self.items += len(fresh)
         dates = [item.created for item in fresh if item.created is not None]

@@ -42,7 +42,7 @@ class WalkOutcome(enum.Enum):
     MET = "met what was proven before"
     ENDED = "the listing ended first"
     STALE = "all anchors have left the listing"
-    UNREADABLE = "a page held nothing of this stream"
+    UNREADABLE = "a page has no item of this stream"
 
 
 @dataclass(slots=True)
@@ -150,7 +150,7 @@ class Walk:
         news = [item for item in page.items if item.name not in met]
         met.update([item.name for item in page.items])
         self.items += len(news)
-        self._note(news)
+        self._record_new(news)
         if not named:
             self._pass_nameless(page)
             return
@@ -183,11 +183,11 @@ class Walk:
         self._names.update(item.name for item in news)
         self.items += len(news)
         for item in reversed(news):  # the lowest stays last
-            if not self._lies_below(item):
+            if not self._is_below(item):
                 self._new.setdefault(item.subreddit, []).insert(0, item.created)
         return True
 
-    def _lies_below(self, item: Item) -> bool:
+    def _is_below(self, item: Item) -> bool:
         created = item.created
         return (created is not None and created < self.horizon) or self._is_proven(item)
 
@@ -195,7 +195,7 @@ class Walk:
         below = self.ceiling == _NO_CEILING or (item.created is not None and item.created < self.ceiling)
         return below and self.proven(item.name)
 
-    def _note(self, news: Sequence[Item]) -> None:
+    def _record_new(self, news: Sequence[Item]) -> None:
         bounded, horizon, proven, new = self.ceiling != _NO_CEILING, self.horizon, self.proven, self._new
         for item in news:
             created = item.created

@@ -25,7 +25,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredLetter:
     """A dead letter as the user sees it."""
 
     id: int
@@ -39,7 +39,7 @@ class Kept:
     resending: bool
 
 
-def keep(connection: sqlite3.Connection, letter: DeadLetter, now: float) -> None:
+def store(connection: sqlite3.Connection, letter: DeadLetter, now: float) -> None:
     """Write a dead letter; one written before (the process died before its position passed it) stays."""
     fields = (letter.stream, letter.spool_id, letter.seq, letter.key, letter.value, letter.schema, letter.reason, now)
     connection.execute(
@@ -49,7 +49,7 @@ def keep(connection: sqlite3.Connection, letter: DeadLetter, now: float) -> None
     )
 
 
-def pass_over(connection: sqlite3.Connection, spool_id: str, seq: int) -> int:
+def finalize(connection: sqlite3.Connection, spool_id: str, seq: int) -> int:
     """Record that a spool's position is `seq`; return how many more of its records are now final dead letters."""
     return connection.execute(
         "UPDATE dead_letters SET passed = 1 WHERE passed = 0 AND spool_id = ? AND seq <= ?", (spool_id, seq)
@@ -67,7 +67,7 @@ def count_between(connection: sqlite3.Connection, spool_id: str, after: int, unt
     return int(connection.execute(query, (spool_id, after, until)).fetchone()[0])
 
 
-def refuse_again(connection: sqlite3.Connection, seq: int, reason: str, now: float) -> None:
+def record_refusal(connection: sqlite3.Connection, seq: int, reason: str, now: float) -> None:
     """Record that a dead letter was refused again: it stays, and its request to resend is removed."""
     connection.execute(
         "UPDATE dead_letters SET reason = ?, at = ? WHERE id = (SELECT letter FROM resends WHERE seq = ?)",
@@ -76,7 +76,7 @@ def refuse_again(connection: sqlite3.Connection, seq: int, reason: str, now: flo
     connection.execute("DELETE FROM resends WHERE seq = ?", (seq,))
 
 
-def settle_resends(connection: sqlite3.Connection, seq: int) -> int:
+def remove_resent(connection: sqlite3.Connection, seq: int) -> int:
     """Remove the dead letters that arrived, those requested up to `seq`; return their number."""
     arrived = connection.execute(
         "DELETE FROM dead_letters WHERE id IN (SELECT letter FROM resends WHERE seq <= ?)", (seq,)
@@ -85,19 +85,21 @@ def settle_resends(connection: sqlite3.Connection, seq: int) -> int:
     return arrived
 
 
-def listed(connection: sqlite3.Connection) -> list[Kept]:
+def list_letters(connection: sqlite3.Connection) -> list[StoredLetter]:
     """Return the dead letters, oldest first."""
     rows = connection.execute(
         "SELECT id, stream, seq, key, schema, length(value), reason, at, id IN (SELECT letter FROM resends)"
         " FROM dead_letters WHERE passed ORDER BY id"
     )
     return [
-        Kept(number, stream, seq, bytes(key).decode(errors="replace"), schema, size, reason, at, bool(resending))
+        StoredLetter(
+            number, stream, seq, bytes(key).decode(errors="replace"), schema, size, reason, at, bool(resending)
+        )
         for number, stream, seq, key, schema, size, reason, at, resending in rows
     ]
 
 
-def ask_again(connection: sqlite3.Connection, letters: Sequence[Kept]) -> None:
+def request_resend(connection: sqlite3.Connection, letters: Sequence[StoredLetter]) -> None:
     """Have the publisher resend these; those already in the queue keep their place."""
     connection.executemany(
         "INSERT OR IGNORE INTO resends (letter) VALUES (?)",
@@ -105,7 +107,7 @@ def ask_again(connection: sqlite3.Connection, letters: Sequence[Kept]) -> None:
     )
 
 
-def drop(connection: sqlite3.Connection, letters: Sequence[Kept]) -> None:
+def drop(connection: sqlite3.Connection, letters: Sequence[StoredLetter]) -> None:
     """Delete these permanently, and count them, also by spool: otherwise they would look like delivered records."""
     for letter in letters:
         connection.execute(

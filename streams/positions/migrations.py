@@ -130,9 +130,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     """
     version = version_of(connection)
     if version > VERSION:
-        raise PermanentError(
-            f"the publisher's file has version {version}, this program knows {VERSION}: use a newer Gapless"
-        )
+        raise PermanentError(f"publisher.db has version {version}, this program knows {VERSION}: use a newer Gapless")
     for step in _STEPS[version:]:
         step(connection)
     if version < VERSION:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from core.periodic import Timer
 from core.spool.spool_state import SpoolState
 from core.storage.file_guard import FileChange
 from core.storage.sqlite import is_corrupt
@@ -13,11 +14,11 @@ from streams.positions.dead_letters import DeadLetter
 from streams.positions.publisher_store import KAFKA, Position, PublisherStore
 
 #: Minimum seconds between writes of the positions: one fsync for many records instead of one for each.
-_SAVE_EVERY = 0.15
-#: Seconds until a failed write is retried.
-_RETRY_AFTER = 1.0
+_SAVE_EVERY_S = 0.15
+#: Seconds until a failed write or check is retried.
+_RETRY_AFTER_S = 1.0
 #: Seconds between checks that the file is still at its path.
-_LOOK_EVERY = 0.25
+_CHECK_EVERY_S = 0.25
 
 
 class PositionWriter:
@@ -45,8 +46,8 @@ class PositionWriter:
         self._totals: Counter[str] = Counter(self._store.counters())
         self._ends: dict[str, str] = {}
         self._surveyed = self._store.surveyed()
-        self._next_save = 0.0
-        self._next_look = 0.0
+        self._saves = Timer(_SAVE_EVERY_S)
+        self._checks = Timer(_CHECK_EVERY_S)
 
     def position(self, source_id: str, sink: str = KAFKA) -> int:
         """Return the position of the sink in this source, 0 for a source new to the sink."""
@@ -73,7 +74,7 @@ class PositionWriter:
         try:
             self._store.withdraw(spool_id, seq)
         except sqlite3.Error as error:
-            hint = "records listed as dead letters may arrive all the same"
+            hint = "records that are listed as dead letters may also be delivered"
             self._log.error("dead_letters_not_withdrawn", error=str(error), hint=hint)
 
     def dead_letters_between(self, spool_id: str, after: int, until: int) -> int:
@@ -103,20 +104,20 @@ class PositionWriter:
     def save(self, *, now: bool = False) -> bool:
         """Write the changes, if it is time (or `now`); return whether everything is on disk."""
         moment = self._clock()
-        if (moment >= self._next_look or now) and not self._stay_in_place(moment):
+        if (moment >= self._checks.due or now) and not self._is_in_place(moment):
             return False
         if not (self._changed or self._dead_letters or self._counts or self._store.remembered or self._store.ends):
             return True
-        if moment < self._next_save and not now:
+        if moment < self._saves.due and not now:
             return False
         try:
             self._store.save(list(self._changed.values()), self._counts, self._dead_letters)
         except sqlite3.Error as error:
-            self._next_save = moment + _RETRY_AFTER
+            self._saves.restart(moment, _RETRY_AFTER_S)
             self._log.error(
                 "position_not_written",
                 error=str(error),
-                hint="free the disk; after a crash records may be repeated",
+                hint="free disk space; after a crash, records may be repeated",
             )
             if is_corrupt(error):
                 self._replace()
@@ -127,22 +128,22 @@ class PositionWriter:
         self._changed.clear()
         self._counts.clear()
         self._dead_letters.clear()
-        self._next_save = moment + _SAVE_EVERY
+        self._saves.restart(moment)
         return True
 
-    def _stay_in_place(self, moment: float) -> bool:
+    def _is_in_place(self, moment: float) -> bool:
         """Check that the file is still this publisher's, recreate it if not; return whether it may be written."""
-        self._next_look = moment + _LOOK_EVERY
+        self._checks.restart(moment)
         try:
             fault = self._store.fault()
             if fault is not None:
                 self._recover(fault)
         except (OSError, sqlite3.Error) as error:
-            self._next_look = moment + _RETRY_AFTER
+            self._checks.restart(moment, _RETRY_AFTER_S)
             self._log.error(
                 "positions_not_restored",
                 error=str(error),
-                hint="nothing is written meanwhile; after a crash records may be repeated",
+                hint="nothing is written until this is solved; after a crash, records may be repeated",
             )
             return False
         return True
@@ -155,7 +156,7 @@ class PositionWriter:
                 fault=fault.value,
                 moved_to=str(self._store.move_aside()),
                 dead_letters=self._totals["dead_letters"],
-                hint="a new file begins with the positions in memory; dead letters are in the one that was moved",
+                hint="a new file starts with the positions from memory; the dead letters are in the moved file",
             )
             self._replace()
             return
@@ -165,7 +166,7 @@ class PositionWriter:
             fault=fault.value,
             moved_to=str(moved) if moved else None,
             dead_letters=self._totals["dead_letters"],
-            hint="all of it was saved from the open file into a new one",
+            hint="the content of the open file was copied into a new one",
         )
         self._store.close()
         self._store = self._open_store(self.deployment_id)
@@ -179,7 +180,7 @@ class PositionWriter:
         self._counts.update({name: total for name, total in self._totals.items() if name != "dead_letters"})
         self._totals.clear()
         self._store.ends.update(self._ends)
-        self._next_save = 0.0
+        self._saves = Timer(_SAVE_EVERY_S)  # due at once
 
     def close(self) -> None:
         """Write the rest and release the file."""

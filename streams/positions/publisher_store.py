@@ -94,7 +94,7 @@ class PublisherStore:
             log.error(
                 "positions_moved_aside",
                 moved_to=str(move_aside(path)),
-                hint="they were broken: what stands in the spools is sent again",
+                hint="the file is corrupt: the records in the spools are sent again",
             )
         # a new file of the same deployment: Kafka then ends the open transaction of the former one
         known = deployment_id or (note.deployment if note else uuid.uuid4().hex)
@@ -152,9 +152,9 @@ class PublisherStore:
             connection.execute("INSERT OR REPLACE INTO identity VALUES ('saves', ?)", (str(self._saves + 1),))
             for letter in dead_letters:
                 if letter.spool_id == self.resends_id:
-                    letters.refuse_again(connection, letter.seq, letter.reason, now)
+                    letters.record_refusal(connection, letter.seq, letter.reason, now)
                 else:
-                    letters.keep(connection, letter, now)
+                    letters.store(connection, letter, now)
             connection.executemany(
                 "INSERT OR REPLACE INTO sink_positions VALUES (?, ?, ?, ?, ?)",
                 [(one.sink, one.spool_id, one.stream, one.seq, now) for one in positions],
@@ -163,9 +163,9 @@ class PublisherStore:
                 if position.sink != KAFKA:
                     continue  # dead letters are Kafka's
                 if position.spool_id == self.resends_id:
-                    counted["dead_letters_resent"] += letters.settle_resends(connection, position.seq)
+                    counted["dead_letters_resent"] += letters.remove_resent(connection, position.seq)
                 else:
-                    counted["dead_letters"] += letters.pass_over(connection, position.spool_id, position.seq)
+                    counted["dead_letters"] += letters.finalize(connection, position.spool_id, position.seq)
             connection.executemany(letters.COUNT, [(name, amount) for name, amount in counted.items() if amount])
             for stream, state in self.remembered.items():
                 connection.execute(_KEEP_NEWEST, (stream, state.spool_id, state.commits, state.to_json(), now))

@@ -58,5 +58,5 @@ def report_loss(note: Note | None, found: Note | None, log: structlog.stdlib.Bou
         "positions_lost",
         fault=what,
         dead_letters=max(0, note.dead_letters - kept),
-        hint="what stands in the spools is sent again from the position that is known; so many dead letters are lost",
+        hint="the records in the spools are sent again from the known position; this number of dead letters is lost",
     )

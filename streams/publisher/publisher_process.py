@@ -21,7 +21,7 @@ from streams.sinks.kafka.delivery_strategy import StrategyParts
 from streams.sinks.kafka.exactly_once import ExactlyOnce
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
-from streams.sinks.kafka.producer import Settings, connect, settle
+from streams.sinks.kafka.producer import KafkaSettings, combine_settings, connect
 from streams.sinks.kafka.topics import Topic
 
 #: The pause after a failure, seconds: short at first, ten at most.
@@ -46,10 +46,10 @@ class Publisher:
     def step(self, limit: float = float("inf")) -> RoundResult:
         """Do one round of work for each sink; the survey waits at most `limit` seconds for Kafka."""
         surveys = self._survey is not None and self._survey.step(limit)
-        paces = {drive(sink) for sink in self._sinks}
-        if surveys or RoundResult.BUSY in paces:
+        results = {drive(sink) for sink in self._sinks}
+        if surveys or RoundResult.BUSY in results:
             return RoundResult.BUSY
-        return RoundResult.BLOCKED if RoundResult.BLOCKED in paces else RoundResult.IDLE
+        return RoundResult.BLOCKED if RoundResult.BLOCKED in results else RoundResult.IDLE
 
     @property
     def held(self) -> bool:
@@ -76,13 +76,13 @@ def build_publisher(
     *,
     clock: Callable[[], float],
     random: Callable[[], float],
-    make_producer: Callable[[Settings, KafkaHealth], Producer] = connect,
+    make_producer: Callable[[KafkaSettings, KafkaHealth], Producer] = connect,
 ) -> Publisher:
     """Build the publisher from the configuration."""
     log, state_dir = context.log, config.state_dir
     writer = PositionWriter(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
     transactional_id = f"gapless-{writer.deployment_id}" if config.delivery == "exactly_once" else None
-    settings = settle(config.bootstrap_servers, config.topic, config.producer, transactional_id)
+    settings = combine_settings(config.bootstrap_servers, config.topic, config.producer, transactional_id)
     health = KafkaHealth(log, writer, config.bootstrap_servers, clock, OutageMark(state_dir))
     senders = KafkaSpoolSenders(
         state_dir=state_dir,
@@ -116,10 +116,12 @@ def build_publisher(
 
 
 #: Seconds between checks for new rows without a message: a lost message costs this delay, never a record.
-_LOOK_EVERY = 0.25
-_PAUSE = 0.1
+_CHECK_EVERY_S = 0.25
+_PAUSE_S = 0.1
 #: The last part of the time for draining, reserved for an orderly close, seconds.
-_CLOSING_TIME = 0.5
+_CLOSING_TIME_S = 0.5
+
+_KEPT = "the records stay in the spools until the next start"
 
 
 def run(context: ChildContext, config: PublisherConfig) -> None:
@@ -131,11 +133,11 @@ def run(context: ChildContext, config: PublisherConfig) -> None:
         _work(context, publisher)
         _drain(context, publisher)
     finally:
-        publisher.close(min(_CLOSING_TIME, context.drain_seconds()) if context.stop.is_set() else 0.0)
+        publisher.close(min(_CLOSING_TIME_S, context.drain_seconds()) if context.stop.is_set() else 0.0)
 
 
 def _work(context: ChildContext, publisher: Publisher) -> None:
-    pause = {RoundResult.BUSY: 0.0, RoundResult.BLOCKED: _PAUSE, RoundResult.IDLE: _LOOK_EVERY}
+    pause = {RoundResult.BUSY: 0.0, RoundResult.BLOCKED: _PAUSE_S, RoundResult.IDLE: _CHECK_EVERY_S}
     while not context.wait(pause[publisher.step()]):
         pass
 
@@ -145,13 +147,13 @@ def _drain(context: ChildContext, publisher: Publisher) -> None:
     began = time.monotonic()
     while (waiting := publisher.backlog()) > 0:
         context.beat()
-        if context.drain_seconds() <= _CLOSING_TIME:
-            context.log.warning("drain_unfinished", records=waiting, hint="they wait in the spools for the next start")
+        if context.drain_seconds() <= _CLOSING_TIME_S:
+            context.log.warning("drain_unfinished", records=waiting, hint=_KEPT)
             return
         if publisher.held:
-            hint = "Kafka takes nothing just now (delivery_held); they wait in the spools for the next start"
+            hint = f"Kafka currently refuses records (delivery_held); {_KEPT}"
             context.log.warning("drain_unfinished", records=waiting, hint=hint)
             return
-        if publisher.step(context.drain_seconds() - _CLOSING_TIME) is not RoundResult.BUSY:
-            time.sleep(_PAUSE)
+        if publisher.step(context.drain_seconds() - _CLOSING_TIME_S) is not RoundResult.BUSY:
+            time.sleep(_PAUSE_S)
     context.log.info("drained", seconds=round(time.monotonic() - began, 3))

@@ -15,8 +15,8 @@ from core.spool.predecessor import TopicEnds
 from streams.positions.position_writer import PositionWriter
 from streams.sinks.base import Retries
 from streams.sinks.kafka.kafka_errors import cause, is_passing
-from streams.sinks.kafka.producer import Settings
-from streams.sinks.kafka.topic_tail import Item, TailReader, ends
+from streams.sinks.kafka.producer import KafkaSettings
+from streams.sinks.kafka.topic_tail import TailReader, TopicItem, ends
 from streams.sinks.spool_senders import SpoolSender
 
 #: Longest time of one step, seconds: longer after each step in which a distant broker did not answer.
@@ -29,7 +29,7 @@ _ATTEMPTS = 5
 class Reader(Protocol):
     """Reads the newest records of the topic."""
 
-    items: list[Item]
+    items: list[TopicItem]
     reached: bool
     incomplete: bool
     streams: frozenset[str]
@@ -60,7 +60,7 @@ class Survey:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: KafkaSettings,
         senders: Iterable[SpoolSender],
         writer: PositionWriter,
         log: structlog.stdlib.BoundLogger,
@@ -68,7 +68,7 @@ class Survey:
         retries: Retries,
         clock: Callable[[], float],
         wall: Callable[[], float] = time.time,
-        make_reader: Callable[[Settings, Collection[str]], Reader] = TailReader,
+        make_reader: Callable[[KafkaSettings, Collection[str]], Reader] = TailReader,
     ) -> None:
         self._settings = settings
         self._senders = senders
@@ -89,20 +89,18 @@ class Survey:
         waiting = [sender for sender in self._senders if sender.awaits_survey]
         for sender in waiting:
             sender.awaits_survey = not self._writer.is_surveyed(sender.source_id)
-        open_questions = [
-            sender for sender in waiting if sender.awaits_survey and sender.source_id not in self._answered
-        ]
-        if not open_questions:
+        unanswered = [sender for sender in waiting if sender.awaits_survey and sender.source_id not in self._answered]
+        if not unanswered:
             self.close()
             return False
         if self._clock() < self._resume_at:
             return False
         try:
-            if not self._ask(open_questions, limit):
+            if not self._ask(unanswered, limit):
                 return True
         except KafkaException as exception:
-            return self._failed(cause(exception), open_questions)
-        self._conclude(open_questions)
+            return self._failed(cause(exception), unanswered)
+        self._conclude(unanswered)
         return True
 
     def _ask(self, senders: list[SpoolSender], limit: float) -> bool:
@@ -119,7 +117,7 @@ class Survey:
         pause = self._retries.fail()
         refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
         if refused or (reached and self._retries.failures >= _ATTEMPTS):
-            self._give_up(f"{error.name()}: {error.str()}", senders)
+            self._skip(f"{error.name()}: {error.str()}", senders)
             return True
         if not is_passing(error):
             self.close()
@@ -134,9 +132,8 @@ class Survey:
             sender for sender in senders if sender.stream in reader.streams
         ]  # other senders arrived meanwhile: they are next
         if unseen := [sender for sender in asked if sender.stream in reader.unseen]:
-            late = reader.incomplete
-            reason = "its records did not arrive in time" if late else "none of its newest records is of the stream"
-            self._give_up(reason, unseen)
+            absent = "none of its newest records belongs to the stream"
+            self._skip("its records did not arrive in time" if reader.incomplete else absent, unseen)
         found = ends(reader.items, self._wall())
         for sender in asked:
             if sender in unseen:
@@ -156,13 +153,14 @@ class Survey:
         self._seconds = _SHORTEST
         self.close()
 
-    def _give_up(self, reason: str, senders: list[SpoolSender]) -> None:
+    def _skip(self, reason: str, senders: list[SpoolSender]) -> None:
+        """Release the senders without a survey, and log the reason."""
         self._log.warning(
             "topic_not_surveyed",
             reason=reason,
             streams=[sender.stream for sender in senders],
-            hint="the topic does not tell, so this counts as a first start; were all state files lost, what was missed"
-            " meanwhile is in no gap. Allow the publisher to read the topic",
+            hint="it is unknown what the topic holds, so this counts as a first start; if all state files were lost,"
+            " the missed interval is in no gap. Allow the publisher to read the topic",
         )
         for sender in senders:
             self._answer(sender, TopicEnds(unread=reason))

@@ -5,7 +5,6 @@ PRAW fetches and renews the token and builds the requests. Here it must not slee
 removed from the answer, and an error answer is raised as an error of this project.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +23,8 @@ from core.reddit.json_body import MAX_BODY
 from core.reddit.quota import RateHeaders
 from core.reddit.request_errors import TooSlow, Unreachable
 from core.reddit.server_clock import Observation
-from streams.reddit.http_client import Answer, Client
+from streams.reddit.credentials import TokenRate
+from streams.reddit.http_client import Answer, HttpClient
 
 _RATE_HEADERS = ("x-ratelimit-used", "x-ratelimit-remaining", "x-ratelimit-reset")
 
@@ -33,7 +33,7 @@ MAX_TOKEN_BODY = 64 * 1024
 
 
 @dataclass(slots=True)
-class TokenFailures:
+class LastAnswer:
     """The answer to a data request: its status (None: no answer, or no token for the request) and rate headers.
 
     `fresh_token`: the token was requested just before. `dates` are the Date headers of both answers.
@@ -45,75 +45,52 @@ class TokenFailures:
     dates: list[Observation] = field(default_factory=list)
 
     def clear(self) -> None:
-        """Forget the last request."""
+        """Reset the fields for the next request."""
         self.status, self.rate, self.fresh_token = None, None, False
         self.dates = []
 
 
-class TokenPace:
-    """Limits token requests: a few at once, then one per `seconds`."""
-
-    def __init__(
-        self, clock: Callable[[], float] = time.monotonic, *, at_once: float = 4.0, seconds: float = 5.0
-    ) -> None:
-        self._clock = clock
-        self._at_once = at_once
-        self._seconds = seconds
-        self._left = at_once
-        self._counted_at = clock()
-
-    def take(self) -> None:
-        """Count a token request. Raises Unreachable if it is too early."""
-        now = self._clock()
-        self._left = min(self._at_once, self._left + (now - self._counted_at) / self._seconds)
-        self._counted_at = now
-        if self._left < 1.0:
-            wait = (1.0 - self._left) * self._seconds
-            raise Unreachable(f"the last tokens did not work: the next one is asked for in {wait:.1f} s")
-        self._left -= 1.0
-
-
 class CheckedRequestor(prawcore.Requestor):
-    """A prawcore requestor that raises this project's errors and records the answer in `heard`."""
+    """A prawcore requestor that raises this project's errors and records the answer in `last_answer`."""
 
     def __init__(
         self,
         *,
-        client: Client,
-        heard: TokenFailures,
-        pace: TokenPace,
+        client: HttpClient,
+        last_answer: LastAnswer,
+        token_rate: TokenRate,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **kwargs: Any,  # noqa: ANN401 (as prawcore has it)
     ) -> None:
         super().__init__(session=client, **kwargs)  # type: ignore[arg-type]  # all that prawcore needs of a session
         self._client = client
         self._now = now
-        self._heard = heard
-        self._pace = pace
+        self._last_answer = last_answer
+        self._token_rate = token_rate
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401
         """Send one request; raise the error that its answer means, or return the answer for PRAW to parse."""
         is_token = url.endswith(ACCESS_TOKEN_PATH)
         if is_token:
-            self._pace.take()
+            self._token_rate.take()
         given = {name: kwargs.get(name) for name in ("params", "data", "headers", "auth")}
         response = self._send(method, url, MAX_TOKEN_BODY if is_token else MAX_BODY, given)
         if not is_token:
-            self._heard.status = response.status_code
-            self._heard.rate = rate_headers(response.headers)
-        verdict = (classify_token if is_token else classify)(
+            self._last_answer.status = response.status_code
+            self._last_answer.rate = rate_headers(response.headers)
+        error = (classify_token if is_token else classify)(
             response.status_code, response.headers, response.content, self._now()
         )
         try:
-            if verdict is not None:
-                raise verdict
+            if error is not None:
+                raise error
         finally:
-            del verdict  # its traceback holds this frame: a reference cycle that would keep the body in memory
+            del error  # its traceback holds this frame: a reference cycle that would keep the body in memory
         for name in _RATE_HEADERS:
             response.headers.pop(name, None)
         if is_token:
             response = _usable_token(response)
-            self._heard.fresh_token = True
+            self._last_answer.fresh_token = True
         self._note_date(response)
         return response
 
@@ -131,7 +108,7 @@ class CheckedRequestor(prawcore.Requestor):
         date = response.headers.get("date")
         if date is not None:
             age = response.headers.get("age", "0")
-            self._heard.dates.append(Observation(date, age, response.sent_at, response.arrived_at))
+            self._last_answer.dates.append(Observation(date, age, response.sent_at, response.arrived_at))
 
 
 class _Token(Answer):

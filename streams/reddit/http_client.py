@@ -45,7 +45,7 @@ class Answer(requests.Response):
         return decode(self.content)
 
 
-class Client:
+class HttpClient:
     """Sends requests over persistent connections. Used from one thread, except for `abort`."""
 
     def __init__(self, ca_bundle: str | None = None, clock: Callable[[], float] = time.time) -> None:
@@ -86,7 +86,7 @@ class Client:
             answer.sent_at, answer.arrived_at = sent_at, self._clock()
             read_body(answer, limit, self._sockets.check)
         finally:
-            self._sockets.sweep()
+            self._sockets.close_unused()
         return answer
 
     def _proxies_for(self, url: str) -> dict[str, str]:
@@ -130,9 +130,9 @@ def read_body(answer: requests.Response, limit: int, check: Callable[[], None]) 
 def _read(answer: requests.Response, limit: int, check: Callable[[], None]) -> bytes:
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {*_ENCODINGS, "x-gzip", "identity", ""}:
-        raise BadAnswer(f"a compression that was not asked for: Content-Encoding: {outside(encoding, 40)!r}")
+        raise BadAnswer(f"a compression that was not requested: Content-Encoding: {outside(encoding, 40)!r}")
     if answer.status_code != _GOOD:
-        return _beginning(answer, check)
+        return _read_error_body(answer, check)
     length = answer.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > _DIGITS or int(length) > limit):
         raise too_large(limit)
@@ -154,7 +154,7 @@ def _gather(answer: requests.Response, limit: int, check: Callable[[], None], bo
             raise too_large(limit)
 
 
-def _beginning(answer: requests.Response, check: Callable[[], None]) -> bytes:
+def _read_error_body(answer: requests.Response, check: Callable[[], None]) -> bytes:
     """Read the body of an error answer: its status counts, whatever the body's length."""
     body = bytearray()
     for piece in answer.raw.stream(ERROR_BODY, decode_content=True):
@@ -221,7 +221,7 @@ class _Sockets:
     """A second handle of each open connection, for the thread that ends another thread's wait.
 
     The handle is a duplicate of the descriptor, since TLS takes over the first one. It must be closed with its
-    connection (`sweep`), otherwise the server never sees the end.
+    connection (`close_unused`), otherwise the server never sees the end.
     """
 
     def __init__(self) -> None:
@@ -232,12 +232,12 @@ class _Sockets:
     def add(self, connection: Any, made: socket.socket) -> None:  # noqa: ANN401
         with self._lock:
             if self._aborted:
-                raise ConnectionAbortedError("given up while it was connecting")
+                raise ConnectionAbortedError("aborted while connecting")
             self._open.append((connection, socket.socket.dup(made)))
 
     def check(self) -> None:
         if self._aborted:
-            raise ConnectionAbortedError("given up")
+            raise ConnectionAbortedError("aborted")
 
     def abort(self) -> None:
         with self._lock:
@@ -251,7 +251,7 @@ class _Sockets:
     def revive(self) -> None:
         self._aborted = False
 
-    def sweep(self) -> None:
+    def close_unused(self) -> None:
         """Close the handles of connections that are closed."""
         with self._lock:
             for _, handle in [one for one in self._open if one[0].sock is None]:

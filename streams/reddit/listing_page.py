@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from core.masking.external import outside, scrub
 from core.reddit.request_errors import BadAnswer
-from streams.kinds import listing_of
+from core.stream_kinds import listing_of
 
 #: Most items of a page (Reddit's limit).
 PAGE_SIZE = 100
@@ -79,12 +79,12 @@ def parse_page(answer: object, stream: str) -> Page:
     data = listing.get("data")
     children = data.get("children") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(children, list):
-        raise BadAnswer(f"no listing in the answer: {_nature(answer)}")
+        raise BadAnswer(f"no listing in the answer: {_describe(answer)}")
     items: list[Item] = []
     rejects: list[Reject] = []
     kind = listing_of(stream).prefix
     for child in children:
-        item = _ordinary(child, kind)
+        item = _parse_plain(child, kind)
         if item is not None:
             items.append(item)
             continue
@@ -92,23 +92,23 @@ def parse_page(answer: object, stream: str) -> Page:
         if not isinstance(body, dict) or not body:
             rejects.append(_reject("not an object", child))
         elif foreign := _foreign(child.get("kind"), body, kind):
-            rejects.append(_reject(f"{foreign}, which is none of the {stream}", child))
+            rejects.append(_reject(f"{foreign}, which does not belong to {stream}", child))
         else:
             items.append(_item(body, kind))
     return Page(tuple(items), _anchor(data.get("after"), items), tuple(rejects))
 
 
-def _nature(answer: object) -> str:
+def _describe(answer: object) -> str:
     """Describe the answer that is not a listing; it may be megabytes, so its content is not included."""
     if not isinstance(answer, dict):
         return type(answer).__name__
     kind = answer.get("kind")
     if isinstance(kind, str):
         return f"an object of kind {outside(kind, 20)!r}"
-    return f"an object with {', '.join(outside(name, 20) for name in sorted(answer)[:5]) or 'nothing in it'}"
+    return f"an object with {', '.join(outside(name, 20) for name in sorted(answer)[:5]) or 'no fields'}"
 
 
-def _ordinary(child: object, kind: str) -> Item | None:
+def _parse_plain(child: object, kind: str) -> Item | None:
     """Parse an entry with Reddit's usual fields, fast; None: it needs the full check."""
     if type(child) is not dict or child.get("kind") != kind:
         return None

@@ -32,17 +32,17 @@ from core.reddit.request_errors import (
     Unreachable,
 )
 from core.reddit.server_clock import ServerClock
-from streams.reddit.checked_requestor import CheckedRequestor, TokenFailures, TokenPace
-from streams.reddit.credential_rejections import CredentialRejections
-from streams.reddit.http_client import Client
-from streams.reddit.limited_names import LimitedNames, NameLimited
+from streams.reddit.checked_requestor import CheckedRequestor, LastAnswer
+from streams.reddit.credentials import CredentialRejections, TokenRate
+from streams.reddit.http_client import HttpClient
+from streams.reddit.limited_names import LimitedNames, RequestLimited
 from streams.reddit.praw_loading import PRAWException, make_reddit, praw
 
 #: Seconds to wait for a complete answer.
 ANSWER_DEADLINE = 20.0
 
-_LOOK_EVERY = 0.5
-_END_WITHIN = 1.0  # seconds: longer than a thread takes to end after its sockets are shut down
+_CHECK_EVERY_S = 0.5
+_END_WITHIN_S = 1.0  # seconds: longer than a thread takes to end after its sockets are shut down
 
 #: The errors that PRAW may raise for an invalid answer.
 _PRAW_ERRORS = (
@@ -63,17 +63,19 @@ class Connection:
 
     def __init__(self, access: RedditAccess) -> None:
         self._access = access
-        self._client = Client(network(os.environ).ca_bundle)
-        self._pace = TokenPace()
+        self._client = HttpClient(network(os.environ).ca_bundle)
+        self._token_rate = TokenRate()
         #: about the request in progress, or the last one
-        self.heard = TokenFailures()
+        self.last_answer = LastAnswer()
         self._reddit = self._log_in()
 
     def _log_in(self) -> praw.Reddit:
         settings = self._access
 
         def make_requestor(**kwargs: Any) -> CheckedRequestor:  # noqa: ANN401 (PRAW decides what it passes)
-            return CheckedRequestor(**kwargs, client=self._client, heard=self.heard, pace=self._pace)
+            return CheckedRequestor(
+                **kwargs, client=self._client, last_answer=self.last_answer, token_rate=self._token_rate
+            )
 
         return make_reddit(
             client_id=settings.client_id,
@@ -87,7 +89,7 @@ class Connection:
     def get(self, path: str, params: dict[str, str | int]) -> object:
         """Fetch and decode; PRAW logs in if it has no token. Raises only this project's errors."""
         # without a token there is no answer, and the headers of the last one would move the quota's window
-        self.heard.clear()
+        self.last_answer.clear()
         try:
             return self._reddit.request(method="GET", path=path, params=params)
         except TokenRejected:
@@ -174,9 +176,9 @@ class PrawClient:
             self._send_control(path, priority)
             answer = self._send_renewing(path, params, priority)
         except (CredentialsRejected, TokenRejected) as error:
-            if (hopeless := self._rejections.refused(error)) is not None:
-                raise hopeless from error
-            raise Unreachable(f"once more, to be sure: {error}") from error
+            if (permanent := self._rejections.refused(error)) is not None:
+                raise permanent from error
+            raise Unreachable(f"retried before it counts: {error}") from error
         self._rejections.worked()
         return answer
 
@@ -196,32 +198,32 @@ class PrawClient:
         try:
             return self._send(path, params, priority)
         except TokenRejected:
-            if self._connection.heard.fresh_token:
+            if self._connection.last_answer.fresh_token:
                 raise  # another one would be refused as well
             self._context.log.info("token_renewed")
         return self._send(path, params, priority)
 
     def _send(self, path: str, params: dict[str, str | int], priority: Priority) -> object:
-        grant = self._leave(priority)
+        grant = self._await_grant(priority)
         job = _Job(path, params)
         self._current = job
         self._jobs.put(job)
-        self._await(job, grant)
-        heard = self._connection.heard
-        self._read_clock(heard)
+        self._await_answer(job, grant)
+        last_answer = self._connection.last_answer
+        self._read_clock(last_answer)
         error = job.error
-        if isinstance(error, RateLimited) and self._is_of_its_own(path, error):
+        if isinstance(error, RateLimited) and self._concerns_only(path, error):
             self._limiter.failed(grant, "429")
             self._current = None
-            raise NameLimited
-        if heard.status is not None and not isinstance(error, RateLimited):
+            raise RequestLimited
+        if last_answer.status is not None and not isinstance(error, RateLimited):
             self._limited.served(path, self._clock())
         if isinstance(error, RateLimited):
             error.retry_after = self._limiter.refused(grant, error.retry_after, error.rate)
-        elif heard.status is None:
+        elif last_answer.status is None:
             self._limiter.failed(grant, "none")
         else:
-            self._limiter.answered(grant, str(heard.status), heard.rate)
+            self._limiter.answered(grant, str(last_answer.status), last_answer.rate)
         if error is None:
             return job.answer
         try:
@@ -233,14 +235,14 @@ class PrawClient:
                 error,
             )  # the error's traceback holds this frame: a reference cycle that would keep the answer's body in memory
 
-    def _is_of_its_own(self, path: str, error: RateLimited) -> bool:
-        """Return whether a 429 concerns this request, not the quota."""
-        told = named_wait(error.retry_after, error.rate, time.time()) is not None
-        return self._limited.refused(path, self._clock(), told=told)
+    def _concerns_only(self, path: str, error: RateLimited) -> bool:
+        """Return whether a 429 concerns this path, not the quota."""
+        has_delay = named_wait(error.retry_after, error.rate, time.time()) is not None
+        return self._limited.refused(path, self._clock(), has_delay=has_delay)
 
-    def _leave(self, priority: Priority) -> Grant:
+    def _await_grant(self, priority: Priority) -> Grant:
         """Wait for permission from the shared quota."""
-        told = False
+        logged = False
         while True:
             if self._context.stop.is_set():
                 raise Stopped
@@ -248,9 +250,9 @@ class PrawClient:
             if isinstance(answer, Grant):
                 return answer
             if priority is not Priority.STREAM:
-                raise QuotaShort(f"the quota is kept for the streams for another {answer.seconds:.0f} s")
-            if not told and answer.seconds > 5.0:
-                told = True
+                raise QuotaShort(f"the quota is reserved for the streams for another {answer.seconds:.0f} s")
+            if not logged and answer.seconds > 5.0:
+                logged = True
                 self._context.log.warning("waiting_for_quota", seconds=round(answer.seconds, 1))
             self._pause(answer)
 
@@ -258,9 +260,9 @@ class PrawClient:
         # another process may be refused meanwhile, or the window may change: check again periodically
         self._context.wait(min(wait.seconds, 5.0))
 
-    def _await(self, job: _Job, grant: Grant) -> None:
+    def _await_answer(self, job: _Job, grant: Grant) -> None:
         deadline = self._clock() + self._answer_deadline
-        while not job.done.wait(_LOOK_EVERY):
+        while not job.done.wait(_CHECK_EVERY_S):
             self._context.beat()
             if self._context.stop.is_set():
                 self._interrupt()  # a stop was requested just before this job could be interrupted
@@ -275,14 +277,14 @@ class PrawClient:
         """End the request; if its thread does not end (a DNS server that does not answer), start a new one."""
         self._limiter.failed(grant, "timeout")
         self._connection.abort()
-        if job.ended.wait(_END_WITHIN):
+        if job.ended.wait(_END_WITHIN_S):
             self._connection.revive()
             return
         self._jobs.put(None)
         self._start_thread()
 
-    def _read_clock(self, heard: TokenFailures) -> None:
-        for seen in heard.dates:
+    def _read_clock(self, last_answer: LastAnswer) -> None:
+        for seen in last_answer.dates:
             notice = self.server_clock.observe(seen)
             if notice is None:
                 continue
@@ -291,7 +293,7 @@ class PrawClient:
                 self._context.log.warning("clock_offset", offset_seconds=offset, hint=str(notice))
             else:
                 self._context.log.info("clock_right_again", offset_seconds=offset, hint=str(notice))
-        heard.dates = []
+        last_answer.dates = []
 
 
 def _work(connection: Connection, jobs: "queue.SimpleQueue[_Job | None]") -> None:

@@ -14,9 +14,9 @@ from core.backoff import Backoff
 class RoundResult(enum.Enum):
     """When the next round is due."""
 
-    BUSY = "go on at once"
-    IDLE = "all that was captured is delivered: wait for news"
-    BLOCKED = "there is work, but it cannot be done just now: wait a moment"
+    BUSY = "continue at once"
+    IDLE = "everything captured is delivered: wait for new records"
+    BLOCKED = "there is work that cannot be done now: wait a moment"
 
 
 class Sink(Protocol):

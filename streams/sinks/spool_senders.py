@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from core.periodic import Timer
 from core.spool import Row, report_suspect
 from core.spool.spool_state import SpoolState
 from core.spool.stream_state import Origin
@@ -23,10 +24,10 @@ from streams.sources.base import RESENDS, Opener, PlainRow, Source, spools
 #: Rows per batch of reading and sending.
 PORTION = 500
 #: Most records that wait for their reports before reading stops; the sink's own queue bounds the bytes.
-_WINDOW = 50_000
+_MOST_IN_FLIGHT = 50_000
 
 #: Seconds between checks whether a source appeared, was replaced, or can be read again.
-_LOOK_EVERY_S = 0.25
+_CHECK_EVERY_S = 0.25
 
 T = TypeVar("T")
 
@@ -51,10 +52,10 @@ class InFlightWindow:
         self.arrived: set[int] = set()
         self._dead: set[int] = set()
 
-    def hand_over(self, seq: int) -> None:
+    def record_sent(self, seq: int) -> None:
         """Record that this record, the next by seq, was given to the producer (or need not be: it has arrived)."""
         if seq <= self.sent:
-            raise ValueError(f"record {seq} was handed over before (now at {self.sent})")
+            raise ValueError(f"record {seq} was already sent (last sent: {self.sent})")
         self.on_way.append(seq)
         self.sent = seq
 
@@ -115,7 +116,7 @@ class SpoolSender:
 
     def pending(self) -> bool:
         """Return whether there is something to send; reads the next batch if necessary."""
-        if not self._rows and self.source is not None and len(self.window.on_way) < _WINDOW:
+        if not self._rows and self.source is not None and len(self.window.on_way) < _MOST_IN_FLIGHT:
             self._rows = self.source.read_plain(self.window.sent, PORTION)
         return bool(self._rows)
 
@@ -124,15 +125,15 @@ class SpoolSender:
         self.pending()
         rows = self._rows.copy()
         for row in rows:
-            self.window.hand_over(row[0])
-        self._pass(len(rows))
+            self.window.record_sent(row[0])
+        self._drop_sent(len(rows))
         return rows
 
     def acknowledge(self) -> None:
         """Record that everything in flight has arrived."""
         self.window.acknowledge(self.window.on_way)
 
-    def _pass(self, count: int) -> None:
+    def _drop_sent(self, count: int) -> None:
         """Drop the first rows of the batch: they were sent."""
         if count:
             self.last_key = self._rows[count - 1][1]
@@ -229,22 +230,20 @@ class SpoolSenders(Generic[S]):
         self._unreadable: set[str] = set()
         #: streams of no known kind that have a spool
         self._unknown: set[str] = set()
-        self._next_look = 0.0
+        self._checks = Timer(_CHECK_EVERY_S)
 
     def __iter__(self) -> Iterator[S]:
         return iter(self._senders.values())
 
     def refresh(self) -> None:
         """Open the sources that appeared or were replaced, each from its position on."""
-        now = self._clock()
-        if now < self._next_look:
+        if not self._checks.elapsed(self._clock()):
             return
-        self._next_look = now + _LOOK_EVERY_S
-        self._tell_of_unknown_spools()
+        self._log_unknown_spools()
         for name, opener in self._openers(self._state_dir).items():
             sender = self._senders.get(name)
             if sender is not None and sender.source is not None and sender.source.moved():
-                self._log.warning("spool_replaced", stream=name, hint="reading the new one")
+                self._log.warning("spool_replaced", stream=name, hint="the new spool is read from now on")
                 sender.detach()
             if sender is None or sender.source is None:
                 self._open(name, opener)
@@ -253,11 +252,11 @@ class SpoolSenders(Generic[S]):
             if state is not None:
                 self._writer.remember(sender.stream, state)
 
-    def _tell_of_unknown_spools(self) -> None:
+    def _log_unknown_spools(self) -> None:
         for stream in unknown_spools(self._state_dir):
             if stream not in self._unknown:
                 self._unknown.add(stream)
-                hint = "its records stay where they are: start the version of Gapless that wrote them"
+                hint = "its records are not delivered: start the version of Gapless that wrote them"
                 self._log.error("spool_of_unknown_kind", stream=stream, hint=hint)
 
     def _open(self, name: str, opener: Opener) -> None:
@@ -295,7 +294,9 @@ class SpoolSenders(Generic[S]):
             return  # logged already; retried at each check
         self._unreadable.add(name)
         broken = is_corrupt(error)
-        self._log.error("spool_unreadable", stream=name, broken=broken, error=str(error), hint="trying again")
+        self._log.error(
+            "spool_unreadable", stream=name, broken=broken, error=str(error), hint="it is retried automatically"
+        )
         if broken and name in stream_names():  # a file of another owner is not moved aside
             self._writer.save(now=True)  # what was delivered from it need not be salvaged
             report_suspect(self._state_dir, name)

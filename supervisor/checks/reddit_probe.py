@@ -191,7 +191,7 @@ class _Requests:
             return Refusal(str(error), named=False)
 
     def _request(self, names: Sequence[str], stream: str) -> Refusal | None:
-        seen = self._connection.heard
+        last_answer = self._connection.last_answer
         try:
             parse_page(self._connection.get(listing_path(list(names), stream), {"limit": PAGE_SIZE}), stream)
         except Unavailable as error:
@@ -203,8 +203,8 @@ class _Requests:
             raise
         except TransientError as error:
             return Refusal(str(error), named=False)
-        if seen.rate is not None:
-            self.quota = _quota(seen.rate)
+        if last_answer.rate is not None:
+            self.quota = _quota(last_answer.rate)
         return None
 
 

@@ -22,7 +22,7 @@ from core.masking.printable import printable_json
 from core.spool.committed_positions import publisher_path, read_publisher_counters
 from core.storage.sqlite import connect, transaction
 from streams.positions import dead_letters as letters
-from streams.positions.dead_letters import Kept
+from streams.positions.dead_letters import StoredLetter
 from streams.positions.migrations import upgrade
 from supervisor.cli.arguments import suggestion
 from supervisor.cli.commands import Command
@@ -70,7 +70,7 @@ def dead_letters(
     """Do `action` with these dead letters, or with all. Return 1 if one was refused again, 2 for an unknown id."""
     config = load_config(path, credentials=False)
     with _opened(config.supervisor.state_dir) as connection:
-        known = letters.listed(connection) if connection is not None else []
+        known = letters.list_letters(connection) if connection is not None else []
         unknown = sorted(set(ids) - {letter.id for letter in known})
         if unknown:
             existing = f"there are: {_numbers(letter.id for letter in known)}" if known else "there are none"
@@ -86,7 +86,7 @@ def dead_letters(
         if action == "drop":
             return _drop(connection, chosen, config, as_json=as_json, out=out)
         with transaction(connection):
-            letters.ask_again(connection, letters.listed(connection) if not ids else chosen)
+            letters.request_resend(connection, letters.list_letters(connection) if not ids else chosen)
         _log(config, "dead_letters_resend_requested", chosen)
         if _publisher_runs(config.supervisor.state_dir):
             deadline = clock() + _RESEND_TIMEOUT_S
@@ -111,11 +111,11 @@ def _opened(state_dir: Path) -> Iterator[sqlite3.Connection | None]:
 
 
 def _drop(
-    connection: sqlite3.Connection, chosen: Sequence[Kept], config: Config, *, as_json: bool, out: TextIO
+    connection: sqlite3.Connection, chosen: Sequence[StoredLetter], config: Config, *, as_json: bool, out: TextIO
 ) -> ExitCode:
     with transaction(connection):
         ids = {one.id for one in chosen}
-        found = [one for one in letters.listed(connection) if one.id in ids]
+        found = [one for one in letters.list_letters(connection) if one.id in ids]
         dropped = [one for one in found if not one.resending]
         letters.drop(connection, dropped)
     _log(config, "dead_letters_dropped", dropped)
@@ -126,13 +126,13 @@ def _drop(
     return ExitCode.OK
 
 
-def _left(connection: sqlite3.Connection, chosen: Sequence[Kept]) -> list[Kept]:
+def _left(connection: sqlite3.Connection, chosen: Sequence[StoredLetter]) -> list[StoredLetter]:
     """Return those of the chosen that are still dead letters."""
     ids = {one.id for one in chosen}
-    return [one for one in letters.listed(connection) if one.id in ids]
+    return [one for one in letters.list_letters(connection) if one.id in ids]
 
 
-def _report(chosen: Sequence[Kept], left: Sequence[Kept], *, as_json: bool, out: TextIO) -> ExitCode:
+def _report(chosen: Sequence[StoredLetter], left: Sequence[StoredLetter], *, as_json: bool, out: TextIO) -> ExitCode:
     waiting = [one for one in left if one.resending]
     refused = [one for one in left if not one.resending]
     lines = []
@@ -148,7 +148,7 @@ def _report(chosen: Sequence[Kept], left: Sequence[Kept], *, as_json: bool, out:
     return ExitCode.GAVE_UP if refused else ExitCode.OK
 
 
-def _print(chosen: Sequence[Kept], state_dir: Path, *, as_json: bool, out: TextIO) -> None:
+def _print(chosen: Sequence[StoredLetter], state_dir: Path, *, as_json: bool, out: TextIO) -> None:
     counters = read_publisher_counters(state_dir)
     resent, dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
     if as_json:
@@ -162,7 +162,7 @@ def _print(chosen: Sequence[Kept], state_dir: Path, *, as_json: bool, out: TextI
     print(f"{_count(len(chosen)) if chosen else 'No dead letters'}. {totals}", file=out)
 
 
-def _row(letter: Kept) -> tuple[str, ...]:
+def _row(letter: StoredLetter) -> tuple[str, ...]:
     name = letter.reason.partition(":")[0]
     reason = f"{name} (being sent again)" if letter.resending else name
     return str(letter.id), utc_text(letter.at)[:16] + "Z", letter.stream, letter.key, _size(letter.size), reason
@@ -193,7 +193,7 @@ def _publisher_runs(state_dir: Path) -> bool:
     return any(process["name"] == "publisher" and process["state"] == "RUNNING" for process in processes)
 
 
-def _log(config: Config, event: str, chosen: Sequence[Kept]) -> None:
+def _log(config: Config, event: str, chosen: Sequence[StoredLetter]) -> None:
     """Log the action, in a log of its own, because the supervisor may not run."""
     settings = config.supervisor
     file = log_setup.child_file(_PROCESS, settings.log_dir, settings.log_max_bytes, settings.log_backups)

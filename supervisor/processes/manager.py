@@ -13,11 +13,11 @@ import structlog
 
 from core.child import Message
 from core.errors import ExitCode
+from core.periodic import PeriodicTask, PeriodicTasks
 from supervisor.processes import restart_policy
 from supervisor.processes.child_spec import ChildSpec, Stage
 from supervisor.processes.control_inbox import Reload, RequestSource, Restart
 from supervisor.processes.managed_child import Child
-from supervisor.processes.periodic_tasks import PeriodicTask, PeriodicTasks
 from supervisor.processes.reload import ReloadOrders, WantedChildren
 from supervisor.processes.restart_policy import RestartState, State, describe_exit
 from supervisor.processes.spawned_process import Handle, Process

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import structlog
 
+from core.periodic import PeriodicTask
 from core.storage.private_files import DIRECTORY_MODE, OTHERS, open_private
-from supervisor.processes.periodic_tasks import PeriodicTask
 
 #: System directories: their permissions are not ours to change.
 _SYSTEM = frozenset(

@@ -9,8 +9,8 @@ import structlog
 from core.config import Config
 from core.config.slices import status_config
 from core.logging.log_setup import get_logger
+from core.periodic import PeriodicTask
 from core.status.crawl import HEALTHY, Crawl, read_crawl_of
-from supervisor.processes.periodic_tasks import PeriodicTask
 
 _CHECK_INTERVAL_S = 2.0  # seconds between two checks of the reports
 

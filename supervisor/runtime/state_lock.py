@@ -12,10 +12,10 @@ from pathlib import Path
 import structlog
 
 from core.errors import GaplessError
+from core.periodic import PeriodicTask
 from core.storage.file_guard import file_identity
 from core.storage.lock_file import Holder, describe, holders, try_lock
 from core.storage.private_files import make_directory, open_private
-from supervisor.processes.periodic_tasks import PeriodicTask
 
 _CHECK_INTERVAL_S = 1.0
 _ROOT = 0

@@ -16,6 +16,7 @@ from core.config.slices import log_config
 from core.errors import ConfigError, ExitCode, Problem, TransientError
 from core.logging import log_setup
 from core.logging.nonblocking_stderr import NonBlockingStderr
+from core.periodic import PeriodicTask, PeriodicTasks
 from core.process.parent_guard import is_orphan
 from core.status.statistics_block import Meter, render
 from core.storage.private_files import make_directory, set_umask
@@ -23,7 +24,6 @@ from supervisor.processes.child_spec import ChildSpec
 from supervisor.processes.control_inbox import ControlInbox, RequestSource
 from supervisor.processes.control_server import controlled
 from supervisor.processes.manager import Manager
-from supervisor.processes.periodic_tasks import PeriodicTask, PeriodicTasks
 from supervisor.processes.spawned_process import SpawnedProcess
 from supervisor.processes.status_publisher import Snapshot, StatusPublisher
 from supervisor.runtime.config_holder import ConfigHolder

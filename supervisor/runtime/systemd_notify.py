@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import structlog
 
-from supervisor.processes.periodic_tasks import PeriodicTask
+from core.periodic import PeriodicTask
 from supervisor.processes.restart_policy import State
 from supervisor.processes.status_publisher import Snapshot
 

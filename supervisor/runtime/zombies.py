@@ -9,7 +9,7 @@ import os
 
 import structlog
 
-from supervisor.processes.periodic_tasks import PeriodicTask
+from core.periodic import PeriodicTask
 
 _CHECK_INTERVAL_S = 1.0
 

@@ -102,7 +102,7 @@ class Transport:
 
     def attach(self, connection: Connection) -> Connection:
         """Answer this connection from now on; its times come from the clock. There is no other seam below PRAW."""
-        client, pace = connection._client, connection._pace  # noqa: SLF001
+        client, pace = connection._client, connection._token_rate  # noqa: SLF001
         self._adapter = client._adapter  # noqa: SLF001
         vars(client).update(_adapter=self, _clock=self._clock)
         vars(pace).update(_clock=self._clock, _counted_at=self._clock())

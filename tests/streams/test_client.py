@@ -135,7 +135,7 @@ def test_a_supervisor_that_dies_is_reported(client: RedditClient, tmp_path: Path
     client.start_streaming()
     wait_until(lambda: started(tmp_path), what="the processes to be started")
     supervisor().kill()
-    with pytest.raises(GaplessError, match=r"ended with code -9.*supervisor\.log"):
+    with pytest.raises(GaplessError, match=r"exited with code -9.*supervisor\.log"):
         client.wait_for_shutdown()
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from streams.kinds import kind_of
+from core.stream_kinds import kind_of
 from streams.record import make_record
 from streams.reddit.listing_page import parse_page
 from tests.streams.capture.world import envelope

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.child import Message
+from core.periodic import PeriodicTask
 from supervisor.processes.child_spec import ChildSpec, Stage
 from supervisor.processes.control_inbox import Reload, Request, Restart
 from supervisor.processes.manager import Manager
-from supervisor.processes.periodic_tasks import PeriodicTask
 from supervisor.processes.reload import WantedChildren
 from supervisor.processes.spawned_process import Handle
 

@@ -6,14 +6,14 @@ from confluent_kafka import KafkaException, Producer
 
 from streams.sinks.base import RoundResult
 from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyParts
-from streams.sinks.kafka.kafka_errors import ErrorClass, cause, said
+from streams.sinks.kafka.kafka_errors import ErrorClass, cause, error_text
 from streams.sinks.kafka.producer import discard
 from streams.sinks.kafka.topics import Topic
 
 #: Seconds to wait for reports, or for an answer about the topic, before the next check for new rows.
-_PATIENCE = 0.01
+_TIMEOUT_S = 0.01
 #: The same while Kafka is unreachable: there is no hurry.
-_PATIENCE_AWAY = 0.1
+_TIMEOUT_AWAY_S = 0.1
 #: After this number of failures without a delivery between them, the producer itself may be at fault.
 _FAILURES_TOO_MANY = 5
 
@@ -41,13 +41,13 @@ class AtLeastOnce(DeliveryStrategy):
             self._producer is not None
             and not self._failures
             and self._clock() >= self._resume_at
-            and self._topic.ensure(_PATIENCE_AWAY if self._health.away else _PATIENCE)
+            and self._topic.ensure(_TIMEOUT_AWAY_S if self._health.away else _TIMEOUT_S)
         )
         return self._ready
 
     def send(self) -> int:
         """Send a batch from each source."""
-        sent = self._senders.feed(self._live, self._topic.name)
+        sent = self._senders.send_batch(self._active_producer, self._topic.name)
         self._sent = sent > 0
         return sent
 
@@ -58,7 +58,7 @@ class AtLeastOnce(DeliveryStrategy):
             return True
         self._in_flight = len(producer) > 0
         try:
-            producer.poll(0.0 if self._sent else self._patience(producer))
+            producer.poll(0.0 if self._sent else self._timeout(producer))
         except KafkaException as exception:  # the client reports a fatal error of this producer this way
             self._health.fatal = cause(exception)
         self._take_reports(producer)
@@ -69,22 +69,22 @@ class AtLeastOnce(DeliveryStrategy):
         saved = self._writer.save()
         if self._sent or self._in_flight or self._failures:
             return RoundResult.BUSY  # reports that arrived may have made room for more
-        return self._rest(saved=saved)
+        return self._idle_result(saved=saved)
 
-    def _patience(self, producer: Producer) -> float:
+    def _timeout(self, producer: Producer) -> float:
         if not len(producer):
             return 0.0
-        return _PATIENCE_AWAY if self._health.away else _PATIENCE
+        return _TIMEOUT_AWAY_S if self._health.away else _TIMEOUT_S
 
-    def _rest(self, *, saved: bool) -> RoundResult:
+    def _idle_result(self, *, saved: bool) -> RoundResult:
         waiting = not self._ready and self._senders.backlog() > 0
-        self._look(waiting=waiting)
-        if self._topic.asking:
+        self._check_outage(waiting=waiting)
+        if self._topic.request_pending:
             return RoundResult.BUSY
         return RoundResult.BLOCKED if waiting or not saved else RoundResult.IDLE
 
-    def _look(self, *, waiting: bool) -> None:
-        if self._health.look(waiting=waiting):
+    def _check_outage(self, *, waiting: bool) -> None:
+        if self._health.check_outage(waiting=waiting):
             self._topic.missing()  # it may be: check again
 
     def _take_reports(self, producer: Producer) -> None:
@@ -93,21 +93,21 @@ class AtLeastOnce(DeliveryStrategy):
             self._health.arrived(lambda: arrived + self._senders.backlog())
             self._retries.succeed()
         elif len(producer):
-            self._look(waiting=True)
+            self._check_outage(waiting=True)
         classes = self._senders.classify_failures()
-        if self._health.stuck(answered=self._topic.there):
-            self._start_anew("Kafka answers, but not to this producer")
+        if self._health.stuck(answered=self._topic.exists):
+            self._replace_producer("Kafka answers other requests, but not this producer's")
         elif self._health.fatal is not None or ErrorClass.FATAL in classes:
-            self._start_anew("it failed for good")
+            self._replace_producer("it has a fatal error")
         elif ErrorClass.TOPIC in classes:
             self._topic.missing()
-            self._start_anew("the topic is gone: asking for it")
+            self._replace_producer("the topic no longer exists")
         else:
             self._failures |= classes
         if self._failures and not len(producer):
-            self._try_again()
+            self._resend()
 
-    def _try_again(self) -> None:
+    def _resend(self) -> None:
         failures, self._failures = self._failures, set()
         self._senders.rewind()
         if failures == {ErrorClass.REFUSED}:  # an answer about the records alone: no wait needed
@@ -116,22 +116,22 @@ class AtLeastOnce(DeliveryStrategy):
             return
         self._resume_at = self._clock() + self._retries.fail()
         if ErrorClass.HOLD not in failures and self._retries.failures >= _FAILURES_TOO_MANY:
-            self._start_anew("records fail again and again")
+            self._replace_producer("records fail repeatedly")
 
-    def _start_anew(self, reason: str) -> None:
+    def _replace_producer(self, reason: str) -> None:
         """Discard the producer; after a pause, a new one resends what it held."""
         fatal, self._health.fatal = self._health.fatal, None
         pause = self._retries.fail()
         if fatal is not None:
-            self._health.refused(said(fatal))
+            self._health.refused(error_text(fatal))
         if times := self._health.times(f"producer_replaced {reason}"):
             self._log.error(
                 "producer_replaced",
                 reason=reason,
-                error=said(fatal) if fatal else None,
+                error=error_text(fatal) if fatal else None,
                 pause_seconds=round(pause, 2),
                 times=times,
-                hint="a new one goes on behind the position",
+                hint="a new producer continues after the position",
             )
         if self._producer is not None:
             discard(self._producer)
@@ -140,7 +140,7 @@ class AtLeastOnce(DeliveryStrategy):
         self._senders.rewind()
         self._resume_at = self._clock() + pause
 
-    def _let_go(self, seconds: float) -> None:
+    def _disconnect(self, seconds: float) -> None:
         """Wait at most `seconds` for the last reports, then disconnect from the broker."""
         if self._producer is None:
             return

@@ -21,7 +21,7 @@ from confluent_kafka import (
 )
 
 from streams.sinks.kafka.kafka_errors import cause, is_passing
-from streams.sinks.kafka.producer import Settings
+from streams.sinks.kafka.producer import KafkaSettings
 
 #: The wanted positions are nearly always among this number of last records.
 _TAIL = 10_000
@@ -52,7 +52,9 @@ class CommittedPositionReader:
     too. So the reader continues to the current end of the log, not to the end of what is visible now.
     """
 
-    def __init__(self, settings: Settings, source_ids: set[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: KafkaSettings, source_ids: set[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.source_ids = frozenset(source_ids)
         self._clock = clock
         self._topic = settings.positions_topic
@@ -69,7 +71,7 @@ class CommittedPositionReader:
         Raises KafkaException for a lasting error.
         """
         if self._end is None:
-            self._find_end(seconds)
+            self._find_log_end(seconds)
             return None
         if self._end == 0:
             return {}
@@ -80,7 +82,7 @@ class CommittedPositionReader:
                     return self._finish()
         return None
 
-    def _find_end(self, seconds: float) -> None:
+    def _find_log_end(self, seconds: float) -> None:
         try:
             # returns the partition's leader at once; the first fetch would wait half a second for it
             self._consumer.list_topics(self._topic, timeout=seconds)
@@ -121,7 +123,7 @@ class CommittedPositionReader:
         self._measure.close()
 
 
-def _consumer(settings: Settings, isolation_level: str) -> Consumer:
+def _consumer(settings: KafkaSettings, isolation_level: str) -> Consumer:
     return Consumer(
         {
             **settings.connection,

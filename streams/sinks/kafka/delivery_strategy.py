@@ -12,20 +12,20 @@ from streams.positions.publisher_store import KAFKA
 from streams.sinks.base import Retries, RoundResult, Sink
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
-from streams.sinks.kafka.producer import Settings
+from streams.sinks.kafka.producer import KafkaSettings
 
 
 class StrategyParts(TypedDict):
     """The parts that every delivery strategy uses."""
 
-    settings: Settings
+    settings: KafkaSettings
     senders: KafkaSpoolSenders
     writer: PositionWriter
     health: KafkaHealth
     retries: Retries
     log: structlog.stdlib.BoundLogger
     clock: Callable[[], float]
-    make_producer: Callable[[Settings, KafkaHealth], Producer]
+    make_producer: Callable[[KafkaSettings, KafkaHealth], Producer]
 
 
 class DeliveryStrategy(Sink, ABC):
@@ -36,14 +36,14 @@ class DeliveryStrategy(Sink, ABC):
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: KafkaSettings,
         senders: KafkaSpoolSenders,
         writer: PositionWriter,
         health: KafkaHealth,
         retries: Retries,
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
-        make_producer: Callable[[Settings, KafkaHealth], Producer],
+        make_producer: Callable[[KafkaSettings, KafkaHealth], Producer],
     ) -> None:
         self._settings = settings
         self._senders = senders
@@ -76,12 +76,12 @@ class DeliveryStrategy(Sink, ABC):
     def close(self, seconds: float) -> None:
         """Wait at most `seconds` for records in flight, then release the broker and the sources."""
         try:
-            self._let_go(seconds)
+            self._disconnect(seconds)
         finally:
             self._senders.close()
 
     @abstractmethod
-    def _let_go(self, seconds: float) -> None: ...
+    def _disconnect(self, seconds: float) -> None: ...
 
     def backlog(self) -> int:
         """Return the number of records that are captured and not yet in Kafka."""
@@ -93,7 +93,7 @@ class DeliveryStrategy(Sink, ABC):
         return self._health.held
 
     @property
-    def _live(self) -> Producer:
+    def _active_producer(self) -> Producer:
         if self._producer is None:
             raise RuntimeError("there is no producer in this phase")
         return self._producer

@@ -15,12 +15,20 @@ from core.errors import TransientError
 from streams.sinks.base import RoundResult
 from streams.sinks.kafka.committed_position import CommittedPosition, CommittedPositionReader
 from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyParts
-from streams.sinks.kafka.kafka_errors import NOT_THE_RECORD, ErrorClass, cause, classify, is_fenced, is_passing, said
-from streams.sinks.kafka.producer import Settings, discard
+from streams.sinks.kafka.kafka_errors import (
+    NOT_THE_RECORD,
+    ErrorClass,
+    cause,
+    classify,
+    error_text,
+    is_fenced,
+    is_passing,
+)
+from streams.sinks.kafka.producer import KafkaSettings, discard
 from streams.sinks.kafka.topics import Topic
 
 #: Longest wait of one call to the broker (seconds); an unfinished call is repeated.
-_CALL = 0.25
+_CALL_S = 0.25
 
 
 class ExactlyOnce(DeliveryStrategy):
@@ -29,7 +37,7 @@ class ExactlyOnce(DeliveryStrategy):
     def __init__(
         self,
         topics: tuple[Topic, Topic],
-        make_reader: Callable[[Settings, set[str]], CommittedPositionReader] = CommittedPositionReader,
+        make_reader: Callable[[KafkaSettings, set[str]], CommittedPositionReader] = CommittedPositionReader,
         **parts: Unpack[StrategyParts],
     ) -> None:
         super().__init__(**parts)
@@ -37,51 +45,51 @@ class ExactlyOnce(DeliveryStrategy):
         self._make_reader = make_reader
         self._position_reader: CommittedPositionReader | None = None
         #: the sources whose committed position was read since the last init_transactions
-        self._recalled: frozenset[str] = frozenset()
+        self._read_sources: frozenset[str] = frozenset()
         self._phase: Callable[[], RoundResult] = self._connect
-        self._pace = RoundResult.BUSY
+        self._result = RoundResult.BUSY
         #: whether a step was done in this round
-        self._moved = False
+        self._stepped = False
         self._in_transaction = False
 
     def open(self) -> bool:
         """Take over from a predecessor and read the last committed positions."""
         if not self._in_transaction:
             self._senders.refresh()
-        self._moved = False
-        self._move(self._connect, self._take_over, self._recall)
+        self._stepped = False
+        self._step(self._connect, self._take_over, self._read_positions)
         return self._phase == self._transact
 
     def send(self) -> int:
         """Begin a transaction with a batch from each source."""
-        before = self._handed_over()
-        self._move(self._transact)
-        return self._handed_over() - before
+        before = self._in_flight()
+        self._step(self._transact)
+        return self._in_flight() - before
 
     def flush(self) -> bool:
         """Wait for all records of the transaction, then add the positions; or abort it."""
-        self._move(self._flush, self._abort)
+        self._step(self._flush, self._abort)
         return not self._in_transaction or self._phase == self._end
 
     def commit(self) -> RoundResult:
         """Commit the transaction, with the positions in it, and save them."""
-        self._move(self._end)
-        pace, saved = self._pace, self._writer.save()
-        if self._health.look(
-            waiting=self._in_transaction or (pace is not RoundResult.IDLE and self._senders.backlog() > 0)
+        self._step(self._end)
+        result, saved = self._result, self._writer.save()
+        if self._health.check_outage(
+            waiting=self._in_transaction or (result is not RoundResult.IDLE and self._senders.backlog() > 0)
         ):
-            self._lose_topics()  # they may be: check again
-        if self._producer is not None and self._health.stuck(answered=all(topic.there for topic in self._topics)):
-            self._start_anew("Kafka answers, but not to this producer")
-        return pace if saved or pace is not RoundResult.IDLE else RoundResult.BLOCKED
+            self._recheck_topics()  # they may be: check again
+        if self._producer is not None and self._health.stuck(answered=all(topic.exists for topic in self._topics)):
+            self._replace_producer("Kafka answers other requests, but not this producer's")
+        return result if saved or result is not RoundResult.IDLE else RoundResult.BLOCKED
 
-    def _move(self, *phases: Callable[[], RoundResult]) -> None:
+    def _step(self, *phases: Callable[[], RoundResult]) -> None:
         """Do one step if the phase is one of these; one step per round, so a round waits for the broker only once."""
-        if not self._moved and self._phase in phases:
-            self._moved = True
-            self._pace = self._phase()
+        if not self._stepped and self._phase in phases:
+            self._stepped = True
+            self._result = self._phase()
 
-    def _handed_over(self) -> int:
+    def _in_flight(self) -> int:
         return sum(len(sender.window.on_way) for sender in self._senders)
 
     # -- the phases, in order
@@ -95,35 +103,35 @@ class ExactlyOnce(DeliveryStrategy):
 
     def _take_over(self) -> RoundResult:
         """End a predecessor's open transaction, and fence it so that it cannot begin another."""
-        if self._call(self._live.init_transactions):
-            self._phase = self._recall
+        if self._call(self._active_producer.init_transactions):
+            self._phase = self._read_positions
         return RoundResult.BUSY
 
-    def _recall(self) -> RoundResult:
+    def _read_positions(self) -> RoundResult:
         """Read the last committed positions from their topic: the local file may lag by one transaction."""
         if self._clock() < self._resume_at:
             return RoundResult.BLOCKED
-        there = [topic.ensure(_CALL / 4) for topic in self._topics]
-        if not all(there):
-            return RoundResult.BUSY if any(topic.asking for topic in self._topics) else RoundResult.BLOCKED
+        exists = [topic.ensure(_CALL_S / 4) for topic in self._topics]
+        if not all(exists):
+            return RoundResult.BUSY if any(topic.request_pending for topic in self._topics) else RoundResult.BLOCKED
         if self._position_reader is None:
             self._position_reader = self._make_reader(self._settings, {sender.source_id for sender in self._senders})
         try:
-            committed = self._position_reader.read(_CALL)
+            committed = self._position_reader.read(_CALL_S)
         except KafkaException as exception:
-            self._forget_reader()
+            self._close_reader()
             error = cause(exception)
             if classify(error) is ErrorClass.TOPIC:
-                self._lose_topics()
+                self._recheck_topics()
             elif classify(error) is ErrorClass.HOLD:
                 self._health.hold(error)
             else:
-                self._health.complain("committed_position_unreadable", error)
+                self._health.log_error("committed_position_unreadable", error)
             self._resume_at = self._clock() + self._retries.fail()
             return RoundResult.BLOCKED
         if committed is not None:
-            self._recalled = self._position_reader.source_ids
-            self._forget_reader()
+            self._read_sources = self._position_reader.source_ids
+            self._close_reader()
             self._senders.adopt(committed)
             self._phase = self._transact
         return RoundResult.BUSY
@@ -132,14 +140,14 @@ class ExactlyOnce(DeliveryStrategy):
         """Begin a transaction with the spools' records, if there are any."""
         if self._clock() < self._resume_at:
             return RoundResult.BLOCKED
-        if not all(topic.there for topic in self._topics) or not self._known():
-            self._phase = self._recall
+        if not all(topic.exists for topic in self._topics) or not self._all_positions_read():
+            self._phase = self._read_positions
             return RoundResult.BUSY
         if not self._senders.pending():
             return RoundResult.IDLE
-        if self._call(lambda _seconds: self._live.begin_transaction()):
+        if self._call(lambda _seconds: self._active_producer.begin_transaction()):
             self._in_transaction = True
-            self._senders.feed(self._live, self._settings.topic)
+            self._senders.send_batch(self._active_producer, self._settings.topic)
             self._phase = self._flush
         return RoundResult.BUSY
 
@@ -147,19 +155,19 @@ class ExactlyOnce(DeliveryStrategy):
         """Wait until all records arrived: a position must not be in the log before the records it covers."""
         for topic in self._topics:
             topic.ensure(0.0)
-        if not self._call(self._live.flush):
+        if not self._call(self._active_producer.flush):
             return RoundResult.BUSY
         classes = self._senders.classify_failures()
         if classes:
             self._fail(classes, answered=classes == {ErrorClass.REFUSED})
         elif not self._writer.letters_kept:
             return RoundResult.BLOCKED  # a position must not pass a dead letter that is not yet on disk
-        elif not len(self._live) and self._call(self._add_positions):
+        elif not len(self._active_producer) and self._call(self._add_positions):
             self._phase = self._end
         return RoundResult.BUSY
 
     def _end(self) -> RoundResult:
-        if self._call(self._live.commit_transaction):
+        if self._call(self._active_producer.commit_transaction):
             self._in_transaction = False
             arrived = self._senders.collect()
             self._retries.succeed()
@@ -168,7 +176,7 @@ class ExactlyOnce(DeliveryStrategy):
         return RoundResult.BUSY
 
     def _abort(self) -> RoundResult:
-        if self._call(self._live.abort_transaction):
+        if self._call(self._active_producer.abort_transaction):
             self._in_transaction = False
             self._senders.rewind()
             self._phase = self._transact
@@ -176,8 +184,8 @@ class ExactlyOnce(DeliveryStrategy):
 
     # -- helpers of the phases
 
-    def _known(self) -> bool:
-        return all(sender.source_id in self._recalled for sender in self._senders)
+    def _all_positions_read(self) -> bool:
+        return all(sender.source_id in self._read_sources for sender in self._senders)
 
     def _add_positions(self, _seconds: float) -> None:
         """Add each spool's new position to the transaction."""
@@ -185,12 +193,12 @@ class ExactlyOnce(DeliveryStrategy):
             window = sender.window
             if window.sent > window.position:
                 position = CommittedPosition(window.sent, sender.last_key.decode(errors="replace"))
-                self._live.produce(self._settings.positions_topic, position.to_json(), sender.source_id, 0)
+                self._active_producer.produce(self._settings.positions_topic, position.to_json(), sender.source_id, 0)
 
     def _call(self, call: Callable[[float], object]) -> bool:
         """Call librdkafka; return whether the call is done. If not, the phase determines the next step."""
         try:
-            call(_CALL)
+            call(_CALL_S)
         except KafkaException as exception:
             self._take_error(cause(exception))
             return False
@@ -199,8 +207,8 @@ class ExactlyOnce(DeliveryStrategy):
     def _take_error(self, error: KafkaError) -> None:
         if is_fenced(error):
             raise TransientError(
-                "another publisher of this deployment took over, or the broker ended a transaction that took too long:"
-                " this one ends"
+                "another publisher of this deployment has taken over, or the broker ended a transaction that took too"
+                " long: this process ends"
             )
         if not error.fatal() and is_passing(error):
             return  # repeat the same call
@@ -211,15 +219,17 @@ class ExactlyOnce(DeliveryStrategy):
         failed = error.txn_requires_abort() or error.code() == KafkaError._STATE
         if failed and self._in_transaction and self._phase != self._abort:
             if error.code() not in NOT_THE_RECORD:
-                self._health.complain("transaction_failed", error, hint="its records are sent again in another one")
+                self._health.log_error(
+                    "transaction_failed", error, hint="its records are sent again in a new transaction"
+                )
             self._fail({classify(error)})
         else:
-            self._start_anew(said(error))
+            self._replace_producer(error_text(error))
 
     def _fail(self, classes: set[ErrorClass], *, answered: bool = False) -> None:
         """Abandon this transaction; its records are resent, after a pause unless Kafka `answered` about each."""
         if ErrorClass.TOPIC in classes:
-            self._lose_topics()
+            self._recheck_topics()
         if answered:
             self._retries.succeed()
             self._health.answered()
@@ -227,38 +237,38 @@ class ExactlyOnce(DeliveryStrategy):
             self._resume_at = self._clock() + self._retries.fail()
         self._phase = self._abort
 
-    def _start_anew(self, reason: str) -> None:
+    def _replace_producer(self, reason: str) -> None:
         """Discard the producer. The committed positions show how its last transaction ended."""
         pause = self._retries.fail()
         if times := self._health.times(f"producer_replaced {reason}"):
             self._log.error("producer_replaced", reason=reason, pause_seconds=round(pause, 2), times=times)
-        discard(self._live)
+        discard(self._active_producer)
         self._producer = None
         self._in_transaction = False
-        self._recalled = frozenset()
+        self._read_sources = frozenset()
         self._senders.rewind()
         self._resume_at = self._clock() + pause
         self._phase = self._connect
 
-    def _lose_topics(self) -> None:
+    def _recheck_topics(self) -> None:
         for topic in self._topics:
             topic.missing()
 
-    def _forget_reader(self) -> None:
+    def _close_reader(self) -> None:
         if self._position_reader is not None:
             self._position_reader.close()
             self._position_reader = None
 
-    def _let_go(self, seconds: float) -> None:
+    def _disconnect(self, seconds: float) -> None:
         """Disconnect from the broker; abandon an open transaction, so that no reader waits for it."""
-        self._forget_reader()
+        self._close_reader()
         if self._producer is None:
             return
         if self._in_transaction:
             try:
                 self._producer.abort_transaction(seconds)
             except KafkaException as exception:
-                hint = "readers wait for its end until the next start"
-                self._log.warning("transaction_left_open", error=said(cause(exception)), hint=hint)
+                hint = "consumers with read_committed wait for its end until the next start"
+                self._log.warning("transaction_left_open", error=error_text(cause(exception)), hint=hint)
         discard(self._producer)
         self._producer = None

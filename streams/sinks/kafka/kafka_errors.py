@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 from core.masking.external import outside
 
 #: Clocks that differ by less (seconds) count as equal: the difference does not explain a refusal.
-_EQUAL = 60.0
+_EQUAL_S = 60.0
 
 
 class Cause(NamedTuple):
@@ -23,26 +23,21 @@ class Cause(NamedTuple):
     hint: str
 
 
-_RIGHTS_HINT = "give the publisher's user the right to write (kafka-acls.sh --producer); it goes on by itself"
-_BROKER_HINT = "look at the brokers' logs and disks; it goes on by itself"
-_SETTINGS_HINT = "compare the topic's settings with [kafka.producer]; it goes on by itself"
+_AUTOMATIC_HINT = "delivery resumes automatically"
+_RIGHTS_HINT = "grant the publisher's user write access (kafka-acls.sh --producer); delivery then resumes automatically"
+_BROKER_HINT = "check the brokers' logs and disks; delivery then resumes automatically"
+_SETTINGS_HINT = "compare the topic's settings with [kafka.producer]; delivery then resumes automatically"
+_NETWORK_HINT = "check the network between this machine and the broker; delivery then resumes automatically"
 _CLIENT_HINT = "correct [kafka.producer] for this version of Kafka"
 
 _CAUSES = {
     KafkaError.INVALID_RECORD: Cause(
-        "the topic's rules do not accept this record (a validation at the broker)",
-        "look at the topic's settings and at the broker's log; it goes on by itself",
+        "the broker's validation for this topic rejects the record",
+        "check the topic's settings and the broker's log; delivery then resumes automatically",
     ),
-    KafkaError.INVALID_MSG: Cause(
-        "records arrive damaged at Kafka (a checksum does not match)",
-        "look at the network between here and the broker; it goes on by itself",
-    ),
-    KafkaError._BAD_MSG: Cause(
-        "an answer of Kafka arrives damaged", "look at the network between here and the broker; it goes on by itself"
-    ),
-    KafkaError.INVALID_MSG_SIZE: Cause(
-        "a size in the request arrives damaged at Kafka", "look at the network to the broker; it goes on by itself"
-    ),
+    KafkaError.INVALID_MSG: Cause("records arrive corrupt at Kafka (checksum mismatch)", _NETWORK_HINT),
+    KafkaError._BAD_MSG: Cause("a response of Kafka arrives corrupt", _NETWORK_HINT),
+    KafkaError.INVALID_MSG_SIZE: Cause("a request arrives at Kafka with an invalid size", _NETWORK_HINT),
     KafkaError.TOPIC_AUTHORIZATION_FAILED: Cause("this user may not write to the topic", _RIGHTS_HINT),
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: Cause("this user may not write to the cluster", _RIGHTS_HINT),
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Cause(
@@ -50,27 +45,27 @@ _CAUSES = {
     ),
     KafkaError.SASL_AUTHENTICATION_FAILED: Cause("Kafka rejects the user or the password", "correct sasl.*"),
     KafkaError.POLICY_VIOLATION: Cause("a policy of the cluster forbids the request", _SETTINGS_HINT),
-    KafkaError.NOT_ENOUGH_REPLICAS: Cause("fewer replicas are in sync than min.insync.replicas asks for", _BROKER_HINT),
+    KafkaError.NOT_ENOUGH_REPLICAS: Cause("fewer replicas are in sync than min.insync.replicas requires", _BROKER_HINT),
     KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: Cause(
-        "fewer replicas are in sync than min.insync.replicas asks for", _BROKER_HINT
+        "fewer replicas are in sync than min.insync.replicas requires", _BROKER_HINT
     ),
-    KafkaError._ISR_INSUFF: Cause("fewer replicas are in sync than min.insync.replicas asks for", _BROKER_HINT),
+    KafkaError._ISR_INSUFF: Cause("fewer replicas are in sync than min.insync.replicas requires", _BROKER_HINT),
     KafkaError.KAFKA_STORAGE_ERROR: Cause("a broker cannot write to its disk", _BROKER_HINT),
-    KafkaError.LOG_DIR_NOT_FOUND: Cause("a broker misses a directory of its data", _BROKER_HINT),
-    KafkaError.THROTTLING_QUOTA_EXCEEDED: Cause("a quota of the cluster is used up", "it goes on by itself"),
+    KafkaError.LOG_DIR_NOT_FOUND: Cause("a broker cannot find one of its data directories", _BROKER_HINT),
+    KafkaError.THROTTLING_QUOTA_EXCEEDED: Cause("a quota of the cluster is exhausted", _AUTOMATIC_HINT),
     KafkaError.UNSUPPORTED_COMPRESSION_TYPE: Cause(
-        "the topic or the broker does not know the compression", "change compression.type in [kafka.producer]"
+        "the topic or the broker does not support the compression", "change compression.type in [kafka.producer]"
     ),
     KafkaError._BAD_COMPRESSION: Cause("records cannot be compressed", "change compression.type in [kafka.producer]"),
     KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT: Cause(
         "the topic's message format is too old for these records", _SETTINGS_HINT
     ),
-    KafkaError.UNSUPPORTED_VERSION: Cause("the broker does not know this version of the request", _CLIENT_HINT),
+    KafkaError.UNSUPPORTED_VERSION: Cause("the broker does not support this version of the request", _CLIENT_HINT),
     KafkaError._UNSUPPORTED_FEATURE: Cause("the broker lacks a feature that the producer needs", _CLIENT_HINT),
     KafkaError.INVALID_REQUIRED_ACKS: Cause("the topic does not accept acks=all", _SETTINGS_HINT),
-    KafkaError.INVALID_REQUEST: Cause("the broker does not accept the form of the request", _CLIENT_HINT),
-    KafkaError.INVALID_CONFIG: Cause("a setting of the topic is not valid", _SETTINGS_HINT),
-    KafkaError.SECURITY_DISABLED: Cause("the broker's access rules are switched off", _BROKER_HINT),
+    KafkaError.INVALID_REQUEST: Cause("the broker rejects the format of the request", _CLIENT_HINT),
+    KafkaError.INVALID_CONFIG: Cause("a setting of the topic is invalid", _SETTINGS_HINT),
+    KafkaError.SECURITY_DISABLED: Cause("the broker's access control is disabled", _BROKER_HINT),
 }
 
 #: Errors that concern not the record but the moment, the topic's settings, the rights or the network.
@@ -84,18 +79,18 @@ def explain(error: KafkaError, clock_offset: float | None) -> Cause:
     """Describe an error. `clock_offset`: Reddit's clock minus this machine's in seconds, None if unknown."""
     if error.code() == KafkaError.INVALID_TIMESTAMP:
         return _clock(clock_offset)
-    return _CAUSES.get(error.code(), Cause(outside(error.str()), "it goes on by itself"))
+    return _CAUSES.get(error.code(), Cause(outside(error.str()), _AUTOMATIC_HINT))
 
 
 def _clock(offset: float | None) -> Cause:
-    hint = "set the clocks (NTP); it goes on by itself. Kafka's own clock may be the wrong one"
-    if offset is not None and offset >= _EQUAL:
+    hint = "synchronize the clocks (NTP); delivery then resumes automatically. Kafka's own clock may be the wrong one"
+    if offset is not None and offset >= _EQUAL_S:
         limit = "by more than the topic's message.timestamp.before.max.ms allows"
         return Cause(f"this machine's clock is behind Kafka's {limit} ({offset:.0f} s behind Reddit's)", hint)
     text = "this machine's clock is ahead of Kafka's by more than the topic's message.timestamp.after.max.ms allows"
     if offset is None:
         return Cause(text, hint)
-    known = "equal to Reddit's: Kafka's may be late" if offset > -_EQUAL else f"{-offset:.0f} s ahead of Reddit's"
+    known = "equal to Reddit's: Kafka's may be behind" if offset > -_EQUAL_S else f"{-offset:.0f} s ahead of Reddit's"
     return Cause(f"{text} (it is {known})", hint)
 
 
@@ -103,10 +98,10 @@ class ErrorClass(enum.Enum):
     """The class of an error: how to react to it."""
 
     AGAIN = "send it again"
-    HOLD = "not the record is wrong: wait, name the cause, send it again"
-    TOPIC = "the topic is not there"
-    REFUSED = "Kafka does not take this record"
-    FATAL = "this producer can do no more"
+    HOLD = "the cause is not the record: report the cause, wait, send it again"
+    TOPIC = "the topic does not exist"
+    REFUSED = "Kafka refuses this record"
+    FATAL = "this producer is unusable"
 
 
 _REFUSED = {
@@ -154,7 +149,7 @@ def is_passing(error: KafkaError) -> bool:
     return error.retriable() or error.code() in _PASSING
 
 
-def said(error: KafkaError) -> str:
+def error_text(error: KafkaError) -> str:
     """Return the text of librdkafka or the broker."""
     return outside(error.str())
 

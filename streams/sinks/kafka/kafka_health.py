@@ -14,14 +14,14 @@ from confluent_kafka import KafkaError
 from core.masking.external import outside
 from core.status.kafka_outage import OutageMark
 from streams.positions.position_writer import PositionWriter
-from streams.sinks.kafka.kafka_errors import Cause, ErrorClass, classify, explain, said
+from streams.sinks.kafka.kafka_errors import Cause, ErrorClass, classify, error_text, explain
 
 #: A lost connection often returns at once; one that is lost for this long (seconds) is an outage.
-_LOST_FOR = 1.0
+_LOST_FOR_S = 1.0
 #: A broker may stop answering on open connections: seconds without a report while records wait for one.
-_SILENT_FOR = 8.0
+_SILENT_FOR_S = 8.0
 #: Kafka answers other clients, but not the producer, for this long (seconds): the producer is stuck.
-_DEAF_FOR = 10.0
+_STALLED_FOR_S = 10.0
 
 
 class Outage:
@@ -55,8 +55,8 @@ class Outage:
             self._waiting_since = now
         if self.on:
             return False
-        lost = self._lost_at is not None and now - self._lost_at >= _LOST_FOR
-        if lost or now - self._waiting_since >= _SILENT_FOR:
+        lost = self._lost_at is not None and now - self._lost_at >= _LOST_FOR_S
+        if lost or now - self._waiting_since >= _SILENT_FOR_S:
             self._began = min(self._waiting_since, self._lost_at if self._lost_at is not None else now)
             return True
         return False
@@ -86,26 +86,26 @@ class ProducerStall:
             self._answered_at = None
         elif self._answered_at is None:
             self._answered_at = now
-        elif now - self._answered_at >= _DEAF_FOR:
+        elif now - self._answered_at >= _STALLED_FOR_S:
             self._answered_at = None
             return True
         return False
 
 
-_REPEAT_AFTER = 60.0
+_REPEAT_AFTER_S = 60.0
 
 #: The cause of a hold is requested again every half minute; not confirmed for this long (seconds), it is unknown.
-_HELD_FOR = 60.0
+_HELD_FOR_S = 60.0
 
 #: Seconds by which a refusal may precede the records that wait because of it.
-_JUST_BEFORE = 5.0
+_JUST_BEFORE_S = 5.0
 
 _UNREACHABLE = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TRANSPORT,
     KafkaError._TIMED_OUT,
 }
-_REFUSED_ENTRY = {
+_ACCESS_DENIED = {
     KafkaError._AUTHENTICATION,
     KafkaError._SSL,
     KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -135,7 +135,7 @@ class KafkaHealth:
         self._mark = mark
         self._outage = Outage()
         self._producer_stall = ProducerStall()
-        self._said: dict[str, tuple[float, int]] = {}
+        self._logged: dict[str, tuple[float, int]] = {}
         self._refusal, self._refused_at = "", float("-inf")
         #: since when Kafka refuses for a cause other than the record, and when it last did
         self._held_since: float | None = None
@@ -151,7 +151,7 @@ class KafkaHealth:
     @property
     def held(self) -> bool:
         """Whether Kafka is reachable and refuses records, for a cause other than the record."""
-        return self._held_since is not None and self._clock() - self._held_at <= _HELD_FOR
+        return self._held_since is not None and self._clock() - self._held_at <= _HELD_FOR_S
 
     def on_error(self, error: KafkaError) -> None:
         """Handle librdkafka's `error_cb`."""
@@ -160,7 +160,7 @@ class KafkaHealth:
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._outage.lost(self._clock())
         elif error.code() not in _UNREACHABLE:
-            self.complain("kafka_error", error)
+            self.log_error("kafka_error", error)
 
     def log(self, level: int, template: str, *arguments: object) -> None:
         """Handle librdkafka's log lines (it calls this like `logging.Logger.log`)."""
@@ -176,18 +176,18 @@ class KafkaHealth:
             severity = logging.ERROR if level >= logging.CRITICAL else logging.WARNING
             _librdkafka.log(severity, "librdkafka", **details, times=times)
 
-    def complain(self, event: str, error: KafkaError, **details: object) -> None:
+    def log_error(self, event: str, error: KafkaError, **details: object) -> None:
         """Log an error, the same one at most once a minute, with its count."""
         if error.code() > 0:  # only a broker sends this: it is reachable, and refuses records
-            self.refused(f"{error.name()}: {said(error)}")
+            self.refused(f"{error.name()}: {error_text(error)}")
         times = self.times(f"{event} {error.name()}")
         if not times:
             return
-        if error.code() in _REFUSED_ENTRY:
+        if error.code() in _ACCESS_DENIED:
             details["hint"] = "check security.*, sasl.*, ssl.* in [kafka.producer] and the broker's access rules"
         if times > 1:
             details["times"] = times
-        self._log.error(event, error=error.name(), text=said(error), **details)
+        self._log.error(event, error=error.name(), text=error_text(error), **details)
 
     def hold(self, error: KafkaError, clock_offset: float | None = None, cause: Cause | None = None) -> None:
         """Record that Kafka refuses, not because of the record: log the cause once, and store it for the monitor.
@@ -204,24 +204,26 @@ class KafkaHealth:
             self._mark.begins(0.0)
             self._mark.refused(cause.text)
         if self.times(f"delivery_held {error.name()}"):
-            self._log.error("delivery_held", cause=cause.text, error=error.name(), text=said(error), hint=cause.hint)
+            self._log.error(
+                "delivery_held", cause=cause.text, error=error.name(), text=error_text(error), hint=cause.hint
+            )
 
-    def refused(self, why: str) -> None:
+    def refused(self, reason: str) -> None:
         """Record Kafka's answer in place of a delivery: it is published while nothing is delivered."""
-        self._refusal, self._refused_at = why, self._clock()
+        self._refusal, self._refused_at = reason, self._clock()
         self._mark_refusal()
 
     def times(self, kind: str) -> int:
         """Count a repeated event; return 0 if it is not to be logged now, else the count since it was last logged."""
         now = self._clock()
-        said_at, unsaid = self._said.get(kind, (-_REPEAT_AFTER, 0))
-        if now - said_at < _REPEAT_AFTER:
-            self._said[kind] = (said_at, unsaid + 1)
+        logged_at, suppressed = self._logged.get(kind, (-_REPEAT_AFTER_S, 0))
+        if now - logged_at < _REPEAT_AFTER_S:
+            self._logged[kind] = (logged_at, suppressed + 1)
             return 0
-        self._said[kind] = (now, 0)
-        return unsaid + 1
+        self._logged[kind] = (now, 0)
+        return suppressed + 1
 
-    def look(self, *, waiting: bool) -> bool:
+    def check_outage(self, *, waiting: bool) -> bool:
         """Log an outage when it begins, and return True then."""
         if self.held or not self._outage.begins(self._clock(), waiting=waiting):
             return False
@@ -229,13 +231,17 @@ class KafkaHealth:
         if self._mark is not None:
             self._mark.begins(self._outage.seconds(self._clock()))
             self._mark_refusal()
-        self._log.error("kafka_away", servers=self._servers, hint="the streams go on, records wait in the spools")
+        self._log.error("kafka_away", servers=self._servers, hint="the streams continue, records wait in the spools")
         return True
 
     def _mark_refusal(self) -> None:
         # a refusal before the outage does not explain it: the broker may have become unreachable since
         now = self._clock()
-        if self._mark is not None and self.away and now - self._refused_at <= self._outage.seconds(now) + _JUST_BEFORE:
+        if (
+            self._mark is not None
+            and self.away
+            and now - self._refused_at <= self._outage.seconds(now) + _JUST_BEFORE_S
+        ):
             self._mark.refused(self._refusal)
 
     def stuck(self, *, answered: bool) -> bool:

@@ -15,7 +15,7 @@ from streams.positions.dead_letters import DeadLetter
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import KAFKA
 from streams.sinks.kafka.committed_position import CommittedPosition
-from streams.sinks.kafka.kafka_errors import VAGUE, ErrorClass, cause, classify, said
+from streams.sinks.kafka.kafka_errors import VAGUE, ErrorClass, cause, classify, error_text
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.spool_senders import SpoolSender, SpoolSenders
 from streams.sources.base import Opener, PlainRow, Source, spools_and_resends
@@ -43,9 +43,9 @@ class KafkaSpoolSender(SpoolSender):
         self._stream_header = ("stream", self.stream)
         #: whether its records belong to other streams: a resent dead letter is the same as originally
         self._foreign = source.renumbers
-        self._open_mailbox()
+        self._reset_reports()
 
-    def _open_mailbox(self) -> None:
+    def _reset_reports(self) -> None:
         """Collect reports in new lists: those of a discarded producer go to the old ones, unread."""
         self._acknowledged: list[int] = []
         self._failed: list[tuple[int, KafkaError]] = []
@@ -56,7 +56,7 @@ class KafkaSpoolSender(SpoolSender):
         """Whether an isolated record is next, or in flight alone."""
         return self.alone is not None or bool(self._rows and self._rows[0][0] in self._isolated)
 
-    def feed(self, producer: Producer, topic: str) -> int:
+    def send_batch(self, producer: Producer, topic: str) -> int:
         """Send at most one batch, up to the first isolated record; return the number of records."""
         self.pending()
         isolated, send = self._isolated, self._send
@@ -65,7 +65,7 @@ class KafkaSpoolSender(SpoolSender):
             if (isolated and row[0] in isolated) or not send(producer, topic, row):
                 break
             count += 1
-        self._pass(count)
+        self._drop_sent(count)
         return count
 
     def send_alone(self, producer: Producer, topic: str) -> int:
@@ -75,7 +75,7 @@ class KafkaSpoolSender(SpoolSender):
         record = Row._make(self._rows[0])
         if not self._send(producer, topic, record):
             return 0
-        self._pass(1)
+        self._drop_sent(1)
         if record.seq not in self.window.arrived:
             self.alone = record
         return 1
@@ -101,7 +101,7 @@ class KafkaSpoolSender(SpoolSender):
                     self._failed.append((seq, error))
                     return False
                 self._refuse(row, error)
-        window.hand_over(seq)
+        window.record_sent(seq)
         return True
 
     def _refuse(self, row: PlainRow, error: KafkaError) -> None:
@@ -135,14 +135,14 @@ class KafkaSpoolSender(SpoolSender):
         self._isolated.add(seq)
         return None
 
-    def doubt(self, seq: int) -> bool:
+    def send_alone_next(self, seq: int) -> bool:
         """Send this record alone next, so that the answer is about it; return whether it just was."""
         self._isolated.add(seq)
         return self.alone is not None and self.alone.seq == seq
 
     def rewind(self) -> None:
         """Resend, from the position on, what has not arrived; reports of earlier sends no longer count."""
-        self._open_mailbox()
+        self._reset_reports()
         self.alone = None
         super().rewind()
 
@@ -186,21 +186,21 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         self._health = health
         self._message_max_bytes = message_max_bytes
 
-    def feed(self, producer: Producer, topic: str) -> int:
+    def send_batch(self, producer: Producer, topic: str) -> int:
         """Send a batch from each source; return the number of records.
 
         An isolated record waits until nothing is in flight.
         """
         count = 0
         if not any(sender.at_isolated for sender in self):
-            count = sum(self._feed(sender, partial(sender.feed, producer, topic)) for sender in self.ready)
+            count = sum(self._send_from(sender, partial(sender.send_batch, producer, topic)) for sender in self.ready)
         held = next((sender for sender in self if sender.at_isolated), None)
         if held is not None and not len(producer):
-            count += self._feed(held, partial(held.send_alone, producer, topic))
+            count += self._send_from(held, partial(held.send_alone, producer, topic))
         return count
 
-    def _feed(self, sender: KafkaSpoolSender, feed: Callable[[], int]) -> int:
-        count = self._guarded(sender, feed, default=0)
+    def _send_from(self, sender: KafkaSpoolSender, send_batch: Callable[[], int]) -> int:
+        count = self._guarded(sender, send_batch, default=0)
         for row, refusal in sender.refused:
             self._dead_letter(sender, row, refusal)
         sender.refused.clear()
@@ -208,7 +208,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
 
     def _dead_letter(self, sender: KafkaSpoolSender, row: Row, error: KafkaError) -> None:
         """Store a record that Kafka refuses permanently as a dead letter, and log it."""
-        reason = f"{error.name()}: {said(error)}"
+        reason = f"{error.name()}: {error_text(error)}"
         stream, seq = sender.origin(row.seq)
         self._log.error(
             "dead_letter",
@@ -218,7 +218,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
             size=len(row.value),
             limit=self._message_max_bytes,
             reason=reason,
-            hint=f"Kafka does not take this record: it is kept; `{program.command()} dead-letters CONFIG` shows it",
+            hint=f"Kafka refuses this record; it is stored, `{program.command()} dead-letters CONFIG` lists it",
         )
         self._writer.count_errors(1)
         self._writer.dead_letter(
@@ -254,7 +254,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         """
         self._writer.count_errors(len(failures))
         seq, error = min(failures, key=lambda failure: failure[0])
-        if sender.doubt(seq) or error.code() not in VAGUE:
+        if sender.send_alone_next(seq) or error.code() not in VAGUE:
             self._health.hold(error, self.clock_offset())
 
     def _classify(self, sender: KafkaSpoolSender, seq: int, error: KafkaError) -> ErrorClass:
@@ -265,7 +265,9 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
             self._dead_letter(sender, row, error)
         elif error.code() != KafkaError._PURGE_QUEUE:  # this failure only follows from another record's failure
             self._writer.count_errors(1)
-            self._health.complain("record_not_delivered", error, stream=sender.stream, seq=seq, hint="it is sent again")
+            self._health.log_error(
+                "record_not_delivered", error, stream=sender.stream, seq=seq, hint="it is sent again"
+            )
         return error_class
 
     def adopt(self, committed: Mapping[str, CommittedPosition]) -> None:
@@ -290,9 +292,9 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
                 "spool_not_of_kafka",
                 stream=sender.stream,
                 position=before,
-                mark=found.seq,
-                hint="the records in Kafka came from another one (put back from a copy?): going on behind the position"
-                " in publisher.db; records may be repeated",
+                committed=found.seq,
+                hint="the records in Kafka came from another spool (was a copy restored?): delivery continues after the"
+                " position in publisher.db; records may be repeated",
             )
             return
         passed = sender.waiting()

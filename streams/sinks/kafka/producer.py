@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from core.config.kafka_properties import Property
 from core.errors import PermanentError, TransientError
-from streams.sinks.kafka.kafka_errors import cause, said
+from streams.sinks.kafka.kafka_errors import cause, error_text
 from streams.sinks.kafka.kafka_health import KafkaHealth
 
 Properties = dict[str, Property]
@@ -48,7 +48,7 @@ _CONNECTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class KafkaSettings:
     """The settings of the publisher's Kafka clients."""
 
     topic: str
@@ -60,12 +60,12 @@ class Settings:
     message_max_bytes: int
 
 
-def settle(
+def combine_settings(
     bootstrap_servers: str,
     topic: str,
     overrides: Mapping[str, Property],
     transactional_id: str | None = None,
-) -> Settings:
+) -> KafkaSettings:
     """Combine the properties: the defaults, then the user's, then what the delivery guarantee requires.
 
     A `transactional_id` makes the producer transactional. (Properties that contradict the guarantee are rejected when
@@ -74,7 +74,7 @@ def settle(
     promise: Properties = {"transactional.id": transactional_id} if transactional_id else _AT_LEAST_ONCE
     reach: Properties = {"bootstrap.servers": bootstrap_servers}
     connection = {key: value for key, value in overrides.items() if key.startswith(_CONNECTION)}
-    return Settings(
+    return KafkaSettings(
         topic=topic,
         positions_topic=f"{topic}.positions",
         producer=_DEFAULTS | promise | dict(overrides) | reach | _GUARANTEES,
@@ -83,15 +83,15 @@ def settle(
     )
 
 
-def connect(settings: Settings, health: KafkaHealth) -> Producer:
+def connect(settings: KafkaSettings, health: KafkaHealth) -> Producer:
     """Create a producer; the broker need not be reachable."""
     try:
         return Producer({**settings.producer, "error_cb": health.on_error}, logger=health)
     except KafkaException as exception:
         error = cause(exception)
         if error.code() == KafkaError._INVALID_ARG:
-            raise PermanentError(f"correct [kafka.producer]: librdkafka says: {said(error)}") from exception
-        raise TransientError(f"no Kafka producer could be made: {said(error)}") from exception
+            raise PermanentError(f"librdkafka rejects [kafka.producer]: {error_text(error)}") from exception
+        raise TransientError(f"the Kafka producer cannot be created: {error_text(error)}") from exception
 
 
 def discard(producer: Producer) -> None:

@@ -18,17 +18,17 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from core.spool.predecessor import DeliveredSpan, TopicEnds
 from core.stream_kinds import kind_of, stream_names
 from streams.sinks.kafka.kafka_errors import ErrorClass, classify, is_passing
-from streams.sinks.kafka.producer import Settings
+from streams.sinks.kafka.producer import KafkaSettings
 
 #: Any page may be the upper part of an unfinished walk: pages may be as small as one item, and a walk may be slow.
 #: Walks take less than this time (seconds), in which pages are captured: a thousand pages of one item.
-_LONGEST_WALK = 3600.0
+_LONGEST_WALK_S = 3600.0
 
 #: A time without any capture counts at most this much (seconds): a walk waits during an outage.
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE_S = 60.0
 
 
-class Item(NamedTuple):
+class TopicItem(NamedTuple):
     """The needed part of a record: its stream, its subreddit, when it was created and captured (epoch seconds)."""
 
     stream: str
@@ -37,7 +37,7 @@ class Item(NamedTuple):
     captured: float
 
 
-def read_item(headers: Iterable[Any], value: bytes | None) -> Item | None:
+def read_item(headers: Iterable[Any], value: bytes | None) -> TopicItem | None:
     """Parse a record; None for one that none of these streams captured: a foreign one, or one from an archive."""
     named = {str(name): content.decode(errors="replace") for name, content in headers if isinstance(content, bytes)}
     stream = named.get("stream", "")
@@ -52,15 +52,15 @@ def read_item(headers: Iterable[Any], value: bytes | None) -> Item | None:
     if source != "reddit" or not isinstance(subreddit, str):
         return None
     known = isinstance(created, int | float) and not isinstance(created, bool)
-    return Item(stream, subreddit.lower(), float(created) if known else None, captured)
+    return TopicItem(stream, subreddit.lower(), float(created) if known else None, captured)
 
 
-def ends(items: Iterable[Item], now: float) -> dict[str, TopicEnds]:
+def ends(items: Iterable[TopicItem], now: float) -> dict[str, TopicEnds]:
     """Return per stream what these items show about its subreddits; `now`: epoch seconds.
 
     A date later than now is ignored. The newest date of a subreddit is taken from walks that were certainly finished.
     """
-    streams: dict[str, list[Item]] = {stream: [] for stream in stream_names()}
+    streams: dict[str, list[TopicItem]] = {stream: [] for stream in stream_names()}
     moments: set[float] = set()
     for item in items:
         streams[item.stream].append(item)
@@ -68,7 +68,7 @@ def ends(items: Iterable[Item], now: float) -> dict[str, TopicEnds]:
     return {stream: TopicEnds(dict(_spans(found, moments, now))) for stream, found in streams.items()}
 
 
-def _spans(items: list[Item], moments: set[float], now: float) -> Iterator[tuple[str, DeliveredSpan]]:
+def _spans(items: list[TopicItem], moments: set[float], now: float) -> Iterator[tuple[str, DeliveredSpan]]:
     until = _finished_before(max((item.captured for item in items), default=0.0), moments)
     dates: dict[str, list[float]] = defaultdict(list)
     sure: dict[str, list[float]] = defaultdict(list)
@@ -89,21 +89,21 @@ def _finished_before(last: float, moments: set[float]) -> float:
     """
     later, active = last, 0.0
     for moment in sorted((moment for moment in moments if moment < last), reverse=True):
-        active += min(later - moment, _LONGEST_PAUSE)
+        active += min(later - moment, _LONGEST_PAUSE_S)
         later = moment
-        if active >= _LONGEST_WALK:
+        if active >= _LONGEST_WALK_S:
             return moment
     return float("-inf")
 
 
 #: Most records to read of all partitions together, and the minimum of each one.
-_RECORDS = 10_000
-_OF_EACH = 500
+_MOST_RECORDS = 10_000
+_MIN_PER_PARTITION = 500
 #: The second pass reads this multiple.
 _DEEPER = 20
 
 #: Seconds until reading ends after the broker's first answer: the older records of each partition come first.
-_PATIENCE = 10.0
+_READ_WITHIN_S = 10.0
 
 _PORTION = 1000
 
@@ -116,11 +116,11 @@ class TailReader:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: KafkaSettings,
         streams: Collection[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.items: list[Item] = []
+        self.items: list[TopicItem] = []
         #: whether the broker has answered
         self.reached = False
         #: whether some records could not be read in time
@@ -168,19 +168,19 @@ class TailReader:
             return True
         for message in self._consumer.consume(_PORTION, timeout=seconds):
             self._take(message)
-        return not self._unread and not self._looks_deeper()
+        return not self._unread and not self._begins_second_pass()
 
     def _missing(self) -> frozenset[str]:
         return self.streams - {item.stream for item in self.items}
 
-    def _looks_deeper(self) -> bool:
+    def _begins_second_pass(self) -> bool:
         """Begin the second pass if a stream is still to be found; return whether it begins."""
         cut = {number: at for number, at in self._starts.items() if at is not None and at > self._lows[number]}
         self.unseen = self._missing() if cut else frozenset()
         if not self.unseen or self._until is not None:
             return False
         self._until = cut
-        share = _DEEPER * max(_OF_EACH, _RECORDS // len(cut))
+        share = _DEEPER * max(_MIN_PER_PARTITION, _MOST_RECORDS // len(cut))
         starts = {number: max(self._lows[number], at - share) for number, at in cut.items()}
         self._starts |= starts
         self._begin(starts)
@@ -205,7 +205,7 @@ class TailReader:
     def _measure(self, partitions: list[int], seconds: float) -> None:
         """Query the begin and end of one more partition; begin to read when all are known."""
         rest = [partition for partition in partitions if partition not in self._starts]
-        share = max(_OF_EACH, _RECORDS // len(partitions))
+        share = max(_MIN_PER_PARTITION, _MOST_RECORDS // len(partitions))
         if rest:
             place = TopicPartition(self._topic, rest[0])
             low, high = self._consumer.get_watermark_offsets(place, seconds, cached=False)
@@ -215,7 +215,7 @@ class TailReader:
         if len(self._starts) < len(partitions):
             return
         starts = {number: at for number, at in self._starts.items() if at is not None}
-        self._deadline = self._clock() + _PATIENCE
+        self._deadline = self._clock() + _READ_WITHIN_S
         self._begin(starts)
 
     def _take(self, message: Message) -> None:

@@ -12,13 +12,13 @@ from confluent_kafka.cimpl import NewTopic
 
 from core.errors import PermanentError
 from streams.sinks.base import Retries
-from streams.sinks.kafka.kafka_errors import Cause, ErrorClass, cause, classify, said
+from streams.sinks.kafka.kafka_errors import Cause, ErrorClass, cause, classify, error_text
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.producer import Properties
 
-_REQUEST_TIMEOUT = 10.0
-_BROKERS = "look at the brokers that are missing; it goes on by itself"
-_BY_HAND = "create it by hand (kafka-topics.sh --create)"
+_REQUEST_TIMEOUT_S = 10.0
+_BROKERS = "check the brokers that are missing; delivery then resumes automatically"
+_MANUALLY = "create the topic manually (kafka-topics.sh --create)"
 #: The broker's default number of partitions or replicas.
 BROKERS_CHOICE = -1
 
@@ -39,7 +39,7 @@ class Topic:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
-        self.there = False
+        self.exists = False
         self._connection = connection
         self._health = health
         self._log = log
@@ -54,40 +54,40 @@ class Topic:
         self._next_try = 0.0
 
     @property
-    def asking(self) -> bool:
+    def request_pending(self) -> bool:
         """Whether a request about the topic waits for its answer."""
         return self._answer is not None
 
     def missing(self) -> None:
         """Record that the topic does not exist (or no longer exists)."""
-        self.there = False
+        self.exists = False
 
-    def ensure(self, patience: float) -> bool:
-        """Return whether the topic exists; check it, create it and wait at most `patience` seconds."""
-        if self.there:
+    def ensure(self, seconds: float) -> bool:
+        """Return whether the topic exists; check it, create it and wait at most `seconds` seconds."""
+        if self.exists:
             return True
         if self._answer is None:
             if self._clock() < self._next_try:
                 return False
-            self._ask()
+            self._describe()
         answer = self._answer
-        if answer is not None and answer in wait([answer], patience).done:
+        if answer is not None and answer in wait([answer], seconds).done:
             self._answer = None
             self._take(answer)
-        return self.there
+        return self.exists
 
-    def _ask(self) -> None:
+    def _describe(self) -> None:
         if self._admin is None:
             # log_level 0: the producer logs the same errors as this client
             self._admin = AdminClient({**self._connection, "log_level": 0})
-        self._answer = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=_REQUEST_TIMEOUT)[
+        self._answer = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=_REQUEST_TIMEOUT_S)[
             self.name
         ]
         self._creating = False
 
     def _create(self) -> None:
         if self._admin is not None:
-            self._answer = self._admin.create_topics([self._new], request_timeout=_REQUEST_TIMEOUT)[self.name]
+            self._answer = self._admin.create_topics([self._new], request_timeout=_REQUEST_TIMEOUT_S)[self.name]
             self._creating = True
 
     def _take(self, answer: "Future[object]") -> None:
@@ -100,8 +100,8 @@ class Topic:
             self._log.info("topic_created", topic=self.name)
         elif self._health.away and (short := shortfall(description)):
             # records may wait in the producer for missing replicas: nothing else shows that
-            told = Cause(f"{short} of the topic {self.name}; min.insync.replicas may ask for more", _BROKERS)
-            self._health.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=told)
+            text = f"{short} of the topic {self.name}; min.insync.replicas may require more"
+            self._health.hold(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS), cause=Cause(text, _BROKERS))
         self._found()
 
     def _take_error(self, error: KafkaError) -> None:
@@ -112,20 +112,22 @@ class Topic:
             self._found()
             return
         if error.code() == KafkaError.TOPIC_EXCEPTION:
-            raise PermanentError(f"Kafka does not take {self.name!r} as the name of a topic: change kafka.topic")
+            raise PermanentError(f"Kafka rejects the topic name {self.name!r}: change kafka.topic")
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is unreachable: KafkaHealth logs that
         if classify(error) is ErrorClass.HOLD:
-            missing = Cause(f"the topic {self.name} is not there and cannot be made: {said(error)}", _BY_HAND)
+            missing = Cause(
+                f"the topic {self.name} does not exist and cannot be created: {error_text(error)}", _MANUALLY
+            )
             self._health.hold(error, cause=missing if self._creating else None)
-        hint = _BY_HAND if self._creating else "allow to describe it"
-        self._health.complain(
-            "topic_not_created" if self._creating else "topic_not_looked_up", error, topic=self.name, hint=hint
+        hint = _MANUALLY if self._creating else "allow the publisher to describe the topic"
+        self._health.log_error(
+            "topic_not_created" if self._creating else "topic_not_described", error, topic=self.name, hint=hint
         )
 
     def _found(self) -> None:
-        self.there = True
+        self.exists = True
         self._retries.succeed()
         self._admin = None  # its threads and connections are no longer needed
 

@@ -90,7 +90,7 @@ def test_records_names_and_gaps_are_taken_over(writer: SpoolWriter, state_dir: P
 def test_the_stream_goes_on_where_it_was(writer: SpoolWriter, version: int) -> None:
     coverage = Coverage(writer, "comments", ["Bitcoin", "Litecoin"], clock=lambda: NOW)
     assert coverage.proven_at == {"bitcoin": NOW - 597.0}
-    assert coverage.known("t1_7")
+    assert coverage.names.known("t1_7")
     assert coverage.held_nothing == ({"bitcoin", "litecoin"} if version == 1 else {"ethereum"})
     coverage.apply(coverage.proof(["Bitcoin"], NOW - 1.0, NOW))
     state = writer.load_state()

@@ -175,7 +175,7 @@ def test_a_poll_confirms_nothing_before_anything_was_answered() -> None:
 def test_good_names_that_fail_together_later_are_searched_as_well() -> None:
     bisection, bad = Bisection(NAMES[:8]), {NAMES[1]}
     bisection.answered()
-    bisection.doubt()
+    bisection.retest_cleared()
     assert bisection.cleared == set()
     while not bisection.done:
         if bad & set(bisection.next()):
@@ -190,12 +190,12 @@ def test_an_answer_to_all_names_that_are_not_blamed_ends_the_search() -> None:
     bisection = Bisection(NAMES[:8])
     bisection.answered()
     bisection.refused("private", named=True)
-    bisection.ask_for_everything()
+    bisection.request_all()
     assert set(bisection.next()) == set(NAMES[:8])
     before = bisection.next()
     bisection.refused("451")
     assert bisection.next() != before
-    bisection.ask_for_everything()
+    bisection.request_all()
     bisection.answered()
     assert (bisection.done, bisection.recovered, bisection.blamed) == (True, True, {})
 

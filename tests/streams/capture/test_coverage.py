@@ -144,9 +144,9 @@ def test_the_repair_of_one_listing_leaves_the_newest_unproven(tmp_path: Path) ->
         repair = repairs.choose(())
         assert repair is not None
         repairs.take(repair, listing(range(1005, 985, -1)), None)
-        assert coverage.proven("t3_989")
-        assert [coverage.proven(f"t3_{n}") for n in range(1000, 1006)] == [True] + [False] * 5
-        assert all(coverage.known(f"t3_{n}") for n in range(986, 1006))
+        assert coverage.names.proven("t3_989")
+        assert [coverage.names.proven(f"t3_{n}") for n in range(1000, 1006)] == [True] + [False] * 5
+        assert all(coverage.names.known(f"t3_{n}") for n in range(986, 1006))
 
 
 def test_a_refused_return_leaves_the_subreddit_absent(tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_each_bucket_forgets_its_oldest_proven_names_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
 ) -> None:
     """In the order of meeting, whatever their dates are; also after a start, which reads them from the file."""
-    monkeypatch.setattr("streams.capture.coverage.KEEP_NAMES", 4)
-    monkeypatch.setattr("streams.capture.coverage.KEEP_FOREIGN_NAMES", 2)
+    monkeypatch.setattr("streams.capture.seen_names.KEEP_NAMES", 4)
+    monkeypatch.setattr("streams.capture.seen_names.KEEP_FOREIGN_NAMES", 2)
     moments = iter(range(1000))
     with SpoolWriter(tmp_path, STREAM) as writer:
         coverage = Coverage(writer, STREAM, ("A", "B"), clock=lambda: float(next(moments)))
@@ -208,12 +208,12 @@ def test_each_bucket_forgets_its_oldest_proven_names_only(
         for _ in range(2):
             coverage.prune()
             kept = {0, 9, 12, 15, 4, 7, 10, 13, 11, 14}
-            left = {number for number in range(16) if coverage.known(f"t3_{number}")}
+            left = {number for number in range(16) if coverage.names.known(f"t3_{number}")}
             assert writer.load_seen().keys() == {f"t3_{number}" for number in left}
             assert left == kept, "0 is not proven yet, and counts"
-        assert not coverage.proven("t3_0")
+        assert not coverage.names.proven("t3_0")
         coverage.apply(coverage.proof(("A",), 1.7e9))
         coverage.absorb(page(16, "A"), epoch=1)
         coverage.prune()
-        assert not coverage.known("t3_9")
-        assert coverage.proven("t3_0"), "it counts from when it was proven"
+        assert not coverage.names.known("t3_9")
+        assert coverage.names.proven("t3_0"), "it counts from when it was proven"

@@ -18,7 +18,7 @@ from core.reddit.request_errors import (
     Unreachable,
 )
 from core.spool import GapState
-from streams.reddit.limited_names import NameLimited
+from streams.reddit.limited_names import RequestLimited
 from tests.streams.capture.life import Life
 from tests.streams.capture.world import World
 
@@ -31,7 +31,7 @@ LASTING: dict[str, Callable[[], Exception]] = {
     "431": lambda: RequestRejected(431, "Reddit answered 431"),
     "451": lambda: RequestRejected(451, "Reddit answered 451"),
     "302": lambda: RequestRejected(302, "a redirect to another listing"),
-    "429": NameLimited,
+    "429": RequestLimited,
     "500": lambda: ServerTrouble("Reddit answered 500"),
     "403 without a reason": lambda: Unavailable("forbidden", named=False),
     "404 without a reason": lambda: Unavailable("missing", named=False),

@@ -22,9 +22,9 @@ class Scans:
     def scan(
         self, began: float, foot: float | None, *, own: bool = True, names: tuple[str, ...] = NAMES
     ) -> list[LateLoss]:
-        judgement = self.late_scan_log.judge(Scanned(names, began, foot, own), 0.0)
-        self.late_scan_log.keep(judgement)
-        return list(judgement.losses)
+        comparison = self.late_scan_log.compare(Scanned(names, began, foot, own), 0.0)
+        self.late_scan_log.store(comparison)
+        return list(comparison.losses)
 
 
 def test_the_first_scan_has_nothing_to_compare_with() -> None:
@@ -75,9 +75,9 @@ def test_a_combined_listing_waits_for_the_scan_of_the_own_one() -> None:
 
 def test_what_was_not_written_down_is_judged_again() -> None:
     late_scan_log = LateScanLog()
-    late_scan_log.keep(late_scan_log.judge(Scanned(NAMES, 5000.0, 4990.0, own=True), None))
+    late_scan_log.store(late_scan_log.compare(Scanned(NAMES, 5000.0, 4990.0, own=True), None))
     scan = Scanned(NAMES, 5020.0, 5010.0, own=True)
-    assert late_scan_log.judge(scan, None) == late_scan_log.judge(scan, None) != ((), {})
+    assert late_scan_log.compare(scan, None) == late_scan_log.compare(scan, None) != ((), {})
 
 
 def admits(gap: Gap, one: Thing) -> bool:

@@ -65,8 +65,8 @@ def test_what_another_step_captures_above_a_walk_stays_unproven(writer: SpoolWri
     coverage.absorb(page([1200, 1118]))
     poll.take(page(range(1059, 1005, -1)), Request("t3_1060", 100), NOW + 12.0)
     assert poll.done
-    assert coverage.proven("t3_1119")
-    assert not coverage.proven("t3_1200")
+    assert coverage.names.proven("t3_1119")
+    assert not coverage.names.proven("t3_1200")
     assert unproven_on_disk(tmp_path) == {"t3_1200"}
 
 
@@ -75,7 +75,7 @@ def test_a_newest_page_that_overlaps_extends_the_walk(writer: SpoolWriter) -> No
     poll = half_done(coverage)
     poll.refresh(page(range(1130, 1110, -1), more=True), NOW + 20.0)
     poll.take(page(range(1059, 1005, -1)), Request("t3_1060", 100), NOW + 22.0)
-    assert coverage.proven("t3_1130")
+    assert coverage.names.proven("t3_1130")
     assert coverage.proven_until == {"alpha": NOW + 20.0 - CLOCK_GRAIN, "beta": NOW + 20.0 - CLOCK_GRAIN}
 
 
@@ -84,8 +84,8 @@ def test_a_newest_page_above_a_hole_is_captured_and_left_for_the_next_walk(write
     poll = half_done(coverage)
     poll.refresh(page(range(1300, 1280, -1), more=True), NOW + 20.0)
     poll.take(page(range(1059, 1005, -1)), Request("t3_1060", 100), NOW + 22.0)
-    assert coverage.known("t3_1300")
-    assert not coverage.proven("t3_1300")
+    assert coverage.names.known("t3_1300")
+    assert not coverage.names.proven("t3_1300")
     assert coverage.proven_until["alpha"] == NOW + 10.0 - CLOCK_GRAIN
 
 
@@ -105,7 +105,7 @@ def test_items_of_a_complete_walk_are_proven_whatever_their_dates(tmp_path: Path
         second.take(page(range(1019, 1000, -1), more=True), Request(None, 100), 1006.0 + offset)
         assert second.done
         assert [gap for gap in coverage.gaps.values() if gap.start is not None] == []
-        assert coverage.proven("t3_1019")
+        assert coverage.names.proven("t3_1019")
 
 
 @pytest.mark.parametrize("offset", [-7200.0, -90.0, 0.0, 90.0, 7200.0])

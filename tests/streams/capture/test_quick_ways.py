@@ -56,7 +56,7 @@ def samples(stream: str) -> Iterator[dict[str, Any]]:
 
 def slowly_parsed(answer: dict[str, Any], stream: str) -> Page:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing_page, "_ordinary", lambda _child, _kind: None)
+        patch.setattr(listing_page, "_parse_plain", lambda _child, _kind: None)
         return parse_page(answer, stream)
 
 
@@ -149,8 +149,8 @@ def test_names_that_are_proven_as_they_are_written(before: list[str], now: list[
             if not together:
                 coverage.apply(change)
             names = [f"t1_{number}" for number in (*range(4), *range(100, 104))]
-            memory = [(coverage.known(name), coverage.proven(name)) for name in names]
-            met = set(coverage.met_since(-1, ("Alpha", "Beta")))
+            memory = [(coverage.names.known(name), coverage.names.proven(name)) for name in names]
+            met = set(coverage.names.met_since(-1, ("Alpha", "Beta")))
             outcomes.append((memory, writer.load_seen(), met))
     assert outcomes[0] == outcomes[1]
 

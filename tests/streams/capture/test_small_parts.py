@@ -64,7 +64,7 @@ def test_roster_sets_aside_and_takes_back() -> None:
     assert availability.due(1060.0) == "B"
     again = availability.exclude("B", "banned", 1060.0)
     assert (again.reason, again.since, again.next_try) == ("banned", 1000.0, 1180.0)
-    assert availability.readmit("B") == again
+    assert availability.restore("B") == again
     assert availability.active() == ("A", "B", "C")
 
 

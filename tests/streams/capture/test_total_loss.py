@@ -61,7 +61,7 @@ class Life:
     def look(self) -> dict[str, Gap]:
         """Look once more; return the gaps by their subreddits."""
         self.now += 1.0
-        self.watch.look()
+        self.watch.check()
         return {" ".join(gap.subreddits): gap for gap in self.writer.load_gaps()}
 
 
@@ -102,8 +102,8 @@ def test_what_was_captured_since_does_not_pass_for_proven_before_the_gap(tmp_pat
     life = Life(tmp_path, writer)
     answer(tmp_path, writer.spool_id, FOUND.to_json())
     gaps = life.look()
-    assert life.coverage.proven("t1_new")
-    assert not any(life.coverage.proven_before("t1_new", gap.epoch) for gap in gaps.values())
+    assert life.coverage.names.proven("t1_new")
+    assert not any(life.coverage.names.proven_before("t1_new", gap.epoch) for gap in gaps.values())
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ class TestStartNow:
     def test_it_waits_for_the_answer_but_not_for_long(
         self, tmp_path: Path, writer: SpoolWriter, monkeypatch: pytest.MonkeyPatch, known: bool
     ) -> None:
-        monkeypatch.setattr(capture_process, "_ORIGIN_WITHIN", 0.1)
-        monkeypatch.setattr(capture_process, "_ORIGIN_PAUSE", 0.01)
+        monkeypatch.setattr(capture_process, "_ORIGIN_WITHIN_S", 0.1)
+        monkeypatch.setattr(capture_process, "_ORIGIN_PAUSE_S", 0.01)
         if known:
             answer(tmp_path, writer.spool_id, FOUND.to_json())
         life = Life(tmp_path, writer, "now")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.spool import Gap, GapState
-from streams.capture.upward_walk import UpwardEnd, UpwardWalk
+from streams.capture.upward_walk import UpwardOutcome, UpwardWalk
 from streams.reddit.listing_page import Page, parse_page
 from tests.streams.capture.life import STREAM, Life
 from tests.streams.capture.test_isolation import missing, pour
@@ -128,7 +128,7 @@ def test_the_walk_up_reaches_nothing_that_it_has_not_read(
     )
     listed, read = [n for n in range(-5, 130) if n not in removed], set()
     for size in sizes:
-        if upward_walk.arrival is not None:
+        if upward_walk.outcome is not None:
             break
         anchor = int(upward_walk.anchors[0][3:])
         above = [n for n in listed if n > anchor][:size] if anchor in listed else []
@@ -140,5 +140,5 @@ def test_the_walk_up_reaches_nothing_that_it_has_not_read(
         reached = int(upward_walk.reached - 1.7e9)
         assert {n for n in range(reached + 1) if n in listed} <= read
         assert reached < count
-    if upward_walk.arrival is UpwardEnd.MET:
+    if upward_walk.outcome is UpwardOutcome.MET:
         assert any(n >= count for n in read)

@@ -17,8 +17,8 @@ from core.spool.stream_state import Origin, StateChange
 from core.status.statistics_block import Meter, render
 from core.status.stream_stats import read_flow
 from core.status.system_status import read_status
+from core.stream_kinds import StreamKind, kind_of, register, stream_names
 from streams.capture.coverage import Coverage
-from streams.kinds import StreamKind, kind_of, register, stream_names
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore
 from streams.publisher.publisher_process import Publisher

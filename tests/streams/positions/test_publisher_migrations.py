@@ -69,7 +69,7 @@ def test_everything_is_taken_over_and_belongs_to_kafka(state_dir: Path, version:
         ]
     assert seen(state_dir) == before, "no reader sees a difference"
     with closing(sqlite3.connect(publisher_path(state_dir))) as connection:
-        kept = letters.listed(connection)
+        kept = letters.list_letters(connection)
         passed = connection.execute("SELECT seq, passed FROM dead_letters ORDER BY seq").fetchall()
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert [(one.id, one.seq, one.key) for one in kept] == [(1, 5, "t1_5"), (2, 38, "t1_38")]

@@ -15,7 +15,7 @@ from streams.sinks.base import Retries, RoundResult, drive
 from streams.sinks.kafka.at_least_once import AtLeastOnce
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
-from streams.sinks.kafka.producer import Settings, settle
+from streams.sinks.kafka.producer import KafkaSettings, combine_settings
 
 LOG = structlog.stdlib.get_logger("test")
 
@@ -88,11 +88,11 @@ class PresentTopic:
     """A topic that is there until someone says otherwise; then it is made again at once."""
 
     name = "posts"
-    asking = False
+    request_pending = False
 
     def __init__(self) -> None:
         self.losses = 0
-        self.there = True
+        self.exists = True
 
     def ensure(self, _patience: float) -> bool:
         return True
@@ -119,7 +119,7 @@ class Stage:
         )
         self.sink = AtLeastOnce(
             self.topic,  # type: ignore[arg-type]
-            settings=settle("broker:9092", "posts", {}),
+            settings=combine_settings("broker:9092", "posts", {}),
             senders=self.senders,
             writer=self.writer,
             health=self.health,
@@ -129,7 +129,7 @@ class Stage:
             make_producer=self._make,  # type: ignore[arg-type]
         )
 
-    def _make(self, _settings: Settings, _watch: KafkaHealth) -> StagedProducer:
+    def _make(self, _settings: KafkaSettings, _watch: KafkaHealth) -> StagedProducer:
         self.producers.append(StagedProducer(self.capacity))
         return self.producers[-1]
 

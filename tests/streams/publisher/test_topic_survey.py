@@ -16,15 +16,15 @@ from core.spool import Batch, Record, SpoolWriter
 from core.spool.predecessor import TopicEnds, read_ends
 from streams.publisher.topic_survey import Survey
 from streams.sinks.base import Retries
-from streams.sinks.kafka.producer import settle
-from streams.sinks.kafka.topic_tail import Item, TailReader
+from streams.sinks.kafka.producer import combine_settings
+from streams.sinks.kafka.topic_tail import TailReader, TopicItem
 from tests.streams.publisher.deployment import new_topic
 from tests.streams.publisher.stage import LOG, Stage
 from tests.support.brokers import TansuBroker
 from tests.support.waiting import wait_until
 
 NOW = 1_700_000_000.0
-ITEM = Item("comments", "bitcoin", NOW - 9, NOW - 5)
+ITEM = TopicItem("comments", "bitcoin", NOW - 9, NOW - 5)
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Script:
     """A reader of the topic that answers as the test tells it, one answer a step."""
 
     answers: list[bool | KafkaError]
-    items: list[Item] = field(default_factory=list)
+    items: list[TopicItem] = field(default_factory=list)
     reached: bool = True
     incomplete: bool = False
     streams: frozenset[str] = frozenset({"comments"})
@@ -67,7 +67,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def survey(stage: Stage, script: Script) -> Survey:
     return Survey(
-        settle("broker:9092", "posts", {}),
+        combine_settings("broker:9092", "posts", {}),
         stage.senders,
         stage.writer,
         LOG,
@@ -166,7 +166,7 @@ class TestTail:
 
     @staticmethod
     def read(tansu: TansuBroker, topic: str) -> TailReader:
-        reader = TailReader(settle(tansu.bootstrap_servers, topic, {}))
+        reader = TailReader(combine_settings(tansu.bootstrap_servers, topic, {}))
         wait_until(lambda: reader.read(0.2), what="the topic to be read")
         reader.close()
         return reader
@@ -197,8 +197,8 @@ class TestTail:
             producer.produce(topic, b"someone else's", b"k", 0)
 
         self.fill(tansu, topic, write)
-        monkeypatch.setattr("streams.sinks.kafka.topic_tail._OF_EACH", 10)
-        monkeypatch.setattr("streams.sinks.kafka.topic_tail._RECORDS", 10)
+        monkeypatch.setattr("streams.sinks.kafka.topic_tail._MIN_PER_PARTITION", 10)
+        monkeypatch.setattr("streams.sinks.kafka.topic_tail._MOST_RECORDS", 10)
         reader = self.read(tansu, topic)
         assert [item.created for item in reader.items] == [float(number) for number in range(11, 20)]
 
@@ -217,8 +217,8 @@ class TestTail:
                     assert producer.flush(20) == 0
 
         self.fill(tansu, topic, write)
-        monkeypatch.setattr("streams.sinks.kafka.topic_tail._OF_EACH", 5)
-        monkeypatch.setattr("streams.sinks.kafka.topic_tail._RECORDS", 5)
+        monkeypatch.setattr("streams.sinks.kafka.topic_tail._MIN_PER_PARTITION", 5)
+        monkeypatch.setattr("streams.sinks.kafka.topic_tail._MOST_RECORDS", 5)
         reader = self.read(tansu, topic)
         assert Counter(item.stream for item in reader.items) == {"comments": 5, "submissions": 1}
         assert reader.unseen == frozenset()

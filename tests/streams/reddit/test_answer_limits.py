@@ -297,7 +297,7 @@ def test_a_server_that_waits_for_room_sees_the_end_of_an_aborted_request() -> No
         pass
     client.close()
     owner.sock = None
-    sockets.sweep()
+    sockets.close_unused()
     assert ended.wait(allowed(5.0))
     server.close()
 

@@ -13,7 +13,7 @@ import pytest
 from core.reddit.limiter import Grant, Wait
 from core.reddit.quota import Priority
 from core.reddit.request_errors import RateLimited
-from streams.reddit.limited_names import LimitedNames, NameLimited
+from streams.reddit.limited_names import LimitedNames, RequestLimited
 from tests.streams.reddit.client_house import House
 
 ALL = "/r/Alpha+Beta+Gamma/comments"
@@ -86,7 +86,7 @@ def refusals(house: House, clock: Passing, path: str, most: int) -> tuple[int, f
     for count in range(most + 1):
         try:
             house.get(path=path)
-        except NameLimited:
+        except RequestLimited:
             return count, clock.ahead - began
         except RateLimited:
             # whoever asks next is the test
@@ -110,7 +110,7 @@ def test_a_429_for_one_name_is_recognised_and_stops_nobody_then(
     assert seconds <= 250
     house.get(path="/r/Alpha+Gamma/comments")
     for path in ("/r/Beta/comments", "/r/Gamma+Beta/comments", ALL):
-        with pytest.raises(NameLimited):
+        with pytest.raises(RequestLimited):
             house.get(path=path)
     grant = house.limiter.ask(Priority.STREAM)
     assert isinstance(grant, Grant), "nobody waits"
@@ -136,7 +136,7 @@ def test_the_quota_runs_out_now_and_then_and_nothing_is_served_in_between() -> N
         for path in (ALL, "/r/Delta/comments"):
             limited.served(path, now)
         now += 300
-        assert not limited.refused(ALL, now, told=False)
+        assert not limited.refused(ALL, now, has_delay=False)
         assert limited.control(ALL) is not None
         now += 60
 
@@ -144,10 +144,10 @@ def test_the_quota_runs_out_now_and_then_and_nothing_is_served_in_between() -> N
 def test_a_name_that_is_served_again_is_no_suspect() -> None:
     limited = LimitedNames()
     for now in (1.0, 3.0):
-        is_own = limited.refused(ALL, now, told=False)
+        is_own = limited.refused(ALL, now, has_delay=False)
         limited.served("/r/Alpha/about", now + 1)
     assert is_own
-    assert limited.refused("/r/Beta/comments", 5.0, told=False)
+    assert limited.refused("/r/Beta/comments", 5.0, has_delay=False)
     limited.served("/r/Beta/comments", 6.0)
     limited.served("/r/Gamma/comments", 6.0)
-    assert not limited.refused("/r/Beta/comments", 7.0, told=False)
+    assert not limited.refused("/r/Beta/comments", 7.0, has_delay=False)

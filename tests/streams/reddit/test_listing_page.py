@@ -86,7 +86,7 @@ def test_a_foreign_kind_is_kept_whole_as_a_reject(stream: str, kind: Any, data: 
     """Also where the kind is missing and the name tells."""
     child = {"kind": kind, "data": data}
     (reject,) = parse_page(envelope([child]), stream).rejects
-    assert reject.reason.startswith(f"{reason}, which is none of the {stream}")
+    assert reject.reason.startswith(f"{reason}, which does not belong to {stream}")
     assert json.loads(reject.raw) == child
     assert reject.reason.encode()
 

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import GaplessError
 from core.reddit.request_errors import BadAnswer, CredentialsRejected, Unreachable
-from streams.reddit.checked_requestor import TokenPace
+from streams.reddit.credentials import TokenRate
 from tests.streams.reddit.client_house import SECRETS, House
 from tests.support.proxies import ProxyPy
 from tests.support.raw_reddit import LISTING, RawReddit, once, respond, token
@@ -190,7 +190,7 @@ def test_401_for_each_fresh_token_is_believed_in_the_end(server: RawReddit, home
 
 def test_tokens_are_asked_for_in_pauses_once_a_few_did_not_last() -> None:
     now = [0.0]
-    pace = TokenPace(lambda: now[0])
+    pace = TokenRate(lambda: now[0])
     asked = 0
     for _ in range(600):
         with contextlib.suppress(Unreachable):  # too early: the pause is not over

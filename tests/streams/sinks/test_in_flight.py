@@ -12,7 +12,7 @@ from streams.sinks.spool_senders import InFlightWindow
 def sent(*seqs: int, position: int = 0) -> InFlightWindow:
     delivery = InFlightWindow(position)
     for seq in seqs:
-        delivery.hand_over(seq)
+        delivery.record_sent(seq)
     return delivery
 
 
@@ -47,7 +47,7 @@ def test_after_a_rewind_only_what_is_missing_goes_again() -> None:
 
 
 def test_a_record_is_not_handed_over_twice_by_mistake() -> None:
-    with pytest.raises(ValueError, match="2 was handed over before"):
+    with pytest.raises(ValueError, match="2 was already sent"):
         sent(1, 2, 2)
 
 
@@ -78,7 +78,7 @@ def test_whatever_happens_nothing_behind_the_position_is_missing(
             seq = waiting[0]
             if seq not in delivery.arrived:
                 flying.append(seq)
-            delivery.hand_over(seq)
+            delivery.record_sent(seq)
         elif action in ("ack", "dead_letter") and flying:
             seq = flying.pop(number % len(flying))
             if action == "ack":

@@ -113,7 +113,7 @@ def test_a_traceback_forges_no_line() -> None:
 def test_an_error_of_kafka(tmp_path: Path) -> None:
     watch, text = Stage(tmp_path).health, TEXT.replace("\0", "")
     with capture_logs() as lines:
-        watch.complain("kafka_error", KafkaError(KafkaError.INVALID_CONFIG, text))
+        watch.log_error("kafka_error", KafkaError(KafkaError.INVALID_CONFIG, text))
         watch.hold(KafkaError(KafkaError.UNKNOWN, text))
         watch.log(40, "%s [%s] %s", "FAIL", "producer-1", text)
     assert len(lines) >= 3

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import PERMANENT_EXIT, ExitCode
-from supervisor.processes.periodic_tasks import PeriodicTask
+from core.periodic import PeriodicTask
 from supervisor.processes.restart_policy import MOST_FAILURES, State
 from tests.supervisor.scripted import Event, World, companion, sink, source
 

@@ -344,7 +344,7 @@ def test_an_outage_is_told_once_and_counted_once(stage: Stage, spool: FilledSpoo
     keys = spool.capture(2)
     with capture_logs() as logs:
         stage.step()
-        stage.topic.there = False  # nobody answers the question whether it is
+        stage.topic.exists = False  # nobody answers the question whether it is
         for _ in range(20):
             stage.health.on_error(KafkaError(KafkaError._TRANSPORT))
             stage.health.on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))

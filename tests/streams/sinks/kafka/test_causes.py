@@ -15,7 +15,7 @@ CLOCK = KafkaError(KafkaError.INVALID_TIMESTAMP)
     [
         (None, "ahead of Kafka's by more than the topic's message.timestamp.after.max.ms allows"),
         (-7200.0, "message.timestamp.after.max.ms allows (it is 7200 s ahead of Reddit's)"),
-        (-3.0, "(it is equal to Reddit's: Kafka's may be late)"),
+        (-3.0, "(it is equal to Reddit's: Kafka's may be behind)"),
         (
             3600.0,
             "message.timestamp.before.max.ms allows (3600 s behind Reddit's)",

@@ -13,7 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from core.spool.committed_positions import publisher_path
 from streams.sinks.kafka.committed_position import CommittedPosition, CommittedPositionReader
-from streams.sinks.kafka.producer import Settings, settle
+from streams.sinks.kafka.producer import KafkaSettings, combine_settings
 from tests.streams.publisher.deployment import Deployment, new_topic
 from tests.support.brokers import ApacheKafka, Broker
 from tests.support.waiting import wait_until
@@ -180,7 +180,7 @@ def test_a_topic_that_is_deleted_is_made_again(tmp_path: Path, apache_kafka: Apa
 
 def test_a_mark_behind_another_publishers_open_transaction_is_waited_for(apache_kafka: ApacheKafka) -> None:
     """The last stable offset stands still while any transaction is open, and would hide what we committed after it."""
-    settings = settle(apache_kafka.bootstrap_servers, new_topic(), {}, transactional_id="reader")
+    settings = combine_settings(apache_kafka.bootstrap_servers, new_topic(), {}, transactional_id="reader")
     _create_topic(apache_kafka, settings.positions_topic)
     other, ours = (_transactional(settings, f"{settings.topic}-{name}") for name in ("other", "ours"))
     other.begin_transaction()
@@ -200,7 +200,7 @@ def test_a_mark_behind_another_publishers_open_transaction_is_waited_for(apache_
 
 def test_marks_are_found_however_far_back_they_lie(apache_kafka: ApacheKafka, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.sinks.kafka.committed_position._TAIL", 5)
-    settings = settle(apache_kafka.bootstrap_servers, new_topic(), {})
+    settings = combine_settings(apache_kafka.bootstrap_servers, new_topic(), {})
     _create_topic(apache_kafka, settings.positions_topic)
     producer = Producer({**settings.producer, "log_level": 0})
     producer.produce(settings.positions_topic, CommittedPosition(3, "t1_0").to_json(), "old")
@@ -225,7 +225,7 @@ def _create_topic(broker: Broker, topic: str, settings: dict[str, str] | None = 
     admin.create_topics([NewTopic(topic, num_partitions=1, config=settings or {})])[topic].result()
 
 
-def _transactional(settings: Settings, name: str) -> Producer:
+def _transactional(settings: KafkaSettings, name: str) -> Producer:
     producer = Producer({**settings.producer, "transactional.id": name, "log_level": 0})
     try:
         producer.init_transactions(10)

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
 from core.status.kafka_outage import read_refusal
-from streams.sinks.kafka.producer import connect, discard, settle
+from streams.sinks.kafka.producer import combine_settings, connect, discard
 from tests.streams.publisher.stage import Stage
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
@@ -19,7 +19,9 @@ from tests.support.waiting import wait_until
 def test_a_broker_that_refuses_is_told_once_a_minute_as_a_warning(tmp_path: Path) -> None:
     """It is tried again many times a second; whether it is an outage is the health's to say."""
     stage = Stage(tmp_path)
-    settings = settle(f"127.0.0.1:{free_port()}", "posts", {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 10})
+    settings = combine_settings(
+        f"127.0.0.1:{free_port()}", "posts", {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 10}
+    )
     with capture_logs() as logs:
         producer = connect(settings, stage.health)
         refused = 0
@@ -44,7 +46,7 @@ def test_a_broker_that_refuses_is_told_once_a_minute_as_a_warning(tmp_path: Path
 
 def test_a_property_that_does_nothing_is_told(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    settings = settle("127.0.0.1:1", "posts", {"group.id": "not for producers"})
+    settings = combine_settings("127.0.0.1:1", "posts", {"group.id": "not for producers"})
     with capture_logs() as logs:
         producer = connect(settings, stage.health)
         wait_until(lambda: (producer.poll(0.05), logs)[1], what="a word")
@@ -66,12 +68,12 @@ def test_what_it_calls_critical_is_an_error_and_small_talk_is_not_shown(tmp_path
 
 def test_what_a_broker_answers_is_told_to_others_while_it_takes_nothing(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    stage.health.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
-    stage.health.complain("record_not_delivered", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
-    assert stage.health.look(waiting=True) is False
+    stage.health.log_error("kafka_error", KafkaError(KafkaError._TRANSPORT))
+    stage.health.log_error("record_not_delivered", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    assert stage.health.check_outage(waiting=True) is False
     assert read_refusal(tmp_path, time.time()) == "", "there is no outage yet"
     stage.now += 10.0
-    assert stage.health.look(waiting=True)
+    assert stage.health.check_outage(waiting=True)
     assert "TOPIC_AUTHORIZATION_FAILED" in read_refusal(tmp_path, time.time())
     stage.health.arrived(lambda: 0)
     assert read_refusal(tmp_path, time.time()) == ""
@@ -79,18 +81,18 @@ def test_what_a_broker_answers_is_told_to_others_while_it_takes_nothing(tmp_path
 
 def test_what_the_client_says_of_itself_is_no_answer(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    stage.health.look(waiting=True)
+    stage.health.check_outage(waiting=True)
     stage.now += 10.0
-    assert stage.health.look(waiting=True)
-    stage.health.complain("kafka_error", KafkaError(KafkaError._TRANSPORT))
+    assert stage.health.check_outage(waiting=True)
+    stage.health.log_error("kafka_error", KafkaError(KafkaError._TRANSPORT))
     assert read_refusal(tmp_path, time.time()) == ""
 
 
 def test_what_was_refused_long_before_says_nothing_of_an_outage(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    stage.health.complain("kafka_error", KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS))
+    stage.health.log_error("kafka_error", KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS))
     stage.now += 30.0
-    stage.health.look(waiting=True)
+    stage.health.check_outage(waiting=True)
     stage.now += 10.0
-    assert stage.health.look(waiting=True)
+    assert stage.health.check_outage(waiting=True)
     assert read_refusal(tmp_path, time.time()) == ""

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from core.spool.predecessor import DeliveredSpan, TopicEnds
-from streams.sinks.kafka.topic_tail import Item, ends, read_item
+from streams.sinks.kafka.topic_tail import TopicItem, ends, read_item
 
 NOW = 1_700_000_000.0
 
@@ -23,18 +23,20 @@ def value(**fields: Any) -> bytes:
     )
 
 
-def page(captured: float, newest: float, count: int, subreddit: str = "bitcoin") -> list[Item]:
+def page(captured: float, newest: float, count: int, subreddit: str = "bitcoin") -> list[TopicItem]:
     """A page as it is captured: at one moment, one item a second."""
-    return [Item("comments", subreddit, newest - number, captured) for number in range(count)]
+    return [TopicItem("comments", subreddit, newest - number, captured) for number in range(count)]
 
 
-def newest(items: list[Item], now: float = NOW, subreddit: str = "bitcoin") -> float | None:
+def newest(items: list[TopicItem], now: float = NOW, subreddit: str = "bitcoin") -> float | None:
     return ends(items, now)["comments"].subreddits[subreddit].newest
 
 
 def test_a_record_of_ours() -> None:
-    assert read_item(headers(), value()) == Item("comments", "bitcoin", NOW - 9, NOW - 5)
-    assert read_item(headers(), value(source="reddit", created_utc=None)) == Item("comments", "bitcoin", None, NOW - 5)
+    assert read_item(headers(), value()) == TopicItem("comments", "bitcoin", NOW - 9, NOW - 5)
+    assert read_item(headers(), value(source="reddit", created_utc=None)) == TopicItem(
+        "comments", "bitcoin", None, NOW - 5
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,10 +63,10 @@ def test_what_no_stream_of_ours_has_captured(named: list[tuple[str, bytes | None
     assert read_item(named, content) is None
 
 
-def polls(first: float, last: float, every: float, subreddit: str = "bitcoin") -> list[Item]:
+def polls(first: float, last: float, every: float, subreddit: str = "bitcoin") -> list[TopicItem]:
     """One item at each poll, five seconds old."""
     return [
-        Item("comments", subreddit, first + number * every - 5, first + number * every)
+        TopicItem("comments", subreddit, first + number * every - 5, first + number * every)
         for number in range(int((last - first) / every) + 1)
     ]
 
@@ -73,7 +75,7 @@ def test_each_stream_and_subreddit_has_its_own_newest_and_oldest_date() -> None:
     items = [
         *polls(NOW - 9000, NOW - 10, 10),
         *page(NOW - 8000, NOW - 8400, 1, "ethereum"),
-        Item("submissions", "bitcoin", NOW - 30, NOW - 20),
+        TopicItem("submissions", "bitcoin", NOW - 30, NOW - 20),
     ]
     found = ends(items, NOW)
     assert found["comments"].subreddits == {
@@ -120,7 +122,7 @@ def test_where_the_records_do_not_reach_back_far_enough_no_date_is_sure_and_the_
 
 
 def test_a_date_in_the_future_says_nothing() -> None:
-    odd = Item("comments", "bitcoin", NOW + 86_400, NOW - 8000)
+    odd = TopicItem("comments", "bitcoin", NOW + 86_400, NOW - 8000)
     assert newest([*polls(NOW - 9000, NOW - 10, 10), odd]) == NOW - 3625
     odd = odd._replace(captured=NOW - 5)
     assert ends([odd], NOW)["comments"].subreddits == {"bitcoin": DeliveredSpan()}

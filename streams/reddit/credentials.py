@@ -1,8 +1,12 @@
-"""Decides when refused credentials are certain: only after several tries, spread over time. Pure."""
+"""Limits how a process uses its credentials. Pure.
 
+Token requests have a highest rate, and refused credentials are certain only after several tries, spread over time.
+"""
+
+import time
 from collections.abc import Callable
 
-from core.reddit.request_errors import CredentialsRejected, TokenRejected
+from core.reddit.request_errors import CredentialsRejected, TokenRejected, Unreachable
 
 #: For credentials that have not worked yet in this process: consecutive tries, and seconds from first to last.
 NEW = (4, 8.0)
@@ -11,10 +15,33 @@ NEW = (4, 8.0)
 PROVEN = (10, 600.0)
 
 _REFUSED_WHEN_FRESH = (
-    "Reddit gives tokens for these credentials and then refuses each of them (401): check that reddit.oauth_url "
+    "Reddit issues tokens for these credentials and then rejects each of them (401): check that reddit.oauth_url "
     "belongs to reddit.reddit_url, that no proxy changes the Authorization header, and that the application still "
-    "has access (https://www.reddit.com/prefs/apps); then start again"
+    "has access (https://www.reddit.com/prefs/apps); then restart"
 )
+
+
+class TokenRate:
+    """Limits token requests: a few at once, then one per `seconds`."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, at_once: float = 4.0, seconds: float = 5.0
+    ) -> None:
+        self._clock = clock
+        self._at_once = at_once
+        self._seconds = seconds
+        self._left = at_once
+        self._counted_at = clock()
+
+    def take(self) -> None:
+        """Count a token request. Raises Unreachable if it is too early."""
+        now = self._clock()
+        self._left = min(self._at_once, self._left + (now - self._counted_at) / self._seconds)
+        self._counted_at = now
+        if self._left < 1.0:
+            wait = (1.0 - self._left) * self._seconds
+            raise Unreachable(f"the last tokens were rejected: the next one is requested in {wait:.1f} s")
+        self._left -= 1.0
 
 
 class CredentialRejections:
