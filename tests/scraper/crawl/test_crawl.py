@@ -86,7 +86,7 @@ class Scene:
             self.stop.set()
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        await wait_until_async(condition, what, 10.0)
+        await wait_until_async(condition, what)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.path) as connection:
