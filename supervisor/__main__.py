@@ -15,7 +15,7 @@ def main() -> int:
     # 1 of a container would ignore it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     if sys.version_info < (3, 11):  # noqa: UP036 - a user with an older Python gets a message, no traceback
-        return _refuse("Python 3.11 or newer is needed; {python} is {version}.")
+        return _refuse("it needs Python 3.11 or newer, and {python} is {version}.")
     try:
         from core.errors import ConfigError  # noqa: PLC0415
         from core.installation import require_own_environment  # noqa: PLC0415
@@ -36,7 +36,7 @@ def main() -> int:
 
 def _refuse(text: str) -> int:
     shown = text.format(python=sys.executable, version=".".join(map(str, sys.version_info[:3])))
-    advice = "In the clone: `make install` once, then `. .venv/bin/activate` in each terminal."
+    advice = "In the clone, run `make install` once, and `. .venv/bin/activate` in each terminal."
     print(f"Gapless cannot start: {shown}\n{advice}", file=sys.stderr)
     return _BAD_USAGE
 

@@ -20,38 +20,39 @@ from scraper.store.connection.engine import Database
 from scraper.store.connection.opening import refuse_encoding
 from scraper.store.schema.migrate import SCRIPTS, VERSION_TABLE, is_current
 from scraper.store.schema.tables import SCHEMA_VERSION
-from supervisor.checks.finding import Finding, failed, fine
-from supervisor.checks.writable import can_be_made
+from supervisor.checks.finding import Finding, check_writable, failed, fine
 
 _NAME = "database"
 
 
-def look_at_database(url: str, patience: float) -> Finding:
+def check_database(url: str, timeout_s: float) -> Finding:
     """Open the database at this address; a missing SQLite file must be creatable."""
     try:
         place = read(url)
         if isinstance(place, SqliteFile):
-            return _sqlite(place, patience)
+            return _sqlite(place, timeout_s)
         check_files(place)
-        return asyncio.run(_postgres(place, patience))
+        return asyncio.run(_postgres(place, timeout_s))
     except PermanentError as error:
         return failed(_NAME, str(error))
 
 
-def _sqlite(place: SqliteFile, patience: float) -> Finding:
+def _sqlite(place: SqliteFile, timeout_s: float) -> Finding:
     path = place.path
     if not path.exists():
-        return can_be_made(_NAME, path.parent, f"{path} will be created", "database.url")
+        return check_writable(_NAME, path.parent, f"{path} will be created", "database.url")
     try:
         # not through the scraper's engine, which would switch the file's journal to WAL
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience)) as database:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=timeout_s)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             version = _sqlite_version(database) if VERSION_TABLE in tables else None
     except sqlite3.Error as error:
-        return failed(_NAME, f"{path}: {error}: name another file in database.url, or move this one away")
+        return failed(_NAME, f"{path}: {error}: set another file in database.url, or move this one")
     if not os.access(path, os.W_OK):
-        return failed(_NAME, f"{path} cannot be written: give this user the right to, or name another")
-    return _judged(f"{path} can be read and written", version)
+        return failed(
+            _NAME, f"{path} is not writable: grant this user write permission, or set another file in database.url"
+        )
+    return _version_finding(f"{path} is readable and writable", version)
 
 
 def _sqlite_version(database: sqlite3.Connection) -> str | None:
@@ -59,34 +60,41 @@ def _sqlite_version(database: sqlite3.Connection) -> str | None:
     return str(row[0]) if row is not None else None
 
 
-async def _postgres(place: PostgresServer, patience: float) -> Finding:
-    place = replace(place, arguments={**place.arguments, "timeout": patience, "command_timeout": patience})
+async def _postgres(place: PostgresServer, timeout_s: float) -> Finding:
+    place = replace(place, arguments={**place.arguments, "timeout": timeout_s, "command_timeout": timeout_s})
     database = Database(place)
     try:
-        server, version, may_create = await _asked(database)
+        server, version, may_create = await _query(database)
     except PermanentError as error:
         return failed(_NAME, f"{place}: {error}")
     except Exception as error:  # noqa: BLE001 (of the driver, of SQLAlchemy, of the system: each has the reason)
-        advice = "check user, password and name in database.url" if is_hopeless(error) else "is PostgreSQL running, "
-        advice += "" if is_hopeless(error) else "and database.url right?"
+        advice = (
+            "check user, password and database name in database.url"
+            if is_hopeless(error)
+            else "check that PostgreSQL runs "
+        )
+        advice += "" if is_hopeless(error) else "and that database.url is correct"
         return failed(_NAME, f"{place}: {reason(error)}: {advice}")
     finally:
         await database.close()
     if version is None and not may_create:
-        return failed(_NAME, f"{place}: this user may not make tables: GRANT CREATE ON SCHEMA, or name another")
-    return _judged(f"{place} lets us in (PostgreSQL {server})", version)
+        return failed(
+            _NAME,
+            f"{place}: this user may not create tables: GRANT CREATE ON SCHEMA, or set another user in database.url",
+        )
+    return _version_finding(f"{place} accepts the login (PostgreSQL {server})", version)
 
 
-async def _asked(database: Database) -> tuple[str, str | None, bool]:
+async def _query(database: Database) -> tuple[str, str | None, bool]:
     try:
-        return await database.read(_look)
+        return await database.read(_read_facts)
     except Exception as error:
         if classify(error) is not Fault.BUSY:
             raise
-        return await database.read(_look)  # a pooler was found, and the engine now adapts to it
+        return await database.read(_read_facts)  # a pooler was found, and the engine now adapts to it
 
 
-def _look(connection: Connection) -> tuple[str, str | None, bool]:
+def _read_facts(connection: Connection) -> tuple[str, str | None, bool]:
     refuse_encoding(connection)
     server = str(connection.execute(text("SHOW server_version")).scalar_one()).partition(" ")[0]
     may_create = connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar()
@@ -97,16 +105,18 @@ def _look(connection: Connection) -> tuple[str, str | None, bool]:
     return server, version, bool(may_create)
 
 
-def _judged(good: str, version: str | None) -> Finding:
+def _version_finding(success: str, version: str | None) -> Finding:
     """Return what the scraper will do with tables of this version."""
     if version is None:
-        return fine(_NAME, f"{good}; the tables will be made")
+        return fine(_NAME, f"{success}; the scraper will create the tables")
     if version == SCHEMA_VERSION:
-        return fine(_NAME, f"{good}; tables of version {version}")
+        return fine(_NAME, f"{success}; tables of version {version}")
     if version in known_versions(SCRIPTS):
-        return fine(_NAME, f"{good}; tables of version {version}, which the scraper will bring to {SCHEMA_VERSION}")
-    advice = "update the program, or name another database in database.url"
-    return failed(_NAME, f"{good}, but its tables are of a newer version ({version}) than {SCHEMA_VERSION}: {advice}")
+        return fine(
+            _NAME, f"{success}; tables of version {version}, which the scraper will upgrade to {SCHEMA_VERSION}"
+        )
+    advice = "update Gapless, or set another database in database.url"
+    return failed(_NAME, f"{success}, but its tables have version {version}, newer than {SCHEMA_VERSION}: {advice}")
 
 
 def known_versions(scripts: Path) -> set[str]:

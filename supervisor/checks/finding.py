@@ -1,7 +1,9 @@
-"""The result of one probe of `check --connect`."""
+"""A probe of `check --connect`, and the result that it reports."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.masking.external import masked
 
@@ -37,3 +39,15 @@ class Probe:
 
     name: str
     run: Callable[[], Iterator[Finding]]
+
+
+def check_writable(name: str, folder: Path, success: str, key: str) -> Finding:
+    """Check whether a directory is writable, or can be created if missing; `key` is its configuration key."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        return failed(name, f"{existing} is a file, not a directory: correct {key}, or move the file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return failed(name, f"{existing} is not writable: grant this user write permission, or correct {key}")
+    return fine(name, success)

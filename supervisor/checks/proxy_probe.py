@@ -21,38 +21,38 @@ from scraper.http.transport.session import Answer, Session, uses_tls
 from scraper.reddit.payload import decode
 from supervisor.checks.finding import Finding, failed
 
-_ADVICE = "ask its provider, or take it out of [[scraper.proxies]]"
+_ADVICE = "ask its provider, or remove it from [[scraper.proxies]]"
 
 #: The result of a request: an answer, an error, or both when the answer means an error.
 Outcome = tuple[Answer | None, GaplessError | None]
 
 
-def look_at_proxy(config: Config, proxy: Proxy, patience: float) -> Finding:
+def check_proxy(config: Config, proxy: Proxy, timeout_s: float) -> Finding:
     """Connect to its port, then send a request to Reddit through it."""
     parts = urlsplit(proxy.url)
     name, place = f"proxy {proxy.name}", f"{parts.hostname}:{parts.port}"
-    refusal = _refusal(str(parts.hostname), parts.port or 0, patience)
+    refusal = _refusal(str(parts.hostname), parts.port or 0, timeout_s)
     if refusal:
         return failed(name, f"{place}: {refusal}: {_ADVICE}")
-    answer, error = asyncio.run(_ask(scraper_config(config, proxy), patience))
-    good, text = judged(answer, error)
-    return Finding(name, good, f"{place} {text}" if good else f"{place}: {text}")
+    answer, error = asyncio.run(_ask(scraper_config(config, proxy), timeout_s))
+    ok, text = interpret(answer, error)
+    return Finding(name, ok, f"{place} {text}" if ok else f"{place}: {text}")
 
 
-def _refusal(host: str, port: int, patience: float) -> str | None:
+def _refusal(host: str, port: int, timeout_s: float) -> str | None:
     """Return why a port cannot be reached; None if it can."""
     try:
-        socket.create_connection((host, port), timeout=patience).close()
+        socket.create_connection((host, port), timeout=timeout_s).close()
     except OSError as error:
         return error.strerror or outside(error) or type(error).__name__
     return None
 
 
-async def _ask(config: ScraperConfig, patience: float) -> Outcome:
+async def _ask(config: ScraperConfig, timeout_s: float) -> Outcome:
     """Send the request of the scraper's own probe: for a token, or for the facts of a subreddit."""
     agent, access = agents_of(config), config.access
     route, encrypted = Route.through(config.proxy), uses_tls(access)
-    async with Session(route, patience, 1, time.monotonic, encrypted=encrypted) as session:
+    async with Session(route, timeout_s, 1, time.monotonic, encrypted=encrypted) as session:
         if config.with_token:
             return await _ask_for_token(session, access, agent)
         url = f"{access.reddit_url}/r/{next(iter(config.subreddits), ANY_SUBREDDIT)}/about.json?raw_json=1"
@@ -85,16 +85,16 @@ async def _ask_for_token(session: Session, access: RedditAccess, agent: Agents) 
     return outcomes[-1]
 
 
-def judged(answer: Answer | None, error: GaplessError | None) -> tuple[bool, str]:
+def interpret(answer: Answer | None, error: GaplessError | None) -> tuple[bool, str]:
     """Return whether the proxy works, and why: any answer of Reddit itself came through it."""
-    took = f"answers in {answer.seconds * 1000:,.0f} ms" if answer is not None else ""
+    latency = f"answers in {answer.seconds * 1000:,.0f} ms" if answer is not None else ""
     match error:
         case None | Unavailable():
-            return True, took
+            return True, latency
         case CredentialsRejected():
-            return True, f"{took}; it is Reddit that rejects the credentials"
+            return True, f"{latency}; but Reddit rejects the credentials of this client"
         case RateLimited():
-            return True, f"{took}; Reddit lets it wait for now (429)"
+            return True, f"{latency}; Reddit limits its requests at the moment (429)"
         case ProxyRejectsUs():
             return False, str(error)
         case NetworkBlocked():

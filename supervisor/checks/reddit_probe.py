@@ -35,7 +35,7 @@ _SECONDS = 7.5  # after this time no further request starts; all of `check --con
 _NAMED = 20  # names per line
 
 #: The meaning of answers that give no reason of their own.
-_WORDS = {
+_MEANINGS = {
     400: "a bad request",
     410: "gone",
     413: "the request is too large for this server",
@@ -99,16 +99,16 @@ class Search:
             return ProbeResult(reasons={names[0]: refusal.reason})
         found = ProbeResult()
         # names refused for another stream are tried alone first: one request each instead of many for all
-        suspects = [name for name in names if name in self._known]
-        for name in suspects:
+        known_bad = [name for name in names if name in self._known]
+        for name in known_bad:
             if self._spent:
                 return ProbeResult(found.reasons, [name for name in names if name not in found.reasons])
             alone = self._send([name], ask)
             if alone is not None:
                 found.reasons[name] = alone.reason
         rest = [name for name in names if name not in found.reasons]
-        if rest and (not suspects or self._send(rest, ask) is not None):
-            found.add(self._narrow(rest, refusal.reason, ask))
+        if rest and (not known_bad or self._send(rest, ask) is not None):
+            found.add(self._bisect(rest, refusal.reason, ask))
         self._known.update(found.reasons)
         return found
 
@@ -122,50 +122,50 @@ class Search:
         self._answered = self._answered or refusal is None
         return refusal
 
-    def _narrow(self, names: Sequence[str], reason: str, ask: Ask) -> ProbeResult:
-        narrowing = Bisection(names, others_answer=self._answered, reason=reason)
-        while not narrowing.done:
+    def _bisect(self, names: Sequence[str], reason: str, ask: Ask) -> ProbeResult:
+        bisection = Bisection(names, others_answer=self._answered, reason=reason)
+        while not bisection.done:
             if self._spent:
-                return ProbeResult(dict(narrowing.blamed), [name for name in names if name not in narrowing.blamed])
-            refusal = self._send(narrowing.next(), ask)
+                return ProbeResult(dict(bisection.blamed), [name for name in names if name not in bisection.blamed])
+            refusal = self._send(bisection.next(), ask)
             if refusal is None:
-                narrowing.answered()
+                bisection.answered()
             else:
-                narrowing.refused(refusal.reason, named=refusal.named)
-        if narrowing.ours:
-            return ProbeResult(ours=narrowing.reason)
-        return ProbeResult(dict(narrowing.blamed), together="" if narrowing.blamed else narrowing.reason)
+                bisection.refused(refusal.reason, named=refusal.named)
+        if bisection.ours:
+            return ProbeResult(ours=bisection.reason)
+        return ProbeResult(dict(bisection.blamed), together="" if bisection.blamed else bisection.reason)
 
 
 def probe_reddit(config: Config) -> Iterator[Finding]:
     """Log in, request the newest page of every group, and report the subreddits that cannot be read."""
     if "client_id" not in needed_credentials(config):
-        yield fine("reddit", "not tried: nothing that is switched on logs in")
+        yield fine("reddit", "not tested: nothing that is enabled logs in")
         return
     names = config.reddit.subreddits if config.streams.enabled else config.scraper.subreddits
     streams = config.streams.enabled or stream_names()[:1]
     with closing(Connection(reddit_access(config))) as connection:
         requests, search = _Requests(connection), Search()
         try:
-            verdicts = {stream: _look(names, stream, requests, search) for stream in streams}
+            results = {stream: _test_all(names, stream, requests, search) for stream in streams}
         except RateLimited as error:
             wait = f"in {error.retry_after:.0f} s" if error.retry_after else "in ten minutes"
-            yield failed("reddit", f"the quota of this client id is used up: try again {wait}")
+            yield failed("reddit", f"the quota of this client id is used up; try again {wait}")
             return
         except GaplessError as error:
-            asked = f"asked: {config.reddit.reddit_url} and {config.reddit.oauth_url}"
-            yield failed("reddit", f"{error} ({asked})")
+            servers = f"servers: {config.reddit.reddit_url} and {config.reddit.oauth_url}"
+            yield failed("reddit", f"{error} ({servers})")
             return
-    ours = next((verdict.ours for verdict in verdicts.values() if verdict.ours), "")
+    ours = next((result.ours for result in results.values() if result.ours), "")
     if ours:
-        advice = "this is about the account, the network or the server, not about single subreddits"
+        advice = "the cause is the account, the network or the server, not a single subreddit"
         yield failed("reddit", f"every request is refused ({ours}): {advice}")
         return
     yield fine("reddit", f"the credentials are accepted; {requests.quota}")
-    yield _subreddits(names, verdicts, max(len(pack(names, stream)) for stream in streams))
+    yield _subreddits(names, results, max(len(pack(names, stream)) for stream in streams))
 
 
-def _look(names: Sequence[str], stream: str, requests: "_Requests", search: Search) -> ProbeResult:
+def _test_all(names: Sequence[str], stream: str, requests: "_Requests", search: Search) -> ProbeResult:
     total = ProbeResult()
     for group in pack(names, stream):
         total.add(search.group(group, lambda part: requests.refusal(part, stream)))
@@ -179,7 +179,7 @@ class _Requests:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.quota = "the answer names no quota"
+        self.quota = "the answer has no quota headers"
 
     def refusal(self, names: Sequence[str], stream: str) -> Refusal | None:
         """Request the newest page; retry once after a server error."""
@@ -197,8 +197,8 @@ class _Requests:
         except Unavailable as error:
             return Refusal(error.reason, error.named)
         except RequestRejected as error:
-            words = _WORDS.get(error.status)
-            return Refusal(f"{error.status}: {words}" if words else str(error), named=False)
+            meaning = _MEANINGS.get(error.status)
+            return Refusal(f"{error.status}: {meaning}" if meaning else str(error), named=False)
         except (RateLimited, TokenRejected, Unreachable, ServerTrouble):
             raise
         except TransientError as error:
@@ -214,32 +214,32 @@ def _quota(rate: RateHeaders) -> str:
         text.format(number)
         for text, number in (
             ("{:.0f} used", rate.used),
-            ("{:.0f} left", rate.remaining),
-            ("new in {:.0f} s", rate.reset),
+            ("{:.0f} remaining", rate.remaining),
+            ("reset in {:.0f} s", rate.reset),
         )
         if number is not None
     ]
     return f"quota: {', '.join(parts)}"
 
 
-def _subreddits(names: Sequence[str], verdicts: dict[str, ProbeResult], requests: int) -> Finding:
+def _subreddits(names: Sequence[str], results: dict[str, ProbeResult], requests: int) -> Finding:
     reasons: dict[str, str] = {}
-    for stream, found in verdicts.items():
+    for stream, found in results.items():
         for name, reason in found.reasons.items():
-            everywhere = all(name in other.reasons for other in verdicts.values())
+            everywhere = all(name in other.reasons for other in results.values())
             reasons.setdefault(name, reason if everywhere else f"{reason}, {stream} only")
-    undecided = dict.fromkeys(name for found in verdicts.values() for name in found.undecided if name not in reasons)
-    together = next((found.together for found in verdicts.values() if found.together), "")
+    undecided = dict.fromkeys(name for found in results.values() for name in found.undecided if name not in reasons)
+    together = next((found.together for found in results.values() if found.together), "")
     parts = []
     if reasons:
         parts.append(f"cannot be read: {_listed([f'{name} ({reason})' for name, reason in reasons.items()])}")
     if undecided:
-        parts.append(f"refused together, and not looked at one by one: {_listed(list(undecided))}")
+        parts.append(f"refused together, and not tested one by one: {_listed(list(undecided))}")
     if parts:
-        advice = "the others are captured meanwhile; correct the name, or take it out of reddit.subreddits"
+        advice = "`run` captures the others; correct these names, or remove them from reddit.subreddits"
         return failed("subreddits", f"{'; '.join(parts)}: {advice}")
     which = f"all {len(names)}" if len(names) > 1 else "".join(names)
-    how = f", by {requests} requests" if requests > 1 else ""
+    how = f", with {requests} requests for each stream" if requests > 1 else ""
     if together:
         how += f"; the server refuses them together ({together}), so `run` splits the request further"
     return fine("subreddits", f"{which} can be read{how}")

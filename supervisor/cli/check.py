@@ -1,8 +1,10 @@
 """`python -m supervisor check`: checks a configuration and, on request, whether its services answer."""
 
+import argparse
 import os
 import queue
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +18,25 @@ from core.masking.external import hide, masked, outside
 from core.masking.redact import show, show_address
 from supervisor.checks.finding import Finding, Probe, failed
 from supervisor.checks.probes import probes_of, silent_logger
+from supervisor.cli.arguments import add_overrides, overrides
+from supervisor.cli.commands import Command
 from supervisor.runtime.preflight import require_machine
 
+_DESCRIPTION = """\
+Validate CONFIG as `run` does, and print all problems at once, each with its
+key and what would be valid. Starts nothing."""
+
+_EPILOG = """\
+exit codes:
+  0  valid; with --connect: and every service answers
+  1  with --connect: a service does not answer, or refuses the request
+  2  bad command line or configuration
+
+example:
+  python -m supervisor check config.toml --connect"""
+
 _UNKNOWN = "No such configuration property"  #: librdkafka's text for an unknown name
-_MORE = "librdkafka's CONFIGURATION.md lists its properties and their values"
+_MORE = "all properties and their values: CONFIGURATION.md of librdkafka"
 
 _DEADLINE = 9.5  # seconds for all probes, which run in parallel
 
@@ -44,7 +61,7 @@ def check(
     print("\n".join([f"{path}: OK", _summary(config), *_network(config, environ)]), file=out, flush=True)
     if not connect:
         return ExitCode.OK
-    findings = try_all(list(probes_of(config)), _DEADLINE)
+    findings = run_all(list(probes_of(config)), _DEADLINE)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         print(f"  {finding.name:<{width}}  {'ok    ' if finding.ok else 'FAILED'}  {finding.text}", file=out)
@@ -56,27 +73,27 @@ def _summary(config: Config) -> str:
     which = f"{count} subreddit{'' if count == 1 else 's'}"
     streams = " and ".join(config.streams.enabled)
     target = f"topic {config.kafka.topic} on {config.kafka.bootstrap_servers}, {config.kafka.delivery}"
-    first = f"  {streams} of {which} → {target}" if streams else "  both streams are switched off"
+    streams_line = f"  {streams} of {which} → {target}" if streams else "  both streams are off"
     proxies = len(config.scraper.proxies)
     through = f"through {proxies} prox{'y' if proxies == 1 else 'ies'}" if proxies else "without proxies"
     database = masked(show_address(config.database.url))
     scraper = f"  scraper {through} → {database}" if config.scraper.enabled else "  scraper off"
-    return f"{first}\n{scraper}"
+    return f"{streams_line}\n{scraper}"
 
 
 def _network(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     variables = network(environ).shown() if config.streams.enabled else {}
     if variables:
-        yield "  the streams use these variables of the environment to reach Reddit:"
+        yield "  the streams use these environment variables to reach Reddit:"
         yield from (f"    {name}={value}" for name, value in variables.items())
 
 
-def try_all(probes: Sequence[Probe], deadline: float) -> list[Finding]:
+def run_all(probes: Sequence[Probe], deadline: float) -> list[Finding]:
     """Run all probes in parallel; a probe without an answer by the deadline has failed."""
     answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
     for index, probe in enumerate(probes):
         # Daemons: a name server or firewall that drops everything must not keep the command from ending.
-        threading.Thread(target=_try, args=(index, probe, answers), name=probe.name, daemon=True).start()
+        threading.Thread(target=_run_probe, args=(index, probe, answers), name=probe.name, daemon=True).start()
     found: dict[int, list[Finding]] = {}
     end = time.monotonic() + deadline
     while len(found) < len(probes):
@@ -85,12 +102,12 @@ def try_all(probes: Sequence[Probe], deadline: float) -> list[Finding]:
         except queue.Empty:
             break
         found[index] = findings
-    late = f"no answer within {deadline:g} s: is the address right, and does a firewall let it through?"
+    late = f"no answer within {deadline:g} s: check the address, and whether a firewall blocks it"
     answered = [found.get(index, [failed(probe.name, late)]) for index, probe in enumerate(probes)]
     return [finding for findings in answered for finding in findings]
 
 
-def _try(index: int, probe: Probe, answers: "queue.SimpleQueue[Answer]") -> None:
+def _run_probe(index: int, probe: Probe, answers: "queue.SimpleQueue[Answer]") -> None:
     try:
         findings = list(probe.run())
     except Exception as error:  # noqa: BLE001  a probe that raises has failed; the finding has the error
@@ -109,7 +126,7 @@ def producer_problems(config: Config) -> list[Problem]:
             Producer({**properties, "enable.idempotence": True, "acks": "all"}, logger=silent_logger())
         except KafkaException as error:
             text = error.args[0].str().strip()
-            name = _blamed(text, properties)
+            name = _property_in(text, properties)
             if name is None:
                 return [*problems, Problem("kafka.producer", f"{outside(text)}\n{_MORE}")]
             key, value = f'kafka.producer."{name}"', properties.pop(name)
@@ -122,9 +139,22 @@ def producer_problems(config: Config) -> list[Problem]:
             return problems
 
 
-def _blamed(text: str, properties: Mapping[str, object]) -> str | None:
+def _property_in(text: str, properties: Mapping[str, object]) -> str | None:
     """Return the property that librdkafka means: by its name, or by its value, since librdkafka often uses aliases."""
     quoted = re.findall(r'"([^"]+)"', text)
     by_value = {str(value): name for name, value in properties.items()}
     named = [word for word in quoted if word in properties] or [by_value[word] for word in quoted if word in by_value]
     return named[0] if named else None
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_overrides(parser)
+    text = "also connect to Reddit, Kafka, the database and each proxy, at the same time, for 10 s at most"
+    parser.add_argument("--connect", action="store_true", help=f"{text} (default: only read files)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    return check(options.config, overrides(options), connect=options.connect, environ=os.environ, out=sys.stdout)
+
+
+COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run)

@@ -1,19 +1,45 @@
 """`python -m supervisor gaps`: prints the proven time of each stream, and every interval that is not proven."""
 
+import argparse
 import contextlib
 import json
 import sqlite3
+import sys
+import time
 from collections.abc import Collection, Iterable
 from typing import TextIO
 
-from core.config import Config
+from core.config import Config, load_config
 from core.config.suggestions import nearest
 from core.errors import ExitCode
 from core.masking.printable import printable_json
 from core.spool import SpoolReader, spool_path
 from core.status.completeness import StreamProof, longest_silence
 from core.stream_kinds import stream_names
+from supervisor.cli.arguments import moment, subreddit
+from supervisor.cli.commands import Command
 from supervisor.display.gap_report import Selection, document, report
+
+_DESCRIPTION = """\
+Show up to when each stream is proven, and the loss ledger: each interval that
+could not be proven complete, its state, the reason, and the number of items
+that were found in it later. Up to the proven time everything is complete
+outside the gaps that are not repaired. Newer items are not proven yet.
+
+states:
+  open      its items can still be read, or are being read
+  repaired  proven complete later
+  filled    items came from an archive; nothing proves that these are all
+  lost      Reddit no longer lists its items"""
+
+_EPILOG = """\
+exit codes:
+  0  the ledger was read, with or without gaps
+  1  the ledger cannot be read
+  2  bad command line or configuration, or an unknown subreddit
+
+example:
+  python -m supervisor gaps config.toml --since 24h --subreddit Bitcoin"""
 
 
 def show_gaps(
@@ -31,9 +57,9 @@ def show_gaps(
     state_dir = config.supervisor.state_dir
     selection = Selection(since, until, frozenset(name.lower() for name in subreddits))
     proofs, code = _read(config, err)
-    complaint = _complaint(selection, config, proofs.values())
-    if complaint:
-        print(complaint, file=err)
+    problem = _problem(selection, config, proofs.values())
+    if problem:
+        print(problem, file=err)
         return ExitCode.BAD_USAGE
     if as_json:
         print(printable_json(json.dumps(document(proofs, selection), indent=2, ensure_ascii=False)), file=out)
@@ -41,7 +67,7 @@ def show_gaps(
     reddit_now = {stream: proof.reddit_now(now) for stream, proof in proofs.items()}
     blocks = report(proofs, selection, reddit_now, longest_silence(config.streams.max_poll_interval))
     if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in stream_names()):
-        blocks[-1] = f"Nothing was captured into {state_dir} yet."
+        blocks[-1] = f"No stream has stored anything in {state_dir} yet."
     print("\n\n".join(filter(None, blocks)), file=out)
     return code
 
@@ -61,18 +87,46 @@ def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode
             elif stream in config.streams.enabled:
                 proofs[stream] = StreamProof(tuple(subreddits))
         except sqlite3.DatabaseError as error:
-            print(f"the ledger of {stream} cannot be read ({error}); is {state_dir} the right state_dir?", file=err)
+            print(
+                f"the ledger of {stream} cannot be read ({error}); check that {state_dir} is the right state_dir",
+                file=err,
+            )
             code = ExitCode.GAVE_UP
     return proofs, code
 
 
-def _complaint(selection: Selection, config: Config, proofs: Collection[StreamProof]) -> str:
+def _problem(selection: Selection, config: Config, proofs: Collection[StreamProof]) -> str:
     """Return what is wrong with the selection; empty if nothing is."""
     if selection.since is not None and selection.until is not None and selection.since > selection.until:
-        return "--since is later than --until: exchange them"
+        return "--since must not be later than --until"
     known = {name.lower(): name for name in config.reddit.subreddits}
     for proof in proofs:
         known |= {name.lower(): name for gap in proof.gaps for name in gap.subreddits if name.lower() not in known}
     for name in sorted(selection.subreddits - known.keys()):
-        return f"r/{name} is not configured, and no gap names it; did you mean r/{nearest(name, known)}?"
+        return f"r/{name} is not configured, and no gap contains it; did you mean r/{nearest(name, known)}?"
     return ""
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    text = "only gaps that end after TIME: ISO 8601, epoch seconds, or an age such as 2h (default: all)"
+    parser.add_argument("--since", type=moment, metavar="TIME", help=text)
+    parser.add_argument("--until", type=moment, metavar="TIME", help="only gaps that begin before TIME (default: all)")
+    text = "only what concerns this subreddit; repeatable (default: all)"
+    parser.add_argument("--subreddit", action="append", default=[], type=subreddit, metavar="NAME", help=text)
+    parser.add_argument("--json", action="store_true", help="print a JSON object (default: a table)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    return show_gaps(
+        load_config(options.config, credentials=False),
+        time.time(),
+        since=options.since,
+        until=options.until,
+        subreddits=options.subreddit,
+        as_json=options.json,
+        out=sys.stdout,
+        err=sys.stderr,
+    )
+
+
+COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run)

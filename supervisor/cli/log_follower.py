@@ -26,7 +26,7 @@ class _File:
     beginning: bytes = b""  #: the first bytes, which contain a time: a change means that the file was emptied
 
     def __post_init__(self) -> None:
-        self.beginning = self._look_at_beginning()
+        self.beginning = self._read_beginning()
 
     @property
     def inode(self) -> tuple[int, int]:
@@ -40,7 +40,7 @@ class _File:
 
     def read_on(self) -> list[bytes]:
         """Return the lines completed since the last call."""
-        beginning = self._look_at_beginning()
+        beginning = self._read_beginning()
         if os.fstat(self.descriptor).st_size < self.offset or not beginning.startswith(self.beginning):
             self.offset, self.partial = 0, b""  # emptied in place; it may have new content already
         self.beginning = beginning
@@ -61,7 +61,7 @@ class _File:
             end = start
         yield rest
 
-    def _look_at_beginning(self) -> bytes:
+    def _read_beginning(self) -> bytes:
         return os.pread(self.descriptor, _BEGINNING, 0)
 
     def close(self) -> None:
@@ -77,9 +77,9 @@ class LogFollower:
         self._read: set[Key] = set()  # complete older files
         self._older: list[_File] = []
         if not from_beginning:
-            self._stand_at_the_end()
+            self._start_at_end()
 
-    def _stand_at_the_end(self) -> None:
+    def _start_at_end(self) -> None:
         self._older = self._open_from_newest()
         if self._older and self._older[0].inode == _inode_at(self._path):
             self._file = self._older.pop(0)

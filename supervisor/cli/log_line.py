@@ -56,7 +56,7 @@ def dated(lines: Sequence[LogLine], before: str = "") -> list[LogLine]:
 def renderer(*, colours: bool) -> Callable[[LogLine], str]:
     """Build the function that formats a line for display; a line that is not our record is shown unchanged.
 
-    No text in it can control a terminal, or look like another line.
+    No text in it can control a terminal, or imitate another line.
     """
     render = structlog.dev.ConsoleRenderer(
         colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=40, sort_keys=False

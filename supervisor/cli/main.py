@@ -1,18 +1,42 @@
-"""Runs a command: turns the parsed command line into a call. supervisor.cli.command_parser defines the syntax."""
+"""Builds the parser from the table of commands (supervisor.cli.commands), and runs the command that was called."""
 
 import argparse
-import os
+import re
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NoReturn
 
-from core.config import load_config
 from core.errors import ConfigError, ExitCode, TransientError
-from core.process import core_dumps
-from supervisor.cli.command_parser import parse
+from core.process import core_dumps, program
+from core.version import VERSION
+from supervisor.cli.arguments import suggestion
+from supervisor.cli.commands import COMMANDS, Command
 from supervisor.cli.hidden_arguments import hide_secrets
 from supervisor.display.terminal import discard_output, repair_standard_streams
-from supervisor.processes.control_inbox import ControlInbox, let_through
+from supervisor.processes.control_inbox import unblock_signals
+
+_DESCRIPTION = """\
+Gapless captures new posts and comments from Reddit into Kafka, and crawls
+subreddits into a database. It supervises its processes, loses nothing that
+Reddit has shown to it, and records every interval that may be incomplete."""
+
+_EPILOG = """\
+examples:
+  python -m supervisor demo                           needs no account
+  python -m supervisor check config.toml --connect    before the first start
+  python -m supervisor run config.toml
+  python -m supervisor status config.toml --watch     in another terminal
+
+exit codes:
+  0  success; of run: stopped on request, all records are sent or spooled
+  1  failure; `COMMAND --help` explains it for each command
+  2  bad command line or configuration: nothing was done
+  3  of run and demo: the stop deadline passed, and a process was killed
+
+CONFIG is a TOML file; config.toml at the root of the repository explains
+every key. The credentials come from environment variables or from the file
+.env: see .env.example. docs/operations.md explains what to do about a problem."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hide_secrets()
     repair_standard_streams()
     options = parse(arguments)
-    work = _DOES[options.command]
+    command: Command = options.command
     try:
-        return work(options) if work in (_run, _demo) else _ask(work, options)
+        return command.run(options) if command.handles_signals else _run_interruptible(command, options)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return ExitCode.BAD_USAGE
@@ -32,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.GAVE_UP
 
 
-def _ask(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    """Run a command whose caller waits for the result; print an early end in one line."""
+def _run_interruptible(command: Command, options: argparse.Namespace) -> int:
+    """Run a command that Ctrl-C may end at any time; print the reason of an early end in one line."""
     try:
-        let_through()
-        code = work(options)
+        unblock_signals()
+        code = command.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return ExitCode.GAVE_UP
@@ -50,105 +74,74 @@ def _ask(work: Callable[[argparse.Namespace], int], options: argparse.Namespace)
     return code
 
 
-def _overrides(options: argparse.Namespace) -> dict[str, object]:
-    given = {
-        "reddit.subreddits": options.subreddits,
-        "kafka.bootstrap_servers": options.kafka_servers,
-        "kafka.topic": options.topic,
-    }
-    return {**dict(options.set), **{key: value for key, value in given.items() if value is not None}}
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser whose errors also name the help to read."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error and exit."""
+        self.print_usage(sys.stderr)
+        self.exit(ExitCode.BAD_USAGE, f"{self.prog}: error: {message}\nFor help: `{self._help()}`\n")
+
+    def _help(self) -> str:
+        return f"{program.command()}{self.prog.removeprefix(program.name())} --help"
 
 
-# Each command imports what it needs when called: `--help` is quick, and `run` does not load what `check` needs.
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; `command` of the result is the Command, `parser` its parser."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    called = next((word for word in given if word in COMMANDS), None)
+    top = build_parser([] if called is None else [called])
+    if not given:
+        top.exit(ExitCode.BAD_USAGE, top.format_help())
+    if not given[0].startswith("-") and given[0] not in COMMANDS:
+        top.error(f"unknown command {given[0]!r}; there are: {', '.join(COMMANDS)}{suggestion(given[0], COMMANDS)}")
+    options, rest = top.parse_known_args(given)
+    # argparse alone accepts the names of `logs CONFIG -n 5 NAME` only before the options
+    values = getattr(options, options.command.list_operand, None) if options.command.list_operand else None
+    if rest and (values is None or any(text.startswith("-") for text in rest)):
+        parser: argparse.ArgumentParser = options.parser
+        known = re.findall(r"--[a-z-]+", parser.format_help())
+        meant = next(filter(None, (suggestion(word, known) for word in rest if word.startswith("-"))), "")
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
+    if values is not None:
+        values += rest
+    return options
 
 
-def _run(options: argparse.Namespace) -> int:
-    inbox = ControlInbox()
-    inbox.install()  # before the other imports: from here on a signal is a request and does not kill the process
-    from supervisor.runtime.supervise import outlet, run  # noqa: PLC0415
-
-    overrides = _overrides(options)
-    out = outlet(sys.stdout, 1)
-    try:
-        return run(
-            options.config, overrides, inbox, duration=options.duration, with_parent=options.with_parent, out=out
+def build_parser(names: Collection[str] = tuple(COMMANDS)) -> CommandParser:
+    """Build the parser; only the commands in `names` are loaded and get their arguments."""
+    top = CommandParser(
+        prog=program.name(),
+        description=_DESCRIPTION,
+        epilog=_with_program_name(_EPILOG),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = f"{program.SCRIPT} {VERSION}"
+    top.add_argument("--version", action="version", version=version, help="print the version and exit")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, entry in COMMANDS.items():
+        if name not in names:
+            commands.add_parser(name, help=entry.summary)
+            continue
+        command = entry.load()
+        operands = " ".join(filter(None, ("CONFIG" if command.reads_config else "", command.operands, "[OPTION ...]")))
+        parser = commands.add_parser(
+            name,
+            usage=f"%(prog)s {operands}",  # required operands first: an option may consume all that follows
+            help=entry.summary,
+            description=command.description,
+            epilog=_with_program_name(command.epilog),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-    finally:
-        if out is not None:
-            out.close()
+        parser.set_defaults(command=command, parser=parser)
+        if command.reads_config:
+            parser.add_argument(
+                "config", metavar="CONFIG", type=Path, help="the configuration file, such as config.toml"
+            )
+        command.add_arguments(parser)
+    return top
 
 
-def _check(options: argparse.Namespace) -> int:
-    from supervisor.cli.check import check  # noqa: PLC0415
-
-    overrides = _overrides(options)
-    return check(options.config, overrides, connect=options.connect, environ=os.environ, out=sys.stdout)
-
-
-def _status(options: argparse.Namespace) -> int:
-    from supervisor.cli.status import show_status  # noqa: PLC0415
-
-    return show_status(options.config, as_json=options.json, watch=options.watch, out=sys.stdout)
-
-
-def _logs(options: argparse.Namespace) -> int:
-    from supervisor.cli.logs import show_logs  # noqa: PLC0415
-
-    return show_logs(
-        options.config,
-        options.process,
-        lines=options.lines,
-        follow=options.follow,
-        level=options.level,
-        out=sys.stdout,
-        err=sys.stderr,
-    )
-
-
-def _restart(options: argparse.Namespace) -> int:
-    from supervisor.cli.restart import restart  # noqa: PLC0415
-
-    return restart(options.config, options.process, out=sys.stdout, err=sys.stderr)
-
-
-def _gaps(options: argparse.Namespace) -> int:
-    from supervisor.cli.gaps import show_gaps  # noqa: PLC0415
-
-    config = load_config(options.config, credentials=False)
-    return show_gaps(
-        config,
-        time.time(),
-        since=options.since,
-        until=options.until,
-        subreddits=options.subreddit,
-        as_json=options.json,
-        out=sys.stdout,
-        err=sys.stderr,
-    )
-
-
-def _dead_letters(options: argparse.Namespace) -> int:
-    from supervisor.cli.dead_letters_command import dead_letters  # noqa: PLC0415
-
-    given = options.config, options.action, options.ids
-    return dead_letters(*given, as_json=options.json, out=sys.stdout, err=sys.stderr)
-
-
-def _demo(options: argparse.Namespace) -> int:
-    inbox = ControlInbox()
-    inbox.install()
-    from supervisor.demo.run_demo import demo  # noqa: PLC0415
-
-    return demo(options.duration, options.keep, inbox)
-
-
-_DOES: dict[str, Callable[[argparse.Namespace], int]] = {
-    "run": _run,
-    "check": _check,
-    "status": _status,
-    "logs": _logs,
-    "restart": _restart,
-    "gaps": _gaps,
-    "dead-letters": _dead_letters,
-    "demo": _demo,
-}
+def _with_program_name(text: str) -> str:
+    """Replace the program name in the examples by the name that was called."""
+    return text.replace(program.MODULE, program.name())

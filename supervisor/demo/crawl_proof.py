@@ -26,7 +26,7 @@ class CrawlProof:
     """The result in numbers, with the evidence of failures."""
 
     counts: dict[str, Count]
-    odd: dict[str, Counter[str]] = field(default_factory=dict)  #: states of the closed subreddits and users
+    unusual: dict[str, Counter[str]] = field(default_factory=dict)  #: states of the closed subreddits and users
     left: int = 0  #: subreddits not visited in time; their rows do not count
     evidence: tuple[str, ...] = field(default=(), repr=False)  #: one line of JSON each
 
@@ -44,18 +44,18 @@ def prove_crawl(held: Tables, anywhere: Tables, saved: Tables, left: int = 0) ->
     """Compare row by row. `anywhere` holds all that the crawl may reach, `held` what it has reached."""
     counts, evidence = {}, []
     for table in TABLES:
-        there, right = saved[table], held[table]
-        missing = [key for key in right if key not in there]
-        wrong = {key: found for key, row in right.items() if key in there and (found := _wrong(row, key, there))}
-        unknown = [key for key in there if key not in anywhere[table] and key not in right]
+        stored, right = saved[table], held[table]
+        missing = [key for key in right if key not in stored]
+        wrong = {key: found for key, row in right.items() if key in stored and (found := _wrong(row, key, stored))}
+        unknown = [key for key in stored if key not in anywhere[table] and key not in right]
         counts[table] = Count(len(right), len(right) - len(missing), len(missing), len(wrong), len(unknown))
         evidence += [_line(table, key, "missing") for key in missing]
         evidence += [_line(table, key, "unknown") for key in unknown]
         evidence += [_line(table, key, "wrong", values) for key, values in wrong.items()]
-    return CrawlProof(counts, _odd(held), left, tuple(evidence))
+    return CrawlProof(counts, _unusual_states(held), left, tuple(evidence))
 
 
-def _odd(held: Tables) -> dict[str, Counter[str]]:
+def _unusual_states(held: Tables) -> dict[str, Counter[str]]:
     """Count the closed names by state."""
     usual = {SUBREDDITS: "open", USERS: "active"}
     return {
@@ -64,9 +64,9 @@ def _odd(held: Tables) -> dict[str, Counter[str]]:
     }
 
 
-def _wrong(row: dict[str, object], key: str, there: Rows) -> dict[str, object]:
+def _wrong(row: dict[str, object], key: str, stored: Rows) -> dict[str, object]:
     """Return the differing columns: the stored and the expected value."""
-    return {name: [there[key].get(name), value] for name, value in row.items() if there[key].get(name) != value}
+    return {name: [stored[key].get(name), value] for name, value in row.items() if stored[key].get(name) != value}
 
 
 def _line(table: str, key: str, what: str, values: dict[str, object] | None = None) -> str:
@@ -76,20 +76,20 @@ def _line(table: str, key: str, what: str, values: dict[str, object] | None = No
 def lines(proof: CrawlProof) -> Iterator[str]:
     """Return the proof as text, one number of each table per line."""
     meanings = {
-        "held": "by the simulated Reddit, as far as the configuration asks for it",
+        "held": "in the simulated Reddit, and selected by the configuration",
         "saved": "in the database",
         "missing": "not in the database",
-        "wrong": "saved with another value than was served",
+        "wrong": "saved with a value that differs from the served one",
     }
     yield "  " + " " * 9 + "".join(f"{table:>12}" for table in TABLES)
     for name, meaning in meanings.items():
         numbers = "".join(f"{getattr(proof.counts[table], name):>12,}" for table in TABLES)
         yield f"  {name:<9}{numbers}   {meaning}"
-    odd = [f"{table}: {_listed(states)}" for table, states in proof.odd.items() if states]
-    if odd:
-        yield f"  among them {'; '.join(odd)}"
+    unusual = [f"{table}: {_listed(states)}" for table, states in proof.unusual.items() if states]
+    if unusual:
+        yield f"  including {'; '.join(unusual)}"
     if proof.left:
-        yield f"  The crawl was cut short: {proof.left:,} subreddits were still to visit and are left out here."
+        yield f"  The crawl was cut short: {proof.left:,} subreddits were not visited, and are not counted here."
 
 
 def _listed(counts: Counter[str]) -> str:

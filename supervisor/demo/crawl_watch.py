@@ -7,7 +7,7 @@ from core.config import Config
 from core.config.slices import status_config
 from core.status.crawl import HEALTHY, RESTING, Crawl, CrawlReport, Frontier, read_crawl_of
 from supervisor.demo.database import Database
-from supervisor.display.duration import duration
+from supervisor.display.formatting import duration
 from supervisor.display.scraper_panel import progress_bar
 
 _BAR = 20
@@ -22,7 +22,7 @@ class CrawlWatch:
         self._clock = clock
         self._resting: dict[str, bool] = {}
 
-    def look(self) -> Crawl:
+    def sample(self) -> Crawl:
         """Read all reports."""
         return read_crawl_of(status_config(self._config), self._clock())
 
@@ -31,19 +31,19 @@ class CrawlWatch:
         done, left = self._database.visited()
         return bool(done) and not left
 
-    def news(self, crawl: Crawl) -> list[str]:
+    def changes(self, crawl: Crawl) -> list[str]:
         """Return the proxies that failed, and those that recovered, since the last call."""
-        told = []
+        lines = []
         for report in crawl.reports:
             rests = report.proxy_state == RESTING
             if rests and not self._resting.get(report.proxy):
                 reason = report.last_error or "no answer"
-                told.append(f"proxy {report.proxy} rests, its work goes to the others: {reason}")
+                lines.append(f"proxy {report.proxy} failed ({reason}) and rests; the other one takes over its work")
             if self._resting.get(report.proxy) and report.proxy_state == HEALTHY:
-                told.append(f"proxy {report.proxy} answered a probe and works again")
+                lines.append(f"proxy {report.proxy} passed a test and works again")
             if rests or report.proxy_state == HEALTHY:
                 self._resting[report.proxy] = rests
-        return told
+        return lines
 
 
 def crawl_line(crawl: Crawl) -> str:
@@ -60,5 +60,7 @@ def crawl_line(crawl: Crawl) -> str:
 
 
 def _proxy(report: CrawlReport, now: float) -> str:
-    left = f" {duration(report.resting_until - now)}" if report.resting_until and report.resting_until > now else ""
-    return f"{report.proxy} {report.proxy_state}{left if report.proxy_state == RESTING else ''}"
+    text = f"{report.proxy} {report.proxy_state}"
+    if report.proxy_state == RESTING and report.resting_until and report.resting_until > now:
+        text += f" ({duration(report.resting_until - now)} left)"
+    return text

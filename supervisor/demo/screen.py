@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-_EVERY = 5.0  # seconds between two status lines where nothing can be overwritten
+_LINE_INTERVAL_S = 5.0  # seconds between two status lines where nothing can be overwritten
 
 
 class Screen:
@@ -32,7 +32,7 @@ class Screen:
         if not self._live:
             now = self._clock()
             if now >= self._next:
-                self._next = now + _EVERY
+                self._next = now + _LINE_INTERVAL_S
                 self.say("\n".join(lines))
             return
         with self._lock:

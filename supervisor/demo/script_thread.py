@@ -1,4 +1,4 @@
-"""Runs the script in a thread; then makes the proofs and requests the supervisor's stop."""
+"""Runs the script in a thread; then makes both comparisons and requests the supervisor's stop."""
 
 import contextlib
 import threading
@@ -8,14 +8,13 @@ from core.spool import SpoolReader
 from core.stream_kinds import stream_names
 from supervisor.demo.crawl_proof import CrawlProof, prove_crawl
 from supervisor.demo.crawl_world import CrawlSelection, CrawlWorld
-from supervisor.demo.demo_parts import DemoParts
-from supervisor.demo.demo_script import Aborted, Script
+from supervisor.demo.demo_script import Aborted, DemoParts, Script
 from supervisor.demo.proof import Proof, prove
 
 #: The request that ends the supervisor.
 OVER = "the demo is over"
 
-_PATIENCE = 10.0  # for the script's thread, after everything else has ended
+_JOIN_TIMEOUT_S = 10.0  # for the script's thread, after everything else has ended
 
 
 class ScriptThread:
@@ -36,20 +35,20 @@ class ScriptThread:
     def end(self) -> None:
         """End now, unless it has ended."""
         self.script.abort()
-        self._thread.join(_PATIENCE)
+        self._thread.join(_JOIN_TIMEOUT_S)
 
     def _run(self) -> None:
         try:
-            self.script.play()
-            self._parts.screen.status("reading the topic and the database back …")
+            self.script.run()
+            self._parts.screen.status("comparing the topic and the database …")
             self.crawl_proof = _prove_crawl(self._parts)
             self.proof = _prove_streams(self._parts)
         except Aborted:
-            self.failure = "stopped before there was a proof"
-        except Exception as error:  # noqa: BLE001 - whatever it is, the processes must be stopped and the user told
+            self.failure = "stopped before the final check"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the processes must be stopped, and the user informed
             log_setup.get_logger("demo").exception("demo_failed")
-            self.failure = f"the demo could not go on: {error}"
-        self._parts.inbox.ring(OVER)
+            self.failure = f"the demo failed: {error}"
+        self._parts.inbox.put(OVER)
 
 
 def _prove_streams(parts: DemoParts) -> Proof:
@@ -67,10 +66,10 @@ def _prove_streams(parts: DemoParts) -> Proof:
 
 def _prove_crawl(parts: DemoParts) -> CrawlProof:
     scraper, simulator_control, database = parts.config.scraper, parts.simulator_control, parts.database
-    wish = CrawlSelection(scraper.subreddits, scraper.users_per_subreddit, scraper.discover, scraper.max_depth)
+    selection = CrawlSelection(scraper.subreddits, scraper.users_per_subreddit, scraper.discover, scraper.max_depth)
     world = CrawlWorld(simulator_control.crawl_held(), simulator_control.crawl_posts())
-    reach = world.reach(wish)
+    reach = world.reach(selection)
     visited, left = database.visited()
     # an interrupted crawl is compared with what it reached
     names = reach & visited if left else reach
-    return prove_crawl(world.rows(names, wish), world.rows(reach, wish), database.tables(), left)
+    return prove_crawl(world.rows(names, selection), world.rows(reach, selection), database.tables(), left)

@@ -35,7 +35,7 @@ def _to_the_end(consumer: Consumer, partitions: int, deadline: float) -> list[st
     ended: set[int | None] = set()
     while len(ended) < partitions:
         if time.monotonic() > deadline:
-            raise TransientError("the topic could not be read to its end in time")
+            raise TransientError("the topic could not be read to its end in time: check the broker (see its log)")
         for message in consumer.consume(1000, timeout=0.2):
             error = message.error()
             if error is None:

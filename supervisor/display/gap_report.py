@@ -3,22 +3,20 @@
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from core.masking.external import masked
 from core.spool.model import Gap, GapState
 from core.status.completeness import StreamProof
-from supervisor.display.duration import duration
-from supervisor.display.table import table
+from supervisor.display.formatting import duration, table, utc_text
 
 _HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
 _WIDTH = 80
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
-_UNSETTLED = (
-    "not known yet whether this is the first start: the topic was not read so far (is Kafka away?). If it holds records"
-    " of this stream, the time since the newest one becomes a gap"
+_START_UNKNOWN = (
+    "it is not known yet whether this is the first start: the topic has not been read (check that Kafka runs). If it"
+    " contains records of this stream, the time since the newest one becomes a gap"
 )
 
 
@@ -30,7 +28,7 @@ class Selection:
     until: float | None = None
     subreddits: frozenset[str] = frozenset()
 
-    def admits(self, gap: Gap) -> bool:
+    def includes(self, gap: Gap) -> bool:
         """Return whether the gap, including the time where late items may be missing, overlaps this part."""
         starts = [moment for moment in (gap.start, gap.late_from) if moment is not None]
         start = min(starts) if gap.start is not None else float("-inf")
@@ -60,20 +58,20 @@ def document(proofs: Mapping[str, StreamProof], selection: Selection) -> dict[st
 
 
 def report(
-    proofs: Mapping[str, StreamProof], selection: Selection, now: Mapping[str, float], patience: float
+    proofs: Mapping[str, StreamProof], selection: Selection, now: Mapping[str, float], max_age: float
 ) -> list[str]:
     """Return the blocks of text that `gaps` prints; `now` is the time by Reddit's clock, for each stream.
 
-    A proven time older than `patience` seconds is explained.
+    A proven time older than `max_age` seconds is explained.
     """
     proven = "\n".join(
         line
         for stream, proof in proofs.items()
-        for line in _proven(stream, proof, selection.names(proof), now[stream], patience)
+        for line in _proven(stream, proof, selection.names(proof), now[stream], max_age)
     )
     chosen = list(_selected(proofs, selection))
     if not chosen:
-        part = "" if selection.is_all else " in this part of the ledger"
+        part = "" if selection.is_all else " in this selection"
         return [proven, f"No gaps are recorded{part}."]
     rows = [_as_row(gap) for _, _, gap in chosen]
     aligned = table([_HEADINGS, *rows], right=(4,)).splitlines()
@@ -83,15 +81,10 @@ def report(
     return [proven, "\n".join(lines), _count([gap for _, _, gap in chosen])]
 
 
-def moment_text(seconds: float) -> str:
-    """Format epoch seconds as UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _selected(proofs: Mapping[str, StreamProof], selection: Selection) -> Iterable[tuple[str, StreamProof, Gap]]:
     for stream, proof in proofs.items():
         for gap in proof.gaps:
-            if selection.admits(gap):
+            if selection.includes(gap):
                 yield stream, proof, gap
 
 
@@ -122,43 +115,43 @@ def _as_json(gap: Gap, proof: StreamProof) -> dict[str, Any]:
 
 
 def _as_row(gap: Gap) -> tuple[str, ...]:
-    start = "the beginning" if gap.start is None else moment_text(gap.start)
-    end = "still away" if gap.end is None else moment_text(gap.end)
+    start = "the beginning" if gap.start is None else utc_text(gap.start)
+    end = "not ended" if gap.end is None else utc_text(gap.end)
     return _id(gap), start, end, gap.state.value, str(gap.found)
 
 
 def _reason(gap: Gap, proof: StreamProof) -> list[str]:
     names = _listed([f"r/{name}" for name in _spelled(gap, proof)])
-    late = "" if gap.late_from is None else f"; late items may be missing from {moment_text(gap.late_from)}"
+    late = "" if gap.late_from is None else f"; late items may be missing from {utc_text(gap.late_from)}"
     indent = "    "
     return textwrap.wrap(
         masked(f"{names}: {gap.reason}{late}"), _WIDTH, initial_indent=indent, subsequent_indent=indent
     )
 
 
-def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, patience: float) -> list[str]:
+def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, max_age: float) -> list[str]:
     """Describe the stream's proven time and, if it is old, the subreddits that hold it back."""
     moments = {name: proof.moments.get(name.lower()) for name in names}
-    away = [name for name in names if name.lower() in proof.without_end]
-    counted = {name: moment for name, moment in moments.items() if name not in away} or moments
+    endless = [name for name in names if name.lower() in proof.without_end]
+    counted = {name: moment for name, moment in moments.items() if name not in endless} or moments
     known = [moment for moment in counted.values() if moment is not None]
-    late = {name: moment for name, moment in counted.items() if moment is None or now - moment > patience}
+    late = {name: moment for name, moment in counted.items() if moment is None or now - moment > max_age}
     if not known:
-        lines = [f"{stream}: proven until: never. No listing was read to its end yet."]
+        lines = [f"{stream}: not proven yet: no listing has been read to its end."]
     elif len(known) < len(counted):
-        lines = [f"{stream}: proven until: never, for {_number(len(counted) - len(known), len(counted))}."]
+        lines = [f"{stream}: not proven yet for {_share(len(counted) - len(known), len(counted))}."]
     else:
         age = max(0.0, now - min(known))
-        note = "; not read since" if late else ""
-        lines = [f"{stream}: proven until {moment_text(min(known))}, {duration(age)} ago{note}."]
+        note = "; no listing was read since then" if late else ""
+        lines = [f"{stream}: proven until {utc_text(min(known))}, {duration(age)} ago{note}."]
     if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # otherwise all are equally old
-        worst = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
-        texts = [f"r/{name} {'never' if moment is None else moment_text(moment)}" for name, moment in worst]
-        lines += _wrapped(f"not read: {_listed(texts)}")
-    if away:
-        lines += _wrapped(f"in a gap without end: {_listed([f'r/{name}' for name in away])}")
+        oldest = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
+        texts = [f"r/{name} {'never' if moment is None else utc_text(moment)}" for name, moment in oldest]
+        lines += _wrapped(f"oldest: {_listed(texts)}")
+    if endless:
+        lines += _wrapped(f"in a gap without end: {_listed([f'r/{name}' for name in endless])}")
     if proof.unsettled:
-        lines += _wrapped(_UNSETTLED)
+        lines += _wrapped(_START_UNKNOWN)
     return lines
 
 
@@ -166,14 +159,14 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
 
 
-def _number(some: int, all_of_them: int) -> str:
+def _share(some: int, all_of_them: int) -> str:
     noun = "subreddit" if all_of_them == 1 else "subreddits"
     return f"{some} of {all_of_them} {noun}"
 
 
 def _listed(texts: Sequence[str]) -> str:
-    more = len(texts) - _MOST_NAMED
-    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:_MOST_NAMED])} and {more} more (see --json)"
+    more = len(texts) - _MAX_NAMED
+    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:_MAX_NAMED])} and {more} more (see --json)"
 
 
 def _count(gaps: Sequence[Gap]) -> str:

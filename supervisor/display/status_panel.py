@@ -1,6 +1,5 @@
 """Formats the text of `status`: the state of the system on one screen."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from core.process import program
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.supervisor_state import LastState
 from core.status.system_status import STOPPED, Status
-from supervisor.display.duration import duration
+from supervisor.display.formatting import duration, percent, table
 from supervisor.display.scraper_panel import crawl_block
-from supervisor.display.table import table
 from supervisor.display.terminal import GREEN, RED, YELLOW, coloured
 from supervisor.processes.restart_policy import describe_exit
 
@@ -74,40 +72,40 @@ class Panel:
         """Return what to do about a process that does not run."""
         name, log = process["name"], self.log_dir / f"{process['name']}.log"
         if process["state"] == "FATAL":
-            then = f"{program.command()} restart {self.config} {name}"
+            command = f"{program.command()} restart {self.config} {name}"
             if supervisor.get("state") == STOPPED:
-                then = f"{program.command()} run {self.config}"
+                command = f"{program.command()} run {self.config}"
             elif supervisor.get("pid") is not None:
                 # a restarted process gets the configuration that the supervisor holds
-                then = f"{then} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
+                command = f"{command} (after a change of {self.config} or .env: kill -HUP {supervisor['pid']})"
             age = process.get("state_age_s")
             when = f" ({duration(age)} ago)" if age is not None else ""
             why = f"{name} is parked: {masked(process.get('why') or 'see its log')}{when}"
-            return f"{why}. The cause is in {log}; then: {then}"
+            return f"{why}. Correct the cause (see {log}), then: {command}"
         if process["state"] == "BACKOFF" and process.get("restart_in_s") is not None:
-            return f"{name} starts again in {process['restart_in_s']:.1f} s; why it ended is in {log}"
+            return f"{name} restarts in {process['restart_in_s']:.1f} s; see {log} for the cause"
         return ""
 
 
 def _supervisor(status: Status) -> str:
     supervisor = status.supervisor
     if supervisor["state"] == STOPPED:
-        return f"Supervisor: {STOPPED}{_since(status.last)}"
+        return f"Supervisor: {STOPPED}{_end_of(status.last)}"
     pid = f", pid {supervisor['pid']}" if supervisor["pid"] is not None else ""
     up = f", up {duration(supervisor['uptime_s'])}" if supervisor["uptime_s"] is not None else ""
     return f"Supervisor: {supervisor['state']}{pid}{up}"
 
 
-def _since(last: LastState | None) -> str:
+def _end_of(last: LastState | None) -> str:
     if last is None:
-        return "; none has run on this state directory yet"
+        return "; no supervisor has used this state directory yet"
     if last.ended_at is None:
-        return f"; it was killed, or the machine went down: its last sign of life is of {_moment(last.seen_at)}"
-    how = f"exit code {last.exit_code}" if last.exit_code is not None else "it failed; see supervisor.log"
-    return f" since {_moment(last.ended_at)} ({how})"
+        return f"; it was killed, or the machine stopped: its last heartbeat was at {_local_time(last.seen_at)}"
+    how = f"exit code {last.exit_code}" if last.exit_code is not None else "unexpected error; see supervisor.log"
+    return f" since {_local_time(last.ended_at)} ({how})"
 
 
-def _moment(seconds: float) -> str:
+def _local_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -150,11 +148,6 @@ def _proven(stream: StreamFlow) -> str:
     return "never" if stream.unread_s is None else f"{duration(stream.unread_s)} ago"
 
 
-def percent(share: float) -> str:
-    """Format a share, rounded down: only a complete share gives 100 %."""
-    return f"{math.floor(share * 10_000) / 100:.2f} %" if share < 1.0 else "100 %"
-
-
 def _totals(flow: Flow) -> str:
     letters = f", {flow.dead_letters_kept:,} dead letters" if flow.dead_letters else ""
     counts = (flow.resent, "resent"), (flow.dropped, "dropped")
@@ -168,5 +161,5 @@ def _quota(quota: QuotaFlow) -> str:
     if quota.reset_s:
         text += f", reset in {duration(quota.reset_s)}"
     if quota.blocked_s:
-        text += f"; Reddit asked to wait: {duration(quota.blocked_s)} more"
+        text += f"; blocked by Reddit, {duration(quota.blocked_s)} left"
     return text

@@ -11,22 +11,60 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from core.logging import log_setup
 from core.logging.rotating_file import RotatingLogFile
-from supervisor.processes.output_limit import OutputLimit
 from supervisor.processes.output_parser import Kind, OutputParser, OutputPart
 
 _BLOCK = 65536
-_SETTLED = 0.1  # seconds without a line: a traceback is complete
-_SLOW_DOWN = 0.02  # seconds between two blocks of a flood: the child waits for us, our loop does not wait for the child
-_STRANGERS = 1.0  # seconds to read on after a child's death, while other processes hold its pipe
-_TELL_EVERY = 5.0  # seconds between two lines about dropped output
-_LAST_WORDS = 0.25  # seconds that `finish` waits
+_QUIET_S = 0.1  # seconds without a line: a traceback is complete
+_FLOOD_PAUSE_S = 0.02  # between two blocks of a flood: the child waits for us, our loop does not wait for the child
+_READ_ON_S = 1.0  # seconds to read on after a child's death, while other processes hold its pipe
+_DROPPED_LOG_INTERVAL_S = 5.0  # seconds between two lines about dropped output
+_FINISH_TIMEOUT_S = 0.25  # seconds that `finish` waits
+
+_BURST = 262_144  # bytes
+_PER_SECOND = 8_192.0
+_AGAIN_FROM = 65_536.0  # bytes: once the bucket is empty, output resumes only from this level, not line by line
 
 
-class Output:
+class OutputLimit:
+    """A bucket of bytes that refills at a constant rate."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._left = float(_BURST)
+        self._at = clock()
+        self.used_up = False
+        self.dropped_lines = 0
+        self.dropped_bytes = 0
+
+    def take(self, size: int, lines: int) -> bool:
+        """Return whether this many bytes may pass; count them as dropped otherwise."""
+        now = self._clock()
+        self._left = min(_BURST, self._left + (now - self._at) * _PER_SECOND)
+        self._at = now
+        if self.used_up and self._left >= _AGAIN_FROM:
+            self.used_up = False
+        if not self.used_up and size <= self._left:
+            self._left -= size
+            return True
+        self.used_up = True
+        self.dropped_lines += lines
+        self.dropped_bytes += size
+        return False
+
+    def dropped(self) -> dict[str, int]:
+        """Return the dropped counts since the last call and reset them; empty when there are none."""
+        if not self.dropped_lines:
+            return {}
+        counts = {"lines": self.dropped_lines, "bytes": self.dropped_bytes}
+        self.dropped_lines = self.dropped_bytes = 0
+        return counts
+
+
+class OutputReader:
     """Reads `descriptor` until its end, or until the process behind `sentinel` has ended and its output is read."""
 
     def __init__(self, name: str, pid: int, descriptor: int, sentinel: int, file: RotatingLogFile) -> None:
@@ -35,10 +73,10 @@ class Output:
         self._descriptor = descriptor
         self._sentinel = os.dup(sentinel)  # its owner closes the original at any time
         self._file = file
-        self._listener = OutputParser()
+        self._parser = OutputParser()
         self._output_limit = OutputLimit(time.monotonic)
-        self._strangers_until: float | None = None
-        self._told_at = 0.0
+        self._read_until: float | None = None
+        self._dropped_logged_at = 0.0
         os.set_blocking(descriptor, False)
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
@@ -52,14 +90,14 @@ class Output:
 
     def finish(self) -> None:
         """Wait a moment for the last output of an ended child, so that its log has it before the exit is reported."""
-        self._thread.join(_LAST_WORDS)
+        self._thread.join(_FINISH_TIMEOUT_S)
 
     def _run(self) -> None:
         try:
             while self._round():
                 pass
-            self._listen(self._listener.end())
-            self._tell_dropped(last=True)
+            self._process(self._parser.end())
+            self._log_dropped(last=True)
         finally:
             self._file.close()
             os.close(self._descriptor)
@@ -67,54 +105,57 @@ class Output:
 
     def _round(self) -> bool:
         """Wait for input and process it; return whether more may follow."""
-        held = self._listener.pending or self._output_limit.dropped_lines
-        found = dict(self._poll.poll(_SETTLED * 1000 if held else None))
-        if self._sentinel in found and self._strangers_until is None:
-            self._strangers_until = time.monotonic() + _STRANGERS
+        held = self._parser.pending or self._output_limit.dropped_lines
+        found = dict(self._poll.poll(_QUIET_S * 1000 if held else None))
+        if self._sentinel in found and self._read_until is None:
+            self._read_until = time.monotonic() + _READ_ON_S
             self._poll.unregister(self._sentinel)
         if self._descriptor in found:
             with contextlib.suppress(BlockingIOError):
                 data = os.read(self._descriptor, _BLOCK)
                 if not data:
                     return False
-                self._take(data)
+                self._parse(data)
         elif not found:
-            self._listen(self._listener.settle())
-            self._tell_dropped()
-        return self._goes_on(read=self._descriptor in found)
+            self._process(self._parser.flush())
+            self._log_dropped()
+        return self._continues(read=self._descriptor in found)
 
-    def _goes_on(self, *, read: bool) -> bool:
+    def _continues(self, *, read: bool) -> bool:
         """Return whether to read on: after the child's death only what is in the pipe, and for a limited time."""
-        if self._strangers_until is None:
+        if self._read_until is None:
             return True
-        return (read or bool(self._poll.poll(0))) and time.monotonic() < self._strangers_until
+        return (read or bool(self._poll.poll(0))) and time.monotonic() < self._read_until
 
-    def _take(self, data: bytes) -> None:
-        self._listen(self._listener.feed(data))
+    def _parse(self, data: bytes) -> None:
+        self._process(self._parser.feed(data))
         if self._output_limit.used_up:
-            time.sleep(_SLOW_DOWN)
+            time.sleep(_FLOOD_PAUSE_S)
 
-    def _listen(self, utterances: Iterator[OutputPart]) -> None:
+    def _process(self, parts: Iterator[OutputPart]) -> None:
         try:
-            for utterance in utterances:
-                self._tell(utterance)
-        except Exception:  # noqa: BLE001  whatever it is: a pipe that nobody reads would hold the child up
-            self._listener = OutputParser()
+            for part in parts:
+                self._log_part(part)
+        except Exception:  # noqa: BLE001  whatever it is: an unread pipe would block the child
+            self._parser = OutputParser()
             log_setup.get_logger("output").exception("output_not_understood", child=self._name)
 
-    def _tell(self, utterance: OutputPart) -> None:
-        if utterance.kind is Kind.OWN:
-            log_setup.show(utterance.text)
-        elif self._output_limit.take(len(utterance.text), utterance.lines):
-            self._tell_dropped()
-            whole = {"exception": utterance.text} if utterance.lines > 1 else {}
-            self._log(utterance.level, "output", line=utterance.line, **whole)
+    def _log_part(self, part: OutputPart) -> None:
+        if part.kind is Kind.OWN:
+            log_setup.show(part.text)
+        elif self._output_limit.take(len(part.text), part.lines):
+            self._log_dropped()
+            fields = {"exception": part.text} if part.lines > 1 else {}
+            self._log(part.level, "output", line=part.line, **fields)
 
-    def _tell_dropped(self, *, last: bool = False) -> None:
+    def _log_dropped(self, *, last: bool = False) -> None:
         now = time.monotonic()
-        if (last or now - self._told_at >= _TELL_EVERY) and (dropped := self._output_limit.dropped()):
-            self._told_at = now
-            self._log("warning", "output_dropped", **dropped, hint="it prints too much to keep; see what came before")
+        if (last or now - self._dropped_logged_at >= _DROPPED_LOG_INTERVAL_S) and (
+            dropped := self._output_limit.dropped()
+        ):
+            self._dropped_logged_at = now
+            hint = "it prints too much; the lines before this one show its output"
+            self._log("warning", "output_dropped", **dropped, hint=hint)
 
     def _log(self, level: str, event: str, **fields: object) -> None:
         line = log_setup.compose(self._name, self._pid, level, event, foreign=True, **fields)

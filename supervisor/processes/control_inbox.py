@@ -31,12 +31,12 @@ class Reload:
 Request = str | Restart | Reload
 
 
-def let_through() -> None:
+def unblock_signals() -> None:
     """Deliver the signals that were blocked while this process was created (see supervisor.__main__)."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-class WakeUp(Protocol):
+class RequestSource(Protocol):
     """The source of the loop's requests; the demo puts its own in front of the inbox."""
 
     def fileno(self) -> int:
@@ -53,18 +53,18 @@ class ControlInbox:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
-        self._rung: deque[Request] = deque()
+        self._requests: deque[Request] = deque()
 
     def install(self) -> None:
         """Install handlers for SIGINT, SIGTERM and SIGHUP; only the main thread may do so."""
         for number in _SIGNALS:
             signal.signal(number, self._handle)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        let_through()
+        unblock_signals()
 
-    def ring(self, request: Request) -> None:
-        """Request, from any thread, a restart, a reload of the configuration, or a stop of everything with a reason."""
-        self._rung.append(request)
+    def put(self, request: Request) -> None:
+        """Add a request, from any thread: a restart, a reload of the configuration, or a stop with its reason."""
+        self._requests.append(request)
         # The pipe is full: the loop wakes up anyway.
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"!")
@@ -75,8 +75,8 @@ class ControlInbox:
             while os.read(self._reader, 4096):
                 pass
         collected: list[Request] = []
-        while self._rung:
-            collected.append(self._rung.popleft())
+        while self._requests:
+            collected.append(self._requests.popleft())
         return collected
 
     def fileno(self) -> int:
@@ -85,5 +85,5 @@ class ControlInbox:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         request: Request = Reload() if number == signal.SIGHUP else signal.Signals(number).name
-        if not self._rung or self._rung[-1] != request:  # a burst of the same signal is one request
-            self._rung.append(request)
+        if not self._requests or self._requests[-1] != request:  # a burst of the same signal is one request
+            self._requests.append(request)

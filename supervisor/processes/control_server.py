@@ -19,13 +19,13 @@ from core.storage.private_files import make_directory, remove_link
 from supervisor.processes.control_inbox import ControlInbox, Restart
 from supervisor.processes.status_publisher import StatusPublisher
 
-_MOST_CLIENTS = 16
-_AT_THE_DOOR = 128  # backlog: connected, not accepted yet
-_CLIENT_PATIENCE = 10.0  # seconds to wait for the next request, or for the client to read its answer
-_LOOK_EVERY = 1.0  # seconds between checks that the socket still exists; also between signs of life
-_LONGEST_END = 5.0  # seconds to wait for the thread to end
-_NOTED_EVERY = 60.0  # seconds between log lines about refused clients
-_PAUSE = 0.5  # seconds to pause when no connection can be accepted (too many open files)
+_MAX_CLIENTS = 16
+_BACKLOG = 128  # backlog: connected, not accepted yet
+_CLIENT_TIMEOUT_S = 10.0  # seconds to wait for the next request, or for the client to read its answer
+_CHECK_INTERVAL_S = 1.0  # seconds between checks that the socket still exists; also between signs of life
+_JOIN_TIMEOUT_S = 5.0  # seconds to wait for the thread to end
+_REFUSAL_LOG_INTERVAL_S = 60.0  # seconds between log lines about refused clients
+_ACCEPT_RETRY_S = 0.5  # seconds to pause when no connection can be accepted (too many open files)
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -41,7 +41,7 @@ def answers(status_publisher: StatusPublisher, inbox: ControlInbox) -> Answer:
             case {"command": "restart", "process": str(name)}:
                 return _restart(name, state, inbox)
             case _:
-                return {"ok": False, "error": 'unknown request: "status", or "restart" with a "process"'}
+                return {"ok": False, "error": 'unknown request; "command" is "status", or "restart" with a "process"'}
 
     return answer
 
@@ -49,11 +49,11 @@ def answers(status_publisher: StatusPublisher, inbox: ControlInbox) -> Answer:
 def _restart(name: str, state: dict[str, Any], inbox: ControlInbox) -> dict[str, Any]:
     processes = {process["name"]: process for process in state["processes"]}
     if name not in processes:
-        error = f"there is no process {name!r}; there are: {', '.join(processes)}"
+        error = f"unknown process {name!r}; there are: {', '.join(processes)}"
         return {"ok": False, "error": error, "known": list(processes)}
     if state["supervisor"]["state"] == "STOPPING":
-        return {"ok": False, "error": "the supervisor is stopping: nothing is started any more"}
-    inbox.ring(Restart(name))
+        return {"ok": False, "error": "the supervisor is stopping and starts no process"}
+    inbox.put(Restart(name))
     return {"ok": True, **processes[name]}
 
 
@@ -83,9 +83,9 @@ class ControlServer:
         self._clients: dict[socket.socket, _Client] = {}
         self._listener: socket.socket | None = None
         self._inode: int | None = None
-        self._troubled = False
-        self._strangers = 0
-        self._next_note = 0.0
+        self._failed = False
+        self._refused = 0
+        self._next_refusal_log = 0.0
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
@@ -98,7 +98,7 @@ class ControlServer:
     def close(self) -> None:
         """Stop listening and remove the socket."""
         self._wake.close()
-        self._thread.join(_LONGEST_END)
+        self._thread.join(_JOIN_TIMEOUT_S)
         if self._listener is not None and self._inode == self._inode_in_place():
             self._path.unlink(missing_ok=True)
         for connection in (*self._clients, self._listener, self._woken):
@@ -112,20 +112,24 @@ class ControlServer:
             remove_link(self._path)
             with contextlib.suppress(FileNotFoundError):
                 if not stat.S_ISSOCK(self._path.lstat().st_mode):
-                    raise FileExistsError(f"{self._path} is no socket: move it away")
+                    raise FileExistsError(f"{self._path} is not a socket: move or remove it")
                 self._path.unlink()
             with socket_address(self._state_dir) as address:
                 listener.bind(address)
             self._path.chmod(0o600)  # nobody can connect before `listen`, so the socket never has other permissions
-            listener.listen(_AT_THE_DOOR)
+            listener.listen(_BACKLOG)
         except OSError as error:
             listener.close()
-            if not self._troubled:
-                self._log.error("control_unavailable", error=str(error), hint="status and restart do not work")
-            self._listener, self._troubled = None, True
+            if not self._failed:
+                self._log.error(
+                    "control_unavailable",
+                    error=str(error),
+                    hint="status and restart do not work until it can be created; it is retried",
+                )
+            self._listener, self._failed = None, True
             return
         listener.settimeout(0.0)
-        self._listener, self._inode, self._troubled = listener, self._inode_in_place(), False
+        self._listener, self._inode, self._failed = listener, self._inode_in_place(), False
         self._selector.register(listener, selectors.EVENT_READ)
 
     def _inode_in_place(self) -> int | None:
@@ -135,29 +139,29 @@ class ControlServer:
             return None
 
     def _serve(self) -> None:
-        next_look = 0.0
+        next_check = 0.0
         while True:
             now = time.monotonic()
-            if now >= next_look:
-                next_look = now + _LOOK_EVERY
-                self._look_around()
-            self._drop_late(now)
-            for key, _ in self._selector.select(max(0.0, next_look - now)):
+            if now >= next_check:
+                next_check = now + _CHECK_INTERVAL_S
+                self._check_socket()
+            self._drop_idle(now)
+            for key, _ in self._selector.select(max(0.0, next_check - now)):
                 if key.fileobj is self._woken:
                     return
                 if key.fileobj is self._listener:
                     self._accept(self._listener)
                 elif isinstance(key.fileobj, socket.socket) and key.fileobj in self._clients:
-                    self._attend(key.fileobj)
+                    self._serve_client(key.fileobj)
 
-    def _look_around(self) -> None:
+    def _check_socket(self) -> None:
         """Give a sign of life; listen again when the socket or its directory was removed."""
         if not self._state_dir.is_dir():
             self._make_directory()
         self._sign_of_life()
         if self._listener is None or self._inode != self._inode_in_place():
             if self._listener is not None:
-                self._log.warning("control_socket_gone", hint="somebody removed it; there is a new one now")
+                self._log.warning("control_socket_gone", hint="it was removed from outside; it has been created again")
                 self._selector.unregister(self._listener)
                 self._listener.close()
             self._listen()
@@ -167,7 +171,7 @@ class ControlServer:
             make_directory(self._state_dir)
         except OSError:
             return  # the function that creates the socket logs the reason
-        hint = "somebody removed it; every process makes its files again from what it holds"
+        hint = "it was removed from outside; each process creates its files again from memory"
         self._log.error("state_dir_gone", path=str(self._state_dir), hint=hint)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -177,31 +181,31 @@ class ControlServer:
             return  # the client has already disconnected
         except OSError as error:
             self._log.warning("control_client_refused", error=str(error))
-            time.sleep(_PAUSE)
+            time.sleep(_ACCEPT_RETRY_S)
             return
-        other = peer(connection)
-        if other is not None and not is_trusted(other[1]):
-            self._refuse(connection, *other)
+        client = peer(connection)
+        if client is not None and not is_trusted(client[1]):
+            self._refuse(connection, *client)
             return
         connection.settimeout(0.0)
-        if len(self._clients) >= _MOST_CLIENTS:
+        if len(self._clients) >= _MAX_CLIENTS:
             self._drop(min(self._clients, key=lambda client: self._clients[client].deadline))
-        self._clients[connection] = _Client(time.monotonic() + _CLIENT_PATIENCE)
+        self._clients[connection] = _Client(time.monotonic() + _CLIENT_TIMEOUT_S)
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _refuse(self, connection: socket.socket, pid: int, user: int) -> None:
         """Close the connection of another user's process; normally the socket's mode already keeps it out."""
         connection.close()
-        self._strangers += 1
+        self._refused += 1
         now = time.monotonic()
-        if now >= self._next_note:
-            self._next_note = now + _NOTED_EVERY
-            hint = f"only this user and root may ask; logged once in {_NOTED_EVERY:g} s"
-            count, self._strangers = self._strangers, 0
-            who = {"pid": pid, "user": user, "count": count}
-            self._log.warning("control_client_refused", error="another user", **who, hint=hint)
+        if now >= self._next_refusal_log:
+            self._next_refusal_log = now + _REFUSAL_LOG_INTERVAL_S
+            hint = f"only this user and root may send requests; logged once in {_REFUSAL_LOG_INTERVAL_S:g} s"
+            count, self._refused = self._refused, 0
+            process = {"pid": pid, "user": user, "count": count}
+            self._log.warning("control_client_refused", error="another user", **process, hint=hint)
 
-    def _attend(self, connection: socket.socket) -> None:
+    def _serve_client(self, connection: socket.socket) -> None:
         """Read the available data, answer whole lines, send what the client accepts; never wait for the client."""
         client = self._clients[connection]
         try:
@@ -216,7 +220,7 @@ class ControlServer:
                     client.unsent += b"".join(map(self._respond, _lines(client.received)))
                 if client.unsent:
                     del client.unsent[: connection.send(client.unsent)]
-                    client.deadline = time.monotonic() + _CLIENT_PATIENCE
+                    client.deadline = time.monotonic() + _CLIENT_TIMEOUT_S
         except OSError:
             self._drop(connection)  # the client disconnected
             return
@@ -226,14 +230,14 @@ class ControlServer:
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):
-            return encode({"ok": False, "error": "a request is one JSON object on a line"})
+            return encode({"ok": False, "error": "a request must be one JSON object on one line"})
         try:
             return encode(self._answer(request if isinstance(request, dict) else {}))
         except Exception:  # noqa: BLE001 - whatever it is, the next client must find us here
             self._log.exception("control_failed", request=repr(request))
-            return encode({"ok": False, "error": "this failed; the reason is in supervisor.log"})
+            return encode({"ok": False, "error": "the request failed; see supervisor.log"})
 
-    def _drop_late(self, now: float) -> None:
+    def _drop_idle(self, now: float) -> None:
         for connection in [connection for connection, client in self._clients.items() if now >= client.deadline]:
             self._drop(connection)
 

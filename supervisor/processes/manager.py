@@ -16,19 +16,18 @@ from core.errors import ExitCode
 from core.periodic import PeriodicTask, PeriodicTasks
 from supervisor.processes import restart_policy
 from supervisor.processes.child_spec import ChildSpec, Stage
-from supervisor.processes.config_change import WantedChildren
-from supervisor.processes.control_inbox import Reload, Restart, WakeUp
+from supervisor.processes.control_inbox import Reload, RequestSource, Restart
 from supervisor.processes.managed_child import Child
-from supervisor.processes.reload import ReloadOrders
+from supervisor.processes.reload import ReloadOrders, WantedChildren
 from supervisor.processes.restart_policy import RestartState, State, describe_exit
 from supervisor.processes.spawned_process import Handle, Process
 from supervisor.processes.status_publisher import Snapshot
 
-_LONGEST_WAIT = 60.0
-_NOT_SPAWNED = 1  # exit code used where there was no process
-_WAIT_FOR_OTHERS = 15.0  # seconds to wait for the children in `after`; then the child starts even if they are not ready
-_SILENT_AFTER = 30.0  # seconds in STARTING after which a warning is logged
-_OVERSLEPT = 2.0  # seconds: a wake-up this much later than planned means that this process was paused
+_MAX_WAIT_S = 60.0
+_SPAWN_FAILED = 1  # exit code used where there was no process
+_DEPENDENCY_TIMEOUT_S = 15.0  # wait this long for the children in `after`; then start even if they are not ready
+_NOT_READY_AFTER_S = 30.0  # seconds in STARTING after which a warning is logged
+_PAUSED_AFTER_S = 2.0  # seconds: a wake-up this much later than planned means that this process was paused
 
 
 class Manager:
@@ -38,47 +37,47 @@ class Manager:
         self,
         specs: Sequence[ChildSpec],
         spawn: Callable[[ChildSpec], Process],
-        alarm: WakeUp,
+        requests: RequestSource,
         *,
         shutdown_timeout: float,
         heartbeat_timeout: float = float("inf"),
         log: structlog.stdlib.BoundLogger,
         tasks: Sequence[PeriodicTask] = (),
         publish: Callable[[Snapshot], None] = lambda _snapshot: None,
-        reread: Callable[[], WantedChildren | None] = lambda: None,
+        reload: Callable[[], WantedChildren | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
-        draw: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         wait: Callable[[list[Handle], float], object] = connection.wait,
     ) -> None:
         self.children = {spec.name: Child(spec, RestartState(since=clock())) for spec in specs}
         self.gave_up = ""
-        self._orders = ReloadOrders(self.children, log)
+        self._reloads = ReloadOrders(self.children, log)
         self._spawn = spawn
-        self._alarm = alarm
+        self._requests = requests
         self._shutdown_timeout = shutdown_timeout
         self._heartbeat_timeout = heartbeat_timeout
         self._log = log
         self._tasks = PeriodicTasks(tasks, log)
         self._publish = publish
-        self._reread = reread
+        self._reload = reload
         self._clock = clock
-        self._draw = draw
+        self._jitter = jitter
         self._wait = wait
-        self._born = clock()
-        self._awake_at = self._born
+        self._started_at = clock()
+        self._wake_planned_at = self._started_at
         self._stopping_since: float | None = None
 
     def run(self) -> ExitCode:
         """Keep everything running until it has stopped; return the exit code."""
         self._tasks.begin(self._clock())
-        self._listen()  # an earlier signal must prevent any start
-        self._publish(self.snapshot())  # spawning takes a moment, and a client that asks meanwhile must get the names
+        self._handle_requests()  # an earlier signal must prevent any start
+        self._publish(self.snapshot())  # spawning takes a moment, and a client that connects now must get the names
         while not self.done:
             self.step()
         self._publish(self.snapshot())
         killed = any(child.killed for child in self.children.values())
         code = ExitCode.GAVE_UP if self.gave_up else ExitCode.KILLED if killed else ExitCode.OK
-        self._log.info("stopped", exit_code=int(code), uptime_s=round(self._clock() - self._born, 1))
+        self._log.info("stopped", exit_code=int(code), uptime_s=round(self._clock() - self._started_at, 1))
         return code
 
     @property
@@ -88,23 +87,23 @@ class Manager:
 
     def step(self) -> None:
         """Do what is due, wait for the next event, and process it."""
-        self._forgive_after_a_pause()
-        self._act()
+        self._excuse_own_pause()
+        self._do_due()
         self._publish(self.snapshot())
         if self.done:
             return
         now = self._clock()
-        timeout = max(0.0, min([_LONGEST_WAIT, *(moment - now for moment in self._moments())]))
-        self._awake_at = now + timeout
+        timeout = max(0.0, min([_MAX_WAIT_S, *(moment - now for moment in self._due_times())]))
+        self._wake_planned_at = now + timeout
         self._wait(self._handles(), timeout)
-        self._listen()
+        self._handle_requests()
         for child in list(self.children.values()):
-            self._hear(child)
+            self._receive(child)
 
-    def _forgive_after_a_pause(self) -> None:
+    def _excuse_own_pause(self) -> None:
         """Count no silence for the time in which this process itself did not run (for example a frozen container)."""
         now = self._clock()
-        if now > self._awake_at + _OVERSLEPT:
+        if now > self._wake_planned_at + _PAUSED_AFTER_S:
             for child in self.children.values():
                 child.last_beat = now
 
@@ -113,7 +112,7 @@ class Manager:
         children = self.children.values()
         return Snapshot(
             "RUNNING" if self._stopping_since is None else "STOPPING",
-            self._born,
+            self._started_at,
             tuple(child.row for child in children),
             tuple(child.last_beat for child in children),
         )
@@ -124,27 +123,27 @@ class Manager:
             self._stopping_since = self._clock()
             self._log.info("stopping", reason=reason, deadline_s=self._shutdown_timeout)
             for child in self.children.values():
-                child.leave_with_all()
+                child.stop_with_all()
 
-    def _listen(self) -> None:
-        for request in self._alarm.collect():
+    def _handle_requests(self) -> None:
+        for request in self._requests.collect():
             if isinstance(request, str):
                 self.stop(request)
             elif self._stopping_since is None:  # nothing starts during a stop
-                self._obey(request)
+                self._carry_out(request)
 
-    def _obey(self, request: Restart | Reload) -> None:
+    def _carry_out(self, request: Restart | Reload) -> None:
         now = self._clock()
         if isinstance(request, Restart):
-            self._orders.restart(request.child, now, self._shutdown_timeout)
-        elif (wanted := self._reread()) is not None:
+            self._reloads.restart(request.child, now, self._shutdown_timeout)
+        elif (wanted := self._reload()) is not None:
             self._shutdown_timeout = wanted.shutdown_timeout
             self._heartbeat_timeout = wanted.heartbeat_timeout
-            self._orders.rearrange(wanted.specs, now, self._shutdown_timeout)
+            self._reloads.apply(wanted.specs, now, self._shutdown_timeout)
 
     # Due actions
 
-    def _act(self) -> None:
+    def _do_due(self) -> None:
         now = self._clock()
         if self._stopping_since is not None:
             self._stop_stage(now, self._stopping_since)
@@ -152,65 +151,67 @@ class Manager:
         for child in self.children.values():
             if child.process is None and now >= self._start_at(child):
                 self._start(child, now)
-            if child.life.state is State.STARTING and not child.silence_reported and child.process is not None:
-                self._report_silence(child, now)
-            child.check_pulse(now, self._heartbeat_timeout, self._log)
-            child.press(now, self._log)  # does nothing unless the child is being replaced
+            if child.restart_state.state is State.STARTING and not child.not_ready_logged and child.process is not None:
+                self._log_not_ready(child, now)
+            child.check_heartbeat(now, self._heartbeat_timeout, self._log)
+            child.escalate(now, self._log)  # does nothing unless the child is being replaced
         reason = self._tasks.do(now)
         if reason:
             self.stop(reason)
 
     def _start_at(self, child: Child) -> float:
         """Return when to start a child without a process: a time on the clock, or infinity for never."""
-        match child.life.state:
+        match child.restart_state.state:
             case State.BACKOFF:
-                return child.life.restart_at
-            case State.STARTING if self._others_ready(child):
-                return self._born
+                return child.restart_state.restart_at
+            case State.STARTING if self._dependencies_ready(child):
+                return self._started_at
             case State.STARTING:
-                return self._born + _WAIT_FOR_OTHERS
+                return self._started_at + _DEPENDENCY_TIMEOUT_S
             case _:
                 return float("inf")
 
-    def _others_ready(self, child: Child) -> bool:
-        return all(self.children[name].life.was_ready for name in child.spec.after if name in self.children)
+    def _dependencies_ready(self, child: Child) -> bool:
+        return all(self.children[name].restart_state.was_ready for name in child.spec.after if name in self.children)
 
     def _start(self, child: Child, now: float) -> None:
-        child.life = restart_policy.started(child.life, now)
+        child.restart_state = restart_policy.started(child.restart_state, now)
         child.started_at = child.last_beat = now
-        child.silence_reported = False
-        child.forget_press()
+        child.not_ready_logged = False
+        child.reset_stop()
         try:
             child.process = self._spawn(child.spec)
         except (OSError, RuntimeError) as error:  # no processes, descriptors or threads left
             self._log.error("child_not_spawned", child=child.spec.name, error=str(error))
-            self._bury(child, _NOT_SPAWNED)
+            self._handle_exit(child, _SPAWN_FAILED)
             return
         self._log.info(
-            "child_started", child=child.spec.name, child_pid=child.process.pid, restarts=child.life.restarts
+            "child_started", child=child.spec.name, child_pid=child.process.pid, restarts=child.restart_state.restarts
         )
 
-    def _report_silence(self, child: Child, now: float) -> None:
-        if now - child.life.since >= _SILENT_AFTER:
-            child.silence_reported = True
-            self._log.warning("child_not_ready", child=child.spec.name, waiting_s=round(now - child.life.since, 1))
+    def _log_not_ready(self, child: Child, now: float) -> None:
+        if now - child.restart_state.since >= _NOT_READY_AFTER_S:
+            child.not_ready_logged = True
+            self._log.warning(
+                "child_not_ready", child=child.spec.name, waiting_s=round(now - child.restart_state.since, 1)
+            )
 
-    def _moments(self) -> list[float]:
+    def _due_times(self) -> list[float]:
         """Return the times of the next due actions."""
-        moments = [child.next_press() for child in self.children.values()]
+        moments = [child.next_escalation() for child in self.children.values()]
         if self._stopping_since is not None:
             return moments
         moments.append(self._tasks.next_due())
         for child in self.children.values():
             if child.process is None:
                 moments.append(self._start_at(child))
-            elif child.life.state is State.STARTING and not child.silence_reported:
-                moments.append(child.life.since + _SILENT_AFTER)
+            elif child.restart_state.state is State.STARTING and not child.not_ready_logged:
+                moments.append(child.restart_state.since + _NOT_READY_AFTER_S)
             moments.append(child.hung_at(self._heartbeat_timeout))
         return moments
 
     def _handles(self) -> list[Handle]:
-        handles: list[Handle] = [self._alarm.fileno()]
+        handles: list[Handle] = [self._requests.fileno()]
         for child in self.children.values():
             if child.process is not None:
                 handles += child.process.handles()
@@ -218,28 +219,28 @@ class Manager:
 
     # Incoming messages and exits
 
-    def _hear(self, child: Child) -> None:
+    def _receive(self, child: Child) -> None:
         if child.process is None:
             return
         code = child.process.exit_code()  # read first: messages sent before its death are in the queue by then
         for message in child.process.messages():
-            self._take(child, message)
+            self._handle_message(child, message)
         if code is not None:
             child.process.close()
             child.process = None
-            self._bury(child, code)
+            self._handle_exit(child, code)
 
-    def _take(self, child: Child, message: Message) -> None:
+    def _handle_message(self, child: Child, message: Message) -> None:
         now = self._clock()
         child.last_beat = now
         match message:
             case ("ready",):
-                child.life = restart_policy.ready(child.life, now)
+                child.restart_state = restart_policy.ready(child.restart_state, now)
                 self._log.info("child_ready", child=child.spec.name)
             case ("news", _, _):
                 self._forward(message)
             case ("fatal", str(reason), str(code)):
-                child.last_words, child.last_code = reason, code
+                child.fatal_reason, child.fatal_code = reason, code
             case ("beat", _):
                 pass  # the beat itself is already recorded
             case _:
@@ -248,33 +249,37 @@ class Manager:
     def _forward(self, message: Message) -> None:
         for listener in self.children.values():
             if listener.spec.listens and listener.process is not None:
-                listener.process.tell(message)
+                listener.process.send(message)
 
-    def _bury(self, child: Child, code: int) -> None:
+    def _handle_exit(self, child: Child, code: int) -> None:
         now = self._clock()
         if self._stopping_since is not None:
-            child.life = restart_policy.asked_to_stop(child.life, now, alive=True)
-        said, fault = child.last_words, child.last_code
-        child.life = restart_policy.exited(child.life, code, now, self._draw(), said, fault=fault, hung=child.hung)
-        child.last_words = child.last_code = ""
-        name, life = child.spec.name, child.life
+            child.restart_state = restart_policy.stop_requested(child.restart_state, now, alive=True)
+        reason, fault = child.fatal_reason, child.fatal_code
+        child.restart_state = restart_policy.exited(
+            child.restart_state, code, now, self._jitter(), reason, fault=fault, hung=child.hung
+        )
+        child.fatal_reason = child.fatal_code = ""
+        name, state = child.spec.name, child.restart_state
         if child.replacing:
-            child.life = restart_policy.woken(life, now)
+            child.restart_state = restart_policy.restart_requested(state, now)
             self._log.info("child_replaced", child=name, exit=describe_exit(code))
             return
-        child.report_end(now, self._log)
-        if child.leaving:
+        child.log_exit(now, self._log)
+        if child.removing:
             del self.children[name]
-        elif life.state is State.FATAL:
-            self._give_up_if_hopeless()
+        elif state.state is State.FATAL:
+            self._give_up_if_all_parked()
 
-    def _give_up_if_hopeless(self) -> None:
+    def _give_up_if_all_parked(self) -> None:
         sources = [child for child in self.children.values() if child.spec.stage is Stage.SOURCE]
-        if all(child.life.state is State.FATAL for child in sources):
-            reasons = dict.fromkeys(child.life.why for child in sources)
-            blamed = {why: ", ".join(one.spec.name for one in sources if one.life.why == why) for why in reasons}
-            self.gave_up = "; ".join(f"{names}: {why}" for why, names in blamed.items())
-            self.stop("nothing is left that could capture anything")
+        if all(child.restart_state.state is State.FATAL for child in sources):
+            reasons = dict.fromkeys(child.restart_state.why for child in sources)
+            children = {
+                why: ", ".join(one.spec.name for one in sources if one.restart_state.why == why) for why in reasons
+            }
+            self.gave_up = "; ".join(f"{names}: {why}" for why, names in children.items())
+            self.stop("every stream and scraper is parked")
 
     # Stopping
 
@@ -283,11 +288,11 @@ class Manager:
         alive = [child for child in self.children.values() if child.process is not None]
         for child in self.children.values():
             if child.process is None:
-                child.life = restart_policy.asked_to_stop(child.life, now, alive=False)
+                child.restart_state = restart_policy.stop_requested(child.restart_state, now, alive=False)
         first = min((child.spec.stage for child in alive), default=None)
         for child in alive:
             if child.spec.stage is first:
                 if child.slot is None:
-                    child.ask_stop(now, since, self._shutdown_timeout)
+                    child.request_stop(now, since, self._shutdown_timeout)
                 else:
-                    child.press(now, self._log)
+                    child.escalate(now, self._log)

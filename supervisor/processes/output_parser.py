@@ -1,6 +1,6 @@
 """Parses a child's output outside its logger: its own log lines, tracebacks kept whole, and single lines.
 
-Pure: bytes in, parts out. Incomplete data stays here until `settle` or `end`.
+Pure: bytes in, parts out. Incomplete data stays here until `flush` or `end`.
 """
 
 import enum
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 OWN = b'{"timestamp":"'  #: the start of each line that core.logging.log_setup writes (see its order of fields)
 
-_LONGEST_LINE = 65536  # a longer line without a line end is cut
-_LONGEST_OWN_LINE = 1_000_000
-_LONGEST_BLOCK = 65536
+_MAX_LINE = 65536  # a longer line without a line end is cut
+_MAX_OWN_LINE = 1_000_000
+_MAX_BLOCK = 65536
 
 _CRASH = re.compile(r"Fatal Python error: |Current thread 0x|Thread 0x[0-9a-f]+ ")
 _TRACEBACK = re.compile(r"[\s|+]*(Exception Group )?Traceback \(most recent call last\):")
@@ -81,7 +81,7 @@ class OutputParser:
         self._block: list[str] = []
         self._size = 0
         self._kind = Kind.LINE
-        self._said = False  # the traceback has reached its error line
+        self._has_error_line = False  # the traceback has reached its error line
 
     @property
     def pending(self) -> bool:
@@ -91,60 +91,63 @@ class OutputParser:
     def feed(self, data: bytes) -> Iterator[OutputPart]:
         """Add the bytes that were read; yield the complete parts."""
         *lines, self._partial = (self._partial + data).split(b"\n")
-        longest = _LONGEST_OWN_LINE if self._partial.startswith(OWN) else _LONGEST_LINE
+        longest = _MAX_OWN_LINE if self._partial.startswith(OWN) else _MAX_LINE
         if len(self._partial) > longest:
             lines.append(self._partial)
             self._partial = b""
         for line in lines:
-            yield from self._take(line)
+            yield from self._add_line(line)
 
-    def settle(self) -> Iterator[OutputPart]:
+    def flush(self) -> Iterator[OutputPart]:
         """Yield what is complete: no more output came for a moment."""
         if self._block:
-            yield self._whole()
+            yield self._complete_part()
 
     def end(self) -> Iterator[OutputPart]:
         """Yield all that is left, also a line without a line end."""
         if self._partial:
-            yield from self._take(self._partial)
+            yield from self._add_line(self._partial)
             self._partial = b""
-        yield from self.settle()
+        yield from self.flush()
 
-    def _take(self, raw: bytes) -> Iterator[OutputPart]:
+    def _add_line(self, raw: bytes) -> Iterator[OutputPart]:
         if raw.startswith(OWN) and raw.endswith(b"}"):
-            yield from self.settle()
+            yield from self.flush()
             yield OutputPart(Kind.OWN, raw.decode(errors="replace"))
             return
         line = raw.decode(errors="replace").rstrip("\r")
-        if not self._goes_on(line) or self._size > _LONGEST_BLOCK:
-            yield from self.settle()
+        if not self._continues(line) or self._size > _MAX_BLOCK:
+            yield from self.flush()
             if not line.strip():
                 return
-            self._kind, self._said = _kind(line), line.startswith(" ")  # all lines of an exception group are indented
+            self._kind, self._has_error_line = (
+                _kind(line),
+                line.startswith(" "),
+            )  # all lines of an exception group are indented
         self._block.append(line)
         self._size += len(line)
 
-    def _goes_on(self, line: str) -> bool:
+    def _continues(self, line: str) -> bool:
         """Return whether the line belongs to the block that is held back."""
         if not self._block or self._kind is Kind.CRASH:
             return bool(self._block)
         indented_or_empty = not line.strip() or line.startswith((" ", "\t"))
         if self._kind is Kind.LINE or _CRASH.match(line):
             return bool(line.strip()) and indented_or_empty and not _TRACEBACK.match(line)
-        if _LINK.match(line) or (not self._said and _TRACEBACK.match(line)):
-            self._said = False
+        if _LINK.match(line) or (not self._has_error_line and _TRACEBACK.match(line)):
+            self._has_error_line = False
             return True
         if indented_or_empty:
             return True
-        more, self._said = not self._said or line.startswith(_MORE_OF_MESSAGE), True
+        more, self._has_error_line = not self._has_error_line or line.startswith(_MORE_OF_MESSAGE), True
         return more
 
-    def _whole(self) -> OutputPart:
+    def _complete_part(self) -> OutputPart:
         while not self._block[-1].strip():
             self._block.pop()
-        utterance = OutputPart(self._kind, "\n".join(self._block))
-        self._block, self._size, self._kind, self._said = [], 0, Kind.LINE, False
-        return utterance
+        part = OutputPart(self._kind, "\n".join(self._block))
+        self._block, self._size, self._kind, self._has_error_line = [], 0, Kind.LINE, False
+        return part
 
 
 def _group_of(line: str) -> str:

@@ -47,66 +47,73 @@ class RestartState:
     code: str = ""  #: the reason as a FaultCode
 
 
-def started(life: RestartState, now: float) -> RestartState:
+def started(current: RestartState, now: float) -> RestartState:
     """Return the state after a spawn."""
-    restarts = life.restarts + (life.state is State.BACKOFF)
-    return replace(life, state=State.STARTING, since=now, restarts=restarts)
+    restarts = current.restarts + (current.state is State.BACKOFF)
+    return replace(current, state=State.STARTING, since=now, restarts=restarts)
 
 
-def ready(life: RestartState, now: float) -> RestartState:
+def ready(current: RestartState, now: float) -> RestartState:
     """Return the state after the child reported ready. During a stop the report changes nothing."""
-    if life.state is not State.STARTING:
-        return life
-    return replace(life, state=State.RUNNING, since=now, was_ready=True)
+    if current.state is not State.STARTING:
+        return current
+    return replace(current, state=State.RUNNING, since=now, was_ready=True)
 
 
-def asked_to_stop(life: RestartState, now: float, alive: bool) -> RestartState:
+def stop_requested(current: RestartState, now: float, alive: bool) -> RestartState:
     """Return the state after a stop was requested: a child without a process is already stopped."""
-    if life.state in {State.EXITED, State.FATAL}:
-        return life
-    return replace(life, state=State.STOPPING if alive else State.EXITED, since=now)
+    if current.state in {State.EXITED, State.FATAL}:
+        return current
+    return replace(current, state=State.STOPPING if alive else State.EXITED, since=now)
 
 
-def woken(life: RestartState, now: float) -> RestartState:
+def restart_requested(current: RestartState, now: float) -> RestartState:
     """Return the state after a person requested a child that has no process: due at once, old faults forgiven."""
-    return replace(life, state=State.BACKOFF, since=now, restart_at=now, deaths=(), failures=(), why="", code="")
+    return replace(current, state=State.BACKOFF, since=now, restart_at=now, deaths=(), failures=(), why="", code="")
 
 
 def exited(
-    life: RestartState, code: int, now: float, draw: float, reason: str = "", *, fault: str = "", hung: bool = False
+    current: RestartState,
+    code: int,
+    now: float,
+    jitter: float,
+    reason: str = "",
+    *,
+    fault: str = "",
+    hung: bool = False,
 ) -> RestartState:
-    """Return the state after the process ended with `code`; `draw` (0 to 1) is the jitter of its backoff.
+    """Return the state after the process ended with `code`; `jitter` (0 to 1) is the jitter of its backoff.
 
     `reason`: the child's own reason why no restart can help.
     `fault`: the reason as a FaultCode. `hung`: we killed it because it was silent.
     """
-    life = replace(life, last_exit=code)
-    if life.state is State.STOPPING:
-        return replace(life, state=State.EXITED, since=now)
+    current = replace(current, last_exit=code)
+    if current.state is State.STOPPING:
+        return replace(current, state=State.EXITED, since=now)
     if code == PERMANENT_EXIT:
-        why = reason or "it says that no restart can help"
-        return replace(life, state=State.FATAL, since=now, why=why, code=fault or FaultCode.OTHER.value)
-    stable = life.state is State.RUNNING and now - life.since >= STABLE_AFTER
-    deaths = (*_within_window(() if stable else life.deaths, now), now)
+        why = reason or "it reported a permanent error"
+        return replace(current, state=State.FATAL, since=now, why=why, code=fault or FaultCode.OTHER.value)
+    stable = current.state is State.RUNNING and now - current.since >= STABLE_AFTER
+    deaths = (*_within_window(() if stable else current.deaths, now), now)
     # a kill from outside is not the child's own fault
     own = (now,) if hung or code != _KILLED else ()
-    failures = (*_within_window(() if stable else life.failures, now), *own)
-    life = replace(life, since=now, deaths=deaths, failures=failures)
+    failures = (*_within_window(() if stable else current.failures, now), *own)
+    current = replace(current, since=now, deaths=deaths, failures=failures)
     if len(failures) >= MOST_FAILURES:
         why = f"it failed {len(failures)} times within {now - failures[0]:.0f} s"
-        why = why if life.was_ready else f"{why} and was never ready"
-        return replace(life, state=State.FATAL, why=why, code=FaultCode.TOO_MANY_FAILURES.value)
-    delay = backoff(len(deaths), draw, LONGEST_DELAY if own else LONGEST_AFTER_KILL)
-    return replace(life, state=State.BACKOFF, restart_at=now + delay)
+        why = why if current.was_ready else f"{why}, and was never ready"
+        return replace(current, state=State.FATAL, why=why, code=FaultCode.TOO_MANY_FAILURES.value)
+    delay = backoff(len(deaths), jitter, LONGEST_DELAY if own else LONGEST_AFTER_KILL)
+    return replace(current, state=State.BACKOFF, restart_at=now + delay)
 
 
 def _within_window(moments: tuple[float, ...], now: float) -> tuple[float, ...]:
     return tuple(moment for moment in moments if now - moment < WINDOW)
 
 
-def backoff(failures: int, draw: float, longest: float = LONGEST_DELAY) -> float:
+def backoff(failures: int, jitter: float, longest: float = LONGEST_DELAY) -> float:
     """Return the seconds to wait after the n-th failure in a row: half to all of 0.25, 0.5, 1, … `longest` s."""
-    return min(longest, FIRST_DELAY * 2.0 ** min(failures - 1, 16)) * (0.5 + 0.5 * draw)
+    return min(longest, FIRST_DELAY * 2.0 ** min(failures - 1, 16)) * (0.5 + 0.5 * jitter)
 
 
 def describe_exit(code: int) -> str:

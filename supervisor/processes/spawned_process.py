@@ -22,7 +22,7 @@ from core.logging import log_setup
 from core.masking import external
 from core.masking.external import hide
 from supervisor.processes import spawning
-from supervisor.processes.child_output import Output
+from supervisor.processes.child_output import OutputReader
 from supervisor.processes.child_spec import ChildSpec
 from supervisor.processes.spawning import reading_end, set_without_waiting, start_with_pipe
 
@@ -53,10 +53,10 @@ class Process(Protocol):
     def exit_code(self) -> int | None:
         """Return the exit code (minus the signal's number if a signal killed it), None while it runs."""
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Put a message into the child's inbox, if it has one and it is not full."""
 
-    def ask_stop(self, deadline: float) -> None:
+    def request_stop(self, deadline: float) -> None:
         """Ask the child to stop by `deadline` on the monotonic clock."""
 
     def terminate(self) -> None:
@@ -84,7 +84,7 @@ class SpawnedProcess:
         self._inbox: multiprocessing.Queue[Message] | None = _CONTEXT.Queue(_UNREAD) if spec.listens else None
         self._stop = _CONTEXT.Event()
         self._deadline = cast(Number, RawValue("d", 0.0))
-        birth = ChildArguments(
+        child_arguments = ChildArguments(
             name=spec.name,
             entry=spec.entry,
             arguments=spec.arguments,
@@ -97,7 +97,7 @@ class SpawnedProcess:
             hidden=external.known.registered,
         )
         # daemon: if this process ever ends by an error of its own, it sends SIGTERM instead of waiting for ever.
-        self._process = _CONTEXT.Process(target=child.main, args=(birth,), name=spec.name, daemon=True)
+        self._process = _CONTEXT.Process(target=child.main, args=(child_arguments,), name=spec.name, daemon=True)
         if self._inbox is not None:
             # Our own exit must not wait for a hung child to empty its inbox.
             self._inbox.cancel_join_thread()
@@ -109,7 +109,7 @@ class SpawnedProcess:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         file = log_setup.child_file(spec.name, logging.log_dir, logging.max_bytes, logging.backups)
         try:
-            self._output = Output(spec.name, self.pid, output, self._process.sentinel, file)
+            self._output = OutputReader(spec.name, self.pid, output, self._process.sentinel, file)
         except BaseException:  # no thread or descriptor left: the process must not run on unsupervised
             self._process.kill()
             self._process.join()
@@ -138,14 +138,14 @@ class SpawnedProcess:
         """Return the exit code; also reaps the process."""
         return self._process.exitcode
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Put a message into the inbox; if it is full, the child already has a reason to check."""
         if self._inbox is not None:
             # RuntimeError: no thread is available to deliver it. The child also checks by itself now and then.
             with contextlib.suppress(queue.Full, RuntimeError):
                 self._inbox.put_nowait(message)
 
-    def ask_stop(self, deadline: float) -> None:
+    def request_stop(self, deadline: float) -> None:
         """Set the deadline, then the Event."""
         self._deadline.value = deadline
         set_without_waiting(self._stop)

@@ -25,21 +25,21 @@ from typing import Any, cast
 from core.process import parent_guard
 
 _plain_spawn = util.spawnv_passfds
-_wanted = threading.local()
+_requested = threading.local()
 
 #: multiprocessing writes all of a child's arguments into a pipe and holds the other end too: data that does not fit
 #: waits without end if the child is stopped or killed before it reads. So the pipe has the largest size allowed to an
 #: ordinary user; a configuration with some ten thousand subreddits fits.
-_WIDEST_PIPE = 1_048_576
+_PIPE_BYTES = 1_048_576
 
-_CHECK_WITHIN = 10.0  # seconds for each step of the self-check
-_PIPE_OF_BIRTH = re.compile(r"pipe_handle=(\d+)")
+_CHECK_TIMEOUT_S = 10.0  # seconds for each step of the self-check
+_ARGUMENT_PIPE = re.compile(r"pipe_handle=(\d+)")
 
-_BIRTH = "from multiprocessing.spawn import spawn_main"  #: the start of the code that a child's interpreter runs
+_CHILD_CODE = "from multiprocessing.spawn import spawn_main"  #: the start of the code that a child's interpreter runs
 
 #: The code of multiprocessing's helper, which cleans up after a killed supervisor. Its messages about that are not JSON
 #: lines on our standard error and help nobody.
-_TRACKER = "from multiprocessing.resource_tracker import main"
+_TRACKER_CODE = "from multiprocessing.resource_tracker import main"
 
 
 def install() -> None:
@@ -59,27 +59,27 @@ def start_with_pipe(process: BaseProcess) -> int:
         raise RuntimeError("spawning.install() was not called")
     resource_tracker.ensure_running()  # otherwise it would start later and inherit the child's pipe
     reader, writer = os.pipe()
-    _wanted.output = writer
+    _requested.output = writer
     try:
         process.start()
     except BaseException:
         os.close(reader)
         raise
     finally:
-        _wanted.output = None
+        _requested.output = None
         os.close(writer)
     return reader
 
 
 def _spawn(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
     words = [os.fsdecode(word) for word in args]
-    if any(word.startswith(_TRACKER) for word in words):
+    if any(word.startswith(_TRACKER_CODE) for word in words):
         return _start(path, words, passfds, subprocess.DEVNULL)
-    output = getattr(_wanted, "output", None)
+    output = getattr(_requested, "output", None)
     if output is None:
         return _plain_spawn(path, args, passfds)
     _widen(words)
-    words = [parent_guard.guarded_code(word) if word.startswith(_BIRTH) else word for word in words]
+    words = [parent_guard.guarded_code(word) if word.startswith(_CHILD_CODE) else word for word in words]
     return _start(path, words, passfds, output)
 
 
@@ -97,10 +97,10 @@ def _start(path: bytes, words: Sequence[str], passfds: Sequence[int], output: in
 
 
 def _widen(words: Sequence[str]) -> None:
-    pipe = next(filter(None, map(_PIPE_OF_BIRTH.search, words)), None)
+    pipe = next(filter(None, map(_ARGUMENT_PIPE.search, words)), None)
     if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
         with contextlib.suppress(PermissionError):  # this user has too many wide pipes already: it stays at 64 KiB
-            fcntl.fcntl(int(pipe[1]), fcntl.F_SETPIPE_SZ, _WIDEST_PIPE)
+            fcntl.fcntl(int(pipe[1]), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def set_without_waiting(flag: Event) -> None:
@@ -128,10 +128,10 @@ def self_check() -> None:
     assert event.is_set()  # noqa: S101
     assert event.wait(0.0)  # noqa: S101
     queue.put("sent")
-    assert reading_end(queue).poll(_CHECK_WITHIN)  # noqa: S101
+    assert reading_end(queue).poll(_CHECK_TIMEOUT_S)  # noqa: S101
     assert queue.get() == "sent"  # noqa: S101
     process = context.Process(target=print, args=("printed",))
     with os.fdopen(start_with_pipe(process)) as output:
         assert output.read() == "printed\n"  # noqa: S101
-    process.join(_CHECK_WITHIN)
+    process.join(_CHECK_TIMEOUT_S)
     assert process.exitcode == 0  # noqa: S101

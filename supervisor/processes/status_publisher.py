@@ -31,12 +31,12 @@ class ProcessRow:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of all processes at one moment. `heard_at` is separate from the rows: it changes all the time."""
+    """The state of all processes at one moment. `beat_at` is separate from the rows: it changes all the time."""
 
     state: str
-    born: float
+    started_at: float
     processes: tuple[ProcessRow, ...]
-    heard_at: tuple[float, ...]  #: time of each process's last sign of life
+    beat_at: tuple[float, ...]  #: time of each process's last sign of life
 
 
 class StatusPublisher:
@@ -56,16 +56,16 @@ class StatusPublisher:
         self._log = log
         self._clock = clock
         self._wall_clock = wall_clock
-        self._birth = procfs.start_time(os.getpid())
+        self._process_start = procfs.start_time(os.getpid())
         self._unwritable = False
-        self._is_missing = False
+        self._missing = False
 
     def publish(self, snapshot: Snapshot) -> None:
         """Publish a snapshot; write the file when more than heartbeats changed."""
         before, self.latest = self.latest, snapshot
         changed = before is None or (before.state, before.processes) != (snapshot.state, snapshot.processes)
-        if changed or self._is_missing:
-            self._is_missing = False
+        if changed or self._missing:
+            self._missing = False
             self._write(snapshot)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class StatusPublisher:
         try:
             touch_last_state(self._state_dir)
         except OSError:
-            self._is_missing = True  # the loop, the only writer, writes it again with the next snapshot
+            self._missing = True  # the loop, the only writer, writes it again with the next snapshot
 
     def as_message(self) -> dict[str, Any]:
         """Return the newest snapshot in the form of the control socket."""
@@ -89,18 +89,18 @@ class StatusPublisher:
             "supervisor": {
                 "pid": os.getpid(),
                 "state": snapshot.state,
-                "uptime_s": round(now - snapshot.born, 1),
+                "uptime_s": round(now - snapshot.started_at, 1),
             },
             "processes": [
                 {
-                    **_described(row),
+                    **_row_fields(row),
                     "uptime_s": round(now - row.started_at, 1) if row.pid else None,
                     "rss_bytes": procfs.rss_bytes(row.pid) if row.pid else None,
-                    "heartbeat_age_s": round(now - heard, 2) if row.pid else None,
+                    "heartbeat_age_s": round(now - last_beat, 2) if row.pid else None,
                     "state_age_s": round(now - row.since, 1),
                     "restart_in_s": round(max(0.0, row.restart_at - now), 1) if row.state == "BACKOFF" else None,
                 }
-                for row, heard in zip(snapshot.processes, snapshot.heard_at, strict=True)
+                for row, last_beat in zip(snapshot.processes, snapshot.beat_at, strict=True)
             ],
         }
 
@@ -109,13 +109,13 @@ class StatusPublisher:
         offset = now - self._clock()
         state = LastState(
             pid=os.getpid(),
-            birth=self._birth,
+            birth=self._process_start,
             state="STOPPED" if ended else snapshot.state,
-            started_at=snapshot.born + offset,
+            started_at=snapshot.started_at + offset,
             ended_at=now if ended else None,
             exit_code=self.exit_code if ended else None,
             processes=[
-                {**_described(row), "started_at": row.started_at + offset, "since": row.since + offset}
+                {**_row_fields(row), "started_at": row.started_at + offset, "since": row.since + offset}
                 for row in snapshot.processes
             ],
         )
@@ -129,7 +129,7 @@ class StatusPublisher:
             self._unwritable = False
 
 
-def _described(row: ProcessRow) -> dict[str, Any]:
+def _row_fields(row: ProcessRow) -> dict[str, Any]:
     return {
         "name": row.name,
         "pid": row.pid,

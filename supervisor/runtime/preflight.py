@@ -68,7 +68,7 @@ def _files(config: Config, children: int, *, prepare: bool) -> Iterator[Problem]
     if not _allows(hard, needed):
         yield Problem(
             "open files",
-            f"{hard} are allowed (ulimit -n), {needed} are needed for {children} processes: raise the limit, with\n"
+            f"the limit is {hard} (ulimit -n), {children} processes need {needed}: raise the limit with\n"
             "`ulimit -n 1024`, `docker run --ulimit nofile=1024`, or LimitNOFILE=1024 in the unit",
         )
     elif prepare:
@@ -86,8 +86,7 @@ def _tasks(children: int) -> Iterator[Problem]:
         if limit - used < needed:
             yield Problem(
                 "processes and threads",
-                f"{limit} are allowed and {used} are there, {needed} more are needed for {children} processes:\n"
-                f"{advice}",
+                f"the limit is {limit}, {used} are in use, {children} processes need {needed} more:\n{advice}",
             )
 
 
@@ -132,7 +131,7 @@ def _semaphores(children: int) -> Iterator[Problem]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         yield Problem(
             "/dev/shm",  # noqa: S108 (glibc's place for semaphores)
-            f"cannot be used ({reason}): the processes share semaphores there, about {_SEMAPHORES * children * 4} KB.\n"
+            f"cannot be used ({reason}); the processes share semaphores there, about {_SEMAPHORES * children * 4} KB.\n"
             "It must be a tmpfs with free space that this user may write to. In a container: --shm-size 64m, and with\n"
             "a read-only root also --tmpfs /dev/shm (Kubernetes: an emptyDir with medium: Memory at /dev/shm)",
         )

@@ -29,8 +29,8 @@ _SYSTEM = frozenset(
 _DATABASE = (".db", ".db-wal", ".db-shm")
 _LOCK = ".lock"
 _OURS = "supervisor.lock"  # already held by this process
-_MOST_NAMED = 5
-_LOOK_EVERY_S = 5.0
+_MAX_NAMED = 5
+_CHECK_INTERVAL_S = 5.0
 _ROOT = 0
 
 
@@ -54,17 +54,17 @@ class DirectoryCheck:
     def log(self, log: structlog.stdlib.BoundLogger) -> None:
         """Log what was corrected, and what could not be."""
         if self.open_to_others:
-            named = [f"{path} {mode:04o}" for path, mode in list(self.open_to_others.items())[:_MOST_NAMED]]
-            hint = "others could read or change them; now only this user can"
+            named = [f"{path} {mode:04o}" for path, mode in list(self.open_to_others.items())[:_MAX_NAMED]]
+            hint = "other users could read or change them; now only this user can"
             count = len(self.open_to_others)
             log.warning("permissions_corrected", path=str(self.directory), count=count, examples=named, hint=hint)
         if self.unchangeable:
-            named = [str(path) for path in self.unchangeable[:_MOST_NAMED]]
-            hint = "they belong to root: give them to this user, or let nobody else reach the directory"
+            named = [str(path) for path in self.unchangeable[:_MAX_NAMED]]
+            hint = "they belong to root: change their owner to this user, or deny other users access to the directory"
             count = len(self.unchangeable)
             log.warning("permissions_not_corrected", path=str(self.directory), count=count, examples=named, hint=hint)
         if self.loose is not None:
-            hint = f"other users may write in {self.loose}, and so put a directory of theirs in the place of ours"
+            hint = f"other users can write to {self.loose}, and so replace this directory; remove that permission"
             log.warning("directory_above_open", path=str(self.directory), hint=hint)
 
 
@@ -74,13 +74,13 @@ def examine(directory: Path) -> DirectoryCheck:
     place = directory.resolve()
     status = place.stat()
     if place in _SYSTEM:
-        found.problems.append(f"{place} is a directory that others use too: name one for Gapless alone")
+        found.problems.append(f"{place} is a shared system directory: set a directory that only Gapless uses")
         return found
     found.loose = next((above for above in place.parents if _is_loose(above.stat().st_mode)), None)
-    _judge(found, directory, status)
+    _classify(found, directory, status)
     if not found.problems:
         for path, inner in _walk(place, status.st_dev):
-            _judge(found, path, inner)
+            _classify(found, path, inner)
     return found
 
 
@@ -117,7 +117,7 @@ def privacy_task(directories: Iterable[Path], log: structlog.stdlib.BoundLogger)
                     path = str(directory)
                     log.warning("permissions_corrected", path=path, count=1, examples=[f"{path} {mode:04o}"])
 
-    return PeriodicTask(_LOOK_EVERY_S, keep)
+    return PeriodicTask(_CHECK_INTERVAL_S, keep)
 
 
 def _is_loose(mode: int) -> bool:
@@ -142,15 +142,15 @@ def _walk(directory: Path, device: int) -> Iterator[tuple[Path, os.stat_result]]
                 continue  # belongs to root
 
 
-def _judge(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
+def _classify(found: DirectoryCheck, path: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid not in {os.geteuid(), _ROOT}:
         owner, ours = _user(status.st_uid), _user(os.geteuid())
-        found.problems.append(f"{path} belongs to {owner}, and this is {ours}: change its owner, or remove it")
+        found.problems.append(f"{path} belongs to {owner}, but Gapless runs as {ours}: change its owner, or remove it")
     elif stat.S_ISLNK(status.st_mode):
         # other links are removed when a file is made in their place; these may be intended
         if path.name.endswith(_DATABASE) or path.is_dir():
-            found.problems.append(f"{path} is a symbolic link, which is not followed: move its target here")
+            found.problems.append(f"{path} is a symbolic link, which Gapless does not follow: move its target here")
     elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
         found.problems.append(f"{path} is a pipe or a device: remove it")
     elif mode & OTHERS:

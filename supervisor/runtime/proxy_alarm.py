@@ -12,7 +12,7 @@ from core.logging.log_setup import get_logger
 from core.periodic import PeriodicTask
 from core.status.crawl import HEALTHY, Crawl, read_crawl_of
 
-_EVERY = 2.0  # seconds between two checks of the reports
+_CHECK_INTERVAL_S = 2.0  # seconds between two checks of the reports
 
 
 class ProxyAlarm:
@@ -22,7 +22,7 @@ class ProxyAlarm:
         self._log = log
         self._since: float | None = None  #: start of the failure that the alarm is for; None: no alarm
 
-    def look(self, crawl: Crawl) -> None:
+    def check(self, crawl: Crawl) -> None:
         """Check the current state; log a change."""
         failing_since = crawl.all_failing_since
         if failing_since is not None and self._since is None:
@@ -30,8 +30,8 @@ class ProxyAlarm:
             self._log.error(
                 "all_proxies_failing",
                 since=datetime.fromtimestamp(failing_since, UTC).isoformat(timespec="seconds"),
-                reasons={report.proxy: report.last_error or "no reason given" for report in crawl.fresh},
-                hint="nothing is scraped until one works again; each is probed by itself after growing rests",
+                reasons={report.proxy: report.last_error or "no reason reported" for report in crawl.fresh},
+                hint="nothing is scraped until a proxy works again; each is tested automatically",
             )
         elif self._since is not None and (working := works(crawl)):
             self._log.warning("all_proxies_recovered", working=working, failed_s=round(crawl.now - self._since, 1))
@@ -47,4 +47,4 @@ def works(crawl: Crawl) -> list[str]:
 def proxy_task(config: Callable[[], Config], clock: Callable[[], float] = time.time) -> PeriodicTask:
     """Build the periodic task that checks the reports of all scraper processes of the current configuration."""
     alarm = ProxyAlarm(get_logger("supervisor"))
-    return PeriodicTask(_EVERY, lambda: alarm.look(read_crawl_of(status_config(config()), clock())))
+    return PeriodicTask(_CHECK_INTERVAL_S, lambda: alarm.check(read_crawl_of(status_config(config()), clock())))

@@ -17,9 +17,9 @@ from core.storage.file_guard import file_identity
 from core.storage.lock_file import Holder, describe, holders, try_lock
 from core.storage.private_files import make_directory, open_private
 
-_LOOK_EVERY = 1.0
+_CHECK_INTERVAL_S = 1.0
 _ROOT = 0
-_TRIES = 10
+_MAX_ATTEMPTS = 10
 
 
 class StateLockedError(GaplessError):
@@ -64,7 +64,7 @@ class StateLock:
 
     def _lock_directory(self) -> int | None:
         """Lock the directory at the path; return None where the file system cannot lock directories."""
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             directory = os.open(self._state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 locked = try_lock(directory)
@@ -77,7 +77,7 @@ class StateLock:
             if _is_at(self._state_dir, directory):
                 return directory
             os.close(directory)
-        raise OSError(f"{self._state_dir} is moved or removed again and again")
+        raise OSError(f"{self._state_dir} is repeatedly moved or removed")
 
     def _lock_file(self) -> int:
         file = open_private(self._path, os.O_RDWR | os.O_CREAT)
@@ -115,10 +115,10 @@ class StateLock:
         with contextlib.suppress(OSError):
             number = self._path.read_bytes()[:32].decode(errors="replace").strip() or number
         if not found or str(found[0].pid) == number:
-            what = f"another supervisor (pid {number}) already runs on {self._state_dir}; stop it first"
+            what = f"another supervisor (pid {number}) is using {self._state_dir}; stop it first"
         else:
-            what = f"another supervisor, or some other process, holds {self._path}: {describe(found)}; end it first"
-        return f"{what}, or set another supervisor.state_dir"
+            what = f"another supervisor or process holds the lock {self._path}: {describe(found)}; end it first"
+        return f"{what}, or change supervisor.state_dir"
 
     def close(self) -> None:
         """Release the locks; the file stays: removing it would race with the next holder."""
@@ -138,25 +138,27 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 def lock_task(lock: StateLock, log: structlog.stdlib.BoundLogger) -> PeriodicTask:
     """Build the periodic task that keeps the lock: if its file is removed, a second supervisor could start."""
-    troubled = ""
+    last_problem = ""
 
     def keep() -> str | None:
-        nonlocal troubled
-        trouble = ""
+        nonlocal last_problem
+        problem = ""
         try:
             if lock.ensure():
-                log.error("state_lock_gone", hint="somebody removed supervisor.lock or its directory; it is made again")
+                hint = "supervisor.lock or its directory was removed from outside; it has been created again"
+                log.error("state_lock_gone", hint=hint)
         except StateLockedError as error:
             if not lock.holds_directory:
-                return f"{error}: this one ends, so that no two write there"
-            trouble = str(error)  # no other supervisor can run there: the directory's lock is ours
-            if trouble != troubled:
-                log.error("state_lock_held", error=trouble, hint="this supervisor goes on; its directory is locked")  # noqa: TRY400
+                return f"{error}; this supervisor stops, because only one may write there"
+            problem = str(error)  # no other supervisor can run there: the directory's lock is ours
+            if problem != last_problem:
+                hint = "this supervisor continues: it holds the lock on the directory"
+                log.error("state_lock_held", error=problem, hint=hint)  # noqa: TRY400
         except OSError as error:
-            trouble = "unusable"
-            if trouble != troubled:
-                log.error("state_dir_unusable", error=str(error), hint="make it writable; it is tried again")  # noqa: TRY400
-        troubled = trouble
+            problem = "unusable"
+            if problem != last_problem:
+                log.error("state_dir_unusable", error=str(error), hint="make it writable; it is retried")  # noqa: TRY400
+        last_problem = problem
         return None
 
-    return PeriodicTask(_LOOK_EVERY, keep)
+    return PeriodicTask(_CHECK_INTERVAL_S, keep)

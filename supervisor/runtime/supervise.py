@@ -21,7 +21,7 @@ from core.process.parent_guard import is_orphan
 from core.status.statistics_block import Meter, render
 from core.storage.private_files import make_directory, set_umask
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.control_inbox import ControlInbox, WakeUp
+from supervisor.processes.control_inbox import ControlInbox, RequestSource
 from supervisor.processes.control_server import controlled
 from supervisor.processes.manager import Manager
 from supervisor.processes.spawned_process import SpawnedProcess
@@ -34,10 +34,10 @@ from supervisor.runtime.state_lock import StateLock, StateLockedError, lock_task
 from supervisor.runtime.systemd_notify import Notifier
 from supervisor.runtime.zombies import reaping_tasks
 
-_LOOK_FOR_PARENT_EVERY = 1.0
-_MOST_PROBLEMS = 10
+_PARENT_CHECK_INTERVAL_S = 1.0
+_MAX_PROBLEMS = 10
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_NOBODY_READS = (errno.EPIPE, errno.EIO)  # from a pipe, from a terminal
+_READER_GONE = (errno.EPIPE, errno.EIO)  # from a pipe, from a terminal
 
 
 def run(
@@ -60,7 +60,7 @@ def run(
         print(error, file=err)
         return ExitCode.BAD_USAGE
     config = current.config
-    notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
+    notifier = Notifier.from_environ(os.environ, log_setup.get_logger("notify"))
     try:
         tasks = [statistics_task(current, out)]
         tasks += [*notifier.tasks(), *reaping_tasks(log_setup.get_logger("reaper"))]
@@ -68,10 +68,10 @@ def run(
         directories = (config.supervisor.state_dir, config.supervisor.log_dir)
         tasks.append(privacy_task(directories, log_setup.get_logger("supervisor")))
         if duration is not None:
-            tasks.append(PeriodicTask(duration, lambda: f"{duration:g} s are over"))
+            tasks.append(PeriodicTask(duration, lambda: f"the duration of {duration:g} s is over"))
         tasks.append(proxy_task(lambda: current.config))
         if with_parent is not None:
-            tasks.append(PeriodicTask(_LOOK_FOR_PARENT_EVERY, _parent_chore(with_parent)))
+            tasks.append(PeriodicTask(_PARENT_CHECK_INTERVAL_S, _parent_check(with_parent)))
         with controlled(config.supervisor.state_dir, inbox) as status_publisher:
             manager = supervise(current, current.specs, inbox, tasks, status_publisher, notifier=notifier)
             code = status_publisher.exit_code = manager.run()
@@ -88,7 +88,7 @@ def run(
 
 def _more_in(log_dir: Path) -> str:
     """Return a hint at the log directory if it has logs: after a full disk or too few open files there may be none."""
-    return f"\nMore is in the logs in {log_dir}." if any(log_dir.glob("*.log")) else ""
+    return f"\nDetails are in the logs in {log_dir}." if any(log_dir.glob("*.log")) else ""
 
 
 def claim(config: Config) -> StateLock:
@@ -116,8 +116,8 @@ def claim(config: Config) -> StateLock:
 def _refuse(found: DirectoryCheck, key: str) -> None:
     """Raise a ConfigError for a directory that is not ours alone."""
     if found.problems:
-        more = len(found.problems) - _MOST_PROBLEMS
-        lines = [*found.problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
+        more = len(found.problems) - _MAX_PROBLEMS
+        lines = [*found.problems[:_MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
         raise ConfigError([Problem(key, "\n".join(lines), str(found.directory))])
 
 
@@ -136,8 +136,8 @@ def _usable(key: str, directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:  # temporary, and no error of the configuration
-            raise TransientError(f"{directory} cannot be used ({error}): free some space, then start again") from error
-        advice = f"cannot be used ({error}): make it writable, or set another {key}"
+            raise TransientError(f"{directory} cannot be used ({error}): free disk space, then start again") from error
+        advice = f"cannot be used ({error}): make it writable, or change {key}"
         raise ConfigError([Problem(key, advice, str(directory))]) from error
 
 
@@ -147,7 +147,10 @@ def outlet(stream: TextIO | None, descriptor: int) -> NonBlockingStderr | None:
     def report_loss(lines: int) -> None:
         log = log_setup.get_logger("supervisor")
         log.warning(
-            "lines_not_shown", descriptor=descriptor, lines=lines, hint="nobody read them; the log files have all"
+            "lines_not_shown",
+            descriptor=descriptor,
+            lines=lines,
+            hint="the reader of this stream was too slow or has gone; the log files contain every line",
         )
 
     return (
@@ -158,7 +161,7 @@ def outlet(stream: TextIO | None, descriptor: int) -> NonBlockingStderr | None:
 def supervise(
     current: ConfigHolder,
     specs: list[ChildSpec],
-    alarm: WakeUp,
+    requests: RequestSource,
     tasks: list[PeriodicTask],
     status_publisher: StatusPublisher,
     *,
@@ -166,22 +169,22 @@ def supervise(
 ) -> Manager:
     """Build the manager of these children, with real processes."""
     config, log = current.config, log_setup.get_logger("supervisor")
-    told = notifier or Notifier("", None, log)
+    service_manager = notifier or Notifier("", None, log)
 
     def publish(snapshot: Snapshot) -> None:
         status_publisher.publish(snapshot)
-        told.take(snapshot)
+        service_manager.notify(snapshot)
 
     return Manager(
         specs,
         lambda spec: SpawnedProcess(spec, log_config(current.config), current.config.all_secrets()),
-        alarm,
+        requests,
         shutdown_timeout=config.supervisor.shutdown_timeout,
         heartbeat_timeout=config.supervisor.heartbeat_timeout,
         log=log,
         tasks=tasks,
         publish=publish,
-        reread=lambda: told.around(current.reread),
+        reload=lambda: service_manager.during_reload(current.reload),
         clock=time.monotonic,
     )
 
@@ -197,19 +200,19 @@ def statistics_task(current: ConfigHolder, out: TextIO | NonBlockingStderr | Non
         try:
             print(render(statistics), file=out, flush=True)
         except OSError as error:
-            if error.errno not in _NOBODY_READS:  # for example a full disk: that may pass
-                log.warning("statistics_not_shown", error=str(error), hint="the log has them")
+            if error.errno not in _READER_GONE:  # for example a full disk: that may pass
+                log.warning("statistics_not_shown", error=str(error), hint="the log contains them")
                 return
             # The reader of our output has gone. The buffered rest must not fail again at exit.
             if out is not None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-            log.warning("stdout_closed", hint="the statistics go on in the log")
+            log.warning("stdout_closed", hint="the statistics continue in the log")
 
     return PeriodicTask(lambda: current.config.supervisor.stats_interval, report)
 
 
-def _parent_chore(parent: int) -> Callable[[], str | None]:
-    def look() -> str | None:
-        return "the process that started this one has ended" if is_orphan(parent) else None
+def _parent_check(parent: int) -> Callable[[], str | None]:
+    def check() -> str | None:
+        return "the parent process has ended" if is_orphan(parent) else None
 
-    return look
+    return check

@@ -21,7 +21,7 @@ T = TypeVar("T")
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 #: A child in one of these states waits for nothing more: it works, or a person has to act.
-_SETTLED = (State.RUNNING, State.FATAL)
+_DONE_STARTING = (State.RUNNING, State.FATAL)
 
 
 class Notifier:
@@ -40,12 +40,12 @@ class Notifier:
         self._log = log
         self._clock = clock
         self._socket = _open() if address else None
-        self._said_status = ""
-        self._said_ready = self._said_stopping = False
-        self._troubled = False
+        self._sent_status = ""
+        self._sent_ready = self._sent_stopping = False
+        self._failed = False
 
     @classmethod
-    def taken_from(cls, environ: MutableMapping[str, str], log: structlog.stdlib.BoundLogger) -> "Notifier":
+    def from_environ(cls, environ: MutableMapping[str, str], log: structlog.stdlib.BoundLogger) -> "Notifier":
         """Read the variables and remove them: they are for this process, and no child may notify in its place."""
         address, period, pid = (environ.pop(name, "") for name in _VARIABLES)
         watched = period.isdecimal() and int(period) > 0 and pid in ("", str(os.getpid()))
@@ -60,34 +60,34 @@ class Notifier:
             return []
         return [PeriodicTask(self._watchdog / 2, self._beat)]
 
-    def take(self, snapshot: Snapshot) -> None:
+    def notify(self, snapshot: Snapshot) -> None:
         """Send the changes in this snapshot: ready (once), the state in words, stopping."""
         if self._socket is None:
             return
         stopping = snapshot.state == "STOPPING"
-        settled = all(row.state in _SETTLED for row in snapshot.processes)
+        started = all(row.state in _DONE_STARTING for row in snapshot.processes)
         lines = []
-        if stopping and not self._said_stopping:
+        if stopping and not self._sent_stopping:
             lines.append("STOPPING=1")
-        elif settled and not stopping and not self._said_ready:
+        elif started and not stopping and not self._sent_ready:
             lines.append("READY=1")
         status = describe(snapshot)
-        if status != self._said_status:
+        if status != self._sent_status:
             lines.append(f"STATUS={status}")
         if lines and self._send(*lines):  # an unsent message is sent with the next snapshot
-            self._said_stopping |= "STOPPING=1" in lines
-            self._said_ready |= "READY=1" in lines
-            self._said_status = status
+            self._sent_stopping |= "STOPPING=1" in lines
+            self._sent_ready |= "READY=1" in lines
+            self._sent_status = status
 
-    def around(self, reread: Callable[[], T]) -> T:
+    def during_reload(self, reload: Callable[[], T]) -> T:
         """Reload the configuration; notify the start and the end of the reload, successful or not."""
-        if not self._said_ready or self._said_stopping:  # READY=1 would come too soon, or after the stop began
-            return reread()
+        if not self._sent_ready or self._sent_stopping:  # READY=1 would come too soon, or after the stop began
+            return reload()
         self._send("RELOADING=1", f"MONOTONIC_USEC={int(self._clock() * 1e6)}")
         try:
-            return reread()
+            return reload()
         finally:
-            self._said_ready = self._send("READY=1")
+            self._sent_ready = self._send("READY=1")
 
     def close(self) -> None:
         """Close the socket."""
@@ -105,11 +105,11 @@ class Notifier:
         try:
             self._socket.sendto("\n".join(lines).encode(), socket.MSG_DONTWAIT, address)
         except OSError as error:
-            if not self._troubled:
-                self._log.warning("service_manager_not_told", said=lines[0], error=str(error))
-            self._troubled = True
+            if not self._failed:
+                self._log.warning("service_manager_unreachable", message=lines[0], error=str(error))
+            self._failed = True
             return False
-        self._troubled = False
+        self._failed = False
         return True
 
 

@@ -22,7 +22,7 @@ def wants_broker(config: Config) -> bool:
 
 def broker(port: int) -> ChildSpec:
     """Return the specification of the embedded broker."""
-    return ChildSpec("broker", "supervisor.runtime.embedded_broker:run", (port,), Stage.COMPANION)
+    return ChildSpec("broker", "supervisor.runtime.external_process:run_broker", (port,), Stage.COMPANION)
 
 
 def simulator(command: tuple[str, ...], port: int) -> ChildSpec:

@@ -11,10 +11,10 @@ import structlog
 
 from core.periodic import PeriodicTask
 
-_LOOK_EVERY = 1.0
+_CHECK_INTERVAL_S = 1.0
 
 #: Most zombies per call; the rest wait until the next call, since the loop also cares for the children.
-_AT_ONCE = 200
+_MAX_AT_ONCE = 200
 
 
 def reaping_tasks(log: structlog.stdlib.BoundLogger, *, pid: int | None = None) -> list[PeriodicTask]:
@@ -22,12 +22,12 @@ def reaping_tasks(log: structlog.stdlib.BoundLogger, *, pid: int | None = None) 
     if (os.getpid() if pid is None else pid) != 1:
         return []
 
-    def look() -> None:
+    def reap() -> None:
         reaped = reap_zombies()
         if reaped:
             log.debug("zombies_reaped", count=reaped)
 
-    return [PeriodicTask(_LOOK_EVERY, look)]
+    return [PeriodicTask(_CHECK_INTERVAL_S, reap)]
 
 
 def reap_zombies() -> int:
@@ -37,7 +37,7 @@ def reap_zombies() -> int:
     them ends at this very moment, it is left to multiprocessing and the rest to the next call.
     """
     own = {child.pid for child in multiprocessing.active_children()}
-    for count in range(_AT_ONCE):
+    for count in range(_MAX_AT_ONCE):
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
@@ -45,4 +45,4 @@ def reap_zombies() -> int:
         if ended is None or ended.si_pid in own:
             return count
         os.waitid(os.P_PID, ended.si_pid, os.WEXITED | os.WNOHANG)
-    return _AT_ONCE
+    return _MAX_AT_ONCE

@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 def test_stop_ends_a_long_wait_at_once_and_the_child_leaves_with_zero(nursery: Nursery) -> None:
     child = nursery.ready("obedient")
     asked = time.monotonic()
-    child.ask_stop(asked + 10)
+    child.request_stop(asked + 10)
     assert ended(child) == 0
     assert time.monotonic() - asked < allowed(1.0)
 
@@ -33,7 +33,7 @@ def test_a_child_that_still_imports_ends_at_once_with_zero(nursery: Nursery) -> 
     """On a busy machine importing takes seconds; nothing was begun, so nobody has to wait or to be killed."""
     child = nursery.spawn_of("tests.core.slow_to_import:never_reached")
     wait_until(lambda: "importing" in nursery.log(), what="the import to begin")
-    child.ask_stop(time.monotonic() + 10)
+    child.request_stop(time.monotonic() + 10)
     assert ended(child) == 0
     assert "stopped before it began to work" in nursery.log()
 
@@ -82,7 +82,7 @@ def test_sigterm_stops_that_child_only_and_without_a_deadline_it_may_drain_a_lit
 
 def test_the_supervisor_says_how_long_a_child_may_drain(nursery: Nursery, tmp_path: Path) -> None:
     child = nursery.ready("draining", tmp_path / "drain")
-    child.ask_stop(time.monotonic() + 20)
+    child.request_stop(time.monotonic() + 20)
     assert ended(child) == 0
     assert 18.0 < float((tmp_path / "drain").read_text().split()[0]) <= 20.0
 
@@ -92,7 +92,7 @@ def test_ctrl_c_and_a_closed_terminal_are_left_to_the_parent(nursery: Nursery, n
     child = nursery.ready("obedient")
     for _ in range(3):
         os.kill(child.pid, number)
-    child.ask_stop(time.monotonic() + 10)
+    child.request_stop(time.monotonic() + 10)
     assert ended(child) == 0
     assert "KeyboardInterrupt" not in nursery.log()
 
@@ -103,7 +103,7 @@ def test_a_signal_before_the_child_is_made_does_not_break_it(nursery: Nursery, n
     os.kill(child.pid, number)
     if number != signal.SIGTERM:
         wait_until(lambda: ("ready",) in child.messages(), what="ready in spite of it")
-        child.ask_stop(time.monotonic() + 10)
+        child.request_stop(time.monotonic() + 10)
     assert ended(child) == 0
 
 
@@ -132,7 +132,7 @@ def test_news_goes_up_with_the_stream_s_name(nursery: Nursery) -> None:
 
 def test_news_in_the_inbox_ends_a_wait(nursery: Nursery, tmp_path: Path) -> None:
     child = nursery.ready("woken", tmp_path / "woken", listens=True)
-    child.tell(("news", "submissions", 7))
+    child.send(("news", "submissions", 7))
     wait_until((tmp_path / "woken").exists, what="the wait to end")
 
 
@@ -141,7 +141,7 @@ def test_a_full_inbox_never_holds_the_parent_up(nursery: Nursery) -> None:
     os.kill(child.pid, signal.SIGSTOP)
     started = time.monotonic()
     for seq in range(5_000):
-        child.tell(("news", "comments", seq))
+        child.send(("news", "comments", seq))
     assert time.monotonic() - started < allowed(2.0)
 
 
@@ -152,7 +152,7 @@ def test_killed_in_the_middle_of_talking_it_holds_nothing_that_the_parent_needs(
         child.kill()
         started = time.monotonic()
         child.messages()
-        child.ask_stop(started + 1)
+        child.request_stop(started + 1)
         assert ended(child) == -signal.SIGKILL
         child.messages()
         assert time.monotonic() - started < allowed(1.0)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from supervisor.cli.command_parser import COMMANDS
+from supervisor.cli.commands import COMMANDS
 from tests.docs.markdown import pages, rows, section, text
 from tests.support.system import ROOT
 

@@ -9,7 +9,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.errors import PERMANENT_EXIT, ExitCode
-from supervisor.cli.command_parser import COMMANDS, parser
+from supervisor.cli.commands import COMMANDS
+from supervisor.cli.main import build_parser
 from supervisor.monitor.metrics.exposition import MetricInput, exposition, readiness_exposition
 from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
@@ -88,7 +89,7 @@ def documented_codes(command: str) -> set[int]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_exit_codes_of_a_command_are_those_of_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parser().parse_args([command, "--help"])
+        build_parser().parse_args([command, "--help"])
     listed = re.findall(r"^  (\d)  \w", capsys.readouterr().out.partition("exit codes:")[2], re.MULTILINE)
     assert documented_codes(command) == set(map(int, listed))
 

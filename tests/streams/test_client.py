@@ -181,4 +181,4 @@ def test_if_the_program_is_killed_the_processes_stop_by_themselves(program: psut
     below = program.children(recursive=True)
     program.kill()
     wait_until(lambda: all(map(gone, below)), what="the processes to end")
-    assert "the process that started this one has ended" in (tmp_path / "logs" / "supervisor.log").read_text()
+    assert "the parent process has ended" in (tmp_path / "logs" / "supervisor.log").read_text()

@@ -10,7 +10,7 @@ from tests.supervisor.dummies import Family
 
 @pytest.fixture
 def families() -> Iterator[list[Family]]:
-    """Whoever is put in here does not outlive the test."""
+    """Kill each family in this list when the test ends."""
     families: list[Family] = []
     yield families
     for family in families:
@@ -21,7 +21,7 @@ def families() -> Iterator[list[Family]]:
 
 @pytest.fixture(autouse=True)
 def _umask_restored() -> Iterator[None]:
-    """What a supervisor in this process changes is for its test alone."""
+    """Restore the umask that a supervisor in this process changes."""
     former = os.umask(0o022)
     os.umask(former)
     yield

@@ -1,4 +1,4 @@
-"""A supervisor of dummies (see family.py) as a process of the tests: signals go in, its log comes out."""
+"""A supervisor of dummy children (see family.py) as a process: tests send signals and read its log."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ NAMES = ("publisher", "submissions", "comments")
 
 
 class Family:
-    """A supervisor of dummies, seen from outside."""
+    """A supervisor of dummy children, controlled from outside."""
 
     def __init__(
         self,

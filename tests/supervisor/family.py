@@ -1,4 +1,4 @@
-"""A supervisor of dummies: the real loop, signals and processes, with nothing to capture.
+"""A supervisor of dummy children: the real loop, signals and processes, without any capture.
 
 `python -m tests.supervisor.family STATE_DIR TIMEOUT HEARTBEAT_TIMEOUT NAME=STAGE:ENTRY[:ARGUMENT] …`
 """
@@ -33,7 +33,7 @@ def main() -> int:
     except StateLockedError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    notifier = Notifier.taken_from(os.environ, log_setup.get_logger("notify"))
+    notifier = Notifier.from_environ(os.environ, log_setup.get_logger("notify"))
     tasks = [*notifier.tasks(), *reaping_tasks(log_setup.get_logger("reaper"))]
     specs = [_spec(text) for text in sys.argv[4:]]
     try:

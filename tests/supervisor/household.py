@@ -1,4 +1,4 @@
-"""A supervisor of dummies with a configuration file beside it, and the command line that asks after it."""
+"""A supervisor of dummy children with a configuration file, and the commands that query it."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 
 class Household:
-    """`tests.supervisor.family` on a directory of its own; state and logs stand in `home`."""
+    """`tests.supervisor.family` on its own directory; state and logs are in `home`."""
 
     def __init__(self, directory: Path, *children: str, timeout: float = 10.0) -> None:
         self.home = directory / "home"
@@ -67,7 +67,7 @@ def status_text(config: Path) -> str:
 
 @contextmanager
 def living(directory: Path, *children: str, timeout: float = 10.0) -> Iterator[Household]:
-    """A household while the block runs, with every child that can be ready ready."""
+    """Run a household inside the block, with all children ready that can be."""
     household = Household(directory, *children or OBEDIENT, timeout=timeout)
     household.server.start()
     try:

@@ -1,4 +1,4 @@
-"""A clock, an alarm and processes that follow a table: what drives the manager in its tests."""
+"""A clock, requests and processes that follow a table of events; they drive the manager in tests."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ import structlog
 from core.child import Message
 from core.periodic import PeriodicTask
 from supervisor.processes.child_spec import ChildSpec, Stage
-from supervisor.processes.config_change import WantedChildren
 from supervisor.processes.control_inbox import Reload, Request, Restart
 from supervisor.processes.manager import Manager
+from supervisor.processes.reload import WantedChildren
 from supervisor.processes.spawned_process import Handle
 
 #: moment, what happens, to whom: "says" (a message), "ends" (an exit code), "rings" (a reason to stop), "asks" (for its
@@ -19,7 +19,7 @@ Event = tuple[float, str, str, object]
 
 
 class ScriptedProcess:
-    """Remembers what it is told; ends when the script says so, or when it obeys."""
+    """Records its messages; ends when the script says so, or on request."""
 
     def __init__(self, world: "World", name: str, pid: int) -> None:
         self.world = world
@@ -39,10 +39,10 @@ class ScriptedProcess:
     def exit_code(self) -> int | None:
         return self.code
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         self.inbox.append(message)
 
-    def ask_stop(self, deadline: float) -> None:
+    def request_stop(self, deadline: float) -> None:
         self.world.did("stop", self.name)
         self.world.deadlines[self.name] = deadline
         takes = self.world.stop_takes.get(self.name, 0.0)
@@ -67,7 +67,7 @@ class ScriptedProcess:
 
 @dataclass
 class World:
-    """The clock, and everything that happens when it moves."""
+    """The clock, and the events that happen as it advances."""
 
     script: list[Event] = field(default_factory=list)
     stop_takes: dict[str, float | None] = field(default_factory=dict)  # None: does not stop by itself
@@ -102,7 +102,7 @@ class World:
         return process
 
     def wait(self, _handles: list[Handle], timeout: float) -> None:
-        """Move to the next event, or to the end of the wait; let happen what is due."""
+        """Move to the next event, or to the end of the wait; apply the due events."""
         end = self.now + timeout
         upcoming = min((event[0] for event in self.script), default=end)
         self.now = max(self.now, min(upcoming, end))
@@ -149,9 +149,9 @@ class World:
             heartbeat_timeout=heartbeat_timeout,
             log=structlog.stdlib.get_logger("test"),
             tasks=tasks,
-            reread=lambda: self.wanted,
+            reload=lambda: self.wanted,
             clock=self.clock,
-            draw=lambda: 1.0,
+            jitter=lambda: 1.0,
             wait=self.wait,
         )
 

@@ -78,7 +78,7 @@ class Deployment:
     def stop(self, drain: float = 20.0) -> tuple[int, float]:
         """Ask it to stop; return its exit code and how long it took."""
         began = time.monotonic()
-        self.publisher.ask_stop(began + drain)
+        self.publisher.request_stop(began + drain)
         return self.ended(drain + PATIENCE), time.monotonic() - began
 
     def ended(self, timeout: float = PATIENCE) -> int:
@@ -91,7 +91,7 @@ class Deployment:
 
     def tell(self) -> None:
         """Let it know that there is something new, as the supervisor does."""
-        self.publisher.tell(("news", "comments", 0))
+        self.publisher.send(("news", "comments", 0))
 
     def backlog(self) -> int:
         positions = read_positions(self.state_dir)

@@ -1,4 +1,4 @@
-"""What `check --connect` says of the database: whether it lets us in, and what its tables are."""
+"""The report of `check --connect` about the database: the login, and the version of its tables."""
 
 import asyncio
 import socket
@@ -50,13 +50,13 @@ def test_a_file_in_the_place_of_a_directory(tmp_path: Path) -> None:
 def test_the_version_of_the_tables_is_told(tmp_path: Path) -> None:
     url, path = f"sqlite:///{tmp_path}/x.db", tmp_path / "x.db"
     asyncio.run(_made(url))
-    assert _probe_database(url) == (True, f"{path} can be read and written; tables of version {SCHEMA_VERSION}")
+    assert _probe_database(url) == (True, f"{path} is readable and writable; tables of version {SCHEMA_VERSION}")
     with sqlite3.connect(path) as database:
         database.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     ok, text = _probe_database(url)
     assert not ok
-    assert "of a newer version (9999)" in text
-    assert "update the program" in text
+    assert "version 9999, newer than" in text
+    assert "update Gapless" in text
     with sqlite3.connect(path) as database:
         database.execute(f"DROP TABLE {VERSION_TABLE}")
     assert _probe_database(url)[0], "SQLite: what stands in it is seen at the start"
@@ -69,18 +69,22 @@ async def _made(url: str) -> None:
 def test_postgresql_is_entered_with_user_and_password(postgres: PostgresServer) -> None:
     url = postgres.new_database()
     ok, text = _probe_database(url)
-    assert (ok, "lets us in (PostgreSQL " in text, text.endswith("the tables will be made")) == (True, True, True)
+    assert (ok, "accepts the login (PostgreSQL " in text, text.endswith("the scraper will create the tables")) == (
+        True,
+        True,
+        True,
+    )
     asyncio.run(_made(url))
     assert _probe_database(url)[1].endswith(f"tables of version {SCHEMA_VERSION}")
     ok, text = _probe_database(f"postgresql://{USER}:hunter@127.0.0.1:{postgres.port}/postgres")
     assert not ok
     assert "password authentication failed" in text
-    assert "check user, password and name in database.url" in text
+    assert "check user, password and database name in database.url" in text
     ok, text = _probe_database(postgres.url("nowhere"))
     assert (ok, "hunter" in text, '"nowhere" does not exist' in text) == (False, False, True)
 
 
 def test_a_postgresql_that_says_nothing(listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "_PATIENCE", 0.3)
+    monkeypatch.setattr(probes, "_TIMEOUT_S", 0.3)
     ok, text = _probe_database(f"postgresql://u:hunter@127.0.0.1:{listener}/name")
-    assert (ok, "is PostgreSQL running" in text, "hunter" in text) == (False, True, False)
+    assert (ok, "check that PostgreSQL runs" in text, "hunter" in text) == (False, True, False)

@@ -1,4 +1,4 @@
-"""What `check --connect` says of a proxy: a request really goes through it."""
+"""The report of `check --connect` about a proxy: a request really goes through it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from core.errors import GaplessError
 from core.reddit.request_errors import BadAnswer, NetworkBlocked, RateLimited, ServerTrouble, Unavailable
 from scraper.http.transport.session import Answer
 from supervisor.checks import probes
-from supervisor.checks.proxy_probe import judged
+from supervisor.checks.proxy_probe import interpret
 from tests.support.proxies import PProxy, ScriptedProxy
 from tests.support.simulator import Simulator
 
@@ -60,7 +60,7 @@ def _probe_proxy(reddit: str, url: str, *, environ: dict[str, str] = ENVIRON, **
 def test_a_proxy_that_does_not_work(
     reddit: Simulator, proxy: ScriptedProxy, monkeypatch: pytest.MonkeyPatch, mode: str, told: str
 ) -> None:
-    monkeypatch.setattr(probes, "_PATIENCE", 0.5)
+    monkeypatch.setattr(probes, "_TIMEOUT_S", 0.5)
     proxy.mode(mode)
     try:
         ok, text = _probe_proxy(reddit.url, proxy.url)
@@ -89,7 +89,7 @@ def test_a_socks_proxy_that_hangs_up_at_a_wrong_password(reddit: Simulator, tmp_
 
 def test_what_reddit_says_is_no_fault_of_the_proxy(reddit: Simulator, proxy: ScriptedProxy) -> None:
     ok, text = _probe_proxy(reddit.url, proxy.url, environ=ENVIRON | {"REDDIT_CLIENT_ID": "stranger"})
-    assert (ok, text.endswith("ms; it is Reddit that rejects the credentials")) == (True, True)
+    assert (ok, text.endswith("ms; but Reddit rejects the credentials of this client")) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ def test_what_reddit_says_is_no_fault_of_the_proxy(reddit: Simulator, proxy: Scr
 def test_an_answer_of_reddit_came_through_and_one_that_may_be_the_proxys_is_doubted(
     error: GaplessError | None, good: bool
 ) -> None:
-    assert judged(Answer(200, {}, b"", 0.1234), error)[0] is good
-    assert judged(Answer(200, {}, b"", 0.1234), None)[1] == "answers in 123 ms"
+    assert interpret(Answer(200, {}, b"", 0.1234), error)[0] is good
+    assert interpret(Answer(200, {}, b"", 0.1234), None)[1] == "answers in 123 ms"
 
 
 def test_without_a_token_a_subreddit_is_asked_for(reddit: Simulator, proxy: ScriptedProxy) -> None:
-    """The simulator lets nobody in without a token here: its network block is told as what it is."""
+    """The simulator refuses requests without a token here: the report names the network block."""
     ok, text = _probe_proxy(reddit.url, proxy.url, authentication="none")
     assert (ok, "Reddit does not serve this proxy" in text) == (False, True)

@@ -1,4 +1,4 @@
-"""`check`: what a person reads about a configuration, and about what it names."""
+"""`check`: its report about a configuration, and about the services that it names."""
 
 import io
 import re
@@ -17,7 +17,7 @@ from streams.capture.page_fetcher import PageFetcher
 from supervisor.checks import probes
 from supervisor.checks.finding import Finding, Probe, fine
 from supervisor.checks.reddit_probe import Refusal, Search
-from supervisor.cli.check import check, try_all
+from supervisor.cli.check import check, run_all
 from tests.streams.reddit.client_house import House
 from tests.support.brokers import TansuBroker
 from tests.support.durations import allowed
@@ -138,15 +138,15 @@ def test_everything_answers(run: Check, reddit: Simulator, tansu: TansuBroker, p
         f"ok      {tansu.bootstrap_servers} answers (1 broker); topic reddit-posts"
     )
     assert _line(output, "database") == "ok      state/reddit.db will be created"
-    assert _line(output, "state_dir") == "ok      state can be written"
-    assert _line(output, "log_dir") == "ok      logs can be written"
+    assert _line(output, "state_dir") == "ok      state is writable"
+    assert _line(output, "log_dir") == "ok      logs is writable"
     assert re.fullmatch(rf"ok      127.0.0.1:{proxy.port} answers in \d+ ms", _line(output, "proxy a"))
     assert not [secret for secret in (*proxy.secrets, "hunter") if secret in output]
 
 
 def test_nothing_answers(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each line says what to do, and the whole ends in time."""
-    monkeypatch.setattr(probes, "_PATIENCE", 1.0)
+    """Each line says what to do, and the command ends in time."""
+    monkeypatch.setattr(probes, "_TIMEOUT_S", 1.0)
     closed = free_port()
     more = f"""
 [database]
@@ -161,8 +161,8 @@ url = "u:hunter-proxy@127.0.0.1:{closed}"
     assert code == 1
     assert _line(output, "reddit").startswith("FAILED  no answer")
     assert "Connection refused" in _line(output, "kafka")
-    assert _line(output, "kafka").endswith("start it, or correct kafka.bootstrap_servers")
-    assert "is PostgreSQL running" in _line(output, "database")
+    assert _line(output, "kafka").endswith("start the broker, or correct kafka.bootstrap_servers")
+    assert "check that PostgreSQL runs" in _line(output, "database")
     assert "Connection refused" in _line(output, "proxy a")
     assert "subreddits" not in output.split("OK\n")[1].replace("of 2 subreddits", "")
     assert "hunter" not in output
@@ -212,7 +212,10 @@ def test_it_sends_the_very_requests_of_run(run: Check, tmp_path: Path) -> None:
         assert sent == sorted(server.asked("GET /r/"))
         assert all(len(head.split(" ")[1]) < 6000 for head in sent)
     assert len(sent) == 2 * len(pack(LONG, "comments"))
-    assert _line(output, "subreddits") == f"ok      all 400 can be read, by {len(pack(LONG, 'comments'))} requests"
+    assert (
+        _line(output, "subreddits")
+        == f"ok      all 400 can be read, with {len(pack(LONG, 'comments'))} requests for each stream"
+    )
 
 
 REFUSALS = {
@@ -279,7 +282,7 @@ def test_many_bad_names_end_within_the_budget_and_the_rest_is_named(run: Check) 
         asked = len(server.heads)
     assert code == 1
     assert asked <= 90
-    assert "not looked at one by one" in _line(output, "subreddits")
+    assert "not tested one by one" in _line(output, "subreddits")
     assert " more" in _line(output, "subreddits")
 
 
@@ -344,7 +347,7 @@ def test_a_spent_quota_says_when_to_try_again(run: Check, reddit: Simulator) -> 
         _, output = run(_config(reddit.url), connect=True)
     finally:
         reddit.clear_faults()
-    assert "used up: try again in " in _line(output, "reddit")
+    assert "used up; try again in " in _line(output, "reddit")
 
 
 def test_a_topic_that_is_there_is_described(run: Check, tansu: TansuBroker) -> None:
@@ -355,7 +358,7 @@ def test_a_topic_that_is_there_is_described(run: Check, tansu: TansuBroker) -> N
     code, output = run(_config(kafka=tansu.bootstrap_servers, more=more), connect=True, overrides=overrides)
     assert code == 0, output
     assert _line(output, "kafka").endswith("topic check-there has 3 partitions")
-    assert _line(output, "reddit") == "ok      not tried: nothing that is switched on logs in"
+    assert _line(output, "reddit") == "ok      not tested: nothing that is enabled logs in"
 
 
 def test_the_embedded_broker_that_is_not_installed(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,14 +369,14 @@ def test_the_embedded_broker_that_is_not_installed(run: Check, monkeypatch: pyte
 
 
 def test_probes_run_side_by_side() -> None:
-    """Each waits for the other: one after the other they would never end."""
+    """Each probe waits for the others: in sequence they would never end."""
     barrier = threading.Barrier(3, timeout=5.0)
 
     def meet() -> Iterator[Finding]:
         barrier.wait()
         yield fine("x", "met")
 
-    assert [finding.text for finding in try_all([Probe(str(n), meet) for n in range(3)], 5.0)] == ["met"] * 3
+    assert [finding.text for finding in run_all([Probe(str(n), meet) for n in range(3)], 5.0)] == ["met"] * 3
 
 
 def test_a_probe_that_never_ends_has_failed_and_the_others_keep_their_order() -> None:
@@ -388,7 +391,7 @@ def test_a_probe_that_never_ends_has_failed_and_the_others_keep_their_order() ->
 
     probes_given = [Probe("slow", hang), Probe("fast", lambda: iter([fine("fast", "there")])), Probe("bad", crash)]
     try:
-        found = try_all(probes_given, 0.2)
+        found = run_all(probes_given, 0.2)
     finally:
         release.set()
     assert [(finding.name, finding.ok) for finding in found] == [("slow", False), ("fast", True), ("bad", False)]

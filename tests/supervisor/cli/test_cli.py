@@ -1,4 +1,4 @@
-"""The command line: what it offers, what it refuses, and what its options mean."""
+"""The command line: its commands, its errors, and the meaning of its options."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from core.config import Config
 from core.errors import ExitCode
 from core.process import program
-from supervisor.cli import command_parser, main
+from supervisor.cli import main
+from supervisor.cli.arguments import overrides
+from supervisor.cli.commands import COMMANDS, CommandEntry
 
 ROOT = Path(__file__).resolve().parents[3]
 CREDENTIALS = {"REDDIT_CLIENT_ID": "id", "REDDIT_CLIENT_SECRET": "s3cr3t-s3cr3t", "REDDIT_USER_AGENT": "python:t:1"}
@@ -46,18 +49,18 @@ def test_every_command_has_a_help_and_the_general_one_names_it(
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Gives a help text at 80 columns."""
+    """Return a help text at 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def show(command: str) -> str:
         with pytest.raises(SystemExit):
-            command_parser.parse([*command.split(), "--help"])
+            main.parse([*command.split(), "--help"])
         return capsys.readouterr().out
 
     return show
 
 
-@pytest.mark.parametrize("command", ["", *command_parser.COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_a_help_fits_80_columns_and_tells_exit_codes_and_examples_that_work(
     command: str, shown: Callable[[str], str]
 ) -> None:
@@ -68,10 +71,10 @@ def test_a_help_fits_80_columns_and_tells_exit_codes_and_examples_that_work(
     examples = re.findall(rf"^  python -m supervisor ({command or r'[a-z]'}.*)$", text, re.MULTILINE)
     assert examples
     for example in examples:
-        command_parser.parse(re.split(r"\s{3,}", example)[0].split())
+        main.parse(re.split(r"\s{3,}", example)[0].split())
 
 
-@pytest.mark.parametrize("command", command_parser.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_option_says_what_it_does_and_what_holds_without_it(command: str, shown: Callable[[str], str]) -> None:
     text = shown(command).partition("exit codes:")[0]
     described = re.findall(r"^  (?:-\w, )?(--[a-z-]+)(.*(?:\n {8,}.*)*)", text, re.MULTILINE)
@@ -85,11 +88,11 @@ def test_each_option_says_what_it_does_and_what_holds_without_it(command: str, s
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("fly", "there are: run, check, status, logs, restart, gaps, dead-letters, demo"),
-        ("run c.toml --durations 4", "--duration may be meant"),
+        ("fly", "unknown command 'fly'; there are: run, check, status, logs, restart, gaps, dead-letters, demo"),
+        ("run c.toml --durations 4", "did you mean --duration?"),
         ("run --subreddits Bitcoin c.toml", "usage: python -m supervisor run CONFIG"),
         ("status", "required: CONFIG"),
-        ("logs c.toml --level loud", f"`{program.command()} logs --help` explains"),
+        ("logs c.toml --level loud", f"For help: `{program.command()} logs --help`"),
     ],
 )
 def test_a_mistake_is_answered_with_what_would_be_right(
@@ -133,8 +136,8 @@ def test_a_command_line_that_makes_no_sense_ends_with_2(line: str, capsys: pytes
 
 def test_the_overrides_of_run_become_keys_of_the_configuration() -> None:
     line = "run c.toml --subreddits Bitcoin ethereum --kafka-servers a:1,b:2 --topic t --set streams.comments=false"
-    options = command_parser.parser().parse_args([*line.split(), "--set", "supervisor.state_dir=some/where"])
-    assert main._overrides(options) == {  # noqa: SLF001
+    options = main.build_parser().parse_args([*line.split(), "--set", "supervisor.state_dir=some/where"])
+    assert overrides(options) == {
         "reddit.subreddits": ["Bitcoin", "ethereum"],
         "kafka.bootstrap_servers": "a:1,b:2",
         "kafka.topic": "t",
@@ -145,7 +148,7 @@ def test_the_overrides_of_run_become_keys_of_the_configuration() -> None:
 
 @pytest.mark.parametrize("line", ["a b -n 5 -f", "-n 5 -f a b", "a -n 5 b -f"])
 def test_the_processes_of_logs_may_stand_on_either_side_of_its_options(line: str) -> None:
-    options = command_parser.parse(["logs", "c.toml", *line.split()])
+    options = main.parse(["logs", "c.toml", *line.split()])
     assert (options.process, options.lines, options.follow) == (["a", "b"], 5, True)
 
 
@@ -204,11 +207,17 @@ def test_an_output_that_takes_nothing_is_no_traceback(
     assert (result.returncode, result.stderr) == (code, complaint)
 
 
+def replace_command(monkeypatch: pytest.MonkeyPatch, name: str, run: Callable[[object], int]) -> None:
+    """Replace the function of a command."""
+    command = replace(COMMANDS[name].load(), run=run)
+    monkeypatch.setattr(CommandEntry, "load", lambda _entry: command)
+
+
 def test_ctrl_c_ends_a_command_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_options: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(main._DOES, "restart", interrupted)  # noqa: SLF001
+    replace_command(monkeypatch, "restart", interrupted)
     assert main.main(["restart", "config.toml", "comments"]) == 1
 
 
@@ -218,7 +227,7 @@ def test_another_user_s_files_are_a_line_and_no_traceback(
     def refused(_options: object) -> int:
         raise PermissionError(13, "Permission denied", "logs/comments.log")
 
-    monkeypatch.setitem(main._DOES, "logs", refused)  # noqa: SLF001
+    replace_command(monkeypatch, "logs", refused)
     monkeypatch.setattr(main, "discard_output", lambda _out: None)
     assert main.main(["logs", "config.toml"]) == 1
     assert capsys.readouterr().err == "[Errno 13] Permission denied: 'logs/comments.log'\n"
@@ -236,7 +245,7 @@ def test_a_line_that_no_encoding_knows_is_shown_with_escapes(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_while_everything_is_imported_is_heard(tmp_path: Path, number: int) -> None:
-    """Process 1 would never get it, any other would end in the middle of an import."""
+    """Otherwise process 1 would never receive it, and any other process would end in the middle of an import."""
     (tmp_path / "config.toml").write_text("")
     early = tmp_path / "early"
     early.mkdir()

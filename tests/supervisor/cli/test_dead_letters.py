@@ -1,4 +1,4 @@
-"""`python -m supervisor dead-letters`: what Kafka refused is listed, delivered once after all, or dropped."""
+"""`python -m supervisor dead-letters`: refused records are listed, delivered once later, or dropped."""
 
 import io
 import json
@@ -29,7 +29,7 @@ LIMIT = 100_000
 
 
 class Desk:
-    """A configuration on whose state the command works, and what it said."""
+    """A configuration, and the output of the command that works on its state."""
 
     def __init__(self, directory: Path) -> None:
         self.state_dir = directory / "state"
@@ -53,7 +53,7 @@ class Desk:
         return listed
 
     def keep(self, *seqs: int, position: int = 100) -> None:
-        """Have these records of a spool be dead letters, as the publisher writes them down."""
+        """Store these records of a spool as dead letters, as the publisher does."""
         store = PublisherStore.open(self.state_dir, structlog.stdlib.get_logger("test"), clock=lambda: 1_700_000_000.0)
         value = b"x" * 1_234_567
         letters = [
@@ -88,7 +88,7 @@ def test_the_list_fits_80_columns_and_says_why(desk: Desk) -> None:
     heading, first, *_, last = desk.out.splitlines()
     assert heading.split() == ["ID", "WHEN", "STREAM", "KEY", "SIZE", "REASON"]
     assert first.split() == ["1", "2023-11-14T22:13Z", "submissions", "t3_3", "1.2", "MB", "MSG_SIZE_TOO_LARGE"]
-    assert last == "2 dead letters. So far 0 resent, 0 dropped."
+    assert last == "2 dead letters. In total, 0 resent and 0 dropped."
     assert max(map(len, desk.out.splitlines())) <= 80
     (one,) = [one for one in desk.listed() if one["id"] == 2]
     assert (one["stream"], one["seq"], one["key"], one["size"]) == ("submissions", 5, "t3_5", 1_234_567)
@@ -106,7 +106,7 @@ def test_what_may_be_sent_again_by_itself_is_none_yet(desk: Desk) -> None:
 def test_an_unknown_id_changes_nothing(desk: Desk, action: str) -> None:
     desk.keep(3, 5)
     assert desk.do(action, 2, 7) is ExitCode.BAD_USAGE
-    assert desk.err == "there is no dead letter 7; there are: 1, 2\n"
+    assert desk.err == "no dead letter has the ID 7; there are: 1, 2\n"
     assert [one["resending"] for one in desk.listed()] == [False, False]
 
 
@@ -129,21 +129,21 @@ def test_dropping_counts_and_logs_each(desk: Desk) -> None:
 def test_what_is_on_the_way_again_is_not_dropped(desk: Desk) -> None:
     desk.keep(3, 5)
     assert desk.do("resend", 1) is ExitCode.OK
-    assert desk.out.startswith("1 dead letter on the way")
+    assert desk.out.startswith("1 dead letter waiting")
     assert desk.do("resend", 1) is ExitCode.OK
     assert desk.do("drop") is ExitCode.OK
-    assert "Not dropped, since on the way to Kafka again: 1" in desk.out
+    assert "Not dropped, because they are being sent again: 1" in desk.out
     assert [(one["id"], one["resending"]) for one in desk.listed()] == [(1, True)]
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["fly"], "there is no 'fly'; there are: list, resend, drop"),
-        (["resnd"], "resend may be meant"),
-        (["5"], "there is no '5'"),
-        (["drop", "x"], "'x' is no ID"),
-        (["drop", "-1"], "'-1' is no ID"),
+        (["fly"], "unknown action 'fly'; there are: list, resend, drop"),
+        (["resnd"], "did you mean resend?"),
+        (["5"], "unknown action '5'"),
+        (["drop", "x"], "'x' is not an ID"),
+        (["drop", "-1"], "'-1' is not an ID"),
     ],
 )
 def test_a_wrong_word_is_answered_with_what_would_be_right(
@@ -166,7 +166,7 @@ def test_a_broken_file_is_named(desk: Desk, capsys: pytest.CaptureFixture[str]) 
     desk.state_dir.mkdir()
     publisher_path(desk.state_dir).write_bytes(b"no database " * 1000)
     assert main(["dead-letters", str(desk.path)]) == ExitCode.GAVE_UP
-    assert "publisher.db cannot be read or written just now" in capsys.readouterr().err
+    assert "publisher.db cannot be read or written at the moment" in capsys.readouterr().err
 
 
 def test_a_file_of_version_1_is_brought_up_to_date(desk: Desk) -> None:
@@ -200,7 +200,7 @@ def delivery(request: pytest.FixtureRequest) -> str:
 
 
 def refuse_some(deployment: Deployment, broker: Broker) -> list[str]:
-    """Have the topic refuse three records; return their keys."""
+    """Make the topic refuse three records; return their keys."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
     new = NewTopic(deployment.topic, num_partitions=1, config={"max.message.bytes": str(LIMIT)})
     admin.create_topics([new])[deployment.topic].result()

@@ -1,4 +1,4 @@
-"""The ledger on the screen and for programs, running or stopped; it never claims what nobody has read."""
+"""`gaps` as text and as JSON, running or stopped; it never claims more than was read."""
 
 import argparse
 import io
@@ -14,7 +14,7 @@ from core.config import Config
 from core.config.sections import RedditSection, StreamsSection, SupervisorSection
 from core.errors import ExitCode
 from core.spool import Batch, Gap, GapState, SpoolWriter
-from supervisor.cli.argument_types import moment, subreddit
+from supervisor.cli.arguments import moment, subreddit
 from supervisor.cli.gaps import show_gaps
 
 NINE = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -30,7 +30,7 @@ def writer(tmp_path: Path) -> Iterator[SpoolWriter]:
 
 @dataclass
 class Asked:
-    """One call of the command, with what it is asked."""
+    """One call of the command, with its arguments."""
 
     state_dir: Path
     now: float = NINE + 200
@@ -73,8 +73,8 @@ def prove(writer: SpoolWriter, **moments: float) -> None:
 def test_where_nothing_was_captured_it_says_so(tmp_path: Path) -> None:
     code, text, complaint = Asked(tmp_path).text()
     assert (code, complaint) == (ExitCode.OK, "")
-    assert text.splitlines()[0] == "comments: proven until: never. No listing was read to its end yet."
-    assert text.endswith(f"Nothing was captured into {tmp_path} yet.\n")
+    assert text.splitlines()[0] == "comments: not proven yet: no listing has been read to its end."
+    assert text.endswith(f"No stream has stored anything in {tmp_path} yet.\n")
     assert Asked(tmp_path).document() == {
         "proven_until": {"comments": {"Bitcoin": None, "Ethereum": None}},
         "gaps": [],
@@ -85,7 +85,7 @@ def test_where_nothing_was_captured_it_says_so(tmp_path: Path) -> None:
 def test_a_new_spool_is_proven_of_nothing(writer: SpoolWriter, tmp_path: Path) -> None:
     assert writer.stream == "comments"
     text = Asked(tmp_path).text()[1]
-    assert "proven until: never" in text
+    assert "not proven yet" in text
     assert "contiguous" not in text
 
 
@@ -103,9 +103,9 @@ def test_an_old_proof_is_said_first_with_its_age_and_the_worst_subreddits(writer
     names = tuple(f"Name{number}" for number in range(9))
     prove(writer, **{name.lower(): NINE + number for number, name in enumerate(names)})
     first, rest = Asked(tmp_path, NINE + 7200, names).text()[1].split("\n", 1)
-    assert first == "comments: proven until 2023-11-14T22:13:20Z, 2 h 00 min ago; not read since."
+    assert first == "comments: proven until 2023-11-14T22:13:20Z, 2 h 00 min ago; no listing was read since then."
     worst = " ".join(rest.partition("\n\n")[0].split())
-    assert worst.startswith("not read: r/Name0 2023-11-14T22:13:20Z, r/Name1 2023-11-14T22:13:21Z")
+    assert worst.startswith("oldest: r/Name0 2023-11-14T22:13:20Z, r/Name1 2023-11-14T22:13:21Z")
     assert worst.endswith("and 4 more (see --json)")
 
 
@@ -117,8 +117,8 @@ def test_subreddits_that_are_all_as_old_are_not_listed(writer: SpoolWriter, tmp_
 def test_of_subreddits_some_of_which_were_never_read_those_come_first(writer: SpoolWriter, tmp_path: Path) -> None:
     prove(writer, bitcoin=NINE + 199)
     first, second, *_ = Asked(tmp_path).text()[1].splitlines()
-    assert first == "comments: proven until: never, for 1 of 2 subreddits."
-    assert second == "    not read: r/Ethereum never"
+    assert first == "comments: not proven yet for 1 of 2 subreddits."
+    assert second == "    oldest: r/Ethereum never"
 
 
 def test_while_nobody_knows_whether_it_is_the_first_start_it_says_so(writer: SpoolWriter, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_gap_is_a_line_of_a_table_and_its_reason_below(writer: SpoolWriter, tm
         "    r/Bitcoin, r/Ethereum: the listing ended; late items may be missing from 2023-11-14T22:08:20Z"
     )
     assert second.split() == ["comments-2", "the", "beginning", "2023-11-14T22:14:50Z", "repaired", "7"]
-    assert third.split() == ["comments-3", "2023-11-14T22:13:20Z", "still", "away", "open", "7"]
+    assert third.split() == ["comments-3", "2023-11-14T22:13:20Z", "not", "ended", "open", "7"]
     assert private == "    r/Ethereum: r/ethereum is private"
     assert total == "3 gaps: 2 open, 1 repaired."
     assert max(map(len, text.splitlines())) <= 80
@@ -221,7 +221,7 @@ def test_a_part_without_gaps_is_called_a_part_and_names_only_its_subreddits(
     prove(writer, bitcoin=NINE + 198, ethereum=NINE + 190)
     first, _, last = Asked(tmp_path).text(since=NINE + 1000, subreddits=["bitcoin"])[1].splitlines()
     assert first == "comments: proven until 2023-11-14T22:16:38Z, 2.0 s ago."
-    assert last == "No gaps are recorded in this part of the ledger."
+    assert last == "No gaps are recorded in this selection."
     assert Asked(tmp_path).document(subreddits=["bitcoin"])["proven_until"] == {"comments": {"Bitcoin": NINE + 198}}
 
 
@@ -229,8 +229,8 @@ def test_what_makes_no_sense_is_refused_with_what_would_be_right(writer: SpoolWr
     record(writer, subreddits=("formerly",))
     code, text, complaint = Asked(tmp_path).text(subreddits=["Bitcon"])
     assert (code, text) == (ExitCode.BAD_USAGE, "")
-    assert complaint == "r/bitcon is not configured, and no gap names it; did you mean r/Bitcoin?\n"
-    assert Asked(tmp_path).text(since=5.0, until=4.0)[2] == "--since is later than --until: exchange them\n"
+    assert complaint == "r/bitcon is not configured, and no gap contains it; did you mean r/Bitcoin?\n"
+    assert Asked(tmp_path).text(since=5.0, until=4.0)[2] == "--since must not be later than --until\n"
     assert Asked(tmp_path).text(subreddits=["formerly"])[0] is ExitCode.OK
 
 

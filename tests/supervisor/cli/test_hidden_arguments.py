@@ -1,4 +1,4 @@
-"""No secret given by `--set` stays in what `ps` shows."""
+"""`ps` shows no secret of `--set`."""
 
 import subprocess
 import sys

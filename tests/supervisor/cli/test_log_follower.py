@@ -1,4 +1,4 @@
-"""One log over all its files: read backwards, and followed whatever happens to them."""
+"""One log over all its files: read backwards, and followed over rotation and deletion."""
 
 import logging
 import os
@@ -87,7 +87,7 @@ ACTS = st.lists(
 def test_whatever_happens_to_the_files_each_line_is_read_once(
     tmp_path_factory: pytest.TempPathFactory, before: int, appears_later: bool, acts: list[tuple[str, int]]
 ) -> None:
-    """Before a deletion there is a look: what is deleted unread is gone. And after one empties a file in place."""
+    """The follower reads before each deletion: unread lines of a deleted file are lost. The same for emptied files."""
     author = Author(tmp_path_factory.mktemp("logs") / "comments.log")
     author.write(before)
     trail = LogFollower(author.path, from_beginning=appears_later)
@@ -151,7 +151,7 @@ sys.exit(failures.total)
 
 
 def test_two_processes_may_write_and_rotate_and_each_line_is_read_once(tmp_path: Path) -> None:
-    """The child itself, and the supervisor with what the child printed past its logger."""
+    """The child itself, and the supervisor with the child's output outside its logger."""
     path, lines = tmp_path / "comments.log", 15_000
     command = [sys.executable, "-c", WRITER, str(path)]
     writers = [subprocess.Popen([*command, name, str(lines)], stdin=subprocess.PIPE, cwd=ROOT) for name in "ab"]

@@ -121,7 +121,7 @@ def test_where_nothing_was_logged_it_says_so(tmp_path: Path) -> None:
     config = configuration(tmp_path, tmp_path / "home")
     out, err = io.StringIO(), io.StringIO()
     assert show_logs(config, [], lines=5, follow=False, level=None, out=out, err=err) is ExitCode.OK
-    assert "nothing was logged into" in err.getvalue()
+    assert "no process has written a log in" in err.getvalue()
 
 
 # Following, from the command line

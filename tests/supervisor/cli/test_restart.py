@@ -18,7 +18,7 @@ END: Event = (60.0, "rings", "SIGTERM", None)
 
 
 def diary(world: World, name: str) -> list[tuple[float, str]]:
-    """What was done to one child before the end."""
+    """Return the events of one child before the end."""
     return [(moment, what) for moment, what, who in world.diary if who == name and moment < END[0]]
 
 
@@ -28,7 +28,7 @@ def test_a_running_child_is_asked_to_stop_and_replaced_as_soon_as_it_has() -> No
     assert manager.run() is ExitCode.OK
     assert diary(world, "comments") == [(0.0, "start"), (5.0, "stop"), (6.5, "start")]
     assert diary(world, "submissions") == [(0.0, "start")], "its siblings notice nothing"
-    assert manager.children["comments"].life.restarts == 1
+    assert manager.children["comments"].restart_state.restarts == 1
 
 
 def test_a_child_that_does_not_stop_for_its_restart_is_pressed_and_that_is_no_failed_shutdown() -> None:
@@ -47,7 +47,7 @@ def test_a_child_that_does_not_stop_for_its_restart_is_pressed_and_that_is_no_fa
 def test_a_kill_for_a_restart_does_not_count_at_the_end() -> None:
     world = World([*READY, (5.0, "asks", "comments", None), END], {"comments": None})
     manager = world.manager(FAMILY)
-    while manager.children["comments"].life.restarts == 0:
+    while manager.children["comments"].restart_state.restarts == 0:
         manager.step()
     world.stop_takes["comments"] = 0.0
     assert ("kill", "comments") in [entry[1:] for entry in world.diary]
@@ -83,7 +83,7 @@ def test_a_stop_in_the_middle_of_a_restart_stops_that_child_too_in_its_turn() ->
     assert manager.run() is ExitCode.OK
     starts = [entry for entry in world.diary if entry[1:] == ("start", "publisher")]
     assert len(starts) == 1
-    assert manager.children["publisher"].life.state is State.EXITED
+    assert manager.children["publisher"].restart_state.state is State.EXITED
     assert world.now == pytest.approx(8.0)
 
 
@@ -145,4 +145,4 @@ def test_a_process_that_a_reload_removes_meanwhile_is_said_to_be_gone(
     monkeypatch.setattr("core.control_client.ask", lambda *_: next(answers))
     code, _, err = ask_restart(configuration(tmp_path, tmp_path / "home"), "comments")
     assert code is ExitCode.GAVE_UP
-    assert "comments is gone" in err
+    assert "comments no longer exists" in err

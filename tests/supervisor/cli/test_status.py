@@ -1,4 +1,4 @@
-"""`status`: the contract's shape, running, stopped, killed or hanging, and the text for people."""
+"""`status`: the JSON document and the text, of a running, stopped, killed or hanging supervisor."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from core.spool import SpoolWriter
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.system_status import Status
 from supervisor.cli.status import RateMeter, show_status
-from supervisor.display.duration import duration
+from supervisor.display.formatting import duration
 from supervisor.display.status_panel import Panel, Rates
 from tests.supervisor.dummies import OBEDIENT
 from tests.supervisor.household import ask_status, configuration, living, status_text
@@ -78,7 +78,7 @@ def test_stopped_or_killed_it_says_so_and_since_when_and_what_is_parked_stays_vi
         states = {process["name"]: process["state"] for process in document["processes"]}
         assert states == {"publisher": "EXITED", "submissions": "EXITED", "comments": "FATAL"}
         assert all(process["pid"] is None for process in document["processes"])
-        assert "was killed, or the machine went down: its last sign of life is of" in status_text(household.config)
+        assert "was killed, or the machine stopped: its last heartbeat was at" in status_text(household.config)
 
         household.server.start()  # over the stale socket and pid of the first
         household.wait_for("submissions", "RUNNING")
@@ -126,7 +126,7 @@ def test_where_none_has_run_it_says_that(tmp_path: Path) -> None:
     code, document = ask_status(config)
     assert (code, document["processes"]) == (ExitCode.GAVE_UP, [])
     assert document["quota"] == {"used": 0, "remaining": 1000, "reset_s": 0.0}
-    assert "none has run on this state directory yet" in status_text(config)
+    assert "no supervisor has used this state directory yet" in status_text(config)
     assert not (tmp_path / "home").exists(), "asking makes nothing"
 
 
@@ -164,10 +164,10 @@ def test_the_text_fits_on_a_screen_and_aligns() -> None:
 def test_what_does_not_run_comes_with_what_to_do() -> None:
     panel = Panel(Path("c.toml"), Path("logs"))
     parked = panel.render(status_with(state="FATAL", pid=None, why="it says that no restart can help"))
-    assert f"in logs/comments.log; then: {program.command()} restart c.toml comments" in parked
+    assert f"(see logs/comments.log), then: {program.command()} restart c.toml comments" in parked
     assert "(after a change of c.toml or .env: kill -HUP " in parked
     waiting = panel.render(status_with(state="BACKOFF", pid=None, restart_in_s=3.24))
-    assert "comments starts again in 3.2 s" in waiting
+    assert "comments restarts in 3.2 s" in waiting
 
 
 def test_colours_only_where_they_are_wanted() -> None:

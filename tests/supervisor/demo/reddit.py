@@ -1,4 +1,4 @@
-"""A crawl world small enough to be reckoned by hand, as the simulator tells of it."""
+"""A crawl world small enough to be computed by hand, in the simulator's format."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The comparison of what is held with what was saved."""
+"""The comparison of the simulated Reddit with the database."""
 
 import copy
 import json
@@ -18,8 +18,8 @@ def test_all_is_there_and_right() -> None:
     assert proof.counts["posts"] == Count(held=11, saved=11)
     assert (proof.total("held"), proof.total("saved")) == (19, 19)
     text = "\n".join(lines(proof))
-    assert "  held                3           2          11           3   by the simulated Reddit" in text
-    assert "  among them subreddits: 1 private; users: 1 suspended" in text
+    assert "  held                3           2          11           3   in the simulated Reddit" in text
+    assert "  including subreddits: 1 private; users: 1 suspended" in text
 
 
 def test_what_is_missing_wrong_or_made_up_is_counted_and_named() -> None:
@@ -40,10 +40,10 @@ def test_what_is_missing_wrong_or_made_up_is_counted_and_named() -> None:
 
 
 def test_a_crawl_cut_short_owes_what_it_came_to() -> None:
-    """What it has begun beyond that is no surprise."""
+    """Rows of unfinished visits do not count as unknown."""
     visited = world().rows(["alpha"], WISH)
     saved = world().rows(["alpha", "beta"], WISH)
     proof = prove_crawl(visited, everything(), saved, left=2)
     assert proof.holds
     assert proof.counts["subreddits"] == Count(held=1, saved=1)
-    assert "2 subreddits were still to visit" in "\n".join(lines(proof))
+    assert "2 subreddits were not visited" in "\n".join(lines(proof))

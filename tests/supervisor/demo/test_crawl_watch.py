@@ -1,4 +1,4 @@
-"""What the demo tells of the crawl while it runs."""
+"""The demo's output about the crawl while it runs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ RESTS = replace(B, proxy_state=RESTING, resting_until=NOON + 4.2, last_error="re
 
 def test_the_line_says_how_far_it_is_and_how_the_proxies_are() -> None:
     assert crawl_line(Crawl(NOON, (A, RESTS))) == (
-        "[#####...............] 25 %, 1 of 4 subreddits · 1,200 posts · 0 users · a healthy · b resting 4.2 s"
+        "[#####...............] 25 %, 1 of 4 subreddits · 1,200 posts · 0 users · a healthy · b resting (4.2 s left)"
     )
     assert crawl_line(Crawl(NOON, (B,))).startswith("[....................] 0 %, 0 of 0 subreddits")
     assert crawl_line(Crawl(NOON)) == "starting …"
@@ -25,16 +25,16 @@ def test_the_line_says_how_far_it_is_and_how_the_proxies_are() -> None:
 def test_a_proxy_that_falls_and_one_that_rises_are_news_once(tmp_path: Path) -> None:
     watch = CrawlWatch(Config(), Database(tmp_path / "none.db"))
     told = [
-        watch.news(Crawl(NOON, (A, report)))
+        watch.changes(Crawl(NOON, (A, report)))
         for report in (B, RESTS, RESTS, replace(B, proxy_state=PROBING), RESTS, B, B)
     ]
     assert told == [
         [],
-        ["proxy b rests, its work goes to the others: refused"],
+        ["proxy b failed (refused) and rests; the other one takes over its work"],
         [],
         [],
         [],
-        ["proxy b answered a probe and works again"],
+        ["proxy b passed a test and works again"],
         [],
     ]
 

@@ -1,4 +1,4 @@
-"""What of the simulated Reddit a configuration asks for."""
+"""The part of the simulated Reddit that a configuration selects."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from tests.supervisor.demo.reddit import WISH, world
 
 
 def test_the_crawl_comes_to_what_its_authors_lead_to() -> None:
-    """Nowhere does not exist and is asked for all the same; a user's profile is not; Zoe is one author too many."""
+    """Nowhere does not exist and is requested; a user's profile is not; Zoe exceeds the number of authors."""
     assert world().reach(WISH) == {"alpha", "beta", "gamma", "nowhere"}
     assert world().reach(replace(WISH, max_depth=1)) == {"alpha", "beta", "nowhere"}
     assert world().reach(replace(WISH, discover=False)) == {"alpha"}

@@ -1,4 +1,4 @@
-"""The demo: it ends with a proof, whoever ends it, and leaves nothing behind."""
+"""The demo: it ends with a result, however it is stopped, and leaves nothing behind."""
 
 import os
 import re
@@ -33,10 +33,10 @@ def demo(tmp_path: Path) -> Iterator[psutil.Popen]:
 def test_it_ends_with_a_proof_that_nothing_was_lost(demo: psutil.Popen) -> None:
     text, _ = demo.communicate(timeout=150)
     assert demo.returncode == 0, text
-    scenes = ("burst", "(SIGKILL)", "the proxy b dies", "the proxy b is there again")
-    for part in (*scenes, "STREAMING STATISTICS", "shown", "delivered", "VERDICT: nothing lost."):
+    scenes = ("burst", "(SIGKILL)", "proxy b is killed", "proxy b is started again")
+    for part in (*scenes, "STREAMING STATISTICS", "shown", "delivered", "RESULT: nothing lost."):
         assert part in text
-    scraper = text.partition("Proof of the scraper")[2]
+    scraper = text.partition("Scraper, compared")[2]
     numbers = {name: re.findall(r"[\d,]+", line) for name, line in re.findall(r"^  (\w+) +([\d, ]+)", scraper, re.M)}
     assert numbers["saved"] == numbers["held"]
     assert len(numbers["held"]) == 4
@@ -45,15 +45,15 @@ def test_it_ends_with_a_proof_that_nothing_was_lost(demo: psutil.Popen) -> None:
 
 def test_ctrl_c_brings_the_proof_forward_and_a_second_one_does_without(demo: psutil.Popen, tmp_path: Path) -> None:
     for line in demo.stdout:
-        if "comments and 1 submission a second" in line:
+        if "comments and 1 submission per second" in line:
             break
     below = demo.children(recursive=True)
     os.killpg(demo.pid, signal.SIGINT)
     said = next(line for line in demo.stdout if "stopping" in line)
-    assert "the proof comes first" in said
+    assert "after the final check" in said
     os.killpg(demo.pid, signal.SIGINT)
     rest, _ = demo.communicate(timeout=30)
-    assert "NO PROOF: stopped before there was a proof" in rest
+    assert "NO RESULT: stopped before the final check" in rest
     assert demo.returncode == 1
     wait_until(lambda: all(map(gone, below)), what="every process below to end")
     assert "Traceback" not in (tmp_path / "demo" / "processes.err").read_text()

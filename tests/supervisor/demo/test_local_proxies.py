@@ -1,4 +1,4 @@
-"""The demo's proxies: they ask for a password that nobody sees, die whole, and come back on the same port."""
+"""The demo's proxies: they require a hidden password, end completely, and restart on the same port."""
 
 import subprocess
 import sys
@@ -70,4 +70,4 @@ def test_it_dies_with_who_started_it() -> None:
 
 
 def _is_proxy(process: psutil.Process) -> bool:
-    return "supervisor.demo.proxy_program" in command_line(process)
+    return "supervisor.demo.local_proxies" in command_line(process)

@@ -1,4 +1,4 @@
-"""The demo's proof must be able to fail: each kind of loss, and what is admitted, by example."""
+"""The demo's check must be able to fail: each kind of loss, and each recorded gap, by example."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person sees of the demo, on a terminal and in a file."""
+"""The output of the demo, on a terminal and in a file."""
 
 import io
 import re
@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
 
 
 def shown(written: str) -> list[str]:
-    """The screen after all that was written: lines are written to, gone up, and wiped from the cursor on."""
+    """Return the screen after this output: it applies line ends, cursor-up and erase sequences."""
     screen, row = [""], 0
     for token in re.findall(r"\033\[1A|\033\[J|\r|\n|[^\033\r\n]+", written):
         match token:

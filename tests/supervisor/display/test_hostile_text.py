@@ -1,4 +1,4 @@
-"""Text of others, as an older version or a foreign hand left it in our files, steers no terminal and forges no row."""
+"""Hostile text in our files, from an older version or another program, controls no terminal and forges no row."""
 
 import io
 import json
@@ -21,9 +21,9 @@ from scraper.store.connection.database_errors import reason
 from supervisor.checks.finding import failed
 from supervisor.cli.gaps import show_gaps
 from supervisor.cli.log_line import parse, renderer
+from supervisor.display.formatting import table
 from supervisor.display.scraper_panel import crawl_block
 from supervisor.display.status_panel import Panel
-from supervisor.display.table import table
 from tests.streams.publisher.stage import Stage
 from tests.support.echo import ESCAPES
 

@@ -1,4 +1,4 @@
-"""The scraper's part of `status`, for people and in the contract's shape."""
+"""The scraper's part of `status`, as text and as JSON."""
 
 import io
 import time
@@ -58,11 +58,14 @@ def test_each_proxy_has_a_line_and_the_crawl_its_sum() -> None:
     assert crawl_block(Crawl(NOON, (A, B), silent=("scraper-c",), discovers=True), bar=True).splitlines() == [
         "PROXY  STATE                SINCE        REQUESTS  FAILED  LATENCY  IN FLIGHT  LAST ERROR",
         "a      HEALTHY              12 min 03 s     1,204      12   213 ms         20  -",
-        "b      RESTING, 5.2 s more  15.0 s            340      40        -          0  1.0 s ago: connection refused",
+        "b      RESTING, 5.2 s left  15.0 s            340      40        -          0  1.0 s ago: connection refused",
         "c      -                    -                   -       -        -          -  -",
         "",
         "Scraper:   240 subreddits, 48,210 posts, 3,011 users, 1,204 rules in the database",
-        "Frontier:  210 done, 24 due, 6 in flight, 3 later, 2 refused; 1,250 an hour, at least 1 min 26 s to finish",
+        (
+            "Frontier:  210 done, 24 due, 6 in flight, 3 to retry, 2 refused; "
+            "1,250 per hour, at least 1 min 26 s to finish"
+        ),
         "           [###################################.....] 87 %",
     ]
 
@@ -86,8 +89,8 @@ def test_a_proxy_that_brought_nothing_lately_is_idle() -> None:
 
 def test_trouble_is_said_in_words() -> None:
     text = crawl_block(Crawl(NOON, (B, replace(A, failing_since=NOON - 4, database_away_since=NOON - 7))))
-    assert "All proxies fail since 4.0 s: nothing is fetched" in text
-    assert "The database is away since 7.0 s" in text
+    assert "All proxies have been failing for 4.0 s: nothing is fetched" in text
+    assert "The database has been unavailable for 7.0 s" in text
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_trouble_is_said_in_words() -> None:
     [
         (None, "time to finish unknown"),
         (TimeToFinish(0.0, at_least=False), "finished"),
-        (TimeToFinish(0.0, at_least=True), "what failed is tried again soon"),
+        (TimeToFinish(0.0, at_least=True), "only failed ones are left; they are retried soon"),
         (TimeToFinish(90.0, at_least=False), "1 min 30 s to finish"),
         (TimeToFinish(90.0, at_least=True), "at least 1 min 30 s to finish"),
     ],
@@ -131,7 +134,7 @@ def test_status_tells_of_the_scraper_without_the_database(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("state", [HEALTHY, RESTING])
 def test_s19_of_a_stopped_supervisor_no_proxy_is_in_any_state(tmp_path: Path, state: str) -> None:
-    """Even right after the stop, or after a kill, when the reports are a moment old."""
+    """Also directly after the stop, or after a kill, when the reports are recent."""
     config = configuration(tmp_path)
     write_crawl_report(tmp_path / "state", replace(A, seen_at=time.time(), proxy_state=state))
     text = status_text(config)

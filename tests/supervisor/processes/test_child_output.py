@@ -1,4 +1,4 @@
-"""What a child says past its logger, with real processes: it stands in its log and on the supervisor's stderr."""
+"""Output of a child outside its logger, with real processes: it is in its log and on the supervisor's stderr."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import pytest
 from core.logging import log_setup
 from core.masking import external
 from core.masking.masking import Masker
+from supervisor.processes.child_output import OutputLimit
 from supervisor.processes.spawned_process import SpawnedProcess
 from tests.core.entries import Unborn
 from tests.supervisor.dummies import OBEDIENT, Family
@@ -37,7 +38,7 @@ def the_record(log_dir: Path, beginning: str) -> dict[str, Any]:
 
 
 def bury(child: SpawnedProcess) -> int:
-    """Do what the manager does when a child has ended."""
+    """Do the same as the manager when a child has ended."""
     code = ended(child)
     child.close()
     return code
@@ -166,7 +167,7 @@ def test_the_log_of_a_hung_child_says_where_it_hung(families: list[Family], tmp_
 
 
 def test_nobody_waits_for_a_reader_of_standard_error_who_does_not_read(families: list[Family], tmp_path: Path) -> None:
-    """The pipe takes 64 KiB; here go megabytes, and the supervisor turns and stops as ever."""
+    """The pipe holds 64 KiB; the child prints megabytes, and the supervisor still works and stops in time."""
     family = Family(tmp_path, *OBEDIENT[:2], "comments=SOURCE:logging_for_ever")
     families.append(family)
     family.ready()
@@ -199,3 +200,17 @@ def screen(descriptor: int, until: str) -> str:
     while until not in text:
         text += os.read(descriptor, 65536).decode()
     return text
+
+
+def test_a_burst_passes_and_a_flood_is_cut_until_there_is_room_again() -> None:
+    now = 0.0
+    output_limit = OutputLimit(lambda: now)
+    assert all(output_limit.take(1000, 1) for _ in range(200))
+    passed = sum(output_limit.take(1000, 2) for _ in range(1000))
+    assert passed < 100
+    now = 5.0
+    assert not output_limit.take(1, 2), "not crumb by crumb"
+    assert output_limit.dropped() == {"lines": 2 * (1001 - passed), "bytes": 1000 * (1000 - passed) + 1}
+    assert output_limit.dropped() == {}
+    now = 20.0
+    assert output_limit.take(1000, 1)

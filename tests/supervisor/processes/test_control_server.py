@@ -1,4 +1,4 @@
-"""The control socket: who may use it, what it survives, and that no client keeps another one, or the loop, waiting."""
+"""The control socket: its users, its robustness; no client blocks another one, or the loop."""
 
 import contextlib
 import json
@@ -103,7 +103,7 @@ def test_what_is_no_socket_is_left_alone_and_the_supervisor_runs_on(tmp_path: Pa
 
 
 def test_a_socket_that_somebody_cleared_away_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "_LOOK_EVERY", 0.05)
+    monkeypatch.setattr(serving, "_CHECK_INTERVAL_S", 0.05)
     signs: list[float] = []
     server = ControlServer(tmp_path, echo, LOG, lambda: signs.append(time.monotonic()))
     server.start()
@@ -117,7 +117,7 @@ def test_a_socket_that_somebody_cleared_away_comes_back(tmp_path: Path, monkeypa
 
 
 def test_a_state_directory_that_somebody_removed_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "_LOOK_EVERY", 0.05)
+    monkeypatch.setattr(serving, "_CHECK_INTERVAL_S", 0.05)
     state_dir = tmp_path / "state"
     state_dir.mkdir()
     status_publisher = StatusPublisher(state_dir, LOG)
@@ -176,8 +176,8 @@ def test_silent_clients_and_such_that_take_no_answer_keep_nobody_waiting(tmp_pat
 
 
 def test_a_late_client_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "_LOOK_EVERY", 0.05)
-    monkeypatch.setattr(serving, "_CLIENT_PATIENCE", 0.2)
+    monkeypatch.setattr(serving, "_CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(serving, "_CLIENT_TIMEOUT_S", 0.2)
     server = ControlServer(tmp_path, echo, LOG)
     server.start()
     try:

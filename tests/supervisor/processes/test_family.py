@@ -81,7 +81,7 @@ def test_a_child_that_does_not_stop_is_killed_within_the_deadline(families: list
 
 
 def test_a_killed_child_comes_back_at_once_and_the_others_stay(families: list[Family], tmp_path: Path) -> None:
-    """How long its start takes is up to the machine (see bench); that nobody waits before it is up to us."""
+    """The duration of a start depends on the machine (see bench); that no start waits depends on us."""
     family = Family(tmp_path, *OBEDIENT)
     families.append(family)
     family.ready()
@@ -97,7 +97,7 @@ def test_a_killed_child_comes_back_at_once_and_the_others_stay(families: list[Fa
 
 
 def test_a_storm_of_kills_leaves_nothing_held(families: list[Family], tmp_path: Path) -> None:
-    """Children that talk without a pause are killed at random moments; the rest goes on and stops in good time."""
+    """Children that send continuously are killed at random moments; the others continue and stop in time."""
     chatty = ("publisher=SINK:obedient", "submissions=SOURCE:chatty", "comments=SOURCE:chatty")
     family = Family(tmp_path, *chatty)
     families.append(family)
@@ -167,7 +167,7 @@ def test_a_second_supervisor_refuses_and_names_the_first(families: list[Family],
 
 @pytest.mark.parametrize("way", ["blocked", "stopped"])
 def test_a_child_that_hangs_is_replaced_in_time(families: list[Family], tmp_path: Path, way: str) -> None:
-    """Blocked: its loop does not turn. Stopped: by SIGSTOP; let go, it too ends by the abort and says where it was."""
+    """Blocked: its loop stalls. Stopped: by SIGSTOP; after SIGCONT it also ends by the abort and logs where it was."""
     timeout = 2.0
     entry = "deaf" if way == "blocked" else "obedient"
     family = Family(tmp_path, *OBEDIENT[:2], f"comments=SOURCE:{entry}", timeout=4.0, heartbeat_timeout=timeout)

@@ -110,7 +110,7 @@ def test_a_killed_child_comes_back_quickly_and_its_siblings_notice_nothing() -> 
     manager.run()
     starts = [entry for entry in world.diary if entry[1] == "start" and entry[0] > 1]
     assert starts == [(5.25, "start", "comments")]
-    assert manager.children["comments"].life.restarts == 1
+    assert manager.children["comments"].restart_state.restarts == 1
 
 
 def test_a_child_that_ends_by_itself_is_started_again() -> None:
@@ -123,8 +123,8 @@ def test_a_parked_child_leaves_the_others_alone() -> None:
     world = World([*everyone_ready(), (3.0, "ends", "comments", PERMANENT_EXIT), (99.0, "rings", "SIGTERM", None)])
     manager = world.manager(FAMILY)
     assert manager.run() is ExitCode.OK
-    assert manager.children["comments"].life.state is State.FATAL
-    assert manager.children["submissions"].life.state is State.EXITED
+    assert manager.children["comments"].restart_state.state is State.FATAL
+    assert manager.children["submissions"].restart_state.state is State.EXITED
     assert world.now == 99.0
 
 
@@ -161,7 +161,7 @@ def test_stop_while_a_child_waits_for_its_restart_does_not_start_it() -> None:
     manager = world.manager([sink(), source("comments")])
     manager.run()
     assert world.now == 12.0
-    assert manager.children["comments"].life.state is State.EXITED
+    assert manager.children["comments"].restart_state.state is State.EXITED
 
 
 def test_a_death_while_others_stop_is_no_reason_for_a_restart() -> None:
@@ -214,7 +214,7 @@ def beats(name: str, until: int) -> list[Event]:
 
 
 def test_a_child_that_falls_silent_is_aborted_and_replaced() -> None:
-    """It was heard of last at 9 s; its sister, who beats on, is left alone."""
+    """Its last heartbeat was at 9 s; the other child, which sends heartbeats, keeps running."""
     script = [*beats("comments", 10), *beats("submissions", 40), (30.0, "rings", "SIGTERM", None)]
     world = World([*everyone_ready("comments", "submissions"), *script])
     manager = world.manager([source("submissions"), source("comments")], heartbeat_timeout=5.0)
@@ -224,7 +224,7 @@ def test_a_child_that_falls_silent_is_aborted_and_replaced() -> None:
 
 
 def test_one_that_cannot_even_die_is_killed_and_nobody_else_is_blamed() -> None:
-    """A stopped process (SIGSTOP) keeps SIGABRT for later. The exit code is for those who were late at the end."""
+    """A stopped process (SIGSTOP) delays SIGABRT. The exit code shows only children that were late at the end."""
     world = World([*everyone_ready("comments"), (8.0, "rings", "SIGTERM", None)], obeys_abort=False)
     assert world.manager([source("comments")], heartbeat_timeout=5.0).run() is ExitCode.OK
     assert world.diary[1:4] == [(5.1, "abort", "comments"), (5.6, "kill", "comments"), (5.85, "start", "comments")]
@@ -234,11 +234,11 @@ def test_hangs_count_as_failures() -> None:
     world = World([(8.0 * n, "says", "comments", ("ready",)) for n in range(1, 60)])
     manager = world.manager([source("comments")], heartbeat_timeout=5.0)
     assert manager.run() is ExitCode.GAVE_UP
-    assert manager.children["comments"].life.state is State.FATAL
+    assert manager.children["comments"].restart_state.state is State.FATAL
 
 
 def test_a_supervisor_that_did_not_run_blames_nobody() -> None:
-    """The container was frozen: when it thaws, the children had no time to beat either."""
+    """The container was frozen: the children could not send heartbeats either."""
     world = World([*everyone_ready("comments"), (65.0, "rings", "SIGTERM", None)])
     manager = world.manager([source("comments")], heartbeat_timeout=5.0)
     manager.step()

@@ -1,4 +1,4 @@
-"""Cutting what a child prints into pieces."""
+"""Splitting the output of a child into parts."""
 
 import json
 
@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.processes.output_limit import OutputLimit
 from supervisor.processes.output_parser import Kind, OutputParser, OutputPart
 
 CHAINED = """\
@@ -61,7 +60,7 @@ GROUP = """\
 
 
 def said(text: str, *, step: int = 0) -> list[OutputPart]:
-    """Give what comes of a text that arrives in pieces of `step` bytes."""
+    """Return the parts of a text that arrives in pieces of `step` bytes."""
     listener, data = OutputParser(), text.encode()
     found: list[OutputPart] = []
     step = step or len(data) or 1
@@ -134,17 +133,3 @@ def test_what_never_ends_is_cut() -> None:
 @given(st.text(alphabet="aT \n:{}[", max_size=200), st.integers(1, 50))
 def test_whatever_comes_in_whatever_pieces_no_word_is_lost(text: str, step: int) -> None:
     assert " ".join(piece.text for piece in said(text, step=step)).split() == text.split()
-
-
-def test_a_burst_passes_and_a_flood_is_cut_until_there_is_room_again() -> None:
-    now = 0.0
-    output_limit = OutputLimit(lambda: now)
-    assert all(output_limit.take(1000, 1) for _ in range(200))
-    passed = sum(output_limit.take(1000, 2) for _ in range(1000))
-    assert passed < 100
-    now = 5.0
-    assert not output_limit.take(1, 2), "not crumb by crumb"
-    assert output_limit.dropped() == {"lines": 2 * (1001 - passed), "bytes": 1000 * (1000 - passed) + 1}
-    assert output_limit.dropped() == {}
-    now = 20.0
-    assert output_limit.take(1000, 1)

@@ -1,11 +1,17 @@
-"""What a configuration that is read again does to those who run: by tables of events."""
+"""Which children a reloaded configuration replaces, and what happens to the running ones: by tables of events."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
+import pytest
+
+from core.config import Config, Proxy
 from core.errors import ExitCode
 from supervisor.processes.child_spec import ChildSpec
-from supervisor.processes.config_change import WantedChildren
+from supervisor.processes.reload import Change, WantedChildren, change
 from supervisor.processes.restart_policy import State
+from supervisor.runtime import topology
 from tests.supervisor.scripted import Event, World, sink, source
 
 FAMILY = [sink(), source("submissions"), source("comments")]
@@ -75,10 +81,63 @@ def test_who_was_dismissed_and_has_to_be_killed_in_a_stop_shows_in_the_exit_code
     manager = world.manager(FAMILY)
     assert manager.run() is ExitCode.KILLED
     assert ("kill", "comments") in [entry[1:] for entry in world.diary]
-    assert manager.children["comments"].life.state is State.EXITED
+    assert manager.children["comments"].restart_state.state is State.EXITED
 
 
 def test_once_everything_stops_a_reload_changes_nothing() -> None:
     world, code = run([(5.0, "rings", "SIGTERM", None), reload_at(5.0, *FAMILY, source("scraper-a"))])
     assert code is ExitCode.OK
     assert not diary(world, "scraper-a")
+
+
+PROXIES = (Proxy("a", "http://127.0.0.1:1"), Proxy("b", "http://127.0.0.1:2"))
+BASE = replace(Config(), scraper=replace(Config().scraper, proxies=PROXIES))
+STREAMS, SCRAPERS = {"submissions", "comments"}, {"scraper-a", "scraper-b"}
+
+
+def difference(**sections: dict[str, Any]) -> Change:
+    """Compare the topology of BASE with that of BASE with these sections changed."""
+    changed = {name: replace(getattr(BASE, name), **keys) for name, keys in sections.items()}
+    before = {spec.name: spec for spec in topology.topology(BASE)}
+    return change(before, topology.topology(replace(BASE, **changed)))
+
+
+def replaced(difference: Change) -> set[str]:
+    assert not difference.removed
+    assert not difference.added
+    return {spec.name for spec in difference.replaced} - {"monitor"}  # it shows everything, so everything concerns it
+
+
+def test_nothing_changed_concerns_nobody() -> None:
+    assert difference() == Change()
+
+
+@pytest.mark.parametrize(
+    ("section", "keys", "whom"),
+    [
+        ("reddit", {"subreddits": ("Bitcoin",)}, STREAMS),
+        ("reddit", {"client_secret": "another"}, STREAMS | SCRAPERS),
+        ("streams", {"max_poll_interval": 5.0}, STREAMS),
+        ("kafka", {"topic": "another"}, {"publisher"}),
+        ("scraper", {"max_depth": 3}, SCRAPERS),
+        ("database", {"url": "sqlite:///another.db"}, SCRAPERS),
+        ("scraper", {"proxies": (PROXIES[0], Proxy("b", "http://127.0.0.1:3"))}, {"scraper-b"}),
+        ("supervisor", {"log_max_bytes": 5000}, STREAMS | SCRAPERS | {"publisher"}),
+        ("supervisor", {"log_format": "json"}, set()),  # children write JSON, whatever the terminal shows
+        ("supervisor", {"shutdown_timeout": 5.0}, set()),
+        ("supervisor", {"stats_interval": 5.0}, set()),
+    ],
+)
+def test_a_change_replaces_those_who_rest_on_it(section: str, keys: dict[str, Any], whom: set[str]) -> None:
+    assert replaced(difference(**{section: keys})) == whom
+
+
+def test_who_is_switched_off_goes_and_who_is_new_comes() -> None:
+    gone = difference(streams={"comments": False})
+    assert gone.removed == ("comments",)
+    names = {spec.name for spec in gone.replaced} - {"monitor"}
+    assert names == {"submissions"}, "it shares the quota with the other stream, which is gone"
+    assert {spec.name for spec in difference(streams={"submissions": False}).replaced} == {"comments", "monitor"}
+    more = difference(scraper={"proxies": (*PROXIES, Proxy("c", "http://127.0.0.1:3"))})
+    assert [spec.name for spec in more.added] == ["scraper-c"]
+    assert difference(scraper={"enabled": False}).removed == ("scraper-a", "scraper-b")

@@ -1,4 +1,4 @@
-"""What becomes of a child: every rule of the restart policy, by example and by property."""
+"""Every rule of the restart policy, by example and by property."""
 
 from dataclasses import replace
 
@@ -111,21 +111,21 @@ def test_after_a_stable_time_the_backoff_starts_again() -> None:
 
 @pytest.mark.parametrize("code", [0, 1, -9, -15, PERMANENT_EXIT])
 def test_whatever_the_exit_a_stopping_child_has_stopped(code: int) -> None:
-    life = restart_policy.asked_to_stop(restart_policy.started(RestartState(), 0.0), 1.0, alive=True)
+    life = restart_policy.stop_requested(restart_policy.started(RestartState(), 0.0), 1.0, alive=True)
     assert life.state is State.STOPPING
     assert restart_policy.exited(life, code, 2.0, 0.5).state is State.EXITED
 
 
 def test_ready_is_not_believed_of_a_stopping_child() -> None:
-    life = restart_policy.asked_to_stop(restart_policy.started(RestartState(), 0.0), 1.0, alive=True)
+    life = restart_policy.stop_requested(restart_policy.started(RestartState(), 0.0), 1.0, alive=True)
     assert restart_policy.ready(life, 2.0) == life
 
 
 def test_stop_ends_a_child_in_backoff_and_leaves_a_parked_one_parked() -> None:
     waiting = fail(RestartState(), 0.0)
-    assert restart_policy.asked_to_stop(waiting, 1.0, alive=False).state is State.EXITED
+    assert restart_policy.stop_requested(waiting, 1.0, alive=False).state is State.EXITED
     parked = replace(waiting, state=State.FATAL)
-    assert restart_policy.asked_to_stop(parked, 1.0, alive=False) == parked
+    assert restart_policy.stop_requested(parked, 1.0, alive=False) == parked
 
 
 @given(st.lists(st.tuples(CODES, st.floats(0, 1)), max_size=30))
@@ -133,7 +133,7 @@ def test_a_person_wakes_a_child_in_whatever_state_and_its_faults_are_forgiven(de
     life = RestartState()
     for n, (code, draw) in enumerate(deaths):
         life = fail(life, float(n), code, draw)
-    woken = restart_policy.woken(replace(life, why="parked"), 99.0)
+    woken = restart_policy.restart_requested(replace(life, why="parked"), 99.0)
     assert (woken.state, woken.restart_at, woken.why) == (State.BACKOFF, 99.0, "")
     assert restart_policy.started(woken, 99.0).restarts == life.restarts + 1
     assert fail(woken, 100.0).restart_at <= 100.0 + FIRST_DELAY

@@ -1,4 +1,4 @@
-"""One incarnation of a child where the system gives less than it needs: no thread, nobody who reads a pipe."""
+"""One incarnation of a child when the system lacks resources: no thread, no reader of a pipe."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def descriptors() -> set[Path]:
 
 
 def offspring() -> set[psutil.Process]:
-    """Every child of ours, zombies too."""
+    """Return all our children, including zombies."""
     return set(psutil.Process().children())
 
 
@@ -38,7 +38,7 @@ def test_without_a_thread_for_its_output_it_is_not_born_and_the_others_stop_as_e
     with pytest.raises(RuntimeError):
         nursery.spawn("obedient")
     assert (offspring(), descriptors()) == (family, before)
-    living.ask_stop(0.0)  # needs none
+    living.request_stop(0.0)  # needs none
     monkeypatch.undo()
     assert ended(living) == 0
 
@@ -46,7 +46,7 @@ def test_without_a_thread_for_its_output_it_is_not_born_and_the_others_stop_as_e
 def test_however_long_its_configuration_nobody_waits_for_a_newborn_to_read_it(
     nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be stopped, or killed, before it reads a word."""
+    """The child may be stopped, or killed, before it reads anything."""
     resource_tracker.ensure_running()  # else it is a newborn too, of the same interpreter, and stopped like the other
     interpreter = tmp_path / "python"
     interpreter.write_text("#!/bin/sh\nkill -STOP $$\n")
@@ -65,12 +65,12 @@ def test_however_long_its_configuration_nobody_waits_for_a_newborn_to_read_it(
 
 
 def test_asking_the_dead_and_the_stopped_to_stop_leaves_nothing_behind(nursery: Nursery) -> None:
-    """They sleep on the Event, perhaps with its lock in their hands, and never say that they were woken."""
+    """They wait on the Event, perhaps holding its lock, and never confirm that they are awake."""
     threads = threading.active_count()
     for number in (signal.SIGKILL, signal.SIGSTOP):
         child = nursery.ready("obedient")
         os.kill(child.pid, number)
-        child.ask_stop(0.0)
+        child.request_stop(0.0)
         child.kill()
         assert ended(child) == -signal.SIGKILL
         child.close()

@@ -1,4 +1,4 @@
-"""The private parts of multiprocessing: in one module, the same in every Python, and untouched by importing us."""
+"""The private parts of multiprocessing: used in one module, the same in every Python, unchanged by imports."""
 
 import ast
 import shutil

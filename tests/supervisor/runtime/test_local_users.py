@@ -1,4 +1,4 @@
-"""Case 9, with the real processes: other users of the machine, whatever the umask of who starts it."""
+"""Protection from other users of the machine, with real processes and any umask."""
 
 import json
 from collections.abc import Iterator

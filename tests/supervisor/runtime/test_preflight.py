@@ -1,4 +1,4 @@
-"""What the machine lacks is said before anything starts, by real processes under real limits."""
+"""Missing resources are reported before any process starts: real processes under real limits."""
 
 import os
 import resource
@@ -33,7 +33,7 @@ CREDENTIALS = {
 
 
 class Machine:
-    """A directory to start from, and a shell that sets limits first."""
+    """A working directory, and a shell that sets limits first."""
 
     def __init__(self, directory: Path, url: str, kafka: str = "embedded") -> None:
         self.directory = directory
@@ -50,7 +50,7 @@ class Machine:
         return SimpleNamespace(code=ran.returncode, out=ran.stdout, err=ran.stderr)
 
     def until_ready(self, children: int, before: str = "", **environ: str) -> SimpleNamespace:
-        """Run until so many children are ready and both streams have captured something, then stop it."""
+        """Run until this number of children is ready and both streams have captured something, then stop it."""
         process = subprocess.Popen(
             self._command("run", before=before), cwd=self.directory, env=self._environment(environ),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -109,7 +109,7 @@ def test_too_few_files_are_said_with_what_is_needed(machine: Machine, command: s
     answer = machine.run(command, before=f"ulimit -n {limit}")
     assert answer.code == 2
     said = answer.err or answer.out
-    assert f"{limit} are allowed (ulimit -n), 60 are needed for 5 processes" in said
+    assert f"the limit is {limit} (ulimit -n), 5 processes need 60" in said
     assert "logs" not in said
     assert not (machine.directory / "logs").exists()
 
@@ -142,7 +142,7 @@ def test_a_soft_limit_that_is_enough_stays(monkeypatch: pytest.MonkeyPatch) -> N
 def test_hundreds_of_proxies_need_more_than_a_small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 1024))
     proxies = tuple(Proxy(name=f"p{n}", url=f"http://h:{n + 1}") for n in range(200))
-    with pytest.raises(ConfigError, match="1024 are allowed"):
+    with pytest.raises(ConfigError, match="the limit is 1024"):
         require_machine(replace(Config(), scraper=ScraperSection(proxies=proxies)), {})
 
 
@@ -188,7 +188,7 @@ def test_too_few_processes_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     (tmp_path / "pids.max").write_text("20\n")
     (tmp_path / "pids.current").write_text("3\n")
     monkeypatch.setattr("supervisor.runtime.preflight._cgroups", lambda _listing: [tmp_path])
-    with pytest.raises(ConfigError, match=r"20 are allowed and 3 are there, \d+ more are needed") as error:
+    with pytest.raises(ConfigError, match=r"the limit is 20, 3 are in use, \d+ processes need \d+ more") as error:
         require_machine(Config(), {})
     assert "--pids-limit" in str(error.value)
     (tmp_path / "pids.max").write_text("max\n")
@@ -272,7 +272,7 @@ def test_a_wrong_secret_is_one_line(tmp_path: Path, reddit: Simulator) -> None:
         assert '"exception"' not in line
     assert "Traceback" not in answer.err + "".join(path.read_text() for path in (tmp_path / "logs").glob("*.log"))
     assert "gave up: submissions, comments: Reddit rejects these credentials" in answer.err
-    assert "More is in the logs in logs." in answer.err
+    assert "Details are in the logs in logs." in answer.err
 
 
 def test_a_state_of_a_newer_version_is_one_line(tmp_path: Path, reddit: Simulator) -> None:

@@ -1,4 +1,4 @@
-"""`state_dir` and `log_dir` are made private at the start, with all that was in them before."""
+"""`state_dir` and `log_dir` are made private at the start, with their existing content."""
 
 import os
 import socket
@@ -45,7 +45,7 @@ FORMER = (
 
 
 def fill(directory: Path) -> None:
-    """Make the files with all the rights that a umask of 000 leaves."""
+    """Create the files with all permissions that a umask of 000 leaves."""
     with umask(0):
         (directory / "crawl").mkdir(parents=True)
         for name in FORMER:
@@ -100,7 +100,7 @@ def test_a_socket_is_closed_too(tmp_path: Path) -> None:
 
 
 class TestRefused:
-    """Nothing is changed in a directory that a person has to look at first."""
+    """Nothing is changed in a directory that a person has to check first."""
 
     def refusal(self, directory: Path) -> str:
         before = stat.S_IMODE((directory / "state").stat().st_mode)
@@ -136,7 +136,7 @@ class TestRefused:
     @pytest.mark.parametrize("directory", ["/", "/tmp", "/var/log"])
     def test_a_directory_of_the_system(self, directory: str) -> None:
         found = examine(Path(directory))
-        assert [line for line in found.problems if "is a directory that others use too" in line]
+        assert [line for line in found.problems if "is a shared system directory" in line]
         assert not found.open_to_others
 
 
@@ -191,7 +191,7 @@ def test_what_belongs_to_root_alone_is_logged_and_stops_nobody(tmp_path: Path, m
 @needs_flock
 @needs_root
 def test_a_lock_that_a_stranger_took_before_holds_nobody_up() -> None:
-    """Closing a file does not take it from who has it open; a copy in its place does."""
+    """New permissions do not close an open file descriptor; a copy in its place has no open descriptors."""
     with public_directory() as directory:
         state_dir = directory / "state"
         fill(state_dir)

@@ -1,4 +1,4 @@
-"""The alarm of the proxies: rung once, for a reason, and taken back when one works again."""
+"""The alarm of the proxies: raised once, with a reason, and ended when a proxy works again."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,18 +24,18 @@ def events(*looks: Crawl) -> list[str]:
     alarm = ProxyAlarm(structlog.stdlib.get_logger("test"))
     with capture_logs() as lines:
         for crawl in looks:
-            alarm.look(crawl)
+            alarm.check(crawl)
     return [line["event"] for line in lines]
 
 
 def test_it_rings_once_with_every_reason_and_says_when_it_is_over() -> None:
     alarm = ProxyAlarm(structlog.stdlib.get_logger("test"))
     with capture_logs() as lines:
-        alarm.look(Crawl(NOON, (dead(A, NOON - 30), B)))
+        alarm.check(Crawl(NOON, (dead(A, NOON - 30), B)))
         assert lines == []
-        alarm.look(Crawl(NOON, (dead(A, NOON - 30), dead(B, NOON - 2))))
-        alarm.look(Crawl(NOON, (dead(A, NOON - 30, PROBING), dead(B, NOON - 2))))
-        alarm.look(Crawl(NOON + 3, (A, dead(B, NOON - 2))))
+        alarm.check(Crawl(NOON, (dead(A, NOON - 30), dead(B, NOON - 2))))
+        alarm.check(Crawl(NOON, (dead(A, NOON - 30, PROBING), dead(B, NOON - 2))))
+        alarm.check(Crawl(NOON + 3, (A, dead(B, NOON - 2))))
     ringing, over = lines
     assert (ringing["event"], ringing["log_level"]) == ("all_proxies_failing", "error")
     assert ringing["since"] == "2027-01-15T07:59:58+00:00"

@@ -1,4 +1,4 @@
-"""SIGHUP: the configuration is read again, and only what it concerns is replaced."""
+"""SIGHUP: the configuration is reloaded, and only the affected processes are replaced."""
 
 import signal
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def events(system: System, name: str) -> list[dict[str, Any]]:
 
 
 def hang_up(system: System, event: str) -> dict[str, Any]:
-    """Send SIGHUP; return the line that says what came of it."""
+    """Send SIGHUP; return the log line with the result."""
     before = len(events(system, event))
     system.server.signal(signal.SIGHUP)
     return wait_until(lambda: events(system, event)[before:], 15.0, event)[0]
@@ -60,7 +60,7 @@ def test_only_whom_it_concerns_is_replaced_and_a_wrong_file_changes_nothing(syst
 
     rewrite(system, "[monitors]", "[monitor]")
     rewrite(system, str(system.state_dir), str(system.state_dir) + "-elsewhere")
-    assert "stop and start to change it" in hang_up(system, "reload_refused")["error"]
+    assert "to change it, stop the supervisor and start it again" in hang_up(system, "reload_refused")["error"]
 
     rewrite(system, str(system.state_dir) + "-elsewhere", str(system.state_dir))
     rewrite(system, "[streams]", "[streams]\ncomments = false")

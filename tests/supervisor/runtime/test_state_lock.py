@@ -1,4 +1,4 @@
-"""One supervisor a state directory, also where there is no room for its number."""
+"""One supervisor per state directory, also on a full disk."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def no_room(*_: object) -> int:
 
 
 def test_a_full_disk_keeps_nobody_from_starting_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs may be what makes room: the publisher empties the spools."""
+    """A supervisor must start on a full disk: its publisher empties the spools."""
     StateLock(tmp_path).close()
     monkeypatch.setattr(os, "pwrite", no_room)
     lock = StateLock(tmp_path)
@@ -48,19 +48,19 @@ def test_no_room_for_the_directories_is_no_fault_of_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "mkdir", no_room)
-    with pytest.raises(TransientError, match="free some space"):
+    with pytest.raises(TransientError, match="free disk space"):
         claim(settings(tmp_path))
 
 
 @pytest.mark.parametrize("key", ["state_dir", "log_dir"])
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, key: str) -> None:
     (tmp_path / key.removesuffix("_dir").replace("log", "logs")).write_text("a file stands in the way")
-    with pytest.raises(ConfigError, match=f"set another supervisor.{key}"):
+    with pytest.raises(ConfigError, match=f"change supervisor.{key}"):
         claim(settings(tmp_path))
 
 
 def test_a_lock_that_somebody_removed_is_taken_again(tmp_path: Path) -> None:
-    """Guards: a second supervisor beside the first, after a cleaner came by."""
+    """Guards: a second supervisor beside the first one, after the lock file was deleted."""
     state_dir = tmp_path / "state"
     state_dir.mkdir()
     lock = StateLock(state_dir)
@@ -109,7 +109,7 @@ def test_a_directory_that_cannot_be_made_is_said_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["deleted", "replaced", "a link"])
 def test_no_second_supervisor_starts_while_the_lock_file_is_away(tmp_path: Path, how: str) -> None:
-    """Guards: two supervisors on one state. The first has not looked yet: only the lock on the directory is there."""
+    """Guards: two supervisors on one state. Until the first one checks, only the directory's lock protects it."""
     lock = StateLock(tmp_path)
     path = tmp_path / "supervisor.lock"
     path.unlink()
@@ -129,7 +129,7 @@ def test_no_second_supervisor_starts_while_the_lock_file_is_away(tmp_path: Path,
 
 @needs_flock
 def test_a_lock_file_that_another_process_keeps_ends_nobody(tmp_path: Path) -> None:
-    """Who can put a file there could end the capture otherwise."""
+    """Otherwise any user who can create that file could end the capture."""
     lock = StateLock(tmp_path)
     keep = lock_task(lock, LOG).action
     (tmp_path / "supervisor.lock").unlink()
@@ -150,7 +150,7 @@ def test_a_lock_file_that_another_process_keeps_ends_nobody(tmp_path: Path) -> N
 def test_who_holds_the_lock_is_named(tmp_path: Path, what: str) -> None:
     with lock_held(tmp_path / what) as pid, pytest.raises(StateLockedError) as caught:
         StateLock(tmp_path)
-    assert re.search(rf"some other process, holds .*: pid {pid} \((sh|sleep)", str(caught.value))
+    assert re.search(rf"another supervisor or process holds the lock .*: pid {pid} \((sh|sleep)", str(caught.value))
     StateLock(tmp_path).close()
 
 

@@ -1,4 +1,4 @@
-"""`python -m supervisor run` as a person sees it: its output, its exit code, how long the end takes."""
+"""`python -m supervisor run` from outside: its output, its exit code, the duration of its stop."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What systemd hears of us: on a real socket, from the real supervisor, word by word."""
+"""The messages to systemd: on a real socket, from the real supervisor, word by word."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ LOG = log_setup.get_logger("notify")
 
 
 class ServiceManager:
-    """The socket of a service manager, and what came out of it."""
+    """The socket of a service manager, and the messages that it received."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -34,7 +34,7 @@ class ServiceManager:
         self._socket.settimeout(0)
 
     def listen(self) -> list[str]:
-        """All lines until now."""
+        """Return all lines received so far."""
         while True:
             try:
                 self.lines += self._socket.recv(65536).decode().split("\n")
@@ -50,7 +50,7 @@ class ServiceManager:
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[ServiceManager]:
-    """Listens at an abstract address; the tests without processes use a path."""
+    """A service manager at an abstract address; tests without processes use a path."""
     manager = ServiceManager(f"@gapless-{tmp_path}")
     yield manager
     manager.close()
@@ -100,7 +100,7 @@ def test_ready_when_all_run_alive_meanwhile_stopping_at_the_end(
 def test_a_stopped_supervisor_gives_no_sign_of_life(
     families: list[psutil.Popen], manager: ServiceManager, tmp_path: Path
 ) -> None:
-    """The sign comes from the loop itself: a supervisor that does not turn is found out."""
+    """The watchdog message comes from the loop itself: a stalled loop sends none."""
     process = family(tmp_path / "state", manager, *OBEDIENT, WATCHDOG_USEC="200000")
     families.append(process)
     manager.hears("READY=1")
@@ -134,10 +134,10 @@ def snapshot(*states: str, state: str = "RUNNING") -> Snapshot:
 
 def test_without_a_service_manager_nothing_is_said() -> None:
     environ = {"PATH": "/bin", "WATCHDOG_USEC": "1000"}
-    notifier = Notifier.taken_from(environ, LOG)
+    notifier = Notifier.from_environ(environ, LOG)
     with capture_logs() as logged:
-        notifier.take(snapshot("RUNNING"))
-        assert notifier.around(lambda: 5) == 5
+        notifier.notify(snapshot("RUNNING"))
+        assert notifier.during_reload(lambda: 5) == 5
         notifier.close()
     assert environ == {"PATH": "/bin"}
     assert not notifier.tasks()
@@ -158,38 +158,38 @@ def test_without_a_service_manager_nothing_is_said() -> None:
 def test_the_watchdog_is_fed_at_half_its_time_where_it_means_us(
     variables: dict[str, str], interval: float | None, tmp_path: Path
 ) -> None:
-    notifier = Notifier.taken_from({"NOTIFY_SOCKET": str(tmp_path / "nobody"), **variables}, LOG)
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": str(tmp_path / "nobody"), **variables}, LOG)
     assert [task.interval for task in notifier.tasks()] == ([] if interval is None else [interval])
     notifier.close()
 
 
 def test_what_could_not_be_said_is_said_with_the_next_snapshot(tmp_path: Path) -> None:
     address = tmp_path / "notify"
-    notifier = Notifier.taken_from({"NOTIFY_SOCKET": str(address)}, LOG)
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": str(address)}, LOG)
     with capture_logs() as logged:
-        notifier.take(snapshot("RUNNING"))
-        notifier.take(snapshot("RUNNING"))
-    assert [entry["event"] for entry in logged] == ["service_manager_not_told"]
+        notifier.notify(snapshot("RUNNING"))
+        notifier.notify(snapshot("RUNNING"))
+    assert [entry["event"] for entry in logged] == ["service_manager_unreachable"]
     manager = ServiceManager(str(address))
-    notifier.take(snapshot("RUNNING"))
-    notifier.take(snapshot("RUNNING"))
+    notifier.notify(snapshot("RUNNING"))
+    notifier.notify(snapshot("RUNNING"))
     assert manager.listen() == ["READY=1", "STATUS=1 of 1 processes run"]
     notifier.close()
     manager.close()
 
 
 def test_reading_the_configuration_anew(tmp_path: Path) -> None:
-    """Not before all was ready, and not while all stop: READY=1 would say something else there."""
+    """Not before all are ready, and not during a stop: there READY=1 means something else."""
     manager = ServiceManager(str(tmp_path / "notify"))
     notifier = Notifier(manager.address, None, LOG, clock=lambda: 12.5)
-    notifier.take(snapshot("STARTING"))
-    assert notifier.around(lambda: "read") == "read"
-    notifier.take(snapshot("RUNNING"))
-    assert notifier.around(lambda: "read") == "read"
+    notifier.notify(snapshot("STARTING"))
+    assert notifier.during_reload(lambda: "read") == "read"
+    notifier.notify(snapshot("RUNNING"))
+    assert notifier.during_reload(lambda: "read") == "read"
     with pytest.raises(ZeroDivisionError):
-        notifier.around(lambda: 1 // 0)
-    notifier.take(snapshot(state="STOPPING"))
-    notifier.around(lambda: "read")
+        notifier.during_reload(lambda: 1 // 0)
+    notifier.notify(snapshot(state="STOPPING"))
+    notifier.during_reload(lambda: "read")
     said = [line for line in manager.listen() if not line.startswith("STATUS=")]
     reload = ["RELOADING=1", "MONOTONIC_USEC=12500000", "READY=1"]
     assert said == ["READY=1", *reload, *reload, "STOPPING=1"]

@@ -1,4 +1,4 @@
-"""The wiring: which children a configuration makes, and that what they are to run exists."""
+"""The topology: which children a configuration creates; each entry point exists."""
 
 import importlib
 import pickle
@@ -82,7 +82,7 @@ def test_an_embedded_broker_gets_an_address_that_the_children_know() -> None:
     sorted({spec.entry for spec in topology.topology(Config(), (topology.broker(1), topology.simulator((), 1)))}),
 )
 def test_what_a_child_is_to_run_exists(entry: str) -> None:
-    """Entries are named, not imported: the supervisor does not carry librdkafka and PRAW."""
+    """Entries are names and not imported: the supervisor does not load librdkafka and PRAW."""
     module, _, function = entry.partition(":")
     assert callable(getattr(importlib.import_module(module), function))
 

@@ -1,4 +1,4 @@
-"""The supervisor as process 1 of a pid namespace, as in a container: strangers, exit codes, signals, restarts."""
+"""The supervisor as process 1 of a pid namespace, as in a container: orphans, exit codes, signals, restarts."""
 
 import json
 import os
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT or "possible")
 
 
 class Container:
-    """A supervisor of dummies that is process 1 in a namespace of its own."""
+    """A supervisor of dummy children that is process 1 in its own namespace."""
 
     def __init__(self, state_dir: Path, *children: str, timeout: float = 10.0) -> None:
         self.state_dir = state_dir
@@ -62,11 +62,11 @@ class Container:
         return {child.pid for child in below(self.init) if is_zombie(child)}
 
     def strangers(self) -> set[int]:
-        """Who was born into the namespace by nobody of ours and has process 1 as its parent now."""
+        """Return the orphans: processes that we did not start, with process 1 as their parent."""
         return {child.pid for child in below(self.init) if name_of(child) in {"sh", "sleep"}}
 
     def watch(self, wanted: int) -> set[int]:
-        """See so many strangers come, and return all that were seen."""
+        """Wait for this number of orphans; return all that were seen."""
         seen: set[int] = set()
 
         def enough() -> bool:
@@ -109,7 +109,7 @@ def test_a_signal_stops_process_1_in_order(containers: list[Container], tmp_path
 
 
 def test_strangers_are_reaped_and_children_keep_their_exit_codes(containers: list[Container], tmp_path: Path) -> None:
-    """One child leaves orphans all the time, one fails again and again with code 1, one is killed in between."""
+    """One child leaves orphans continuously, one fails repeatedly with code 1, one is killed meanwhile."""
     marker = tmp_path / "revoked"
     litter, failing = "submissions=SOURCE:littering", "comments=SOURCE:failing"
     container = Container(tmp_path, f"publisher=SINK:hopeless_when_told:{marker}", litter, failing)
