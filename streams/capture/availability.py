@@ -1,7 +1,8 @@
 """Availability of the subreddits: which can be requested, which are set aside, and when to try again. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from core.spool.stream_state import AbsenceNote
 
@@ -31,19 +32,49 @@ class Absence:
         return self.next_try if self.next_try - now <= _LONGEST_RETRY else now
 
 
-@dataclass(slots=True)
 class Availability:
-    """The configured subreddits of a stream, by availability; names keep the spelling of the configuration."""
+    """The configured subreddits of a stream, by availability; names keep the spelling of the configuration.
 
-    subreddits: tuple[str, ...]
-    absent: dict[str, Absence] = field(default_factory=dict)
-    #: newcomers whose own listing is still to be walked; until then they are not requested with the others
-    joining: dict[str, None] = field(default_factory=dict)
+    `absent` are those that are set aside, `joining` the newcomers whose own listing is still to be walked: until then
+    they are not requested with the others.
+    """
+
+    def __init__(self, subreddits: tuple[str, ...]) -> None:
+        self.subreddits = subreddits
+        self._absent: dict[str, Absence] = {}
+        self._joining: dict[str, None] = {}
+        self.absent: Mapping[str, Absence] = MappingProxyType(self._absent)
+        self.joining: Mapping[str, None] = MappingProxyType(self._joining)
+        #: results of `active` since the last change
+        self._active: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def active(self, names: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Return the subreddits (of `names`) that are requested together."""
+        """Return the subreddits (of `names`) that are requested together; the same object until that changes."""
         names = self.subreddits if names is None else names
-        return tuple(name for name in names if name not in self.absent and name not in self.joining)
+        if not self._absent and not self._joining:
+            return names
+        found = self._active.get(names)
+        if found is None:
+            away = self._absent.keys() | self._joining.keys()
+            found = self._active[names] = tuple(name for name in names if name not in away)
+        return found
+
+    def join(self, name: str) -> None:
+        """Record a newcomer."""
+        self._joining[name] = None
+        self._active.clear()
+
+    def joined(self, name: str) -> None:
+        """Record that a newcomer is requested with the others, or that it is none any more."""
+        self._joining.pop(name, None)
+        self._active.clear()
+
+    def revert(self, absent: Mapping[str, Absence]) -> None:
+        """Go back to these absences: the change could not be written."""
+        absent = dict(absent)
+        self._absent.clear()
+        self._absent.update(absent)
+        self._active.clear()
 
     def exclude(self, name: str, reason: str, now: float, *, named: bool = True) -> Absence:
         """Set a subreddit aside, or postpone its next try if it is set aside already.
@@ -60,16 +91,18 @@ class Availability:
         else:
             pause = min(_LONGEST_RETRY, (now - since) / 10.0)
         absence = Absence(reason, since, tries, now + pause)
-        self.absent[name] = absence
+        self._absent[name] = absence
+        self._active.clear()
         return absence
 
     def postpone(self, name: str, now: float) -> None:
         """Retry it soon: the last try failed for another reason."""
-        self.absent[name] = replace(self.absent[name], next_try=now + _UNDECIDED)
+        self._absent[name] = replace(self.absent[name], next_try=now + _UNDECIDED)
 
     def restore(self, name: str) -> Absence:
         """Make a subreddit available again; return its absence."""
-        return self.absent.pop(name)
+        self._active.clear()
+        return self._absent.pop(name)
 
     def due(self, now: float) -> str | None:
         """Return a subreddit that is due for a retry."""
@@ -89,4 +122,4 @@ class Availability:
         """Load stored absences of subreddits that are still configured."""
         for name, note in stored.items():
             if name in self.subreddits:
-                self.absent[name] = Absence(*note)
+                self._absent[name] = Absence(*note)

@@ -78,7 +78,7 @@ class AvailabilityChecks:
         if coverage.proven_until:  # otherwise the very first walks read all of them together
             for name in availability.subreddits:
                 if coverage.moment([name]) is None and name not in availability.absent:
-                    availability.joining[name] = None
+                    availability.join(name)
 
     def catch_up_with_ledger(self) -> None:
         """Open the gap of each absence without one: a spool of version 0.1 recorded it only on the return."""
@@ -105,9 +105,9 @@ class AvailabilityChecks:
             self._coverage.apply(change)
         except SpoolError:
             # otherwise the next start would request it with the others, and no walk would read what it missed
-            self._availability.absent = before
+            self._availability.revert(before)
             raise
-        self._availability.joining.pop(name, None)
+        self._availability.joined(name)
         self._newcomers.pop(name, None)
         log = self._log.info if returning else self._log.error
         log(
@@ -169,7 +169,7 @@ class AvailabilityChecks:
         coverage.apply(change)
         self._availability.restore(name)
         if not proven:
-            self._availability.joining[name] = None
+            self._availability.join(name)
         self._log.info("subreddit_available_again", subreddit=name, away_seconds=round(self._wall() - absence.since))
 
     def _probe(self, subreddits: tuple[str, ...]) -> None:
@@ -219,7 +219,7 @@ class AvailabilityChecks:
             self._newcomers[name] = self._begin(name)
             self._newcomers[name].retry_at = self._clock() + _RETRY_JOIN_S
         elif newcomer.walk.outcome is not WalkOutcome.STALE:
-            self._availability.joining.pop(newcomer.name, None)
+            self._availability.joined(newcomer.name)
             self._wanted_since.pop(newcomer.name, None)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
 

@@ -118,10 +118,11 @@ class ListingPoll:
 
     def _own(self, page: Page) -> Page:
         """Return the page without the items of other configured subreddits."""
-        others = self._coverage.configured - {name.lower() for name in self.subreddits}
-        if not others or any(is_collective(name) for name in self.subreddits):
+        if any(is_collective(name) for name in self.subreddits):
             return page
-        return Page(tuple(item for item in page.items if item.subreddit.lower() not in others), page.after)
+        configured, own = self._coverage.configured, {name.lower() for name in self.subreddits}
+        items = (item for item in page.items if (name := item.subreddit.lower()) in own or name not in configured)
+        return Page(tuple(items), page.after)
 
     def skip_page(self) -> None:
         """End the walk with a gap: a page of it cannot be read."""
