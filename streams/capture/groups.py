@@ -119,7 +119,7 @@ class Groups:
         self._groups.clear()
         for home, names in enumerate(packing):
             rate = sum(rates[name] for name in names)
-            group = self._add(names, home, PollRate(rate))
+            group = self._add(names, home, PollRate(rate) if rate > 0 else None)
             group.next_poll = now + self._tools.pacing.interval(rate) * home / len(packing)
 
     def pack_step(self) -> bool:

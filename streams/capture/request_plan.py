@@ -37,7 +37,7 @@ _LONGEST_S = 300.0
 #: The quota is short when a group waits longer than this multiple of the configured longest interval.
 _SLOW = 2.0
 
-_STEPS, _LARGEST = 40, 100.0
+_STEPS, _LARGEST = 18, 100.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class SeenNames:
         """Mark the names that the proof in `change` covers as proven."""
         buckets, left = frozenset(change.prove_buckets or ()), frozenset(change.prove_except)
         proven = [(name, bucket) for name, (bucket, _) in self._met.items() if bucket in buckets and name not in left]
-        marks = {bucket: (epoch, bucket) for bucket in buckets}
+        marks = {bucket: (epoch, bucket) for bucket in {bucket for _, bucket in proven}}  # shared by many names
         for name, bucket in proven:
             del self._met[name]
             self._proven[name] = marks[bucket]
