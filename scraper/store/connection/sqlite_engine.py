@@ -218,7 +218,7 @@ def make_sqlite_engine(path: Path) -> Engine:
         connect_args={"timeout": 0.0, "isolation_level": None},
         pool_size=CONNECTIONS,
         max_overflow=0,
-        pool_use_lifo=True,  # a transaction of another connection invalidates all cached pages of this one
+        pool_use_lifo=True,  # or the two would take turns, and each find its cache outdated by the other
         hide_parameters=True,
     )
 
