@@ -6,12 +6,12 @@ While it holds the write lock, this is certain: a program that removes the files
 scraper.store.connection.overwritten_file detects a file that stayed the same but was written over.
 """
 
-import operator
 import os
 import random
 import sqlite3
 import threading
 import time
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +244,7 @@ def _bind_quickly() -> None:
     columns. Functions written in C, so that no Python code runs for a value.
     """
     sqlite3.register_adapter(type(None), {None: None}.__getitem__)
-    sqlite3.register_adapter(bool, operator.index)
+    sqlite3.register_adapter(bool, index)
 
 
 def _begin(connection: Any, statement: str) -> None:  # noqa: ANN401 (a connection of sqlite3)
