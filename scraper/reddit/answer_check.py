@@ -135,7 +135,8 @@ def _compare_listing(question: Question, payload: object) -> GaplessError | None
     key = "author" if question.of_user else "subreddit"
     if type(payload) is TypedListing:
         count = len(payload.data.children)
-        names: Iterable[str | None] = map(_AUTHOR if question.of_user else _SUBREDDIT, payload.posts)
+        get = _AUTHOR if question.of_user else _SUBREDDIT
+        names: Iterable[str | None] = [get(child.data) for child in payload.data.children]
         has_posts = True
     else:
         children = _children(payload) if _kind(payload) in (None, "Listing") else None

@@ -93,7 +93,9 @@ class AnswerMemory:
         if response.carrier is None:
             return False
         digest = hash((response.status, response.raw_headers, len(body), body[:_COMPARED], body[-_COMPARED:]))
-        known = self._answers.setdefault(response.carrier, (deque(maxlen=_REMEMBERED), deque(maxlen=_REMEMBERED)))
+        known = self._answers.get(response.carrier)
+        if known is None:
+            known = self._answers[response.carrier] = (deque(maxlen=_REMEMBERED), deque(maxlen=_REMEMBERED))
         digests, addresses = known
         repeated = digest in digests and any(
             digest == other and url != address for other, address in zip(digests, addresses, strict=True)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -23,6 +24,7 @@ from core.reddit.request_errors import (
     Unreachable,
 )
 from scraper.http.auth import user_agents
+from scraper.http.auth.authentication import NoAuthentication
 from scraper.http.proxy_report import AttemptOutcome, outcome_of
 from scraper.http.retrying_fetcher import RetryingFetcher
 from scraper.http.transport.route import ProxyRefused, ProxyRejectsUs, Route
@@ -130,3 +132,11 @@ def test_what_is_rarely_needed_is_not_loaded() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "name", ["t:countries", "a.b~c_d-1", "Gr\u00fc\u00dfe", "a b", "a%2Fb", "a?b#c&d+e", "", "a\n"]
+)
+def test_a_name_in_an_address_is_encoded_as_urllib_does(name: str) -> None:
+    url = NoAuthentication("https://reddit.test").url(f"/r/{name}/about", {"raw_json": 1})
+    assert url == f"https://reddit.test{quote(f'/r/{name}/about')}.json?raw_json=1"
