@@ -41,10 +41,13 @@ _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "foreign_keys = ON",
-    "cache_size = -2048",
     "temp_store = MEMORY",
     "wal_autocheckpoint = 4000",
 )
+
+#: Pages that a connection keeps, in KiB: more would help only a single process, since a commit of another one makes
+#: them outdated. Changed pages beyond that go into the log before the commit.
+_WRITER_CACHE, _READER_CACHE = 512, 256
 
 _READS = "gapless_reads"
 
@@ -216,6 +219,7 @@ def make_sqlite_engine(path: Path) -> Engine:
         connect_args={"timeout": 0.0, "isolation_level": None},
         pool_size=CONNECTIONS,
         max_overflow=0,
+        pool_use_lifo=True,  # or the two would take turns, and each find its cache outdated by the other
         hide_parameters=True,
     )
 
@@ -229,7 +233,9 @@ def make_sqlite_engine(path: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reads = connection.get_execution_options().get(_READS, False)
-        _begin(connection.connection.driver_connection, "BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        _begin(driver, "BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver.execute(f"PRAGMA cache_size = -{_READER_CACHE if reads else _WRITER_CACHE}").close()
 
     return engine
 
