@@ -6,6 +6,7 @@ While it holds the write lock, this is certain: a program that removes the files
 scraper.store.connection.overwritten_file detects a file that stayed the same but was written over.
 """
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -235,7 +236,8 @@ def make_sqlite_engine(path: Path) -> Engine:
         reads = connection.get_execution_options().get(_READS, False)
         driver: Any = connection.connection.driver_connection
         _begin(driver, "BEGIN" if reads else "BEGIN IMMEDIATE")
-        driver.execute(f"PRAGMA cache_size = -{_READER_CACHE if reads else _WRITER_CACHE}").close()
+        with contextlib.suppress(sqlite3.Error):  # a damaged file: the first statement raises it with its context
+            driver.execute(f"PRAGMA cache_size = -{_READER_CACHE if reads else _WRITER_CACHE}").close()
 
     return engine
 
