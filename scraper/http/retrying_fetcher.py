@@ -164,7 +164,7 @@ class RetryingFetcher:
     @property
     def paused(self) -> bool:
         """Whether requests wait for more than a free slot: a pause of all, a rest or a check of the proxy."""
-        return self._watch.doubtful or self._limiter.paused
+        return self._health.doubtful or self._limiter.paused
 
     @property
     def in_flight(self) -> int:
