@@ -30,7 +30,7 @@ from core.logging import log_setup
 from core.masking.external import hide, outside
 from core.masking.masking import NOTHING, Registered
 from core.process import core_dumps, parent_guard
-from core.process.memory_tuning import gc_paused
+from core.process.memory_tuning import gc_paused, tune_malloc
 from core.storage import private_files
 
 #: A message to the supervisor: ("ready",), ("beat", monotonic seconds), ("news", stream, seq) or
@@ -69,6 +69,7 @@ class ChildArguments:
     stop: Event
     deadline: Number  #: time.monotonic() at which a stopping child should be done; 0 while there is no deadline
     inbox: "Queue[Message] | None" = None
+    compact: bool = False  #: tunes the allocator, before any thread starts
     #: every text that the supervisor masks, also secrets of earlier configurations: a server may echo any of them
     hidden: Registered = NOTHING
 
@@ -190,6 +191,8 @@ def main(child: ChildArguments) -> None:
     """Run the child described by `child`; the exit code shows whether a restart can help."""
     core_dumps.forbid()
     private_files.set_umask()
+    if child.compact:
+        tune_malloc()
     terminated = _install_signals()
     setproctitle.setproctitle(child.name)
     faulthandler.enable()

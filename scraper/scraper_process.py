@@ -15,7 +15,7 @@ import uvloop
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import ScraperConfig
-from core.process.memory_tuning import tune_gc, tune_malloc
+from core.process.memory_tuning import return_free_memory, tune_gc
 from core.reddit.limiter import Limiter
 from core.storage.private_files import write_private
 from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
@@ -33,6 +33,8 @@ T = TypeVar("T")
 _BEAT_INTERVAL_S = 1.0  # each heartbeat wakes the supervisor: most of its CPU use when idle
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
+_TRIM_INTERVAL_S = 5.0
+
 #: Part of the stop time that is reserved for closing connections, seconds.
 _CLOSING_TIME_S = 0.5
 
@@ -42,7 +44,6 @@ def run(context: ChildContext, config: ScraperConfig) -> None:
 
     Raises PermanentError when a person must act: wrong credentials, a database of a newer version.
     """
-    tune_malloc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(context, config))
 
@@ -85,7 +86,7 @@ async def _crawl(
     )
     tune_gc()
     context.ready()
-    work = (_test_and_crawl(client, crawl, stop), reporter.run(), client.keep_testing())
+    work = (_test_and_crawl(client, crawl, stop), reporter.run(), client.keep_testing(), _return_memory())
     tasks = {asyncio.create_task(part) for part in work}
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -191,6 +192,13 @@ async def _beat(context: ChildContext) -> None:
     while True:
         context.beat()
         await asyncio.sleep(_BEAT_INTERVAL_S)
+
+
+async def _return_memory() -> None:
+    """Return at intervals what large answers leave free between small objects that stay: some 2 MiB."""
+    while True:
+        return_free_memory()
+        await asyncio.sleep(_TRIM_INTERVAL_S)
 
 
 def _now() -> datetime:

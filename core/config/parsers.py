@@ -3,7 +3,6 @@
 Types are strict: true is not 1, "5" is not 5; no value is rounded or guessed.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Callable
@@ -97,7 +96,9 @@ def choice(*known: str) -> Callable[[object], str]:
     def parse(raw: object) -> str:
         if isinstance(raw, str) and raw in known:
             return raw
-        near = difflib.get_close_matches(str(raw), known, n=1)
+        from difflib import get_close_matches  # noqa: PLC0415 (memory of every process, for a mistake of few)
+
+        near = get_close_matches(str(raw), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise InvalidValue("must be " + " or ".join(f'"{word}"' for word in known) + hint.replace("'", '"'))
 

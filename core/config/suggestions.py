@@ -1,7 +1,6 @@
 """Suggests the known key that a misspelt one most likely means."""
 
 from collections.abc import Collection
-from difflib import SequenceMatcher
 
 _CLOSE = 0.6
 
@@ -28,5 +27,7 @@ def nearest(word: str, known: dict[str, str]) -> str:
 
 def likeness(one: str, other: str) -> float:
     """Return the similarity of two names, 0 to 1, ignoring case and word separators."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 (memory of every process, for a mistake of few)
+
     first, second = (word.casefold().replace("-", "_") for word in (one, other))
     return SequenceMatcher(None, first, second).ratio()

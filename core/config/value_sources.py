@@ -1,6 +1,5 @@
 """Reads values from the command line, environment, `.env` and file into one form, without validation."""
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -76,6 +75,8 @@ def read_file(path: Path) -> tuple[dict[str, object], list[Problem]]:
     """Read the TOML document, or report why it cannot be read and how to fix it."""
     if not path.exists():
         return {}, [_missing(path)]
+    import tomllib  # noqa: PLC0415 (only the supervisor reads the file: memory)
+
     text, problems = _read(path)
     try:
         return tomllib.loads(text), problems

@@ -15,6 +15,7 @@ from scraper.crawl.confirmation import RefusalConfirmer
 from scraper.crawl.parts import FetchFunction
 from scraper.crawl.pending_refusals import PendingRefusal, PendingRefusals, key_of
 from scraper.crawl.turn_schedule import Tries, is_last, key_of_user
+from scraper.crawl.work_ahead import WorkAhead
 from scraper.parse.posts import found_subreddits, posts
 from scraper.parse.users import user
 from scraper.reddit.question import Kind, Question
@@ -103,6 +104,7 @@ class AuthorFetcher:
         confirmer: RefusalConfirmer,
         refresh_after: float,
         at_once: int,
+        ahead: WorkAhead,
         now: Callable[[], datetime],
         poll_interval: float = _POLL_INTERVAL_S,
     ) -> None:
@@ -112,6 +114,7 @@ class AuthorFetcher:
         self._answer_rate = answer_rate
         self._confirmer = confirmer
         self._refresh_after = refresh_after
+        self._ahead = ahead
         self._now = now
         self._poll_interval = poll_interval
         self._slots = asyncio.Semaphore(at_once)
@@ -121,6 +124,8 @@ class AuthorFetcher:
         waiting: Sequence[str] = usernames
         while waiting:
             claims = await self._store.claim_users(waiting, refresh_after=self._refresh_after, seconds=CLAIM_SECONDS)
+            self._ahead.known(origin.name, len(claims.mine))
+            self._ahead.add(len(claims.mine))
             if claims.fresh and origin.leads_on:
                 # the process that stored them may have been at a larger depth, from which nothing was within the
                 # maximum
@@ -137,8 +142,11 @@ class AuthorFetcher:
                 await asyncio.sleep(self._poll_interval)
 
     async def _fetch_in_turn(self, username: str, origin: Origin, progress: AuthorProgress) -> _AuthorAnswers | None:
-        async with self._slots:
-            return await self._fetch_author(username, origin, progress)
+        try:
+            async with self._slots:
+                return await self._fetch_author(username, origin, progress)
+        finally:
+            self._ahead.done()
 
     async def _fetch_author(self, username: str, origin: Origin, progress: AuthorProgress) -> _AuthorAnswers | None:
         """Fetch one author and save the results; return an author with an unexplained refusal."""

@@ -23,6 +23,10 @@ _RENEW_INTERVAL_S = LEASE_SECONDS / 4
 #: Interval between checks for idle connections, seconds: short compared with a request.
 _IDLE_CHECK_INTERVAL_S = 0.02
 
+#: Requests that are kept ahead, per connection: those in flight, and others for the time that the first answers about
+#: the next subreddit take.
+_AHEAD = 4
+
 #: Interval between checks for due work when there was none, seconds.
 _WORK_CHECK_INTERVAL_S = 1.0
 
@@ -35,6 +39,10 @@ class Connections(Protocol):
     @property
     def idle(self) -> int:
         """Return how many more requests could be in flight now."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether requests wait for more than a free connection."""
 
     @property
     def resting(self) -> bool:
@@ -84,9 +92,12 @@ class Crawl:
             raise self._failure
 
     async def _fill(self) -> float:
-        """Start jobs for idle connections; return the seconds until the next check."""
-        wanted = min(math.ceil(self._connections.idle / len(parts.ALL)), self._most_jobs - len(self._jobs))
-        if wanted <= 0 or self._connections.resting:
+        """Start jobs while too few requests are ahead; return the seconds until the next check.
+
+        A process that leased more would still be busy with them when the others have nothing left to lease.
+        """
+        wanted = min(self._wanted(), self._most_jobs - len(self._jobs))
+        if wanted <= 0 or self._connections.resting or self._connections.paused:
             return _IDLE_CHECK_INTERVAL_S
         try:
             leases = await self._frontier.lease(
@@ -103,6 +114,14 @@ class Crawl:
             self._jobs[task] = lease
             task.add_done_callback(self._job_ended)
         return _IDLE_CHECK_INTERVAL_S if leases else _WORK_CHECK_INTERVAL_S
+
+    def _wanted(self) -> int:
+        """Return how many subreddits bring the requests that are missing; at least enough for the idle connections."""
+        ahead = self._job.ahead
+        missing = _AHEAD * self._config.concurrency - ahead.calls
+        if missing <= 0:
+            return 0
+        return math.ceil(max(missing / ahead.calls_each, self._connections.idle / len(parts.ALL)))
 
     async def _run_job(self, lease: Lease) -> None:
         try:

@@ -18,6 +18,7 @@ from scraper.crawl.crawl_counters import CrawlCounters
 from scraper.crawl.parts import Fetched, FetchFunction, fetch_parts
 from scraper.crawl.pending_refusals import PendingRefusal, PendingRefusals
 from scraper.crawl.turn_schedule import Tries, are_used_up, describe_failures, is_last, key_of_user, tries_after_turn
+from scraper.crawl.work_ahead import WorkAhead
 from scraper.http.transport.route import ProxyResting
 from scraper.parse.figures import author_figures, post_figures
 from scraper.parse.posts import authors, distinct
@@ -97,6 +98,7 @@ class SubredditJob:
         self._draw = draw
         self._answer_rate = AnswerRate(client, config.subreddits, now)
         self._confirmer = RefusalConfirmer(self._answer_rate, store.holder, now, has_others=len(config.processes) > 1)
+        self.ahead = WorkAhead(config.users_per_subreddit)
         self._authors = AuthorFetcher(
             client,
             store,
@@ -104,11 +106,19 @@ class SubredditJob:
             confirmer=self._confirmer,
             refresh_after=config.refresh_after,
             at_once=_AUTHORS * config.concurrency,
+            ahead=self.ahead,
             now=now,
         )
 
     async def run(self, lease: Lease) -> None:
         """Do the remaining work of this subreddit, and end the lease. Raises errors that no later turn could repair."""
+        self.ahead.begin(lease.name)
+        try:
+            await self._run_turn(lease)
+        finally:
+            self.ahead.known(lease.name, 0)
+
+    async def _run_turn(self, lease: Lease) -> None:
         todo = lease.todo or RemainingWork(parts.ALL, None, lease.tries)
         arrived = await fetch_parts(self._client, lease.name, todo.parts, self._now, self._answer_rate)
         turn = _Turn(lease, todo, pending_refusals.load(lease.doubts), arrived, {}, dict(arrived.failures))

@@ -162,6 +162,11 @@ class RetryingFetcher:
         return 0 if self._health.doubtful else self._limiter.idle
 
     @property
+    def paused(self) -> bool:
+        """Whether requests wait for more than a free slot: a pause of all, a rest or a check of the proxy."""
+        return self._health.doubtful or self._limiter.paused
+
+    @property
     def in_flight(self) -> int:
         """The number of requests in flight."""
         return self._limiter.in_flight
@@ -214,7 +219,8 @@ class RetryingFetcher:
     async def _fetch(self, call: Call) -> object:
         state, controls = RetryState(self._config.max_retries), 0
         while True:
-            await self._limiter.enter()
+            # the answers about a subreddit name the authors, which keep all slots busy
+            await self._limiter.enter(urgent=call.question is not None and not call.question.of_user)
             try:
                 authorization = await self._authentication.authorization()
                 if not isinstance(authorization, Authorization):

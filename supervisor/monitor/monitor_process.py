@@ -14,7 +14,6 @@ from aiohttp import web
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import MonitorConfig
-from core.process.memory_tuning import tune_malloc
 from supervisor.monitor.sampling.monotonic_counters import CounterFile
 from supervisor.monitor.sampling.proof_copies import ProofCopies
 from supervisor.monitor.snapshot.sampler import Sampler
@@ -42,7 +41,6 @@ _LINGER_S = 2.0
 
 def run(context: ChildContext, config: MonitorConfig) -> None:
     """Serve the page, the metrics and the health checks until a stop is requested."""
-    tune_malloc()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(context, config))

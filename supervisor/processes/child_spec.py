@@ -24,6 +24,7 @@ class ChildSpec:
     arguments: tuple[Any, ...]
     stage: Stage
     listens: bool = False  #: receives the news of the sources in its inbox
+    compact: bool = False  #: its allocator is told to return memory (see core.process.memory_tuning)
     after: tuple[str, ...] = ()  #: names of children that must be ready before this one starts
 
 

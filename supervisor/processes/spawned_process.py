@@ -94,6 +94,7 @@ class SpawnedProcess:
             stop=self._stop,
             deadline=self._deadline,
             inbox=self._inbox,
+            compact=spec.compact,
             hidden=external.known.registered,
         )
         # daemon: if this process ever ends by an error of its own, it sends SIGTERM instead of waiting for ever.

@@ -50,7 +50,8 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
 def _monitors(config: Config) -> list[ChildSpec]:
     if not config.monitor.enabled:
         return []
-    return [ChildSpec("monitor", "supervisor.monitor.monitor_process:run", (monitor_config(config),), Stage.WATCH)]
+    entry = "supervisor.monitor.monitor_process:run"
+    return [ChildSpec("monitor", entry, (monitor_config(config),), Stage.WATCH, compact=True)]
 
 
 def _has_spools(config: Config) -> bool:
@@ -64,6 +65,6 @@ def _scrapers(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:
         return []
     entry = "scraper.scraper_process:run"
     return [
-        ChildSpec(process_name(proxy), entry, (scraper_config(config, proxy),), Stage.SOURCE, after=after)
+        ChildSpec(process_name(proxy), entry, (scraper_config(config, proxy),), Stage.SOURCE, compact=True, after=after)
         for proxy in config.scraper.proxies or (None,)
     ]

@@ -1,4 +1,4 @@
-"""Limits concurrent requests: they wait, in order, for a free slot and for the end of a pause.
+"""Limits concurrent requests: they wait, in order, for a free slot and for the end of a pause. Urgent ones go first.
 
 A pause of one request (`pause`) and a pause of all (`hold`) occupy no slot. `shut` rejects at once all waiting
 requests, and all new ones, until `open`.
@@ -23,6 +23,7 @@ class ConcurrencyLimiter:
         self._sleep = sleep
         self._waiting = 0
         self._queue: deque[asyncio.Future[None]] = deque()
+        self._urgent: deque[asyncio.Future[None]] = deque()
         self._held_until = float("-inf")
         self._shut_until: float | None = None
         self._shutting: asyncio.Event = asyncio.Event()
@@ -30,18 +31,27 @@ class ConcurrencyLimiter:
     @property
     def idle(self) -> int:
         """The number of free slots; 0 while any request waits or must wait."""
-        if self._waiting or self._shut_until is not None or self.held:
+        if self._waiting or self.paused:
             return 0
         return self._slots - self.in_flight
+
+    @property
+    def paused(self) -> bool:
+        """Whether more than a free slot is missing: a pause of all, or the proxy is shut."""
+        return self._shut_until is not None or self.held
 
     @property
     def held(self) -> bool:
         """Whether all requests wait for the end of a pause."""
         return self._held_until > self._clock()
 
-    async def enter(self) -> None:
-        """Take a slot in turn. Raises ProxyResting."""
-        if self.in_flight < self._slots and not self._queue and not self.held and self._shut_until is None:
+    @property
+    def _has_room(self) -> bool:
+        return self.in_flight < self._slots and not (self._queue or self._urgent)
+
+    async def enter(self, *, urgent: bool = False) -> None:
+        """Take a slot in turn, `urgent` before all that are not. Raises ProxyResting."""
+        if self._has_room and not self.paused:
             self.in_flight += 1
             return
         self._waiting += 1
@@ -49,8 +59,8 @@ class ConcurrencyLimiter:
             while True:
                 while (seconds := self._held_until - self._clock()) > 0:
                     await self.pause(seconds)
-                await self._take_slot()
-                if not self.held and self._shut_until is None:
+                await self._take_slot(urgent=urgent)
+                if not self.paused:
                     return
                 self.leave()  # too late: a pause began between the grant of the slot and this task's wakeup
         finally:
@@ -58,8 +68,8 @@ class ConcurrencyLimiter:
 
     def leave(self) -> None:
         """Give the slot to the request that has waited longest, or free it."""
-        while self._queue:
-            first = self._queue.popleft()
+        while waiting := self._urgent or self._queue:
+            first = waiting.popleft()
             if not first.done():
                 first.set_result(None)
                 return
@@ -85,8 +95,8 @@ class ConcurrencyLimiter:
         """Reject all requests, waiting ones too, until `open`; `until` is the end time that they get."""
         self._shut_until = until
         self._shutting.set()
-        while self._queue:
-            waiter = self._queue.popleft()
+        while waiting := self._urgent or self._queue:
+            waiter = waiting.popleft()
             if not waiter.done():
                 waiter.set_exception(ProxyResting(max(0.0, until - self._clock())))
 
@@ -99,13 +109,13 @@ class ConcurrencyLimiter:
         if self._shut_until is not None:
             raise ProxyResting(max(0.0, self._shut_until - self._clock()))
 
-    async def _take_slot(self) -> None:
+    async def _take_slot(self, *, urgent: bool) -> None:
         self._raise_if_shut()
-        if self.in_flight < self._slots and not self._queue:
+        if self._has_room:
             self.in_flight += 1
             return
         slot = asyncio.get_running_loop().create_future()
-        self._queue.append(slot)
+        (self._urgent if urgent else self._queue).append(slot)
         try:
             await slot  # a request that leaves hands over its slot
         except asyncio.CancelledError:

@@ -6,6 +6,7 @@ While it holds the write lock, this is certain: a program that removes the files
 scraper.store.connection.overwritten_file detects a file that stayed the same but was written over.
 """
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -42,10 +43,13 @@ _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "foreign_keys = ON",
-    "cache_size = -2048",
     "temp_store = MEMORY",
     "wal_autocheckpoint = 4000",
 )
+
+#: Pages that a connection keeps, in KiB: more would help only a single process, since a commit of another one makes
+#: them outdated. Changed pages beyond that go into the log before the commit.
+_WRITER_CACHE, _READER_CACHE = 512, 256
 
 _READS = "gapless_reads"
 
@@ -232,7 +236,10 @@ def make_sqlite_engine(path: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reads = connection.get_execution_options().get(_READS, False)
-        _begin(connection.connection.driver_connection, "BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        _begin(driver, "BEGIN" if reads else "BEGIN IMMEDIATE")
+        with contextlib.suppress(sqlite3.Error):  # a damaged file: the first statement raises it with its context
+            driver.execute(f"PRAGMA cache_size = -{_READER_CACHE if reads else _WRITER_CACHE}").close()
 
     return engine
 

@@ -32,6 +32,7 @@ class Connections:
     def __init__(self, reddit: ScriptedReddit) -> None:
         self._reddit = reddit
         self.rests = False
+        self.paused = False
         self.checks = 0  #: how often the crawl has checked whether the proxy rests
 
     @property

@@ -56,6 +56,26 @@ def test_as_many_pass_as_there_are_slots_and_then_in_the_order_of_their_coming()
     run(scenario)
 
 
+def test_urgent_requests_go_before_those_that_wait_longer_and_in_their_own_order() -> None:
+    async def scenario() -> None:
+        limiter, passed = make(1), []
+
+        async def one(name: str, *, urgent: bool) -> None:
+            await limiter.enter(urgent=urgent)
+            passed.append(name)
+            limiter.leave()
+
+        await limiter.enter()
+        tasks = [asyncio.create_task(one(name, urgent=name.startswith("u"))) for name in ("a", "u1", "b", "u2")]
+        await settle()
+        limiter.leave()
+        await asyncio.gather(*tasks)
+        assert passed == ["u1", "u2", "a", "b"]
+        assert limiter.idle == 1
+
+    run(scenario)
+
+
 def test_a_newcomer_does_not_pass_by_those_who_wait() -> None:
     async def scenario() -> None:
         limiter, passed = make(1), []
