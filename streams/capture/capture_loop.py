@@ -139,7 +139,7 @@ class Capture:
             return
         self._previous = task.kind
         if task.kind.paced:
-            self._pacing.spend()
+            self._pacing.spend(late_scan=task.kind is Kind.LATE_SCAN)
         self._do(task)
 
     def _tasks(self, now: float) -> list[Task]:

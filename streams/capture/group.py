@@ -124,7 +124,7 @@ class Group:
             due = max(self._walk_due, self._tools.pacing.background_due) if background else self._walk_due
             tasks.append(Task(Kind.WALK, due, self.key))
         if self._search is None and self._late_items.due < float("inf"):
-            due = max(self._late_items.due, self._tools.pacing.background_due)
+            due = max(self._late_items.due, self._tools.pacing.late_scan_due)
             tasks.append(Task(Kind.LATE_SCAN, due, self.key))
         return tasks
 

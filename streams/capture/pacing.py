@@ -23,6 +23,9 @@ _SLOWEST = 0.5
 _BURST = 30.0
 _TRICKLE = 0.1
 
+#: Scans for late items of more groups than this are spread as well.
+_FEW_GROUPS = 3
+
 #: While many background requests wait, this share of the stream's part of the quota is for them.
 _BACKGROUND = 0.4
 
@@ -59,6 +62,7 @@ class Pacing:
         self._per_second = 1.0
         #: requests per second of this stream, as of the last plan
         self._allowed = 0.0
+        self._groups = 1
 
     def replan(self, loads: Callable[[], Mapping[int, float]], *, now: bool = False) -> bool:
         """Plan again if it is time, or `now`; return whether there is a new plan. Raises QuotaFileError.
@@ -71,6 +75,7 @@ class Pacing:
             return False
         self._plan_due = self._clock() + _PLAN_EVERY_S
         groups = loads()
+        self._groups = len(groups)
         own = wishes(tuple(groups.values()), self._longest)
         others = self._limiter.exchange_wishes(own)
         others += [own] * (self._sharers - 1 - len(others))  # those that have just been started
@@ -97,8 +102,18 @@ class Pacing:
         """When the next background request may be sent, on the clock; a time in the past: how long it may already."""
         return self._filled_at + (1.0 - self._tokens) / self._per_second
 
-    def spend(self) -> None:
+    @property
+    def late_scan_due(self) -> float:
+        """When the next page of a scan for late items may be requested, on the clock.
+
+        Few groups scan at once, with the requests that the window has left: in a burst, late items sink in seconds.
+        """
+        return self.background_due if self._groups > _FEW_GROUPS else float("-inf")
+
+    def spend(self, *, late_scan: bool = False) -> None:
         """Count a background request."""
+        if late_scan and self._groups <= _FEW_GROUPS:
+            return
         self._fill()
         self._tokens -= 1.0
 
