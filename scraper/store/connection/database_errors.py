@@ -114,6 +114,16 @@ def _refuses_tls(cause: BaseException) -> bool:
     return "rejected SSL upgrade" in str(cause)  # asyncpg has no error class of its own for that
 
 
+def advice_at_start(error: BaseException) -> str:
+    """Return what to check when PostgreSQL cannot be used and waiting does not help."""
+    cause = _cause(error)
+    if isinstance(cause, ssl.SSLError):
+        return "check sslmode and the certificate files in DATABASE_URL, and the certificate of the server"
+    if _refuses_tls(cause):
+        return "the server offers no TLS: turn it on there (ssl = on), or change sslmode in DATABASE_URL"
+    return "check user, password, host, database name and parameters in DATABASE_URL"
+
+
 def loses_the_connection(error: BaseException) -> bool:
     """Return whether this connection and all those opened before it must be closed."""
     cause = _cause(error)

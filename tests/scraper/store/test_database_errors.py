@@ -1,13 +1,16 @@
 """What errors of the drivers mean."""
 
 import sqlite3
+import ssl
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 from sqlalchemy import exc
 
 from scraper.store.connection.database_errors import (
     Fault,
+    advice_at_start,
     classify,
     is_hopeless,
     is_mixed_up,
@@ -115,3 +118,18 @@ def test_a_reason_is_one_short_line_without_passwords() -> None:
     assert "hush" not in text
     assert "\n" not in text
     assert len(text) <= 200
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ConnectionError('PostgreSQL server at "db:5432" rejected SSL upgrade'), "offers no TLS"),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), "certificate files"),
+        (asyncpg.InvalidPasswordError("password authentication failed"), "user, password"),
+        (asyncpg.InvalidCatalogNameError("no such database"), "database name"),
+    ],
+)
+def test_the_advice_fits_the_error(error: Exception, named: str) -> None:
+    assert is_hopeless(error)
+    assert named in advice_at_start(error)
+    assert ("password" in advice_at_start(error)) == (not isinstance(error, OSError))
