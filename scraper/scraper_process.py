@@ -38,6 +38,9 @@ _TRIM_INTERVAL_S = 5.0
 #: Part of the stop time that is reserved for closing connections, seconds.
 _CLOSING_TIME_S = 0.5
 
+#: Longest wait for a last write while the database is away, seconds.
+_LONGEST_CLOSING_S = 5.0
+
 
 def run(context: ChildContext, config: ScraperConfig) -> None:
     """Crawl through one proxy, or without one, into the database.
@@ -61,7 +64,7 @@ async def _run(context: ChildContext, config: ScraperConfig) -> None:
             store = await _open_store(context, config, stop)
             if store is None:
                 return
-            stack.push_async_callback(store.close)
+            stack.push_async_callback(_close_store, context, store)
             client = await stack.enter_async_context(_client(config, context.name))
             await _crawl(context, config, client, store, stop)
     finally:
@@ -127,6 +130,11 @@ async def _put_back(context: ChildContext, store: Store, reporter: StatusReporte
     except (StoreUnavailable, TimeoutError) as error:
         context.log.warning("leases_not_put_back", error=str(error), hint="other processes get them when they expire")
     reporter.last()
+
+
+async def _close_store(context: ChildContext, store: Store) -> None:
+    """Write what waits, within the time that is left: without the database it is fetched again."""
+    await store.close(min(_LONGEST_CLOSING_S, context.drain_seconds()))
 
 
 @contextlib.asynccontextmanager

@@ -290,12 +290,15 @@ class RetryingFetcher:
         self._attempts.count(call.path, answer, error)
         return error
 
-    async def _control(self, failing: Collection[str]) -> Result:
-        """Request a recently served path, from here or elsewhere, that is not among the failing names."""
+    async def _control(self, failing: Collection[str], times: int = 1) -> Result:
+        """Request a recently served path, from here or elsewhere, that is not among the failing names.
+
+        The proxy works when one such path is served so many times in a row.
+        """
         paths = self._witnesses.choose(failing, self._siblings())
         result = Result(ProxyTest.FAILED)
         for path in paths:
-            result = await self._test_once(path)
+            result = await self._test_repeatedly(path, times)
             if result.outcome is not ProxyTest.FAILED or (self._token is not None and self._token.bearer is None):
                 return result
         if paths:
@@ -305,6 +308,13 @@ class RetryingFetcher:
 
     def _test_of(self, path: str) -> Call:
         return Call(path, self._authentication.url(path, RAW), about(path) if self._compares else None)
+
+    async def _test_repeatedly(self, path: str, times: int) -> Result:
+        result = await self._test_once(path)
+        while times > 1 and result.outcome is ProxyTest.SERVED:
+            times -= 1
+            result = await self._test_once(path)
+        return result
 
     async def _test_once(self, path: str) -> Result:
         """Send one request without the concurrency limiter and without retries.

@@ -105,6 +105,11 @@ class Search:
         self._more_at = 0.0
         self._survey = NameSurvey(bisection.names) if len(bisection.names) >= FROM_NAMES else None
 
+    @property
+    def paced(self) -> bool:
+        """Whether nothing but single suspects is left: the good names flow, so the requests are background requests."""
+        return self._survey is None and self.bisection.only_singles
+
     # -- polls of the names that were answered -----------------------------------------------------------------------
 
     def pollable(self) -> tuple[str, ...]:

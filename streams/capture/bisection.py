@@ -88,6 +88,11 @@ class Bisection:
         if bad and good:
             self._queue = deque([good, *((name,) for name in suspects)])
 
+    @property
+    def only_singles(self) -> bool:
+        """Whether the good names are known, and each request left is for a single name."""
+        return bool(self.cleared) and not self._everything and all(len(part) == 1 for part in self._queue)
+
     def next(self) -> tuple[str, ...]:
         """Return the names to request together now."""
         return self._all_names or self._queue[0]

@@ -137,7 +137,8 @@ class Capture:
         if task is None:
             self._context.wait(idle_seconds(tasks, now))
             return
-        self._previous = task.kind
+        if task.kind.sends_request:
+            self._previous = task.kind
         if task.kind.paced:
             self._pacing.spend(late_scan=task.kind is Kind.LATE_SCAN)
         self._do(task)

@@ -116,7 +116,8 @@ class Group:
             return []
         tasks = []
         if self._search is not None:
-            tasks.append(Task(Kind.SEARCH, self._search.due, self.key))
+            due = max(self._search.due, self._tools.pacing.background_due) if self._search.paced else self._search.due
+            tasks.append(Task(Kind.SEARCH, due, self.key))
         if self._polled_names():
             tasks.append(Task(Kind.POLL, self.next_poll, self.key))
         if self._poll is not None:
@@ -352,6 +353,8 @@ class Group:
     def search_step(self) -> None:
         """Do one step of the search for names that fail."""
         search = self._search
+        if search is not None and search.paced:
+            self._tools.pacing.spend()
         if search is not None and search.step():
             self._search = None
             self._conclude(search.bisection)

@@ -27,7 +27,7 @@ _TRICKLE = 0.1
 _FEW_GROUPS = 3
 
 #: While many background requests wait, this share of the stream's part of the quota is for them.
-_BACKGROUND = 0.4
+_BACKGROUND = 0.3
 
 
 class Pacing:
@@ -107,8 +107,11 @@ class Pacing:
         """When the next page of a scan for late items may be requested, on the clock.
 
         Few groups scan at once, with the requests that the window has left: in a burst, late items sink in seconds.
+        The scans of many groups leave half of the burst to other background requests.
         """
-        return self.background_due if self._groups > _FEW_GROUPS else float("-inf")
+        if self._groups <= _FEW_GROUPS:
+            return float("-inf")
+        return self._filled_at + (_BURST / 2 + 1.0 - self._tokens) / self._per_second
 
     def spend(self, *, late_scan: bool = False) -> None:
         """Count a background request."""

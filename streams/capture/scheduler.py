@@ -33,6 +33,11 @@ class Kind(enum.Enum):
         return self in {Kind.POLL, Kind.WALK, Kind.SEARCH}
 
     @property
+    def sends_request(self) -> bool:
+        """Whether a step may send a request; another one keeps nothing waiting."""
+        return self not in {Kind.PACK, Kind.PRUNE}
+
+    @property
     def paced(self) -> bool:
         """Whether each step is a background request, which the quota spreads over time if there are many."""
         return self in {Kind.JOIN, Kind.LATE_SCAN, Kind.REPAIR, Kind.RETURN}

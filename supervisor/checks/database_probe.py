@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from core.errors import PermanentError
 from scraper.store.connection.certificates import check_files
-from scraper.store.connection.database_errors import Fault, classify, is_hopeless, reason
+from scraper.store.connection.database_errors import Fault, advice_at_start, classify, is_hopeless, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
 from scraper.store.connection.engine import Database
 from scraper.store.connection.opening import refuse_encoding
@@ -69,11 +69,10 @@ async def _postgres(place: PostgresServer, timeout_s: float) -> Finding:
         return failed(_NAME, f"{place}: {error}")
     except Exception as error:  # noqa: BLE001 (of the driver, of SQLAlchemy, of the system: each has the reason)
         advice = (
-            "check user, password and database name in database.url"
+            advice_at_start(error)
             if is_hopeless(error)
-            else "check that PostgreSQL runs "
+            else "check that PostgreSQL runs and that DATABASE_URL is correct"
         )
-        advice += "" if is_hopeless(error) else "and that database.url is correct"
         return failed(_NAME, f"{place}: {reason(error)}: {advice}")
     finally:
         await database.close()

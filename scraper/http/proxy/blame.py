@@ -6,9 +6,11 @@ from what is known, one request for a recently served path (the control) decides
 """
 
 import enum
+import math
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from core.errors import GaplessError, PermanentError
 from core.reddit.limiter import QuotaFileError
@@ -28,11 +30,24 @@ _WEAK = 0.5
 #: Faults in a row for this many names need no control: no single name breaks the requests for others.
 _SURE_ITEMS = 3
 
-#: A proxy is unreliable when this share of its last attempts failed, for several names, and a sibling is reliable. The
-#: window is large enough that a bad network, where one in eight fails, never comes near.
+#: A proxy may be unreliable when this share of its last attempts failed, for several names and for longer than a
+#: problem of Reddit's takes to appear in the reports of the siblings (seconds). The siblings decide.
 _WINDOW = 40
-_UNRELIABLE = 0.5
-_SEVERAL = 5
+_FEWEST_ATTEMPTS = 8
+_UNRELIABLE = 0.3
+_SEVERAL = 3
+_FAILING_FOR = 3.0
+
+#: It is unreliable when the logarithm of a likelihood ratio says so: how much better two different shares of failures,
+#: here and through reliable siblings, explain the results than one common share. A bad network, where one in eight
+#: fails everywhere, never comes near.
+_DIFFERENT = 7.0
+
+#: Failures that are also common among good answers show nothing before the window is full, and only as a majority.
+_MAJORITY = 0.5
+
+#: When the siblings are no better, they are not compared again for this time, seconds.
+_COMPARE_INTERVAL_S = 3.0
 
 #: A name that was found to be the cause does not count against the proxy for this time, seconds.
 _BLAMED_FOR = 600.0
@@ -107,6 +122,28 @@ class FailureRun:
         return self.own >= enough or (self.faults + self.own >= enough and len(self.items) >= _SURE_ITEMS)
 
 
+class _Attempt(NamedTuple):
+    """The end of one attempt."""
+
+    item: str
+    sign: Sign
+    at: float
+
+
+def _difference(bad: int, attempts: int, others_bad: int, others_attempts: int) -> float:
+    """Return the logarithm of the likelihood ratio: two shares of failures against one common share."""
+    common = (bad + others_bad) / (attempts + others_attempts)
+    separate = _likelihood(bad, attempts, bad / attempts)
+    separate += _likelihood(others_bad, others_attempts, others_bad / others_attempts)
+    return separate - _likelihood(bad, attempts, common) - _likelihood(others_bad, others_attempts, common)
+
+
+def _likelihood(bad: int, attempts: int, share: float) -> float:
+    """Return the logarithm of the likelihood of so many failures, where each attempt fails with this chance."""
+    good = attempts - bad
+    return (bad * math.log(share) if bad else 0.0) + (good * math.log(1.0 - share) if good else 0.0)
+
+
 class Evidence:
     """The results of the attempts through one proxy. Times are seconds of one clock."""
 
@@ -117,7 +154,8 @@ class Evidence:
         self.good_at: float | None = None
         self._began = began
         self._silence = silence
-        self._window: deque[str | None] = deque(maxlen=_WINDOW)  # the names that failed; None: a good answer
+        self._window: deque[_Attempt] = deque(maxlen=_WINDOW)
+        self._compared_at = float("-inf")
         self._failing: OrderedDict[str, int] = OrderedDict()
         self._blamed: dict[str, float] = {}
 
@@ -129,19 +167,41 @@ class Evidence:
     @property
     def good(self) -> int:
         """The number of good attempts in the window."""
-        return self._window.count(None)
+        return sum(attempt.sign is Sign.GOOD for attempt in self._window)
 
     @property
     def bad(self) -> int:
         """The number of failed attempts in the window."""
         return len(self._window) - self.good
 
-    @property
-    def unreliable(self) -> bool:
-        """Whether too many of the last attempts failed, even if not in a row."""
-        if len(self._window) < _WINDOW or self.bad < _UNRELIABLE * _WINDOW:
+    def unreliable(self, now: float) -> bool:
+        """Return whether so many of the last attempts failed, even if not in a row, that siblings are compared."""
+        if now - self._compared_at < _COMPARE_INTERVAL_S or len(self._window) < _FEWEST_ATTEMPTS:
             return False
-        return len(set(self._window) - {None}) >= _SEVERAL
+        failed = [attempt for attempt in self._window if attempt.sign is not Sign.GOOD]
+        if len(failed) < _UNRELIABLE * len(self._window) or now - failed[0].at < _FAILING_FOR:
+            return False
+        return len({attempt.item for attempt in failed}) >= _SEVERAL
+
+    def fails_more_often(self, siblings: Sequence[Sibling]) -> bool:
+        """Return whether far more of the last attempts failed than through the reliable siblings."""
+        reliable = [sibling for sibling in siblings if sibling.reliable]
+        if not reliable:
+            return False
+        known = {item for sibling in siblings if sibling.works for item in sibling.failing}
+        own = [attempt for attempt in self._window if attempt.item not in known]
+        if len(own) == _WINDOW and self.bad >= _MAJORITY * _WINDOW:
+            return True
+        failed = [attempt for attempt in own if attempt.sign not in {Sign.GOOD, Sign.WEAK}]
+        if len({attempt.item for attempt in failed}) < _SEVERAL or len(failed) < _UNRELIABLE * len(own):
+            return False
+        theirs_bad = sum(sibling.bad for sibling in reliable)
+        theirs = theirs_bad + sum(sibling.good for sibling in reliable)
+        return _difference(len(failed), len(own), theirs_bad, theirs) >= _DIFFERENT
+
+    def siblings_are_no_better(self, now: float) -> None:
+        """Record that a comparison showed no difference; the next one is later."""
+        self._compared_at = now
 
     def suspicious(self, now: float) -> bool:
         """Return whether the proxy may be broken."""
@@ -159,20 +219,20 @@ class Evidence:
         self._note_failure(item)
         if self._blamed.get(item, now) > now:
             return False
-        self._window.append(item)
+        self._window.append(_Attempt(item, sign, now))
         run = self.run
         run.since = now if run.since is None else run.since
         run.weight += _WEAK if sign is Sign.WEAK else 1.0
         run.faults += sign is Sign.FAULT
         run.own += sign is Sign.OWN
         run.items.add(item)
-        return self.suspicious(now) or self.unreliable
+        return self.suspicious(now) or self.unreliable(now)
 
     def _served(self, item: str, now: float) -> None:
         self.good_at = now
         self.failures = 0
         self.run = FailureRun()
-        self._window.append(None)
+        self._window.append(_Attempt(item, Sign.GOOD, now))
         self._failing.pop(item, None)
         self._blamed.pop(item, None)
 
@@ -191,11 +251,13 @@ class Evidence:
             return ()
         self._blamed = {item: until for item, until in self._blamed.items() if until > now}
         self._blamed.update(dict.fromkeys(items, now + _BLAMED_FOR))
-        self._window = deque((one for one in self._window if one not in items), maxlen=_WINDOW)
+        self._window = deque(
+            (one for one in self._window if one.sign is Sign.GOOD or one.item not in items), maxlen=_WINDOW
+        )
         return tuple(sorted(items))
 
     def begin_anew(self, *, window: bool = True) -> None:
-        """Forget the run, and with `window` also the share of failures: after a rest, or when no action follows."""
+        """Forget the run, and with `window` also the share of failures: after a rest."""
         self.run = FailureRun()
         if window:
             self._window.clear()
@@ -215,7 +277,7 @@ def find_cause(
     """
     run = evidence.run
     if not evidence.suspicious(now):
-        return Blame.PROXY if any(sibling.reliable for sibling in siblings) else Blame.NOBODY
+        return Blame.PROXY if evidence.fails_more_often(siblings) else Blame.NOBODY
     working = [sibling for sibling in siblings if sibling.works]
     cause = Blame.EVERYBODY if siblings and not working else Blame.PROXY
     if run.is_sure or control_served is False:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -39,8 +40,9 @@ class Result(NamedTuple):
 #: Makes one attempt before the first request and returns its error.
 Probe = Callable[[], Awaitable[GaplessError | None]]
 
-#: Tests the proxy with a recently served path; the argument is the names that fail.
-Control = Callable[[Collection[str]], Awaitable[Result]]
+#: Tests the proxy with a recently served path; the arguments are the names that fail, and how many times in a row one
+#: path must be served.
+Control = Callable[[Collection[str], int], Awaitable[Result]]
 
 
 class ProxyHealth:
@@ -103,7 +105,7 @@ class ProxyHealth:
     def _conclude(self, blame: Blame, error: GaplessError | None) -> None:
         evidence = self.evidence
         if blame is Blame.NOBODY:
-            evidence.begin_anew()
+            evidence.siblings_are_no_better(self._clock())
         elif blame is Blame.ITEM:
             if names := evidence.blame_names(self._clock()):
                 log.warning(
@@ -113,8 +115,16 @@ class ProxyHealth:
                     hint="the proxy works: these names are retried later",
                 )
         else:
-            log.warning("proxy_failing", error=str(error), failures=evidence.failures, blame=blame.name.lower())
-            self._rest(error)
+            unsteady = not evidence.suspicious(self._clock())
+            log.warning(
+                "proxy_failing",
+                error=str(error),
+                failures=evidence.failures,
+                blame=blame.name.lower(),
+                recent_bad=evidence.bad,
+                recent_good=evidence.good,
+            )
+            self._rest(error, unsteady=unsteady)
 
     async def probe(self, attempts: int = 1) -> bool:
         """Test the proxy before the first request; return whether it works.
@@ -165,8 +175,8 @@ class ProxyHealth:
             log.exception("probe_broke_off")
             return Result(ProxyTest.FAILED, GaplessError(f"{type(unforeseen).__name__}: {unforeseen}"))
 
-    async def _send_control(self) -> Result:
-        result = await self._control(self.evidence.run.items)
+    async def _send_control(self, times: int = 1) -> Result:
+        result = await self._control(self.evidence.run.items, times)
         if result.outcome is ProxyTest.SERVED:
             self.evidence.good_at = self._clock()
         return result
@@ -182,11 +192,11 @@ class ProxyHealth:
         self._rest(result.error)
         return False
 
-    def _rest(self, error: GaplessError | None) -> None:
+    def _rest(self, error: GaplessError | None, *, unsteady: bool = False) -> None:
         rest_periods, now = self.rest_periods, self._clock()
         good_at = self.evidence.good_at
         others_work = any(sibling.works for sibling in self._siblings())
-        rest_periods.rest(now, now if good_at is None else good_at, common=not others_work)
+        rest_periods.rest(now, now if good_at is None else good_at, common=not others_work, unsteady=unsteady)
         self._limiter.shut(rest_periods.resting_until)
         seconds = round(rest_periods.resting_until - now, 1)
         log.warning("proxy_rests", seconds=seconds, rests=rest_periods.rests, reason=str(error))
@@ -197,11 +207,12 @@ class ProxyHealth:
         while not self.rest_periods.works:
             await self._wait_for_return()
             self.rest_periods.begin_probe()
-            result = await self._attempt_safely(self._send_control)
+            test = partial(self._send_control, self.rest_periods.tests_to_return)
+            result = await self._attempt_safely(test)
             while result.outcome is ProxyTest.UNKNOWN:
                 # the quota has no request left for it: that is not the proxy's fault
                 await self._sleep(_CHECK_INTERVAL_S)
-                result = await self._attempt_safely(self._send_control)
+                result = await self._attempt_safely(test)
             if self._apply(result):
                 away = round(self._clock() - self.rest_periods.failing_since, 1)
                 log.info("proxy_recovered", seconds_away=away, rests=self.rest_periods.rests)

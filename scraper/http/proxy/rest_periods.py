@@ -11,6 +11,11 @@ _REST = Backoff(first=5.0, longest=300.0, jitter=0.1)
 #: The longest rest when nothing works anywhere, seconds: the proxy is not the cause, and all return at once.
 _LONGEST_COMMON_REST = 60.0
 
+#: A proxy that failed at a part of its requests is trusted again after it worked for this time, seconds. Until then one
+#: test shows little about it: this many in a row must succeed at the end of a rest.
+_UNSTEADY_FOR = 600.0
+_STEADY_TESTS = 5
+
 #: A proxy with no good answer for this time is not known to work, seconds.
 IDLE_AFTER = 60.0
 
@@ -35,29 +40,37 @@ class RestPeriods:
         self._random = random
         self._recovered_at = began
         self._rested = 0.0
+        self._unsteady = False
 
     @property
     def works(self) -> bool:
         """Whether requests go through the proxy."""
         return self.state is State.HEALTHY
 
+    @property
+    def tests_to_return(self) -> int:
+        """How many tests in a row must succeed at the end of a rest."""
+        return _STEADY_TESTS if self._unsteady else 1
+
     def begin_probe(self) -> None:
         """Record that one request is sent to test the proxy."""
         self.state = State.PROBING
 
-    def rest(self, now: float, since: float, *, common: bool = False) -> None:
+    def rest(self, now: float, since: float, *, common: bool = False, unsteady: bool = False) -> None:
         """Start a rest: longer each time, unless the proxy worked for longer than it rested.
 
         Args:
             now: the current time, seconds.
             since: the time when the failures began, seconds.
             common: whether nothing works anywhere, so that the proxy is not the cause.
+            unsteady: whether a part of the requests failed, with good answers between them.
 
         """
         if self.state is State.HEALTHY:
-            if now - self._recovered_at > self._rested:
-                self.rests = 0  # unrelated to the failures before
+            if now - self._recovered_at > max(self._rested, _UNSTEADY_FOR if self._unsteady else 0.0):
+                self.rests, self._unsteady = 0, False  # unrelated to the failures before
             self.failing_since = since
+        self._unsteady |= unsteady
         self.rests += 1
         rested = _REST.pause(self.rests, self._random)
         self._rested = min(rested, _LONGEST_COMMON_REST) if common else rested

@@ -69,7 +69,8 @@ _STATEMENT_MISSED = {"26000", "42P05"}
 _UNDEFINED_TABLE = "42P01"
 
 # A pooler's message about a URL that it will never accept
-_POOLER_REFUSES = ("unsupported startup parameter", "no such database", "no such user", "statement pooling mode")
+_STATEMENT_POOLING = "statement pooling mode"
+_POOLER_REFUSES = ("unsupported startup parameter", "no such database", "no such user", _STATEMENT_POOLING)
 _LOCK_NOT_AVAILABLE = "55P03"
 _INSUFFICIENT_PRIVILEGE = "42501"
 
@@ -81,6 +82,8 @@ def classify(error: BaseException) -> Fault:
         return Fault.BUSY
     if isinstance(cause, UnusableFileError | FileReplacedError):  # may be in the middle of a renewal or replacement
         return Fault.AWAY
+    if isinstance(cause, GaplessError):  # ours, and final: its text may quote an error that would pass
+        return Fault.ROWS
     code, state = _sqlite_code(cause), _sqlstate(cause)
     if code is not None:
         return Fault.BUSY if code in _SQLITE_BUSY else Fault.AWAY if code in _SQLITE_AWAY else Fault.ROWS
@@ -112,6 +115,18 @@ def _refuses_tls(cause: BaseException) -> bool:
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return isinstance(cause, ssl.SSLCertVerificationError) or "ALERT" in str(cause).upper()
     return "rejected SSL upgrade" in str(cause)  # asyncpg has no error class of its own for that
+
+
+def advice_at_start(error: BaseException) -> str:
+    """Return what to check when PostgreSQL cannot be used and waiting does not help."""
+    cause = _cause(error)
+    if isinstance(cause, ssl.SSLError):
+        return "check sslmode and the certificate files in DATABASE_URL, and the certificate of the server"
+    if _STATEMENT_POOLING in str(cause):
+        return "set pool_mode = transaction (or session) in the configuration of PgBouncer"
+    if _refuses_tls(cause):
+        return "the server offers no TLS: turn it on there (ssl = on), or change sslmode in DATABASE_URL"
+    return "check user, password, host, database name and parameters in DATABASE_URL"
 
 
 def loses_the_connection(error: BaseException) -> bool:

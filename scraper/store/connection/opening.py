@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from core.errors import GaplessError, PermanentError
 from scraper.store.connection.certificates import check_files
-from scraper.store.connection.database_errors import is_hopeless, reason
+from scraper.store.connection.database_errors import advice_at_start, is_hopeless, reason
 from scraper.store.connection.database_url import PostgresServer, SqliteFile, read
 from scraper.store.connection.engine import Database
 from scraper.store.connection.outage_retry import OutageRetry
@@ -76,5 +76,5 @@ def _refused(place: SqliteFile | PostgresServer, error: Exception) -> PermanentE
     if isinstance(place, SqliteFile):
         advice = "DATABASE_URL must name a file, in a directory, both writable by this user"
     else:
-        advice = "check user, password, host, database name and parameters in DATABASE_URL"
+        advice = advice_at_start(error)
     return PermanentError(f"{place} cannot be used ({reason(error)}): {advice}")

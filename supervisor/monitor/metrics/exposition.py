@@ -47,6 +47,20 @@ def exposition(inputs: MetricInput) -> bytes:
     return generate_latest(_Families(list(_sample_metrics(inputs))))
 
 
+def counters_only(exposed: bytes) -> bytes:
+    """Leave out everything that describes the present, such as gauges: of an old sample only counters are true."""
+    kept, keeps = [], False
+    for line in exposed.splitlines(keepends=True):
+        if line.startswith(b"# HELP "):
+            described = line
+        elif line.startswith(b"# TYPE "):
+            keeps = line.rstrip().endswith(b" counter")
+            kept += [described, line] if keeps else []
+        elif keeps:
+            kept.append(line)
+    return b"".join(kept)
+
+
 def readiness_exposition(readiness: Readiness) -> bytes:
     """Format the readiness, for each request: a sample cannot know that it will be the last for a while."""
     return generate_latest(_Families(list(_readiness_metrics(readiness))))

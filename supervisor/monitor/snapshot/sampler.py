@@ -104,10 +104,15 @@ class Sampler:
         """Return the age of the latest snapshot, seconds; before the first one, the time waited for it."""
         return max(0.0, self._wall() - (self.latest.at if self.latest else self._started_at))
 
+    @property
+    def is_late(self) -> bool:
+        """Whether there is no snapshot, or the latest one is too old to describe the present."""
+        return self.latest is None or self.age() > LATE_AFTER_S
+
     def readiness(self) -> Readiness:
         """Return the latest readiness; if it is too old, it contains that as a reason."""
         known = self.latest.readiness if self.latest else Readiness()
-        if self.latest is not None and self.age() <= LATE_AFTER_S:
+        if not self.is_late:
             return known
         late = Reason("snapshot_late", "monitor", _LATE, self.latest.at if self.latest else self._started_at)
         return Readiness((late, *known.reasons), known.warnings)

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from core.config.slices import MonitorConfig
-from supervisor.monitor.metrics.exposition import CONTENT_TYPE, readiness_exposition
+from supervisor.monitor.metrics.exposition import CONTENT_TYPE, counters_only, readiness_exposition
 from supervisor.monitor.snapshot.page_view import readiness_json
 from supervisor.monitor.snapshot.sampler import Sampler
 from supervisor.monitor.web.connection_limits import DROP_REASONS
@@ -86,7 +86,7 @@ class Handlers:
         return web.Response(status=200 if readiness.ready else 503, body=body, content_type="application/json")
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        """Answer with all metrics in Prometheus' text format."""
+        """Answer with all metrics in Prometheus' text format; a sample that is too old gives only counters."""
         sampler = self._sampler
         own = _OWN_METRICS.format(
             age=round(sampler.age(), 3),
@@ -95,6 +95,8 @@ class Handlers:
         )
         own += self._clients()
         sampled = sampler.latest.metrics if sampler.latest else b""
+        if sampler.is_late:
+            sampled = counters_only(sampled)
         body = readiness_exposition(sampler.readiness()) + sampled + own.encode()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 

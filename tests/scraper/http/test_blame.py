@@ -25,6 +25,7 @@ from scraper.http.transport.route import ProxyRefused, ProxyRejectsUs, ProxyRest
 
 TIMEOUT = 15.0
 WORKS = Sibling(good_for=1.0, good=20)
+STEADY = Sibling(good_for=1.0, good=40)
 FAILS = Sibling(good_for=300.0, bad=20)
 KINDS = (Sign.WEAK, Sign.BAD, Sign.FAULT, Sign.OWN)
 
@@ -125,7 +126,7 @@ def test_one_name_that_fails_for_ever_is_to_blame_itself(sign: Sign, siblings: l
     assert what.blame_names(now) == ("r/sub003",)
     later = feed(what, sign, *["r/sub003"] * 100, start=now)
     assert not what.suspicious(later)
-    assert not what.unreliable
+    assert not what.unreliable(later)
     assert feed(what, Sign.BAD, *["r/other"] * 5, start=later)
     assert what.suspicious(later + 1.0), "another name is another story"
 
@@ -170,34 +171,75 @@ def test_silence_for_as_long_as_a_request_may_take_needs_fewer_failures() -> Non
     assert what.record("r/b", Sign.FAULT, now + TIMEOUT + 2.0)
 
 
-def alternate(what: Evidence, share: float, attempts: int, seed: int = 1) -> bool:
-    """Let this share of attempts at many names fail; tell whether that was ever found unreliable."""
+def is_found_unreliable(
+    what: Evidence, siblings: list[Sibling], share: float, attempts: int, *, seed: int = 1, sign: Sign = Sign.BAD
+) -> int | None:
+    """Let this share of attempts at many names fail; return after how many the proxy was blamed for that."""
     chance, now = random.Random(seed), 0.0
-    found = False
     for number in range(attempts):
-        now += 0.1
-        sign = Sign.BAD if chance.random() < share else Sign.GOOD
-        found |= what.record(f"r/{number}", sign, now) and what.unreliable and not what.suspicious(now)
-    return found
+        now += 0.3
+        end = sign if chance.random() < share else Sign.GOOD
+        if what.record(f"r/{number}", end, now) and not what.suspicious(now):
+            if find_cause(what, siblings, now) is Blame.PROXY:
+                return number + 1
+            what.siblings_are_no_better(now)
+    return None
 
 
-def test_a_proxy_that_fails_every_other_time_is_to_blame_where_others_do_not() -> None:
-    what, now = evidence(), 0.0
-    while not what.unreliable:
-        now = feed(what, Sign.GOOD, "r/a", start=now)
-        now = feed(what, Sign.BAD, f"r/{now:.0f}", start=now)
+@pytest.mark.parametrize("sign", [Sign.BAD, Sign.FAULT])
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_proxy_that_fails_at_a_part_of_its_requests_is_to_blame_soon(every: int, sign: Sign) -> None:
+    """Also one that needs seconds for each failure, so that few attempts come together."""
+    what, now, attempts = evidence(), 0.0, 0
+    while not (what.unreliable(now) and find_cause(what, [STEADY], now) is Blame.PROXY):
+        attempts += 1
+        assert attempts <= 12 * every
+        now = feed(what, Sign.GOOD if attempts % every else sign, f"r/{attempts // 3}", start=now, every=1.0)
     assert not what.suspicious(now)
-    assert find_cause(what, [WORKS], now) is Blame.PROXY
-    assert find_cause(what, [FAILS, WORKS], now) is Blame.PROXY
+    assert find_cause(what, [FAILS, STEADY], now) is Blame.PROXY
     assert find_cause(what, [Sibling(1.0, good=20, bad=20)], now) is Blame.NOBODY, "it is the same everywhere"
     assert find_cause(what, [], now) is Blame.NOBODY, "it is all there is"
     what.begin_anew()
-    assert not what.unreliable
+    assert not what.unreliable(now)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [0.35, 0.5, 0.65])
+def test_failures_by_chance_are_found_too(share: float, seed: int) -> None:
+    assert is_found_unreliable(evidence(), [STEADY, STEADY], share, 60, seed=seed) is not None
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_bad_weather_does_not_make_a_proxy_unreliable(seed: int) -> None:
-    assert not alternate(evidence(), 0.13, 20_000, seed)
+    """One in eight fails everywhere; and a sibling that happens to see less of it."""
+    assert is_found_unreliable(evidence(), [Sibling(1.0, good=35, bad=5)], 0.13, 10_000, seed=seed) is None
+    assert is_found_unreliable(evidence(), [Sibling(1.0, good=39, bad=1)] * 2, 0.06, 10_000, seed=seed) is None
+
+
+def test_deleted_users_do_not_make_a_proxy_unreliable() -> None:
+    """A subreddit whose authors are mostly gone: many of its answers are 404, and others read other subreddits."""
+    assert is_found_unreliable(evidence(), [STEADY], 0.2, 2_000, sign=Sign.WEAK) is None
+    assert is_found_unreliable(evidence(), [STEADY], 0.6, 2_000, sign=Sign.WEAK) is not None, "but not most of all"
+
+
+def test_names_that_fail_through_others_too_do_not_make_a_proxy_unreliable() -> None:
+    names = [f"r/{number}" for number in range(5)]
+    others, what, now = [Sibling(1.0, good=35, bad=5, failing=names)], evidence(), 0.0
+    for number in range(100):
+        now = feed(what, Sign.BAD, names[number % 5], start=now)
+        assert find_cause(what, others, now) is Blame.NOBODY
+        now = feed(what, Sign.GOOD, f"r/good{number}", start=now)
+
+
+def test_a_problem_that_has_just_begun_is_not_compared_with_older_reports() -> None:
+    """The reports of the siblings may be from before the first failure."""
+    what = evidence()
+    now = feed(what, Sign.GOOD, *(f"r/{number}" for number in range(10)))
+    for number in range(8):
+        assert not what.record(f"r/{number}", Sign.BAD, now + number / 10.0)
+        what.record("r/x", Sign.GOOD, now + number / 10.0)
+    assert what.record("r/y", Sign.BAD, now + 4.0)
+    assert find_cause(what, [STEADY, STEADY], now + 4.0) is Blame.PROXY
 
 
 def test_deleted_users_are_no_reason_for_suspicion() -> None:

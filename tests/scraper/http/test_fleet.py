@@ -188,18 +188,30 @@ def test_s03_a_seed_that_fails_is_no_reason_to_begin_with_a_rest() -> None:
     uvloop.run(scenario())
 
 
-def test_an_exit_that_fails_every_other_time_rests_where_others_do_not() -> None:
+@pytest.mark.parametrize("look", ["challenge", "forbidden", "server", "cut", "timeout"])
+def test_an_exit_that_fails_at_a_part_of_its_requests_rests_until_it_is_steady(look: str) -> None:
+    """Every second answer is bad, so one good test at the end of the rest proves nothing."""
+
     async def scenario() -> None:
         times = Slow()
-        async with fleet(times, None, None) as exits:
-            bad = exits[1]
-            for _ in range(60):
+        async with fleet(times, None, None, None) as exits:
+            bad = exits[2]
+            await work(exits, 3)  # 12 good answers of each
+            bad.script.replies = [LOOKS[look] if number % 2 else GOOD for number in range(1000)]
+            for _ in range(30):
                 if bad.client.resting:
                     break
-                bad.script.say(*[LOOKS["challenge"]] * 4)  # and its second tries are good
+                await times.sleep(1.0)
                 await work(exits, 1)
             assert bad.client.resting
-            assert not exits[0].client.resting
+            assert not any(one.client.resting for one in exits[:2])
+            spoilt = len(bad.script.asked)
+            assert spoilt <= 60
+            times.over.set()
+            await until(lambda: len(bad.script.asked) >= spoilt + 20, "tests at the ends of several rests")
+            assert bad.client.resting, "none of them was served often enough in a row"
+            bad.script.replies.clear()
+            await until(lambda: not bad.client.resting, "it to come back")
 
     uvloop.run(scenario())
 

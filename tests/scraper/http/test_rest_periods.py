@@ -47,6 +47,20 @@ def test_a_proxy_that_fails_again_at_once_rests_longer() -> None:
     assert rests == pytest.approx([5, 10, 20])
 
 
+def test_an_unsteady_proxy_is_trusted_again_after_ten_minutes_of_work() -> None:
+    """Its good answers between the failures, and one good test, prove nothing."""
+    health, now, rests = RestPeriods(0.0, middle), 0.0, []
+    for worked in (1.0, 100.0, 500.0, 601.0):
+        now += worked
+        health.rest(now, now, unsteady=worked < 600.0)
+        rests.append(health.resting_until - now)
+        assert health.tests_to_return == (5 if worked < 600.0 else 1)
+        now = health.resting_until
+        health.begin_probe()
+        health.recovered(now)
+    assert rests == pytest.approx([5, 10, 20, 5])
+
+
 def test_a_proxy_that_worked_for_longer_than_it_rested_begins_anew() -> None:
     health = RestPeriods(0.0, middle)
     for now in (0.0, 5.5):

@@ -1,13 +1,18 @@
 """What errors of the drivers mean."""
 
 import sqlite3
+import ssl
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 from sqlalchemy import exc
 
+from core.errors import PermanentError
 from scraper.store.connection.database_errors import (
     Fault,
+    StoreUnavailable,
+    advice_at_start,
     classify,
     is_hopeless,
     is_mixed_up,
@@ -57,6 +62,8 @@ def _postgres(state: str) -> Exception:
         (exc.TimeoutError("no connection came free"), Fault.AWAY, False),
         (RuntimeError("connection is closed"), Fault.AWAY, False),
         (TypeError("str is not valid UTF-8"), Fault.ROWS, True),
+        (PermanentError("cannot be used (connection was closed): a person must act"), Fault.ROWS, True),
+        (StoreUnavailable("the connection was lost"), Fault.BUSY, False),
     ],
 )
 def test_errors_are_judged_by_their_codes(error: Exception, fault: Fault, hopeless: bool) -> None:
@@ -115,3 +122,19 @@ def test_a_reason_is_one_short_line_without_passwords() -> None:
     assert "hush" not in text
     assert "\n" not in text
     assert len(text) <= 200
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ConnectionError('PostgreSQL server at "db:5432" rejected SSL upgrade'), "offers no TLS"),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), "certificate files"),
+        (asyncpg.ProtocolViolationError("statement pooling mode: no transactions"), "pool_mode"),
+        (asyncpg.InvalidPasswordError("password authentication failed"), "user, password"),
+        (asyncpg.InvalidCatalogNameError("no such database"), "database name"),
+    ],
+)
+def test_the_advice_fits_the_error(error: Exception, named: str) -> None:
+    assert is_hopeless(error)
+    assert named in advice_at_start(error)
+    assert ("password" in advice_at_start(error)) == ("asyncpg" in type(error).__module__ and named != "pool_mode")

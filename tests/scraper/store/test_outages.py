@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 import structlog
 
+from core.child import ChildContext
 from core.errors import PermanentError
+from scraper import scraper_process
 from scraper.store import Batch, Store, StoreUnavailable
 from scraper.store import store as store_module
 from scraper.store.connection import database_url as address_module
@@ -20,7 +23,7 @@ from scraper.store.connection import postgres_engine as postgres_module
 from scraper.store.connection import sqlite_engine as sqlite_module
 from tests.scraper.store.stage import Stage, a_post, play
 from tests.support.postgres import PASSWORD, PostgresServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, wait_until_async
 
 Lines = list[MutableMapping[str, Any]]
 
@@ -194,6 +197,27 @@ def test_a_server_that_is_not_there_may_come(postgres: PostgresServer) -> None:
     postgres.stop()
     with pytest.raises(StoreUnavailable, match="does not answer"):
         _open(url)
+
+
+def test_a_stop_takes_no_longer_than_it_may_while_the_database_is_away(postgres: PostgresServer) -> None:
+    """Rows still wait to be written, and the password has changed: the supervisor would kill a process that waits."""
+    url = postgres.new_database()
+    context = ChildContext("scraper-a", structlog.stdlib.get_logger(), deadline=lambda: began + 1.0)
+    began = 0.0
+
+    async def scenario() -> None:
+        nonlocal began
+        store = await Store.open(url, holder="here/scraper-a")
+        postgres.stop()
+        waiting = asyncio.create_task(store.save(Batch(posts=[a_post("p1")])))
+        await wait_until_async(lambda: store.away_since is not None, "the database to be away", 10.0)
+        began = time.monotonic()
+        await scraper_process._close_store(context, store)  # noqa: SLF001
+        assert time.monotonic() - began < 4.0, "one second, and the attempt that is in progress"
+        with pytest.raises((StoreUnavailable, asyncio.CancelledError)):
+            await waiting
+
+    play(scenario)
 
 
 def test_a_host_that_nobody_knows_may_be_known_later() -> None:

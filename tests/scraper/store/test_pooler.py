@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from core.config import Config, DatabaseSection
+from core.errors import PermanentError
 from scraper.store import Batch, SaveOutcome, Store
 from scraper.store.connection.database_clock import machine_clock
 from scraper.store.connection.opening import open_database
@@ -100,9 +101,22 @@ def test_in_session_mode_with_too_few_connections_all_get_their_turn(
     assert "default_pool_size" in said[0]["hint"]
 
 
+def test_statement_mode_is_refused_with_the_setting_to_change(postgres: PostgresServer) -> None:
+    """No transaction can work through it, so waiting would never end."""
+
+    async def scenario(url: str) -> None:
+        with pytest.raises(PermanentError, match="pool_mode = transaction"):
+            await Store.open(url, holder="a")
+
+    with _running(postgres, mode="statement") as pooler:
+        play(lambda: scenario(pooler.url))
+        (found,) = probes.probe_database(Config(database=DatabaseSection(url=pooler.url)))
+        assert (found.ok, "pool_mode = transaction" in found.text) == (False, True)
+
+
 def test_a_check_goes_through_it(pooler: PgBouncer) -> None:
     (finding,) = probes.probe_database(Config(database=DatabaseSection(url=pooler.url)))
-    assert (finding.ok, "lets us in" in finding.text) == (True, True)
+    assert (finding.ok, "accepts the login" in finding.text) == (True, True)
 
 
 def test_without_one_statements_stay_prepared(postgres: PostgresServer) -> None:

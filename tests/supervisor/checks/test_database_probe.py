@@ -79,7 +79,9 @@ def test_postgresql_is_entered_with_user_and_password(postgres: PostgresServer) 
     ok, text = _probe_database(f"postgresql://{USER}:hunter@127.0.0.1:{postgres.port}/postgres")
     assert not ok
     assert "password authentication failed" in text
-    assert "check user, password and database name in database.url" in text
+    assert "check user, password, host, database name and parameters in DATABASE_URL" in text
+    ok, text = _probe_database(f"{url}?sslmode=require")
+    assert (ok, "offers no TLS" in text, "password" in text) == (False, True, False), "the advice fits the error"
     ok, text = _probe_database(postgres.url("nowhere"))
     assert (ok, "hunter" in text, '"nowhere" does not exist' in text) == (False, False, True)
 

@@ -142,10 +142,14 @@ def test_the_metrics_say_that_they_are_old_and_readiness_falls_with_them() -> No
     assert {"monitor_ready 0.0", f"{late} 1.0"} <= set(scripted.metrics()), "nothing was seen yet"
     scripted.once()
     assert {"monitor_ready 1.0", f"{late} 0.0", "monitor_snapshot_age_seconds 0.0"} <= set(scripted.metrics())
+    present = ("supervisor_up ", "process_up{", "disk_free_bytes{")
+    assert all(any(line.startswith(name) for line in scripted.metrics()) for name in present)
     scripted.now += LATE_AFTER_S + 1
     lines = scripted.metrics()
     assert {"monitor_ready 0.0", f"{late} 1.0", f"monitor_snapshot_age_seconds {LATE_AFTER_S + 1}"} <= set(lines)
-    assert [line for line in lines if line.startswith("reddit_comments_total")], "what was seen last stays"
+    assert [line for line in lines if line.startswith("reddit_comments_total")], "a count stays true"
+    old = [line for line in lines if line.startswith((*present, "# HELP supervisor_up"))]
+    assert not old, "what was true then is not shown as true now"
     assert len([line for line in lines if line.startswith("# TYPE")]) == len(
         {line for line in lines if line.startswith("# TYPE")}
     ), "no family stands there twice"
