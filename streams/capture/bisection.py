@@ -91,7 +91,7 @@ class Bisection:
     @property
     def only_singles(self) -> bool:
         """Whether the good names are known, and each request left is for a single name."""
-        return bool(self.cleared) and not self._everything and all(len(part) == 1 for part in self._queue)
+        return bool(self.cleared) and not self._all_names and all(len(part) == 1 for part in self._queue)
 
     def next(self) -> tuple[str, ...]:
         """Return the names to request together now."""
