@@ -116,7 +116,7 @@ class Group:
             return []
         tasks = []
         if self._search is not None:
-            due = max(self._search.due, self._tools.pacing.background_due) if self._search.paced else self._search.due
+            due = max(self._search.due, self._tools.pacing.background_due) if self._is_paced else self._search.due
             tasks.append(Task(Kind.SEARCH, due, self.key))
         if self._polled_names():
             tasks.append(Task(Kind.POLL, self.next_poll, self.key))
@@ -128,6 +128,11 @@ class Group:
             due = max(self._late_items.due, self._tools.pacing.late_scan_due)
             tasks.append(Task(Kind.LATE_SCAN, due, self.key))
         return tasks
+
+    @property
+    def _is_paced(self) -> bool:
+        """Whether the search requests nothing that new items wait for."""
+        return self._search is not None and self._search.paced and self._tools.pacing.is_crowded
 
     def _polled_names(self) -> tuple[str, ...]:
         """Return the names that are requested together now: during a search, the answered ones."""
@@ -165,7 +170,7 @@ class Group:
             absorbed = self._poll.refresh(page, moment)
             self._announce(absorbed)
             self._polled(self._poll, began, absorbed.new)
-            self.next_poll = began + max(_REFRESH_S, self._interval())
+            self.next_poll = began + self._refresh_interval(began)
             return None
         return self._advance(poll, page, asked, moment, began)
 
@@ -208,7 +213,7 @@ class Group:
         now = self._tools.clock()
         if began is not None:
             self._polled(poll, began, absorbed.new)
-            self.next_poll = began + max(_REFRESH_S, self._interval())
+            self.next_poll = began + self._refresh_interval(began)
         self._walk_due = now
         if not poll.done:
             self._poll = poll
@@ -226,6 +231,13 @@ class Group:
         else:
             self.next_poll = began + self._interval()
         return poll
+
+    def _refresh_interval(self, began: float) -> float:
+        """Return the seconds from a newest page, requested at `began`, to the next one while a walk is further down.
+
+        If answers are slow, the walk gets two of three requests.
+        """
+        return max(_REFRESH_S, self._interval(), 3.0 * (self._tools.clock() - began))
 
     def _interval(self) -> float:
         """Return the seconds to the next poll."""
@@ -353,7 +365,7 @@ class Group:
     def search_step(self) -> None:
         """Do one step of the search for names that fail."""
         search = self._search
-        if search is not None and search.paced:
+        if self._is_paced:
             self._tools.pacing.spend()
         if search is not None and search.step():
             self._search = None

@@ -103,19 +103,24 @@ class Pacing:
         return self._filled_at + (1.0 - self._tokens) / self._per_second
 
     @property
+    def is_crowded(self) -> bool:
+        """Whether so many groups share the quota that scans and single suspects are spread as well."""
+        return self._groups > _FEW_GROUPS
+
+    @property
     def late_scan_due(self) -> float:
         """When the next page of a scan for late items may be requested, on the clock.
 
         Few groups scan at once, with the requests that the window has left: in a burst, late items sink in seconds.
         The scans of many groups leave half of the burst to other background requests.
         """
-        if self._groups <= _FEW_GROUPS:
+        if not self.is_crowded:
             return float("-inf")
         return self._filled_at + (_BURST / 2 + 1.0 - self._tokens) / self._per_second
 
     def spend(self, *, late_scan: bool = False) -> None:
         """Count a background request."""
-        if late_scan and self._groups <= _FEW_GROUPS:
+        if late_scan and not self.is_crowded:
             return
         self._fill()
         self._tokens -= 1.0
