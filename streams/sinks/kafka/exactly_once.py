@@ -30,8 +30,11 @@ from streams.sinks.kafka.transaction_size import TransactionSize
 
 #: Longest wait of one call to the broker (seconds); an unfinished call is repeated.
 _CALL_S = 0.25
-#: Seconds to wait for room in the producer's full queue.
-_QUEUE_FULL_S = 0.01
+#: Records in flight at which no more are added for the moment: enough to keep a fast broker busy, and what a broker that
+#: becomes slow still has to take when the transaction is old enough.
+_MOST_IN_FLIGHT = 5_000
+#: Seconds to wait until records in flight have arrived, before the next check.
+_POLL_S = 0.01
 
 
 class ExactlyOnce(DeliveryStrategy):
@@ -163,8 +166,8 @@ class ExactlyOnce(DeliveryStrategy):
         if not self._senders.may_add or self._size.is_full(self._clock()) or not self._senders.pending():
             self._phase = self._flush
             return self._flush()
-        if not self._add_batch():
-            self._call(self._active_producer.poll, _QUEUE_FULL_S)
+        if len(self._active_producer) >= _MOST_IN_FLIGHT or not self._add_batch():
+            self._call(self._active_producer.poll, _POLL_S)
         return RoundResult.BUSY
 
     def _add_batch(self) -> int:
