@@ -9,8 +9,7 @@ from typing import Any
 import psutil
 
 from bench.arrivals import Arrivals
-from bench.figure import Figure, at_most, percentile
-from bench.memory import pss_mib
+from bench.figure import Figure, at_most, percentile, pss_mib
 from tests.support.brokers import ApacheKafka, Broker, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.ledger import Gap

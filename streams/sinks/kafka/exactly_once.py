@@ -30,8 +30,8 @@ from streams.sinks.kafka.transaction_size import TransactionSize
 
 #: Longest wait of one call to the broker (seconds); an unfinished call is repeated.
 _CALL_S = 0.25
-#: Records in flight at which no more are added for the moment: enough to keep a fast broker busy, and what a broker that
-#: becomes slow still has to take when the transaction is old enough.
+#: Records in flight at which no more are added for the moment: enough to keep a fast broker busy. If the broker becomes
+#: slow, only these delay the commit.
 _MOST_IN_FLIGHT = 5_000
 #: Seconds to wait until records in flight have arrived, before the next check.
 _POLL_S = 0.01
