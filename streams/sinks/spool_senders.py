@@ -5,7 +5,7 @@ Independent of the destination: the Kafka part is in `kafka_senders`.
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -59,6 +59,14 @@ class InFlightWindow:
         self.on_way.append(seq)
         self.sent = seq
 
+    def record_batch(self, seqs: Sequence[int]) -> None:
+        """Do the same for several records, in the order of their seq."""
+        if seqs:
+            if seqs[0] <= self.sent:
+                raise ValueError(f"record {seqs[0]} was already sent (last sent: {self.sent})")
+            self.on_way.extend(seqs)
+            self.sent = seqs[-1]
+
     def acknowledge(self, seqs: Iterable[int]) -> None:
         """Process reports of success."""
         self.arrived.update(seqs)
@@ -71,6 +79,13 @@ class InFlightWindow:
     def advance(self) -> int:
         """Advance the position up to the first unsettled record; return how many records it passed that arrived."""
         on_way, arrived, dead = self.on_way, self.arrived, self._dead
+        if on_way and arrived.issuperset(on_way):  # the usual case, at a third of the cost
+            count = len(on_way) - len(dead.intersection(on_way))
+            dead.difference_update(on_way)
+            arrived.difference_update(on_way)
+            self.position = on_way[-1]
+            on_way.clear()
+            return count
         count = 0
         while on_way and on_way[0] in arrived:
             seq = on_way.popleft()
@@ -124,8 +139,7 @@ class SpoolSender:
         """Take a whole batch at once; return its rows, which count as in flight."""
         self.pending()
         rows = self._rows.copy()
-        for row in rows:
-            self.window.record_sent(row[0])
+        self.window.record_batch([row[0] for row in rows])
         self._drop_sent(len(rows))
         return rows
 

@@ -26,9 +26,15 @@ from streams.sinks.kafka.kafka_errors import (
 )
 from streams.sinks.kafka.producer import KafkaSettings, discard
 from streams.sinks.kafka.topics import Topic
+from streams.sinks.kafka.transaction_size import TransactionSize
 
 #: Longest wait of one call to the broker (seconds); an unfinished call is repeated.
 _CALL_S = 0.25
+#: Records in flight at which no more are added for the moment: enough to keep a fast broker busy. If the broker becomes
+#: slow, only these delay the commit.
+_MOST_IN_FLIGHT = 5_000
+#: Seconds to wait until records in flight have arrived, before the next check.
+_POLL_S = 0.01
 
 
 class ExactlyOnce(DeliveryStrategy):
@@ -51,6 +57,7 @@ class ExactlyOnce(DeliveryStrategy):
         #: whether a step was done in this round
         self._stepped = False
         self._in_transaction = False
+        self._size = TransactionSize()
 
     def open(self) -> bool:
         """Take over from a predecessor and read the last committed positions."""
@@ -58,12 +65,12 @@ class ExactlyOnce(DeliveryStrategy):
             self._senders.refresh()
         self._stepped = False
         self._step(self._connect, self._take_over, self._read_positions)
-        return self._phase == self._transact
+        return self._phase in (self._transact, self._fill)
 
     def send(self) -> int:
-        """Begin a transaction with a batch from each source."""
+        """Begin a transaction with a batch from each source, or add one."""
         before = self._in_flight()
-        self._step(self._transact)
+        self._step(self._transact, self._fill)
         return self._in_flight() - before
 
     def flush(self) -> bool:
@@ -147,9 +154,27 @@ class ExactlyOnce(DeliveryStrategy):
             return RoundResult.IDLE
         if self._call(lambda _seconds: self._active_producer.begin_transaction()):
             self._in_transaction = True
-            self._senders.send_batch(self._active_producer, self._settings.topic)
-            self._phase = self._flush
+            self._size.begin(self._clock())
+            self._add_batch()
+            self._phase = self._fill
         return RoundResult.BUSY
+
+    def _fill(self) -> RoundResult:
+        """Add batches while there is a backlog, until the transaction is full."""
+        if not self._call(self._active_producer.poll, 0.0):
+            return RoundResult.BUSY
+        if not self._senders.may_add or self._size.is_full(self._clock()) or not self._senders.pending():
+            self._phase = self._flush
+            return self._flush()
+        if len(self._active_producer) >= _MOST_IN_FLIGHT or not self._add_batch():
+            self._call(self._active_producer.poll, _POLL_S)
+        return RoundResult.BUSY
+
+    def _add_batch(self) -> int:
+        before = self._senders.sent_bytes
+        count = self._senders.send_batch(self._active_producer, self._settings.topic)
+        self._size.add(count, self._senders.sent_bytes - before)
+        return count
 
     def _flush(self) -> RoundResult:
         """Wait until all records arrived: a position must not be in the log before the records it covers."""
@@ -169,7 +194,8 @@ class ExactlyOnce(DeliveryStrategy):
     def _end(self) -> RoundResult:
         if self._call(self._active_producer.commit_transaction):
             self._in_transaction = False
-            arrived = self._senders.collect()
+            self._size.committed(self._clock())
+            arrived = self._senders.acknowledge()  # a record that failed would have kept the transaction from its end
             self._retries.succeed()
             self._health.arrived(lambda: arrived + self._senders.backlog())
             self._phase = self._transact
@@ -195,10 +221,10 @@ class ExactlyOnce(DeliveryStrategy):
                 position = CommittedPosition(window.sent, sender.last_key.decode(errors="replace"))
                 self._active_producer.produce(self._settings.positions_topic, position.to_json(), sender.source_id, 0)
 
-    def _call(self, call: Callable[[float], object]) -> bool:
+    def _call(self, call: Callable[[float], object], seconds: float = _CALL_S) -> bool:
         """Call librdkafka; return whether the call is done. If not, the phase determines the next step."""
         try:
-            call(_CALL_S)
+            call(seconds)
         except KafkaException as exception:
             self._take_error(cause(exception))
             return False
@@ -228,6 +254,7 @@ class ExactlyOnce(DeliveryStrategy):
 
     def _fail(self, classes: set[ErrorClass], *, answered: bool = False) -> None:
         """Abandon this transaction; its records are resent, after a pause unless Kafka `answered` about each."""
+        self._size.restart()
         if ErrorClass.TOPIC in classes:
             self._recheck_topics()
         if answered:
@@ -245,6 +272,7 @@ class ExactlyOnce(DeliveryStrategy):
         discard(self._active_producer)
         self._producer = None
         self._in_transaction = False
+        self._size.restart()
         self._read_sources = frozenset()
         self._senders.rewind()
         self._resume_at = self._clock() + pause

@@ -2,8 +2,9 @@
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,7 @@ from streams.sources.base import Opener, PlainRow, Source, spools_and_resends
 _TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "larger than queue.buffering.max.kbytes of the producer")
 
 Report = Callable[[int, KafkaError | None, Message], None]
+Headers = list[tuple[str, str | bytes | None]]
 
 
 class KafkaSpoolSender(SpoolSender):
@@ -39,6 +41,8 @@ class KafkaSpoolSender(SpoolSender):
         self.alone: Row | None = None
         #: records that the producer itself refused, with its reason
         self.refused: list[tuple[Row, KafkaError]] = []
+        #: the bytes of all values that were ever sent
+        self.sent_bytes = 0
         self._isolated: set[int] = set()
         self._stream_header = ("stream", self.stream)
         #: whether its records belong to other streams: a resent dead letter is the same as originally
@@ -59,12 +63,10 @@ class KafkaSpoolSender(SpoolSender):
     def send_batch(self, producer: Producer, topic: str) -> int:
         """Send at most one batch, up to the first isolated record; return the number of records."""
         self.pending()
-        isolated, send = self._isolated, self._send
-        count = 0
-        for row in self._rows:
-            if (isolated and row[0] in isolated) or not send(producer, topic, row):
-                break
-            count += 1
+        rows = self._rows
+        if self._isolated:
+            rows = list(takewhile(lambda row: row[0] not in self._isolated, rows))
+        count = self._send(producer, topic, rows)
         self._drop_sent(count)
         return count
 
@@ -73,40 +75,56 @@ class KafkaSpoolSender(SpoolSender):
         if self.alone is not None or not self._rows:
             return 0
         record = Row._make(self._rows[0])
-        if not self._send(producer, topic, record):
+        if not self._send(producer, topic, [record]):
             return 0
         self._drop_sent(1)
         if record.seq not in self.window.arrived:
             self.alone = record
         return 1
 
-    def _send(self, producer: Producer, topic: str, row: PlainRow) -> bool:
-        """Send one record; return whether that was possible. Runs once per record, so it does as little as possible."""
-        seq, key, value, schema = row
-        window = self.window
-        if seq not in window.arrived:  # it may have arrived before, when another record failed
-            headers: list[tuple[str, str | bytes | None]] = [("schema", schema), self._stream_header, ("seq", str(seq))]
-            if self._foreign:
-                stream, number = self.origin(seq)
-                headers[1:] = ("stream", stream), ("seq", str(number))
-            try:
-                producer.produce(topic, value, key, -1, partial(self._report, seq), None, 0, headers)
-            except BufferError:
-                if len(producer):
-                    return False
-                self._refuse(row, _TOO_LARGE)
-            except KafkaException as exception:
-                error = cause(exception)
-                if classify(error) is not ErrorClass.REFUSED:
-                    self._failed.append((seq, error))
-                    return False
-                self._refuse(row, error)
-        window.record_sent(seq)
-        return True
+    def _send(self, producer: Producer, topic: str, rows: Sequence[PlainRow]) -> int:
+        """Send these records as far as possible; return the number. The loop does as little as possible per record."""
+        produce, report, stream = producer.produce, self._report, self._stream_header
+        arrived, foreign = self.window.arrived, self._foreign
+        headers: Headers
+        sent: list[int] = []
+        size = 0
+        for row in rows:
+            seq, key, value, schema = row
+            if seq not in arrived:  # it may have arrived before, when another record failed
+                headers = self._foreign_headers(row) if foreign else [("schema", schema), stream, ("seq", str(seq))]
+                try:
+                    produce(topic, value, key, -1, partial(report, seq), None, 0, headers)
+                except (BufferError, KafkaException) as exception:
+                    if not self._settle_refused(row, exception, alone=not len(producer)):
+                        break
+            sent.append(seq)
+            size += len(value)
+        self.window.record_batch(sent)
+        self.sent_bytes += size
+        return len(sent)
 
-    def _refuse(self, row: PlainRow, error: KafkaError) -> None:
+    def _foreign_headers(self, row: PlainRow) -> Headers:
+        stream, number = self.origin(row[0])
+        return [("schema", row[3]), ("stream", stream), ("seq", str(number))]
+
+    def _settle_refused(self, row: PlainRow, exception: BufferError | KafkaException, *, alone: bool) -> bool:
+        """Settle a record that the producer itself refuses permanently; return whether it does.
+
+        Otherwise the record is sent later. `alone`: nothing else is in flight.
+        """
+        if isinstance(exception, BufferError):
+            if not alone:
+                return False
+            error = _TOO_LARGE
+        else:
+            error = cause(exception)
+            if classify(error) is not ErrorClass.REFUSED:
+                self._failed.append((row[0], error))
+                return False
         self.refused.append((Row._make(row), error))
         self.window.dead_letter(row[0])
+        return True
 
     def collect(self) -> int:
         """Process the reports of success that arrived; return their number."""
@@ -118,6 +136,17 @@ class KafkaSpoolSender(SpoolSender):
             if self.alone is not None and self.alone.seq in self.window.arrived:
                 self.alone = None
         return arrived
+
+    def acknowledge(self) -> None:
+        """Record that everything in flight has arrived."""
+        super().acknowledge()
+        self._isolated.difference_update(self.window.on_way)
+        self.alone = None
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether reports of failure arrived that `failures` has not returned."""
+        return bool(self._failed)
 
     def failures(self) -> list[tuple[int, KafkaError]]:
         """Remove and return the reports of failure that arrived."""
@@ -198,6 +227,16 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         if held is not None and not len(producer):
             count += self._send_from(held, partial(held.send_alone, producer, topic))
         return count
+
+    @property
+    def may_add(self) -> bool:
+        """Whether more can be sent at once: no record failed, and none must be sent alone."""
+        return not any(sender.has_failures or sender.at_isolated for sender in self)
+
+    @property
+    def sent_bytes(self) -> int:
+        """The bytes of all values that were ever sent."""
+        return sum(sender.sent_bytes for sender in self)
 
     def _send_from(self, sender: KafkaSpoolSender, send_batch: Callable[[], int]) -> int:
         count = self._guarded(sender, send_batch, default=0)

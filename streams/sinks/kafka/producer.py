@@ -38,7 +38,7 @@ _DEFAULTS: Properties = {
 #: broker ends it after transaction.timeout.ms, and its records are resent in the next one.)
 _AT_LEAST_ONCE: Properties = {"message.timeout.ms": 0}
 
-_GUARANTEES: Properties = {"enable.idempotence": True, "acks": "all", "delivery.report.only.error": False}
+_GUARANTEES: Properties = {"enable.idempotence": True, "acks": "all"}
 
 #: The properties needed to reach a broker; the user's other properties are for the producer only.
 _CONNECTION = (
@@ -71,13 +71,15 @@ def combine_settings(
     A `transactional_id` makes the producer transactional. (Properties that contradict the guarantee are rejected when
     the configuration is read; see core.config.kafka_properties.)
     """
+    # a transaction arrives as a whole: its commit replaces a report for each record
+    reports: Properties = {"delivery.report.only.error": transactional_id is not None}
     promise: Properties = {"transactional.id": transactional_id} if transactional_id else _AT_LEAST_ONCE
     reach: Properties = {"bootstrap.servers": bootstrap_servers}
     connection = {key: value for key, value in overrides.items() if key.startswith(_CONNECTION)}
     return KafkaSettings(
         topic=topic,
         positions_topic=f"{topic}.positions",
-        producer=_DEFAULTS | promise | dict(overrides) | reach | _GUARANTEES,
+        producer=_DEFAULTS | promise | dict(overrides) | reach | _GUARANTEES | reports,
         connection={"client.id": _DEFAULTS["client.id"]} | connection | reach,
         message_max_bytes=int(overrides.get("message.max.bytes", _MESSAGE_MAX_BYTES)),
     )
