@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,7 @@ from hypothesis import settings
 from core.masking import external
 from core.masking.masking import Masker
 from core.process import core_dumps
+from tests.support import soaking
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.nursery import Nursery
@@ -21,9 +23,36 @@ from tests.support.trial import FIGURES
 # an example may take long on a busy machine: that says nothing about the code
 settings.register_profile("gapless", parent=settings.default, deadline=None)
 settings.load_profile("gapless")
+settings.register_profile(soaking.PROFILE, parent=settings.get_profile("gapless"))
+
+#: How many tests this run leaves to `make soak`.
+_waiting = pytest.StashKey[int]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Define `--soak`."""
+    parser.addoption("--soak", action="store_true", help="run only the tests that `make soak` adds to `make test`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Define the marks, and let properties try more examples in a soak."""
+    config.addinivalue_line("markers", "soak: plays a promise once more; runs with --soak only")
+    config.addinivalue_line("markers", "longer: runs with --soak too, with more examples")
+    if config.getoption("--soak"):
+        settings.load_profile(soaking.PROFILE)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `make soak` runs, or all but that; give each worker its part of the rest."""
+    soak = bool(config.getoption("--soak"))
+    chosen, others = soaking.split(items, soak=soak)
+    config.hook.pytest_deselected(items=others)
+    config.stash[_waiting] = 0 if soak else len(others)
+    items[:] = chosen
+    _deal(items)
+
+
+def _deal(items: list[pytest.Item]) -> None:
     """Give each worker its part of the long tests, and those first, so that no worker ends long after the others.
 
     xdist hands out neighbours in equal numbers to begin with, so the workers' parts come one after the other. Those on
@@ -131,8 +160,22 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
     nursery.clear()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the counts of every run, from all workers."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the number of tests that wait for the soak to the process that prints it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["waiting"] = session.config.stash.get(_waiting, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the number that a worker of xdist sends: each one collects all tests."""
+    node.config.stash[_waiting] = getattr(node, "workeroutput", {}).get("waiting", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print how many tests wait for the soak, and the counts of every run, from all workers."""
+    if waiting := config.stash.get(_waiting, 0):
+        terminalreporter.write_line(f"{waiting} tests wait for `make soak`")
     rows = []
     for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
         if isinstance(report, pytest.TestReport) and report.when == "teardown":
