@@ -4,8 +4,7 @@ A test with the mark `soak` plays a promise once more that another test plays in
 is in each run; `--soak` repeats it with more examples.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import settings
@@ -14,6 +13,7 @@ from hypothesis import settings
 PROFILE = "soak"
 
 SOAK = pytest.mark.soak
+LONGER = pytest.mark.longer
 
 
 def split(items: Sequence[pytest.Item], *, soak: bool) -> tuple[list[pytest.Item], list[pytest.Item]]:
@@ -24,11 +24,6 @@ def split(items: Sequence[pytest.Item], *, soak: bool) -> tuple[list[pytest.Item
     return chosen, [item for item, found in zip(items, marked, strict=True) if found != soak]
 
 
-def examples(few: int, *, soak: int, **further: Any) -> Callable[[Any], Any]:
-    """Let hypothesis try this number of examples in each run, and another number with `--soak`."""
-    number = soak if settings.get_current_profile_name() == PROFILE else few
-
-    def decorate(test: Any) -> Any:
-        return pytest.mark.longer(settings(max_examples=number, **further)(test))
-
-    return decorate
+def examples(few: int, *, soak: int) -> int:
+    """Return how many examples hypothesis tries: few in each run, more with `--soak` (the test has the mark LONGER)."""
+    return soak if settings.get_current_profile_name() == PROFILE else few

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from core.spool import Gap, SpoolReader, SpoolWriter
 from tests.core.spool.story import STREAM, State, acknowledge, crash_copy, make_batch, read_state, wal_of
+from tests.support.soaking import LONGER, examples
 
 
 def own_cursor(state: State) -> dict[str, object]:
@@ -153,5 +154,5 @@ class Histories(RuleBasedStateMachine):
         reader.close()
 
 
-Histories.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
-TestHistories = Histories.TestCase
+Histories.TestCase.settings = settings(max_examples=examples(10, soak=50), stateful_step_count=20)
+TestHistories = LONGER(Histories.TestCase)

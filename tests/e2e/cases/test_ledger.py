@@ -36,7 +36,7 @@ def test_time_in_which_reddit_says_nothing_is_not_proven(trial: Trial) -> None:
     before = {stream: trial.system.status()["streams"][stream]["completeness"] for stream in STREAMS}
     trial.simulator.freeze(60)
     frozen = time.time()
-    trial.pass_time(10)
+    trial.pass_time(7)
     for stream in STREAMS:
         assert max(proven(trial, stream).values()) <= frozen + 2
         now = trial.system.status()["streams"][stream]["completeness"]
