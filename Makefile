@@ -1,6 +1,6 @@
 # make install  what Gapless needs, into .venv; then `. .venv/bin/activate`
 # make demo   the whole system on this machine: simulated Reddit, embedded broker, a proof at the end
-# make test   every test; those on Apache Kafka skip, with a reason, where there is no JVM or Maven
+# make test   every promise; tests on Apache Kafka skip, with a reason, where there is no JVM or Maven
 # make bench  speed and memory, each figure beside a named baseline of the same run
 # make soak   what `make test` leaves out: further variants of its scenarios, more examples of its properties; then
 #             storms of bad answers until SOAK seconds (600) are over, each with a seed that repeats it;
