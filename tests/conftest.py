@@ -59,11 +59,12 @@ def _deal(items: list[pytest.Item]) -> None:
     Apache Kafka go to two workers in five: each that has one starts a JVM.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    with_kafka = max(1, workers * 2 // 5)
-    slow = [item for item in items if "e2e" in item.path.parts]
+    slow = sorted((item for item in items if "e2e" in item.path.parts), key=lambda item: not _on_kafka(item))
     quick = sorted((item for item in items if "e2e" not in item.path.parts), key=lambda item: not _on_kafka(item))
-    parts = _dealt([item for item in slow if _on_kafka(item)], with_kafka)
-    parts += _dealt([item for item in slow if not _on_kafka(item)], max(1, workers - with_kafka))
+    parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for item in slow:
+        hands = parts[: max(1, workers * 2 // 5)] if _on_kafka(item) else parts
+        min(hands, key=len).append(item)
     size = -(-len(items) // workers)
     items.clear()
     for part in parts:
@@ -75,10 +76,6 @@ def _deal(items: list[pytest.Item]) -> None:
 
 def _on_kafka(item: pytest.Item) -> bool:
     return "apache_kafka" in getattr(item, "fixturenames", ()) or "kafka" in item.name.partition("[")[2]
-
-
-def _dealt(items: list[pytest.Item], hands: int) -> list[list[pytest.Item]]:
-    return [items[hand::hands] for hand in range(hands)]
 
 
 @pytest.fixture(autouse=True)
