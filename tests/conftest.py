@@ -13,7 +13,7 @@ from hypothesis import settings
 from core.masking import external
 from core.masking.masking import Masker
 from core.process import core_dumps
-from tests.support import soaking
+from tests.support import memory, soaking
 from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.nursery import Nursery
@@ -83,6 +83,16 @@ def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no trace in the process of the tests: secrets are forgotten, and it may have core files."""
     monkeypatch.setattr(external, "known", Masker())
     monkeypatch.setattr(core_dumps, "forbid", lambda: None)
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """pytest's own directory on the disk; in memory for the tests that commit often."""
+    if memory.chosen(request.path.relative_to(Path(__file__).parent).as_posix()):
+        with memory.directory() as made:
+            yield made
+    else:
+        yield tmp_path
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from core.spool import Gap, SpoolReader, SpoolWriter
 from tests.core.spool.story import STREAM, State, acknowledge, crash_copy, make_batch, read_state, wal_of
+from tests.support.memory import memory_root
 from tests.support.soaking import LONGER, examples
 
 
@@ -31,7 +32,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(tempfile.mkdtemp(prefix="spool-"))
+        self.root = Path(tempfile.mkdtemp(prefix="spool-", dir=memory_root()))
         self.lives = 0
         self.directory = self.root / "0"
         self.now = 1_700_000_000.0
