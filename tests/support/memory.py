@@ -14,14 +14,9 @@ _ENOUGH = 1 << 30
 #: Tests in these folders and files use it. What they check is the same on every file system.
 _IN_MEMORY = (
     "core/reddit/",
-    "core/spool/",
     "e2e/test_response_fuzzer.py",
-    "e2e/test_scraper_fuzzer.py",
-    "scraper/crawl/",
-    "scraper/store/",
     "streams/capture/",
     "streams/positions/",
-    "supervisor/monitor/",
 )
 
 
