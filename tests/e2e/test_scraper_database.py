@@ -25,14 +25,13 @@ def test_two_machines_share_one_frontier(scrape_on_postgres: Scrape, tmp_path: P
     scrape.finish()
 
 
-def test_postgresql_away_for_some_seconds(scrape_on_postgres: Scrape, postgres: PostgresServer) -> None:
+def test_postgresql_away_for_10_seconds(scrape_on_postgres: Scrape, postgres: PostgresServer) -> None:
     scrape = scrape_on_postgres
     scrape.simulate(latency=0.2)
     scrape.start(concurrency=10)
     scrape.wait_saved("reddit_users", 10)
     postgres.stop()
-    scrape.wait(lambda: scrape.events("scraper-direct", "database_away"), 30.0, "the process to notice")
-    scrape.pass_time(4)
+    scrape.pass_time(10)
     assert "away" in scrape.system.command("status"), "`status` does not need the database"
     postgres.start()
     expect_end_after_outage(scrape)
