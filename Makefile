@@ -1,9 +1,10 @@
 # make install  what Gapless needs, into .venv; then `. .venv/bin/activate`
 # make demo   the whole system on this machine: simulated Reddit, embedded broker, a proof at the end
-# make test   every test; those on Apache Kafka skip, with a reason, where there is no JVM or Maven
+# make test   every promise; tests on Apache Kafka skip, with a reason, where there is no JVM or Maven
 # make bench  speed and memory, each figure beside a named baseline of the same run
-# make soak   storms of bad answers until SOAK seconds (600) are over, each with a seed that repeats it;
-#             SOAK_OPTIONS="--part scraper --seed 7 --rounds 1" chooses stream, scraper or processes, and a seed
+# make soak   what `make test` leaves out: further variants of its scenarios, more examples of its properties; then
+#             storms of bad answers until SOAK seconds (600) are over, each with a seed that repeats it;
+#             SOAK_OPTIONS="--part scraper --seed 7 --rounds 1": only storms, of stream, scraper or processes, and a seed
 # make lint   style, types, import directions, known vulnerabilities of the locked packages
 # make lock   pin the dependencies anew
 # make pythons  the interpreters that are found here, oldest first
@@ -34,6 +35,7 @@ BIN := $(VENV)/bin
 $(shell test ! -d $(BIN) || test -e $(BIN)/python || rm -f $(VENV)/run $(VENV)/dev)
 SECONDS ?= 60
 SOAK ?= 600
+SOAK_OPTIONS ?=
 TESTS ?=
 
 .PHONY: install demo test bench soak lint lock pythons clean python
@@ -44,13 +46,22 @@ install: $(VENV)/run
 demo: $(VENV)/run
 	@$(BIN)/python -m supervisor demo --duration $(SECONDS)
 
+# Each of five workers would compile all tests: two processes compile them once before.
+HALVES = "core docs scraper support" "deploy e2e packaging simulator streams supervisor"
+COMPILE = for half in $(HALVES); do PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -q \
+	$$(printf 'tests/%s ' $$half) >/dev/null & done; wait
+
 test: $(VENV)/dev
+	@$(if $(TESTS),,$(COMPILE))
 	@$(BIN)/python -m pytest -n 5 --dist worksteal $(TESTS)
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench
 
 soak: $(VENV)/dev
+ifeq ($(SOAK_OPTIONS),)
+	@$(BIN)/python -m pytest -n 5 --dist worksteal --soak $(TESTS)
+endif
 	@$(BIN)/python -m tests.fuzz --seconds $(SOAK) $(SOAK_OPTIONS)
 
 lint: $(VENV)/dev

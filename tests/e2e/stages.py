@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.soaking import SOAK
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -24,6 +26,7 @@ EXACTLY_ONCE = Stage("exactly_once", "kafka")
 SERIOUS = Stage("at_least_once", "kafka-else-tansu")
 
 
-def on(*stages: Stage) -> pytest.MarkDecorator:
-    """Play the scenario on each of these stages."""
-    return pytest.mark.parametrize("stage", stages, ids=str)
+def on(*stages: Stage, soak: tuple[Stage, ...] = ()) -> pytest.MarkDecorator:
+    """Play the scenario on each of these stages, and on those of `soak` in `make soak`."""
+    later = [pytest.param(stage, marks=SOAK, id=str(stage)) for stage in soak]
+    return pytest.mark.parametrize("stage", [*stages, *later], ids=str)

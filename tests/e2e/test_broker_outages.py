@@ -8,19 +8,18 @@ from tests.support.trial import Trial
 KAFKA = Stage("at_least_once", "kafka")
 
 
-@on(KAFKA, EXACTLY_ONCE)
+@on(EXACTLY_ONCE, soak=(KAFKA,))
 def test_the_broker_stopped_for_15_seconds_and_back(trial: Trial) -> None:
     trial.start()
     trial.pass_time(3)
     before = shown(trial)
     trial.outage_of_the_broker(15)
     assert shown(trial) - before >= 150, "the streams must go on while the broker is away"
-    trial.pass_time(5)
     trial.finish(at_least=500)
     assert out_of_order(trial.records()) == []
 
 
-@on(KAFKA, EXACTLY_ONCE)
+@on(EXACTLY_ONCE, soak=(KAFKA,))
 def test_the_broker_killed_and_started_again_on_its_own_data(trial: Trial) -> None:
     """Twice: at once, and after some seconds of absence."""
     trial.start()
@@ -30,11 +29,10 @@ def test_the_broker_killed_and_started_again_on_its_own_data(trial: Trial) -> No
         trial.broker.kill()
         trial.pass_time(absence)
         trial.broker.start()
-    trial.pass_time(4)
     assert not trial.finish(at_least=400).lost
 
 
-@on(SERIOUS, EXACTLY_ONCE)
+@on(EXACTLY_ONCE, soak=(SERIOUS,))
 def test_the_publisher_killed_while_the_broker_is_away(trial: Trial) -> None:
     """It continues from the position on disk alone."""
     trial.start()
@@ -42,7 +40,6 @@ def test_the_publisher_killed_while_the_broker_is_away(trial: Trial) -> None:
     trial.outage_of_the_broker(3)
     trial.system.kill_child("publisher")
     trial.outage_of_the_broker(3)
-    trial.pass_time(3)
     assert not trial.finish(at_least=300).lost
 
 

@@ -11,14 +11,18 @@ import pytest
 
 from tests.e2e.stages import EVERYWHERE, on
 from tests.fuzz import processes, stream_life
+from tests.support.soaking import SOAK
 from tests.support.trial import Trial
 
-#: `make soak` runs as many as its time allows.
-LIVES = 10
+#: `make soak` runs the others, and as many more as its time allows.
+LIVES = range(10)
+LIVES_IN_EACH_RUN = 4
 ANSWERS_OF_A_LIFE = 1_000
 
 
-@pytest.mark.parametrize("number", range(LIVES))
+@pytest.mark.parametrize(
+    "number", [*LIVES[:LIVES_IN_EACH_RUN], *(pytest.param(life, marks=SOAK) for life in LIVES[LIVES_IN_EACH_RUN:])]
+)
 def test_a_stream_survives_a_thousand_answers(tmp_path: Path, seed: int, number: int) -> None:
     life = stream_life.born(tmp_path, seed + number, print)
     life.storm(ANSWERS_OF_A_LIFE)
@@ -35,7 +39,7 @@ def test_a_stream_survives_a_thousand_answers(tmp_path: Path, seed: int, number:
 def test_the_whole_system_survives_a_storm_of_bad_answers(trial: Trial) -> None:
     storm = processes.Storm(trial)
     storm.start()
-    trial.notes["answers"] = storm.blow(answers=10_000, seconds=25.0)
+    trial.notes["answers"] = storm.blow(answers=10_000, seconds=15.0)
     recovery = storm.recovery()
     trial.notes |= {"flows again after (s)": round(recovery, 1), "samples": len(storm.samples)}
     wrong = storm.settle()

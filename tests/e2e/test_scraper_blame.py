@@ -77,7 +77,7 @@ def test_a_name_that_always_fails_costs_the_proxies_nothing(scrape: Scrape, tmp_
     html, json = {"content-type": "text/html"}, {"content-type": "application/json"}
     scrape.simulator.rule(path=f"(?i)^/r/{refused}/", status=403, body="<html>blocked</html>", headers=html)
     scrape.simulator.rule(path=f"^/user/{author}/submitted", status=500, body="<html>500</html>", headers=html)
-    scrape.start(*proxies, subreddits=names, discover=False, refresh_after="8s", concurrency=5)
+    scrape.start(*proxies, subreddits=names, discover=False, refresh_after="5s", concurrency=5)
     wait_refresh(scrape, refused)
     wait_refresh(scrape, refused)
     row = scrape.tables.rows(f"SELECT * FROM reddit_frontier WHERE name = '{refused.lower()}'")[0]

@@ -32,7 +32,7 @@ def test_postgresql_away_for_10_seconds(scrape_on_postgres: Scrape, postgres: Po
     scrape.wait_saved("reddit_users", 10)
     postgres.stop()
     scrape.pass_time(10)
-    assert "away" in scrape.system.command("status"), "`status` does not need the database"
+    assert "unavailable for" in scrape.system.command("status"), "`status` does not need the database"
     postgres.start()
     expect_end_after_outage(scrape)
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.proxies import PProxy, ProxyPy
 from tests.support.scrape import Scrape
+from tests.support.soaking import SOAK
 
 # the issue's shares, and a little cut-off JSON
 UNRELIABLE = {
@@ -18,7 +19,7 @@ UNRELIABLE = {
 }
 
 
-@pytest.mark.parametrize("authentication", ["oauth", "none"])
+@pytest.mark.parametrize("authentication", ["oauth", pytest.param("none", marks=SOAK)])
 def test_errors_resets_html_and_truncated_json(scrape: Scrape, tmp_path: Path, authentication: str) -> None:
     """Through an HTTP proxy, whose own failures would look the same, and a SOCKS proxy; tokens do not last either."""
     scrape.simulate(faults=UNRELIABLE, token_lifetime=3)

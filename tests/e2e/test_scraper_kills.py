@@ -9,7 +9,7 @@ from tests.support.proxies import PProxy, ProxyPy
 from tests.support.scrape import Scrape
 from tests.support.waiting import wait_until
 
-_ENOUGH = 6  # kills: on a slow machine a process may not get far in three seconds
+_ENOUGH = 4  # kills: on a slow machine a process may not get far in three seconds
 
 
 def test_sigkill_of_a_random_scraper_every_3_seconds(scrape: Scrape, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, on
 from tests.support.durations import allowed
 from tests.support.files import remove_directory_in_use
 from tests.support.ports import free_port
+from tests.support.soaking import SOAK
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
 
@@ -60,17 +61,23 @@ def said(trial: Trial, name: str, event: str) -> list[dict[str, object]]:
     return [line for line in trial.system.log(name) if line["event"] == event]
 
 
+def lost_spools(trial: Trial, *states: str) -> list[dict[str, Any]]:
+    """Return the gaps of lost spools that have one of these states; of any state if none is given."""
+    gaps = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
+    return [gap for gap in gaps if not states or gap["state"] in states]
+
+
 def finish(trial: Trial, at_least: int) -> None:
     trial.system.kills.append("state")  # a spool without its names captures again what is still listed
     ledger, _ = trial.finish_with_gaps(at_least=at_least)
     trial.notes["outside"] = len(ledger.lost_outside_gaps)
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EXACTLY_ONCE, soak=(EVERYWHERE,))
 def test_the_spool_removed_while_it_runs(trial: Trial) -> None:
     """The case that was found: the writer went on into the file that has no name any more."""
     begin(trial, WORLD)
-    trial.pass_time(5)
+    trial.pass_time(4)
     removed_at = time.time()
     remove_spool(trial)
     wait_until(lambda: said(trial, "comments", "spool_saved"), what="the spool to be saved")
@@ -79,9 +86,8 @@ def test_the_spool_removed_while_it_runs(trial: Trial) -> None:
     assert len(noticed) == 1
     assert time.time() - removed_at < allowed(3.0)
     wait_flowing(trial)
-    trial.pass_time(8)
-    entries = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
-    assert [gap["state"] for gap in entries] == ["repaired"]
+    wait_until(lambda: lost_spools(trial) and not lost_spools(trial, "open"), what="the gap to be closed")
+    assert [gap["state"] for gap in lost_spools(trial)] == ["repaired"]
     ledger = trial.finish(at_least=250)
     assert not ledger.lost
     if trial.delivery == "exactly_once":
@@ -93,10 +99,10 @@ def test_the_spool_removed_and_the_stream_restarted(trial: Trial) -> None:
     begin(trial, SHORT)
     trial.pass_time(5)
     remove_spool(trial)
-    trial.pass_time(12)
+    wait_until(lambda: said(trial, "comments", "spool_saved"), what="the spool to be saved")
+    trial.pass_time(3)
     trial.system.command("restart", "comments")
     wait_flowing(trial)
-    trial.pass_time(5)
     assert trial.system.gaps(), "the ledger contains it"
     finish(trial, 300)
 
@@ -111,12 +117,11 @@ def test_the_spool_removed_and_the_stream_killed_at_once(trial: Trial) -> None:
     trial.system.kill_child("comments")
     wait_until(lambda: said(trial, "comments", "spool_lost"), what="the loss to be said")
     wait_flowing(trial)
-    trial.pass_time(5)
-    assert [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
+    wait_until(lambda: lost_spools(trial), what="the gap of the lost spool")
     finish(trial, 250)
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EXACTLY_ONCE, soak=(EVERYWHERE,))
 def test_the_state_directory_removed_while_it_runs(trial: Trial) -> None:
     trial.prepare(monitor=free_port(), **WORLD)
     trial.system.start()
@@ -134,7 +139,7 @@ def test_the_state_directory_removed_while_it_runs(trial: Trial) -> None:
         wait_until(trial.system.state_dir.joinpath(name).exists, what=f"{name} to be there again")
     assert trial.system.status()["supervisor"]["state"] == "RUNNING"
     wait_flowing(trial)
-    trial.pass_time(8)
+    trial.pass_time(4)
     ledger = trial.finish(at_least=250)
     assert not ledger.duplicated
 
@@ -145,7 +150,6 @@ def stop_and(trial: Trial, harm: Callable[[Path], None]) -> None:
     trial.system.start()
     trial.system.wait_up()
     wait_flowing(trial)
-    trial.pass_time(5)
 
 
 def remove_all_spools(state_dir: Path) -> None:
@@ -162,7 +166,9 @@ def put_the_old_one_back(state_dir: Path) -> None:
 
 
 @on(EVERYWHERE)
-@pytest.mark.parametrize("harm", [remove_all_spools, remove_comments, put_the_old_one_back])
+@pytest.mark.parametrize(
+    "harm", [*(pytest.param(harm, marks=SOAK) for harm in (remove_all_spools, remove_comments)), put_the_old_one_back]
+)
 def test_a_spool_removed_or_put_back_while_nothing_runs(trial: Trial, harm: Callable[[Path], None]) -> None:
     begin(trial, SHORT)
     trial.pass_time(4)
@@ -172,8 +178,7 @@ def test_a_spool_removed_or_put_back_while_nothing_runs(trial: Trial, harm: Call
     trial.system.wait_up()
     trial.pass_time(5)
     stop_and(trial, harm)
-    gaps = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
-    assert gaps, "a lost spool is no first start"
+    gaps = wait_until(lambda: lost_spools(trial), what="the gap: a lost spool is no first start")
     assert all(gap["from"] > time.time() - 60 for gap in gaps), f"from where it was delivered: {json.dumps(gaps)}"
     finish(trial, 250)
 
@@ -185,8 +190,7 @@ def remove_all_but_the_monitors(state_dir: Path) -> None:
 
 def losses_of(trial: Trial, since: float) -> dict[str, float]:
     """Return where the gaps of both streams' lost spools begin that were recorded since then."""
-    gaps = [gap for gap in trial.system.gaps() if gap["reason"].startswith("the spool was lost")]
-    found = {gap["stream"]: gap["from"] for gap in gaps if gap["recorded_at"] >= since}
+    found = {gap["stream"]: gap["from"] for gap in lost_spools(trial) if gap["recorded_at"] >= since}
     return found if len(found) == 2 else {}
 
 
@@ -201,13 +205,14 @@ def test_all_files_of_the_state_lost_between_two_runs(trial: Trial) -> None:
     trial.pass_time(5)
     stopped_at = time.time()
     stop_and(trial, remove_all_but_the_monitors)
-    starts = losses_of(trial, stopped_at)
+    starts = wait_until(lambda: losses_of(trial, stopped_at), 10.0, "the gaps of both streams")
     assert all(stopped_at - 12.0 < start <= stopped_at + 1.0 for start in starts.values()), (stopped_at, starts)
     assert set(starts) == {"comments", "submissions"}, "the monitor's copy is used at once"
 
     lost_at = time.time()
     trial.broker.freeze()
     stop_and(trial, shutil.rmtree)
+    trial.pass_time(3)
     assert not losses_of(trial, lost_at), "capture continues while it is not known"
     assert trial.system.status()["streams"]["comments"]["spooled"]
     trial.broker.thaw()
@@ -236,11 +241,10 @@ def test_an_older_copy_written_over_the_spool_in_use(trial: Trial) -> None:
         "the copy to be noticed",
     )
     wait_flowing(trial)
-    trial.pass_time(5)
     finish(trial, 200)
 
 
-@on(EVERYWHERE, EXACTLY_ONCE)
+@on(EXACTLY_ONCE, soak=(EVERYWHERE,))
 def test_the_publishers_file_removed_and_replaced_while_it_runs(trial: Trial) -> None:
     begin(trial, WORLD)
     trial.pass_time(4)
@@ -254,10 +258,12 @@ def test_the_publishers_file_removed_and_replaced_while_it_runs(trial: Trial) ->
     (state_dir / "old.db").rename(state_dir / "publisher.db")
     wait_until(lambda: len(said(trial, "publisher", "positions_lost")) == 2, what="the publisher to notice")
     remove(state_dir, "quota.db*")
-    trial.pass_time(4)
+    wait_until(
+        lambda: said(trial, "comments", "quota_file_lost") or said(trial, "submissions", "quota_file_lost"),
+        what="a stream to notice",
+    )
     ledger = trial.finish(at_least=200)
     assert not ledger.duplicated
-    assert said(trial, "comments", "quota_file_lost") or said(trial, "submissions", "quota_file_lost")
 
 
 @on(EVERYWHERE)
@@ -278,7 +284,7 @@ def test_a_volume_restored_from_an_older_copy_while_it_runs(trial: Trial) -> Non
     orphan = away / "spool-comments.db-wal"
     size = orphan.stat().st_size
     wait_flowing(trial)
-    trial.pass_time(6)
+    trial.pass_time(4)
     assert orphan.stat().st_size == size, "nothing is written to the old file"
     ledger = trial.finish(at_least=250)
     assert not ledger.duplicated
@@ -290,10 +296,10 @@ def test_a_spool_lost_while_kafka_is_away(trial: Trial) -> None:
     begin(trial, SHORT)
     trial.pass_time(4)
     trial.broker.freeze()
-    trial.pass_time(8)
+    trial.pass_time(5)
     remove_spool(trial)
     wait_until(lambda: said(trial, "comments", "spool_saved"), what="the spool to be saved")
-    trial.pass_time(8)
+    trial.pass_time(4)
     trial.broker.thaw()
     ledger = trial.finish(at_least=250)
     assert not ledger.lost

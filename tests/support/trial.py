@@ -127,7 +127,8 @@ class Trial:
         return compare(self.simulator.truth(), self.records(), gaps)
 
     def finish(self, *, at_least: int) -> Ledger:
-        """Pause Reddit, wait for all items, stop the system; nothing may be lost, and duplicated only if allowed."""
+        """Pause Reddit when enough came, wait for all; nothing may be lost, and duplicated only if allowed."""
+        self.pass_time(SETTLE, meanwhile=lambda: self._due() >= at_least)
         ledger = self._settle(lambda: self.ledger().lost)
         assert not ledger.lost, ledger.summary()
         self._check(ledger, at_least)
@@ -135,6 +136,7 @@ class Trial:
 
     def finish_with_gaps(self, *, at_least: int) -> tuple[Ledger, list[Gap]]:
         """As `finish`, after Reddit dropped items before anyone could see them: each lost item must be in a gap."""
+        self.pass_time(SETTLE, meanwhile=lambda: self._due() >= at_least)
         self._settle(self._still_to_come)
         gaps = self.gaps()
         ledger = self.ledger(gaps)
@@ -142,6 +144,9 @@ class Trial:
         self.notes["gaps"] = len(gaps)
         self._check(ledger, at_least)
         return ledger, gaps
+
+    def _due(self) -> int:
+        return sum(item.due for item in self.simulator.truth())
 
     def _still_to_come(self) -> list[Item]:
         """Return items that are missing outside the gaps, or in a gap but repairable: a listing still holds them."""

@@ -9,6 +9,7 @@ from core.config import Config, ConfigError, all_settings, load_config
 from core.config.parsers import InvalidValue
 from core.config.setting import Setting
 from tests.core.config.conftest import CREDENTIALS
+from tests.support.soaking import LONGER, examples
 
 TEXTS = st.text(max_size=30) | st.from_regex(r"[a-z0-9:/@\[\].~%?=-]{0,30}", fullmatch=True)
 VALUES = st.recursive(
@@ -20,7 +21,8 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@LONGER
+@settings(max_examples=examples(100, soak=600))
 @given(setting=st.sampled_from(list(all_settings())), raw=VALUES)
 def test_a_parser_takes_a_value_or_says_why_not(setting: Setting, raw: object) -> None:
     refusal: InvalidValue | None = None
@@ -36,7 +38,8 @@ def test_a_parser_takes_a_value_or_says_why_not(setting: Setting, raw: object) -
         assert all(fault.advice for fault in refusal.faults)
 
 
-@settings(max_examples=100)
+@LONGER
+@settings(max_examples=examples(50, soak=200))
 @given(overrides=st.dictionaries(st.sampled_from([it.key for it in all_settings()]) | TEXTS, VALUES, max_size=4))
 def test_the_whole_is_a_configuration_or_problems(overrides: dict[str, object]) -> None:
     refusal: ConfigError | None = None

@@ -17,9 +17,10 @@ from core.reddit.quota import WINDOW, Priority, Quota
 from core.reddit.request_errors import BadAnswer
 from streams.reddit.listing_page import Page, parse_page
 from tests.fuzz.badness import BODIES, CONTENT_TYPES, FOREIGN, LOCATIONS, NUMBERS, STATUSES
+from tests.support.soaking import LONGER, examples
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
-EXAMPLES = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(max_examples=examples(100, soak=600), suppress_health_check=[HealthCheck.too_slow])
 
 numbers = st.one_of(st.sampled_from(NUMBERS), st.text(max_size=20), st.floats().map(str), st.integers().map(str))
 headers = st.dictionaries(
@@ -42,6 +43,7 @@ bodies = st.one_of(
 statuses = st.one_of(st.sampled_from(STATUSES), st.integers(100, 999))
 
 
+@LONGER
 @EXAMPLES
 @given(statuses, headers, bodies)
 def test_an_answer_is_taken_or_becomes_one_of_our_errors(status: int, headers: Any, body: bytes) -> None:
@@ -51,6 +53,7 @@ def test_an_answer_is_taken_or_becomes_one_of_our_errors(status: int, headers: A
     assert len(str(verdict)) < 2_000, "a message stays a message, whatever the body"
 
 
+@LONGER
 @EXAMPLES
 @given(statuses, headers, bodies)
 def test_an_answer_to_a_token_request_is_taken_or_becomes_one_of_our_errors(
@@ -92,6 +95,7 @@ documents = st.one_of(
 )
 
 
+@LONGER
 @EXAMPLES
 @given(documents, st.sampled_from(["submissions", "comments"]))
 def test_a_document_becomes_a_page_or_a_bad_answer(document: object, stream: str) -> None:
@@ -110,6 +114,7 @@ def test_a_document_becomes_a_page_or_a_bad_answer(document: object, stream: str
     assert page.after is None or isinstance(page.after, str)
 
 
+@LONGER
 @EXAMPLES
 @given(headers)
 def test_headers_become_numbers_that_can_be_counted_with(headers: Any) -> None:
@@ -124,6 +129,7 @@ events = st.lists(
 )
 
 
+@LONGER
 @EXAMPLES
 @given(events)
 def test_no_header_stops_us_for_longer_than_a_window(events: list[tuple[str, Any, float]]) -> None:

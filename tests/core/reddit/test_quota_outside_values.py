@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from core.reddit.bounds import FIRST_PROBE, PROBE_INTERVAL, REQUEST_COUNT
 from core.reddit.quota import STORED, WINDOW, Priority, Quota, RateHeaders, advance, granted, restored, wait_for
 from core.reddit.quota_answers import LADDER, answered, failed, refused
+from tests.support.soaking import LONGER, examples
 
 PER_MINUTE = 6.0
 LIMIT = 60.0
@@ -130,8 +131,8 @@ def recovers(quota: Quota, now: float) -> float:
     return now - began
 
 
-OddAnswers.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
-TestOddAnswers = OddAnswers.TestCase
+OddAnswers.TestCase.settings = settings(max_examples=examples(30, soak=160), stateful_step_count=40)
+TestOddAnswers = LONGER(OddAnswers.TestCase)
 
 
 @given(stored=st.fixed_dictionaries({name: st.one_of(ODD, st.text(), st.binary()) for name in STORED}))

@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from core.spool import Gap, SpoolReader, SpoolWriter
 from tests.core.spool.story import STREAM, State, acknowledge, crash_copy, make_batch, read_state, wal_of
+from tests.support.memory import memory_root
+from tests.support.soaking import LONGER, examples
 
 
 def own_cursor(state: State) -> dict[str, object]:
@@ -30,7 +32,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(tempfile.mkdtemp(prefix="spool-"))
+        self.root = Path(tempfile.mkdtemp(prefix="spool-", dir=memory_root()))
         self.lives = 0
         self.directory = self.root / "0"
         self.now = 1_700_000_000.0
@@ -153,5 +155,5 @@ class Histories(RuleBasedStateMachine):
         reader.close()
 
 
-Histories.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
-TestHistories = Histories.TestCase
+Histories.TestCase.settings = settings(max_examples=examples(10, soak=50), stateful_step_count=20)
+TestHistories = LONGER(Histories.TestCase)

@@ -19,6 +19,7 @@ from core.spool.schema import VERSION
 from core.spool.spool_files import has_no_header, move_aside, spool_path, suspect_path
 from core.storage.sqlite import is_corrupt
 from tests.core.spool.story import STREAM, State, acknowledge, crash_copy, make_batch, read_state, wal_of
+from tests.support.memory import memory_root
 
 PAGE = 4096
 BATCHES = 60
@@ -64,7 +65,7 @@ def bytes_of(directory: Path, pattern: str) -> list[bytes]:
 def test_whatever_page_is_overwritten(tale: Tale, data: st.DataObject, seed: int, victim: str) -> None:
     """Pages full of anything, of nothing, or missing: at the next start nothing is lost without being said."""
     draw = random.Random(seed)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=memory_root()) as name:
         directory = crash_copy(tale.closed_files if victim == "file" else tale.open_files, Path(name) / "state")
         target = wal_of(directory) if victim == "WAL" else spool_path(directory, STREAM)
         content = bytearray(target.read_bytes())

@@ -14,6 +14,7 @@ from core.spool import Batch, Gap, GapState, Record, Seen, SpoolBroken, SpoolWri
 from core.spool.known_names import NamesCheck, count_names, parse_names_check, read_names_check
 from core.spool.schema import VERSION
 from tests.core.spool.story import STREAM
+from tests.support.memory import memory_root
 
 PAGE = 4096
 #: The first byte of such a page, in the format of SQLite's files.
@@ -61,7 +62,7 @@ NUMBERS = st.lists(st.integers(0, 80), max_size=70)
 @given(steps=st.lists(st.tuples(st.sampled_from(["add", "forget", "prove", "reopen"]), NUMBERS), max_size=8))
 def test_the_check_follows_whatever_is_written(steps: list[tuple[str, list[int]]]) -> None:
     """Also names that stand in the table already, twice in a batch, or not at all."""
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=memory_root()) as directory:
         state_dir, there = Path(directory), dict[str, int]()
         writer = SpoolWriter(state_dir, STREAM)
         for step, numbers in steps:

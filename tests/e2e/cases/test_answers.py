@@ -17,6 +17,7 @@ from tests.e2e.cases.support import (
 from tests.e2e.stages import EVERYWHERE, on
 from tests.support.durations import allowed
 from tests.support.ports import free_port
+from tests.support.soaking import SOAK
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
 
@@ -26,7 +27,7 @@ LISTINGS = "/comments"
 @on(EVERYWHERE)
 @pytest.mark.parametrize(
     ("pattern", "count", "limit"),
-    [("subreddit_nr_{:05}", 400, 4096), ("Subreddit_number{:04}", 800, 8190)],
+    [pytest.param("subreddit_nr_{:05}", 400, 4096, marks=SOAK), ("Subreddit_number{:04}", 800, 8190)],
     ids=["400 names", "800 names"],
 )
 def test_a_line_that_is_too_long_for_the_edge(trial: Trial, pattern: str, count: int, limit: int) -> None:

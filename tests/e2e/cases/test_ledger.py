@@ -14,6 +14,7 @@ from tests.e2e.cases.support import (
 )
 from tests.e2e.stages import EVERYWHERE, on
 from tests.support.files import remove_directory_in_use
+from tests.support.soaking import SOAK
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
 
@@ -35,7 +36,7 @@ def test_time_in_which_reddit_says_nothing_is_not_proven(trial: Trial) -> None:
     before = {stream: trial.system.status()["streams"][stream]["completeness"] for stream in STREAMS}
     trial.simulator.freeze(60)
     frozen = time.time()
-    trial.pass_time(10)
+    trial.pass_time(7)
     for stream in STREAMS:
         assert max(proven(trial, stream).values()) <= frozen + 2
         now = trial.system.status()["streams"][stream]["completeness"]
@@ -131,13 +132,15 @@ def restore_copy(trial: Trial) -> None:
 
 
 @on(EVERYWHERE)
-@pytest.mark.parametrize("harm", [remove_spool, move_spool, restore_copy, remove_state])
+@pytest.mark.parametrize(
+    "harm", [move_spool, restore_copy, *(pytest.param(harm, marks=SOAK) for harm in (remove_spool, remove_state))]
+)
 def test_a_spool_that_is_taken_away_while_in_use_is_noticed(trial: Trial, harm: Callable[[Trial], None]) -> None:
     """log rotation's old mistake: what is lost with the file is in a gap, and the log says so."""
     start_at_thirty(trial)
     trial.pass_time(4)
     harm(trial)
-    trial.pass_time(6)
+    trial.pass_time(3)
     ledger, _ = trial.finish_with_gaps(at_least=250)
     assert len(ledger.lost) <= 150, ledger.summary()
     assert any("spool" in line["event"] for line in messages(trial, "comments", "warning", "error"))

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.cases.support import INPUTS, arrives, messages
 from tests.e2e.stages import EVERYWHERE, on
 from tests.support.durations import allowed
+from tests.support.soaking import SOAK
 from tests.support.system import ROOT
 from tests.support.trial import Trial
 from tests.support.waiting import wait_until
@@ -18,7 +19,7 @@ WRONG_CLOCK = INPUTS / "wrong_clock"
 
 
 @on(EVERYWHERE)
-@pytest.mark.parametrize(("ours", "reddits"), [(-90, 0), (3600, 0), (0, -7200)])
+@pytest.mark.parametrize(("ours", "reddits"), [(-90, 0), pytest.param(3600, 0, marks=SOAK), (0, -7200)])
 def test_a_wrong_clock_causes_no_gap_and_no_requests(trial: Trial, ours: int, reddits: int) -> None:
     """microsoft/WSL#5324, docker/for-win#10347: whichever clock is wrong, a complete walk proves what it met."""
     environment = {"PYTHONPATH": f"{WRONG_CLOCK}{os.pathsep}{ROOT}", "CLOCK_OFFSET": str(ours)} if ours else {}

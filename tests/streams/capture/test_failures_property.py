@@ -11,6 +11,7 @@ from tests.streams.capture.life import Life
 from tests.streams.capture.test_isolation import LASTING
 from tests.streams.capture.test_walk_property import _fast_directory, _schedule, assert_complete, fates
 from tests.streams.capture.world import World
+from tests.support.soaking import LONGER, examples
 
 NAMES = ("Alpha", "Beta", "Gamma", "Delta", "Epsilon")
 
@@ -66,7 +67,8 @@ def poison(world: World, place: int) -> None:
         world.poison.add(listing[place].name)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@LONGER
+@settings(max_examples=examples(6, soak=24), suppress_health_check=[HealthCheck.too_slow])
 @given(
     backlog=st.integers(0, 260),
     page_size=st.sampled_from([20, 50, 100]),

@@ -12,6 +12,7 @@ from tests.streams.capture.life import BIRTH, Life
 from tests.streams.capture.test_isolation import missing, pour, stream
 from tests.streams.capture.test_walk_property import _fast_directory
 from tests.streams.capture.world import World
+from tests.support.soaking import LONGER, examples
 
 NAMES = tuple(f"Subreddit{number:02}" for number in range(16))
 
@@ -106,7 +107,8 @@ def test_groups_stay_split_at_few_requests_while_the_cause_lasts(tmp_path: Path)
 moments = st.lists(st.tuples(st.floats(20.0, 300.0), st.sampled_from([NARROW, 90, 100_000])), max_size=3)
 
 
-@settings(max_examples=8)
+@LONGER
+@settings(max_examples=examples(4, soak=16))
 @given(moments=moments, rates=st.lists(st.sampled_from([0.0, 0.05, 0.2]), min_size=4, max_size=4), kill=st.booleans())
 def test_names_that_move_between_groups_lose_and_repeat_nothing(
     moments: list[tuple[float, int]], rates: list[float], kill: bool

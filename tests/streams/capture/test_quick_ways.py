@@ -20,6 +20,7 @@ from streams.reddit import listing_page
 from streams.reddit.listing_page import Item, Page, parse_page
 from tests.streams.capture.world import envelope
 from tests.streams.test_record import MOMENT, SAMPLES, STREAMS
+from tests.support.memory import memory_root
 
 ODD = st.one_of(
     st.none(),
@@ -141,7 +142,10 @@ def test_names_that_are_proven_as_they_are_written(before: list[str], now: list[
     """One transaction that captures and proves leaves the same as one that captures and one that proves."""
     outcomes = []
     for together in (True, False):
-        with tempfile.TemporaryDirectory() as directory, SpoolWriter(Path(directory), "comments") as writer:
+        with (
+            tempfile.TemporaryDirectory(dir=memory_root()) as directory,
+            SpoolWriter(Path(directory), "comments") as writer,
+        ):
             coverage = Coverage(writer, "comments", ("Alpha", "Beta"))
             coverage.absorb(page_of(before, 0))
             change = coverage.proof(of, 1.7e9)

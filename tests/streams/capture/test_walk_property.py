@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core.spool import Gap
 from tests.streams.capture.life import Life
 from tests.streams.capture.world import Thing, World
+from tests.support.soaking import LONGER, examples
 
 SUBREDDITS = ("Alpha", "Beta", "Gamma")
 
@@ -99,7 +100,8 @@ def excused(thing: Thing, gaps: list[Gap]) -> bool:
     return any(thing.subreddit in gap.unproven and gap.admits(thing.created) for gap in gaps)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@LONGER
+@settings(max_examples=examples(15, soak=60), suppress_health_check=[HealthCheck.too_slow])
 @given(
     backlog=st.integers(0, 260),
     page_size=st.sampled_from([20, 50, 100]),
