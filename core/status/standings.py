@@ -11,6 +11,16 @@ from heapq import nsmallest
 from core.spool.model import Gap, GapState
 from core.status.completeness import StreamProof
 
+_GAP_RANK = {GapState.OPEN: 0, GapState.LOST: 0, GapState.FILLED: 1, GapState.REPAIRED: 2}
+
+
+def gap_rank(gap: Gap) -> tuple[int, bool, int, float]:
+    """Sorts the worst gaps first: those that are not repaired, of many subreddits, new.
+
+    A gap without an end follows the others: its subreddit is unavailable, which is reported as such.
+    """
+    return _GAP_RANK[gap.state], gap.end is None, -len(gap.unproven or gap.subreddits), -gap.recorded_at
+
 
 @dataclass(frozen=True, slots=True)
 class StreamStanding:
@@ -76,9 +86,9 @@ class Standings:
             "lost": sum(one.lost_gaps > 0 for one in self.all),
         }
 
-    def worst(self, most: int) -> list[Standing]:
-        """Return those with trouble, the worst first."""
-        return nsmallest(most, (one for one in self.all if one.trouble), key=lambda one: one.rank)
+    def worst(self, most: int, *, all_of_them: bool = False) -> list[Standing]:
+        """Return those with trouble (or any), the worst first."""
+        return nsmallest(most, (one for one in self.all if all_of_them or one.trouble), key=lambda one: one.rank)
 
     def search(self, text: str) -> list[Standing]:
         """Return those whose name contains the text: an equal name first, then names that begin with it."""

@@ -8,6 +8,7 @@ from typing import Any
 from core.masking.external import masked
 from core.spool.model import Gap, GapState
 from core.status.completeness import StreamProof
+from core.status.standings import gap_rank
 from supervisor.display.formatting import duration, table, utc_text
 
 _HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
@@ -16,8 +17,6 @@ _MAX_NAMED = 5
 
 #: Most gaps in the text; JSON lists all.
 MOST_GAPS = 20
-
-_WORST = {GapState.OPEN: 0, GapState.LOST: 0, GapState.FILLED: 1, GapState.REPAIRED: 2}
 
 _MORE = "All: --all, or --json. Fewer: --subreddit NAME, --since TIME."
 
@@ -84,19 +83,13 @@ def report(
     if not chosen:
         part = "" if selection.is_all else " in this selection"
         return [proven, f"No gaps are recorded{part}."]
-    shown = chosen if most is None or len(chosen) <= most else sorted(chosen, key=_worst_first)[:most]
+    shown = chosen if most is None or len(chosen) <= most else sorted(chosen, key=lambda one: gap_rank(one[2]))[:most]
     rows = [_as_row(gap) for _, _, gap in shown]
     aligned = table([_HEADINGS, *rows], right=(4,)).splitlines()
     lines = [aligned[0]]
     for line, (_, proof, gap) in zip(aligned[1:], shown, strict=True):
         lines += [line, *_reason(gap, proof, selection)]
     return [proven, "\n".join(lines), _count([gap for _, _, gap in chosen], len(shown))]
-
-
-def _worst_first(one: tuple[str, StreamProof, Gap]) -> tuple[int, bool, int, float]:
-    """Sort gaps: not repaired, of many subreddits, new. One that an unavailable subreddit explains follows the others."""
-    gap = one[2]
-    return _WORST[gap.state], gap.end is None, -len(gap.unproven or gap.subreddits), -gap.recorded_at
 
 
 def _selected(proofs: Mapping[str, StreamProof], selection: Selection) -> Iterable[tuple[str, StreamProof, Gap]]:
