@@ -155,7 +155,7 @@ def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, m
         age = max(0.0, now - min(known))
         note = "; no listing was read since then" if late else ""
         if 0 < len(late) < len(counted):
-            note = f"; {_share(len(late), len(counted))} not read since {duration(max_age)}"
+            note = f"; {_share(len(late), len(counted))} not read for over {duration(max_age)}"
         lines = [f"{stream}: proven until {utc_text(min(known))}, {duration(age)} ago{note}."]
     if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # otherwise all are equally old
         oldest = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])

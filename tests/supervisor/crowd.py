@@ -58,9 +58,9 @@ class Crowd:
         store = PublisherStore.open(state_dir, structlog.stdlib.get_logger("crowd"))
         for stream in STREAMS:
             with SpoolWriter(state_dir, stream) as writer:
-                writer.commit(Batch(cursor=self._state().entries(), counters={"captured": 2000}))
+                writer.commit(Batch(cursor=self._state().entries(), counters={"captured": 40}))
                 writer.commit(Batch(records=self._records(stream), gaps=self._gaps(stream)))
-                store.save([Position(stream, writer.spool_id, writer.last_seq())], {"published": 2000})
+                store.save([Position(stream, writer.spool_id, writer.last_seq())], {"published": 40})
         store.close()
 
     def _state(self) -> StateChange:
@@ -88,7 +88,7 @@ class Crowd:
         kind, now = {"submissions": "t3", "comments": "t1"}[stream], self.now
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now))
         value = json.dumps({"created_utc": int(now - 3), "timestamp": stamp, "text": "x" * 300}).encode()
-        return [Record(f"{kind}_{number}".encode(), value, "reddit.comment.v1") for number in range(2000)]
+        return [Record(f"{kind}_{number}".encode(), value, "reddit.comment.v1") for number in range(40)]
 
     def _gaps(self, stream: str) -> list[Gap]:
         now, all_names = self.now, self.names

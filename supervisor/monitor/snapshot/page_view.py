@@ -8,13 +8,13 @@ from core.config.slices import MonitorConfig
 from core.spool import Gap, GapState
 from core.status.completeness import longest_silence
 from core.status.crawl import CrawlReport
+from core.status.standings import gap_rank
 from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.snapshot.history import History, Step
 
-#: Most gaps per stream on the page, the worst and newest; `python -m supervisor gaps --all` lists all.
+#: Most gaps per stream on the page, the worst ones; `python -m supervisor gaps --all` lists all.
 _MAX_GAPS = 100
-_WORST = {GapState.OPEN: 0, GapState.LOST: 0, GapState.FILLED: 1, GapState.REPAIRED: 2}
 
 #: Most subreddits that the page names for one gap.
 _MAX_NAMED = 12
@@ -89,7 +89,7 @@ def _stream(name: str, sample: Sample, config: MonitorConfig, history: History, 
     shares, unread_s = proof.shares(sample.now), proof.unread_s(sample.now)
     captured, published = history.rates().get(name, (0.0, 0.0))
     recent = [gap for gap in reversed(stream.gaps) if gap.end is None or gap.end >= shares.start]
-    shown = sorted(recent, key=lambda gap: _WORST[gap.state])[:_MAX_GAPS] if len(recent) > _MAX_GAPS else recent
+    shown = sorted(recent, key=gap_rank)[:_MAX_GAPS] if len(recent) > _MAX_GAPS else recent
     return {
         "on": name in config.streams,
         "captured": flow.captured,

@@ -10,7 +10,7 @@ const worst = { open: 0, lost: 0, filled: 1, repaired: 2 };
 export function drawLedger(streams) {
   const gaps = Object.entries(streams).flatMap(([name, stream]) => stream.ledger.map((gap) => ({ ...gap, name, now: stream.window[1] })));
   const newest = (one, other) => other.from - one.from;
-  gaps.sort(gaps.length > MOST_LISTED ? (one, other) => worst[one.state] - worst[other.state] || newest(one, other) : newest);
+  gaps.sort(gaps.length > MOST_LISTED ? (one, other) => compareGaps(one, other) || newest(one, other) : newest);
   const begun = Object.values(streams).some((stream) => stream.complete !== null);
   const all = Object.values(streams).reduce((total, stream) => total + stream.gaps, 0);
   setText(byId("ledger-summary"), begun || all ? summary(Object.values(streams), all, gaps.length) : "Nothing read yet");
@@ -22,6 +22,11 @@ export function drawLedger(streams) {
     fillCells(row, [gap.name, moment(gap.from), gap.to === null ? `${lasting}, ongoing` : lasting, `${gap.state}${found}`, gap.reason, named(gap)]);
     setAttribute(row.children[3], "class", { repaired: "stays", filled: "stays state warn" }[gap.state] ?? "stays state bad");
   });
+}
+
+// The worst first, as the command "gaps" lists them.
+function compareGaps(one, other) {
+  return worst[one.state] - worst[other.state] || (one.to === null) - (other.to === null) || other.concerned - one.concerned;
 }
 
 function named({ subreddits, concerned }) {
