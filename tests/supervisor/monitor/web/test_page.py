@@ -270,7 +270,7 @@ def test_everything_is_reached_with_the_tab_key_and_seen_to_be(stage: Stage, bro
     assert here[1] == "BODY", "there is a way out"
     assert {(style, width) for _, _, style, width in reached} == {("solid", "2px")}
     sections = [section for section, *_ in reached]
-    assert list(dict.fromkeys(filter(None, sections))) == ["streams", "completeness", "processes"]
+    assert list(dict.fromkeys(filter(None, sections))) == ["streams", "completeness", "subreddits", "processes"]
     assert [tag for _, tag, *_ in reached].count("svg") == 4, "the charts"
     assert [tag for _, tag, *_ in reached].count("BUTTON") == len(tab.page.query_selector_all("#process-rows tr"))
     tab.page.close()
