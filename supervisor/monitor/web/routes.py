@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -11,7 +12,7 @@ from aiohttp import web
 from core.config.slices import MonitorConfig
 from supervisor.monitor.metrics.exposition import CONTENT_TYPE, counters_only, readiness_exposition
 from supervisor.monitor.snapshot.page_view import readiness_json
-from supervisor.monitor.snapshot.sampler import Sampler
+from supervisor.monitor.snapshot.sampler import Sampler, run_detached
 from supervisor.monitor.snapshot.snapshot_builder import Snapshot
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.event_stream import EventSubscribers
@@ -114,7 +115,8 @@ class Handlers:
 
     async def subreddits(self, request: web.Request) -> web.Response:
         """Answer with the worst subreddits, or with those whose name contains `search`."""
-        body = self._snapshot().subreddits(request.query.get("search", ""))
+        text = request.query.get("search", "")
+        body = await run_detached(partial(self._snapshot().subreddits, text))
         return web.Response(body=body, content_type="application/json")
 
     def _snapshot(self) -> Snapshot:
