@@ -171,14 +171,16 @@ def rows_of(entries: Mapping[str, object]) -> dict[str, str | None]:
 def entries_of(rows: Iterable[tuple[str, str]]) -> dict[str, object]:
     """Return the entries of the table's rows; rows of subreddits are grouped under their value."""
     entries: dict[str, Any] = {}
-    gathered: dict[str, dict[str, object]] = {}
+    gathered: dict[str, dict[str, object]] = {value: {} for value in _BY_SUBREDDIT}
     for key, text in rows:
-        if is_of_subreddit(key):
-            value, _, name = key.partition("/")
-            gathered.setdefault(value, {})[name] = json.loads(text)
+        value, _, name = key.partition("/")
+        if name and value in gathered:
+            gathered[value][name] = _decode(text)
         else:
             entries[key] = json.loads(text)
     for key, found in gathered.items():
+        if not found:
+            continue
         entries[key] = {**entries[key], **found} if isinstance(entries.get(key), dict) else found
     return entries
 
@@ -209,6 +211,14 @@ def _encode(value: object) -> str:
         return json.dumps(value)
 
 
+def _decode(text: str) -> object:
+    """Decode a subreddit's value; there may be thousands of them."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # json also reads NaN and Infinity
+        return json.loads(text)
+
+
 def _number(value: object) -> float | None:
     """Return a finite number as a float, None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -225,7 +235,7 @@ def _origin(value: object) -> Origin:
 
 def _update(moments: dict[str, float], changes: object) -> None:
     for name, value in changes.items() if isinstance(changes, Mapping) else ():
-        moment = _number(value)
+        moment = value if type(value) is float and math.isfinite(value) else _number(value)  # nearly all are floats
         if moment is not None:
             moments[str(name)] = moment
         elif value is None:

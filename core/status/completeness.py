@@ -4,7 +4,7 @@ All moments are created_utc seconds, by Reddit's clock. Time that has not been r
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,9 +73,19 @@ class StreamProof:
             unsettled=state.origin is Origin.UNKNOWN,
         )
 
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The configured subreddits in lower case, in the same order."""
+        return tuple(name.lower() for name in self.subreddits)
+
+    @cached_property
+    def spelling(self) -> Mapping[str, str]:
+        """The configured spelling of each lower-case name."""
+        return dict(zip(self.keys, self.subreddits, strict=True))
+
     def by_subreddit(self) -> dict[str, float | None]:
         """Return for each configured subreddit up to when it is proven, or in a gap; None: never."""
-        return {name: self.moments.get(name.lower()) for name in self.subreddits}
+        return {name: self.moments.get(key) for name, key in zip(self.subreddits, self.keys, strict=True)}
 
     @cached_property
     def without_end(self) -> frozenset[str]:
@@ -83,12 +93,14 @@ class StreamProof:
         endless = [gap for gap in self.gaps if gap.end is None and not gap.repaired]
         return frozenset(name for gap in endless for name in _concerned(gap))
 
-    @property
+    @cached_property
     def counted(self) -> tuple[str, ...]:
         """The subreddits that determine up to when the stream is proven: all but those in a gap without end."""
-        return tuple(name for name in self.subreddits if name.lower() not in self.without_end) or self.subreddits
+        endless = self.without_end
+        pairs = zip(self.subreddits, self.keys, strict=True)
+        return tuple(name for name, key in pairs if key not in endless) or self.subreddits
 
-    @property
+    @cached_property
     def proven_until(self) -> float | None:
         """The time up to which all counted subreddits are proven; None while one of them never was."""
         moments = [self.moments.get(name.lower()) for name in self.counted]
@@ -109,54 +121,87 @@ class StreamProof:
 
         A gap from before the beginning, such as one of a lost spool, counts too, for its subreddits.
         """
+        if now not in self._known_shares:
+            self._known_shares.clear()
+            self._known_shares[now] = self._divide(now)
+        return self._known_shares[now]
+
+    @cached_property
+    def _known_shares(self) -> dict[float, Shares]:
+        """The last division: one sample needs it several times."""
+        return {}
+
+    def _divide(self, now: float) -> Shares:
         end = self.reddit_now(now)
         begun = end if self.begun is None else self.reddit_now(self.begun)
         start = max(_beginning(begun, [gap for gap in self.gaps if gap.start is not None]), end - WINDOW)
-        names = {name.lower() for name in self.subreddits}
-        if end <= start or not names:
+        if end <= start or not self.subreddits:
             return Shares(end, end)
         proven, whole, in_gaps = 0.0, 0.0, dict.fromkeys(_ORDER, 0.0)
-        for (numbers, until), count in self._alike(names, start, end).items():
+        for numbers, moments in self._alike(start, end).items():
             gaps = [self.gaps[number] for number in numbers]
             # nothing is known of the time before a subreddit's own beginning: it is not part of the total
             own = max(start, _beginning(begun, gaps))
-            reach = max(own, until)
+            count = moments.total()
             whole += count * (end - own)
-            covered = 0.0
-            for place, state in enumerate(_ORDER, 1):
-                reached = _covered(_within(gap, own, end) for gap in gaps if gap.state in _ORDER[:place])
-                in_gaps[state] += count * (reached - covered)
-                covered = reached
-            proven += count * (reach - own - _covered(_within(gap, own, reach) for gap in gaps))
+            for state, seconds in _in_gaps(gaps, own, end).items():
+                in_gaps[state] += count * seconds
+            proven += _proven_within(gaps, own, moments)
         if whole <= 0.0:
             return Shares(end, end)
         shares = {state: seconds / whole for state, seconds in in_gaps.items()}
         share = min(1.0, proven / whole)
         return Shares(start, end, share, shares, max(0.0, 1.0 - share - sum(shares.values())))
 
-    def _alike(self, names: Iterable[str], start: float, end: float) -> Counter[tuple[tuple[int, ...], float]]:
-        """Count subreddits with the same gaps (indexes into `gaps`) and the same proven time: hundreds are alike."""
-        concerned: dict[str, list[int]] = {name: [] for name in names}
+    def _alike(self, start: float, end: float) -> dict[tuple[int, ...], Counter[float]]:
+        """Return the combinations of gaps (indexes into `gaps`) that subreddits have, with their proven times, counted.
+
+        Hundreds of subreddits have the same gaps, and many of these the same proven time.
+        """
+        concerned: dict[str, list[int]] = {name: [] for name in self.keys}
         for number, gap in enumerate(self.gaps):
             if not gap.repaired and (gap.end is None or gap.end >= start):
                 for name in _concerned(gap) & concerned.keys():
                     concerned[name].append(number)
-        return Counter(
-            (tuple(numbers), min(end, max(start, self.moments.get(name, start)))) for name, numbers in concerned.items()
-        )
+        alike: defaultdict[tuple[int, ...], Counter[float]] = defaultdict(Counter)
+        for name, numbers in concerned.items():
+            moment = min(end, max(start, self.moments.get(name, start)))
+            alike[tuple(numbers)][moment] += 1
+        return alike
 
     def unread_steps(self, limit: int) -> list[tuple[float, float]]:
         """Return times, each with the share of subreddits not read from then on: at most `limit` steps, ascending.
 
         Subreddits in a gap without end are left out. Of too many steps the last ones are merged, at the earliest time.
         """
-        names = [name.lower() for name in self.subreddits]
-        moments = sorted(self.moments.get(name, float("-inf")) for name in names if name not in self.without_end)
+        names, endless = self.keys, self.without_end
+        moments = sorted(self.moments.get(name, float("-inf")) for name in names if name not in endless)
         counts = {moment: count for count, moment in enumerate(moments, 1)}
         steps = list(counts.items())
         if len(steps) > limit:
             steps = [*steps[: limit - 1], (steps[limit - 1][0], steps[-1][1])]
         return [(moment, count / len(names)) for moment, count in steps]
+
+
+def _in_gaps(gaps: Sequence[Gap], start: float, end: float) -> dict[GapState, float]:
+    """Return the seconds from `start` to `end` that lie in gaps, for each state."""
+    found, covered = {}, 0.0
+    for place, state in enumerate(_ORDER, 1):
+        reached = _covered(_within(gap, start, end) for gap in gaps if gap.state in _ORDER[:place]) if gaps else 0.0
+        found[state], covered = reached - covered, reached
+    return found
+
+
+def _proven_within(gaps: Sequence[Gap], start: float, moments: Mapping[float, int]) -> float:
+    """Return the seconds from `start` to each moment, times the number of its subreddits, that lie in no gap."""
+    proven = 0.0
+    last = max((_within(gap, start, float("inf"))[1] for gap in gaps), default=float("-inf"))
+    whole = _covered(_within(gap, start, last) for gap in gaps) if math.isfinite(last) else 0.0
+    for moment, count in moments.items():
+        reach = max(start, moment)
+        in_gaps = whole if last <= reach else _covered(_within(gap, start, reach) for gap in gaps)
+        proven += count * (reach - start - in_gaps)
+    return proven
 
 
 def _beginning(begun: float, gaps: Iterable[Gap]) -> float:

@@ -14,7 +14,9 @@ from core.reddit.limiter import read_quota
 from core.reddit.quota import WINDOW, Quota, advance
 from core.spool import GapState, SpoolReader, spool_path
 from core.spool.committed_positions import read_dead_letters, read_positions, read_publisher_counters
+from core.spool.stream_state import Shortage, StreamState
 from core.status.completeness import StreamProof
+from core.status.standings import Standings, StreamStanding
 from core.stream_kinds import stream_names
 
 _NEWEST = 20  # rows for the median lag: one late item among them does not affect it
@@ -46,6 +48,20 @@ class QuotaFlow:
     blocked_s: float = 0.0  #: time that all processes still wait after a 429
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a spool contained at one moment besides records: who needs more than `StreamFlow` does not read it again."""
+
+    spool_id: str
+    state: StreamState
+    proof: StreamProof  #: for the configured subreddits
+
+    @property
+    def standing(self) -> StreamStanding:
+        """Return its part of the subreddits' standings."""
+        return StreamStanding(self.proof, {name: note.reason for name, note in self.state.absent.items()})
+
+
 @dataclass(slots=True)
 class Flow:
     """All statistics. `unreadable`: messages about files that cannot be read now; their numbers are zeros."""
@@ -59,11 +75,21 @@ class Flow:
     dropped: int = 0  #: those of them that were dropped on request
     unreadable: list[str] = field(default_factory=list)
     unreadable_streams: set[str] = field(default_factory=set)  #: those of them that are spools, by stream
+    readings: dict[str, Reading] = field(default_factory=dict)  #: by stream; a stream without a spool has none
 
     @property
     def dead_letters_kept(self) -> int:
         """Return the present number of dead letters."""
         return max(0, self.dead_letters - self.resent - self.dropped)
+
+    def standings(self, now: float, max_age: float) -> Standings:
+        """Return the standing of each configured subreddit at `now` (our clock)."""
+        return Standings.of({stream: reading.standing for stream, reading in self.readings.items()}, now, max_age)
+
+    def shortages(self) -> dict[str, Shortage]:
+        """Return the streams whose load the quota cannot carry."""
+        states = {stream: reading.state.shortage for stream, reading in self.readings.items()}
+        return {stream: shortage for stream, shortage in states.items() if shortage is not None}
 
 
 def read_flow(
@@ -93,7 +119,9 @@ def read_flow(
         flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
 
     def sample_stream(stream: str) -> None:
-        flow.streams[stream] = _read_stream(state_dir, stream, subreddits, now)
+        flow.streams[stream], reading = _read_stream(state_dir, stream, subreddits, now)
+        if reading is not None:
+            flow.readings[stream] = reading
 
     for stream in stream_names():
         if stream in enabled or spool_path(state_dir, stream).exists():
@@ -105,10 +133,12 @@ def read_flow(
     return flow
 
 
-def _read_stream(state_dir: Path, stream: str, subreddits: Sequence[str], now: float) -> StreamFlow:
+def _read_stream(
+    state_dir: Path, stream: str, subreddits: Sequence[str], now: float
+) -> tuple[StreamFlow, Reading | None]:
     reader = SpoolReader.open(state_dir, stream)
     if reader is None:
-        return StreamFlow()
+        return StreamFlow(), None
     with contextlib.closing(reader):
         captured = reader.counters().get("captured", 0)
         spooled = reader.waiting_after(read_positions(state_dir).get(reader.spool_id, 0))
@@ -116,7 +146,7 @@ def _read_stream(state_dir: Path, stream: str, subreddits: Sequence[str], now: f
         state = reader.stream_state()  # before the gaps: see StreamProof.read
         gaps = reader.gaps()
         proof = StreamProof.read(subreddits, state, gaps)
-        return StreamFlow(
+        flow = StreamFlow(
             captured=captured,
             published=max(0, captured - spooled - refused),
             spooled=spooled,
@@ -128,6 +158,7 @@ def _read_stream(state_dir: Path, stream: str, subreddits: Sequence[str], now: f
             completeness=proof.shares(now).completeness,
             unread_s=proof.unread_s(now),
         )
+        return flow, Reading(reader.spool_id, state, proof)
 
 
 def _lag(values: Iterable[bytes]) -> float | None:

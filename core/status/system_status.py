@@ -31,6 +31,7 @@ class Status:
     remarks: list[str] = field(default_factory=list)  #: messages that the numbers alone do not show
     last: LastState | None = None  #: the last recorded state when it is not running
     crawl: Crawl = field(default_factory=Crawl)
+    now: float = 0.0  #: epoch seconds
 
     @property
     def runs(self) -> bool:
@@ -77,8 +78,8 @@ def read_status(config: StatusConfig, now: float) -> Status:
     except ControlError as error:
         status = _without_answer(state_dir, flow, error, now)
         crawl = replace(crawl, runs=status.supervisor["state"] != STOPPED)
-        return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable])
-    return Status(answer["supervisor"], answer["processes"], flow, unreadable, crawl=crawl)
+        return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable], now=now)
+    return Status(answer["supervisor"], answer["processes"], flow, unreadable, crawl=crawl, now=now)
 
 
 def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float) -> Status:

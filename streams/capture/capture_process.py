@@ -7,6 +7,7 @@ from contextlib import suppress
 from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import StreamConfig
+from core.logging.shown_names import shown_subreddits
 from core.process.memory_tuning import tune_gc
 from core.reddit.limiter import Limiter
 from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
@@ -45,7 +46,7 @@ def run(context: ChildContext, config: StreamConfig) -> None:
         )
         context.log.info(
             "stream_opened",
-            subreddits=list(config.subreddits),
+            **shown_subreddits(config.subreddits),
             captured_before=writer.counters().get("captured", 0),
             gaps=sum(not gap.repaired for gap in coverage.gaps.values()),
             resuming=bool(coverage.proven_at),

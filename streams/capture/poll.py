@@ -2,6 +2,7 @@
 
 import structlog
 
+from core.logging.shown_names import shown_subreddits
 from core.spool import Batch
 from core.spool.stream_state import StateChange
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
@@ -202,7 +203,7 @@ class ListingPoll:
                 gap.start, gap.late_from = begun, begun - LATE_MARGIN
             self._log.error(
                 "gap_recorded",
-                subreddits=list(gap.subreddits),
+                **shown_subreddits(gap.subreddits),
                 start=gap.start,
                 end=gap.end,
                 reason=gap.reason,

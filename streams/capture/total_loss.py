@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from core.logging.shown_names import shown_subreddits
 from core.periodic import Timer
 from core.spool import Batch, Gap, GapState
 from core.spool.loss import group_by_moment
@@ -100,7 +101,7 @@ class TotalLossWatch:
                 "spool_lost",
                 reason=gap.reason,
                 lost_from=gap.start,
-                subreddits=list(gap.subreddits),
+                **shown_subreddits(gap.subreddits),
                 hint="the interval is recorded as a gap; what Reddit still lists is captured again",
             )
 

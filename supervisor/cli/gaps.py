@@ -18,7 +18,7 @@ from core.status.completeness import StreamProof, longest_silence
 from core.stream_kinds import stream_names
 from supervisor.cli.arguments import moment, subreddit
 from supervisor.cli.commands import Command
-from supervisor.display.gap_report import Selection, document, report
+from supervisor.display.gap_report import MOST_GAPS, Selection, document, report
 
 _DESCRIPTION = """\
 Show up to when each stream is proven, and the loss ledger: each interval that
@@ -50,10 +50,14 @@ def show_gaps(
     until: float | None = None,
     subreddits: Iterable[str] = (),
     as_json: bool,
+    every: bool = False,
     out: TextIO,
     err: TextIO,
 ) -> ExitCode:
-    """Print the ledger of the streams, with or without a supervisor; `now` is our clock, epoch seconds."""
+    """Print the ledger of the streams, with or without a supervisor; `now` is our clock, epoch seconds.
+
+    The text lists the worst gaps if there are many, and `every` gap on request.
+    """
     state_dir = config.supervisor.state_dir
     selection = Selection(since, until, frozenset(name.lower() for name in subreddits))
     proofs, code = _read(config, err)
@@ -65,7 +69,8 @@ def show_gaps(
         print(printable_json(json.dumps(document(proofs, selection), indent=2, ensure_ascii=False)), file=out)
         return code
     reddit_now = {stream: proof.reddit_now(now) for stream, proof in proofs.items()}
-    blocks = report(proofs, selection, reddit_now, longest_silence(config.streams.max_poll_interval))
+    max_age, most = longest_silence(config.streams.max_poll_interval), None if every else MOST_GAPS
+    blocks = report(proofs, selection, reddit_now, max_age, most)
     if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in stream_names()):
         blocks[-1] = f"No stream has stored anything in {state_dir} yet."
     print("\n\n".join(filter(None, blocks)), file=out)
@@ -113,7 +118,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", type=moment, metavar="TIME", help="only gaps that begin before TIME (default: all)")
     text = "only what concerns this subreddit; repeatable (default: all)"
     parser.add_argument("--subreddit", action="append", default=[], type=subreddit, metavar="NAME", help=text)
-    parser.add_argument("--json", action="store_true", help="print a JSON object (default: a table)")
+    text = f"list every gap (default: of more than {MOST_GAPS} the worst {MOST_GAPS}: open, lost, filled, repaired)"
+    parser.add_argument("--all", action="store_true", help=text)
+    parser.add_argument("--json", action="store_true", help="print a JSON object, which is complete (default: a table)")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -124,6 +131,7 @@ def _run(options: argparse.Namespace) -> int:
         until=options.until,
         subreddits=options.subreddit,
         as_json=options.json,
+        every=options.all,
         out=sys.stdout,
         err=sys.stderr,
     )

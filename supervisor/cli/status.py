@@ -13,6 +13,7 @@ from core.config import load_config
 from core.config.slices import status_config
 from core.errors import ExitCode
 from core.masking.printable import printable_json
+from core.status.completeness import longest_silence
 from core.status.stream_stats import StreamFlow
 from core.status.system_status import read_status
 from supervisor.cli.commands import Command
@@ -65,7 +66,8 @@ def show_status(
 ) -> ExitCode:
     """Print the state, repeatedly with `watch`. Return 0 if the supervisor runs, 1 if it does not or is silent."""
     config = load_config(path, credentials=False)
-    panel = Panel(path, config.supervisor.log_dir, has_colours(out), bar=watch and is_terminal(out))
+    max_age = longest_silence(config.streams.max_poll_interval)
+    panel = Panel(path, config.supervisor.log_dir, has_colours(out), watch and is_terminal(out), max_age)
     meter = RateMeter()
 
     def show() -> ExitCode:

@@ -45,3 +45,8 @@ def utc_text(seconds: float) -> str:
 def percent(share: float) -> str:
     """Format a share, rounded down: only a complete share gives 100 %."""
     return f"{math.floor(share * 10_000) / 100:.2f} %" if share < 1.0 else "100 %"
+
+
+def plural(count: int, noun: str) -> str:
+    """Format a number with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

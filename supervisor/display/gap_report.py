@@ -8,11 +8,17 @@ from typing import Any
 from core.masking.external import masked
 from core.spool.model import Gap, GapState
 from core.status.completeness import StreamProof
+from core.status.standings import gap_rank
 from supervisor.display.formatting import duration, table, utc_text
 
 _HEADINGS = ("ID", "FROM", "TO", "STATE", "FOUND")
 _WIDTH = 80
 _MAX_NAMED = 5
+
+#: Most gaps in the text; JSON lists all.
+MOST_GAPS = 20
+
+_MORE = "All: --all, or --json. Fewer: --subreddit NAME, --since TIME."
 
 _START_UNKNOWN = (
     "it is not known yet whether this is the first start: the topic has not been read (check that Kafka runs). If it"
@@ -48,21 +54,25 @@ class Selection:
 
 def document(proofs: Mapping[str, StreamProof], selection: Selection) -> dict[str, Any]:
     """Return the output of `gaps --json`. Times are epoch seconds; `from` is 0 where nothing was proven before."""
+    moments = {stream: proof.by_subreddit() for stream, proof in proofs.items()}
     return {
         "proven_until": {
-            stream: {name: proof.by_subreddit()[name] for name in selection.names(proof)}
-            for stream, proof in proofs.items()
+            stream: {name: moments[stream][name] for name in selection.names(proof)} for stream, proof in proofs.items()
         },
         "gaps": [_as_json(gap, proof) for _, proof, gap in _selected(proofs, selection)],
     }
 
 
 def report(
-    proofs: Mapping[str, StreamProof], selection: Selection, now: Mapping[str, float], max_age: float
+    proofs: Mapping[str, StreamProof],
+    selection: Selection,
+    now: Mapping[str, float],
+    max_age: float,
+    most: int | None = MOST_GAPS,
 ) -> list[str]:
     """Return the blocks of text that `gaps` prints; `now` is the time by Reddit's clock, for each stream.
 
-    A proven time older than `max_age` seconds is explained.
+    A proven time older than `max_age` seconds is explained. Of more than `most` gaps the worst ones are listed.
     """
     proven = "\n".join(
         line
@@ -73,12 +83,13 @@ def report(
     if not chosen:
         part = "" if selection.is_all else " in this selection"
         return [proven, f"No gaps are recorded{part}."]
-    rows = [_as_row(gap) for _, _, gap in chosen]
+    shown = chosen if most is None or len(chosen) <= most else sorted(chosen, key=lambda one: gap_rank(one[2]))[:most]
+    rows = [_as_row(gap) for _, _, gap in shown]
     aligned = table([_HEADINGS, *rows], right=(4,)).splitlines()
     lines = [aligned[0]]
-    for line, (_, proof, gap) in zip(aligned[1:], chosen, strict=True):
-        lines += [line, *_reason(gap, proof)]
-    return [proven, "\n".join(lines), _count([gap for _, _, gap in chosen])]
+    for line, (_, proof, gap) in zip(aligned[1:], shown, strict=True):
+        lines += [line, *_reason(gap, proof, selection)]
+    return [proven, "\n".join(lines), _count([gap for _, _, gap in chosen], len(shown))]
 
 
 def _selected(proofs: Mapping[str, StreamProof], selection: Selection) -> Iterable[tuple[str, StreamProof, Gap]]:
@@ -90,8 +101,7 @@ def _selected(proofs: Mapping[str, StreamProof], selection: Selection) -> Iterab
 
 def _spelled(gap: Gap, proof: StreamProof) -> list[str]:
     """Return the subreddits that are or were not proven, spelled as in the configuration."""
-    spelling = {name.lower(): name for name in proof.subreddits}
-    return [spelling.get(name.lower(), name) for name in gap.unproven or gap.subreddits]
+    return [proof.spelling.get(name.lower(), name) for name in gap.unproven or gap.subreddits]
 
 
 def _id(gap: Gap) -> str:
@@ -120,8 +130,9 @@ def _as_row(gap: Gap) -> tuple[str, ...]:
     return _id(gap), start, end, gap.state.value, str(gap.found)
 
 
-def _reason(gap: Gap, proof: StreamProof) -> list[str]:
-    names = _listed([f"r/{name}" for name in _spelled(gap, proof)])
+def _reason(gap: Gap, proof: StreamProof, selection: Selection) -> list[str]:
+    spelled = sorted(_spelled(gap, proof), key=lambda name: name.lower() not in selection.subreddits)  # chosen first
+    names = _listed([f"r/{name}" for name in spelled])
     late = "" if gap.late_from is None else f"; late items may be missing from {utc_text(gap.late_from)}"
     indent = "    "
     return textwrap.wrap(
@@ -143,6 +154,8 @@ def _proven(stream: str, proof: StreamProof, names: Sequence[str], now: float, m
     else:
         age = max(0.0, now - min(known))
         note = "; no listing was read since then" if late else ""
+        if 0 < len(late) < len(counted):
+            note = f"; {_share(len(late), len(counted))} not read for over {duration(max_age)}"
         lines = [f"{stream}: proven until {utc_text(min(known))}, {duration(age)} ago{note}."]
     if late and len({moment and int(moment) for moment in counted.values()}) > 1:  # otherwise all are equally old
         oldest = sorted(late.items(), key=lambda one: float("-inf") if one[1] is None else one[1])
@@ -161,15 +174,18 @@ def _wrapped(text: str) -> list[str]:
 
 def _share(some: int, all_of_them: int) -> str:
     noun = "subreddit" if all_of_them == 1 else "subreddits"
-    return f"{some} of {all_of_them} {noun}"
+    return f"{some:,} of {all_of_them:,} {noun}"
 
 
 def _listed(texts: Sequence[str]) -> str:
     more = len(texts) - _MAX_NAMED
-    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:_MAX_NAMED])} and {more} more (see --json)"
+    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:_MAX_NAMED])} and {more:,} more (see --json)"
 
 
-def _count(gaps: Sequence[Gap]) -> str:
+def _count(gaps: Sequence[Gap], shown: int) -> str:
     counts = {state: sum(gap.state is state for gap in gaps) for state in GapState}
-    states = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
-    return f"{len(gaps)} {'gap' if len(gaps) == 1 else 'gaps'}: {states}."
+    states = ", ".join(f"{count:,} {state.value}" for state, count in counts.items() if count)
+    text = f"{len(gaps):,} {'gap' if len(gaps) == 1 else 'gaps'}: {states}."
+    if shown == len(gaps):
+        return text
+    return f"{text}\nThe {shown} worst are shown, {len(gaps) - shown:,} are not. {_MORE}"

@@ -1,5 +1,6 @@
 """Formats the text of `status`: the state of the system on one screen."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from core.status.supervisor_state import LastState
 from core.status.system_status import STOPPED, Status
 from supervisor.display.formatting import duration, percent, table
 from supervisor.display.scraper_panel import crawl_block
+from supervisor.display.subreddit_panel import subreddit_block
 from supervisor.display.terminal import GREEN, RED, YELLOW, coloured
 from supervisor.processes.restart_policy import describe_exit
 
@@ -53,6 +55,7 @@ class Panel:
     log_dir: Path
     colours: bool = False
     bar: bool = False  #: draw the progress bar of the crawl
+    max_age: float | None = None  #: seconds after which a proven time is old; None: subreddits are not summarised
 
     def render(self, status: Status, rates: Mapping[str, Rates] | None = None) -> str:
         """Return the whole text; `rates` adds the two columns that only `--watch` can know."""
@@ -61,12 +64,25 @@ class Panel:
         if status.processes:
             blocks.append(table([_PROCESSES, *map(_process, status.processes)], right=(2, 4, 6)))
             blocks.append("\n".join(filter(None, (self._advice(one, status.supervisor) for one in status.processes))))
-        blocks += [_streams(status.flow, rates), crawl_block(status.crawl, bar=self.bar), _totals(status.flow)]
+        blocks += [
+            _streams(status.flow, rates),
+            self._subreddits(status),
+            crawl_block(status.crawl, bar=self.bar),
+            _totals(status.flow),
+        ]
         blocks.append("\n".join(map(masked, status.remarks)))
         text = "\n\n".join(filter(None, blocks))
         if self.colours:
             text = _STATES.sub(lambda found: coloured(found[0], _COLOURS[found[0]]), text)
         return text
+
+    def _subreddits(self, status: Status) -> str:
+        """Return the numbers of subreddits with trouble, and the worst of them."""
+        if self.max_age is None or not status.flow.readings:
+            return ""
+        more = f"{program.command()} gaps {self.config}"
+        max_age = self.max_age if status.runs else math.inf  # while nothing runs, all are behind
+        return subreddit_block(status.flow.standings(status.now, max_age), status.flow.shortages(), more)
 
     def _advice(self, process: Mapping[str, Any], supervisor: Mapping[str, Any]) -> str:
         """Return what to do about a process that does not run."""

@@ -1,10 +1,13 @@
 """Fixtures for tests of the supervisor."""
 
 import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.supervisor.crowd import Crowd
 from tests.supervisor.dummies import Family
 
 
@@ -26,3 +29,12 @@ def _umask_restored() -> Iterator[None]:
     os.umask(former)
     yield
     os.umask(former)
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Crowd, Path]:
+    """The state of 5,000 subreddits in a directory; no test changes it."""
+    place = tmp_path_factory.mktemp("crowd")
+    state = Crowd(time.time())
+    state.write(place / "state")
+    return state, place

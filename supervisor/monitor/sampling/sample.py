@@ -90,7 +90,7 @@ def take_sample(config: MonitorConfig, now: float) -> Sample:
     deliveries = attempt("the publisher's positions", lambda: read_deliveries(state_dir), nothing)
     streams, unread = {}, set(status.flow.unreadable_streams)
     for name in status.flow.streams:
-        read = partial(sample_stream, state_dir, name, deliveries)
+        read = partial(sample_stream, state_dir, name, deliveries, status.flow.readings.get(name))
         found = attempt(f"the spool of {name}", read, None)
         streams[name] = found or StreamSample()
         if found is None:

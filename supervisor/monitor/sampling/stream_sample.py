@@ -12,6 +12,7 @@ from core.spool.model import Row
 from core.spool.spool_state import SpoolState
 from core.spool.stream_state import Shortage
 from core.status.completeness import StreamProof
+from core.status.stream_stats import Reading
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 
 _SUFFIXES = ("", "-wal", "-shm")
@@ -40,6 +41,7 @@ class StreamSample:
     size_bytes: int = 0
     state: SpoolState | None = None  #: the spool's state besides its records
     delivered_seq: int = 0  #: the position delivered just before
+    _proofs: dict[tuple[str, ...], StreamProof] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def progress_at(self) -> float | None:
@@ -55,7 +57,10 @@ class StreamSample:
 
     def proof(self, subreddits: Sequence[str]) -> StreamProof:
         """Return what is proven of these subreddits."""
-        return StreamProof(tuple(subreddits), self.proven, self.gaps, self.begun, self.clock_offset)
+        names = tuple(subreddits)
+        if names not in self._proofs:
+            self._proofs[names] = StreamProof(names, self.proven, self.gaps, self.begun, self.clock_offset)
+        return self._proofs[names]
 
     def monotonic(self, counters: MonotonicCounters, stream: str, name: str) -> int:
         """Return the counter `name` over all its spools, or the number of recorded `gaps`."""
@@ -68,20 +73,27 @@ class StreamSample:
         return max((delay for delay in (self.delay_s, waits) if delay is not None), default=None)
 
 
-def sample_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[int, float]]) -> StreamSample:
-    """Read the spool; `deliveries` holds the delivered position of each, and its time."""
+def sample_stream(
+    state_dir: Path, stream: str, deliveries: Mapping[str, tuple[int, float]], known: Reading | None = None
+) -> StreamSample:
+    """Read the spool; `deliveries` holds the delivered position of each, and its time.
+
+    What is `known` of the same spool already is not read again: with thousands of subreddits that takes long.
+    """
     reader = SpoolReader.open(state_dir, stream)
     if reader is None:
         return StreamSample()
     with contextlib.closing(reader):
         seq, delivered_at = deliveries.get(reader.spool_id, (0, None))
-        stream_state = reader.stream_state()  # before the gaps: see StreamProof.read
-        proof = StreamProof.read((), stream_state, reader.gaps())
+        if known is None or known.spool_id != reader.spool_id:
+            stream_state = reader.stream_state()  # before the gaps: see StreamProof.read
+            known = Reading(reader.spool_id, stream_state, StreamProof.read((), stream_state, reader.gaps()))
+        stream_state, proof = known.state, known.proof
         delivered = [row for row in reader.read(seq - 1, 1) if row.seq == seq] if seq else []
         waiting = reader.read(seq, 1)
         newest = reader.read(reader.last_seq() - 1, 1)
         created = _created(delivered)
-        return StreamSample(
+        sample = StreamSample(
             counters=reader.counters(),
             inherited=reader.inherited(),
             spool_id=reader.spool_id,
@@ -102,6 +114,8 @@ def sample_stream(state_dir: Path, stream: str, deliveries: Mapping[str, tuple[i
             state=reader.state(),
             delivered_seq=seq,
         )
+        sample._proofs[proof.subreddits] = proof  # noqa: SLF001
+        return sample
 
 
 def spool_bytes(state_dir: Path, stream: str) -> int:

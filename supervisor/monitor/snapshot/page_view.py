@@ -8,12 +8,16 @@ from core.config.slices import MonitorConfig
 from core.spool import Gap, GapState
 from core.status.completeness import longest_silence
 from core.status.crawl import CrawlReport
+from core.status.standings import gap_rank
 from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.snapshot.history import History, Step
 
-#: Newest gaps per stream on the page; `python -m supervisor gaps` lists all.
+#: Most gaps per stream on the page, the worst ones; `python -m supervisor gaps --all` lists all.
 _MAX_GAPS = 100
+
+#: Most subreddits that the page names for one gap.
+_MAX_NAMED = 12
 
 #: Most steps in which the page draws time not read yet.
 _MAX_STEPS = 40
@@ -84,7 +88,8 @@ def _stream(name: str, sample: Sample, config: MonitorConfig, history: History, 
     proof = stream.proof(config.subreddits)
     shares, unread_s = proof.shares(sample.now), proof.unread_s(sample.now)
     captured, published = history.rates().get(name, (0.0, 0.0))
-    shown = [gap for gap in stream.gaps if gap.end is None or gap.end >= shares.start][-_MAX_GAPS:]
+    recent = [gap for gap in reversed(stream.gaps) if gap.end is None or gap.end >= shares.start]
+    shown = sorted(recent, key=gap_rank)[:_MAX_GAPS] if len(recent) > _MAX_GAPS else recent
     return {
         "on": name in config.streams,
         "captured": flow.captured,
@@ -111,8 +116,8 @@ def _stream(name: str, sample: Sample, config: MonitorConfig, history: History, 
         "old": unread_s is not None and unread_s > longest_silence(config.max_poll_interval),
         "unread": [[round(max(shares.start, at)), round(part, 4)] for at, part in proof.unread_steps(_MAX_STEPS)],
         "window": [round(shares.start), round(shares.end)],
-        "ledger": [_gap(gap, shares.start, config, mask) for gap in reversed(shown)],
-        "absent": {subreddit: mask(why) for subreddit, why in stream.absent.items()},
+        "ledger": [_gap(gap, shares.start, config, mask) for gap in shown],
+        "absent": len(stream.absent),
     }
 
 
@@ -125,7 +130,8 @@ def _gap(gap: Gap, start: float, config: MonitorConfig, mask: Mask) -> dict[str,
         "reason": mask(gap.reason),
         "state": gap.state.value,
         "found": gap.found,
-        "subreddits": list(concerned),
+        "subreddits": list(concerned[:_MAX_NAMED]),
+        "concerned": len(concerned),
         "part": round(min(1.0, len(concerned) / max(1, len(config.subreddits))), 4),
     }
 

@@ -20,6 +20,7 @@ from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.snapshot.history import History, HistoryPoint, StreamPoint
 from supervisor.monitor.snapshot.page_view import Mask, history_json, step_as_json, view
+from supervisor.monitor.snapshot.subreddit_view import subreddit_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Snapshot:
     status: bytes  #: body of /api/status
     event: bytes  #: event for the page, each time
     history: Callable[[], bytes]  #: event for the page, at first
+    subreddits: Callable[[str], bytes]  #: body of /api/subreddits, for a searched text
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class SnapshotBuilder:
             status=json.dumps(sample.status.document(), indent=2).encode() + b"\n",
             event=_event("look", {**shown, "step": step_as_json(step) if step is not None else None}),
             history=self._history_event,
+            subreddits=subreddit_search(sample, self.config, self.mask),
         )
 
     def _history_event(self) -> bytes:

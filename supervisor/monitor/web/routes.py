@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -11,7 +12,8 @@ from aiohttp import web
 from core.config.slices import MonitorConfig
 from supervisor.monitor.metrics.exposition import CONTENT_TYPE, counters_only, readiness_exposition
 from supervisor.monitor.snapshot.page_view import readiness_json
-from supervisor.monitor.snapshot.sampler import Sampler
+from supervisor.monitor.snapshot.sampler import Sampler, run_detached
+from supervisor.monitor.snapshot.snapshot_builder import Snapshot
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.event_stream import EventSubscribers
 from supervisor.monitor.web.listener import EVENTS_PATH, Listener
@@ -109,10 +111,19 @@ class Handlers:
 
     async def status(self, _request: web.Request) -> web.Response:
         """Answer with the output of `status --json`."""
+        return web.Response(body=self._snapshot().status, content_type="application/json")
+
+    async def subreddits(self, request: web.Request) -> web.Response:
+        """Answer with the worst subreddits, or with those whose name contains `search`."""
+        text = request.query.get("search", "")
+        body = await run_detached(partial(self._snapshot().subreddits, text))
+        return web.Response(body=body, content_type="application/json")
+
+    def _snapshot(self) -> Snapshot:
         latest = self._sampler.latest
         if latest is None:
             raise web.HTTPServiceUnavailable(text="The first sample is not complete yet: try again in a second.\n")
-        return web.Response(body=latest.status, content_type="application/json")
+        return latest
 
 
 class PageFiles:
@@ -163,6 +174,7 @@ def make_app(
     app.router.add_get("/readyz", handlers.readyz)
     app.router.add_get("/metrics", handlers.metrics)
     app.router.add_get("/api/status", handlers.status)
+    app.router.add_get("/api/subreddits", handlers.subreddits)
     app.router.add_get(EVENTS_PATH, subscribers.serve, allow_head=False)
     app.router.add_post("/api/restart", restart_handler.restart)
     return app

@@ -197,3 +197,28 @@ def test_after_a_loss_nothing_is_claimed_of_the_time_before_a_subreddits_own_gap
 def test_a_spool_of_version_0_1_is_proven_up_to_its_newest_items() -> None:
     proof = StreamProof.read(BOTH, StreamState.read({"proven_at": {"bitcoin": NOON - 9.0, "ethereum": NOON - 5.0}}), ())
     assert proof.proven_until == NOON - 9.0
+
+
+_MOMENTS = st.integers(0, 100).map(lambda seconds: NOON - 10.0 * seconds)
+_LEDGERS = st.lists(
+    st.tuples(st.sets(st.sampled_from("abcde"), min_size=1), _MOMENTS, _MOMENTS, st.sampled_from(GapState)), max_size=6
+)
+
+
+@given(st.dictionaries(st.sampled_from("abcde"), _MOMENTS), _LEDGERS)
+def test_the_shares_of_several_subreddits_are_the_means_of_their_own(
+    moments: dict[str, float], ledger: list[tuple[set[str], float, float, GapState]]
+) -> None:
+    """Subreddits with the same gaps are counted together; the result is the same as for each of them alone."""
+    gaps = tuple(
+        gap(subreddits=tuple(names), unproven=tuple(names), start=min(times), end=max(times), state=state)
+        for names, *times, state in ledger
+    )
+    begun = NOON - 1000
+    together = StreamProof(tuple("abcde"), moments, gaps, begun).shares(NOON)
+    alone = [StreamProof((name,), moments, gaps, begun).shares(NOON) for name in "abcde"]
+    assert together.proven == pytest.approx(sum(one.proven for one in alone) / 5, abs=1e-9)
+    assert together.unread == pytest.approx(sum(one.unread for one in alone) / 5, abs=1e-9)
+    for state in (GapState.OPEN, GapState.LOST, GapState.FILLED):
+        mean = sum(one.gaps.get(state, 0.0) for one in alone) / 5
+        assert together.gaps.get(state, 0.0) == pytest.approx(mean, abs=1e-9)

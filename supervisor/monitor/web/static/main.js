@@ -6,6 +6,7 @@ import { drawLedger } from "./ledger.js";
 import { drawProcesses } from "./processes.js";
 import { drawFigures, drawResources } from "./resources.js";
 import { drawScraper } from "./scraper.js";
+import { drawSubreddits } from "./subreddits.js";
 import { addStep, drawStreams, setHistory } from "./streams.js";
 import { Timeline } from "./timeline.js";
 import { drawReadiness } from "./readiness.js";
@@ -46,12 +47,14 @@ function draw() {
   const streams = Object.keys(latest.streams);
   setVisible(byId("streams"), streams.length > 0);
   setVisible(byId("completeness"), streams.length > 0);
+  setVisible(byId("subreddits"), streams.length > 0);
   drawReadiness(latest);
   drawFigures(latest);
   drawStreams(latest);
   if (streams.length) {
     timeline.update(latest.streams);
     drawLedger(latest.streams);
+    drawSubreddits();
     const start = Math.min(...Object.values(latest.streams).map((stream) => stream.window[0]));
     setText(byId("window-text"), `Since ${moment(start)}. Bar height: share of subreddits.`);
   }

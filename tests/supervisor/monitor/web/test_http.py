@@ -33,7 +33,7 @@ from tests.support.durations import allowed
 from tests.support.waiting import wait_until
 
 TOKEN = "a-long-random-token-0815"
-PATHS = ("/", "/metrics", "/healthz", "/readyz", "/api/status", "/static/main.js", "/nowhere")
+PATHS = ("/", "/metrics", "/healthz", "/readyz", "/api/status", "/api/subreddits", "/static/main.js", "/nowhere")
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ class TestEvents:
                 await each.readuntil(b"retry")
             assert subscribers.clients == 2
             sleeper.transport.pause_reading()  # type: ignore[attr-defined]
-            big = Snapshot(0.0, Readiness(), b"", b"", b"x" * 2**20, lambda: b"")
+            big = Snapshot(0.0, Readiness(), b"", b"", b"x" * 2**20, lambda: b"", lambda _text: b"")
             received = 0
             while subscribers.clients == 2:
                 subscribers.publish(big)

@@ -270,7 +270,7 @@ def test_everything_is_reached_with_the_tab_key_and_seen_to_be(stage: Stage, bro
     assert here[1] == "BODY", "there is a way out"
     assert {(style, width) for _, _, style, width in reached} == {("solid", "2px")}
     sections = [section for section, *_ in reached]
-    assert list(dict.fromkeys(filter(None, sections))) == ["streams", "completeness", "processes"]
+    assert list(dict.fromkeys(filter(None, sections))) == ["streams", "completeness", "subreddits", "processes"]
     assert [tag for _, tag, *_ in reached].count("svg") == 4, "the charts"
     assert [tag for _, tag, *_ in reached].count("BUTTON") == len(tab.page.query_selector_all("#process-rows tr"))
     tab.page.close()
@@ -283,4 +283,21 @@ def test_axes_end_where_people_would_end_them(stage: Stage, browser: Any) -> Non
         " return [[0, 0.4, 7, 23, 101].map(roundUp), [3, 45, 61, 200, 2500, 3700, 30000].map(roundUpTime)]; }"
     )
     assert ends == [[1, 0.4, 8, 30, 200], [3, 50, 120, 240, 3000, 7200, 36000]]
+    tab.page.close()
+
+
+def test_a_search_finds_a_subreddit_and_clearing_it_shows_the_worst_again(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url, width=400)
+    tab.wait_for_text("#subreddits-text", "2 configured")
+    tab.wait_for_text("#subreddit-rows", "r/Bitcoin")
+    tab.page.fill("#search", "ETHER")
+    tab.wait_for_text("#search-status", "1 name contains “ETHER”")
+    assert "r/ethereum" in tab.text("#subreddit-rows")
+    assert "Bitcoin" not in tab.text("#subreddit-rows")
+    tab.page.fill("#search", "<b>nobody</b>")
+    tab.wait_for_text("#search-status", "No configured name contains “<b>nobody</b>”.")
+    tab.page.fill("#search", "")
+    tab.wait_for_text("#subreddit-rows", "r/Bitcoin")
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 400
+    assert tab.complaints == []
     tab.page.close()
