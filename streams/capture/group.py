@@ -121,8 +121,8 @@ class Group:
         if self._polled_names():
             tasks.append(Task(Kind.POLL, self.next_poll, self.key))
         if self._poll is not None:
-            background = self._poll.is_first and self._poll.top is not None
-            due = max(self._walk_due, self._tools.pacing.background_due) if background else self._walk_due
+            backlog = self._poll.reads_backlog
+            due = max(self._walk_due, self._tools.pacing.background_due) if backlog else self._walk_due
             tasks.append(Task(Kind.WALK, due, self.key))
         if self._search is None and self._late_items.due < float("inf"):
             due = max(self._late_items.due, self._tools.pacing.late_scan_due)
@@ -189,7 +189,7 @@ class Group:
             return None
         asked = poll.next(self._size.limit)
         moment = self._tools.coverage.now()
-        if poll.is_first:
+        if poll.reads_backlog:
             self._tools.pacing.spend()
         try:
             page = self._fetch(poll.subreddits, asked)

@@ -67,6 +67,12 @@ class ListingPoll:
         if self.is_first and coverage.begun is None:
             coverage.store(StateChange(begun=coverage.now()))
 
+    @property
+    def reads_backlog(self) -> bool:
+        """Whether the walk is below the stream's first request: nothing that is still to be read there is new."""
+        begun = self._coverage.begun_at()
+        return self.is_first and begun is not None and max(self.walk.foot, default=begun) < begun
+
     def next(self, limit: int = PAGE_SIZE) -> Request:
         """Return the page to request now; after failures, another form of the same page."""
         anchors = self.walk.anchors()
