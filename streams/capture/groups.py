@@ -90,7 +90,8 @@ class Groups:
                 tools.rates.restore(coverage.count_seen(seconds), coverage.reddit_now())
             self._adopt(self._best_packing())
             return
-        packing = pack(self._subreddits, self._stream, self._path_limit)
+        # neighbours in the configuration may all be busy: while no rate is known, they go to different groups
+        packing = pack(self._subreddits, self._stream, self._path_limit, rates={})
         self._packed = len(packing)
         for home, names in enumerate(packing):
             self._add(names, home)

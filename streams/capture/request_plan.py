@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.reddit.limiter import Wishes
+from streams.capture.late_loss import TOLERANCE_S
 from streams.reddit.listing_page import PAGE_SIZE
 
 #: Items that a listing holds.
@@ -27,6 +28,10 @@ _TARGET = PAGE_SIZE / 2
 
 #: Polls are never closer than this, seconds; a page of a burst takes longer to arrive.
 _SHORTEST_S = 0.25
+
+#: Share of a page that may be new since the poll before, less the time in which late items appear, seconds: then the
+#: newest page shows those too. A faster group has its late items found by scans only.
+_SHOWN = 0.9 * PAGE_SIZE
 
 #: A group is polled before this share of its listing has moved on: room for a burst of three times the rate.
 _REACH = 1 / 3
@@ -135,7 +140,9 @@ def _fresh(rate: float, longest: float, factor: float) -> float:
 
 def _stretched(rate: float, longest: float, stretch: float) -> float:
     """Return the interval while the quota is scarce: this multiple of the longest useful one."""
-    return max(_SHORTEST_S, min(reach(rate), stretch * _limits(rate, longest)[1]))
+    upper = _limits(rate, longest)[1]
+    shown = _SHOWN / rate - TOLERANCE_S if rate > 0 else math.inf
+    return max(_SHORTEST_S, min(reach(rate), stretch * upper, max(shown, upper)))
 
 
 def _cost(rates: Sequence[float], interval: Callable[[float], float]) -> float:
