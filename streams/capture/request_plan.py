@@ -142,7 +142,8 @@ def _stretched(rate: float, longest: float, stretch: float) -> float:
     """Return the interval while the quota is scarce: this multiple of the longest useful one."""
     upper = _limits(rate, longest)[1]
     shown = _SHOWN / rate - TOLERANCE_S if rate > 0 else math.inf
-    return max(_SHORTEST_S, min(reach(rate), stretch * upper, max(shown, upper)))
+    most = min(reach(rate), shown if shown >= upper / 2 else math.inf)
+    return max(_SHORTEST_S, min(most, stretch * upper))
 
 
 def _cost(rates: Sequence[float], interval: Callable[[float], float]) -> float:

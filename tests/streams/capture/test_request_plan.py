@@ -13,6 +13,13 @@ LONGEST = 16.0
 #: requests per second of a client's whole quota
 WHOLE = 100 / 60
 
+
+def latest(rate: float) -> float:
+    """Return the interval at which the newest page still shows what appears twelve seconds late, if it can."""
+    shown = 90 / rate - 12 if rate > 0 else float("inf")
+    return shown if shown >= min(LONGEST, max(0.25, 50 / rate) if rate > 0 else LONGEST) / 2 else 100 * LONGEST
+
+
 RATES = st.lists(st.floats(0.0, 50.0), min_size=1, max_size=60)
 
 
@@ -37,7 +44,7 @@ def test_a_plan_never_costs_more_than_is_allowed_unless_less_would_lose_items(
 ) -> None:
     made = plan(dict(enumerate(rates)), allowed=allowed, longest=LONGEST)
     cost = sum(requests_per_second(rate, made.interval(rate)) for rate in rates)
-    at_the_end = all(made.interval(rate) >= 0.99 * min(reach(rate), 100 * LONGEST) for rate in rates)
+    at_the_end = all(made.interval(rate) >= 0.99 * min(reach(rate), latest(rate)) for rate in rates)
     assert cost <= allowed * 1.001 or at_the_end
 
 
@@ -48,8 +55,10 @@ def test_no_group_waits_longer_than_its_listing_reaches(rates: list[float], allo
 
 
 @given(RATES, st.floats(0.05, 5.0))
-def test_a_busier_group_is_never_polled_later_than_a_quieter_one(rates: list[float], allowed: float) -> None:
+def test_with_spare_quota_a_busier_group_is_never_polled_later(rates: list[float], allowed: float) -> None:
     made = plan(dict(enumerate(rates)), allowed=allowed, longest=LONGEST)
+    if made.stretch:
+        return
     intervals = [made.interval(rate) for rate in sorted(rates)]
     assert all(later <= sooner * 1.0001 for sooner, later in itertools.pairwise(intervals))
 
