@@ -25,7 +25,9 @@ _LOCK_AGAIN = 0.002
 
 #: After that wait, seconds without another wait for the same lock.
 _LOCK_RETRY_AFTER = 60.0
-_TRIES = 10
+
+#: Attempts to open a file that is moved or removed meanwhile: two busy writers may rotate it many times in a row.
+_TRIES = 1_000
 
 
 class FailureCount:
