@@ -23,11 +23,10 @@ from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.failing_pages import PageSize, needs_smaller_page
 from streams.capture.late_items import LateItems
 from streams.capture.late_loss import LateScanLog
-from streams.capture.name_rates import NameRates
 from streams.capture.pacing import Pacing
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
-from streams.capture.poll_rate import PollRate
+from streams.capture.rates import NameRates, PollRate
 from streams.capture.scheduler import Kind, Task
 from streams.capture.walk import WalkOutcome
 from streams.reddit.listing_page import Page, Request

@@ -12,7 +12,7 @@ from streams.capture.group_merging import GroupMerging, Part
 from streams.capture.group_packing import PATH_LIMIT, Packing, is_better, is_collective, pack
 from streams.capture.late_items import LateItems
 from streams.capture.late_scan import MOST_OWN_SCANS, LateScan
-from streams.capture.poll_rate import PollRate
+from streams.capture.rates import PollRate
 from streams.capture.scheduler import Kind, Task
 
 #: Seconds between two considerations of another packing; the next one if some group is busy.

@@ -5,7 +5,7 @@ import pytest
 from core.backoff import Backoff
 from core.spool.stream_state import StreamState
 from streams.capture.availability import Availability
-from streams.capture.poll_rate import PollRate
+from streams.capture.rates import PollRate
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from streams.capture.name_rates import NameRates
+from streams.capture.rates import NameRates
 
 NOW = 1_700_000_000.0
 

@@ -1,13 +1,13 @@
-"""Estimates each subreddit's rate of new items from their creation times. Pure.
-
-An exponentially weighted count: an item of age `a` seconds weighs exp(-a / MEMORY_S) / MEMORY_S. It costs a few
-operations per new item, and nothing per configured name.
-"""
+"""Rates of new items: of a group, from its polls, and of each subreddit, from creation times. Pure."""
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-#: The estimate averages over about this time, seconds.
+#: This multiple of the usual rate is a burst, not chance.
+_BURST = 1.5
+
+#: The estimate of a subreddit averages over about this time, seconds.
 MEMORY_S = 900.0
 
 #: Older items do not matter, seconds.
@@ -17,8 +17,25 @@ _LONGEST_S = 3 * MEMORY_S
 _SHORTEST_S = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class PollRate:
+    """The observed rate of a stream, items a second."""
+
+    rate: float = 1.0  # a first guess: the next poll is soon
+
+    def observe(self, new_items: int, seconds: float) -> "PollRate":
+        """Record a poll: a burst counts at once, its end slowly; random variation is averaged."""
+        if seconds <= 0:
+            return self
+        now = new_items / seconds
+        return PollRate(now if now > _BURST * self.rate else 0.7 * self.rate + 0.3 * now)
+
+
 class NameRates:
     """Items per second of each subreddit, by its name in lower case.
+
+    An exponentially weighted count: an item of age `a` seconds weighs exp(-a / MEMORY_S) / MEMORY_S. It costs a few
+    operations per new item, and nothing per configured name.
 
     Args:
         since: created_utc from which on items are observed.
