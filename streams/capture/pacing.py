@@ -5,6 +5,7 @@ subreddits that join or come back. A few may be sent at once; many are spread ov
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from core.reddit.limiter import Limiter
 from core.reddit.quota import WINDOW, Quota
@@ -83,7 +84,8 @@ class Pacing:
         self._allowed = allowed = share(own, others, total)
         self._fill()
         waiting = self._tokens < _BURST / 2
-        self.plan = plan(groups, allowed=allowed * (1.0 - _BACKGROUND * waiting), longest=self._longest)
+        made = plan(groups, allowed=allowed * (1.0 - _BACKGROUND * waiting), longest=self._longest)
+        self.plan = replace(made, allowed=allowed * 60.0)  # background requests are no shortage
         used = sum(requests_per_second(rate, self.plan.interval(rate)) for rate in groups.values())
         self._per_second = max(_TRICKLE, allowed - used)
         return True
