@@ -143,7 +143,8 @@ class Groups:
         tools, key = self._tools, next(self._keys)
         # after a kill, a burst is not recorded
         resumed = self._resumed and self._clock() - self._started < _RESUMED_FOR_S
-        scan = LateScan(self._clock, resumed=resumed, most_own=max(1, MOST_OWN_SCANS // self._packed))
+        most_own = max(1, MOST_OWN_SCANS // self._packed)
+        scan = LateScan(self._clock, resumed=resumed, most_own=most_own, is_shallow=lambda: tools.pacing.is_crowded)
         late_items = LateItems(tools.coverage, tools.fetcher, tools.context, tools.late_scan_log, scan)
         collective = len(names) == 1 and is_collective(names[0])
         group = Group(key, names, tools, late_items, collective=collective, home=home)

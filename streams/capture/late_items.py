@@ -7,15 +7,11 @@ from core.reddit.request_errors import QuotaShort, RateLimited, Unavailable
 from streams.capture.coverage import Coverage
 from streams.capture.failing_pages import PageSize, needs_smaller_page
 from streams.capture.late_loss import LateLoss, LateScanLog, Scanned
-from streams.capture.late_scan import LateScan
+from streams.capture.late_scan import LateScan, page_foot
 from streams.capture.page_fetcher import PageFetcher
-from streams.capture.walk import newest_first
 from streams.reddit.listing_page import Page
 
 _TOO_FAST = "items pass through the listing faster than it is scanned for late items; the ledger has an entry"
-
-#: Items at the foot of a page that show its depth: one late item there has an older date than its neighbours.
-_FOOT_ITEMS = 5
 
 #: Seconds until a page that the quota did not allow is retried.
 _QUOTA_SHORT_S = 2.5
@@ -94,11 +90,14 @@ class LateItems:
     def _take(self, page: Page, subreddits: tuple[str, ...], rate: float) -> None:
         """Make a page durable, with the losses that the scan leaves open if this page completes it."""
         scanned = self._scan.take(page, rate)
-        comparison = None if scanned is None else self._scan_log.compare(scanned, self._coverage.begun_at())
+        whole = scanned is not None and scanned.whole
+        comparison = self._scan_log.compare(scanned, self._coverage.begun_at()) if scanned and whole else None
         losses = () if comparison is None else comparison.losses
         absorbed = self._coverage.absorb_late(page, subreddits, losses)
         if comparison is not None:
             self._scan_log.store(comparison)
+        elif scanned is not None and scanned.foot is not None:
+            self._scan_log.polled(scanned.subreddits, scanned.began, scanned.foot)
         if losses:
             self._log_losses(losses)
         if absorbed.new:
@@ -110,11 +109,3 @@ class LateItems:
         names, late_from, until = zip(*losses, strict=True)
         fields = {"subreddits": len(names), "late_from": min(late_from), "until": max(until)}
         self._log.warning("late_items_may_be_lost", **fields, hint=_TOO_FAST)
-
-
-def page_foot(page: Page) -> float | None:
-    """Return the created_utc above which a page shows all items; None if its order is not by creation."""
-    dates = [item.created for item in page.items[-_FOOT_ITEMS:]]
-    if len(dates) < _FOOT_ITEMS or None in dates or not newest_first(page.items):
-        return None
-    return max(date for date in dates if date is not None)

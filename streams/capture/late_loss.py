@@ -22,13 +22,15 @@ class Scanned(NamedTuple):
     """One scan of a listing to its foot, seconds by Reddit's clock.
 
     `began` is when its first page was requested, `foot` the newest created_utc at the foot; None: it dropped nothing.
-    `own`: the listing is a single subreddit's own.
+    `own`: the listing is a single subreddit's own. `whole`: the scan went down to the foot of the listing; otherwise it
+    showed all items created after `foot`.
     """
 
     subreddits: tuple[str, ...]
     began: float
     foot: float | None
     own: bool
+    whole: bool = True
 
 
 class LateLoss(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from core.backoff import Backoff
 from streams.capture.late_loss import Scanned
-from streams.capture.walk import Walk, WalkOutcome
+from streams.capture.walk import Walk, WalkOutcome, newest_first
 from streams.reddit.listing_page import PAGE_SIZE, Page
 
 #: Longest and shortest time between two scans, seconds: late items are found within a minute, including retries.
@@ -30,6 +30,14 @@ _FIRST_OWN_SCAN_S = 5.0
 #: Most own listings of a stream scanned in one round: each costs a request, and most of the others are quiet.
 MOST_OWN_SCANS = 25
 
+#: While many groups share the quota, a scan reads back this far, seconds; each group's whole listing is scanned this
+#: often, seconds.
+_SHALLOW_S = 90.0
+_WHOLE_EVERY_S = 900.0
+
+#: Items at the foot of a page that show its depth: one late item there has an older date than its neighbours.
+_FOOT_ITEMS = 5
+
 #: Pauses after a failed page of a scan, seconds: late items sink meanwhile.
 _RETRY = Backoff(first=0.3, longest=2.5, jitter=0.0)
 
@@ -50,7 +58,9 @@ class _Scan:
     began_at: float
 
     def scanned(self) -> Scanned | None:
-        """Return the result of the completed walk, None if it did not reach the foot of its listing."""
+        """Return the result of the completed walk, None if it shows nothing."""
+        if self.walk.outcome is WalkOutcome.MET and self.walk.foot:
+            return Scanned(self.subreddits, self.began_at, max(self.walk.foot), own=False, whole=False)
         if self.walk.outcome is not WalkOutcome.ENDED:
             return None
         foot = None if self.walk.whole and not self.walk.below else max(self.walk.foot, default=None)
@@ -62,7 +72,8 @@ class LateScan:
     """Decides when the next page of a scan for late items is due, and which one. The caller fetches it.
 
     A scan fetches its pages without pauses: items sink while newer ones arrive, and a slow walk down a busy listing
-    would sink together with items that it has met.
+    would sink together with items that it has met. While many groups share the quota (`is_shallow`), most scans read
+    back only as far as late items are usual, and none is made where the newest page shows that much.
     """
 
     clock: Callable[[], float]
@@ -70,6 +81,7 @@ class LateScan:
     resumed: bool = False
     #: most own listings scanned in one round
     most_own: int = MOST_OWN_SCANS
+    is_shallow: Callable[[], bool] = lambda: False
     due: float = _NEVER
     #: the last names of the newest page that a poll saw, best anchor first; empty: there is nothing below it
     _anchors: tuple[str, ...] = ()
@@ -78,17 +90,25 @@ class LateScan:
     _own_queue: list[str] = field(default_factory=list)
     _next_own: float = _NEVER
     _busy_until: float = 0.0
+    #: created_utc above which the newest page shows all items
+    _top_foot: float | None = None
+    #: when the last scan of the whole listing began
+    _whole_at: float = field(init=False)
     _held: int = 0
     _capacity: int = _CAPACITY
     _failures: int = 0
     #: items per subreddit on the newest page of the last poll
     _shares: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self._whole_at = self.clock()
+
     def polled(self, top: Page, rate: float) -> None:
         """Record a poll's newest page and the stream's rate, items per second."""
         more = top.after is not None or len(top.items) >= PAGE_SIZE
         self._anchors = tuple(item.name for item in reversed(top.items))[:5] if more else ()
         self._shares = Counter(item.subreddit.lower() for item in top.items)
+        self._top_foot = page_foot(top)
         now = self.clock()
         if self._anchors and self._next_scan == _NEVER:
             self._next_scan = now + _FIRST_SCAN_S
@@ -140,12 +160,24 @@ class LateScan:
                 self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[: self.most_own]
             self._next_own = now + _OWN_SCANS_EVERY_S if now + _OWN_SCANS_EVERY_S < self._busy_until else _NEVER
         if now >= self._next_scan:
-            if self._anchors:
-                self._scan = _Scan(subreddits, Walk(proven=_nothing, below=self._anchors), now, moment)
-            else:
-                self._next_scan = _NEVER
+            self._begin_combined(subreddits, moment)
         elif self._own_queue:
             self._scan = _Scan((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
+
+    def _begin_combined(self, subreddits: tuple[str, ...], moment: float) -> None:
+        """Begin a scan of the listing of all subreddits, if there is something below the newest page to look for."""
+        now, horizon = self.clock(), -_NEVER
+        if not self._anchors:
+            self._next_scan = _NEVER
+            return
+        if not self.is_shallow() or now - self._whole_at >= _WHOLE_EVERY_S:
+            self._whole_at = now
+        else:
+            horizon = moment - _SHALLOW_S
+            if self._top_foot is not None and self._top_foot < horizon:
+                self._next_scan = now + LONGEST_PERIOD_S
+                return
+        self._scan = _Scan(subreddits, Walk(proven=_nothing, horizon=horizon, below=self._anchors), now, moment)
 
     def take(self, page: Page, rate: float) -> Scanned | None:
         """Process a page; return the scan that it completes. `rate` is the stream's, items per second."""
@@ -165,6 +197,9 @@ class LateScan:
             return
         if scan.walk.outcome is WalkOutcome.STALE:
             return  # all anchors have left the listing: restart at once, below a newer page
+        if scan.walk.outcome is WalkOutcome.MET:
+            self._next_scan = scan.began + self._period(rate)
+            return
         held = scan.walk.items + PAGE_SIZE
         if held >= self._held * _GROWTH:
             self._capacity = _CAPACITY
@@ -202,6 +237,14 @@ class LateScan:
         self._anchors = ()
         self._next_scan = self._next_own = _NEVER
         self._schedule()
+
+
+def page_foot(page: Page) -> float | None:
+    """Return the created_utc above which a page shows all items; None if its order is not by creation."""
+    dates = [item.created for item in page.items[-_FOOT_ITEMS:]]
+    if len(dates) < _FOOT_ITEMS or None in dates or not newest_first(page.items):
+        return None
+    return max(date for date in dates if date is not None)
 
 
 def _nothing(_name: str) -> bool:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.streams.capture.life import BIRTH, Life
+from streams.capture.late_scan import LateScan
+from streams.reddit.listing_page import Item, Page
+from tests.streams.capture.life import BIRTH, Clock, Life
 from tests.streams.capture.world import World
 
 WITHIN = 60.0
@@ -90,3 +92,51 @@ def test_in_a_burst_a_late_item_beyond_the_foot_is_found_in_its_own_listing(tmp_
     life.run(60.0 - after)
     counts = Counter(life.spooled())
     assert [counts[name] for name in late] == [1] * len(late)
+
+
+def page_of(ages: range, now: float, *, after: str | None = "t3_more") -> Page:
+    """Return a page of items of these ages, seconds, newest first."""
+    items = (Item(f"t3_{age}", f"t3_{age}", "Alpha", now - age, {}) for age in ages)
+    return Page(tuple(items), after)
+
+
+def shallow_scan(clock: Clock) -> LateScan:
+    return LateScan(clock, is_shallow=lambda: True)
+
+
+def test_many_groups_scan_only_as_far_back_as_late_items_are_usual() -> None:
+    clock = Clock()
+    scan = shallow_scan(clock)
+    scan.polled(page_of(range(40), clock.now), rate=1.0)
+    clock.advance(10.0)
+    assert scan.due <= clock.now
+    assert scan.next_page(("Alpha", "Beta"), clock.now) == (("Alpha", "Beta"), "t3_39")
+    assert scan.take(page_of(range(40, 80), clock.now), 1.0) is None
+    assert scan.next_page(("Alpha", "Beta"), clock.now) is not None
+    scanned = scan.take(page_of(range(80, 120), clock.now), 1.0)
+    assert scanned is not None
+    assert not scanned.whole
+    assert scanned.foot is not None
+    assert scanned.foot <= clock.now - 90.0
+    assert scan.due >= clock.now + 30.0, "the next one comes after the period"
+
+
+def test_where_the_newest_page_shows_that_much_no_scan_is_made() -> None:
+    clock = Clock()
+    scan = shallow_scan(clock)
+    scan.polled(page_of(range(0, 300, 3), clock.now), rate=0.3)
+    clock.advance(10.0)
+    assert scan.next_page(("Alpha", "Beta"), clock.now) is None
+    assert scan.due >= clock.now + 30.0
+
+
+def test_the_whole_listing_is_still_scanned_from_time_to_time() -> None:
+    clock = Clock()
+    scan = shallow_scan(clock)
+    scan.polled(page_of(range(0, 300, 3), clock.now), rate=0.3)
+    clock.advance(1000.0)
+    scan.polled(page_of(range(0, 300, 3), clock.now), rate=0.3)
+    assert scan.next_page(("Alpha", "Beta"), clock.now) is not None
+    scanned = scan.take(page_of(range(300, 330, 3), clock.now, after=None), 0.3)
+    assert scanned is not None
+    assert scanned.whole
