@@ -100,7 +100,7 @@ class Saver:
         """Write the batches together; if the rows of one are refused, the others are still written."""
         try:
             await self._write_clean([batch for batch, _ in taken])
-        except Exception as error:  # noqa: BLE001 (handed to whoever saved it)
+        except Exception as error:  # noqa: BLE001 (passed to the task that saved it)
             if len(taken) > 1:
                 for one in taken:
                     await self._commit([one])

@@ -1,5 +1,6 @@
 """All groups of a stream: packed by the rates of their subreddits, split where they fail, merged when they may."""
 
+from collections.abc import Mapping
 from itertools import count
 
 from core.errors import TransientError
@@ -61,9 +62,6 @@ class Groups:
         self._packed = 1
         self._first_groups()
 
-    def __len__(self) -> int:
-        return len(self._groups)
-
     def __getitem__(self, key: int) -> Group:
         return self._groups[key]
 
@@ -88,7 +86,8 @@ class Groups:
             seconds = min(_RATES_FROM_S, coverage.now() - first_walks_over)
             if seconds > 0:
                 tools.rates.restore(coverage.count_seen(seconds), coverage.reddit_now())
-            self._adopt(self._best_packing())
+            known = self._rates()
+            self._adopt(self._best_packing(known), known)
             return
         # neighbours in the configuration may all be busy: while no rate is known, they go to different groups
         packing = pack(self._subreddits, self._stream, self._path_limit, rates={})
@@ -96,26 +95,20 @@ class Groups:
         for home, names in enumerate(packing):
             self._add(names, home)
 
-    def _best_packing(self) -> Packing:
-        """Return the best groups for the observed rates."""
-        return pack(
-            self._subreddits,
-            self._stream,
-            self._path_limit,
-            rates=self._rates(),
-            most_groups=self._tools.pacing.most_groups,
-        )
+    def _best_packing(self, rates: Mapping[str, float]) -> Packing:
+        """Return the best groups for these rates."""
+        most = self._tools.pacing.most_groups
+        return pack(self._subreddits, self._stream, self._path_limit, rates=rates, most_groups=most)
 
-    def _rates(self) -> dict[str, float]:
-        now = self._tools.coverage.reddit_now()
-        return {name: self._tools.rates.rate(name, now) for name in self._subreddits}
+    def _rates(self) -> Mapping[str, float]:
+        return self._tools.rates.rates(self._subreddits, self._tools.coverage.reddit_now())
 
-    def _adopt(self, packing: Packing) -> None:
+    def _adopt(self, packing: Packing, rates: Mapping[str, float]) -> None:
         """Replace all groups by these; their next polls are spread over one interval.
 
         No name loses or repeats an item: a group's walk treats as proven only what each of its names has proven.
         """
-        now, rates = self._clock(), self._rates()
+        now = self._clock()
         self._packed = len(packing)
         self._groups.clear()
         for home, names in enumerate(packing):
@@ -132,10 +125,11 @@ class Groups:
             self._packing.restart(self._clock(), first=_PACK_AGAIN_S)
             return False
         current = tuple(group.names for group in self._groups.values())
-        candidate = self._best_packing()
-        if not is_better(candidate, current, self._rates()):
+        rates = self._rates()
+        candidate = self._best_packing(rates)
+        if not is_better(candidate, current, rates):
             return False
-        self._adopt(candidate)
+        self._adopt(candidate, rates)
         self._log.info("groups_packed", groups=len(candidate), groups_before=len(current))
         return True
 

@@ -101,7 +101,7 @@ class Pacing:
 
     @property
     def background_due(self) -> float:
-        """When the next background request may be sent, on the clock; a time in the past: how long it may already."""
+        """When the next background request may be sent, on the clock; in the past: since when it may."""
         return self._filled_at + (1.0 - self._tokens) / self._per_second
 
     @property

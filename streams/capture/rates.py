@@ -49,17 +49,17 @@ class NameRates:
     def observe(self, items: Iterable[tuple[str, float | None]], now: float) -> None:
         """Record new items, each as subreddit and created_utc (None: now); `now`: Reddit's clock, epoch seconds."""
         for subreddit, created in items:
-            age = max(0.0, now - (now if created is None else created))
-            self._since = min(self._since, now - min(age, _LONGEST_S))
-            name = subreddit.lower()
-            self._counts[name] = (self._count(name, now) + math.exp(-age / MEMORY_S) / MEMORY_S, now)
+            age = 0.0 if created is None else max(0.0, now - created)
+            self._add(subreddit.lower(), 1, age, now)
 
     def restore(self, met: Iterable[tuple[str, int, int]], now: float) -> None:
         """Add items that were met before the start: subreddit, minutes ago, number."""
         for name, minutes, number in met:
-            self._since = min(self._since, now - minutes * 60.0)
-            weight = number * math.exp(-minutes * 60.0 / MEMORY_S) / MEMORY_S
-            self._counts[name] = (self._count(name, now) + weight, now)
+            self._add(name, number, minutes * 60.0, now)
+
+    def _add(self, name: str, number: int, age: float, now: float) -> None:
+        self._since = min(self._since, now - min(age, _LONGEST_S))
+        self._counts[name] = (self._count(name, now) + number * math.exp(-age / MEMORY_S) / MEMORY_S, now)
 
     def _count(self, name: str, now: float) -> float:
         count, at = self._counts.get(name, (0.0, now))

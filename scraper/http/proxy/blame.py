@@ -139,7 +139,7 @@ def _difference(bad: int, attempts: int, others_bad: int, others_attempts: int) 
 
 
 def _likelihood(bad: int, attempts: int, share: float) -> float:
-    """Return the logarithm of the likelihood of so many failures, where each attempt fails with this chance."""
+    """Return the logarithm of the likelihood of `bad` failures, where each attempt fails with the chance `share`."""
     good = attempts - bad
     return (bad * math.log(share) if bad else 0.0) + (good * math.log(1.0 - share) if good else 0.0)
 
@@ -175,7 +175,7 @@ class Evidence:
         return len(self._window) - self.good
 
     def unreliable(self, now: float) -> bool:
-        """Return whether so many of the last attempts failed, even if not in a row, that siblings are compared."""
+        """Return whether enough of the last attempts failed, even if not in a row, to compare the siblings."""
         if now - self._compared_at < _COMPARE_INTERVAL_S or len(self._window) < _FEWEST_ATTEMPTS:
             return False
         failed = [attempt for attempt in self._window if attempt.sign is not Sign.GOOD]

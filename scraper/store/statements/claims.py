@@ -115,7 +115,7 @@ class ClaimStatements:
         connection.execute(self._release, {"keys": keys})
 
     def fulfil(self, connection: Connection, keys: Sequence[str]) -> None:
-        """Drop the claims of users that are saved now, whoever holds them."""
+        """Drop the claims of users that are saved now, of any process."""
         connection.execute(self._fulfil, {"keys": keys})
 
     def release_all(self, connection: Connection) -> int:

@@ -1,11 +1,9 @@
 """Broken files: every byte is kept, what can be read goes on, what cannot is said. Guards: discard on corruption."""
 
-import contextlib
 import random
 import re
 import sqlite3
 import tempfile
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from core.spool import Batch, Record, SpoolBroken, SpoolReader, SpoolWriter, rep
 from core.spool.schema import VERSION
 from core.spool.spool_files import has_no_header, move_aside, spool_path, suspect_path
 from core.storage.sqlite import is_corrupt
+from tests.core.spool.kill_points import killed_at
 from tests.core.spool.story import STREAM, State, acknowledge, crash_copy, make_batch, read_state, wal_of
 from tests.support.memory import memory_root
 
@@ -274,33 +273,14 @@ def test_a_lost_end_is_waited_for_by_nobody(spool: Path, tale: Tale) -> None:
         assert writer.commit(Batch(records=[Record(b"k", b"1", "s")])) == last + 1
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
 @pytest.mark.parametrize("step", range(8))
 def test_killed_while_replacing_the_file_nothing_is_forgotten(
     spool: Path, tale: Tale, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Guards: deleting before recording. Whichever rename or deletion was the last one, the next start completes it."""
     alter(spool, "UPDATE counters SET value = 'many' WHERE name = 'batches'")
-    steps = 0
-
-    def fragile(action: Callable[..., object]) -> Callable[..., object]:
-        def act(*arguments: object, **options: object) -> object:
-            nonlocal steps
-            if steps == step:
-                raise Killed
-            steps += 1
-            return action(*arguments, **options)
-
-        return act
-
-    with monkeypatch.context() as patched:
-        for name in ("rename", "unlink"):
-            patched.setattr(Path, name, fragile(getattr(Path, name)))
-        with contextlib.suppress(Killed):
-            SpoolWriter(spool, STREAM).close()
+    with killed_at(monkeypatch, step):
+        SpoolWriter(spool, STREAM).close()
     with SpoolWriter(spool, STREAM) as writer:
         assert writer.spool_id != tale.spool_id
     state = read_state(spool)

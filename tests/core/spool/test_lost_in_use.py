@@ -1,6 +1,5 @@
 """A spool file that is deleted, moved or replaced while it is in use. Guards: orphans."""
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 
 from core.spool import GapState, SpoolError, SpoolGone, SpoolWriter, spool_path, watched
 from core.spool.writer_lock import LockHeld, SpoolLock
+from tests.core.spool.kill_points import killed_at
 from tests.core.spool.lost_files import NOW, PROVEN, batch, files, keys, make, spool_gaps
 from tests.core.spool.story import STREAM
 from tests.support.waiting import wait_until
@@ -143,33 +143,14 @@ def test_after_a_restart_everything_is_there(
         assert len(spool_gaps(state_dir)) == 1
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
 @pytest.mark.parametrize("step", range(7))
 def test_killed_while_saving_nothing_is_lost_in_silence(
     state_dir: Path, writer: SpoolWriter, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Whatever rename or deletion was the last one: the next start has the records, or says that they are lost."""
     remove_main(state_dir)
-    steps = 0
-
-    def fragile(action: Callable[..., object]) -> Callable[..., object]:
-        def act(*arguments: object, **options: object) -> object:
-            nonlocal steps
-            if steps == step:
-                raise Killed
-            steps += 1
-            return action(*arguments, **options)
-
-        return act
-
-    with monkeypatch.context() as patched:
-        for name in ("rename", "unlink"):
-            patched.setattr(Path, name, fragile(getattr(Path, name)))
-        with contextlib.suppress(Killed):
-            writer.check()
+    with killed_at(monkeypatch, step):
+        writer.check()
     for release in ("_connection", "_lock"):
         getattr(writer, release).close()
     with make(state_dir):
