@@ -198,11 +198,11 @@ def test_an_exit_that_fails_at_a_part_of_its_requests_rests_until_it_is_steady(l
             bad = exits[2]
             await work(exits, 3)  # 12 good answers of each
             bad.script.replies = [LOOKS[look] if number % 2 else GOOD for number in range(1000)]
-            for _ in range(30):
-                if bad.client.resting:
-                    break
+            while not bad.client.resting and bad.asked < 60:
                 await times.sleep(1.0)
                 await work(exits, 1)
+                # an examination waits for real timeouts, and nothing is asked meanwhile
+                await until(lambda: bad.client.resting or bad.client.idle > 0, "the examination to end")
             assert bad.client.resting
             assert not any(one.client.resting for one in exits[:2])
             spoilt = len(bad.script.asked)
