@@ -128,6 +128,13 @@ def directory(raw: object) -> Path:
     return path
 
 
+def kafka_name(raw: object) -> str:
+    """Parse a name of a group or of a member of it; empty: the default name."""
+    if isinstance(raw, str) and re.fullmatch(r"[A-Za-z0-9._-]{0,200}", raw.strip()):
+        return raw.strip()
+    raise InvalidValue("must consist of letters, digits, dots, underscores and hyphens, 200 at most")
+
+
 def header_text(raw: object) -> str:
     """Parse text that is valid in an HTTP header: credentials and the User-Agent are sent there."""
     value = text(raw)

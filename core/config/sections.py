@@ -94,6 +94,25 @@ class KafkaSection(Section):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ClusterSection(Section):
+    """Several machines that share the subreddits."""
+
+    enabled: bool = setting(
+        parsers.boolean, default=False, doc="share the subreddits with the other machines of the group"
+    )
+    group: str = setting(parsers.kafka_name, "", 'consumer group of the machines; empty: "gapless-" + kafka.topic')
+    instance: str = setting(
+        parsers.kafka_name, "", "name of this machine, stable over restarts; empty: host name and state directory"
+    )
+    shards: int = setting(
+        parsers.whole(1, 1024), 16, "parts into which the subreddits are divided; fixed for the life of the topic"
+    )
+    session_timeout: float = setting(
+        parsers.seconds(), 6.0, "time of silence after which a machine loses its subreddits to the others"
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ScraperSection(Section):
     """The crawl of subreddits, posts and users into the database."""
 
@@ -190,6 +209,7 @@ class Config(Section):
     reddit: RedditSection = field(default_factory=RedditSection)
     streams: StreamsSection = field(default_factory=StreamsSection)
     kafka: KafkaSection = field(default_factory=KafkaSection)
+    cluster: ClusterSection = field(default_factory=ClusterSection)
     scraper: ScraperSection = field(default_factory=ScraperSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
     supervisor: SupervisorSection = field(default_factory=SupervisorSection)
@@ -216,6 +236,7 @@ SECTIONS: dict[str, type[Section]] = {
     "reddit": RedditSection,
     "streams": StreamsSection,
     "kafka": KafkaSection,
+    "cluster": ClusterSection,
     "scraper": ScraperSection,
     "database": DatabaseSection,
     "supervisor": SupervisorSection,

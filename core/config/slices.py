@@ -5,9 +5,11 @@ when, and only when, its slice changed. A slice holds no secret that its process
 output, a process needs all of them, since a server may echo any: it gets those beside its slice (see core.child).
 """
 
+import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.cluster.shards import client_digest, instance_name
 from core.config.kafka_properties import Property
 from core.config.proxies import Proxy
 from core.config.secret_texts import Secrets
@@ -47,6 +49,17 @@ class RedditAccess(Section):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ClusterConfig(Section):
+    """The place of this installation among the machines that share the subreddits."""
+
+    instance: str
+    group: str
+    shards: int
+    session_timeout: float
+    client: str  #: digest of the Reddit client id: machines with the same one share its quota
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class StreamConfig(ProcessConfig):
     """The slice of the process of one stream."""
 
@@ -57,6 +70,7 @@ class StreamConfig(ProcessConfig):
     sharers: int  #: streams that share the quota, this one included
     access: RedditAccess
     requests_per_minute: int
+    cluster: ClusterConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,6 +81,10 @@ class PublisherConfig(ProcessConfig):
     topic: str
     delivery: str
     producer: dict[str, Property]
+    subreddits: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()  #: names of the enabled streams
+    requests_per_minute: int = 100
+    cluster: ClusterConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -99,6 +117,7 @@ class StatusConfig(ProcessConfig):
     requests_per_minute: int
     scrapers: tuple[str, ...]  #: names of the scraper processes
     discovers: bool  #: the crawl adds the subreddits that it finds
+    cluster: ClusterConfig | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -135,6 +154,7 @@ def stream_config(config: Config, stream: str) -> StreamConfig:
         sharers=len(config.streams.enabled),
         access=reddit_access(config),
         requests_per_minute=config.reddit.requests_per_minute,
+        cluster=cluster_config(config),
     )
 
 
@@ -147,6 +167,10 @@ def publisher_config(config: Config) -> PublisherConfig:
         topic=config.kafka.topic,
         delivery=config.kafka.delivery,
         producer=config.kafka.producer,
+        subreddits=config.reddit.subreddits if config.cluster.enabled else (),
+        streams=config.streams.enabled if config.cluster.enabled else (),
+        requests_per_minute=config.reddit.requests_per_minute if config.cluster.enabled else 100,
+        cluster=cluster_config(config),
     )
 
 
@@ -185,6 +209,7 @@ def status_config(config: Config) -> StatusConfig:
         requests_per_minute=config.reddit.requests_per_minute,
         scrapers=config.scraper.processes,
         discovers=config.scraper.discover and config.scraper.max_depth > 0,
+        cluster=cluster_config(config),
     )
 
 
@@ -199,6 +224,7 @@ def monitor_config(config: Config) -> MonitorConfig:
         requests_per_minute=status.requests_per_minute,
         scrapers=status.scrapers,
         discovers=status.discovers,
+        cluster=status.cluster,
         max_poll_interval=config.streams.max_poll_interval,
         kafka_servers=config.kafka.bootstrap_servers,
         kafka_topic=config.kafka.topic,
@@ -209,6 +235,20 @@ def monitor_config(config: Config) -> MonitorConfig:
         port=config.monitor.port,
         token=config.monitor.token,
         masked=config.all_secrets(),
+    )
+
+
+def cluster_config(config: Config) -> ClusterConfig | None:
+    """Return the place of this installation among several machines; None where there is only one."""
+    cluster = config.cluster
+    if not cluster.enabled:
+        return None
+    return ClusterConfig(
+        instance=cluster.instance or instance_name(socket.gethostname(), str(config.supervisor.state_dir.resolve())),
+        group=cluster.group or f"gapless-{config.kafka.topic}",
+        shards=cluster.shards,
+        session_timeout=cluster.session_timeout,
+        client=client_digest(config.reddit.client_id),
     )
 
 

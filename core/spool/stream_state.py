@@ -43,6 +43,20 @@ class AbsenceNote(NamedTuple):
     next_try: float
 
 
+class ShardNote(NamedTuple):
+    """A shard of this machine (see core.cluster.mailbox) as the spool holds it.
+
+    Attributes:
+        term: of the adoption.
+        seq: the spool's last seq then; what has a higher one was compared with the names of the adoption when captured.
+        control: the position up to which the leftovers of the shard are in the spool.
+    """
+
+    term: str
+    seq: int
+    control: int
+
+
 class Shortage(NamedTuple):
     """The quota cannot carry the stream's load: requests per minute needed and allowed, and since when (epoch seconds).
 
@@ -74,6 +88,7 @@ class StreamState:
         absent: subreddits that are set aside, as the configuration spells them.
         joining: created_utc from which items of a new subreddit are captured, by its configured name.
         shortage: the quota cannot carry the load; None: it can.
+        shards: the shards of this machine, where several share the subreddits.
     """
 
     begun: float | None = None
@@ -89,6 +104,7 @@ class StreamState:
     absent: dict[str, AbsenceNote] = field(default_factory=dict)
     joining: dict[str, float] = field(default_factory=dict)
     shortage: Shortage | None = None
+    shards: dict[int, ShardNote] = field(default_factory=dict)
 
     @classmethod
     def read(cls, entries: Mapping[str, object]) -> "StreamState":
@@ -119,6 +135,8 @@ class StreamState:
             self.absent = _absences(entries["absent"])
         if "shortage" in entries:
             self.shortage = _shortage(entries["shortage"])
+        if "shards" in entries:
+            self.shards = _shards(entries["shards"])
         if "joining" in entries:
             self.joining = {}
             _update(self.joining, entries["joining"])
@@ -128,7 +146,7 @@ class StreamState:
 class StateChange:
     """The changes of one transaction to a `StreamState`; None, or a subreddit that is not named: no change.
 
-    None as a subreddit's value removes it. `absent` and `joining` are given completely. An empty `shortage` removes it.
+    None as a subreddit's value removes it. `absent`, `joining` and `shards` are given completely. An empty `shortage` removes it.
     """
 
     begun: float | None = None
@@ -144,10 +162,14 @@ class StateChange:
     absent: Mapping[str, AbsenceNote] | None = None
     joining: Mapping[str, float] | None = None
     shortage: Shortage | tuple[()] | None = None
+    shards: Mapping[int, ShardNote] | None = None
 
     def entries(self) -> dict[str, object]:
         """Return it as entries of a `Batch.cursor`."""
-        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
+        found = {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
+        if self.shards is not None:
+            found["shards"] = {str(shard): list(note) for shard, note in self.shards.items()}
+        return found
 
 
 def is_of_subreddit(key: str) -> bool:
@@ -259,6 +281,17 @@ def _shortage(stored: object) -> Shortage | None:
         return Shortage(float(needed), float(allowed), float(since), int(slowed), tuple(map(str, names)))
     except (TypeError, ValueError):
         return None
+
+
+def _shards(stored: object) -> dict[int, ShardNote]:
+    found = {}
+    for shard, note in stored.items() if isinstance(stored, Mapping) else ():
+        try:
+            term, seq, control = note
+            found[int(shard)] = ShardNote(str(term), int(seq), int(control))
+        except (TypeError, ValueError):
+            continue  # the shard is adopted again
+    return found
 
 
 def _absences(stored: object) -> dict[str, AbsenceNote]:

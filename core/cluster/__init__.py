@@ -1,0 +1,1 @@
+"""Several machines: the shards of the subreddits, and the files by which the publisher tells who owns them."""

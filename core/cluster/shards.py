@@ -1,0 +1,39 @@
+"""The shard of a subreddit: a stable hash, the same on every machine and in every version."""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable
+
+#: The key order of a record puts its own fields before any text that people wrote (see streams.record).
+_SUBREDDIT = b'"subreddit":"'
+
+
+def shard_of(subreddit: str, shards: int) -> int:
+    """Return the shard of a subreddit, 0 to `shards` - 1; upper and lower case do not matter."""
+    digest = hashlib.blake2b(subreddit.lower().encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % shards
+
+
+def subreddits_of(shards: Collection[int], subreddits: Iterable[str], count: int) -> tuple[str, ...]:
+    """Return those of the subreddits that belong to one of these of `count` shards, in their order."""
+    return tuple(name for name in subreddits if shard_of(name, count) in shards)
+
+
+def subreddit_of(value: bytes) -> str:
+    """Return the field `subreddit` of a record, without decoding all of it; empty if there is none."""
+    start = value.find(_SUBREDDIT)
+    if start < 0:
+        return ""
+    start += len(_SUBREDDIT)
+    return value[start : value.find(b'"', start)].decode(errors="replace")
+
+
+def instance_name(host: str, state_dir: str) -> str:
+    """Return the name of an installation that has none: host name and state directory, in Kafka's characters."""
+    digest = hashlib.blake2b(state_dir.encode(), digest_size=4).hexdigest()
+    return f"{re.sub('[^A-Za-z0-9._-]', '-', host) or 'machine'}-{digest}"
+
+
+def client_digest(client_id: str) -> str:
+    """Return a digest of a Reddit client id: other machines compare it, and learn nothing from it."""
+    return hashlib.blake2b(client_id.encode(), digest_size=8, person=b"gapless-client"[:16]).hexdigest()
