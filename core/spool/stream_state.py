@@ -127,16 +127,19 @@ class StreamState:
             self.recovered = entries["recovered"] is True
         if "origin" in entries:
             self.origin = _origin(entries["origin"])
+        self._apply_of_subreddits(entries)
+        if "shortage" in entries:
+            self.shortage = _shortage(entries["shortage"])
+        if "shards" in entries:
+            self.shards = _shards(entries["shards"])
+
+    def _apply_of_subreddits(self, entries: Mapping[str, object]) -> None:
         _update(self.proven_at, entries.get("proven_at"))
         _update(self.proven_until, entries.get("proven_until"))
         for name, held in _flags(entries.get("held_nothing")).items():
             (self.held_nothing.add if held else self.held_nothing.discard)(name)
         if "absent" in entries:
             self.absent = _absences(entries["absent"])
-        if "shortage" in entries:
-            self.shortage = _shortage(entries["shortage"])
-        if "shards" in entries:
-            self.shards = _shards(entries["shards"])
         if "joining" in entries:
             self.joining = {}
             _update(self.joining, entries["joining"])
@@ -146,7 +149,8 @@ class StreamState:
 class StateChange:
     """The changes of one transaction to a `StreamState`; None, or a subreddit that is not named: no change.
 
-    None as a subreddit's value removes it. `absent`, `joining` and `shards` are given completely. An empty `shortage` removes it.
+    None as a subreddit's value removes it. `absent`, `joining` and `shards` are given completely.
+    An empty `shortage` removes it.
     """
 
     begun: float | None = None
