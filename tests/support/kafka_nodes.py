@@ -110,12 +110,17 @@ class KafkaNodes:
         self.servers[node].kill()
 
     def await_all(self) -> None:
-        """Return when every node is running and each partition of every topic has all its replicas."""
-        client = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
+        """Return when every node answers, and to each of them every partition has all its replicas."""
+        for node in self.servers:
+            self._await_node(node)
+
+    def _await_node(self, node: int) -> None:
+        address = f"127.0.0.1:{self._direct[node]}"
+        client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+        server = self.servers[node]
 
         def whole() -> bool:
-            for server in self.servers.values():
-                assert server.running, f"a broker ended with {server.returncode}:\n{server.tail()}"
+            assert server.running, f"node {node} ended with {server.returncode}:\n{server.tail()}"
             try:
                 found = client.list_topics(timeout=2.0)
             except KafkaException:
@@ -125,7 +130,7 @@ class KafkaNodes:
                 part.leader != -1 and len(part.isrs) == len(part.replicas) for part in partitions
             )
 
-        wait_until(whole, _START, f"{self.name} to be complete")
+        wait_until(whole, _START, f"node {node} to know a complete cluster")
 
     def freeze_node(self, node: int) -> None:
         self.servers[node].signal(signal.SIGSTOP)

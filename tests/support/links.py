@@ -39,7 +39,7 @@ class Link:
 
     def cut(self, *, silently: bool) -> None:
         """Let nothing through any more."""
-        self._run(self._cut(silently))
+        self._run(self._cut(silently=silently))
 
     def restore(self) -> None:
         """Let everything through again."""
@@ -55,7 +55,7 @@ class Link:
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
 
-    async def _cut(self, silently: bool) -> None:  # noqa: FBT001  (its own caller names it)
+    async def _cut(self, *, silently: bool) -> None:
         self._flowing.clear()
         if not silently:
             self._close_all()
