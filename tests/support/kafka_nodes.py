@@ -59,7 +59,7 @@ class KafkaNodes:
 
     def __init__(self, directory: Path, count: int, machines: Sequence[str]) -> None:
         """`machines`: names in lower case; each gets a link to each node."""
-        self.name = f"Apache Kafka, {count} nodes"
+        self.name = f"Apache Kafka, {count} node{'s' if count > 1 else ''}"
         self._directory = directory
         self._direct = {node: free_port() for node in range(1, count + 1)}
         self._control = {node: free_port() for node in self._direct}
@@ -101,9 +101,9 @@ class KafkaNodes:
         """Start one node again on its own data."""
         self.servers[node].start()
 
-    def stop_node(self, node: int) -> None:
-        """Stop one node with SIGTERM: it hands its partitions over first."""
-        self.servers[node].stop()
+    def terminate_node(self, node: int) -> None:
+        """Ask one node to end, with SIGTERM: it hands its partitions over first."""
+        self.servers[node].signal(signal.SIGTERM)
 
     def kill_node(self, node: int) -> None:
         """Kill one node with SIGKILL."""
@@ -131,12 +131,6 @@ class KafkaNodes:
             )
 
         wait_until(whole, _START, f"node {node} to know a complete cluster")
-
-    def freeze_node(self, node: int) -> None:
-        self.servers[node].signal(signal.SIGSTOP)
-
-    def thaw_node(self, node: int) -> None:
-        self.servers[node].signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End everything."""

@@ -25,7 +25,9 @@ def record(name: str, sent: float, subreddit: str = "Bitcoin") -> Record:
 @pytest.fixture
 def pair(tmp_path: Path, tansu: TansuBroker, seed: int) -> Iterator[Machines]:
     """Two machines that know nothing of each other."""
-    made = Machines(tmp_path, ("m1", "m2"), tansu, delivery="at_least_once", seed=seed, clustered=False)
+    made = Machines(
+        tmp_path, ("m1", "m2"), tansu, delivery="at_least_once", seed=seed, clustered=False, comments_per_second=50
+    )
     yield made
     print(made.report())
     made.end()
