@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterable
 #: The key order of a record puts its own fields before any text that people wrote (see streams.record).
 _SUBREDDIT = b'"subreddit":"'
 
+#: Listings of other subreddits' items.
+_COLLECTIVE = frozenset({"all", "popular", "mod", "friends"})
+
 
 def shard_of(subreddit: str, shards: int) -> int:
     """Return the shard of a subreddit, 0 to `shards` - 1; upper and lower case do not matter."""
@@ -17,6 +20,11 @@ def shard_of(subreddit: str, shards: int) -> int:
 def subreddits_of(shards: Collection[int], subreddits: Iterable[str], count: int) -> tuple[str, ...]:
     """Return those of the subreddits that belong to one of these of `count` shards, in their order."""
     return tuple(name for name in subreddits if shard_of(name, count) in shards)
+
+
+def is_collective(name: str) -> bool:
+    """Return whether this name lists the items of other subreddits."""
+    return name.lower() in _COLLECTIVE
 
 
 def subreddit_of(value: bytes) -> str:
