@@ -82,13 +82,17 @@ class ShardLedger:
         self._names.load(found.last_chunks())
         self._written |= {(shard, stream): state for stream, state in found.states.items()}
 
-    def seed(self, stream: str, names: Iterable[tuple[str, str]]) -> None:
-        """Write down the names (fullname, subreddit) of what was delivered before there was a cluster."""
+    def seed(self, stream: str, shard: int, names: Iterable[tuple[str, str]]) -> None:
+        """Write down the names (fullname, subreddit) of a shard that were delivered before there was a cluster."""
         newest: dict[str, deque[str]] = {}
+        ours = {name.lower() for name in subreddits_of([shard], self._subreddits, self._config.shards)}
         for name, subreddit in names:
+            if subreddit.lower() not in ours:
+                continue
             newest.setdefault(subreddit.lower(), deque(maxlen=RING * CHUNK)).append(name)
-        self._seeds += [(stream, subreddit, name) for subreddit, kept in newest.items() for name in kept]
-        self._add_seeds(self._seeds)
+        seeds = [(stream, subreddit, name) for subreddit, kept in newest.items() for name in kept]
+        self._seeds += seeds
+        self._add_seeds(seeds)
 
     def _add_seeds(self, seeds: Iterable[tuple[str, str, str]]) -> None:
         for stream, subreddit, name in seeds:

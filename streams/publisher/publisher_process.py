@@ -12,7 +12,8 @@ from core.child import ChildContext
 from core.config.slices import PublisherConfig
 from core.process.memory_tuning import tune_gc
 from core.status.kafka_outage import OutageMark
-from streams.cluster.coordinator import ClusterTopics, Coordinator, build_coordinator, transactional_id_of
+from streams.cluster.cluster_topics import ClusterTopics, transactional_id_of
+from streams.cluster.coordinator import Coordinator, build_coordinator
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore
 from streams.publisher.topic_survey import Survey

@@ -79,7 +79,7 @@ class Source(Protocol):
         """Return what a stream has noted about the shards of this machine (see streams.cluster); else nothing."""
         return {}
 
-    def delivered_names(self, position: int) -> list[tuple[str, str]]:
+    def delivered_names(self, _position: int, /) -> list[tuple[str, str]]:
         """Return fullname and subreddit of a stream's known items up to this position, the oldest first."""
         return []
 
