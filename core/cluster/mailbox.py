@@ -99,6 +99,17 @@ class ShardState:
     joining: Mapping[str, float] = field(default_factory=dict)
     gaps: Sequence[Sequence[Any]] = ()
 
+    def same_as(self, other: "ShardState") -> bool:
+        """Return whether both are the same record of the same writer."""
+        return (self.writer, self.spool_id, self.at) == (other.writer, other.spool_id, other.at)
+
+    def same_content(self, other: "ShardState | None") -> bool:
+        """Return whether both say the same, at whatever time they were written."""
+        if other is None:
+            return False
+        ours, theirs = self.fields() | {"at": 0.0}, other.fields() | {"at": 0.0}
+        return json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)
+
     def fields(self) -> dict[str, Any]:
         """Return it as plain data for JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
@@ -119,6 +130,11 @@ class Adoption:
     shard: int
     term: str
     state: ShardState | None
+
+
+def _adoption(shard: int, term: str, text: str) -> Adoption:
+    stored = json.loads(text)
+    return Adoption(int(shard), str(term), None if stored is None else ShardState.from_fields(stored))
 
 
 def mailbox_path(state_dir: Path) -> Path:
@@ -144,6 +160,12 @@ class MailboxWriter:
         rows = self._connection.execute("SELECT shard, stream, term FROM adoptions")
         return {(int(shard), str(stream)): str(term) for shard, stream, term in rows}
 
+    def adoption(self, shard: int, stream: str) -> Adoption | None:
+        """Return what the stream is to adopt, or has adopted, of a shard; None before there is something."""
+        query = "SELECT term, state FROM adoptions WHERE shard = ? AND stream = ?"
+        row = self._connection.execute(query, (shard, stream)).fetchone()
+        return None if row is None else _adoption(shard, *row)
+
     def own(self, shard: int, since: float, adoptions: Mapping[str, Adoption]) -> None:
         """Make a shard this machine's: the streams capture it once they have adopted this (by stream)."""
         with transaction(self._connection) as connection:
@@ -162,9 +184,10 @@ class MailboxWriter:
                     connection.execute(f"DELETE FROM {table} WHERE shard = ?", (shard,))  # noqa: S608 (constants)
 
     def store_names(self, shard: int, stream: str, names: Iterable[Name]) -> None:
-        """Store names of delivered items, before `own` makes the shard this machine's."""
+        """Replace the names of a shard's delivered items, before `own` makes the shard this machine's."""
         rows = [(stream, name, shard, subreddit) for name, subreddit in names]
         with transaction(self._connection) as connection:
+            connection.execute("DELETE FROM names WHERE shard = ? AND stream = ?", (shard, stream))
             connection.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", rows)
 
     def holds(self, stream: str, name: str) -> bool:
@@ -227,11 +250,7 @@ class MailboxReader:
     def adoptions(self, stream: str) -> list[Adoption]:
         """Return what the stream is to adopt, or has adopted, of each shard."""
         rows = self._connection.execute("SELECT shard, term, state FROM adoptions WHERE stream = ?", (stream,))
-        found = []
-        for shard, term, text in rows.fetchall():
-            stored = json.loads(text)
-            found.append(Adoption(int(shard), str(term), None if stored is None else ShardState.from_fields(stored)))
-        return found
+        return [_adoption(*row) for row in rows.fetchall()]
 
     def names(self, shard: int, stream: str) -> list[Name]:
         """Return the names of delivered items of a shard."""

@@ -2,10 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 #: The key order of a record puts its own fields before any text that people wrote (see streams.record).
 _SUBREDDIT = b'"subreddit":"'
+
+#: Listings of other subreddits' items.
+_COLLECTIVE = frozenset({"all", "popular", "mod", "friends"})
 
 
 def shard_of(subreddit: str, shards: int) -> int:
@@ -17,6 +20,28 @@ def shard_of(subreddit: str, shards: int) -> int:
 def subreddits_of(shards: Collection[int], subreddits: Iterable[str], count: int) -> tuple[str, ...]:
     """Return those of the subreddits that belong to one of these of `count` shards, in their order."""
     return tuple(name for name in subreddits if shard_of(name, count) in shards)
+
+
+class Homes:
+    """The shard of each subreddit; an item of a collective listing belongs to the shard of that listing."""
+
+    def __init__(self, subreddits: Sequence[str], shards: int) -> None:
+        self._count = shards
+        self._shards = {name.lower(): shard_of(name, shards) for name in subreddits}
+        collective = next((name for name in subreddits if is_collective(name)), None)
+        self._foreign = None if collective is None else shard_of(collective, shards)
+
+    def shard(self, subreddit: str) -> int:
+        """Return the shard of an item of this subreddit."""
+        name = subreddit.lower()
+        if name not in self._shards:
+            self._shards[name] = shard_of(name, self._count) if self._foreign is None else self._foreign
+        return self._shards[name]
+
+
+def is_collective(name: str) -> bool:
+    """Return whether this name lists the items of other subreddits."""
+    return name.lower() in _COLLECTIVE
 
 
 def subreddit_of(value: bytes) -> str:

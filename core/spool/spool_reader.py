@@ -8,7 +8,7 @@ from core.spool.model import Gap, GapState, Row
 from core.spool.schema import upgraded_gap
 from core.spool.spool_files import has_no_header, spool_path
 from core.spool.spool_state import SpoolState, read_last_seq, read_spool_state
-from core.spool.stream_state import StreamState, entries_of
+from core.spool.stream_state import ShardNote, StreamState, entries_of
 from core.storage.file_guard import file_identity
 from core.storage.sqlite import connect_readonly, error_code
 
@@ -115,6 +115,19 @@ class SpoolReader:
     def stream_state(self) -> StreamState:
         """Return the stream's state besides records, names and gaps, at this moment."""
         return StreamState.read(self.cursor())
+
+    def shard_notes(self) -> dict[int, ShardNote]:
+        """Return the shards of this machine as the stream has noted them."""
+        rows = self._connection.execute("SELECT key, value FROM cursor WHERE key = 'shards'")
+        return StreamState.read(entries_of(rows)).shards
+
+    def delivered_names(self, position: int) -> list[tuple[str, str]]:
+        """Return fullname and subreddit of the remembered items up to this seq, the oldest first."""
+        query = (
+            "SELECT name, bucket FROM seen WHERE name NOT IN"
+            " (SELECT CAST(key AS TEXT) FROM records WHERE seq > ?) ORDER BY created"
+        )
+        return self._connection.execute(query, (position,)).fetchall()
 
     def close(self) -> None:
         """Close the file."""

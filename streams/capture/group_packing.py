@@ -8,6 +8,7 @@ import heapq
 import math
 from collections.abc import Mapping, Sequence
 
+from core.cluster.shards import is_collective
 from streams.reddit.listing_page import listing_path
 
 #: Longest path and query of a request, bytes. 468 names work, 10,031 bytes were answered with 414 (docs: facts).
@@ -22,19 +23,11 @@ _FEW = 25
 #: What the query adds to the path at most: limit, after (a fullname of up to 16 characters), raw_json.
 _QUERY = len("?limit=100&after=t1_0123456789abc&raw_json=1")
 
-#: Listings of other subreddits' items. Each is its own group: its items prove nothing about named subreddits.
-_COLLECTIVE = frozenset({"all", "popular", "mod", "friends"})
-
 #: A packing is better with at most this share of the groups, or with a busiest group this many times less busy.
 _FEWER = 0.75
 _CALMER = 1.5
 
 Packing = tuple[tuple[str, ...], ...]
-
-
-def is_collective(name: str) -> bool:
-    """Return whether this name lists the items of other subreddits."""
-    return name.lower() in _COLLECTIVE
 
 
 def pack(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import count
 
+from core.cluster.shards import is_collective
 from core.errors import TransientError
 from core.periodic import Timer
 from core.reddit.request_errors import Unavailable
@@ -10,7 +11,7 @@ from core.spool import SpoolError
 from streams.capture.bad_name_search import threshold
 from streams.capture.group import Group, GroupTools
 from streams.capture.group_merging import GroupMerging, Part
-from streams.capture.group_packing import PATH_LIMIT, Packing, is_better, is_collective, pack
+from streams.capture.group_packing import PATH_LIMIT, Packing, is_better, pack
 from streams.capture.late_items import LateItems
 from streams.capture.late_scan import MOST_OWN_SCANS, LateScan
 from streams.capture.rates import PollRate

@@ -2,12 +2,12 @@
 
 import structlog
 
+from core.cluster.shards import is_collective
 from core.logging.shown_names import shown_subreddits
 from core.spool import Batch
 from core.spool.stream_state import StateChange
 from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
 from streams.capture.failing_pages import FailingPage, PageSize
-from streams.capture.group_packing import is_collective
 from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from core.cluster.shards import is_collective
 from core.logging.shown_names import shown_subreddits
 from core.periodic import Timer
 from core.spool import Batch, Gap, GapState
@@ -19,7 +20,6 @@ from core.spool.model import RECORDS_LOST, SPOOL_LOST
 from core.spool.predecessor import TopicEnds, read_ends
 from core.spool.stream_state import Origin, StateChange
 from streams.capture.coverage import LATE_MARGIN, Coverage
-from streams.capture.group_packing import is_collective
 
 #: Seconds between checks for the publisher's answer.
 _CHECK_EVERY_S = 0.5

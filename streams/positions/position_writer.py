@@ -85,6 +85,14 @@ class PositionWriter:
         """Add to the errors in the statistics."""
         self._counts["errors"] += number
 
+    def count(self, name: str, number: int) -> None:
+        """Add to a counter."""
+        self._counts[name] += number
+
+    def total(self, name: str) -> int:
+        """Return a counter, with what is not written yet."""
+        return self._totals[name] + self._counts[name]
+
     def remember(self, stream: str, state: SpoolState) -> None:
         """Store a spool's state at a moment up to which it is delivered: if it is lost, its successor needs it.
 

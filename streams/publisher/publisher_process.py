@@ -12,6 +12,8 @@ from core.child import ChildContext
 from core.config.slices import PublisherConfig
 from core.process.memory_tuning import tune_gc
 from core.status.kafka_outage import OutageMark
+from streams.cluster.cluster_topics import ClusterTopics, transactional_id_of
+from streams.cluster.coordinator import Coordinator, build_coordinator
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore
 from streams.publisher.topic_survey import Survey
@@ -36,15 +38,25 @@ class Publisher:
         sinks: where every record goes. A slow or unreachable sink does not delay the others.
         writer: stores the positions.
         survey: determines what the topic held before a new spool; None where that is not needed.
+        coordinator: shares the subreddits with other machines; None for one machine.
     """
 
-    def __init__(self, sinks: Sequence[Sink], writer: PositionWriter, survey: Survey | None = None) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        writer: PositionWriter,
+        survey: Survey | None = None,
+        coordinator: Coordinator | None = None,
+    ) -> None:
         self._sinks = tuple(sinks)
         self._writer = writer
         self._survey = survey
+        self._coordinator = coordinator
 
     def step(self, limit: float = float("inf")) -> RoundResult:
         """Do one round of work for each sink; the survey waits at most `limit` seconds for Kafka."""
+        if self._coordinator is not None:
+            self._coordinator.step()
         surveys = self._survey is not None and self._survey.step(limit)
         results = {drive(sink) for sink in self._sinks}
         if surveys or RoundResult.BUSY in results:
@@ -56,6 +68,10 @@ class Publisher:
         """Whether all sinks that lack records are reachable and refuse records now: a stop need not wait for them."""
         return all(sink.held for sink in self._sinks if sink.backlog() > 0)
 
+    def finish(self) -> bool:
+        """Write what the next owners of this machine's shards must know; return whether all is written."""
+        return self._coordinator is None or self._coordinator.finish()
+
     def backlog(self) -> int:
         """Return the number of records that are captured and not yet delivered to every sink."""
         return max((sink.backlog() for sink in self._sinks), default=0)
@@ -64,6 +80,8 @@ class Publisher:
         """Process the last reports, write the last positions, then release everything."""
         with contextlib.ExitStack() as stack:
             stack.callback(self._writer.close)
+            if self._coordinator is not None:
+                stack.callback(self._coordinator.close)
             for sink in self._sinks:
                 stack.callback(sink.close, seconds)
             if self._survey is not None:
@@ -79,11 +97,29 @@ def build_publisher(
     make_producer: Callable[[KafkaSettings, KafkaHealth], Producer] = connect,
 ) -> Publisher:
     """Build the publisher from the configuration."""
-    log, state_dir = context.log, config.state_dir
+    log, state_dir, cluster = context.log, config.state_dir, config.cluster
     writer = PositionWriter(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
-    transactional_id = f"gapless-{writer.deployment_id}" if config.delivery == "exactly_once" else None
+    transactional_id = None
+    if config.delivery == "exactly_once":
+        name = f"gapless-{writer.deployment_id}"
+        transactional_id = name if cluster is None else transactional_id_of(cluster.group, cluster.instance)
     settings = combine_settings(config.bootstrap_servers, config.topic, config.producer, transactional_id)
     health = KafkaHealth(log, writer, config.bootstrap_servers, clock, OutageMark(state_dir))
+    make_topic = partial(Topic, connection=settings.connection, health=health, log=log, clock=clock, random=random)
+    coordinator = None
+    if cluster is not None:
+        topics = ClusterTopics(make_topic, settings.topic, cluster.shards)
+        coordinator = build_coordinator(
+            config,
+            cluster,
+            settings,
+            topics,
+            writer,
+            log=log,
+            clock=clock,
+            draw=random,
+            transactional_id=transactional_id,
+        )
     senders = KafkaSpoolSenders(
         state_dir=state_dir,
         writer=writer,
@@ -91,7 +127,10 @@ def build_publisher(
         clock=clock,
         health=health,
         message_max_bytes=settings.message_max_bytes,
+        routing=coordinator,
     )
+    if coordinator is not None:
+        coordinator.watch(senders)
     parts = StrategyParts(
         settings=settings,
         senders=senders,
@@ -101,10 +140,12 @@ def build_publisher(
         log=log,
         clock=clock,
         make_producer=make_producer,
+        routing=coordinator,
     )
-    patience = Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random)
-    survey = Survey(settings, senders, writer, log, retries=patience, clock=clock)
-    make_topic = partial(Topic, connection=settings.connection, health=health, log=log, clock=clock, random=random)
+    survey = None
+    if coordinator is None:
+        patience = Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random)
+        survey = Survey(settings, senders, writer, log, retries=patience, clock=clock)
     topic = make_topic(settings.topic)
     sink: Sink
     if transactional_id is None:
@@ -112,7 +153,7 @@ def build_publisher(
     else:
         positions = make_topic(settings.positions_topic, partitions=1, settings={"cleanup.policy": "compact"})
         sink = ExactlyOnce((topic, positions), **parts)
-    return Publisher([sink], writer, survey)
+    return Publisher([sink], writer, survey, coordinator)
 
 
 #: Seconds between checks for new rows without a message: a lost message costs this delay, never a record.
@@ -156,4 +197,7 @@ def _drain(context: ChildContext, publisher: Publisher) -> None:
             return
         if publisher.step(context.drain_seconds() - _CLOSING_TIME_S) is not RoundResult.BUSY:
             time.sleep(_PAUSE_S)
+    while not publisher.finish() and context.drain_seconds() > _CLOSING_TIME_S:
+        context.beat()
+        publisher.step(_PAUSE_S)
     context.log.info("drained", seconds=round(time.monotonic() - began, 3))

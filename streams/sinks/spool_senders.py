@@ -39,7 +39,7 @@ class InFlightWindow:
     from the position (`rewind`) repeats only what is missing.
     """
 
-    __slots__ = ("_dead", "arrived", "on_way", "position", "sent")
+    __slots__ = ("arrived", "dead", "on_way", "position", "sent")
 
     def __init__(self, position: int) -> None:
         #: every record up to here is settled: acknowledged, or a dead letter
@@ -50,7 +50,8 @@ class InFlightWindow:
         self.on_way: deque[int] = deque()
         #: settled, but something before it is not yet
         self.arrived: set[int] = set()
-        self._dead: set[int] = set()
+        #: settled, and not delivered to the topic by this machine
+        self.dead: set[int] = set()
 
     def record_sent(self, seq: int) -> None:
         """Record that this record, the next by seq, was given to the producer (or need not be: it has arrived)."""
@@ -71,14 +72,18 @@ class InFlightWindow:
         """Process reports of success."""
         self.arrived.update(seqs)
 
+    def exclude(self, seq: int) -> None:
+        """Do not count this record as delivered when it has arrived: it goes to another machine."""
+        self.dead.add(seq)
+
     def dead_letter(self, seq: int) -> None:
         """Settle a record that is never sent: it is a dead letter."""
         self.arrived.add(seq)
-        self._dead.add(seq)
+        self.dead.add(seq)
 
     def advance(self) -> int:
         """Advance the position up to the first unsettled record; return how many records it passed that arrived."""
-        on_way, arrived, dead = self.on_way, self.arrived, self._dead
+        on_way, arrived, dead = self.on_way, self.arrived, self.dead
         if on_way and arrived.issuperset(on_way):  # the usual case, at a third of the cost
             count = len(on_way) - len(dead.intersection(on_way))
             dead.difference_update(on_way)
@@ -218,6 +223,7 @@ class SpoolSenders(Generic[S]):
         log: the logger.
         clock: monotonic seconds.
         openers: returns the possible sources, each with its open function.
+        surveys: whether a new spool waits until it is known what the topic held.
     """
 
     def __init__(
@@ -230,7 +236,9 @@ class SpoolSenders(Generic[S]):
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
         openers: Callable[[Path], Mapping[str, Opener]] = spools,
+        surveys: bool = True,
     ) -> None:
+        self._surveys = surveys
         self._sink = sink
         self._make_sender = make_sender
         self._state_dir = state_dir
@@ -264,7 +272,11 @@ class SpoolSenders(Generic[S]):
         for sender in self:
             state = self._guarded(sender, sender.delivered_state, default=None)
             if state is not None:
-                self._writer.remember(sender.stream, state)
+                self._delivered(sender, state)
+
+    def _delivered(self, sender: S, state: SpoolState) -> None:
+        """Keep the state of a source up to which everything is delivered."""
+        self._writer.remember(sender.stream, state)
 
     def _log_unknown_spools(self) -> None:
         for stream in unknown_spools(self._state_dir):
@@ -293,7 +305,8 @@ class SpoolSenders(Generic[S]):
             sender.name = name
             state = source.stream_state()
             sender.awaits_survey = (
-                state is not None
+                self._surveys
+                and state is not None
                 and state.origin is not Origin.SETTLED
                 and position == 0
                 and not self._writer.is_surveyed(source.source_id)

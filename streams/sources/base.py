@@ -13,7 +13,7 @@ from typing import Protocol
 from core.spool import Row, SpoolReader
 from core.spool.committed_positions import publisher_path
 from core.spool.spool_state import SpoolState
-from core.spool.stream_state import StreamState
+from core.spool.stream_state import ShardNote, StreamState
 from core.storage.sqlite import connect_readonly, error_code
 from core.stream_kinds import stream_names
 
@@ -74,6 +74,14 @@ class Source(Protocol):
     def stream_state(self) -> StreamState | None:
         """Return the stream's state; None if the source is not a live stream."""
         ...
+
+    def shard_notes(self) -> dict[int, ShardNote]:
+        """Return what a stream has noted about the shards of this machine (see streams.cluster); else nothing."""
+        return {}
+
+    def delivered_names(self, _position: int, /) -> list[tuple[str, str]]:
+        """Return fullname and subreddit of a stream's known items up to this position, the oldest first."""
+        return []
 
     def state(self) -> SpoolState | None:
         """Return the source's state besides its rows, as of one moment; None: nothing to store."""
@@ -164,6 +172,14 @@ class ResendReader:
     def stream_state(self) -> StreamState | None:
         """Return None: only a stream has one."""
         return None
+
+    def shard_notes(self) -> dict[int, ShardNote]:
+        """Return nothing: only a stream has shards."""
+        return {}
+
+    def delivered_names(self, _position: int) -> list[tuple[str, str]]:
+        """Return nothing: the names are those of other sources."""
+        return []
 
     def state(self) -> SpoolState | None:
         """Return None: publisher.db itself holds everything."""

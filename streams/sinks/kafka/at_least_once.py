@@ -8,6 +8,7 @@ from streams.sinks.base import RoundResult
 from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyParts
 from streams.sinks.kafka.kafka_errors import ErrorClass, cause, error_text
 from streams.sinks.kafka.producer import discard
+from streams.sinks.kafka.routing import Routing
 from streams.sinks.kafka.topics import Topic
 
 #: Seconds to wait for reports, or for an answer about the topic, before the next check for new rows.
@@ -43,7 +44,22 @@ class AtLeastOnce(DeliveryStrategy):
             and self._clock() >= self._resume_at
             and self._topic.ensure(_TIMEOUT_AWAY_S if self._health.away else _TIMEOUT_S)
         )
+        if self._routing is not None:
+            self._routing.take_void()  # nothing is open: what another machine owns now goes there from now on
+            self._write_states(self._routing)
         return self._ready
+
+    def _write_states(self, routing: Routing) -> None:
+        """Write what the next owner of this machine's shards must know, about records that have arrived."""
+        if not (self._ready and self._producer is not None and routing.due):
+            return
+        try:
+            for (topic, partition), key, value in routing.writes(in_transaction=False):
+                self._producer.produce(topic, value, key, partition)
+        except (BufferError, KafkaException) as exception:
+            self._log.warning("states_not_written", error=str(exception), hint="they are written again")
+            return
+        routing.committed()
 
     def send(self) -> int:
         """Send a batch from each source."""

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import structlog
 from confluent_kafka import Producer
@@ -13,6 +13,7 @@ from streams.sinks.base import Retries, RoundResult, Sink
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
 from streams.sinks.kafka.producer import KafkaSettings
+from streams.sinks.kafka.routing import Routing
 
 
 class StrategyParts(TypedDict):
@@ -26,6 +27,7 @@ class StrategyParts(TypedDict):
     log: structlog.stdlib.BoundLogger
     clock: Callable[[], float]
     make_producer: Callable[[KafkaSettings, KafkaHealth], Producer]
+    routing: NotRequired[Routing | None]
 
 
 class DeliveryStrategy(Sink, ABC):
@@ -44,6 +46,7 @@ class DeliveryStrategy(Sink, ABC):
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
         make_producer: Callable[[KafkaSettings, KafkaHealth], Producer],
+        routing: Routing | None = None,
     ) -> None:
         self._settings = settings
         self._senders = senders
@@ -53,6 +56,7 @@ class DeliveryStrategy(Sink, ABC):
         self._log = log
         self._clock = clock
         self._make_producer = make_producer
+        self._routing = routing
         self._producer: Producer | None = None
         #: no request to Kafka before this time
         self._resume_at = 0.0

@@ -7,6 +7,7 @@ A consumer with `read_committed` sees each record once, whichever process is kil
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
 from collections.abc import Callable
+from functools import partial
 from typing import Unpack
 
 from confluent_kafka import KafkaError, KafkaException
@@ -16,6 +17,7 @@ from streams.sinks.base import RoundResult
 from streams.sinks.kafka.committed_position import CommittedPosition, CommittedPositionReader
 from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyParts
 from streams.sinks.kafka.kafka_errors import (
+    NOT_THE_MEMBER,
     NOT_THE_RECORD,
     ErrorClass,
     cause,
@@ -57,6 +59,10 @@ class ExactlyOnce(DeliveryStrategy):
         #: whether a step was done in this round
         self._stepped = False
         self._in_transaction = False
+        #: whether the broker was told to commit the transaction: then it can no longer be aborted
+        self._committing = False
+        #: whether the names and states of a cluster are in the transaction
+        self._states_added = False
         self._size = TransactionSize()
 
     def open(self) -> bool:
@@ -64,6 +70,8 @@ class ExactlyOnce(DeliveryStrategy):
         if not self._in_transaction:
             self._senders.refresh()
         self._stepped = False
+        if self._routing is not None and self._routing.take_void() and self._in_transaction and not self._committing:
+            self._phase = self._abort  # its records may belong to another machine now
         self._step(self._connect, self._take_over, self._read_positions)
         return self._phase in (self._transact, self._fill)
 
@@ -150,10 +158,10 @@ class ExactlyOnce(DeliveryStrategy):
         if not all(topic.exists for topic in self._topics) or not self._all_positions_read():
             self._phase = self._read_positions
             return RoundResult.BUSY
-        if not self._senders.pending():
+        if not self._senders.pending() and not (self._routing is not None and self._routing.due):
             return RoundResult.IDLE
         if self._call(lambda _seconds: self._active_producer.begin_transaction()):
-            self._in_transaction = True
+            self._in_transaction, self._committing, self._states_added = True, False, False
             self._size.begin(self._clock())
             self._add_batch()
             self._phase = self._fill
@@ -187,13 +195,32 @@ class ExactlyOnce(DeliveryStrategy):
             self._fail(classes, answered=classes == {ErrorClass.REFUSED})
         elif not self._writer.letters_kept:
             return RoundResult.BLOCKED  # a position must not pass a dead letter that is not yet on disk
-        elif not len(self._active_producer) and self._call(self._add_positions):
-            self._phase = self._end
+        elif not len(self._active_producer):
+            self._add_the_rest()
         return RoundResult.BUSY
 
+    def _add_the_rest(self) -> None:
+        """Add what covers the records; the proof that this machine may write it comes after all records."""
+        routing = self._routing
+        if routing is None:
+            if self._call(self._add_positions):
+                self._phase = self._end
+        elif not self._states_added:
+            self._states_added = self._call(self._add_states) and self._call(self._add_positions)
+        elif self._call(partial(routing.fence, self._active_producer)):
+            self._phase = self._end
+
+    def _add_states(self, _seconds: float) -> None:
+        """Add what the next owner of this machine's shards must know."""
+        for (topic, partition), key, value in self._routing.writes(in_transaction=True) if self._routing else ():
+            self._active_producer.produce(topic, value, key, partition)
+
     def _end(self) -> RoundResult:
+        self._committing = True
         if self._call(self._active_producer.commit_transaction):
             self._in_transaction = False
+            if self._routing is not None:
+                self._routing.committed()
             self._size.committed(self._clock())
             arrived = self._senders.acknowledge()  # a record that failed would have kept the transaction from its end
             self._retries.succeed()
@@ -204,11 +231,17 @@ class ExactlyOnce(DeliveryStrategy):
     def _abort(self) -> RoundResult:
         if self._call(self._active_producer.abort_transaction):
             self._in_transaction = False
-            self._senders.rewind()
+            self._rewind()
             self._phase = self._transact
         return RoundResult.BUSY
 
     # -- helpers of the phases
+
+    def _rewind(self) -> None:
+        """Send again, in a new transaction, what has not arrived."""
+        self._senders.rewind()
+        if self._routing is not None:
+            self._routing.abandoned()
 
     def _all_positions_read(self) -> bool:
         return all(sender.source_id in self._read_sources for sender in self._senders)
@@ -239,6 +272,8 @@ class ExactlyOnce(DeliveryStrategy):
         if not error.fatal() and is_passing(error):
             return  # repeat the same call
         self._writer.count_errors(1)
+        if self._routing is not None and error.code() in NOT_THE_MEMBER:
+            self._routing.refused()
         # after a transaction fails, further records are refused with _STATE: only an abort remains
         if error.code() in NOT_THE_RECORD:
             self._health.hold(error, self._senders.clock_offset())
@@ -255,6 +290,7 @@ class ExactlyOnce(DeliveryStrategy):
     def _fail(self, classes: set[ErrorClass], *, answered: bool = False) -> None:
         """Abandon this transaction; its records are resent, after a pause unless Kafka `answered` about each."""
         self._size.restart()
+        self._committing = False
         if ErrorClass.TOPIC in classes:
             self._recheck_topics()
         if answered:
@@ -274,7 +310,7 @@ class ExactlyOnce(DeliveryStrategy):
         self._in_transaction = False
         self._size.restart()
         self._read_sources = frozenset()
-        self._senders.rewind()
+        self._rewind()
         self._resume_at = self._clock() + pause
         self._phase = self._connect
 

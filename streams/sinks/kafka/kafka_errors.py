@@ -104,6 +104,16 @@ class ErrorClass(enum.Enum):
     FATAL = "this producer is unusable"
 
 
+#: The group refuses a commit: this machine is no longer the member that it was.
+NOT_THE_MEMBER = frozenset(
+    {
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+
 _REFUSED = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.RECORD_LIST_TOO_LARGE,

@@ -12,12 +12,14 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from core.process import program
 from core.spool import Row
+from core.spool.spool_state import SpoolState
 from streams.positions.dead_letters import DeadLetter
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import KAFKA
 from streams.sinks.kafka.committed_position import CommittedPosition
 from streams.sinks.kafka.kafka_errors import VAGUE, ErrorClass, cause, classify, error_text
 from streams.sinks.kafka.kafka_health import KafkaHealth
+from streams.sinks.kafka.routing import Destination, NoSending, Routing
 from streams.sinks.spool_senders import SpoolSender, SpoolSenders
 from streams.sources.base import Opener, PlainRow, Source, spools_and_resends
 
@@ -35,8 +37,9 @@ class KafkaSpoolSender(SpoolSender):
     again, alone, so that the answer is only about this record.
     """
 
-    def __init__(self, source: Source, position: int) -> None:
+    def __init__(self, source: Source, position: int, routing: Routing | None = None) -> None:
         super().__init__(source, position)
+        self._routing = routing
         #: the isolated record whose report is awaited
         self.alone: Row | None = None
         #: records that the producer itself refused, with its reason
@@ -59,6 +62,13 @@ class KafkaSpoolSender(SpoolSender):
     def at_isolated(self) -> bool:
         """Whether an isolated record is next, or in flight alone."""
         return self.alone is not None or bool(self._rows and self._rows[0][0] in self._isolated)
+
+    def pending(self) -> bool:
+        """Return whether there is something to send now."""
+        if not super().pending():
+            return False
+        routing, row = self._routing, self._rows[0]
+        return routing is None or routing.place(self.origin(row[0])[0], row) is not NoSending.WAIT
 
     def send_batch(self, producer: Producer, topic: str) -> int:
         """Send at most one batch, up to the first isolated record; return the number of records."""
@@ -85,24 +95,47 @@ class KafkaSpoolSender(SpoolSender):
     def _send(self, producer: Producer, topic: str, rows: Sequence[PlainRow]) -> int:
         """Send these records as far as possible; return the number. The loop does as little as possible per record."""
         produce, report, stream = producer.produce, self._report, self._stream_header
-        arrived, foreign = self.window.arrived, self._foreign
+        arrived, foreign, routing = self.window.arrived, self._foreign, self._routing
         headers: Headers
         sent: list[int] = []
-        size = 0
+        size, partition = 0, -1
         for row in rows:
             seq, key, value, schema = row
+            if routing is not None:
+                place = self._place(routing, row)
+                if place is NoSending.WAIT:
+                    break
+                topic, partition = place if isinstance(place, Destination) else (topic, partition)
             if seq not in arrived:  # it may have arrived before, when another record failed
                 headers = self._foreign_headers(row) if foreign else [("schema", schema), stream, ("seq", str(seq))]
                 try:
-                    produce(topic, value, key, -1, partial(report, seq), None, 0, headers)
+                    produce(topic, value, key, partition, partial(report, seq), None, 0, headers)
                 except (BufferError, KafkaException) as exception:
                     if not self._settle_refused(row, exception, alone=not len(producer)):
                         break
+            if routing is not None and seq not in self.window.dead:
+                self._note(routing, row, place)
             sent.append(seq)
             size += len(value)
         self.window.record_batch(sent)
         self.sent_bytes += size
         return len(sent)
+
+    def _place(self, routing: Routing, row: PlainRow) -> Destination | NoSending:
+        """Return where a row goes; a row that another machine has delivered counts as arrived."""
+        stream, _ = self.origin(row[0])
+        place = routing.place(stream, row)
+        if place is NoSending.SKIP and row[0] not in self.window.arrived:
+            self.window.dead_letter(row[0])
+            routing.skipped(stream, row)
+        return place
+
+    def _note(self, routing: Routing, row: PlainRow, place: Destination | NoSending) -> None:
+        """Note that a row was given to the producer; one for another machine does not count as delivered."""
+        if isinstance(place, Destination):
+            if place.partition >= 0:
+                self.window.exclude(row[0])
+            routing.sent(self.name, self.origin(row[0])[0], row, place)
 
     def _foreign_headers(self, row: PlainRow) -> Headers:
         stream, number = self.origin(row[0])
@@ -173,6 +206,8 @@ class KafkaSpoolSender(SpoolSender):
         """Resend, from the position on, what has not arrived; reports of earlier sends no longer count."""
         self._reset_reports()
         self.alone = None
+        if self._routing is not None:
+            self._routing.rewound(self.name)
         super().rewind()
 
 
@@ -202,18 +237,26 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         health: KafkaHealth,
         message_max_bytes: int,
         openers: Callable[[Path], Mapping[str, Opener]] = spools_and_resends,
+        routing: Routing | None = None,
     ) -> None:
         super().__init__(
             KAFKA,
-            KafkaSpoolSender,
+            partial(KafkaSpoolSender, routing=routing),
             state_dir=state_dir,
             writer=writer,
             log=log,
             clock=clock,
             openers=openers,
+            surveys=routing is None,
         )
+        self._routing = routing
         self._health = health
         self._message_max_bytes = message_max_bytes
+
+    def _delivered(self, sender: KafkaSpoolSender, state: SpoolState) -> None:
+        super()._delivered(sender, state)
+        if self._routing is not None:
+            self._routing.delivered(sender.stream, state)
 
     def send_batch(self, producer: Producer, topic: str) -> int:
         """Send a batch from each source; return the number of records.
@@ -270,6 +313,8 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         for sender in (*self, *self._retired):
             arrived += sender.collect()
             self._advance(sender)
+            if self._routing is not None:
+                self._routing.arrived(sender.name, sender.window.position)
         self._retired = [sender for sender in self._retired if not sender.window.settled]
         return arrived
 

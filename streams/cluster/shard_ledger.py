@@ -1,0 +1,213 @@
+"""What the next owner of a shard must know, names of delivered items and the proven state: decides what to write."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import orjson
+
+from core.cluster.mailbox import ShardState
+from core.cluster.shards import subreddits_of
+from core.config.slices import ClusterConfig
+from core.periodic import Timer
+from core.spool.model import GapState
+from core.spool.spool_state import SpoolState
+from streams.cluster.shard_states import Writer, divide, proven_until
+from streams.cluster.state_records import CHUNK, RING, DeliveredNames, StateRecord, StoredShard, shard_record
+from streams.sinks.kafka.routing import Destination, StateWrite
+
+#: Seconds between two writes of the states: an older state costs the next owner a longer walk, and loses nothing.
+_STATES_EVERY_S = 2.0
+#: The size from which on the oldest closed gaps of a shard are not passed on, bytes.
+_MOST_BYTES = 600_000
+#: The column of a row of the ledger that holds its state.
+_STATE = 10
+
+
+class _Sent(NamedTuple):
+    seq: int
+    stream: str
+    subreddit: str
+    name: str
+
+
+class ShardLedger:
+    """The names and states of this machine's shards, as written to the state topic and as to be written.
+
+    Args:
+        config: the place of this machine in the cluster.
+        subreddits: the configured ones.
+        transactional_id: of this machine's producer; empty with at-least-once.
+        topic: the state topic.
+        clock: monotonic seconds.
+        wall: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        subreddits: tuple[str, ...],
+        transactional_id: str,
+        topic: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._subreddits = subreddits
+        self._writer = Writer(config.instance, transactional_id)
+        self._topic = topic
+        self._clock = clock
+        self._wall = wall
+        self._names = DeliveredNames()
+        #: names of earlier deliveries, to be written once
+        self._seeds: list[tuple[str, str, str]] = []
+        #: rows given to the producer and not yet known to have arrived, by source
+        self._sent: dict[str, deque[_Sent]] = {}
+        #: by stream, the newest state up to which everything is delivered, divided among the shards
+        self._states: dict[str, tuple[SpoolState, dict[int, ShardState]]] = {}
+        #: the newest state of each spool, not yet divided
+        self._delivered: dict[str, SpoolState] = {}
+        #: as last written, by shard and stream; and as in the writes that are not committed yet
+        self._written: dict[tuple[int, str], ShardState] = {}
+        self._writing: dict[tuple[int, str], ShardState] = {}
+        self._timer = Timer(_STATES_EVERY_S)
+        self._final = False
+
+    def take_over(self, shard: int, found: StoredShard) -> None:
+        """Continue what the former owner of a shard has written."""
+        self.forget([shard])
+        self._names.load(found.last_chunks())
+        self._written |= {(shard, stream): state for stream, state in found.states.items()}
+
+    def seed(self, stream: str, shard: int, names: Iterable[tuple[str, str]]) -> None:
+        """Write down the names (fullname, subreddit) of a shard that were delivered before there was a cluster."""
+        newest: dict[str, deque[str]] = {}
+        ours = {name.lower() for name in subreddits_of([shard], self._subreddits, self._config.shards)}
+        for name, subreddit in names:
+            if subreddit.lower() not in ours:
+                continue
+            newest.setdefault(subreddit.lower(), deque(maxlen=RING * CHUNK)).append(name)
+        seeds = [(stream, subreddit, name) for subreddit, kept in newest.items() for name in kept]
+        self._seeds += seeds
+        self._add_seeds(seeds)
+
+    def _add_seeds(self, seeds: Iterable[tuple[str, str, str]]) -> None:
+        for stream, subreddit, name in seeds:
+            self._names.add(stream, subreddit, name)
+
+    def forget(self, shards: Collection[int]) -> None:
+        """Drop what concerns these shards: another machine continues them."""
+        names = {name.lower() for name in subreddits_of(shards, self._subreddits, self._config.shards)}
+        self._names.forget([place for place in self._names.places() if place[1] in names])
+        self._seeds = [seed for seed in self._seeds if seed[1] not in names]
+        for place in [place for place in self._written if place[0] in shards]:
+            del self._written[place]
+
+    # -- what happens to rows
+
+    def sent(self, source: str, seq: int, stream: str, subreddit: str, name: str) -> None:
+        """Note that a row was given to the producer."""
+        self._sent.setdefault(source, deque()).append(_Sent(seq, stream, subreddit, name))
+
+    def arrived(self, source: str, position: int) -> None:
+        """Note that all rows of a source up to this seq have arrived."""
+        waiting = self._sent.get(source, deque())
+        while waiting and waiting[0].seq <= position:
+            one = waiting.popleft()
+            self._names.add(one.stream, one.subreddit, one.name)
+
+    def rewound(self, source: str) -> None:
+        """Note that what did not arrive of a source is sent again."""
+        self._sent.pop(source, None)
+
+    def abandoned(self) -> None:
+        """Note that the transaction with the last writes failed."""
+        self._sent.clear()
+        self._writing.clear()
+        self._names.rollback()
+        self._add_seeds(self._seeds)
+
+    def delivered(self, stream: str, state: SpoolState) -> None:
+        """Note the state of a spool up to which everything is delivered."""
+        self._delivered[stream] = state
+
+    # -- writing
+
+    def due(self, held: Collection[int]) -> bool:
+        """Return whether names or states wait to be written."""
+        if self._names.changed or self._seeds:
+            return True
+        return bool(held) and bool(self._delivered) and (self._final or self._timer.due <= self._clock())
+
+    def writes(
+        self,
+        held: Collection[int],
+        terms: Mapping[tuple[int, str], str],
+        shard_of: Callable[[str], int],
+        *,
+        in_transaction: bool,
+    ) -> list[StateWrite]:
+        """Return what is to be written now; with a transaction, the names of everything that was sent in it too.
+
+        `terms`: of what the streams take over; a spool that has not done so has no say about the shard.
+        """
+        if in_transaction:
+            for source in self._sent:
+                self.arrived(source, 1 << 62)
+        writes = [self._write(shard_of(subreddit), record) for subreddit, record in self._names.records()]
+        if self._delivered and (self._final or self._timer.elapsed(self._clock())):
+            writes += self._state_writes(held, terms)
+        return writes
+
+    def _state_writes(self, held: Collection[int], terms: Mapping[tuple[int, str], str]) -> list[StateWrite]:
+        writes = []
+        for stream, state in self._delivered.items():
+            divided = divide(state, held, self._config.shards, self._subreddits, self._writer)
+            notes = divided.notes
+            self._states[stream] = (state, divided.states)
+            for shard, one in divided.states.items():
+                note, term = notes.get(shard), terms.get((shard, stream))
+                if note is None or term is None or note.term != term:
+                    continue  # the stream has not taken over the shard
+                if not one.same_content(self._written.get((shard, stream))):
+                    dated = replace(_limited(one), at=self._wall())
+                    self._writing[shard, stream] = dated
+                    writes.append(self._write(shard, shard_record(stream, dated)))
+        self._delivered.clear()
+        return writes
+
+    def _write(self, shard: int, record: StateRecord) -> StateWrite:
+        return StateWrite(Destination(self._topic, shard), record.key, record.value)
+
+    def committed(self) -> None:
+        """Note that the last writes are durable."""
+        self._names.commit()
+        self._seeds.clear()
+        self._sent = {source: waiting for source, waiting in self._sent.items() if waiting}
+        self._written |= self._writing
+        self._writing.clear()
+
+    def finish(self, held: Collection[int]) -> bool:
+        """Write the last states without waiting; return whether nothing is left to write."""
+        self._final = True
+        return not self.due(held)
+
+    def proven_until(self, shard: int) -> float | None:
+        """Return up to when all subreddits of a shard are proven in every stream; None if something never was."""
+        names = subreddits_of([shard], self._subreddits, self._config.shards)
+        moments = [
+            proven_until(state, names) for (place, _), state in self._written.items() if place == shard and names
+        ]
+        known = [moment for moment in moments if moment is not None]
+        return min(known) if known and len(known) == len(moments) else None
+
+
+def _limited(state: ShardState) -> ShardState:
+    """Return the state without its oldest gaps if it is too large for a record: the closed ones go first."""
+    gaps = sorted(state.gaps, key=lambda row: (row[_STATE] == GapState.OPEN, row[0]))
+    while gaps and len(orjson.dumps(gaps)) > _MOST_BYTES:
+        gaps = gaps[max(1, len(gaps) // 4) :]
+    return state if len(gaps) == len(state.gaps) else replace(state, gaps=gaps)
