@@ -103,6 +103,12 @@ class StoredShard:
         except (ValueError, TypeError, KeyError, AttributeError):
             self.unreadable += 1
 
+    def state(self, stream: str) -> ShardState | None:
+        """Return the state of a stream; an empty one if only names were written yet, None if nothing was."""
+        if stream in self.states:
+            return self.states[stream]
+        return ShardState() if any(kind == stream for kind, _ in self._chunks) else None
+
     def last_chunks(self) -> dict[tuple[str, str], Chunk]:
         """Return the newest chunk of each stream and subreddit."""
         return {place: max(chunks.values()) for place, chunks in self._chunks.items()}

@@ -183,7 +183,7 @@ class TakeOver:
 
     def _adoption(self, shard: int, stream: str, found: StoredShard, spool: SpoolView | None) -> Adoption | None:
         """Return what the stream is to take over; None: what is in the mailbox already."""
-        state, known = found.states.get(stream), self._mailbox.adoption(shard, stream)
+        state, known = found.state(stream), self._mailbox.adoption(shard, stream)
         ours = state is None or (spool is not None and state.spool_id == spool.source_id)
         if known is not None:
             noted = spool is not None and (note := spool.notes.get(shard)) is not None and note.term == known.term

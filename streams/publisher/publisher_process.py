@@ -108,18 +108,8 @@ def build_publisher(
     make_topic = partial(Topic, connection=settings.connection, health=health, log=log, clock=clock, random=random)
     coordinator = None
     if cluster is not None:
-        topics = ClusterTopics(make_topic, settings.topic, cluster.shards)
-        coordinator = build_coordinator(
-            config,
-            cluster,
-            settings,
-            topics,
-            writer,
-            log=log,
-            clock=clock,
-            draw=random,
-            transactional_id=transactional_id,
-        )
+        topics = ClusterTopics(make_topic, settings.topic, cluster)
+        coordinator = build_coordinator(config, cluster, settings, topics, writer, log=log, clock=clock, draw=random)
     senders = KafkaSpoolSenders(
         state_dir=state_dir,
         writer=writer,

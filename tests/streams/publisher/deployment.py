@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from core.config import Config, KafkaSection, SupervisorSection
 from core.config.kafka_properties import Property
@@ -142,7 +142,7 @@ class Deployment:
                 assert record.seq > last.get(place, 0), f"{record.key} came out of order"
                 last[place] = record.seq
 
-    def __enter__(self) -> "Deployment":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
