@@ -16,7 +16,7 @@ from core.process.parent_guard import guarded_command
 from tests.support.brokers import ApacheKafka
 from tests.support.simulator import ROOT
 from tests.support.topic import read_topic
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 ITEM = "t1_item"
 
@@ -27,7 +27,13 @@ class Member:
     def __init__(self, *arguments: str) -> None:
         command = guarded_command([sys.executable, "-m", "tests.support.cluster_member", *arguments])
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
         )
 
     def ask(self, command: str) -> object:
@@ -42,6 +48,12 @@ class Member:
 
     def thaw(self) -> None:
         self._process.send_signal(SIGCONT)
+
+    def last_words(self) -> str:
+        """Return what it wrote to its standard error when it ended by itself."""
+        assert self._process.stderr is not None
+        self._process.wait(PATIENCE)
+        return self._process.stderr.read()
 
     def end(self) -> None:
         self._process.kill()
@@ -61,16 +73,22 @@ def member(apache_kafka: ApacheKafka) -> Iterator[Callable[..., Member]]:
         one.end()
 
 
-def woken_owner(kafka: ApacheKafka, member: Callable[..., Member], how: str) -> tuple[object, list[str]]:
-    """Freeze the owner of a shard, send its item as the next owner, then as the woken one.
-
-    Returns the answer to the woken one, and the keys that a reader of committed records finds.
-    """
+def new_group(kafka: ApacheKafka) -> str:
+    """Create a topic with one partition, its control topic with one shard, and return the name of both."""
     group = f"g-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})
     topics = [NewTopic(name, 1, 1) for name in (group, f"{group}.control")]
     for future in admin.create_topics(topics).values():
         future.result(20)
+    return group
+
+
+def woken_owner(kafka: ApacheKafka, member: Callable[..., Member], how: str) -> tuple[object, list[str]]:
+    """Freeze the owner of a shard, send its item as the next owner, then as the woken one.
+
+    Returns the answer to the woken one, and the keys that a reader of committed records finds.
+    """
+    group = new_group(kafka)
     owner = member(group, "m1")
     wait_until(lambda: owner.ask("shards") == [0], what="the first member to own the shard")
     assert owner.ask("hold") == "holding"
@@ -94,3 +112,14 @@ def test_only_the_fence_keeps_an_owner_that_wakes_from_sending_an_item_twice(
     assert refusal in ("UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION", "FENCED_INSTANCE_ID")
     assert keys == [ITEM]
     assert control.result() == ("sent", [ITEM, ITEM])
+
+
+def test_two_machines_with_one_name_are_told_so(apache_kafka: ApacheKafka, member: Callable[..., Member]) -> None:
+    group = new_group(apache_kafka)
+    first = member(group, "m1")
+    wait_until(lambda: first.ask("shards") == [0], what="the first to own the shard")
+    second = member(group, "m1")
+    wait_until(lambda: second.ask("shards") == [0], what="its namesake to own the shard")
+    said = first.last_words()
+    assert "another machine" in said
+    assert "cluster.instance" in said
