@@ -99,10 +99,6 @@ class ShardState:
     joining: Mapping[str, float] = field(default_factory=dict)
     gaps: Sequence[Sequence[Any]] = ()
 
-    def same_as(self, other: "ShardState") -> bool:
-        """Return whether both are the same record of the same writer."""
-        return (self.writer, self.spool_id, self.at) == (other.writer, other.spool_id, other.at)
-
     def same_content(self, other: "ShardState | None") -> bool:
         """Return whether both say the same, at whatever time they were written."""
         if other is None:

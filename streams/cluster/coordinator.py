@@ -233,7 +233,8 @@ class Coordinator:
     def writes(self, *, in_transaction: bool) -> list[StateWrite]:
         """Return the names, states and the heartbeat to be written now."""
         held = self._take_over.held
-        writes = self._ledger.writes(held, self._mailbox.terms(), self._homes.shard, in_transaction=in_transaction)
+        terms, spool_ids = self._mailbox.terms(), self._take_over.spool_ids()
+        writes = self._ledger.writes(held, terms, spool_ids, in_transaction=in_transaction)
         beat = self._report.heartbeat(held, self._ledger)
         if beat is not None:
             writes.append(StateWrite(Destination(self._topics.state, 0), *beat.record()))

@@ -9,13 +9,21 @@ from typing import NamedTuple
 import orjson
 
 from core.cluster.mailbox import ShardState
-from core.cluster.shards import subreddits_of
+from core.cluster.shards import Homes, subreddits_of
 from core.config.slices import ClusterConfig
 from core.periodic import Timer
 from core.spool.model import GapState
 from core.spool.spool_state import SpoolState
 from streams.cluster.shard_states import Writer, divide, proven_until
-from streams.cluster.state_records import CHUNK, RING, DeliveredNames, StateRecord, StoredShard, shard_record
+from streams.cluster.state_records import (
+    CHUNK,
+    RING,
+    DeliveredNames,
+    StateRecord,
+    StoredShard,
+    shard_record,
+    writer_record,
+)
 from streams.sinks.kafka.routing import Destination, StateWrite
 
 #: Seconds between two writes of the states: an older state costs the next owner a longer walk, and loses nothing.
@@ -57,6 +65,7 @@ class ShardLedger:
     ) -> None:
         self._config = config
         self._subreddits = subreddits
+        self._homes = Homes(subreddits, config.shards)
         self._writer = Writer(config.instance, transactional_id)
         self._topic = topic
         self._clock = clock
@@ -73,14 +82,18 @@ class ShardLedger:
         #: as last written, by shard and stream; and as in the writes that are not committed yet
         self._written: dict[tuple[int, str], ShardState] = {}
         self._writing: dict[tuple[int, str], ShardState] = {}
+        #: the spool that is known as the last writer, by shard and stream; and as in the writes not committed yet
+        self._writers: dict[tuple[int, str], str] = {}
+        self._claiming: dict[tuple[int, str], str] = {}
         self._timer = Timer(_STATES_EVERY_S)
         self._final = False
 
-    def take_over(self, shard: int, found: StoredShard) -> None:
+    def take_over(self, shard: int, found: StoredShard, streams: Iterable[str]) -> None:
         """Continue what the former owner of a shard has written."""
         self.forget([shard])
         self._names.load(found.last_chunks())
         self._written |= {(shard, stream): state for stream, state in found.states.items()}
+        self._writers |= {(shard, stream): writer for stream in streams if (writer := found.writer(stream)) is not None}
 
     def seed(self, stream: str, shard: int, names: Iterable[tuple[str, str]]) -> None:
         """Write down the names (fullname, subreddit) of a shard that were delivered before there was a cluster."""
@@ -103,8 +116,8 @@ class ShardLedger:
         names = {name.lower() for name in subreddits_of(shards, self._subreddits, self._config.shards)}
         self._names.forget([place for place in self._names.places() if place[1] in names])
         self._seeds = [seed for seed in self._seeds if seed[1] not in names]
-        for place in [place for place in self._written if place[0] in shards]:
-            del self._written[place]
+        self._written = {place: state for place, state in self._written.items() if place[0] not in shards}
+        self._writers = {place: writer for place, writer in self._writers.items() if place[0] not in shards}
 
     # -- what happens to rows
 
@@ -127,6 +140,7 @@ class ShardLedger:
         """Note that the transaction with the last writes failed."""
         self._sent.clear()
         self._writing.clear()
+        self._claiming.clear()
         self._names.rollback()
         self._add_seeds(self._seeds)
 
@@ -146,18 +160,22 @@ class ShardLedger:
         self,
         held: Collection[int],
         terms: Mapping[tuple[int, str], str],
-        shard_of: Callable[[str], int],
+        spool_ids: Mapping[str, str],
         *,
         in_transaction: bool,
     ) -> list[StateWrite]:
         """Return what is to be written now; with a transaction, the names of everything that was sent in it too.
 
         `terms`: of what the streams take over; a spool that has not done so has no say about the shard.
+        `spool_ids`: of the spools of this machine, by stream.
         """
         if in_transaction:
             for source in self._sent:
                 self.arrived(source, 1 << 62)
-        writes = [self._write(shard_of(subreddit), record) for subreddit, record in self._names.records()]
+        writes = []
+        for stream, subreddit, record in self._names.records():
+            shard = self._homes.shard(subreddit)
+            writes += [*self._claim(shard, stream, spool_ids.get(stream, "")), self._write(shard, record)]
         if self._delivered and (self._final or self._timer.elapsed(self._clock())):
             writes += self._state_writes(held, terms)
         return writes
@@ -173,11 +191,20 @@ class ShardLedger:
                 if note is None or term is None or note.term != term:
                     continue  # the stream has not taken over the shard
                 if not one.same_content(self._written.get((shard, stream))):
+                    writes += self._claim(shard, stream, state.spool_id)
                     dated = replace(_limited(one), at=self._wall())
                     self._writing[shard, stream] = dated
                     writes.append(self._write(shard, shard_record(stream, dated)))
         self._delivered.clear()
         return writes
+
+    def _claim(self, shard: int, stream: str, spool_id: str) -> list[StateWrite]:
+        """Return the record that names this spool as the writer, before its first names or states."""
+        place = (shard, stream)
+        if self._claiming.get(place, self._writers.get(place)) == spool_id:
+            return []
+        self._claiming[place] = spool_id
+        return [self._write(shard, writer_record(stream, spool_id))]
 
     def _write(self, shard: int, record: StateRecord) -> StateWrite:
         return StateWrite(Destination(self._topic, shard), record.key, record.value)
@@ -188,7 +215,9 @@ class ShardLedger:
         self._seeds.clear()
         self._sent = {source: waiting for source, waiting in self._sent.items() if waiting}
         self._written |= self._writing
+        self._writers |= self._claiming
         self._writing.clear()
+        self._claiming.clear()
 
     def finish(self, held: Collection[int]) -> bool:
         """Write the last states without waiting; return whether nothing is left to write."""

@@ -88,7 +88,7 @@ class StateReader:
             for shard in sorted(self.shards - self._ends.keys()):
                 place = TopicPartition(self._topic, shard)
                 first, end = self._measure.get_watermark_offsets(place, seconds, cached=False)
-                self._positions[shard], self._ends[shard] = first, end
+                self._positions[shard], self._ends[shard], self._stored[shard].end = first, end, end
         except KafkaException as exception:
             if not is_passing(cause(exception)):
                 raise

@@ -4,6 +4,7 @@ The topic is compacted. A shard's records are in the partition with its number:
 
 - `names/STREAM/SUBREDDIT/SLOT`: a chunk of the names of delivered items. Chunks have ascending numbers, and
   SLOT = number mod `RING`: so the newest `RING * CHUNK` names of a subreddit stay.
+- `writer/STREAM`: the spool whose names and states are the newest: written with the first of them.
 - `shard/STREAM`: a `ShardState`.
 - `machine/INSTANCE` (partition 0 only): a heartbeat.
 """
@@ -43,6 +44,11 @@ def chunk_record(stream: str, subreddit: str, chunk: Chunk) -> StateRecord:
     return StateRecord(key, orjson.dumps({"number": chunk.number, "names": " ".join(chunk.names)}))
 
 
+def writer_record(stream: str, spool_id: str) -> StateRecord:
+    """Return the record that names the spool of everything that follows."""
+    return StateRecord(f"writer/{stream}".encode(), orjson.dumps({"spool_id": spool_id}))
+
+
 def shard_record(stream: str, state: ShardState) -> StateRecord:
     """Return the record of a shard's state."""
     return StateRecord(f"shard/{stream}".encode(), orjson.dumps(state.fields()))
@@ -80,8 +86,12 @@ class StoredShard:
     """What the records of a shard's partition say, read in their order: the last record of a key counts."""
 
     def __init__(self) -> None:
+        #: the end of the partition when it was measured: as long as it stays, nothing was written
+        self.end = 0
         #: by stream
         self.states: dict[str, ShardState] = {}
+        #: the spool that wrote last, by stream
+        self._writers: dict[str, str] = {}
         #: by stream and subreddit, by slot
         self._chunks: dict[tuple[str, str], dict[int, Chunk]] = {}
         #: records that cannot be understood
@@ -96,6 +106,8 @@ class StoredShard:
             stored = orjson.loads(value)
             if kind == "shard":
                 self.states[rest] = ShardState.from_fields(stored)
+            elif kind == "writer":
+                self._writers[rest] = str(stored["spool_id"])
             elif kind == "names":
                 stream, subreddit, slot = rest.split("/")
                 chunk = Chunk(int(stored["number"]), tuple(stored["names"].split()))
@@ -108,6 +120,10 @@ class StoredShard:
         if stream in self.states:
             return self.states[stream]
         return ShardState() if any(kind == stream for kind, _ in self._chunks) else None
+
+    def writer(self, stream: str) -> str | None:
+        """Return the id of the spool that wrote last; None if none did."""
+        return self._writers.get(stream)
 
     def last_chunks(self) -> dict[tuple[str, str], Chunk]:
         """Return the newest chunk of each stream and subreddit."""
@@ -157,10 +173,10 @@ class DeliveredNames:
         """Whether something was added since the last commit."""
         return bool(self._added)
 
-    def records(self) -> list[tuple[str, StateRecord]]:
-        """Return for each changed chunk its subreddit and its record."""
+    def records(self) -> list[tuple[str, str, StateRecord]]:
+        """Return for each changed chunk its stream, its subreddit and its record."""
         return [
-            (subreddit, chunk_record(stream, subreddit, chunk))
+            (stream, subreddit, chunk_record(stream, subreddit, chunk))
             for (stream, subreddit), names in self._added.items()
             for chunk in _extended(self._last.get((stream, subreddit)), names)
         ]

@@ -103,6 +103,10 @@ class TakeOver:
             if sender.source is not None and sender.stream in self._streams
         }
 
+    def spool_ids(self) -> dict[str, str]:
+        """Return the id of each stream's spool."""
+        return {sender.stream: sender.source_id for sender in self._senders if sender.stream in self._streams}
+
     def was_delivered_elsewhere(self, stream: str, shard: int, name: str) -> bool:
         """Return whether another machine delivered this item of a held shard before this one took over."""
         return shard in self._compared.get(stream, ()) and self._mailbox.holds(stream, name)
@@ -163,7 +167,7 @@ class TakeOver:
                 current = self._mailbox.adoption(shard, stream)
                 compared = current is not None and current.state is not None
                 (self._compared[stream].add if compared else self._compared[stream].discard)(shard)
-            self._ledger.take_over(shard, found)
+            self._ledger.take_over(shard, found, self._streams)
             self._seed(shard, found)
             offsets[shard] = self._control_offset(shard, found, spools)
             self.held.add(shard)
@@ -179,19 +183,16 @@ class TakeOver:
 
     def _is_foreign(self, found: StoredShard, spools: Mapping[str, SpoolView]) -> bool:
         ours = {spool.source_id for spool in spools.values()}
-        return any(state.spool_id not in ours for state in found.states.values())
+        return any(found.writer(stream) not in {None, *ours} for stream in self._streams)
 
     def _adoption(self, shard: int, stream: str, found: StoredShard, spool: SpoolView | None) -> Adoption | None:
         """Return what the stream is to take over; None: what is in the mailbox already."""
         state, known = found.state(stream), self._mailbox.adoption(shard, stream)
-        ours = state is None or (spool is not None and state.spool_id == spool.source_id)
-        if known is not None:
-            noted = spool is not None and (note := spool.notes.get(shard)) is not None and note.term == known.term
-            if ours and noted:
-                return None
-            if not ours and known.state is not None and state is not None and known.state.same_as(state):
-                return None
-        return Adoption(shard, uuid.uuid4().hex[:16], None if ours else state)
+        ours = state is None or (spool is not None and found.writer(stream) == spool.source_id)
+        note = None if spool is None else spool.notes.get(shard)
+        if known is not None and note is not None and note.term == known.term and (ours or known.term == _term(found)):
+            return None
+        return Adoption(shard, uuid.uuid4().hex[:16] if ours else _term(found), None if ours else state)
 
     def _seed(self, shard: int, found: StoredShard) -> None:
         """Write down the names of what this machine delivered before it was in a cluster."""
@@ -233,3 +234,8 @@ class TakeOver:
         if shard in self._compared[stream] and spool.position >= note.seq:
             self._mailbox.forget_names(shard, stream)
             self._compared[stream].discard(shard)
+
+
+def _term(found: StoredShard) -> str:
+    """Return the term of taking over what others have written, as far as it was read."""
+    return f"up-to-{found.end}"

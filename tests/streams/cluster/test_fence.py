@@ -1,0 +1,46 @@
+"""A machine that was frozen for longer than its session, with a transaction open: its commit must be refused."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+from tests.streams.cluster.machine import SHARDS, Machine, items
+from tests.streams.publisher.deployment import new_topic
+from tests.support.brokers import ApacheKafka
+from tests.support.topic import read_topic
+from tests.support.waiting import wait_until
+
+
+def test_a_frozen_machine_that_wakes_repeats_nothing(tmp_path: Path, apache_kafka: ApacheKafka) -> None:
+    topic = new_topic()
+    with Machine(tmp_path, apache_kafka, topic, "m1") as one, Machine(tmp_path, apache_kafka, topic, "m2") as two:
+        one.start()
+        one.wait_owns(SHARDS)
+        one.capture_items(items(0, 50))
+        one.wait_delivered()
+        two.start()
+        wait_until(lambda: len(two.owns()) == 2 and len(one.owns()) == 2, what="each to own two shards")
+        for round_ in range(3):
+            os.kill(one.publisher.pid, signal.SIGSTOP)
+            fresh = items(100 * (round_ + 1), 60)
+            one.capture_items(fresh)
+            two.wait_owns(SHARDS)
+            two.capture_items({**items(0, 50), **fresh})
+            os.kill(one.publisher.pid, signal.SIGCONT)
+            wait_until(lambda: one.backlog() == 0 and two.backlog() == 0, what="both to have nothing left")
+            wait_until(lambda: len(two.owns()) == 2 and len(one.owns()) == 2, what="each to own two shards")
+        wanted = items(0, 50) | items(100, 60) | items(200, 60) | items(300, 60)
+
+        def all_there() -> bool:
+            one.follow()
+            two.follow()
+            return delivered(two).keys() >= set(wanted)
+
+        wait_until(all_there, what="all items to be in the topic")
+        assert delivered(two) == dict.fromkeys(wanted, 1)
+        assert one.said("membership_lost")
+
+
+def delivered(machine: Machine) -> Counter[str]:
+    return Counter(record.key for record in read_topic(machine.broker.bootstrap_servers, machine.topic))
