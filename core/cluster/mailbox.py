@@ -113,7 +113,7 @@ class ShardState:
     @classmethod
     def from_fields(cls, stored: Mapping[str, Any]) -> "ShardState":
         """Build it from the decoded JSON; unknown keys, of a newer version, are ignored."""
-        return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
+        return cls(**{name: value for name, value in stored.items() if name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)

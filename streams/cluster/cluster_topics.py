@@ -17,7 +17,8 @@ class ClusterTopics:
     def __init__(self, make_topic: Callable[..., Topic], topic: str, config: ClusterConfig) -> None:
         self._shards = config.shards
         self._control = make_topic(f"{topic}.control", partitions=config.shards, settings={"retention.ms": "-1"})
-        compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "segment.ms": "3600000"}
+        # small segments: what was not compacted yet is read when a shard moves
+        compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "segment.bytes": str(8 << 20)}
         self._state = make_topic(f"{topic}.state", partitions=config.shards, settings=compacted)
         self.control, self.state = self._control.name, self._state.name
 

@@ -97,6 +97,8 @@ class Coordinator:
         self._failures = 0
         self._resume_at = 0.0
         self._void = False
+        #: rows given to other machines since the last commit
+        self._handed_over = 0
 
     def watch(self, senders: Iterable[SpoolSender]) -> None:
         """Follow the spools of these senders."""
@@ -209,7 +211,7 @@ class Coordinator:
     def sent(self, source: str, stream: str, row: PlainRow, destination: Destination) -> None:
         """Note that the row was given to the producer."""
         if destination.partition >= 0:
-            self._count("handed_over", 1)
+            self._handed_over += 1
         else:
             self._ledger.sent(source, row[0], stream, subreddit_of(row[2]).lower(), row[1].decode())
 
@@ -244,11 +246,16 @@ class Coordinator:
         """Note that the last writes are durable."""
         self._ledger.committed()
         self._report.committed()
+        if self._handed_over:
+            self._count("handed_over", self._handed_over)
+            self._log.info("rows_handed_over", count=self._handed_over, hint="other machines own their shards")
+        self._handed_over = 0
 
     def abandoned(self) -> None:
         """Note that the transaction with the last writes failed."""
         self._ledger.abandoned()
         self._report.abandoned()
+        self._handed_over = 0
 
     def fence(self, producer: Producer, seconds: float) -> None:
         """Add the proof of ownership to the transaction."""

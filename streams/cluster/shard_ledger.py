@@ -27,7 +27,7 @@ from streams.cluster.state_records import (
 from streams.sinks.kafka.routing import Destination, StateWrite
 
 #: Seconds between two writes of the states: an older state costs the next owner a longer walk, and loses nothing.
-_STATES_EVERY_S = 2.0
+_STATES_EVERY_S = 5.0
 #: The size from which on the oldest closed gaps of a shard are not passed on, bytes.
 _MOST_BYTES = 600_000
 #: The column of a row of the ledger that holds its state.
