@@ -167,9 +167,14 @@ class Membership:
         if check is None:
             return
         try:
-            check(len(consumer.list_topics(self._topic, timeout=_CALL_S).topics[self._topic].partitions))
+            found = consumer.list_topics(self._topic, timeout=_CALL_S).topics[self._topic]
         except KafkaException:
             self._check_partitions = check  # no answer yet
+            return
+        if found.error is None and found.partitions:
+            check(len(found.partitions))
+        else:
+            self._check_partitions = check  # this broker does not know the topic yet
 
     def _take_error(self, error: KafkaError) -> None:
         fatal = error.fatal() or error.code() == KafkaError._FATAL  # a consumer's message has the code alone
