@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.support.kafka_jars import java_command, kafka_classpath
 from tests.support.links import Link
-from tests.support.ports import free_port
+from tests.support.ports import free_ports
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
@@ -61,15 +61,15 @@ class KafkaNodes:
         """`machines`: names in lower case; each gets a link to each node."""
         self.name = f"Apache Kafka, {count} node{'s' if count > 1 else ''}"
         self._directory = directory
-        self._direct = {node: free_port() for node in range(1, count + 1)}
-        self._control = {node: free_port() for node in self._direct}
-        real = {(node, machine): free_port() for node in self._direct for machine in machines}
-        self._links = {place: Link(port) for place, port in real.items()}
+        ports = iter(free_ports(count * (2 + 2 * len(machines))))
+        self._direct = {node: next(ports) for node in range(1, count + 1)}
+        self._control = {node: next(ports) for node in self._direct}
+        real = {(node, machine): next(ports) for node in self._direct for machine in machines}
+        self._links = {place: Link(port, port=next(ports)) for place, port in real.items()}
         self._java = [java_command(), *_JVM, "-cp", kafka_classpath()]
         self.servers: dict[int, ServerProcess] = {}
         for node in self._direct:
-            ports = {machine: real[node, machine] for machine in machines}
-            properties = self._configure(node, ports)
+            properties = self._configure(node, {machine: real[node, machine] for machine in machines})
             log = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
             command = [*self._java, log, "kafka.Kafka", str(properties)]
             self.servers[node] = ServerProcess(command, directory / f"kafka-{node}.out", cwd=directory)

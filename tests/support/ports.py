@@ -20,3 +20,11 @@ def free_port() -> int:
                 continue  # in use: try another one
             return port
     raise AssertionError(f"no free port between {_LOWEST} and {_HIGHEST}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return different free ports: none of them is taken before all are known."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return list(found)
