@@ -17,7 +17,7 @@ from tests.support.kafka_nodes import KafkaNodes
 from tests.support.machines import Machine, Machines
 
 _NAMES = ("m1", "m2")
-_ROUNDS = 6
+_ROUNDS = 4
 #: Seconds after an event in which a subreddit must flow again.
 _WINDOW_S = 15.0
 _CALM_S = 5.0
