@@ -165,10 +165,13 @@ class MailboxWriter:
         """Return the shards of this machine as last written."""
         return {int(shard) for (shard,) in self._connection.execute("SELECT shard FROM shards")}
 
-    def terms(self) -> dict[tuple[int, str], str]:
-        """Return the term of each adoption, by shard and stream."""
-        rows = self._connection.execute("SELECT shard, stream, term FROM adoptions")
-        return {(int(shard), str(stream)): str(term) for shard, stream, term in rows}
+    def terms(self) -> dict[tuple[int, str], Term]:
+        """Return what is to be adopted, without the states, by shard and stream."""
+        rows = self._connection.execute("SELECT shard, stream, term, spool_id, state <> 'null' FROM adoptions")
+        return {
+            (int(shard), str(stream)): Term(str(term), str(spool), bool(state))
+            for shard, stream, term, spool, state in rows
+        }
 
     def adoption(self, shard: int, stream: str) -> Adoption | None:
         """Return what the stream is to adopt, or has adopted, of a shard; None before there is something."""

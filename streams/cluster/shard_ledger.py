@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from core.cluster.mailbox import ShardState
+from core.cluster.mailbox import ShardState, Term
 from core.cluster.shards import Homes, subreddits_of
 from core.config.slices import ClusterConfig
 from core.periodic import Timer
@@ -159,7 +159,7 @@ class ShardLedger:
     def writes(
         self,
         held: Collection[int],
-        terms: Mapping[tuple[int, str], str],
+        terms: Mapping[tuple[int, str], Term],
         spool_ids: Mapping[str, str],
         *,
         in_transaction: bool,
@@ -180,7 +180,7 @@ class ShardLedger:
             writes += self._state_writes(held, terms)
         return writes
 
-    def _state_writes(self, held: Collection[int], terms: Mapping[tuple[int, str], str]) -> list[StateWrite]:
+    def _state_writes(self, held: Collection[int], terms: Mapping[tuple[int, str], Term]) -> list[StateWrite]:
         writes = []
         for stream, state in self._delivered.items():
             divided = divide(state, held, self._config.shards, self._subreddits, self._writer)
@@ -188,7 +188,7 @@ class ShardLedger:
             self._states[stream] = (state, divided.states)
             for shard, one in divided.states.items():
                 note, term = notes.get(shard), terms.get((shard, stream))
-                if note is None or term is None or note.term != term:
+                if note is None or term is None or note.term != term.term:
                     continue  # the stream has not taken over the shard
                 if not one.same_content(self._written.get((shard, stream))):
                     writes += self._claim(shard, stream, state.spool_id)

@@ -219,12 +219,15 @@ class TakeOver:
             if spool is None:
                 continue
             for shard in tuple(self.held):
-                note = spool.notes.get(shard)
-                if note is not None and note.term == terms.get((shard, stream)):
+                note, term = spool.notes.get(shard), terms.get((shard, stream))
+                if note is not None and term is not None and note.term == term.term:
                     self._taken_over(stream, shard, spool, note)
-                elif self._adopters.get((shard, stream), spool.source_id) != spool.source_id:
+                elif not {self._adopters.get((shard, stream), ""), term.spool_id if term else ""} <= {
+                    "",
+                    spool.source_id,
+                }:
                     self._log.warning("shard_taken_over_again", shard=shard, stream=stream, hint="the spool is new")
-                    del self._adopters[shard, stream]
+                    self._adopters.pop((shard, stream), None)
                     self.held.discard(shard)
 
     def _taken_over(self, stream: str, shard: int, spool: SpoolView, note: ShardNote) -> None:

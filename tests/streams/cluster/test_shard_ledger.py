@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from core.cluster.mailbox import Term
 from core.cluster.shards import shard_of
 from core.config.slices import ClusterConfig
 from core.spool.spool_state import SpoolState
@@ -28,7 +29,7 @@ class Book:
         self.ledger = ShardLedger(
             CONFIG, SUBREDDITS, "id-1", "state", clock=lambda: self.now, wall=lambda: 1000.0 + self.now
         )
-        self.terms = {(SHARD, "comments"): "term-1"}
+        self.terms = {(SHARD, "comments"): Term("term-1", "spool-1", with_state=True)}
         self.partition = StoredShard()
 
     def writes(self, *, in_transaction: bool = True) -> list[StateWrite]:
