@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 
-from bench import drain, live, pages, polls, scale, start_stop, tenfold
+from bench import cluster, drain, live, pages, polls, scale, start_stop, tenfold
 from bench.figure import Section
 from bench.scraper import calls, core, crawl, leases, rows
 from bench.supervision import hangs, recovery, stops, storm, together
@@ -21,6 +21,7 @@ SECTIONS = (
     Section(
         "live", "20 items a second, 2 % late, 3 % removed, 5 % 503, 3 % resets, 3 % bad JSON, 2 % HTML", live.measure
     ),
+    Section("cluster", "Two machines on Apache Kafka: takeovers, 60 items a second", cluster.measure),
     Section("tenfold", "200 items a second, 1,000 requests a minute", tenfold.measure),
     Section("calls", "Scraper: one subreddit's five calls, at Reddit's latencies", calls.measure),
     Section("crawl", "Scraper: three proxies, twenty connections each, at Reddit's latencies", crawl.measure),

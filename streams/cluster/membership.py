@@ -172,8 +172,9 @@ class Membership:
             self._check_partitions = check  # no answer yet
 
     def _take_error(self, error: KafkaError) -> None:
+        fatal = error.fatal() or error.code() == KafkaError._FATAL  # a consumer's message has the code alone
         if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED) or (
-            error.fatal() and "group.instance.id" in error.str()
+            fatal and "group.instance.id" in error.str()
         ):
             raise PermanentError(_TWICE.format(group=self._config.group, instance=self._config.instance))
         if error.code() in (KafkaError.INVALID_SESSION_TIMEOUT, KafkaError.INCONSISTENT_GROUP_PROTOCOL):

@@ -3,10 +3,12 @@
 import json
 import ssl
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from tests.support.ledger import Item
@@ -14,6 +16,7 @@ from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+_LOOK_S = 1.0
 SUBREDDITS = ("CryptoCurrency", "Bitcoin", "ethereum", "ethtrader")
 
 
@@ -136,6 +139,28 @@ class Simulator:
                 return text
         except HTTPError as refusal:
             raise AssertionError(f"{method} {path} {body}: {refusal.code} {refusal.read().decode()}") from None
+
+
+class RequestWatch:
+    """Keeps the largest number of requests in a minute that the simulator counted for one client."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.most = 0
+        self._simulator = simulator
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._over.set()
+        self._thread.join(10.0)
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            with suppress(URLError, OSError):  # the simulator is busy or gone: the next look counts the same minute
+                minutes: dict[str, int] = self._simulator.stats()["requests_per_minute_by_client"]
+                self.most = max(self.most, *minutes.values(), 0)
 
 
 def _lines(text: str) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ class System:
         scraper: Mapping[str, Any] | None = None,
         database: str | None = None,
         supervisor: Mapping[str, Any] | None = None,
+        cluster: Mapping[str, Any] | None = None,
         monitor: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -54,6 +55,7 @@ class System:
             "reddit": reddit,
             "streams": {"submissions": False, "comments": False} if kafka is None else streams or {},
             "kafka": kafka or {},
+            "cluster": cluster or {},
             "scraper": {"enabled": False} if scraper is None else scraper,
             "database": {"url": self.database},
             "supervisor": {"state_dir": str(self.state_dir), "log_dir": str(self.log_dir), **(supervisor or {})},

@@ -46,7 +46,7 @@ def read_topic(bootstrap_servers: str, topic: str, *, timeout: float = 30.0, com
         if not partitions:
             return []
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-        return [_record(message) for message in _messages(consumer, set(partitions), timeout)]
+        return [record_of(message) for message in _messages(consumer, set(partitions), timeout)]
     finally:
         consumer.close()
 
@@ -78,7 +78,8 @@ def _messages(consumer: Consumer, unread: set[int], timeout: float) -> list[Mess
     return messages
 
 
-def _record(message: Message) -> Record:
+def record_of(message: Message) -> Record:
+    """Convert a message of the topic."""
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     _, milliseconds = message.timestamp()
     return Record(
