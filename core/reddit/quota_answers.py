@@ -90,7 +90,7 @@ def _from_headers(quota: Quota, headers: RateHeaders | None, sent_at: float, now
     if quota.read_at == 0.0 and limit < quota.limit:
         # the first estimate of the pace is a share of the limit; with too high a limit it would block the others
         changes["stream_pace"] = quota.stream_pace * limit / quota.limit
-    if limit - used < max(1, quota.outstanding):
+    if (limit - used) * quota.part < max(1, quota.outstanding):
         changes["probe_at"] = max(quota.probe_at, now + FIRST_PROBE)
     return changes
 
