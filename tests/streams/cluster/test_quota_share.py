@@ -44,8 +44,7 @@ class Node:
         self.needed, self.wished = draw.uniform(0.0, 0.4), draw.uniform(0.0, 1.0)
         self.read = 0
         self.is_frozen = self.is_cut_off = False
-        self.beats_at = self.computes_at = now
-        self.joined_at = now
+        self.beats_at, self.computes_at = now + draw.uniform(0.0, 1.0), now + draw.uniform(0.0, 1.0)
 
     def tick(self, now: float) -> None:
         if self.is_frozen:
@@ -98,7 +97,7 @@ class Cluster:
         return self.nodes[name].state.share
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(2, 5))
 def test_needs_that_jump_never_make_the_sum_larger_than_the_quota_at_any_moment(seed: int, count: int) -> None:
     cluster = Cluster(seed)
@@ -117,7 +116,7 @@ def test_needs_that_jump_never_make_the_sum_larger_than_the_quota_at_any_moment(
     cluster.run(60.0, jump)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_joins_deaths_and_freezes_keep_every_minute_within_105_percent(seed: int) -> None:
     cluster = Cluster(seed)
@@ -143,7 +142,7 @@ def test_joins_deaths_and_freezes_keep_every_minute_within_105_percent(seed: int
     cluster.run(240.0, storm)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 4))
 def test_a_machine_that_remains_alone_has_the_whole_quota_soon(seed: int, count: int) -> None:
     cluster = Cluster(seed)
