@@ -147,6 +147,11 @@ def allowance(per_minute: float) -> float:
     return max(1.0, per_minute * WINDOW / 60.0)
 
 
+def own_count_restarts(quota: Quota, now: float) -> bool:
+    """Return whether our own count follows a window of the headers that begins now."""
+    return not quota.aligned or now - quota.sent_since >= WINDOW - _SHORTER
+
+
 def part_of(share: float | None, per_minute: float) -> float:
     """Return the part of the client's quota that a share in requests per minute is; None: all of it."""
     if share is None or share >= per_minute:
@@ -170,7 +175,7 @@ def advance(quota: Quota, now: float, per_minute: float, part: float | None = No
     if quota.window_start == 0.0:
         quota = replace(quota, stream_pace=_FIRST_SHARE * quota.part * allowed / WINDOW, stream_at=now)
     changes: Changes = {"limit": allowed, "used": 0.0, "window_start": now, "reset_at": now + WINDOW}
-    if not quota.aligned or now - quota.sent_since >= WINDOW - _SHORTER:
+    if own_count_restarts(quota, now):
         # when headers named the reset, our own count restarts at Reddit's moment
         known = quota.read_at >= quota.window_start and now - quota.reset_at < WINDOW
         changes |= {"sent": 0.0, "sent_since": quota.reset_at if known else now, "aligned": known}

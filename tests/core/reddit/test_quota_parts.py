@@ -82,7 +82,9 @@ def simulate(machines: list[Asker], begin: float, seconds: float, reddit: Reddit
 
 
 @settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32), parts=st.sampled_from([(0.5, 0.5), (0.1, 0.3, 0.6), (0.25,) * 4, (0.02, 0.98)]))
+@given(
+    seed=st.integers(0, 2**32), parts=st.sampled_from([(1.0,), (0.5, 0.5), (0.1, 0.3, 0.6), (0.25,) * 4, (0.02, 0.98)])
+)
 def test_greedy_machines_together_keep_the_quota_and_each_stream_has_its_part(
     seed: int, parts: tuple[float, ...]
 ) -> None:
@@ -92,7 +94,7 @@ def test_greedy_machines_together_keep_the_quota_and_each_stream_has_its_part(
     simulate(machines, BIRTH + offset, 2 * WINDOW, reddit, draw)
     assert max(reddit.counts.values()) <= 1.05 * LIMIT
     for asker in machines:
-        assert asker.served[Priority.STREAM] >= 0.7 * asker.pace * 2 * WINDOW - 2
+        assert asker.served[Priority.STREAM] >= 0.85 * asker.pace * 2 * WINDOW - 2
 
 
 def test_the_rest_of_a_window_is_not_spent_by_every_machine_in_full() -> None:
