@@ -63,6 +63,9 @@ _LOCK_TIMEOUT_S = 3.0
 #: A process that has not repeated its wishes for this time no longer has any, seconds.
 WISHES_LAST_S = 60.0
 
+#: The publisher repeats a share every few seconds. After this time without it, this machine is no longer in a cluster.
+_SHARE_LASTS_S = 86_400.0
+
 #: Seconds between two notes that a scraper asks for requests.
 _NOTE_CRAWLER_EVERY_S = 10.0
 
@@ -377,7 +380,8 @@ def _load(connection: sqlite3.Connection, now: float, per_minute: float, own: in
     row = connection.execute(_SELECT).fetchone()
     stored = dict(zip(STORED, row, strict=True)) if row else {}
     quota = arithmetic.restored(stored, outstanding, arithmetic.allowance(per_minute))
-    share = connection.execute("SELECT per_minute FROM share").fetchone()
+    oldest = now - _SHARE_LASTS_S
+    share = connection.execute("SELECT per_minute FROM share WHERE at > ?", (oldest,)).fetchone()
     part = arithmetic.part_of(number(share[0]) if share else None, per_minute)
     return arithmetic.advance(arithmetic.expired(quota, expired), now, per_minute, part)
 

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from core.cluster.view import Machine
-
-#: Seconds between two heartbeats of a machine.
-HEARTBEAT_S = 2.0
+from streams.cluster.state_records import HEARTBEAT_EVERY_S
 
 #: A share rises when all that was computed in this time allows it, seconds: a heartbeat, and the time until it is read.
-_HOLD_S = HEARTBEAT_S + 1.0
+_HOLD_S = HEARTBEAT_EVERY_S + 1.0
 
 #: A machine that is silent for this many session timeouts has no share; for how many heartbeats at least.
 _SILENT_SESSIONS = 2.0
@@ -60,7 +58,7 @@ class Sharing:
     @property
     def silence(self) -> float:
         """The seconds without a heartbeat after which a machine leaves the sharing."""
-        return max(_SILENT_SESSIONS * self.session_timeout, _SILENT_HEARTBEATS * HEARTBEAT_S)
+        return max(_SILENT_SESSIONS * self.session_timeout, _SILENT_HEARTBEATS * HEARTBEAT_EVERY_S)
 
 
 @dataclass(frozen=True, slots=True)
