@@ -6,13 +6,14 @@ import math
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.reddit.quota import WINDOW, Priority, Quota, RateHeaders, advance, granted, part_of, wait_for
-from core.reddit.quota_answers import answered
+from core.reddit.quota_answers import answered, refused
 
 PER_MINUTE = 60.0
 LIMIT = 600
@@ -21,7 +22,7 @@ BIRTH = 1_700_000_000.0
 
 @dataclass
 class Reddit:
-    """Counts the requests of all machines in fixed windows, and says so in its headers."""
+    """Counts the requests of all machines in fixed windows, says so in its headers, and refuses what is above."""
 
     counts: Counter[int] = field(default_factory=Counter)
 
@@ -30,6 +31,16 @@ class Reddit:
         self.counts[window] += 1
         used = self.counts[window]
         return RateHeaders(used, max(0, LIMIT - used), math.ceil(BIRTH + (window + 1) * WINDOW - now))
+
+
+class Flight(NamedTuple):
+    """A request on its way: when its answer arrives, a number, when it was sent, by whom, and the answer."""
+
+    at: float
+    number: int
+    sent_at: float
+    asker: "Asker"
+    headers: RateHeaders
 
 
 @dataclass
@@ -43,6 +54,16 @@ class Asker:
     flying: int = 0
     stream_due: float = BIRTH
     served: Counter[Priority] = field(default_factory=Counter)
+
+    def take(self, flight: Flight, now: float) -> None:
+        """Receive an answer."""
+        self.look(now)
+        headers, sent_at = flight.headers, flight.sent_at
+        if headers.used is not None and headers.used <= LIMIT:
+            self.quota = answered(self.quota, headers, sent_at, now, PER_MINUTE)
+        else:
+            self.quota = refused(self.quota, sent_at, None, now, headers)
+        self.flying -= 1
 
     def look(self, now: float) -> None:
         self.quota = advance(self.quota, now, PER_MINUTE, self.part)
@@ -60,25 +81,21 @@ class Asker:
 def simulate(machines: list[Asker], begin: float, seconds: float, reddit: Reddit, draw: random.Random) -> None:
     """Let the machines request for a time, in steps of a quarter of a second; answers overtake each other."""
     numbers = itertools.count()
-    flights: list[tuple[float, int, float, Asker, RateHeaders]] = []
+    flights: list[Flight] = []
     for step in range(int(seconds * 4)):
         now = begin + step / 4
-        while flights and flights[0][0] <= now:
-            at, _, sent_at, asker, headers = heapq.heappop(flights)
-            asker.look(now)
-            asker.quota = answered(asker.quota, headers, sent_at, now, PER_MINUTE)
-            asker.flying -= 1
+        while flights and flights[0].at <= now:
+            flight = heapq.heappop(flights)
+            flight.asker.take(flight, now)
         for asker in machines:
             while (priority := asker.due(now)) is not None:
                 asker.quota = granted(asker.quota, priority, now)
                 asker.flying += 1
                 asker.served[priority] += 1
-                flight = (now + draw.uniform(0.1, 2.0), next(numbers), now, asker, reddit.serve(now))
-                heapq.heappush(flights, flight)
-    for at, _, sent_at, asker, headers in sorted(flights):
-        asker.look(max(at, begin + seconds))
-        asker.quota = answered(asker.quota, headers, sent_at, max(at, begin + seconds), PER_MINUTE)
-        asker.flying -= 1
+                arrival = now + draw.uniform(0.1, 2.0)
+                heapq.heappush(flights, Flight(arrival, next(numbers), now, asker, reddit.serve(now)))
+    for flight in sorted(flights):
+        flight.asker.take(flight, max(flight.at, begin + seconds))
 
 
 @settings(max_examples=10, deadline=None)
@@ -95,6 +112,25 @@ def test_greedy_machines_together_keep_the_quota_and_each_stream_has_its_part(
     assert max(reddit.counts.values()) <= 1.05 * LIMIT
     for asker in machines:
         assert asker.served[Priority.STREAM] >= 0.85 * asker.pace * 2 * WINDOW - 2
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(2, 4))
+def test_parts_that_change_while_all_are_greedy_keep_the_quota(seed: int, count: int) -> None:
+    """Machines join, leave and get other parts in the middle of a window; together they never have more than one."""
+    draw, reddit = random.Random(seed), Reddit()
+    begin, machines = BIRTH + draw.uniform(0.0, WINDOW), [Asker(1.0, pace=0.1, concurrency=10)]
+    for _ in range(16):
+        if draw.random() < 0.3 and len(machines) < count:
+            machines.append(Asker(1.0, pace=0.1, concurrency=10))
+        elif draw.random() < 0.2 and len(machines) > 1:
+            machines.remove(draw.choice(machines))
+        weights = [draw.uniform(0.2, 1.0) for _ in machines]
+        for asker, weight in zip(machines, weights, strict=True):
+            asker.part = weight / sum(weights)
+        simulate(machines, begin, 75.0, reddit, draw)
+        begin += 75.0
+    assert max(reddit.counts.values()) <= 1.05 * LIMIT
 
 
 def test_the_rest_of_a_window_is_not_spent_by_every_machine_in_full() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.cluster.view import Machine
-from streams.cluster.quota_share import HEARTBEAT_S, ShareState, Sharing, advance, begin, shares
+from streams.cluster.quota_share import ShareState, Sharing, advance, begin, shares
+from streams.cluster.state_records import HEARTBEAT_EVERY_S
 
 QUOTA = 100.0
 SESSION = 6.0
@@ -50,7 +51,7 @@ class Node:
         if self.is_frozen:
             return
         if now >= self.beats_at and not self.is_cut_off:
-            self.beats_at = now + HEARTBEAT_S
+            self.beats_at = now + HEARTBEAT_EVERY_S
             self.topic.write(now, machine(self.name, self.needed, self.wished, BIRTH + now))
         if now >= self.computes_at:
             self.computes_at = now + 1.0
