@@ -21,6 +21,8 @@ from streams.cluster.cluster_topics import ClusterTopics
 from streams.cluster.heartbeats import Heartbeats
 from streams.cluster.machine_report import MachineReport
 from streams.cluster.membership import Membership
+from streams.cluster.quota_share import Sharing
+from streams.cluster.quota_sharer import QuotaSharer
 from streams.cluster.shard_ledger import ShardLedger
 from streams.cluster.take_over import TakeOver
 from streams.positions.position_writer import PositionWriter
@@ -108,6 +110,7 @@ class Coordinator:
 
     def step(self) -> None:
         """Do a little work. Raises PermanentError for a configuration that no retry can help."""
+        self._report.share_quota(self._heartbeats)
         if self._clock() < self._resume_at or not self._topics.ensure(_CALL_S):
             return
         try:
@@ -280,6 +283,7 @@ class Coordinator:
             self._membership.leave(for_good=self._report.others_alive)
         if self._heartbeats is not None:
             self._heartbeats.close()
+        self._report.close()
         self._mailbox.close()
 
 
@@ -296,6 +300,8 @@ def build_coordinator(
 ) -> Coordinator:
     """Build it from the configuration."""
     transactional_id = str(settings.producer.get("transactional.id", ""))
+    sharing = Sharing(cluster.instance, cluster.client, config.requests_per_minute, cluster.session_timeout)
+    quota = QuotaSharer(sharing, config.state_dir, log, clock=clock)
     return Coordinator(
         cluster,
         config,
@@ -303,7 +309,7 @@ def build_coordinator(
         topics=topics,
         mailbox=MailboxWriter(config.state_dir),
         ledger=ShardLedger(cluster, config.subreddits, transactional_id, topics.state, clock=clock),
-        report=MachineReport(cluster, config.state_dir, writer.total, clock=clock),
+        report=MachineReport(cluster, config.state_dir, writer.total, quota, clock=clock),
         count=writer.count,
         log=log,
         clock=clock,

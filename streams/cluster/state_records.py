@@ -22,6 +22,8 @@ from core.cluster.view import Machine
 CHUNK = 64
 #: Chunks of a subreddit that are kept; a listing shows at most 1000 items.
 RING = 24
+#: Seconds between two heartbeats of a machine.
+HEARTBEAT_EVERY_S = 2.0
 
 
 class StateRecord(NamedTuple):
