@@ -12,8 +12,8 @@ import structlog
 from confluent_kafka import KafkaException, Message, Producer
 
 from core.backoff import Backoff
-from core.cluster.mailbox import Leftover, MailboxWriter
-from core.cluster.shards import Homes, subreddit_of
+from core.cluster.mailbox import Leftover, MailboxWriter, Name
+from core.cluster.shards import Homes, created_of, subreddit_of
 from core.config.slices import ClusterConfig, PublisherConfig
 from core.periodic import Timer
 from core.spool.spool_state import SpoolState
@@ -216,7 +216,8 @@ class Coordinator:
         if destination.partition >= 0:
             self._handed_over += 1
         else:
-            self._ledger.sent(source, row[0], stream, subreddit_of(row[2]).lower(), row[1].decode())
+            name = Name(row[1].decode(), subreddit_of(row[2]).lower(), created_of(row[2]))
+            self._ledger.sent(source, row[0], stream, name)
 
     def skipped(self, stream: str, row: PlainRow) -> None:
         """Note that another machine has delivered the row."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from core.cluster.mailbox import Adoption, MailboxWriter
+from core.cluster.mailbox import Adoption, MailboxWriter, Name
 from core.config.slices import ClusterConfig
 from core.spool.stream_state import ShardNote
 from core.stream_kinds import kind_of
@@ -201,7 +201,7 @@ class TakeOver:
             if sender.source is None or sender.stream not in self._streams or sender.stream in found.states:
                 continue
             names = sender.source.delivered_names(sender.window.position)
-            self._ledger.seed(sender.stream, shard, names)
+            self._ledger.seed(sender.stream, shard, [Name(name, subreddit) for name, subreddit in names])
 
     def _control_offset(self, shard: int, found: StoredShard, spools: Mapping[str, SpoolView]) -> int:
         offsets = []
