@@ -27,7 +27,7 @@ from streams.capture.poll import ListingPoll
 from streams.capture.rates import NameRates
 from streams.capture.scheduler import Kind, Task, choose, idle_seconds
 from streams.capture.shards import CHECK_EVERY_S, OwnShards
-from streams.capture.shortage_report import ShortageReport
+from streams.capture.shortage_report import SHARES_SETTLE_S, ShortageReport
 from streams.capture.total_loss import TotalLossWatch
 from streams.capture.walk import WalkOutcome
 
@@ -72,7 +72,8 @@ class Capture:
         )
         self._repairs = Repairs(coverage, self._log, clock)
         self._pacing = Pacing(limiter, config.max_poll_interval, sharers=config.sharers, clock=clock, wall=wall)
-        self._shortage = ShortageReport(coverage, self._log, clock=clock, wall=wall)
+        patience = 0.0 if config.cluster is None else SHARES_SETTLE_S
+        self._shortage = ShortageReport(coverage, self._log, patience=patience, clock=clock, wall=wall)
         self._groups = Groups(config.subreddits, context.name, self._group_tools(), path_limit=path_limit)
         self._previous: Kind | None = None
         self._pruning = PeriodicTask(_PRUNE_EVERY_S, coverage.prune)
