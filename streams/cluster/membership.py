@@ -167,9 +167,13 @@ class Membership:
         if check is None:
             return
         try:
-            check(len(consumer.list_topics(self._topic, timeout=_CALL_S).topics[self._topic].partitions))
+            found = consumer.list_topics(self._topic, timeout=_CALL_S).topics.get(self._topic)
         except KafkaException:
-            self._check_partitions = check  # no answer yet
+            found = None
+        if found is None or found.error is not None or not found.partitions:
+            self._check_partitions = check  # no answer yet, or a broker that does not know the new topic yet
+        else:
+            check(len(found.partitions))
 
     def _take_error(self, error: KafkaError) -> None:
         fatal = error.fatal() or error.code() == KafkaError._FATAL  # a consumer's message has the code alone
