@@ -33,6 +33,8 @@ _COLUMNS = ", ".join(f'"{name}"' for name in STORED)
 # qualified: SQLite reads a bare "name" of a missing column as a text
 _SELECT = "SELECT " + ", ".join(f'quota."{name}"' for name in STORED) + " FROM quota"  # noqa: S608 (constants)
 
+_SELECT_GRANTS_AND_SHARE = "SELECT count(*), (SELECT per_minute FROM share WHERE at > ?) FROM grants"
+
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS quota (id INTEGER PRIMARY KEY CHECK (id = 1), "
     + ", ".join(f'"{name}" REAL' for name in STORED)
@@ -376,13 +378,11 @@ def _load(connection: sqlite3.Connection, now: float, per_minute: float, own: in
     # a grant from the future: the clock was set back
     limits = (now - GRANT_LIFETIME, now + GRANT_LIFETIME)
     expired = connection.execute("DELETE FROM grants WHERE at < ? OR at > ?", limits).rowcount
-    outstanding = own + connection.execute("SELECT count(*) FROM grants").fetchone()[0]
+    outstanding, share = connection.execute(_SELECT_GRANTS_AND_SHARE, (now - _SHARE_LASTS_S,)).fetchone()
     row = connection.execute(_SELECT).fetchone()
     stored = dict(zip(STORED, row, strict=True)) if row else {}
-    quota = arithmetic.restored(stored, outstanding, arithmetic.allowance(per_minute))
-    oldest = now - _SHARE_LASTS_S
-    share = connection.execute("SELECT per_minute FROM share WHERE at > ?", (oldest,)).fetchone()
-    part = arithmetic.part_of(number(share[0]) if share else None, per_minute)
+    quota = arithmetic.restored(stored, own + outstanding, arithmetic.allowance(per_minute))
+    part = arithmetic.part_of(number(share), per_minute)
     return arithmetic.advance(arithmetic.expired(quota, expired), now, per_minute, part)
 
 

@@ -67,8 +67,8 @@ def read_wishes(state_dir: Path, now: float) -> Wishes:
         recent = (now - WISHES_LAST_S, now + WISHES_LAST_S)
         streams = connection.execute("SELECT needed, wished FROM wishes WHERE at BETWEEN ? AND ?", recent).fetchall()
         crawls = connection.execute("SELECT 1 FROM crawlers WHERE at BETWEEN ? AND ?", recent).fetchone()
-    needed = sum(max(0.0, number(one) or 0.0) for one, _ in streams)
-    wished = sum(max(0.0, number(one) or 0.0, number(two) or 0.0) for one, two in streams)
+    needed = sum((max(0.0, number(one) or 0.0) for one, _ in streams), 0.0)
+    wished = sum((max(0.0, number(one) or 0.0, number(two) or 0.0) for one, two in streams), 0.0)
     return Wishes(needed, wished + (_CRAWL_WISH if crawls else 0.0))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import sqlite3
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -192,5 +193,7 @@ def _current_window(quota: Quota | None, requests_per_minute: int, now: float) -
     if quota is None or now >= quota.reset_at:
         return QuotaFlow(0, limit, 0.0, max(0.0, quota.blocked_until - now) if quota else 0.0)
     quota = advance(quota, now, requests_per_minute)
-    remaining, used = int(quota.remaining()), round(quota.used) + quota.outstanding
+    # a small part of what remains for all machines is not nothing
+    remaining = int(quota.remaining()) if quota.part == 1.0 else math.ceil(quota.remaining())
+    used = round(quota.used) + quota.outstanding
     return QuotaFlow(used, remaining, round(quota.reset_at - now, 1), max(0.0, quota.blocked_until - now))

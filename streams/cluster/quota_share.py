@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from core.cluster.view import Machine
+from core.reddit.bounds import number
 from streams.cluster.state_records import HEARTBEAT_EVERY_S
 
 #: A share rises when all that was computed in this time allows it, seconds: a heartbeat, and the time until it is read.
@@ -37,6 +38,9 @@ _ROOM = 1.25
 
 #: As above, for a machine that Kafka does not reach: its needs may grow until Kafka is back.
 _CUT_OFF_ROOM = 1.5
+
+#: More than this no machine needs, whatever its heartbeat says, requests per second.
+_MOST_PER_SECOND = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +144,19 @@ def shares(machines: Iterable[Machine], per_minute: float) -> dict[str, float]:
     if not ordered:
         return {}
     floor = min(_FLOOR * per_minute, _FLOORS * per_minute / len(ordered))
-    needs = [_ROOM * 60.0 * max(0.0, one.needed) for one in ordered]
-    extras = [_ROOM * 60.0 * max(0.0, one.wished - max(0.0, one.needed)) for one in ordered]
+    needs = [_ROOM * _per_minute(one.needed) for one in ordered]
+    extras = [max(0.0, _ROOM * _per_minute(one.wished) - need) for one, need in zip(ordered, needs, strict=True)]
     rest = per_minute - floor * len(ordered)
     covered, extra = _divide(rest, needs), [0.0] * len(ordered)
     rest -= sum(covered)
     extra = _divide(max(0.0, rest), extras)
     equal = max(0.0, rest - sum(extra)) / len(ordered)
     return {one.instance: floor + need + wish + equal for one, need, wish in zip(ordered, covered, extra, strict=True)}
+
+
+def _per_minute(per_second: object) -> float:
+    """Return what a heartbeat names, in requests per minute; anything but a sensible number counts as nothing."""
+    return 60.0 * min(max(0.0, number(per_second) or 0.0), _MOST_PER_SECOND)
 
 
 def _divide(amount: float, wanted: list[float]) -> list[float]:

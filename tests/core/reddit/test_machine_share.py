@@ -63,6 +63,15 @@ def test_a_share_bounds_all_processes_of_the_machine_together(make: Callable[[st
     assert count_grants(stream) == LIMIT / 2
 
 
+def test_a_share_bounds_the_scraper_which_leaves_the_streams_their_reserve_of_it(
+    make: Callable[[str], Limiter],
+) -> None:
+    scraper, stream = make("scraper"), make("comments")
+    scraper.store_share(3.0)
+    assert 1 <= count_grants(scraper, Priority.SCRAPER) <= 0.9 * LIMIT / 2
+    assert count_grants(stream) >= 0.1 * LIMIT / 2
+
+
 def test_without_a_share_the_whole_quota_is_this_machines(make: Callable[[str], Limiter], tmp_path: Path) -> None:
     assert count_grants(make("comments")) == LIMIT
     assert read_share(tmp_path) is None

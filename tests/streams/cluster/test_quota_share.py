@@ -249,3 +249,11 @@ def test_no_share_shrinks_when_a_machine_leaves(pairs: list[tuple[float, float]]
     machines = [machine(f"m{number}", *pair) for number, pair in enumerate(pairs)]
     before, after = shares(machines, QUOTA), shares(machines[1:], QUOTA)
     assert all(after[name] >= before[name] - 1e-6 for name in after)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -1.0, 1e300, None, "many"])
+def test_a_heartbeat_with_an_odd_number_takes_nothing_that_others_need_for_ever(odd: object) -> None:
+    strange = Machine("m0", BIRTH, client="c", needed=odd, wished=odd)  # type: ignore[arg-type]
+    given_ = shares([strange, machine("m1", 0.1)], QUOTA)
+    assert sum(given_.values()) == pytest.approx(QUOTA)
+    assert given_["m1"] >= 0.02 * QUOTA
