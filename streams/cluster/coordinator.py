@@ -7,6 +7,7 @@ learn the result from the mailbox, everybody else from the view (core.cluster).
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 from confluent_kafka import KafkaException, Message, Producer
@@ -18,6 +19,7 @@ from core.config.slices import ClusterConfig, PublisherConfig
 from core.periodic import Timer
 from core.spool.spool_state import SpoolState
 from streams.cluster.cluster_topics import ClusterTopics
+from streams.cluster.guarded_call import GuardedCall
 from streams.cluster.heartbeats import Heartbeats
 from streams.cluster.machine_report import MachineReport
 from streams.cluster.membership import Membership
@@ -99,6 +101,7 @@ class Coordinator:
         self._failures = 0
         self._resume_at = 0.0
         self._void = False
+        self._guard = GuardedCall("send_offsets_to_transaction")
         #: rows given to other machines since the last commit
         self._handed_over = 0
 
@@ -265,7 +268,8 @@ class Coordinator:
         """Add the proof of ownership to the transaction."""
         membership = self._membership
         if membership is not None and membership.shards:
-            producer.send_offsets_to_transaction(membership.offsets(), membership.metadata(), seconds)
+            proof = partial(producer.send_offsets_to_transaction, membership.offsets(), membership.metadata(), seconds)
+            self._guard.run(proof)
 
     def refused(self) -> None:
         """Note that the group refuses the commits of this machine."""
