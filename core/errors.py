@@ -28,6 +28,7 @@ class FaultCode(enum.StrEnum):
 
     OTHER = "other"
     CREDENTIALS = "credentials"  #: Reddit rejects the client id and secret
+    INSTANCE_TAKEN = "instance_taken"  #: another machine of the cluster has the same name
     TOO_MANY_FAILURES = "too_many_failures"  #: it crashed repeatedly
 
 
