@@ -31,12 +31,15 @@ def problems_of(variables: Mapping[str, str | None], settings: Collection[Settin
         bare = re.sub(rf"^{_SETTER}", "", name.strip(_QUOTES + _INVISIBLE + " \t\r\n")).strip()
         if bare != name and bare in known and bare not in variables:
             yield Problem(bare, f"is set under the name {name!r}: remove the characters around the name", None, origin)
-        elif (
-            name.startswith(PREFIX) and "__" in name and name not in known and f"{PREFIX}KAFKA__PRODUCER__" not in name
-        ):
+        elif _is_key(name) and name not in known:
             near = nearest_key(_dotted(name), [_dotted(other) for other in known if other.startswith(PREFIX)])
             advice = f"names no key; the nearest one is {PREFIX}{near.replace('.', '__').upper()}"
             yield Problem(name, advice, None, origin)
+
+
+def _is_key(name: str) -> bool:
+    """Return whether it has the form of a key's variable; the properties of the producer are librdkafka's."""
+    return name.startswith(PREFIX) and "__" in name and not name.startswith(f"{PREFIX}KAFKA__PRODUCER__")
 
 
 def _dotted(name: str) -> str:

@@ -78,8 +78,8 @@ def _refuse_fixed(before: Config, after: Config) -> None:
     both = before.cluster.enabled and after.cluster.enabled and before.kafka.topic == after.kafka.topic
     if both and shards[0] != shards[1]:
         advice = (
-            f"was {shards[0]} at the start, and {before.kafka.topic}.control has a partition for each shard: it is fixed "
-            f"for the life of the topic. To change it, stop all machines and set another kafka.topic"
+            f"was {shards[0]} at the start, and {before.kafka.topic}.control has a partition for each shard: the "
+            "number is fixed for the life of the topic. To change it, stop all machines and set another kafka.topic"
         )
         problems.append(Problem("cluster.shards", advice, str(shards[1])))
     if problems:
