@@ -12,7 +12,7 @@ from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.routes import _OWN_METRICS, client_metrics
-from tests.supervisor.monitor.samples import CONFIG, healthy
+from tests.supervisor.monitor.samples import CLUSTER_CONFIG, CONFIG, clustered, healthy
 
 #: What every scraped series has, given by Prometheus.
 TARGET = frozenset({"instance", "job"})
@@ -26,7 +26,9 @@ VALUES = {
     "directory": {"state", "logs", "database"},
 }
 
-_OURS = re.compile(r"\b(?:reddit|kafka|spool|scraper|proxy|process|monitor|supervisor|disk|database)_[a-z_]+\b|\bup\b")
+_OURS = re.compile(
+    r"\b(?:reddit|kafka|cluster|spool|scraper|proxy|process|monitor|supervisor|disk|database)_[a-z_]+\b|\bup\b"
+)
 _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 
 
@@ -36,6 +38,8 @@ def known() -> dict[str, frozenset[str]]:
     written = (
         readiness_exposition(Readiness()) + exposition(MetricInput(healthy(), CONFIG, MonotonicCounters()))
     ).decode()
+    in_cluster = exposition(MetricInput(clustered(), CLUSTER_CONFIG, MonotonicCounters())).decode()
+    written += "".join(line for line in in_cluster.splitlines(keepends=True) if "cluster_" in line)
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
     written += client_metrics(0, dict.fromkeys(DROP_REASONS, 0), 0)
     found = {"up": TARGET}

@@ -76,7 +76,7 @@ def shards(sample: Sample, ownerless: Mapping[int, float]) -> Iterator[ActivePro
         more = f" and {len(lasting) - _MAX_NAMED} more" if len(lasting) > _MAX_NAMED else ""
         noun = "shard" if len(lasting) == 1 else "shards"
         text = f"No machine owns the {noun} {named}{more}: their subreddits are not captured."
-        hint = "Do all machines have the same [cluster] configuration, and does each one's publisher run?"
+        hint = "Check that all machines have the same [cluster] table, and that the publisher of each one runs."
         yield ActiveProblem("shard_without_owner", cluster.config.group, f"{text} {hint}", min(lasting.values()))
 
 
