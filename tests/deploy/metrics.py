@@ -12,7 +12,7 @@ from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.routes import _OWN_METRICS, client_metrics
-from tests.supervisor.monitor.samples import CLUSTER_CONFIG, CONFIG, clustered, healthy
+from tests.supervisor.monitor.samples import CLUSTER_CONFIG, clustered
 
 #: What every scraped series has, given by Prometheus.
 TARGET = frozenset({"instance", "job"})
@@ -36,10 +36,8 @@ _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 def known() -> dict[str, frozenset[str]]:
     """Every metric with the names of its labels."""
     written = (
-        readiness_exposition(Readiness()) + exposition(MetricInput(healthy(), CONFIG, MonotonicCounters()))
+        readiness_exposition(Readiness()) + exposition(MetricInput(clustered(), CLUSTER_CONFIG, MonotonicCounters()))
     ).decode()
-    in_cluster = exposition(MetricInput(clustered(), CLUSTER_CONFIG, MonotonicCounters())).decode()
-    written += "".join(line for line in in_cluster.splitlines(keepends=True) if "cluster_" in line)
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
     written += client_metrics(0, dict.fromkeys(DROP_REASONS, 0), 0)
     found = {"up": TARGET}
