@@ -46,6 +46,12 @@ class PermanentError(GaplessError):
     code: ClassVar[FaultCode] = FaultCode.OTHER
 
 
+class InstanceTakenError(PermanentError):
+    """Another machine of the cluster has the same name."""
+
+    code = FaultCode.INSTANCE_TAKEN
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One problem in a configuration: the place, the value, and the correction."""

@@ -20,13 +20,6 @@ from core.status.scope import Scope
 #: The publisher writes the view once a second; an older one (seconds) describes the past.
 VIEW_OLD_AFTER_S = 15.0
 
-#: A machine counts as silent after this many session time-outs without a heartbeat, and this many seconds.
-_SILENT_SESSIONS = 2.0
-_SILENT_AFTER_S = 15.0
-
-#: A machine that has been silent for longer is gone, seconds.
-_GONE_AFTER_S = 86_400.0
-
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
@@ -90,19 +83,14 @@ class ClusterStatus:
 
     @property
     def machines(self) -> tuple[Machine, ...]:
-        """The machines, by name, without those that have been silent for a day."""
-        machines = () if self.view is None else self.view.machines
-        return tuple(
-            sorted((one for one in machines if self.silence(one) < _GONE_AFTER_S), key=lambda one: one.instance)
-        )
+        """The machines that the publisher hears, by name; this one included."""
+        return () if self.view is None else tuple(sorted(self.view.machines, key=lambda one: one.instance))
 
-    def silence(self, machine: Machine) -> float:
-        """Return the age of its last heartbeat, when the view was written."""
-        return 0.0 if self.view is None else max(0.0, self.view.at - machine.at)
-
-    def alive(self, machine: Machine) -> bool:
-        """Return whether its last heartbeat is recent."""
-        return self.silence(machine) <= max(_SILENT_AFTER_S, _SILENT_SESSIONS * self.config.session_timeout)
+    def proven_until(self, instance: str) -> float | None:
+        """Return the least proven time of a machine's shards; None: one was never proven, or it has none."""
+        moments = [one.proven_until for one in self.shards if one.owner == instance]
+        known = [moment for moment in moments if moment is not None]
+        return min(known) if known and len(known) == len(moments) else None
 
     def document(self) -> dict[str, Any]:
         """Return the documented form, for `status --json`."""

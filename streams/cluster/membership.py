@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from core.config.slices import ClusterConfig
-from core.errors import PermanentError
+from core.errors import InstanceTakenError, PermanentError
 from streams.sinks.kafka.kafka_errors import cause, error_text
 from streams.sinks.kafka.producer import Properties
 
@@ -175,7 +175,7 @@ class Membership:
         if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED) or (
             error.fatal() and "group.instance.id" in error.str()
         ):
-            raise PermanentError(_TWICE.format(group=self._config.group, instance=self._config.instance))
+            raise InstanceTakenError(_TWICE.format(group=self._config.group, instance=self._config.instance))
         if error.code() in (KafkaError.INVALID_SESSION_TIMEOUT, KafkaError.INCONSISTENT_GROUP_PROTOCOL):
             raise PermanentError(f"Kafka refuses this member of the group {self._config.group}: {error_text(error)}")
         self._log.debug("membership_error", error=error_text(error))

@@ -7,7 +7,7 @@ from core.cluster.view import Machine
 from core.status.cluster_status import ClusterStatus
 from supervisor.display.formatting import duration, plural, table, utc_text
 
-_MACHINES = ("MACHINE", "STATE", "SHARDS", "HEARTBEAT", "VERSION")
+_MACHINES = ("MACHINE", "SHARDS", "PROVEN", "HEARTBEAT", "VERSION")
 _MOST_MACHINES = 20
 _MOST_RANGES = 24
 _WIDTH = 100
@@ -19,15 +19,15 @@ def cluster_block(cluster: ClusterStatus) -> str:
     head = f"Cluster: machine {cluster.config.instance} of group {cluster.config.group}"
     if cluster.view is None:
         return f"{head}; the publisher has not joined it yet, so owners of shards are not known"
-    alive = sum(cluster.alive(machine) for machine in cluster.machines)
-    lines = [f"{head}, {plural(alive, 'machine')} alive, {plural(cluster.config.shards, 'shard')}", *_troubles(cluster)]
-    shown = sorted(cluster.machines, key=lambda one: (one.instance != cluster.config.instance, cluster.alive(one)))
+    alive = plural(len(cluster.machines), "machine")
+    lines = [f"{head}, {alive} alive, {plural(cluster.config.shards, 'shard')}", *_troubles(cluster)]
+    shown = sorted(cluster.machines, key=lambda one: one.instance != cluster.config.instance)  # this one first
     rows = [_row(machine, cluster) for machine in shown[:_MOST_MACHINES]]
     blocks = ["\n".join(lines)]
     if rows:
         more = len(shown) - len(rows)
         rest = f"\nand {plural(more, 'more machine')} (see --json)" if more else ""
-        blocks.append(f"{table([_MACHINES, *rows], right=(2, 3))}{rest}")
+        blocks.append(f"{table([_MACHINES, *rows], right=(1, 2, 3))}{rest}")
     blocks.append("\n".join(_shards(cluster)))
     return "\n\n".join(blocks)
 
@@ -51,10 +51,10 @@ def _troubles(cluster: ClusterStatus) -> Iterable[str]:
 
 def _row(machine: Machine, cluster: ClusterStatus) -> tuple[str, ...]:
     here = " (this one)" if machine.instance == cluster.config.instance else ""
-    state = "ALIVE" if cluster.alive(machine) else "SILENT"
-    owned = cluster.owners.get(machine.instance, 0)
+    owned, until = cluster.owners.get(machine.instance, 0), cluster.proven_until(machine.instance)
+    proven = _NONE if until is None else f"{duration(max(0.0, cluster.now - until))} ago"
     heartbeat = f"{duration(max(0.0, cluster.now - machine.at))} ago"
-    return f"{machine.instance}{here}", state, str(owned), heartbeat, machine.version or _NONE
+    return f"{machine.instance}{here}", str(owned), proven, heartbeat, machine.version or _NONE
 
 
 def _shards(cluster: ClusterStatus) -> Iterable[str]:

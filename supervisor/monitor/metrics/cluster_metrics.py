@@ -41,7 +41,7 @@ def _now(cluster: ClusterStatus) -> Iterator[Metric]:
     text = "Shards that no machine owns: their subreddits are not captured"
     yield from gauge("cluster_ownerless_shards", text, len(cluster.without_owner))
     text = "Machines with a recent heartbeat, this one included"
-    yield from gauge("cluster_live_machines", text, sum(cluster.alive(machine) for machine in cluster.machines))
+    yield from gauge("cluster_live_machines", text, len(cluster.machines))
     text = "Seconds for which the group has refused the commits of this machine; 0 while it accepts them"
     yield from gauge("cluster_commit_failing_seconds", text, _seconds(cluster, view.commit_failing_since))
     text = "Seconds for which shards have been moving between machines; 0 while the assignment is settled"

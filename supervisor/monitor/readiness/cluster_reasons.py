@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from core.config.slices import MonitorConfig
-from core.status.cluster_status import VIEW_OLD_AFTER_S, ClusterStatus
+from core.process import program
+from core.status.cluster_status import ClusterStatus
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem
 from supervisor.monitor.sampling.sample import Sample
 
@@ -18,22 +19,44 @@ _COMMITS_WITHIN_S = 15.0
 #: Seconds that a shard may have no owner, after its owner's session has ended.
 _OWNED_WITHIN_S = 30.0
 
+#: A machine that is away for less (seconds) is restarting; one that is away for longer than a day is gone.
+_MISSED_AFTER_S = 60.0
+_GONE_AFTER_S = 86_400.0
+
 _MAX_NAMED = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What the cluster lacks, and since when (epoch seconds)."""
+
+    owners: Mapping[int, float] = field(default_factory=dict)  #: shards that no machine owns
+    machines: Mapping[str, float] = field(default_factory=dict)  #: machines that were heard before
+
+
+#: Nothing is known to be missing.
+COMPLETE = Missing()
+
+
 @dataclass(slots=True)
-class OwnerlessShards:
-    """Remembers since when each shard has had no owner, over all samples."""
+class MissingTracker:
+    """Remembers over all samples since when a shard has had no owner, and when each machine was last heard."""
 
-    _since: dict[int, float] = field(default_factory=dict)
+    _ownerless: dict[int, float] = field(default_factory=dict)
+    _heard: dict[str, float] = field(default_factory=dict)
 
-    def update(self, cluster: ClusterStatus | None) -> Mapping[int, float]:
-        """Take the present shards without owner; return them with their start times. An old view changes nothing."""
+    def update(self, cluster: ClusterStatus | None) -> Missing:
+        """Take the present state; an old view, and one of a machine that is no member, changes nothing."""
         if cluster is None:
-            self._since.clear()
-        elif cluster.current is not None:
-            self._since = {shard: self._since.get(shard, cluster.now) for shard in cluster.without_owner}
-        return dict(self._since)
+            return COMPLETE
+        if cluster.current is not None and cluster.current.member_since is not None:
+            now = cluster.now
+            self._ownerless = {shard: self._ownerless.get(shard, now) for shard in cluster.without_owner}
+            self._heard |= {machine.instance: now for machine in cluster.machines}
+            self._heard = {name: at for name, at in self._heard.items() if now - at < _GONE_AFTER_S}
+        present = {machine.instance for machine in cluster.machines}
+        away = {name: at for name, at in self._heard.items() if name not in present}
+        return Missing(dict(self._ownerless), away)
 
 
 def membership(sample: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
@@ -47,7 +70,8 @@ def membership(sample: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]
     view, log = cluster.current, config.logging.log_dir / "publisher.log"
     if view is None or view.member_since is None:
         late = sample.now - joined_at > _JOINS_WITHIN_S
-        if late and (view is not None or cluster.view is None):
+        written = cluster.view is not None and cluster.view.at >= joined_at  # by this publisher: see `old_view`
+        if late and (view is not None or not written):
             text = (
                 f"This machine is no member of the group {cluster.config.group}, so it delivers nothing: records wait"
             )
@@ -65,12 +89,12 @@ def membership(sample: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]
         yield ActiveProblem("cluster_commit_failing", cluster.config.instance, f"{text} {hint}", refused)
 
 
-def shards(sample: Sample, ownerless: Mapping[int, float]) -> Iterator[ActiveProblem]:
+def shards(sample: Sample, missing: Missing) -> Iterator[ActiveProblem]:
     """Check whether each shard has an owner. A machine that is no member does not know."""
     cluster = sample.cluster
     if cluster is None or cluster.current is None or cluster.current.member_since is None:
         return
-    lasting = {shard: since for shard, since in ownerless.items() if sample.now - since > _OWNED_WITHIN_S}
+    lasting = {shard: since for shard, since in missing.owners.items() if sample.now - since > _OWNED_WITHIN_S}
     if lasting:
         named = ", ".join(map(str, sorted(lasting)[:_MAX_NAMED]))
         more = f" and {len(lasting) - _MAX_NAMED} more" if len(lasting) > _MAX_NAMED else ""
@@ -80,16 +104,20 @@ def shards(sample: Sample, ownerless: Mapping[int, float]) -> Iterator[ActivePro
         yield ActiveProblem("shard_without_owner", cluster.config.group, f"{text} {hint}", min(lasting.values()))
 
 
-def others(sample: Sample) -> Iterator[ActiveProblem]:
-    """Yield machines without a recent heartbeat; the others do their work."""
+def others(sample: Sample, missing: Missing) -> Iterator[ActiveProblem]:
+    """Yield machines that were heard before and are not now; the others do their work."""
     cluster = sample.cluster
     if cluster is None or cluster.current is None or cluster.current.member_since is None:
         return
-    for machine in cluster.machines:
-        if machine.instance != cluster.config.instance and not cluster.alive(machine):
-            text = f"The machine {machine.instance} sends no heartbeat: it is down, or cannot reach Kafka."
-            hint = "The other machines have its shards. If it was removed on purpose, this ends after a day."
-            yield ActiveProblem("cluster_machine_silent", machine.instance, f"{text} {hint}", machine.at)
+    for instance, heard in missing.machines.items():
+        if sample.now - heard > _MISSED_AFTER_S:
+            text = (
+                f"The machine {instance} sends no heartbeat: it was stopped, is down, or cannot reach Kafka. The other"
+            )
+            hint = (
+                f"machines have its shards. If it was removed on purpose: `{program.command()} restart CONFIG monitor`"
+            )
+            yield ActiveProblem("cluster_machine_silent", instance, f"{text} {hint} ends this warning.", heard)
 
 
 def old_view(sample: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
@@ -97,7 +125,7 @@ def old_view(sample: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
     cluster, running_since = sample.cluster, sample.running_since("publisher")
     if cluster is None or cluster.view is None or cluster.current is not None or running_since is None:
         return
-    if sample.now - running_since > VIEW_OLD_AFTER_S:
+    if cluster.view.at >= running_since:
         text = "The publisher runs, but does not write the state of the cluster (cluster.json in"
         text = f"{text} {config.state_dir}), so owners and members are not known. Is there space on the disk?"
         hint = f"See {config.logging.log_dir / 'publisher.log'}"

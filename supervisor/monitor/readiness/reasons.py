@@ -10,6 +10,7 @@ from core.config.slices import MonitorConfig
 from core.errors import FaultCode
 from core.process import program
 from supervisor.monitor.readiness import cluster_reasons, scraper_reasons, stream_reasons
+from supervisor.monitor.readiness.cluster_reasons import COMPLETE, Missing
 from supervisor.monitor.readiness.failing_requests import Failing
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem
 from supervisor.monitor.sampling.sample import SILENT_AFTER_S, Sample
@@ -72,7 +73,7 @@ class Trend:
     flapping: frozenset[str] = frozenset()  #: processes that run now and keep crashing
     blocked_at: float | None = None  #: when the quota last blocked all requests
     failing: Mapping[str, Failing] = field(default_factory=dict)  #: processes whose requests to Reddit all fail
-    ownerless: Mapping[int, float] = field(default_factory=dict)  #: shards without an owner, and since when
+    missing: Missing = COMPLETE  #: what the cluster lacks
 
 
 def problems(sample: Sample, trend: Trend, config: MonitorConfig) -> list[ActiveProblem]:
@@ -87,20 +88,20 @@ def problems(sample: Sample, trend: Trend, config: MonitorConfig) -> list[Active
         *stream_reasons.quota(sample, config),
         *scraper_reasons.crawl(sample, trend.answered_at, config),
         *cluster_reasons.membership(sample, config),
-        *cluster_reasons.shards(sample, trend.ownerless),
+        *cluster_reasons.shards(sample, trend.missing),
         *_disks(sample),
         *_files(sample, config),
     ]
 
 
-def warnings(sample: Sample, config: MonitorConfig) -> list[ActiveProblem]:
-    """Return the warnings."""
+def warnings(sample: Sample, config: MonitorConfig, missing: Missing = COMPLETE) -> list[ActiveProblem]:
+    """Return the warnings; `missing` is what a cluster lacks."""
     return [
         *stream_reasons.behind(sample, config),
         *stream_reasons.losses(sample),
         *scraper_reasons.single_proxies(sample),
         *scraper_reasons.replaced_database(sample),
-        *cluster_reasons.others(sample),
+        *cluster_reasons.others(sample, missing),
         *cluster_reasons.old_view(sample, config),
     ]
 

@@ -24,7 +24,7 @@ def cluster_view(cluster: ClusterStatus) -> dict[str, Any]:
         **_durations(cluster, view),
         "handed_over": 0 if view is None else view.handed_over,
         "skipped": 0 if view is None else view.skipped,
-        "alive": sum(cluster.alive(one) for one in cluster.machines),
+        "alive": len(machines),
         "machines": [_machine(one, cluster) for one in machines[:_MAX_MACHINES]],
         "more_machines": max(0, len(machines) - _MAX_MACHINES),
         "names": names,
@@ -50,13 +50,11 @@ def _durations(cluster: ClusterStatus, view: ClusterView | None) -> dict[str, fl
 
 
 def _machine(machine: Machine, cluster: ClusterStatus) -> dict[str, Any]:
-    own = [one.proven_until for one in cluster.shards if one.owner == machine.instance]
-    known = [moment for moment in own if moment is not None]
+    until = cluster.proven_until(machine.instance)
     return {
         "name": machine.instance,
-        "alive": cluster.alive(machine),
-        "shards": len(own),
-        "proven_until": round(min(known)) if known and len(known) == len(own) else None,
+        "shards": cluster.owners.get(machine.instance, 0),
+        "proven_until": None if until is None else round(until),
         "heartbeat_s": round(max(0.0, cluster.now - machine.at), 1),
         "version": machine.version,
     }

@@ -14,7 +14,7 @@ from core.config.slices import cluster_config, status_config
 from core.spool import Batch, Gap, SpoolWriter
 from core.status.cluster_status import ClusterStatus, read_cluster
 from core.status.system_status import Status, read_status
-from tests.support.clusters import SECTION, cluster_view, with_machine, with_owners, write_cluster
+from tests.support.clusters import SECTION, cluster_view, with_owners, write_cluster
 
 NOON = 1_800_000_000.0
 NAMES = tuple(f"Name{number}" for number in range(12))
@@ -85,12 +85,13 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_is_shown(tmp_path: Pat
 
 def test_members_owners_and_the_shard_proven_least_far(tmp_path: Path) -> None:
     view = with_owners(cluster_view(NOON), {4: None, 7: "gapless-0"})
-    view = with_machine(view, "gapless-2", at=NOON - 60)
     write_cluster(tmp_path, view)
     cluster = cluster_of(tmp_path)
     assert [one.shard for one in cluster.own] == [0, 3, 6, 7, 9, 12, 15]
     assert cluster.without_owner == (4,)
-    assert [cluster.alive(machine) for machine in cluster.machines] == [True, True, False]
+    assert [machine.instance for machine in cluster.machines] == ["gapless-0", "gapless-1", "gapless-2"]
+    assert cluster.proven_until("gapless-0") == NOON - 20
+    assert cluster.proven_until("gapless-3") is None
     assert cluster.proven_least is not None
     assert cluster.proven_least.shard == 15
     never = replace(view, shards=(replace(view.shards[0], proven_until=None), *view.shards[1:]))
@@ -98,11 +99,7 @@ def test_members_owners_and_the_shard_proven_least_far(tmp_path: Path) -> None:
     least = cluster_of(tmp_path).proven_least
     assert least is not None
     assert (least.shard, least.proven_until) == (0, None)
-
-
-def test_a_machine_that_was_silent_for_a_day_is_gone(tmp_path: Path) -> None:
-    write_cluster(tmp_path, with_machine(cluster_view(NOON), "gapless-1", at=NOON - 90_000))
-    assert [one.instance for one in cluster_of(tmp_path).machines] == ["gapless-0", "gapless-2"]
+    assert cluster_of(tmp_path).proven_until("gapless-0") is None
 
 
 def test_an_old_view_is_not_the_present(tmp_path: Path) -> None:
@@ -111,7 +108,6 @@ def test_an_old_view_is_not_the_present(tmp_path: Path) -> None:
     late = cluster_of(tmp_path, NOON + 60)
     assert late.current is None
     assert late.age_s == pytest.approx(60.4)
-    assert all(map(late.alive, late.machines)), "how long they were silent is known for the view's time only"
 
 
 def test_the_streams_figures_concern_the_subreddits_of_this_machines_shards(tmp_path: Path) -> None:

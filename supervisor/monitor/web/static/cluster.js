@@ -5,7 +5,7 @@ import { count, duration, when } from "./format.js";
 
 const OLD_AFTER_S = 120; // a shard proven less far is marked
 
-const columns = [["", ""], ["", "stays"], ["shards", "number"], ["proven until", "number"], ["heartbeat", "number"], ["version", ""]];
+const columns = [["", ""], ["shards", "number stays"], ["proven until", "number"], ["heartbeat", "number"], ["version", ""]];
 
 export function drawCluster(sample) {
   const { cluster } = sample;
@@ -33,9 +33,7 @@ const machines = (number) => `${count(number)} ${number === 1 ? "machine" : "mac
 function fill(row, machine, cluster, now) {
   const here = machine.name === cluster.instance ? " (this one)" : "";
   const until = machine.proven_until === null ? null : when(machine.proven_until, now);
-  const state = machine.alive ? "alive" : "silent";
-  fillCells(row, [`${machine.name}${here}`, state, count(machine.shards), until, `${duration(machine.heartbeat_s)} ago`, machine.version || null]);
-  setAttribute(row.children[1], "class", `stays state ${machine.alive ? "good" : "bad"}`);
+  fillCells(row, [`${machine.name}${here}`, count(machine.shards), until, `${duration(machine.heartbeat_s)} ago`, machine.version || null]);
 }
 
 function mark(cell, { number, owner, until }, cluster, now) {

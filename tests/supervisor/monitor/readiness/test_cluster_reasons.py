@@ -7,7 +7,7 @@ import pytest
 
 from core.cluster.view import ClusterView
 from core.errors import FaultCode
-from supervisor.monitor.readiness.cluster_reasons import OwnerlessShards
+from supervisor.monitor.readiness.cluster_reasons import Missing, MissingTracker
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS, Trend, problems, warnings
 from supervisor.monitor.sampling.sample import Sample
@@ -24,11 +24,12 @@ def in_view(**more: object) -> Sample:
 
 
 def found(sample: Sample, ownerless: dict[int, float] | None = None) -> list[ActiveProblem]:
-    return problems(sample, Trend(answered_at=NOON - 1, ownerless=ownerless or {}), CLUSTER_CONFIG)
+    return problems(sample, Trend(answered_at=NOON - 1, missing=Missing(ownerless or {})), CLUSTER_CONFIG)
 
 
-def told(sample: Sample) -> list[ActiveProblem]:
-    return list(warnings(sample, CLUSTER_CONFIG))
+def told(sample: Sample, **machines: float) -> list[ActiveProblem]:
+    away = {name.replace("_", "-"): heard for name, heard in machines.items()}
+    return list(warnings(sample, CLUSTER_CONFIG, Missing(machines=away)))
 
 
 CASES: dict[str, tuple[Callable[[], list[ActiveProblem]], tuple[str, str, float | None]]] = {
@@ -59,8 +60,12 @@ CASES: dict[str, tuple[Callable[[], list[ActiveProblem]], tuple[str, str, float 
         ("cluster_name_taken", "publisher", NOON - 9),
     ),
     "a machine is silent": (
-        lambda: told(clustered(with_machine(VIEW, "gapless-2", at=NOON - 60))),
-        ("cluster_machine_silent", "gapless-2", NOON - 60),
+        lambda: told(clustered(), gapless_2=NOON - 61),
+        ("cluster_machine_silent", "gapless-2", NOON - 61),
+    ),
+    "an earlier publisher was a member": (
+        lambda: found(in_view(at=NOON - 400)),  # the present one has run for 300 s
+        ("cluster_not_member", "gapless-0", None),
     ),
     "the view is old": (
         lambda: told(in_view(at=NOON - 20)),
@@ -91,7 +96,7 @@ def test_a_settled_cluster_has_nothing_to_report() -> None:
 
 
 def test_the_only_machine_never_reports_a_cluster() -> None:
-    assert problems(healthy(), Trend(answered_at=NOON - 1, ownerless={1: NOON - 999}), CONFIG) == []
+    assert problems(healthy(), Trend(answered_at=NOON - 1, missing=Missing({1: NOON - 999})), CONFIG) == []
 
 
 @pytest.mark.parametrize(
@@ -100,18 +105,16 @@ def test_the_only_machine_never_reports_a_cluster() -> None:
         in_view(rebalancing_since=NOON - 59),
         in_view(commit_failing_since=NOON - 10),
         with_process(in_view(member_since=None), "publisher", uptime_s=20.0),
-        clustered(with_machine(VIEW, "gapless-2", at=NOON - 14)),
         clustered(with_machine(VIEW, "gapless-2", at=NOON + 300)),
-        clustered(with_machine(VIEW, "gapless-2", at=NOON - 100_000)),
+        clustered(with_machine(VIEW, "gapless-2", at=NOON - 300)),
         with_process(in_view(at=NOON - 20), "publisher", uptime_s=10.0),
     ],
     ids=[
         "a rebalance of a minute",
         "a commit during a rebalance",
         "it is joining",
-        "a late heartbeat",
         "a clock that is ahead",
-        "a machine that was removed",
+        "a clock that is behind",
         "a publisher that has just started",
     ],
 )
@@ -135,8 +138,8 @@ def test_a_publisher_that_does_not_run_is_the_only_reason(what: dict[str, object
 
 @pytest.mark.parametrize("what", [{"member_since": None}, {"at": NOON - 60}])
 def test_a_machine_that_is_no_member_does_not_judge_the_others(what: dict[str, object]) -> None:
-    view = with_machine(with_owners(replace(VIEW, **what), {4: None}), "gapless-2", at=NOON - 600)  # type: ignore[arg-type]
-    reported = [*found(clustered(view), {4: NOON - 99}), *told(clustered(view))]
+    view = with_owners(replace(VIEW, **what), {4: None})  # type: ignore[arg-type]
+    reported = [*found(clustered(view), {4: NOON - 99}), *told(clustered(view), gapless_2=NOON - 600)]
     assert {problem.what for problem in reported} <= {"cluster_not_member", "cluster_view_old"}
 
 
@@ -146,23 +149,40 @@ def test_of_many_shards_without_owner_the_first_are_named() -> None:
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 6 more" in problem.text
 
 
+def without(view: ClusterView, *shards: int) -> ClusterView:
+    return with_owners(view, dict.fromkeys(shards))
+
+
 def test_a_shard_is_without_owner_for_as_long_as_it_was_seen_so() -> None:
-    tracker = OwnerlessShards()
+    tracker = MissingTracker()
 
-    def after(seconds: float, view: ClusterView) -> dict[int, float]:
-        return dict(tracker.update(replace(clustered(view), now=NOON + seconds).cluster))
+    def owners(seconds: float, *shards: int, **more: object) -> dict[int, float]:
+        now = NOON + seconds
+        view = replace(without(cluster_view(now), *shards), **more)  # type: ignore[arg-type]
+        return dict(tracker.update(clustered(view, now=now).cluster).owners)
 
-    def at(seconds: float, **owners: str | None) -> dict[int, float]:
-        view = with_owners(cluster_view(NOON + seconds), {int(shard[1:]): owner for shard, owner in owners.items()})
-        sample = clustered(view, now=NOON + seconds)
-        return dict(tracker.update(sample.cluster))
+    assert owners(0, 4) == {4: NOON}
+    assert owners(10, 4, 5) == {4: NOON, 5: NOON + 10}
+    assert owners(20, 4, 5, 6, at=NOON - 100) == {4: NOON, 5: NOON + 10}, "an old view changes nothing"
+    assert owners(25, 4, 5, 6, member_since=None) == {4: NOON, 5: NOON + 10}, "who is no member does not know"
+    assert owners(30, 5) == {5: NOON + 10}
+    assert tracker.update(None) == Missing()
 
-    assert at(0, s4=None) == {4: NOON}
-    assert at(10, s4=None, s5=None) == {4: NOON, 5: NOON + 10}
-    old = replace(with_owners(VIEW, {4: None, 5: None, 6: None}), at=NOON - 100)
-    assert after(20, old) == {4: NOON, 5: NOON + 10}, "an old view changes nothing"
-    assert at(30, s5=None) == {5: NOON + 10}
-    assert tracker.update(None) == {}
+
+def test_a_machine_is_missed_after_it_was_heard_for_a_day() -> None:
+    tracker = MissingTracker()
+
+    def away(seconds: float, machines: int, **more: object) -> dict[str, float]:
+        now = NOON + seconds
+        view = replace(cluster_view(now, machines=machines), **more)  # type: ignore[arg-type]
+        return dict(tracker.update(clustered(view, now=now).cluster).machines)
+
+    assert away(0, 2) == {}
+    assert away(5, 3) == {}
+    assert away(10, 2) == {"gapless-2": NOON + 5}
+    assert away(500, 1, member_since=None) == {"gapless-1": NOON + 10, "gapless-2": NOON + 5}
+    assert away(510, 2) == {"gapless-2": NOON + 5}
+    assert away(90_000, 2) == {}
 
 
 def test_a_failover_is_over_before_anything_is_reported() -> None:
