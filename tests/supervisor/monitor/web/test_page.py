@@ -332,7 +332,7 @@ def test_a_cluster_shows_its_machines_and_the_owner_of_each_shard(browser: Any, 
 
 def test_without_a_cluster_there_is_no_such_part(stage: Stage, browser: Any) -> None:
     tab = Tab(browser, stage.url)
-    tab.wait_for_text("#readiness-title", "Ready")
+    tab.wait_for_text("#process-rows", "RUNNING")
     assert not tab.page.is_visible("#cluster")
     tab.page.close()
 
