@@ -15,7 +15,7 @@ from typing import Any
 from core.cluster.mailbox import MailboxReader
 from core.cluster.view import ClusterView, Machine, Shard, read_view
 from core.config.slices import ClusterConfig
-from core.status.scope import Scope
+from core.status.scope import Scope, cached_shard
 
 #: The publisher writes the view once a second; an older one (seconds) describes the past.
 VIEW_OLD_AFTER_S = 15.0
@@ -29,6 +29,7 @@ class ClusterStatus:
         owned: the shards whose subreddits the streams of this machine capture.
         subreddits: of the configured ones, those of these shards.
         view: what the publisher last wrote; None: nothing yet.
+        used: the shards of the configured subreddits; of the others there is nothing to prove.
     """
 
     config: ClusterConfig
@@ -36,6 +37,7 @@ class ClusterStatus:
     owned: frozenset[int] = frozenset()
     subreddits: tuple[str, ...] = ()
     view: ClusterView | None = None
+    used: frozenset[int] = frozenset()
 
     @property
     def scope(self) -> Scope:
@@ -72,9 +74,8 @@ class ClusterStatus:
     @property
     def proven_least(self) -> Shard | None:
         """The shard proven least far: one that was never proven, or that with the earliest time."""
-        if self.view is None:
-            return None
-        return min(self.shards, key=lambda one: float("-inf") if one.proven_until is None else one.proven_until)
+        used = [] if self.view is None else [one for one in self.shards if one.shard in self.used]
+        return min(used, key=lambda one: one.proven_until or float("-inf"), default=None)
 
     @property
     def owners(self) -> Counter[str]:
@@ -87,8 +88,8 @@ class ClusterStatus:
         return () if self.view is None else tuple(sorted(self.view.machines, key=lambda one: one.instance))
 
     def proven_until(self, instance: str) -> float | None:
-        """Return the least proven time of a machine's shards; None: one was never proven, or it has none."""
-        moments = [one.proven_until for one in self.shards if one.owner == instance]
+        """Return the least proven time of a machine's subreddits; None: one was never proven, or it has none."""
+        moments = [one.proven_until for one in self.shards if one.owner == instance and one.shard in self.used]
         known = [moment for moment in moments if moment is not None]
         return min(known) if known and len(known) == len(moments) else None
 
@@ -110,7 +111,8 @@ def read_cluster(
     except (sqlite3.Error, OSError) as error:
         unreadable.append(f"the file of the cluster cannot be read now: {error}")
     names = Scope(owned, config.shards).names(subreddits)
-    return ClusterStatus(config, now, owned, names, read_view(state_dir)), unreadable
+    used = frozenset(cached_shard(name, config.shards) for name in subreddits)
+    return ClusterStatus(config, now, owned, names, read_view(state_dir), used), unreadable
 
 
 def _owned(state_dir: Path) -> frozenset[int]:

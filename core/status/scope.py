@@ -10,7 +10,7 @@ from core.spool.stream_state import StreamState
 
 
 @lru_cache(maxsize=65_536)
-def _shard(subreddit: str, count: int) -> int:
+def cached_shard(subreddit: str, count: int) -> int:
     """Return the shard; a sample asks for thousands of names each second."""
     return shard_of(subreddit, count)
 
@@ -24,7 +24,7 @@ class Scope:
 
     def includes(self, subreddit: str) -> bool:
         """Return whether the subreddit belongs to it."""
-        return self.shards is None or _shard(subreddit, self.count) in self.shards
+        return self.shards is None or cached_shard(subreddit, self.count) in self.shards
 
     def names(self, subreddits: Iterable[str]) -> tuple[str, ...]:
         """Return those of the subreddits that belong to it, in their order."""

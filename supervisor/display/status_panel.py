@@ -84,7 +84,8 @@ class Panel:
             return ""
         more = f"{program.command()} gaps {self.config}"
         max_age = self.max_age if status.runs else math.inf  # while nothing runs, all are behind
-        return subreddit_block(status.flow.standings(status.now, max_age), status.flow.shortages(), more)
+        counted = "configured" if status.cluster is None else "on this machine"
+        return subreddit_block(status.flow.standings(status.now, max_age), status.flow.shortages(), more, counted)
 
     def _advice(self, process: Mapping[str, Any], supervisor: Mapping[str, Any]) -> str:
         """Return what to do about a process that does not run."""

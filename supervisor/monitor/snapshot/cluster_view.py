@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.cluster.view import ClusterView, Machine
+from core.cluster.view import ClusterView, Machine, Shard
 from core.status.cluster_status import ClusterStatus
 
 #: Most machines on the page.
@@ -10,7 +10,7 @@ _MAX_MACHINES = 50
 
 
 def cluster_view(cluster: ClusterStatus) -> dict[str, Any]:
-    """Describe the cluster; a shard is [owner's place in `names`, or null; proven until, or null]."""
+    """Describe the cluster. A shard is [owner's place in `names`, or null; until: null never, 0 no subreddits]."""
     view = cluster.view
     names = sorted(cluster.owners | {one.instance: 0 for one in cluster.machines})
     places = {name: place for place, name in enumerate(names)}
@@ -31,11 +31,17 @@ def cluster_view(cluster: ClusterStatus) -> dict[str, Any]:
         "shards": [
             [
                 None if one.owner is None else places[one.owner],
-                None if one.proven_until is None else round(one.proven_until),
+                _proven(one, cluster),
             ]
             for one in cluster.shards
         ],
     }
+
+
+def _proven(shard: Shard, cluster: ClusterStatus) -> int | None:
+    if shard.shard not in cluster.used:
+        return 0
+    return None if shard.proven_until is None else round(shard.proven_until)
 
 
 def _durations(cluster: ClusterStatus, view: ClusterView | None) -> dict[str, float | None]:

@@ -7,7 +7,7 @@ import pytest
 
 from core.cluster.mailbox import mailbox_path
 from core.cluster.shards import shard_of
-from core.cluster.view import view_path, write_view
+from core.cluster.view import view_path
 from core.config import Config
 from core.config.sections import RedditSection, ScraperSection, SupervisorSection
 from core.config.slices import cluster_config, status_config
@@ -90,16 +90,26 @@ def test_members_owners_and_the_shard_proven_least_far(tmp_path: Path) -> None:
     assert [one.shard for one in cluster.own] == [0, 3, 6, 7, 9, 12, 15]
     assert cluster.without_owner == (4,)
     assert [machine.instance for machine in cluster.machines] == ["gapless-0", "gapless-1", "gapless-2"]
-    assert cluster.proven_until("gapless-0") == NOON - 20
+    least = max(cluster.used)
+    assert cluster.proven_least == view.shards[least]
+    mine = [shard for shard in cluster.used if view.shards[shard].owner == "gapless-0"]
+    assert cluster.proven_until("gapless-0") == NOON - 5 - max(mine)
     assert cluster.proven_until("gapless-3") is None
-    assert cluster.proven_least is not None
-    assert cluster.proven_least.shard == 15
-    never = replace(view, shards=(replace(view.shards[0], proven_until=None), *view.shards[1:]))
-    write_view(tmp_path, never)
-    least = cluster_of(tmp_path).proven_least
-    assert least is not None
-    assert (least.shard, least.proven_until) == (0, None)
-    assert cluster_of(tmp_path).proven_until("gapless-0") is None
+
+
+def test_a_shard_that_was_never_proven_is_proven_least_unless_it_has_no_subreddits(tmp_path: Path) -> None:
+    used = {shard_of(name, 16) for name in NAMES}
+    empty = set(range(16)) - used
+    assert empty, "twelve names leave some of sixteen shards without any"
+    never = {min(used), *empty}
+    view = cluster_view(NOON)
+    shards = tuple(replace(one, proven_until=None) if one.shard in never else one for one in view.shards)
+    write_cluster(tmp_path, replace(view, shards=shards))
+    cluster = cluster_of(tmp_path)
+    assert cluster.proven_least == shards[min(used)]
+    for instance in ("gapless-0", "gapless-1", "gapless-2"):
+        known = shards[min(used)].owner != instance
+        assert (cluster.proven_until(instance) is not None) == known
 
 
 def test_an_old_view_is_not_the_present(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ NOON = 1_800_000_000.0
 
 
 def status(view: ClusterView | None, shards: int = 16) -> ClusterStatus:
-    return ClusterStatus(ClusterConfig("gapless-0", "gapless-reddit-posts", shards, 6.0, "x"), NOON, view=view)
+    config, used = ClusterConfig("gapless-0", "gapless-reddit-posts", shards, 6.0, "x"), frozenset(range(shards))
+    return ClusterStatus(config, NOON, view=view, used=used)
 
 
 def test_a_settled_cluster_fits_in_a_few_lines() -> None:

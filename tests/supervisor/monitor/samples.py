@@ -130,7 +130,7 @@ def clustered(view: ClusterView | None = None, **more: Any) -> Sample:
     """Return a healthy sample of a machine of a cluster that captures both subreddits."""
     assert CLUSTER_CONFIG.cluster is not None
     owned, names = frozenset(range(0, 16, 3)), CLUSTER_CONFIG.subreddits
-    known = ClusterStatus(CLUSTER_CONFIG.cluster, NOON, owned, names, view or cluster_view(NOON))
+    known = ClusterStatus(CLUSTER_CONFIG.cluster, NOON, owned, names, view or cluster_view(NOON), frozenset(range(16)))
     sample = healthy()
     return replace(sample, status=replace(sample.status, cluster=replace(known, **more)))
 

@@ -39,9 +39,10 @@ function fill(row, machine, cluster, now) {
 function mark(cell, { number, owner, until }, cluster, now) {
   const name = owner === null ? null : cluster.names[owner];
   const kind = name === null ? "none" : name === cluster.instance ? "mine" : "theirs";
-  const old = until === null || now - until > OLD_AFTER_S;
+  const old = until === null || (until > 0 && now - until > OLD_AFTER_S);
+  const proven = until === null ? "not proven yet" : until > 0 ? `proven until ${when(until, now)}` : "no subreddits";
   setAttribute(cell, "class", old ? `${kind} old` : kind);
-  setAttribute(cell, "title", `Shard ${number}: ${name ?? "no owner"}, ${until === null ? "not proven yet" : `proven until ${when(until, now)}`}`);
+  setAttribute(cell, "title", `Shard ${number}: ${name ?? "no owner"}, ${proven}`);
 }
 
 function rest(cluster) {

@@ -78,4 +78,5 @@ def test_the_streams_are_measured_by_the_subreddits_of_this_machine() -> None:
 
 def test_a_machine_that_stands_by_claims_nothing_and_raises_no_alert() -> None:
     found = {name for name, *_ in numbers(clustered(owned=frozenset(), subreddits=()))}
-    assert not found & {"reddit_proven_until_seconds", "reddit_completeness_ratio", "reddit_time_ratio"}
+    claims = {"reddit_proven_until_seconds", "reddit_completeness_ratio", "reddit_time_ratio"}
+    assert not found & (claims | {"reddit_last_poll_age_seconds", "reddit_last_capture_age_seconds"})
