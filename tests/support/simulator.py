@@ -4,11 +4,12 @@ import json
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tests.support.ledger import Item
@@ -17,6 +18,7 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 _LOOK_S = 1.0
+_WINDOW_S = 600.0
 SUBREDDITS = ("CryptoCurrency", "Bitcoin", "ethereum", "ethtrader")
 
 
@@ -142,14 +144,28 @@ class Simulator:
 
 
 class RequestWatch:
-    """Keeps the largest number of requests in a minute that the simulator counted for one client."""
+    """Counts the requests of each of Reddit's windows, all clients together; the quota is counted in these windows."""
 
     def __init__(self, simulator: Simulator) -> None:
-        self.most = 0
         self._simulator = simulator
+        #: by the number of the window: the count of all requests before it, and at its last look
+        self._seen: dict[int, tuple[int, int]] = {}
+        self._began = time.time()
+        self._ended = self._began
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
+
+    @property
+    def most(self) -> int:
+        """The most requests in a window."""
+        return max((last - first for first, last in self._seen.values()), default=0)
+
+    @property
+    def per_minute(self) -> float:
+        """The average since the start."""
+        total = max((last for _, last in self._seen.values()), default=0)
+        return 60 * total / max(1.0, self._ended - self._began)
 
     def close(self) -> None:
         """Stop watching."""
@@ -158,9 +174,14 @@ class RequestWatch:
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_S):
-            with suppress(URLError, OSError):  # the simulator is busy or gone: the next look counts the same minute
-                minutes: dict[str, int] = self._simulator.stats()["requests_per_minute_by_client"]
-                self.most = max(self.most, *minutes.values(), 0)
+            with suppress(OSError):  # the simulator is busy or gone: the next look counts the same requests
+                self._look(sum(self._simulator.stats()["by_client"].values()))
+
+    def _look(self, total: int) -> None:
+        self._ended = time.time()
+        number = int(self._ended // _WINDOW_S)
+        first, _ = self._seen.get(number, (max((last for _, last in self._seen.values()), default=0), 0))
+        self._seen[number] = (first, total)
 
 
 def _lines(text: str) -> list[dict[str, Any]]:
