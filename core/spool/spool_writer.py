@@ -1,6 +1,7 @@
 """The only writer of a spool: appends records, stores state, prunes; one transaction per step of the stream."""
 
 import contextlib
+import json
 import sqlite3
 import threading
 import time
@@ -14,7 +15,7 @@ from core.errors import TransientError
 from core.spool.batch_tables import add_counters, write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
-from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names
+from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names, select_unknown
 from core.spool.loss import FoundSpool, Loss, assess, proven_moments, record_loss
 from core.spool.model import Batch, Gap
 from core.spool.predecessor import mark
@@ -233,6 +234,24 @@ class SpoolWriter:
         """Return every remembered name with its epoch (0: met, not yet proven) and bucket, in the order of meeting."""
         with self._reading():
             return load_seen_names(self._connection)
+
+    def unknown_names(self, names: Sequence[str]) -> list[str]:
+        """Return those of the names that are not stored, in their order."""
+        with self._reading():
+            return select_unknown(self._connection, names)
+
+    def oldest_seen(self, buckets: Collection[str]) -> dict[str, tuple[int, float]]:
+        """Return of each of these buckets: the number of its names, and when the first of them was met.
+
+        Names with an unknown time do not count for that; infinity if that of none is known.
+        """
+        query = (
+            "SELECT bucket, count(*), coalesce(min(nullif(created, 0)), 9e999) FROM seen"
+            " WHERE bucket IN (SELECT value FROM json_each(?)) GROUP BY bucket"
+        )
+        with self._reading():
+            rows = self._connection.execute(query, (json.dumps(list(buckets)),))
+            return {bucket: (int(count), float(oldest)) for bucket, count, oldest in rows}
 
     def load_proven(self, bucket: str, before_epoch: int, count: int) -> list[str]:
         """Return names of the bucket that were proven before this stretch of coverage, those met last first."""
