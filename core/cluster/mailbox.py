@@ -140,6 +140,14 @@ def _adoption(shard: int, term: str, text: str, spool_id: str) -> Adoption:
     return Adoption(int(shard), str(term), state, str(spool_id))
 
 
+class Term(NamedTuple):
+    """The term of an adoption, its spool, and whether it has a state to take over."""
+
+    term: str
+    spool_id: str
+    with_state: bool
+
+
 def mailbox_path(state_dir: Path) -> Path:
     """Return the file."""
     return state_dir / "cluster.db"
@@ -250,6 +258,12 @@ class MailboxReader:
     def shards(self) -> frozenset[int]:
         """Return the shards of this machine."""
         return frozenset(int(shard) for (shard,) in self._connection.execute("SELECT shard FROM shards"))
+
+    def terms(self, stream: str) -> dict[int, Term]:
+        """Return of each shard what `adoptions` returns, without the states."""
+        query = "SELECT shard, term, spool_id, state <> 'null' FROM adoptions WHERE stream = ?"
+        rows = self._connection.execute(query, (stream,))
+        return {int(shard): Term(str(term), str(spool_id), bool(state)) for shard, term, spool_id, state in rows}
 
     def adoptions(self, stream: str) -> list[Adoption]:
         """Return what the stream is to adopt, or has adopted, of each shard."""

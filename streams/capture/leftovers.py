@@ -4,9 +4,10 @@ An item whose name is known is in this spool, or was delivered before. One that 
 of its subreddit may have been delivered long ago: nothing shows it. It is kept aside, and neither sent nor dropped.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+
+import orjson
 
 from core.cluster.mailbox import Leftover
 from core.spool import Record, Seen
@@ -14,8 +15,6 @@ from streams.capture.seen_names import FOREIGN
 
 #: Of fewer names than this, none was forgotten.
 _ALL_KEPT = 1_000
-
-_CREATED = re.compile(rb'"created_utc":\s*(-?[0-9]{1,12}(?:\.[0-9]+)?)')
 
 #: The reason in the table `rejects`.
 TOO_OLD = "another machine captured it, and nothing shows whether it was delivered: it is older than all known names"
@@ -72,6 +71,9 @@ def sort(
 
 
 def created_of(value: bytes) -> float | None:
-    """Return the field `created_utc` of a record, None without a number: its own fields precede people's text."""
-    found = _CREATED.search(value)
-    return None if found is None else float(found[1])
+    """Return the field `created_utc` of a record, None without a number."""
+    try:
+        created = orjson.loads(value)["created_utc"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return float(created) if isinstance(created, int | float) else None

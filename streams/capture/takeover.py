@@ -7,6 +7,7 @@ ledger, since its new owner repairs them; they are kept aside, in case it return
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from core.cluster.mailbox import Adoption, ShardState
 from core.cluster.shards import shard_of
@@ -17,6 +18,8 @@ from core.spool.stream_state import AbsenceNote, Origin, ReleasedShard, ShardNot
 from streams.capture.coverage import LATE_MARGIN
 from streams.capture.group_packing import is_collective
 from streams.capture.seen_names import FOREIGN
+
+_Value = TypeVar("_Value")
 
 
 class Takeover:
@@ -65,8 +68,16 @@ class Takeover:
         self._epoch: int | None = None
         self._seen: list[Seen] = []
         self._buckets: set[str] = set()
+        self._shards: dict[str, int] = {}
+        #: whether there is anything to write
+        self.changed = state.origin is not Origin.SETTLED
 
     # -- shards that leave -------------------------------------------------------------------------------------------
+
+    def named_shards(self) -> set[int]:
+        """Return the shards with a note, and those that are named in the ledger."""
+        named = {name for gap in self._gaps.values() for name in gap.subreddits if name != FOREIGN}
+        return {*self.notes, *(shard_of(name, self._count) for name in named)}
 
     def release(self, shard: int) -> None:
         """Remove the note of a shard that another machine owns, and put its open gaps aside."""
@@ -77,6 +88,7 @@ class Takeover:
         joining = {name: moment for name, moment in self._joining.items() if self._is_in(name, shard)}
         if note is None and not own:
             return
+        self.changed = True
         self._released[shard] = ReleasedShard(
             former.control if note is None else note.control,
             (*former.gaps, *(row_of_gap(self._part(gap, shard)) for gap in own)),
@@ -99,6 +111,7 @@ class Takeover:
 
     def _strip(self, gap: Gap, shard: int) -> None:
         """Remove the names of a shard from an entry of the ledger; without names, the entry goes."""
+        self.changed = True
         gap = self._without(gap, shard)
         if not gap.subreddits:
             self._changed.pop(gap.id, None)
@@ -117,6 +130,7 @@ class Takeover:
         """Note a shard whose state no other machine has changed: the spool holds it already."""
         shard, note = adoption.shard, self.notes.get(adoption.shard)
         released = self._released.pop(shard, ReleasedShard())
+        self.changed = True
         control = released.control if note is None else note.control
         self.notes[shard] = ShardNote(adoption.term, self._last_seq, control)
         self._new += [dataclasses.replace(gap_of_row(row, self._stream), id=None) for row in released.gaps]
@@ -126,6 +140,7 @@ class Takeover:
     def adopt(self, adoption: Adoption, state: ShardState, names: Iterable[Seen]) -> None:
         """Replace everything known of a shard by its last owner's state; `names`: delivered items, not stored yet."""
         shard = adoption.shard
+        self.changed = True
         self._released.pop(shard, None)
         self.notes[shard] = ShardNote(adoption.term, self._last_seq, state.control)
         subreddits = self._subreddits(shard)
@@ -173,7 +188,7 @@ class Takeover:
         # what an earlier machine did not want at its first start, nobody wants
         self._baseline = _earlier(self._baseline, state.baseline)
 
-    def _replaced[T](self, ours: Mapping[str, T], shard: int, theirs: Mapping[str, T]) -> dict[str, T]:
+    def _replaced(self, ours: Mapping[str, _Value], shard: int, theirs: Mapping[str, _Value]) -> dict[str, _Value]:
         kept = {name: value for name, value in ours.items() if not self._is_in(name, shard)}
         found = {self._spelling.get(name.lower(), ""): value for name, value in theirs.items()}
         return kept | {name: value for name, value in found.items() if name and self._is_in(name, shard)}
@@ -234,7 +249,10 @@ class Takeover:
                     self._proven_at[name] = raised
 
     def _is_in(self, name: str, shard: int) -> bool:
-        return shard_of(name, self._count) == shard
+        found = self._shards.get(name)
+        if found is None:
+            found = self._shards[name] = shard_of(name, self._count)
+        return found == shard
 
     def _names(self, gap: Gap, shard: int) -> bool:
         return any(name != FOREIGN and self._is_in(name, shard) for name in gap.subreddits)
