@@ -165,6 +165,8 @@ class Batch:
     prove_buckets: tuple[str, ...] | None = None
     #: … and not these names: they are above the walked part
     prove_except: tuple[str, ...] = ()
+    #: names to forget, each given once
+    forget: tuple[str, ...] = ()
     #: all names of these buckets become unproven: another machine's proof replaces theirs
     unprove_buckets: tuple[str, ...] = ()
     #: cursor entries to write: name → JSON-able value

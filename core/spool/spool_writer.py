@@ -240,6 +240,19 @@ class SpoolWriter:
         with self._reading():
             return select_unknown(self._connection, names)
 
+    def waiting_names(self) -> list[tuple[str, str, float]]:
+        """Return of each record that the publisher has not processed: key, subreddit and created_utc (0: none)."""
+        query = (
+            "SELECT CAST(key AS TEXT), coalesce(json_extract(CAST(value AS TEXT), '$.subreddit'), ''),"
+            " coalesce(json_extract(CAST(value AS TEXT), '$.created_utc'), 0) FROM records WHERE seq > ? ORDER BY seq"
+        )
+        try:
+            position = read_positions(self._state_dir).get(self.spool_id, 0)
+        except sqlite3.Error as error:
+            raise SpoolError(f"the delivered position cannot be read now ({error})") from error
+        with self._reading():
+            return self._connection.execute(query, (position,)).fetchall()
+
     def oldest_seen(self, buckets: Collection[str]) -> dict[str, tuple[int, float]]:
         """Return of each of these buckets: the number of its names, and when the first of them was met.
 
@@ -307,7 +320,10 @@ class SpoolWriter:
                 known = self._content.cursor
                 cursor = {key: text for key, text in rows_of(batch.cursor).items() if known.get(key, "") != text}
                 with transaction(self._connection) as connection:
-                    names = insert_names(connection, batch.seen, self._content.names)
+                    names = self._content.names
+                    if batch.forget:
+                        names = delete_names(connection, batch.forget, names)
+                    names = insert_names(connection, batch.seen, names)
                     gap_ids = write_batch(connection, batch, cursor, self._clock())
                     write_progress(connection, self._content.commits + 1, names)
                     last_seq = self.last_seq()

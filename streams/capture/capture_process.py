@@ -1,6 +1,5 @@
 """The process of one stream: opens its resources and captures until a stop is requested."""
 
-import gc
 import random
 import time
 from contextlib import closing, suppress
@@ -16,7 +15,8 @@ from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
 from streams.capture.capture_loop import Capture
 from streams.capture.coverage import Coverage
 from streams.capture.page_fetcher import PageFetcher
-from streams.capture.shards import CHECK_EVERY_S, OwnShards
+from streams.capture.shard_process import capture_shards
+from streams.capture.shards import OwnShards
 from streams.capture.total_loss import TotalLossWatch
 from streams.reddit.praw_client import PrawClient
 
@@ -46,7 +46,7 @@ def run(context: ChildContext, config: StreamConfig) -> None:
             _capture_all(capture)
         else:
             with closing(OwnShards(writer, config, config.cluster, context, opened_at=opened_at)) as shards:
-                _capture_shards(capture, shards)
+                capture_shards(context, writer, shards, lambda names: capture.of_shards(names, shards))
         limiter.close()
 
 
@@ -83,6 +83,11 @@ class _Start:
         self.opened = True
         return coverage
 
+    def of_shards(self, subreddits: tuple[str, ...], shards: OwnShards) -> Capture:
+        """Build the capture of the subreddits of this machine's shards."""
+        config, coverage = replace(self.config, subreddits=subreddits), self.coverage(subreddits)
+        return Capture(config, self.context, coverage, self.fetcher, self.limiter, shards=shards)
+
 
 def _capture_all(start: _Start) -> None:
     """Capture all configured subreddits until a stop is requested."""
@@ -99,45 +104,6 @@ def _capture_all(start: _Start) -> None:
     if config.start == "now":
         _await_origin(context, origin)
     Capture(config, context, coverage, start.fetcher, start.limiter, origin=origin).run()
-
-
-def _capture_shards(start: _Start, shards: OwnShards) -> None:
-    """Capture the subreddits of this machine's shards; when those change, begin anew as after a restart."""
-    context = start.context
-    context.ready()
-    while not context.stop.is_set():
-        subreddits = _await_shards(context, start.writer, shards)
-        if subreddits:
-            config = replace(start.config, subreddits=subreddits)
-            capture = Capture(config, context, start.coverage(subreddits), start.fetcher, start.limiter, shards=shards)
-            capture.run()
-            del capture
-            gc.collect()  # the former capture refers to itself, and has the names of all items
-
-
-def _await_shards(context: ChildContext, writer: SpoolWriter, shards: OwnShards) -> tuple[str, ...]:
-    """Take over what the mailbox gives; return the subreddits to capture, none if a stop is requested before."""
-    failures, begun = 0, False
-    while not context.stop.is_set():
-        try:
-            writer.check()
-            if not begun or shards.has_news():
-                if subreddits := shards.sync():
-                    return subreddits
-                begun = True
-            failures = 0
-        except SpoolBroken:
-            raise
-        except SpoolError as error:
-            failures += 1
-            seconds = _REOPEN.pause(failures, random.random)
-            context.log.error(  # noqa: TRY400 (a full disk needs no traceback)
-                "shards_not_changed", error=str(error), retry_in_seconds=round(seconds, 1)
-            )
-            context.wait(seconds)
-        else:
-            context.wait(CHECK_EVERY_S)
-    return ()
 
 
 def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:

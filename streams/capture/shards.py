@@ -7,12 +7,13 @@ the spool holds the state and the names of its last owner, and the note of that:
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from core.child import ChildContext
 from core.cluster.mailbox import Adoption, Leftover, MailboxReader, Name, Term, mailbox_path
-from core.cluster.shards import subreddits_of
+from core.cluster.shards import shard_of, subreddits_of
 from core.config.slices import ClusterConfig, StreamConfig
 from core.spool import Batch, Seen, SpoolWriter
 from core.spool.stream_state import ShardNote, StateChange
@@ -176,16 +177,18 @@ class OwnShards:
             now=self._wall(),
             last_seq=writer.last_seq(),
         )
+        gained = found.adopt | (found.keep - before.keys())
+        waiting = self._waiting(gained | (before.keys() - found.owned))
         for shard in sorted(takeover.named_shards() - found.owned):
-            takeover.release(shard)
+            takeover.release(shard, [one.name for one in waiting[shard]])
             if shard not in found.waiting:
                 takeover.drop_losses(shard, self._opened_at)
         adopted: list[tuple[Adoption, int]] = []
         for adoption in mailbox.adoptions(stream):
             if adoption.shard in found.keep:
-                takeover.keep(adoption)
+                takeover.keep(adoption, self._unknown(waiting[adoption.shard]))
             elif adoption.shard in found.adopt and adoption.state is not None:
-                seen = self._unknown(mailbox.names(adoption.shard, stream))
+                seen = self._unknown([*mailbox.names(adoption.shard, stream), *waiting[adoption.shard]])
                 takeover.adopt(adoption, adoption.state, seen)
                 adopted.append((adoption, len(seen)))
         if takeover.changed:
@@ -193,13 +196,21 @@ class OwnShards:
             self.notes = takeover.notes
         self._report(found, before, adopted)
 
+    def _waiting(self, shards: Set[int]) -> dict[int, list[Name]]:
+        """Return the names of the waiting records of each of these shards."""
+        found: dict[int, list[Name]] = defaultdict(list)
+        for name, subreddit, created in self._writer.waiting_names() if shards else ():
+            shard = shard_of(subreddit, self._count)
+            if shard in shards:
+                found[shard].append(Name(name, subreddit.lower(), float(created)))
+        return found
+
     def _unknown(self, names: list[Name]) -> list[Seen]:
         """Return the names that the spool does not hold yet, as met when their items were created."""
         now = self._wall()
-        unknown = self._writer.unknown_names([one.name for one in names])
+        unknown = dict.fromkeys(self._writer.unknown_names([one.name for one in names]))
         if len(unknown) < len(names):
-            wanted = set(unknown)
-            names = [one for one in names if one.name in wanted]
+            names = list({one.name: one for one in names if one.name in unknown}.values())
         return [Seen(name, subreddit, min(created, now), 0) for name, subreddit, created in names]
 
     def _report(self, found: Plan, before: Mapping[int, ShardNote], adopted: list[tuple[Adoption, int]]) -> None:

@@ -2,7 +2,9 @@
 
 A shard moves with its whole state: the moments up to which its subreddits are proven, its gaps, and its unavailable
 subreddits. Nothing of this machine's older proof is used for it. The open gaps of a shard that moves away leave the
-ledger, since its new owner repairs them; they are kept aside, in case it returns before anybody has changed them.
+ledger, since its new owner repairs them; they are kept aside, in case it returns before anybody has changed them. The
+names of its waiting records are forgotten: the publisher gives those records to the new owner, so a name that is known
+is always delivered, or waits in this spool.
 """
 
 import dataclasses
@@ -67,6 +69,7 @@ class Takeover:
         self._baseline = state.baseline
         self._epoch: int | None = None
         self._seen: list[Seen] = []
+        self._forget: dict[str, None] = {}
         self._buckets: set[str] = set()
         self._shards: dict[str, int] = {}
         #: whether there is anything to write
@@ -79,8 +82,11 @@ class Takeover:
         named = {name for gap in self._gaps.values() for name in gap.subreddits if name != FOREIGN}
         return {*self.notes, *(shard_of(name, self._count) for name in named)}
 
-    def release(self, shard: int) -> None:
-        """Remove the note of a shard that another machine owns, and put its open gaps aside."""
+    def release(self, shard: int, waiting: Iterable[str]) -> None:
+        """Remove the note of a shard that another machine owns, and put its open gaps aside.
+
+        `waiting`: the names of its records that are not delivered.
+        """
         note = self.notes.pop(shard, None)
         former = self._released.get(shard, ReleasedShard())
         own = [gap for gap in self._gaps.values() if gap.state is GapState.OPEN and self._names(gap, shard)]
@@ -89,6 +95,7 @@ class Takeover:
         if note is None and not own:
             return
         self.changed = True
+        self._forget.update(dict.fromkeys(waiting))
         self._released[shard] = ReleasedShard(
             former.control if note is None else note.control,
             (*former.gaps, *(row_of_gap(self._part(gap, shard)) for gap in own)),
@@ -126,8 +133,11 @@ class Takeover:
 
     # -- shards that come --------------------------------------------------------------------------------------------
 
-    def keep(self, adoption: Adoption) -> None:
-        """Note a shard whose state no other machine has changed: the spool holds it already."""
+    def keep(self, adoption: Adoption, names: Iterable[Seen]) -> None:
+        """Note a shard whose state no other machine has changed: the spool holds it already.
+
+        `names`: of waiting records, not known.
+        """
         shard, note = adoption.shard, self.notes.get(adoption.shard)
         released = self._released.pop(shard, ReleasedShard())
         self.changed = True
@@ -136,9 +146,10 @@ class Takeover:
         self._new += [dataclasses.replace(gap_of_row(row, self._stream), id=None) for row in released.gaps]
         self._absent |= released.absent
         self._joining |= released.joining
+        self._seen += names
 
     def adopt(self, adoption: Adoption, state: ShardState, names: Iterable[Seen]) -> None:
-        """Replace everything known of a shard by its last owner's state; `names`: delivered items, not stored yet."""
+        """Replace everything known of a shard by its last owner's state; `names`: delivered or waiting, not known."""
         shard = adoption.shard
         self.changed = True
         self._released.pop(shard, None)
@@ -232,6 +243,7 @@ class Takeover:
         )
         return Batch(
             seen=self._seen,
+            forget=tuple(self._forget),
             unprove_buckets=tuple(sorted(self._buckets)),
             cursor=change.entries(),
             gaps=[*self._changed.values(), *self._new],
