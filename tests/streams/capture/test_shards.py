@@ -8,8 +8,8 @@ from core.cluster.shards import shard_of
 from tests.streams.capture.machines import SHARDS, Cluster
 from tests.streams.capture.world import World
 
-#: One subreddit of each shard, and a second one of shard 0.
-NAMES = ("Delta", "Alpha", "Gamma", "Beta")
+#: One subreddit of each shard, and a second one of the shard of Alpha.
+NAMES = ("Iota", "Gamma", "Alpha", "Lambda", "Delta")
 
 
 @pytest.fixture
