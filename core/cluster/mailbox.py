@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS names (
     created REAL NOT NULL,                   -- created_utc, seconds; 0: unknown
     PRIMARY KEY (stream, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS names_by_shard ON names (shard, stream);
 CREATE TABLE IF NOT EXISTS leftovers (
     stream TEXT,
     shard INTEGER,
@@ -282,7 +283,8 @@ class MailboxReader:
     def names(self, shard: int, stream: str) -> list[Name]:
         """Return the names of delivered items of a shard."""
         query = "SELECT name, subreddit, created FROM names WHERE shard = ? AND stream = ?"
-        return [Name(*row) for row in self._connection.execute(query, (shard, stream))]
+        new = tuple.__new__  # there may be hundreds of thousands
+        return [new(Name, row) for row in self._connection.execute(query, (shard, stream))]
 
     def leftovers(self, stream: str, shard: int, after: int, limit: int = 500) -> list[Leftover]:
         """Return leftovers of a shard with a position > `after`, ascending."""

@@ -185,8 +185,8 @@ class Cluster:
         owner = self.owners.get(shard)
         if owner is machine:
             note = notes.get(shard)
-            current = note is not None and note.term == self.terms[shard]
-            if (current and row.seq > note.seq) or not machine.mailbox.holds(STREAM, name):
+            fresh = note is not None and note.term == self.terms[shard] and row.seq > note.seq
+            if fresh or not machine.mailbox.holds(STREAM, name):
                 self.topic.append(name)
                 self.names[shard][name] = Name(name, subreddit.lower(), created_of(row.value) or 0.0)
                 before = self.states.get(shard, ShardState(begun=state.begun, baseline=state.baseline))
