@@ -256,10 +256,10 @@ class SpoolWriter:
     def oldest_seen(self, buckets: Collection[str]) -> dict[str, tuple[int, float]]:
         """Return of each of these buckets: the number of its names, and when the first of them was met.
 
-        Names with an unknown time do not count for that; infinity if that of none is known.
+        Infinity if the time of one is unknown.
         """
         query = (
-            "SELECT bucket, count(*), coalesce(min(nullif(created, 0)), 9e999) FROM seen"
+            "SELECT bucket, count(*), iif(min(created) > 0, min(created), 9e999) FROM seen"
             " WHERE bucket IN (SELECT value FROM json_each(?)) GROUP BY bucket"
         )
         with self._reading():

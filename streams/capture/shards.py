@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from core.child import ChildContext
 from core.cluster.mailbox import Adoption, Leftover, MailboxReader, Name, Term, mailbox_path
-from core.cluster.shards import shard_of, subreddits_of
+from core.cluster.shards import Homes, subreddits_of
 from core.config.slices import ClusterConfig, StreamConfig
 from core.spool import Batch, Seen, SpoolWriter
 from core.spool.stream_state import ShardNote, StateChange
@@ -209,8 +209,9 @@ class OwnShards:
     def _waiting(self, shards: Set[int]) -> dict[int, list[Name]]:
         """Return the names of the waiting records of each of these shards."""
         found: dict[int, list[Name]] = defaultdict(list)
+        homes = Homes(self._config.subreddits, self._count)
         for name, subreddit, created in self._writer.waiting_names() if shards else ():
-            shard = shard_of(subreddit, self._count)
+            shard = homes.shard(subreddit)
             if shard in shards:
                 found[shard].append(Name(name, subreddit.lower(), float(created)))
         return found

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from core.cluster.mailbox import Adoption, ShardState
-from core.cluster.shards import shard_of
+from core.cluster.shards import is_collective, shard_of
 from core.spool import Batch, Gap, GapState, Seen
 from core.spool.batch_tables import row_of_gap
 from core.spool.spool_reader import gap_of_row
 from core.spool.stream_state import AbsenceNote, Origin, ReleasedShard, ShardNote, StateChange, StreamState
 from streams.capture.coverage import LATE_MARGIN
-from streams.capture.group_packing import is_collective
 from streams.capture.seen_names import FOREIGN
 
 _Value = TypeVar("_Value")

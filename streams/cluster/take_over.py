@@ -192,7 +192,8 @@ class TakeOver:
         note = None if spool is None else spool.notes.get(shard)
         if known is not None and note is not None and note.term == known.term and (ours or known.term == _term(found)):
             return None
-        return Adoption(shard, uuid.uuid4().hex[:16] if ours else _term(found), None if ours else state)
+        term, spool_id = uuid.uuid4().hex[:16] if ours else _term(found), "" if spool is None else spool.source_id
+        return Adoption(shard, term, None if ours else state, spool_id)
 
     def _seed(self, shard: int, found: StoredShard) -> None:
         """Write down the names of what this machine delivered before it was in a cluster."""
