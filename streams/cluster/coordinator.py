@@ -205,6 +205,8 @@ class Coordinator:
                 return NoSending.SKIP
             return Destination(self._settings.topic, -1)
         if membership.is_elsewhere(shard):
+            if self._take_over.is_noted(stream, shard):
+                return NoSending.WAIT  # until the stream has forgotten the names of its waiting rows
             return Destination(self._topics.control, shard)
         return NoSending.WAIT
 

@@ -90,6 +90,8 @@ class TakeOver:
         self._adopters: dict[tuple[int, str], str] = {}
         #: up to where leftovers were deleted from the mailbox, by shard and stream
         self._dropped: dict[tuple[int, str], int] = {}
+        #: the shards that the spools note, by stream
+        self._noted: dict[str, frozenset[int]] = {}
 
     def watch(self, senders: Iterable[SpoolSender]) -> None:
         """Follow the spools of these senders."""
@@ -110,6 +112,10 @@ class TakeOver:
     def was_delivered_elsewhere(self, stream: str, shard: int, name: str) -> bool:
         """Return whether another machine delivered this item of a held shard before this one took over."""
         return shard in self._compared.get(stream, ()) and self._mailbox.holds(stream, name)
+
+    def is_noted(self, stream: str, shard: int) -> bool:
+        """Return whether the stream's spool still holds the shard, as of the last `follow_spools`."""
+        return shard in self._noted.get(stream, ())
 
     def step(self, membership: Membership, heartbeats: Heartbeats) -> None:
         """Read the state of new shards a little further; when it is complete, hand it to the streams."""
@@ -218,6 +224,7 @@ class TakeOver:
             spool = spools.get(stream)
             if spool is None:
                 continue
+            self._noted[stream] = frozenset(spool.notes)
             for shard in tuple(self.held):
                 note = spool.notes.get(shard)
                 if note is not None and note.term == terms.get((shard, stream)):
