@@ -57,11 +57,11 @@ def play(cluster: Cluster, happening: tuple[Any, ...]) -> None:
 
 
 @LONGER
-@settings(max_examples=examples(12, soak=150), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(3, soak=100), suppress_health_check=[HealthCheck.too_slow])
 @given(
     backlog=st.integers(0, 150),
     first=st.lists(machine, min_size=SHARDS, max_size=SHARDS),
-    script=st.lists(happenings, max_size=16),
+    script=st.lists(happenings, max_size=12),
 )
 def test_every_item_comes_once_or_is_in_a_gap(backlog: int, first: list[str], script: list[tuple[Any, ...]]) -> None:
     world = World(SUBREDDITS)
