@@ -185,8 +185,9 @@ class Cluster:
         owner = self.owners.get(shard)
         if owner is machine:
             note = notes.get(shard)
-            fresh = note is not None and note.term == self.terms[shard] and row.seq > note.seq
-            if fresh or not machine.mailbox.holds(STREAM, name):
+            if note is None or note.term != self.terms[shard]:
+                return False  # its stream has not taken it over yet
+            if row.seq > note.seq or not machine.mailbox.holds(STREAM, name):
                 self.topic.append(name)
                 self.names[shard][name] = Name(name, subreddit.lower(), created_of(row.value) or 0.0)
                 before = self.states.get(shard, ShardState(begun=state.begun, baseline=state.baseline))
