@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS names (
     created REAL NOT NULL,                   -- created_utc, seconds; 0: unknown
     PRIMARY KEY (stream, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS names_by_shard ON names (shard, stream);
 CREATE TABLE IF NOT EXISTS leftovers (
     stream TEXT,
     shard INTEGER,
@@ -134,17 +135,18 @@ class Adoption:
     spool_id: str = ""
 
 
+def _adoption(shard: int, term: str, text: str, spool_id: str) -> Adoption:
+    stored = json.loads(text)
+    state = None if stored is None else ShardState.from_fields(stored)
+    return Adoption(int(shard), str(term), state, str(spool_id))
+
+
 class Term(NamedTuple):
     """The term of an adoption, its spool, and whether it has a state to take over."""
 
     term: str
     spool_id: str
     with_state: bool
-
-
-def _adoption(shard: int, term: str, text: str, spool_id: str) -> Adoption:
-    stored = json.loads(text)
-    return Adoption(int(shard), str(term), None if stored is None else ShardState.from_fields(stored), str(spool_id))
 
 
 def mailbox_path(state_dir: Path) -> Path:
@@ -168,10 +170,7 @@ class MailboxWriter:
     def terms(self) -> dict[tuple[int, str], Term]:
         """Return what is to be adopted, without the states, by shard and stream."""
         rows = self._connection.execute("SELECT shard, stream, term, spool_id, state <> 'null' FROM adoptions")
-        return {
-            (int(shard), str(stream)): Term(str(term), str(spool), bool(state))
-            for shard, stream, term, spool, state in rows
-        }
+        return {(int(row[0]), str(row[1])): Term(str(row[2]), str(row[3]), bool(row[4])) for row in rows}
 
     def adoption(self, shard: int, stream: str) -> Adoption | None:
         """Return what the stream is to adopt, or has adopted, of a shard; None before there is something."""
@@ -284,7 +283,8 @@ class MailboxReader:
     def names(self, shard: int, stream: str) -> list[Name]:
         """Return the names of delivered items of a shard."""
         query = "SELECT name, subreddit, created FROM names WHERE shard = ? AND stream = ?"
-        return [Name(*row) for row in self._connection.execute(query, (shard, stream))]
+        new = tuple.__new__  # there may be hundreds of thousands
+        return [new(Name, row) for row in self._connection.execute(query, (shard, stream))]
 
     def leftovers(self, stream: str, shard: int, after: int, limit: int = 500) -> list[Leftover]:
         """Return leftovers of a shard with a position > `after`, ascending."""

@@ -15,7 +15,7 @@ from core.errors import TransientError
 from core.spool.batch_tables import add_counters, write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
-from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names, select_unknown, unprove_names
+from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names, select_unknown
 from core.spool.loss import FoundSpool, Loss, assess, proven_moments, record_loss
 from core.spool.model import Batch, Gap
 from core.spool.predecessor import mark
@@ -256,10 +256,10 @@ class SpoolWriter:
     def oldest_seen(self, buckets: Collection[str]) -> dict[str, tuple[int, float]]:
         """Return of each of these buckets: the number of its names, and when the first of them was met.
 
-        Names with an unknown time do not count for that; infinity if that of none is known.
+        Infinity if the time of one is unknown.
         """
         query = (
-            "SELECT bucket, count(*), coalesce(min(nullif(created, 0)), 9e999) FROM seen"
+            "SELECT bucket, count(*), iif(min(created) > 0, min(created), 9e999) FROM seen"
             " WHERE bucket IN (SELECT value FROM json_each(?)) GROUP BY bucket"
         )
         with self._reading():
@@ -323,8 +323,6 @@ class SpoolWriter:
                     names = self._content.names
                     if batch.forget:
                         names = delete_names(connection, batch.forget, names)
-                    if batch.unprove_buckets:
-                        unprove_names(connection, batch.unprove_buckets)
                     names = insert_names(connection, batch.seen, names)
                     gap_ids = write_batch(connection, batch, cursor, self._clock())
                     write_progress(connection, self._content.commits + 1, names)

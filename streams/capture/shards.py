@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from core.child import ChildContext
 from core.cluster.mailbox import Adoption, Leftover, MailboxReader, Name, Term, mailbox_path
-from core.cluster.shards import shard_of, subreddits_of
+from core.cluster.shards import Homes, subreddits_of
 from core.config.slices import ClusterConfig, StreamConfig
 from core.spool import Batch, Seen, SpoolWriter
 from core.spool.stream_state import ShardNote, StateChange
@@ -125,21 +125,31 @@ class OwnShards:
     @contextlib.contextmanager
     def _mailbox(self) -> Iterator[MailboxReader | None]:
         """Give the mailbox, None while there is none; a file that cannot be read is opened again later."""
-        identity = file_identity(mailbox_path(self._config.state_dir))
         try:
-            if self._reader is None or identity != self._identity:
-                self.close()
-                self._reader, self._identity = MailboxReader.open(self._config.state_dir), identity
-                self._pending = True
+            self._open()
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+        try:
             yield self._reader
         except sqlite3.Error as error:
-            self.close()
-            self._pending = True
-            if not self._unreadable:
-                self._log.warning("mailbox_unreadable", error=str(error), hint="the shards stay as they are")
-            self._unreadable = True
+            self._failed(error)
         else:
-            self._unreadable = False
+            self._unreadable = self._unreadable and self._reader is None
+
+    def _open(self) -> None:
+        """Open the file; again if another one is at its place."""
+        identity = file_identity(mailbox_path(self._config.state_dir))
+        if self._reader is None or identity != self._identity:
+            self.close()
+            self._reader, self._identity = MailboxReader.open(self._config.state_dir), identity
+            self._pending = True
+
+    def _failed(self, error: Exception) -> None:
+        self.close()
+        self._pending = True
+        if not self._unreadable:
+            self._log.warning("mailbox_unreadable", error=str(error), hint="the shards stay as they are")
+        self._unreadable = True
 
     def close(self) -> None:
         """Release the mailbox."""
@@ -188,9 +198,8 @@ class OwnShards:
             if adoption.shard in found.keep:
                 takeover.keep(adoption, self._unknown(waiting[adoption.shard]))
             elif adoption.shard in found.adopt and adoption.state is not None:
-                delivered = mailbox.names(adoption.shard, stream)
-                seen = self._unknown([*delivered, *waiting[adoption.shard]])
-                takeover.adopt(adoption, adoption.state, seen, delivered)
+                seen = self._unknown([*mailbox.names(adoption.shard, stream), *waiting[adoption.shard]])
+                takeover.adopt(adoption, adoption.state, seen)
                 adopted.append((adoption, len(seen)))
         if takeover.changed:
             writer.commit(takeover.batch())
@@ -200,8 +209,9 @@ class OwnShards:
     def _waiting(self, shards: Set[int]) -> dict[int, list[Name]]:
         """Return the names of the waiting records of each of these shards."""
         found: dict[int, list[Name]] = defaultdict(list)
+        homes = Homes(self._config.subreddits, self._count)
         for name, subreddit, created in self._writer.waiting_names() if shards else ():
-            shard = shard_of(subreddit, self._count)
+            shard = homes.shard(subreddit)
             if shard in shards:
                 found[shard].append(Name(name, subreddit.lower(), float(created)))
         return found
@@ -212,7 +222,8 @@ class OwnShards:
         unknown = dict.fromkeys(self._writer.unknown_names([one.name for one in names]))
         if len(unknown) < len(names):
             names = list({one.name: one for one in names if one.name in unknown}.values())
-        return [Seen(name, subreddit, min(created, now), 0) for name, subreddit, created in names]
+        new = tuple.__new__  # there may be hundreds of thousands
+        return [new(Seen, (one[0], one[1], one[2] if one[2] < now else now, 0)) for one in names]
 
     def _report(self, found: Plan, before: Mapping[int, ShardNote], adopted: list[tuple[Adoption, int]]) -> None:
         for adoption, names in adopted:

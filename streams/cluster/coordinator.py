@@ -207,10 +207,14 @@ class Coordinator:
             return NoSending.WAIT
         shard = self._homes.shard(subreddit_of(row[2]))
         if shard in self._take_over.held and shard in membership.shards:
+            if not self._take_over.is_adopted(stream, shard):
+                return NoSending.WAIT  # the stream learns which rows wait when it takes the shard over
             if self._take_over.was_delivered_elsewhere(stream, shard, row[1].decode()):
                 return NoSending.SKIP
             return Destination(self._settings.topic, -1)
         if membership.is_elsewhere(shard):
+            if self._take_over.is_noted(stream, shard):
+                return NoSending.WAIT  # until the stream has forgotten the names of its waiting rows
             return Destination(self._topics.control, shard)
         return NoSending.WAIT
 

@@ -15,6 +15,7 @@ from core.cluster.shards import shard_of, subreddit_of
 from core.config.slices import ClusterConfig, stream_config
 from core.spool import Gap, Row, SpoolReader, SpoolWriter
 from core.spool.batch_tables import row_of_gap
+from core.spool.stream_state import StreamState
 from streams.capture.leftovers import created_of
 from streams.capture.shard_process import capture_shards
 from streams.capture.shards import OwnShards
@@ -105,6 +106,8 @@ class Cluster:
     owners: dict[int, Machine] = field(default_factory=dict)
     terms: dict[int, str] = field(default_factory=dict)
     moves: int = 0
+    #: when each subreddit was first requested by a machine that has written a state since
+    promised: dict[str, float] = field(default_factory=dict)
 
     def machine(self, name: str) -> Machine:
         """Return a machine; a new one has an empty directory."""
@@ -112,6 +115,7 @@ class Cluster:
             self.machines[name] = Machine(
                 self.directory / name, self.world, start=self.start, clock=self.clock, cluster=self, name=name
             )
+            self.machines[name].spool_id()
         return self.machines[name]
 
     # -- who owns what -----------------------------------------------------------------------------------------------
@@ -146,13 +150,14 @@ class Cluster:
         try:
             state, position = reader.stream_state(), machine.position()
             for row in reader.read(position, most):
-                if not self._process(machine, row, state.shards):
+                if not self._process(machine, row, state):
                     break
                 position = row.seq
             machine.positions.save([Position(STREAM, reader.spool_id, position)])
             if position == reader.last_seq():
                 for shard in self._adopted(machine, state.shards):
                     self.states[shard] = self._state(machine, reader, shard)
+                    self._promise(machine, shard)
         finally:
             reader.close()
         for shard in self._adopted(machine, state.shards):
@@ -167,18 +172,26 @@ class Cluster:
         mine = [shard for shard, owner in self.owners.items() if owner is machine]
         return [shard for shard in mine if shard in notes and notes[shard].term == self.terms[shard]]
 
-    def _process(self, machine: Machine, row: Row, notes: dict[int, Any]) -> bool:
+    def _promise(self, machine: Machine, shard: int) -> None:
+        for name, at in machine.first_asked.items():
+            if shard_of(name, SHARDS) == shard:
+                self.promised.setdefault(name, at)
+
+    def _process(self, machine: Machine, row: Row, state: StreamState) -> bool:
         """Process one row; return False if it waits."""
+        notes = state.shards
         subreddit = subreddit_of(row.value)
         shard, name = shard_of(subreddit, SHARDS), row.key.decode()
         owner = self.owners.get(shard)
         if owner is machine:
             note = notes.get(shard)
-            current = note is not None and note.term == self.terms[shard]
-            if (current and row.seq > note.seq) or not machine.mailbox.holds(STREAM, name):
+            if note is None or note.term != self.terms[shard]:
+                return False  # its stream has not taken it over yet
+            if row.seq > note.seq or not machine.mailbox.holds(STREAM, name):
                 self.topic.append(name)
                 self.names[shard][name] = Name(name, subreddit.lower(), created_of(row.value) or 0.0)
-                before = self.states.get(shard, ShardState())
+                before = self.states.get(shard, ShardState(begun=state.begun, baseline=state.baseline))
+                self._promise(machine, shard)
                 self.states[shard] = replace(before, writer=machine.name, spool_id=machine.spool_id())
             return True
         if owner is None or shard in notes:  # its stream has not let go of it yet
@@ -222,8 +235,8 @@ class Cluster:
             for name in list(self.machines):
                 self.machine(name).fates.clear()
                 self.round(name, 10.0)
-        for name in list(self.machines):
-            self.round(name, 1000.0)
+        for name in {owner.name for owner in self.owners.values()}:
+            self.round(name, 400.0)
         for _ in range(3):
             for name in list(self.machines):
                 self.round(name, 5.0)
@@ -239,16 +252,12 @@ class Cluster:
         """Every item that was listed since the first request is in the topic, once, or in a gap."""
         counts = Counter(self.topic)
         assert [name for name, count in counts.items() if count > 1] == [], "delivered twice"
-        asked: dict[str, float] = {}
-        for machine in self.machines.values():
-            for name, at in machine.first_asked.items():
-                asked[name] = min(at, asked.get(name, at))
         gaps = self.gaps()
         lost = [
             thing
             for thing in self.world.things.values()
             if thing.name not in counts
-            and thing.created > asked.get(thing.subreddit.lower(), float("inf"))
+            and thing.created > self.promised.get(thing.subreddit.lower(), float("inf"))
             and thing.surfaced
             and not (thing.removed or thing.late)
             and not any(thing.subreddit in gap.unproven and gap.admits(thing.created) for gap in gaps)

@@ -31,7 +31,7 @@ def test_a_frozen_machine_that_wakes_repeats_nothing(tmp_path: Path, apache_kafk
             two.wait_owns(SHARDS)
             two.capture_items({**items(0, 50), **fresh})
             os.kill(one.publisher.pid, signal.SIGCONT)
-            wait_until(lambda: one.backlog() == 0 and two.backlog() == 0, what="both to have nothing left")
+            wait_until(lambda: is_idle(one) and is_idle(two), what="both to have nothing left")
             wait_until(lambda: len(two.owns()) == 2 and len(one.owns()) == 2, what="each to own two shards")
         wanted = items(0, 50) | items(100, 60) | items(200, 60) | items(300, 60)
 
@@ -66,6 +66,11 @@ def test_of_two_machines_with_one_name_the_first_ends_and_says_why(
         two.capture_items(items(0, 40))
         two.wait_delivered()
         assert delivered(two) == dict.fromkeys(items(0, 40), 1)
+
+
+def is_idle(machine: Machine) -> bool:
+    machine.follow()
+    return machine.backlog() == 0
 
 
 def delivered(machine: Machine) -> Counter[str]:

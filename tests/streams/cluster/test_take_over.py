@@ -52,7 +52,7 @@ def test_a_killed_machine_s_shards_go_on_elsewhere_and_nothing_is_repeated(
         two.capture_items(first | second | third)
         wait_delivered(two, third)
         one.start()
-        wait_until(lambda: one.backlog() == 0, what="the returning machine to settle what it had captured")
+        wait_until(lambda: (one.owns(), one.backlog() == 0)[1], what="the returned machine to have nothing left")
         wait_until(lambda: len(two.owns()) == 2 and len(one.owns()) == 2, what="each to own two shards")
         found = delivered(two)
         assert found == dict.fromkeys(first | second | third, 1)
