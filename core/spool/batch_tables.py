@@ -32,11 +32,6 @@ def write_batch(
         now: the time of capture, epoch seconds.
     """
     _insert_records(connection, batch.records, now)
-    if batch.unprove_buckets:
-        connection.execute(
-            "UPDATE seen SET epoch = 0 WHERE epoch > 0 AND bucket IN (SELECT value FROM json_each(?))",
-            (json.dumps(batch.unprove_buckets),),
-        )
     if batch.prove_epoch is not None and batch.prove_buckets is None:
         connection.execute("UPDATE seen SET epoch = ? WHERE epoch = 0", (batch.prove_epoch,))
     elif batch.prove_epoch is not None:

@@ -84,6 +84,12 @@ def select_unknown(connection: sqlite3.Connection, names: Sequence[str]) -> list
     return unknown
 
 
+def unprove_names(connection: sqlite3.Connection, buckets: Collection[str]) -> None:
+    """Make all names of these buckets unproven."""
+    query = "UPDATE seen SET epoch = 0 WHERE epoch > 0 AND bucket IN (SELECT value FROM json_each(?))"
+    connection.execute(query, (json.dumps(list(buckets)),))
+
+
 def delete_names(connection: sqlite3.Connection, names: Collection[str], before: NamesCheck) -> NamesCheck:
     """Delete these names, each given once; return the new check of the rest; `before` is the previous one."""
     deleted = connection.executemany("DELETE FROM seen WHERE name = ?", [(name,) for name in names]).rowcount

@@ -167,7 +167,7 @@ class Batch:
     prove_except: tuple[str, ...] = ()
     #: names to forget, each given once
     forget: tuple[str, ...] = ()
-    #: all names of these buckets become unproven: another machine's proof replaces theirs
+    #: all names of these buckets become unproven before `seen` is added: another machine's proof replaces theirs
     unprove_buckets: tuple[str, ...] = ()
     #: cursor entries to write: name → JSON-able value
     cursor: dict[str, object] = field(default_factory=dict)

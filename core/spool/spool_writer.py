@@ -15,7 +15,7 @@ from core.errors import TransientError
 from core.spool.batch_tables import add_counters, write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
-from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names, select_unknown
+from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names, select_unknown, unprove_names
 from core.spool.loss import FoundSpool, Loss, assess, proven_moments, record_loss
 from core.spool.model import Batch, Gap
 from core.spool.predecessor import mark
@@ -323,6 +323,8 @@ class SpoolWriter:
                     names = self._content.names
                     if batch.forget:
                         names = delete_names(connection, batch.forget, names)
+                    if batch.unprove_buckets:
+                        unprove_names(connection, batch.unprove_buckets)
                     names = insert_names(connection, batch.seen, names)
                     gap_ids = write_batch(connection, batch, cursor, self._clock())
                     write_progress(connection, self._content.commits + 1, names)

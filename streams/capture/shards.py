@@ -198,8 +198,9 @@ class OwnShards:
             if adoption.shard in found.keep:
                 takeover.keep(adoption, self._unknown(waiting[adoption.shard]))
             elif adoption.shard in found.adopt and adoption.state is not None:
-                seen = self._unknown([*mailbox.names(adoption.shard, stream), *waiting[adoption.shard]])
-                takeover.adopt(adoption, adoption.state, seen)
+                delivered = mailbox.names(adoption.shard, stream)
+                seen = self._unknown([*delivered, *waiting[adoption.shard]])
+                takeover.adopt(adoption, adoption.state, seen, delivered)
                 adopted.append((adoption, len(seen)))
         if takeover.changed:
             writer.commit(takeover.batch())

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from core.cluster.mailbox import Adoption, ShardState
+from core.cluster.mailbox import Adoption, Name, ShardState
 from core.cluster.shards import is_collective, shard_of
 from core.spool import Batch, Gap, GapState, Seen
 from core.spool.batch_tables import row_of_gap
@@ -147,8 +147,14 @@ class Takeover:
         self._joining |= released.joining
         self._seen += names
 
-    def adopt(self, adoption: Adoption, state: ShardState, names: Iterable[Seen]) -> None:
-        """Replace everything known of a shard by its last owner's state; `names`: delivered or waiting, not known."""
+    def adopt(
+        self, adoption: Adoption, state: ShardState, names: Iterable[Seen], delivered: Iterable[Name] = ()
+    ) -> None:
+        """Replace everything known of a shard by its last owner's state.
+
+        `names`: delivered or waiting, not known; `delivered`: all delivered ones, known or not. Those that are older
+        than what their subreddit is proven up to are proven: the next walk ends where it meets them.
+        """
         shard = adoption.shard
         self.changed = True
         self._released.pop(shard, None)
@@ -168,7 +174,13 @@ class Takeover:
             highest = max((gap.epoch for gap in self._gaps.values()), default=0)
             self._epoch = max(self._state.epoch, highest, *(gap.epoch for gap in self._new), 0) + 1
         self._new += [self._adopted(gap_of_row(row, self._stream), self._epoch) for row in state.gaps]
-        self._seen += names
+        proven = {
+            one.name: Seen(one.name, one.subreddit, one.created, self._epoch)
+            for one in delivered
+            if 0.0 < one.created < state.proven_until.get(one.subreddit, 0.0)
+        }
+        self._seen += [one for one in names if one.name not in proven]
+        self._seen += proven.values()
 
     def _subreddits(self, shard: int) -> set[str]:
         """Return the shard's subreddits in lower case: the configured ones, and those of which something is stored."""

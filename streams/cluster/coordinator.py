@@ -207,7 +207,7 @@ class Coordinator:
             return NoSending.WAIT
         shard = self._homes.shard(subreddit_of(row[2]))
         if shard in self._take_over.held and shard in membership.shards:
-            if not self._take_over.is_adopted(stream, shard):
+            if stream in self._streams and not self._take_over.is_adopted(stream, shard):
                 return NoSending.WAIT  # the stream learns which rows wait when it takes the shard over
             if self._take_over.was_delivered_elsewhere(stream, shard, row[1].decode()):
                 return NoSending.SKIP
